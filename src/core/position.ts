@@ -1,0 +1,24 @@
+// Where a shard stands: the vocabulary of checkpoints. Sequence numbers are decimal strings of up to 56 digits
+// (and, in tests, of any length), so they are compared as numbers without ever becoming one.
+
+/** A place in a shard: a record, and inside an aggregated record the user record. A plain record has sub-sequence 0. */
+export interface Position {
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber: number;
+}
+
+/** The words that may stand where a sequence number does (the KCL's SentinelCheckpoint). */
+export type Sentinel = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP' | 'SHARD_END';
+
+/** What a lease row's `checkpoint` attribute holds: a decimal sequence number or a sentinel. */
+export type CheckpointText = string;
+
+/** Where a consumer begins on a shard that has no checkpoint yet. */
+export type InitialPosition = 'TRIM_HORIZON' | 'LATEST' | Date;
+
+/** Where a reader of one shard is to begin. */
+export type StartPosition =
+  | { readonly type: 'trimHorizon' }
+  | { readonly type: 'atTimestamp'; readonly timestampMs: number }
+  /** Read from this record on and leave out its user records up to and including `subSequenceNumber`. */
+  | { readonly type: 'after'; readonly position: Position };

@@ -1,0 +1,79 @@
+// Every error that leaves kinact. Codes are a closed set: documented here, matched on by users, never reused for
+// another meaning. `retryable` says whether the same call may succeed later without anyone changing anything.
+
+/** Each code with what it means and what to do; docs/errors.md is generated from this table. */
+export const errorCodes = {
+  INVALID_OPTION: 'An option is missing, unknown or out of bounds; the message names path, expected and got.',
+  NOT_BUILT: 'The option value is part of the contract but not built in this version.',
+  STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
+  ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
+  WRONG_REGION: 'The ARN names another region than the client is configured for.',
+  CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
+  TABLE_NOT_KCL: "The table exists but is not a lease table: its key is not the string 'leaseKey', or its rows are another library's.",
+  KCL3_TABLE: 'The table shows a KCL 3 leader or migration state; this version speaks the KCL 2.x protocol only.',
+  MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is mended.',
+  START_TIMEOUT: 'Starting did not succeed within leases.startDeadlineMs; `cause` is the last error.',
+  WORKER_ID_IN_USE: 'Another live process uses the same workerId. Make it unique per process.',
+  LEASE_LOST: 'The lease of this shard is held by another worker now.',
+  PENDING_LIMIT_TOO_SMALL: 'maxPending records are open and nothing settles: acknowledgements wait for more records than that. Raise maxPending or acknowledge earlier.',
+  WATCHDOG: "A shard's frontier stood still for watchdogMs; the error names the holder of the oldest open record.",
+  POISON_RECORD: 'The same record failed in restart.intensity + 1 incarnations in a row.',
+  RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
+  PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
+  DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'exit'.",
+  UNDECODABLE_RECORD: 'An aggregate holds user records that cannot be decoded.',
+  ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
+  ASK_TIMEOUT: 'A question was not answered by its deadline.',
+  START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
+  STOP_DEADLINE: 'A stop did not finish by its deadline; user effects were left running and are named.',
+  PARENT_STOPPED: 'The actor system or parent the consumer lives under was stopped by the application.',
+  STOPPED: 'The consumer was stopped.',
+  AWS_ERROR: 'The service answered with an error that kinact has no code of its own for; `cause` is it.',
+  PEER_MISSING: 'An optional package is not installed; the message has the install line.',
+  BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+const brand = Symbol.for('kinact.error');
+
+/** Data that belongs to an error: whatever of these is known. */
+export interface ErrorData {
+  readonly option?: string;
+  readonly stream?: string;
+  readonly table?: string;
+  readonly leaseKey?: string;
+  readonly shardId?: string;
+  readonly sequenceNumber?: string;
+  readonly subSequenceNumber?: number;
+  readonly key?: string;
+  readonly actor?: string;
+  readonly operation?: string;
+  readonly ageMs?: number;
+  /** Names of user effects still running. */
+  readonly orphans?: readonly string[];
+}
+
+/**
+ * The one error class. Tell it apart with `isKinactError`, which also recognises errors of another copy of the package.
+ */
+export class KinactError extends Error {
+  override readonly name = 'KinactError';
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed later without anyone changing anything. */
+  readonly retryable: boolean;
+  readonly data: ErrorData;
+  readonly [brand] = true;
+
+  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown; readonly retryable?: boolean; readonly data?: ErrorData } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    this.data = options.data ?? {};
+  }
+}
+
+/** True for a KinactError, whichever copy of the package made it. */
+export function isKinactError(error: unknown): error is KinactError {
+  return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
+}

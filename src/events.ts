@@ -1,0 +1,56 @@
+// What a consumer tells its listeners: a closed map from event name to payload, each documented with when it fires.
+// Emission is free when nobody listens; a listener that throws is counted and reported, nothing more.
+import type { Position } from './core/position.js';
+import type { KinactError } from './errors.js';
+
+/** Common to all events of one shard. */
+export interface ShardEvent {
+  readonly source: string;
+  readonly shardId: string;
+}
+
+export interface ConsumerEvents {
+  /** A lease was taken; `from` is the owner it was taken from, absent when it was free. */
+  leaseTaken: ShardEvent & { readonly leaseKey: string; readonly counter: number; readonly from?: string };
+  /** A held lease is another worker's now, or its row is gone. */
+  leaseLost: ShardEvent & { readonly leaseKey: string; readonly reason: string };
+  /** A lease was given up by one write that also checkpointed. */
+  leaseReleased: ShardEvent & { readonly leaseKey: string; readonly reason: string };
+  /** A worker has started to read a shard. */
+  shardStarted: ShardEvent & { readonly fence: number };
+  /** A shard is done: SHARD_END is durable. */
+  shardEnded: ShardEvent & { readonly children: readonly string[] };
+  /** A checkpoint is durable. */
+  checkpoint: ShardEvent & Position;
+  /** Records of a shard were skipped, by policy or because they could not be decoded. */
+  recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
+  /** User records outside their shard's hash range were dropped (once per shard); the counter has the rest. */
+  outOfRange: ShardEvent & Position & { readonly policy: string };
+  /** An aggregate was malformed and the named rule applied (once per shard); the counter has the rest. */
+  malformedAggregate: ShardEvent & Position & { readonly complaint: string };
+  /** The record to resume behind is trimmed: reading starts at TRIM_HORIZON. */
+  trimmed: ShardEvent & Position;
+  /** The service throttled; the call is repeated after `delayMs`. */
+  throttled: ShardEvent & { readonly delayMs: number };
+  /** A call failed and will be repeated. */
+  retrying: { readonly operation: string; readonly error: unknown; readonly delayMs: number; readonly source?: string; readonly shardId?: string };
+  /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
+  malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
+  /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
+  leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
+  /** Something is wrong that people should look at; processing goes on. */
+  warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
+  /** The pipeline crashed and is started anew. */
+  pipelineRestarted: { readonly incarnation: number; readonly error: Error };
+  /** User effects did not settle by the stop deadline: they may still act. */
+  orphaned: { readonly actor: string; readonly effects: readonly string[] };
+  /** An actor crashed. */
+  actorCrashed: { readonly actor: string; readonly error: Error };
+  /** The consumer ended; with the error where escalation ended it. */
+  closed: { readonly error?: KinactError | Error };
+}
+
+export type ConsumerEventName = keyof ConsumerEvents;
+
+/** An event as actors emit it. */
+export type KinactEvent = { [Name in ConsumerEventName]: { readonly name: Name; readonly data: ConsumerEvents[Name] } }[ConsumerEventName];
