@@ -11,7 +11,12 @@ export type WorkerControl =
 
 export type KeeperMessage =
   /** A worker's first question. The keeper renews once; the counter that write returns is the fence. */
-  | { readonly type: 'beginTenure'; readonly worker: number; readonly control: Ref<WorkerControl>; readonly replyTo: ReplyTo<TenureGranted> }
+  | {
+      readonly type: 'beginTenure';
+      readonly worker: number;
+      readonly control: Ref<WorkerControl>;
+      readonly replyTo: ReplyTo<TenureGranted>;
+    }
   /** Everything up to here is settled; durable with the next renewal. A stale fence is counted and dropped. */
   | { readonly type: 'frontier'; readonly frontier: Frontier }
   /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */

@@ -50,7 +50,9 @@ export interface HeldLeases {
 }
 
 /** The answer to a keeper's `beginTenure`. */
-export type TenureGranted = { readonly type: 'granted'; readonly tenure: Tenure } | { readonly type: 'refused'; readonly reason: string };
+export type TenureGranted =
+  | { readonly type: 'granted'; readonly tenure: Tenure }
+  | { readonly type: 'refused'; readonly reason: string };
 
 /** How a worker ended normally, as it tells its keeper. */
 export type WorkerEnd =

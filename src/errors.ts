@@ -9,13 +9,15 @@ export const errorCodes = {
   ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
   WRONG_REGION: 'The ARN names another region than the client is configured for.',
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
-  TABLE_NOT_KCL: "The table exists but is not a lease table: its key is not the string 'leaseKey', or its rows are another library's.",
+  TABLE_NOT_KCL:
+    "The table exists but is not a lease table: its key is not the string 'leaseKey', or its rows are another library's.",
   KCL3_TABLE: 'The table shows a KCL 3 leader or migration state; this version speaks the KCL 2.x protocol only.',
   MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is mended.',
   START_TIMEOUT: 'Starting did not succeed within leases.startDeadlineMs; `cause` is the last error.',
   WORKER_ID_IN_USE: 'Another live process uses the same workerId. Make it unique per process.',
   LEASE_LOST: 'The lease of this shard is held by another worker now.',
-  PENDING_LIMIT_TOO_SMALL: 'maxPending records are open and nothing settles: acknowledgements wait for more records than that. Raise maxPending or acknowledge earlier.',
+  PENDING_LIMIT_TOO_SMALL:
+    'maxPending records are open and nothing settles: acknowledgements wait for more records than that. Raise maxPending or acknowledge earlier.',
   WATCHDOG: "A shard's frontier stood still for watchdogMs; the error names the holder of the oldest open record.",
   POISON_RECORD: 'The same record failed in restart.intensity + 1 incarnations in a row.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
@@ -65,7 +67,11 @@ export class KinactError extends Error {
   readonly data: ErrorData;
   readonly [brand] = true;
 
-  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown; readonly retryable?: boolean; readonly data?: ErrorData } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly retryable?: boolean; readonly data?: ErrorData } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryable = options.retryable ?? false;

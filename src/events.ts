@@ -33,7 +33,13 @@ export interface ConsumerEvents {
   /** The service throttled; the call is repeated after `delayMs`. */
   throttled: ShardEvent & { readonly delayMs: number };
   /** A call failed and will be repeated. */
-  retrying: { readonly operation: string; readonly error: unknown; readonly delayMs: number; readonly source?: string; readonly shardId?: string };
+  retrying: {
+    readonly operation: string;
+    readonly error: unknown;
+    readonly delayMs: number;
+    readonly source?: string;
+    readonly shardId?: string;
+  };
   /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
   /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
@@ -53,4 +59,6 @@ export interface ConsumerEvents {
 export type ConsumerEventName = keyof ConsumerEvents;
 
 /** An event as actors emit it. */
-export type KinactEvent = { [Name in ConsumerEventName]: { readonly name: Name; readonly data: ConsumerEvents[Name] } }[ConsumerEventName];
+export type KinactEvent = {
+  [Name in ConsumerEventName]: { readonly name: Name; readonly data: ConsumerEvents[Name] };
+}[ConsumerEventName];

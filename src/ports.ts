@@ -112,7 +112,13 @@ export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
   | { readonly type: 'trimmed'; readonly shardId: string; readonly position: Position }
-  | { readonly type: 'retrying'; readonly shardId?: string; readonly operation: string; readonly error: unknown; readonly delayMs: number };
+  | {
+      readonly type: 'retrying';
+      readonly shardId?: string;
+      readonly operation: string;
+      readonly error: unknown;
+      readonly delayMs: number;
+    };
 
 /** What a stream says of itself. */
 export interface StreamDescription {
@@ -204,7 +210,11 @@ export interface LeaseStore {
   /** kcl.md 1.3 meta-info: children or hash range of an existing row, without touching the counter. False when it is gone. */
   describeLease(
     leaseKey: string,
-    meta: { readonly childShardIds?: readonly string[]; readonly hashKeyRange?: HashKeyRange; readonly kinactLatestAt?: number },
+    meta: {
+      readonly childShardIds?: readonly string[];
+      readonly hashKeyRange?: HashKeyRange;
+      readonly kinactLatestAt?: number;
+    },
     signal: AbortSignal,
   ): Promise<boolean>;
   /** Deletes the row if its counter still is `counter`. */
