@@ -1,0 +1,109 @@
+// Real local servers for tests and demos: kinesalite and dynalite in one worker thread, on loopback and free ports.
+// They are optional peers, and they live in a thread of their own because a client that aborts a request makes both of
+// them throw out of an event handler, which must not end the process that runs the tests.
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { KinactError } from '../errors.js';
+
+/** How the local servers behave. */
+export interface LocalServersOptions {
+  /**
+   * Milliseconds a stream or table stays CREATING, UPDATING or DELETING. Default 0; with 500 the states AWS goes through
+   * become visible.
+   */
+  readonly createMs?: number;
+  /** Shards that all streams together may have. Default 500. */
+  readonly shardLimit?: number;
+}
+
+/** What an SDK client of version 3 needs to reach one of the local servers: `new KinesisClient(servers.clientConfig.kinesis)`. */
+export interface LocalClientConfig {
+  readonly region: string;
+  readonly endpoint: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Keep-alive HTTP/1.1 with a deadline per request; the local servers do not speak the SDK's default HTTP/2. */
+  readonly requestHandler: NodeHttpHandler;
+}
+
+/** Running servers. They stop with `stop()`, or at the end of an `await using` block. */
+export interface LocalServers {
+  /** The Kinesis endpoint, `http://127.0.0.1:…`. */
+  readonly kinesis: string;
+  /** The DynamoDB endpoint, `http://127.0.0.1:…`. */
+  readonly dynamodb: string;
+  readonly clientConfig: { readonly kinesis: LocalClientConfig; readonly dynamodb: LocalClientConfig };
+  /** Ends both servers, their data and the sockets of `clientConfig`. Idempotent. */
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Long enough for any answer of a local server, short enough that the requests which kinesalite never answers end. */
+const localRequestTimeoutMs = 5_000;
+
+/** The configuration by which an SDK client reaches a server on loopback that checks no signature. */
+export function localClientConfig(endpoint: string, requestTimeoutMs = localRequestTimeoutMs): LocalClientConfig {
+  return {
+    region: 'us-east-1',
+    endpoint,
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    requestHandler: new NodeHttpHandler({ requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true }),
+  };
+}
+
+/** Where the two packages are, or PEER_MISSING with the line that installs them. */
+export function resolveServerPeers(resolve: (name: string) => string): { kinesalite: string; dynalite: string } {
+  const at = (name: string): string => {
+    try {
+      return resolve(name);
+    } catch (cause) {
+      throw new KinactError(
+        'PEER_MISSING',
+        `startLocalServers needs the package ${name}, which is not installed. Run: npm install --save-dev kinesalite@3 dynalite@4`,
+        { cause },
+      );
+    }
+  };
+  return { kinesalite: at('kinesalite'), dynalite: at('dynalite') };
+}
+
+/** Runs in the thread. Both servers rethrow a request's `error` event, so their own listener for it is taken off. */
+const boot = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const up = (server) => new Promise((resolve, reject) => {
+    server.on('request', (request) => { request.removeAllListeners('error'); request.on('error', () => {}); });
+    server.once('error', reject).listen(0, '127.0.0.1', () => resolve('http://127.0.0.1:' + server.address().port));
+  });
+  const { createMs, shardLimit } = workerData;
+  const kinesalite = require(workerData.kinesalite)({ createStreamMs: createMs, updateStreamMs: createMs, deleteStreamMs: createMs, shardLimit });
+  const dynalite = require(workerData.dynalite)({ createTableMs: createMs, updateTableMs: createMs, deleteTableMs: createMs });
+  Promise.all([up(kinesalite), up(dynalite)]).then(([kinesis, dynamodb]) => parentPort.postMessage({ kinesis, dynamodb }));
+`;
+
+/**
+ * Starts a local Kinesis (kinesalite) and a local DynamoDB (dynalite), empty, in memory, on free ports of 127.0.0.1.
+ * Ready in about 0.2 s.
+ *
+ * They differ from AWS: no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, no fan-out;
+ * `scriptedServer()` shows what they do not.
+ *
+ * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed.
+ */
+export async function startLocalServers(options: LocalServersOptions = {}): Promise<LocalServers> {
+  const peers = resolveServerPeers(createRequire(import.meta.url).resolve);
+  const worker = new Worker(boot, {
+    eval: true,
+    workerData: { ...peers, createMs: options.createMs ?? 0, shardLimit: options.shardLimit ?? 500 },
+  });
+  const urls = await new Promise<{ kinesis: string; dynamodb: string }>((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  const clientConfig = { kinesis: localClientConfig(urls.kinesis), dynamodb: localClientConfig(urls.dynamodb) };
+  const stop = async (): Promise<void> => {
+    clientConfig.kinesis.requestHandler.destroy();
+    clientConfig.dynamodb.requestHandler.destroy();
+    await worker.terminate();
+  };
+  return { ...urls, clientConfig, stop, [Symbol.asyncDispose]: stop };
+}
