@@ -12,7 +12,9 @@ export interface KinesisLocal {
 }
 
 /** `streams` as kinesis-local takes them at start: `orders:2,clicks:1`. A stream made by CreateStream is ACTIVE `createMs` later. */
-export async function startKinesisLocal(options: { readonly streams?: string; readonly createMs?: number } = {}): Promise<KinesisLocal> {
+export async function startKinesisLocal(
+  options: { readonly streams?: string; readonly createMs?: number } = {},
+): Promise<KinesisLocal> {
   const main = createRequire(import.meta.url).resolve('kinesis-local');
   // It binds every interface by a constant, so listen() is redirected inside its thread.
   const boot = `
@@ -23,10 +25,9 @@ export async function startKinesisLocal(options: { readonly streams?: string; re
       return listen.call(this, { ...target, host: '127.0.0.1' }, given.find((one) => typeof one === 'function'));
     };
     require(${JSON.stringify(main)});`;
-  const durations = ['CREATE_STREAM', 'DELETE_STREAM', 'SPLIT_SHARD', 'MERGE_SHARDS', 'UPDATE_SHARD_COUNT'].map((name) => [
-    `${name}_DURATION`,
-    `${options.createMs ?? 10}ms`,
-  ]);
+  const durations = ['CREATE_STREAM', 'DELETE_STREAM', 'SPLIT_SHARD', 'MERGE_SHARDS', 'UPDATE_SHARD_COUNT'].map(
+    (name) => [`${name}_DURATION`, `${options.createMs ?? 10}ms`],
+  );
   const worker = new Worker(boot, {
     eval: true,
     stdout: true,

@@ -71,6 +71,8 @@ describe('startLocalServers', () => {
 /** Sends a tenth of a request and resets the connection. */
 async function abortMidBody(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1');
-  await new Promise<void>((resolve) => socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789', () => resolve()));
+  await new Promise<void>((resolve) =>
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789', () => resolve()),
+  );
   await new Promise((resolve) => socket.once('close', resolve).resetAndDestroy());
 }
