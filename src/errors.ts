@@ -52,6 +52,8 @@ export interface ErrorData {
   readonly actor?: string;
   readonly operation?: string;
   readonly ageMs?: number;
+  /** A write failed here and may have been carried out all the same: its reply was lost, or never waited for. */
+  readonly outcomeUnknown?: boolean;
   /** Names of user effects still running. */
   readonly orphans?: readonly string[];
 }

@@ -1,0 +1,357 @@
+// Turns whatever the AWS SDK throws into one KinactError, and says of a failed write whether it may have happened all
+// the same. Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` is false only when the
+// service answered that it refused, or the request cannot have left this machine.
+import { isKinactError, KinactError } from '../errors.js';
+import type { ErrorCode, ErrorData } from '../errors.js';
+
+/** The call that failed: what the message names and the error's data carries. */
+export interface AwsCall {
+  readonly service: 'dynamodb' | 'kinesis';
+  /** The API operation, as IAM writes it: `UpdateItem`, `GetRecords`. */
+  readonly operation: string;
+  readonly table?: string;
+  readonly stream?: string;
+  readonly leaseKey?: string;
+  readonly shardId?: string;
+  /** True for calls that change something: only these have an outcome that can be unknown. */
+  readonly write?: boolean;
+}
+
+/** What went wrong, in the terms callers decide by. */
+export type AwsFailureKind =
+  | 'throttled'
+  | 'network'
+  | 'timeout'
+  | 'aborted'
+  | 'accessDenied'
+  | 'credentials'
+  | 'notFound'
+  | 'inUse'
+  | 'conditionFailed'
+  | 'expiredIterator'
+  | 'expiredToken'
+  | 'invalidArgument'
+  | 'serverError'
+  | 'other';
+
+export interface AwsFailure {
+  readonly kind: AwsFailureKind;
+  /** `error.retryable` says whether the same call may succeed later by itself; `cause` is what was thrown. */
+  readonly error: KinactError;
+  /** Of a write: whether it may have been carried out although it failed here. Always false for a read. */
+  readonly outcomeUnknown: boolean;
+}
+
+/** The members of an SDK or node:net error that are read here; none can be relied on. */
+interface ErrorShape {
+  readonly name?: unknown;
+  readonly message?: unknown;
+  readonly code?: unknown;
+  readonly syscall?: unknown;
+  readonly errors?: unknown;
+  readonly $retryable?: unknown;
+  readonly $metadata?: { readonly httpStatusCode?: unknown; readonly clockSkewCorrected?: unknown };
+}
+
+const kindByName: ReadonlyMap<string, AwsFailureKind> = new Map<string, AwsFailureKind>([
+  ...names('throttled', [
+    'LimitExceededException',
+    'ProvisionedThroughputExceededException',
+    'RequestLimitExceeded',
+    'ThrottlingException',
+    'Throttling',
+    'ThrottledException',
+    'RequestThrottled',
+    'RequestThrottledException',
+    'TooManyRequestsException',
+    'SlowDown',
+    'KMSThrottlingException',
+    'BandwidthLimitExceeded',
+    'PriorRequestNotComplete',
+  ]),
+  ...names('accessDenied', [
+    'AccessDeniedException',
+    'AccessDenied',
+    'KMSAccessDeniedException',
+    'NotAuthorized',
+    'UnauthorizedOperation',
+  ]),
+  ...names('credentials', [
+    'CredentialsProviderError',
+    'TokenProviderError',
+    'UnrecognizedClientException',
+    'InvalidClientTokenId',
+    'MissingAuthenticationTokenException',
+    'MissingAuthenticationToken',
+    'IncompleteSignatureException',
+    'IncompleteSignature',
+    'InvalidSignatureException',
+    'SignatureDoesNotMatch',
+    'AuthFailure',
+    'RequestExpired',
+    'RequestInTheFuture',
+    'RequestTimeTooSkewed',
+    'ExpiredTokenException',
+    'ExpiredToken',
+  ]),
+  ...names('notFound', ['ResourceNotFoundException', 'TableNotFoundException']),
+  ...names('inUse', [
+    'ResourceInUseException',
+    'TableInUseException',
+    'TransactionConflictException',
+    'ReplicatedWriteConflictException',
+  ]),
+  ...names('conditionFailed', ['ConditionalCheckFailedException']),
+  ...names('expiredIterator', ['ExpiredIteratorException']),
+  ...names('expiredToken', ['ExpiredNextTokenException']),
+  ...names('invalidArgument', [
+    'InvalidArgumentException',
+    'ValidationException',
+    'ValidationError',
+    'SerializationException',
+    'UnknownOperationException',
+    'KMSDisabledException',
+    'KMSInvalidStateException',
+    'KMSNotFoundException',
+    'KMSOptInRequired',
+    'ItemCollectionSizeLimitExceededException',
+  ]),
+  ...names('timeout', ['TimeoutError', 'RequestTimeout', 'RequestTimeoutException']),
+  ...names('aborted', ['AbortError']),
+  ...names('serverError', [
+    'InternalServerError',
+    'InternalFailure',
+    'InternalFailureException',
+    'ServiceUnavailable',
+    'ServiceUnavailableException',
+  ]),
+]);
+
+/** Names that the service cures by itself once the SDK has fetched new credentials or measured the clock's skew. */
+const passingCredentialNames: ReadonlySet<string> = new Set([
+  'ExpiredTokenException',
+  'ExpiredToken',
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+]);
+
+const networkCodes: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENOBUFS',
+  'EPROTO',
+  'ERR_STREAM_PREMATURE_CLOSE',
+]);
+
+/** System calls that come before the first byte of a request. */
+const dialling: ReadonlySet<string> = new Set(['connect', 'getaddrinfo']);
+
+/**
+ * Says what a failed AWS call was. A KinactError is passed through as it is (kind `other`, outcome known), so that a
+ * caller may classify whatever its `try` block threw.
+ */
+export function classifyAwsError(cause: unknown, call: AwsCall): AwsFailure {
+  if (isKinactError(cause)) return { kind: 'other', error: cause, outcomeUnknown: cause.data.outcomeUnknown === true };
+  const shape: ErrorShape = typeof cause === 'object' && cause !== null ? cause : { message: String(cause) };
+  const kind = kindOf(shape);
+  const outcomeUnknown = call.write === true && mayHaveHappened(kind, shape);
+  const { code, retryable, message } = verdict(kind, shape, call);
+  const data: ErrorData = {
+    operation: `${call.service}:${call.operation}`,
+    ...(call.table === undefined ? {} : { table: call.table }),
+    ...(call.stream === undefined ? {} : { stream: call.stream }),
+    ...(call.leaseKey === undefined ? {} : { leaseKey: call.leaseKey }),
+    ...(call.shardId === undefined ? {} : { shardId: call.shardId }),
+    ...(outcomeUnknown ? { outcomeUnknown } : {}),
+  };
+  return { kind, error: new KinactError(code, message, { cause, retryable, data }), outcomeUnknown };
+}
+
+function names(kind: AwsFailureKind, list: readonly string[]): readonly (readonly [string, AwsFailureKind])[] {
+  return list.map((name) => [name, kind] as const);
+}
+
+function kindOf(error: ErrorShape): AwsFailureKind {
+  const name = text(error.name);
+  const code = text(error.code);
+  if (/region is missing/i.test(text(error.message))) return 'credentials';
+  // A reset arrives under the name TimeoutError from the SDK's HTTP handler: the code knows better.
+  if (networkCodes.has(code) || /^ERR_(HTTP2|SSL|TLS)/.test(code) || isCertificateCode(code)) return 'network';
+  const byName = kindByName.get(name) ?? kindByName.get(code);
+  if (byName !== undefined) return byName;
+  if (code === 'ETIMEDOUT') return 'timeout';
+  const status = statusOf(error);
+  if (status === 429) return 'throttled';
+  if (status === 401 || status === 403) return 'accessDenied';
+  if (status >= 500) return 'serverError';
+  if (status >= 400) return 'invalidArgument';
+  if (error.$retryable !== undefined) return 'serverError';
+  // An answer that could not be parsed: a proxy's page, or a connection cut in the middle of a body.
+  if (name === 'SyntaxError' || error.$metadata !== undefined || /socket hang up|aborted/i.test(text(error.message)))
+    return 'network';
+  return 'other';
+}
+
+function isCertificateCode(code: string): boolean {
+  return /^(ERR_TLS_CERT|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|HOSTNAME_MISMATCH)/.test(code);
+}
+
+function mayHaveHappened(kind: AwsFailureKind, error: ErrorShape): boolean {
+  switch (kind) {
+    case 'network':
+    case 'timeout':
+    case 'aborted':
+    case 'serverError':
+    case 'other':
+      return !neverLeft(error);
+    case 'throttled':
+    case 'accessDenied':
+    case 'credentials':
+    case 'notFound':
+    case 'inUse':
+    case 'conditionFailed':
+    case 'expiredIterator':
+    case 'expiredToken':
+    case 'invalidArgument':
+      // A refusal with a status of 500 or above comes from something between us and the service.
+      return statusOf(error) >= 500 && kind !== 'throttled';
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** True when no byte of the request can have been sent: the name was not resolved, or no connection came about. */
+function neverLeft(error: ErrorShape): boolean {
+  if (Array.isArray(error.errors) && error.errors.length > 0) {
+    return error.errors.every((each: unknown) => typeof each === 'object' && each !== null && neverLeft(each));
+  }
+  if (dialling.has(text(error.syscall))) return true;
+  return isCertificateCode(text(error.code));
+}
+
+function verdict(
+  kind: AwsFailureKind,
+  error: ErrorShape,
+  call: AwsCall,
+): { code: ErrorCode; retryable: boolean; message: string } {
+  const action = `${call.service}:${call.operation}`;
+  const where = targetOf(call);
+  const said = `${text(error.name) || text(error.code) || 'Error'}: ${text(error.message)}`;
+  switch (kind) {
+    case 'throttled':
+      return { code: 'AWS_ERROR', retryable: true, message: `${action}${where} was throttled (${said})` };
+    case 'network':
+      return isCertificateCode(text(error.code))
+        ? {
+            code: 'AWS_ERROR',
+            retryable: false,
+            message: `${action}${where}: the server's certificate is not accepted (${said}); check the endpoint`,
+          }
+        : { code: 'AWS_ERROR', retryable: true, message: `${action}${where} failed on the network (${said})` };
+    case 'timeout':
+      return { code: 'AWS_ERROR', retryable: true, message: `${action}${where} was not answered in time (${said})` };
+    case 'aborted':
+      return { code: 'STOPPED', retryable: false, message: `${action}${where} was aborted` };
+    case 'accessDenied':
+      return {
+        code: 'ACCESS_DENIED',
+        retryable: false,
+        message: `${action}${where} is not allowed: grant ${action} to these credentials (${said})`,
+      };
+    case 'credentials':
+      return credentialsVerdict(error, action, said);
+    case 'notFound':
+      return notFoundVerdict(call, said);
+    case 'inUse':
+      return {
+        code: 'AWS_ERROR',
+        retryable: true,
+        message: `${action}${where}: the resource is being changed (${said})`,
+      };
+    case 'conditionFailed':
+      return {
+        code: 'AWS_ERROR',
+        retryable: false,
+        message: `${action}${where}: the condition does not hold (${said})`,
+      };
+    case 'expiredIterator':
+    case 'expiredToken':
+    case 'invalidArgument':
+      return { code: 'AWS_ERROR', retryable: false, message: `${action}${where} was refused (${said})` };
+    case 'serverError':
+      return { code: 'AWS_ERROR', retryable: true, message: `${action}${where}: the service failed (${said})` };
+    case 'other':
+      return { code: 'AWS_ERROR', retryable: false, message: `${action}${where} failed (${said})` };
+    default:
+      return kind satisfies never;
+  }
+}
+
+function credentialsVerdict(
+  error: ErrorShape,
+  action: string,
+  said: string,
+): { code: ErrorCode; retryable: boolean; message: string } {
+  if (/region is missing/i.test(text(error.message))) {
+    return {
+      code: 'CREDENTIALS_MISSING',
+      retryable: false,
+      message: `${action}: no region is configured; set AWS_REGION or the option region`,
+    };
+  }
+  const passing = passingCredentialNames.has(text(error.name)) || error.$metadata?.clockSkewCorrected === true;
+  return statusOf(error) >= 400
+    ? {
+        code: 'CREDENTIALS_MISSING',
+        retryable: passing,
+        message: `${action}: AWS does not accept the credentials; check key, secret, token and clock (${said})`,
+      }
+    : {
+        code: 'CREDENTIALS_MISSING',
+        retryable: passing,
+        message: `${action}: no credentials were found; configure them as for any AWS tool (${said})`,
+      };
+}
+
+function notFoundVerdict(call: AwsCall, said: string): { code: ErrorCode; retryable: boolean; message: string } {
+  if (call.service === 'kinesis') {
+    return {
+      code: 'STREAM_NOT_FOUND',
+      retryable: false,
+      message: `kinesis:${call.operation}${targetOf(call)}: not found in this region and account; check name, region and credentials (${said})`,
+    };
+  }
+  // DynamoDB says the same of a table that is still being created, which passes.
+  return {
+    code: 'AWS_ERROR',
+    retryable: true,
+    message: `dynamodb:${call.operation}${targetOf(call)}: the table does not exist or is not ready (${said})`,
+  };
+}
+
+function targetOf(call: AwsCall): string {
+  const target = call.table ?? call.stream;
+  const part = call.leaseKey ?? call.shardId;
+  if (target === undefined) return '';
+  return part === undefined ? ` on '${target}'` : ` on '${target}' (${part})`;
+}
+
+function statusOf(error: ErrorShape): number {
+  const status = error.$metadata?.httpStatusCode;
+  return typeof status === 'number' ? status : 0;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { classifyAwsError } from '../../../src/aws/aws-errors.js';
+import type { AwsCall, AwsFailureKind } from '../../../src/aws/aws-errors.js';
+import { KinactError } from '../../../src/errors.js';
+import type { ErrorCode } from '../../../src/errors.js';
+
+const write: AwsCall = {
+  service: 'dynamodb',
+  operation: 'UpdateItem',
+  table: 'orders',
+  leaseKey: 'shardId-1',
+  write: true,
+};
+const read: AwsCall = { service: 'dynamodb', operation: 'Scan', table: 'orders' };
+
+function service(name: string, status = 400): Error {
+  return Object.assign(new Error('said so'), { name, $metadata: { httpStatusCode: status } });
+}
+
+function network(code: string, syscall?: string): Error {
+  return Object.assign(new Error(code), { code, ...(syscall === undefined ? {} : { syscall }) });
+}
+
+describe('classifyAwsError', () => {
+  const table: readonly (readonly [string, Error, AwsFailureKind, ErrorCode, boolean, boolean])[] = [
+    // what, error, kind, code, retryable, outcome of a write unknown
+    ['a throttle', service('ProvisionedThroughputExceededException'), 'throttled', 'AWS_ERROR', true, false],
+    ['a throttle by status', service('Whatever', 429), 'throttled', 'AWS_ERROR', true, false],
+    ['a control-plane limit', service('LimitExceededException'), 'throttled', 'AWS_ERROR', true, false],
+    ['a denied call', service('AccessDeniedException'), 'accessDenied', 'ACCESS_DENIED', false, false],
+    ['unknown keys', service('UnrecognizedClientException'), 'credentials', 'CREDENTIALS_MISSING', false, false],
+    ['an expired session', service('ExpiredTokenException'), 'credentials', 'CREDENTIALS_MISSING', true, false],
+    ['no credentials', service('CredentialsProviderError', 0), 'credentials', 'CREDENTIALS_MISSING', false, false],
+    ['no region', new Error('Region is missing'), 'credentials', 'CREDENTIALS_MISSING', false, false],
+    ['a missing table', service('ResourceNotFoundException'), 'notFound', 'AWS_ERROR', true, false],
+    ['a busy table', service('ResourceInUseException'), 'inUse', 'AWS_ERROR', true, false],
+    ['a failed condition', service('ConditionalCheckFailedException'), 'conditionFailed', 'AWS_ERROR', false, false],
+    ['an expired iterator', service('ExpiredIteratorException'), 'expiredIterator', 'AWS_ERROR', false, false],
+    ['a bad argument', service('ValidationException'), 'invalidArgument', 'AWS_ERROR', false, false],
+    ['a failing service', service('InternalServerError', 500), 'serverError', 'AWS_ERROR', true, true],
+    ['a failing proxy', service('Unknown', 502), 'serverError', 'AWS_ERROR', true, true],
+    [
+      'a timeout',
+      Object.assign(new Error('too late'), { name: 'TimeoutError', code: 'ETIMEDOUT' }),
+      'timeout',
+      'AWS_ERROR',
+      true,
+      true,
+    ],
+    [
+      'a reset, which the SDK calls a timeout',
+      Object.assign(network('ECONNRESET', 'read'), { name: 'TimeoutError' }),
+      'network',
+      'AWS_ERROR',
+      true,
+      true,
+    ],
+    ['a refused connection', network('ECONNREFUSED', 'connect'), 'network', 'AWS_ERROR', true, false],
+    ['an unknown host', network('ENOTFOUND', 'getaddrinfo'), 'network', 'AWS_ERROR', true, false],
+    ['a bad certificate', network('DEPTH_ZERO_SELF_SIGNED_CERT'), 'network', 'AWS_ERROR', false, false],
+    ['a broken TLS record', network('ERR_SSL_BAD_RECORD'), 'network', 'AWS_ERROR', true, true],
+    [
+      'an unreadable answer',
+      Object.assign(new SyntaxError('<html>'), { $metadata: {} }),
+      'network',
+      'AWS_ERROR',
+      true,
+      true,
+    ],
+    [
+      'an abort',
+      Object.assign(new Error('Request aborted'), { name: 'AbortError' }),
+      'aborted',
+      'STOPPED',
+      false,
+      true,
+    ],
+    ['anything else', new TypeError('bug'), 'other', 'AWS_ERROR', false, true],
+  ];
+  for (const [what, cause, kind, code, retryable, unknown] of table) {
+    it(`calls ${what} ${kind}, ${code}, ${retryable ? 'retryable' : 'final'}, outcome ${unknown ? 'unknown' : 'known'}`, () => {
+      const failure = classifyAwsError(cause, write);
+      expect(failure.kind).to.equal(kind);
+      expect(failure.error.code).to.equal(code);
+      expect(failure.error.retryable).to.equal(retryable);
+      expect(failure.outcomeUnknown).to.equal(unknown);
+      expect(failure.error.data.outcomeUnknown).to.equal(unknown ? true : undefined);
+      expect(failure.error.cause).to.equal(cause);
+      expect(classifyAwsError(cause, read).outcomeUnknown).to.equal(false);
+    });
+  }
+
+  it('knows that a dual-stack dial whose every attempt failed to connect sent nothing', () => {
+    const every = Object.assign(
+      new AggregateError([network('ECONNREFUSED', 'connect'), network('ETIMEDOUT', 'connect')]),
+      { code: 'ECONNREFUSED' },
+    );
+    expect(classifyAwsError(every, write).outcomeUnknown).to.equal(false);
+    const some = Object.assign(
+      new AggregateError([network('ECONNREFUSED', 'connect'), network('ECONNRESET', 'read')]),
+      { code: 'ECONNREFUSED' },
+    );
+    expect(classifyAwsError(some, write).outcomeUnknown).to.equal(true);
+  });
+
+  it('names the operation to allow, the table and the row', () => {
+    const { error } = classifyAwsError(service('AccessDeniedException'), write);
+    expect(error.message).to.include('grant dynamodb:UpdateItem').and.include("'orders'").and.include('shardId-1');
+    expect(error.data).to.deep.include({ operation: 'dynamodb:UpdateItem', table: 'orders', leaseKey: 'shardId-1' });
+  });
+
+  it('calls a missing stream STREAM_NOT_FOUND', () => {
+    const { error } = classifyAwsError(service('ResourceNotFoundException'), {
+      service: 'kinesis',
+      operation: 'ListShards',
+      stream: 's',
+    });
+    expect(error.code).to.equal('STREAM_NOT_FOUND');
+    expect(error.retryable).to.equal(false);
+  });
+
+  it('passes a KinactError through untouched', () => {
+    const own = new KinactError('MALFORMED_LEASE', 'no');
+    expect(classifyAwsError(own, write)).to.deep.equal({ kind: 'other', error: own, outcomeUnknown: false });
+  });
+
+  it('never throws, whatever was thrown', () => {
+    fc.assert(
+      fc.property(fc.anything(), fc.boolean(), (thrown, writing) => {
+        const { error } = classifyAwsError(thrown, { ...read, write: writing });
+        expect(error).to.be.instanceOf(KinactError);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
