@@ -15,7 +15,7 @@ export interface ReleasedLease {
   readonly source: string;
   readonly shardId: string;
   readonly leaseKey: string;
-  /** Records that were open when the lease was given up: they will be delivered again. */
+  /** Records that were open when the lease was given up: they will be delivered again. -1: the worker did not say in time. */
   readonly recordsLeft: number;
   readonly checkpoint: string;
   readonly subSequenceNumber: number;

@@ -175,6 +175,7 @@ export interface LeaseChange {
   readonly leaseOwner?: string | null;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
   readonly countOwnerSwitch?: boolean;
+  /** Written only where the row has none (`if_not_exists`). */
   readonly kinactLatestAt?: number;
   readonly childShardIds?: readonly string[];
 }
