@@ -1,0 +1,71 @@
+// A queue in a ring: what an array's `shift` does in O(n), this does in O(1). For the queues between stages, reducers and
+// workers, which may hold thousands of items. Slots that were left are cleared, so nothing is kept alive by accident.
+
+/** First in, first out; amortised O(1) at both ends and by index. */
+export interface Deque<T> {
+  readonly length: number;
+  push(item: T): void;
+  /** Removes and returns the oldest item; undefined when empty. */
+  shift(): T | undefined;
+  /** The oldest item without removing it; undefined when empty. */
+  peek(): T | undefined;
+  /** The item `index` places behind the oldest; undefined out of range. */
+  at(index: number): T | undefined;
+  /** Keeps the items for which `keep` holds, in order; returns how many were dropped. O(n). */
+  retain(keep: (item: T) => boolean): number;
+}
+
+const FIRST_CAPACITY = 16;
+
+/** An empty deque. */
+export function createDeque<T>(): Deque<T> {
+  // The capacity is always a power of two, so that a place is found with a mask.
+  let slots = new Array<T | undefined>(FIRST_CAPACITY);
+  let mask = FIRST_CAPACITY - 1;
+  let head = 0;
+  let length = 0;
+
+  function grow(): void {
+    const wider = new Array<T | undefined>(slots.length * 2);
+    for (let index = 0; index < length; index++) wider[index] = slots[(head + index) & mask];
+    slots = wider;
+    mask = slots.length - 1;
+    head = 0;
+  }
+
+  return {
+    get length() {
+      return length;
+    },
+    push(item) {
+      if (length === slots.length) grow();
+      slots[(head + length) & mask] = item;
+      length++;
+    },
+    shift() {
+      if (length === 0) return undefined;
+      const item = slots[head];
+      slots[head] = undefined;
+      head = (head + 1) & mask;
+      length--;
+      return item;
+    },
+    peek() {
+      return length === 0 ? undefined : slots[head];
+    },
+    at(index) {
+      return index >= 0 && index < length ? slots[(head + index) & mask] : undefined;
+    },
+    retain(keep) {
+      let kept = 0;
+      for (let index = 0; index < length; index++) {
+        const item = slots[(head + index) & mask] as T;
+        if (keep(item)) slots[(head + kept++) & mask] = item;
+      }
+      for (let index = kept; index < length; index++) slots[(head + index) & mask] = undefined;
+      const dropped = length - kept;
+      length = kept;
+      return dropped;
+    },
+  };
+}

@@ -1,0 +1,279 @@
+// What one incarnation of a shard worker has admitted and what of it is settled. It answers the question that decides
+// whether records are lost: how far may the checkpoint go? Invariant: the frontier never passes a record of which any
+// leaf is open, and never rests where a checkpoint may not land. One ledger per fence, so that late settles of an old
+// incarnation meet an old ledger. Called by the shard worker for every record: O(1) each, amortised, nothing allocated.
+import type { Position } from './position.js';
+import { comparePositions } from './sequence-number.js';
+
+/** How much may be open at once. */
+export interface LedgerBounds {
+  /** Records that are admitted and not settled; at least 1. */
+  readonly maxPending: number;
+  /** Their bytes. A record that is larger by itself is admitted alone. */
+  readonly maxPendingBytes: number;
+  /**
+   * Records from the oldest open one to the newest admitted one, settled or not: all of them are replayed after a crash.
+   * Default: 64 times `maxPending`.
+   */
+  readonly maxSpan?: number;
+}
+
+/** The state. The counters are there to be read; everything is changed by the functions of this file alone. */
+export interface Ledger {
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
+  readonly maxSpan: number;
+  /** Records admitted so far, which is also the next ordinal. */
+  admitted: number;
+  /** Records all of whose leaves are settled. */
+  settled: number;
+  openRecords: number;
+  openBytes: number;
+  /** Settles and forks that had nothing to act on: repeated, of a record that is done, never admitted, no such leaf. */
+  strays: number;
+  /** The ordinal the frontier stands on; -1 as long as there is none. */
+  frontierOrdinal: number;
+  frontierPosition: Position | undefined;
+  newest: Position | undefined;
+  /** The oldest open ordinal: everything before it is settled. Equal to `admitted` when nothing is open. */
+  head: number;
+  ring: Ring;
+}
+
+/** An open record as people and watchdogs see it. */
+export interface LedgerEntry {
+  readonly ordinal: number;
+  readonly position: Position;
+  /** The clock's `now()` when it was admitted. */
+  readonly admittedAt: number;
+  readonly bytes: number;
+  /** Leaves not settled yet; 0 for a record that is done but stands behind an open one. */
+  readonly leavesOpen: number;
+}
+
+/** The entries from `head` to `admitted`, entry `ordinal` in slot `ordinal & mask`: one array per member, not an object each. */
+interface Ring {
+  readonly mask: number;
+  readonly positions: Position[];
+  readonly bytes: Float64Array;
+  readonly admittedAt: Float64Array;
+  readonly checkpointable: Uint8Array;
+  /** Leaves in all; `NOT_FORKED` counts as one. */
+  readonly leaves: Int32Array;
+  readonly leavesOpen: Int32Array;
+  /** Which of the first 32 leaves are settled, one bit each. */
+  readonly settledLeaves: Int32Array;
+  /** The same for the leaves from 32 on, for the rare record that has so many; by ordinal. */
+  readonly moreLeaves: Map<number, Int32Array>;
+}
+
+const NOT_FORKED = -1;
+const WORD = 32;
+const FIRST_CAPACITY = 256;
+const SPAN_PER_PENDING = 64;
+const nowhere: Position = { sequenceNumber: '', subSequenceNumber: 0 };
+
+/** An empty ledger. */
+export function createLedger(bounds: LedgerBounds): Ledger {
+  return {
+    maxPending: bounds.maxPending,
+    maxPendingBytes: bounds.maxPendingBytes,
+    maxSpan: bounds.maxSpan ?? SPAN_PER_PENDING * bounds.maxPending,
+    admitted: 0,
+    settled: 0,
+    openRecords: 0,
+    openBytes: 0,
+    strays: 0,
+    frontierOrdinal: -1,
+    frontierPosition: undefined,
+    newest: undefined,
+    head: 0,
+    ring: createRing(FIRST_CAPACITY),
+  };
+}
+
+/**
+ * Whether one more record, of `bytes` bytes, may be admitted. Without `bytes`: whether asking for more makes sense. When
+ * nothing is open there is always room, so that a record above the byte bound still passes, alone.
+ */
+export function room(ledger: Ledger, bytes = 1): boolean {
+  return (
+    ledger.openRecords === 0 ||
+    (ledger.openRecords < ledger.maxPending &&
+      ledger.openBytes + bytes <= ledger.maxPendingBytes &&
+      ledger.admitted - ledger.head < ledger.maxSpan)
+  );
+}
+
+/**
+ * Admits a record and returns its ordinal, dense from 0; or -1 when its position is not greater than the last admitted
+ * one's: a duplicate (W11), of which nothing is noted. `divisibleHere` is false for a record after which no checkpoint
+ * may land: inside an erlmld aggregate, all but its last (P6). Throws RangeError without `room(ledger)`.
+ */
+export function admit(ledger: Ledger, position: Position, bytes: number, divisibleHere: boolean, nowMs: number): number {
+  if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
+  if (!room(ledger)) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
+  if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
+  const { ring } = ledger;
+  const ordinal = ledger.admitted++;
+  const slot = ordinal & ring.mask;
+  ring.positions[slot] = position;
+  ring.bytes[slot] = bytes;
+  ring.admittedAt[slot] = nowMs;
+  ring.checkpointable[slot] = divisibleHere ? 1 : 0;
+  ring.leaves[slot] = NOT_FORKED;
+  ring.leavesOpen[slot] = 1;
+  ring.settledLeaves[slot] = 0;
+  ledger.newest = position;
+  ledger.openRecords++;
+  ledger.openBytes += bytes;
+  return ordinal;
+}
+
+/**
+ * The record became `leaves` leaves, numbered from 0; none at all settles it at once (W12). A record that is never forked
+ * has leaf 0 alone. Repeating the same fork changes nothing. Throws RangeError when some of the record is settled or it
+ * was forked into another number before: then somebody holds leaves that nobody counts.
+ */
+export function fork(ledger: Ledger, ordinal: number, leaves: number): void {
+  const { ring } = ledger;
+  if (!Number.isInteger(leaves) || leaves < 0) throw new RangeError(`record ${ordinal} cannot have ${leaves} leaves`);
+  if (!isHeld(ledger, ordinal)) {
+    ledger.strays++;
+    return;
+  }
+  const slot = ordinal & ring.mask;
+  const before = ring.leaves[slot] as number;
+  if (before === leaves) return;
+  if (before !== NOT_FORKED) throw new RangeError(`record ${ordinal} was forked into ${before} leaves, now into ${leaves}`);
+  if (ring.leavesOpen[slot] === 0) throw new RangeError(`record ${ordinal} was settled before it was forked into ${leaves} leaves`);
+  ring.leaves[slot] = leaves;
+  ring.leavesOpen[slot] = leaves;
+  if (leaves > WORD) ring.moreLeaves.set(ordinal, new Int32Array(Math.ceil(leaves / WORD) - 1));
+  if (leaves === 0) complete(ledger, ordinal, slot);
+}
+
+/**
+ * Leaf `leaf` of the record has been dealt with. In any order, any number of times: true the first time, afterwards
+ * false. The record is complete when each of its leaves has been settled (I10), never by how often something was (W8).
+ */
+export function settle(ledger: Ledger, ordinal: number, leaf: number): boolean {
+  const { ring } = ledger;
+  const slot = ordinal & ring.mask;
+  if (!isHeld(ledger, ordinal) || !markLeaf(ring, ordinal, slot, leaf)) {
+    ledger.strays++;
+    return false;
+  }
+  const leavesOpen = (ring.leavesOpen[slot] as number) - 1;
+  ring.leavesOpen[slot] = leavesOpen;
+  if (leavesOpen === 0) complete(ledger, ordinal, slot);
+  return true;
+}
+
+/** The last position a checkpoint may name: it and everything before it is settled. Undefined as long as there is none. */
+export function frontier(ledger: Ledger): Position | undefined {
+  return ledger.frontierPosition;
+}
+
+/** The oldest open record; undefined when nothing is open. */
+export function oldestOpen(ledger: Ledger): LedgerEntry | undefined {
+  return recordAt(ledger, ledger.head);
+}
+
+/** A record at or behind the oldest open one; undefined for those before it, which are forgotten, and for none at all. */
+export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefined {
+  if (!isHeld(ledger, ordinal)) return undefined;
+  const { ring } = ledger;
+  const slot = ordinal & ring.mask;
+  return {
+    ordinal,
+    position: ring.positions[slot] as Position,
+    admittedAt: ring.admittedAt[slot] as number,
+    bytes: ring.bytes[slot] as number,
+    leavesOpen: ring.leavesOpen[slot] as number,
+  };
+}
+
+function isHeld(ledger: Ledger, ordinal: number): boolean {
+  return ordinal >= ledger.head && ordinal < ledger.admitted;
+}
+
+/** Notes the leaf; false when it was noted before or the record has no such leaf. */
+function markLeaf(ring: Ring, ordinal: number, slot: number, leaf: number): boolean {
+  const leaves = ring.leaves[slot] as number;
+  const count = leaves === NOT_FORKED ? 1 : leaves;
+  if (!(leaf >= 0 && leaf < count)) return false;
+  const bit = 1 << (leaf % WORD);
+  const words = leaf < WORD ? ring.settledLeaves : (ring.moreLeaves.get(ordinal) as Int32Array);
+  const word = leaf < WORD ? slot : Math.floor(leaf / WORD) - 1;
+  const noted = words[word] as number;
+  if ((noted & bit) !== 0) return false;
+  words[word] = noted | bit;
+  return true;
+}
+
+/** The record's last leaf is settled: it is open no more, and the frontier moves when it was the oldest. */
+function complete(ledger: Ledger, ordinal: number, slot: number): void {
+  const { ring } = ledger;
+  ledger.settled++;
+  ledger.openRecords--;
+  ledger.openBytes -= ring.bytes[slot] as number;
+  if (ring.leaves[slot] as number > WORD) ring.moreLeaves.delete(ordinal);
+  if (ordinal === ledger.head) advance(ledger);
+}
+
+/** Forgets the settled records at the head. Each record is passed once in its life. */
+function advance(ledger: Ledger): void {
+  const { ring, admitted } = ledger;
+  let head = ledger.head;
+  while (head < admitted) {
+    const slot = head & ring.mask;
+    if (ring.leavesOpen[slot] !== 0) break;
+    if (ring.checkpointable[slot] === 1) {
+      ledger.frontierOrdinal = head;
+      ledger.frontierPosition = ring.positions[slot];
+    }
+    ring.positions[slot] = nowhere;
+    head++;
+  }
+  ledger.head = head;
+}
+
+function createRing(capacity: number, moreLeaves = new Map<number, Int32Array>()): Ring {
+  return {
+    mask: capacity - 1,
+    positions: new Array<Position>(capacity).fill(nowhere),
+    bytes: new Float64Array(capacity),
+    admittedAt: new Float64Array(capacity),
+    checkpointable: new Uint8Array(capacity),
+    leaves: new Int32Array(capacity),
+    leavesOpen: new Int32Array(capacity),
+    settledLeaves: new Int32Array(capacity),
+    moreLeaves,
+  };
+}
+
+/** A ring of twice the capacity with the same entries in their new slots. */
+function widened(ledger: Ledger): Ring {
+  const { ring: old } = ledger;
+  const ring = createRing((old.mask + 1) * 2, old.moreLeaves);
+  for (let ordinal = ledger.head; ordinal < ledger.admitted; ordinal++) {
+    const from = ordinal & old.mask;
+    const to = ordinal & ring.mask;
+    ring.positions[to] = old.positions[from] as Position;
+    ring.bytes[to] = old.bytes[from] as number;
+    ring.admittedAt[to] = old.admittedAt[from] as number;
+    ring.checkpointable[to] = old.checkpointable[from] as number;
+    ring.leaves[to] = old.leaves[from] as number;
+    ring.leavesOpen[to] = old.leavesOpen[from] as number;
+    ring.settledLeaves[to] = old.settledLeaves[from] as number;
+  }
+  return ring;
+}
+
+function describeLoad(ledger: Ledger): string {
+  return (
+    `${ledger.openRecords} of ${ledger.maxPending} records, ${ledger.openBytes} of ${ledger.maxPendingBytes} bytes, ` +
+    `span ${ledger.admitted - ledger.head} of ${ledger.maxSpan}`
+  );
+}

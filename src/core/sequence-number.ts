@@ -1,0 +1,44 @@
+// The order of sequence numbers. They are decimal strings of up to 56 digits and more, compared for every record that is
+// admitted: so by length and then by text, which for digits is the order of the numbers, without making a BigInt.
+import type { Position } from './position.js';
+
+const ZERO = 48;
+const NINE = 57;
+
+/** Whether the text is a sequence number: one or more decimal digits and nothing else. */
+export function isSequenceNumber(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < ZERO || code > NINE) return false;
+  }
+  return text.length > 0;
+}
+
+/**
+ * Negative, zero or positive as the number `left` is less than, equal to or greater than the number `right`. Leading
+ * zeros do not count. Both must be sequence numbers (`isSequenceNumber`); this is not checked, it is too hot for that.
+ */
+export function compareSequenceNumbers(left: string, right: string): number {
+  if (left === right) return 0;
+  if (left.charCodeAt(0) === ZERO || right.charCodeAt(0) === ZERO) {
+    return compareStripped(withoutLeadingZeros(left), withoutLeadingZeros(right));
+  }
+  return compareStripped(left, right);
+}
+
+/** The order of records in a shard: by sequence number, then by place inside the aggregate. */
+export function comparePositions(left: Position, right: Position): number {
+  return compareSequenceNumbers(left.sequenceNumber, right.sequenceNumber) || left.subSequenceNumber - right.subSequenceNumber;
+}
+
+function compareStripped(left: string, right: string): number {
+  if (left.length !== right.length) return left.length - right.length;
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
+}
+
+function withoutLeadingZeros(number: string): string {
+  let start = 0;
+  while (start < number.length && number.charCodeAt(start) === ZERO) start++;
+  return number.slice(start);
+}

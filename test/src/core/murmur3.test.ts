@@ -1,0 +1,76 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import { murmur3, murmur3Bytes, reducerOf } from '../../../src/core/murmur3.js';
+
+// Published results of MurmurHash3_x86_32: text, seed, hash.
+const vectors: readonly (readonly [string, number, number])[] = [
+  ['', 0, 0],
+  ['', 1, 0x514e28b7],
+  ['', 0xffffffff, 0x81f16f39],
+  ['a', 0x9747b28c, 0x7fa09ea6],
+  ['aa', 0x9747b28c, 0x5d211726],
+  ['aaa', 0x9747b28c, 0x283e0130],
+  ['aaaa', 0x9747b28c, 0x5a97808a],
+  ['ab', 0x9747b28c, 0x74875592],
+  ['abc', 0x9747b28c, 0xc84a62dd],
+  ['abcd', 0x9747b28c, 0xf0478627],
+  ['abc', 0, 0xb3dd93fa],
+  ['hello', 0, 0x248bfa47],
+  ['hello, world', 0, 0x149bbb7f],
+  ['Hello, world!', 0x9747b28c, 0x24884cba],
+  ['The quick brown fox jumps over the lazy dog', 0x9747b28c, 0x2fa826cd],
+  ['ππππππππ', 0x9747b28c, 0xd58063c1],
+];
+
+describe('murmur3', () => {
+  for (const [text, seed, hash] of vectors) {
+    it(`hashes ${JSON.stringify(text)} with seed ${seed} as published`, () => {
+      expect(murmur3(text, seed)).to.equal(hash);
+    });
+  }
+
+  it('hashes any key as its UTF-8 bytes, whether or not the key is ASCII', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'grapheme' }), fc.string()), fc.integer(), (key, seed) => {
+        expect(murmur3(key, seed)).to.equal(murmur3Bytes(Buffer.from(key, 'utf8'), seed));
+      }),
+    );
+  });
+
+  it('sees a character beyond ASCII in every place of a block and of the tail', () => {
+    for (let place = 0; place < 7; place++) {
+      const key = `${'x'.repeat(place)}é${'x'.repeat(6 - place)}`;
+      expect(murmur3(key), key).to.equal(murmur3Bytes(Buffer.from(key, 'utf8')));
+    }
+  });
+});
+
+describe('reducerOf', () => {
+  it('names one of the reducers, and always the same for a key', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.integer({ min: 1, max: 1000 }), (key, reducers) => {
+        const reducer = reducerOf(key, reducers);
+        expect(reducer).to.be.within(0, reducers - 1);
+        expect(reducerOf(key, reducers)).to.equal(reducer);
+      }),
+    );
+  });
+
+  it('never changes: these keys belong to these reducers in every version', () => {
+    expect(['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => reducerOf(key, 16))).to.deep.equal(
+      ['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => murmur3Bytes(Buffer.from(key, 'utf8')) % 16),
+    );
+    expect(reducerOf('hello', 16)).to.equal(0x248bfa47 % 16);
+  });
+
+  it('spreads numbered keys evenly over many reducers', () => {
+    const counts = new Array<number>(64).fill(0);
+    for (let index = 0; index < 64_000; index++) {
+      const reducer = reducerOf(`device-${index}`, 64);
+      counts[reducer] = (counts[reducer] as number) + 1;
+    }
+    expect(Math.min(...counts)).to.be.above(850);
+    expect(Math.max(...counts)).to.be.below(1150);
+  });
+});
