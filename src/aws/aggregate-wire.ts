@@ -1,0 +1,247 @@
+// The bytes of an aggregated record (kcl.md 3.3): envelope and protobuf message, read the way the KCL's Java reads them.
+// `openAggregate` is total: whatever the bytes, it returns. Nothing is copied but the keys; data stay spans of the message.
+// Called by aggregate.ts alone.
+import { hash } from 'node:crypto';
+import { inflateSync } from 'node:zlib';
+import protobuf from 'protobufjs/minimal.js';
+
+/** `kpl` is the standard format; the two of erlmld (seeds.md P5) differ in the magic, and in that the second is deflated. */
+export type AggregateFormat = 'kpl' | 'erlmld' | 'erlmld-deflate';
+
+export const MAGIC_BYTES = 4;
+export const DIGEST_BYTES = 16;
+const MAGIC_TAIL = 0x899ac2;
+
+/**
+ * erlmld closes an aggregate before its *inflated* message reaches 1 MiB, so twice that refuses nothing genuine and
+ * still bounds what a deflate bomb can make us allocate.
+ */
+const MAX_INFLATED_BYTES = 2 * 1024 * 1024;
+
+/** protobuf-java's limit on messages and groups inside one another. */
+const MAX_DEPTH = 100;
+
+/** Field numbers of AggregatedRecord, Record and Tag with their wire types, as tags. */
+const PARTITION_KEY_TABLE = (1 << 3) | 2;
+const EXPLICIT_HASH_KEY_TABLE = (2 << 3) | 2;
+const RECORDS = (3 << 3) | 2;
+const RECORD_PARTITION_KEY_INDEX = 1 << 3;
+const RECORD_EXPLICIT_HASH_KEY_INDEX = 2 << 3;
+const RECORD_DATA = (3 << 3) | 2;
+const RECORD_TAGS = (4 << 3) | 2;
+const TAG_KEY = (1 << 3) | 2;
+
+/** Index of an unset explicit hash key. */
+export const UNSET = -1;
+/** No table is this long; larger indices are cut to it so that all of them stay small integers. */
+const INDEX_CAP = 0x3fff_ffff;
+/** Numbers per user record in `WireMessage.records`. */
+export const STRIDE = 4;
+
+/** A parsed message. The tables may follow the records that name them, so indices are resolved by the caller. */
+export interface WireMessage {
+  readonly bytes: Uint8Array;
+  readonly partitionKeys: readonly string[];
+  readonly explicitHashKeys: readonly string[];
+  /** Per user record: partition key index, explicit hash key index or UNSET, offset and length of its data in `bytes`. */
+  readonly records: readonly number[];
+}
+
+export type Opened =
+  /** Not an aggregate; with a complaint where it began like one. */
+  | { readonly type: 'plain'; readonly complaint?: string }
+  | { readonly type: 'aggregate'; readonly format: AggregateFormat; readonly message: WireMessage };
+
+const PLAIN: Opened = { type: 'plain' };
+
+/** Which aggregate's magic the data begin with, if any. */
+export function formatOf(data: Uint8Array): AggregateFormat | undefined {
+  if (data.length < MAGIC_BYTES || ((data[1]! << 16) | (data[2]! << 8) | data[3]!) !== MAGIC_TAIL) return undefined;
+  switch (data[0]) {
+    case 0xf3:
+      return 'kpl';
+    case 0x00:
+      return 'erlmld';
+    case 0x01:
+      return 'erlmld-deflate';
+    default:
+      return undefined;
+  }
+}
+
+/** Applies the raw-record rules in the KCL's order: magic, length, checksum, protobuf. */
+export function openAggregate(data: Uint8Array): Opened {
+  const format = formatOf(data);
+  if (format === undefined) return PLAIN;
+  let body = bufferOver(data, MAGIC_BYTES, data.length);
+  if (format === 'erlmld-deflate') {
+    try {
+      body = inflateSync(body, { maxOutputLength: MAX_INFLATED_BYTES });
+    } catch (error) {
+      return raw(`its deflated part cannot be inflated (${(error as Error).message})`);
+    }
+  }
+  if (body.length <= DIGEST_BYTES) return raw('nothing but a checksum can follow its magic number');
+  const end = body.length - DIGEST_BYTES;
+  const bytes = body.subarray(0, end);
+  if (hash('md5', bytes) !== body.toString('hex', end)) return raw('its MD5 checksum does not match');
+  try {
+    return { type: 'aggregate', format, message: readMessage(bytes) };
+  } catch (error) {
+    return raw(`it is not a valid AggregatedRecord (${(error as Error).message})`);
+  }
+}
+
+function raw(reason: string): Opened {
+  return { type: 'plain', complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record (kcl.md 3.3)` };
+}
+
+function bufferOver(data: Uint8Array, start: number, end: number): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset + start, end - start);
+}
+
+function readMessage(bytes: Buffer): WireMessage {
+  const reader = new protobuf.Reader(bytes);
+  const partitionKeys: string[] = [];
+  const explicitHashKeys: string[] = [];
+  const records: number[] = [];
+  while (reader.pos < reader.len) {
+    // Tags and lengths are read as uint32: like Java it accepts a varint longer than it needs to be.
+    const tag = reader.uint32();
+    switch (tag) {
+      case PARTITION_KEY_TABLE:
+        partitionKeys.push(readString(reader, bytes));
+        break;
+      case EXPLICIT_HASH_KEY_TABLE:
+        explicitHashKeys.push(readString(reader, bytes));
+        break;
+      case RECORDS:
+        readRecord(reader, records);
+        break;
+      default:
+        skipField(reader, tag, 0);
+    }
+  }
+  return { bytes, partitionKeys, explicitHashKeys, records };
+}
+
+function readRecord(reader: protobuf.Reader, records: number[]): void {
+  const outer = reader.len;
+  const end = endOfField(reader);
+  // Nothing inside the record may reach beyond it.
+  reader.len = end;
+  let partitionKey = UNSET;
+  let explicitHashKey = UNSET;
+  let dataStart = UNSET;
+  let dataLength = 0;
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    switch (tag) {
+      case RECORD_PARTITION_KEY_INDEX:
+        partitionKey = readIndex(reader);
+        break;
+      case RECORD_EXPLICIT_HASH_KEY_INDEX:
+        explicitHashKey = readIndex(reader);
+        break;
+      case RECORD_DATA: {
+        const dataEnd = endOfField(reader);
+        dataStart = reader.pos;
+        dataLength = dataEnd - dataStart;
+        reader.pos = dataEnd;
+        break;
+      }
+      case RECORD_TAGS:
+        readTag(reader);
+        break;
+      default:
+        skipField(reader, tag, 1);
+    }
+  }
+  reader.len = outer;
+  if (partitionKey === UNSET) throw new Error('a user record without partition_key_index');
+  if (dataStart === UNSET) throw new Error('a user record without data');
+  records.push(partitionKey, explicitHashKey, dataStart, dataLength);
+}
+
+/** Tags are never used, but one without its required key makes the message invalid. */
+function readTag(reader: protobuf.Reader): void {
+  const outer = reader.len;
+  const end = endOfField(reader);
+  reader.len = end;
+  let keyed = false;
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === TAG_KEY) keyed = true;
+    skipField(reader, tag, 2);
+  }
+  reader.len = outer;
+  if (!keyed) throw new Error('a tag without key');
+}
+
+/** Reads the length of a length-delimited field; the reader then stands at its first byte. */
+function endOfField(reader: protobuf.Reader): number {
+  const length = reader.uint32();
+  const end = reader.pos + length;
+  if (end > reader.len) throw new Error(`a field of ${length} bytes where ${reader.len - reader.pos} are left`);
+  return end;
+}
+
+function readString(reader: protobuf.Reader, bytes: Buffer): string {
+  const end = endOfField(reader);
+  const start = reader.pos;
+  reader.pos = end;
+  return start === end ? '' : bytes.toString('utf8', start, end);
+}
+
+/** A uint64 as a number, without a Long: the first byte is enough for the first 128 entries of a table. */
+function readIndex(reader: protobuf.Reader): number {
+  let value = 0;
+  let scale = 1;
+  for (let i = 0; i < 10; i++) {
+    if (reader.pos >= reader.len) throw new Error('a varint cut short');
+    const byte = reader.buf[reader.pos++]!;
+    // 64 bits end with the lowest bit of the tenth byte.
+    value += (i === 9 ? byte & 1 : byte & 0x7f) * scale;
+    if (byte < 0x80) return value > INDEX_CAP ? INDEX_CAP : value;
+    scale *= 128;
+  }
+  throw new Error('a varint of more than ten bytes');
+}
+
+/** Skips a field of no interest. Reader.skipType is no substitute: it lets a varint go on for ever. */
+function skipField(reader: protobuf.Reader, tag: number, depth: number): void {
+  const field = tag >>> 3;
+  if (field === 0) throw new Error('field number 0');
+  switch (tag & 7) {
+    case 0:
+      readIndex(reader);
+      return;
+    case 1:
+      reader.skip(8);
+      return;
+    case 2:
+      reader.pos = endOfField(reader);
+      return;
+    case 3:
+      skipGroup(reader, field, depth + 1);
+      return;
+    case 5:
+      reader.skip(4);
+      return;
+    default:
+      throw new Error(`wire type ${tag & 7} where none is allowed`);
+  }
+}
+
+function skipGroup(reader: protobuf.Reader, field: number, depth: number): void {
+  if (depth > MAX_DEPTH) throw new Error(`groups nested deeper than ${MAX_DEPTH}`);
+  while (true) {
+    const tag = reader.uint32();
+    if ((tag & 7) !== 4) {
+      skipField(reader, tag, depth);
+      continue;
+    }
+    if (tag >>> 3 !== field) throw new Error('a group that ends as another one');
+    return;
+  }
+}

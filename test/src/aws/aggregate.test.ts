@@ -1,0 +1,304 @@
+import { expect } from 'chai';
+import { deflateSync } from 'node:zlib';
+import type { HashKeyRange, RawRecord } from '../../../src/ports.js';
+import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregate.js';
+import type { OutOfRangePolicy } from '../../../src/aws/aggregate.js';
+import { bytes, decimalMd5, delimited, envelope, MAGIC, message, number, userRecord, varint } from '../../support/aggregate-bytes.js';
+import type { Bytes } from '../../support/aggregate-bytes.js';
+
+function recordOf(data: Uint8Array): RawRecord {
+  return { sequenceNumber: '49590338271490256608559692538361571095921575989136588898', partitionKey: 'outer', data, arrivedAt: 1_700_000_000_000 };
+}
+
+function unpack(data: Uint8Array, range?: HashKeyRange, policy: OutOfRangePolicy = 'emit') {
+  return unpackRecord(recordOf(data), range, policy);
+}
+
+/** The data came out as the one plain record they went in as. */
+function expectRaw(data: Uint8Array, complaint: RegExp | undefined): void {
+  const record = recordOf(data);
+  const unpacked = unpackRecord(record, undefined, 'emit');
+  expect(unpacked.records).to.have.length(1);
+  expect(unpacked.records[0]).to.equal(record);
+  expect(unpacked.undecoded).to.equal(undefined);
+  expect(unpacked.filtered).to.equal(undefined);
+  if (complaint === undefined) expect(unpacked.complaint).to.equal(undefined);
+  else expect(unpacked.complaint).to.match(complaint);
+  const decoded = decodeAggregate(data);
+  expect(decoded.records).to.equal(undefined);
+  expect(decoded.complaint).to.equal(unpacked.complaint);
+}
+
+function texts(data: Uint8Array): string[] {
+  return unpack(data).records.map((record) => Buffer.from(record.data).toString());
+}
+
+const twoRecords = message(['a', 'b'], [{ pk: 0, data: 'one' }, { pk: 1, data: 'two' }]);
+const checksumHasDone = /MD5 checksum/;
+const invalid = /not a valid AggregatedRecord/;
+
+/** A message with `fields` between tables and records, in an envelope with a correct checksum. */
+function withFields(...fields: readonly Bytes[]): Buffer {
+  return envelope(bytes(delimited(1, 'a'), fields, userRecord({ pk: 0, data: 'one' })));
+}
+
+describe('aggregate: what comes out of a well-formed aggregate', () => {
+  it('is one user record per record, in order, with sub-sequence numbers from 0 and the outer sequence number and time', () => {
+    const ehk = '170141183460469231731687303715884105728';
+    const data = envelope(message(['a', 'b'], [{ pk: 1, data: 'one' }, { pk: 0, ehk: 0, data: 'two' }, { pk: 1, data: '' }], [ehk]));
+    const record = recordOf(data);
+    const { sequenceNumber, arrivedAt } = record;
+    const unpacked = unpackRecord(record, undefined, 'emit');
+    expect(unpacked).to.have.all.keys('records', 'divisible');
+    expect(unpacked.divisible).to.equal(true);
+    const plainly = unpacked.records.map(({ data: content, ...rest }) => ({ ...rest, data: Buffer.from(content).toString() }));
+    expect(plainly).to.deep.equal([
+      { sequenceNumber, subSequenceNumber: 0, partitionKey: 'b', data: 'one', arrivedAt },
+      { sequenceNumber, subSequenceNumber: 1, partitionKey: 'a', explicitHashKey: ehk, data: 'two', arrivedAt },
+      { sequenceNumber, subSequenceNumber: 2, partitionKey: 'b', data: '', arrivedAt },
+    ]);
+    const untimed = unpackRecord({ sequenceNumber, partitionKey: 'outer', data }, undefined, 'emit');
+    for (const userRecord of untimed.records) expect(userRecord).to.not.have.property('arrivedAt');
+  });
+
+  it('shares the bytes of the aggregate instead of copying them', () => {
+    const data = envelope(twoRecords);
+    const first = unpack(data).records[0]!.data;
+    expect(first.buffer).to.equal(data.buffer);
+    expect(first.byteOffset).to.equal(data.byteOffset + data.indexOf('one'));
+    expect(Buffer.isBuffer(first)).to.equal(false);
+  });
+
+  it('does not depend on the order of fields: tables may follow the records that name them', () => {
+    const { length } = bytes(delimited(1, 'a'), delimited(1, 'b'));
+    expect(texts(envelope(bytes(twoRecords.subarray(length), twoRecords.subarray(0, length))))).to.deep.equal(['one', 'two']);
+  });
+
+  it('is the same from data that are a view into a larger buffer', () => {
+    const larger = bytes('before', envelope(twoRecords), 'after');
+    expect(texts(new Uint8Array(larger).subarray(6, larger.length - 5))).to.deep.equal(['one', 'two']);
+  });
+
+  it('is nothing at all when it holds tables and no user records', () => {
+    const unpacked = unpack(envelope(message(['a'], [])));
+    expect(unpacked).to.deep.equal({ records: [], divisible: true });
+    expect(decodeAggregate(envelope(message(['a'], []))).records).to.deep.equal([]);
+  });
+
+  it('has the last of a singular field that is written twice', () => {
+    expect(texts(envelope(message(['a'], [{ pk: 9, data: 'first', more: [delimited(3, 'second'), number(1, 0)] }])))).to.deep.equal(['second']);
+  });
+});
+
+describe('aggregate: what is delivered raw (kcl.md 3.3, in order)', () => {
+  it('data shorter than four bytes, or with another magic number, without a complaint', () => {
+    expectRaw(bytes(), undefined);
+    expectRaw(bytes(0xf3, 0x89, 0x9a), undefined);
+    expectRaw(bytes(0xf2, 0x89, 0x9a, 0xc2, twoRecords), undefined);
+    expectRaw(bytes(0xf3, 0x89, 0x9a, 0xc3, twoRecords), undefined);
+    expectRaw(Buffer.from('an ordinary record'), undefined);
+  });
+
+  it('the magic number followed by no more than a checksum', () => {
+    expectRaw(bytes(MAGIC.kpl), /nothing but a checksum/);
+    expectRaw(bytes(MAGIC.kpl, Buffer.alloc(15)), /nothing but a checksum/);
+    expectRaw(envelope(bytes()), /nothing but a checksum/);
+  });
+
+  it('an aggregate whose checksum does not match, wherever the flipped bit is', () => {
+    const good = envelope(twoRecords);
+    for (let at = 4; at < good.length; at++) {
+      const bad = Buffer.from(good);
+      bad[at]! ^= 1;
+      expectRaw(bad, checksumHasDone);
+    }
+  });
+
+  it('a user record without its required partition key index or data, even the last of many', () => {
+    expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x' }, { data: 'x' }])), invalid);
+    expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x' }, { pk: 0 }])), invalid);
+    expectRaw(envelope(message(['a'], [{}])), invalid);
+  });
+
+  it('a user record with a tag that lacks its required key; complete tags are skipped', () => {
+    expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x', more: delimited(4, delimited(2, 'value')) }])), invalid);
+    expect(texts(envelope(message(['a'], [{ pk: 0, data: 'x', more: delimited(4, delimited(1, 'key'), delimited(2, 'value')) }])))).to.deep.equal(['x']);
+  });
+
+  it('a message cut short at any byte that is not the end of a field', () => {
+    const ends = new Set([3, 6, 15, 24]);
+    expect(twoRecords.length).to.equal(24);
+    for (let length = 1; length < twoRecords.length; length++) {
+      const cut = envelope(twoRecords.subarray(0, length));
+      if (!ends.has(length)) expectRaw(cut, invalid);
+    }
+  });
+
+  it('lengths that reach beyond the message or beyond the record they stand in', () => {
+    expectRaw(withFields([0x22, varint(1000)]), invalid);
+    expectRaw(withFields([0x22, varint(0xffff_ffff)]), invalid);
+    expectRaw(withFields([0x1a, varint(6), number(1, 0), 0x1a, varint(3), 'ab'], delimited(1, 'filler')), invalid);
+  });
+
+  it('field number 0, wire types 6 and 7, a group that does not end, ends alone or ends as another one', () => {
+    expectRaw(withFields([0x00, 0x00]), invalid);
+    expectRaw(withFields([0x56, 0x00]), invalid);
+    expectRaw(withFields([0x57, 0x00]), invalid);
+    expectRaw(envelope(bytes(twoRecords, 0x53)), invalid);
+    expectRaw(withFields([0x54]), invalid);
+    expectRaw(withFields([0x53, 0x5c]), invalid);
+  });
+
+  it('groups nested deeper than a hundred', () => {
+    const nested = (depth: number): Bytes => [Buffer.alloc(depth, 0x53), Buffer.alloc(depth, 0x54)];
+    expect(texts(withFields(nested(100)))).to.deep.equal(['one']);
+    expectRaw(withFields(nested(101)), invalid);
+    expectRaw(withFields(nested(100_000)), invalid);
+  });
+
+  it('varints of more than ten bytes, as a value, a tag or a length', () => {
+    const endless = Buffer.alloc(10, 0x80);
+    expectRaw(withFields([0x50, endless, 0]), invalid);
+    expectRaw(withFields([0xd0, endless, 0]), invalid);
+    expectRaw(withFields([0x52, endless, 0]), invalid);
+    expectRaw(envelope(message(['a'], [{ data: 'x', more: [0x08, endless, 0] }])), invalid);
+  });
+});
+
+describe('aggregate: what the KCL skips is skipped', () => {
+  it('unknown fields of every wire type, known fields with another wire type', () => {
+    const fields = [number(10, 5), [0x51, Buffer.alloc(8)], delimited(10, 'unknown'), [0x53, number(1, 7), [0x5b, 0x5c], 0x54], [0x55, Buffer.alloc(4)]];
+    expect(texts(withFields(...fields))).to.deep.equal(['one']);
+    expect(texts(withFields(number(1, 5), number(3, 5), [0x0d, Buffer.alloc(4)]))).to.deep.equal(['one']);
+    expect(texts(envelope(message(['a'], [{ pk: 0, data: 'x', more: [...fields, [0x1d, Buffer.alloc(4)], delimited(2, 'not an index')] }])))).to.deep.equal(['x']);
+  });
+
+  it('varints that are longer than they need to be', () => {
+    expect(texts(envelope(message(['a'], [{ data: 'x', more: [0x08, Buffer.alloc(9, 0x80), 0x00] }])))).to.deep.equal(['x']);
+    expect(texts(withFields([0x0a, Buffer.of(0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00), 'k']))).to.deep.equal(['one']);
+  });
+});
+
+describe('aggregate: a user record that names a key which is not in its table', () => {
+  it('ends the decoding: those before it are kept, the failure is reported, and nothing is delivered raw', () => {
+    const records = [{ pk: 0, data: 'one' }, { pk: 0, data: 'two' }, { pk: 1, data: 'three' }, { pk: 0, data: 'four' }];
+    const unpacked = unpack(envelope(message(['a'], records)));
+    expect(unpacked.records.map((record) => record.subSequenceNumber)).to.deep.equal([0, 1]);
+    expect(unpacked.undecoded!.reason).to.match(/user record 2 .* not in its tables .* 2 before it are kept/);
+    expect(unpacked.complaint).to.equal(unpacked.undecoded!.reason);
+    const decoded = decodeAggregate(envelope(message(['a'], records)));
+    expect(decoded.records).to.have.length(2);
+    expect(decoded.incomplete).to.equal(true);
+  });
+
+  it('is reported even when it is the first, when the table is empty, and for explicit hash keys', () => {
+    for (const data of [
+      envelope(message([], [{ pk: 0, data: 'x' }])),
+      envelope(message(['a'], [{ pk: 0, ehk: 0, data: 'x' }])),
+      envelope(message(['a'], [{ pk: 1n << 32n, data: 'x' }])),
+      envelope(message(['a'], [{ pk: (1n << 64n) - 1n, data: 'x' }])),
+    ]) {
+      const unpacked = unpack(data);
+      expect(unpacked.records).to.deep.equal([]);
+      expect(unpacked.undecoded).to.not.equal(undefined);
+    }
+  });
+});
+
+/** Exactly the hash key of this partition key. */
+function rangeOf(partitionKey: string): HashKeyRange {
+  const key = decimalMd5(partitionKey).toString();
+  return { startingHashKey: key, endingHashKey: key };
+}
+
+describe('aggregate: user records outside the hash range of their shard', () => {
+  const mixed = envelope(message(['a', 'b'], [{ pk: 0, data: '0' }, { pk: 1, data: '1' }, { pk: 0, data: '2' }, { pk: 1, data: '3' }]));
+
+  it('are delivered under emit, are filtered one by one under dropRecord, and take the aggregate with them under dropAggregate', () => {
+    for (const [policy, filtered] of [['emit', undefined], ['dropRecord', [1, 3]], ['dropAggregate', [0, 1, 2, 3]]] as const) {
+      const unpacked = unpack(mixed, rangeOf('a'), policy);
+      expect(unpacked.records.map((record) => record.subSequenceNumber), policy).to.deep.equal([0, 1, 2, 3]);
+      expect(unpacked.filtered, policy).to.deep.equal(filtered);
+      expect(unpacked.complaint).to.equal(undefined);
+    }
+  });
+
+  it('do not exist while the range is unknown or cannot be read', () => {
+    for (const policy of ['dropRecord', 'dropAggregate'] as const) {
+      expect(unpack(mixed, undefined, policy).filtered).to.equal(undefined);
+      expect(unpack(mixed, { startingHashKey: 'x', endingHashKey: '' }, policy).filtered).to.equal(undefined);
+      expect(unpack(mixed, { startingHashKey: '0', endingHashKey: '340282366920938463463374607431768211455' }, policy).filtered).to.equal(undefined);
+    }
+  });
+
+  it('are told by the MD5 of the UTF-8 partition key, big-endian, both ends of the range included', () => {
+    for (const key of ['a', 'ключ', '', '\u{1f600}']) {
+      const hash = decimalMd5(key);
+      const data = envelope(message([key], [{ pk: 0, data: 'x' }]));
+      const outside = (start: bigint, end: bigint) => unpack(data, { startingHashKey: String(start), endingHashKey: String(end) }, 'dropRecord').filtered !== undefined;
+      expect(outside(hash, hash)).to.equal(false);
+      expect(outside(hash + 1n, hash + 1n)).to.equal(true);
+      expect(outside(0n, hash - 1n)).to.equal(true);
+    }
+  });
+
+  it('are told by the explicit hash key where there is one, whatever the partition key hashes to', () => {
+    const data = envelope(message(['a'], [{ pk: 0, data: '0' }, { pk: 0, ehk: 0, data: '1' }, { pk: 0, ehk: 1, data: '2' }], ['12', decimalMd5('a').toString()]));
+    expect(unpack(data, rangeOf('a'), 'dropRecord').filtered).to.deep.equal([1]);
+    expect(unpack(data, { startingHashKey: '12', endingHashKey: '12' }, 'dropRecord').filtered).to.deep.equal([0, 2]);
+  });
+
+  it('include explicit hash keys below 0 and from 2^128 on; leading zeros and a plus change nothing', () => {
+    const keys = ['-1', (1n << 128n).toString(), '9'.repeat(100_000), '-0', '+0012', '0'];
+    const data = envelope(message(['a'], keys.map((_, i) => ({ pk: 0, ehk: i, data: 'x' })), keys));
+    expect(unpack(data, { startingHashKey: '0', endingHashKey: '12' }, 'dropRecord').filtered).to.deep.equal([0, 1, 2]);
+  });
+
+  it('before a bad index drop the whole aggregate under dropAggregate; after it they are never seen', () => {
+    const dropped = unpack(envelope(message(['a', 'b'], [{ pk: 0, data: '0' }, { pk: 1, data: '1' }, { pk: 2, data: '2' }])), rangeOf('a'), 'dropAggregate');
+    expect(dropped.filtered).to.deep.equal([0, 1]);
+    expect(dropped.undecoded).to.equal(undefined);
+    const kept = unpack(envelope(message(['a', 'b'], [{ pk: 0, data: '0' }, { pk: 2, data: '1' }, { pk: 1, data: '2' }])), rangeOf('a'), 'dropAggregate');
+    expect(kept.records).to.have.length(1);
+    expect(kept.filtered).to.equal(undefined);
+    expect(kept.undecoded).to.not.equal(undefined);
+  });
+
+  it('an explicit hash key that is no number cannot be placed: decoding ends there, but under emit nobody asks', () => {
+    const data = envelope(message(['a'], [{ pk: 0, data: '0' }, { pk: 0, ehk: 0, data: '1' }, { pk: 0, data: '2' }], ['not a number']));
+    for (const policy of ['dropRecord', 'dropAggregate'] as const) {
+      const unpacked = unpack(data, rangeOf('a'), policy);
+      expect(unpacked.records).to.have.length(1);
+      expect(unpacked.undecoded!.reason).to.match(/no number/);
+    }
+    expect(unpack(data, rangeOf('a'), 'emit').records).to.have.length(3);
+  });
+});
+
+describe("aggregate: erlmld's formats (seeds.md P5, P6)", () => {
+  it('are decoded by the same rules, but no checkpoint may land inside', () => {
+    for (const format of ['erlmld', 'erlmld-deflate'] as const) {
+      const unpacked = unpack(envelope(twoRecords, format));
+      expect(unpacked.records.map((record) => record.subSequenceNumber)).to.deep.equal([0, 1]);
+      expect(unpacked.divisible).to.equal(false);
+      expect(decodeAggregate(envelope(twoRecords, format)).format).to.equal(format);
+      expect(unpack(envelope(message(['a'], [{ pk: 1, data: 'x' }]), format)).undecoded).to.not.equal(undefined);
+      expectRaw(envelope(twoRecords, format, Buffer.alloc(16)), checksumHasDone);
+      expectRaw(envelope(bytes(0x53), format), invalid);
+      expectRaw(envelope(bytes(), format), /nothing but a checksum/);
+    }
+  });
+
+  it('deflated data that cannot be inflated, are cut short or inflate without bound are delivered raw', () => {
+    const magic = MAGIC['erlmld-deflate'];
+    expectRaw(bytes(magic, 'not deflated'), /cannot be inflated/);
+    const whole = envelope(twoRecords, 'erlmld-deflate');
+    expectRaw(whole.subarray(0, whole.length - 8), /cannot be inflated/);
+    expectRaw(bytes(magic, deflateSync(Buffer.alloc(64 * 1024 * 1024))), /cannot be inflated/);
+  });
+
+  it('a deflated mebibyte, the most that erlmld puts in one, is decoded', () => {
+    const size = 1024 * 1024 - 100;
+    expect(unpack(envelope(message(['a'], [{ pk: 0, data: Buffer.alloc(size) }]), 'erlmld-deflate')).records[0]!.data).to.have.length(size);
+  });
+});
