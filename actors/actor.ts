@@ -156,5 +156,5 @@ export function run<R, Self>(effect: {
   readonly done: (result: Awaited<R>) => Self;
   readonly failed: (error: unknown) => Self;
 }): Effect<Self> {
-  return { type: 'run', ...effect } as Effect<Self>;
+  return { type: 'run', ...effect };
 }

@@ -3,7 +3,7 @@
 // them throw out of an event handler, which must not end the process that runs the tests.
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { httpHandler, type NodeHttpHandler } from '../aws/http-handler.js';
 import { KinactError } from '../errors.js';
 
 /** How the local servers behave. */
@@ -47,7 +47,7 @@ export function localClientConfig(endpoint: string, requestTimeoutMs = localRequ
     region: 'us-east-1',
     endpoint,
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    requestHandler: new NodeHttpHandler({ requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true }),
+    requestHandler: httpHandler(requestTimeoutMs),
   };
 }
 

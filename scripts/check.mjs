@@ -1,0 +1,61 @@
+// npm run check: everything a change must pass beside the integration tests, the cheap before the dear.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildAll, buildDist } from './compile.mjs';
+import { checkCoverage } from './coverage.mjs';
+import { mocha, testSummary } from './mocha.mjs';
+import { bin, has, must, runSteps } from './steps.mjs';
+
+const packed = mkdtempSync(join(tmpdir(), 'kinact-pack-'));
+let tarball;
+
+const entries = ['src/index.ts', 'src/testing/index.ts', 'supervision/index.ts', 'src/cli/main.ts'];
+
+/** The package checks make sense once every file that package.json points to has a source. */
+const packaged = (work) => () => {
+  const missing = entries.filter((file) => !has(file));
+  return missing.length === 0 ? work() : { skipped: `${missing.join(', ')} not written yet` };
+};
+
+async function pack() {
+  await must('npm', ['pack', '--silent', '--pack-destination', packed], { capture: true });
+  tarball = join(
+    packed,
+    readdirSync(packed).find((file) => file.endsWith('.tgz')),
+  );
+}
+
+async function unitTests() {
+  // Loading every module first makes a file that no test touches count as uncovered.
+  const coverage = [bin('c8'), '--config', '.c8rc.json'];
+  await mocha(['--file', 'scripts/mocha/load-all.mjs', '.build/test/**/*.test.js', ...notUnit], { prefix: coverage });
+  return checkCoverage();
+}
+
+const notUnit = ['integration', 'integrity', 'cli', 'demo', 'package'].flatMap((directory) => [
+  '--ignore',
+  `.build/test/${directory}/**`,
+]);
+
+try {
+  await runSteps(
+    'check',
+    [
+      ['format', () => must(bin('oxfmt'), ['--check'])],
+      ['lint', () => must(bin('oxlint'))],
+      ['build', buildDist],
+      ['types', () => must(bin('tsc'), ['-p', '.'])],
+      ['build all roots', buildAll],
+      ['unit tests and coverage', unitTests],
+      ['pack', packaged(pack)],
+      ['publint', packaged(() => must(bin('publint'), ['run', '--strict', tarball]))],
+      ['attw', packaged(() => must(bin('attw'), [tarball, '--profile', 'esm-only', '--no-emoji']))],
+      ['package tests', packaged(() => mocha(['.build/test/package/*.test.js'], { env: { KINACT_TARBALL: tarball } }))],
+      ['knip', packaged(() => must(bin('knip'), ['--no-progress']))],
+    ],
+    testSummary,
+  );
+} finally {
+  rmSync(packed, { recursive: true, force: true });
+}

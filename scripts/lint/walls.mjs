@@ -1,0 +1,97 @@
+// The import table of docs/design.md section 1, and the linter rule that enforces it. A rule of our own rather than
+// `no-restricted-imports`, for that one matches the text of a specifier (and `../core` means another folder in every
+// file) and lets `import('nact')` and the type `import('nact').Ref` through. test/house/walls.test.ts plants one
+// violation per row.
+import { posix, relative, sep } from 'node:path';
+
+const NODE = ['node:'];
+const SDK = ['@aws-sdk/', '@smithy/', 'protobufjs'];
+
+/** The files directly under `src` that everything but `src/core` is written in: ports, options, errors, events, … */
+const VOCABULARY = /^src\/(?!consumer\.|index\.|signals\.)[^/]+$/;
+const CORE = /^src\/core\//;
+const ACTORS = /^actors\//;
+const SUPERVISION = /^supervision\//;
+const AWS = /^src\/aws\//;
+const SHIPPED = /^(src|actors|supervision)\//;
+
+/**
+ * One row per place; the first that matches counts. `may`: files it may import. `types`: files it may import types from,
+ * beyond those. `packages`: name prefixes; `true` is any package but nact, the SDK and protobufjs, which have one home.
+ */
+export const walls = [
+  { place: CORE, may: [CORE], types: [], packages: [] },
+  { place: VOCABULARY, may: [CORE, VOCABULARY], types: [], packages: NODE },
+  { place: ACTORS, may: [CORE, VOCABULARY, /^actors\/actor\./], types: [ACTORS], packages: [] },
+  {
+    place: /^supervision\/nact\./,
+    may: [SUPERVISION, ACTORS, CORE, VOCABULARY],
+    types: [],
+    packages: ['nact', ...NODE],
+  },
+  { place: SUPERVISION, may: [SUPERVISION, ACTORS, CORE, VOCABULARY], types: [], packages: NODE },
+  { place: AWS, may: [AWS, CORE, VOCABULARY], types: [], packages: [...SDK, ...NODE] },
+  { place: /^src\/(consumer|index|signals)\./, may: [SHIPPED], types: [], packages: NODE },
+  { place: /^src\/testing\//, may: [SHIPPED], types: [], packages: true },
+  { place: /^src\/cli\//, may: [/^src\//], types: [], packages: true },
+  { place: /^examples\//, may: [/^examples\//], types: [], packages: 'all' },
+  { place: /^(src|actors|supervision)\//, may: [], types: [], packages: [] },
+  { place: /^(test|bench|scripts)\//, may: [/./], types: [], packages: 'all' },
+];
+
+const isPrefixOf = (name) => (prefix) =>
+  prefix.endsWith('/') || prefix.endsWith(':')
+    ? name.startsWith(prefix)
+    : name === prefix || name.startsWith(`${prefix}/`);
+
+/** Says why `file` may not import `specifier`, or undefined when it may. Paths are relative to the root, with `/`. */
+export function refusal(file, specifier, onlyTypes) {
+  const row = walls.find(({ place }) => place.test(file));
+  if (row === undefined) return undefined;
+  if (!specifier.startsWith('.')) {
+    if (row.packages === 'all') return undefined;
+    const matches = isPrefixOf(specifier);
+    const hasHome = ['nact', ...SDK].some(matches);
+    const allowed = row.packages === true ? !hasHome && !matches('kinact') : row.packages.some(matches);
+    return allowed ? undefined : `${file} may not import the package ${specifier}`;
+  }
+  const target = posix.normalize(posix.join(posix.dirname(file), specifier));
+  if (row.may.some((place) => place.test(target))) return undefined;
+  if (row.types.some((place) => place.test(target))) {
+    return onlyTypes ? undefined : `${file} may import only types from ${target}: use \`import type\``;
+  }
+  return `${file} may not import ${target}`;
+}
+
+const isTypeOnly = (node) => {
+  if (node.importKind === 'type' || node.exportKind === 'type') return true;
+  const names = node.specifiers ?? [];
+  return names.length > 0 && names.every((each) => each.importKind === 'type' || each.exportKind === 'type');
+};
+
+export const wallsRule = {
+  create(context) {
+    const file = relative(context.cwd, context.filename).split(sep).join('/');
+    const check = (node, source, onlyTypes) => {
+      if (source === null || source === undefined) return;
+      const message =
+        typeof source.value === 'string'
+          ? refusal(file, source.value, onlyTypes)
+          : `${file} imports a computed path: the import table cannot be checked`;
+      if (message !== undefined) context.report({ node, message: `${message} (docs/design.md section 1)` });
+    };
+    const dynamic = (node) => {
+      // A path that is computed is allowed where any package is: the examples' runner, optional peers.
+      if (node.source.type !== 'Literal' && !SHIPPED.test(file)) return;
+      check(node, node.source, false);
+    };
+    return {
+      ImportDeclaration: (node) => check(node, node.source, isTypeOnly(node)),
+      ExportNamedDeclaration: (node) => check(node, node.source, isTypeOnly(node)),
+      ExportAllDeclaration: (node) => check(node, node.source, isTypeOnly(node)),
+      ImportExpression: dynamic,
+      TSImportType: (node) => check(node, node.source ?? node.argument, true),
+      TSImportEqualsDeclaration: (node) => check(node, node.moduleReference?.expression, false),
+    };
+  },
+};

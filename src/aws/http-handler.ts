@@ -1,0 +1,10 @@
+// HTTP for every SDK client that kinact makes itself: keep-alive HTTP/1.1 with a deadline per request. The SDK's default
+// for Kinesis is HTTP/2, which opens a connection per call when polling, and kinesalite never answers some requests.
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+
+export type { NodeHttpHandler };
+
+/** A handler whose requests fail after `requestTimeoutMs`; `destroy()` closes its sockets. */
+export function httpHandler(requestTimeoutMs: number): NodeHttpHandler {
+  return new NodeHttpHandler({ requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true });
+}
