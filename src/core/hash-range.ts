@@ -1,0 +1,48 @@
+// Which hash keys a set of ranges leaves uncovered (kcl.md 2.10). Arithmetic is in bigint: this runs every few minutes,
+// never per record. Called by the first shard sync (is the listing complete?) and by the audit (is every key leased?).
+
+/** An inclusive range of hash keys in decimal. */
+export interface HashRangeText {
+  readonly startingHashKey: string;
+  readonly endingHashKey: string;
+}
+
+const lowest = 0n;
+const highest = (1n << 128n) - 1n;
+
+interface Range {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+function parse(text: HashRangeText): Range | undefined {
+  if (!/^\d+$/.test(text.startingHashKey) || !/^\d+$/.test(text.endingHashKey)) return undefined;
+  const start = BigInt(text.startingHashKey);
+  const end = BigInt(text.endingHashKey);
+  return start <= end ? { start, end } : undefined;
+}
+
+/**
+ * The gaps that `ranges` leave in 0 … 2^128−1, lowest first; empty when every key is covered. Overlapping and touching
+ * ranges count as one, in whatever order they come. A range that cannot be read covers nothing.
+ */
+export function holesIn(ranges: Iterable<HashRangeText>): HashRangeText[] {
+  const sorted: Range[] = [];
+  for (const text of ranges) {
+    const range = parse(text);
+    if (range !== undefined) sorted.push(range);
+  }
+  sorted.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
+  const holes: HashRangeText[] = [];
+  let next = lowest;
+  for (const range of sorted) {
+    if (range.start > next) holes.push(text(next, range.start - 1n));
+    if (range.end >= next) next = range.end + 1n;
+  }
+  if (next <= highest) holes.push(text(next, highest));
+  return holes;
+}
+
+function text(start: bigint, end: bigint): HashRangeText {
+  return { startingHashKey: start.toString(), endingHashKey: end.toString() };
+}

@@ -1,0 +1,21 @@
+// How rows of the lease table are keyed (kcl.md 1.2): by the bare shard id where the table serves one stream, by
+// `<account>:<stream>:<creation epoch>:<shard>` where it serves several. Parents and children stay bare shard ids.
+
+/** What a multi-stream row calls its stream: stable while the stream lives, different for its re-created namesake. */
+export function streamIdentifier(stream: { readonly accountId: string; readonly streamName: string; readonly creationEpochSeconds: number }): string {
+  return `${stream.accountId}:${stream.streamName}:${stream.creationEpochSeconds}`;
+}
+
+/** The key of a shard's row. `identifier` is undefined in a single-stream table. */
+export function leaseKeyOf(identifier: string | undefined, shardId: string): string {
+  return identifier === undefined ? shardId : `${identifier}:${shardId}`;
+}
+
+/**
+ * The shard id of a row that belongs to `identifier`, undefined for a row of another stream. In a single-stream table
+ * (`identifier` undefined) every key without a colon is ours.
+ */
+export function shardIdOf(identifier: string | undefined, leaseKey: string): string | undefined {
+  if (identifier === undefined) return leaseKey.includes(':') ? undefined : leaseKey;
+  return leaseKey.startsWith(`${identifier}:`) ? leaseKey.slice(identifier.length + 1) : undefined;
+}

@@ -1,0 +1,243 @@
+// The lineage of shards and what it says about leases: which to create (kcl.md 2.6, 2.7), which may start (2.8), which
+// may go (2.9). Works on what ListShards and the lease table said; called by the coordinator's shard sync.
+import { holesIn, type HashRangeText } from './hash-range.js';
+import type { LeaseRow } from './lease.js';
+
+/** A shard as a listing shows it. A closed one has an `endingSequenceNumber`. */
+export interface ListedShard {
+  readonly shardId: string;
+  readonly parentShardId?: string;
+  readonly adjacentParentShardId?: string;
+  readonly hashKeyRange?: HashRangeText;
+  readonly startingSequenceNumber: string;
+  readonly endingSequenceNumber?: string;
+}
+
+/** A child as the end of its parent names it. */
+export interface ListedChild {
+  readonly shardId: string;
+  readonly parentShards: readonly string[];
+  readonly hashKeyRange?: HashRangeText;
+}
+
+/** The checkpoint a lease begins with. */
+export type FirstCheckpoint = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP';
+
+/** A lease that is missing. */
+export interface MissingLease {
+  readonly shard: ListedShard;
+  readonly checkpoint: FirstCheckpoint;
+  /**
+   * `initial`: no ancestor is known, the configured position holds. `lineage`: an ancestor of shards that are leased.
+   * `orphan`: every parent has ended and nobody made this lease, so no worker will: somebody deleted the row.
+   */
+  readonly because: 'initial' | 'lineage' | 'orphan';
+}
+
+export type MissingLeases =
+  | { readonly type: 'missing'; readonly leases: readonly MissingLease[] }
+  /** The listing contradicts itself, as it does for a moment during a reshard: list again before anything is created. */
+  | { readonly type: 'inconsistent'; readonly reason: string };
+
+/** Those parents of a shard, none to two, that its record names. */
+export function parentsOf(shard: ListedShard): string[] {
+  const parents: string[] = [];
+  if (shard.parentShardId !== undefined) parents.push(shard.parentShardId);
+  if (shard.adjacentParentShardId !== undefined && shard.adjacentParentShardId !== shard.parentShardId) parents.push(shard.adjacentParentShardId);
+  return parents;
+}
+
+function isOpen(shard: ListedShard): boolean {
+  return shard.endingSequenceNumber === undefined;
+}
+
+function sequence(text: string): bigint {
+  return /^\d+$/.test(text) ? BigInt(text) : 0n;
+}
+
+/** Creation order: by starting sequence number, then by shard id. Older shards first, so that a half-done sync is a prefix. */
+function byStart(a: MissingLease, b: MissingLease): number {
+  const left = sequence(a.shard.startingSequenceNumber);
+  const right = sequence(b.shard.startingSequenceNumber);
+  if (left !== right) return left < right ? -1 : 1;
+  return a.shard.shardId < b.shard.shardId ? -1 : 1;
+}
+
+/** An open shard that has a child already: the listing was taken in the middle of a reshard. */
+function openParent(shards: readonly ListedShard[]): string | undefined {
+  const open = new Set(shards.filter(isOpen).map((shard) => shard.shardId));
+  for (const shard of shards) {
+    for (const parent of parentsOf(shard)) {
+      if (open.has(parent)) return `shard ${parent} is listed as open together with its child ${shard.shardId}`;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The leases of a stream that has no row in the table yet. The listing should be filtered by the initial position; a
+ * server that ignores filters is coped with: for LATEST the open shards count, otherwise those without a listed parent.
+ */
+export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckpoint): MissingLeases {
+  const listed = new Set(shards.map((shard) => shard.shardId));
+  const chosen = initial === 'LATEST' ? shards.filter(isOpen) : shards.filter((shard) => !parentsOf(shard).some((parent) => listed.has(parent)));
+  if (chosen.length === 0) return { type: 'inconsistent', reason: 'the listing names no shard to begin with' };
+  if (initial === 'LATEST') {
+    const reason = openParent(shards);
+    if (reason !== undefined) return { type: 'inconsistent', reason };
+  }
+  const ranges = chosen.map((shard) => shard.hashKeyRange);
+  if (ranges.every((range) => range !== undefined)) {
+    const hole = holesIn(ranges)[0];
+    if (hole !== undefined) return { type: 'inconsistent', reason: `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}` };
+  }
+  return { type: 'missing', leases: chosen.map((shard): MissingLease => ({ shard, checkpoint: initial, because: 'initial' })).sort(byStart) };
+}
+
+/**
+ * The leases that a stream with rows in the table lacks, from a complete listing. A shard with a lease answers for all
+ * its ancestors. Of an open shard's unleased ancestry only the first generation is created; later ones follow at shard
+ * end. `leased` says of each shard that has a row whether that row is at SHARD_END.
+ */
+export function missingLeases(
+  shards: readonly ListedShard[],
+  leased: ReadonlyMap<string, { readonly ended: boolean }>,
+  initial: FirstCheckpoint,
+): MissingLeases {
+  const reason = openParent(shards);
+  if (reason !== undefined) return { type: 'inconsistent', reason };
+  const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const missing = new Map<string, MissingLease>();
+  const descendants = new Set<string>();
+  const covered = (shardId: string): boolean => leased.has(shardId) || descendants.has(shardId) || initial !== 'LATEST';
+  const inherited: FirstCheckpoint = initial === 'AT_TIMESTAMP' ? 'AT_TIMESTAMP' : 'TRIM_HORIZON';
+  for (const shard of unleasedAncestry(shards, byId, leased)) {
+    const parents = parentsOf(shard).filter((parent) => byId.has(parent));
+    if (!parents.some(covered)) {
+      if (isOpen(shard)) missing.set(shard.shardId, { shard, checkpoint: initial, because: 'initial' });
+      continue;
+    }
+    descendants.add(shard.shardId);
+    let everyParentEnded = true;
+    for (const parent of parents) {
+      const row = leased.get(parent);
+      if (row?.ended !== true) everyParentEnded = false;
+      if (row !== undefined || descendants.has(parent)) continue;
+      // The parent is the oldest unleased shard of its line: where reading begins at the start of the stream it is part
+      // of what is read; where it begins at LATEST it is the merge partner of a shard that is leased already.
+      missing.set(parent, covered(parent) ? { shard: byId.get(parent)!, checkpoint: inherited, because: 'lineage' } : { shard: byId.get(parent)!, checkpoint: initial, because: 'initial' });
+    }
+    if (everyParentEnded) missing.set(shard.shardId, { shard, checkpoint: inherited, because: 'orphan' });
+  }
+  return { type: 'missing', leases: [...missing.values()].sort(byStart) };
+}
+
+/** Every open shard without a lease and its ancestors up to, not including, leased ones; parents before children. */
+function unleasedAncestry(shards: readonly ListedShard[], byId: ReadonlyMap<string, ListedShard>, leased: ReadonlyMap<string, unknown>): ListedShard[] {
+  const order: ListedShard[] = [];
+  const state = new Map<string, 'expanded' | 'done'>();
+  // Without recursion: a stream that was resharded daily for years is thousands of generations deep.
+  const stack: ListedShard[] = [];
+  const visit = (shard: ListedShard | undefined): void => {
+    if (shard !== undefined && !leased.has(shard.shardId) && !state.has(shard.shardId)) stack.push(shard);
+  };
+  for (const open of shards) {
+    if (isOpen(open)) visit(open);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      if (state.has(top.shardId)) {
+        stack.pop();
+        if (state.get(top.shardId) === 'expanded') order.push(top);
+        state.set(top.shardId, 'done');
+        continue;
+      }
+      state.set(top.shardId, 'expanded');
+      for (const parent of parentsOf(top)) visit(byId.get(parent));
+    }
+  }
+  return order;
+}
+
+/** True when the row's checkpoint is a sequence number: its shard has been read, whatever became of its parents. */
+export function hasProgress(row: LeaseRow): boolean {
+  return /^\d+$/.test(row.checkpoint);
+}
+
+export function hasEnded(row: LeaseRow): boolean {
+  return row.checkpoint === 'SHARD_END';
+}
+
+/**
+ * The parents that a lease waits for: those whose row exists and is not at SHARD_END. `parentRow` must come from
+ * consistent reads. Empty when the lease may start; a lease whose checkpoint is a number waits for nobody.
+ */
+export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => LeaseRow | undefined): string[] {
+  if (hasProgress(row)) return [];
+  return row.parentShardIds.filter((parent) => {
+    const found = parentRow(parent);
+    return found !== undefined && !hasEnded(found);
+  });
+}
+
+/** Whether a lease may start by the rows given (kcl.md 2.8). */
+export function mayStart(row: LeaseRow, parentRow: (shardId: string) => LeaseRow | undefined): boolean {
+  return !hasEnded(row) && awaitedParents(row, parentRow).length === 0;
+}
+
+/** The children of a shard by a complete listing, for servers that name none at shard end. */
+export function childrenIn(shards: readonly ListedShard[], shardId: string): ListedChild[] {
+  return shards
+    .filter((shard) => parentsOf(shard).includes(shardId))
+    .map((shard) => ({ shardId: shard.shardId, parentShards: parentsOf(shard), ...(shard.hashKeyRange === undefined ? {} : { hashKeyRange: shard.hashKeyRange }) }));
+}
+
+export type ChildLeases =
+  /** These child leases must exist before SHARD_END is written. */
+  | { readonly type: 'create'; readonly children: readonly ListedChild[] }
+  | { readonly type: 'blocked'; readonly reason: string; readonly missing: readonly string[] };
+
+/**
+ * Which child leases the end of `shardId` has to create (kcl.md 2.7). A merge child is created only when the rows of both
+ * parents are there, or neither is: with one missing, nobody would hold the child back until that one is read.
+ */
+export function childLeases(shardId: string, children: readonly ListedChild[], hasRow: (shardId: string) => boolean): ChildLeases {
+  const create: ListedChild[] = [];
+  for (const child of children) {
+    if (hasRow(child.shardId)) continue;
+    const missing = child.parentShards.filter((parent) => !hasRow(parent));
+    if (missing.length > 0 && missing.length < child.parentShards.length) {
+      return { type: 'blocked', reason: `shard ${missing.join(', ')}, merged with ${shardId} into ${child.shardId}, has no lease yet`, missing };
+    }
+    create.push(child);
+  }
+  return { type: 'create', children: create };
+}
+
+/**
+ * Which rows may be deleted (kcl.md 2.9), keyed by shard id on both sides. Only ended ones: those whose children all have
+ * rows that have left their initial position and whose own parents' rows are gone; and those whose shard the service has
+ * forgotten, unless a listed child still lacks its row, for its lineage would be lost.
+ */
+export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly ListedShard[]): string[] {
+  const listed = new Set(shards.map((shard) => shard.shardId));
+  const listedChildren = new Map<string, string[]>();
+  for (const shard of shards) {
+    for (const parent of parentsOf(shard)) listedChildren.set(parent, [...(listedChildren.get(parent) ?? []), shard.shardId]);
+  }
+  const result: string[] = [];
+  for (const [shardId, row] of rows) {
+    if (!hasEnded(row)) continue;
+    const children = [...new Set([...row.childShardIds, ...(listedChildren.get(shardId) ?? [])])];
+    if (!listed.has(shardId)) {
+      // An empty listing says nothing about what the service has forgotten.
+      if (listed.size > 0 && children.every((child) => rows.has(child) || !listed.has(child))) result.push(shardId);
+      continue;
+    }
+    if (children.length === 0 || row.parentShardIds.some((parent) => rows.has(parent))) continue;
+    const underWay = children.every((child) => {
+      const found = rows.get(child);
+      return found !== undefined && found.checkpoint !== 'TRIM_HORIZON' && found.checkpoint !== 'AT_TIMESTAMP';
+    });
+    if (underWay) result.push(shardId);
+  }
+  return result;
+}
