@@ -2,7 +2,11 @@
 // `<account>:<stream>:<creation epoch>:<shard>` where it serves several. Parents and children stay bare shard ids.
 
 /** What a multi-stream row calls its stream: stable while the stream lives, different for its re-created namesake. */
-export function streamIdentifier(stream: { readonly accountId: string; readonly streamName: string; readonly creationEpochSeconds: number }): string {
+export function streamIdentifier(stream: {
+  readonly accountId: string;
+  readonly streamName: string;
+  readonly creationEpochSeconds: number;
+}): string {
   return `${stream.accountId}:${stream.streamName}:${stream.creationEpochSeconds}`;
 }
 

@@ -2,6 +2,7 @@
 // may go (2.9). Works on what ListShards and the lease table said; called by the coordinator's shard sync.
 import { holesIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
+import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 
 /** A shard as a listing shows it. A closed one has an `endingSequenceNumber`. */
 export interface ListedShard {
@@ -43,7 +44,8 @@ export type MissingLeases =
 export function parentsOf(shard: ListedShard): string[] {
   const parents: string[] = [];
   if (shard.parentShardId !== undefined) parents.push(shard.parentShardId);
-  if (shard.adjacentParentShardId !== undefined && shard.adjacentParentShardId !== shard.parentShardId) parents.push(shard.adjacentParentShardId);
+  if (shard.adjacentParentShardId !== undefined && shard.adjacentParentShardId !== shard.parentShardId)
+    parents.push(shard.adjacentParentShardId);
   return parents;
 }
 
@@ -51,16 +53,10 @@ function isOpen(shard: ListedShard): boolean {
   return shard.endingSequenceNumber === undefined;
 }
 
-function sequence(text: string): bigint {
-  return /^\d+$/.test(text) ? BigInt(text) : 0n;
-}
-
 /** Creation order: by starting sequence number, then by shard id. Older shards first, so that a half-done sync is a prefix. */
 function byStart(a: MissingLease, b: MissingLease): number {
-  const left = sequence(a.shard.startingSequenceNumber);
-  const right = sequence(b.shard.startingSequenceNumber);
-  if (left !== right) return left < right ? -1 : 1;
-  return a.shard.shardId < b.shard.shardId ? -1 : 1;
+  const order = compareSequenceNumbers(a.shard.startingSequenceNumber, b.shard.startingSequenceNumber);
+  return order !== 0 ? order : a.shard.shardId < b.shard.shardId ? -1 : 1;
 }
 
 /** An open shard that has a child already: the listing was taken in the middle of a reshard. */
@@ -80,7 +76,10 @@ function openParent(shards: readonly ListedShard[]): string | undefined {
  */
 export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckpoint): MissingLeases {
   const listed = new Set(shards.map((shard) => shard.shardId));
-  const chosen = initial === 'LATEST' ? shards.filter(isOpen) : shards.filter((shard) => !parentsOf(shard).some((parent) => listed.has(parent)));
+  const chosen =
+    initial === 'LATEST'
+      ? shards.filter(isOpen)
+      : shards.filter((shard) => !parentsOf(shard).some((parent) => listed.has(parent)));
   if (chosen.length === 0) return { type: 'inconsistent', reason: 'the listing names no shard to begin with' };
   if (initial === 'LATEST') {
     const reason = openParent(shards);
@@ -89,9 +88,16 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
   const ranges = chosen.map((shard) => shard.hashKeyRange);
   if (ranges.every((range) => range !== undefined)) {
     const hole = holesIn(ranges)[0];
-    if (hole !== undefined) return { type: 'inconsistent', reason: `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}` };
+    if (hole !== undefined)
+      return {
+        type: 'inconsistent',
+        reason: `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}`,
+      };
   }
-  return { type: 'missing', leases: chosen.map((shard): MissingLease => ({ shard, checkpoint: initial, because: 'initial' })).sort(byStart) };
+  return {
+    type: 'missing',
+    leases: chosen.map((shard): MissingLease => ({ shard, checkpoint: initial, because: 'initial' })).sort(byStart),
+  };
 }
 
 /**
@@ -125,7 +131,12 @@ export function missingLeases(
       if (row !== undefined || descendants.has(parent)) continue;
       // The parent is the oldest unleased shard of its line: where reading begins at the start of the stream it is part
       // of what is read; where it begins at LATEST it is the merge partner of a shard that is leased already.
-      missing.set(parent, covered(parent) ? { shard: byId.get(parent)!, checkpoint: inherited, because: 'lineage' } : { shard: byId.get(parent)!, checkpoint: initial, because: 'initial' });
+      missing.set(
+        parent,
+        covered(parent)
+          ? { shard: byId.get(parent)!, checkpoint: inherited, because: 'lineage' }
+          : { shard: byId.get(parent)!, checkpoint: initial, because: 'initial' },
+      );
     }
     if (everyParentEnded) missing.set(shard.shardId, { shard, checkpoint: inherited, because: 'orphan' });
   }
@@ -133,7 +144,11 @@ export function missingLeases(
 }
 
 /** Every open shard without a lease and its ancestors up to, not including, leased ones; parents before children. */
-function unleasedAncestry(shards: readonly ListedShard[], byId: ReadonlyMap<string, ListedShard>, leased: ReadonlyMap<string, unknown>): ListedShard[] {
+function unleasedAncestry(
+  shards: readonly ListedShard[],
+  byId: ReadonlyMap<string, ListedShard>,
+  leased: ReadonlyMap<string, unknown>,
+): ListedShard[] {
   const order: ListedShard[] = [];
   const state = new Map<string, 'expanded' | 'done'>();
   // Without recursion: a stream that was resharded daily for years is thousands of generations deep.
@@ -159,7 +174,7 @@ function unleasedAncestry(shards: readonly ListedShard[], byId: ReadonlyMap<stri
 
 /** True when the row's checkpoint is a sequence number: its shard has been read, whatever became of its parents. */
 export function hasProgress(row: LeaseRow): boolean {
-  return /^\d+$/.test(row.checkpoint);
+  return isSequenceNumber(row.checkpoint);
 }
 
 export function hasEnded(row: LeaseRow): boolean {
@@ -187,7 +202,11 @@ export function mayStart(row: LeaseRow, parentRow: (shardId: string) => LeaseRow
 export function childrenIn(shards: readonly ListedShard[], shardId: string): ListedChild[] {
   return shards
     .filter((shard) => parentsOf(shard).includes(shardId))
-    .map((shard) => ({ shardId: shard.shardId, parentShards: parentsOf(shard), ...(shard.hashKeyRange === undefined ? {} : { hashKeyRange: shard.hashKeyRange }) }));
+    .map((shard) => ({
+      shardId: shard.shardId,
+      parentShards: parentsOf(shard),
+      ...(shard.hashKeyRange === undefined ? {} : { hashKeyRange: shard.hashKeyRange }),
+    }));
 }
 
 export type ChildLeases =
@@ -199,13 +218,21 @@ export type ChildLeases =
  * Which child leases the end of `shardId` has to create (kcl.md 2.7). A merge child is created only when the rows of both
  * parents are there, or neither is: with one missing, nobody would hold the child back until that one is read.
  */
-export function childLeases(shardId: string, children: readonly ListedChild[], hasRow: (shardId: string) => boolean): ChildLeases {
+export function childLeases(
+  shardId: string,
+  children: readonly ListedChild[],
+  hasRow: (shardId: string) => boolean,
+): ChildLeases {
   const create: ListedChild[] = [];
   for (const child of children) {
     if (hasRow(child.shardId)) continue;
     const missing = child.parentShards.filter((parent) => !hasRow(parent));
     if (missing.length > 0 && missing.length < child.parentShards.length) {
-      return { type: 'blocked', reason: `shard ${missing.join(', ')}, merged with ${shardId} into ${child.shardId}, has no lease yet`, missing };
+      return {
+        type: 'blocked',
+        reason: `shard ${missing.join(', ')}, merged with ${shardId} into ${child.shardId}, has no lease yet`,
+        missing,
+      };
     }
     create.push(child);
   }
@@ -221,7 +248,8 @@ export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly 
   const listed = new Set(shards.map((shard) => shard.shardId));
   const listedChildren = new Map<string, string[]>();
   for (const shard of shards) {
-    for (const parent of parentsOf(shard)) listedChildren.set(parent, [...(listedChildren.get(parent) ?? []), shard.shardId]);
+    for (const parent of parentsOf(shard))
+      listedChildren.set(parent, [...(listedChildren.get(parent) ?? []), shard.shardId]);
   }
   const result: string[] = [];
   for (const [shardId, row] of rows) {

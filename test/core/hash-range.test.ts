@@ -3,7 +3,10 @@ import fc from 'fast-check';
 import { holesIn, type HashRangeText } from '../../src/core/hash-range.js';
 
 const top = (1n << 128n) - 1n;
-const range = (start: bigint, end: bigint): HashRangeText => ({ startingHashKey: String(start), endingHashKey: String(end) });
+const range = (start: bigint, end: bigint): HashRangeText => ({
+  startingHashKey: String(start),
+  endingHashKey: String(end),
+});
 
 describe('hash ranges', () => {
   it('leave no hole when one range covers everything', () => {
@@ -15,7 +18,9 @@ describe('hash ranges', () => {
   });
 
   it('are merged where they overlap or touch, in any order', () => {
-    expect(holesIn([range(50n, top), range(0n, 20n), range(10n, 30n), range(31n, 49n), range(12n, 13n)])).to.deep.equal([]);
+    expect(holesIn([range(50n, top), range(0n, 20n), range(10n, 30n), range(31n, 49n), range(12n, 13n)])).to.deep.equal(
+      [],
+    );
   });
 
   it('show the hole before the first, between two and after the last', () => {
@@ -27,7 +32,13 @@ describe('hash ranges', () => {
   });
 
   it('cover nothing when they cannot be read or run backwards', () => {
-    expect(holesIn([{ startingHashKey: 'x', endingHashKey: '5' }, { startingHashKey: '0', endingHashKey: '' }, range(9n, 3n)])).to.deep.equal([range(0n, top)]);
+    expect(
+      holesIn([
+        { startingHashKey: 'x', endingHashKey: '5' },
+        { startingHashKey: '0', endingHashKey: '' },
+        range(9n, 3n),
+      ]),
+    ).to.deep.equal([range(0n, top)]);
   });
 
   it('and their holes together cover every key, and share none', () => {
@@ -36,7 +47,8 @@ describe('hash ranges', () => {
       fc.property(fc.array(fc.tuple(key, key)), (pairs) => {
         const ranges = pairs.map(([a, b]) => (a < b ? range(a, b) : range(b, a)));
         const holes = holesIn(ranges);
-        const inside = (list: readonly HashRangeText[], k: bigint): boolean => list.some((r) => BigInt(r.startingHashKey) <= k && k <= BigInt(r.endingHashKey));
+        const inside = (list: readonly HashRangeText[], k: bigint): boolean =>
+          list.some((r) => BigInt(r.startingHashKey) <= k && k <= BigInt(r.endingHashKey));
         for (let k = 0n; k <= 201n; k++) expect(inside(holes, k), String(k)).to.equal(!inside(ranges, k));
         expect(holesIn([...ranges, ...holes])).to.deep.equal([]);
       }),

@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { leaseKeyOf, shardIdOf, streamIdentifier } from '../../src/core/lease-key.js';
 
-const orders = streamIdentifier({ accountId: '123456789012', streamName: 'orders', creationEpochSeconds: 1_700_000_000 });
+const orders = streamIdentifier({
+  accountId: '123456789012',
+  streamName: 'orders',
+  creationEpochSeconds: 1_700_000_000,
+});
 
 describe('lease keys', () => {
   it('of a single-stream table are shard ids', () => {

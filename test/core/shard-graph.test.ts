@@ -1,28 +1,53 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
-  awaitedParents, childLeases, childrenIn, firstLeases, mayStart, missingLeases, parentsOf, removable,
-  type FirstCheckpoint, type ListedShard, type MissingLeases,
+  awaitedParents,
+  childLeases,
+  childrenIn,
+  firstLeases,
+  mayStart,
+  missingLeases,
+  parentsOf,
+  removable,
+  type FirstCheckpoint,
+  type ListedShard,
+  type MissingLeases,
 } from '../../src/core/shard-graph.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 const top = (1n << 128n) - 1n;
 
-function shard(shardId: string, parents: readonly string[] = [], closed = false, range?: readonly [bigint, bigint]): ListedShard {
+function shard(
+  shardId: string,
+  parents: readonly string[] = [],
+  closed = false,
+  range?: readonly [bigint, bigint],
+): ListedShard {
   return {
     shardId,
     startingSequenceNumber: shardId.padStart(3, '0').replace(/\D/g, ''),
     ...(parents[0] === undefined ? {} : { parentShardId: parents[0] }),
     ...(parents[1] === undefined ? {} : { adjacentParentShardId: parents[1] }),
     ...(closed ? { endingSequenceNumber: '99' } : {}),
-    ...(range === undefined ? {} : { hashKeyRange: { startingHashKey: String(range[0]), endingHashKey: String(range[1]) } }),
+    ...(range === undefined
+      ? {}
+      : { hashKeyRange: { startingHashKey: String(range[0]), endingHashKey: String(range[1]) } }),
   };
 }
 
 /** kcl.md 2.6: generations {0…5} → {6=0+1, 7=2+3, 4, 5} → open {8=6+7, 4, 9<5, 10<5}. */
 const example: readonly ListedShard[] = [
-  shard('0', [], true), shard('1', [], true), shard('2', [], true), shard('3', [], true), shard('4'), shard('5', [], true),
-  shard('6', ['0', '1'], true), shard('7', ['2', '3'], true), shard('8', ['6', '7']), shard('9', ['5']), shard('10', ['5']),
+  shard('0', [], true),
+  shard('1', [], true),
+  shard('2', [], true),
+  shard('3', [], true),
+  shard('4'),
+  shard('5', [], true),
+  shard('6', ['0', '1'], true),
+  shard('7', ['2', '3'], true),
+  shard('8', ['6', '7']),
+  shard('9', ['5']),
+  shard('10', ['5']),
 ];
 
 function leased(...ids: readonly string[]): Map<string, { ended: boolean }> {
@@ -34,31 +59,61 @@ function created(result: MissingLeases): readonly (readonly [string, FirstCheckp
   return result.leases.map((lease) => [lease.shard.shardId, lease.checkpoint] as const);
 }
 
-function row(shardId: string, checkpoint: string, parents: readonly string[] = [], children: readonly string[] = []): LeaseRow {
-  return { leaseKey: shardId, leaseCounter: 1, ownerSwitchesSinceCheckpoint: 0, checkpoint, checkpointSubSequenceNumber: 0, parentShardIds: parents, childShardIds: children };
+function row(
+  shardId: string,
+  checkpoint: string,
+  parents: readonly string[] = [],
+  children: readonly string[] = [],
+): LeaseRow {
+  return {
+    leaseKey: shardId,
+    leaseCounter: 1,
+    ownerSwitchesSinceCheckpoint: 0,
+    checkpoint,
+    checkpointSubSequenceNumber: 0,
+    parentShardIds: parents,
+    childShardIds: children,
+  };
 }
 
-const table = (...rows: readonly LeaseRow[]): Map<string, LeaseRow> => new Map(rows.map((each) => [each.leaseKey, each]));
+const table = (...rows: readonly LeaseRow[]): Map<string, LeaseRow> =>
+  new Map(rows.map((each) => [each.leaseKey, each]));
 
 describe('the first leases of a stream', () => {
   it('are one for each open shard at LATEST', () => {
-    expect(created(firstLeases(example, 'LATEST'))).to.deep.equal([['4', 'LATEST'], ['8', 'LATEST'], ['9', 'LATEST'], ['10', 'LATEST']]);
+    expect(created(firstLeases(example, 'LATEST'))).to.deep.equal([
+      ['4', 'LATEST'],
+      ['8', 'LATEST'],
+      ['9', 'LATEST'],
+      ['10', 'LATEST'],
+    ]);
   });
 
   it('are one for each shard without a listed parent otherwise, closed ones included', () => {
     for (const initial of ['TRIM_HORIZON', 'AT_TIMESTAMP'] as const) {
-      expect(created(firstLeases(example, initial))).to.deep.equal([['0', initial], ['1', initial], ['2', initial], ['3', initial], ['4', initial], ['5', initial]]);
+      expect(created(firstLeases(example, initial))).to.deep.equal([
+        ['0', initial],
+        ['1', initial],
+        ['2', initial],
+        ['3', initial],
+        ['4', initial],
+        ['5', initial],
+      ]);
     }
   });
 
   it('begin at children whose parents are trimmed', () => {
-    expect(created(firstLeases([shard('6', ['0', '1'], true), shard('8', ['6', '7'])], 'TRIM_HORIZON'))).to.deep.equal([['6', 'TRIM_HORIZON']]);
+    expect(created(firstLeases([shard('6', ['0', '1'], true), shard('8', ['6', '7'])], 'TRIM_HORIZON'))).to.deep.equal([
+      ['6', 'TRIM_HORIZON'],
+    ]);
   });
 
   it('wait for a listing that covers every hash key', () => {
     const result = firstLeases([shard('0', [], false, [0n, 9n]), shard('1', [], false, [11n, top])], 'LATEST');
     expect(result).to.deep.equal({ type: 'inconsistent', reason: 'no listed shard covers the hash keys 10 to 10' });
-    expect(created(firstLeases([shard('0', [], false, [0n, 9n]), shard('1', [], false, [10n, top])], 'LATEST'))).to.have.length(2);
+    expect(
+      created(firstLeases([shard('0', [], false, [0n, 9n]), shard('1', [], false, [10n, top])], 'LATEST')),
+    ).to.have.length(2);
   });
 
   it('are not made from an empty listing, nor at LATEST from one taken in the middle of a reshard', () => {
@@ -73,8 +128,14 @@ describe('the first leases of a stream', () => {
 describe('the missing leases of a stream that has some', () => {
   it("follow the KCL's own example: with 4, 5 and 7 leased, LATEST makes 6 and the others make 0 and 1", () => {
     expect(created(missingLeases(example, leased('4', '5', '7'), 'LATEST'))).to.deep.equal([['6', 'LATEST']]);
-    expect(created(missingLeases(example, leased('4', '5', '7'), 'TRIM_HORIZON'))).to.deep.equal([['0', 'TRIM_HORIZON'], ['1', 'TRIM_HORIZON']]);
-    expect(created(missingLeases(example, leased('4', '5', '7'), 'AT_TIMESTAMP'))).to.deep.equal([['0', 'AT_TIMESTAMP'], ['1', 'AT_TIMESTAMP']]);
+    expect(created(missingLeases(example, leased('4', '5', '7'), 'TRIM_HORIZON'))).to.deep.equal([
+      ['0', 'TRIM_HORIZON'],
+      ['1', 'TRIM_HORIZON'],
+    ]);
+    expect(created(missingLeases(example, leased('4', '5', '7'), 'AT_TIMESTAMP'))).to.deep.equal([
+      ['0', 'AT_TIMESTAMP'],
+      ['1', 'AT_TIMESTAMP'],
+    ]);
   });
 
   it('are none while every open shard has a lease or a leased ancestor', () => {
@@ -85,20 +146,29 @@ describe('the missing leases of a stream that has some', () => {
   });
 
   it('take a leased shard as the answer for all of its ancestors', () => {
-    expect(created(missingLeases(example, leased('4', '8', '9'), 'TRIM_HORIZON'))).to.deep.equal([['5', 'TRIM_HORIZON']]);
+    expect(created(missingLeases(example, leased('4', '8', '9'), 'TRIM_HORIZON'))).to.deep.equal([
+      ['5', 'TRIM_HORIZON'],
+    ]);
   });
 
   it('are open shards at the initial position where no ancestor is known', () => {
     expect(created(missingLeases([shard('0'), shard('1')], leased('0'), 'LATEST'))).to.deep.equal([['1', 'LATEST']]);
-    expect(created(missingLeases([shard('0'), shard('7', ['trimmed'])], leased('0'), 'TRIM_HORIZON'))).to.deep.equal([['7', 'TRIM_HORIZON']]);
+    expect(created(missingLeases([shard('0'), shard('7', ['trimmed'])], leased('0'), 'TRIM_HORIZON'))).to.deep.equal([
+      ['7', 'TRIM_HORIZON'],
+    ]);
   });
 
   it('include a child whose parents have all ended, for no worker will make it any more', () => {
     const result = missingLeases(example, leased('4', '8', '5!', '9'), 'LATEST');
     expect(created(result)).to.deep.equal([['10', 'TRIM_HORIZON']]);
     expect(result.type === 'missing' && result.leases[0]?.because).to.equal('orphan');
-    expect(created(missingLeases(example, leased('4', '8', '5!', '9'), 'AT_TIMESTAMP'))).to.deep.equal([['10', 'AT_TIMESTAMP']]);
-    expect(created(missingLeases(example, leased('4', '6!', '7', '9', '10'), 'LATEST')), 'one merge parent is still read').to.deep.equal([]);
+    expect(created(missingLeases(example, leased('4', '8', '5!', '9'), 'AT_TIMESTAMP'))).to.deep.equal([
+      ['10', 'AT_TIMESTAMP'],
+    ]);
+    expect(
+      created(missingLeases(example, leased('4', '6!', '7', '9', '10'), 'LATEST')),
+      'one merge parent is still read',
+    ).to.deep.equal([]);
   });
 
   it('wait while an open shard is listed together with a child', () => {
@@ -112,25 +182,34 @@ describe('the missing leases of a stream that has some', () => {
   });
 
   it('come older shards first, and never twice from one table', () => {
-    const lineage = fc.array(fc.record({ kind: fc.constantFrom('split', 'merge'), a: fc.nat(), b: fc.nat() }), { maxLength: 12 });
+    const lineage = fc.array(fc.record({ kind: fc.constantFrom('split', 'merge'), a: fc.nat(), b: fc.nat() }), {
+      maxLength: 12,
+    });
     fc.assert(
-      fc.property(lineage, fc.array(fc.nat(), { maxLength: 12 }), fc.constantFrom<FirstCheckpoint>('LATEST', 'TRIM_HORIZON', 'AT_TIMESTAMP'), (steps, picks, initial) => {
-        const shards = grow(steps);
-        const rows = leased(...picks.map((pick) => shards[pick % shards.length]!.shardId));
-        const result = missingLeases(shards, rows, initial);
-        if (result.type === 'inconsistent') throw new Error(result.reason);
-        const starts = result.leases.map((lease) => Number(lease.shard.startingSequenceNumber));
-        expect(starts).to.deep.equal([...starts].sort((x, y) => x - y));
-        for (const lease of result.leases) {
-          expect(rows.has(lease.shard.shardId)).to.equal(false);
-          rows.set(lease.shard.shardId, { ended: false });
-        }
-        expect(created(missingLeases(shards, rows, initial)), 'a second sync').to.deep.equal([]);
-        // Whoever follows the leases to their children reaches every open shard.
-        const reached = new Set(rows.keys());
-        for (const each of shards) if (parentsOf(each).some((parent) => reached.has(parent))) reached.add(each.shardId);
-        for (const each of shards) if (each.endingSequenceNumber === undefined) expect(reached.has(each.shardId), each.shardId).to.equal(true);
-      }),
+      fc.property(
+        lineage,
+        fc.array(fc.nat(), { maxLength: 12 }),
+        fc.constantFrom<FirstCheckpoint>('LATEST', 'TRIM_HORIZON', 'AT_TIMESTAMP'),
+        (steps, picks, initial) => {
+          const shards = grow(steps);
+          const rows = leased(...picks.map((pick) => shards[pick % shards.length]!.shardId));
+          const result = missingLeases(shards, rows, initial);
+          if (result.type === 'inconsistent') throw new Error(result.reason);
+          const starts = result.leases.map((lease) => Number(lease.shard.startingSequenceNumber));
+          expect(starts).to.deep.equal([...starts].sort((x, y) => x - y));
+          for (const lease of result.leases) {
+            expect(rows.has(lease.shard.shardId)).to.equal(false);
+            rows.set(lease.shard.shardId, { ended: false });
+          }
+          expect(created(missingLeases(shards, rows, initial)), 'a second sync').to.deep.equal([]);
+          // Whoever follows the leases to their children reaches every open shard.
+          const reached = new Set(rows.keys());
+          for (const each of shards)
+            if (parentsOf(each).some((parent) => reached.has(parent))) reached.add(each.shardId);
+          for (const each of shards)
+            if (each.endingSequenceNumber === undefined) expect(reached.has(each.shardId), each.shardId).to.equal(true);
+        },
+      ),
     );
   });
 });
@@ -184,36 +263,56 @@ describe('the child leases of an ended shard', () => {
     expect(children).to.deep.equal([{ shardId: '8', parentShards: ['6', '7'] }]);
     expect(childrenIn(example, '5').map((child) => child.shardId)).to.deep.equal(['9', '10']);
     expect(childrenIn(example, '8')).to.deep.equal([]);
-    expect(childrenIn([shard('1', ['0'], false, [0n, 5n])], '0')[0]?.hashKeyRange).to.deep.equal({ startingHashKey: '0', endingHashKey: '5' });
+    expect(childrenIn([shard('1', ['0'], false, [0n, 5n])], '0')[0]?.hashKeyRange).to.deep.equal({
+      startingHashKey: '0',
+      endingHashKey: '5',
+    });
   });
 
   it('of a merge wait until the rows of both parents are there', () => {
     expect(childLeases('6', children, (id) => id === '6')).to.deep.equal({
-      type: 'blocked', reason: 'shard 7, merged with 6 into 8, has no lease yet', missing: ['7'],
+      type: 'blocked',
+      reason: 'shard 7, merged with 6 into 8, has no lease yet',
+      missing: ['7'],
     });
     expect(childLeases('6', children, (id) => id === '6' || id === '7')).to.deep.equal({ type: 'create', children });
   });
 
   it('of a merge are made when both parents are gone, and never made twice', () => {
     expect(childLeases('6', children, () => false)).to.deep.equal({ type: 'create', children });
-    expect(childLeases('6', children, (id) => id === '6' || id === '8')).to.deep.equal({ type: 'create', children: [] });
+    expect(childLeases('6', children, (id) => id === '6' || id === '8')).to.deep.equal({
+      type: 'create',
+      children: [],
+    });
   });
 
   it('of a split are made whatever else is there', () => {
-    expect(childLeases('5', childrenIn(example, '5'), (id) => id === '5' || id === '9')).to.deep.include({ type: 'create' });
+    expect(childLeases('5', childrenIn(example, '5'), (id) => id === '5' || id === '9')).to.deep.include({
+      type: 'create',
+    });
   });
 });
 
 describe('clean-up', () => {
   it('removes an ended row once every child has left its initial position and no parent has a row', () => {
-    expect(removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17'), row('10', 'SHARD_END')), example)).to.deep.equal(['5']);
-    expect(removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17'), row('10', 'TRIM_HORIZON')), example)).to.deep.equal([]);
-    expect(removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17'), row('10', 'AT_TIMESTAMP')), example)).to.deep.equal([]);
+    expect(
+      removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17'), row('10', 'SHARD_END')), example),
+    ).to.deep.equal(['5']);
+    expect(
+      removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17'), row('10', 'TRIM_HORIZON')), example),
+    ).to.deep.equal([]);
+    expect(
+      removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17'), row('10', 'AT_TIMESTAMP')), example),
+    ).to.deep.equal([]);
     expect(removable(table(row('5', 'SHARD_END', [], ['9', '10']), row('9', '17')), example)).to.deep.equal([]);
   });
 
   it('keeps an ended row while one of its parents has a row', () => {
-    const rows = table(row('0', 'SHARD_END', [], ['6']), row('6', 'SHARD_END', ['0', '1'], ['8']), row('8', '17', ['6', '7']));
+    const rows = table(
+      row('0', 'SHARD_END', [], ['6']),
+      row('6', 'SHARD_END', ['0', '1'], ['8']),
+      row('8', '17', ['6', '7']),
+    );
     expect(removable(rows, example)).to.deep.equal(['0']);
     rows.delete('0');
     expect(removable(rows, example)).to.deep.equal(['6']);
@@ -231,7 +330,9 @@ describe('clean-up', () => {
   it('removes an ended row whose shard the service has forgotten, unless a listed child would lose its lineage', () => {
     expect(removable(table(row('trimmed', 'SHARD_END', ['x'], ['y'])), example)).to.deep.equal(['trimmed']);
     expect(removable(table(row('trimmed', 'SHARD_END', [], ['4'])), example)).to.deep.equal([]);
-    expect(removable(table(row('trimmed', 'SHARD_END', [], ['4']), row('4', 'TRIM_HORIZON')), example)).to.deep.equal(['trimmed']);
+    expect(removable(table(row('trimmed', 'SHARD_END', [], ['4']), row('4', 'TRIM_HORIZON')), example)).to.deep.equal([
+      'trimmed',
+    ]);
   });
 
   it('removes nothing on the word of an empty listing, and nothing that has not ended', () => {

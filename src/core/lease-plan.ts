@@ -1,0 +1,263 @@
+// Which leases a worker takes and which it steals, from one scan. Ages are local: how long the counter has been seen to
+// stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row both sides must share one
+// formula or leases would go to and fro for ever; among kinact's workers a better one holds. Called after every scan.
+import type { LeaseRow } from './lease.js';
+import { isForeign } from './lease-writer.js';
+import { hasEnded } from './shard-graph.js';
+
+/** A row's counter as last seen, and when it was first seen to be that (monotonic milliseconds). */
+export interface Sighting {
+  readonly counter: number;
+  readonly seenAt: number;
+  /** `seenAt`, or minus infinity for a row that had no owner when it was seen for the first time. */
+  readonly since: number;
+}
+
+/** A row with how long its counter has stood still. */
+export interface ObservedLease {
+  readonly row: LeaseRow;
+  /** The KCL's reckoning: infinite for a row that had no owner when it was seen for the first time. */
+  readonly ageMs: number;
+  /** Since this worker first saw this counter. */
+  readonly seenMs: number;
+}
+
+/**
+ * Brings the sightings up to date with a scan. A row seen for the first time counts from now if it has an owner, who may
+ * be alive, and as old beyond measure if it has none. Rows that are gone are forgotten.
+ */
+export function sight(
+  previous: ReadonlyMap<string, Sighting>,
+  rows: readonly LeaseRow[],
+  now: number,
+): Map<string, Sighting> {
+  const next = new Map<string, Sighting>();
+  for (const row of rows) {
+    const seen = previous.get(row.leaseKey);
+    if (seen !== undefined && seen.counter === row.leaseCounter) next.set(row.leaseKey, seen);
+    else
+      next.set(row.leaseKey, {
+        counter: row.leaseCounter,
+        seenAt: now,
+        since: seen === undefined && row.leaseOwner === undefined ? -Infinity : now,
+      });
+  }
+  return next;
+}
+
+/** The rows of a scan with their ages, by sightings that are up to date with it. */
+export function observe(
+  rows: readonly LeaseRow[],
+  sightings: ReadonlyMap<string, Sighting>,
+  now: number,
+): ObservedLease[] {
+  return rows.map((row) => {
+    const seen = sightings.get(row.leaseKey) ?? { since: now, seenAt: now };
+    return { row, ageMs: now - seen.since, seenMs: now - seen.seenAt };
+  });
+}
+
+export interface LeasePlanInput {
+  readonly leases: readonly ObservedLease[];
+  readonly workerId: string;
+  readonly failoverMs: number;
+  readonly maxLeases: number;
+  /** Keys this process holds or is about to take, whatever the scan says of them. */
+  readonly held: ReadonlySet<string>;
+  /** Keys this process must leave alone for now. */
+  readonly avoid: ReadonlySet<string>;
+  /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
+  readonly reclaim: ReadonlySet<string>;
+  /** An available lease is left to workers below their target for this long, then whoever sees it takes it. */
+  readonly spareMs: number;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+export interface LeasePlan {
+  /** Free or expired leases, and steals: each a conditional write that may fail. */
+  readonly take: readonly LeaseRow[];
+  readonly steal: readonly LeaseRow[];
+  /** How many leases this worker should hold. */
+  readonly target: number;
+  /** Available leases left to others only because of `maxLeases`. */
+  readonly spill: number;
+  /** Whether leases remain available that this plan leaves to others for a moment. */
+  readonly left: boolean;
+  /** Whether a Java worker owns a row, so that its formula holds. */
+  readonly foreign: boolean;
+  /** Whether another worker owns a lease that is not expired. */
+  readonly peers: boolean;
+}
+
+/** A lease is free when nobody owns it, and expired when its counter has stood still for longer than `failoverMs`. */
+function isAvailable(lease: ObservedLease, failoverMs: number): boolean {
+  return lease.row.leaseOwner === undefined || lease.ageMs > failoverMs;
+}
+
+/** Fisher–Yates, so that workers that look at the same table at once rarely reach for the same row. */
+function shuffled<T>(list: readonly T[], random: () => number): T[] {
+  const result = [...list];
+  for (let index = result.length - 1; index > 0; index--) {
+    const other = Math.floor(random() * (index + 1));
+    [result[index], result[other]] = [result[other]!, result[index]!];
+  }
+  return result;
+}
+
+/** What both formulas start from. */
+interface Table {
+  readonly input: LeasePlanInput;
+  /** Not held, not ended, not to be avoided: what this worker may take if it is available. */
+  readonly available: readonly ObservedLease[];
+  /** Live leases of other workers that are not expired, by owner. */
+  readonly owned: ReadonlyMap<string, LeaseRow[]>;
+  readonly reclaimed: readonly LeaseRow[];
+  readonly mine: number;
+}
+
+function survey(input: LeasePlanInput): Table {
+  const available: ObservedLease[] = [];
+  const owned = new Map<string, LeaseRow[]>();
+  const reclaimed: LeaseRow[] = [];
+  let mine = 0;
+  for (const lease of input.leases) {
+    const { row } = lease;
+    if (hasEnded(row)) continue;
+    if (input.held.has(row.leaseKey)) mine++;
+    else if (input.reclaim.has(row.leaseKey)) {
+      if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
+    } else if (isAvailable(lease, input.failoverMs)) {
+      if (!input.avoid.has(row.leaseKey)) available.push(lease);
+    } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {
+      const rows = owned.get(row.leaseOwner);
+      if (rows === undefined) owned.set(row.leaseOwner, [row]);
+      else rows.push(row);
+    }
+  }
+  return { input, available, owned, reclaimed, mine };
+}
+
+/** Plans one round. */
+export function planLeases(input: LeasePlanInput): LeasePlan {
+  const table = survey(input);
+  const foreign = input.leases.some(
+    (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease, input.failoverMs),
+  );
+  const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.mine));
+  const mine = table.mine + reclaim.length;
+  const plan = foreign ? planLikeKcl(table, mine) : planEvenly(table, mine);
+  return {
+    ...plan,
+    take: [...reclaim, ...plan.take],
+    left: table.available.length > plan.take.length,
+    foreign,
+    peers: table.owned.size > 0,
+  };
+}
+
+type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'spill'>;
+
+/**
+ * The KCL 2.x taker's formula (kcl.md 2.2): rows at SHARD_END count, what stood still for three failovers is taken
+ * regardless of the target and nothing else in that round, and one lease is stolen at a time. Two differences: a row at
+ * SHARD_END is never itself taken, for there is nothing to read, and so never fills a round.
+ */
+function planLikeKcl(table: Table, mine: number): Choice {
+  const { input, available } = table;
+  const counts = new Map<string, number>([[input.workerId, mine]]);
+  for (const lease of input.leases) {
+    const owner = lease.row.leaseOwner;
+    if (
+      owner === undefined ||
+      isAvailable(lease, input.failoverMs) ||
+      input.held.has(lease.row.leaseKey) ||
+      input.reclaim.has(lease.row.leaseKey)
+    )
+      continue;
+    counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  }
+  const total = input.leases.length;
+  const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
+  const target = Math.min(share, input.maxLeases);
+  const room = Math.max(0, input.maxLeases - mine);
+  const spill = Math.max(0, available.length - room);
+  const veryOld = available.filter((lease) => lease.ageMs > 3 * input.failoverMs);
+  if (veryOld.length > 0)
+    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, spill };
+  const needed = target - mine;
+  if (needed <= 0) return { take: [], steal: [], target, spill };
+  if (available.length > 0)
+    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, spill };
+  return { take: [], steal: stealLikeKcl(table, counts, needed, target), target, spill };
+}
+
+function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed: number, target: number): LeaseRow[] {
+  let victim: string | undefined;
+  let most = 0;
+  for (const [owner, count] of counts) {
+    if (owner !== table.input.workerId && count > most) [victim, most] = [owner, count];
+  }
+  const allowed = most > target || (most === target && needed > 1);
+  if (victim === undefined || !allowed) return [];
+  const candidates = (table.owned.get(victim) ?? []).filter((row) => !table.input.avoid.has(row.leaseKey));
+  return shuffled(candidates, table.input.random).slice(0, 1);
+}
+
+/**
+ * Among ourselves: only live leases count. Free ones are taken up to an even share, after `spareMs` by anybody. When none
+ * is available, leases are stolen one by one in thought from whoever has most, as long as that worker has at least two
+ * more than this one, so that no steal can be answered by another. A worker that has its share already steals only with
+ * the odds that one of all who could will: otherwise they would empty the one who has too many.
+ */
+function planEvenly(table: Table, mine: number): Choice {
+  const { input, available, owned } = table;
+  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length;
+  const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
+  const room = Math.max(0, input.maxLeases - mine);
+  if (available.length > 0) {
+    const order = shuffled(available, input.random);
+    const freeMs = (lease: ObservedLease): number =>
+      lease.row.leaseOwner === undefined ? lease.seenMs : lease.ageMs - input.failoverMs;
+    const overdue = order.filter((lease) => freeMs(lease) >= input.spareMs);
+    const fresh = order.filter((lease) => freeMs(lease) < input.spareMs);
+    const share = Math.max(overdue.length, target - mine);
+    return {
+      take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, share)),
+      steal: [],
+      target,
+      spill: Math.max(0, overdue.length - room),
+    };
+  }
+  return { take: [], steal: stealEvenly(table, mine, Math.floor(live / (owned.size + 1))), target, spill: 0 };
+}
+
+function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {
+  const { input } = table;
+  const stock = [...table.owned.values()].map((rows) => ({
+    rows: shuffled(
+      rows.filter((row) => !input.avoid.has(row.leaseKey)),
+      input.random,
+    ),
+    count: rows.length,
+  }));
+  const steal: LeaseRow[] = [];
+  for (let count = mine; count < input.maxLeases; count++) {
+    const candidates = stock.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
+    const most = Math.max(...candidates.map((worker) => worker.count));
+    const victims = candidates.filter((worker) => worker.count === most);
+    if (victims.length === 0) break;
+    if (count >= floor) {
+      const rivals = 1 + stock.filter((worker) => most >= worker.count + 2).length;
+      if (input.random() >= 1 / rivals) break;
+    }
+    const victim = victims[Math.floor(input.random() * victims.length)]!;
+    steal.push(victim.rows.pop()!);
+    victim.count--;
+  }
+  return steal;
+}
+
+function rowsOf(leases: readonly ObservedLease[]): LeaseRow[] {
+  return leases.map((lease) => lease.row);
+}

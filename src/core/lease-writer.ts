@@ -1,0 +1,31 @@
+// How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves our attribute standing, so the mere
+// presence of it proves nothing: the text begins with a digest of the worker id that wrote it, and a row whose owner does
+// not match that digest was taken by somebody who does not know the attribute.
+
+/** FNV-1a, 32 bits: enough to tell the handful of workers of one table apart. */
+function digest(workerId: string): string {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < workerId.length; index++) hash = Math.imul(hash ^ workerId.charCodeAt(index), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
+
+/** What every `kinactWriter` of a process starts with: the digest of its worker id, and what is unique to the process. */
+export function writerNonce(workerId: string, processNonce: string): string {
+  return `${digest(workerId)}.${processNonce}`;
+}
+
+/** `kinactWriter` of one keeper. `incarnation` is never used twice in a process. */
+export function writerOf(nonce: string, incarnation: number): string {
+  return `${nonce}/${incarnation}`;
+}
+
+/** Whether a write with this nonce left this `kinactWriter`. */
+export function isWriterOf(nonce: string, writer: string | undefined): boolean {
+  return writer !== undefined && writer.startsWith(`${nonce}/`);
+}
+
+/** True for an owner that is not kinact's: a Java worker, whose own arithmetic the plan has to follow. */
+export function isForeign(row: { readonly leaseOwner?: string; readonly kinactWriter?: string }): boolean {
+  if (row.leaseOwner === undefined) return false;
+  return row.kinactWriter === undefined || !row.kinactWriter.startsWith(`${digest(row.leaseOwner)}.`);
+}

@@ -1,0 +1,115 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { fleet, type Fleet } from '../support/lease-fleet.js';
+
+/** A small generator of random numbers, so that a failing run is reproduced by its seed. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+function settle(cluster: Fleet, rounds: number): void {
+  for (let round = 0; round < rounds; round++) cluster.round();
+}
+
+function expectEven(cluster: Fleet, live: number): void {
+  const counts = cluster.counts();
+  expect(
+    counts.reduce((sum, count) => sum + count, 0),
+    'every live lease is owned',
+  ).to.equal(live);
+  expect(counts.at(-1)! - counts[0]!, `counts ${counts.join(',')}`).to.be.at.most(1);
+}
+
+function expectStill(cluster: Fleet): void {
+  const before = cluster.moves;
+  settle(cluster, 20);
+  expect(cluster.moves, 'leases that moved after all was even').to.equal(before);
+}
+
+describe('a fleet of planning workers', function () {
+  this.timeout(30_000);
+  const size = fc.record({
+    workers: fc.integer({ min: 1, max: 12 }),
+    leases: fc.integer({ min: 1, max: 60 }),
+    seed: fc.integer(),
+  });
+
+  it('that starts at once on a table nobody owns has even counts within 30 s and then stays still', () => {
+    fc.assert(
+      fc.property(size, ({ workers, leases, seed }) => {
+        const cluster = fleet(leases, seeded(seed));
+        for (let index = 0; index < workers; index++) cluster.join(`w${index}`);
+        settle(cluster, 30);
+        expectEven(cluster, leases);
+        expectStill(cluster);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('has even counts again within 30 s of any join or leave, and within failover and 30 s of any kill', () => {
+    const step = fc.record({ what: fc.constantFrom('join', 'leave', 'kill'), which: fc.nat() });
+    fc.assert(
+      fc.property(size, fc.array(step, { maxLength: 6 }), ({ workers, leases, seed }, steps) => {
+        const cluster = fleet(leases, seeded(seed));
+        let next = 0;
+        for (; next < workers; next++) cluster.join(`w${next}`);
+        settle(cluster, 30);
+        for (const { what, which } of steps) {
+          const id = cluster.workers[which % cluster.workers.length]!.id;
+          if (what === 'join') cluster.join(`w${next++}`);
+          else if (cluster.workers.length > 1) cluster[what as 'leave' | 'kill'](id);
+          settle(cluster, what === 'kill' ? 41 : 30);
+          expectEven(cluster, leases);
+        }
+        expectStill(cluster);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('counts live leases only: ended ones are owned by nobody and weigh nothing', () => {
+    fc.assert(
+      fc.property(size, fc.integer({ min: 0, max: 30 }), ({ workers, leases, seed }, ended) => {
+        const cluster = fleet(leases + ended, seeded(seed));
+        for (let index = 0; index < ended; index++)
+          cluster.rows.set(`s${index}`, { ...cluster.rows.get(`s${index}`)!, checkpoint: 'SHARD_END' });
+        for (let index = 0; index < workers; index++) cluster.join(`w${index}`);
+        settle(cluster, 30);
+        expectEven(cluster, leases);
+        for (let index = 0; index < ended; index++)
+          expect(cluster.rows.get(`s${index}`)!.leaseOwner).to.equal(undefined);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('never holds more than maxLeases each, and leaves none free while somebody has room', () => {
+    const limits = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(limits, fc.integer({ min: 1, max: 60 }), fc.integer(), (caps, leases, seed) => {
+        const cluster = fleet(leases, seeded(seed));
+        caps.forEach((cap, index) => cluster.join(`w${index}`, cap));
+        for (let round = 0; round < 40; round++) {
+          cluster.round();
+          for (const worker of cluster.workers) expect(worker.held.size).to.be.at.most(worker.maxLeases);
+        }
+        const total = cluster.counts().reduce((sum, count) => sum + count, 0);
+        expect(total).to.equal(
+          Math.min(
+            leases,
+            caps.reduce((sum, cap) => sum + cap, 0),
+          ),
+        );
+        expectStill(cluster);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,0 +1,26 @@
+import { expect } from 'chai';
+import { isForeign, isWriterOf, writerNonce, writerOf } from '../../src/core/lease-writer.js';
+
+describe('kinactWriter', () => {
+  const nonce = writerNonce('host:1:abc', 'p1');
+
+  it('tells writes of one process from those of every other', () => {
+    expect(isWriterOf(nonce, writerOf(nonce, 7))).to.equal(true);
+    expect(isWriterOf(nonce, writerOf(writerNonce('host:1:abc', 'p12'), 7))).to.equal(false);
+    expect(isWriterOf(nonce, undefined)).to.equal(false);
+  });
+
+  it('shows a Java owner where it is absent', () => {
+    expect(isForeign({ leaseOwner: 'java' })).to.equal(true);
+  });
+
+  it('shows a Java owner where a Java take left that of one of ours standing', () => {
+    expect(isForeign({ leaseOwner: 'host:1:abc', kinactWriter: writerOf(nonce, 1) })).to.equal(false);
+    expect(isForeign({ leaseOwner: 'java', kinactWriter: writerOf(nonce, 1) })).to.equal(true);
+  });
+
+  it('says nothing of a row without an owner', () => {
+    expect(isForeign({})).to.equal(false);
+    expect(isForeign({ kinactWriter: writerOf(nonce, 1) })).to.equal(false);
+  });
+});
