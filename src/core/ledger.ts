@@ -69,7 +69,7 @@ interface Ring {
 
 const NOT_FORKED = -1;
 const WORD = 32;
-const FIRST_CAPACITY = 256;
+const FIRST_CAPACITY = 16;
 const SPAN_PER_PENDING = 64;
 const nowhere: Position = { sequenceNumber: '', subSequenceNumber: 0 };
 
@@ -108,11 +108,11 @@ export function room(ledger: Ledger, bytes = 1): boolean {
 /**
  * Admits a record and returns its ordinal, dense from 0; or -1 when its position is not greater than the last admitted
  * one's: a duplicate (W11), of which nothing is noted. `divisibleHere` is false for a record after which no checkpoint
- * may land: inside an erlmld aggregate, all but its last (P6). Throws RangeError without `room(ledger)`.
+ * may land: inside an erlmld aggregate, all but its last (P6). Throws RangeError when there is no room for a byte more.
  */
 export function admit(ledger: Ledger, position: Position, bytes: number, divisibleHere: boolean, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
-  if (!room(ledger)) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
+  if (!room(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
   if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
   const { ring } = ledger;
   const ordinal = ledger.admitted++;
@@ -198,8 +198,9 @@ function isHeld(ledger: Ledger, ordinal: number): boolean {
   return ordinal >= ledger.head && ordinal < ledger.admitted;
 }
 
-/** Notes the leaf; false when it was noted before or the record has no such leaf. */
+/** Notes the leaf; false when it was noted before or the record has no such leaf. A complete record has no notes left. */
 function markLeaf(ring: Ring, ordinal: number, slot: number, leaf: number): boolean {
+  if (ring.leavesOpen[slot] === 0) return false;
   const leaves = ring.leaves[slot] as number;
   const count = leaves === NOT_FORKED ? 1 : leaves;
   if (!(leaf >= 0 && leaf < count)) return false;
@@ -218,7 +219,7 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   ledger.settled++;
   ledger.openRecords--;
   ledger.openBytes -= ring.bytes[slot] as number;
-  if (ring.leaves[slot] as number > WORD) ring.moreLeaves.delete(ordinal);
+  if ((ring.leaves[slot] as number) > WORD) ring.moreLeaves.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);
 }
 

@@ -58,9 +58,7 @@ describe('reducerOf', () => {
   });
 
   it('never changes: these keys belong to these reducers in every version', () => {
-    expect(['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => reducerOf(key, 16))).to.deep.equal(
-      ['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => murmur3Bytes(Buffer.from(key, 'utf8')) % 16),
-    );
+    expect(['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => reducerOf(key, 16))).to.deep.equal([3, 11, 11, 0, 7]);
     expect(reducerOf('hello', 16)).to.equal(0x248bfa47 % 16);
   });
 

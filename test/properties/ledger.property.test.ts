@@ -1,0 +1,76 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import * as ledger from '../../src/core/ledger.js';
+import * as broken from '../support/broken-ledgers.js';
+import * as laws from '../support/ledger-laws.js';
+import type { Law } from '../support/ledger-laws.js';
+import type { LedgerApi } from '../support/ledger-world.js';
+
+const numRuns = 2_000;
+
+interface Case {
+  readonly law: Law;
+  readonly says: string;
+  /** Ledgers that break the law, and must be seen to. */
+  readonly brokenBy: readonly (() => LedgerApi)[];
+}
+
+const cases: readonly Case[] = [
+  {
+    law: laws.frontierPassesNothingOpen,
+    says: 'I1: the frontier never passes an open record nor rests where no checkpoint may land',
+    brokenBy: [broken.frontierByCompletionOrder, broken.completesByOverlap, broken.repeatsCountAgain, broken.frontierInsideIndivisible],
+  },
+  {
+    law: laws.frontierNeverGoesBack,
+    says: 'I2: the frontier never goes back, over any number of incarnations',
+    brokenBy: [broken.frontierByCompletionOrder, broken.admitsDuplicates],
+  },
+  {
+    law: laws.settlesAreOrderFreeAndIdempotent,
+    says: 'I8: settles in any order and any number of times end in the same ledger',
+    brokenBy: [broken.repeatsCountAgain, broken.completesByOverlap, broken.settlesOnlyInOrder, broken.frontierByCompletionOrder],
+  },
+  {
+    law: laws.lateSettlesChangeNothing,
+    says: 'I9: late settles of an old fence change nothing',
+    brokenBy: [broken.newestTakesLateSettles, broken.incarnationsShareState],
+  },
+  {
+    law: laws.recordsCompleteByEveryLeaf,
+    says: 'I10: a record completes exactly when each of its leaves has been settled',
+    brokenBy: [broken.completesByOverlap, broken.repeatsCountAgain, broken.settlesOnlyInOrder, broken.zeroItemsStayOpen],
+  },
+  {
+    law: laws.openStaysInBounds,
+    says: 'I11: records, bytes and span stay in their bounds, and nothing is refused without need',
+    brokenBy: [broken.oneRecordTooMany, broken.oneRecordTooFew, broken.bytesWithoutBound, broken.bytesLeak, broken.spanWithoutBound, broken.admitsDuplicates],
+  },
+  {
+    law: laws.zeroItemsAdvanceTheFrontier,
+    says: 'I18: zero-item and all-filtered streams advance the frontier to their end',
+    brokenBy: [broken.zeroItemsStayOpen, broken.zeroItemsHoldTheFrontier, broken.settlesOnlyInOrder, broken.bytesLeak],
+  },
+];
+
+describe('the ledger, against a naive model', () => {
+  for (const { law, says } of cases) {
+    it(says, () => {
+      fc.assert(law(ledger), { numRuns });
+    }).timeout(60_000);
+  }
+});
+
+describe('each property is seen red on a ledger with a known bug', () => {
+  for (const { law, says, brokenBy } of cases) {
+    for (const make of brokenBy) {
+      it(`${says.slice(0, says.indexOf(':'))} catches ${make.name}`, async () => {
+        // A fixed seed: whether a bug is caught must not be luck.
+        const outcome = await fc.check(law(make()), { numRuns, seed: 20_261_122 });
+        expect(outcome.failed, `${outcome.numRuns} runs passed`).to.equal(true);
+        expect(String(outcome.errorInstance)).to.include('law broken');
+      }).timeout(60_000);
+    }
+  }
+});

@@ -1,0 +1,177 @@
+// Ledgers with one bug each, most of them bugs that the seed systems had: made from the real functions by replacing the
+// smallest part. A property that lets one of these pass tests nothing.
+import * as real from '../../src/core/ledger.js';
+import type { Ledger } from '../../src/core/ledger.js';
+import type { Position } from '../../src/core/position.js';
+import type { LedgerApi } from './ledger-world.js';
+
+/** Side notes of a broken ledger, by ledger. */
+function notes<T>(first: () => T): (ledger: Ledger) => T {
+  const all = new WeakMap<Ledger, T>();
+  return (ledger) => {
+    const note = all.get(ledger) ?? first();
+    all.set(ledger, note);
+    return note;
+  };
+}
+
+function leavesOf(ledger: Ledger, ordinal: number): number {
+  const leaves = ledger.ring.leaves[ordinal & ledger.ring.mask] as number;
+  return leaves < 0 ? 1 : leaves;
+}
+
+/** W8: a record is complete when as many settles came as it has leaves, whichever leaves they were for. */
+export function completesByOverlap(): LedgerApi {
+  const countsOf = notes(() => new Map<number, number>());
+  return {
+    ...real,
+    settle(ledger, ordinal, leaf) {
+      const settled = real.settle(ledger, ordinal, leaf);
+      const counts = countsOf(ledger);
+      const count = (counts.get(ordinal) ?? 0) + 1;
+      counts.set(ordinal, count);
+      if (real.recordAt(ledger, ordinal) !== undefined && count >= leavesOf(ledger, ordinal)) {
+        for (let other = leavesOf(ledger, ordinal) - 1; other >= 0; other--) real.settle(ledger, ordinal, other);
+      }
+      return settled;
+    },
+  };
+}
+
+/** The frontier is what completed last, not what everything before is complete of. */
+export function frontierByCompletionOrder(): LedgerApi {
+  const last = notes<{ position: Position | undefined }>(() => ({ position: undefined }));
+  return {
+    ...real,
+    settle(ledger, ordinal, leaf) {
+      const entry = real.recordAt(ledger, ordinal);
+      const before = ledger.settled;
+      const settled = real.settle(ledger, ordinal, leaf);
+      if (ledger.settled > before) last(ledger).position = entry?.position;
+      return settled;
+    },
+    frontier: (ledger) => last(ledger).position,
+  };
+}
+
+/** A settle that was there before counts once more. */
+export function repeatsCountAgain(): LedgerApi {
+  return {
+    ...real,
+    settle(ledger, ordinal, leaf) {
+      if (real.settle(ledger, ordinal, leaf)) return true;
+      for (let other = 0; real.recordAt(ledger, ordinal) !== undefined && other < leavesOf(ledger, ordinal); other++) {
+        if (real.settle(ledger, ordinal, other)) return false;
+      }
+      return false;
+    },
+  };
+}
+
+/** Only the oldest open record may be settled: what comes early is dropped. */
+export function settlesOnlyInOrder(): LedgerApi {
+  return { ...real, settle: (ledger, ordinal, leaf) => ordinal === ledger.head && real.settle(ledger, ordinal, leaf) };
+}
+
+/** W12: a record without items is never settled. */
+export function zeroItemsStayOpen(): LedgerApi {
+  return {
+    ...real,
+    fork(ledger, ordinal, leaves) {
+      if (leaves > 0) real.fork(ledger, ordinal, leaves);
+    },
+  };
+}
+
+/** Zero-item records are settled, but the frontier waits for the next settle. */
+export function zeroItemsHoldTheFrontier(): LedgerApi {
+  const seen = notes<{ position: Position | undefined }>(() => ({ position: undefined }));
+  return {
+    ...real,
+    settle(ledger, ordinal, leaf) {
+      const settled = real.settle(ledger, ordinal, leaf);
+      seen(ledger).position = real.frontier(ledger);
+      return settled;
+    },
+    frontier: (ledger) => seen(ledger).position,
+  };
+}
+
+/** P6: a checkpoint may land inside an aggregate that no KCL would open. */
+export function frontierInsideIndivisible(): LedgerApi {
+  return { ...real, admit: (ledger, position, bytes, _divisibleHere, nowMs) => real.admit(ledger, position, bytes, true, nowMs) };
+}
+
+/** W11: a record that was delivered twice is admitted twice. */
+export function admitsDuplicates(): LedgerApi {
+  return {
+    ...real,
+    admit(ledger, position, bytes, divisibleHere, nowMs) {
+      ledger.newest = undefined;
+      return real.admit(ledger, position, bytes, divisibleHere, nowMs);
+    },
+  };
+}
+
+/** Settles are not addressed: whatever comes is taken by the ledger of the newest incarnation. */
+export function newestTakesLateSettles(): LedgerApi {
+  let newest: Ledger | undefined;
+  return {
+    ...real,
+    createLedger(bounds) {
+      newest = real.createLedger(bounds);
+      return newest;
+    },
+    settle: (ledger, ordinal, leaf) => real.settle(newest ?? ledger, ordinal, leaf),
+  };
+}
+
+/** All ledgers note settled leaves in the same array. */
+export function incarnationsShareState(): LedgerApi {
+  let shared: Int32Array | undefined;
+  return {
+    ...real,
+    createLedger(bounds) {
+      const ledger = real.createLedger(bounds);
+      shared ??= ledger.ring.settledLeaves;
+      ledger.ring = { ...ledger.ring, settledLeaves: shared };
+      return ledger;
+    },
+  };
+}
+
+function withBounds(change: (bounds: Required<real.LedgerBounds>) => real.LedgerBounds): LedgerApi {
+  return {
+    ...real,
+    createLedger: (bounds) => real.createLedger(change({ ...bounds, maxSpan: bounds.maxSpan ?? 64 * bounds.maxPending })),
+  };
+}
+
+export function oneRecordTooMany(): LedgerApi {
+  return withBounds((bounds) => ({ ...bounds, maxPending: bounds.maxPending + 1 }));
+}
+
+export function oneRecordTooFew(): LedgerApi {
+  return withBounds((bounds) => ({ ...bounds, maxPending: Math.max(1, bounds.maxPending - 1) }));
+}
+
+export function bytesWithoutBound(): LedgerApi {
+  return withBounds((bounds) => ({ ...bounds, maxPendingBytes: Infinity }));
+}
+
+export function spanWithoutBound(): LedgerApi {
+  return withBounds((bounds) => ({ ...bounds, maxSpan: Infinity }));
+}
+
+/** The bytes of what is settled are never given back. */
+export function bytesLeak(): LedgerApi {
+  return {
+    ...real,
+    settle(ledger, ordinal, leaf) {
+      const before = ledger.openBytes;
+      const settled = real.settle(ledger, ordinal, leaf);
+      ledger.openBytes = before;
+      return settled;
+    },
+  };
+}

@@ -1,0 +1,187 @@
+// The invariants of seeds.md 4.5 that are the ledger's, each as a property of any set of ledger functions: of those in
+// src/core/ledger.ts, which must keep them, and of the broken ones, which must be caught.
+import fc from 'fast-check';
+
+import type { Position } from '../../src/core/position.js';
+import { bounds, current, newWorld, play, script } from './ledger-world.js';
+import type { LedgerApi, World } from './ledger-world.js';
+import { isOpen, naiveFrontier, naiveHead, naiveOpen, naiveOpenBytes } from './naive-ledger.js';
+import type { NaiveRecord } from './naive-ledger.js';
+
+/** A law as something fast-check can run against one set of ledger functions. */
+export type Law = (api: LedgerApi) => fc.IRawProperty<unknown>;
+
+/** I1: the frontier never passes an open record, and never rests where a checkpoint may not land. */
+export const frontierPassesNothingOpen: Law = (api) =>
+  fc.property(bounds, script, (limits, commands) => {
+    play(newWorld(api, limits), commands, (world) => {
+      const { ledger, naive } = current(world);
+      const frontier = api.frontier(ledger);
+      if (frontier === undefined) return;
+      const passed = naive.records.filter((record) => order(record, frontier) <= 0);
+      must(!passed.some(isOpen), () => `frontier ${show(frontier)} passes an open record`);
+      must(passed.at(-1)?.divisibleHere === true, () => `frontier ${show(frontier)} rests where no checkpoint may land`);
+    });
+  });
+
+/** I2: the frontier never goes back, also over incarnations that resume behind the durable checkpoint. */
+export const frontierNeverGoesBack: Law = (api) =>
+  fc.property(bounds, script, (limits, commands) => {
+    play(newWorld(api, limits), commands, (world) => {
+      const frontier = api.frontier(current(world).ledger);
+      if (frontier === undefined || world.durable === undefined) return;
+      const { durable } = world;
+      must(order(frontier, durable) >= 0, () => `frontier fell from ${show(durable)} to ${show(frontier)}`);
+    });
+  });
+
+/** I8: any order and any repetition of the same settles ends in the same ledger. */
+export const settlesAreOrderFreeAndIdempotent: Law = (api) =>
+  fc.property(
+    fc.array(fc.oneof({ weight: 5, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.integer({ min: 31, max: 66 }) }), { minLength: 1, maxLength: 20 }),
+    fc.array(fc.nat(9_999), { maxLength: 120, size: 'max' }),
+    (forks, picks) => {
+      const leaves = forks.flatMap((count, ordinal) => Array.from({ length: count }, (_, leaf) => ({ ordinal, leaf })));
+      const asSent = picks.flatMap((pick) => (leaves.length === 0 ? [] : [pick % leaves.length]));
+      const onceInOrder = [...new Set(asSent)].sort((left, right) => left - right);
+      const outcomes = [asSent, onceInOrder].map((order) => {
+        const ledger = api.createLedger({ maxPending: 20, maxPendingBytes: 1_000 });
+        forks.forEach((count, ordinal) => {
+          api.admit(ledger, { sequenceNumber: String(ordinal), subSequenceNumber: 0 }, ordinal, ordinal % 3 !== 1, 0);
+          api.fork(ledger, ordinal, count);
+        });
+        for (const index of order) api.settle(ledger, leaves[index]?.ordinal ?? -1, leaves[index]?.leaf ?? -1);
+        return JSON.stringify([summary(api, ledger), api.oldestOpen(ledger)]);
+      });
+      must(outcomes[0] === outcomes[1], () => `as sent ${outcomes[0]}, once in order ${outcomes[1]}`);
+    },
+  );
+
+/** I9: a settle addressed to an old fence changes nothing in the ledger of the present one. */
+export const lateSettlesChangeNothing: Law = (api) =>
+  fc.property(bounds, script, (limits, commands) => {
+    const world = newWorld(api, limits);
+    let before = summary(api, current(world).ledger);
+    play(world, commands, (_, command) => {
+      const after = summary(api, current(world).ledger);
+      if (command.type === 'late' && command.fence % world.incarnations.length !== world.incarnations.length - 1) {
+        must(after === before, () => `a late settle turned ${before} into ${after}`);
+      }
+      mustAgree(world);
+      before = after;
+    });
+  });
+
+/** I10: a record is complete exactly when each of its leaves has been settled, and a settle is new exactly once. */
+export const recordsCompleteByEveryLeaf: Law = (api) =>
+  fc.property(bounds, script, (limits, commands) => {
+    play(newWorld(api, limits), commands, (world, command) => {
+      const { ledger, naive } = current(world);
+      const { real, naive: expected } = world.answers;
+      if (command.type !== 'admit') must(real === expected, () => `${command.type} said ${String(real)}, not ${String(expected)}`);
+      naive.records.forEach((record, ordinal) => {
+        const held = api.recordAt(ledger, ordinal)?.leavesOpen;
+        const leavesOpen = record.openLeaves.length;
+        must(held === leavesOpen || (held === undefined && leavesOpen === 0), () => `record ${ordinal} has ${held} open leaves, not ${leavesOpen}`);
+      });
+      mustAgree(world);
+    });
+  });
+
+/** I11: no more is open than the bounds allow, in records, bytes and span; and nothing is refused without need. */
+export const openStaysInBounds: Law = (api) =>
+  fc.property(bounds, script, fc.boolean(), (limits, commands, strict) => {
+    play(newWorld(api, limits, strict), commands, (world, command) => {
+      const { naive } = current(world);
+      const open = naiveOpen(naive);
+      const bytes = naiveOpenBytes(naive);
+      const span = naive.records.length - naiveHead(naive);
+      const newest = naive.records.at(-1)?.bytes ?? 0;
+      must(open.length <= limits.maxPending, () => `${open.length} open of ${limits.maxPending}`);
+      must(span <= limits.maxSpan, () => `span ${span} of ${limits.maxSpan}`);
+      const bytesInBounds = bytes <= limits.maxPendingBytes || open.length === 1;
+      must(bytesInBounds || (!strict && bytes - newest < limits.maxPendingBytes), () => `${bytes} bytes open of ${limits.maxPendingBytes}`);
+      if (command.type === 'admit') {
+        const { real, naive: expected } = world.answers;
+        must(real === expected, () => `admit said ${String(real)}, not ${String(expected)}`);
+      }
+    });
+  });
+
+/** I18: zero items are as good as settled items: with nothing open the frontier is at the last record it may rest on. */
+export const zeroItemsAdvanceTheFrontier: Law = (api) =>
+  fc.property(bounds, script, fc.constantFrom('after all is settled', 'all filtered'), (limits, commands, kind) => {
+    const world = newWorld(api, limits);
+    if (kind === 'all filtered') {
+      const admits = commands.filter(({ type }) => type === 'admit');
+      play(world, admits, () => {
+        const { ledger, naive } = current(world);
+        const record = naive.records.at(-1);
+        if (record === undefined || !isOpen(record)) return;
+        api.fork(ledger, naive.records.length - 1, 0);
+        record.openLeaves = [];
+        mustBeDone(world);
+      });
+      return;
+    }
+    play(world, commands, () => undefined);
+    const { ledger, naive } = current(world);
+    naive.records.forEach((record, ordinal) => {
+      for (const leaf of record.openLeaves) api.settle(ledger, ordinal, leaf);
+      record.openLeaves = [];
+    });
+    mustBeDone(world);
+  });
+
+/** Everything admitted has been dealt with: does the ledger say so, too? */
+function mustBeDone(world: World): void {
+  const { api } = world;
+  const { ledger, naive } = current(world);
+  must(api.oldestOpen(ledger) === undefined && ledger.openRecords === 0 && ledger.openBytes === 0, () => 'something stays open');
+  const last = naive.records.findLast((record) => record.divisibleHere);
+  const frontier = api.frontier(ledger);
+  must(last === undefined ? frontier === undefined : frontier !== undefined && order(last, frontier) === 0, () => `frontier ${show(frontier)} lags behind`);
+}
+
+function mustAgree(world: World): void {
+  const { naive, ledger } = current(world);
+  const at = naiveFrontier(naive);
+  const record = naive.records[at];
+  const open = naiveOpen(naive).length;
+  const expected = JSON.stringify([
+    record === undefined ? null : `${record.sequenceNumber}.${record.subSequenceNumber}`,
+    at,
+    open,
+    naiveOpenBytes(naive),
+    naive.records.length,
+    naive.records.length - open,
+  ]);
+  const actual = summary(world.api, ledger);
+  must(actual === expected, () => `the ledger says ${actual}, the model ${expected}`);
+}
+
+function summary(api: LedgerApi, ledger: ReturnType<LedgerApi['createLedger']>): string {
+  const frontier = api.frontier(ledger);
+  return JSON.stringify([
+    frontier === undefined ? null : `${frontier.sequenceNumber}.${frontier.subSequenceNumber}`,
+    ledger.frontierOrdinal,
+    ledger.openRecords,
+    ledger.openBytes,
+    ledger.admitted,
+    ledger.settled,
+  ]);
+}
+
+/** The order of positions, by BigInt: on purpose not the order the ledger uses. */
+function order(left: Position | NaiveRecord, right: Position): number {
+  const difference = BigInt(left.sequenceNumber) - BigInt(right.sequenceNumber);
+  return difference === 0n ? left.subSequenceNumber - right.subSequenceNumber : Number(difference);
+}
+
+function show(position: Position | undefined): string {
+  return position === undefined ? 'nowhere' : `${position.sequenceNumber}.${position.subSequenceNumber}`;
+}
+
+function must(holds: boolean, message: () => string): void {
+  if (!holds) throw new Error(`law broken: ${message()}`);
+}

@@ -1,0 +1,185 @@
+// Plays a shrinkable script of commands on a ledger and on the naive model beside it, over several incarnations: each
+// starts behind the durable checkpoint of the one before, and settles are addressed by fence, as the shard worker does.
+import fc from 'fast-check';
+
+import type * as ledgerModule from '../../src/core/ledger.js';
+import type { Ledger } from '../../src/core/ledger.js';
+import type { Position } from '../../src/core/position.js';
+import { isOpen, naiveAdmit, naiveFork, naiveHead, naiveLedger, naiveMayFork, naiveRoom, naiveSettle } from './naive-ledger.js';
+import type { NaiveLedger } from './naive-ledger.js';
+
+/** The functions of src/core/ledger.ts, or broken ones of broken-ledgers.ts. */
+export type LedgerApi = typeof ledgerModule;
+
+export interface Bounds {
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
+  readonly maxSpan: number;
+}
+
+/** One incarnation; its index in `World.incarnations` is its fence. */
+export interface Incarnation {
+  readonly ledger: Ledger;
+  readonly naive: NaiveLedger;
+  /** Whether every record was admitted only where `room` was asked with its size. */
+  readonly strict: boolean;
+}
+
+export interface World {
+  readonly api: LedgerApi;
+  readonly bounds: Bounds;
+  readonly incarnations: Incarnation[];
+  /** The highest sequence number the shard has delivered in this incarnation. */
+  tip: bigint;
+  tipSub: number;
+  /** What the keeper last read as the frontier and made durable. */
+  durable: Position | undefined;
+  /** What the last command returned, by ledger and by model. */
+  answers: { readonly real: unknown; readonly naive: unknown };
+}
+
+export type Command =
+  | { readonly type: 'admit'; readonly step: number; readonly subStep: number; readonly bytes: number; readonly divisibleHere: boolean }
+  | { readonly type: 'fork'; readonly pick: number; readonly leaves: number }
+  | { readonly type: 'settle'; readonly pick: number; readonly leaf: number }
+  | { readonly type: 'settleAll'; readonly pick: number; readonly turn: number }
+  | { readonly type: 'settleAgain'; readonly pick: number; readonly leaf: number }
+  | { readonly type: 'stray'; readonly ahead: boolean; readonly by: number }
+  | { readonly type: 'incarnate' }
+  | { readonly type: 'late'; readonly fence: number; readonly pick: number; readonly leaf: number };
+
+const admitCommand = fc.record({
+  type: fc.constant('admit' as const),
+  // 0 stays at the sequence number: the next place of an aggregate, or with subStep 0 a duplicate; -1 goes back.
+  step: fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 7 }) }, { weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(-1) }),
+  subStep: fc.nat(2),
+  bytes: fc.oneof({ weight: 8, arbitrary: fc.nat(10) }, { weight: 1, arbitrary: fc.integer({ min: 50, max: 600 }) }),
+  divisibleHere: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+});
+const leafCount = fc.oneof({ weight: 6, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.integer({ min: 31, max: 70 }) });
+const pick = fc.nat(999);
+const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 14, arbitrary: admitCommand },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('fork' as const), pick, leaves: leafCount }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('settle' as const), pick, leaf: pick }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('settleAll' as const), pick, turn: pick }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('settleAgain' as const), pick, leaf: pick }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('stray' as const), ahead: fc.boolean(), by: fc.nat(70) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('incarnate' as const) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('late' as const), fence: fc.nat(9), pick, leaf: pick }) },
+);
+
+export const script: fc.Arbitrary<readonly Command[]> = fc.array(command, { minLength: 1, maxLength: 160, size: 'max' });
+
+export const bounds: fc.Arbitrary<Bounds> = fc
+  .record({ maxPending: fc.integer({ min: 1, max: 30 }), maxPendingBytes: fc.integer({ min: 1, max: 500 }), spread: fc.integer({ min: 1, max: 4 }) })
+  .map(({ maxPending, maxPendingBytes, spread }) => ({ maxPending, maxPendingBytes, maxSpan: maxPending * spread }));
+
+export function newWorld(api: LedgerApi, limits: Bounds, strict = true): World {
+  const world: World = { api, bounds: limits, incarnations: [], tip: 0n, tipSub: 0, durable: undefined, answers: { real: 0, naive: 0 } };
+  incarnate(world, strict);
+  return world;
+}
+
+export function current(world: World): Incarnation {
+  return world.incarnations.at(-1) as Incarnation;
+}
+
+/** Plays the commands; `observe` looks at the world after each of them. */
+export function play(world: World, commands: readonly Command[], observe: (world: World, command: Command) => void): void {
+  for (const each of commands) {
+    world.answers = { real: undefined, naive: undefined };
+    step(world, each);
+    observe(world, each);
+    // The keeper may make the frontier durable at any time; the next incarnation resumes behind it.
+    world.durable = world.api.frontier(current(world).ledger) ?? world.durable;
+  }
+}
+
+function step(world: World, each: Command): void {
+  const { api, incarnations } = world;
+  const { naive } = current(world);
+  const fenceNow = incarnations.length - 1;
+  switch (each.type) {
+    case 'admit':
+      return admitNext(world, each);
+    case 'fork':
+      return forkPicked(world, each.pick, each.leaves);
+    case 'settle':
+      return settleAt(world, fenceNow, choose(openOrdinals(naive), each.pick), each.leaf);
+    case 'settleAll': {
+      const ordinal = choose(openOrdinals(naive), each.pick);
+      const leaves = ordinal === undefined ? [] : [...(naive.records[ordinal]?.openLeaves ?? [])];
+      // In an order of its own: from some leaf on, then from the first.
+      const turn = each.turn % Math.max(1, leaves.length);
+      for (const leaf of [...leaves.slice(turn), ...leaves.slice(0, turn)]) settleAt(world, fenceNow, ordinal, leaf);
+      return;
+    }
+    case 'settleAgain':
+      return settleAt(world, fenceNow, choose([...naive.records.keys()], each.pick), each.leaf);
+    case 'stray': {
+      const ordinal = each.ahead ? naive.records.length + each.by : -1 - each.by;
+      world.answers = { real: api.settle(current(world).ledger, ordinal, 0), naive: false };
+      return;
+    }
+    case 'incarnate':
+      return incarnate(world, current(world).strict);
+    case 'late': {
+      const fence = each.fence % incarnations.length;
+      const records = (incarnations[fence] as Incarnation).naive.records;
+      return settleAt(world, fence, choose([...records.keys()], each.pick), each.leaf);
+    }
+  }
+}
+
+function admitNext(world: World, each: Command & { readonly type: 'admit' }): void {
+  const { api } = world;
+  const { ledger, naive, strict } = current(world);
+  // The reader of a new incarnation delivers nothing from before the place it resumed behind.
+  const sequence = world.tip + BigInt(naive.records.length === 0 ? Math.max(each.step, 1) : each.step);
+  const sub = each.step === 0 ? world.tipSub + each.subStep : each.subStep;
+  const position = { sequenceNumber: sequence.toString(), subSequenceNumber: sub };
+  const asked = strict ? api.room(ledger, each.bytes) : api.room(ledger);
+  if (!asked) {
+    world.answers = { real: false, naive: naiveRoom(naive, strict ? each.bytes : 1) };
+    return;
+  }
+  const ordinal = api.admit(ledger, position, each.bytes, each.divisibleHere, 0);
+  world.answers = { real: ordinal, naive: naiveAdmit(naive, { ...position, bytes: each.bytes, divisibleHere: each.divisibleHere }) };
+  if (ordinal >= 0) {
+    world.tip = sequence;
+    world.tipSub = sub;
+  }
+}
+
+function forkPicked(world: World, choice: number, leaves: number): void {
+  const { ledger, naive } = current(world);
+  const ordinal = choose([...naive.records.keys()].slice(naiveHead(naive)), choice);
+  const record = ordinal === undefined ? undefined : naive.records[ordinal];
+  if (ordinal === undefined || record === undefined || !naiveMayFork(record, leaves)) return;
+  world.api.fork(ledger, ordinal, leaves);
+  naiveFork(record, leaves);
+}
+
+function settleAt(world: World, fence: number, ordinal: number | undefined, choice: number): void {
+  if (ordinal === undefined) return;
+  const { ledger, naive } = world.incarnations[fence] as Incarnation;
+  const record = naive.records[ordinal];
+  // One place more than there are leaves: a settle of a leaf that does not exist is among the choices.
+  const leaf = choice % ((record?.forkedInto ?? 1) + 1);
+  world.answers = { real: world.api.settle(ledger, ordinal, leaf), naive: naiveSettle(naive, ordinal, leaf) };
+}
+
+function incarnate(world: World, strict: boolean): void {
+  world.incarnations.push({ ledger: world.api.createLedger(world.bounds), naive: naiveLedger(world.bounds), strict });
+  world.tip = BigInt(world.durable?.sequenceNumber ?? 0);
+  world.tipSub = world.durable?.subSequenceNumber ?? 0;
+}
+
+function openOrdinals(ledger: NaiveLedger): number[] {
+  return ledger.records.flatMap((record, ordinal) => (isOpen(record) ? [ordinal] : []));
+}
+
+function choose<T>(from: readonly T[], choice: number): T | undefined {
+  return from[choice % Math.max(1, from.length)];
+}

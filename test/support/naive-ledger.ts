@@ -1,0 +1,83 @@
+// The model the ledger is judged by: every record ever admitted with the list of its open leaves, searched from the start
+// each time. Slow, obvious, and sharing no code with src/core/ledger.ts: positions are compared as BigInt.
+export interface NaiveRecord {
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber: number;
+  readonly bytes: number;
+  readonly divisibleHere: boolean;
+  forkedInto: number | undefined;
+  openLeaves: number[];
+}
+
+export interface NaiveLedger {
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
+  readonly maxSpan: number;
+  readonly records: NaiveRecord[];
+}
+
+export function naiveLedger(bounds: { readonly maxPending: number; readonly maxPendingBytes: number; readonly maxSpan: number }): NaiveLedger {
+  return { ...bounds, records: [] };
+}
+
+export function naiveIsDuplicate(ledger: NaiveLedger, sequenceNumber: string, subSequenceNumber: number): boolean {
+  return ledger.records.some((record) => {
+    const known = BigInt(record.sequenceNumber);
+    const offered = BigInt(sequenceNumber);
+    return offered < known || (offered === known && subSequenceNumber <= record.subSequenceNumber);
+  });
+}
+
+export function naiveAdmit(ledger: NaiveLedger, record: Omit<NaiveRecord, 'forkedInto' | 'openLeaves'>): number {
+  if (naiveIsDuplicate(ledger, record.sequenceNumber, record.subSequenceNumber)) return -1;
+  ledger.records.push({ ...record, forkedInto: undefined, openLeaves: [0] });
+  return ledger.records.length - 1;
+}
+
+/** Whether a fork into that many leaves is legal now. */
+export function naiveMayFork(record: NaiveRecord, leaves: number): boolean {
+  return record.forkedInto === leaves || (record.forkedInto === undefined && record.openLeaves.length === 1);
+}
+
+export function naiveFork(record: NaiveRecord, leaves: number): void {
+  if (record.forkedInto !== undefined) return;
+  record.forkedInto = leaves;
+  record.openLeaves = Array.from({ length: leaves }, (_, leaf) => leaf);
+}
+
+export function naiveSettle(ledger: NaiveLedger, ordinal: number, leaf: number): boolean {
+  const record = ledger.records[ordinal];
+  if (record === undefined || !record.openLeaves.includes(leaf)) return false;
+  record.openLeaves = record.openLeaves.filter((open) => open !== leaf);
+  return true;
+}
+
+export function isOpen(record: NaiveRecord): boolean {
+  return record.openLeaves.length > 0;
+}
+
+export function naiveOpen(ledger: NaiveLedger): NaiveRecord[] {
+  return ledger.records.filter(isOpen);
+}
+
+export function naiveOpenBytes(ledger: NaiveLedger): number {
+  return naiveOpen(ledger).reduce((sum, record) => sum + record.bytes, 0);
+}
+
+/** The ordinal of the oldest open record; the number of records when there is none. */
+export function naiveHead(ledger: NaiveLedger): number {
+  const oldest = ledger.records.findIndex(isOpen);
+  return oldest === -1 ? ledger.records.length : oldest;
+}
+
+/** The ordinal of the last record that a checkpoint may name; -1 when there is none. */
+export function naiveFrontier(ledger: NaiveLedger): number {
+  return ledger.records.slice(0, naiveHead(ledger)).findLastIndex((record) => record.divisibleHere);
+}
+
+export function naiveRoom(ledger: NaiveLedger, bytes: number): boolean {
+  const open = naiveOpen(ledger).length;
+  if (open === 0) return true;
+  const span = ledger.records.length - naiveHead(ledger);
+  return open < ledger.maxPending && naiveOpenBytes(ledger) + bytes <= ledger.maxPendingBytes && span < ledger.maxSpan;
+}
