@@ -1,0 +1,227 @@
+// The LeaseStore port on DynamoDB, to the letter of kcl.md 1.1 to 1.5. One attempt per call, every write conditional,
+// existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, who retry and decide.
+import {
+  DeleteItemCommand,
+  GetItemCommand,
+  PutItemCommand,
+  ScanCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import type { LeaseRow } from '../core/lease.js';
+import { KinactError } from '../errors.js';
+import type { Clock, LeaseChange, LeaseScan, LeaseStore, MalformedRow, Timers, WriteOutcome } from '../ports.js';
+import { createDynamoDbClient, dynamoDbCaller } from './dynamodb-client.js';
+import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
+import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
+import { readLeaseRow, writeLeaseRow } from './lease-row.js';
+import type { Item } from './lease-row.js';
+import { ensureLeaseTable } from './lease-table-setup.js';
+import type { LeaseTableBilling } from './lease-table-setup.js';
+import { leaseUpdate, metaUpdate } from './lease-update.js';
+
+export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> {
+  readonly tableName: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** A call is given up after a third of it, so that a renewal can be tried three times. Milliseconds, default 10,000. */
+  readonly failoverMs?: number;
+  /** A client of the application's; it is never closed here. Default: one of our own. */
+  readonly client?: DynamoDbClientLike;
+  /** How the table is billed if it has to be created. Default `'PAY_PER_REQUEST'`. */
+  readonly billing?: LeaseTableBilling;
+  /** Where a KCL 3 fleet keeps its state. Default `<tableName>-CoordinatorState`, as in the KCL. */
+  readonly coordinatorTableName?: string;
+  /** The first wait for a table that is being created. Milliseconds, default 200. */
+  readonly tablePollMs?: number;
+  /** Items per page of a scan; absent: as many as fit into 1 MB. */
+  readonly scanPageItems?: number;
+}
+
+interface Context {
+  readonly tableName: string;
+  readonly caller: DynamoDbCaller;
+  readonly scanPageItems: number | undefined;
+  /** Rows carry `entityType` since KCL 3.5; ours do where the others' do (kcl.md 8.2). */
+  writesEntityType: boolean;
+}
+
+/** Opens a lease table. Nothing is sent before the first call. */
+export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
+  const { tableName, clock, timers } = options;
+  const requestTimeoutMs = Math.max(1, Math.floor((options.failoverMs ?? 10_000) / 3));
+  const own =
+    options.client === undefined ? createDynamoDbClient({ ...connection(options), requestTimeoutMs }) : undefined;
+  const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
+  const context: Context = {
+    tableName,
+    caller: dynamoDbCaller({ client, clock, timers, requestTimeoutMs }),
+    scanPageItems: options.scanPageItems,
+    writesEntityType: false,
+  };
+  return {
+    tableName,
+    async ensureTable(signal) {
+      const setup = {
+        tableName,
+        timers,
+        billing: options.billing ?? 'PAY_PER_REQUEST',
+        pollMs: options.tablePollMs ?? 200,
+      };
+      const ensured = await ensureLeaseTable(context.caller, setup, signal);
+      const coordinatorTableName = options.coordinatorTableName ?? `${tableName}-CoordinatorState`;
+      await refuseKcl3Table(context.caller, { tableName, coordinatorTableName }, signal);
+      return ensured;
+    },
+    scan: (signal) => scan(context, signal),
+    get: (leaseKey, signal) => get(context, leaseKey, signal),
+    create: (row, signal) => create(context, row, signal),
+    update: (leaseKey, expected, change, writer, signal) => update(context, leaseKey, expected, change, writer, signal),
+    describeLease: (leaseKey, meta, signal) => describeLease(context, leaseKey, meta, signal),
+    delete: (leaseKey, counter, signal) => remove(context, leaseKey, counter, signal),
+    close: () => own?.destroy(),
+  };
+}
+
+function connection(options: LeaseTableOptions): Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> {
+  return {
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+  };
+}
+
+async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
+  const { tableName, caller } = context;
+  const rows: LeaseRow[] = [];
+  const malformed: MalformedRow[] = [];
+  let serviceTimeMs = 0;
+  let next: Record<string, AttributeValue> | undefined;
+  do {
+    const command = new ScanCommand({
+      TableName: tableName,
+      ...(context.scanPageItems === undefined ? {} : { Limit: context.scanPageItems }),
+      ...(next === undefined ? {} : { ExclusiveStartKey: next }),
+    });
+    const page = await caller.call(command, { operation: 'Scan', table: tableName }, signal);
+    serviceTimeMs = Math.max(serviceTimeMs, page.serviceTimeMs);
+    for (const item of page.output.Items ?? []) {
+      const evidence = kcl3Evidence(item);
+      if (evidence !== undefined) throw kcl3Refusal(tableName, evidence);
+      const read = readLeaseRow(item);
+      if (read.type === 'lease') {
+        rows.push(read.row);
+        if (read.row.entityType !== undefined) context.writesEntityType = true;
+      } else if (read.type === 'malformed') {
+        malformed.push(read.malformed);
+      }
+    }
+    next = page.output.LastEvaluatedKey;
+  } while (next !== undefined);
+  return { rows, malformed, serviceTimeMs };
+}
+
+async function get(context: Context, leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined> {
+  const { tableName, caller } = context;
+  const command = new GetItemCommand({ TableName: tableName, Key: keyOf(leaseKey), ConsistentRead: true });
+  const { output } = await caller.call(command, { operation: 'GetItem', table: tableName, leaseKey }, signal);
+  return output.Item === undefined ? undefined : rowOf(context, leaseKey, output.Item);
+}
+
+async function create(context: Context, row: LeaseRow, signal: AbortSignal): Promise<'created' | 'exists'> {
+  const { tableName, caller } = context;
+  const whole = context.writesEntityType && row.entityType === undefined ? { ...row, entityType: 'LEASE' } : row;
+  const command = new PutItemCommand({
+    TableName: tableName,
+    Item: writeLeaseRow(whole),
+    ConditionExpression: 'attribute_not_exists(leaseKey)',
+  });
+  const call = { operation: 'PutItem', table: tableName, leaseKey: row.leaseKey, write: true };
+  return held(await caller.attempt(command, call, signal)) ? 'created' : 'exists';
+}
+
+async function update(
+  context: Context,
+  leaseKey: string,
+  expected: { readonly counter: number; readonly owner?: string },
+  change: LeaseChange,
+  writer: string,
+  signal: AbortSignal,
+): Promise<WriteOutcome> {
+  const { tableName, caller } = context;
+  const command = new UpdateItemCommand({
+    TableName: tableName,
+    Key: keyOf(leaseKey),
+    ...leaseUpdate(expected, change, writer),
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  });
+  const result = await caller.attempt(
+    command,
+    { operation: 'UpdateItem', table: tableName, leaseKey, write: true },
+    signal,
+  );
+  if (held(result)) return { type: 'written', counter: expected.counter + 1 };
+  const old = oldItemOf(result);
+  // Without an item either the row is gone or the store does not return any (dynalite): one read tells.
+  const current = old === undefined ? await get(context, leaseKey, signal) : rowOf(context, leaseKey, old);
+  return { type: 'refused', current };
+}
+
+async function describeLease(
+  context: Context,
+  leaseKey: string,
+  meta: Parameters<LeaseStore['describeLease']>[1],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { tableName, caller } = context;
+  const parts = metaUpdate(meta);
+  if (parts === undefined) return (await get(context, leaseKey, signal)) !== undefined;
+  const command = new UpdateItemCommand({ TableName: tableName, Key: keyOf(leaseKey), ...parts });
+  return held(
+    await caller.attempt(command, { operation: 'UpdateItem', table: tableName, leaseKey, write: true }, signal),
+  );
+}
+
+async function remove(context: Context, leaseKey: string, counter: number, signal: AbortSignal): Promise<boolean> {
+  const { tableName, caller } = context;
+  const command = new DeleteItemCommand({
+    TableName: tableName,
+    Key: keyOf(leaseKey),
+    ConditionExpression: 'leaseCounter = :counter',
+    ExpressionAttributeValues: { ':counter': { N: String(counter) } },
+  });
+  return held(
+    await caller.attempt(command, { operation: 'DeleteItem', table: tableName, leaseKey, write: true }, signal),
+  );
+}
+
+/** Whether the condition of a write held; what else went wrong is thrown. */
+function held(result: Attempt<unknown>): boolean {
+  if (result.type === 'answered') return true;
+  if (result.failure.kind === 'conditionFailed') return false;
+  throw result.failure.error;
+}
+
+/** The row as the failed condition saw it, where the store says so. */
+function oldItemOf(result: Attempt<unknown>): Item | undefined {
+  if (result.type === 'answered') return undefined;
+  const item = (result.cause as { readonly Item?: Item }).Item;
+  return item === undefined || Object.keys(item).length === 0 ? undefined : item;
+}
+
+function rowOf(context: Context, leaseKey: string, item: Item): LeaseRow {
+  const read = readLeaseRow(item);
+  if (read.type === 'lease') return read.row;
+  const reason = read.type === 'malformed' ? read.malformed.reason : `it is a row of type ${read.entityType}`;
+  throw new KinactError(
+    'MALFORMED_LEASE',
+    `lease '${leaseKey}' in table '${context.tableName}' cannot be read: ${reason}`,
+    {
+      data: { table: context.tableName, leaseKey },
+    },
+  );
+}
+
+function keyOf(leaseKey: string): Record<string, AttributeValue> {
+  return { leaseKey: { S: leaseKey } };
+}

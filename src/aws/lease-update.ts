@@ -1,0 +1,138 @@
+// The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under which
+// condition. Only the named attributes are touched, so whatever else a row holds survives.
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { KinactError } from '../errors.js';
+import type { HashKeyRange, LeaseChange } from '../ports.js';
+import { isCheckpoint, textSet } from './lease-row.js';
+
+/** The four parts of an UpdateItem request that come out of a change. */
+export interface UpdateParts {
+  readonly ConditionExpression: string;
+  readonly UpdateExpression: string;
+  readonly ExpressionAttributeNames: Record<string, string>;
+  readonly ExpressionAttributeValues: Record<string, AttributeValue>;
+}
+
+/** What a prepared checkpoint leaves in a row; every checkpoint removes it. */
+const pendingCheckpoint = [
+  'pendingCheckpoint',
+  'pendingCheckpointSubSequenceNumber',
+  'pendingCheckpointState',
+] as const;
+
+/** The one write to a held row: condition on the counter and, where given, the owner; the counter rises by one. */
+export function leaseUpdate(
+  expected: { readonly counter: number; readonly owner?: string },
+  change: LeaseChange,
+  writer: string,
+): UpdateParts {
+  const parts = clauses();
+  parts.when('leaseCounter', count(expected.counter));
+  if (expected.owner !== undefined) parts.when('leaseOwner', text(expected.owner));
+  parts.set('leaseCounter', count(expected.counter + 1));
+  parts.set('kinactWriter', text(writer));
+  if (change.checkpoint !== undefined) {
+    const { checkpoint, subSequenceNumber } = change.checkpoint;
+    if (!isCheckpoint(checkpoint)) throw broken(`'${checkpoint}' is no checkpoint`);
+    parts.set('checkpoint', text(checkpoint));
+    parts.set('checkpointSubSequenceNumber', count(subSequenceNumber));
+    for (const name of pendingCheckpoint) parts.remove(name);
+    // With a switch on board as well, the row has changed hands once since this checkpoint.
+    parts.set('ownerSwitchesSinceCheckpoint', count(change.countOwnerSwitch === true ? 1 : 0));
+  } else if (change.countOwnerSwitch === true) {
+    parts.add('ownerSwitchesSinceCheckpoint', count(1));
+  }
+  if (change.leaseOwner === null) {
+    parts.remove('leaseOwner');
+  } else if (change.leaseOwner !== undefined) {
+    parts.set('leaseOwner', text(change.leaseOwner));
+    parts.remove('checkpointOwner');
+  }
+  if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));
+  // No children is an absent attribute, never an empty set.
+  if (change.childShardIds !== undefined && change.childShardIds.length > 0) {
+    parts.set('childShardIds', textSet(change.childShardIds));
+  }
+  return parts.finish();
+}
+
+/** Meta-information of an existing row, without touching the counter; undefined when there is nothing to write. */
+export function metaUpdate(meta: {
+  readonly childShardIds?: readonly string[];
+  readonly hashKeyRange?: HashKeyRange;
+  readonly kinactLatestAt?: number;
+}): UpdateParts | undefined {
+  const parts = clauses();
+  parts.whenPresent('leaseKey');
+  const { childShardIds, hashKeyRange, kinactLatestAt } = meta;
+  if (childShardIds !== undefined && childShardIds.length > 0) parts.set('childShardIds', textSet(childShardIds));
+  if (hashKeyRange !== undefined) {
+    parts.set('startingHashKey', text(hashKeyRange.startingHashKey));
+    parts.set('endingHashKey', text(hashKeyRange.endingHashKey));
+  }
+  if (kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(kinactLatestAt));
+  return parts.isEmpty() ? undefined : parts.finish();
+}
+
+interface Clauses {
+  when(name: string, value: AttributeValue): void;
+  whenPresent(name: string): void;
+  set(name: string, value: AttributeValue): void;
+  /** Sets the attribute unless the row has it already. */
+  setOnce(name: string, value: AttributeValue): void;
+  add(name: string, value: AttributeValue): void;
+  remove(name: string): void;
+  isEmpty(): boolean;
+  finish(): UpdateParts;
+}
+
+/** Every name goes in as `#name` (some are reserved words), every value as `:n`. */
+function clauses(): Clauses {
+  const names: Record<string, string> = {};
+  const values: Record<string, AttributeValue> = {};
+  const conditions: string[] = [];
+  const actions: Record<'SET' | 'REMOVE' | 'ADD', string[]> = { SET: [], REMOVE: [], ADD: [] };
+  const nameOf = (name: string): string => {
+    names[`#${name}`] = name;
+    return `#${name}`;
+  };
+  const valueOf = (value: AttributeValue): string => {
+    const placeholder = `:v${Object.keys(values).length}`;
+    values[placeholder] = value;
+    return placeholder;
+  };
+  return {
+    when: (name, value) => void conditions.push(`${nameOf(name)} = ${valueOf(value)}`),
+    whenPresent: (name) => void conditions.push(`attribute_exists(${nameOf(name)})`),
+    set: (name, value) => void actions.SET.push(`${nameOf(name)} = ${valueOf(value)}`),
+    setOnce: (name, value) => {
+      actions.SET.push(`${nameOf(name)} = if_not_exists(${nameOf(name)}, ${valueOf(value)})`);
+    },
+    add: (name, value) => void actions.ADD.push(`${nameOf(name)} ${valueOf(value)}`),
+    remove: (name) => void actions.REMOVE.push(nameOf(name)),
+    isEmpty: () => Object.values(actions).every((list) => list.length === 0),
+    finish: () => ({
+      ConditionExpression: conditions.join(' AND '),
+      UpdateExpression: Object.entries(actions)
+        .filter(([, list]) => list.length > 0)
+        .map(([action, list]) => `${action} ${list.join(', ')}`)
+        .join(' '),
+      ExpressionAttributeNames: names,
+      ExpressionAttributeValues: values,
+    }),
+  };
+}
+
+function text(value: string): AttributeValue {
+  if (value === '') throw broken('an empty string was to be written; an attribute without a value is left out');
+  return { S: value };
+}
+
+function count(value: number): AttributeValue {
+  if (!Number.isSafeInteger(value) || value < 0) throw broken(`${value} is not an integer of 0 to 2^53 - 1`);
+  return { N: String(value) };
+}
+
+function broken(message: string): KinactError {
+  return new KinactError('BROKEN_INVARIANT', `lease row: ${message}`);
+}
