@@ -93,7 +93,10 @@ export function openAggregate(data: Uint8Array): Opened {
 }
 
 function raw(reason: string): Opened {
-  return { type: 'plain', complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record (kcl.md 3.3)` };
+  return {
+    type: 'plain',
+    complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record (kcl.md 3.3)`,
+  };
 }
 
 function bufferOver(data: Uint8Array, start: number, end: number): Buffer {

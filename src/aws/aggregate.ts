@@ -40,7 +40,8 @@ export interface DecodedAggregate {
  */
 export function decodeAggregate(data: Uint8Array): DecodedAggregate {
   const opened = openAggregate(data);
-  if (opened.type === 'plain') return { records: undefined, ...opened.complaint === undefined ? {} : { complaint: opened.complaint } };
+  if (opened.type === 'plain')
+    return { records: undefined, ...(opened.complaint === undefined ? {} : { complaint: opened.complaint }) };
   const { format, message } = opened;
   const count = message.records.length / STRIDE;
   const valid = resolvable(message);
@@ -49,7 +50,9 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
     const partitionKey = partitionKeyAt(message, i);
     const explicitHashKey = explicitHashKeyAt(message, i);
     const bytes = dataAt(message, i);
-    records.push(explicitHashKey === undefined ? { partitionKey, data: bytes } : { partitionKey, explicitHashKey, data: bytes });
+    records.push(
+      explicitHashKey === undefined ? { partitionKey, data: bytes } : { partitionKey, explicitHashKey, data: bytes },
+    );
   }
   if (valid === count) return { records, format };
   return { records, format, complaint: badIndex(message, valid), incomplete: true };
@@ -99,7 +102,11 @@ function resolvable(message: WireMessage): number {
  * Which of the first `valid` user records lie outside the shard. A hash key that is no number ends the decoding, as
  * anything does that throws inside the KCL's loop.
  */
-function place(message: WireMessage, valid: number, span: HashKeySpan): { decoded: number; outside: readonly number[] } {
+function place(
+  message: WireMessage,
+  valid: number,
+  span: HashKeySpan,
+): { decoded: number; outside: readonly number[] } {
   const outside: number[] = [];
   // Records share their keys through the tables, so each entry is hashed and compared once.
   const byPartitionKey: Place[] = [];
@@ -108,7 +115,9 @@ function place(message: WireMessage, valid: number, span: HashKeySpan): { decode
     const explicit = message.records[i * STRIDE + 1]!;
     const place =
       explicit === UNSET
-        ? (byPartitionKey[message.records[i * STRIDE]!] ??= spanContains(span, hashKeyOf(partitionKeyAt(message, i))) ? 'inside' : 'outside')
+        ? (byPartitionKey[message.records[i * STRIDE]!] ??= spanContains(span, hashKeyOf(partitionKeyAt(message, i)))
+            ? 'inside'
+            : 'outside')
         : (byExplicitHashKey[explicit] ??= placeExplicit(message.explicitHashKeys[explicit]!, span));
     if (place === 'invalid') return { decoded: i, outside };
     if (place === 'outside') outside.push(i);
@@ -175,7 +184,10 @@ function badIndex(message: WireMessage, i: number): string {
 }
 
 function badHashKey(message: WireMessage, i: number): string {
-  return keptBefore(`user record ${i} of an aggregate has the explicit hash key ${JSON.stringify(explicitHashKeyAt(message, i)?.slice(0, 50))}, which is no number`, i);
+  return keptBefore(
+    `user record ${i} of an aggregate has the explicit hash key ${JSON.stringify(explicitHashKeyAt(message, i)?.slice(0, 50))}, which is no number`,
+    i,
+  );
 }
 
 function keptBefore(what: string, i: number): string {

@@ -66,7 +66,11 @@ export function userRecord({ pk, ehk, data, more = [] }: WrittenRecord): Buffer 
 }
 
 /** An AggregatedRecord message. */
-export function message(partitionKeys: readonly Bytes[], records: readonly WrittenRecord[], explicitHashKeys: readonly Bytes[] = []): Buffer {
+export function message(
+  partitionKeys: readonly Bytes[],
+  records: readonly WrittenRecord[],
+  explicitHashKeys: readonly Bytes[] = [],
+): Buffer {
   return bytes(
     partitionKeys.map((key) => delimited(1, key)),
     explicitHashKeys.map((key) => delimited(2, key)),
@@ -75,7 +79,11 @@ export function message(partitionKeys: readonly Bytes[], records: readonly Writt
 }
 
 /** Puts magic number and checksum around a message. */
-export function envelope(protobuf: Uint8Array, format: keyof typeof MAGIC = 'kpl', md5: Uint8Array = md5Of(protobuf)): Buffer {
+export function envelope(
+  protobuf: Uint8Array,
+  format: keyof typeof MAGIC = 'kpl',
+  md5: Uint8Array = md5Of(protobuf),
+): Buffer {
   const body = bytes(protobuf, md5);
   return bytes(MAGIC[format], format === 'erlmld-deflate' ? deflateSync(body) : body);
 }

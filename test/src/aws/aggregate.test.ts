@@ -3,11 +3,26 @@ import { deflateSync } from 'node:zlib';
 import type { HashKeyRange, RawRecord } from '../../../src/ports.js';
 import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregate.js';
 import type { OutOfRangePolicy } from '../../../src/aws/aggregate.js';
-import { bytes, decimalMd5, delimited, envelope, MAGIC, message, number, userRecord, varint } from '../../support/aggregate-bytes.js';
+import {
+  bytes,
+  decimalMd5,
+  delimited,
+  envelope,
+  MAGIC,
+  message,
+  number,
+  userRecord,
+  varint,
+} from '../../support/aggregate-bytes.js';
 import type { Bytes } from '../../support/aggregate-bytes.js';
 
 function recordOf(data: Uint8Array): RawRecord {
-  return { sequenceNumber: '49590338271490256608559692538361571095921575989136588898', partitionKey: 'outer', data, arrivedAt: 1_700_000_000_000 };
+  return {
+    sequenceNumber: '49590338271490256608559692538361571095921575989136588898',
+    partitionKey: 'outer',
+    data,
+    arrivedAt: 1_700_000_000_000,
+  };
 }
 
 function unpack(data: Uint8Array, range?: HashKeyRange, policy: OutOfRangePolicy = 'emit') {
@@ -33,7 +48,13 @@ function texts(data: Uint8Array): string[] {
   return unpack(data).records.map((record) => Buffer.from(record.data).toString());
 }
 
-const twoRecords = message(['a', 'b'], [{ pk: 0, data: 'one' }, { pk: 1, data: 'two' }]);
+const twoRecords = message(
+  ['a', 'b'],
+  [
+    { pk: 0, data: 'one' },
+    { pk: 1, data: 'two' },
+  ],
+);
 const checksumHasDone = /MD5 checksum/;
 const invalid = /not a valid AggregatedRecord/;
 
@@ -45,13 +66,26 @@ function withFields(...fields: readonly Bytes[]): Buffer {
 describe('aggregate: what comes out of a well-formed aggregate', () => {
   it('is one user record per record, in order, with sub-sequence numbers from 0 and the outer sequence number and time', () => {
     const ehk = '170141183460469231731687303715884105728';
-    const data = envelope(message(['a', 'b'], [{ pk: 1, data: 'one' }, { pk: 0, ehk: 0, data: 'two' }, { pk: 1, data: '' }], [ehk]));
+    const data = envelope(
+      message(
+        ['a', 'b'],
+        [
+          { pk: 1, data: 'one' },
+          { pk: 0, ehk: 0, data: 'two' },
+          { pk: 1, data: '' },
+        ],
+        [ehk],
+      ),
+    );
     const record = recordOf(data);
     const { sequenceNumber, arrivedAt } = record;
     const unpacked = unpackRecord(record, undefined, 'emit');
     expect(unpacked).to.have.all.keys('records', 'divisible');
     expect(unpacked.divisible).to.equal(true);
-    const plainly = unpacked.records.map(({ data: content, ...rest }) => ({ ...rest, data: Buffer.from(content).toString() }));
+    const plainly = unpacked.records.map(({ data: content, ...rest }) => ({
+      ...rest,
+      data: Buffer.from(content).toString(),
+    }));
     expect(plainly).to.deep.equal([
       { sequenceNumber, subSequenceNumber: 0, partitionKey: 'b', data: 'one', arrivedAt },
       { sequenceNumber, subSequenceNumber: 1, partitionKey: 'a', explicitHashKey: ehk, data: 'two', arrivedAt },
@@ -71,7 +105,10 @@ describe('aggregate: what comes out of a well-formed aggregate', () => {
 
   it('does not depend on the order of fields: tables may follow the records that name them', () => {
     const { length } = bytes(delimited(1, 'a'), delimited(1, 'b'));
-    expect(texts(envelope(bytes(twoRecords.subarray(length), twoRecords.subarray(0, length))))).to.deep.equal(['one', 'two']);
+    expect(texts(envelope(bytes(twoRecords.subarray(length), twoRecords.subarray(0, length))))).to.deep.equal([
+      'one',
+      'two',
+    ]);
   });
 
   it('is the same from data that are a view into a larger buffer', () => {
@@ -86,7 +123,9 @@ describe('aggregate: what comes out of a well-formed aggregate', () => {
   });
 
   it('has the last of a singular field that is written twice', () => {
-    expect(texts(envelope(message(['a'], [{ pk: 9, data: 'first', more: [delimited(3, 'second'), number(1, 0)] }])))).to.deep.equal(['second']);
+    expect(
+      texts(envelope(message(['a'], [{ pk: 9, data: 'first', more: [delimited(3, 'second'), number(1, 0)] }]))),
+    ).to.deep.equal(['second']);
   });
 });
 
@@ -122,7 +161,13 @@ describe('aggregate: what is delivered raw (kcl.md 3.3, in order)', () => {
 
   it('a user record with a tag that lacks its required key; complete tags are skipped', () => {
     expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x', more: delimited(4, delimited(2, 'value')) }])), invalid);
-    expect(texts(envelope(message(['a'], [{ pk: 0, data: 'x', more: delimited(4, delimited(1, 'key'), delimited(2, 'value')) }])))).to.deep.equal(['x']);
+    expect(
+      texts(
+        envelope(
+          message(['a'], [{ pk: 0, data: 'x', more: delimited(4, delimited(1, 'key'), delimited(2, 'value')) }]),
+        ),
+      ),
+    ).to.deep.equal(['x']);
   });
 
   it('a message cut short at any byte that is not the end of a field', () => {
@@ -167,21 +212,43 @@ describe('aggregate: what is delivered raw (kcl.md 3.3, in order)', () => {
 
 describe('aggregate: what the KCL skips is skipped', () => {
   it('unknown fields of every wire type, known fields with another wire type', () => {
-    const fields = [number(10, 5), [0x51, Buffer.alloc(8)], delimited(10, 'unknown'), [0x53, number(1, 7), [0x5b, 0x5c], 0x54], [0x55, Buffer.alloc(4)]];
+    const fields = [
+      number(10, 5),
+      [0x51, Buffer.alloc(8)],
+      delimited(10, 'unknown'),
+      [0x53, number(1, 7), [0x5b, 0x5c], 0x54],
+      [0x55, Buffer.alloc(4)],
+    ];
     expect(texts(withFields(...fields))).to.deep.equal(['one']);
     expect(texts(withFields(number(1, 5), number(3, 5), [0x0d, Buffer.alloc(4)]))).to.deep.equal(['one']);
-    expect(texts(envelope(message(['a'], [{ pk: 0, data: 'x', more: [...fields, [0x1d, Buffer.alloc(4)], delimited(2, 'not an index')] }])))).to.deep.equal(['x']);
+    expect(
+      texts(
+        envelope(
+          message(
+            ['a'],
+            [{ pk: 0, data: 'x', more: [...fields, [0x1d, Buffer.alloc(4)], delimited(2, 'not an index')] }],
+          ),
+        ),
+      ),
+    ).to.deep.equal(['x']);
   });
 
   it('varints that are longer than they need to be', () => {
-    expect(texts(envelope(message(['a'], [{ data: 'x', more: [0x08, Buffer.alloc(9, 0x80), 0x00] }])))).to.deep.equal(['x']);
+    expect(texts(envelope(message(['a'], [{ data: 'x', more: [0x08, Buffer.alloc(9, 0x80), 0x00] }])))).to.deep.equal([
+      'x',
+    ]);
     expect(texts(withFields([0x0a, Buffer.of(0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00), 'k']))).to.deep.equal(['one']);
   });
 });
 
 describe('aggregate: a user record that names a key which is not in its table', () => {
   it('ends the decoding: those before it are kept, the failure is reported, and nothing is delivered raw', () => {
-    const records = [{ pk: 0, data: 'one' }, { pk: 0, data: 'two' }, { pk: 1, data: 'three' }, { pk: 0, data: 'four' }];
+    const records = [
+      { pk: 0, data: 'one' },
+      { pk: 0, data: 'two' },
+      { pk: 1, data: 'three' },
+      { pk: 0, data: 'four' },
+    ];
     const unpacked = unpack(envelope(message(['a'], records)));
     expect(unpacked.records.map((record) => record.subSequenceNumber)).to.deep.equal([0, 1]);
     expect(unpacked.undecoded!.reason).to.match(/user record 2 .* not in its tables .* 2 before it are kept/);
@@ -212,12 +279,29 @@ function rangeOf(partitionKey: string): HashKeyRange {
 }
 
 describe('aggregate: user records outside the hash range of their shard', () => {
-  const mixed = envelope(message(['a', 'b'], [{ pk: 0, data: '0' }, { pk: 1, data: '1' }, { pk: 0, data: '2' }, { pk: 1, data: '3' }]));
+  const mixed = envelope(
+    message(
+      ['a', 'b'],
+      [
+        { pk: 0, data: '0' },
+        { pk: 1, data: '1' },
+        { pk: 0, data: '2' },
+        { pk: 1, data: '3' },
+      ],
+    ),
+  );
 
   it('are delivered under emit, are filtered one by one under dropRecord, and take the aggregate with them under dropAggregate', () => {
-    for (const [policy, filtered] of [['emit', undefined], ['dropRecord', [1, 3]], ['dropAggregate', [0, 1, 2, 3]]] as const) {
+    for (const [policy, filtered] of [
+      ['emit', undefined],
+      ['dropRecord', [1, 3]],
+      ['dropAggregate', [0, 1, 2, 3]],
+    ] as const) {
       const unpacked = unpack(mixed, rangeOf('a'), policy);
-      expect(unpacked.records.map((record) => record.subSequenceNumber), policy).to.deep.equal([0, 1, 2, 3]);
+      expect(
+        unpacked.records.map((record) => record.subSequenceNumber),
+        policy,
+      ).to.deep.equal([0, 1, 2, 3]);
       expect(unpacked.filtered, policy).to.deep.equal(filtered);
       expect(unpacked.complaint).to.equal(undefined);
     }
@@ -227,7 +311,10 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     for (const policy of ['dropRecord', 'dropAggregate'] as const) {
       expect(unpack(mixed, undefined, policy).filtered).to.equal(undefined);
       expect(unpack(mixed, { startingHashKey: 'x', endingHashKey: '' }, policy).filtered).to.equal(undefined);
-      expect(unpack(mixed, { startingHashKey: '0', endingHashKey: '340282366920938463463374607431768211455' }, policy).filtered).to.equal(undefined);
+      expect(
+        unpack(mixed, { startingHashKey: '0', endingHashKey: '340282366920938463463374607431768211455' }, policy)
+          .filtered,
+      ).to.equal(undefined);
     }
   });
 
@@ -235,7 +322,9 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     for (const key of ['a', 'ключ', '', '\u{1f600}']) {
       const hash = decimalMd5(key);
       const data = envelope(message([key], [{ pk: 0, data: 'x' }]));
-      const outside = (start: bigint, end: bigint) => unpack(data, { startingHashKey: String(start), endingHashKey: String(end) }, 'dropRecord').filtered !== undefined;
+      const outside = (start: bigint, end: bigint) =>
+        unpack(data, { startingHashKey: String(start), endingHashKey: String(end) }, 'dropRecord').filtered !==
+        undefined;
       expect(outside(hash, hash)).to.equal(false);
       expect(outside(hash + 1n, hash + 1n)).to.equal(true);
       expect(outside(0n, hash - 1n)).to.equal(true);
@@ -243,29 +332,81 @@ describe('aggregate: user records outside the hash range of their shard', () => 
   });
 
   it('are told by the explicit hash key where there is one, whatever the partition key hashes to', () => {
-    const data = envelope(message(['a'], [{ pk: 0, data: '0' }, { pk: 0, ehk: 0, data: '1' }, { pk: 0, ehk: 1, data: '2' }], ['12', decimalMd5('a').toString()]));
+    const data = envelope(
+      message(
+        ['a'],
+        [
+          { pk: 0, data: '0' },
+          { pk: 0, ehk: 0, data: '1' },
+          { pk: 0, ehk: 1, data: '2' },
+        ],
+        ['12', decimalMd5('a').toString()],
+      ),
+    );
     expect(unpack(data, rangeOf('a'), 'dropRecord').filtered).to.deep.equal([1]);
     expect(unpack(data, { startingHashKey: '12', endingHashKey: '12' }, 'dropRecord').filtered).to.deep.equal([0, 2]);
   });
 
   it('include explicit hash keys below 0 and from 2^128 on; leading zeros and a plus change nothing', () => {
     const keys = ['-1', (1n << 128n).toString(), '9'.repeat(100_000), '-0', '+0012', '0'];
-    const data = envelope(message(['a'], keys.map((_, i) => ({ pk: 0, ehk: i, data: 'x' })), keys));
+    const data = envelope(
+      message(
+        ['a'],
+        keys.map((_, i) => ({ pk: 0, ehk: i, data: 'x' })),
+        keys,
+      ),
+    );
     expect(unpack(data, { startingHashKey: '0', endingHashKey: '12' }, 'dropRecord').filtered).to.deep.equal([0, 1, 2]);
   });
 
   it('before a bad index drop the whole aggregate under dropAggregate; after it they are never seen', () => {
-    const dropped = unpack(envelope(message(['a', 'b'], [{ pk: 0, data: '0' }, { pk: 1, data: '1' }, { pk: 2, data: '2' }])), rangeOf('a'), 'dropAggregate');
+    const dropped = unpack(
+      envelope(
+        message(
+          ['a', 'b'],
+          [
+            { pk: 0, data: '0' },
+            { pk: 1, data: '1' },
+            { pk: 2, data: '2' },
+          ],
+        ),
+      ),
+      rangeOf('a'),
+      'dropAggregate',
+    );
     expect(dropped.filtered).to.deep.equal([0, 1]);
     expect(dropped.undecoded).to.equal(undefined);
-    const kept = unpack(envelope(message(['a', 'b'], [{ pk: 0, data: '0' }, { pk: 2, data: '1' }, { pk: 1, data: '2' }])), rangeOf('a'), 'dropAggregate');
+    const kept = unpack(
+      envelope(
+        message(
+          ['a', 'b'],
+          [
+            { pk: 0, data: '0' },
+            { pk: 2, data: '1' },
+            { pk: 1, data: '2' },
+          ],
+        ),
+      ),
+      rangeOf('a'),
+      'dropAggregate',
+    );
     expect(kept.records).to.have.length(1);
     expect(kept.filtered).to.equal(undefined);
     expect(kept.undecoded).to.not.equal(undefined);
   });
 
   it('an explicit hash key that is no number cannot be placed: decoding ends there, but under emit nobody asks', () => {
-    const data = envelope(message(['a'], [{ pk: 0, data: '0' }, { pk: 0, ehk: 0, data: '1' }, { pk: 0, data: '2' }], ['not a number']));
+    const data = envelope(
+      message(
+        ['a'],
+        [
+          { pk: 0, data: '0' },
+          { pk: 0, ehk: 0, data: '1' },
+          { pk: 0, data: '2' },
+        ],
+        ['not a number'],
+      ),
+    );
     for (const policy of ['dropRecord', 'dropAggregate'] as const) {
       const unpacked = unpack(data, rangeOf('a'), policy);
       expect(unpacked.records).to.have.length(1);
@@ -299,6 +440,8 @@ describe("aggregate: erlmld's formats (seeds.md P5, P6)", () => {
 
   it('a deflated mebibyte, the most that erlmld puts in one, is decoded', () => {
     const size = 1024 * 1024 - 100;
-    expect(unpack(envelope(message(['a'], [{ pk: 0, data: Buffer.alloc(size) }]), 'erlmld-deflate')).records[0]!.data).to.have.length(size);
+    expect(
+      unpack(envelope(message(['a'], [{ pk: 0, data: Buffer.alloc(size) }]), 'erlmld-deflate')).records[0]!.data,
+    ).to.have.length(size);
   });
 });

@@ -1,0 +1,176 @@
+import { expect } from 'chai';
+import { isKinactError } from '../../../src/errors.js';
+import { decodeAggregate } from '../../../src/aws/aggregate.js';
+import type { AggregatedRecord } from '../../../src/aws/aggregate.js';
+import { aggregateRecords, encodeAggregate, MAX_RECORD_BYTES } from '../../../src/aws/aggregate-encoder.js';
+import type { RecordToPut } from '../../../src/aws/aggregate-encoder.js';
+import { decimalMd5, envelope, message } from '../../support/aggregate-bytes.js';
+
+const HIGHEST = (1n << 128n) - 1n;
+
+function user(partitionKey: string, data: string | Uint8Array = 'x', explicitHashKey?: string): AggregatedRecord {
+  const content = typeof data === 'string' ? Buffer.from(data) : data;
+  return explicitHashKey === undefined
+    ? { partitionKey, data: content }
+    : { partitionKey, data: content, explicitHashKey };
+}
+
+function invalidOption(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    if (isKinactError(error) && error.code === 'INVALID_OPTION') return error.message;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** Shards of equal width over the whole key space. */
+function shards(count: number) {
+  const width = (HIGHEST + 1n) / BigInt(count);
+  return Array.from({ length: count }, (_, i) => {
+    const start = width * BigInt(i);
+    const end = i === count - 1 ? HIGHEST : start + width - 1n;
+    return { shardId: `shard-${i}`, hashKeyRange: { startingHashKey: String(start), endingHashKey: String(end) } };
+  });
+}
+
+function effective({ partitionKey, explicitHashKey }: { partitionKey: string; explicitHashKey?: string }): bigint {
+  return explicitHashKey === undefined ? decimalMd5(partitionKey) : BigInt(explicitHashKey);
+}
+
+function putBytes(record: RecordToPut): number {
+  return record.data.length + Buffer.byteLength(record.partitionKey);
+}
+
+describe('encodeAggregate', () => {
+  it('writes each key once, in the order of first use, with indices that refer to it', () => {
+    const records = [user('10', 'a', '7'), user('9', 'b'), user('10', 'c', '6'), user('b', 'd', '7')];
+    const expected = message(
+      ['10', '9', 'b'],
+      [
+        { pk: 0, ehk: 0, data: 'a' },
+        { pk: 1, data: 'b' },
+        { pk: 0, ehk: 1, data: 'c' },
+        { pk: 2, ehk: 0, data: 'd' },
+      ],
+      ['7', '6'],
+    );
+    expect(Buffer.from(encodeAggregate(records)).toString('hex')).to.equal(envelope(expected).toString('hex'));
+  });
+
+  it('refuses no records, keys the service would refuse, and more than fits into a record', () => {
+    expect(invalidOption(() => encodeAggregate([]))).to.match(/at least one/);
+    expect(invalidOption(() => encodeAggregate([user('ok'), user('')]))).to.match(/records\[1\]\.partitionKey/);
+    expect(invalidOption(() => encodeAggregate([user('k'.repeat(257))]))).to.match(/257/);
+    for (const bad of ['-1', '01', '', '1e3', String(HIGHEST + 1n)]) {
+      expect(
+        invalidOption(() => encodeAggregate([user('k', 'x', bad)])),
+        bad,
+      ).to.match(/explicitHashKey/);
+    }
+    expect(invalidOption(() => encodeAggregate([user('k', Buffer.alloc(MAX_RECORD_BYTES))]))).to.match(
+      /at most 1048576/,
+    );
+    expect(() => encodeAggregate([user('\u{1f600}'.repeat(256), 'x', String(HIGHEST))])).to.not.throw();
+  });
+
+  it('fills a record to the byte', () => {
+    const overhead =
+      encodeAggregate([user('k', Buffer.alloc(500_000)), user('k', Buffer.alloc(500_000))]).length - 1_000_000;
+    const full = MAX_RECORD_BYTES - 'k'.length - overhead - 500_000;
+    expect(encodeAggregate([user('k', Buffer.alloc(500_000)), user('k', Buffer.alloc(full))])).to.have.length(
+      MAX_RECORD_BYTES - 1,
+    );
+    expect(() => encodeAggregate([user('k', Buffer.alloc(500_000)), user('k', Buffer.alloc(full + 1))])).to.throw();
+  });
+});
+
+describe('aggregateRecords', () => {
+  const many = Array.from({ length: 500 }, (_, i) =>
+    user(`key-${i % 50}`, `${i}`, i % 7 === 0 ? String((HIGHEST / 500n) * BigInt(i)) : undefined),
+  );
+
+  it('puts only user records of one shard into one aggregate, and the record itself lands in that shard', () => {
+    for (const count of [1, 2, 3, 7]) {
+      const targets = shards(count);
+      const puts = aggregateRecords(many, targets);
+      expect(puts).to.have.length(count);
+      for (const put of puts) {
+        const range = targets.find((shard) => shard.shardId === put.shardId)!.hashKeyRange;
+        for (const key of [put, ...decodeAggregate(put.data).records!].map(effective)) {
+          expect(key >= BigInt(range.startingHashKey) && key <= BigInt(range.endingHashKey)).to.equal(true);
+        }
+      }
+    }
+  });
+
+  it('loses nothing and keeps the order within a shard', () => {
+    const puts = aggregateRecords(many, shards(3), { maxBytes: 1000 });
+    expect(puts.length).to.be.greaterThan(5);
+    const out = puts.flatMap((put) => put.records);
+    expect(out).to.have.length(many.length);
+    expect(out.every((record) => many.includes(record)) && new Set(out).size === many.length).to.equal(true);
+    for (const shardId of ['shard-0', 'shard-1', 'shard-2']) {
+      const positions = puts
+        .filter((put) => put.shardId === shardId)
+        .flatMap((put) => put.records.map((record) => many.indexOf(record)));
+      expect(positions).to.deep.equal([...positions].sort((a, b) => a - b));
+    }
+    for (const put of puts) {
+      expect(put.partitionKey).to.equal(put.records[0]!.partitionKey);
+      expect(put.explicitHashKey).to.equal(put.records[0]!.explicitHashKey);
+      if (put.records.length > 1) expect(decodeAggregate(put.data).records).to.have.length(put.records.length);
+    }
+  });
+
+  it('without shards aggregates in the order given, whatever the keys', () => {
+    const puts = aggregateRecords(many);
+    expect(puts).to.have.length(1);
+    expect(puts[0]!.records).to.deep.equal(many);
+    expect(puts[0]).to.not.have.property('shardId');
+  });
+
+  it('keeps every record within the byte limit, outer partition key included, and the count limit', () => {
+    const big = Array.from({ length: 60 }, (_, i) => user('p'.repeat(200) + i, Buffer.alloc(i * 2000)));
+    for (const maxBytes of [undefined, 300_000, 120_000]) {
+      const puts = aggregateRecords(big, undefined, maxBytes === undefined ? {} : { maxBytes });
+      for (const put of puts) expect(putBytes(put)).to.be.at.most(maxBytes ?? MAX_RECORD_BYTES);
+      expect(puts.flatMap((put) => put.records)).to.deep.equal(big);
+    }
+    const puts = aggregateRecords(many, undefined, { maxRecords: 20 });
+    expect(puts.map((put) => put.records.length)).to.deep.equal(Array.from({ length: 25 }, () => 20));
+  });
+
+  it('sends a user record that is alone as it is, up to the very limit', () => {
+    const data = Buffer.alloc(MAX_RECORD_BYTES - 1);
+    const [put] = aggregateRecords([user('k', data, '5')]);
+    expect(put!.data).to.equal(data);
+    expect(put!.explicitHashKey).to.equal('5');
+    expect(invalidOption(() => aggregateRecords([user('a'), user('k', Buffer.alloc(MAX_RECORD_BYTES))]))).to.match(
+      /1048577 bytes/,
+    );
+  });
+
+  it('wraps a lone user record whose own data would be taken for an aggregate', () => {
+    const nested = encodeAggregate([user('inner')]);
+    const [put] = aggregateRecords([user('outer', nested)]);
+    expect(decodeAggregate(put!.data).records!.map(({ data }) => Buffer.from(data))).to.deep.equal([
+      Buffer.from(nested),
+    ]);
+  });
+
+  it('sends a user record alone when no open shard has its hash key', () => {
+    const [first, second] = shards(2);
+    const targets = [first!, { ...second!, endingSequenceNumber: '1' }, { shardId: 'rangeless' }];
+    const puts = aggregateRecords(
+      [user('k', 'a', '0'), user('k', 'b', String(HIGHEST)), user('k', 'c', String(HIGHEST)), user('k', 'd', '1')],
+      targets,
+    );
+    expect(puts.map((put) => [put.shardId, put.records.length])).to.deep.equal([
+      ['shard-0', 2],
+      [undefined, 1],
+      [undefined, 1],
+    ]);
+  });
+});
