@@ -35,7 +35,12 @@ export type KeeperNews =
   /** The take is written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
   /** The take came to nothing. `retake`: the row is this process's own (an earlier keeper wrote it): read it and take it again. */
-  | { readonly type: 'notTaken'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
+  | {
+      readonly type: 'notTaken';
+      readonly reason: string;
+      readonly current: LeaseRow | undefined;
+      readonly retake: boolean;
+    }
   /** A worker delivers under this fence. */
   | { readonly type: 'working'; readonly worker: number; readonly fence: number }
   /** The lease is still held, and no worker delivers any more: crashed, shut down, or its tenure died. */

@@ -26,6 +26,8 @@ export interface Tenure {
   deadline: number;
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
+  /** Set with `dead` when the failure policy stopped this shard. */
+  stopError?: Error;
   /** Aborts when the tenure ends: `item.signal`. */
   readonly signal: AbortSignal;
 }

@@ -1,0 +1,95 @@
+// What a shard worker and its stages say to one another: notify and collect, two independent questions with at most one of
+// each open per stage, and the punctuation that asks for a flush. None has a deadline: demand may take hours, the death of
+// the stage answers, and the watchdog judges stalls.
+import { ask } from './actor.js';
+import type { Effect, Ref } from './actor.js';
+import type { Dispositions } from './disposition.js';
+import { isEmpty } from './intake.js';
+import type { ShardWorkerMessage, ShardWorkerState } from './shard-worker.js';
+import type { StageMessage } from './stage.js';
+import type { Tenure } from './tenure.js';
+import { room } from '../src/core/ledger.js';
+import type { UserRecord } from '../src/ports.js';
+
+type Effects = Effect<ShardWorkerMessage>[];
+
+/** The conversation with one stage: at most one open question of each kind. */
+export interface Channel {
+  readonly stage: Ref<StageMessage>;
+  ordinals: number[];
+  records: UserRecord[];
+  notifying: boolean;
+  collecting: boolean;
+}
+
+export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
+  return stages.map((stage) => ({ stage, ordinals: [], records: [], notifying: false, collecting: false }));
+}
+
+/** Opens what questions may be open: one notify while there is something to hand over, one collect while anything is. */
+export function converse(state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+  for (const [index, channel] of state.channels.entries()) {
+    notify(state, tenure, channel, index, effects);
+    collect(state, tenure, channel, index, effects);
+  }
+}
+
+function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index: number, effects: Effects): void {
+  if (channel.notifying || channel.records.length === 0) return;
+  const { ordinals, records } = channel;
+  channel.ordinals = [];
+  channel.records = [];
+  channel.notifying = true;
+  state.notified += records.length;
+  effects.push(
+    ask<StageMessage, Dispositions, ShardWorkerMessage>(
+      channel.stage,
+      (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }),
+      (dispositions) => ({ type: 'notified', channel: index, dispositions }),
+      failed,
+    ),
+  );
+}
+
+function collect(state: ShardWorkerState, tenure: Tenure, channel: Channel, index: number, effects: Effects): void {
+  if (channel.collecting || state.notified === 0 || state.ledger.openRecords === 0) return;
+  channel.collecting = true;
+  effects.push(
+    ask<StageMessage, Dispositions, ShardWorkerMessage>(
+      channel.stage,
+      (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }),
+      (dispositions) => ({ type: 'collected', channel: index, dispositions }),
+      failed,
+    ),
+  );
+}
+
+/** The supervisor is about to stop this worker as well: there is nothing to do but to say so. */
+function failed(error: Error): ShardWorkerMessage {
+  return { type: 'askFailed', error };
+}
+
+/**
+ * Asks the reducers to flush when nothing more can be admitted, or nothing more will come: acknowledgements that wait for a
+ * fuller batch would wait for ever. Again only when something has changed since.
+ */
+export function punctuate(state: ShardWorkerState, tenure: Tenure, flushes: boolean, effects: Effects): void {
+  const { ledger, channels } = state;
+  const mark = state.notified + ledger.settled;
+  if (state.punctuating > 0 || ledger.openRecords === 0 || mark === state.punctuatedAt) return;
+  if (channels.some(({ records }) => records.length > 0)) return;
+  const closing = state.ending !== undefined && isEmpty(state.intake);
+  if (!closing && (room(ledger) || !flushes)) return;
+  state.punctuatedAt = mark;
+  for (const { stage } of channels) {
+    state.punctuating += 1;
+    effects.push(
+      ask<StageMessage, true, ShardWorkerMessage>(
+        stage,
+        (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind: closing ? 'drain' : 'flush', replyTo }),
+        () => ({ type: 'punctuated' }),
+        failed,
+      ),
+    );
+  }
+}

@@ -1,0 +1,53 @@
+// What comes back: how reducers, stages and shard workers speak of records that have been dealt with. Always in batches,
+// as parallel arrays, because there is one entry per item.
+import type { Tenure } from './tenure.js';
+
+/** The settled leaves of one worker: `ordinals[i]` with `leaves[i]`. */
+export interface Settlement {
+  readonly worker: number;
+  readonly ordinals: number[];
+  readonly leaves: number[];
+  /** A reducer found this worker's tenure dead, or the failure policy made it so. */
+  dead?: boolean;
+}
+
+/** What a stage hands back to a worker with whichever reply goes first. */
+export interface Dispositions {
+  /** Pairs: ordinal, number of leaves. They come before the first settled leaf of their record. */
+  readonly forks: number[];
+  readonly ordinals: number[];
+  readonly leaves: number[];
+  dead?: boolean;
+}
+
+export function emptyDispositions(): Dispositions {
+  return { forks: [], ordinals: [], leaves: [] };
+}
+
+export function hasDispositions(dispositions: Dispositions): boolean {
+  return dispositions.ordinals.length > 0 || dispositions.forks.length > 0 || dispositions.dead === true;
+}
+
+/** Where a worker's oldest open item is, for the watchdog and for `status()`. */
+export interface Whereabouts {
+  /** Path of the actor that holds it. */
+  readonly holder: string;
+  /** `queued`: waits for a reducer. `running`: in a user call. `folded`: done, but not acknowledged. `unknown`: on its way. */
+  readonly state: 'queued' | 'running' | 'folded' | 'unknown';
+  /** How long it has been in that state; for `queued` how long the reducer has settled nothing. */
+  readonly forMs: number;
+}
+
+/** True when records of this tenure may still be handed to user code; a tenure found late is marked dead for good. */
+export function mayDeliver(tenure: Tenure, nowMs: number): boolean {
+  if (tenure.dead) return false;
+  if (nowMs < tenure.deadline) return true;
+  tenure.dead = true;
+  return false;
+}
+
+/** The failure policy stops a shard: nothing more of this tenure is delivered, and the failed record stays open. */
+export function stopTenure(tenure: Tenure, error: Error): void {
+  tenure.stopError ??= error;
+  tenure.dead = true;
+}

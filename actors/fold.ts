@@ -1,0 +1,145 @@
+// Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
+// call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
+// too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
+import { mayDeliver } from './disposition.js';
+import type { DeliveredItem } from './item.js';
+import type { Clock } from '../src/ports.js';
+import type { FlushContext, Item, ReducerContext } from '../src/reducer.js';
+
+/** A state of the reducer: one in all, or one per shard. */
+export interface Cell {
+  state: unknown;
+  /** Folded since the last flush, in order. */
+  folded: DeliveredItem[];
+}
+
+/** One run over items that may end early: at a failure, or when its time slice is over. */
+export interface FoldJob {
+  readonly items: readonly DeliveredItem[];
+  readonly cellOf: (item: DeliveredItem) => Cell;
+  /** The first item not yet dealt with; what is left goes to the next job. */
+  next: number;
+  /** Items handed to `reduce` that returned. */
+  readonly done: DeliveredItem[];
+  /** Items whose tenure had ended: never handed out. */
+  readonly dropped: DeliveredItem[];
+  /** The call under way, for `status()`. */
+  current: { readonly item: DeliveredItem; readonly since: number } | undefined;
+  failure: { readonly item: DeliveredItem; readonly cause: unknown } | undefined;
+}
+
+type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
+
+/** After this much time a job gives way, so that the lease keepers of this process are not starved by a busy reducer. */
+const sliceMs = 25;
+
+export function createFoldJob(items: readonly DeliveredItem[], cellOf: (item: DeliveredItem) => Cell): FoldJob {
+  return { items, cellOf, next: 0, done: [], dropped: [], current: undefined, failure: undefined };
+}
+
+export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, clock: Clock): FoldJob | Promise<FoldJob> {
+  const started = clock.now();
+  for (let now = started; job.next < job.items.length; now = clock.now()) {
+    if (context.signal.aborted || (job.next > 0 && now - started >= sliceMs)) break;
+    const item = job.items[job.next] as DeliveredItem;
+    job.next += 1;
+    if (!mayDeliver(item.tenure, now)) {
+      job.dropped.push(item);
+      continue;
+    }
+    job.current = { item, since: now };
+    const cell = job.cellOf(item);
+    try {
+      const state = reduce(cell.state, item, context);
+      if (isThenable(state))
+        return foldRest(job, cell, item, state, () => fold(job, reduce, context, clock), started, clock);
+      keep(job, cell, item, state);
+    } catch (cause) {
+      job.failure = { item, cause };
+      break;
+    }
+  }
+  job.current = undefined;
+  return job;
+}
+
+async function foldRest(
+  job: FoldJob,
+  cell: Cell,
+  item: DeliveredItem,
+  pending: PromiseLike<unknown>,
+  rest: () => FoldJob | Promise<FoldJob>,
+  started: number,
+  clock: Clock,
+): Promise<FoldJob> {
+  try {
+    keep(job, cell, item, await pending);
+  } catch (cause) {
+    job.failure = { item, cause };
+    job.current = undefined;
+    return job;
+  }
+  if (clock.now() - started < sliceMs) return rest();
+  job.current = undefined;
+  return job;
+}
+
+function keep(job: FoldJob, cell: Cell, item: DeliveredItem, state: unknown): void {
+  cell.state = state;
+  cell.folded.push(item);
+  job.done.push(item);
+}
+
+/** One flush: the state of one cell, and exactly the items folded into it before the flush began. */
+export interface FlushGroup {
+  readonly cell: Cell;
+  readonly items: readonly DeliveredItem[];
+  outcome: 'flushed' | 'dropped' | 'failed';
+  cause?: unknown;
+}
+
+export interface FlushJob {
+  readonly groups: readonly FlushGroup[];
+  readonly startedAt: number;
+}
+
+export function createFlushJob(cells: Iterable<Cell>, now: number): FlushJob {
+  const groups: FlushGroup[] = [];
+  for (const cell of cells) {
+    if (cell.folded.length === 0) continue;
+    groups.push({ cell, items: cell.folded, outcome: 'dropped' });
+    cell.folded = [];
+  }
+  return { groups, startedAt: now };
+}
+
+type Flush = (state: unknown, context: FlushContext) => unknown;
+
+export async function flushGroups(
+  job: FlushJob,
+  flush: Flush,
+  contextOf: (items: readonly DeliveredItem[]) => FlushContext,
+  clock: Clock,
+): Promise<FlushJob> {
+  for (const group of job.groups) {
+    // A state that embodies only ended tenures is the new owner's business: flushing it could only do harm.
+    const now = clock.now();
+    let live = false;
+    for (const { tenure } of group.items) live = mayDeliver(tenure, now) || live;
+    const context = contextOf(group.items);
+    if (!live || context.signal.aborted) continue;
+    try {
+      const returned: unknown = await flush(group.cell.state, context);
+      if (returned !== undefined) group.cell.state = returned;
+      group.outcome = 'flushed';
+    } catch (cause) {
+      group.outcome = 'failed';
+      group.cause = cause;
+    }
+  }
+  return job;
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

@@ -1,0 +1,210 @@
+// From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
+// out-of-range policy, and fills the ledger record by record while it has room.
+import { judge } from './failure.js';
+import type { Effect } from './actor.js';
+import type { Tenure } from './tenure.js';
+import { createDeque } from '../src/core/deque.js';
+import type { Deque } from '../src/core/deque.js';
+import { admit, room, settle } from '../src/core/ledger.js';
+import type { Ledger } from '../src/core/ledger.js';
+import type { Position } from '../src/core/position.js';
+import { compareSequenceNumbers } from '../src/core/sequence-number.js';
+import { KinactError } from '../src/errors.js';
+import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../src/ports.js';
+import type { OnFailure } from '../src/reducer.js';
+
+export interface IntakeOptions {
+  readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;
+  readonly onDuplicate: 'skip' | 'exit';
+  readonly onFailure: OnFailure;
+}
+
+export interface Intake {
+  readonly raw: Deque<RawRecord>;
+  current: { readonly record: RawRecord; readonly unpacked: Unpacked; next: number; filtered: number } | undefined;
+  /** Everything up to here was settled before this start; undefined once a later record has come. */
+  doneBefore: Position | undefined;
+  toldOutOfRange: boolean;
+  toldMalformed: boolean;
+  duplicates: number;
+}
+
+/** What stops a worker at a record, if the policy says so. */
+export type IntakeEnd =
+  | { readonly type: 'crash'; readonly error: Error }
+  | { readonly type: 'stopShard'; readonly error: Error };
+
+export function createIntake(doneBefore: Position | undefined): Intake {
+  return {
+    raw: createDeque<RawRecord>(),
+    current: undefined,
+    doneBefore,
+    toldOutOfRange: false,
+    toldMalformed: false,
+    duplicates: 0,
+  };
+}
+
+export function isEmpty(intake: Intake): boolean {
+  return intake.current === undefined && intake.raw.length === 0;
+}
+
+/** Admits what there is room for; `deliver` gets each admitted record with its ordinal. */
+export function admitAll<Self>(
+  options: IntakeOptions,
+  tenure: Tenure,
+  intake: Intake,
+  ledger: Ledger,
+  now: number,
+  deliver: (ordinal: number, record: UserRecord) => void,
+  effects: Effect<Self>[],
+): IntakeEnd | undefined {
+  for (;;) {
+    if (intake.current === undefined) {
+      const record = intake.raw.shift();
+      if (record === undefined) return undefined;
+      intake.current = { record, unpacked: open(options, tenure, intake, record, effects), next: 0, filtered: 0 };
+    }
+    const { current } = intake;
+    const { records } = current.unpacked;
+    while (current.next < records.length) {
+      const record = records[current.next] as UserRecord;
+      const bytes = sizeOf(record);
+      if (!room(ledger, bytes)) return undefined;
+      const end = admitOne(options, tenure, intake, ledger, record, bytes, now, deliver, effects);
+      if (end !== undefined) return end;
+      current.next += 1;
+    }
+    intake.current = undefined;
+    const { undecoded } = current.unpacked;
+    const end =
+      undecoded === undefined
+        ? undefined
+        : undecodable(options, tenure, current.record, records.length, undecoded.reason, effects);
+    if (end !== undefined) return end;
+  }
+}
+
+function open<Self>(
+  options: IntakeOptions,
+  tenure: Tenure,
+  intake: Intake,
+  record: RawRecord,
+  effects: Effect<Self>[],
+): Unpacked {
+  const unpacked = options.unpack(record, tenure.hashKeyRange);
+  if (unpacked.complaint !== undefined) {
+    effects.push({ type: 'count', what: 'malformedAggregates' });
+    if (!intake.toldMalformed) {
+      intake.toldMalformed = true;
+      const data = { ...placeOf(tenure, record.sequenceNumber, 0), complaint: unpacked.complaint };
+      effects.push({ type: 'emit', event: { name: 'malformedAggregate', data } });
+    }
+  }
+  return unpacked;
+}
+
+function admitOne<Self>(
+  options: IntakeOptions,
+  tenure: Tenure,
+  intake: Intake,
+  ledger: Ledger,
+  record: UserRecord,
+  bytes: number,
+  now: number,
+  deliver: (ordinal: number, record: UserRecord) => void,
+  effects: Effect<Self>[],
+): IntakeEnd | undefined {
+  const current = intake.current as NonNullable<Intake['current']>;
+  const { divisible, filtered, records } = current.unpacked;
+  if (wasDoneBefore(intake, record, divisible)) return undefined;
+  const position: Position = {
+    sequenceNumber: record.sequenceNumber,
+    subSequenceNumber: record.subSequenceNumber ?? 0,
+  };
+  const last = current.next === records.length - 1;
+  const ordinal = admit(ledger, position, bytes, divisible || last, now);
+  if (ordinal === -1) return duplicate(options, tenure, intake, position, effects);
+  if (filtered?.[current.filtered] === current.next) {
+    current.filtered += 1;
+    settle(ledger, ordinal, 0);
+    effects.push({ type: 'count', what: 'outOfRangeRecords' });
+    if (!intake.toldOutOfRange) {
+      intake.toldOutOfRange = true;
+      const data = { ...placeOf(tenure, position.sequenceNumber, position.subSequenceNumber), policy: 'dropped' };
+      effects.push({ type: 'emit', event: { name: 'outOfRange', data } });
+    }
+    return undefined;
+  }
+  deliver(ordinal, record);
+  return undefined;
+}
+
+/** True for what the checkpoint this tenure started from covers. An indivisible aggregate is covered as a whole (P6). */
+function wasDoneBefore(intake: Intake, record: UserRecord, divisible: boolean): boolean {
+  const done = intake.doneBefore;
+  if (done === undefined) return false;
+  const order = compareSequenceNumbers(record.sequenceNumber, done.sequenceNumber);
+  if (order < 0) return true;
+  if (order === 0 && (!divisible || (record.subSequenceNumber ?? 0) <= done.subSequenceNumber)) return true;
+  intake.doneBefore = undefined;
+  return false;
+}
+
+function duplicate<Self>(
+  options: IntakeOptions,
+  tenure: Tenure,
+  intake: Intake,
+  position: Position,
+  effects: Effect<Self>[],
+): IntakeEnd | undefined {
+  intake.duplicates += 1;
+  effects.push({ type: 'count', what: 'duplicateRecords' });
+  if (options.onDuplicate === 'skip') return undefined;
+  const { shardId, source } = tenure;
+  const data = { stream: source, shardId, ...position };
+  const text = `record ${position.sequenceNumber} of ${shardId} came twice`;
+  return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
+}
+
+function undecodable<Self>(
+  options: IntakeOptions,
+  tenure: Tenure,
+  record: RawRecord,
+  decoded: number,
+  reason: string,
+  effects: Effect<Self>[],
+): IntakeEnd | undefined {
+  const { source, shardId } = tenure;
+  const { sequenceNumber } = record;
+  const cause = new KinactError(
+    'UNDECODABLE_RECORD',
+    `the user records after the first ${decoded} cannot be decoded: ${reason}`,
+  );
+  const { policy, error } = judge(options.onFailure, cause, {
+    source,
+    shardId,
+    sequenceNumber,
+    at: 'decode',
+    items: 1,
+  });
+  if (policy !== 'skip') return { type: policy, error };
+  effects.push({ type: 'count', what: 'skippedItems' });
+  const data = { ...placeOf(tenure, sequenceNumber, Math.max(0, decoded - 1)), error: cause };
+  effects.push({ type: 'emit', event: { name: 'recordSkipped', data } });
+  return undefined;
+}
+
+function placeOf(
+  tenure: Tenure,
+  sequenceNumber: string,
+  subSequenceNumber: number,
+): { source: string; shardId: string; sequenceNumber: string; subSequenceNumber: number } {
+  const { source, shardId } = tenure;
+  return { source, shardId, sequenceNumber, subSequenceNumber };
+}
+
+/** What a record counts for against `maxPendingBytes`: its data, and its key, which may be longer. */
+function sizeOf(record: UserRecord): number {
+  return record.data.byteLength + record.partitionKey.length;
+}

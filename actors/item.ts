@@ -1,0 +1,73 @@
+// One item on its way to a reducer and back. A class, against the habit of the house, because there is one per item: its
+// prototype getters make what the application rarely asks for (idempotency key, signal) free until it is asked.
+import type { Ref } from './actor.js';
+import type { StageMessage } from './stage.js';
+import type { Tenure } from './tenure.js';
+import type { Item, Token } from '../src/reducer.js';
+import type { UserRecord } from '../src/ports.js';
+
+export class DeliveredItem implements Item<unknown>, Token {
+  readonly key: string;
+  readonly value: unknown;
+  readonly tenure: Tenure;
+  readonly ordinal: number;
+  readonly leaf: number;
+  readonly record: UserRecord;
+  /** The stage that routed it here routes its disposition back. */
+  readonly stage: Ref<StageMessage>;
+  readonly opaque: unknown;
+  readonly attempt: number = 1;
+
+  constructor(
+    stage: Ref<StageMessage>,
+    key: string,
+    value: unknown,
+    tenure: Tenure,
+    ordinal: number,
+    leaf: number,
+    record: UserRecord,
+    opaque: unknown,
+  ) {
+    this.stage = stage;
+    this.key = key;
+    this.value = value;
+    this.tenure = tenure;
+    this.ordinal = ordinal;
+    this.leaf = leaf;
+    this.record = record;
+    this.opaque = opaque;
+  }
+
+  get token(): Token {
+    return this;
+  }
+
+  get idempotencyKey(): string {
+    const sub = this.record.subSequenceNumber;
+    return `${this.tenure.identity}/${this.record.sequenceNumber}/${sub ?? '-'}/${this.leaf}`;
+  }
+
+  get source(): string {
+    return this.tenure.source;
+  }
+
+  get shardId(): string {
+    return this.tenure.shardId;
+  }
+
+  get sequenceNumber(): string {
+    return this.record.sequenceNumber;
+  }
+
+  get subSequenceNumber(): number | undefined {
+    return this.record.subSequenceNumber;
+  }
+
+  get fence(): number {
+    return this.tenure.fence;
+  }
+
+  get signal(): AbortSignal {
+    return this.tenure.signal;
+  }
+}

@@ -1,0 +1,109 @@
+// The way from one stage to one reducer: a queue, and the credit the reducer has granted. Items leave in the order they
+// came, never more than the credit; punctuation travels in the same queue, behind the data it speaks of, and costs none.
+import { send } from './actor.js';
+import type { Effect, Ref, ReplyTo } from './actor.js';
+import type { Dispositions } from './disposition.js';
+import type { DeliveredItem } from './item.js';
+import type { ReducerInbox } from './reducer.js';
+import type { StageMessage } from './stage.js';
+import type { Tenure } from './tenure.js';
+import { createDeque } from '../src/core/deque.js';
+import type { Deque } from '../src/core/deque.js';
+
+/** What a stage knows of one worker. */
+export interface WorkerEntry {
+  readonly tenure: Tenure;
+  /** Records with at least one item in a queue. */
+  waiting: number;
+  outbox: Dispositions;
+  notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: { readonly waiting: number } } | undefined;
+  collect: ReplyTo<Dispositions> | undefined;
+}
+
+/** A record some of whose items still wait in a queue of this stage. */
+export interface Waiting {
+  readonly worker: WorkerEntry;
+  readonly batch: { waiting: number };
+  items: number;
+}
+
+export type Queued =
+  | { readonly item: DeliveredItem; readonly waiting: Waiting }
+  | { readonly item?: undefined; readonly punctuation: number; readonly kind: 'flush' | 'drain' };
+
+export interface Lane {
+  ref: Ref<ReducerInbox> | undefined;
+  credit: number;
+  /** Number of the last batch sent to this reducer. */
+  sent: number;
+  /** Number of the last batch received from it: a repeated one is dropped. */
+  received: number;
+  readonly queue: Deque<Queued>;
+  /** When this reducer last settled anything, monotonic milliseconds. */
+  settledAt: number;
+}
+
+export function createLane(now: number): Lane {
+  return { ref: undefined, credit: 0, sent: 0, received: 0, queue: createDeque<Queued>(), settledAt: now };
+}
+
+export function enqueue(lane: Lane, queued: Queued): void {
+  lane.queue.push(queued);
+}
+
+/** Sends what the credit allows: runs of items as one batch each, punctuation in between. */
+export function dispatch(stage: Ref<StageMessage>, lane: Lane, effects: Effect<StageMessage>[]): void {
+  if (lane.ref === undefined) return;
+  let items: DeliveredItem[] = [];
+  for (let head = lane.queue.peek(); head !== undefined; head = lane.queue.peek()) {
+    if (head.item === undefined) {
+      lane.queue.shift();
+      items = sendItems(stage, lane, lane.ref, items, effects);
+      effects.push(send(lane.ref, { type: 'punctuation', stage, id: head.punctuation, kind: head.kind }));
+    } else if (lane.credit > 0) {
+      lane.queue.shift();
+      lane.credit -= 1;
+      items.push(head.item);
+      settleWaiting(head.waiting);
+    } else break;
+  }
+  sendItems(stage, lane, lane.ref, items, effects);
+}
+
+function sendItems(
+  stage: Ref<StageMessage>,
+  lane: Lane,
+  to: Ref<ReducerInbox>,
+  items: DeliveredItem[],
+  effects: Effect<StageMessage>[],
+): DeliveredItem[] {
+  if (items.length === 0) return items;
+  lane.sent += 1;
+  effects.push(send(to, { type: 'items', stage, batch: lane.sent, items }));
+  return [];
+}
+
+function settleWaiting(waiting: Waiting): void {
+  waiting.items -= 1;
+  if (waiting.items > 0) return;
+  waiting.worker.waiting -= 1;
+  waiting.batch.waiting -= 1;
+}
+
+/** Drops the queued items of one worker (S4): they would use up credit and be done twice. */
+export function discard(lane: Lane, worker: number): void {
+  for (let left = lane.queue.length; left > 0; left -= 1) {
+    const queued = lane.queue.shift() as Queued;
+    if (queued.item?.tenure.worker === worker) settleWaiting((queued as { waiting: Waiting }).waiting);
+    else lane.queue.push(queued);
+  }
+}
+
+/** The place in the queue of an item of this record; only asked by the watchdog, so a walk is good enough. */
+export function positionOf(lane: Lane, worker: number, ordinal: number): number | undefined {
+  for (let place = 0; place < lane.queue.length; place += 1) {
+    const item = lane.queue.at(place)?.item;
+    if (item !== undefined && item.tenure.worker === worker && item.ordinal === ordinal) return place;
+  }
+  return undefined;
+}

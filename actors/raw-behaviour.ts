@@ -1,0 +1,43 @@
+// A reducer in the raw actor form: one message at a time goes to the application's `behaviour`; what it acknowledges, it
+// acknowledges through `ctx`. Only the deadline of its items is still looked at for it.
+import { mayDeliver } from './disposition.js';
+import type { Cell } from './fold.js';
+import type { DeliveredItem } from './item.js';
+import type { Clock } from '../src/ports.js';
+import type { RawReducer, ReducerContext, ReducerMessage } from '../src/reducer.js';
+
+export interface RawJob {
+  /** For a call with items: those handed out, once the call has begun, and those whose tenure had ended. */
+  readonly items: readonly DeliveredItem[];
+  readonly dropped: DeliveredItem[];
+  readonly message: ReducerMessage<unknown>;
+  readonly startedAt: number;
+  failure: { readonly cause: unknown } | undefined;
+}
+
+export function createRawJob(items: readonly DeliveredItem[], message: ReducerMessage<unknown>, now: number): RawJob {
+  return { items, dropped: [], message, startedAt: now, failure: undefined };
+}
+
+/** Splits by deadline as late as can be, just before the call. */
+export async function behave(
+  job: RawJob,
+  cell: Cell,
+  definition: RawReducer<unknown, unknown>,
+  context: ReducerContext,
+  clock: Clock,
+): Promise<RawJob> {
+  let { message } = job;
+  if (message.type === 'items') {
+    const now = clock.now();
+    const live = job.items.filter((item) => mayDeliver(item.tenure, now) || (job.dropped.push(item), false));
+    if (live.length === 0) return job;
+    message = { type: 'items', items: live };
+  }
+  try {
+    cell.state = await definition.behaviour(cell.state, message, context);
+  } catch (cause) {
+    job.failure = { cause };
+  }
+  return job;
+}

@@ -1,0 +1,56 @@
+// The `ctx` of a reducer: the only door through which application code reaches the actor, at any time. Calls gather in a
+// list; the first one after the actor has looked sends it one message.
+import type { Ref } from './actor.js';
+import type { FlushContext, ReducerContext, Token } from '../src/reducer.js';
+
+export interface Called {
+  readonly acknowledged: readonly Token[];
+  readonly failed: readonly { readonly token: Token; readonly error: unknown }[];
+}
+
+export interface ContextDoor {
+  readonly context: ReducerContext;
+  /** With `fences`, for a flush. */
+  flushContext(fences: ReadonlyMap<string, number>): FlushContext;
+  /** What was called since the last look. */
+  take(): Called;
+  /** Fires `ctx.signal`. Idempotent. */
+  abort(): void;
+}
+
+export function openContextDoor<M>(
+  reducer: number,
+  self: Ref<M>,
+  called: M,
+  tell: (to: Ref<M>, message: NoInfer<M>) => void,
+): ContextDoor {
+  const controller = new AbortController();
+  let acknowledged: Token[] = [];
+  let failed: { token: Token; error: unknown }[] = [];
+  const knock = (): void => {
+    if (acknowledged.length + failed.length === 1) tell(self, called);
+  };
+  const context: ReducerContext = {
+    reducer,
+    signal: controller.signal,
+    ack: (token) => {
+      acknowledged.push(token);
+      knock();
+    },
+    fail: (token, error) => {
+      failed.push({ token, error });
+      knock();
+    },
+  };
+  return {
+    context,
+    flushContext: (fences) => ({ ...context, fences }),
+    take: () => {
+      const taken = { acknowledged, failed };
+      acknowledged = [];
+      failed = [];
+      return taken;
+    },
+    abort: () => controller.abort(),
+  };
+}

@@ -1,0 +1,176 @@
+// What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
+// here, so this is the place to look for one that could be counted as done before it is.
+import type { Effect } from './actor.js';
+import { stopTenure } from './disposition.js';
+import { judge } from './failure.js';
+import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
+import { DeliveredItem } from './item.js';
+import type { RawJob } from './raw-behaviour.js';
+import type { ReducerMessage, ReducerOptions, ReducerState } from './reducer.js';
+import { reportDead, returnCredit, settleItem } from './returns.js';
+import type { FailedItem } from '../src/reducer.js';
+
+type Effects = Effect<ReducerMessage>[];
+
+export function afterFold(options: ReducerOptions, state: ReducerState, job: FoldJob, effects: Effects): void {
+  const { definition } = options;
+  const left = job.items.slice(job.next);
+  if (left.length > 0) state.carry = [...left, ...state.carry];
+  for (const item of job.done) returnCredit(state.returns, item);
+  for (const item of job.dropped) drop(state, item);
+  if (definition.flush !== undefined) {
+    if (state.unflushed === 0 && job.done.length > 0) {
+      state.unflushedSince = options.clock.now();
+      effects.push({ type: 'after', key: 'flush', ms: options.batchIntervalMs, message: { type: 'flushDue' } });
+    }
+    state.unflushed += job.done.length;
+  } else {
+    for (const item of job.done) {
+      job.cellOf(item).folded = [];
+      if (definition.acknowledge !== 'manual') settleItem(state.returns, item);
+    }
+  }
+  if (job.failure !== undefined) {
+    const { item, cause } = job.failure;
+    returnCredit(state.returns, item);
+    itemFailed(options, state, item, cause, 'reduce', effects);
+  }
+}
+
+/** Its tenure had ended before the call: it was never handed out, and the new owner will do it. */
+function drop(state: ReducerState, item: DeliveredItem): void {
+  state.manual.delete(item);
+  returnCredit(state.returns, item);
+  reportDead(state.returns, item);
+}
+
+function itemFailed(
+  options: ReducerOptions,
+  state: ReducerState,
+  item: DeliveredItem,
+  cause: unknown,
+  at: FailedItem['at'],
+  effects: Effects,
+): void {
+  state.manual.delete(item);
+  if (hasEnded(options, item)) {
+    // Not a failure: what it belongs to is over, and no policy runs (design section 6).
+    reportDead(state.returns, item);
+    return;
+  }
+  const { policy, error } = judge(options.onFailure, cause, described(item, at, 1));
+  if (policy === 'crash') effects.push({ type: 'fail', error });
+  else if (policy === 'stopShard') stopShard(state, item, error);
+  else skip(state, [item], cause, effects);
+}
+
+function hasEnded(options: ReducerOptions, item: DeliveredItem): boolean {
+  return item.tenure.dead || options.clock.now() >= item.tenure.deadline;
+}
+
+function described(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
+  const { source, shardId, sequenceNumber, subSequenceNumber, key, value } = item;
+  return { source, shardId, sequenceNumber, subSequenceNumber, key, value, at, items };
+}
+
+function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void {
+  stopTenure(item.tenure, error);
+  reportDead(state.returns, item);
+}
+
+/** Settled without having been done, because the application said so: counted and told, never silent. */
+function skip(state: ReducerState, items: readonly DeliveredItem[], cause: unknown, effects: Effects): void {
+  effects.push({ type: 'count', what: 'skippedItems', by: items.length });
+  for (const item of items) {
+    settleItem(state.returns, item);
+    const { source, shardId, sequenceNumber, key } = item;
+    const data = { source, shardId, sequenceNumber, subSequenceNumber: item.subSequenceNumber ?? 0, key, error: cause };
+    effects.push({ type: 'emit', event: { name: 'recordSkipped', data } });
+  }
+}
+
+export function afterFlush(options: ReducerOptions, state: ReducerState, job: FlushJob, effects: Effects): void {
+  for (const group of job.groups) {
+    if (group.outcome === 'failed' && group.items.some((item) => !hasEnded(options, item))) {
+      flushFailed(options, state, group, effects);
+    } else if (group.outcome === 'flushed') {
+      flushSucceeded(options, state, group, effects);
+    } else {
+      group.cell.state = options.definition.init();
+      for (const item of group.items) reportDead(state.returns, item);
+    }
+  }
+}
+
+function flushSucceeded(options: ReducerOptions, state: ReducerState, group: FlushGroup, effects: Effects): void {
+  let afterLoss = 0;
+  for (const item of group.items) {
+    if (item.tenure.dead) afterLoss += 1;
+    if (options.definition.acknowledge !== 'manual') settleItem(state.returns, item);
+  }
+  if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
+}
+
+/** The state is worth nothing after a failed flush: it may be half saved. Whatever the policy, it starts anew. */
+function flushFailed(options: ReducerOptions, state: ReducerState, group: FlushGroup, effects: Effects): void {
+  const oldest = group.items[0] as DeliveredItem;
+  const { policy, error } = judge(options.onFailure, group.cause, described(oldest, 'flush', group.items.length));
+  if (policy === 'crash') {
+    effects.push({ type: 'fail', error });
+    return;
+  }
+  group.cell.state = options.definition.init();
+  if (policy === 'skip') skip(state, group.items, group.cause, effects);
+  else for (const item of group.items) stopShard(state, item, error);
+}
+
+export function afterBehaviour(options: ReducerOptions, state: ReducerState, job: RawJob, effects: Effects): void {
+  const dropped = new Set(job.dropped);
+  for (const item of job.items) {
+    if (dropped.has(item)) drop(state, item);
+    else returnCredit(state.returns, item);
+  }
+  if (job.failure === undefined) return;
+  const { cause } = job.failure;
+  // A batch that failed is what of it has not been acknowledged; a failed heartbeat or flush has no items of its own.
+  const open = job.items.filter((item) => state.manual.has(item));
+  const live = open.filter((item) => !hasEnded(options, item));
+  if (job.items.length > 0 && live.length === 0) return;
+  const at = job.items.length > 0 ? 'reduce' : 'flush';
+  const oldest = live[0] ?? state.manual.keys().next().value;
+  const nowhere: FailedItem = { source: '', shardId: '', sequenceNumber: '', at, items: 0 };
+  const { policy, error } = judge(
+    options.onFailure,
+    cause,
+    oldest === undefined ? nowhere : described(oldest, at, live.length),
+  );
+  if (policy === 'crash') effects.push({ type: 'fail', error });
+  else if (live.length === 0) {
+    effects.push({
+      type: 'emit',
+      event: { name: 'warning', data: { message: `a reducer failed at ${job.message.type}`, error } },
+    });
+  } else {
+    for (const item of live) state.manual.delete(item);
+    if (policy === 'skip') skip(state, live, cause, effects);
+    else for (const item of live) stopShard(state, item, error);
+  }
+}
+
+/** What application code said through `ctx` since the last look. */
+export function afterCalls(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+  const { acknowledged, failed } = state.door.take();
+  let strays = 0;
+  let afterLoss = 0;
+  for (const token of acknowledged) {
+    if (!(token instanceof DeliveredItem) || !state.manual.delete(token)) strays += 1;
+    else if (token.tenure.dead) afterLoss += 1;
+    else settleItem(state.returns, token);
+  }
+  for (const { token, error } of failed) {
+    if (!(token instanceof DeliveredItem) || !state.manual.has(token)) strays += 1;
+    else itemFailed(options, state, token, error, 'ack', effects);
+  }
+  if (strays > 0) effects.push({ type: 'count', what: 'strayAcknowledgements', by: strays });
+  if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
+}

@@ -1,0 +1,88 @@
+// Where an item is inside a reducer, for the watchdog and for people: walks the whole queue, so only asked when something
+// stands still or somebody looks.
+import { reply, send } from './actor.js';
+import type { Effect } from './actor.js';
+import type { Whereabouts } from './disposition.js';
+import { DeliveredItem } from './item.js';
+import type { ReducerInbox, ReducerMessage, ReducerState } from './reducer.js';
+
+type Locate = Extract<ReducerInbox, { type: 'locate' }>;
+
+/** Answers where the record is, or passes the question on to the next reducer; the last one answers for all. */
+export function answerLocate(state: ReducerState, question: Locate, now: number): Effect<ReducerMessage> {
+  const found = whereabouts(state, question.worker, question.ordinal, now);
+  const [next, ...rest] = question.next;
+  if (found === undefined && next !== undefined) return send(next, { ...question, next: rest });
+  return reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 });
+}
+
+function whereabouts(state: ReducerState, worker: number, ordinal: number, now: number): Whereabouts | undefined {
+  const is = (item: DeliveredItem): boolean => item.tenure.worker === worker && item.ordinal === ordinal;
+  const at = (where: Whereabouts['state'], since: number): Whereabouts => {
+    return { holder: state.self.path, state: where, forMs: now - since };
+  };
+  const { job } = state;
+  if (job?.type === 'fold') {
+    const { current, items, next } = job.job;
+    if (current !== undefined && is(current.item)) return at('running', current.since);
+    if (items.slice(next).some(is)) return at('queued', state.settledAt);
+    if (job.job.done.some(is)) return at('folded', current?.since ?? now);
+  } else if (job?.type === 'flush') {
+    if (job.job.groups.some((group) => group.items.some(is))) return at('running', job.job.startedAt);
+  } else if (job?.type === 'raw' && job.job.items.some(is)) {
+    return at('running', job.job.startedAt);
+  }
+  for (const [item, since] of state.manual) if (is(item)) return at('folded', since);
+  for (const cell of state.cells.values()) if (cell.folded.some(is)) return at('folded', state.unflushedSince);
+  if (state.carry.some(is)) return at('queued', state.settledAt);
+  for (let place = 0; place < state.queue.length; place += 1) {
+    const queued = state.queue.at(place);
+    if (queued instanceof DeliveredItem && is(queued)) return at('queued', state.settledAt);
+  }
+  return undefined;
+}
+
+/** What `status()` shows of a reducer. `current` names the call under way and the record it is about. */
+export interface ReducerStatus {
+  readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
+  readonly queued: number;
+  readonly unflushed: number;
+  readonly unacknowledged: number;
+  readonly current?: {
+    readonly shardId: string;
+    readonly sequenceNumber: string;
+    readonly key: string;
+    readonly forMs: number;
+  };
+}
+
+export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
+  const { job } = state;
+  const doing =
+    job === undefined ? 'idle' : job.type === 'fold' ? 'reduce' : job.type === 'raw' ? 'behaviour' : 'flush';
+  const held =
+    job?.type === 'fold'
+      ? job.job.current
+      : job?.type === 'flush'
+        ? { item: job.job.groups[0]?.items[0], since: job.job.startedAt }
+        : job?.type === 'raw'
+          ? { item: job.job.items[0], since: job.job.startedAt }
+          : undefined;
+  const item = held?.item;
+  return {
+    doing,
+    queued: state.queue.length + state.carry.length,
+    unflushed: state.unflushed,
+    unacknowledged: state.manual.size,
+    ...(item === undefined || held === undefined
+      ? {}
+      : {
+          current: {
+            shardId: item.shardId,
+            sequenceNumber: item.sequenceNumber,
+            key: item.key,
+            forMs: now - held.since,
+          },
+        }),
+  };
+}

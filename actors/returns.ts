@@ -1,0 +1,72 @@
+// What a reducer gives back: credit for items folded or dropped, and the leaves that are settled, grouped by stage and
+// worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
+import { send } from './actor.js';
+import type { Effect, Ref } from './actor.js';
+import type { Settlement } from './disposition.js';
+import type { DeliveredItem } from './item.js';
+import type { StageMessage } from './stage.js';
+
+interface ToStage {
+  credit: number;
+  readonly settlements: Map<number, Settlement>;
+}
+
+export interface Returns {
+  readonly open: Map<Ref<StageMessage>, ToStage>;
+  /** Number of the last batch to each stage. */
+  readonly sent: Map<Ref<StageMessage>, number>;
+}
+
+export function createReturns(): Returns {
+  return { open: new Map(), sent: new Map() };
+}
+
+function toStage(returns: Returns, stage: Ref<StageMessage>): ToStage {
+  let to = returns.open.get(stage);
+  if (to === undefined) {
+    to = { credit: 0, settlements: new Map() };
+    returns.open.set(stage, to);
+  }
+  return to;
+}
+
+function settlementOf(returns: Returns, item: DeliveredItem): Settlement {
+  const { settlements } = toStage(returns, item.stage);
+  const { worker } = item.tenure;
+  let settlement = settlements.get(worker);
+  if (settlement === undefined) {
+    settlement = { worker, ordinals: [], leaves: [] };
+    settlements.set(worker, settlement);
+  }
+  return settlement;
+}
+
+/** The item was folded, skipped or dropped: the stage may send another one. Once per item. */
+export function returnCredit(returns: Returns, item: DeliveredItem): void {
+  toStage(returns, item.stage).credit += 1;
+}
+
+export function settleItem(returns: Returns, item: DeliveredItem): void {
+  const settlement = settlementOf(returns, item);
+  settlement.ordinals.push(item.ordinal);
+  settlement.leaves.push(item.leaf);
+}
+
+/** The tenure is dead: its worker must learn of it, for it will get no more dispositions. */
+export function reportDead(returns: Returns, item: DeliveredItem): void {
+  settlementOf(returns, item).dead = true;
+}
+
+/** Sends what has gathered. True when something was settled. */
+export function sendReturns<Self>(returns: Returns, reducer: number, effects: Effect<Self>[]): boolean {
+  let settled = false;
+  for (const [stage, to] of returns.open) {
+    const batch = (returns.sent.get(stage) ?? 0) + 1;
+    returns.sent.set(stage, batch);
+    const settlements = [...to.settlements.values()];
+    settled ||= settlements.some(({ ordinals }) => ordinals.length > 0);
+    effects.push(send(stage, { type: 'disposed', reducer, batch, credit: to.credit, settlements }));
+  }
+  returns.open.clear();
+  return settled;
+}

@@ -1,0 +1,397 @@
+// Reads one shard under one tenure: fetches while the ledger has room, admits, notifies a stage, settles what comes back and
+// tells the keeper how far everything is settled. It ends normally with its shard, its lease or its tenure; anything else
+// is a crash of the whole pipeline.
+import { ask, run, send } from './actor.js';
+import type { Behaviour, Effect, Ref, Step } from './actor.js';
+import { converse, createChannels, punctuate } from './channel.js';
+import type { Channel } from './channel.js';
+import type { Dispositions, Whereabouts } from './disposition.js';
+import { admitAll, createIntake, isEmpty } from './intake.js';
+import type { Intake, IntakeEnd, IntakeOptions } from './intake.js';
+import type { KeeperMessage, WorkerControl } from './lease-keeper.js';
+import type { StageMessage } from './stage.js';
+import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from './tenure.js';
+import { stalled, workerStatus } from './watchdog.js';
+import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
+import type { Ledger } from '../src/core/ledger.js';
+import { murmur3 } from '../src/core/murmur3.js';
+import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../src/ports.js';
+
+export interface ShardWorkerOptions extends IntakeOptions {
+  readonly lease: HeldLease;
+  /** Unique in the process. */
+  readonly worker: number;
+  readonly source: StreamSource;
+  readonly stages: readonly Ref<StageMessage>[];
+  readonly spread: 'by-shard' | 'round-robin';
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
+  readonly watchdogMs: number;
+  /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
+  readonly flushes: boolean;
+  readonly clock: Clock;
+  /** Sends a message from outside any behaviour: the reader's notices come at any time. */
+  readonly tell: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;
+}
+
+export type ShardWorkerMessage =
+  | WorkerControl
+  | { readonly type: 'tenure'; readonly answer: TenureGranted }
+  | { readonly type: 'read'; readonly result: ReadResult }
+  | { readonly type: 'readFailed'; readonly error: unknown }
+  | { readonly type: 'notice'; readonly notice: SourceNotice }
+  | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
+  | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
+  | { readonly type: 'punctuated' }
+  | { readonly type: 'located'; readonly whereabouts: Whereabouts }
+  | { readonly type: 'watchdog' }
+  /** Somebody asked has died: the supervisor is about to stop this worker as well. */
+  | { readonly type: 'askFailed'; readonly error: Error };
+
+export interface ShardWorkerState {
+  readonly self: Ref<ShardWorkerMessage>;
+  readonly keeper: Ref<KeeperMessage>;
+  tenure: Tenure | undefined;
+  reader: ShardReader | undefined;
+  readonly ledger: Ledger;
+  intake: Intake;
+  readonly channels: readonly Channel[];
+  reading: boolean;
+  /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
+  ending: WorkerEnd | undefined;
+  /** Punctuations not answered yet. */
+  punctuating: number;
+  /** Notified and settled records at the last punctuation: asking again makes sense only when one of them has grown. */
+  punctuatedAt: number;
+  notified: number;
+  reportedOrdinal: number;
+  advancedAt: number;
+  settledAt: number;
+  millisBehindLatest: number | undefined;
+  finished: boolean;
+}
+
+type Effects = Effect<ShardWorkerMessage>[];
+
+export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerState, ShardWorkerMessage> {
+  return {
+    kind: 'shard-worker',
+    initial: (self) => initial(options, self),
+    receive: (state, message) => {
+      const effects: Effects = [];
+      if (state.finished) return [state, effects];
+      receive(options, state, message, effects);
+      if (state.tenure !== undefined && !state.finished) step(options, state, state.tenure, effects);
+      return [state, effects];
+    },
+    stopped: (state) => {
+      state.reader?.close();
+      return [];
+    },
+    status: (state) => workerStatus(state, options.clock.now()),
+  };
+}
+
+function initial(
+  options: ShardWorkerOptions,
+  self: Ref<ShardWorkerMessage>,
+): Step<ShardWorkerState, ShardWorkerMessage> {
+  const { stages, spread, lease, maxPending, maxPendingBytes, clock, worker } = options;
+  const stuckTo = stages[murmur3(lease.shardId) % stages.length] as Ref<StageMessage>;
+  const used = spread === 'round-robin' ? stages : [stuckTo];
+  const now = clock.now();
+  const state: ShardWorkerState = {
+    self,
+    keeper: lease.keeper,
+    tenure: undefined,
+    reader: undefined,
+    ledger: createLedger({ maxPending, maxPendingBytes }),
+    intake: createIntake(undefined),
+    channels: createChannels(used),
+    reading: false,
+    ending: undefined,
+    punctuating: 0,
+    punctuatedAt: 0,
+    notified: 0,
+    reportedOrdinal: -1,
+    advancedAt: now,
+    settledAt: now,
+    millisBehindLatest: undefined,
+    finished: false,
+  };
+  const begin = ask<KeeperMessage, TenureGranted, ShardWorkerMessage>(
+    lease.keeper,
+    (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }),
+    (answer) => ({ type: 'tenure', answer }),
+    (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
+  );
+  return [state, [begin]];
+}
+
+function receive(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  message: ShardWorkerMessage,
+  effects: Effects,
+): void {
+  switch (message.type) {
+    case 'tenure':
+      begin(options, state, message.answer, effects);
+      break;
+    case 'read':
+      fetched(state, message.result);
+      break;
+    case 'readFailed':
+      state.reading = false;
+      // A read that was given up on purpose is no failure.
+      if (state.ending === undefined) effects.push({ type: 'fail', error: asError(message.error) });
+      break;
+    case 'notice':
+      effects.push(noticed(options, message.notice));
+      break;
+    case 'notified':
+      channelOf(state, message.channel).notifying = false;
+      settleAll(options, state, message.dispositions);
+      break;
+    case 'collected':
+      channelOf(state, message.channel).collecting = false;
+      settleAll(options, state, message.dispositions);
+      break;
+    case 'punctuated':
+      state.punctuating -= 1;
+      break;
+    case 'watchdog':
+      watch(options, state, effects);
+      break;
+    case 'located':
+      judgeStall(options, state, message.whereabouts, effects);
+      break;
+    case 'askFailed':
+      effects.push({ type: 'count', what: 'askFailures' });
+      break;
+    case 'revoked':
+      if (message.fence === state.tenure?.fence) revoke(state, effects);
+      else effects.push({ type: 'count', what: 'staleControls' });
+      break;
+    case 'drain':
+      if (message.fence === state.tenure?.fence) stopReading(state, { type: 'drained', open: 0 }, effects);
+      else effects.push({ type: 'count', what: 'staleControls' });
+      break;
+    default:
+      message satisfies never;
+      effects.push({ type: 'count', what: 'unknownMessages' });
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function channelOf(state: ShardWorkerState, index: number): Channel {
+  return state.channels[index] as Channel;
+}
+
+function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: TenureGranted, effects: Effects): void {
+  if (answer.type === 'refused') {
+    state.finished = true;
+    effects.push({ type: 'end' });
+    return;
+  }
+  const { tenure } = answer;
+  const { start, shardId, source, fence } = tenure;
+  state.tenure = tenure;
+  state.intake = createIntake(start.type === 'after' ? start.position : undefined);
+  state.reader = options.source.open(shardId, start, (notice) => options.tell(state.self, { type: 'notice', notice }));
+  state.advancedAt = options.clock.now();
+  effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
+  effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
+}
+
+function fetched(state: ShardWorkerState, result: ReadResult): void {
+  state.reading = false;
+  if (result.type === 'records') {
+    state.millisBehindLatest = result.millisBehindLatest;
+    if (state.ending === undefined) for (const record of result.records) state.intake.raw.push(record);
+  } else if (state.ending === undefined) {
+    const { children, vanished } = result;
+    state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
+  }
+}
+
+function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, dispositions: Dispositions): void {
+  const { ledger } = state;
+  const { forks, ordinals, leaves } = dispositions;
+  const before = ledger.settled;
+  for (let index = 0; index < forks.length; index += 2)
+    fork(ledger, forks[index] as number, forks[index + 1] as number);
+  for (let index = 0; index < ordinals.length; index += 1)
+    settle(ledger, ordinals[index] as number, leaves[index] as number);
+  const now = options.clock.now();
+  if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
+}
+
+/** Everything that may be due after any message; each part looks for itself whether it is. */
+function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+  const { ledger } = state;
+  if (tenure.dead) {
+    revoke(state, effects);
+    return;
+  }
+  const end = fill(options, state, tenure, effects);
+  report(options, state, tenure, effects);
+  if (end?.type === 'crash') {
+    effects.push({ type: 'fail', error: end.error });
+    return;
+  }
+  if (end?.type === 'stopShard') {
+    finish(state, tenure, { type: 'stopShard', error: end.error }, effects);
+    return;
+  }
+  converse(state, tenure, effects);
+  punctuate(state, tenure, options.flushes, effects);
+  if (state.ending === undefined) read(options, state, effects);
+  else if (ledger.openRecords === 0 && isEmpty(state.intake)) finish(state, tenure, state.ending, effects);
+}
+
+/** Admits what there is room for and hands it to the channels; ordinals spread the records of one shard evenly. */
+function fill(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  tenure: Tenure,
+  effects: Effects,
+): IntakeEnd | undefined {
+  const { channels, intake, ledger } = state;
+  if (isEmpty(intake)) return undefined;
+  const deliver = (ordinal: number, record: UserRecord): void => {
+    const channel = channels[ordinal % channels.length] as Channel;
+    channel.ordinals.push(ordinal);
+    channel.records.push(record);
+  };
+  return admitAll(options, tenure, intake, ledger, options.clock.now(), deliver, effects);
+}
+
+/** Tells the keeper how far everything is settled: the only thing a checkpoint is ever made of. */
+function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+  const { ledger } = state;
+  if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
+  state.reportedOrdinal = ledger.frontierOrdinal;
+  state.advancedAt = options.clock.now();
+  const position = frontier(ledger);
+  if (position === undefined) return;
+  const { worker, fence } = tenure;
+  effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position } }));
+}
+
+function read(options: ShardWorkerOptions, state: ShardWorkerState, effects: Effects): void {
+  const { reader } = state;
+  if (reader === undefined || state.reading || !isEmpty(state.intake) || !room(state.ledger)) return;
+  state.reading = true;
+  effects.push(
+    run({
+      name: 'read',
+      kind: 'io',
+      start: (signal) => reader.read(signal),
+      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
+      failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
+    }),
+  );
+}
+
+/** What was fetched but not admitted is given up: it was never promised to anybody and will be read again. */
+function stopReading(state: ShardWorkerState, ending: WorkerEnd, effects: Effects): void {
+  if (state.ending !== undefined && isEmpty(state.intake)) return;
+  state.ending = ending;
+  state.intake = createIntake(undefined);
+  if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
+}
+
+function revoke(state: ShardWorkerState, effects: Effects): void {
+  const tenure = state.tenure as Tenure;
+  const { ending, ledger } = state;
+  const how: WorkerEnd =
+    tenure.stopError !== undefined
+      ? { type: 'stopShard', error: tenure.stopError }
+      : ending?.type === 'drained'
+        ? { type: 'drained', open: ledger.openRecords }
+        : { type: 'tenureDead' };
+  finish(state, tenure, how, effects);
+}
+
+function finish(state: ShardWorkerState, tenure: Tenure, how: WorkerEnd, effects: Effects): void {
+  // Before anything else: no reducer may be handed an item of a worker that is gone.
+  tenure.dead = true;
+  state.finished = true;
+  state.reader?.close();
+  const { worker, fence } = tenure;
+  for (const { stage } of state.channels) effects.push(send(stage, { type: 'retire', worker }));
+  effects.push(send(state.keeper, { type: 'workerEnded', worker, fence, how }), { type: 'end' });
+}
+
+function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Effects): void {
+  const again = (ms: number): void => {
+    effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
+  };
+  const oldest = oldestOpen(state.ledger);
+  if (oldest === undefined) {
+    again(options.watchdogMs);
+    return;
+  }
+  const since = Math.max(state.advancedAt, oldest.admittedAt);
+  const left = options.watchdogMs - (options.clock.now() - since);
+  if (left > 0) {
+    again(left);
+    return;
+  }
+  const channel = state.channels[oldest.ordinal % state.channels.length] as Channel;
+  const { worker } = options;
+  effects.push(
+    ask<StageMessage, Whereabouts, ShardWorkerMessage>(
+      channel.stage,
+      (replyTo) => ({ type: 'locate', worker, ordinal: oldest.ordinal, replyTo }),
+      (whereabouts) => ({ type: 'located', whereabouts }),
+      (error) => ({ type: 'askFailed', error }),
+    ),
+  );
+  // An answer that finds nothing wrong leaves this look as the last one; the next comes soon.
+  again(Math.max(1, options.watchdogMs / 10));
+}
+
+function judgeStall(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  whereabouts: Whereabouts,
+  effects: Effects,
+): void {
+  const { tenure, ledger } = state;
+  const oldest = oldestOpen(ledger);
+  if (tenure === undefined || oldest === undefined) return;
+  const now = options.clock.now();
+  const error = stalled({
+    watchdogMs: options.watchdogMs,
+    stillForMs: now - Math.max(state.advancedAt, oldest.admittedAt),
+    settledNothingForMs: now - state.settledAt,
+    full: !room(ledger),
+    whereabouts,
+    oldest,
+    tenure,
+  });
+  if (error !== undefined) effects.push({ type: 'fail', error });
+}
+
+function noticed(options: ShardWorkerOptions, notice: SourceNotice): Effect<ShardWorkerMessage> {
+  const { source, shardId } = options.lease;
+  switch (notice.type) {
+    case 'throttled':
+      return { type: 'emit', event: { name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } } };
+    case 'trimmed':
+      return { type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...notice.position } } };
+    case 'retrying': {
+      const { operation, error, delayMs } = notice;
+      return { type: 'emit', event: { name: 'retrying', data: { source, shardId, operation, error, delayMs } } };
+    }
+    case 'iteratorExpired':
+      return { type: 'count', what: 'expiredIterators' };
+    default:
+      return notice satisfies never;
+  }
+}

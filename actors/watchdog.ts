@@ -1,0 +1,87 @@
+// When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
+// is and brings the answer here.
+import type { Whereabouts } from './disposition.js';
+import type { ShardWorkerState } from './shard-worker.js';
+import type { Tenure } from './tenure.js';
+import { oldestOpen } from '../src/core/ledger.js';
+import type { LedgerEntry } from '../src/core/ledger.js';
+import type { Position } from '../src/core/position.js';
+import { KinactError } from '../src/errors.js';
+
+export interface Stall {
+  readonly watchdogMs: number;
+  /** How long the frontier has stood still with this record open. */
+  readonly stillForMs: number;
+  readonly settledNothingForMs: number;
+  /** The ledger has no room. */
+  readonly full: boolean;
+  readonly whereabouts: Whereabouts;
+  readonly oldest: LedgerEntry;
+  readonly tenure: Tenure;
+}
+
+/**
+ * The error to fail with, or undefined when somebody is only slow (I24): the frontier must have stood still all the time
+ * *and* the holder of the oldest record must have been at it, or settled nothing, all the time.
+ */
+export function stalled(stall: Stall): KinactError | undefined {
+  const { watchdogMs, whereabouts, oldest, tenure } = stall;
+  if (stall.stillForMs < watchdogMs || whereabouts.state === 'unknown' || whereabouts.forMs < watchdogMs)
+    return undefined;
+  const { sequenceNumber, subSequenceNumber } = oldest.position;
+  const { holder, state, forMs } = whereabouts;
+  const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;
+  const text = unacknowledged
+    ? `maxPending records of ${tenure.shardId} are open and none was acknowledged for ${watchdogMs} ms; the oldest, ${sequenceNumber}, is held by ${holder}: raise maxPending or acknowledge earlier`
+    : `the frontier of ${tenure.shardId} stood still for ${watchdogMs} ms; its oldest open record, ${sequenceNumber}, is ${state} at ${holder} for ${Math.round(forMs)} ms`;
+  return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
+    data: {
+      stream: tenure.source,
+      shardId: tenure.shardId,
+      sequenceNumber,
+      subSequenceNumber,
+      actor: holder,
+      ageMs: Math.round(stall.stillForMs),
+    },
+  });
+}
+
+/** What `status()` shows of a shard worker. */
+export interface WorkerStatus {
+  readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  readonly shardId: string | undefined;
+  readonly fence: number | undefined;
+  readonly openRecords: number;
+  readonly openBytes: number;
+  readonly admitted: number;
+  readonly settled: number;
+  readonly duplicates: number;
+  readonly millisBehindLatest: number | undefined;
+  readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
+}
+
+export function workerStatus(state: ShardWorkerState, now: number): WorkerStatus {
+  const { ledger, tenure } = state;
+  const oldest = oldestOpen(ledger);
+  const doing = state.finished
+    ? 'ended'
+    : tenure === undefined
+      ? 'starting'
+      : state.ending === undefined
+        ? 'reading'
+        : 'draining';
+  return {
+    doing,
+    shardId: tenure?.shardId,
+    fence: tenure?.fence,
+    openRecords: ledger.openRecords,
+    openBytes: ledger.openBytes,
+    admitted: ledger.admitted,
+    settled: ledger.settled,
+    duplicates: state.intake.duplicates,
+    millisBehindLatest: state.millisBehindLatest,
+    ...(oldest === undefined
+      ? {}
+      : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),
+  };
+}

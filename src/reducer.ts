@@ -1,0 +1,220 @@
+// What an application writes: reducers, and what they are handed. Types, and `defineReducer`, which only checks and freezes.
+import { KinactError } from './errors.js';
+import type { UserRecord } from './ports.js';
+
+/** Names one delivered item, for `ctx.ack` and `ctx.fail`. */
+export interface Token {
+  /**
+   * Stream (with its creation time), shard, sequence number, sub-sequence number and item index. The same for every
+   * delivery of the same item: over redeliveries, resharding, restarts and machines. Meant for idempotent writes.
+   */
+  readonly idempotencyKey: string;
+}
+
+/** One item, as a reducer gets it: what `extract` made of a record, or the record itself. */
+export interface Item<Value = Uint8Array> {
+  /** Picks the reducer; items of one key and shard arrive in the order of the shard. */
+  readonly key: string;
+  readonly value: Value;
+  readonly token: Token;
+  /** The source's name. */
+  readonly source: string;
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  /** Index inside an aggregated record; absent for a plain one. */
+  readonly subSequenceNumber?: number | undefined;
+  /** 1 for the first delivery in this incarnation. */
+  readonly attempt: number;
+  /** The lease counter when the shard worker that delivered this started: rises with every owner and every restart. */
+  readonly fence: number;
+  /** What the source was configured with. */
+  readonly opaque: unknown;
+  /** Aborts when the lease this item was read under ends. */
+  readonly signal: AbortSignal;
+}
+
+/** What `extract` returns. */
+export interface Extracted<Value = unknown> {
+  readonly key: string;
+  readonly value: Value;
+}
+
+/** Where the record given to `extract` or `key` comes from. */
+export interface RecordContext {
+  readonly source: string;
+  readonly shardId: string;
+  readonly opaque: unknown;
+}
+
+/** Makes the items of a record: none, one or many. Synchronous; what it throws goes to `onFailure`. */
+export type Extract = (record: UserRecord, context: RecordContext) => Iterable<Extracted>;
+
+/** Given to every call of a reducer. */
+export interface ReducerContext {
+  /** This reducer's number, from 0. */
+  readonly reducer: number;
+  /** Aborts on stop, restart and the stop deadline; not when one of many leases is lost (`item.signal` does). */
+  readonly signal: AbortSignal;
+  /** Acknowledges an item; idempotent; may be called at any time, also after the call has returned. */
+  ack(token: Token): void;
+  /** Reports an item as failed: `onFailure` decides. */
+  fail(token: Token, error: unknown): void;
+}
+
+export interface FlushContext extends ReducerContext {
+  /** Shard id to fence, of everything the flushed state embodies since the last flush. */
+  readonly fences: ReadonlyMap<string, number>;
+}
+
+/** What a raw behaviour receives. Nothing arrives while a promise it returned is pending. */
+export type ReducerMessage<Value = Uint8Array> =
+  | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
+  /** Each stage sends one per `flushIntervalMs`, idle or not. */
+  | { readonly type: 'heartbeat' }
+  /** Somebody waits for acknowledgements: acknowledge what you can. */
+  | { readonly type: 'flush' }
+  /** The lease ended: nothing more of this fence arrives, and acknowledgements for it are ignored. */
+  | { readonly type: 'revoked'; readonly shardId: string; readonly fence: number }
+  /** As `flush`, at the end of a shard or before a stop. */
+  | { readonly type: 'drain' };
+
+/** When a flush happens: whichever comes first. */
+export interface Batch {
+  /** Items folded since the last flush. Default 500. */
+  readonly size?: number | undefined;
+  /** Since the first item after the last flush. Default `flushIntervalMs` of the consumer. */
+  readonly intervalMs?: number | undefined;
+}
+
+/** A reducer with state: `reduce` folds items, `flush` makes the state durable. */
+export interface FoldingReducer<State = unknown, Value = Uint8Array> {
+  /** Makes a fresh state: at start, after every restart, and after a flush that failed and was skipped. */
+  readonly init: () => State;
+  /**
+   * Returns the new state, or throws before it has changed the old one. May be async. Calls never overlap within one
+   * reducer. `this` is not set.
+   */
+  readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
+  /** Makes the state durable. What it returns replaces the state; `undefined` keeps it. */
+  readonly flush?: ((state: State, context: FlushContext) => unknown) | undefined;
+  readonly batch?: Batch | undefined;
+  /**
+   * `auto` (default): an item is acknowledged when its `reduce` has returned, or, with `flush`, when the flush after it
+   * has. `manual`: when the application calls `ctx.ack` or `ctx.fail`.
+   */
+  readonly acknowledge?: 'auto' | 'manual' | undefined;
+  /** `reducer` (default): one state per reducer. `shard`: one per reducer and shard, dropped when the shard leaves. */
+  readonly stateBy?: 'reducer' | 'shard' | undefined;
+  readonly behaviour?: undefined;
+}
+
+/** A reducer as a raw actor behaviour: it acknowledges through `ctx`. */
+export interface RawReducer<State = unknown, Value = Uint8Array> {
+  readonly init: () => State;
+  readonly behaviour: (
+    state: State,
+    message: ReducerMessage<Value>,
+    context: ReducerContext,
+  ) => State | PromiseLike<State>;
+  readonly reduce?: undefined;
+  readonly flush?: undefined;
+  readonly batch?: undefined;
+  readonly acknowledge?: undefined;
+  readonly stateBy?: undefined;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
+export type ReducerDefinition = FoldingReducer<any, any> | RawReducer<any, any>;
+
+/** What `onFailure` is told about. */
+export interface FailedItem {
+  readonly source: string;
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber?: number | undefined;
+  /** Absent when no key was known yet (`extract`, `key`, decoding). */
+  readonly key?: string | undefined;
+  readonly value?: unknown;
+  readonly at: 'decode' | 'extract' | 'reduce' | 'flush' | 'ack';
+  /** More than 1 when a flush failed: the number of items it would have acknowledged; the rest names the oldest. */
+  readonly items: number;
+}
+
+/** What happens to a failed record or batch (design: section 6). */
+export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
+export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
+
+const kinds: Readonly<Record<string, readonly string[]>> = {
+  init: ['function'],
+  reduce: ['function', 'undefined'],
+  flush: ['function', 'undefined'],
+  behaviour: ['function', 'undefined'],
+  batch: ['object', 'undefined'],
+  acknowledge: ['string', 'undefined'],
+  stateBy: ['string', 'undefined'],
+};
+
+/**
+ * Declares a reducer. Checked here, so that a mistake shows where it was made.
+ * @throws KinactError INVALID_OPTION naming the member, expected and got; NOT_BUILT for `process`.
+ */
+export function defineReducer<State, Value = Uint8Array>(
+  definition: FoldingReducer<State, Value>,
+): FoldingReducer<State, Value>;
+export function defineReducer<State, Value = Uint8Array>(
+  definition: RawReducer<State, Value>,
+): RawReducer<State, Value>;
+export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
+  if (typeof definition !== 'object' || definition === null) refuse('reducer', 'an object', definition);
+  if ('process' in definition) {
+    throw new KinactError('NOT_BUILT', 'reducer.process: not built in this version; use init and reduce', {
+      data: { option: 'reducer.process' },
+    });
+  }
+  for (const name of Object.keys(definition)) {
+    const expected = kinds[name];
+    const got = (definition as unknown as Record<string, unknown>)[name];
+    if (expected === undefined) refuse(`reducer.${name}`, `one of ${Object.keys(kinds).join(', ')}`, name);
+    else if (!expected.includes(typeof got) || got === null) refuse(`reducer.${name}`, expected.join(' or '), got);
+  }
+  if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
+  if ((definition.reduce === undefined) === (definition.behaviour === undefined)) {
+    refuse('reducer', 'exactly one of reduce and behaviour', definition.reduce === undefined ? 'neither' : 'both');
+  }
+  if (definition.behaviour !== undefined) {
+    for (const name of ['flush', 'batch', 'acknowledge', 'stateBy'] as const) {
+      if (definition[name] !== undefined) refuse(`reducer.${name}`, 'absent beside behaviour', definition[name]);
+    }
+  }
+  oneOf('reducer.acknowledge', definition.acknowledge, ['auto', 'manual']);
+  oneOf('reducer.stateBy', definition.stateBy, ['reducer', 'shard']);
+  if (definition.batch !== undefined) checkBatch(definition.batch);
+  return Object.freeze({ ...definition });
+}
+
+function checkBatch(batch: Batch): void {
+  for (const name of Object.keys(batch))
+    if (name !== 'size' && name !== 'intervalMs') refuse(`reducer.batch.${name}`, 'size or intervalMs', name);
+  if (batch.size !== undefined && !(Number.isSafeInteger(batch.size) && batch.size >= 1))
+    refuse('reducer.batch.size', 'an integer >= 1', batch.size);
+  if (batch.intervalMs !== undefined && !(Number.isFinite(batch.intervalMs) && batch.intervalMs >= 1)) {
+    refuse('reducer.batch.intervalMs', 'a number of milliseconds >= 1', batch.intervalMs);
+  }
+}
+
+function oneOf(option: string, got: unknown, allowed: readonly string[]): void {
+  if (got !== undefined && !allowed.includes(got as string))
+    refuse(option, allowed.map((value) => `'${value}'`).join(' or '), got);
+}
+
+function refuse(option: string, expected: string, got: unknown): never {
+  const shown =
+    typeof got === 'string'
+      ? `'${got}'`
+      : typeof got === 'object'
+        ? got === null
+          ? 'null'
+          : 'an object'
+        : String(got);
+  throw new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${shown}`, { data: { option } });
+}
