@@ -10,6 +10,12 @@ const RULES = /^(src\/core|actors)\//;
 /** Per cent of what is covered; where there is nothing to cover, all of it is. */
 const percent = ({ covered, total }) => (total === 0 ? 100 : (100 * covered) / total);
 
+/** V8 knows no branches inside a function that never ran: such a function counts as one branch that was not taken. */
+const branchesOf = ({ branches, functions }) => ({
+  covered: branches.covered,
+  total: branches.total + functions.total - functions.covered,
+});
+
 export function checkCoverage() {
   const { total, ...files } = JSON.parse(readFileSync(join(root, 'coverage/coverage-summary.json'), 'utf8'));
   const complaints = [];
@@ -17,7 +23,7 @@ export function checkCoverage() {
     if (percent(total[kind]) < OVERALL) complaints.push(`${kind} ${percent(total[kind]).toFixed(1)} % < ${OVERALL} %`);
   }
   const rules = Object.entries(files)
-    .map(([path, file]) => ({ path: relative(root, path), branches: file.branches }))
+    .map(([path, file]) => ({ path: relative(root, path), branches: branchesOf(file) }))
     .filter(({ path }) => RULES.test(path));
   const sum = { covered: 0, total: 0 };
   for (const { path, branches } of rules) {

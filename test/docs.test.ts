@@ -1,0 +1,100 @@
+// Every ```ts block of README.md and docs is compiled against the sources, as if it stood in an application that imports
+// `kinact`: TypeScript maps the package's own name back to src because tsconfig.json sets outDir.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Block {
+  /** Where it stands: `README.md:12`. */
+  readonly at: string;
+  readonly text: string;
+}
+
+const fence = /^( *)(```+)(.*)\n([\s\S]*?)^\1\2 *$/gm;
+
+/** The TypeScript blocks of a Markdown text. A block that asks not to be compiled is an error. */
+function blocksOf(name: string, markdown: string): Block[] {
+  const blocks: Block[] = [];
+  for (const { 1: indent = '', 3: info = '', 4: text = '', index } of markdown.matchAll(fence)) {
+    const [language, ...flags] = info.trim().split(/\s+/);
+    if (!['ts', 'typescript', 'mts', 'tsx'].includes(language ?? '')) continue;
+    const at = `${name}:${markdown.slice(0, index).split('\n').length}`;
+    if (flags.length > 0) throw new Error(`${at}: "${info}" is not allowed, every block is compiled`);
+    blocks.push({ at, text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), '') });
+  }
+  return blocks;
+}
+
+function options(): ts.CompilerOptions {
+  const path = join(root, 'tsconfig.json');
+  const { config, error } = ts.readConfigFile(path, (file) => readFileSync(file, 'utf8'));
+  if (error !== undefined) throw new Error(ts.flattenDiagnosticMessageText(error.messageText, '\n'));
+  const parsed = ts.parseJsonConfigFileContent(config, ts.sys, root);
+  // A snippet may show a variable without using it.
+  return { ...parsed.options, noUnusedLocals: false, noUnusedParameters: false };
+}
+
+/** Type-checks the blocks, each a module of its own; returns what the compiler says of them. */
+function complaintsOf(blocks: readonly Block[]): string[] {
+  const compilerOptions = options();
+  const host = ts.createCompilerHost(compilerOptions);
+  const files = new Map(blocks.map((block, index) => [join(root, 'examples', `block-${index}.ts`), block]));
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (path) => files.has(path) || fileExists(path);
+  host.readFile = (path) => files.get(path)?.text ?? readFile(path);
+  host.getSourceFile = (path, ...rest) => {
+    const block = files.get(path);
+    // Without an import a block would be a script, whose names collide with those of the other blocks.
+    const text = `${block?.text}\nexport {};\n`;
+    return block === undefined ? getSourceFile(path, ...rest) : ts.createSourceFile(path, text, ts.ScriptTarget.ES2023);
+  };
+  const program = ts.createProgram([...files.keys()], compilerOptions, host);
+  return [...files].flatMap(([path, { at }]) =>
+    [
+      ...program.getSyntacticDiagnostics(program.getSourceFile(path)),
+      ...program.getSemanticDiagnostics(program.getSourceFile(path)),
+    ].map(({ messageText, start = 0, file }) => {
+      const line = (file?.getLineAndCharacterOfPosition(start).line ?? 0) + 1;
+      return `${at}, line ${line} of the block: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+    }),
+  );
+}
+
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(root, 'docs')).map((file) => join('docs', file)),
+].filter((file) => file.endsWith('.md') && existsSync(join(root, file)));
+
+describe('the documentation', function () {
+  this.timeout(120_000);
+
+  it('has only TypeScript blocks that compile', () => {
+    const blocks = pages.flatMap((page) => blocksOf(page, readFileSync(join(root, page), 'utf8')));
+    if (blocks.length > 0) expect(complaintsOf(blocks)).to.deep.equal([]);
+  });
+
+  it('would be seen to have one that does not', () => {
+    const good = '```ts\nconst shown: number = 1;\n```\n';
+    const bad = '# Title\n\n- in a list\n  ```ts\n  const shown: number = "one";\n  ```\n';
+    const complaints = complaintsOf([...blocksOf('good.md', good), ...blocksOf('bad.md', bad)]);
+    expect(complaints).to.have.length(1);
+    expect(complaints[0]).to.match(/^bad\.md:4, line 1 of the block: Type 'string' is not assignable/);
+    expect(() => blocksOf('page.md', '```ts ignore\nnonsense(\n```\n')).to.throw('page.md:1');
+  });
+
+  it('has links between its pages that lead somewhere', () => {
+    const dead = pages.flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8').replaceAll(fence, '');
+      return [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+        .map(([, target = '']) => target)
+        .filter((target) => !existsSync(join(root, page, '..', target)))
+        .map((target) => `${page}: ${target}`);
+    });
+    expect(dead).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,148 @@
+// The package as users get it: packed, unpacked under a stranger's node_modules, and used from both module systems. Run by
+// `npm run check`, which has packed it already (KINACT_TARBALL).
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const run = promisify(execFile);
+
+interface Manifest {
+  readonly bin: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
+
+describe('the packed tarball', function () {
+  this.timeout(60_000);
+  let home: string;
+  let installed: string;
+  let files: readonly string[];
+  let manifest: Manifest;
+
+  before(() => {
+    home = mkdtempSync(join(tmpdir(), 'kinact-user-'));
+    installed = join(home, 'node_modules/kinact');
+    mkdirSync(installed, { recursive: true });
+    let tarball = process.env['KINACT_TARBALL'];
+    if (tarball === undefined) {
+      execFileSync('npm', ['pack', '--silent', '--pack-destination', home], { cwd: root });
+      tarball = join(
+        home,
+        readdirSync(home).find((file) => file.endsWith('.tgz'))!,
+      );
+    }
+    execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
+    manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
+    // In place of an installation, which would need the registry: the dependencies of the manifest and no other.
+    for (const name of Object.keys(manifest.dependencies)) {
+      mkdirSync(dirname(join(home, 'node_modules', name)), { recursive: true });
+      symlinkSync(join(root, 'node_modules', name), join(home, 'node_modules', name));
+    }
+    files = readdirSync(installed, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1));
+  });
+  after(() => rmSync(home, { recursive: true, force: true }));
+
+  const entries = (): string[] => Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
+  const specifiers = (): string[] => entries().map((entry) => join('kinact', entry));
+
+  it('holds programs, types and documents, and nothing else', () => {
+    const expected =
+      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    expect(files.filter((file) => !expected.test(file))).to.deep.equal([]);
+    expect(files).to.include.members(['LICENSE', 'README.md', 'CHANGELOG.md']);
+  });
+
+  it('has every file that its manifest names', () => {
+    const named = [
+      ...Object.values(manifest.bin),
+      ...Object.values(manifest.exports).flatMap((entry) =>
+        typeof entry === 'string' ? [entry] : Object.values(entry),
+      ),
+    ];
+    expect(files).to.include.members(named.map((file) => join(file)));
+  });
+
+  it('holds no path of the machine it was made on', () => {
+    const telling = files.filter((file) => readFileSync(join(installed, file), 'utf8').includes(root.slice(0, -1)));
+    expect(telling).to.deep.equal([]);
+  });
+
+  it('imports no package that a user would not get', () => {
+    const known = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies ?? {})];
+    const strangers = files
+      .filter((file) => /\.(js|d\.ts)$/.test(file))
+      .flatMap((file) =>
+        ts
+          .preProcessFile(readFileSync(join(installed, file), 'utf8'))
+          .importedFiles.map(({ fileName }) => fileName)
+          .filter(
+            (name) => !/^(\.|node:)/.test(name) && !known.some((each) => name === each || name.startsWith(`${each}/`)),
+          )
+          .map((name) => `${file}: ${name}`),
+      );
+    expect(strangers).to.deep.equal([]);
+  });
+
+  it('is required by CommonJS and imported by ESM, and both get the same', async () => {
+    const list = '.map((it) => Object.keys(it).filter((name) => name !== "module.exports").sort().join())';
+    const names = JSON.stringify(specifiers());
+    writeFileSync(join(home, 'user.cjs'), `console.log(JSON.stringify(${names}.map((it) => require(it))${list}));`);
+    writeFileSync(
+      join(home, 'user.mjs'),
+      `console.log(JSON.stringify((await Promise.all(${names}.map((it) => import(it))))${list}));`,
+    );
+    const [required, imported] = await Promise.all(
+      ['user.cjs', 'user.mjs'].map(async (file) => {
+        const { stdout } = await run(process.execPath, ['--no-warnings', file], { cwd: home });
+        return JSON.parse(stdout) as string[];
+      }),
+    );
+    expect(required).to.deep.equal(imported);
+    expect(required).to.have.length(entries().length);
+    for (const exported of required ?? []) expect(exported).to.not.equal('');
+  });
+
+  it('says nothing when it is loaded but what the SDK says', async () => {
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ['--no-warnings', '-e', `require(${JSON.stringify('kinact')})`],
+      {
+        cwd: home,
+      },
+    );
+    expect({ stdout, stderr }).to.deep.equal({ stdout: '', stderr: '' });
+  });
+
+  it('has a command that plain node runs, refusing a wrong one with exit code 2', async () => {
+    for (const [name, file] of Object.entries(manifest.bin)) {
+      const path = join(installed, file);
+      expect(statSync(path).mode & 0o111, `${name} is executable`).to.equal(0o111);
+      expect(readFileSync(path, 'utf8')).to.match(/^#!\/usr\/bin\/env node\n/);
+      const failed = await run(process.execPath, ['--no-warnings', path, 'no-such-command'], { cwd: home }).then(
+        () => undefined,
+        (error: unknown) => error as { code: number; stdout: string; stderr: string },
+      );
+      expect(failed?.code).to.equal(2);
+      expect(failed?.stdout).to.equal('');
+      expect(failed?.stderr).to.include('no-such-command');
+    }
+  });
+});
