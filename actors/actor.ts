@@ -86,7 +86,13 @@ export type Effect<Self> =
       readonly behaviour: Behaviour<never, never>;
       readonly spawned: (child: Ref<never>) => Self;
       readonly down: (child: Ref<never> | undefined, how: Ending) => Self;
+      /** Comes before `down` when the child begins to end by itself: it will never act again, but may still wait. */
+      readonly ending?: (child: Ref<never>, how: Ending) => Self;
+      /** How long the child may wait for its user effects and children whenever it ends. 0: not at all. Default 5,000. */
+      readonly shutdownMs?: number;
     }
+  /** For a behaviour with `deferStart`: it has started; its parent gets `spawned` now. */
+  | { readonly type: 'started' }
   /** Stops a child: its children first, its effects aborted and waited for until the deadline. `down` reports it. */
   | { readonly type: 'stopChild'; readonly child: Ref<never>; readonly deadlineMs: number }
   /** The actor ends normally once the effects before this one are carried out: no restart. */
@@ -108,6 +114,13 @@ export interface Behaviour<State, Self> {
    * effect (a reader, an AbortController). Its effects of type `send`, `reply`, `emit` and `count` are carried out.
    */
   stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Self>[];
+  /** True: its start is over, and `spawned` comes, with the effect `started`. An end before that is a failed start. */
+  readonly deferStart?: boolean;
+  /**
+   * How its children stop when it does, in reverse start order either way. `together` (the default): all stop acting at
+   * once and their effects are waited for together. `one-by-one`: each only when the one before has stopped entirely.
+   */
+  readonly stopChildren?: 'together' | 'one-by-one';
   /** What `status()` shows of this actor; called between messages, must not change anything. */
   status?(state: State): object;
 }

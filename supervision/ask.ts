@@ -1,0 +1,87 @@
+// Questions and their answers. A question has a number of its own, never reused in the process (nact's temporary ids
+// collide, N6), and is answered exactly once: by `reply`, by the death of the asked actor, by its deadline, or never when
+// the asker stops first. nact's query is not used.
+import { KinactError } from '../src/errors.js';
+import type { Ref, ReplyTo } from '../actors/actor.js';
+import type { Timers } from '../src/ports.js';
+
+/** One open question. Whoever closes it first wins; the others find it gone. */
+export interface OpenQuestion {
+  readonly replyTo: ReplyTo<unknown>;
+  answer(answer: unknown, by: Ref<never> | undefined): void;
+  fail(error: Error): void;
+  /** The asker wants no answer any more. */
+  withdraw(): void;
+}
+
+/** The open questions an actor asked, or was asked. */
+export type Questions = Set<OpenQuestion>;
+
+const open = new Map<number, OpenQuestion>();
+let lastQuestion = 0;
+
+/** Opens a question. `asked` and `asking` hold it until it is closed. `answered` and `failed` are called at most once. */
+export function openQuestion(question: {
+  readonly asker: Ref<never>;
+  readonly to: Ref<never>;
+  readonly asked: Questions;
+  readonly asking: Questions | undefined;
+  readonly timers: Timers;
+  readonly deadlineMs: number | undefined;
+  readonly answered: (answer: unknown, by: Ref<never> | undefined) => void;
+  readonly failed: (error: Error) => void;
+}): OpenQuestion {
+  const { asker, to, asked, asking, timers, deadlineMs } = question;
+  const number = ++lastQuestion;
+  let cancelDeadline: (() => void) | undefined;
+  const close = (): void => {
+    open.delete(number);
+    asked.delete(entry);
+    asking?.delete(entry);
+    cancelDeadline?.();
+  };
+  const entry: OpenQuestion = {
+    replyTo: { asker, question: number },
+    answer(answer, by) {
+      close();
+      question.answered(answer, by);
+    },
+    fail(error) {
+      close();
+      question.failed(error);
+    },
+    withdraw: close,
+  };
+  open.set(number, entry);
+  asked.add(entry);
+  asking?.add(entry);
+  if (deadlineMs !== undefined && deadlineMs !== Infinity) {
+    cancelDeadline = timers.after(deadlineMs, () => {
+      if (open.has(number)) entry.fail(askTimeout(to, deadlineMs));
+    });
+  }
+  return entry;
+}
+
+/** Answers a question. False when it is closed: answered before, failed, or its asker has stopped. */
+export function answerQuestion(replyTo: ReplyTo<never>, answer: unknown, by: Ref<never> | undefined): boolean {
+  const entry = open.get(replyTo.question);
+  entry?.answer(answer, by);
+  return entry !== undefined;
+}
+
+/** How many questions are open in the whole process: zero once everything has stopped. */
+export function openQuestions(): number {
+  return open.size;
+}
+
+export function actorStopped(ref: Ref<never>): KinactError {
+  return new KinactError('ACTOR_STOPPED', `${ref.path} has stopped, or never existed`, { data: { actor: ref.path } });
+}
+
+function askTimeout(ref: Ref<never>, deadlineMs: number): KinactError {
+  return new KinactError('ASK_TIMEOUT', `${ref.path} did not answer within ${deadlineMs} ms`, {
+    retryable: true,
+    data: { actor: ref.path },
+  });
+}

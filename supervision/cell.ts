@@ -1,0 +1,171 @@
+// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`.
+import type { Behaviour, Ending, Ref } from '../actors/actor.js';
+import type { KinactEvent } from '../src/events.js';
+import type { Clock, Random, Timers } from '../src/ports.js';
+import type { Questions } from './ask.js';
+import type { ActorEffects, EffectInfo } from './effects.js';
+import type { Mailbox, NactReference } from './nact.js';
+import type { ActorTimers, FiredTimer } from './timers.js';
+import type { DeathWatch } from './watch.js';
+
+/** How a message came about. */
+export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'lifecycle';
+
+/** A message on its way, as `Intercept.deliver` sees it. */
+export interface Delivery {
+  /** Absent for what the actor's own timer or effect, or the application, brings. */
+  readonly from?: Ref<never>;
+  readonly to: Ref<never>;
+  readonly via: Via;
+  readonly message: unknown;
+}
+
+/**
+ * Stands between an actor and its messages and effects: for tracing proxies, fault injection, throttles. Whatever it
+ * does, the actor sees only what nact hands it, one at a time.
+ */
+export interface Intercept {
+  /** Call `deliver` now, later, twice or not at all. Keep the order between the same two actors. */
+  deliver?(delivery: Delivery, deliver: () => void): void;
+  /** Call `start` and return what it returns, or stand in for it: a value, a thenable, or a throw. */
+  startEffect?(actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown;
+}
+
+/** One step of the runtime, in the order in which the steps happen. The same run gives the same entries. */
+export interface TraceEntry {
+  readonly at: number;
+  /** `message`: an actor is about to handle one. */
+  readonly what: 'start' | 'message' | 'effect' | 'settled' | 'stopping' | 'stopped';
+  /** Path of the actor. */
+  readonly to: string;
+  readonly from?: string;
+  readonly via?: Via;
+  /** The message's `type`, the effect's name, or how the actor ends. */
+  readonly type?: string;
+}
+
+export interface RuntimeOptions {
+  /** Default: the host's. */
+  readonly clock?: Clock;
+  readonly timers?: Timers;
+  readonly random?: Random;
+  /** Gets every event that actors emit, and `actorCrashed` and `orphaned`. What it throws is counted. */
+  readonly emit?: (event: KinactEvent) => void;
+  /** An actor or system of the application's nact to live under. Default: a nact system of our own. */
+  readonly parent?: NactReference;
+  /** How often to look whether the application has stopped `parent`, of which nact gives no notice. Default 250. */
+  readonly probeMs?: number;
+  readonly trace?: (entry: TraceEntry) => void;
+  readonly intercept?: Intercept;
+}
+
+/** Actors that share clock, timers, listeners and a nact parent. Made by `createRuntime`. */
+export interface Runtime {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+}
+
+/** The runtime from inside. */
+export interface Engine extends Runtime {
+  readonly options: RuntimeOptions;
+  readonly counts: Map<string, number>;
+  readonly roots: Set<Cell>;
+  /** The nact actor all of this runtime's mailboxes live under, while there are any. */
+  holder?: NactReference | undefined;
+  /** Our own nact system, when the application gave no parent. */
+  system?: NactReference | undefined;
+  incarnations: number;
+  stopProbe?: (() => void) | undefined;
+}
+
+/** Why and until when an actor is stopping. */
+export interface Departure {
+  readonly reason: Ending['reason'];
+  readonly error: Error | undefined;
+  stage: 'children' | 'effects';
+  deadlineAt: number;
+  cancelDeadline?: () => void;
+  readonly orphans: string[];
+}
+
+/** What a parent actor wants to hear of a child, as messages to itself. */
+export interface ParentHooks {
+  readonly spawned: (child: Ref<never>) => unknown;
+  readonly down: (child: Ref<never> | undefined, how: Ending) => unknown;
+  readonly ending?: ((child: Ref<never>, how: Ending) => unknown) | undefined;
+}
+
+export interface Cell {
+  readonly ref: Ref<never>;
+  readonly engine: Engine;
+  readonly behaviour: Behaviour<unknown, unknown>;
+  readonly parent: Cell | undefined;
+  readonly hooks: ParentHooks | undefined;
+  readonly shutdownMs: number;
+  /** `starting` only while `initial` is being called. */
+  phase: 'starting' | 'running' | 'stopping' | 'stopped';
+  /** Has its start been reported to the parent? */
+  announced: boolean;
+  state: unknown;
+  mailbox: Mailbox<unknown>;
+  queued: number;
+  /** In start order. */
+  readonly children: Set<Cell>;
+  readonly timers: ActorTimers;
+  readonly effects: ActorEffects;
+  readonly asked: Questions;
+  readonly asking: Questions;
+  readonly deaths: DeathWatch;
+  /** Ends the watches this actor keeps on others. */
+  readonly unwatch: Set<() => void>;
+  departure?: Departure;
+}
+
+/** What travels through nact: exactly one of `message` and `timer`. */
+export interface Envelope {
+  readonly stamp: symbol;
+  readonly from: Ref<never> | undefined;
+  readonly via: Via;
+  readonly message?: unknown;
+  readonly timer?: FiredTimer;
+}
+
+/** Tells our envelopes from whatever else an application may dispatch to our mailboxes. */
+export const stamp = Symbol('kinact');
+
+const cells = new WeakMap<Ref<never>, Cell>();
+
+/** The actor behind a reference. Undefined for one that this process never made. */
+export function cellOf(ref: Ref<never>): Cell | undefined {
+  return cells.get(ref);
+}
+
+export function bindCell(cell: Cell): void {
+  cells.set(cell.ref, cell);
+}
+
+/** Who asks when the application does. */
+export const outside: Ref<never> = Object.freeze({ path: 'outside', id: 0 });
+
+export function count(engine: Engine, what: string, by = 1): void {
+  engine.counts.set(what, (engine.counts.get(what) ?? 0) + by);
+}
+
+/** Tells the listeners; a listener that throws is counted, nothing more. */
+export function emit(engine: Engine, event: KinactEvent): void {
+  try {
+    engine.options.emit?.(event);
+  } catch {
+    count(engine, 'listenerFailed');
+  }
+}
+
+export function trace(cell: Cell, what: TraceEntry['what'], detail: Partial<TraceEntry> = {}): void {
+  const listen = cell.engine.options.trace;
+  if (listen !== undefined) listen({ at: cell.engine.clock.now(), what, to: cell.ref.path, ...detail });
+}
+
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+}

@@ -1,0 +1,95 @@
+// The `run` effects of one actor: started under an AbortSignal, results returned through the host as messages. The host
+// drops results that come after its actor stopped; user effects are what a stop waits for. Called by `system.ts`.
+import { KinactError } from '../src/errors.js';
+
+/** What is known of a `run` effect: shown by `status()`, given to `Intercept.startEffect`. */
+export interface EffectInfo {
+  readonly name: string;
+  readonly kind: 'io' | 'user';
+  readonly signal: AbortSignal;
+  readonly startedAt: number;
+}
+
+/** A `run` effect as the interpreter hands it over, with its types forgotten. */
+export interface Work {
+  readonly name: string;
+  readonly kind: 'io' | 'user';
+  readonly start: (signal: AbortSignal) => unknown;
+  readonly done: (result: never) => unknown;
+  readonly failed: (error: unknown) => unknown;
+}
+
+export interface EffectHost {
+  now(): number;
+  /** Calls `start`, or stands in for it. */
+  start(info: EffectInfo, start: () => unknown): unknown;
+  /** Once per effect, after it left the running ones. `toMessage` may throw. */
+  settled(info: EffectInfo, toMessage: () => unknown): void;
+}
+
+export interface ActorEffects {
+  /** Throws BROKEN_INVARIANT when an effect of this name is running. */
+  start(work: Work): void;
+  /** Aborts the signal only: the effect stays until it has settled, its result comes back. False when none has the name. */
+  abort(name: string, reason: Error): boolean;
+  abortAll(reason: Error): void;
+  readonly running: ReadonlyMap<string, EffectInfo>;
+  /** Names of the user effects that have not settled. */
+  user(): string[];
+}
+
+export function createActorEffects(host: EffectHost): ActorEffects {
+  const running = new Map<string, EffectInfo & { readonly controller: AbortController }>();
+
+  const begin = (work: Work): void => {
+    if (running.has(work.name)) {
+      throw new KinactError('BROKEN_INVARIANT', `effect '${work.name}' was started while one of that name is running`);
+    }
+    const controller = new AbortController();
+    const { name, kind } = work;
+    const entry = { name, kind, signal: controller.signal, startedAt: host.now(), controller };
+    running.set(name, entry);
+
+    const succeed = (result: unknown): void => {
+      running.delete(name);
+      host.settled(entry, () => work.done(result as never));
+    };
+    const fail = (error: unknown): void => {
+      running.delete(name);
+      host.settled(entry, () => work.failed(error));
+    };
+    let result: unknown;
+    let waits: boolean;
+    try {
+      result = host.start(entry, () => work.start(controller.signal));
+      waits = isThenable(result);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    if (waits) void Promise.resolve(result).then(succeed, fail);
+    else succeed(result);
+  };
+
+  return {
+    start: begin,
+    abort(name, reason) {
+      const entry = running.get(name);
+      entry?.controller.abort(reason);
+      return entry !== undefined;
+    },
+    abortAll(reason) {
+      for (const entry of [...running.values()]) entry.controller.abort(reason);
+    },
+    running,
+    user: () => [...running.values()].filter((entry) => entry.kind === 'user').map((entry) => entry.name),
+  };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    (typeof value === 'object' || typeof value === 'function') &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}

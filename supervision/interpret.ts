@@ -1,0 +1,157 @@
+// Carries out what behaviours ask for: one function per effect type. A throw while doing so is the actor's crash; nothing
+// reaches nact. Called by `system.ts` with the effects of `initial` and `receive`.
+import type { Effect, Ending, Ref } from '../actors/actor.js';
+import { KinactError } from '../src/errors.js';
+import { actorStopped, answerQuestion, openQuestion } from './ask.js';
+import { cellOf, count, emit, toError, type Cell } from './cell.js';
+import { post } from './mail.js';
+import { crash, depart, tellParent } from './stopping.js';
+
+type EffectOf<Type extends Effect<unknown>['type']> = Extract<Effect<unknown>, { readonly type: Type }>;
+
+/** Starts a child: injected, because starting one means carrying out its first effects. */
+export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => void;
+
+/** In order, until the actor ends or is stopped by one of them. */
+export function carryOut(cell: Cell, effects: readonly Effect<unknown>[], startChild: StartChild): void {
+  for (const effect of effects) {
+    if (cell.phase !== 'running') return;
+    try {
+      carryOutOne(cell, effect, startChild);
+    } catch (thrown) {
+      crash(cell, toError(thrown));
+    }
+  }
+}
+
+function carryOutOne(cell: Cell, effect: Effect<unknown>, startChild: StartChild): void {
+  const { engine, ref } = cell;
+  switch (effect.type) {
+    case 'send':
+      sendTo(cell, effect.to, effect.message);
+      return;
+    case 'ask':
+      askActor(cell, effect);
+      return;
+    case 'reply':
+      if (!answerQuestion(effect.to, effect.answer, ref)) count(engine, 'lateAnswer');
+      return;
+    case 'run':
+      cell.effects.start(effect);
+      return;
+    case 'abort':
+      cell.effects.abort(effect.name, effect.reason);
+      return;
+    case 'after':
+      cell.timers.set(effect.key, effect.ms, effect.message);
+      return;
+    case 'cancel':
+      cell.timers.cancel(effect.key);
+      return;
+    case 'emit':
+      emit(engine, effect.event);
+      return;
+    case 'count':
+      count(engine, effect.what, effect.by);
+      return;
+    case 'watch':
+      watchActor(cell, effect.actor, effect.down);
+      return;
+    case 'spawn':
+      startChild(cell, effect);
+      return;
+    case 'started':
+      announce(cell);
+      return;
+    case 'stopChild':
+      stopChild(cell, effect);
+      return;
+    case 'end':
+      depart(cell, 'normal', undefined, cell.shutdownMs);
+      return;
+    case 'fail':
+      crash(cell, effect.error);
+      return;
+    default:
+      unknownEffect(effect);
+  }
+}
+
+function unknownEffect(effect: never): never {
+  throw new KinactError('BROKEN_INVARIANT', `unknown effect '${(effect as { type?: string }).type}'`);
+}
+
+function sendTo(cell: Cell, to: Ref<never>, message: unknown): void {
+  const target = cellOf(to);
+  if (target === undefined) count(cell.engine, 'deadLetter');
+  else post(target, cell.ref, 'send', message);
+}
+
+function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
+  const { to, deadlineMs } = effect;
+  const target = cellOf(to);
+  const failed = (error: Error): void => postMade(cell, to, 'reply', () => effect.failed(error));
+  if (target?.phase !== 'running') {
+    failed(actorStopped(to));
+    return;
+  }
+  const question = openQuestion({
+    asker: cell.ref,
+    to,
+    asked: target.asked,
+    asking: cell.asking,
+    timers: cell.engine.timers,
+    deadlineMs,
+    answered: (answer, by) => postMade(cell, by, 'reply', () => effect.answered(answer as never)),
+    failed,
+  });
+  post(target, cell.ref, 'ask', effect.question(question.replyTo));
+}
+
+function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknown): void {
+  const target = cellOf(actor);
+  const tell = (how: Ending): void => postMade(cell, actor, 'down', () => down(how));
+  if (target === undefined) {
+    tell({ reason: 'shutdown', error: actorStopped(actor), orphans: [] });
+    return;
+  }
+  let forget = (): void => {};
+  forget = target.deaths.add((how) => {
+    cell.unwatch.delete(forget);
+    tell(how);
+  });
+  if (target.phase !== 'stopped') cell.unwatch.add(forget);
+}
+
+function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
+  const child = cellOf(effect.child);
+  if (child?.parent !== cell) {
+    throw new KinactError('BROKEN_INVARIANT', `${cell.ref.path} stops ${effect.child.path}, which is no child of it`);
+  }
+  depart(child, 'shutdown', undefined, effect.deadlineMs);
+}
+
+/** Tells the parent that the start is over. Once. */
+export function announce(cell: Cell): void {
+  if (cell.announced) return;
+  cell.announced = true;
+  tellParent(cell, () => cell.hooks?.spawned(cell.ref));
+}
+
+/** Posts a message that one of the actor's own functions makes: what it throws is the actor's crash. */
+export function postMade(
+  cell: Cell,
+  from: Ref<never> | undefined,
+  via: 'reply' | 'down' | 'result',
+  make: () => unknown,
+): void {
+  if (cell.phase !== 'running' && cell.phase !== 'starting') return;
+  let message: unknown;
+  try {
+    message = make();
+  } catch (thrown) {
+    crash(cell, toError(thrown));
+    return;
+  }
+  post(cell, from, via, message);
+}

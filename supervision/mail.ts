@@ -1,0 +1,34 @@
+// Every message between our actors passes here: through `Intercept.deliver`, then through nact, one nact message per
+// message of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
+import type { Ref } from '../actors/actor.js';
+import { count, stamp, type Cell, type Envelope, type Via } from './cell.js';
+import { dispatchMail } from './nact.js';
+import type { FiredTimer } from './timers.js';
+
+/** Queues a message for an actor. One for a stopped actor is counted and dropped. */
+export function post(to: Cell, from: Ref<never> | undefined, via: Via, message: unknown): void {
+  pass(to, { stamp, from, via, message }, message);
+}
+
+/** Queues a fired timer for its own actor. */
+export function postTimer(to: Cell, timer: FiredTimer): void {
+  pass(to, { stamp, from: undefined, via: 'timer', timer }, timer.message);
+}
+
+function pass(to: Cell, envelope: Envelope, message: unknown): void {
+  const deliver = (): void => {
+    if (to.phase === 'stopped') {
+      count(to.engine, 'deadLetter');
+      return;
+    }
+    to.queued += 1;
+    dispatchMail(to.mailbox, envelope);
+  };
+  const intercept = to.engine.options.intercept;
+  if (intercept?.deliver === undefined) {
+    deliver();
+    return;
+  }
+  const { from, via } = envelope;
+  intercept.deliver({ to: to.ref, via, message, ...(from === undefined ? {} : { from }) }, deliver);
+}

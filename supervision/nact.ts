@@ -1,0 +1,69 @@
+// The only importer of nact (7.6.2): four of its functions behind types of our own. nact's reset, query, onCrash policies
+// and typings are used nowhere (design.md section 4). `system.ts` calls this; it never lets a throw reach nact.
+import { dispatch, spawn, start, stop } from 'nact';
+
+/**
+ * A reference of the application's own nact: an actor or a system. nact's typings declare its references as an empty
+ * class, so that the shape can only be checked when the program runs (`isNactReference`).
+ */
+export interface NactReference {
+  readonly type?: string;
+  readonly system?: { readonly name?: string | undefined };
+}
+
+declare const accepts: unique symbol;
+
+/** A nact actor that we spawned. */
+export interface Mailbox<in M> extends NactReference {
+  readonly [accepts]?: (message: M) => void;
+}
+
+/** True for a reference to an actor or a system, whichever copy of nact made it. */
+export function isNactReference(value: unknown): value is NactReference {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, system } = value as NactReference;
+  return (type === 'actor' || type === 'system') && typeof system?.name === 'string';
+}
+
+/** Starts a nact system of our own. */
+export function startNactSystem(): NactReference {
+  return start() as NactReference;
+}
+
+/**
+ * Spawns a nact actor that hands each message to `receive`, one per `setImmediate`. `receive` must not throw. Throws when
+ * the parent has stopped.
+ */
+export function spawnMailbox<M>(parent: NactReference, name: string, receive: (message: M) => void): Mailbox<M> {
+  const handle = (_state: unknown, message: M): void => receive(message);
+  return spawn(parent as never, handle, name, { onCrash: (_message, _error, context) => context.resume }) as Mailbox<M>;
+}
+
+/** Queues a message. Silent when the mailbox is gone: nact gives no notice. */
+export function dispatchMail<M>(mailbox: Mailbox<M>, message: M): void {
+  dispatch(mailbox as never, message as never);
+}
+
+/** Stops this one mailbox or system; what is queued in it is dropped, its children run on (N4, style-ecosystem.md 2.2). */
+export function stopMailbox(mailbox: NactReference): void {
+  stop(mailbox as never);
+}
+
+/**
+ * Whether messages still reach this mailbox. nact's one synchronous sign of life: it refuses to spawn under an actor that
+ * cannot be found on its path from the system down, which is the same search that dispatch makes.
+ */
+export function isReachable(mailbox: NactReference): boolean {
+  try {
+    stopMailbox(spawnMailbox(mailbox, 'probe', () => {}));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** nact refuses any other character; names stay unique because each ends in its incarnation's number. */
+export function mailboxName(kind: string, name: string, incarnation: number): string {
+  const readable = name === '' ? kind : `${kind}.${name}`;
+  return `${readable.replaceAll(':', '!').replaceAll(/[^\w\-$.+!*'(),]/g, '_')}.n${incarnation}`;
+}

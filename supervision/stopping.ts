@@ -1,0 +1,180 @@
+// How an actor ends, by itself or stopped: it acts no more at once; its children stop first, in reverse start order; its
+// stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline. What still runs
+// then is an orphan: named and counted. None of this depends on nact, which may be gone already.
+import type { Effect, Ending } from '../actors/actor.js';
+import { actorStopped, answerQuestion } from './ask.js';
+import { cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';
+import { post } from './mail.js';
+import { stopMailbox } from './nact.js';
+
+/** Begins to end an actor. For one that is ending already, only brings its deadline forward. */
+export function depart(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
+  const deadlineAt = cell.engine.clock.now() + withinMs;
+  if (cell.phase === 'stopped') return;
+  if (cell.departure !== undefined) {
+    hasten(cell, cell.departure, deadlineAt);
+    return;
+  }
+  const uninitialised = cell.phase === 'starting';
+  cell.phase = 'stopping';
+  const departure: Departure = { reason, error, stage: 'children', deadlineAt, orphans: [] };
+  cell.departure = departure;
+  trace(cell, 'stopping', { type: reason });
+  cell.timers.cancelAll();
+  for (const question of [...cell.asking]) question.withdraw();
+  for (const forget of cell.unwatch) forget();
+  cell.unwatch.clear();
+  if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, departure);
+  if (uninitialised) finish(cell, departure);
+  else stopChildren(cell, departure);
+}
+
+function stopChildren(cell: Cell, departure: Departure): void {
+  const children = [...cell.children].reverse();
+  if (children.length === 0) {
+    leave(cell, departure);
+    return;
+  }
+  const oneByOne = cell.behaviour.stopChildren === 'one-by-one';
+  for (const child of oneByOne ? children.slice(0, 1) : children) {
+    depart(child, 'shutdown', undefined, Math.min(departure.deadlineAt - cell.engine.clock.now(), child.shutdownMs));
+  }
+}
+
+/** The actor's own turn, with its children gone. */
+function leave(cell: Cell, departure: Departure): void {
+  departure.stage = 'effects';
+  runStopHook(cell, departure.reason);
+  for (const question of [...cell.asked]) question.fail(actorStopped(cell.ref));
+  cell.effects.abortAll(actorStopped(cell.ref));
+  waitForEffects(cell, departure);
+}
+
+function waitForEffects(cell: Cell, departure: Departure): void {
+  const { clock, timers } = cell.engine;
+  const brutal = cell.shutdownMs === 0;
+  departure.cancelDeadline?.();
+  if (brutal || cell.effects.user().length === 0) {
+    finish(cell, departure);
+    return;
+  }
+  // Even a deadline in the past leaves one turn of the event loop, in which effects that honour their signal settle.
+  const restMs = Math.max(0, departure.deadlineAt - clock.now());
+  departure.cancelDeadline = timers.after(restMs, () => finish(cell, departure));
+}
+
+/** An effect of a stopping actor has settled: was it the last one waited for? */
+export function effectSettledWhileStopping(cell: Cell): void {
+  const departure = cell.departure;
+  if (cell.phase === 'stopping' && departure?.stage === 'effects' && cell.effects.user().length === 0) {
+    finish(cell, departure);
+  }
+}
+
+function hasten(cell: Cell, departure: Departure, deadlineAt: number): void {
+  if (deadlineAt >= departure.deadlineAt) return;
+  departure.deadlineAt = deadlineAt;
+  if (departure.stage === 'effects') {
+    waitForEffects(cell, departure);
+    return;
+  }
+  for (const child of [...cell.children]) {
+    if (child.departure !== undefined) hasten(child, child.departure, deadlineAt);
+  }
+}
+
+function finish(cell: Cell, departure: Departure): void {
+  if (cell.phase === 'stopped') return;
+  const { engine, ref, parent } = cell;
+  departure.cancelDeadline?.();
+  const effects = cell.effects.user();
+  if (effects.length > 0) {
+    count(engine, 'orphan', effects.length);
+    emit(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
+  }
+  departure.orphans.push(...effects.map((effect) => `${ref.path}: ${effect}`));
+  const how: Ending = {
+    reason: departure.reason,
+    ...(departure.error === undefined ? {} : { error: departure.error }),
+    orphans: departure.orphans,
+  };
+  cell.phase = 'stopped';
+  cell.state = undefined;
+  stopMailbox(cell.mailbox);
+  trace(cell, 'stopped', { type: how.reason });
+  if (parent === undefined) {
+    engine.roots.delete(cell);
+  } else {
+    parent.children.delete(cell);
+    parent.departure?.orphans.push(...how.orphans);
+    tellParent(cell, () => cell.hooks?.down(cell.announced ? ref : undefined, how));
+  }
+  cell.deaths.tell(how);
+  if (parent?.departure?.stage === 'children') childGone(parent, parent.departure);
+}
+
+function childGone(parent: Cell, departure: Departure): void {
+  if (parent.children.size === 0 || parent.behaviour.stopChildren === 'one-by-one') stopChildren(parent, departure);
+}
+
+function runStopHook(cell: Cell, reason: Ending['reason']): void {
+  try {
+    for (const effect of cell.behaviour.stopped?.(cell.state, reason) ?? []) lastEffect(cell, effect);
+  } catch (thrown) {
+    count(cell.engine, 'stopHookFailed');
+    emit(cell.engine, {
+      name: 'warning',
+      data: { message: `the stop hook of ${cell.ref.path} threw`, error: toError(thrown) },
+    });
+  }
+}
+
+function lastEffect(cell: Cell, effect: Effect<unknown>): void {
+  const { engine, ref } = cell;
+  switch (effect.type) {
+    case 'send': {
+      const to = cellOf(effect.to);
+      if (to === undefined) count(engine, 'deadLetter');
+      else post(to, ref, 'send', effect.message);
+      return;
+    }
+    case 'reply':
+      if (!answerQuestion(effect.to, effect.answer, ref)) count(engine, 'lateAnswer');
+      return;
+    case 'emit':
+      emit(engine, effect.event);
+      return;
+    case 'count':
+      count(engine, effect.what, effect.by);
+      return;
+    default:
+      count(engine, 'effectAfterStop');
+  }
+}
+
+function tellParentOfEnding(cell: Cell, departure: Departure): void {
+  const { reason, error } = departure;
+  const how: Ending = { reason, ...(error === undefined ? {} : { error }), orphans: [] };
+  if (cell.hooks?.ending !== undefined) tellParent(cell, () => cell.hooks?.ending?.(cell.ref, how));
+}
+
+/** The parent's own functions make the message: what they throw is the parent's crash. */
+export function tellParent(cell: Cell, toMessage: () => unknown): void {
+  const parent = cell.parent;
+  if (parent === undefined || cell.hooks === undefined || parent.phase !== 'running') return;
+  let message: unknown;
+  try {
+    message = toMessage();
+  } catch (thrown) {
+    crash(parent, toError(thrown));
+    return;
+  }
+  post(parent, cell.ref, 'lifecycle', message);
+}
+
+/** Ends an actor that threw or failed. */
+export function crash(cell: Cell, error: Error): void {
+  if (cell.phase !== 'starting' && cell.phase !== 'running') return;
+  emit(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
+  depart(cell, 'crash', error, cell.shutdownMs);
+}

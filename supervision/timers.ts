@@ -1,0 +1,80 @@
+// Time: the system's clock, timers and dice, and the timers that belong to one actor. An actor's timer that was cancelled,
+// replaced or whose actor has stopped never acts, even when it had fired and its message was already queued (I25).
+import type { Clock, Random, Timers } from '../src/ports.js';
+
+/** The host's clock. The globals are looked up at every call, so that virtual time can replace them. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+};
+
+/** The host's dice. */
+export const systemRandom: Random = { next: () => Math.random() };
+
+/** Beyond this `setTimeout` fires at once. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
+/** The host's timers, without its limits: any duration up to Infinity, and never early. */
+export const systemTimers: Timers = {
+  after(ms, callback) {
+    let handle: ReturnType<typeof setTimeout> | undefined;
+    const due = performance.now() + ms;
+    const sleep = (restMs: number): void => {
+      if (restMs === Infinity) return;
+      const longer = restMs > longestTimeoutMs;
+      handle = setTimeout(
+        () => (longer ? sleep(restMs - longestTimeoutMs) : wake()),
+        longer ? longestTimeoutMs : Math.max(0, Math.ceil(restMs)),
+      );
+    };
+    const wake = (): void => {
+      // setTimeout counts whole milliseconds and may be up to one early. One more is enough, and cannot loop where
+      // somebody replaced setTimeout but not performance.now.
+      if (performance.now() < due) handle = setTimeout(callback, 1);
+      else callback();
+    };
+    sleep(Number.isNaN(ms) ? 0 : ms);
+    return () => clearTimeout(handle);
+  },
+};
+
+/** A timer on its way to its actor: `claim` yields the message unless the timer was cancelled or replaced meanwhile. */
+export interface FiredTimer {
+  readonly message: unknown;
+  claim(): boolean;
+}
+
+/** The timers of one actor, at most one per key. */
+export interface ActorTimers {
+  set(key: string, ms: number, message: unknown): void;
+  cancel(key: string): void;
+  cancelAll(): void;
+}
+
+/** Makes the timers of one actor. `fire` queues the fired timer; whoever takes it from the queue must `claim` it. */
+export function createActorTimers(timers: Timers, fire: (timer: FiredTimer) => void): ActorTimers {
+  const pending = new Map<string, () => void>();
+
+  const cancel = (key: string): void => {
+    pending.get(key)?.();
+    pending.delete(key);
+  };
+
+  return {
+    set(key, ms, message) {
+      cancel(key);
+      const stop = timers.after(ms, () =>
+        fire({
+          message,
+          claim: () => pending.get(key) === stop && pending.delete(key),
+        }),
+      );
+      pending.set(key, stop);
+    },
+    cancel,
+    cancelAll() {
+      for (const stop of pending.values()) stop();
+      pending.clear();
+    },
+  };
+}

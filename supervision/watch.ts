@@ -1,0 +1,32 @@
+// Death watch: everyone who wants to know how an actor ended is told once, after everything it sent (N5: nact has no
+// monitors). A watcher that stops first is forgotten, so that a long-lived actor does not collect dead watchers.
+import type { Ending } from '../actors/actor.js';
+
+export interface DeathWatch {
+  /** Calls back once. Returns the forgetting. When the ending is known already, calls back before it returns. */
+  add(down: (how: Ending) => void): () => void;
+  /** Tells everyone, in the order in which they came. */
+  tell(how: Ending): void;
+}
+
+export function createDeathWatch(): DeathWatch {
+  const watchers = new Set<(how: Ending) => void>();
+  let ending: Ending | undefined;
+  return {
+    add(down) {
+      if (ending !== undefined) {
+        down(ending);
+        return () => {};
+      }
+      const watcher = (how: Ending): void => down(how);
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+    tell(how) {
+      ending = how;
+      const told = [...watchers];
+      watchers.clear();
+      for (const down of told) down(how);
+    },
+  };
+}
