@@ -1,99 +1,168 @@
-// One per lease that this process holds or tries to take: every write to its row, one at a time; the home of its frontier.
-import type { Ref, ReplyTo } from './actor.js';
-import type { Frontier, TenureGranted, WorkerEnd } from './tenure.js';
-import type { CoordinatorMessage, ReleasedLease } from './lease-coordinator.js';
-import type { Clock, HashKeyRange, LeaseStore, Random } from '../src/ports.js';
-import type { LeaseRow } from '../src/core/lease.js';
-import type { InitialPosition, Position } from '../src/core/position.js';
+// One per lease that this process holds or tries to take: every write to its row, one at a time; the home of its frontier
+// and of the tenures under which workers deliver. A message only notes what is wanted or known; `proceed` then compares
+// that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
+import type { Behaviour, Ref } from './actor.js';
+import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
+import type { LeaseKeeperOptions } from './lease-keeper/messages.js';
+import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
+import { begin, closeTenure, frontier, refuseAsked } from './lease-keeper/tenures.js';
+import { count } from './lease-keeper/turn.js';
+import type { Turn } from './lease-keeper/turn.js';
+import { workerDown, workerEnded } from './lease-keeper/workers.js';
+import { answered, beginWrite, called, effectName, writeFailed } from './lease-keeper/writes.js';
+import { durableCheckpoint, holdOf } from '../src/core/lease-hold.js';
+import * as schedule from '../src/core/lease-schedule.js';
+import { KinactError } from '../src/errors.js';
 
-/** What a keeper tells the worker that delivers under its tenure. */
-export type WorkerControl =
-  /** The tenure is over: deliver nothing more, drop what is queued, end. */
-  | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
-  /** Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`. */
-  | { readonly type: 'drain'; readonly fence: number; readonly deadlineMs: number };
+export type * from './lease-keeper/messages.js';
+export type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
 
-export type KeeperMessage =
-  /** A worker's first question. The keeper renews once; the counter that write returns is the fence. */
-  | {
-      readonly type: 'beginTenure';
-      readonly worker: number;
-      readonly control: Ref<WorkerControl>;
-      readonly replyTo: ReplyTo<TenureGranted>;
-    }
-  /** Everything up to here is settled; durable with the next renewal. A stale fence is counted and dropped. */
-  | { readonly type: 'frontier'; readonly frontier: Frontier }
-  /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */
-  | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
-  /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
-  | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  /** From the coordinator: nobody may start this shard for now (parents, a restart under way), or may again. */
-  | { readonly type: 'waiting'; readonly waiting: boolean };
-
-/** What has become of the lease. After every kind but `taken`, `working` and `idle` the keeper ends by itself. */
-export type KeeperNews =
-  /** The take is written; `row` is the row as this keeper knows it now. */
-  | { readonly type: 'taken'; readonly row: LeaseRow }
-  /** The take came to nothing. `retake`: the row is this process's own (an earlier keeper wrote it): read it and take it again. */
-  | {
-      readonly type: 'notTaken';
-      readonly reason: string;
-      readonly current: LeaseRow | undefined;
-      readonly retake: boolean;
-    }
-  /** A worker delivers under this fence. */
-  | { readonly type: 'working'; readonly worker: number; readonly fence: number }
-  /** The lease is still held, and no worker delivers any more: crashed, shut down, or its tenure died. */
-  | { readonly type: 'idle'; readonly reason: string }
-  /** The row is another's. `retake` as in `notTaken`. */
-  | { readonly type: 'lost'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
-  /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */
-  | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
-  /** Given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: the write never succeeded. */
-  | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
-  /** SHARD_END is durable and the row has no owner: children may start. */
-  | { readonly type: 'ended'; readonly childShardIds: readonly string[] };
-
-/** What a keeper tells its coordinator, in order. */
-export interface KeeperNotice {
-  readonly type: 'keeperNotice';
-  readonly keeper: Ref<KeeperMessage>;
-  readonly leaseKey: string;
-  readonly news: KeeperNews;
+export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperState, LeaseKeeperMessage> {
+  return {
+    kind: 'lease-keeper',
+    initial(self) {
+      const now = options.clock.now();
+      const state = initialState(options, self, now);
+      const turn: Turn = { options, state, now, effects: [] };
+      proceed(turn);
+      return [state, turn.effects];
+    },
+    receive(state, message) {
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      look(turn);
+      handle(turn, message);
+      proceed(turn);
+      return [state, turn.effects];
+    },
+    stopped(state) {
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      refuseAsked(turn, 'the keeper has stopped');
+      closeTenure(turn, 'the keeper has stopped', true);
+      return turn.effects;
+    },
+    status: (state) => ({
+      leaseKey: options.leaseKey,
+      shardId: options.shardId,
+      phase: state.phase,
+      counter: state.hold.row.leaseCounter,
+      checkpoint: state.hold.row.checkpoint,
+      subSequenceNumber: state.hold.row.checkpointSubSequenceNumber,
+      frontier: state.hold.frontier,
+      fence: state.tenure?.cell.fence,
+      liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
+      writing: state.write?.kind,
+      failedAttempts: state.attempt,
+      releasing: state.release?.reason,
+    }),
+  };
 }
 
-/** The part of a coordinator that a keeper needs. */
-export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>>;
+/** Ends the tenure that time has ended: the deadline, or a machine that was suspended (design.md section 5). */
+function look(turn: Turn): void {
+  const { options, state, now } = turn;
+  const wall = options.clock.wallNow();
+  const suspendedMs = wall - state.lastWall - (now - state.lastNow);
+  state.lastNow = now;
+  state.lastWall = wall;
+  if (suspendedMs > options.marginMs) {
+    state.trustedSince = now;
+    state.liveUntil = 0;
+    state.renewAt = now;
+    closeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`, true);
+  } else if (state.tenure !== undefined && (state.tenure.cell.dead || now >= state.tenure.cell.deadline)) {
+    closeTenure(turn, 'the local deadline has passed without a renewal', true);
+  }
+}
 
-export interface LeaseKeeperOptions {
-  readonly leaseKey: string;
-  readonly shardId: string;
-  /** The source's `name`. */
-  readonly source: string;
-  /** `Tenure.identity`. */
-  readonly identity: string;
-  /** The row as the coordinator read it; the take is conditional on its counter. */
-  readonly seen: LeaseRow;
-  readonly workerId: string;
-  /** Unique per process. */
-  readonly processNonce: string;
-  /** `kinactWriter` of every write of this keeper: `processNonce` + `/` + a number never used before in the process. */
-  readonly writer: string;
-  readonly initialPosition: InitialPosition;
-  readonly hashKeyRange?: HashKeyRange;
-  /** What a row that stands at LATEST without `kinactLatestAt` is stamped with: the service's time, less 2 s. Default: the local wall clock, less 2 s. */
-  readonly latestAt?: number;
-  /** True when the shard may not be started yet: having no worker is then no reason to give the lease up. Default false. */
-  readonly waiting?: boolean;
-  readonly store: LeaseStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly failoverMs: number;
-  /** Delivery stops this long before the lease can expire at a peer. */
-  readonly marginMs: number;
-  /** 0: a checkpoint with every renewal. */
-  readonly checkpointIntervalMs: number;
-  readonly stopDeadlineMs: number;
-  readonly onCheckpoint?: (at: { readonly shardId: string } & Position) => unknown;
-  readonly coordinator: KeeperCoordinator;
+function handle(turn: Turn, message: LeaseKeeperMessage): void {
+  const { state } = turn;
+  switch (message.type) {
+    case 'beginTenure':
+      return begin(turn, message);
+    case 'frontier':
+      return frontier(turn, message.frontier);
+    case 'workerEnded':
+      return workerEnded(turn, message.worker, message.fence, message.how);
+    case 'workerDown':
+      return workerDown(turn, message.worker, message.how);
+    case 'release':
+      return release(turn, message.reason, message.deadlineMs);
+    case 'waiting':
+      state.waiting = message.waiting;
+      state.idleSince = turn.now;
+      return;
+    case 'wake':
+      state.wakeAt = Infinity;
+      return;
+    case 'written':
+    case 'created':
+    case 'writeFailed':
+      return answered(turn, message);
+    case 'shardEndPlanned':
+      return shardEndPlanned(turn, message.plan);
+    case 'shardEndUnanswered':
+      return shardEndPlanned(turn, { type: 'blocked', reason: 'no answer', retryMs: turn.options.failoverMs / 3 });
+    case 'called':
+      return called(turn, message.failure);
+    default:
+      message satisfies never;
+      count(turn, 'unknownMessage');
+  }
+}
+
+/** Whatever is due now, and the timer for what comes due next. */
+function proceed(turn: Turn): void {
+  const { options, state, now, effects } = turn;
+  const times = { writeTimeoutMs: options.failoverMs / 2, idleLimitMs: options.stopDeadlineMs + options.failoverMs };
+  if (state.phase === 'over') return;
+  if (state.write !== undefined && schedule.writeIsOverdue(state, times, now)) {
+    const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
+    effects.push({ type: 'abort', name: effectName(state.write), reason: error });
+    writeFailed(turn, state.write, error);
+  }
+  if (schedule.idleTooLong(state, times, now)) giveUp(turn, 'no worker has asked for the shard for too long');
+  if (state.release !== undefined && now >= state.release.cutAt) closeTenure(turn, state.release.reason, true);
+  if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
+  if (schedule.shardEndIsToAsk(state, now)) askShardEnd(turn);
+  const kind = schedule.nextWrite(state, now);
+  if (kind !== undefined) beginWrite(turn, kind);
+  const at = schedule.nextLook(state, times, now);
+  if (at === state.wakeAt) return;
+  state.wakeAt = at;
+  // A timer may fire a fraction early: `wake` then finds nothing due and sets the rest.
+  if (at < Infinity)
+    effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
+}
+
+function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
+  return {
+    self,
+    hold: holdOf(options.seen),
+    phase: 'taking',
+    everHeld: false,
+    retakes: 0,
+    write: undefined,
+    writes: 0,
+    attempt: 0,
+    retryAt: now,
+    renewAt: now,
+    reported: durableCheckpoint(options.seen),
+    checkpointAt: now,
+    resend: false,
+    liveUntil: 0,
+    trustedSince: now,
+    lastNow: now,
+    lastWall: options.clock.wallNow(),
+    asked: undefined,
+    tenure: undefined,
+    lastWorker: undefined,
+    idleSince: now,
+    waiting: options.waiting ?? false,
+    watchdog: { count: 0, at: undefined },
+    release: undefined,
+    shardEnd: undefined,
+    calls: 0,
+    callsMade: 0,
+    wakeAt: Infinity,
+  };
 }

@@ -13,6 +13,8 @@ const CORE = /^src\/core\//;
 const ACTORS = /^actors\//;
 const SUPERVISION = /^supervision\//;
 const AWS = /^src\/aws\//;
+/** A behaviour too long for one file: `actors/x.ts` and the folder `actors/x/` are one. */
+const BEHAVIOUR = /^actors\/([\w-]+)[./]/;
 const SHIPPED = /^(src|actors|supervision)\//;
 
 /**
@@ -57,6 +59,8 @@ export function refusal(file, specifier, onlyTypes) {
   }
   const target = posix.normalize(posix.join(posix.dirname(file), specifier));
   if (row.may.some((place) => place.test(target))) return undefined;
+  const behaviour = BEHAVIOUR.exec(file)?.[1];
+  if (behaviour !== undefined && behaviour === BEHAVIOUR.exec(target)?.[1]) return undefined;
   if (row.types.some((place) => place.test(target))) {
     return onlyTypes ? undefined : `${file} may import only types from ${target}: use \`import type\``;
   }

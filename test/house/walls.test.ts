@@ -24,6 +24,8 @@ const targets = {
   'actors/actor.ts': "import { codes } from '../src/errors.js';\nexport const send = codes;\n",
   'actors/stage.ts':
     "import type { Clock } from '../src/ports.js';\nimport { send } from './actor.js';\nexport const stage = send;\nexport type Stage = Clock;\n",
+  'actors/lease.ts': "import { part } from './lease/part.js';\nexport const lease = part;\n",
+  'actors/lease/part.ts': "import { send } from '../actor.js';\nexport const part = send;\n",
   'actors/reducer.ts': "import type { Stage } from './stage.js';\nexport type Reducer = Stage;\n",
   'supervision/nact.ts': "import { start } from 'nact';\nexport const nact = start;\n",
   'supervision/tree.ts':
@@ -86,6 +88,16 @@ const planted: readonly Planted[] = [
       text: value(from),
     }),
   ),
+  {
+    law: "actors do not import parts of one another's behaviours",
+    file: 'actors/planted.ts',
+    text: value('./lease/part.js'),
+  },
+  {
+    law: 'a part of a behaviour does not import another behaviour',
+    file: 'actors/lease/planted.ts',
+    text: value('../stage.js'),
+  },
   {
     law: 'actors do not re-export one another',
     file: 'actors/planted.ts',

@@ -1,0 +1,125 @@
+// How a lease ends: released at its frontier, ended with its shard, given up, lost, or never taken.
+import { ask, send } from '../actor.js';
+import type { ReplyTo } from '../actor.js';
+import type { ShardEndPlan } from '../lease-coordinator.js';
+import type { KeeperNews } from './messages.js';
+import type { LeaseKeeperMessage } from './state.js';
+import { closeTenure, refuseAsked } from './tenures.js';
+import { emit, tell, warn } from './turn.js';
+import type { Turn } from './turn.js';
+import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+/** Somebody asked for the lease to be released: drain first. */
+export function release(turn: Turn, reason: string, deadlineMs: number): void {
+  const { options, state, now } = turn;
+  if (state.phase === 'over') return;
+  // The worker's deadline, the keeper's own and the write's follow one another within the time given.
+  const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
+  const cutAt = now + deadlineMs - reserveMs / 2;
+  const until = now + Math.max(deadlineMs, options.marginMs);
+  const before = state.release;
+  state.release = {
+    reason: before?.reason ?? reason,
+    coolDown: before?.coolDown ?? false,
+    cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
+    until: Math.min(before?.until ?? Infinity, until),
+    recordsLeft: before?.recordsLeft ?? 0,
+  };
+  refuseAsked(turn, `the lease is being released: ${reason}`);
+  if (state.tenure !== undefined) {
+    const { control, cell } = state.tenure;
+    state.release.recordsLeft = -1;
+    turn.effects.push(send(control, { type: 'drain', fence: cell.fence, deadlineMs: deadlineMs - reserveMs }));
+  }
+}
+
+/** The keeper itself releases the lease: this process gets nowhere with the shard. */
+export function giveUp(turn: Turn, reason: string): void {
+  const { state } = turn;
+  refuseAsked(turn, reason);
+  closeTenure(turn, reason, true);
+  const before = state.release;
+  state.release = {
+    reason: before?.reason ?? reason,
+    coolDown: true,
+    cutAt: before?.cutAt ?? turn.now,
+    until: before?.until ?? Infinity,
+    recordsLeft: -1,
+  };
+}
+
+export function askShardEnd(turn: Turn): void {
+  const { options, state, effects } = turn;
+  const { shardEnd } = state;
+  if (shardEnd === undefined) return;
+  shardEnd.asking = true;
+  const { children } = shardEnd;
+  effects.push(
+    ask(
+      options.coordinator,
+      (replyTo: ReplyTo<ShardEndPlan>) => ({
+        type: 'prepareShardEnd' as const,
+        leaseKey: options.leaseKey,
+        ...(children === undefined ? {} : { children }),
+        vanished: false,
+        replyTo,
+      }),
+      (plan): LeaseKeeperMessage => ({ type: 'shardEndPlanned', plan }),
+      (): LeaseKeeperMessage => ({ type: 'shardEndUnanswered' }),
+    ),
+  );
+}
+
+export function shardEndPlanned(turn: Turn, plan: ShardEndPlan): void {
+  const { shardEnd } = turn.state;
+  if (shardEnd === undefined) return;
+  shardEnd.asking = false;
+  shardEnd.blocked = plan.type === 'blocked';
+  if (plan.type === 'ready') shardEnd.childShardIds = plan.childShardIds;
+  else shardEnd.askAt = turn.now + plan.retryMs;
+}
+
+/** The last thing a keeper does with its lease. It ends when the last `onCheckpoint` has settled. */
+export function finish(turn: Turn, news: KeeperNews, reason: string): void {
+  const { state, effects } = turn;
+  refuseAsked(turn, reason);
+  closeTenure(turn, reason, true);
+  state.phase = 'over';
+  state.liveUntil = 0;
+  state.write = undefined;
+  tell(turn, news);
+  effects.push({ type: 'cancel', key: 'wake' });
+  if (state.calls === 0) effects.push({ type: 'end' });
+}
+
+export function released(turn: Turn, written: boolean): void {
+  const { options, state } = turn;
+  const { reason, coolDown, recordsLeft } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
+  const { leaseKey, shardId, source } = options;
+  const { checkpoint, subSequenceNumber } = durableCheckpoint(state.hold.row);
+  const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };
+  if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
+  else warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
+  finish(turn, { type: 'released', lease, reason, coolDown }, reason);
+}
+
+/** The time given for the release is over. */
+export function unreleased(turn: Turn): void {
+  if (turn.state.everHeld) return released(turn, false);
+  return notHeld(turn, 'released before it was taken', undefined, false);
+}
+
+export function ended(turn: Turn): void {
+  const { source, shardId } = turn.options;
+  const childShardIds = turn.state.hold.row.childShardIds;
+  emit(turn, { name: 'shardEnded', data: { source, shardId, children: childShardIds } });
+  finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
+}
+
+export function notHeld(turn: Turn, reason: string, current: LeaseRow | undefined, retake: boolean): void {
+  const { leaseKey, shardId, source } = turn.options;
+  if (!turn.state.everHeld) return finish(turn, { type: 'notTaken', reason, current, retake }, reason);
+  emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
+  finish(turn, { type: 'lost', reason, current, retake }, reason);
+}

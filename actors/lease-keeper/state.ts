@@ -1,0 +1,105 @@
+// The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
+// it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
+import type { Ending, Ref, ReplyTo } from '../actor.js';
+import type { ShardEndPlan } from '../lease-coordinator.js';
+import type { KeeperMessage, WorkerControl } from './messages.js';
+import type { Tenure, TenureGranted } from '../tenure.js';
+import type { Checkpoint } from '../../src/core/checkpoint.js';
+import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
+import type { Position } from '../../src/core/position.js';
+import type { ChildShard, WriteOutcome } from '../../src/ports.js';
+
+/** What a keeper tells itself: results of its effects, and its one timer. */
+type Internal =
+  | { readonly type: 'wake' }
+  | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
+  | { readonly type: 'created'; readonly id: number }
+  | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
+  | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
+  | { readonly type: 'shardEndPlanned'; readonly plan: ShardEndPlan }
+  | { readonly type: 'shardEndUnanswered' }
+  | { readonly type: 'called'; readonly failure: { readonly error: unknown } | undefined };
+
+export type LeaseKeeperMessage = KeeperMessage | Internal;
+
+/** The write under way. */
+export interface Write {
+  readonly id: number;
+  readonly kind: 'take' | 'create' | 'renew' | 'release' | 'shardEnd';
+  /** Monotonic: taken before the request leaves, so that a deadline counted from it is never too late. */
+  readonly startedAt: number;
+  readonly change: HoldChange;
+  /** The worker whose question this renewal answers. */
+  readonly forWorker: number | undefined;
+}
+
+export interface Asked {
+  readonly worker: number;
+  readonly control: Ref<WorkerControl>;
+  readonly replyTo: ReplyTo<TenureGranted>;
+}
+
+export interface OpenTenure {
+  readonly cell: Tenure;
+  readonly controller: AbortController;
+  readonly control: Ref<WorkerControl>;
+}
+
+/** The lease is to be given up: once the worker has drained, at `cutAt` at the latest. */
+export interface Release {
+  readonly reason: string;
+  readonly coolDown: boolean;
+  /** Monotonic; Infinity where nobody waits for it. */
+  readonly cutAt: number;
+  /** When to stop trying to write it. */
+  readonly until: number;
+  recordsLeft: number;
+}
+
+export interface ShardEnd {
+  readonly children: readonly ChildShard[] | undefined;
+  asking: boolean;
+  askAt: number;
+  blocked: boolean;
+  /** Set once SHARD_END may be written. */
+  childShardIds: readonly string[] | undefined;
+}
+
+export interface LeaseKeeperState {
+  readonly self: Ref<LeaseKeeperMessage>;
+  readonly hold: LeaseHold;
+  phase: 'taking' | 'recreating' | 'held' | 'over';
+  everHeld: boolean;
+  /** How often the take met a row that an earlier keeper of this process wrote. */
+  retakes: number;
+  write: Write | undefined;
+  writes: number;
+  /** Failed attempts in a row, and when the next may start. */
+  attempt: number;
+  retryAt: number;
+  renewAt: number;
+  /** The last checkpoint that became known as durable, and when its write began. */
+  reported: Checkpoint;
+  checkpointAt: number;
+  /** A write that carried a checkpoint has an unknown outcome: the next one carries it whatever the interval. */
+  resend: boolean;
+  /** No peer can hold the lease before this, as far as the last renewal shows. */
+  liveUntil: number;
+  /** Writes begun before this prove nothing: the machine was suspended since. */
+  trustedSince: number;
+  lastNow: number;
+  lastWall: number;
+  asked: Asked | undefined;
+  tenure: OpenTenure | undefined;
+  lastWorker: number | undefined;
+  idleSince: number;
+  waiting: boolean;
+  /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
+  readonly watchdog: { count: number; at: Position | undefined };
+  release: Release | undefined;
+  shardEnd: ShardEnd | undefined;
+  /** `onCheckpoint` calls that have not settled. */
+  calls: number;
+  callsMade: number;
+  wakeAt: number;
+}

@@ -1,0 +1,92 @@
+// Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
+// one that has ended is never revived (design.md section 5).
+import { reply, send, watch } from '../actor.js';
+import type { Tenure, Frontier } from '../tenure.js';
+import type { Asked } from './state.js';
+import { count, tell } from './turn.js';
+import type { Turn } from './turn.js';
+import { advanceFrontier, startOf } from '../../src/core/lease-hold.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { KinactError } from '../../src/errors.js';
+import type { HashKeyRange } from '../../src/ports.js';
+
+export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
+  const { state, effects } = turn;
+  const refusal = refusalOf(turn);
+  if (refusal !== undefined) {
+    effects.push(reply(replyTo, { type: 'refused', reason: refusal }));
+    return;
+  }
+  refuseAsked(turn, 'another worker asked after this one');
+  closeTenure(turn, 'another worker begins', true);
+  state.asked = { worker, control, replyTo };
+  state.lastWorker = worker;
+  effects.push(watch(control, (how) => ({ type: 'workerDown', worker, how })));
+}
+
+function refusalOf({ state }: Turn): string | undefined {
+  if (state.phase === 'over') return 'the lease is not held any more';
+  if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
+  if (state.shardEnd !== undefined || state.hold.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  return undefined;
+}
+
+export function refuseAsked(turn: Turn, reason: string): void {
+  if (turn.state.asked === undefined) return;
+  turn.effects.push(reply(turn.state.asked.replyTo, { type: 'refused', reason }));
+  turn.state.asked = undefined;
+}
+
+export function grant(turn: Turn, asked: Asked): void {
+  const { options, state, effects } = turn;
+  const start = startOf(state.hold, options.initialPosition);
+  if (start === undefined) return refuseAsked(turn, 'the shard has ended');
+  const controller = new AbortController();
+  const range = options.hashKeyRange ?? rangeOf(state.hold.row);
+  const cell: Tenure = {
+    worker: asked.worker,
+    leaseKey: options.leaseKey,
+    shardId: options.shardId,
+    source: options.source,
+    identity: options.identity,
+    fence: state.hold.row.leaseCounter,
+    start,
+    ...(range === undefined ? {} : { hashKeyRange: range }),
+    deadline: state.liveUntil,
+    dead: false,
+    signal: controller.signal,
+  };
+  state.asked = undefined;
+  state.tenure = { cell, controller, control: asked.control };
+  effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
+  tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
+}
+
+function rangeOf(row: LeaseRow): HashKeyRange | undefined {
+  if (row.startingHashKey === undefined || row.endingHashKey === undefined) return undefined;
+  return { startingHashKey: row.startingHashKey, endingHashKey: row.endingHashKey };
+}
+
+/** Ends the open tenure for good. `revoke`: its worker does not know yet. */
+export function closeTenure(turn: Turn, reason: string, revoke: boolean): void {
+  const { options, state, effects } = turn;
+  if (state.tenure === undefined) return;
+  const { cell, controller, control } = state.tenure;
+  state.tenure = undefined;
+  state.idleSince = turn.now;
+  cell.dead = true;
+  cell.deadline = 0;
+  const data = { leaseKey: options.leaseKey, shardId: options.shardId };
+  controller.abort(new KinactError('LEASE_LOST', `The tenure of ${options.shardId} has ended: ${reason}.`, { data }));
+  if (revoke) effects.push(send(control, { type: 'revoked', fence: cell.fence, reason }));
+  tell(turn, { type: 'idle', reason });
+}
+
+export function frontier(turn: Turn, { worker, fence, position }: Frontier): void {
+  const cell = turn.state.tenure?.cell;
+  if (cell === undefined || cell.worker !== worker || cell.fence !== fence) {
+    count(turn, 'staleFrontier');
+  } else if (!advanceFrontier(turn.state.hold, position)) {
+    count(turn, 'frontierNotAhead');
+  }
+}

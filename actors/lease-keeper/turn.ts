@@ -1,0 +1,34 @@
+// One call of `receive`: what it works on and what comes of it. Every part of the keeper takes a turn and adds to its effects.
+import { send } from '../actor.js';
+import type { Effect } from '../actor.js';
+import type { KeeperNews, LeaseKeeperOptions } from './messages.js';
+import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+import type { KinactEvent } from '../../src/events.js';
+
+export interface Turn {
+  readonly options: LeaseKeeperOptions;
+  readonly state: LeaseKeeperState;
+  /** Monotonic. */
+  readonly now: number;
+  readonly effects: Effect<LeaseKeeperMessage>[];
+}
+
+/** Tells the coordinator. */
+export function tell({ options, state, effects }: Turn, news: KeeperNews): void {
+  effects.push(
+    send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
+  );
+}
+
+export function emit({ effects }: Turn, event: KinactEvent): void {
+  effects.push({ type: 'emit', event });
+}
+
+export function count({ effects }: Turn, what: string): void {
+  effects.push({ type: 'count', what });
+}
+
+export function warn(turn: Turn, message: string, error?: unknown): void {
+  const { source, shardId } = turn.options;
+  emit(turn, { name: 'warning', data: { message, source, shardId, ...(error === undefined ? {} : { error }) } });
+}

@@ -1,0 +1,64 @@
+// How a worker ends, and what that means for its lease: the keeper keeps it and waits for the next worker, unless the shard
+// has ended or this process gets nowhere with it.
+import type { Ending } from '../actor.js';
+import type { WorkerEnd } from '../tenure.js';
+import { giveUp } from './endings.js';
+import { closeTenure } from './tenures.js';
+import { count } from './turn.js';
+import type { Turn } from './turn.js';
+import { isKinactError } from '../../src/errors.js';
+
+/** Watchdog endings at one frontier after which the lease is given up. */
+const maxWatchdogs = 2;
+
+export function workerEnded(turn: Turn, worker: number, fence: number, how: WorkerEnd): void {
+  const { state } = turn;
+  const cell = state.tenure?.cell;
+  if (cell === undefined || cell.worker !== worker || cell.fence !== fence) {
+    count(turn, 'staleWorkerEnd');
+    return;
+  }
+  closeTenure(turn, `the worker has ended: ${how.type}`, false);
+  switch (how.type) {
+    case 'shardEnd':
+      if (state.release !== undefined) state.release.recordsLeft = 0;
+      state.shardEnd = {
+        children: how.children,
+        asking: false,
+        askAt: turn.now,
+        blocked: false,
+        childShardIds: how.vanished ? [] : undefined,
+      };
+      return;
+    case 'drained':
+      if (state.release !== undefined) state.release.recordsLeft = how.open;
+      return;
+    case 'tenureDead':
+      return;
+    case 'stopShard':
+      return giveUp(turn, `the failure policy stopped the shard: ${how.error.message}`);
+  }
+}
+
+export function workerDown(turn: Turn, worker: number, how: Ending): void {
+  const { state } = turn;
+  if (state.asked?.worker === worker) {
+    state.asked = undefined;
+    state.idleSince = turn.now;
+  }
+  if (state.tenure?.cell.worker === worker) {
+    if (state.release !== undefined) state.release.recordsLeft = -1;
+    closeTenure(turn, `the worker is down (${how.reason})`, false);
+  }
+  if (state.lastWorker === worker && standstill(how.error)) {
+    const { watchdog, hold } = state;
+    watchdog.count = watchdog.at === hold.frontier ? watchdog.count + 1 : 1;
+    watchdog.at = hold.frontier;
+    if (watchdog.count >= maxWatchdogs) giveUp(turn, 'the frontier stood still over two watchdog restarts');
+  }
+}
+
+/** Both codes mean that the frontier has not moved for `watchdogMs`. */
+function standstill(error: Error | undefined): boolean {
+  return isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
+}

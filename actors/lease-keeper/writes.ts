@@ -1,0 +1,232 @@
+// The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way; an outcome that
+// nobody knows is remembered until a later write shows it.
+import { run } from '../actor.js';
+import { ended, finish, notHeld, released } from './endings.js';
+import type { LeaseKeeperMessage, Write } from './state.js';
+import { closeTenure, grant } from './tenures.js';
+import { count, emit, tell, warn } from './turn.js';
+import type { Turn } from './turn.js';
+import { backoffMs } from '../../src/core/backoff.js';
+import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
+import * as holds from '../../src/core/lease-hold.js';
+import type { HoldChange } from '../../src/core/lease-hold.js';
+import { classifyRefusal } from '../../src/core/lease-write.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+/** Attempts at a take that meets rows which earlier keepers of this process wrote. */
+const maxRetakes = 3;
+
+export function beginWrite(turn: Turn, kind: Write['kind']): void {
+  const { options, state, now, effects } = turn;
+  const { leaseKey, store, workerId, writer } = options;
+  const change = changeOf(turn, kind);
+  const current: Write = { id: ++state.writes, kind, startedAt: now, change, forWorker: state.asked?.worker };
+  const { id } = current;
+  state.write = current;
+  const { row } = state.hold;
+  const owner = kind === 'release' || kind === 'shardEnd' ? { owner: workerId } : {};
+  const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
+  effects.push(
+    kind === 'create'
+      ? run({
+          name: effectName(current),
+          kind: 'io',
+          start: (signal) => store.create(holds.recreatedRow(state.hold, writer), signal),
+          done: (): LeaseKeeperMessage => ({ type: 'created', id }),
+          failed,
+        })
+      : run({
+          name: effectName(current),
+          kind: 'io',
+          start: (signal) => store.update(leaseKey, { counter: row.leaseCounter, ...owner }, change, writer, signal),
+          done: (outcome): LeaseKeeperMessage => ({ type: 'written', id, outcome }),
+          failed,
+        }),
+  );
+}
+
+export function effectName(current: Write): string {
+  return `${current.kind}#${current.id}`;
+}
+
+function changeOf({ options, state, now }: Turn, kind: Write['kind']): HoldChange {
+  const { hold } = state;
+  switch (kind) {
+    case 'take':
+      return holds.takeChange(hold.row, options.workerId, options.latestAt ?? options.clock.wallNow() - 2_000);
+    case 'renew': {
+      const due = state.resend || now - state.checkpointAt >= options.checkpointIntervalMs;
+      return holds.renewChange(due ? holds.checkpointOnBoard(hold) : undefined);
+    }
+    case 'release':
+      return holds.releaseChange(hold);
+    case 'shardEnd':
+      return holds.shardEndChange(state.shardEnd?.childShardIds ?? []);
+    case 'create':
+      return {};
+  }
+}
+
+/** The table has answered. An answer to a write that was given up already is counted: it stays one of unknown outcome. */
+export function answered(
+  turn: Turn,
+  message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'writeFailed' }>,
+): void {
+  const { state } = turn;
+  const current = state.write;
+  if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
+  if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
+  state.write = undefined;
+  state.attempt = 0;
+  if (message.type === 'created') {
+    // Whether by us or by somebody else: the take that follows finds out.
+    holds.recoverHold(state.hold, holds.recreatedRow(state.hold, turn.options.writer));
+    state.phase = 'taking';
+  } else if (message.outcome.type === 'written') written(turn, current, message.outcome.counter);
+  else refused(turn, message.outcome.current);
+}
+
+/** The outcome is unknown: the request may have been lost, or only its reply. */
+export function writeFailed(turn: Turn, current: Write, error: unknown): void {
+  const { options, state, now } = turn;
+  state.write = undefined;
+  if (current.kind !== 'create') holds.applyUnknown(state.hold, current.change);
+  if (current.change.checkpoint !== undefined) state.resend = true;
+  const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
+  const delayMs = backoffMs(shape, state.attempt, options.random);
+  state.attempt += 1;
+  state.retryAt = now + delayMs;
+  if (current.kind === 'renew') state.renewAt = now;
+  const { source, shardId } = options;
+  emit(turn, { name: 'retrying', data: { operation: `lease ${current.kind}`, error, delayMs, source, shardId } });
+}
+
+function written(turn: Turn, current: Write, counter: number): void {
+  const { options, state } = turn;
+  const before = state.hold.row;
+  holds.applyWritten(state.hold, current.change, counter, options.writer);
+  if (current.change.checkpoint !== undefined) {
+    state.checkpointAt = current.startedAt;
+    state.resend = false;
+  }
+  reportDurable(turn);
+  if (current.kind === 'release') return released(turn, true);
+  if (current.kind === 'shardEnd') return ended(turn);
+  confirm(turn, current.startedAt);
+  if (current.kind === 'take') return taken(turn, before);
+  const { asked } = state;
+  // Only a renewal that began after the question, and after the last suspension, gives a fence and time to use it.
+  if (asked !== undefined && asked.worker === current.forWorker && turn.now < state.liveUntil) grant(turn, asked);
+}
+
+/** The lease is ours as of `startedAt`: peers saw the counter change no earlier than that. */
+function confirm({ options, state }: Turn, startedAt: number): void {
+  state.renewAt = startedAt + options.failoverMs / 3;
+  if (startedAt < state.trustedSince) return;
+  state.liveUntil = startedAt + options.failoverMs - options.marginMs;
+  if (state.tenure !== undefined) state.tenure.cell.deadline = state.liveUntil;
+}
+
+function taken(turn: Turn, before: LeaseRow): void {
+  const { options, state } = turn;
+  const { leaseKey, shardId, source, workerId } = options;
+  const { row } = state.hold;
+  state.phase = 'held';
+  if (state.everHeld) return;
+  state.everHeld = true;
+  state.idleSince = turn.now;
+  const from = before.leaseOwner === undefined || before.leaseOwner === workerId ? {} : { from: before.leaseOwner };
+  emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
+  if (before.checkpoint === 'LATEST' && before.kinactLatestAt === undefined) {
+    warn(
+      turn,
+      `The lease stood at LATEST without a time, as a Java worker writes it: reading starts at ${row.kinactLatestAt} (epoch ms).`,
+    );
+  }
+  tell(turn, { type: 'taken', row });
+}
+
+function refused(turn: Turn, current: LeaseRow | undefined): void {
+  const { options, state, now } = turn;
+  const refusal = classifyRefusal(options, state.hold.unknown, current);
+  switch (refusal.type) {
+    case 'spurious':
+      return recovered(turn, refusal.row);
+    case 'gone':
+      if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone', undefined, false);
+      // Nobody else can have processed and cleaned up the shard while the lease was live.
+      closeTenure(turn, 'the row has vanished', true);
+      warn(turn, 'The lease row has vanished and is made anew at its last checkpoint.');
+      state.phase = 'recreating';
+      return;
+    case 'handedOver':
+      return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`, refusal.row, false);
+    case 'lost':
+      return notHeld(turn, refusal.reason, refusal.row, false);
+    case 'own':
+      if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, refusal.row, true);
+      state.retakes += 1;
+      holds.recoverHold(state.hold, refusal.row);
+      state.reported = holds.durableCheckpoint(refusal.row);
+      return;
+    case 'workerIdInUse':
+      return workerIdInUse(turn, refusal.row);
+  }
+}
+
+/** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */
+function recovered(turn: Turn, row: LeaseRow): void {
+  const { options, state, now } = turn;
+  const before = state.hold.row;
+  holds.recoverHold(state.hold, row);
+  reportDurable(turn);
+  if (row.leaseOwner !== options.workerId) return row.checkpoint === 'SHARD_END' ? ended(turn) : released(turn, true);
+  state.resend = holds.checkpointOnBoard(state.hold) !== undefined;
+  state.retryAt = now;
+  state.renewAt = now;
+  if (state.phase === 'taking') taken(turn, before);
+}
+
+function workerIdInUse(turn: Turn, current: LeaseRow): void {
+  const { leaseKey, shardId, source, workerId } = turn.options;
+  const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
+  if (turn.state.everHeld) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
+  finish(turn, { type: 'workerIdInUse', current }, reason);
+}
+
+/** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
+function reportDurable(turn: Turn): void {
+  const { options, state, effects } = turn;
+  const { row, frontier } = state.hold;
+  const durable =
+    row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : holds.durableCheckpoint(row);
+  if (compareCheckpoints(durable, state.reported) <= 0) return;
+  state.reported = durable;
+  const position = positionOf(durable);
+  if (position === undefined) return;
+  const { source, shardId, onCheckpoint } = options;
+  emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
+  if (onCheckpoint === undefined) return;
+  state.calls += 1;
+  state.callsMade += 1;
+  effects.push(
+    run({
+      name: `onCheckpoint#${state.callsMade}`,
+      kind: 'user',
+      start: () => onCheckpoint({ shardId, ...position }),
+      done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),
+      failed: (error): LeaseKeeperMessage => ({ type: 'called', failure: { error } }),
+    }),
+  );
+}
+
+/** An `onCheckpoint` has settled. What it threw is counted and reported, nothing more. */
+export function called(turn: Turn, failure: { readonly error: unknown } | undefined): void {
+  const { state, effects } = turn;
+  state.calls -= 1;
+  if (failure !== undefined) {
+    count(turn, 'onCheckpointFailed');
+    warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
+  }
+  if (state.phase === 'over' && state.calls === 0) effects.push({ type: 'end' });
+}

@@ -1,0 +1,139 @@
+// What a keeper knows of the row it holds, and what its next write changes. Invariants: the checkpoint on board is never
+// lower than the row's (I2) and never past the frontier handed in (I1); the row's own checkpoint alone is durable.
+import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { LeaseRow } from './lease.js';
+import type { UnknownWrite } from './lease-write.js';
+import type { InitialPosition, Position, StartPosition } from './position.js';
+
+export interface LeaseHold {
+  /** The row as last written or read; its counter is the condition of the next write. */
+  row: LeaseRow;
+  /** Everything up to here is settled: the furthest that any worker under this keeper has reported. */
+  frontier: Position | undefined;
+  /** Attempts at the next counter whose outcome nobody knows. Empty again as soon as one outcome is known. */
+  unknown: UnknownWrite[];
+}
+
+/** The part of ports.ts' LeaseChange that a keeper uses. */
+export interface HoldChange {
+  readonly checkpoint?: Checkpoint;
+  readonly leaseOwner?: string | null;
+  readonly countOwnerSwitch?: boolean;
+  readonly kinactLatestAt?: number;
+  readonly childShardIds?: readonly string[];
+}
+
+export function holdOf(row: LeaseRow): LeaseHold {
+  return { row, frontier: undefined, unknown: [] };
+}
+
+export function durableCheckpoint(row: LeaseRow): Checkpoint {
+  return { checkpoint: row.checkpoint, subSequenceNumber: row.checkpointSubSequenceNumber };
+}
+
+/** Moves the frontier forward; false when the position is not ahead of it, and nothing has changed. */
+export function advanceFrontier(hold: LeaseHold, position: Position): boolean {
+  if (hold.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(hold.frontier)) <= 0) {
+    return false;
+  }
+  hold.frontier = position;
+  return true;
+}
+
+/** What the row's checkpoint is to become; undefined when the row already is at the frontier or past it. */
+export function checkpointOnBoard(hold: LeaseHold): Checkpoint | undefined {
+  if (hold.frontier === undefined) return undefined;
+  const checkpoint = checkpointAt(hold.frontier);
+  return compareCheckpoints(checkpoint, durableCheckpoint(hold.row)) > 0 ? checkpoint : undefined;
+}
+
+/** kcl.md 1.3 `take`, and the stamp that makes a foreign row's LATEST a point in time. */
+export function takeChange(row: LeaseRow, workerId: string, latestAt: number): HoldChange {
+  return {
+    leaseOwner: workerId,
+    ...(row.leaseOwner !== undefined && row.leaseOwner !== workerId ? { countOwnerSwitch: true } : {}),
+    ...(row.checkpoint === 'LATEST' && row.kinactLatestAt === undefined ? { kinactLatestAt: latestAt } : {}),
+  };
+}
+
+export function renewChange(checkpoint: Checkpoint | undefined): HoldChange {
+  return checkpoint === undefined ? {} : { checkpoint };
+}
+
+/** Checkpoints and releases in one write. */
+export function releaseChange(hold: LeaseHold): HoldChange {
+  return { ...renewChange(checkpointOnBoard(hold)), leaseOwner: null };
+}
+
+export function shardEndChange(childShardIds: readonly string[]): HoldChange {
+  return {
+    checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 },
+    leaseOwner: null,
+    ...(childShardIds.length === 0 ? {} : { childShardIds }),
+  };
+}
+
+/** The write took effect. */
+export function applyWritten(hold: LeaseHold, change: HoldChange, counter: number, writer: string): void {
+  const row = { ...hold.row, leaseCounter: counter, kinactWriter: writer } as {
+    -readonly [K in keyof LeaseRow]: LeaseRow[K];
+  };
+  if (change.leaseOwner === null) delete row.leaseOwner;
+  else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
+  if (change.countOwnerSwitch === true) row.ownerSwitchesSinceCheckpoint += 1;
+  if (change.checkpoint !== undefined) {
+    row.checkpoint = change.checkpoint.checkpoint;
+    row.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
+    row.ownerSwitchesSinceCheckpoint = 0;
+  }
+  if (change.kinactLatestAt !== undefined) row.kinactLatestAt = change.kinactLatestAt;
+  if (change.childShardIds !== undefined) row.childShardIds = change.childShardIds;
+  hold.row = row;
+  hold.unknown = [];
+}
+
+/** The write may have taken effect. Attempts that would leave the same row behind count once. */
+export function applyUnknown(hold: LeaseHold, change: HoldChange): void {
+  const owner = change.leaseOwner === undefined ? hold.row.leaseOwner : (change.leaseOwner ?? undefined);
+  const counter = hold.row.leaseCounter + 1;
+  if (!hold.unknown.some((write) => write.owner === owner)) hold.unknown.push({ counter, owner });
+}
+
+/** The row is what it is: counter and checkpoint are the row's, the frontier stays and is sent again if it is ahead. */
+export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
+  hold.row = row;
+  hold.unknown = [];
+}
+
+/**
+ * A vanished row made anew: ownerless, at the last durable checkpoint, with a counter that no write still under way can
+ * expect. What this process does not read (a prepared checkpoint, foreign attributes) is gone.
+ */
+export function recreatedRow(hold: LeaseHold, writer: string): LeaseRow {
+  const { leaseOwner: _owner, checkpointOwner: _checkpointOwner, ...kept } = hold.row;
+  return { ...kept, leaseCounter: hold.row.leaseCounter + 2, kinactWriter: writer };
+}
+
+/** Where a worker is to begin; undefined when the shard has ended. */
+export function startOf(hold: LeaseHold, initialPosition: InitialPosition): StartPosition | undefined {
+  const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
+  if (!isSentinel(checkpoint)) {
+    return { type: 'after', position: { sequenceNumber: checkpoint, subSequenceNumber } };
+  }
+  switch (checkpoint) {
+    case 'SHARD_END':
+      return undefined;
+    case 'TRIM_HORIZON':
+      return { type: 'trimHorizon' };
+    case 'LATEST':
+      // Taking stamps such a row: a missing stamp means that the row was changed since, and early is safe.
+      return hold.row.kinactLatestAt === undefined
+        ? { type: 'trimHorizon' }
+        : { type: 'atTimestamp', timestampMs: hold.row.kinactLatestAt };
+    case 'AT_TIMESTAMP':
+      return initialPosition instanceof Date
+        ? { type: 'atTimestamp', timestampMs: initialPosition.getTime() }
+        : { type: 'trimHorizon' };
+  }
+}

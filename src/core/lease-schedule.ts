@@ -1,0 +1,97 @@
+// What a lease keeper does next, and when it must look again: a pure function of what is wanted and of the clock.
+// Invariants: one write at a time; nothing but a renewal while a worker may still settle records; SHARD_END before a
+// release, a release before renewals.
+export type LeaseWriteKind = 'take' | 'create' | 'renew' | 'release' | 'shardEnd';
+
+/** Times are monotonic milliseconds. A keeper's state fits this by shape. */
+export interface LeaseWants {
+  readonly phase: 'taking' | 'recreating' | 'held' | 'over';
+  readonly write: { readonly startedAt: number } | undefined;
+  /** No write before this: back-off. */
+  readonly retryAt: number;
+  readonly renewAt: number;
+  /** A worker waits for a renewal that will be its fence. */
+  readonly asked: unknown;
+  readonly tenure: { readonly cell: { readonly deadline: number } } | undefined;
+  readonly idleSince: number;
+  /** Nobody may start the shard for now, so that having no worker means nothing. */
+  readonly waiting: boolean;
+  readonly release: { readonly cutAt: number; readonly until: number } | undefined;
+  readonly shardEnd: ShardEndWants | undefined;
+}
+
+export interface ShardEndWants {
+  readonly asking: boolean;
+  readonly askAt: number;
+  readonly blocked: boolean;
+  readonly childShardIds: readonly string[] | undefined;
+}
+
+export interface LeaseTimes {
+  /** A write without an answer for so long counts as one with an unknown outcome. */
+  readonly writeTimeoutMs: number;
+  /** Without a worker for so long the lease is given up. */
+  readonly idleLimitMs: number;
+}
+
+/** The write that is due now, if any. */
+export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | undefined {
+  if (wants.write !== undefined || now < wants.retryAt) return undefined;
+  switch (wants.phase) {
+    case 'over':
+      return undefined;
+    case 'taking':
+      return 'take';
+    case 'recreating':
+      return 'create';
+    case 'held':
+      if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
+      if (releaseIsDue(wants, now)) return 'release';
+      return wants.asked !== undefined || now >= wants.renewAt ? 'renew' : undefined;
+  }
+}
+
+/** Drained, and no SHARD_END is about to come that would say more than the frontier does. */
+function releaseIsDue(wants: LeaseWants, now: number): boolean {
+  if (wants.release === undefined || wants.tenure !== undefined) return false;
+  return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= wants.release.cutAt;
+}
+
+/** When the write under way has gone unanswered too long. */
+export function writeIsOverdue(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
+  return wants.write !== undefined && now >= wants.write.startedAt + times.writeTimeoutMs;
+}
+
+/** Whether the lease has been without a worker, and without a reason for that, for too long. */
+export function idleTooLong(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
+  return now >= idleEnd(wants, times);
+}
+
+function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
+  const excused =
+    wants.waiting ||
+    wants.phase !== 'held' ||
+    wants.tenure !== undefined ||
+    wants.asked !== undefined ||
+    wants.shardEnd !== undefined ||
+    wants.release !== undefined;
+  return excused ? Infinity : wants.idleSince + times.idleLimitMs;
+}
+
+/** Whether the coordinator is to be asked now whether SHARD_END may be written. */
+export function shardEndIsToAsk(wants: LeaseWants, now: number): boolean {
+  const { shardEnd } = wants;
+  return shardEnd !== undefined && shardEnd.childShardIds === undefined && !shardEnd.asking && now >= shardEnd.askAt;
+}
+
+/** The next moment at which any answer above changes by itself; Infinity when none does. */
+export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): number {
+  const { write, tenure, release, shardEnd } = wants;
+  let at = idleEnd(wants, times);
+  if (write !== undefined) at = Math.min(at, write.startedAt + times.writeTimeoutMs);
+  else at = Math.min(at, wants.retryAt > now ? wants.retryAt : wants.renewAt);
+  if (tenure !== undefined) at = Math.min(at, tenure.cell.deadline);
+  if (release !== undefined) at = Math.min(at, release.until, release.cutAt > now ? release.cutAt : Infinity);
+  if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
+  return at;
+}
