@@ -249,7 +249,7 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
   }
   converse(state, tenure, effects);
   punctuate(state, tenure, options.flushes, effects);
-  if (state.ending === undefined) read(options, state, effects);
+  if (state.ending === undefined) read(state, effects);
   else if (ledger.openRecords === 0 && isEmpty(state.intake)) finish(state, tenure, state.ending, effects);
 }
 
@@ -282,7 +282,7 @@ function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Te
   effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position } }));
 }
 
-function read(options: ShardWorkerOptions, state: ShardWorkerState, effects: Effects): void {
+function read(state: ShardWorkerState, effects: Effects): void {
   const { reader } = state;
   if (reader === undefined || state.reading || !isEmpty(state.intake) || !room(state.ledger)) return;
   state.reading = true;
