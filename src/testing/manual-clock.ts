@@ -1,0 +1,266 @@
+// Virtual time: a clock and timers that move only when a test says so, and between two timers let everything come to
+// rest. Installed, it also replaces the host's timer functions, so that nact moves with it, in the same order every run.
+import type { Clock, Timers } from '../ports.js';
+
+/** The host's own, from before anybody replaced it: its callback runs when every promise callback has. */
+const realSetImmediate = globalThis.setImmediate;
+
+const replaced = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'clearImmediate',
+] as const;
+
+interface Task {
+  due: number;
+  order: number;
+  run: (() => void) | undefined;
+}
+
+/**
+ * A `Clock` and `Timers` for tests.
+ *
+ * ```ts
+ * const clock = new ManualClock();
+ * clock.install();
+ * const runtime = createRuntime({ clock, timers: clock });
+ * await clock.advance(60_000);
+ * clock.uninstall();
+ * ```
+ */
+export class ManualClock implements Clock, Timers {
+  #now: number;
+  #wallOffset: number;
+  #order = 0;
+  #advancing = false;
+  #restless = 0;
+  readonly #restlessAfter: number;
+  /** A binary heap by due time, then by order of setting. Cancelled tasks stay until they come up. */
+  readonly #timers: Task[] = [];
+  #immediates: Task[] = [];
+  #saved: Map<string, unknown> | undefined;
+
+  /**
+   * `now` and `wallNow` in milliseconds; by default 0 and the start of 2026. `restlessAfter` callbacks (default a million)
+   * without time moving on are taken for an endless loop.
+   */
+  constructor(options: { readonly now?: number; readonly wallNow?: number; readonly restlessAfter?: number } = {}) {
+    this.#now = options.now ?? 0;
+    this.#restlessAfter = options.restlessAfter ?? 1_000_000;
+    this.#wallOffset = (options.wallNow ?? Date.UTC(2026, 0, 1)) - this.#now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallNow(): number {
+    return this.#now + this.#wallOffset;
+  }
+
+  /** Moves the wall clock alone, as a suspended machine or a time server does. */
+  jumpWall(ms: number): void {
+    this.#wallOffset += ms;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const task = this.#schedule(ms, callback);
+    return () => {
+      task.run = undefined;
+    };
+  }
+
+  /**
+   * Lets `ms` milliseconds pass: runs what is due, in order, one callback at a time, and lets promises and (when
+   * installed) immediates come to rest before and after each. Rejects with what a callback throws, and when callbacks go
+   * on without end at one instant. Not to be called again before it has resolved.
+   */
+  async advance(ms: number): Promise<void> {
+    await this.#advance(ms, () => false);
+  }
+
+  /** As `advance`, but stops as soon as everything rests and `condition` holds. Resolves to whether it does. */
+  async advanceUntil(condition: () => boolean, ms: number): Promise<boolean> {
+    return this.#advance(ms, condition);
+  }
+
+  /** Replaces the host's timer functions by this clock's. `performance` and `Date` stay as they are. */
+  install(): void {
+    if (this.#saved !== undefined) throw new Error('this ManualClock is installed already');
+    const host = globalThis as Record<string, unknown>;
+    this.#saved = new Map(replaced.map((name) => [name, host[name]]));
+    const cancel = (handle: unknown): void => {
+      if (handle instanceof VirtualHandle) handle.close();
+    };
+    // As Node does, nothing waits less than 1 ms.
+    const wait = (ms: unknown): number => Math.max(1, Number(ms) || 0);
+    host['setTimeout'] = (callback: (...args: unknown[]) => void, ms?: unknown, ...args: unknown[]) =>
+      new VirtualHandle(
+        (run) => this.#schedule(wait(ms), run),
+        () => callback(...args),
+      );
+    host['setInterval'] = (callback: (...args: unknown[]) => void, ms?: unknown, ...args: unknown[]) => {
+      const handle: VirtualHandle = new VirtualHandle(
+        (run) => this.#schedule(wait(ms), run),
+        () => {
+          handle.refresh();
+          callback(...args);
+        },
+      );
+      return handle;
+    };
+    host['setImmediate'] = (callback: (...args: unknown[]) => void, ...args: unknown[]) =>
+      new VirtualHandle(
+        (run) => this.#schedule(undefined, run),
+        () => callback(...args),
+      );
+    for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) host[name] = cancel;
+  }
+
+  /** Gives the host its functions back. Harmless when not installed. */
+  uninstall(): void {
+    for (const [name, original] of this.#saved ?? []) (globalThis as Record<string, unknown>)[name] = original;
+    this.#saved = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.uninstall();
+  }
+
+  /** Without `ms`, an immediate: due now, but before any timer. */
+  #schedule(ms: number | undefined, run: () => void): Task {
+    const task: Task = { due: this.#now + Math.max(0, ms ?? 0), order: ++this.#order, run };
+    if (ms === undefined) this.#immediates.push(task);
+    else if (task.due !== Infinity) push(this.#timers, task);
+    return task;
+  }
+
+  async #advance(ms: number, condition: () => boolean): Promise<boolean> {
+    if (this.#advancing) throw new Error('advance was called before the last one had resolved');
+    this.#advancing = true;
+    try {
+      const until = this.#now + ms;
+      await this.#rest();
+      for (;;) {
+        if (condition()) return true;
+        const next = this.#timers[0];
+        if (next === undefined || next.due > until) break;
+        pop(this.#timers);
+        if (next.run === undefined) continue;
+        if (next.due > this.#now) this.#restless = 0;
+        this.#now = Math.max(this.#now, next.due);
+        await this.#run(next);
+        await this.#rest();
+      }
+      this.#now = until;
+      this.#restless = 0;
+      return false;
+    } finally {
+      this.#advancing = false;
+    }
+  }
+
+  async #rest(): Promise<void> {
+    await settlePromises();
+    while (this.#immediates.length > 0) {
+      const batch = this.#immediates;
+      this.#immediates = [];
+      for (const task of batch) await this.#run(task);
+    }
+  }
+
+  async #run(task: Task): Promise<void> {
+    const run = task.run;
+    task.run = undefined;
+    if (run === undefined) return;
+    if (++this.#restless > this.#restlessAfter) {
+      throw new Error(`no rest: ${this.#restlessAfter} callbacks ran at ${this.#now} ms without time moving on`);
+    }
+    run();
+    await settlePromises();
+  }
+}
+
+/** What the replaced functions return: as much of Node's Timeout and Immediate as callers use. */
+class VirtualHandle {
+  readonly #schedule: (run: () => void) => Task;
+  readonly #run: () => void;
+  #task: Task;
+
+  constructor(schedule: (run: () => void) => Task, run: () => void) {
+    this.#schedule = schedule;
+    this.#run = run;
+    this.#task = schedule(run);
+  }
+
+  refresh(): this {
+    this.close();
+    this.#task = this.#schedule(this.#run);
+    return this;
+  }
+
+  close(): this {
+    this.#task.run = undefined;
+    return this;
+  }
+
+  hasRef(): boolean {
+    return this.#task.run !== undefined;
+  }
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  [Symbol.toPrimitive](): number {
+    return this.#task.order;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function settlePromises(): Promise<void> {
+  return new Promise((resolve) => {
+    realSetImmediate(resolve);
+  });
+}
+
+function isBefore(a: Task, b: Task): boolean {
+  return a.due < b.due || (a.due === b.due && a.order < b.order);
+}
+
+function push(heap: Task[], task: Task): void {
+  let at = heap.length;
+  while (at > 0) {
+    const above = (at - 1) >> 1;
+    const parent = heap[above]!;
+    if (!isBefore(task, parent)) break;
+    heap[at] = parent;
+    at = above;
+  }
+  heap[at] = task;
+}
+
+function pop(heap: Task[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child += 1;
+    if (!isBefore(heap[child]!, last)) break;
+    heap[at] = heap[child]!;
+    at = child;
+  }
+  heap[at] = last;
+}
