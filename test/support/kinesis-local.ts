@@ -52,6 +52,7 @@ export async function startKinesisLocal(
       if (seen.length === 2) resolve(seen);
     });
   });
+  worker.unref();
   const kinesis = await plainEndpoint(ports);
   const clientConfig = localClientConfig(kinesis);
   return {

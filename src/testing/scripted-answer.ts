@@ -1,0 +1,86 @@
+// What the scripted server can be told to answer, and how such an answer goes out on the wire. Called by scripted-server.ts.
+import type { ServerResponse } from 'node:http';
+
+/** The service answers with an error; thrown by the models, written as the AWS JSON protocols write it. */
+export class AwsAnswerError extends Error {
+  readonly code: string;
+  readonly status: number;
+  /** Further members of the body, such as the `Item` of a failed condition. */
+  readonly members: object;
+
+  constructor(code: string, message: string, status = 400, members: object = {}) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.members = members;
+  }
+}
+
+export const notFound = (message: string): AwsAnswerError => new AwsAnswerError('ResourceNotFoundException', message);
+export const invalidArgument = (message: string): AwsAnswerError =>
+  new AwsAnswerError('InvalidArgumentException', message);
+
+/** A whole HTTP answer before it is sent. */
+export interface WireAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer;
+}
+
+/** Carries the call out (on the model, or at the upstream server) and says what the answer would be. */
+export type CarryOut = () => Promise<WireAnswer>;
+
+/** What `respond` can order. "Carried out" means that the call has its usual effect and answer. */
+export type ScriptedAnswer =
+  /** This body, with status 200; the call is not carried out. */
+  | { readonly type: 'json'; readonly body: object | ((input: never) => object) }
+  /** This AWS error, status 400 unless told: `{ type: 'error', code: 'ProvisionedThroughputExceededException' }`. */
+  | {
+      readonly type: 'error';
+      readonly code: string;
+      readonly message?: string;
+      readonly status?: number;
+      readonly members?: object;
+    }
+  /** These bytes, whatever they are: malformed JSON, HTML of a proxy. */
+  | { readonly type: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
+  /** The connection is reset instead of an answer; the call is not carried out. */
+  | { readonly type: 'reset' }
+  /** No answer at all, until the client gives up or the server stops; the call is not carried out. */
+  | { readonly type: 'hang' }
+  /** Carried out, and the reply is lost: the connection is reset. */
+  | { readonly type: 'dropReply' }
+  /** Carried out at once; the answer leaves after `ms`. */
+  | { readonly type: 'delay'; readonly ms: number }
+  /** Carried out; headers and half of the body leave at once, the rest after `ms`, or never where `ms` is absent. */
+  | { readonly type: 'slowBody'; readonly ms?: number }
+  /** PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others are carried out. */
+  | { readonly type: 'failRecords'; readonly indices: readonly number[]; readonly code?: string };
+
+export function jsonAnswer(body: object, status = 200, headers: Record<string, string> = {}): WireAnswer {
+  return { status, headers, body: Buffer.from(JSON.stringify(body)) };
+}
+
+export function errorAnswer(error: AwsAnswerError): WireAnswer {
+  const body = { __type: error.code, message: error.message, ...error.members };
+  return jsonAnswer(body, error.status, { 'x-amzn-errortype': error.code });
+}
+
+/** Ends the connection so that the client sees ECONNRESET. */
+export function reset(response: ServerResponse): void {
+  response.socket?.resetAndDestroy();
+}
+
+/** Writes an answer; `pause` splits the body in two halves and says when the second one may leave. */
+export async function write(response: ServerResponse, answer: WireAnswer, pause?: Promise<void>): Promise<void> {
+  if (response.destroyed) return;
+  response.writeHead(answer.status, { ...answer.headers, 'content-length': String(answer.body.length) });
+  if (pause === undefined) {
+    response.end(answer.body);
+    return;
+  }
+  const half = answer.body.length >> 1;
+  response.write(answer.body.subarray(0, half));
+  await pause;
+  response.end(answer.body.subarray(half));
+}

@@ -1,0 +1,396 @@
+// The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It answers one
+// operation at a time from plain JSON to plain JSON and knows nothing of HTTP. Called by scripted-server.ts and by tests.
+import { createHash } from 'node:crypto';
+import { AwsAnswerError, invalidArgument, notFound } from './scripted-answer.js';
+import {
+  childrenOf,
+  describeShard,
+  listShards,
+  openShards,
+  type ListShardsInput,
+  type ScriptedRecord,
+  type ScriptedShard,
+  type ScriptedStream,
+} from './scripted-shards.js';
+
+/** Where the model deviates on purpose, to be like the servers of emulators.md, and its limits. */
+export interface ScriptedKinesisOptions {
+  /** Wall clock in epoch milliseconds. Default: the host's, moved by `advance`. */
+  readonly now?: () => number;
+  /** Name the children in the last answer of a shard? AWS does, kinesalite never does. Default true. */
+  readonly childShards?: boolean;
+  /** The end of a shard comes together with its last records (default), or in one empty answer later. */
+  readonly endOfShard?: 'withRecords' | 'emptyAnswer';
+  /**
+   * What GetShardIterator says of a sequence number that no record has (any more): an error of the one or the other name, or
+   * an iterator at the next record that exists. Default `invalidArgument`.
+   */
+  readonly missingRecord?: 'invalidArgument' | 'resourceNotFound' | 'nextRecord';
+  /** Refuse the sixth read of a shard within a second, and reads beyond 2 MB a second, as AWS does. Default false. */
+  readonly enforceReadLimits?: boolean;
+  /** Shards per ListShards page when the caller names no number. Default 1,000. */
+  readonly pageSize?: number;
+  readonly region?: string;
+  readonly accountId?: string;
+}
+
+type Input = Record<string, unknown>;
+
+const hashKeys = 2n ** 128n;
+const iteratorLifeMs = 300_000;
+const maxAnswerBytes = 10 * 1024 * 1024;
+/** Sequence numbers of AWS have 56 digits; ours start where they would and keep the order of creation. */
+const firstSequenceNumber = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
+
+const hashOf = (partitionKey: string): bigint => BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
+const precedes = (a: string, b: string): boolean => a.length < b.length || (a.length === b.length && a < b);
+
+/** The model. Tests drive it directly; clients reach it through the scripted server. */
+export class ScriptedKinesis {
+  readonly streams = new Map<string, ScriptedStream>();
+  readonly options: ScriptedKinesisOptions;
+  #skewMs = 0;
+  #sequence = 0;
+  /** Iterators issued before this number are expired. */
+  #oldestIterator = 0;
+  #iterators = 0;
+
+  constructor(options: ScriptedKinesisOptions = {}) {
+    this.options = options;
+  }
+
+  /** The server's wall clock, epoch milliseconds. */
+  now(): number {
+    return (this.options.now ?? Date.now)() + this.#skewMs;
+  }
+
+  /** Moves the server's clock: retention passes, iterators age. */
+  advance(ms: number): void {
+    this.#skewMs += ms;
+  }
+
+  /** Every iterator handed out until now is answered with ExpiredIteratorException. */
+  expireIterators(): void {
+    this.#oldestIterator = this.#iterators;
+  }
+
+  createStream(name: string, shardCount = 1): ScriptedStream {
+    if (this.streams.has(name))
+      throw new AwsAnswerError('ResourceInUseException', `Stream ${name} under account already exists.`);
+    const arn = `arn:aws:kinesis:${this.options.region ?? 'us-east-1'}:${this.options.accountId ?? '123456789012'}:stream/${name}`;
+    const stream: ScriptedStream = {
+      name,
+      arn,
+      createdAt: this.now(),
+      retentionHours: 24,
+      shards: new Map(),
+      shardNumber: 0,
+    };
+    const width = hashKeys / BigInt(shardCount);
+    for (let index = 0n; index < shardCount; index += 1n) {
+      const last = index === BigInt(shardCount) - 1n;
+      this.#addShard(stream, [], index * width, last ? hashKeys - 1n : (index + 1n) * width - 1n);
+    }
+    this.streams.set(name, stream);
+    return stream;
+  }
+
+  stream(name: string): ScriptedStream {
+    const stream = this.streams.get(name);
+    if (stream === undefined) throw notFound(`Stream ${name} under account 123456789012 not found.`);
+    return stream;
+  }
+
+  shard(streamName: string, shardId: string): ScriptedShard {
+    const stream = this.stream(streamName);
+    const shard = stream.shards.get(shardId);
+    const gone = shard?.closedAt !== undefined && shard.closedAt < this.now() - stream.retentionHours * 3_600_000;
+    if (shard === undefined || gone)
+      throw notFound(`Shard ${shardId} in stream ${streamName} under account 123456789012 does not exist`);
+    return shard;
+  }
+
+  /** Adds one record to the open shard its key belongs to, or to `shardId`. Returns its sequence number and shard. */
+  put(
+    streamName: string,
+    record: { partitionKey: string; data: Uint8Array | string; explicitHashKey?: string; shardId?: string },
+  ): { sequenceNumber: string; shardId: string } {
+    const stream = this.stream(streamName);
+    const hash = record.explicitHashKey === undefined ? hashOf(record.partitionKey) : BigInt(record.explicitHashKey);
+    const shard =
+      record.shardId === undefined
+        ? openShards(stream).find((one) => one.startingHashKey <= hash && hash <= one.endingHashKey)
+        : this.shard(streamName, record.shardId);
+    if (shard === undefined || shard.endingSequenceNumber !== undefined)
+      throw invalidArgument(`No open shard for hash key ${hash} in ${streamName}`);
+    const bytes = typeof record.data === 'string' ? Buffer.from(record.data) : Buffer.from(record.data);
+    const sequenceNumber = this.#nextSequence();
+    shard.records.push({
+      sequenceNumber,
+      partitionKey: record.partitionKey,
+      data: bytes.toString('base64'),
+      bytes: bytes.length,
+      arrivedAt: this.now(),
+    });
+    return { sequenceNumber, shardId: shard.shardId };
+  }
+
+  /** Closes a shard and opens two; at its middle unless told where the second begins. Returns the children's ids. */
+  split(streamName: string, shardId: string, newStartingHashKey?: string): [string, string] {
+    const stream = this.stream(streamName);
+    const parent = this.shard(streamName, shardId);
+    const middle =
+      newStartingHashKey === undefined
+        ? (parent.startingHashKey + parent.endingHashKey) / 2n + 1n
+        : BigInt(newStartingHashKey);
+    this.#close(parent);
+    return [
+      this.#addShard(stream, [shardId], parent.startingHashKey, middle - 1n),
+      this.#addShard(stream, [shardId], middle, parent.endingHashKey),
+    ];
+  }
+
+  /** Closes two adjacent shards and opens one. Returns the child's id. */
+  merge(streamName: string, shardId: string, adjacentShardId: string): string {
+    const [a, b] = [this.shard(streamName, shardId), this.shard(streamName, adjacentShardId)];
+    const [low, high] = a.startingHashKey < b.startingHashKey ? [a, b] : [b, a];
+    if (low.endingHashKey + 1n !== high.startingHashKey) throw invalidArgument('The shards are not adjacent.');
+    this.#close(a);
+    this.#close(b);
+    return this.#addShard(this.stream(streamName), [shardId, adjacentShardId], low.startingHashKey, high.endingHashKey);
+  }
+
+  /** Removes the oldest records of a shard: the first `count`, as retention would. */
+  trim(streamName: string, shardId: string, count = Infinity): void {
+    const shard = this.shard(streamName, shardId);
+    shard.records = shard.records.slice(Math.min(count, shard.records.length));
+  }
+
+  /** Makes a shard vanish: every later call for it is ResourceNotFoundException. */
+  dropShard(streamName: string, shardId: string): void {
+    this.stream(streamName).shards.delete(shardId);
+  }
+
+  /** Carries out one API call. Throws AwsAnswerError for what the service answers with an error. */
+  handle(operation: string, input: Input): object {
+    switch (operation) {
+      case 'CreateStream':
+        this.createStream(text(input['StreamName']), Number(input['ShardCount'] ?? 1));
+        return {};
+      case 'DeleteStream':
+        this.streams.delete(this.#named(input).name);
+        return {};
+      case 'ListStreams':
+        return { StreamNames: [...this.streams.keys()], HasMoreStreams: false };
+      case 'DescribeStreamSummary':
+        return { StreamDescriptionSummary: this.#summary(this.#named(input)) };
+      case 'DescribeStream':
+        return this.#describe(this.#named(input));
+      case 'IncreaseStreamRetentionPeriod':
+      case 'DecreaseStreamRetentionPeriod':
+        this.#named(input).retentionHours = Number(input['RetentionPeriodHours']);
+        return {};
+      case 'ListShards': {
+        const page = { pageSize: this.options.pageSize ?? 1_000, now: this.now() };
+        return listShards(input as ListShardsInput, page, (name, arn) =>
+          this.#named({ StreamName: name, StreamARN: arn }),
+        );
+      }
+      case 'SplitShard':
+        this.split(this.#named(input).name, text(input['ShardToSplit']), text(input['NewStartingHashKey']));
+        return {};
+      case 'MergeShards':
+        this.merge(this.#named(input).name, text(input['ShardToMerge']), text(input['AdjacentShardToMerge']));
+        return {};
+      case 'PutRecord':
+        return this.#putRecord(this.#named(input).name, input);
+      case 'PutRecords': {
+        const name = this.#named(input).name;
+        const records = input['Records'] as Input[];
+        if (records.length > 500) throw invalidArgument('500 records at most.');
+        return { FailedRecordCount: 0, Records: records.map((record) => this.#putRecord(name, record)) };
+      }
+      case 'GetShardIterator':
+        return this.#getShardIterator(this.#named(input).name, input);
+      case 'GetRecords':
+        return this.#getRecords(input);
+      default:
+        throw new AwsAnswerError('UnknownOperationException', `scriptedServer has no ${operation}`);
+    }
+  }
+
+  #named(input: Input): ScriptedStream {
+    const arn = input['StreamARN'];
+    return this.stream(typeof arn === 'string' ? arn.slice(arn.lastIndexOf('/') + 1) : text(input['StreamName']));
+  }
+
+  #summary(stream: ScriptedStream): object {
+    return {
+      StreamName: stream.name,
+      StreamARN: stream.arn,
+      StreamStatus: 'ACTIVE',
+      StreamCreationTimestamp: stream.createdAt / 1_000,
+      RetentionPeriodHours: stream.retentionHours,
+      OpenShardCount: openShards(stream).length,
+      EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
+    };
+  }
+
+  #describe(stream: ScriptedStream): object {
+    const shards = [...stream.shards.values()].map(describeShard);
+    return { StreamDescription: { ...this.#summary(stream), Shards: shards, HasMoreShards: false } };
+  }
+
+  #putRecord(streamName: string, input: Input): object {
+    const explicit = input['ExplicitHashKey'];
+    const put = this.put(streamName, {
+      partitionKey: text(input['PartitionKey']),
+      data: Buffer.from(text(input['Data']), 'base64'),
+      ...(typeof explicit === 'string' ? { explicitHashKey: explicit } : {}),
+    });
+    return { SequenceNumber: put.sequenceNumber, ShardId: put.shardId };
+  }
+
+  #getShardIterator(streamName: string, input: Input): object {
+    const shardId = text(input['ShardId']);
+    const shard = this.shard(streamName, shardId);
+    const from = this.#iteratorStart(streamName, shard, input);
+    return { ShardIterator: this.#issue(streamName, shardId, from) };
+  }
+
+  /** The sequence number the iterator begins at: the first record not below it is the first one read. */
+  #iteratorStart(streamName: string, shard: ScriptedShard, input: Input): string {
+    const type = text(input['ShardIteratorType']);
+    const at = String(input['StartingSequenceNumber']);
+    switch (type) {
+      case 'TRIM_HORIZON':
+        return '0';
+      case 'LATEST':
+        return this.#nextSequence();
+      case 'AT_TIMESTAMP': {
+        const timestampMs = Number(input['Timestamp']) * 1_000;
+        if (timestampMs > this.now())
+          throw invalidArgument('The timestampInMillis parameter cannot be greater than the currentTimestampInMillis.');
+        const first = shard.records.find((record) => record.arrivedAt >= timestampMs);
+        return first?.sequenceNumber ?? this.#nextSequence();
+      }
+      case 'AT_SEQUENCE_NUMBER':
+      case 'AFTER_SEQUENCE_NUMBER': {
+        const exists = at === shard.startingSequenceNumber || shard.records.some((one) => one.sequenceNumber === at);
+        const missing = this.options.missingRecord ?? 'invalidArgument';
+        const message = `StartingSequenceNumber ${at} used in GetShardIterator on shard ${shard.shardId} in stream ${streamName} is invalid.`;
+        if (!exists && missing === 'invalidArgument') throw invalidArgument(message);
+        if (!exists && missing === 'resourceNotFound') throw notFound(message);
+        return type === 'AT_SEQUENCE_NUMBER' ? at : String(BigInt(at) + 1n);
+      }
+      default:
+        throw invalidArgument(`Unknown ShardIteratorType ${type}`);
+    }
+  }
+
+  #getRecords(input: Input): object {
+    const iterator = this.#open(text(input['ShardIterator']));
+    const shard = this.shard(iterator.stream, iterator.shard);
+    const limit = Number(input['Limit'] ?? 10_000);
+    if (limit < 1 || limit > 10_000) throw invalidArgument('Limit must be between 1 and 10000.');
+    const stream = this.stream(iterator.stream);
+    const oldest = this.now() - stream.retentionHours * 3_600_000;
+    const first = shard.records.findIndex(
+      (one) => one.arrivedAt >= oldest && !precedes(one.sequenceNumber, iterator.from),
+    );
+    const page: ScriptedRecord[] = [];
+    let bytes = 0;
+    for (let index = first; index >= 0 && index < shard.records.length && page.length < limit; index += 1) {
+      const record = shard.records[index]!;
+      bytes += record.bytes;
+      if (bytes > maxAnswerBytes && page.length > 0) break;
+      page.push(record);
+    }
+    this.#countRead(shard, bytes);
+    const behind = first < 0 ? undefined : shard.records[first + page.length];
+    const closedNow = shard.endingSequenceNumber !== undefined && behind === undefined;
+    const ended = closedNow && (page.length === 0 || this.options.endOfShard !== 'emptyAnswer');
+    const last = page.at(-1);
+    const next = last === undefined ? iterator.from : String(BigInt(last.sequenceNumber) + 1n);
+    return {
+      Records: page.map((record) => ({
+        SequenceNumber: record.sequenceNumber,
+        PartitionKey: record.partitionKey,
+        Data: record.data,
+        ApproximateArrivalTimestamp: record.arrivedAt / 1_000,
+      })),
+      MillisBehindLatest: behind === undefined ? 0 : Math.max(1, this.now() - behind.arrivedAt),
+      ...(ended ? {} : { NextShardIterator: this.#issue(iterator.stream, iterator.shard, next) }),
+      ...(ended && this.options.childShards !== false ? { ChildShards: childrenOf(stream, shard.shardId) } : {}),
+    };
+  }
+
+  #countRead(shard: ScriptedShard, bytes: number): void {
+    const now = this.now();
+    shard.reads = shard.reads.filter((read) => read.at > now - 1_000);
+    const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
+    if (this.options.enforceReadLimits === true && (shard.reads.length >= 5 || recent > 2 * 1024 * 1024))
+      throw new AwsAnswerError('ProvisionedThroughputExceededException', `Rate exceeded for shard ${shard.shardId}`);
+    shard.reads.push({ at: now, bytes });
+  }
+
+  #issue(stream: string, shard: string, from: string): string {
+    this.#iterators += 1;
+    return Buffer.from(JSON.stringify({ stream, shard, from, at: this.now(), number: this.#iterators })).toString(
+      'base64',
+    );
+  }
+
+  #open(iterator: string): { stream: string; shard: string; from: string } {
+    let opened: { stream: string; shard: string; from: string; at: number; number: number };
+    try {
+      opened = JSON.parse(Buffer.from(iterator, 'base64').toString()) as typeof opened;
+    } catch {
+      throw invalidArgument('Invalid ShardIterator.');
+    }
+    if (opened.number <= this.#oldestIterator || opened.at < this.now() - iteratorLifeMs)
+      throw new AwsAnswerError(
+        'ExpiredIteratorException',
+        'Iterator expired. The iterator was created more than 300000 milliseconds ago.',
+      );
+    return opened;
+  }
+
+  #addShard(
+    stream: ScriptedStream,
+    parents: readonly string[],
+    startingHashKey: bigint,
+    endingHashKey: bigint,
+  ): string {
+    const shardId = `shardId-${String(stream.shardNumber).padStart(12, '0')}`;
+    stream.shardNumber += 1;
+    stream.shards.set(shardId, {
+      shardId,
+      parents,
+      startingHashKey,
+      endingHashKey,
+      startingSequenceNumber: this.#nextSequence(),
+      createdAt: this.now(),
+      records: [],
+      reads: [],
+    });
+    return shardId;
+  }
+
+  #close(shard: ScriptedShard): void {
+    if (shard.endingSequenceNumber !== undefined)
+      throw new AwsAnswerError('ResourceInUseException', `Shard ${shard.shardId} is closed.`);
+    shard.endingSequenceNumber = this.#nextSequence();
+    shard.closedAt = this.now();
+  }
+
+  #nextSequence(): string {
+    this.#sequence += 1;
+    return String(firstSequenceNumber + BigInt(this.#sequence) * 16n);
+  }
+}
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw new AwsAnswerError('ValidationException', 'A required member is missing.');
+  return value;
+}

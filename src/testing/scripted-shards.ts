@@ -1,0 +1,142 @@
+// The streams and shards of the scripted Kinesis, and ListShards over them: filters, pages, tokens. Called by scripted-kinesis.ts.
+import { AwsAnswerError, invalidArgument } from './scripted-answer.js';
+
+export interface ScriptedRecord {
+  readonly sequenceNumber: string;
+  readonly partitionKey: string;
+  /** Base64, as it travels. */
+  readonly data: string;
+  readonly bytes: number;
+  readonly arrivedAt: number;
+}
+
+export interface ScriptedShard {
+  readonly shardId: string;
+  readonly parents: readonly string[];
+  readonly startingHashKey: bigint;
+  readonly endingHashKey: bigint;
+  readonly startingSequenceNumber: string;
+  readonly createdAt: number;
+  endingSequenceNumber?: string;
+  closedAt?: number;
+  records: ScriptedRecord[];
+  /** When and how much was read in the last second, for the read limits. */
+  reads: { at: number; bytes: number }[];
+}
+
+export interface ScriptedStream {
+  readonly name: string;
+  readonly arn: string;
+  readonly createdAt: number;
+  retentionHours: number;
+  readonly shards: Map<string, ScriptedShard>;
+  shardNumber: number;
+}
+
+export interface ListShardsInput {
+  readonly StreamName?: string;
+  readonly StreamARN?: string;
+  readonly NextToken?: string;
+  readonly MaxResults?: number;
+  readonly ExclusiveStartShardId?: string;
+  readonly ShardFilter?: { readonly Type: string; readonly ShardId?: string; readonly Timestamp?: number };
+}
+
+interface Token {
+  readonly stream: string;
+  readonly after: string;
+  readonly at: number;
+  readonly filter?: ListShardsInput['ShardFilter'];
+}
+
+const tokenLifeMs = 300_000;
+
+/** One page. A token excludes the stream's name, as on AWS, and lives five minutes. */
+export function listShards(
+  input: ListShardsInput,
+  page: { readonly pageSize: number; readonly now: number },
+  find: (name: string | undefined, arn: string | undefined) => ScriptedStream,
+): object {
+  if (input.NextToken !== undefined && (input.StreamName !== undefined || input.StreamARN !== undefined))
+    throw invalidArgument('NextToken and StreamName cannot be provided together.');
+  const token = input.NextToken === undefined ? undefined : openToken(input.NextToken, page.now);
+  const stream = find(token?.stream ?? input.StreamName, token === undefined ? input.StreamARN : undefined);
+  const filter = token?.filter ?? input.ShardFilter;
+  const after =
+    token?.after ?? input.ExclusiveStartShardId ?? (filter?.Type === 'AFTER_SHARD_ID' ? filter.ShardId : undefined);
+  const horizon = page.now - stream.retentionHours * 3_600_000;
+  const named = [...stream.shards.values()]
+    .filter((shard) => shard.closedAt === undefined || shard.closedAt >= horizon)
+    .filter((shard) => passes(shard, filter, Math.max(horizon, stream.createdAt)))
+    .filter((shard) => after === undefined || shard.shardId > after);
+  const size = Math.min(input.MaxResults ?? page.pageSize, page.pageSize);
+  const shards = named.slice(0, size);
+  const last = shards.at(-1);
+  const next: Token | undefined =
+    last === undefined || named.length <= size
+      ? undefined
+      : { stream: stream.name, after: last.shardId, at: page.now, ...(filter === undefined ? {} : { filter }) };
+  return {
+    Shards: shards.map(describeShard),
+    ...(next === undefined ? {} : { NextToken: Buffer.from(JSON.stringify(next)).toString('base64') }),
+  };
+}
+
+/** A shard as ListShards and DescribeStream write it. */
+export function describeShard(shard: ScriptedShard): object {
+  const [parent, adjacent] = shard.parents;
+  return {
+    ShardId: shard.shardId,
+    ...(parent === undefined ? {} : { ParentShardId: parent }),
+    ...(adjacent === undefined ? {} : { AdjacentParentShardId: adjacent }),
+    HashKeyRange: { StartingHashKey: String(shard.startingHashKey), EndingHashKey: String(shard.endingHashKey) },
+    SequenceNumberRange: {
+      StartingSequenceNumber: shard.startingSequenceNumber,
+      ...(shard.endingSequenceNumber === undefined ? {} : { EndingSequenceNumber: shard.endingSequenceNumber }),
+    },
+  };
+}
+
+function passes(shard: ScriptedShard, filter: ListShardsInput['ShardFilter'], trimHorizon: number): boolean {
+  const openAt = (ms: number): boolean =>
+    shard.createdAt <= ms && (shard.closedAt === undefined || shard.closedAt > ms);
+  const timestampMs = (filter?.Timestamp ?? 0) * 1_000;
+  switch (filter?.Type) {
+    case undefined:
+    case 'FROM_TRIM_HORIZON':
+    case 'AFTER_SHARD_ID':
+      return true;
+    case 'AT_LATEST':
+      return shard.closedAt === undefined;
+    case 'AT_TRIM_HORIZON':
+      return openAt(trimHorizon);
+    case 'AT_TIMESTAMP':
+      return openAt(Math.max(timestampMs, trimHorizon));
+    case 'FROM_TIMESTAMP':
+      return shard.closedAt === undefined || shard.closedAt > timestampMs;
+    default:
+      throw invalidArgument(`Unknown shard filter ${filter?.Type}`);
+  }
+}
+
+function openToken(token: string, now: number): Token {
+  const opened = JSON.parse(Buffer.from(token, 'base64').toString()) as Token;
+  if (opened.at < now - tokenLifeMs) throw new AwsAnswerError('ExpiredNextTokenException', 'The token has expired.');
+  return opened;
+}
+
+/** The shards that still take records. */
+export function openShards(stream: ScriptedStream): ScriptedShard[] {
+  return [...stream.shards.values()].filter((shard) => shard.endingSequenceNumber === undefined);
+}
+
+/** The children of a shard as GetRecords names them. */
+export function childrenOf(stream: ScriptedStream, shardId: string): object[] {
+  return [...stream.shards.values()]
+    .filter((shard) => shard.parents.includes(shardId))
+    .map((shard) => ({
+      ShardId: shard.shardId,
+      ParentShards: shard.parents,
+      HashKeyRange: { StartingHashKey: String(shard.startingHashKey), EndingHashKey: String(shard.endingHashKey) },
+    }));
+}
