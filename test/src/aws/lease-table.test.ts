@@ -1,0 +1,167 @@
+import { expect } from 'chai';
+import type { DynamoDbClientLike } from '../../../src/aws/dynamodb-client.js';
+import { openLeaseTable } from '../../../src/aws/lease-table.js';
+import type { LeaseStore } from '../../../src/ports.js';
+
+interface Sent {
+  readonly operation: string;
+  readonly input: Record<string, unknown>;
+}
+
+const signal = new AbortController().signal;
+const row = { leaseKey: { S: 's' }, leaseCounter: { N: '8' }, checkpoint: { S: '42' }, leaseOwner: { S: 'other' } };
+
+function thrown(name: string, more: object = {}): Error {
+  return Object.assign(new Error('said so'), { name, $metadata: { httpStatusCode: 400 } }, more);
+}
+
+/** A lease table on a client that answers from a script and notes what it was sent. */
+function scripted(answer: (sent: Sent) => unknown): { readonly table: LeaseStore; readonly sent: Sent[] } {
+  const sent: Sent[] = [];
+  const client: DynamoDbClientLike = {
+    send(command: { readonly constructor: { readonly name: string }; readonly input: Record<string, unknown> }) {
+      const call = { operation: command.constructor.name.replace(/Command$/, ''), input: command.input };
+      sent.push(call);
+      return new Promise((resolve) => resolve(answer(call)));
+    },
+  };
+  const clock = { now: () => 0, wallNow: () => 1_000 };
+  const table = openLeaseTable({ tableName: 'orders', client, clock, timers: { after: () => () => undefined } });
+  return { table, sent };
+}
+
+function fail(error: Error): never {
+  throw error;
+}
+
+async function rejection(promise: Promise<unknown>): Promise<Error> {
+  return promise.then(
+    () => expect.fail('it was expected to reject'),
+    (error: unknown) => error as Error,
+  );
+}
+
+describe('the lease table on a scripted client', () => {
+  it('decides by the item that a failed condition returns, without a second read', async () => {
+    const { table, sent } = scripted(() => fail(thrown('ConditionalCheckFailedException', { Item: row })));
+    const outcome = await table.update('s', { counter: 7 }, {}, 'p/1', signal);
+    expect(outcome).to.have.property('type', 'refused');
+    expect(outcome).to.have.property('current').that.includes({ leaseCounter: 8, leaseOwner: 'other' });
+    expect(sent.map((call) => call.operation)).to.deep.equal(['UpdateItem']);
+    expect(sent[0]?.input).to.include({ ReturnValuesOnConditionCheckFailure: 'ALL_OLD' });
+  });
+
+  it('reads once, consistently, where a failed condition returns no item', async () => {
+    const { table, sent } = scripted(({ operation }) =>
+      operation === 'UpdateItem' ? fail(thrown('ConditionalCheckFailedException')) : { Item: row },
+    );
+    const outcome = await table.update('s', { counter: 7 }, {}, 'p/1', signal);
+    expect(outcome).to.have.property('current').that.includes({ leaseCounter: 8 });
+    expect(sent.map((call) => call.operation)).to.deep.equal(['UpdateItem', 'GetItem']);
+    expect(sent[1]?.input).to.include({ ConsistentRead: true });
+  });
+
+  it('says MALFORMED_LEASE when the row that refused cannot be read', async () => {
+    const { table } = scripted(() =>
+      fail(thrown('ConditionalCheckFailedException', { Item: { ...row, checkpoint: { N: '1' } } })),
+    );
+    const error = await rejection(table.update('s', { counter: 7 }, {}, 'p/1', signal));
+    expect(error).to.include({ code: 'MALFORMED_LEASE' });
+    expect(error.message).to.include('checkpoint is not of type S but N').and.include("'orders'");
+  });
+
+  it('says MALFORMED_LEASE of a key under which another entity lives', async () => {
+    const { table } = scripted(() => ({ Item: { leaseKey: { S: 's' }, entityType: { S: 'STREAM' } } }));
+    expect(await rejection(table.get('s', signal))).to.include({ code: 'MALFORMED_LEASE' });
+  });
+
+  it('passes a throttled write on as retryable, its outcome known', async () => {
+    const { table, sent } = scripted(() => fail(thrown('ProvisionedThroughputExceededException')));
+    const error = await rejection(table.update('s', { counter: 7 }, {}, 'p/1', signal));
+    expect(error).to.include({ code: 'AWS_ERROR', retryable: true }).and.have.nested.property('data.leaseKey', 's');
+    expect(error).to.not.have.nested.property('data.outcomeUnknown');
+    expect(sent.length).to.equal(1);
+  });
+
+  for (const [call, operation] of [
+    ['scan', 'Scan'],
+    ['get', 'GetItem'],
+    ['create', 'PutItem'],
+    ['update', 'UpdateItem'],
+    ['describeLease', 'UpdateItem'],
+    ['delete', 'DeleteItem'],
+    ['ensureTable', 'DescribeTable'],
+  ] as const) {
+    it(`names the permission that ${call} lacks`, async () => {
+      const { table } = scripted(() => fail(thrown('AccessDeniedException')));
+      const calls: Record<typeof call, () => Promise<unknown>> = {
+        scan: () => table.scan(signal),
+        get: () => table.get('s', signal),
+        create: () =>
+          table.create(
+            {
+              leaseKey: 's',
+              leaseCounter: 0,
+              ownerSwitchesSinceCheckpoint: 0,
+              checkpoint: 'LATEST',
+              checkpointSubSequenceNumber: 0,
+              parentShardIds: [],
+              childShardIds: [],
+            },
+            signal,
+          ),
+        update: () => table.update('s', { counter: 7 }, {}, 'p/1', signal),
+        describeLease: () => table.describeLease('s', { childShardIds: ['a'] }, signal),
+        delete: () => table.delete('s', 7, signal),
+        ensureTable: () => table.ensureTable(signal),
+      };
+      const error = await rejection(calls[call]());
+      expect(error).to.include({ code: 'ACCESS_DENIED', retryable: false });
+      expect(error.message).to.include(`grant dynamodb:${operation}`).and.include("'orders'");
+    });
+  }
+
+  it('may not guess about a KCL 3 side table it is not allowed to read: the permission is named', async () => {
+    const active = {
+      Table: {
+        TableStatus: 'ACTIVE',
+        KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
+      },
+    };
+    const { table } = scripted(({ operation }) =>
+      operation === 'DescribeTable' ? active : fail(thrown('AccessDeniedException')),
+    );
+    const error = await rejection(table.ensureTable(signal));
+    expect(error).to.include({ code: 'ACCESS_DENIED' });
+    expect(error.message).to.include('dynamodb:GetItem').and.include('orders-CoordinatorState');
+  });
+
+  it('asks for strong reads of single rows and never for strong scans', async () => {
+    const { table, sent } = scripted(({ operation }) => (operation === 'Scan' ? { Items: [] } : {}));
+    await table.scan(signal);
+    await table.get('s', signal);
+    expect(sent[0]?.input).to.not.have.property('ConsistentRead');
+    expect(sent[1]?.input).to.include({ ConsistentRead: true });
+  });
+
+  it('refuses a table that is being archived instead of waiting for ever', async () => {
+    const archived = {
+      Table: {
+        TableStatus: 'ARCHIVED',
+        KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
+      },
+    };
+    const { table } = scripted(() => archived);
+    expect((await rejection(table.ensureTable(signal))).message).to.include('is ARCHIVED');
+  });
+
+  it('sends nothing once its signal has aborted', async () => {
+    const abort = new AbortController();
+    abort.abort();
+    const { table, sent } = scripted(() => ({}));
+    expect(await rejection(table.update('s', { counter: 7 }, {}, 'p/1', abort.signal))).to.include({ code: 'STOPPED' });
+    expect(sent).to.deep.equal([]);
+  });
+});
