@@ -3,15 +3,15 @@
 // is a crash of the whole pipeline.
 import { ask, run, send } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
-import { converse, createChannels, punctuate } from './channel.js';
-import type { Channel } from './channel.js';
-import type { Dispositions, Whereabouts } from './disposition.js';
-import { admitAll, createIntake, isEmpty } from './intake.js';
-import type { Intake, IntakeEnd, IntakeOptions } from './intake.js';
+import { converse, createChannels, punctuate } from './shard-worker/channel.js';
+import type { Channel } from './shard-worker/channel.js';
+import type { Dispositions, Whereabouts } from './protocol/disposition.js';
+import { admitAll, createIntake, isEmpty } from './shard-worker/intake.js';
+import type { Intake, IntakeEnd, IntakeOptions } from './shard-worker/intake.js';
 import type { KeeperMessage, WorkerControl } from './lease-keeper.js';
 import type { StageMessage } from './stage.js';
 import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from './tenure.js';
-import { stalled, workerStatus } from './watchdog.js';
+import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
 import type { Ledger } from '../src/core/ledger.js';
 import { murmur3 } from '../src/core/murmur3.js';

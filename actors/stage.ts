@@ -3,14 +3,14 @@
 // disposition back for a full queue, or let one slow reducer stop another.
 import { reply, send, watch } from './actor.js';
 import type { Behaviour, Effect, Ref, ReplyTo, Step } from './actor.js';
-import { emptyDispositions, hasDispositions, stopTenure } from './disposition.js';
-import type { Dispositions, Settlement, Whereabouts } from './disposition.js';
-import { judge } from './failure.js';
-import { DeliveredItem } from './item.js';
+import { emptyDispositions, hasDispositions, stopTenure } from './protocol/disposition.js';
+import type { Dispositions, Settlement, Whereabouts } from './protocol/disposition.js';
+import { judge } from './protocol/failure.js';
+import { DeliveredItem } from './protocol/item.js';
 import type { ReducerInbox } from './reducer.js';
 import type { Tenure } from './tenure.js';
-import { createLane, discard, dispatch, enqueue, positionOf } from './lane.js';
-import type { Lane, Waiting, WorkerEntry } from './lane.js';
+import { createLane, discard, dispatch, enqueue, positionOf } from './stage/lane.js';
+import type { Lane, Waiting, WorkerEntry } from './stage/lane.js';
 import { reducerOf } from '../src/core/murmur3.js';
 import { KinactError } from '../src/errors.js';
 import type { Clock, UserRecord } from '../src/ports.js';

@@ -215,6 +215,6 @@ function refuse(option: string, expected: string, got: unknown): never {
         ? got === null
           ? 'null'
           : 'an object'
-        : String(got);
+        : `${got as string | number}`;
   throw new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${shown}`, { data: { option } });
 }

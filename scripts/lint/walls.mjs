@@ -24,7 +24,7 @@ const SHIPPED = /^(src|actors|supervision)\//;
 export const walls = [
   { place: CORE, may: [CORE], types: [], packages: [] },
   { place: VOCABULARY, may: [CORE, VOCABULARY], types: [], packages: NODE },
-  { place: ACTORS, may: [CORE, VOCABULARY, /^actors\/actor\./], types: [ACTORS], packages: [] },
+  { place: ACTORS, may: [CORE, VOCABULARY, /^actors\/(actor\.|protocol\/)/], types: [ACTORS], packages: [] },
   {
     place: /^supervision\/nact\./,
     may: [SUPERVISION, ACTORS, CORE, VOCABULARY],

@@ -1,10 +1,10 @@
 // Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
 // call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
 // too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
-import { mayDeliver } from './disposition.js';
-import type { DeliveredItem } from './item.js';
-import type { Clock } from '../src/ports.js';
-import type { FlushContext, Item, ReducerContext } from '../src/reducer.js';
+import { mayDeliver } from '../protocol/disposition.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { Clock } from '../../src/ports.js';
+import type { FlushContext, Item, ReducerContext } from '../../src/reducer.js';
 
 /** A state of the reducer: one in all, or one per shard. */
 export interface Cell {

@@ -1,12 +1,12 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and brings the answer here.
-import type { Whereabouts } from './disposition.js';
-import type { ShardWorkerState } from './shard-worker.js';
-import type { Tenure } from './tenure.js';
-import { oldestOpen } from '../src/core/ledger.js';
-import type { LedgerEntry } from '../src/core/ledger.js';
-import type { Position } from '../src/core/position.js';
-import { KinactError } from '../src/errors.js';
+import type { Whereabouts } from '../protocol/disposition.js';
+import type { ShardWorkerState } from '../shard-worker.js';
+import type { Tenure } from '../tenure.js';
+import { oldestOpen } from '../../src/core/ledger.js';
+import type { LedgerEntry } from '../../src/core/ledger.js';
+import type { Position } from '../../src/core/position.js';
+import { KinactError } from '../../src/errors.js';
 
 export interface Stall {
   readonly watchdogMs: number;

@@ -1,14 +1,14 @@
 // What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
 // here, so this is the place to look for one that could be counted as done before it is.
-import type { Effect } from './actor.js';
-import { stopTenure } from './disposition.js';
-import { judge } from './failure.js';
+import type { Effect } from '../actor.js';
+import { stopTenure } from '../protocol/disposition.js';
+import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
-import { DeliveredItem } from './item.js';
+import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
-import type { ReducerMessage, ReducerOptions, ReducerState } from './reducer.js';
+import type { ReducerMessage, ReducerOptions, ReducerState } from '../reducer.js';
 import { reportDead, returnCredit, settleItem } from './returns.js';
-import type { FailedItem } from '../src/reducer.js';
+import type { FailedItem } from '../../src/reducer.js';
 
 type Effects = Effect<ReducerMessage>[];
 

@@ -1,17 +1,17 @@
 // From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
 // out-of-range policy, and fills the ledger record by record while it has room.
-import { judge } from './failure.js';
-import type { Effect } from './actor.js';
-import type { Tenure } from './tenure.js';
-import { createDeque } from '../src/core/deque.js';
-import type { Deque } from '../src/core/deque.js';
-import { admit, room, settle } from '../src/core/ledger.js';
-import type { Ledger } from '../src/core/ledger.js';
-import type { Position } from '../src/core/position.js';
-import { compareSequenceNumbers } from '../src/core/sequence-number.js';
-import { KinactError } from '../src/errors.js';
-import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../src/ports.js';
-import type { OnFailure } from '../src/reducer.js';
+import { judge } from '../protocol/failure.js';
+import type { Effect } from '../actor.js';
+import type { Tenure } from '../tenure.js';
+import { createDeque } from '../../src/core/deque.js';
+import type { Deque } from '../../src/core/deque.js';
+import { admit, room, settle } from '../../src/core/ledger.js';
+import type { Ledger } from '../../src/core/ledger.js';
+import type { Position } from '../../src/core/position.js';
+import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
+import { KinactError } from '../../src/errors.js';
+import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../src/ports.js';
+import type { OnFailure } from '../../src/reducer.js';
 
 export interface IntakeOptions {
   readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;

@@ -1,14 +1,14 @@
 // The way from one stage to one reducer: a queue, and the credit the reducer has granted. Items leave in the order they
 // came, never more than the credit; punctuation travels in the same queue, behind the data it speaks of, and costs none.
-import { send } from './actor.js';
-import type { Effect, Ref, ReplyTo } from './actor.js';
-import type { Dispositions } from './disposition.js';
-import type { DeliveredItem } from './item.js';
-import type { ReducerInbox } from './reducer.js';
-import type { StageMessage } from './stage.js';
-import type { Tenure } from './tenure.js';
-import { createDeque } from '../src/core/deque.js';
-import type { Deque } from '../src/core/deque.js';
+import { send } from '../actor.js';
+import type { Effect, Ref, ReplyTo } from '../actor.js';
+import type { Dispositions } from '../protocol/disposition.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { ReducerInbox } from '../reducer.js';
+import type { StageMessage } from '../stage.js';
+import type { Tenure } from '../tenure.js';
+import { createDeque } from '../../src/core/deque.js';
+import type { Deque } from '../../src/core/deque.js';
 
 /** What a stage knows of one worker. */
 export interface WorkerEntry {

@@ -1,10 +1,10 @@
 // What a reducer gives back: credit for items folded or dropped, and the leaves that are settled, grouped by stage and
 // worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
-import { send } from './actor.js';
-import type { Effect, Ref } from './actor.js';
-import type { Settlement } from './disposition.js';
-import type { DeliveredItem } from './item.js';
-import type { StageMessage } from './stage.js';
+import { send } from '../actor.js';
+import type { Effect, Ref } from '../actor.js';
+import type { Settlement } from '../protocol/disposition.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { StageMessage } from '../stage.js';
 
 interface ToStage {
   credit: number;

@@ -1,6 +1,6 @@
 // What a failed record costs: the application's policy, applied the same way wherever user code throws.
-import { isKinactError, KinactError } from '../src/errors.js';
-import type { FailedItem, FailurePolicy, OnFailure } from '../src/reducer.js';
+import { isKinactError, KinactError } from '../../src/errors.js';
+import type { FailedItem, FailurePolicy, OnFailure } from '../../src/reducer.js';
 
 const policies: readonly unknown[] = ['crash', 'skip', 'stopShard'];
 

@@ -1,10 +1,10 @@
 // Where an item is inside a reducer, for the watchdog and for people: walks the whole queue, so only asked when something
 // stands still or somebody looks.
-import { reply, send } from './actor.js';
-import type { Effect } from './actor.js';
-import type { Whereabouts } from './disposition.js';
-import { DeliveredItem } from './item.js';
-import type { ReducerInbox, ReducerMessage, ReducerState } from './reducer.js';
+import { reply, send } from '../actor.js';
+import type { Effect } from '../actor.js';
+import type { Whereabouts } from '../protocol/disposition.js';
+import { DeliveredItem } from '../protocol/item.js';
+import type { ReducerInbox, ReducerMessage, ReducerState } from '../reducer.js';
 
 type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 

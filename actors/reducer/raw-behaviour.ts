@@ -1,10 +1,10 @@
 // A reducer in the raw actor form: one message at a time goes to the application's `behaviour`; what it acknowledges, it
 // acknowledges through `ctx`. Only the deadline of its items is still looked at for it.
-import { mayDeliver } from './disposition.js';
+import { mayDeliver } from '../protocol/disposition.js';
 import type { Cell } from './fold.js';
-import type { DeliveredItem } from './item.js';
-import type { Clock } from '../src/ports.js';
-import type { RawReducer, ReducerContext, ReducerMessage } from '../src/reducer.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { Clock } from '../../src/ports.js';
+import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/reducer.js';
 
 export interface RawJob {
   /** For a call with items: those handed out, once the call has begun, and those whose tenure had ended. */
