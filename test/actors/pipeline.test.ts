@@ -1,0 +1,84 @@
+import { expect } from 'chai';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { startPipeline } from '../support/pipeline.js';
+
+describe('the pipeline over a stream in memory', () => {
+  it('delivers every record once, in order per key, and reports the last one as its frontier', async () => {
+    const stream = fakeStream({ shards: 1 });
+    const put = stream.put(
+      ...Array.from({ length: 3_000 }, (_, index) => ({ partitionKey: `k${index % 17}`, data: String(index) })),
+    );
+    const seen: string[] = [];
+    const byKey = new Map<string, number[]>();
+    const pipeline = startPipeline({
+      reducers: 4,
+      credit: 7,
+      definition: defineReducer({
+        init: () => 0,
+        reduce: (count: number, item) => {
+          seen.push(item.sequenceNumber);
+          byKey.set(item.key, [...(byKey.get(item.key) ?? []), Number(Buffer.from(item.value).toString())]);
+          return count + 1;
+        },
+      }),
+    });
+    const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
+    await pipeline.clock.advance(100);
+    expect(seen).to.have.length(3_000);
+    expect(new Set(seen).size).to.equal(3_000);
+    for (const order of byKey.values()) expect(order).to.deep.equal(order.toSorted((a, b) => a - b));
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(put.at(-1)?.sequenceNumber);
+    await pipeline.stop();
+  });
+
+  it('acknowledges with the flush what was folded before it began, and flushes an idle reducer by its own timer', async () => {
+    const stream = fakeStream({ shards: 1 });
+    stream.put(...Array.from({ length: 25 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
+    const flushed: number[] = [];
+    const pipeline = startPipeline({
+      reducers: 1,
+      definition: defineReducer({
+        init: () => ({ count: 0 }),
+        reduce: (state: { count: number }) => ({ count: state.count + 1 }),
+        batch: { size: 10, intervalMs: 500 },
+        flush: (state) => {
+          flushed.push(state.count);
+          return { count: 0 };
+        },
+      }),
+    });
+    const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
+    await pipeline.clock.advance(100);
+    expect(flushed).to.deep.equal([10, 10]);
+    await pipeline.clock.advance(500);
+    expect(flushed).to.deep.equal([10, 10, 5]);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(
+      stream.recordsOf('shardId-000000000000').at(-1)?.sequenceNumber,
+    );
+    await pipeline.stop();
+  });
+
+  it('ends normally at the end of its shard, when everything is settled, and names the children', async () => {
+    const stream = fakeStream({ shards: 1 });
+    stream.put(...Array.from({ length: 25 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
+    const children = stream.split('shardId-000000000000');
+    const pipeline = startPipeline({
+      reducers: 2,
+      definition: defineReducer({
+        init: () => 0,
+        reduce: (n: number) => n + 1,
+        batch: { size: 1_000 },
+        flush: () => 0,
+      }),
+    });
+    const { keeper, worker } = pipeline.read(stream.port, 'shardId-000000000000');
+    const ending = pipeline.ending(worker);
+    await pipeline.clock.advance(100);
+    expect((await ending).reason).to.equal('normal');
+    expect(keeper.ends).to.have.length(1);
+    const [end] = keeper.ends;
+    expect(end?.type === 'shardEnd' && end.children?.map(({ shardId }) => shardId)).to.deep.equal(children);
+    await pipeline.stop();
+  });
+});

@@ -1,0 +1,201 @@
+// The pipeline without leases: real stages, reducers and shard workers on the real runtime in virtual time, over streams in
+// memory and a keeper that only grants tenures and writes down what it is told. For tests of actors, not of restarts.
+import { shardWorker } from '../../actors/shard-worker.js';
+import type { ShardWorkerOptions } from '../../actors/shard-worker.js';
+import { stage } from '../../actors/stage.js';
+import type { StageMessage, StageOptions } from '../../actors/stage.js';
+import { reducer } from '../../actors/reducer.js';
+import type { ReducerMessage, ReducerOptions } from '../../actors/reducer.js';
+import { reply } from '../../actors/actor.js';
+import type { Behaviour, Ref } from '../../actors/actor.js';
+import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper.js';
+import type { Frontier, Tenure, WorkerEnd } from '../../actors/tenure.js';
+import type { StartPosition } from '../../src/core/position.js';
+import type { KinactEvent } from '../../src/events.js';
+import type { StreamSource } from '../../src/ports.js';
+import type { ReducerDefinition } from '../../src/reducer.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
+import { counters, statusOf } from '../../supervision/status.js';
+import type { Ending } from '../../actors/actor.js';
+import type { RuntimeOptions } from '../../supervision/cell.js';
+
+/** What a stub keeper was told, and what a test may tell the worker through it. */
+export interface StubKeeper {
+  readonly ref: Ref<KeeperMessage>;
+  readonly frontiers: Frontier[];
+  readonly ends: WorkerEnd[];
+  readonly tenures: Tenure[];
+  control(message: { type: 'revoked'; reason: string } | { type: 'drain'; deadlineMs: number }): void;
+}
+
+export interface PipelineOptions {
+  readonly definition: ReducerDefinition;
+  readonly reducers?: number;
+  readonly stages?: number;
+  readonly credit?: number;
+  readonly batchSize?: number;
+  readonly batchIntervalMs?: number;
+  readonly stage?: Partial<StageOptions>;
+  readonly worker?: Partial<ShardWorkerOptions>;
+  readonly reducer?: Partial<ReducerOptions>;
+  readonly runtime?: Partial<RuntimeOptions>;
+}
+
+export interface Pipeline {
+  readonly clock: ManualClock;
+  readonly events: KinactEvent[];
+  readonly stages: readonly Ref<StageMessage>[];
+  readonly reducers: readonly Ref<ReducerMessage>[];
+  /** Starts a worker under a fresh tenure of a stub keeper. */
+  read(
+    source: StreamSource,
+    shardId: string,
+    start?: StartPosition,
+  ): { readonly keeper: StubKeeper; readonly worker: Ref<never> };
+  counters(): Readonly<Record<string, number>>;
+  status(ref: Ref<never>): object | undefined;
+  ending(ref: Ref<never>): Promise<Ending>;
+  stop(): Promise<void>;
+}
+
+let nextWorker = 1;
+
+export function startPipeline(options: PipelineOptions): Pipeline {
+  const clock = new ManualClock();
+  clock.install();
+  const events: KinactEvent[] = [];
+  const runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event), ...options.runtime });
+  const shared = { clock, onFailure: options.stage?.onFailure ?? options.reducer?.onFailure ?? ('crash' as const) };
+  const count = options.reducers ?? 2;
+  const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
+  const stages = Array.from({ length: options.stages ?? 1 }, (_, index) =>
+    spawnRoot(
+      runtime,
+      stage({
+        index,
+        reducers: count,
+        opaqueOf: () => undefined,
+        maxPending: options.worker?.maxPending ?? 1_024,
+        flushIntervalMs: 1_000,
+        ...shared,
+        ...options.stage,
+      }),
+      String(index),
+    ),
+  );
+  const reducers = Array.from({ length: count }, (_, index) =>
+    spawnRoot(
+      runtime,
+      reducer({
+        index,
+        definition: options.definition,
+        stages,
+        credit: options.credit ?? 1_024,
+        batchSize: options.batchSize ?? options.definition.batch?.size ?? 500,
+        batchIntervalMs: options.batchIntervalMs ?? options.definition.batch?.intervalMs ?? 1_000,
+        tell,
+        shardName: (_source, shardId) => shardId,
+        ...shared,
+        ...options.reducer,
+      }),
+      String(index),
+    ),
+  );
+  const roots: Ref<never>[] = [...stages, ...reducers];
+  return {
+    clock,
+    events,
+    stages,
+    reducers,
+    read: (source, shardId, start = { type: 'trimHorizon' }) => {
+      const keeper = stubKeeper(clock, source.name, shardId, start);
+      const ref = spawnRoot(runtime, keeper.behaviour, shardId);
+      const stub: StubKeeper = {
+        ...keeper,
+        ref,
+        control: (message) => {
+          const { fence } = keeper.tenures.at(-1) as Tenure;
+          for (const worker of keeper.workers) tell(worker, { ...message, fence });
+        },
+      };
+      const worker = spawnRoot(
+        runtime,
+        shardWorker({
+          lease: { leaseKey: shardId, shardId, source: source.name, keeper: ref, startable: true },
+          worker: (nextWorker += 1),
+          source,
+          unpack: (record, range) => source.unpack(record, range),
+          stages,
+          spread: 'by-shard',
+          onDuplicate: 'skip',
+          maxPending: 1_024,
+          maxPendingBytes: 32 * 1_024 * 1_024,
+          watchdogMs: 600_000,
+          flushes: options.definition.flush !== undefined || options.definition.behaviour !== undefined,
+          tell,
+          ...shared,
+          ...options.worker,
+        }),
+        shardId,
+      );
+      roots.push(worker, ref);
+      return { keeper: stub, worker };
+    },
+    counters: () => counters(runtime),
+    status: (ref) => statusOf(ref)?.state,
+    ending: endingOf,
+    stop: async () => {
+      const stopped = Promise.all(roots.toReversed().map((ref) => stopRoot(ref, { deadlineMs: 1_000 })));
+      await clock.advance(2_000);
+      await stopped;
+      clock.uninstall();
+    },
+  };
+}
+
+interface StubParts {
+  readonly behaviour: Behaviour<null, KeeperMessage>;
+  readonly frontiers: Frontier[];
+  readonly ends: WorkerEnd[];
+  readonly tenures: Tenure[];
+  readonly workers: Ref<WorkerControl>[];
+}
+
+let nextFence = 1;
+
+function stubKeeper(clock: ManualClock, source: string, shardId: string, start: StartPosition): StubParts {
+  const [frontiers, ends, tenures, workers]: [Frontier[], WorkerEnd[], Tenure[], Ref<WorkerControl>[]] = [
+    [],
+    [],
+    [],
+    [],
+  ];
+  const behaviour: Behaviour<null, KeeperMessage> = {
+    kind: 'stub-keeper',
+    initial: () => [null, []],
+    receive: (_, message) => {
+      if (message.type === 'beginTenure') {
+        const tenure: Tenure = {
+          worker: message.worker,
+          leaseKey: shardId,
+          shardId,
+          source,
+          identity: `${source}@1/${shardId}`,
+          fence: (nextFence += 1),
+          start,
+          deadline: clock.now() + 1e12,
+          dead: false,
+          signal: new AbortController().signal,
+        };
+        tenures.push(tenure);
+        workers.push(message.control);
+        return [null, [reply(message.replyTo, { type: 'granted', tenure })]];
+      }
+      if (message.type === 'frontier') frontiers.push(message.frontier);
+      if (message.type === 'workerEnded') ends.push(message.how);
+      return [null, []];
+    },
+  };
+  return { behaviour, frontiers, ends, tenures, workers };
+}
