@@ -1,0 +1,298 @@
+import { expect } from 'chai';
+
+import { admit, createLedger, fork, frontier, oldestOpen, recordAt, room, settle } from '../../../src/core/ledger.js';
+import type { Ledger } from '../../../src/core/ledger.js';
+import type { Position } from '../../../src/core/position.js';
+
+const at = (sequenceNumber: number | string, subSequenceNumber = 0): Position => ({ sequenceNumber: String(sequenceNumber), subSequenceNumber });
+const wide = { maxPending: 1_000, maxPendingBytes: 1_000_000 };
+
+/** A ledger with records 1, 2, … of 10 bytes each. */
+function ledgerOf(records: number, bounds = wide): Ledger {
+  const ledger = createLedger(bounds);
+  for (let number = 1; number <= records; number++) admit(ledger, at(number), 10, true, number * 100);
+  return ledger;
+}
+
+describe('admission', () => {
+  it('gives dense ordinals from 0 and counts what is open', () => {
+    const ledger = createLedger(wide);
+    expect([3, 7, 1000].map((number) => admit(ledger, at(number), 10, true, 0))).to.deep.equal([0, 1, 2]);
+    expect(ledger).to.include({ admitted: 3, settled: 0, openRecords: 3, openBytes: 30 });
+  });
+
+  it('refuses a position that is not greater than the last (W11), and stays as it was', () => {
+    const ledger = createLedger(wide);
+    admit(ledger, at(10, 1), 10, true, 0);
+    for (const position of [at(10, 1), at(10, 0), at(9, 5), at('010', 1)]) expect(admit(ledger, position, 10, true, 0)).to.equal(-1);
+    expect(ledger).to.include({ admitted: 1, openRecords: 1, openBytes: 10 });
+    expect(admit(ledger, at(10, 2), 10, true, 0)).to.equal(1);
+  });
+
+  it('refuses a duplicate of a record that is settled and forgotten', () => {
+    const ledger = ledgerOf(1);
+    settle(ledger, 0, 0);
+    expect(admit(ledger, at(1), 10, true, 0)).to.equal(-1);
+  });
+
+  it('says a duplicate is one also when the ledger is full', () => {
+    const ledger = ledgerOf(2, { ...wide, maxPending: 2 });
+    expect(admit(ledger, at(2), 10, true, 0)).to.equal(-1);
+  });
+
+  it('throws where there is no room, with the load in the message', () => {
+    const ledger = ledgerOf(2, { maxPending: 2, maxPendingBytes: 100 });
+    expect(() => admit(ledger, at(3), 10, true, 0)).to.throw(RangeError, 'ledger is full: 2 of 2 records, 20 of 100 bytes, span 2 of 128');
+  });
+});
+
+describe('room', () => {
+  it('is bounded in records', () => {
+    const ledger = ledgerOf(3, { ...wide, maxPending: 3 });
+    expect(room(ledger)).to.equal(false);
+    settle(ledger, 1, 0);
+    expect(room(ledger)).to.equal(true);
+  });
+
+  it('is bounded in bytes, and asked with a size says whether that much still fits', () => {
+    const ledger = ledgerOf(2, { maxPending: 10, maxPendingBytes: 30 });
+    expect(room(ledger)).to.equal(true);
+    expect(room(ledger, 10)).to.equal(true);
+    expect(room(ledger, 11)).to.equal(false);
+    admit(ledger, at(3), 10, true, 0);
+    expect(room(ledger)).to.equal(false);
+    expect(room(ledger, 0), 'a record without bytes').to.equal(true);
+    expect(admit(ledger, at(4), 0, true, 0)).to.equal(3);
+  });
+
+  it('lets a record above the byte bound pass alone, and nothing beside it', () => {
+    const ledger = createLedger({ maxPending: 10, maxPendingBytes: 30 });
+    expect(room(ledger, 5_000)).to.equal(true);
+    admit(ledger, at(1), 5_000, true, 0);
+    expect(room(ledger)).to.equal(false);
+    settle(ledger, 0, 0);
+    admit(ledger, at(2), 1, true, 0);
+    expect(room(ledger, 5_000)).to.equal(false);
+  });
+
+  it('is bounded in the span from the oldest open record, however few are open', () => {
+    const ledger = createLedger({ maxPending: 4, maxPendingBytes: 1_000, maxSpan: 6 });
+    for (let number = 1; number <= 6; number++) {
+      admit(ledger, at(number), 10, true, 0);
+      if (number > 1) settle(ledger, number - 1, 0);
+    }
+    expect(ledger.openRecords).to.equal(1);
+    expect(room(ledger)).to.equal(false);
+    settle(ledger, 0, 0);
+    expect(room(ledger)).to.equal(true);
+  });
+
+  it('has a span of 64 times maxPending unless told otherwise', () => {
+    expect(createLedger({ maxPending: 10, maxPendingBytes: 1 }).maxSpan).to.equal(640);
+  });
+
+  it('never runs out inside a long indivisible aggregate whose records settle', () => {
+    const ledger = createLedger({ maxPending: 1, maxPendingBytes: 100, maxSpan: 2 });
+    for (let sub = 0; sub < 50; sub++) {
+      expect(room(ledger), `user record ${sub}`).to.equal(true);
+      settle(ledger, admit(ledger, at(1, sub), 1, sub === 49, 0), 0);
+    }
+    expect(frontier(ledger)).to.deep.equal(at(1, 49));
+  });
+});
+
+describe('the frontier', () => {
+  it('is nowhere before the first record is settled', () => {
+    const ledger = ledgerOf(3);
+    settle(ledger, 2, 0);
+    expect(frontier(ledger)).to.equal(undefined);
+    expect(ledger.frontierOrdinal).to.equal(-1);
+  });
+
+  it('waits for the oldest open record and then passes all that settled behind it', () => {
+    const ledger = ledgerOf(4);
+    for (const ordinal of [3, 1, 2]) settle(ledger, ordinal, 0);
+    expect(frontier(ledger)).to.equal(undefined);
+    settle(ledger, 0, 0);
+    expect(frontier(ledger)).to.deep.equal(at(4));
+    expect(ledger).to.include({ frontierOrdinal: 3, settled: 4, openRecords: 0, openBytes: 0 });
+  });
+
+  it('inside a KPL aggregate is the last settled user record with all before it settled', () => {
+    const ledger = createLedger(wide);
+    for (let sub = 0; sub < 4; sub++) admit(ledger, at(7, sub), 10, true, 0);
+    for (const ordinal of [0, 1, 3]) settle(ledger, ordinal, 0);
+    expect(frontier(ledger)).to.deep.equal(at(7, 1));
+  });
+
+  it('never lands inside an indivisible aggregate, only at its end (P6)', () => {
+    const ledger = createLedger(wide);
+    admit(ledger, at(6), 10, true, 0);
+    for (let sub = 0; sub < 3; sub++) admit(ledger, at(7, sub), 10, sub === 2, 0);
+    for (const ordinal of [0, 1, 2]) settle(ledger, ordinal, 0);
+    expect(frontier(ledger)).to.deep.equal(at(6));
+    expect(ledger.frontierOrdinal).to.equal(0);
+    settle(ledger, 3, 0);
+    expect(frontier(ledger)).to.deep.equal(at(7, 2));
+  });
+
+  it('holds over a ring that went round and grew many times', () => {
+    const ledger = createLedger(wide);
+    let next = 0;
+    for (const burst of [5, 40, 300, 900, 3, 700]) {
+      const first = next;
+      for (let count = 0; count < burst; count++) {
+        const ordinal = admit(ledger, at(++next), 10, true, next);
+        fork(ledger, ordinal, 1 + (ordinal % 40));
+        if (ordinal % 40 === 39) settle(ledger, ordinal, 39);
+      }
+      expect(recordAt(ledger, next - 1)?.position).to.deep.equal(at(next));
+      for (let ordinal = next - 1; ordinal >= first; ordinal--) {
+        expect(frontier(ledger)).to.deep.equal(first === 0 ? undefined : at(first));
+        for (let leaf = 0; leaf < 1 + (ordinal % 40); leaf++) settle(ledger, ordinal, leaf);
+      }
+      expect(frontier(ledger)).to.deep.equal(at(next));
+      expect(ledger).to.include({ openRecords: 0, openBytes: 0, head: next });
+    }
+    expect(ledger.ring.moreLeaves.size, 'notes of wide records are gone with them').to.equal(0);
+  });
+});
+
+describe('leaves', () => {
+  it('settle a record when each of them is settled, not when as many settles came (W8)', () => {
+    const ledger = ledgerOf(1);
+    fork(ledger, 0, 2);
+    expect(settle(ledger, 0, 0)).to.equal(true);
+    expect(settle(ledger, 0, 0)).to.equal(false);
+    expect(frontier(ledger)).to.equal(undefined);
+    expect(settle(ledger, 0, 1)).to.equal(true);
+    expect(frontier(ledger)).to.deep.equal(at(1));
+  });
+
+  it('settle in any order and keep the true position (W10)', () => {
+    const ledger = ledgerOf(1);
+    fork(ledger, 0, 3);
+    for (const leaf of [2, 1, 0]) settle(ledger, 0, leaf);
+    expect(frontier(ledger)).to.deep.equal(at(1));
+  });
+
+  for (const leaves of [31, 32, 33, 64, 65, 1_000]) {
+    it(`are told apart also when there are ${leaves}`, () => {
+      const ledger = ledgerOf(2);
+      settle(ledger, 1, 0);
+      fork(ledger, 0, leaves);
+      for (let leaf = leaves - 1; leaf >= 0; leaf--) {
+        expect(ledger.openRecords, `before leaf ${leaf}`).to.equal(1);
+        expect(settle(ledger, 0, leaf)).to.equal(true);
+        expect(settle(ledger, 0, leaf)).to.equal(false);
+      }
+      expect(frontier(ledger)).to.deep.equal(at(2));
+    });
+  }
+
+  it('of a complete record behind an open one may be reported again, few or many', () => {
+    const ledger = ledgerOf(2);
+    fork(ledger, 1, 40);
+    for (let leaf = 0; leaf < 40; leaf++) settle(ledger, 1, leaf);
+    for (const leaf of [0, 31, 32, 39]) expect(settle(ledger, 1, leaf)).to.equal(false);
+    expect(ledger).to.include({ openRecords: 1, settled: 1, strays: 4 });
+  });
+
+  it('that are none settle the record at once (W12), also where it is not the oldest', () => {
+    const ledger = ledgerOf(3);
+    fork(ledger, 1, 0);
+    expect(ledger).to.include({ openRecords: 2, openBytes: 20 });
+    fork(ledger, 0, 0);
+    expect(frontier(ledger)).to.deep.equal(at(2));
+    expect(ledger.strays).to.equal(0);
+  });
+});
+
+describe('a fork', () => {
+  it('may be repeated', () => {
+    const ledger = ledgerOf(2);
+    fork(ledger, 1, 3);
+    settle(ledger, 1, 2);
+    fork(ledger, 1, 3);
+    expect(recordAt(ledger, 1)?.leavesOpen).to.equal(2);
+    fork(ledger, 0, 0);
+    fork(ledger, 0, 0);
+    expect(ledger).to.include({ openRecords: 1, strays: 1 });
+  });
+
+  it('into another number than before throws: somebody holds leaves that nobody counts', () => {
+    const ledger = ledgerOf(1);
+    fork(ledger, 0, 3);
+    expect(() => fork(ledger, 0, 2)).to.throw(RangeError, 'record 0 was forked into 3 leaves, now into 2');
+  });
+
+  it('of a record that is settled throws as long as that can be told', () => {
+    const ledger = ledgerOf(2);
+    settle(ledger, 1, 0);
+    expect(() => fork(ledger, 1, 3)).to.throw(RangeError, 'record 1 was settled before it was forked into 3 leaves');
+  });
+
+  it('into a number that is no count of leaves throws', () => {
+    const ledger = ledgerOf(1);
+    for (const leaves of [-1, 1.5, Number.NaN]) expect(() => fork(ledger, 0, leaves)).to.throw(RangeError, 'cannot have');
+  });
+
+  it('of a record that was never admitted is a stray', () => {
+    const ledger = ledgerOf(1);
+    fork(ledger, 1, 2);
+    fork(ledger, -1, 2);
+    expect(ledger).to.include({ strays: 2, openRecords: 1 });
+  });
+});
+
+describe('a stray settle', () => {
+  const cases: readonly (readonly [string, number, number])[] = [
+    ['of a record that the frontier has passed (W9)', 0, 0],
+    ['of a record that is settled behind an open one', 2, 0],
+    ['of a record that was never admitted', 4, 0],
+    ['of an ordinal below zero', -1, 0],
+    ['of an ordinal that is no number', Number.NaN, 0],
+    ['of a leaf that the record does not have', 1, 1],
+    ['of a leaf below zero', 1, -1],
+  ];
+  for (const [what, ordinal, leaf] of cases) {
+    it(`${what} is false, counted, and changes nothing`, () => {
+      const ledger = ledgerOf(4);
+      settle(ledger, 0, 0);
+      settle(ledger, 2, 0);
+      expect(settle(ledger, ordinal, leaf)).to.equal(false);
+      expect(ledger).to.include({ strays: 1, openRecords: 2, settled: 2, frontierOrdinal: 0 });
+    });
+  }
+});
+
+describe('the oldest open record', () => {
+  it('is named with its position, age, bytes and open leaves', () => {
+    const ledger = ledgerOf(3);
+    fork(ledger, 1, 3);
+    settle(ledger, 0, 0);
+    settle(ledger, 1, 1);
+    expect(oldestOpen(ledger)).to.deep.equal({ ordinal: 1, position: at(2), admittedAt: 200, bytes: 10, leavesOpen: 2 });
+  });
+
+  it('is none when nothing is open', () => {
+    expect(oldestOpen(createLedger(wide))).to.equal(undefined);
+    const ledger = ledgerOf(1);
+    settle(ledger, 0, 0);
+    expect(oldestOpen(ledger)).to.equal(undefined);
+    expect(recordAt(ledger, 0)).to.equal(undefined);
+  });
+});
+
+describe('the ledger keeps its pace', () => {
+  it('with 60,000 records open behind one: a settle costs the same as with none', () => {
+    const many = 60_000;
+    const ledger = createLedger({ maxPending: many + 1, maxPendingBytes: 1e12 });
+    const started = process.cpuUsage();
+    for (let number = 0; number <= many; number++) admit(ledger, at(number), 1, true, 0);
+    for (let ordinal = many; ordinal >= 0; ordinal--) settle(ledger, ordinal, 0);
+    // Anything that looks at all open records for each settle takes 1.8e9 steps: seconds. This takes milliseconds.
+    expect(process.cpuUsage(started).user / 1000).to.be.below(700);
+    expect(ledger.frontierOrdinal).to.equal(many);
+  });
+});
