@@ -51,7 +51,7 @@ export function createDeque<T>(): Deque<T> {
       return item;
     },
     peek() {
-      return length === 0 ? undefined : slots[head];
+      return slots[head];
     },
     at(index) {
       return index >= 0 && index < length ? slots[(head + index) & mask] : undefined;

@@ -44,6 +44,12 @@ describe('a deque', () => {
     expect(deque.at(-1)).to.equal(undefined);
     expect(deque.at(1)).to.equal(undefined);
     expect(deque.at(0)).to.equal('only');
+    expect(deque.shift()).to.equal('only');
+    expect(deque.peek()).to.equal(undefined);
+    // With the ring full to the last slot, the places before the first and behind the last are taken by other items.
+    for (let item = 0; item < 16; item++) deque.push(String(item));
+    expect(deque.at(-1)).to.equal(undefined);
+    expect(deque.at(16)).to.equal(undefined);
   });
 
   it('keeps no item alive that has left it by shift or retain', async () => {

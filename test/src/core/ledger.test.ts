@@ -155,6 +155,7 @@ describe('the frontier', () => {
       expect(ledger).to.include({ openRecords: 0, openBytes: 0, head: next });
     }
     expect(ledger.ring.moreLeaves.size, 'notes of wide records are gone with them').to.equal(0);
+    expect(new Set(ledger.ring.positions).size, 'and so are positions').to.equal(1);
   });
 });
 
