@@ -67,5 +67,7 @@ for (const each of cases) {
   }
   times.sort((left, right) => left - right);
   const [least, median, most] = [times[0], times[runs >> 1], times[runs - 1]] as [number, number, number];
-  console.log(`${each.name}: ${median.toFixed(1)} ns per record (${least.toFixed(1)}–${most.toFixed(1)}, ${runs} runs of ${laps * distinct})`);
+  console.log(
+    `${each.name}: ${median.toFixed(1)} ns per record (${least.toFixed(1)}–${most.toFixed(1)}, ${runs} runs of ${laps * distinct})`,
+  );
 }

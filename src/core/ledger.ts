@@ -110,7 +110,13 @@ export function room(ledger: Ledger, bytes = 1): boolean {
  * one's: a duplicate (W11), of which nothing is noted. `divisibleHere` is false for a record after which no checkpoint
  * may land: inside an erlmld aggregate, all but its last (P6). Throws RangeError when there is no room for a byte more.
  */
-export function admit(ledger: Ledger, position: Position, bytes: number, divisibleHere: boolean, nowMs: number): number {
+export function admit(
+  ledger: Ledger,
+  position: Position,
+  bytes: number,
+  divisibleHere: boolean,
+  nowMs: number,
+): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
   if (!room(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
   if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
@@ -145,8 +151,10 @@ export function fork(ledger: Ledger, ordinal: number, leaves: number): void {
   const slot = ordinal & ring.mask;
   const before = ring.leaves[slot] as number;
   if (before === leaves) return;
-  if (before !== NOT_FORKED) throw new RangeError(`record ${ordinal} was forked into ${before} leaves, now into ${leaves}`);
-  if (ring.leavesOpen[slot] === 0) throw new RangeError(`record ${ordinal} was settled before it was forked into ${leaves} leaves`);
+  if (before !== NOT_FORKED)
+    throw new RangeError(`record ${ordinal} was forked into ${before} leaves, now into ${leaves}`);
+  if (ring.leavesOpen[slot] === 0)
+    throw new RangeError(`record ${ordinal} was settled before it was forked into ${leaves} leaves`);
   ring.leaves[slot] = leaves;
   ring.leavesOpen[slot] = leaves;
   if (leaves > WORD) ring.moreLeaves.set(ordinal, new Int32Array(Math.ceil(leaves / WORD) - 1));

@@ -36,7 +36,10 @@ export function murmur3Bytes(bytes: Uint8Array, seed = 0): number {
   const whole = bytes.length & ~3;
   const byteAt = (index: number): number => bytes[index] as number;
   for (let index = 0; index < whole; index += 4) {
-    hash = mixBlock(hash, byteAt(index) | (byteAt(index + 1) << 8) | (byteAt(index + 2) << 16) | (byteAt(index + 3) << 24));
+    hash = mixBlock(
+      hash,
+      byteAt(index) | (byteAt(index + 1) << 8) | (byteAt(index + 2) << 16) | (byteAt(index + 3) << 24),
+    );
   }
   let tail = 0;
   for (let index = bytes.length - 1; index >= whole; index--) tail = (tail << 8) | byteAt(index);

@@ -28,7 +28,10 @@ export function compareSequenceNumbers(left: string, right: string): number {
 
 /** The order of records in a shard: by sequence number, then by place inside the aggregate. */
 export function comparePositions(left: Position, right: Position): number {
-  return compareSequenceNumbers(left.sequenceNumber, right.sequenceNumber) || left.subSequenceNumber - right.subSequenceNumber;
+  return (
+    compareSequenceNumbers(left.sequenceNumber, right.sequenceNumber) ||
+    left.subSequenceNumber - right.subSequenceNumber
+  );
 }
 
 function compareStripped(left: string, right: string): number {

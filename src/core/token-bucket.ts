@@ -12,7 +12,10 @@ export interface TokenBucket {
 }
 
 /** A full bucket. `capacity` and `perSecond` are above 0; `nowMs` is monotonic. */
-export function createTokenBucket(shape: { readonly capacity: number; readonly perSecond: number }, nowMs: number): TokenBucket {
+export function createTokenBucket(
+  shape: { readonly capacity: number; readonly perSecond: number },
+  nowMs: number,
+): TokenBucket {
   return { capacity: shape.capacity, perSecond: shape.perSecond, tokens: shape.capacity, updatedAt: nowMs };
 }
 

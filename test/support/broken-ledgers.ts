@@ -99,7 +99,10 @@ export function zeroItemsHoldTheFrontier(): LedgerApi {
 
 /** P6: a checkpoint may land inside an aggregate that no KCL would open. */
 export function frontierInsideIndivisible(): LedgerApi {
-  return { ...real, admit: (ledger, position, bytes, _divisibleHere, nowMs) => real.admit(ledger, position, bytes, true, nowMs) };
+  return {
+    ...real,
+    admit: (ledger, position, bytes, _divisibleHere, nowMs) => real.admit(ledger, position, bytes, true, nowMs),
+  };
 }
 
 /** W11: a record that was delivered twice is admitted twice. */
@@ -143,7 +146,8 @@ export function incarnationsShareState(): LedgerApi {
 function withBounds(change: (bounds: Required<real.LedgerBounds>) => real.LedgerBounds): LedgerApi {
   return {
     ...real,
-    createLedger: (bounds) => real.createLedger(change({ ...bounds, maxSpan: bounds.maxSpan ?? 64 * bounds.maxPending })),
+    createLedger: (bounds) =>
+      real.createLedger(change({ ...bounds, maxSpan: bounds.maxSpan ?? 64 * bounds.maxPending })),
   };
 }
 

@@ -20,7 +20,10 @@ export const frontierPassesNothingOpen: Law = (api) =>
       if (frontier === undefined) return;
       const passed = naive.records.filter((record) => order(record, frontier) <= 0);
       must(!passed.some(isOpen), () => `frontier ${show(frontier)} passes an open record`);
-      must(passed.at(-1)?.divisibleHere === true, () => `frontier ${show(frontier)} rests where no checkpoint may land`);
+      must(
+        passed.at(-1)?.divisibleHere === true,
+        () => `frontier ${show(frontier)} rests where no checkpoint may land`,
+      );
     });
   });
 
@@ -38,7 +41,10 @@ export const frontierNeverGoesBack: Law = (api) =>
 /** I8: any order and any repetition of the same settles ends in the same ledger. */
 export const settlesAreOrderFreeAndIdempotent: Law = (api) =>
   fc.property(
-    fc.array(fc.oneof({ weight: 5, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.integer({ min: 31, max: 66 }) }), { minLength: 1, maxLength: 20 }),
+    fc.array(
+      fc.oneof({ weight: 5, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.integer({ min: 31, max: 66 }) }),
+      { minLength: 1, maxLength: 20 },
+    ),
     fc.array(fc.nat(9_999), { maxLength: 120, size: 'max' }),
     (forks, picks) => {
       const leaves = forks.flatMap((count, ordinal) => Array.from({ length: count }, (_, leaf) => ({ ordinal, leaf })));
@@ -78,11 +84,15 @@ export const recordsCompleteByEveryLeaf: Law = (api) =>
     play(newWorld(api, limits), commands, (world, command) => {
       const { ledger, naive } = current(world);
       const { real, naive: expected } = world.answers;
-      if (command.type !== 'admit') must(real === expected, () => `${command.type} said ${String(real)}, not ${String(expected)}`);
+      if (command.type !== 'admit')
+        must(real === expected, () => `${command.type} said ${String(real)}, not ${String(expected)}`);
       naive.records.forEach((record, ordinal) => {
         const held = api.recordAt(ledger, ordinal)?.leavesOpen;
         const leavesOpen = record.openLeaves.length;
-        must(held === leavesOpen || (held === undefined && leavesOpen === 0), () => `record ${ordinal} has ${held} open leaves, not ${leavesOpen}`);
+        must(
+          held === leavesOpen || (held === undefined && leavesOpen === 0),
+          () => `record ${ordinal} has ${held} open leaves, not ${leavesOpen}`,
+        );
       });
       mustAgree(world);
     });
@@ -100,7 +110,10 @@ export const openStaysInBounds: Law = (api) =>
       must(open.length <= limits.maxPending, () => `${open.length} open of ${limits.maxPending}`);
       must(span <= limits.maxSpan, () => `span ${span} of ${limits.maxSpan}`);
       const bytesInBounds = bytes <= limits.maxPendingBytes || open.length === 1;
-      must(bytesInBounds || (!strict && bytes - newest < limits.maxPendingBytes), () => `${bytes} bytes open of ${limits.maxPendingBytes}`);
+      must(
+        bytesInBounds || (!strict && bytes - newest < limits.maxPendingBytes),
+        () => `${bytes} bytes open of ${limits.maxPendingBytes}`,
+      );
       if (command.type === 'admit') {
         const { real, naive: expected } = world.answers;
         must(real === expected, () => `admit said ${String(real)}, not ${String(expected)}`);
@@ -137,10 +150,16 @@ export const zeroItemsAdvanceTheFrontier: Law = (api) =>
 function mustBeDone(world: World): void {
   const { api } = world;
   const { ledger, naive } = current(world);
-  must(api.oldestOpen(ledger) === undefined && ledger.openRecords === 0 && ledger.openBytes === 0, () => 'something stays open');
+  must(
+    api.oldestOpen(ledger) === undefined && ledger.openRecords === 0 && ledger.openBytes === 0,
+    () => 'something stays open',
+  );
   const last = naive.records.findLast((record) => record.divisibleHere);
   const frontier = api.frontier(ledger);
-  must(last === undefined ? frontier === undefined : frontier !== undefined && order(last, frontier) === 0, () => `frontier ${show(frontier)} lags behind`);
+  must(
+    last === undefined ? frontier === undefined : frontier !== undefined && order(last, frontier) === 0,
+    () => `frontier ${show(frontier)} lags behind`,
+  );
 }
 
 function mustAgree(world: World): void {

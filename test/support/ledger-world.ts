@@ -5,7 +5,16 @@ import fc from 'fast-check';
 import type * as ledgerModule from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
-import { isOpen, naiveAdmit, naiveFork, naiveHead, naiveLedger, naiveMayFork, naiveRoom, naiveSettle } from './naive-ledger.js';
+import {
+  isOpen,
+  naiveAdmit,
+  naiveFork,
+  naiveHead,
+  naiveLedger,
+  naiveMayFork,
+  naiveRoom,
+  naiveSettle,
+} from './naive-ledger.js';
 import type { NaiveLedger } from './naive-ledger.js';
 
 /** The functions of src/core/ledger.ts, or broken ones of broken-ledgers.ts. */
@@ -39,7 +48,13 @@ export interface World {
 }
 
 export type Command =
-  | { readonly type: 'admit'; readonly step: number; readonly subStep: number; readonly bytes: number; readonly divisibleHere: boolean }
+  | {
+      readonly type: 'admit';
+      readonly step: number;
+      readonly subStep: number;
+      readonly bytes: number;
+      readonly divisibleHere: boolean;
+    }
   | { readonly type: 'fork'; readonly pick: number; readonly leaves: number }
   | { readonly type: 'settle'; readonly pick: number; readonly leaf: number }
   | { readonly type: 'settleAll'; readonly pick: number; readonly turn: number }
@@ -51,12 +66,19 @@ export type Command =
 const admitCommand = fc.record({
   type: fc.constant('admit' as const),
   // 0 stays at the sequence number: the next place of an aggregate, or with subStep 0 a duplicate; -1 goes back.
-  step: fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 7 }) }, { weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(-1) }),
+  step: fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 1, max: 7 }) },
+    { weight: 4, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.constant(-1) },
+  ),
   subStep: fc.nat(2),
   bytes: fc.oneof({ weight: 8, arbitrary: fc.nat(10) }, { weight: 1, arbitrary: fc.integer({ min: 50, max: 600 }) }),
   divisibleHere: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
 });
-const leafCount = fc.oneof({ weight: 6, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.integer({ min: 31, max: 70 }) });
+const leafCount = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(4) },
+  { weight: 1, arbitrary: fc.integer({ min: 31, max: 70 }) },
+);
 const pick = fc.nat(999);
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 14, arbitrary: admitCommand },
@@ -69,14 +91,30 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant('late' as const), fence: fc.nat(9), pick, leaf: pick }) },
 );
 
-export const script: fc.Arbitrary<readonly Command[]> = fc.array(command, { minLength: 1, maxLength: 160, size: 'max' });
+export const script: fc.Arbitrary<readonly Command[]> = fc.array(command, {
+  minLength: 1,
+  maxLength: 160,
+  size: 'max',
+});
 
 export const bounds: fc.Arbitrary<Bounds> = fc
-  .record({ maxPending: fc.integer({ min: 1, max: 30 }), maxPendingBytes: fc.integer({ min: 1, max: 500 }), spread: fc.integer({ min: 1, max: 4 }) })
+  .record({
+    maxPending: fc.integer({ min: 1, max: 30 }),
+    maxPendingBytes: fc.integer({ min: 1, max: 500 }),
+    spread: fc.integer({ min: 1, max: 4 }),
+  })
   .map(({ maxPending, maxPendingBytes, spread }) => ({ maxPending, maxPendingBytes, maxSpan: maxPending * spread }));
 
 export function newWorld(api: LedgerApi, limits: Bounds, strict = true): World {
-  const world: World = { api, bounds: limits, incarnations: [], tip: 0n, tipSub: 0, durable: undefined, answers: { real: 0, naive: 0 } };
+  const world: World = {
+    api,
+    bounds: limits,
+    incarnations: [],
+    tip: 0n,
+    tipSub: 0,
+    durable: undefined,
+    answers: { real: 0, naive: 0 },
+  };
   incarnate(world, strict);
   return world;
 }
@@ -86,7 +124,11 @@ export function current(world: World): Incarnation {
 }
 
 /** Plays the commands; `observe` looks at the world after each of them. */
-export function play(world: World, commands: readonly Command[], observe: (world: World, command: Command) => void): void {
+export function play(
+  world: World,
+  commands: readonly Command[],
+  observe: (world: World, command: Command) => void,
+): void {
   for (const each of commands) {
     world.answers = { real: undefined, naive: undefined };
     step(world, each);
@@ -145,7 +187,10 @@ function admitNext(world: World, each: Command & { readonly type: 'admit' }): vo
     return;
   }
   const ordinal = api.admit(ledger, position, each.bytes, each.divisibleHere, 0);
-  world.answers = { real: ordinal, naive: naiveAdmit(naive, { ...position, bytes: each.bytes, divisibleHere: each.divisibleHere }) };
+  world.answers = {
+    real: ordinal,
+    naive: naiveAdmit(naive, { ...position, bytes: each.bytes, divisibleHere: each.divisibleHere }),
+  };
   if (ordinal >= 0) {
     world.tip = sequence;
     world.tipSub = sub;

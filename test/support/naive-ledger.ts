@@ -16,7 +16,11 @@ export interface NaiveLedger {
   readonly records: NaiveRecord[];
 }
 
-export function naiveLedger(bounds: { readonly maxPending: number; readonly maxPendingBytes: number; readonly maxSpan: number }): NaiveLedger {
+export function naiveLedger(bounds: {
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
+  readonly maxSpan: number;
+}): NaiveLedger {
   return { ...bounds, records: [] };
 }
 

@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { checkpointAt, compareCheckpoints, isCheckpointText, isSentinel, positionOf } from '../../../src/core/checkpoint.js';
+import {
+  checkpointAt,
+  compareCheckpoints,
+  isCheckpointText,
+  isSentinel,
+  positionOf,
+} from '../../../src/core/checkpoint.js';
 import type { Checkpoint } from '../../../src/core/checkpoint.js';
 
 const at = (checkpoint: string, subSequenceNumber = 0): Checkpoint => ({ checkpoint, subSequenceNumber });
@@ -46,12 +52,9 @@ describe('checkpoints', () => {
 
   it('are the four sentinels or a number', () => {
     for (const { checkpoint } of ladder) expect(isCheckpointText(checkpoint), checkpoint).to.equal(true);
-    expect(ladder.filter(({ checkpoint }) => isSentinel(checkpoint)).map(({ checkpoint }) => checkpoint)).to.deep.equal([
-      'AT_TIMESTAMP',
-      'TRIM_HORIZON',
-      'LATEST',
-      'SHARD_END',
-    ]);
+    expect(ladder.filter(({ checkpoint }) => isSentinel(checkpoint)).map(({ checkpoint }) => checkpoint)).to.deep.equal(
+      ['AT_TIMESTAMP', 'TRIM_HORIZON', 'LATEST', 'SHARD_END'],
+    );
   });
 
   it('name a position exactly when they are numbers', () => {

@@ -11,7 +11,10 @@ describe('a deque', () => {
     const command = fc.oneof(
       { weight: 6, arbitrary: fc.record({ type: fc.constant('push' as const), item: fc.nat(99) }) },
       { weight: 4, arbitrary: fc.record({ type: fc.constant('shift' as const), item: fc.constant(0) }) },
-      { weight: 1, arbitrary: fc.record({ type: fc.constant('retain' as const), item: fc.integer({ min: 2, max: 5 }) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ type: fc.constant('retain' as const), item: fc.integer({ min: 2, max: 5 }) }),
+      },
     );
     fc.assert(
       fc.property(fc.array(command, { maxLength: 200, size: 'max' }), (commands) => {

@@ -4,7 +4,10 @@ import { admit, createLedger, fork, frontier, oldestOpen, recordAt, room, settle
 import type { Ledger } from '../../../src/core/ledger.js';
 import type { Position } from '../../../src/core/position.js';
 
-const at = (sequenceNumber: number | string, subSequenceNumber = 0): Position => ({ sequenceNumber: String(sequenceNumber), subSequenceNumber });
+const at = (sequenceNumber: number | string, subSequenceNumber = 0): Position => ({
+  sequenceNumber: String(sequenceNumber),
+  subSequenceNumber,
+});
 const wide = { maxPending: 1_000, maxPendingBytes: 1_000_000 };
 
 /** A ledger with records 1, 2, … of 10 bytes each. */
@@ -24,7 +27,8 @@ describe('admission', () => {
   it('refuses a position that is not greater than the last (W11), and stays as it was', () => {
     const ledger = createLedger(wide);
     admit(ledger, at(10, 1), 10, true, 0);
-    for (const position of [at(10, 1), at(10, 0), at(9, 5), at('010', 1)]) expect(admit(ledger, position, 10, true, 0)).to.equal(-1);
+    for (const position of [at(10, 1), at(10, 0), at(9, 5), at('010', 1)])
+      expect(admit(ledger, position, 10, true, 0)).to.equal(-1);
     expect(ledger).to.include({ admitted: 1, openRecords: 1, openBytes: 10 });
     expect(admit(ledger, at(10, 2), 10, true, 0)).to.equal(1);
   });
@@ -42,7 +46,10 @@ describe('admission', () => {
 
   it('throws where there is no room, with the load in the message', () => {
     const ledger = ledgerOf(2, { maxPending: 2, maxPendingBytes: 100 });
-    expect(() => admit(ledger, at(3), 10, true, 0)).to.throw(RangeError, 'ledger is full: 2 of 2 records, 20 of 100 bytes, span 2 of 128');
+    expect(() => admit(ledger, at(3), 10, true, 0)).to.throw(
+      RangeError,
+      'ledger is full: 2 of 2 records, 20 of 100 bytes, span 2 of 128',
+    );
   });
 });
 
@@ -235,7 +242,8 @@ describe('a fork', () => {
 
   it('into a number that is no count of leaves throws', () => {
     const ledger = ledgerOf(1);
-    for (const leaves of [-1, 1.5, Number.NaN]) expect(() => fork(ledger, 0, leaves)).to.throw(RangeError, 'cannot have');
+    for (const leaves of [-1, 1.5, Number.NaN])
+      expect(() => fork(ledger, 0, leaves)).to.throw(RangeError, 'cannot have');
   });
 
   it('of a record that was never admitted is a stray', () => {
@@ -273,7 +281,13 @@ describe('the oldest open record', () => {
     fork(ledger, 1, 3);
     settle(ledger, 0, 0);
     settle(ledger, 1, 1);
-    expect(oldestOpen(ledger)).to.deep.equal({ ordinal: 1, position: at(2), admittedAt: 200, bytes: 10, leavesOpen: 2 });
+    expect(oldestOpen(ledger)).to.deep.equal({
+      ordinal: 1,
+      position: at(2),
+      admittedAt: 200,
+      bytes: 10,
+      leavesOpen: 2,
+    });
   });
 
   it('is none when nothing is open', () => {

@@ -40,7 +40,8 @@ describe('sequence numbers', () => {
 
   it('are digits and nothing else', () => {
     for (const text of ['0', '007', '49664782231471234509']) expect(isSequenceNumber(text), text).to.equal(true);
-    for (const text of ['', '-1', '1.0', 'LATEST', '12a', ' 1', '1/', '1:']) expect(isSequenceNumber(text), text).to.equal(false);
+    for (const text of ['', '-1', '1.0', 'LATEST', '12a', ' 1', '1/', '1:'])
+      expect(isSequenceNumber(text), text).to.equal(false);
   });
 });
 
