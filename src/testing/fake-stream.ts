@@ -1,16 +1,14 @@
 // A stream in memory: real shard lineage, sequence numbers, splits, merges and trimming, no network and no clock of its
 // own. What a test puts in can be read at once; a reader that is at the tip waits until there is more.
-import { createHash } from 'node:crypto';
+import { createShards, merge, put, shardOf, split, trim } from './fake-shards.js';
+import type { FakeRecord, FakeShard } from './fake-shards.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
 import type { StartPosition } from '../core/position.js';
 import { KinactError } from '../errors.js';
 import type {
-  ChildShard,
   Clock,
-  HashKeyRange,
   RawRecord,
   ReadResult,
-  Shard,
   ShardFilter,
   ShardListing,
   ShardReader,
@@ -29,26 +27,6 @@ export interface FakeStreamOptions {
   readonly clock?: Pick<Clock, 'wallNow'> | undefined;
   /** Raw records per answer at most. Default 1,000. */
   readonly maxRecords?: number | undefined;
-}
-
-/** A record to put. */
-export interface FakeRecord {
-  readonly partitionKey: string;
-  readonly data: Uint8Array | string;
-  readonly explicitHashKey?: string | undefined;
-}
-
-interface FakeShard {
-  readonly shard: Shard;
-  readonly low: bigint;
-  readonly high: bigint;
-  readonly records: RawRecord[];
-  /** Records before this index are trimmed. */
-  trimmed: number;
-  closed: boolean;
-  children: ChildShard[];
-  /** Readers at the tip, waiting. */
-  readonly waiting: Set<() => void>;
 }
 
 /** The stream, seen from the test. */
@@ -71,114 +49,38 @@ export interface FakeStream {
   recordsOf(shardId: string): readonly RawRecord[];
 }
 
-const keys = 2n ** 128n;
-
 /** Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers. */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const name = options.name ?? 'fake';
   const clock = options.clock ?? { wallNow: () => Date.UTC(2026, 0, 1) };
-  const shards = new Map<string, FakeShard>();
+  const shards = createShards(options.shards ?? 1, () => clock.wallNow());
   const failures = new Map<string, { error: Error; times: number }>();
-  let lastNumber = 49_600_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000n;
-  const nextNumber = (): string => String((lastNumber += 1n));
-
-  const open = (low: bigint, high: bigint, parents: readonly string[]): FakeShard => {
-    const shardId = `shardId-${String(shards.size).padStart(12, '0')}`;
-    const [parentShardId, adjacentParentShardId] = parents;
-    const shard: FakeShard = {
-      shard: {
-        shardId,
-        hashKeyRange: { startingHashKey: String(low), endingHashKey: String(high) },
-        startingSequenceNumber: nextNumber(),
-        ...(parentShardId === undefined ? {} : { parentShardId }),
-        ...(adjacentParentShardId === undefined ? {} : { adjacentParentShardId }),
-      },
-      low,
-      high,
-      records: [],
-      trimmed: 0,
-      closed: false,
-      children: [],
-      waiting: new Set(),
-    };
-    shards.set(shardId, shard);
-    return shard;
+  const failureOf = (shardId: string): Error | undefined => {
+    const failure = failures.get(shardId);
+    if (failure === undefined || failure.times === 0) return undefined;
+    failure.times -= 1;
+    return failure.error;
   };
-
-  const count = BigInt(options.shards ?? 1);
-  for (let index = 0n; index < count; index += 1n) open((keys * index) / count, (keys * (index + 1n)) / count - 1n, []);
-
-  const shardOf = (shardId: string): FakeShard => {
-    const shard = shards.get(shardId);
-    if (shard === undefined) throw new RangeError(`no shard ${shardId}`);
-    return shard;
-  };
-  const wake = (shard: FakeShard): void => {
-    const waiting = [...shard.waiting];
-    shard.waiting.clear();
-    for (const resume of waiting) resume();
-  };
-  const close = (shard: FakeShard, children: readonly FakeShard[]): void => {
-    shard.closed = true;
-    Object.assign(shard.shard, { endingSequenceNumber: nextNumber() });
-    for (const child of children) shard.children.push(childOf(child.shard));
-    wake(shard);
-  };
-  const openShardOf = (shardId: string): FakeShard => {
-    const shard = shardOf(shardId);
-    if (shard.closed) throw new RangeError(`${shardId} is closed`);
-    return shard;
-  };
-
-  const put = (record: FakeRecord): { shardId: string; sequenceNumber: string } => {
-    const hash = record.explicitHashKey === undefined ? hashKey(record.partitionKey) : BigInt(record.explicitHashKey);
-    const shard = [...shards.values()].find(({ closed, low, high }) => !closed && hash >= low && hash <= high);
-    if (shard === undefined) throw new RangeError('no open shard for that hash key');
-    const sequenceNumber = nextNumber();
-    const data = typeof record.data === 'string' ? Buffer.from(record.data) : record.data;
-    shard.records.push({ sequenceNumber, partitionKey: record.partitionKey, data, arrivedAt: clock.wallNow() });
-    wake(shard);
-    return { shardId: shard.shard.shardId, sequenceNumber };
-  };
-
   return {
     port: {
       name,
       describe: () => Promise.resolve(describe(name)),
-      listShards: (filter) => Promise.resolve(listing([...shards.values()], filter, clock.wallNow())),
+      listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
       open: (shardId, start, notice) =>
-        createReader(shards.get(shardId), start, notice, options.maxRecords ?? 1_000, () => {
-          const failure = failures.get(shardId);
-          if (failure === undefined || failure.times === 0) return undefined;
-          failure.times -= 1;
-          return failure.error;
-        }),
+        createReader(shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, () => failureOf(shardId)),
       unpack: (record, range) => unpackRecord(record, range, 'emit'),
       close: () => {},
     },
-    put: (...records) => records.map(put),
-    split: (shardId) => {
-      const shard = openShardOf(shardId);
-      const middle = (shard.low + shard.high) / 2n;
-      const children = [open(shard.low, middle, [shardId]), open(middle + 1n, shard.high, [shardId])] as const;
-      close(shard, children);
-      return [children[0].shard.shardId, children[1].shard.shardId];
-    },
-    merge: (shardId, adjacentShardId) => {
-      const [one, other] = [openShardOf(shardId), openShardOf(adjacentShardId)];
-      if (one.high + 1n !== other.low) throw new RangeError('not adjacent: give the lower hash range first');
-      const child = open(one.low, other.high, [shardId, adjacentShardId]);
-      close(one, [child]);
-      close(other, [child]);
-      return child.shard.shardId;
-    },
-    trim: (shardId, trimmed) => {
-      const shard = shardOf(shardId);
-      shard.trimmed = Math.min(shard.records.length, shard.trimmed + trimmed);
-    },
+    put: (...records) => records.map((record) => put(shards, record)),
+    split: (shardId) => split(shards, shardId),
+    merge: (shardId, adjacentShardId) => merge(shards, shardId, adjacentShardId),
+    trim: (shardId, count) => trim(shards, shardId, count),
     failReads: (shardId, error, times = 1) => failures.set(shardId, { error, times }),
-    shardIds: () => [...shards.keys()],
-    recordsOf: (shardId) => shardOf(shardId).records.slice(shardOf(shardId).trimmed),
+    shardIds: () => [...shards.all.keys()],
+    recordsOf: (shardId) => {
+      const { records, trimmed } = shardOf(shards, shardId);
+      return records.slice(trimmed);
+    },
   };
 }
 
@@ -186,11 +88,6 @@ function describe(streamName: string): StreamDescription {
   const accountId = '000000000000';
   const streamArn = `arn:aws:kinesis:us-east-1:${accountId}:stream/${streamName}`;
   return { streamName, streamArn, accountId, creationEpochSeconds: 1_767_225_600 };
-}
-
-function childOf(shard: Shard): ChildShard {
-  const parentShards = [shard.parentShardId, shard.adjacentParentShardId].filter((id) => id !== undefined);
-  return { shardId: shard.shardId, parentShards, hashKeyRange: shard.hashKeyRange as HashKeyRange };
 }
 
 function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: number): ShardListing {
@@ -254,8 +151,4 @@ function indexOf(shard: FakeShard, start: StartPosition, notice: (notice: Source
   if (index === -1 || index >= shard.trimmed) return index === -1 ? shard.records.length : index;
   notice({ type: 'trimmed', shardId: shard.shard.shardId, position: start.position });
   return shard.trimmed;
-}
-
-function hashKey(partitionKey: string): bigint {
-  return BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
 }
