@@ -57,7 +57,8 @@ const PLAIN: Opened = { type: 'plain' };
 /** Which aggregate's magic the data begin with, if any. */
 export function formatOf(data: Uint8Array): AggregateFormat | undefined {
   if (data.length < MAGIC_BYTES || ((data[1]! << 16) | (data[2]! << 8) | data[3]!) !== MAGIC_TAIL) return undefined;
-  switch (data[0]) {
+  const kind = data[0]!;
+  switch (kind) {
     case 0xf3:
       return 'kpl';
     case 0x00:

@@ -47,7 +47,7 @@ const value = (from: string): string => `import * as it from '${from}';\nexport 
 const types = (from: string, name: string): string =>
   `import type { ${name} } from '${from}';\nexport type Used = ${name};\n`;
 
-const planted: readonly Planted[] = [
+const violations: readonly Planted[] = [
   // One arrow of the table after the other, values and types.
   ...[
     '../ports.js',
@@ -77,10 +77,10 @@ const planted: readonly Planted[] = [
     '@aws-sdk/client-kinesis',
   ].map((from) => ({
     law: `ports, options, errors and events do not import ${from}`,
-    file: 'src/options.ts',
+    file: 'src/planted.ts',
     text: value(from),
   })),
-  { law: 'ports do not import types of src/aws', file: 'src/options.ts', text: types('./aws/table.js', 'Table') },
+  { law: 'ports do not import types of src/aws', file: 'src/planted.ts', text: types('./aws/table.js', 'Table') },
   ...['./stage.js', '../supervision/tree.js', '../src/aws/table.js', '../src/consumer.js', 'nact', 'node:timers'].map(
     (from) => ({
       law: `actors do not import ${from}`,
@@ -213,6 +213,12 @@ const planted: readonly Planted[] = [
   },
 ];
 
+/** Each in a file of its own where the place leaves the name open, so that one run of the linter sees many. */
+const planted = violations.map((each, index) => ({
+  ...each,
+  file: each.file.replace('planted.ts', `planted-${index}.ts`),
+}));
+
 interface Complaint {
   readonly code: string;
   readonly filename: string;
@@ -258,7 +264,7 @@ describe('the import walls', () => {
     expect(await lint(targets)).to.deep.equal([]);
   });
 
-  // Rows that plant into the same file need runs of their own; the others share one, for a run costs half a second.
+  // Violations that need the same file need runs of their own; the others share one.
   const rounds: Planted[][] = [];
   for (const each of planted) {
     const alone = ({ rule }: Planted): boolean => rule === 'no-cycle';
