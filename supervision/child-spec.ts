@@ -1,0 +1,107 @@
+// How a supervisor is told what to supervise, checked before anything starts.
+import type { Behaviour, Effect, Ref } from '../actors/actor.js';
+import { KinactError } from '../src/errors.js';
+import type { AutoShutdown, Member, Policy, Restart, Strategy } from './strategy.js';
+
+/** The children that are running when another one is started. */
+export interface Siblings {
+  /** The running child of this id. The type of its messages is the caller's claim. */
+  ref<M>(id: string): Ref<M> | undefined;
+}
+
+/** One child of a supervisor. */
+export interface ChildSpec {
+  /** Unique among the children. The child's path is `kind/id#n`; an id that begins with its kind is not doubled. */
+  readonly id: string;
+  /** Makes the behaviour of a new incarnation, with the siblings started before it. A throw is a failed start. */
+  // Children of one supervisor have nothing in common but being behaviours; `unknown` would fit none of them.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly start: (siblings: Siblings) => Behaviour<any, any>;
+  /** Default `permanent`. */
+  readonly restart?: Restart;
+  /**
+   * How long it may take to stop: its user effects and children are waited for so many milliseconds, not at all
+   * (`brutal`), or as long as it takes (`infinity`, the default of a supervisor). Default 5,000.
+   */
+  readonly shutdown?: number | 'brutal' | 'infinity';
+  /** See `autoShutdown`. Only for transient and temporary children. Default false. */
+  readonly significant?: boolean;
+  /**
+   * True: a restart that takes this child along, or that it causes, drops it as if it were temporary; `dynamic` or
+   * whoever started it decides whether to start it anew. Its crash counts all the same. Default false.
+   */
+  readonly forgetOnRestart?: boolean;
+}
+
+export interface SupervisorOptions {
+  /** The actor's kind, in its path. Default `supervisor`. */
+  readonly kind?: string;
+  /** Default `one-for-one`. */
+  readonly strategy?: Strategy;
+  /** So many restarts within `periodMs` are borne; one more, and the supervisor fails with RESTART_INTENSITY. Default 1. */
+  readonly intensity?: number;
+  /** The length of the sliding period. Default 5,000. */
+  readonly periodMs?: number;
+  /** Default `never`. */
+  readonly autoShutdown?: AutoShutdown;
+  /** Started in this order, stopped in the reverse one. */
+  readonly children: readonly ChildSpec[];
+  /** See `Behaviour.stopChildren`: `one-by-one`, as in OTP, is the default. */
+  readonly stopChildren?: 'one-by-one' | 'together';
+  /**
+   * Further children, asked for when the first start is over and after every restart under rest-for-one and one-for-all.
+   * One that does not start is left out.
+   */
+  readonly dynamic?: (siblings: Siblings) => readonly ChildSpec[];
+  /** Effects when a restart begins: an event, say. `count` counts the restarts of this supervisor's life. */
+  readonly restarting?: (count: number, error: Error) => readonly Effect<never>[];
+}
+
+/** The policy with its defaults. Throws INVALID_OPTION. */
+export function policyOf(options: SupervisorOptions): Policy {
+  const { strategy = 'one-for-one', intensity = 1, periodMs = 5_000, autoShutdown = 'never' } = options;
+  check(['one-for-one', 'rest-for-one', 'one-for-all'].includes(strategy), 'strategy', strategy);
+  check(['never', 'any-significant', 'all-significant'].includes(autoShutdown), 'autoShutdown', autoShutdown);
+  check(intensity >= 0, 'intensity', intensity, 'a number of restarts, 0 or more');
+  check(periodMs > 0, 'periodMs', periodMs, 'milliseconds, more than 0');
+  return { strategy, intensity, periodMs, autoShutdown };
+}
+
+/** A spec as the strategy sees it. Throws INVALID_OPTION when it is wrong or its id is taken. */
+export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<string, unknown>): Omit<Member, 'alive'> {
+  const { id, restart = 'permanent', significant = false, forgetOnRestart = false, shutdown = 0 } = spec;
+  check(typeof id === 'string' && id !== '' && !taken.has(id), 'children.id', id, 'an id that no other child has');
+  check(['permanent', 'transient', 'temporary'].includes(restart), 'children.restart', restart);
+  check(
+    shutdown === 'brutal' || shutdown === 'infinity' || shutdown >= 0,
+    'children.shutdown',
+    shutdown,
+    "milliseconds, 'brutal' or 'infinity'",
+  );
+  check(
+    !significant || (restart !== 'permanent' && policy.autoShutdown !== 'never'),
+    'children.significant',
+    significant,
+    'a transient or temporary child, and autoShutdown other than never',
+  );
+  return { id, restart, significant, forgetOnRestart };
+}
+
+/** How long the child may take to stop. */
+export function shutdownMsOf(spec: ChildSpec, behaviour: Behaviour<unknown, unknown>): number {
+  switch (spec.shutdown) {
+    case 'brutal':
+      return 0;
+    case 'infinity':
+      return Infinity;
+    case undefined:
+      return behaviour.stopChildren === undefined ? 5_000 : Infinity;
+    default:
+      return spec.shutdown;
+  }
+}
+
+function check(holds: boolean, option: string, got: unknown, expected = 'one of its documented values'): void {
+  if (holds) return;
+  throw new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${String(got)}`, { data: { option } });
+}

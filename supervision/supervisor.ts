@@ -1,0 +1,168 @@
+// A supervisor is a behaviour like any other: it applies the decisions of `strategy.ts` by spawning and stopping children,
+// one operation at a time. While one is under way, ends of other children and requests wait in `inbox`, in order.
+import type { Behaviour, Ending, Ref, ReplyTo, Step } from '../actors/actor.js';
+import { reply } from '../actors/actor.js';
+import type { Clock } from '../src/ports.js';
+import { memberOf, policyOf, type ChildSpec, type SupervisorOptions } from './child-spec.js';
+import {
+  addSpec,
+  childDown,
+  childEnding,
+  childStarted,
+  endingError,
+  startFailed,
+  startNext,
+  startOnRequest,
+  terminate,
+  type State,
+} from './group.js';
+import * as strategy from './strategy.js';
+
+/** The answer to `startChild`. */
+export type ChildStarted =
+  | { readonly type: 'started'; readonly ref: Ref<never> }
+  | { readonly type: 'failed'; readonly error: Error };
+
+/** One line of the answer to `children`. */
+export interface ChildInfo {
+  readonly id: string;
+  /** Undefined for a transient child that ended normally. */
+  readonly ref: Ref<never> | undefined;
+}
+
+export type SupervisorMessage =
+  /** Adds a child after all others. Under an id that is taken, or when it does not start, it is not added. */
+  | { readonly type: 'startChild'; readonly spec: ChildSpec; readonly replyTo?: ReplyTo<ChildStarted> }
+  /** Stops a child and forgets its spec. The answer tells how it ended; undefined when there was none of this id. */
+  | { readonly type: 'terminateChild'; readonly id: string; readonly replyTo?: ReplyTo<Ending | undefined> }
+  /** Answered when no start or restart is under way. */
+  | { readonly type: 'children'; readonly replyTo: ReplyTo<readonly ChildInfo[]> };
+
+export type Message =
+  | SupervisorMessage
+  | { readonly type: 'childStarted'; readonly id: string; readonly ref: Ref<never> }
+  | { readonly type: 'childEnding'; readonly id: string; readonly ref: Ref<never>; readonly how: Ending }
+  | { readonly type: 'childDown'; readonly id: string; readonly ref: Ref<never> | undefined; readonly how: Ending }
+  | { readonly type: 'childDidNotStart'; readonly id: string; readonly error: Error };
+
+/** Makes the behaviour. Throws INVALID_OPTION for options or specs that are wrong. */
+export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<unknown, SupervisorMessage> {
+  const policy = policyOf(options);
+  const specs = new Map<string, ChildSpec>();
+  for (const spec of options.children) {
+    memberOf(spec, policy, specs);
+    specs.set(spec.id, spec);
+  }
+  const behaviour: Behaviour<State, Message> = {
+    kind: options.kind ?? 'supervisor',
+    deferStart: true,
+    stopChildren: options.stopChildren ?? 'one-by-one',
+    initial: (self) => begin(self as Ref<never>, options, policy, clock),
+    receive(state, message) {
+      state.inbox.push(message);
+      return drain(state);
+    },
+    status: ({ group, operation, restarts }) => ({
+      strategy: policy.strategy,
+      operation: operation.type,
+      restarts,
+      recentRestarts: group.restarts.length,
+    }),
+  };
+  return behaviour as unknown as Behaviour<unknown, SupervisorMessage>;
+}
+
+function begin(
+  self: Ref<never>,
+  options: SupervisorOptions,
+  policy: strategy.Policy,
+  clock: Clock,
+): Step<State, Message> {
+  const state: State = {
+    self,
+    policy,
+    options,
+    clock,
+    specs: new Map(),
+    refs: new Map(),
+    shutdownMs: new Map(),
+    leaving: new Set(),
+    inbox: [],
+    group: strategy.emptyGroup,
+    operation: { type: 'idle' },
+    restarts: 0,
+    effects: [],
+  };
+  for (const spec of options.children) addSpec(state, spec);
+  startNext(
+    state,
+    { type: 'first' },
+    options.children.map((spec) => spec.id),
+  );
+  return drain(state);
+}
+
+/** Handles whatever the operation under way lets through, oldest first, until nothing more can be. */
+function drain(state: State): Step<State, Message> {
+  for (;;) {
+    const at = state.inbox.findIndex((message) => isDue(state, message));
+    if (at < 0) break;
+    const [message] = state.inbox.splice(at, 1);
+    handle(state, message!);
+  }
+  const effects = state.effects;
+  state.effects = [];
+  return [state, effects];
+}
+
+function isDue(state: State, message: Message): boolean {
+  const { operation } = state;
+  if (operation.type === 'idle') return true;
+  switch (message.type) {
+    case 'childStarted':
+    case 'childDidNotStart':
+      return true;
+    case 'childDown': {
+      const { id, ref } = message;
+      if (ref === undefined || state.leaving.has(ref) || state.refs.get(id) !== ref) return true;
+      if (operation.type === 'terminating') return operation.ref === ref;
+      return operation.type === 'stopping' && operation.waitingFor.has(ref);
+    }
+    default:
+      return false;
+  }
+}
+
+function handle(state: State, message: Message): void {
+  switch (message.type) {
+    case 'startChild':
+      startOnRequest(state, message.spec, message.replyTo);
+      return;
+    case 'terminateChild':
+      terminate(state, message.id, message.replyTo);
+      return;
+    case 'children':
+      state.effects.push(
+        reply(
+          message.replyTo,
+          state.group.members.map(({ id }) => ({ id, ref: state.refs.get(id) })),
+        ),
+      );
+      return;
+    case 'childStarted':
+      childStarted(state, message.id, message.ref);
+      return;
+    case 'childDidNotStart':
+      startFailed(state, message.id, message.error);
+      return;
+    case 'childEnding':
+      childEnding(state, message.id, message.ref, message.how);
+      return;
+    case 'childDown':
+      if (message.ref === undefined) startFailed(state, message.id, endingError(message.how));
+      else childDown(state, message.id, message.ref, message.how);
+      return;
+    default:
+      state.effects.push({ type: 'count', what: 'unknownMessage' });
+  }
+}
