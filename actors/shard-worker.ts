@@ -238,11 +238,11 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
     return;
   }
   const end = fill(options, state, tenure, effects);
-  report(options, state, tenure, effects);
   if (end?.type === 'crash') {
     effects.push({ type: 'fail', error: end.error });
     return;
   }
+  report(options, state, tenure, effects);
   if (end?.type === 'stopShard') {
     finish(state, tenure, { type: 'stopShard', error: end.error }, effects);
     return;

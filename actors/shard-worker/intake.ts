@@ -5,7 +5,7 @@ import type { Effect } from '../actor.js';
 import type { Tenure } from '../tenure.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { Deque } from '../../src/core/deque.js';
-import { admit, room, settle } from '../../src/core/ledger.js';
+import { admit, fork, room, settle } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
@@ -75,6 +75,12 @@ export function admitAll<Self>(
       if (end !== undefined) return end;
       current.next += 1;
     }
+    if (records.length === 0 && current.unpacked.undecoded === undefined) {
+      // An aggregate of nothing still has a place the frontier must pass.
+      if (!room(ledger)) return undefined;
+      const ordinal = admit(ledger, { sequenceNumber: current.record.sequenceNumber, subSequenceNumber: 0 }, 0, true, now);
+      if (ordinal !== -1) fork(ledger, ordinal, 0);
+    }
     intake.current = undefined;
     const { undecoded } = current.unpacked;
     const end =
@@ -116,13 +122,14 @@ function admitOne<Self>(
   effects: Effect<Self>[],
 ): IntakeEnd | undefined {
   const current = intake.current as NonNullable<Intake['current']>;
-  const { divisible, filtered, records } = current.unpacked;
+  const { divisible, filtered, records, undecoded } = current.unpacked;
   if (wasDoneBefore(intake, record, divisible)) return undefined;
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
   };
-  const last = current.next === records.length - 1;
+  // The end of what could be decoded is not the end of the aggregate.
+  const last = current.next === records.length - 1 && undecoded === undefined;
   const ordinal = admit(ledger, position, bytes, divisible || last, now);
   if (ordinal === -1) return duplicate(options, tenure, intake, position, effects);
   if (filtered?.[current.filtered] === current.next) {
