@@ -21,7 +21,10 @@ const MAX_PARTITION_KEY_CHARACTERS = 256;
 const MAGIC = Buffer.of(0xf3, 0x89, 0x9a, 0xc2);
 
 export interface AggregationLimits {
-  /** Most bytes of one record to put, data and outer partition key together. Default: 1 MiB, the service's own limit. */
+  /**
+   * Most bytes of one aggregate, outer partition key included; a larger user record goes alone, as in the KPL.
+   * Default: 1 MiB, the service's own limit.
+   */
   readonly maxBytes?: number;
   /** Most user records in one aggregate. Default: 4,294,967,295, the KPL's own. */
   readonly maxRecords?: number;
@@ -93,7 +96,7 @@ export function aggregateRecords(
     }
     add(draft, record, cost);
   }
-  return drafts.map((draft) => toPut(draft, maxBytes));
+  return drafts.map(toPut);
 }
 
 /** An aggregate in the making. The tables keep the order in which keys were first seen: indices refer to it. */
@@ -188,14 +191,18 @@ function seal(draft: Draft): Buffer {
   return Buffer.concat([MAGIC, message, hash('md5', message, 'buffer')]);
 }
 
-function toPut(draft: Draft, maxBytes: number): RecordToPut {
+function toPut(draft: Draft): RecordToPut {
   const first = draft.records[0]!;
   // Like the KPL, nothing is put around a user record that is alone. Only when its own data would be taken for an
   // aggregate it needs the envelope to come out as it went in.
   const bare = draft.records.length === 1 && openAggregate(first.data).type === 'plain';
   const size = bare ? first.data.length + draft.partitionKeys.entries[0]!.length : sizeOf(draft, 0);
-  if (size > maxBytes)
-    throw invalid('records', `user records of at most ${maxBytes} bytes, partition key included`, `${size} bytes`);
+  if (size > MAX_RECORD_BYTES)
+    throw invalid(
+      'records',
+      `user records of at most ${MAX_RECORD_BYTES} bytes, partition key included`,
+      `${size} bytes`,
+    );
   return {
     partitionKey: first.partitionKey,
     ...(first.explicitHashKey === undefined ? {} : { explicitHashKey: first.explicitHashKey }),

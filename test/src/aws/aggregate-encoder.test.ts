@@ -146,6 +146,7 @@ describe('aggregateRecords', () => {
     const data = Buffer.alloc(MAX_RECORD_BYTES - 1);
     const [put] = aggregateRecords([user('k', data, '5')]);
     expect(put!.data).to.equal(data);
+    expect(aggregateRecords([user('a'), user('k', data)], undefined, { maxBytes: 50_000 })[1]!.data).to.equal(data);
     expect(put!.explicitHashKey).to.equal('5');
     expect(invalidOption(() => aggregateRecords([user('a'), user('k', Buffer.alloc(MAX_RECORD_BYTES))]))).to.match(
       /1048577 bytes/,

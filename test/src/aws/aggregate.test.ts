@@ -233,11 +233,14 @@ describe('aggregate: what the KCL skips is skipped', () => {
     ).to.deep.equal(['x']);
   });
 
-  it('varints that are longer than they need to be', () => {
+  it('varints that are longer than they need to be, bits beyond the 64th included', () => {
     expect(texts(envelope(message(['a'], [{ data: 'x', more: [0x08, Buffer.alloc(9, 0x80), 0x00] }])))).to.deep.equal([
       'x',
     ]);
     expect(texts(withFields([0x0a, Buffer.of(0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00), 'k']))).to.deep.equal(['one']);
+    expect(texts(envelope(message(['a'], [{ data: 'x', more: [0x08, Buffer.alloc(9, 0x80), 0x02] }])))).to.deep.equal([
+      'x',
+    ]);
   });
 });
 
