@@ -181,7 +181,7 @@ function recovered(turn: Turn, row: LeaseRow): void {
   holds.recoverHold(state.hold, row);
   reportDurable(turn);
   if (row.leaseOwner !== options.workerId) return row.checkpoint === 'SHARD_END' ? ended(turn) : released(turn, true);
-  state.resend = holds.checkpointOnBoard(state.hold) !== undefined;
+  state.resend &&= holds.checkpointOnBoard(state.hold) !== undefined;
   state.retryAt = now;
   state.renewAt = now;
   if (state.phase === 'taking') taken(turn, before);

@@ -14,7 +14,7 @@ export type StoreFault =
   /** The effect is immediate, the answer waits for this promise. */
   | { readonly type: 'holdAfter'; readonly until: Promise<unknown> }
   /** Something another worker does between the caller's decision and this call. */
-  | { readonly type: 'meanwhile'; readonly act: () => void };
+  | { readonly type: 'meanwhile'; readonly act: () => void; readonly then?: StoreFault };
 
 export interface StoreCall {
   readonly operation: StoreOperation;
@@ -64,7 +64,11 @@ export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string })
 
 /** What an update makes of a row: kcl.md 1.3 with the additions that ports.ts names. */
 export function applyChange(row: LeaseRow, change: LeaseChange, writer: string): LeaseRow {
-  const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = { ...row, leaseCounter: row.leaseCounter + 1, kinactWriter: writer };
+  const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = {
+    ...row,
+    leaseCounter: row.leaseCounter + 1,
+    kinactWriter: writer,
+  };
   if (change.checkpoint !== undefined) {
     next.checkpoint = change.checkpoint.checkpoint;
     next.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
@@ -74,9 +78,33 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
   else if (change.leaseOwner !== undefined) next.leaseOwner = change.leaseOwner;
   if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
   if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint = row.ownerSwitchesSinceCheckpoint + 1;
-  if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined) next.kinactLatestAt = change.kinactLatestAt;
+  if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)
+    next.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];
   return next;
+}
+
+async function meet<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
+  switch (fault?.type) {
+    case undefined:
+      return effect();
+    case 'meanwhile':
+      fault.act();
+      return meet(fault.then, operation, effect);
+    case 'failBefore':
+      throw fault.error ?? new Error(`scripted: ${operation} failed before it took effect`);
+    case 'failAfter':
+      effect();
+      throw fault.error ?? new Error(`scripted: the reply to ${operation} was lost`);
+    case 'holdBefore':
+      await fault.until;
+      return effect();
+    case 'holdAfter': {
+      const result = effect();
+      await fault.until;
+      return result;
+    }
+  }
 }
 
 export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLeaseStore {
@@ -90,32 +118,13 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
     return row;
   };
 
-  /** All scripted faults of one call at once: `meanwhile` falls through to the next one. */
   async function perform<R>(call: StoreCall, effect: () => R): Promise<R> {
     store.calls.push(call);
-    for (;;) {
-      const at = scripted.findIndex((entry) => entry.operation === call.operation && (entry.leaseKey === undefined || entry.leaseKey === call.leaseKey));
-      const [entry] = at < 0 ? [] : scripted.splice(at, 1);
-      if (entry === undefined) return effect();
-      switch (entry.fault.type) {
-        case 'meanwhile':
-          entry.fault.act();
-          break;
-        case 'failBefore':
-          throw entry.fault.error ?? new Error(`scripted: ${call.operation} failed before it took effect`);
-        case 'failAfter':
-          effect();
-          throw entry.fault.error ?? new Error(`scripted: the reply to ${call.operation} was lost`);
-        case 'holdBefore':
-          await entry.fault.until;
-          return effect();
-        case 'holdAfter': {
-          const result = effect();
-          await entry.fault.until;
-          return result;
-        }
-      }
-    }
+    const at = scripted.findIndex(
+      (entry) =>
+        entry.operation === call.operation && (entry.leaseKey === undefined || entry.leaseKey === call.leaseKey),
+    );
+    return meet(at < 0 ? undefined : scripted.splice(at, 1)[0]?.fault, call.operation, effect);
   }
 
   const store: MemoryLeaseStore = {
@@ -151,7 +160,11 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
     },
     renewAs(leaseKey, writer) {
       const row = mustRow(leaseKey);
-      const renewed: LeaseRow = { ...row, leaseCounter: row.leaseCounter + 1, ...(writer === undefined ? {} : { kinactWriter: writer }) };
+      const renewed: LeaseRow = {
+        ...row,
+        leaseCounter: row.leaseCounter + 1,
+        ...(writer === undefined ? {} : { kinactWriter: writer }),
+      };
       rows.set(leaseKey, renewed);
       return renewed;
     },
@@ -163,7 +176,11 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
         return { created };
       }),
     scan: () =>
-      perform({ operation: 'scan' }, (): LeaseScan => ({ rows: stale ?? [...rows.values()], malformed: [...store.malformed], serviceTimeMs: store.serviceTimeMs })),
+      perform({ operation: 'scan' }, (): LeaseScan => ({
+        rows: stale ?? [...rows.values()],
+        malformed: [...store.malformed],
+        serviceTimeMs: store.serviceTimeMs,
+      })),
     get: (leaseKey) => perform({ operation: 'get', leaseKey }, () => rows.get(leaseKey)),
     create: (row) =>
       perform({ operation: 'create', leaseKey: row.leaseKey, row }, () => {
@@ -174,7 +191,11 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
     update: (leaseKey, expected, change, writer) =>
       perform({ operation: 'update', leaseKey, expected, change, writer }, (): WriteOutcome => {
         const row = rows.get(leaseKey);
-        if (row === undefined || row.leaseCounter !== expected.counter || (expected.owner !== undefined && row.leaseOwner !== expected.owner)) {
+        if (
+          row === undefined ||
+          row.leaseCounter !== expected.counter ||
+          (expected.owner !== undefined && row.leaseOwner !== expected.owner)
+        ) {
           return { type: 'refused', current: row };
         }
         const next = applyChange(row, change, writer);
@@ -188,7 +209,9 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
         rows.set(leaseKey, {
           ...row,
           ...(meta.childShardIds === undefined ? {} : { childShardIds: meta.childShardIds }),
-          ...(meta.hashKeyRange === undefined ? {} : { startingHashKey: meta.hashKeyRange.startingHashKey, endingHashKey: meta.hashKeyRange.endingHashKey }),
+          ...(meta.hashKeyRange === undefined
+            ? {}
+            : { startingHashKey: meta.hashKeyRange.startingHashKey, endingHashKey: meta.hashKeyRange.endingHashKey }),
           ...(meta.kinactLatestAt === undefined ? {} : { kinactLatestAt: meta.kinactLatestAt }),
         });
         return true;

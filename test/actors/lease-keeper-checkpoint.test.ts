@@ -1,0 +1,232 @@
+import { expect } from 'chai';
+import { driveKeeper, me, shardId, writer } from '../support/keeper-driver.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+
+describe('a keeper and its checkpoints', () => {
+  it('writes the frontier with the next renewal, and tells of it only when it is durable', async () => {
+    const heard: unknown[] = [];
+    const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at) });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100', 2);
+    expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.advance(3_000);
+    expect(keeper.row).to.deep.include({
+      checkpoint: '100',
+      checkpointSubSequenceNumber: 2,
+      leaseCounter: 7,
+      leaseOwner: me,
+    });
+    expect(heard, 'the table has not answered').to.deep.equal([]);
+    answer();
+    await keeper.settle();
+    expect(heard).to.deep.equal([{ shardId, sequenceNumber: '100', subSequenceNumber: 2 }]);
+    expect(keeper.eventsOf('checkpoint')).to.deep.equal([
+      { source: 'orders', shardId, sequenceNumber: '100', subSequenceNumber: 2 },
+    ]);
+    await keeper.advance(6_000);
+    expect(heard, 'once').to.have.length(1);
+  });
+
+  it('never writes a checkpoint lower than the row', async () => {
+    const keeper = await driveKeeper({
+      seen: leaseRow({ leaseKey: shardId, checkpoint: '200', checkpointSubSequenceNumber: 5 }),
+    });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '200', 4);
+    await keeper.advance(10_000);
+    expect(keeper.store.calls.every(({ change }) => change?.checkpoint === undefined)).to.equal(true);
+    await keeper.frontier(tenure, '199', 9);
+    expect(keeper.counts.get('frontierNotAhead')).to.equal(1);
+  });
+
+  it('lets renewals go without a checkpoint within checkpointIntervalMs', async () => {
+    const keeper = await driveKeeper({ checkpointIntervalMs: 10_000 });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    await keeper.advance(9_999);
+    expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
+    expect(keeper.row.leaseCounter).to.equal(9);
+    await keeper.advance(3_000);
+    expect(keeper.row.checkpoint).to.equal('100');
+    await keeper.frontier(tenure, '101');
+    await keeper.advance(9_000);
+    expect(keeper.row.checkpoint).to.equal('100');
+  });
+
+  it('counts and reports an onCheckpoint that throws or rejects, and goes on', async () => {
+    for (const onCheckpoint of [
+      (): never => {
+        throw new Error('sync');
+      },
+      () => Promise.reject(new Error('async')),
+    ]) {
+      const keeper = await driveKeeper({ onCheckpoint });
+      const tenure = await keeper.work(1);
+      await keeper.frontier(tenure, '100');
+      await keeper.advance(3_000);
+      await keeper.frontier(tenure, '101');
+      await keeper.advance(3_000);
+      expect(keeper.counts.get('onCheckpointFailed')).to.equal(2);
+      expect(keeper.eventsOf('warning')).to.have.length(2);
+      expect(keeper.row.checkpoint).to.equal('101');
+      expect(tenure.dead).to.equal(false);
+    }
+  });
+
+  it('recovers a renewal whose reply was lost: the row says what is durable', async () => {
+    const heard: string[] = [];
+    const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    keeper.store.script('update', { type: 'failAfter' });
+    await keeper.advance(3_000);
+    await keeper.frontier(tenure, '101');
+    expect(heard).to.deep.equal([]);
+    await keeper.advance(1_500);
+    expect(heard).to.deep.equal(['100', '101']);
+    expect(keeper.row.checkpoint).to.equal('101');
+    expect(keeper.newsOf('lost')).to.deep.equal([]);
+    expect(tenure.dead).to.equal(false);
+  });
+
+  it('sends a checkpoint again when the write that took effect was an earlier one without it', async () => {
+    const heard: string[] = [];
+    const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
+    const tenure = await keeper.work(1);
+    keeper.store.script('update', { type: 'failAfter' });
+    await keeper.advance(3_000);
+    await keeper.frontier(tenure, '100');
+    const after: string[] = [];
+    const note = () => after.push(`${keeper.row.leaseCounter} ${keeper.row.checkpoint} ${heard.length}`);
+    keeper.store.script('update', { type: 'failBefore' });
+    keeper.store.script('update', { type: 'meanwhile', act: note });
+    keeper.store.script('update', { type: 'meanwhile', act: note });
+    await keeper.advance(1_000);
+    expect(after, 'refused, then sent again').to.deep.equal(['7 TRIM_HORIZON 0', '7 TRIM_HORIZON 0']);
+    expect(heard).to.deep.equal(['100']);
+    expect(keeper.row).to.deep.include({ checkpoint: '100', leaseCounter: 8, leaseOwner: me, kinactWriter: writer });
+  });
+
+  it('sends a checkpoint of unknown outcome again, whatever checkpointIntervalMs says', async () => {
+    const keeper = await driveKeeper({ checkpointIntervalMs: 2_500 });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    keeper.store.script('update', { type: 'failBefore' });
+    await keeper.advance(3_300);
+    expect(keeper.row.checkpoint).to.equal('100');
+  });
+
+  it('does not hurry a checkpoint that the lost write did not carry', async () => {
+    const keeper = await driveKeeper({ checkpointIntervalMs: 4_000 });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    keeper.store.script('update', { type: 'failAfter' });
+    await keeper.advance(3_900);
+    expect(keeper.row).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 8 });
+  });
+
+  it('moves the deadline by a renewal that is answered, not by one that is recovered', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    const deadline = tenure.deadline;
+    keeper.store.script('update', { type: 'failAfter' });
+    await keeper.advance(3_000);
+    keeper.store.script('update', { type: 'meanwhile', act: () => undefined });
+    keeper.store.script('update', { type: 'failBefore' });
+    await keeper.advance(150);
+    expect(tenure.deadline, 'recovered, and the renewal after it failed').to.equal(deadline);
+    await keeper.advance(3_000);
+    expect(tenure.deadline).to.be.above(deadline);
+  });
+
+  it('gives up a write that is not answered, and knows its effect from the next one', async () => {
+    const heard: string[] = [];
+    const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.advance(3_000 + 4_499);
+    expect(keeper.row).to.deep.include({ leaseCounter: 7, checkpoint: '100' });
+    expect(heard).to.deep.equal([]);
+    await keeper.advance(400);
+    expect(heard).to.deep.equal(['100']);
+    expect(tenure.dead).to.equal(false);
+    answer();
+    await keeper.settle();
+    expect(keeper.counts.get('lateWrite')).to.equal(1);
+    expect(keeper.row.leaseCounter).to.equal(8);
+  });
+
+  it('makes a vanished row anew at the last durable checkpoint and takes it, under a new fence', async () => {
+    const seen = leaseRow({
+      leaseKey: shardId,
+      leaseCounter: 4,
+      checkpoint: 'LATEST',
+      kinactLatestAt: 77,
+      ownerSwitchesSinceCheckpoint: 1,
+    });
+    const keeper = await driveKeeper({ seen });
+    const tenure = await keeper.work(1);
+    keeper.store.rows.clear();
+    await keeper.frontier(tenure, '100');
+    await keeper.advance(3_000);
+    expect(keeper.row).to.deep.include({
+      leaseOwner: me,
+      kinactLatestAt: 77,
+      kinactWriter: writer,
+      checkpoint: 'LATEST',
+    });
+    expect(keeper.row.leaseCounter).to.be.above(6);
+    expect(keeper.store.calls.filter(({ operation }) => operation === 'create')[0]?.row).to.not.have.property(
+      'leaseOwner',
+    );
+    expect(tenure.dead).to.equal(true);
+    expect(keeper.eventsOf('warning')).to.have.length(1);
+    expect(keeper.newsOf('taken'), 'the coordinator knows it as held').to.have.length(1);
+    const next = await keeper.work(2);
+    expect(next.fence).to.be.above(tenure.fence);
+    expect(next.start).to.deep.include({ type: 'after' });
+    expect(keeper.row.checkpoint).to.equal('100');
+  });
+
+  it('makes the row anew once, though the reply to that was lost', async () => {
+    const keeper = await driveKeeper();
+    await keeper.work(1);
+    keeper.store.rows.clear();
+    keeper.store.script('create', { type: 'failAfter' });
+    await keeper.advance(4_000);
+    expect(keeper.row).to.deep.include({ leaseOwner: me });
+    expect((await keeper.begin(2))?.type).to.equal('granted');
+  });
+
+  it('has lost the lease when somebody else made the vanished row anew', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    keeper.store.rows.clear();
+    keeper.store.script('create', {
+      type: 'meanwhile',
+      act: () => keeper.store.put({ leaseKey: shardId, leaseCounter: 1_700_000_000, leaseOwner: 'you' }),
+    });
+    await keeper.advance(4_000);
+    expect(keeper.newsOf('lost')[0]).to.deep.include({ reason: 'taken by you', retake: false });
+    expect(tenure.dead).to.equal(true);
+  });
+
+  it('makes no row anew that vanished after the lease may have expired: another may have ended the shard', async () => {
+    const store = memoryLeaseStore();
+    const seen = store.put({ leaseKey: shardId });
+    const keeper = await driveKeeper({ store, seen });
+    await keeper.work(1);
+    for (let times = 0; times < 40; times++) store.script('update', { type: 'failBefore' });
+    await keeper.advance(9_000);
+    store.rows.clear();
+    await keeper.advance(90_000);
+    expect(store.rows.size).to.equal(0);
+    expect(keeper.newsOf('lost')).to.deep.equal([
+      { type: 'lost', reason: 'the row is gone', current: undefined, retake: false },
+    ]);
+  });
+});

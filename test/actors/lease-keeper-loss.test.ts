@@ -1,0 +1,100 @@
+import { expect } from 'chai';
+import { driveKeeper, me, nonce, shardId } from '../support/keeper-driver.js';
+
+async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) => void) {
+  const keeper = await driveKeeper();
+  const tenure = await keeper.work(1);
+  await keeper.frontier(tenure, '100');
+  change(keeper);
+  const before = keeper.row;
+  await keeper.advance(3_000);
+  expect(keeper.row, "nothing is written into another's row").to.deep.equal(before);
+  expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+  expect(tenure.signal.aborted).to.equal(true);
+  expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
+  expect(keeper.ended).to.equal(true);
+  expect(keeper.eventsOf('leaseLost')).to.have.length(1);
+  expect(keeper.eventsOf('checkpoint')).to.deep.equal([]);
+  expect(keeper.timers.size, 'no timer is left').to.equal(0);
+  return keeper;
+}
+
+describe('a keeper that loses its lease', () => {
+  it('to a Java worker, which leaves kinactWriter standing, ends at once', async () => {
+    const keeper = await meets(({ store }) => store.takeAs(shardId, 'java'));
+    expect(keeper.newsOf('lost')).to.deep.equal([
+      { type: 'lost', reason: 'taken by java', current: keeper.row, retake: false },
+    ]);
+    expect(keeper.eventsOf('leaseLost')[0]).to.deep.equal({
+      source: 'orders',
+      shardId,
+      leaseKey: shardId,
+      reason: 'taken by java',
+    });
+  });
+
+  it('to a KCL 3 leader that names another owner says so', async () => {
+    const keeper = await meets(({ store, row }) =>
+      store.put({ ...row, leaseOwner: 'next', checkpointOwner: me, leaseCounter: 99 }),
+    );
+    expect(keeper.newsOf('lost')[0]?.reason).to.equal('handed over to next by a KCL 3 leader');
+  });
+
+  it('to nobody, when the hand-over has no next owner yet', async () => {
+    const keeper = await meets(({ store, row: { leaseOwner: _owner, ...row } }) =>
+      store.put({ ...row, checkpointOwner: me, leaseCounter: 99 }),
+    );
+    expect(keeper.newsOf('lost')[0]?.reason).to.equal('handed over to nobody by a KCL 3 leader');
+  });
+
+  it('to another process of the same worker id gives up with WORKER_ID_IN_USE', async () => {
+    const keeper = await meets(({ store }) => store.takeAs(shardId, me, 'n2/1'));
+    expect(keeper.newsOf('workerIdInUse')).to.deep.equal([{ type: 'workerIdInUse', current: keeper.row }]);
+    expect(keeper.eventsOf('leaseLost')[0]).to.have.property('reason').that.contains('WORKER_ID_IN_USE');
+  });
+
+  it('to another keeper of this process asks for it to be read and taken again', async () => {
+    const keeper = await meets(({ store }) => store.takeAs(shardId, me, `${nonce}/8`));
+    expect(keeper.newsOf('lost')[0]).to.deep.include({ retake: true });
+  });
+
+  it('after a lost reply, when a foreign take came between, does not mistake it for its own write', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    keeper.store.script('update', { type: 'failBefore' });
+    keeper.store.script('update', { type: 'meanwhile', act: () => keeper.store.takeAs(shardId, 'java') });
+    await keeper.advance(4_000);
+    expect(keeper.row, 'the counter is the one that the lost write would have left').to.deep.include({
+      leaseCounter: 7,
+      leaseOwner: 'java',
+      checkpoint: 'TRIM_HORIZON',
+    });
+    expect(keeper.newsOf('lost')).to.have.length(1);
+    expect(tenure.dead).to.equal(true);
+  });
+
+  it('refuses whoever asks, then and later', async () => {
+    const keeper = await driveKeeper();
+    keeper.store.script('update', { type: 'meanwhile', act: () => keeper.store.takeAs(shardId, 'java') });
+    expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'taken by java' });
+  });
+
+  it('waits for the last onCheckpoint before it ends', async () => {
+    let settle = (): void => undefined;
+    const keeper = await driveKeeper({ onCheckpoint: () => new Promise<void>((resolve) => (settle = resolve)) });
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    await keeper.advance(3_000);
+    keeper.store.takeAs(shardId, 'java');
+    await keeper.advance(3_000);
+    expect(keeper.newsOf('lost')).to.have.length(1);
+    expect(keeper.ended).to.equal(false);
+    expect(await keeper.begin(2)).to.deep.equal({ type: 'refused', reason: 'the lease is not held any more' });
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 1_000 });
+    settle();
+    await keeper.settle();
+    expect(keeper.ended).to.equal(true);
+    expect(keeper.newsOf('released')).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,149 @@
+import { expect } from 'chai';
+import { driveKeeper, me, nonce, shardId, writer } from '../support/keeper-driver.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+
+const seenRow = leaseRow({ leaseKey: shardId, leaseCounter: 4 });
+
+describe('a keeper that takes a lease', () => {
+  it('writes on the condition of the counter that was seen, and reports the row', async () => {
+    const keeper = await driveKeeper();
+    expect(keeper.store.calls[0]).to.deep.include({
+      operation: 'update',
+      expected: { counter: 4 },
+      change: { leaseOwner: me },
+      writer,
+    });
+    expect(keeper.row).to.deep.include({
+      leaseOwner: me,
+      leaseCounter: 5,
+      ownerSwitchesSinceCheckpoint: 0,
+      kinactWriter: writer,
+    });
+    expect(keeper.news).to.deep.equal([{ type: 'taken', row: keeper.row }]);
+    expect(keeper.eventsOf('leaseTaken')).to.deep.equal([{ source: 'orders', shardId, leaseKey: shardId, counter: 5 }]);
+  });
+
+  it('counts the switch of owner and names the one it took from', async () => {
+    const keeper = await driveKeeper({
+      seen: leaseRow({ leaseKey: shardId, leaseOwner: 'you', ownerSwitchesSinceCheckpoint: 2 }),
+    });
+    expect(keeper.row).to.deep.include({ leaseOwner: me, ownerSwitchesSinceCheckpoint: 3 });
+    expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you' });
+  });
+
+  it('stamps a row of a Java worker that stands at LATEST, and says so once', async () => {
+    const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }), latestAt: 123 });
+    expect(keeper.row).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 123 });
+    expect(keeper.eventsOf('warning')).to.have.length(1);
+    const tenure = await keeper.work(1);
+    expect(tenure.start).to.deep.equal({ type: 'atTimestamp', timestampMs: 123 });
+  });
+
+  it('stamps with the local clock less two seconds when the service time is not known', async () => {
+    const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }) });
+    expect(keeper.row.kinactLatestAt).to.equal(keeper.clock.wall - 2_000);
+  });
+
+  it('ends with the row it met when somebody was faster', async () => {
+    const store = memoryLeaseStore([seenRow]);
+    store.script('update', { type: 'meanwhile', act: () => store.takeAs(shardId, 'you') });
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    expect(keeper.news).to.deep.equal([
+      { type: 'notTaken', reason: 'taken by you', current: store.row(shardId), retake: false },
+    ]);
+    expect(keeper.ended).to.equal(true);
+    expect(keeper.events).to.deep.equal([]);
+  });
+
+  it('ends when the row is gone, without making it anew', async () => {
+    const store = memoryLeaseStore();
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    expect(keeper.newsOf('notTaken')).to.deep.equal([
+      { type: 'notTaken', reason: 'the row is gone', current: undefined, retake: false },
+    ]);
+    expect(store.rows.size).to.equal(0);
+  });
+
+  it('takes again at once from an earlier keeper of this process', async () => {
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: `${nonce}/3`, checkpoint: '50' }),
+    ]);
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    expect(keeper.newsOf('taken')).to.have.length(1);
+    expect(keeper.row).to.deep.include({ leaseCounter: 10, kinactWriter: writer, ownerSwitchesSinceCheckpoint: 0 });
+    expect((await keeper.work(1)).start).to.deep.equal({
+      type: 'after',
+      position: { sequenceNumber: '50', subSequenceNumber: 0 },
+    });
+    expect(keeper.eventsOf('checkpoint'), "an earlier keeper's checkpoint is no news").to.deep.equal([]);
+  });
+
+  it('leaves it to the coordinator when an earlier keeper goes on writing', async () => {
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: `${nonce}/3` }),
+    ]);
+    for (let times = 0; times < 9; times++)
+      store.script('update', { type: 'meanwhile', act: () => store.renewAs(shardId) });
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    expect(keeper.newsOf('notTaken')).to.have.length(1);
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ retake: true });
+    expect(keeper.ended).to.equal(true);
+  });
+
+  it('recovers a take whose reply was lost, and moves no deadline by it', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4, leaseOwner: 'you' })]);
+    store.script('update', { type: 'failAfter' });
+    const keeper = await driveKeeper({ store, seen: store.row(shardId) });
+    expect(keeper.news).to.deep.equal([]);
+    expect(keeper.eventsOf('retrying')).to.have.length(1);
+    store.script('update', { type: 'meanwhile', act: () => expect(keeper.state.liveUntil).to.equal(0) });
+    await keeper.advance(1_000);
+    expect(keeper.newsOf('taken')).to.have.length(1);
+    expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you' });
+    expect(keeper.row.leaseCounter, 'the take once, one renewal').to.equal(6);
+    expect(keeper.row.ownerSwitchesSinceCheckpoint).to.equal(1);
+  });
+
+  it('goes on trying while the table does not answer, with back-off, one write at a time', async () => {
+    const store = memoryLeaseStore([seenRow]);
+    for (let times = 0; times < 4; times++) store.script('update', { type: 'failBefore' });
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    await keeper.advance(9_000);
+    const delays = keeper.events.flatMap((event) => (event.name === 'retrying' ? [event.data.delayMs] : []));
+    expect(delays).to.have.length(4);
+    expect(delays).to.deep.equal([...delays].sort((a, b) => a - b));
+    expect(keeper.newsOf('taken')).to.have.length(1);
+  });
+
+  it('is a clash of worker ids when another process holds the lease under the same id', async () => {
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: 'n2/1' }),
+    ]);
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    expect(keeper.news).to.deep.equal([{ type: 'workerIdInUse', current: store.row(shardId) }]);
+    expect(keeper.ended).to.equal(true);
+    expect(keeper.eventsOf('leaseLost'), 'nothing was held').to.deep.equal([]);
+  });
+
+  it('releases what it takes while a release waits', async () => {
+    const store = memoryLeaseStore([seenRow]);
+    let answer = (): void => undefined;
+    store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
+    answer();
+    await keeper.settle();
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, recordsLeft: 0 });
+    expect(keeper.row).to.not.have.property('leaseOwner');
+  });
+
+  it('gives the take up when the time for the release is over', async () => {
+    const store = memoryLeaseStore([seenRow]);
+    store.script('update', { type: 'holdBefore', until: new Promise(() => undefined) });
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
+    await keeper.advance(2_000);
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'released before it was taken', retake: false });
+    expect(keeper.ended).to.equal(true);
+  });
+});

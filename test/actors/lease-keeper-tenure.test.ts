@@ -1,0 +1,248 @@
+import { expect } from 'chai';
+import { KinactError } from '../../src/errors.js';
+import { driveKeeper, failoverMs, marginMs, shardId } from '../support/keeper-driver.js';
+import { leaseRow } from '../support/memory-lease-store.js';
+
+const liveMs = failoverMs - marginMs;
+const updates = (keeper: Awaited<ReturnType<typeof driveKeeper>>) =>
+  keeper.store.calls.filter(({ operation }) => operation === 'update').length;
+
+describe('a keeper and its tenures', () => {
+  it('renews once before it grants, and that counter is the fence', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(11);
+    expect(keeper.row.leaseCounter).to.equal(6);
+    expect(tenure).to.deep.include({
+      worker: 11,
+      leaseKey: shardId,
+      shardId,
+      source: 'orders',
+      identity: `orders/${shardId}`,
+      fence: 6,
+      start: { type: 'trimHorizon' },
+      deadline: keeper.clock.now + liveMs,
+      dead: false,
+    });
+    expect(tenure.hashKeyRange).to.deep.equal({
+      startingHashKey: '0',
+      endingHashKey: '340282366920938463463374607431768211455',
+    });
+    expect(tenure.signal.aborted).to.equal(false);
+    expect(keeper.newsOf('working')).to.deep.equal([{ type: 'working', worker: 11, fence: 6 }]);
+  });
+
+  it('passes on the hash range it was given, and none where the row has none', async () => {
+    const range = { startingHashKey: '1', endingHashKey: '2' };
+    expect((await (await driveKeeper({ hashKeyRange: range })).work(1)).hashKeyRange).to.deep.equal(range);
+    const { startingHashKey: _first, ...row } = leaseRow({ leaseKey: shardId });
+    expect(await (await driveKeeper({ seen: row })).work(1)).to.not.have.property('hashKeyRange');
+  });
+
+  it('renews every third of the failover time, counted from the start of the renewal', async () => {
+    const keeper = await driveKeeper();
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.advance(3_000);
+    const started = keeper.clock.now;
+    await keeper.advance(1_200);
+    expect(updates(keeper), 'one write at a time').to.equal(2);
+    answer();
+    await keeper.settle();
+    await keeper.advance(started + 2_999 - keeper.clock.now);
+    expect(updates(keeper)).to.equal(2);
+    await keeper.advance(1);
+    expect(updates(keeper)).to.equal(3);
+  });
+
+  it('counts the deadline from the start of a renewal, never from its answer', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.advance(3_000);
+    const started = keeper.clock.now;
+    await keeper.advance(1_500);
+    expect(tenure.deadline).to.equal(started - 3_000 + liveMs);
+    answer();
+    await keeper.settle();
+    expect(tenure.deadline).to.equal(started + liveMs);
+  });
+
+  it('waits for a renewal of its own when one is under way as the question comes', async () => {
+    const keeper = await driveKeeper();
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.advance(3_000);
+    expect(await keeper.begin(1)).to.equal(undefined);
+    answer();
+    await keeper.settle();
+    const answered = keeper.answers.get(1);
+    expect(answered?.type === 'granted' && answered.tenure.fence, 'take 5, renewal 6, fence 7').to.equal(7);
+  });
+
+  it('kills the tenure at the deadline, goes on renewing, and grants a new one under a higher fence', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
+    await keeper.advance(liveMs - 1);
+    expect(tenure.dead).to.equal(false);
+    await keeper.advance(1);
+    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure.signal.aborted).to.equal(true);
+    expect(tenure.signal.reason).to.be.instanceOf(KinactError).with.property('code', 'LEASE_LOST');
+    expect(keeper.controls.get(1)).to.deep.equal([
+      { type: 'revoked', fence: 6, reason: 'the local deadline has passed without a renewal' },
+    ]);
+    expect(keeper.newsOf('idle')).to.have.length(1);
+    await keeper.end(tenure, { type: 'tenureDead' });
+    expect(await keeper.begin(2), 'nothing is granted while the table is away').to.equal(undefined);
+    await keeper.advance(60_000);
+    const answer = keeper.answers.get(2);
+    expect(answer?.type === 'granted' && answer.tenure.fence).to.equal(keeper.newsOf('working')[1]?.fence);
+    expect(keeper.newsOf('working')[1]?.fence).to.be.above(6);
+    expect(tenure, 'a dead fence is never revived').to.deep.include({ dead: true, deadline: 0 });
+    expect(keeper.ended).to.equal(false);
+  });
+
+  it('ends a tenure that a reducer has found dead', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.dead = true;
+    await keeper.advance(3_000);
+    expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
+    expect(tenure.deadline).to.equal(0);
+  });
+
+  it('is dead after the machine was suspended, though the monotonic clock stood still', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    keeper.suspend(marginMs);
+    await keeper.advance(1);
+    await keeper.tell({ type: 'waiting', waiting: false });
+    expect(tenure.dead, 'within the margin').to.equal(false);
+    keeper.suspend(marginMs + 1);
+    await keeper.tell({ type: 'waiting', waiting: false });
+    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(keeper.controls.get(1)?.[0]).to.deep.include({
+      type: 'revoked',
+      reason: 'the machine was suspended for about 901 ms',
+    });
+  });
+
+  it('gives no tenure from a renewal that was under way while the machine was suspended', async () => {
+    const keeper = await driveKeeper();
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.begin(1);
+    await keeper.advance(10);
+    keeper.suspend(60_000);
+    await keeper.tell({ type: 'waiting', waiting: false });
+    answer();
+    await keeper.settle();
+    const granted = keeper.answers.get(1);
+    expect(granted?.type === 'granted' && granted.tenure.fence, 'the renewal after the suspension').to.equal(7);
+    expect(granted?.type === 'granted' && granted.tenure.deadline).to.equal(keeper.clock.now + liveMs);
+  });
+
+  it('has one tenure at most: an earlier one that is open ends first', async () => {
+    const keeper = await driveKeeper();
+    const first = await keeper.work(1);
+    const second = await keeper.work(2);
+    expect(first.dead).to.equal(true);
+    expect(keeper.controls.get(1)).to.deep.equal([
+      { type: 'revoked', fence: first.fence, reason: 'another worker begins' },
+    ]);
+    expect(second.fence).to.be.above(first.fence);
+    await keeper.down(1);
+    expect(second.dead, "the old worker's end is not the new one's").to.equal(false);
+  });
+
+  it('refuses the earlier of two questions', async () => {
+    const keeper = await driveKeeper();
+    keeper.store.script('update', { type: 'failBefore' });
+    await keeper.begin(1);
+    await keeper.begin(2);
+    expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'another worker asked after this one' });
+    await keeper.advance(2_000);
+    expect(keeper.answers.get(2)?.type).to.equal('granted');
+  });
+
+  it('forgets the question of a worker that is gone', async () => {
+    const keeper = await driveKeeper();
+    keeper.store.script('update', { type: 'failBefore' });
+    await keeper.begin(1);
+    await keeper.down(1);
+    await keeper.advance(10_000);
+    expect(keeper.answers.has(1)).to.equal(false);
+    expect(keeper.newsOf('working')).to.deep.equal([]);
+  });
+
+  it('keeps the lease when the worker crashes, and starts the next one at the frontier it holds', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100', 3);
+    await keeper.down(1, { reason: 'crash', error: new Error('boom') });
+    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(keeper.controls.get(1), 'nobody is there to be told').to.equal(undefined);
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker is down (crash)');
+    expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
+    const next = await keeper.work(2);
+    expect(next.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 3 } });
+    expect(next.fence).to.be.above(tenure.fence);
+  });
+
+  it('drops and counts what arrives under a stale fence', async () => {
+    const keeper = await driveKeeper();
+    const first = await keeper.work(1);
+    const second = await keeper.work(2);
+    await keeper.frontier(first, '100');
+    await keeper.frontier({ ...second, fence: first.fence }, '100');
+    await keeper.end(first, { type: 'shardEnd', vanished: true });
+    expect(Object.fromEntries(keeper.counts)).to.deep.equal({ staleFrontier: 2, staleWorkerEnd: 1 });
+    await keeper.advance(10_000);
+    expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
+    expect(second.dead).to.equal(false);
+  });
+
+  it('ends the tenure, the signal and the question when it is stopped itself', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    keeper.stop();
+    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure.signal.aborted).to.equal(true);
+    expect(keeper.controls.get(1)).to.deep.equal([{ type: 'revoked', fence: 6, reason: 'the keeper has stopped' }]);
+    const asking = await driveKeeper();
+    asking.store.script('update', { type: 'failBefore' });
+    await asking.begin(1);
+    asking.stop();
+    expect(asking.answers.get(1)?.type).to.equal('refused');
+  });
+
+  it('grants nothing on a shard that has ended', async () => {
+    const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'SHARD_END' }) });
+    expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
+  });
+
+  it('counts a message that it does not know', async () => {
+    const keeper = await driveKeeper();
+    await keeper.tell({ type: 'nonsense' });
+    expect(keeper.counts.get('unknownMessage')).to.equal(1);
+  });
+
+  it('shows what it holds and what it is about', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    await keeper.advance(1_000);
+    expect(keeper.status()).to.deep.include({
+      leaseKey: shardId,
+      phase: 'held',
+      counter: 6,
+      checkpoint: 'TRIM_HORIZON',
+      frontier: { sequenceNumber: '100', subSequenceNumber: 0 },
+      fence: 6,
+      liveForMs: liveMs - 1_000,
+      failedAttempts: 0,
+    });
+  });
+});

@@ -1,0 +1,63 @@
+import { expect } from 'chai';
+import { classifyRefusal } from '../../src/core/lease-write.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { leaseRow } from '../support/memory-lease-store.js';
+
+const identity = { workerId: 'me', processNonce: 'n1', writer: 'n1/7' };
+const renewal = { counter: 5, owner: 'me' };
+const row = (members: Partial<LeaseRow>): LeaseRow =>
+  leaseRow({ leaseKey: 's', leaseCounter: 5, leaseOwner: 'me', kinactWriter: 'n1/7', ...members });
+
+describe('a refused condition', () => {
+  it('is spurious when an unknown write, counter, writer and owner all fit', () => {
+    expect(classifyRefusal(identity, [renewal], row({}))).to.deep.equal({ type: 'spurious', row: row({}) });
+  });
+
+  it('is not spurious when any one of the four is missing', () => {
+    expect(classifyRefusal(identity, [], row({})).type).to.equal('own');
+    expect(classifyRefusal(identity, [renewal], row({ leaseCounter: 6 })).type).to.equal('own');
+    expect(classifyRefusal(identity, [renewal], row({ kinactWriter: 'n1/6' })).type).to.equal('own');
+    expect(classifyRefusal(identity, [renewal], row({ leaseOwner: 'java' })).type).to.equal('lost');
+  });
+
+  it('is spurious for a release whose reply was lost, though a renewal of the same counter is open too', () => {
+    const { leaseOwner: _owner, ...ownerless } = row({});
+    expect(classifyRefusal(identity, [renewal, { counter: 5, owner: undefined }], ownerless).type).to.equal('spurious');
+  });
+
+  it('is a loss when a Java worker took the lease and left kinactWriter standing', () => {
+    const refusal = classifyRefusal(identity, [renewal], row({ leaseOwner: 'java' }));
+    expect(refusal).to.deep.include({ type: 'lost', reason: 'taken by java' });
+  });
+
+  it('is a loss when somebody else released the lease', () => {
+    const { leaseOwner: _owner, ...ownerless } = row({});
+    expect(classifyRefusal(identity, [renewal], ownerless)).to.deep.include({
+      type: 'lost',
+      reason: 'the lease was released by another writer',
+    });
+  });
+
+  it('is a hand-over when a KCL 3 leader named the next owner', () => {
+    const refusal = classifyRefusal(identity, [], row({ leaseOwner: 'next', checkpointOwner: 'me' }));
+    expect(refusal).to.deep.include({ type: 'handedOver', to: 'next' });
+  });
+
+  it('is a clash of worker ids when another process, or a worker that does not sign, writes as this one', () => {
+    expect(classifyRefusal(identity, [renewal], row({ kinactWriter: 'n2/7' })).type).to.equal('workerIdInUse');
+    expect(classifyRefusal(identity, [renewal], row({ kinactWriter: 'n10/7' })).type).to.equal('workerIdInUse');
+    const { kinactWriter: _writer, ...unsigned } = row({});
+    expect(classifyRefusal(identity, [renewal], unsigned).type).to.equal('workerIdInUse');
+  });
+
+  it('of an earlier keeper of this process is told apart from both', () => {
+    expect(classifyRefusal(identity, [], row({ kinactWriter: 'n1/6' }))).to.deep.include({
+      type: 'own',
+      reason: 'another keeper of this process wrote the row',
+    });
+  });
+
+  it('says when the row is gone', () => {
+    expect(classifyRefusal(identity, [renewal], undefined)).to.deep.equal({ type: 'gone' });
+  });
+});

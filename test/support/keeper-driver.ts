@@ -1,0 +1,300 @@
+// Drives a lease keeper's `receive` as the plain function it is (H4): effects are carried out against a store in memory and
+// a clock that only the test moves. One message at a time, in order; every effect's result comes back as a message.
+import type { Effect, Ending, Ref, ReplyTo } from '../../actors/actor.js';
+import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator.js';
+import { leaseKeeper } from '../../actors/lease-keeper.js';
+import type {
+  KeeperMessage,
+  KeeperNews,
+  KeeperNotice,
+  LeaseKeeperMessage,
+  LeaseKeeperOptions,
+  LeaseKeeperState,
+  WorkerControl,
+} from '../../actors/lease-keeper.js';
+import type { Tenure, TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { KinactEvent } from '../../src/events.js';
+import { leaseRow, memoryLeaseStore } from './memory-lease-store.js';
+import type { MemoryLeaseStore } from './memory-lease-store.js';
+
+export const shardId = 'shardId-000000000000';
+export const me = 'me';
+export const nonce = 'n1';
+export const writer = 'n1/7';
+export const failoverMs = 9_000;
+export const marginMs = 900;
+
+type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
+
+export interface KeeperDriver {
+  readonly store: MemoryLeaseStore;
+  readonly clock: { now: number; wall: number };
+  readonly state: LeaseKeeperState;
+  /** What the coordinator heard, oldest first. */
+  readonly news: KeeperNews[];
+  readonly events: KinactEvent[];
+  readonly counts: Map<string, number>;
+  /** What each worker heard on its control reference. */
+  readonly controls: Map<number, WorkerControl[]>;
+  readonly answers: Map<number, TenureGranted>;
+  /** Questions about the end of the shard that nobody has answered yet. */
+  readonly questions: PrepareShardEnd[];
+  readonly timers: Map<string, number>;
+  readonly ended: boolean;
+  readonly row: LeaseRow;
+  tell(message: KeeperMessage | { readonly type: 'nonsense' }): Promise<void>;
+  begin(worker: number): Promise<TenureGranted | undefined>;
+  /** Begins, and expects the grant. */
+  work(worker: number): Promise<Tenure>;
+  frontier(tenure: Tenure, sequenceNumber: string, subSequenceNumber?: number): Promise<void>;
+  end(tenure: Tenure, how: WorkerEnd): Promise<void>;
+  /** The worker's actor is gone: what its death watch says. */
+  down(worker: number, how?: Partial<Ending>): Promise<void>;
+  plan(plan: ShardEndPlan): Promise<void>;
+  /** The coordinator fails to answer the oldest question. */
+  unanswered(): Promise<void>;
+  /** Both clocks move; timers fire on their way. */
+  advance(ms: number): Promise<void>;
+  /** Only the wall clock moves. */
+  suspend(ms: number): void;
+  /** Waits until nothing can happen without the test doing something. */
+  settle(): Promise<void>;
+  stop(): void;
+  status(): object | undefined;
+  newsOf<Type extends KeeperNews['type']>(type: Type): Extract<KeeperNews, { readonly type: Type }>[];
+  eventsOf(name: KinactEvent['name']): KinactEvent['data'][];
+}
+
+export interface KeeperSetup extends Partial<Omit<LeaseKeeperOptions, 'store' | 'seen'>> {
+  readonly seen?: LeaseRow;
+  readonly store?: MemoryLeaseStore;
+}
+
+export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver> {
+  const seen = setup.seen ?? leaseRow({ leaseKey: shardId, leaseCounter: 4 });
+  const store = setup.store ?? memoryLeaseStore([seen]);
+  const clock = { now: 1_000, wall: 1_700_000_000_000 };
+  const coordinator: Ref<unknown> = { path: 'lease-coordinator/t#1', id: 1 };
+  const self: Ref<LeaseKeeperMessage> = { path: 'lease-keeper/s#7', id: 7 };
+  const mailbox: LeaseKeeperMessage[] = [];
+  const watched = new Map<number, (how: Ending) => LeaseKeeperMessage>();
+  const asked: {
+    answered: (answer: ShardEndPlan) => LeaseKeeperMessage;
+    failed: (error: Error) => LeaseKeeperMessage;
+  }[] = [];
+  const due = new Map<string, { at: number; message: LeaseKeeperMessage }>();
+  const running = new Map<string, AbortController>();
+  const behaviour = leaseKeeper({
+    leaseKey: seen.leaseKey,
+    shardId,
+    source: 'orders',
+    identity: `orders/${shardId}`,
+    workerId: me,
+    processNonce: nonce,
+    writer,
+    initialPosition: 'TRIM_HORIZON',
+    clock: { now: () => clock.now, wallNow: () => clock.wall },
+    random: { next: () => 0.5 },
+    failoverMs,
+    marginMs,
+    checkpointIntervalMs: 0,
+    stopDeadlineMs: 30_000,
+    coordinator,
+    ...setup,
+    seen,
+    store,
+  });
+  let ended = false;
+  const [state, first] = behaviour.initial(self);
+
+  const controlOf = (worker: number): Ref<WorkerControl> => ({ path: `shard-worker/s#${worker}`, id: 1_000 + worker });
+
+  function deliver(to: Ref<never>, message: unknown): void {
+    if (to.id === coordinator.id) driver.news.push((message as KeeperNotice).news);
+    else {
+      const worker = to.id - 1_000;
+      driver.controls.set(worker, [...(driver.controls.get(worker) ?? []), message as WorkerControl]);
+    }
+  }
+
+  function start(effect: Extract<Effect<LeaseKeeperMessage>, { readonly type: 'run' }>): void {
+    if (running.has(effect.name)) throw new Error(`effect ${effect.name} runs twice`);
+    const controller = new AbortController();
+    running.set(effect.name, controller);
+    const finish = (message: LeaseKeeperMessage): void => {
+      running.delete(effect.name);
+      if (!ended) mailbox.push(message);
+    };
+    let result: unknown;
+    try {
+      result = effect.start(controller.signal);
+    } catch (error) {
+      finish(effect.failed(error));
+      return;
+    }
+    Promise.resolve(result).then(
+      (value) => finish(effect.done(value as never)),
+      (error: unknown) => finish(effect.failed(error)),
+    );
+  }
+
+  function carryOut(effects: readonly Effect<LeaseKeeperMessage>[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'send':
+          deliver(effect.to, effect.message);
+          break;
+        case 'ask':
+          driver.questions.push(effect.question({ asker: self, question: 0 }) as PrepareShardEnd);
+          asked.push({
+            answered: effect.answered as (answer: ShardEndPlan) => LeaseKeeperMessage,
+            failed: effect.failed,
+          });
+          break;
+        case 'reply':
+          driver.answers.set(effect.to.question, effect.answer as TenureGranted);
+          break;
+        case 'run':
+          start(effect);
+          break;
+        case 'abort':
+          running.get(effect.name)?.abort(effect.reason);
+          break;
+        case 'after':
+          due.set(effect.key, { at: clock.now + effect.ms, message: effect.message });
+          driver.timers.set(effect.key, clock.now + effect.ms);
+          break;
+        case 'cancel':
+          due.delete(effect.key);
+          driver.timers.delete(effect.key);
+          break;
+        case 'emit':
+          driver.events.push(effect.event);
+          break;
+        case 'count':
+          driver.counts.set(effect.what, (driver.counts.get(effect.what) ?? 0) + (effect.by ?? 1));
+          break;
+        case 'watch':
+          watched.set(effect.actor.id - 1_000, effect.down);
+          break;
+        case 'end':
+          driver.stop('normal');
+          break;
+        default:
+          throw new Error(`a keeper has no effect ${effect.type}`);
+      }
+    }
+  }
+
+  /** Whether there was anything to receive. */
+  function receiveAll(): boolean {
+    const any = mailbox.length > 0;
+    for (let message = mailbox.shift(); message !== undefined; message = mailbox.shift()) {
+      if (!ended) carryOut(behaviour.receive(state, message)[1]);
+    }
+    return any;
+  }
+
+  async function settle(): Promise<void> {
+    // More turns of the microtask queue than any one call of the store takes.
+    for (let idle = 0; idle < 8; idle++) {
+      if (receiveAll()) idle = 0;
+      await Promise.resolve();
+    }
+  }
+
+  const driver = {
+    store,
+    clock,
+    state,
+    news: [] as KeeperNews[],
+    events: [] as KinactEvent[],
+    counts: new Map<string, number>(),
+    controls: new Map<number, WorkerControl[]>(),
+    answers: new Map<number, TenureGranted>(),
+    questions: [] as PrepareShardEnd[],
+    timers: new Map<string, number>(),
+    get ended() {
+      return ended;
+    },
+    get row() {
+      return store.row(seen.leaseKey);
+    },
+    settle,
+    tell(message: KeeperMessage | { readonly type: 'nonsense' }) {
+      mailbox.push(message as KeeperMessage);
+      return settle();
+    },
+    async begin(worker: number) {
+      const replyTo: ReplyTo<TenureGranted> = { asker: self, question: worker };
+      await driver.tell({ type: 'beginTenure', worker, control: controlOf(worker), replyTo });
+      return driver.answers.get(worker);
+    },
+    async work(worker: number) {
+      const answer = await driver.begin(worker);
+      if (answer?.type !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
+      return answer.tenure;
+    },
+    frontier({ worker, fence }: Tenure, sequenceNumber: string, subSequenceNumber = 0) {
+      return driver.tell({
+        type: 'frontier',
+        frontier: { worker, fence, position: { sequenceNumber, subSequenceNumber } },
+      });
+    },
+    end({ worker, fence }: Tenure, how: WorkerEnd) {
+      return driver.tell({ type: 'workerEnded', worker, fence, how });
+    },
+    down(worker: number, how: Partial<Ending> = {}) {
+      const down = watched.get(worker);
+      if (down === undefined) throw new Error(`worker ${worker} is not watched`);
+      mailbox.push(down({ reason: 'crash', orphans: [], ...how }));
+      return settle();
+    },
+    plan(plan: ShardEndPlan) {
+      driver.questions.shift();
+      mailbox.push(asked.shift()!.answered(plan));
+      return settle();
+    },
+    unanswered() {
+      driver.questions.shift();
+      mailbox.push(asked.shift()!.failed(new Error('stopped')));
+      return settle();
+    },
+    async advance(ms: number) {
+      const until = clock.now + ms;
+      for (;;) {
+        const [key, next] = [...due].reduce((a, b) => (b[1].at < a[1].at ? b : a), ['', { at: Infinity }]) as [
+          string,
+          { at: number; message: LeaseKeeperMessage },
+        ];
+        const at = Math.min(next.at, until);
+        clock.wall += at - clock.now;
+        clock.now = at;
+        if (next.at > until) return settle();
+        due.delete(key);
+        driver.timers.delete(key);
+        mailbox.push(next.message);
+        await settle();
+      }
+    },
+    suspend(ms: number) {
+      clock.wall += ms;
+    },
+    stop(reason: 'normal' | 'shutdown' | 'crash' = 'shutdown') {
+      ended = true;
+      due.clear();
+      carryOut(behaviour.stopped?.(state, reason) ?? []);
+    },
+    newsOf<Type extends KeeperNews['type']>(type: Type) {
+      return driver.news.filter((news): news is Extract<KeeperNews, { readonly type: Type }> => news.type === type);
+    },
+    eventsOf(name: KinactEvent['name']) {
+      return driver.events.filter((event) => event.name === name).map((event) => event.data);
+    },
+    status: () => behaviour.status?.(state),
+  };
+  carryOut(first);
+  await settle();
+  return driver;
+}
