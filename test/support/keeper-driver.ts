@@ -181,7 +181,10 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
         case 'end':
           driver.stop('normal');
           break;
-        default:
+        case 'fail':
+        case 'spawn':
+        case 'started':
+        case 'stopChild':
           throw new Error(`a keeper has no effect ${effect.type}`);
       }
     }
