@@ -1,0 +1,288 @@
+// The leases this process holds or is taking: their keepers, who of them may start, what subscribers are told, how they
+// are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
+import { reply, run, send, watch } from '../actor.js';
+import type { Ending, Ref, ReplyTo } from '../actor.js';
+import type { KeeperMessage, KeeperNotice } from '../lease-keeper.js';
+import type { HeldLease, HeldLeases } from '../tenure.js';
+import type { CoordinatorSelf, ReleasedLease } from './messages.js';
+import { placeOf, scanWithin, serviceNow, warn } from './state.js';
+import type { Lease, Turn } from './state.js';
+import { readParents, readRows } from './table-work.js';
+import { leaseKeyOf } from '../../src/core/lease-key.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { writerOf } from '../../src/core/lease-writer.js';
+import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
+import { latestMarginMs } from '../../src/core/shard-sync.js';
+import { KinactError } from '../../src/errors.js';
+
+/** Spawns a keeper that tries to take this row. */
+export function take(turn: Turn, row: LeaseRow): void {
+  const { settings, state } = turn;
+  const place = placeOf(state, row.leaseKey);
+  if (place === undefined || state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
+  const { stream, shardId } = place;
+  const incarnation = ++state.incarnations;
+  const { source, initialPosition } = stream.options;
+  const { startingHashKey, endingHashKey } = row;
+  const listed = stream.ranges.get(shardId);
+  const hashKeyRange = startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
+  const mayStart = hasProgress(row) || row.parentShardIds.length === 0;
+  state.leases.set(row.leaseKey, {
+    leaseKey: row.leaseKey, shardId, stream, incarnation, keeper: undefined, row, phase: 'taking', awaited: mayStart ? [] : undefined,
+    readingParents: false, fence: undefined, workingSince: undefined, childlessAsks: 0,
+  });
+  turn.effects.push(
+    settings.spawnKeeper(
+      {
+        leaseKey: row.leaseKey, shardId, source: source.name, identity: `${stream.identity}:${shardId}`, seen: row,
+        workerId: settings.workerId, processNonce: settings.nonce, writer: writerOf(settings.nonce, incarnation), initialPosition,
+        ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
+        latestAt: serviceNow(turn) - latestMarginMs, waiting: !mayStart, coordinator: state.self,
+      },
+      incarnation,
+    ),
+  );
+}
+
+function leaseOf(turn: Turn, leaseKey: string, incarnation: number): Lease | undefined {
+  const lease = turn.state.leases.get(leaseKey);
+  return lease?.incarnation === incarnation ? lease : undefined;
+}
+
+export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number, keeper: Ref<KeeperMessage>): void {
+  const { state, effects, now } = turn;
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  lease.keeper = keeper;
+  if (state.releasing !== undefined) effects.push(send(keeper, { type: 'release', reason: 'stopping', deadlineMs: Math.max(0, state.releasing.deadlineAt - now) }));
+}
+
+/** A keeper that died before its last word: the row is read and taken like any other, later each time. */
+export function keeperDown(turn: Turn, leaseKey: string, incarnation: number, how: Ending): void {
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  drop(turn, lease);
+  if (how.reason === 'crash') strike(turn, lease, turn.settings.scanIntervalMs);
+  scanWithin(turn, turn.settings.scanIntervalMs);
+}
+
+export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotice): void {
+  const { settings, state, effects, now } = turn;
+  const lease = state.leases.get(leaseKey);
+  if (lease === undefined || (lease.keeper !== undefined && lease.keeper.id !== keeper.id)) {
+    return void effects.push({ type: 'count', what: 'staleKeeperNotice' });
+  }
+  lease.keeper = keeper;
+  switch (news.type) {
+    case 'taken':
+      lease.phase = 'held';
+      lease.row = news.row;
+      state.changed = true;
+      return settleParents(turn, lease);
+    case 'working':
+      lease.fence = news.fence;
+      lease.workingSince = now;
+      return;
+    case 'idle':
+      lease.fence = undefined;
+      return;
+    case 'notTaken':
+      drop(turn, lease);
+      if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
+      return;
+    case 'lost':
+      drop(turn, lease);
+      // Whoever took it may have joined since the last scan; what is there to steal back is seen by the next one.
+      return scanWithin(turn, news.retake ? settings.scanIntervalMs / 4 : settings.scanIntervalMs);
+    case 'workerIdInUse':
+      drop(turn, lease);
+      strike(turn, lease, settings.coolDownMs);
+      return warnOfTwin(turn, lease, news.current);
+    case 'released':
+      state.releasing?.report.push(news.lease);
+      drop(turn, lease);
+      if (news.coolDown) strike(turn, lease, settings.coolDownMs);
+      return scanWithin(turn, settings.scanIntervalMs);
+    case 'ended':
+      return ended(turn, lease, news.childShardIds);
+  }
+}
+
+function warnOfTwin(turn: Turn, lease: Lease, current: LeaseRow): void {
+  const { workerId } = turn.settings;
+  const message = `Another process uses the worker id ${workerId}: it has written to the lease ${lease.leaseKey} (kinactWriter ${current.kinactWriter ?? 'absent'}). Give every process a worker id of its own.`;
+  warn(turn, message, { error: new KinactError('WORKER_ID_IN_USE', message, { data: { leaseKey: lease.leaseKey } }), source: lease.stream.options.source.name, shardId: lease.shardId });
+}
+
+/** Leaves a shard alone for a while, longer each time, unless it was read for long enough in between. */
+function strike(turn: Turn, lease: Lease, baseMs: number): void {
+  const { settings, state, now } = turn;
+  const before = state.coolDowns.get(lease.leaseKey);
+  const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
+  const strikes = readWell ? 1 : (before?.strikes ?? 0) + 1;
+  state.coolDowns.set(lease.leaseKey, { strikes, until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs) });
+}
+
+function drop(turn: Turn, lease: Lease): void {
+  const { state } = turn;
+  state.leases.delete(lease.leaseKey);
+  if (lease.phase === 'held') state.changed = true;
+  finishRelease(turn);
+}
+
+/** SHARD_END is durable: who waited for it may start, and the children are taken without waiting for a scan. */
+function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void {
+  const { settings, state, effects } = turn;
+  const { identifier } = lease.stream;
+  state.endedHere.add(lease.leaseKey);
+  drop(turn, lease);
+  state.coolDowns.delete(lease.leaseKey);
+  for (const other of state.leases.values()) {
+    if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0) settleParents(turn, other);
+  }
+  const children = childShardIds.map((shardId) => leaseKeyOf(identifier, shardId)).filter((leaseKey) => !state.leases.has(leaseKey));
+  if (children.length === 0 || state.phase !== 'running') return;
+  effects.push(
+    run({
+      name: `children/${++state.works}`,
+      kind: 'io',
+      start: (signal) => readRows(settings.store, children, signal),
+      done: (rows): CoordinatorSelf => ({ type: 'childrenRead', rows }),
+      failed: (error): CoordinatorSelf => ({ type: 'childrenUnread', error }),
+    }),
+  );
+}
+
+export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
+  const { settings, state, now } = turn;
+  for (const row of rows) {
+    const coolDown = state.coolDowns.get(row.leaseKey);
+    const room = state.leases.size < settings.maxLeases;
+    if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now)) take(turn, row);
+  }
+}
+
+/**
+ * Finds out whether a held lease may start (kcl.md 2.8): at once from what this process did itself, else by consistent
+ * reads of the parents' rows. Called when the lease is taken and whenever there is a reason to think it has changed.
+ */
+export function settleParents(turn: Turn, lease: Lease): void {
+  const { settings, state, effects } = turn;
+  const { row, leaseKey, incarnation } = lease;
+  const { identifier } = lease.stream;
+  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(identifier, parent)))) return setAwaited(turn, lease, []);
+  if (lease.readingParents) return;
+  lease.readingParents = true;
+  effects.push(
+    run({
+      name: `parents/${leaseKey}/${++state.works}`,
+      kind: 'io',
+      start: (signal) => readParents(settings.store, row, identifier, signal),
+      done: (awaited): CoordinatorSelf => ({ type: 'parentsRead', leaseKey, incarnation, awaited }),
+      failed: (error): CoordinatorSelf => ({ type: 'parentsUnread', leaseKey, incarnation, error }),
+    }),
+  );
+}
+
+export function parentsRead(turn: Turn, leaseKey: string, incarnation: number, awaited: readonly string[] | undefined): void {
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  lease.readingParents = false;
+  if (awaited === undefined || lease.awaited?.length === 0) return;
+  const { endedHere } = turn.state;
+  setAwaited(turn, lease, awaited.filter((parent) => !endedHere.has(leaseKeyOf(lease.stream.identifier, parent))));
+}
+
+function setAwaited(turn: Turn, lease: Lease, awaited: readonly string[]): void {
+  const wasStartable = lease.awaited?.length === 0;
+  lease.awaited = awaited;
+  if (wasStartable || awaited.length > 0) return;
+  turn.state.changed = true;
+  if (lease.keeper !== undefined) turn.effects.push(send(lease.keeper, { type: 'waiting', waiting: false }));
+}
+
+/** After a scan: reads the parents again where the scan hints that they have ended, or nothing is known of them yet. */
+export function reconsiderWaiting(turn: Turn): void {
+  const { state } = turn;
+  for (const lease of state.leases.values()) {
+    if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
+    const stillRead = (lease.awaited ?? []).some((parent) => {
+      const leaseKey = leaseKeyOf(lease.stream.identifier, parent);
+      const row = state.rows.get(leaseKey);
+      return state.malformed.has(leaseKey) || (row !== undefined && !hasEnded(row));
+    });
+    if (!stillRead) settleParents(turn, lease);
+  }
+}
+
+export function subscribe(turn: Turn, subscriber: Ref<HeldLeases>): void {
+  const { state, effects } = turn;
+  if (!state.subscribers.has(subscriber.id)) {
+    state.subscribers.set(subscriber.id, subscriber);
+    effects.push(watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
+  }
+  effects.push(send(subscriber, heldLeases(turn)));
+}
+
+/** At the end of a turn: tells every subscriber, if anything has changed. */
+export function publish(turn: Turn): void {
+  const { state, effects } = turn;
+  if (!state.changed) return;
+  state.changed = false;
+  state.version++;
+  const held = heldLeases(turn);
+  for (const subscriber of state.subscribers.values()) effects.push(send(subscriber, held));
+}
+
+function heldLeases({ settings, state }: Turn): HeldLeases {
+  const leases: HeldLease[] = [];
+  for (const { phase, keeper, leaseKey, shardId, stream, awaited } of state.leases.values()) {
+    if (phase === 'held' && keeper !== undefined) leases.push({ leaseKey, shardId, source: stream.options.source.name, keeper, startable: awaited?.length === 0 });
+  }
+  return { type: 'held', table: settings.store.tableName, version: state.version, leases };
+}
+
+/** From now on nothing is taken; every keeper drains, checkpoints and releases. */
+export function releaseAll(turn: Turn, deadlineMs: number, replyTo: ReplyTo<readonly ReleasedLease[]>): void {
+  const { state, effects, now } = turn;
+  if (state.releasing !== undefined) {
+    if (state.releasing.answered) effects.push(reply(replyTo, state.releasing.report));
+    else state.releasing.replyTo.push(replyTo);
+    return;
+  }
+  state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], answered: false };
+  if (state.phase !== 'failed') state.phase = 'releasing';
+  effects.push({ type: 'cancel', key: 'scan' }, { type: 'after', key: 'release', ms: deadlineMs, message: { type: 'releaseOverdue' } });
+  for (const lease of state.leases.values()) {
+    if (lease.keeper !== undefined) effects.push(send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));
+  }
+  finishRelease(turn);
+}
+
+function finishRelease(turn: Turn): void {
+  const { state, effects } = turn;
+  if (state.releasing === undefined || state.releasing.answered || state.leases.size > 0) return;
+  effects.push({ type: 'cancel', key: 'release' });
+  answerRelease(turn);
+}
+
+/** The deadline: what has not said its last word is reported as it was last known. */
+export function releaseOverdue(turn: Turn): void {
+  const { state } = turn;
+  if (state.releasing === undefined || state.releasing.answered) return;
+  for (const { leaseKey, shardId, stream, row, phase } of state.leases.values()) {
+    if (phase === 'taking') continue;
+    state.releasing.report.push({
+      source: stream.options.source.name, shardId, leaseKey, recordsLeft: -1, checkpoint: row.checkpoint,
+      subSequenceNumber: row.checkpointSubSequenceNumber, released: false,
+    });
+  }
+  answerRelease(turn);
+}
+
+function answerRelease({ state, effects }: Turn): void {
+  const { releasing } = state;
+  if (releasing === undefined) return;
+  releasing.answered = true;
+  for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, releasing.report));
+}

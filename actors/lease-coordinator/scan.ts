@@ -1,0 +1,149 @@
+// The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
+// overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
+import { run } from '../actor.js';
+import { reconsiderWaiting, take } from './leases.js';
+import type { CoordinatorSelf } from './messages.js';
+import { isHopeless, retryShape } from './start.js';
+import { emit, jittered, placeOf, scanWithin, warn } from './state.js';
+import type { Turn } from './state.js';
+import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
+import { backoffMs } from '../../src/core/backoff.js';
+import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { isWriterOf } from '../../src/core/lease-writer.js';
+import type { LeaseScan } from '../../src/ports.js';
+
+export function scan(turn: Turn): void {
+  const { settings, state, effects } = turn;
+  state.scanDueAt = Infinity;
+  if (state.scanning || state.phase === 'failed' || state.phase === 'opening') return;
+  state.scanning = true;
+  effects.push(
+    run({
+      name: 'scan',
+      kind: 'io',
+      start: (signal) => settings.store.scan(signal),
+      done: (result): CoordinatorSelf => ({ type: 'scanned', scan: result }),
+      failed: (error): CoordinatorSelf => ({ type: 'scanFailed', error }),
+    }),
+  );
+}
+
+/** Rejected: repeated with back-off; held leases live on, for their keepers do not need scans. */
+export function scanFailed(turn: Turn, error: unknown): 'retry' | 'fatal' {
+  const { settings, state } = turn;
+  state.scanning = false;
+  state.lastError = error;
+  if (isHopeless(error)) return 'fatal';
+  const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scanAttempt++, settings.random));
+  emit(turn, { name: 'retrying', data: { operation: 'scan of the lease table', error, delayMs } });
+  scanWithin(turn, delayMs);
+  return 'retry';
+}
+
+export function scanned(turn: Turn, result: LeaseScan): void {
+  const { state, now } = turn;
+  state.scanning = false;
+  state.scanAttempt = 0;
+  state.scannedAt = now;
+  state.serviceTimeMs = result.serviceTimeMs;
+  noteMalformed(turn, result);
+  noteVanished(turn, result.rows);
+  const firstSight = state.rows.size === 0;
+  state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
+  state.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
+  const ours = result.rows.filter((row) => placeOf(state, row.leaseKey) !== undefined);
+  state.sightings = sight(state.sightings, ours, now);
+  for (const leaseKey of state.endedHere) if (!state.rows.has(leaseKey)) state.endedHere.delete(leaseKey);
+  for (const [leaseKey, { until }] of state.coolDowns) {
+    if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
+  }
+  syncWhereDue(turn);
+  if (state.phase === 'running') {
+    takeByPlan(turn, ours, firstSight);
+    auditWhereDue(turn);
+    cleanUpWhereDue(turn);
+  }
+  reconsiderWaiting(turn);
+  scanWithin(turn, untilNextScan(turn));
+}
+
+function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
+  const { settings, state } = turn;
+  for (const { leaseKey, reason } of malformed) {
+    if (state.malformed.get(leaseKey) !== reason) emit(turn, { name: 'malformedLease', data: { table: settings.store.tableName, leaseKey, reason } });
+  }
+  state.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
+}
+
+/** A row that was there and had not ended is gone: somebody deleted it. Its stream is synced now rather than in a minute. */
+function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
+  const { state, now } = turn;
+  const there = new Set(rows.map((row) => row.leaseKey));
+  for (const [leaseKey, row] of state.rows) {
+    if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey) || state.malformed.has(leaseKey)) continue;
+    const place = placeOf(state, leaseKey);
+    if (place === undefined) continue;
+    place.stream.syncDueAt = Math.min(place.stream.syncDueAt, now);
+    warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for anew.`, {
+      source: place.stream.options.source.name,
+      shardId: place.shardId,
+    });
+  }
+}
+
+/** The fraction of a scan interval for which an available lease is left to workers that have less. */
+const spare = 0.3;
+
+function takeByPlan(turn: Turn, rows: readonly LeaseRow[], firstSight: boolean): void {
+  const { settings, state, now } = turn;
+  const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
+  const avoid = new Set([...state.coolDowns].filter(([, { until }]) => until > now).map(([leaseKey]) => leaseKey));
+  // Rows of this process that lost their keeper, and at first sight those of an earlier process of the same name. Later
+  // ones are a twin's, who is alive: they are taken when they expire, like anybody's.
+  const mine = rows.filter((row) => row.leaseOwner === workerId && (firstSight || isWriterOf(nonce, row.kinactWriter)));
+  const plan = planLeases({
+    leases: observe(rows, state.sightings, now),
+    workerId,
+    failoverMs,
+    maxLeases,
+    held: new Set(state.leases.keys()),
+    avoid,
+    reclaim: new Set(mine.map((row) => row.leaseKey)),
+    spareMs: spare * scanIntervalMs,
+    random: () => random.next(),
+  });
+  state.plan = plan;
+  for (const row of [...plan.take, ...plan.steal]) take(turn, row);
+  if (plan.spill > 0 && !state.spilling) {
+    warn(turn, `${plan.spill} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`);
+  }
+  state.spilling = plan.spill > 0;
+}
+
+/**
+ * Often while a lease may come free or a parent may end elsewhere; at once when a counter that stands still is about to
+ * make a lease available; rarely while every lease is our own or we may hold no more.
+ */
+function untilNextScan(turn: Turn): number {
+  const { settings, state, now } = turn;
+  const { plan } = state;
+  const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
+  const full = state.leases.size >= settings.maxLeases;
+  const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.left && state.leases.size > 0;
+  const ms = jittered(turn, state.phase === 'running' && !waiting && (full || alone) ? settings.idleScanIntervalMs : settings.scanIntervalMs);
+  if (state.phase !== 'running' || full) return ms;
+  if (plan?.left === true) return Math.min(ms, spare * settings.scanIntervalMs + 50);
+  return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
+}
+
+function untilNextExpiry({ settings, state }: Turn, now: number): number {
+  let soonest = Infinity;
+  for (const [leaseKey, { since }] of state.sightings) {
+    const row = state.rows.get(leaseKey);
+    if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
+    const remains = since + settings.failoverMs + 1 - now;
+    if (remains > 0 && remains < soonest) soonest = remains;
+  }
+  return soonest;
+}

@@ -1,0 +1,210 @@
+// The state of a lease coordinator, and what one call of `receive` works on. Types, and the few functions that every part
+// of the coordinator needs.
+import type { Effect, Ref, ReplyTo } from '../actor.js';
+import type { KeeperMessage } from '../lease-keeper.js';
+import type { HeldLeases } from '../tenure.js';
+import type { CoordinatorSelf, CoordinatorSource, CoordinatorStarted, KeeperArguments, ReleasedLease } from './messages.js';
+import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
+import { shardIdOf } from '../../src/core/lease-key.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { KinactEvent } from '../../src/events.js';
+import type { Clock, HashKeyRange, LeaseStore, Random, StreamDescription } from '../../src/ports.js';
+import type { StreamRows } from './table-work.js';
+
+/** The options with their defaults filled in. */
+export interface Settings {
+  readonly store: LeaseStore;
+  readonly sources: readonly CoordinatorSource[];
+  readonly multiStream: boolean;
+  readonly workerId: string;
+  /** What each `kinactWriter` of this process starts with. */
+  readonly nonce: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly failoverMs: number;
+  readonly maxLeases: number;
+  readonly startDeadlineMs: number;
+  readonly scanIntervalMs: number;
+  readonly idleScanIntervalMs: number;
+  readonly shardSyncIntervalMs: number;
+  readonly auditIntervalMs: number;
+  readonly cleanUpIntervalMs: number;
+  readonly coolDownMs: number;
+  readonly coolDownCapMs: number;
+  /** The effect that brings a keeper to life. */
+  readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<CoordinatorSelf>;
+}
+
+/** One stream of this table. */
+export interface Stream {
+  readonly index: number;
+  readonly options: CoordinatorSource;
+  /** In row keys; undefined in a single-stream table. */
+  identifier: string | undefined;
+  /** In idempotency keys. */
+  identity: string;
+  /** From the last complete listing, by shard id. */
+  ranges: ReadonlyMap<string, HashKeyRange>;
+  syncedOnce: boolean;
+  syncing: boolean;
+  syncDueAt: number;
+  syncAttempt: number;
+  auditDueAt: number;
+  /** Holes of the last audit with the number of audits that saw them. */
+  holes: ReadonlyMap<string, number>;
+  describing: boolean;
+  cleaning: boolean;
+  cleanUpDueAt: number;
+}
+
+/** One lease with a keeper. */
+export interface Lease {
+  readonly leaseKey: string;
+  readonly shardId: string;
+  readonly stream: Stream;
+  readonly incarnation: number;
+  keeper: Ref<KeeperMessage> | undefined;
+  /** As far as this coordinator knows it. */
+  row: LeaseRow;
+  phase: 'taking' | 'held';
+  /** Parents that have not ended; undefined while that is not known. Empty: it may start. */
+  awaited: readonly string[] | undefined;
+  readingParents: boolean;
+  fence: number | undefined;
+  /** Monotonic; when a worker last began to deliver. */
+  workingSince: number | undefined;
+  /** Asks for the end of its shard that found no listed child. */
+  childlessAsks: number;
+}
+
+/** A shard that is left alone for a while. */
+export interface CoolDown {
+  readonly until: number;
+  readonly strikes: number;
+}
+
+export interface Releasing {
+  readonly replyTo: ReplyTo<readonly ReleasedLease[]>[];
+  readonly deadlineAt: number;
+  readonly report: ReleasedLease[];
+  answered: boolean;
+}
+
+export interface CoordinatorState {
+  readonly self: Ref<CoordinatorSelf>;
+  phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
+  readonly bornAt: number;
+  openAttempt: number;
+  lastError: unknown;
+  started: CoordinatorStarted | undefined;
+  readonly waiters: ReplyTo<CoordinatorStarted>[];
+  readonly streams: Stream[];
+  readonly subscribers: Map<number, Ref<HeldLeases>>;
+  version: number;
+  /** The held leases have changed since subscribers were told. */
+  changed: boolean;
+  scanning: boolean;
+  scanAttempt: number;
+  /** Monotonic. */
+  scannedAt: number | undefined;
+  /** When the pending scan timer fires. */
+  scanDueAt: number;
+  /** The service's time at the last scan. */
+  serviceTimeMs: number;
+  /** Every readable row of the last scan. */
+  rows: ReadonlyMap<string, LeaseRow>;
+  malformed: ReadonlyMap<string, string>;
+  entityType: string | undefined;
+  sightings: ReadonlyMap<string, Sighting>;
+  readonly leases: Map<string, Lease>;
+  readonly coolDowns: Map<string, CoolDown>;
+  /** Keys of shards whose SHARD_END this process wrote. */
+  readonly endedHere: Set<string>;
+  incarnations: number;
+  /** Numbers effects whose names must differ. */
+  works: number;
+  plan: LeasePlan | undefined;
+  spilling: boolean;
+  releasing: Releasing | undefined;
+}
+
+/** One call of `receive`. */
+export interface Turn {
+  readonly settings: Settings;
+  readonly state: CoordinatorState;
+  readonly now: number;
+  readonly effects: Effect<CoordinatorSelf>[];
+}
+
+export function emit(turn: Turn, event: KinactEvent): void {
+  turn.effects.push({ type: 'emit', event });
+}
+
+export function warn(turn: Turn, message: string, about: { readonly error?: unknown; readonly source?: string; readonly shardId?: string } = {}): void {
+  emit(turn, { name: 'warning', data: { message, ...about } });
+}
+
+/** The service's time now, by the last scan and our own clock. */
+export function serviceNow(turn: Turn): number {
+  const { state, now } = turn;
+  return state.serviceTimeMs + (now - (state.scannedAt ?? now));
+}
+
+/** The stream a row belongs to, with its shard id; undefined for rows of streams this coordinator does not serve. */
+export function placeOf(state: CoordinatorState, leaseKey: string): { readonly stream: Stream; readonly shardId: string } | undefined {
+  for (const stream of state.streams) {
+    const shardId = shardIdOf(stream.identifier, leaseKey);
+    if (shardId !== undefined) return { stream, shardId };
+  }
+  return undefined;
+}
+
+/** The rows of one stream in the last scan. */
+export function rowsOf(state: CoordinatorState, stream: Stream): StreamRows {
+  const rows = new Map<string, LeaseRow>();
+  for (const [leaseKey, row] of state.rows) {
+    const shardId = shardIdOf(stream.identifier, leaseKey);
+    if (shardId !== undefined) rows.set(shardId, row);
+  }
+  const malformed = new Set<string>();
+  for (const leaseKey of state.malformed.keys()) {
+    const shardId = shardIdOf(stream.identifier, leaseKey);
+    if (shardId !== undefined) malformed.add(shardId);
+  }
+  return { rows, malformed, identifier: stream.identifier, entityType: state.entityType };
+}
+
+/** Has the next scan begin in `ms` unless one is due before. */
+export function scanWithin(turn: Turn, ms: number): void {
+  const { state, now, effects } = turn;
+  if (state.scanning || state.phase === 'opening' || state.phase === 'failed' || now + ms >= state.scanDueAt) return;
+  state.scanDueAt = now + ms;
+  effects.push({ type: 'after', key: 'scan', ms: Math.ceil(ms), message: { type: 'scanDue' } });
+}
+
+/** Time passed by a share of it in either direction, so that workers do not march in step. */
+export function jittered(turn: Turn, ms: number): number {
+  return ms * (0.9 + 0.2 * turn.settings.random.next());
+}
+
+/** Streams this coordinator has to answer `awaitStart` for. */
+export function newStream(options: CoordinatorSource, index: number): Stream {
+  return {
+    index,
+    options,
+    identifier: undefined,
+    identity: '',
+    ranges: new Map(),
+    syncedOnce: false,
+    syncing: false,
+    syncDueAt: 0,
+    syncAttempt: 0,
+    auditDueAt: 0,
+    holes: new Map(),
+    describing: false,
+    cleaning: false,
+    cleanUpDueAt: 0,
+  };
+}
+
+export type { StreamDescription };

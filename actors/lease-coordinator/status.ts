@@ -1,0 +1,74 @@
+// What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
+import type { CoordinatorState, Settings } from './state.js';
+
+export interface LeaseStatus {
+  readonly leaseKey: string;
+  readonly owner: string | undefined;
+  readonly counter: number;
+  readonly checkpoint: string;
+  readonly subSequenceNumber: number;
+  readonly parents: readonly string[];
+  readonly children: readonly string[];
+  /** Present for leases with a keeper in this process. */
+  readonly here?: {
+    readonly phase: 'taking' | 'held';
+    readonly keeper: string | undefined;
+    readonly fence: number | undefined;
+    readonly startable: boolean;
+    /** Parents that have not ended; undefined while that is being found out. */
+    readonly awaits: readonly string[] | undefined;
+  };
+  readonly coolDownMs?: number;
+}
+
+export interface CoordinatorStatus {
+  readonly table: string;
+  readonly phase: CoordinatorState['phase'];
+  readonly held: number;
+  readonly startable: number;
+  readonly scanAgeMs: number | undefined;
+  readonly target: number | undefined;
+  /** Whether a Java worker owns leases of this table. */
+  readonly foreignOwners: boolean;
+  readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
+  readonly leases: readonly LeaseStatus[];
+}
+
+export function coordinatorStatus(settings: Settings, state: CoordinatorState): CoordinatorStatus {
+  const now = settings.clock.now();
+  const keys = new Set([...state.rows.keys(), ...state.leases.keys()]);
+  const rows = [...keys].sort().map((leaseKey) => leaseStatus(state, leaseKey, now));
+  const held = [...state.leases.values()].filter((lease) => lease.phase === 'held');
+  return {
+    table: settings.store.tableName,
+    phase: state.phase,
+    held: held.length,
+    startable: held.filter((lease) => lease.awaited?.length === 0).length,
+    scanAgeMs: state.scannedAt === undefined ? undefined : now - state.scannedAt,
+    target: state.plan?.target,
+    foreignOwners: state.plan?.foreign ?? false,
+    malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
+    leases: rows,
+  };
+}
+
+function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): LeaseStatus {
+  const lease = state.leases.get(leaseKey);
+  const scanned = state.rows.get(leaseKey);
+  // Both may be behind the table; the one with the higher counter less so.
+  const row = scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter) ? scanned : lease!.row;
+  const coolDown = state.coolDowns.get(leaseKey);
+  return {
+    leaseKey,
+    owner: row.leaseOwner,
+    counter: row.leaseCounter,
+    checkpoint: row.checkpoint,
+    subSequenceNumber: row.checkpointSubSequenceNumber,
+    parents: row.parentShardIds,
+    children: row.childShardIds,
+    ...(lease === undefined
+      ? {}
+      : { here: { phase: lease.phase, keeper: lease.keeper?.path, fence: lease.fence, startable: lease.awaited?.length === 0, awaits: lease.awaited } }),
+    ...(coolDown === undefined || coolDown.until <= now ? {} : { coolDownMs: coolDown.until - now }),
+  };
+}

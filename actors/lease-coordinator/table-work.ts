@@ -1,0 +1,179 @@
+// The coordinator's work on table and streams: each function is one effect, a short sequence of calls whose result comes
+// back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
+// coordinator repeats.
+import type { CoordinatorSource } from './messages.js';
+import { leaseKeyOf } from '../../src/core/lease-key.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { childLeases, childrenIn, awaitedParents, removable } from '../../src/core/shard-graph.js';
+import type { FirstCheckpoint, ListedChild } from '../../src/core/shard-graph.js';
+import { childRow, earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
+import type { RowMaker } from '../../src/core/shard-sync.js';
+import { isKinactError } from '../../src/errors.js';
+import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
+import type { InitialPosition } from '../../src/core/position.js';
+
+/** Creates the table where it is missing and asks every stream who it is. */
+export async function openTable(store: LeaseStore, sources: readonly CoordinatorSource[], signal: AbortSignal): Promise<StreamDescription[]> {
+  const described = await Promise.all(sources.map(({ source }) => source.describe(signal)));
+  await store.ensureTable(signal);
+  return described;
+}
+
+export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
+  return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';
+}
+
+function filterFor(initial: InitialPosition): ShardFilter {
+  if (initial === 'LATEST') return { type: 'atLatest' };
+  if (initial === 'TRIM_HORIZON') return { type: 'atTrimHorizon' };
+  return { type: 'atTimestamp', timestampMs: initial.getTime() };
+}
+
+/** What the rows of one stream are in the last scan. */
+export interface StreamRows {
+  /** By shard id. */
+  readonly rows: ReadonlyMap<string, LeaseRow>;
+  readonly malformed: ReadonlySet<string>;
+  readonly identifier: string | undefined;
+  readonly entityType: string | undefined;
+}
+
+export interface SyncResult {
+  readonly shards: readonly Shard[];
+  /** False when only a part of the shards was asked for. */
+  readonly complete: boolean;
+  readonly created: readonly LeaseRow[];
+  /** Set when the listing contradicted itself: nothing was created. */
+  readonly inconsistent: string | undefined;
+  /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
+  readonly orphans: readonly string[];
+  readonly unanchored: readonly string[];
+}
+
+/** Lists the shards of a stream and creates the rows it lacks (kcl.md 2.6). */
+export async function syncShards(
+  store: LeaseStore,
+  { source, initialPosition }: CoordinatorSource,
+  stream: StreamRows,
+  writer: string,
+  signal: AbortSignal,
+): Promise<SyncResult> {
+  const { rows, malformed, identifier, entityType } = stream;
+  const first = isFirstSync(rows, malformed);
+  const { shards, serviceTimeMs } = await source.listShards(first ? filterFor(initialPosition) : { type: 'all' }, signal);
+  const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs };
+  const plan = planSync({ shards, rows, malformed, initial: firstCheckpoint(initialPosition), maker });
+  const listing = { shards, complete: !first };
+  if (plan.type === 'inconsistent') return { ...listing, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
+  const created: LeaseRow[] = [];
+  // One after the other, oldest first: a sync that breaks off half-way leaves nothing behind that a later one misreads.
+  for (const row of plan.rows) {
+    if ((await store.create(row, signal)) === 'created') created.push(row);
+  }
+  const made = new Set(created.map((row) => row.leaseKey));
+  const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(identifier, id)));
+  return { ...listing, created, inconsistent: undefined, orphans: only(plan.orphans), unanchored: only(plan.unanchored) };
+}
+
+/** A row by a consistent read; `malformed` where there is one that cannot be read. */
+async function readRow(store: LeaseStore, leaseKey: string, signal: AbortSignal): Promise<LeaseRow | 'malformed' | undefined> {
+  try {
+    return await store.get(leaseKey, signal);
+  } catch (error) {
+    if (isKinactError(error) && error.code === 'MALFORMED_LEASE') return 'malformed';
+    throw error;
+  }
+}
+
+/** The parents a lease still waits for, by consistent reads. One whose row cannot be read is not known to have ended. */
+export async function readParents(store: LeaseStore, row: LeaseRow, identifier: string | undefined, signal: AbortSignal): Promise<string[]> {
+  const parents = new Map<string, LeaseRow | 'malformed' | undefined>();
+  for (const parent of row.parentShardIds) parents.set(parent, await readRow(store, leaseKeyOf(identifier, parent), signal));
+  const unreadable = row.parentShardIds.filter((parent) => parents.get(parent) === 'malformed');
+  const readable = (parent: string): LeaseRow | undefined => {
+    const found = parents.get(parent);
+    return found === 'malformed' ? undefined : found;
+  };
+  return [...awaitedParents(row, readable), ...unreadable];
+}
+
+/** The rows of these keys that exist and can be read. */
+export async function readRows(store: LeaseStore, leaseKeys: readonly string[], signal: AbortSignal): Promise<LeaseRow[]> {
+  const rows = await Promise.all(leaseKeys.map((leaseKey) => readRow(store, leaseKey, signal)));
+  return rows.filter((row): row is LeaseRow => row !== undefined && row !== 'malformed');
+}
+
+export type ShardEndResult =
+  | { readonly type: 'ready'; readonly childShardIds: readonly string[]; readonly childless: boolean }
+  /** `sync`: a shard sync may remove the obstacle. */
+  | { readonly type: 'blocked'; readonly reason: string; readonly sync: boolean };
+
+export interface ShardEnd {
+  readonly shardId: string;
+  /** Undefined when the service named none: a listing is asked. */
+  readonly children: readonly ChildShard[] | undefined;
+  readonly vanished: boolean;
+  readonly latestAt: number | undefined;
+  /** Whether a closed shard without listed children is accepted as one that has none. */
+  readonly acceptChildless: boolean;
+}
+
+/** Makes the rows of a shard's children (kcl.md 2.7). `ready` says that all of them exist. */
+export async function prepareShardEnd(
+  store: LeaseStore,
+  { source }: CoordinatorSource,
+  stream: Pick<StreamRows, 'identifier'>,
+  maker: RowMaker,
+  end: ShardEnd,
+  signal: AbortSignal,
+): Promise<ShardEndResult> {
+  if (end.vanished) return { type: 'ready', childShardIds: [], childless: false };
+  let children: readonly ListedChild[] | undefined = end.children;
+  if (children === undefined) {
+    const { shards } = await source.listShards({ type: 'all' }, signal);
+    const self = shards.find((shard) => shard.shardId === end.shardId);
+    children = childrenIn(shards, end.shardId);
+    if (children.length === 0 && self !== undefined) {
+      if (self.endingSequenceNumber === undefined) return { type: 'blocked', reason: 'the listing does not show yet that the shard is closed', sync: false };
+      if (!end.acceptChildless) return { type: 'blocked', reason: 'the listing shows no child of the closed shard yet', sync: false };
+    }
+  }
+  const present = new Set<string>();
+  for (const shardId of new Set(children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]))) {
+    if ((await readRow(store, leaseKeyOf(stream.identifier, shardId), signal)) !== undefined) present.add(shardId);
+  }
+  const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId));
+  if (plan.type === 'blocked') return { type: 'blocked', reason: plan.reason, sync: true };
+  for (const child of plan.children) await store.create(childRow(maker, child, end.latestAt), signal);
+  return { type: 'ready', childShardIds: children.map((child) => child.shardId), childless: children.length === 0 };
+}
+
+export interface CleanUpResult {
+  readonly removed: readonly string[];
+}
+
+/** Deletes rows of ended shards (kcl.md 2.9), each on condition that nobody has written to it since the scan. */
+export async function cleanUp(store: LeaseStore, { source }: CoordinatorSource, stream: StreamRows, signal: AbortSignal): Promise<CleanUpResult> {
+  const { shards } = await source.listShards({ type: 'all' }, signal);
+  const removed: string[] = [];
+  for (const shardId of removable(stream.rows, shards)) {
+    const row = stream.rows.get(shardId)!;
+    await handDownLatest(store, stream, row, signal);
+    if (await store.delete(row.leaseKey, row.leaseCounter, signal)) removed.push(shardId);
+  }
+  return { removed };
+}
+
+/** A child that a Java worker made does not say when LATEST was; its parent's row did, and is about to go. */
+async function handDownLatest(store: LeaseStore, stream: StreamRows, row: LeaseRow, signal: AbortSignal): Promise<void> {
+  const kinactLatestAt = row.kinactLatestAt;
+  if (kinactLatestAt === undefined) return;
+  const children = row.childShardIds.map((child) => stream.rows.get(child)).filter((child) => child !== undefined);
+  if (earliestLatest(children) !== undefined) return;
+  for (const child of children) await store.describeLease(child.leaseKey, { kinactLatestAt }, signal);
+}
+
+/** Fills in hash ranges that rows lack (kcl.md 2.10). Rows that are gone by now are none of its business. */
+export async function describeRanges(store: LeaseStore, ranges: ReadonlyMap<string, HashKeyRange>, signal: AbortSignal): Promise<void> {
+  for (const [leaseKey, hashKeyRange] of ranges) await store.describeLease(leaseKey, { hashKeyRange }, signal);
+}

@@ -1,0 +1,132 @@
+// Turns a listing and the rows of the table into the rows to create: the KCL's rules of shard-graph.ts, and on top of
+// them ours for LATEST (design.md section 5): a row says when LATEST was, so that nothing falls between two starts.
+import type { LeaseRow } from './lease.js';
+import { leaseKeyOf } from './lease-key.js';
+import { firstLeases, hasEnded, missingLeases, parentsOf } from './shard-graph.js';
+import type { FirstCheckpoint, ListedChild, ListedShard, MissingLease } from './shard-graph.js';
+import type { HashRangeText } from './hash-range.js';
+
+/** LATEST is resolved this long before the service's time, so that clock skew between its hosts hides no record. */
+export const latestMarginMs = 2_000;
+
+/** What all rows of one stream have in common when they are made. */
+export interface RowMaker {
+  /** Undefined in a single-stream table. */
+  readonly identifier: string | undefined;
+  /** Written only where the table shows it already. */
+  readonly entityType: string | undefined;
+  readonly writer: string;
+  /** The service's own time. Its seconds are the first counter, so that fences never fall over a re-created table. */
+  readonly serviceTimeMs: number;
+}
+
+export interface NewRow {
+  readonly shardId: string;
+  readonly parentShardIds: readonly string[];
+  readonly hashKeyRange: HashRangeText | undefined;
+  readonly checkpoint: FirstCheckpoint;
+  readonly latestAt: number | undefined;
+}
+
+/** A row as it is created: without an owner, free to be taken by anybody. */
+export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
+  const { identifier, entityType, writer, serviceTimeMs } = maker;
+  return {
+    leaseKey: leaseKeyOf(identifier, row.shardId),
+    leaseCounter: Math.floor(serviceTimeMs / 1_000),
+    ownerSwitchesSinceCheckpoint: 0,
+    checkpoint: row.checkpoint,
+    checkpointSubSequenceNumber: 0,
+    parentShardIds: [...row.parentShardIds],
+    childShardIds: [],
+    ...row.hashKeyRange,
+    ...(entityType === undefined ? {} : { entityType }),
+    ...(identifier === undefined ? {} : { streamName: identifier, shardId: row.shardId }),
+    ...(row.latestAt === undefined ? {} : { kinactLatestAt: row.latestAt }),
+    kinactWriter: writer,
+  };
+}
+
+export interface SyncInput {
+  readonly shards: readonly ListedShard[];
+  /** The readable rows of this stream by shard id. */
+  readonly rows: ReadonlyMap<string, LeaseRow>;
+  /** Shards whose row cannot be read: they are taken as leased and left alone. */
+  readonly malformed: ReadonlySet<string>;
+  readonly initial: FirstCheckpoint;
+  readonly maker: RowMaker;
+}
+
+export type SyncPlan =
+  | {
+      readonly type: 'create';
+      readonly rows: readonly LeaseRow[];
+      /** Shard ids among them that somebody must have deleted, and those begun at TRIM_HORIZON for want of anything better. */
+      readonly orphans: readonly string[];
+      readonly unanchored: readonly string[];
+    }
+  | { readonly type: 'inconsistent'; readonly reason: string };
+
+/** True when the stream has no row at all, readable or not: then the listing is filtered by the initial position. */
+export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: ReadonlySet<string>): boolean {
+  return rows.size === 0 && malformed.size === 0;
+}
+
+/** The rows a stream lacks. */
+export function planSync(input: SyncInput): SyncPlan {
+  const { shards, rows, malformed, initial, maker } = input;
+  if (isFirstSync(rows, malformed)) {
+    const found = firstLeases(shards, initial);
+    if (found.type === 'inconsistent') return found;
+    const latestAt = initial === 'LATEST' ? maker.serviceTimeMs - latestMarginMs : undefined;
+    const made = found.leases.map(({ shard, checkpoint }) => newLeaseRow(maker, { ...described(shard), checkpoint, latestAt }));
+    return { type: 'create', rows: made, orphans: [], unanchored: [] };
+  }
+  const leased = new Map([...rows].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]));
+  for (const shardId of malformed) leased.set(shardId, { ended: false });
+  const found = missingLeases(shards, leased, initial);
+  if (found.type === 'inconsistent') return found;
+  const anchor = earliestLatest(rows.values());
+  const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
+  return {
+    type: 'create',
+    rows: found.leases.map((lease) => missingRow(maker, lease, rows, anchor)),
+    orphans: ids(found.leases.filter((lease) => lease.because === 'orphan')),
+    unanchored: anchor === undefined ? ids(found.leases.filter((lease) => lease.checkpoint === 'LATEST')) : [],
+  };
+}
+
+/** The oldest moment that LATEST stands for in these rows. */
+export function earliestLatest(rows: Iterable<LeaseRow | undefined>): number | undefined {
+  let earliest: number | undefined;
+  for (const row of rows) {
+    const at = row?.kinactLatestAt;
+    if (at !== undefined && (earliest === undefined || at < earliest)) earliest = at;
+  }
+  return earliest;
+}
+
+function described(shard: ListedShard): Pick<NewRow, 'shardId' | 'parentShardIds' | 'hashKeyRange'> {
+  return { shardId: shard.shardId, parentShardIds: parentsOf(shard), hashKeyRange: shard.hashKeyRange };
+}
+
+/** A shard that would begin at LATEST long after the stream did begins where the stream did: what came since is unread. */
+function missingRow(maker: RowMaker, lease: MissingLease, rows: ReadonlyMap<string, LeaseRow>, anchor: number | undefined): LeaseRow {
+  const shape = described(lease.shard);
+  if (lease.checkpoint === 'LATEST') {
+    return newLeaseRow(maker, { ...shape, checkpoint: anchor === undefined ? 'TRIM_HORIZON' : 'LATEST', latestAt: anchor });
+  }
+  const inherited = earliestLatest(shape.parentShardIds.map((parent) => rows.get(parent))) ?? anchor;
+  return newLeaseRow(maker, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
+}
+
+/** The row of a child at the end of its parent (kcl.md 2.7): from its first record on. */
+export function childRow(maker: RowMaker, child: ListedChild, latestAt: number | undefined): LeaseRow {
+  return newLeaseRow(maker, {
+    shardId: child.shardId,
+    parentShardIds: child.parentShards,
+    hashKeyRange: child.hashKeyRange,
+    checkpoint: 'TRIM_HORIZON',
+    latestAt,
+  });
+}
