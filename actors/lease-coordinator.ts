@@ -25,7 +25,12 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
     kind: 'lease-coordinator',
     initial(self) {
       const turn = turnOf(newState(self, settings));
-      turn.effects.push({ type: 'after', key: 'startDeadline', ms: settings.startDeadlineMs, message: { type: 'startOverdue' } });
+      turn.effects.push({
+        type: 'after',
+        key: 'startDeadline',
+        ms: settings.startDeadlineMs,
+        message: { type: 'startOverdue' },
+      });
       start.open(turn);
       return [turn.state, turn.effects];
     },
@@ -42,9 +47,13 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
 function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>): Settings {
   const { makeKeeper, processNonce, multiStream = false, maxLeases = Infinity, ...given } = options;
   if (!multiStream && given.sources.length !== 1) {
-    throw new KinactError('INVALID_OPTION', `A lease table serves one stream unless leases.multiStream is true; got ${given.sources.length}.`, {
-      data: { option: 'leases.multiStream', table: given.store.tableName },
-    });
+    throw new KinactError(
+      'INVALID_OPTION',
+      `A lease table serves one stream unless leases.multiStream is true; got ${given.sources.length}.`,
+      {
+        data: { option: 'leases.multiStream', table: given.store.tableName },
+      },
+    );
   }
   return {
     startDeadlineMs: 60_000,
@@ -102,107 +111,59 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
   };
 }
 
+type Handlers = {
+  readonly [Type in CoordinatorSelf['type']]: (
+    turn: Turn,
+    message: Extract<CoordinatorSelf, { readonly type: Type }>,
+  ) => void;
+};
+
+/** Who gets which message. */
+const handlers: Handlers = {
+  subscribe: (turn, { subscriber }) => leases.subscribe(turn, subscriber),
+  subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
+  awaitStart: (turn, { replyTo }) => start.awaitStart(turn, replyTo),
+  prepareShardEnd: (turn, message) => streams.shardEndAsked(turn, message),
+  releaseAll: (turn, { deadlineMs, replyTo }) => leases.releaseAll(turn, deadlineMs, replyTo),
+  releaseOverdue: (turn) => leases.releaseOverdue(turn),
+  keeperSpawned: (turn, { leaseKey, incarnation, keeper }) => leases.keeperSpawned(turn, leaseKey, incarnation, keeper),
+  keeperDown: (turn, { leaseKey, incarnation, how }) => leases.keeperDown(turn, leaseKey, incarnation, how),
+  keeperNotice: (turn, notice) => leases.keeperNotice(turn, notice),
+  parentsRead: (turn, { leaseKey, incarnation, awaited }) => leases.parentsRead(turn, leaseKey, incarnation, awaited),
+  parentsUnread: (turn, { leaseKey, incarnation }) => leases.parentsRead(turn, leaseKey, incarnation, undefined),
+  childrenRead: (turn, { rows }) => leases.childrenRead(turn, rows),
+  // The next scan finds the children as it finds everything.
+  childrenUnread: () => undefined,
+  opened: (turn, { streams: descriptions }) => {
+    start.opened(turn, descriptions);
+    scan(turn);
+  },
+  openFailed: (turn, { error }) => start.openFailed(turn, error),
+  openAgain: (turn) => start.open(turn),
+  startOverdue: (turn) => start.startOverdue(turn),
+  unheard: ({ state, effects }) => {
+    if (state.started?.type === 'failed') effects.push({ type: 'fail', error: state.started.error });
+  },
+  scanDue: (turn) => scan(turn),
+  scanned: (turn, { scan: result }) => {
+    if (turn.state.phase !== 'failed') scanned(turn, result);
+  },
+  scanFailed: (turn, { error }) => fatal(turn, error, scanFailed(turn, error)),
+  synced: (turn, { stream, result }) => {
+    if (turn.state.phase !== 'failed') streams.synced(turn, stream, result);
+  },
+  syncFailed: (turn, { stream, error }) => fatal(turn, error, streams.syncFailed(turn, stream, error)),
+  described: (turn, { stream, error }) => streams.described(turn, stream, error),
+  cleaned: (turn, { stream, result }) => streams.cleaned(turn, stream, result.removed.length, undefined),
+  cleanUpFailed: (turn, { stream, error }) => streams.cleaned(turn, stream, 0, error),
+  shardEndPrepared: (turn, { leaseKey, result, replyTo }) => streams.shardEndPrepared(turn, leaseKey, result, replyTo),
+  shardEndFailed: (turn, { leaseKey, error, replyTo }) => streams.shardEndFailed(turn, leaseKey, error, replyTo),
+};
+
 function handle(turn: Turn, message: CoordinatorSelf): void {
-  switch (message.type) {
-    case 'subscribe':
-      return leases.subscribe(turn, message.subscriber);
-    case 'subscriberDown':
-      return void turn.state.subscribers.delete(message.id);
-    case 'awaitStart':
-      return start.awaitStart(turn, message.replyTo);
-    case 'prepareShardEnd':
-      return streams.shardEndAsked(turn, message);
-    case 'releaseAll':
-      return leases.releaseAll(turn, message.deadlineMs, message.replyTo);
-    case 'releaseOverdue':
-      return leases.releaseOverdue(turn);
-    case 'keeperSpawned':
-      return leases.keeperSpawned(turn, message.leaseKey, message.incarnation, message.keeper);
-    case 'keeperDown':
-      return leases.keeperDown(turn, message.leaseKey, message.incarnation, message.how);
-    case 'keeperNotice':
-      return leases.keeperNotice(turn, message);
-    case 'parentsRead':
-      return leases.parentsRead(turn, message.leaseKey, message.incarnation, message.awaited);
-    case 'parentsUnread':
-      return leases.parentsRead(turn, message.leaseKey, message.incarnation, undefined);
-    case 'childrenRead':
-      return leases.childrenRead(turn, message.rows);
-    default:
-      return handleWork(turn, message);
-  }
-}
-
-type Work = Exclude<
-  CoordinatorSelf,
-  {
-    readonly type:
-      | 'subscribe'
-      | 'subscriberDown'
-      | 'awaitStart'
-      | 'prepareShardEnd'
-      | 'releaseAll'
-      | 'releaseOverdue'
-      | 'keeperSpawned'
-      | 'keeperDown'
-      | 'keeperNotice'
-      | 'parentsRead'
-      | 'parentsUnread'
-      | 'childrenRead';
-  }
->;
-
-/** Results of the coordinator's own work, and its timers. */
-function handleWork(turn: Turn, message: Work): void {
-  const { state, settings, effects } = turn;
-  switch (message.type) {
-    case 'opened':
-      start.opened(turn, message.streams);
-      return scan(turn);
-    case 'openFailed':
-      return start.openFailed(turn, message.error);
-    case 'openAgain':
-      return start.open(turn);
-    case 'startOverdue':
-      return start.startOverdue(turn);
-    case 'unheard':
-      if (state.started?.type === 'failed') effects.push({ type: 'fail', error: state.started.error });
-      return;
-    case 'scanDue':
-      return scan(turn);
-    case 'scanned':
-      return state.phase === 'failed' ? undefined : scanned(turn, message.scan);
-    case 'scanFailed':
-      return fatal(turn, message.error, scanFailed(turn, message.error));
-    case 'synced':
-      return state.phase === 'failed' ? undefined : streams.synced(turn, message.stream, message.result);
-    case 'syncFailed':
-      return fatal(turn, message.error, streams.syncFailed(turn, message.stream, message.error));
-    case 'described': {
-      const stream = state.streams[message.stream]!;
-      stream.describing = false;
-      if (message.error !== undefined) streams.retryLater(turn, 'back-filling hash ranges', stream, message.error, settings.auditIntervalMs);
-      return;
-    }
-    case 'cleaned':
-      state.streams[message.stream]!.cleaning = false;
-      return;
-    case 'cleanUpFailed': {
-      const stream = state.streams[message.stream]!;
-      stream.cleaning = false;
-      return streams.retryLater(turn, 'clean-up of ended leases', stream, message.error, settings.cleanUpIntervalMs);
-    }
-    case 'childrenUnread':
-      // The next scan finds the children as it finds everything.
-      return;
-    case 'shardEndPrepared':
-      return streams.shardEndPrepared(turn, message.leaseKey, message.result, message.replyTo);
-    case 'shardEndFailed':
-      return streams.shardEndFailed(turn, message.leaseKey, message.error, message.replyTo);
-    default:
-      // Not a message of ours: whoever sent it learns nothing, and nothing breaks.
-      return void effects.push({ type: 'count', what: 'unknownMessage' });
-  }
+  // A message that is not ours: whoever sent it learns nothing, and nothing breaks.
+  if (!Object.hasOwn(handlers, message.type)) return void turn.effects.push({ type: 'count', what: 'unknownMessage' });
+  (handlers[message.type] as (turn: Turn, message: CoordinatorSelf) => void)(turn, message);
 }
 
 /** A failure that time does not cure ends the start, or, once started, the coordinator. */

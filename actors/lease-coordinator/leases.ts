@@ -25,19 +25,39 @@ export function take(turn: Turn, row: LeaseRow): void {
   const { source, initialPosition } = stream.options;
   const { startingHashKey, endingHashKey } = row;
   const listed = stream.ranges.get(shardId);
-  const hashKeyRange = startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
+  const hashKeyRange =
+    startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
   const mayStart = hasProgress(row) || row.parentShardIds.length === 0;
   state.leases.set(row.leaseKey, {
-    leaseKey: row.leaseKey, shardId, stream, incarnation, keeper: undefined, row, phase: 'taking', awaited: mayStart ? [] : undefined,
-    readingParents: false, fence: undefined, workingSince: undefined, childlessAsks: 0,
+    leaseKey: row.leaseKey,
+    shardId,
+    stream,
+    incarnation,
+    keeper: undefined,
+    row,
+    phase: 'taking',
+    awaited: mayStart ? [] : undefined,
+    readingParents: false,
+    fence: undefined,
+    workingSince: undefined,
+    childlessAsks: 0,
   });
   turn.effects.push(
     settings.spawnKeeper(
       {
-        leaseKey: row.leaseKey, shardId, source: source.name, identity: `${stream.identity}:${shardId}`, seen: row,
-        workerId: settings.workerId, processNonce: settings.nonce, writer: writerOf(settings.nonce, incarnation), initialPosition,
+        leaseKey: row.leaseKey,
+        shardId,
+        source: source.name,
+        identity: `${stream.identity}:${shardId}`,
+        seen: row,
+        workerId: settings.workerId,
+        processNonce: settings.nonce,
+        writer: writerOf(settings.nonce, incarnation),
+        initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
-        latestAt: serviceNow(turn) - latestMarginMs, waiting: !mayStart, coordinator: state.self,
+        latestAt: serviceNow(turn) - latestMarginMs,
+        waiting: !mayStart,
+        coordinator: state.self,
       },
       incarnation,
     ),
@@ -54,7 +74,10 @@ export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number,
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.keeper = keeper;
-  if (state.releasing !== undefined) effects.push(send(keeper, { type: 'release', reason: 'stopping', deadlineMs: Math.max(0, state.releasing.deadlineAt - now) }));
+  if (state.releasing !== undefined)
+    effects.push(
+      send(keeper, { type: 'release', reason: 'stopping', deadlineMs: Math.max(0, state.releasing.deadlineAt - now) }),
+    );
 }
 
 /** A keeper that died before its last word: the row is read and taken like any other, later each time. */
@@ -111,7 +134,11 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
 function warnOfTwin(turn: Turn, lease: Lease, current: LeaseRow): void {
   const { workerId } = turn.settings;
   const message = `Another process uses the worker id ${workerId}: it has written to the lease ${lease.leaseKey} (kinactWriter ${current.kinactWriter ?? 'absent'}). Give every process a worker id of its own.`;
-  warn(turn, message, { error: new KinactError('WORKER_ID_IN_USE', message, { data: { leaseKey: lease.leaseKey } }), source: lease.stream.options.source.name, shardId: lease.shardId });
+  warn(turn, message, {
+    error: new KinactError('WORKER_ID_IN_USE', message, { data: { leaseKey: lease.leaseKey } }),
+    source: lease.stream.options.source.name,
+    shardId: lease.shardId,
+  });
 }
 
 /** Leaves a shard alone for a while, longer each time, unless it was read for long enough in between. */
@@ -120,7 +147,10 @@ function strike(turn: Turn, lease: Lease, baseMs: number): void {
   const before = state.coolDowns.get(lease.leaseKey);
   const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
   const strikes = readWell ? 1 : (before?.strikes ?? 0) + 1;
-  state.coolDowns.set(lease.leaseKey, { strikes, until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs) });
+  state.coolDowns.set(lease.leaseKey, {
+    strikes,
+    until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs),
+  });
 }
 
 function drop(turn: Turn, lease: Lease): void {
@@ -138,9 +168,12 @@ function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void
   drop(turn, lease);
   state.coolDowns.delete(lease.leaseKey);
   for (const other of state.leases.values()) {
-    if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0) settleParents(turn, other);
+    if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)
+      settleParents(turn, other);
   }
-  const children = childShardIds.map((shardId) => leaseKeyOf(identifier, shardId)).filter((leaseKey) => !state.leases.has(leaseKey));
+  const children = childShardIds
+    .map((shardId) => leaseKeyOf(identifier, shardId))
+    .filter((leaseKey) => !state.leases.has(leaseKey));
   if (children.length === 0 || state.phase !== 'running') return;
   effects.push(
     run({
@@ -158,7 +191,8 @@ export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
   for (const row of rows) {
     const coolDown = state.coolDowns.get(row.leaseKey);
     const room = state.leases.size < settings.maxLeases;
-    if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now)) take(turn, row);
+    if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now))
+      take(turn, row);
   }
 }
 
@@ -170,7 +204,8 @@ export function settleParents(turn: Turn, lease: Lease): void {
   const { settings, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
   const { identifier } = lease.stream;
-  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(identifier, parent)))) return setAwaited(turn, lease, []);
+  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(identifier, parent))))
+    return setAwaited(turn, lease, []);
   if (lease.readingParents) return;
   lease.readingParents = true;
   effects.push(
@@ -184,13 +219,22 @@ export function settleParents(turn: Turn, lease: Lease): void {
   );
 }
 
-export function parentsRead(turn: Turn, leaseKey: string, incarnation: number, awaited: readonly string[] | undefined): void {
+export function parentsRead(
+  turn: Turn,
+  leaseKey: string,
+  incarnation: number,
+  awaited: readonly string[] | undefined,
+): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
   if (awaited === undefined || lease.awaited?.length === 0) return;
   const { endedHere } = turn.state;
-  setAwaited(turn, lease, awaited.filter((parent) => !endedHere.has(leaseKeyOf(lease.stream.identifier, parent))));
+  setAwaited(
+    turn,
+    lease,
+    awaited.filter((parent) => !endedHere.has(leaseKeyOf(lease.stream.identifier, parent))),
+  );
 }
 
 function setAwaited(turn: Turn, lease: Lease, awaited: readonly string[]): void {
@@ -237,7 +281,8 @@ export function publish(turn: Turn): void {
 function heldLeases({ settings, state }: Turn): HeldLeases {
   const leases: HeldLease[] = [];
   for (const { phase, keeper, leaseKey, shardId, stream, awaited } of state.leases.values()) {
-    if (phase === 'held' && keeper !== undefined) leases.push({ leaseKey, shardId, source: stream.options.source.name, keeper, startable: awaited?.length === 0 });
+    if (phase === 'held' && keeper !== undefined)
+      leases.push({ leaseKey, shardId, source: stream.options.source.name, keeper, startable: awaited?.length === 0 });
   }
   return { type: 'held', table: settings.store.tableName, version: state.version, leases };
 }
@@ -252,9 +297,13 @@ export function releaseAll(turn: Turn, deadlineMs: number, replyTo: ReplyTo<read
   }
   state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
-  effects.push({ type: 'cancel', key: 'scan' }, { type: 'after', key: 'release', ms: deadlineMs, message: { type: 'releaseOverdue' } });
+  effects.push(
+    { type: 'cancel', key: 'scan' },
+    { type: 'after', key: 'release', ms: deadlineMs, message: { type: 'releaseOverdue' } },
+  );
   for (const lease of state.leases.values()) {
-    if (lease.keeper !== undefined) effects.push(send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));
+    if (lease.keeper !== undefined)
+      effects.push(send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));
   }
   finishRelease(turn);
 }
@@ -273,8 +322,13 @@ export function releaseOverdue(turn: Turn): void {
   for (const { leaseKey, shardId, stream, row, phase } of state.leases.values()) {
     if (phase === 'taking') continue;
     state.releasing.report.push({
-      source: stream.options.source.name, shardId, leaseKey, recordsLeft: -1, checkpoint: row.checkpoint,
-      subSequenceNumber: row.checkpointSubSequenceNumber, released: false,
+      source: stream.options.source.name,
+      shardId,
+      leaseKey,
+      recordsLeft: -1,
+      checkpoint: row.checkpoint,
+      subSequenceNumber: row.checkpointSubSequenceNumber,
+      released: false,
     });
   }
   answerRelease(turn);

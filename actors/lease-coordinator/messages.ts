@@ -6,7 +6,15 @@ import type { HeldLeases } from '../tenure.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { KinactError } from '../../src/errors.js';
-import type { ChildShard, Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
+import type {
+  ChildShard,
+  Clock,
+  LeaseScan,
+  LeaseStore,
+  Random,
+  StreamDescription,
+  StreamSource,
+} from '../../src/ports.js';
 import type { CleanUpResult, ShardEndResult, SyncResult } from './table-work.js';
 
 /** What a keeper may do about the end of its shard. */
@@ -30,7 +38,9 @@ export interface ReleasedLease {
 }
 
 /** The answer to `awaitStart`. A failure has a code of its own, or START_TIMEOUT with the last error as its cause. */
-export type CoordinatorStarted = { readonly type: 'started' } | { readonly type: 'failed'; readonly error: KinactError };
+export type CoordinatorStarted =
+  | { readonly type: 'started' }
+  | { readonly type: 'failed'; readonly error: KinactError };
 
 export type CoordinatorMessage =
   /** Sends HeldLeases at once and after every change, until the subscriber stops. */
@@ -65,13 +75,33 @@ export type CoordinatorSelf =
   | { readonly type: 'described'; readonly stream: number; readonly error?: unknown }
   | { readonly type: 'cleaned'; readonly stream: number; readonly result: CleanUpResult }
   | { readonly type: 'cleanUpFailed'; readonly stream: number; readonly error: unknown }
-  | { readonly type: 'parentsRead'; readonly leaseKey: string; readonly incarnation: number; readonly awaited: readonly string[] }
+  | {
+      readonly type: 'parentsRead';
+      readonly leaseKey: string;
+      readonly incarnation: number;
+      readonly awaited: readonly string[];
+    }
   | { readonly type: 'parentsUnread'; readonly leaseKey: string; readonly incarnation: number; readonly error: unknown }
   | { readonly type: 'childrenRead'; readonly rows: readonly LeaseRow[] }
   | { readonly type: 'childrenUnread'; readonly error: unknown }
-  | { readonly type: 'shardEndPrepared'; readonly leaseKey: string; readonly result: ShardEndResult; readonly replyTo: ReplyTo<ShardEndPlan> }
-  | { readonly type: 'shardEndFailed'; readonly leaseKey: string; readonly error: unknown; readonly replyTo: ReplyTo<ShardEndPlan> }
-  | { readonly type: 'keeperSpawned'; readonly leaseKey: string; readonly incarnation: number; readonly keeper: Ref<KeeperMessage> }
+  | {
+      readonly type: 'shardEndPrepared';
+      readonly leaseKey: string;
+      readonly result: ShardEndResult;
+      readonly replyTo: ReplyTo<ShardEndPlan>;
+    }
+  | {
+      readonly type: 'shardEndFailed';
+      readonly leaseKey: string;
+      readonly error: unknown;
+      readonly replyTo: ReplyTo<ShardEndPlan>;
+    }
+  | {
+      readonly type: 'keeperSpawned';
+      readonly leaseKey: string;
+      readonly incarnation: number;
+      readonly keeper: Ref<KeeperMessage>;
+    }
   | { readonly type: 'keeperDown'; readonly leaseKey: string; readonly incarnation: number; readonly how: Ending }
   | { readonly type: 'subscriberDown'; readonly id: number }
   | { readonly type: 'releaseOverdue' };
@@ -79,7 +109,16 @@ export type CoordinatorSelf =
 /** What the coordinator knows of a keeper it spawns; the rest of LeaseKeeperOptions is the consumer's to add. */
 export type KeeperArguments = Pick<
   LeaseKeeperOptions,
-  'leaseKey' | 'shardId' | 'source' | 'identity' | 'seen' | 'workerId' | 'processNonce' | 'writer' | 'initialPosition' | 'hashKeyRange'
+  | 'leaseKey'
+  | 'shardId'
+  | 'source'
+  | 'identity'
+  | 'seen'
+  | 'workerId'
+  | 'processNonce'
+  | 'writer'
+  | 'initialPosition'
+  | 'hashKeyRange'
 > & {
   readonly latestAt: number;
   readonly waiting: boolean;

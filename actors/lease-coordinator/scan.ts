@@ -71,7 +71,8 @@ export function scanned(turn: Turn, result: LeaseScan): void {
 function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
   const { settings, state } = turn;
   for (const { leaseKey, reason } of malformed) {
-    if (state.malformed.get(leaseKey) !== reason) emit(turn, { name: 'malformedLease', data: { table: settings.store.tableName, leaseKey, reason } });
+    if (state.malformed.get(leaseKey) !== reason)
+      emit(turn, { name: 'malformedLease', data: { table: settings.store.tableName, leaseKey, reason } });
   }
   state.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
 }
@@ -81,7 +82,13 @@ function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
   const { state, now } = turn;
   const there = new Set(rows.map((row) => row.leaseKey));
   for (const [leaseKey, row] of state.rows) {
-    if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey) || state.malformed.has(leaseKey)) continue;
+    if (
+      there.has(leaseKey) ||
+      row.checkpoint === 'SHARD_END' ||
+      state.leases.has(leaseKey) ||
+      state.malformed.has(leaseKey)
+    )
+      continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined) continue;
     place.stream.syncDueAt = Math.min(place.stream.syncDueAt, now);
@@ -116,7 +123,10 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[], firstSight: boolean):
   state.plan = plan;
   for (const row of [...plan.take, ...plan.steal]) take(turn, row);
   if (plan.spill > 0 && !state.spilling) {
-    warn(turn, `${plan.spill} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`);
+    warn(
+      turn,
+      `${plan.spill} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`,
+    );
   }
   state.spilling = plan.spill > 0;
 }
@@ -131,7 +141,10 @@ function untilNextScan(turn: Turn): number {
   const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
   const full = state.leases.size >= settings.maxLeases;
   const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.left && state.leases.size > 0;
-  const ms = jittered(turn, state.phase === 'running' && !waiting && (full || alone) ? settings.idleScanIntervalMs : settings.scanIntervalMs);
+  const ms = jittered(
+    turn,
+    state.phase === 'running' && !waiting && (full || alone) ? settings.idleScanIntervalMs : settings.scanIntervalMs,
+  );
   if (state.phase !== 'running' || full) return ms;
   if (plan?.left === true) return Math.min(ms, spare * settings.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));

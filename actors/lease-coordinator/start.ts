@@ -12,7 +12,13 @@ import type { ErrorCode } from '../../src/errors.js';
 import type { StreamDescription } from '../../src/ports.js';
 
 /** What time does not cure. */
-const hopeless: ReadonlySet<ErrorCode> = new Set(['STREAM_NOT_FOUND', 'ACCESS_DENIED', 'WRONG_REGION', 'TABLE_NOT_KCL', 'KCL3_TABLE']);
+const hopeless: ReadonlySet<ErrorCode> = new Set([
+  'STREAM_NOT_FOUND',
+  'ACCESS_DENIED',
+  'WRONG_REGION',
+  'TABLE_NOT_KCL',
+  'KCL3_TABLE',
+]);
 /** A failure that nobody has asked about for this long is a crash: after a restart nobody asks. */
 const unheardMs = 1_000;
 export const retryShape = { baseMs: 500, capMs: 5_000 };
@@ -59,7 +65,10 @@ export function startOverdue(turn: Turn): void {
   if (state.phase !== 'opening' && state.phase !== 'syncing') return;
   const table = settings.store.tableName;
   const message = `The lease table ${table} and its streams could not be read within ${settings.startDeadlineMs} ms.`;
-  failStart(turn, new KinactError('START_TIMEOUT', message, { cause: state.lastError, retryable: true, data: { table } }));
+  failStart(
+    turn,
+    new KinactError('START_TIMEOUT', message, { cause: state.lastError, retryable: true, data: { table } }),
+  );
 }
 
 export function failStart(turn: Turn, error: KinactError): void {

@@ -3,12 +3,18 @@
 import type { Effect, Ref, ReplyTo } from '../actor.js';
 import type { KeeperMessage } from '../lease-keeper.js';
 import type { HeldLeases } from '../tenure.js';
-import type { CoordinatorSelf, CoordinatorSource, CoordinatorStarted, KeeperArguments, ReleasedLease } from './messages.js';
+import type {
+  CoordinatorSelf,
+  CoordinatorSource,
+  CoordinatorStarted,
+  KeeperArguments,
+  ReleasedLease,
+} from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { shardIdOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { KinactEvent } from '../../src/events.js';
-import type { Clock, HashKeyRange, LeaseStore, Random, StreamDescription } from '../../src/ports.js';
+import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
 import type { StreamRows } from './table-work.js';
 
 /** The options with their defaults filled in. */
@@ -140,7 +146,11 @@ export function emit(turn: Turn, event: KinactEvent): void {
   turn.effects.push({ type: 'emit', event });
 }
 
-export function warn(turn: Turn, message: string, about: { readonly error?: unknown; readonly source?: string; readonly shardId?: string } = {}): void {
+export function warn(
+  turn: Turn,
+  message: string,
+  about: { readonly error?: unknown; readonly source?: string; readonly shardId?: string } = {},
+): void {
   emit(turn, { name: 'warning', data: { message, ...about } });
 }
 
@@ -151,7 +161,10 @@ export function serviceNow(turn: Turn): number {
 }
 
 /** The stream a row belongs to, with its shard id; undefined for rows of streams this coordinator does not serve. */
-export function placeOf(state: CoordinatorState, leaseKey: string): { readonly stream: Stream; readonly shardId: string } | undefined {
+export function placeOf(
+  state: CoordinatorState,
+  leaseKey: string,
+): { readonly stream: Stream; readonly shardId: string } | undefined {
   for (const stream of state.streams) {
     const shardId = shardIdOf(stream.identifier, leaseKey);
     if (shardId !== undefined) return { stream, shardId };
@@ -187,7 +200,7 @@ export function jittered(turn: Turn, ms: number): number {
   return ms * (0.9 + 0.2 * turn.settings.random.next());
 }
 
-/** Streams this coordinator has to answer `awaitStart` for. */
+/** A stream of which nothing is known yet. */
 export function newStream(options: CoordinatorSource, index: number): Stream {
   return {
     index,
@@ -206,5 +219,3 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     cleanUpDueAt: 0,
   };
 }
-
-export type { StreamDescription };

@@ -56,7 +56,10 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
   const lease = state.leases.get(leaseKey);
   const scanned = state.rows.get(leaseKey);
   // Both may be behind the table; the one with the higher counter less so.
-  const row = scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter) ? scanned : lease!.row;
+  const row =
+    scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
+      ? scanned
+      : lease!.row;
   const coolDown = state.coolDowns.get(leaseKey);
   return {
     leaseKey,
@@ -68,7 +71,15 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
     children: row.childShardIds,
     ...(lease === undefined
       ? {}
-      : { here: { phase: lease.phase, keeper: lease.keeper?.path, fence: lease.fence, startable: lease.awaited?.length === 0, awaits: lease.awaited } }),
+      : {
+          here: {
+            phase: lease.phase,
+            keeper: lease.keeper?.path,
+            fence: lease.fence,
+            startable: lease.awaited?.length === 0,
+            awaits: lease.awaited,
+          },
+        }),
     ...(coolDown === undefined || coolDown.until <= now ? {} : { coolDownMs: coolDown.until - now }),
   };
 }

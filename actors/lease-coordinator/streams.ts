@@ -10,7 +10,6 @@ import { cleanUp, describeRanges, prepareShardEnd, syncShards } from './table-wo
 import type { ShardEndResult, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
-import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { writerOf } from '../../src/core/lease-writer.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
@@ -57,7 +56,11 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
   }
   stream.syncAttempt = 0;
   stream.syncDueAt = now + jittered(turn, settings.shardSyncIntervalMs);
-  stream.ranges = new Map(result.shards.flatMap((shard) => (shard.hashKeyRange === undefined ? [] : [[shard.shardId, shard.hashKeyRange] as const])));
+  stream.ranges = new Map(
+    result.shards.flatMap((shard) =>
+      shard.hashKeyRange === undefined ? [] : [[shard.shardId, shard.hashKeyRange] as const],
+    ),
+  );
   explain(turn, stream, result);
   if (!stream.syncedOnce) {
     stream.syncedOnce = true;
@@ -75,7 +78,11 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
 function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult): void {
   const source = stream.options.source.name;
   for (const shardId of orphans) {
-    warn(turn, `Shard ${shardId} had no lease although its parents have ended: its row was created anew and it is read from its first record on.`, { source, shardId });
+    warn(
+      turn,
+      `Shard ${shardId} had no lease although its parents have ended: its row was created anew and it is read from its first record on.`,
+      { source, shardId },
+    );
   }
   for (const shardId of unanchored) {
     const message = `Shard ${shardId} has no lease and no row of its stream says when LATEST was: it is read from TRIM_HORIZON, so that nothing is left out.`;
@@ -96,7 +103,10 @@ function syncAgain(turn: Turn, stream: Stream, error: unknown): void {
   state.lastError = error;
   const delayMs = Math.max(100, backoffMs(retryShape, stream.syncAttempt++, settings.random));
   stream.syncDueAt = now + delayMs;
-  emit(turn, { name: 'retrying', data: { operation: 'shard sync', error, delayMs, source: stream.options.source.name } });
+  emit(turn, {
+    name: 'retrying',
+    data: { operation: 'shard sync', error, delayMs, source: stream.options.source.name },
+  });
   scanWithin(turn, delayMs);
 }
 
@@ -134,7 +144,14 @@ function judge(turn: Turn, stream: Stream, holes: readonly HashKeyRange[]): void
     const times = (stream.holes.get(key) ?? 0) + 1;
     if (times < confirmations) seen.set(key, times);
     else {
-      emit(turn, { name: 'leaseHole', data: { table: settings.store.tableName, startingHashKey: hole.startingHashKey, endingHashKey: hole.endingHashKey } });
+      emit(turn, {
+        name: 'leaseHole',
+        data: {
+          table: settings.store.tableName,
+          startingHashKey: hole.startingHashKey,
+          endingHashKey: hole.endingHashKey,
+        },
+      });
       stream.syncDueAt = now;
     }
   }
@@ -178,9 +195,23 @@ export function cleanUpWhereDue(turn: Turn): void {
   }
 }
 
-/** A failed audit or clean-up is repeated with its next turn: nobody waits for it. */
-export function retryLater(turn: Turn, operation: string, stream: Stream, error: unknown, delayMs: number): void {
-  emit(turn, { name: 'retrying', data: { operation, error, delayMs, source: stream.options.source.name } });
+/** A failed back-fill or clean-up is repeated with its next turn: nobody waits for it. */
+export function described(turn: Turn, index: number, error: unknown): void {
+  const stream = turn.state.streams[index]!;
+  stream.describing = false;
+  if (error !== undefined) laterAgain(turn, 'back-filling hash ranges', stream, error, stream.auditDueAt);
+}
+
+export function cleaned(turn: Turn, index: number, removed: number, error: unknown): void {
+  const stream = turn.state.streams[index]!;
+  stream.cleaning = false;
+  if (removed > 0) turn.effects.push({ type: 'count', what: 'leaseRowsRemoved', by: removed });
+  if (error !== undefined) laterAgain(turn, 'clean-up of ended leases', stream, error, stream.cleanUpDueAt);
+}
+
+function laterAgain(turn: Turn, operation: string, stream: Stream, error: unknown, at: number): void {
+  const { name } = stream.options.source;
+  emit(turn, { name: 'retrying', data: { operation, error, delayMs: Math.max(0, at - turn.now), source: name } });
 }
 
 type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
@@ -190,12 +221,19 @@ export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyT
   const { settings, state, effects } = turn;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined) {
-    return void effects.push(reply(replyTo, { type: 'blocked', reason: 'the lease is not held any more', retryMs: shardEndRetryMs }));
+    return void effects.push(
+      reply(replyTo, { type: 'blocked', reason: 'the lease is not held any more', retryMs: shardEndRetryMs }),
+    );
   }
   const { stream, shardId } = lease;
   const known = rowsOf(state, stream);
   const row = known.rows.get(shardId) ?? lease.row;
-  const maker = { identifier: stream.identifier, entityType: state.entityType, writer: signature(turn), serviceTimeMs: serviceNow(turn) };
+  const maker = {
+    identifier: stream.identifier,
+    entityType: state.entityType,
+    writer: signature(turn),
+    serviceTimeMs: serviceNow(turn),
+  };
   const latestAt = earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values());
   const end = { shardId, children, vanished, latestAt, acceptChildless: lease.childlessAsks >= childlessPatience };
   effects.push(
@@ -209,12 +247,20 @@ export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyT
   );
 }
 
-export function shardEndPrepared(turn: Turn, leaseKey: string, result: ShardEndResult, replyTo: ReplyTo<ShardEndPlan>): void {
+export function shardEndPrepared(
+  turn: Turn,
+  leaseKey: string,
+  result: ShardEndResult,
+  replyTo: ReplyTo<ShardEndPlan>,
+): void {
   const { state, effects, now } = turn;
   const lease = state.leases.get(leaseKey);
   if (result.type === 'ready') {
     if (result.childless && lease !== undefined) {
-      warn(turn, `Shard ${lease.shardId} is closed and no child of it is listed: it ends without children.`, { source: lease.stream.options.source.name, shardId: lease.shardId });
+      warn(turn, `Shard ${lease.shardId} is closed and no child of it is listed: it ends without children.`, {
+        source: lease.stream.options.source.name,
+        shardId: lease.shardId,
+      });
     }
     return void effects.push(reply(replyTo, { type: 'ready', childShardIds: result.childShardIds }));
   }
@@ -235,9 +281,4 @@ export function shardEndFailed(turn: Turn, leaseKey: string, error: unknown, rep
   const about = lease === undefined ? {} : { source: lease.stream.options.source.name, shardId: lease.shardId };
   emit(turn, { name: 'retrying', data: { operation: 'creating child leases', error, delayMs, ...about } });
   effects.push(reply(replyTo, { type: 'blocked', reason: 'the child leases could not be created', retryMs: delayMs }));
-}
-
-/** Lease keys of a stream's shards, for status. */
-export function parentKeys(stream: Stream, shardIds: readonly string[]): string[] {
-  return shardIds.map((shardId) => leaseKeyOf(stream.identifier, shardId));
 }

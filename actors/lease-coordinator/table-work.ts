@@ -13,7 +13,11 @@ import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDe
 import type { InitialPosition } from '../../src/core/position.js';
 
 /** Creates the table where it is missing and asks every stream who it is. */
-export async function openTable(store: LeaseStore, sources: readonly CoordinatorSource[], signal: AbortSignal): Promise<StreamDescription[]> {
+export async function openTable(
+  store: LeaseStore,
+  sources: readonly CoordinatorSource[],
+  signal: AbortSignal,
+): Promise<StreamDescription[]> {
   const described = await Promise.all(sources.map(({ source }) => source.describe(signal)));
   await store.ensureTable(signal);
   return described;
@@ -60,11 +64,15 @@ export async function syncShards(
 ): Promise<SyncResult> {
   const { rows, malformed, identifier, entityType } = stream;
   const first = isFirstSync(rows, malformed);
-  const { shards, serviceTimeMs } = await source.listShards(first ? filterFor(initialPosition) : { type: 'all' }, signal);
+  const { shards, serviceTimeMs } = await source.listShards(
+    first ? filterFor(initialPosition) : { type: 'all' },
+    signal,
+  );
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs };
   const plan = planSync({ shards, rows, malformed, initial: firstCheckpoint(initialPosition), maker });
   const listing = { shards, complete: !first };
-  if (plan.type === 'inconsistent') return { ...listing, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
+  if (plan.type === 'inconsistent')
+    return { ...listing, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
   const created: LeaseRow[] = [];
   // One after the other, oldest first: a sync that breaks off half-way leaves nothing behind that a later one misreads.
   for (const row of plan.rows) {
@@ -72,11 +80,21 @@ export async function syncShards(
   }
   const made = new Set(created.map((row) => row.leaseKey));
   const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(identifier, id)));
-  return { ...listing, created, inconsistent: undefined, orphans: only(plan.orphans), unanchored: only(plan.unanchored) };
+  return {
+    ...listing,
+    created,
+    inconsistent: undefined,
+    orphans: only(plan.orphans),
+    unanchored: only(plan.unanchored),
+  };
 }
 
 /** A row by a consistent read; `malformed` where there is one that cannot be read. */
-async function readRow(store: LeaseStore, leaseKey: string, signal: AbortSignal): Promise<LeaseRow | 'malformed' | undefined> {
+async function readRow(
+  store: LeaseStore,
+  leaseKey: string,
+  signal: AbortSignal,
+): Promise<LeaseRow | 'malformed' | undefined> {
   try {
     return await store.get(leaseKey, signal);
   } catch (error) {
@@ -86,9 +104,15 @@ async function readRow(store: LeaseStore, leaseKey: string, signal: AbortSignal)
 }
 
 /** The parents a lease still waits for, by consistent reads. One whose row cannot be read is not known to have ended. */
-export async function readParents(store: LeaseStore, row: LeaseRow, identifier: string | undefined, signal: AbortSignal): Promise<string[]> {
+export async function readParents(
+  store: LeaseStore,
+  row: LeaseRow,
+  identifier: string | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
   const parents = new Map<string, LeaseRow | 'malformed' | undefined>();
-  for (const parent of row.parentShardIds) parents.set(parent, await readRow(store, leaseKeyOf(identifier, parent), signal));
+  for (const parent of row.parentShardIds)
+    parents.set(parent, await readRow(store, leaseKeyOf(identifier, parent), signal));
   const unreadable = row.parentShardIds.filter((parent) => parents.get(parent) === 'malformed');
   const readable = (parent: string): LeaseRow | undefined => {
     const found = parents.get(parent);
@@ -98,7 +122,11 @@ export async function readParents(store: LeaseStore, row: LeaseRow, identifier: 
 }
 
 /** The rows of these keys that exist and can be read. */
-export async function readRows(store: LeaseStore, leaseKeys: readonly string[], signal: AbortSignal): Promise<LeaseRow[]> {
+export async function readRows(
+  store: LeaseStore,
+  leaseKeys: readonly string[],
+  signal: AbortSignal,
+): Promise<LeaseRow[]> {
   const rows = await Promise.all(leaseKeys.map((leaseKey) => readRow(store, leaseKey, signal)));
   return rows.filter((row): row is LeaseRow => row !== undefined && row !== 'malformed');
 }
@@ -134,12 +162,16 @@ export async function prepareShardEnd(
     const self = shards.find((shard) => shard.shardId === end.shardId);
     children = childrenIn(shards, end.shardId);
     if (children.length === 0 && self !== undefined) {
-      if (self.endingSequenceNumber === undefined) return { type: 'blocked', reason: 'the listing does not show yet that the shard is closed', sync: false };
-      if (!end.acceptChildless) return { type: 'blocked', reason: 'the listing shows no child of the closed shard yet', sync: false };
+      if (self.endingSequenceNumber === undefined)
+        return { type: 'blocked', reason: 'the listing does not show yet that the shard is closed', sync: false };
+      if (!end.acceptChildless)
+        return { type: 'blocked', reason: 'the listing shows no child of the closed shard yet', sync: false };
     }
   }
   const present = new Set<string>();
-  for (const shardId of new Set(children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]))) {
+  for (const shardId of new Set(
+    children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]),
+  )) {
     if ((await readRow(store, leaseKeyOf(stream.identifier, shardId), signal)) !== undefined) present.add(shardId);
   }
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId));
@@ -153,7 +185,12 @@ export interface CleanUpResult {
 }
 
 /** Deletes rows of ended shards (kcl.md 2.9), each on condition that nobody has written to it since the scan. */
-export async function cleanUp(store: LeaseStore, { source }: CoordinatorSource, stream: StreamRows, signal: AbortSignal): Promise<CleanUpResult> {
+export async function cleanUp(
+  store: LeaseStore,
+  { source }: CoordinatorSource,
+  stream: StreamRows,
+  signal: AbortSignal,
+): Promise<CleanUpResult> {
   const { shards } = await source.listShards({ type: 'all' }, signal);
   const removed: string[] = [];
   for (const shardId of removable(stream.rows, shards)) {
@@ -165,7 +202,12 @@ export async function cleanUp(store: LeaseStore, { source }: CoordinatorSource, 
 }
 
 /** A child that a Java worker made does not say when LATEST was; its parent's row did, and is about to go. */
-async function handDownLatest(store: LeaseStore, stream: StreamRows, row: LeaseRow, signal: AbortSignal): Promise<void> {
+async function handDownLatest(
+  store: LeaseStore,
+  stream: StreamRows,
+  row: LeaseRow,
+  signal: AbortSignal,
+): Promise<void> {
   const kinactLatestAt = row.kinactLatestAt;
   if (kinactLatestAt === undefined) return;
   const children = row.childShardIds.map((child) => stream.rows.get(child)).filter((child) => child !== undefined);
@@ -174,6 +216,10 @@ async function handDownLatest(store: LeaseStore, stream: StreamRows, row: LeaseR
 }
 
 /** Fills in hash ranges that rows lack (kcl.md 2.10). Rows that are gone by now are none of its business. */
-export async function describeRanges(store: LeaseStore, ranges: ReadonlyMap<string, HashKeyRange>, signal: AbortSignal): Promise<void> {
+export async function describeRanges(
+  store: LeaseStore,
+  ranges: ReadonlyMap<string, HashKeyRange>,
+  signal: AbortSignal,
+): Promise<void> {
   for (const [leaseKey, hashKeyRange] of ranges) await store.describeLease(leaseKey, { hashKeyRange }, signal);
 }

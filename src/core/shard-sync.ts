@@ -79,7 +79,9 @@ export function planSync(input: SyncInput): SyncPlan {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
     const latestAt = initial === 'LATEST' ? maker.serviceTimeMs - latestMarginMs : undefined;
-    const made = found.leases.map(({ shard, checkpoint }) => newLeaseRow(maker, { ...described(shard), checkpoint, latestAt }));
+    const made = found.leases.map(({ shard, checkpoint }) =>
+      newLeaseRow(maker, { ...described(shard), checkpoint, latestAt }),
+    );
     return { type: 'create', rows: made, orphans: [], unanchored: [] };
   }
   const leased = new Map([...rows].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]));
@@ -111,10 +113,19 @@ function described(shard: ListedShard): Pick<NewRow, 'shardId' | 'parentShardIds
 }
 
 /** A shard that would begin at LATEST long after the stream did begins where the stream did: what came since is unread. */
-function missingRow(maker: RowMaker, lease: MissingLease, rows: ReadonlyMap<string, LeaseRow>, anchor: number | undefined): LeaseRow {
+function missingRow(
+  maker: RowMaker,
+  lease: MissingLease,
+  rows: ReadonlyMap<string, LeaseRow>,
+  anchor: number | undefined,
+): LeaseRow {
   const shape = described(lease.shard);
   if (lease.checkpoint === 'LATEST') {
-    return newLeaseRow(maker, { ...shape, checkpoint: anchor === undefined ? 'TRIM_HORIZON' : 'LATEST', latestAt: anchor });
+    return newLeaseRow(maker, {
+      ...shape,
+      checkpoint: anchor === undefined ? 'TRIM_HORIZON' : 'LATEST',
+      latestAt: anchor,
+    });
   }
   const inherited = earliestLatest(shape.parentShardIds.map((parent) => rows.get(parent))) ?? anchor;
   return newLeaseRow(maker, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
