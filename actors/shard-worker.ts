@@ -88,7 +88,7 @@ export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerS
       state.reader?.close();
       return [];
     },
-    status: (state) => workerStatus(state, options.clock.now()),
+    status: (state) => workerStatus(options, state),
   };
 }
 

@@ -9,7 +9,7 @@ import { judge } from './protocol/failure.js';
 import { DeliveredItem } from './protocol/item.js';
 import type { ReducerInbox } from './reducer.js';
 import type { Tenure } from './tenure.js';
-import { createLane, discard, dispatch, enqueue, positionOf } from './stage/lane.js';
+import { createLane, discard, dispatch, enqueue, oldestQueued, positionOf } from './stage/lane.js';
 import type { Lane, Waiting, WorkerEntry } from './stage/lane.js';
 import { reducerOf } from '../src/core/murmur3.js';
 import { KinactError } from '../src/errors.js';
@@ -93,6 +93,7 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
     receive: (state, message) => receive(options, state, message),
     status: (state) => ({
       workers: state.workers.size,
+      held: state.lanes.flatMap((lane) => oldestQueued(lane, options.clock.now())),
       lanes: state.lanes.map((lane, reducer) => ({ reducer, queued: lane.queue.length, credit: lane.credit })),
     }),
   };

@@ -42,8 +42,47 @@ function whereabouts(state: ReducerState, worker: number, ordinal: number, now: 
   return undefined;
 }
 
+/** The oldest of a worker's records that a reducer or a stage has. */
+export interface Held {
+  readonly worker: number;
+  readonly ordinal: number;
+  readonly state: Whereabouts['state'];
+  readonly forMs: number;
+}
+
+function heldBy(state: ReducerState, now: number): readonly Held[] {
+  const held = new Map<number, Held>();
+  for (const item of itemsOf(state)) {
+    const { ordinal, tenure } = item;
+    if (ordinal >= (held.get(tenure.worker)?.ordinal ?? Infinity)) continue;
+    held.set(tenure.worker, { worker: tenure.worker, ordinal, state: 'unknown', forMs: 0 });
+  }
+  return [...held.values()].map((each) => {
+    const where = whereabouts(state, each.worker, each.ordinal, now);
+    return where === undefined ? each : { ...each, state: where.state, forMs: where.forMs };
+  });
+}
+
+function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
+  const { job } = state;
+  if (job?.type === 'fold') {
+    if (job.job.current !== undefined) yield job.job.current.item;
+    yield* job.job.items.slice(job.job.next);
+  } else if (job?.type === 'flush') for (const { items } of job.job.groups) yield* items;
+  else if (job !== undefined) yield* job.job.items;
+  yield* state.manual.keys();
+  for (const { folded } of state.cells.values()) yield* folded;
+  yield* state.carry;
+  for (let place = 0; place < state.queue.length; place += 1) {
+    const queued = state.queue.at(place);
+    if (queued instanceof DeliveredItem) yield queued;
+  }
+}
+
 /** What `status()` shows of a reducer. `current` names the call under way and the record it is about. */
 export interface ReducerStatus {
+  /** Per worker the oldest record it has here. */
+  readonly held: readonly Held[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;
   readonly unflushed: number;
@@ -70,6 +109,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
           : undefined;
   const item = held?.item;
   return {
+    held: heldBy(state, now),
     doing,
     queued: state.queue.length + state.carry.length,
     unflushed: state.unflushed,

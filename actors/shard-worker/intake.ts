@@ -78,7 +78,13 @@ export function admitAll<Self>(
     if (records.length === 0 && current.unpacked.undecoded === undefined) {
       // An aggregate of nothing still has a place the frontier must pass.
       if (!room(ledger)) return undefined;
-      const ordinal = admit(ledger, { sequenceNumber: current.record.sequenceNumber, subSequenceNumber: 0 }, 0, true, now);
+      const ordinal = admit(
+        ledger,
+        { sequenceNumber: current.record.sequenceNumber, subSequenceNumber: 0 },
+        0,
+        true,
+        now,
+      );
       if (ordinal !== -1) fork(ledger, ordinal, 0);
     }
     intake.current = undefined;

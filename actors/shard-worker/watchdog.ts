@@ -1,7 +1,7 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and brings the answer here.
 import type { Whereabouts } from '../protocol/disposition.js';
-import type { ShardWorkerState } from '../shard-worker.js';
+import type { ShardWorkerOptions, ShardWorkerState } from '../shard-worker.js';
 import type { Tenure } from '../tenure.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 import type { LedgerEntry } from '../../src/core/ledger.js';
@@ -49,7 +49,9 @@ export function stalled(stall: Stall): KinactError | undefined {
 /** What `status()` shows of a shard worker. */
 export interface WorkerStatus {
   readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
-  readonly shardId: string | undefined;
+  readonly source: string;
+  readonly shardId: string;
+  readonly worker: number;
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
@@ -60,8 +62,10 @@ export interface WorkerStatus {
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
-export function workerStatus(state: ShardWorkerState, now: number): WorkerStatus {
+export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerState): WorkerStatus {
   const { ledger, tenure } = state;
+  const { source, shardId } = options.lease;
+  const now = options.clock.now();
   const oldest = oldestOpen(ledger);
   const doing = state.finished
     ? 'ended'
@@ -72,7 +76,9 @@ export function workerStatus(state: ShardWorkerState, now: number): WorkerStatus
         : 'draining';
   return {
     doing,
-    shardId: tenure?.shardId,
+    source,
+    shardId,
+    worker: options.worker,
     fence: tenure?.fence,
     openRecords: ledger.openRecords,
     openBytes: ledger.openBytes,

@@ -107,3 +107,18 @@ export function positionOf(lane: Lane, worker: number, ordinal: number): number 
   }
   return undefined;
 }
+
+/** Per worker the oldest record that waits here, for `status()`. */
+export function oldestQueued(
+  lane: Lane,
+  now: number,
+): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
+  const oldest = new Map<number, number>();
+  for (let place = 0; place < lane.queue.length; place += 1) {
+    const item = lane.queue.at(place)?.item;
+    if (item === undefined) continue;
+    const { worker } = item.tenure;
+    oldest.set(worker, Math.min(item.ordinal, oldest.get(worker) ?? Infinity));
+  }
+  return [...oldest].map(([worker, ordinal]) => ({ worker, ordinal, state: 'queued', forMs: now - lane.settledAt }));
+}

@@ -1,0 +1,129 @@
+// What `consumer.status()` returns, and the verdicts derived from it. Pure: a snapshot in, plain objects out.
+import type { Position } from './core/position.js';
+
+/** One actor of the tree, as people read it. */
+export interface ActorSnapshot {
+  /** For instance `shard-worker/shardId-000000000000#7`. */
+  readonly path: string;
+  readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
+  /** What the actor says of itself; its members depend on its kind. */
+  readonly state: object | undefined;
+  /** Messages that wait. */
+  readonly queued: number;
+  /** Work under way, with its age. */
+  readonly effects: readonly { readonly name: string; readonly kind: 'io' | 'user'; readonly ageMs: number }[];
+  readonly children: readonly ActorSnapshot[];
+}
+
+/** The oldest record of a shard that has not been dealt with, and who has it. */
+export interface OldestOpen extends Position {
+  /** Since it was admitted. */
+  readonly ageMs: number;
+  /** Path of the actor that holds it. */
+  readonly holder: string;
+  /** `running`: in a call of user code; `folded`: done but not acknowledged; `queued`: waiting; `unknown`: on its way. */
+  readonly doing: 'queued' | 'running' | 'folded' | 'unknown';
+  /** How long it has been doing that. */
+  readonly forMs: number;
+}
+
+/** A shard this process reads. */
+export interface ShardSnapshot {
+  readonly source: string;
+  readonly shardId: string;
+  readonly fence: number | undefined;
+  readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  readonly openRecords: number;
+  readonly openBytes: number;
+  /** Milliseconds behind the tip, as the service last said; null when it has not. */
+  readonly millisBehindLatest: number | null;
+  readonly oldestOpen: OldestOpen | null;
+}
+
+export interface ConsumerStatus {
+  readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
+  readonly workerId: string;
+  /** Of the pipeline, since the start. */
+  readonly restarts: number;
+  readonly shards: readonly ShardSnapshot[];
+  /** Per lease table what its coordinator says: leases, owners, what is waited for. */
+  readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
+  /** User effects that outlived a stop deadline and may still act. */
+  readonly orphans: readonly string[];
+  /** Things worth counting: stale settles, dead letters, skipped items, out-of-range records, … */
+  readonly counters: Readonly<Record<string, number>>;
+  readonly tree: readonly ActorSnapshot[];
+}
+
+/** The verdict of `ready()` or `live()`. */
+export interface Health {
+  readonly ok: boolean;
+  /** Empty when `ok`. */
+  readonly reasons: readonly string[];
+}
+
+interface Held {
+  readonly worker: number;
+  readonly ordinal: number;
+  readonly state: OldestOpen['doing'];
+  readonly forMs: number;
+}
+
+/** All actors of a tree, parents first. */
+export function walk(tree: readonly ActorSnapshot[]): readonly ActorSnapshot[] {
+  return tree.flatMap((actor) => [actor, ...walk(actor.children)]);
+}
+
+/** The shards a tree reads, each with the holder of its oldest open record. */
+export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
+  const actors = walk(tree);
+  const holders = actors.flatMap(({ path, state }) => {
+    const held = (state as { held?: readonly Held[] } | undefined)?.held ?? [];
+    return held.map((each) => ({ path, ...each }));
+  });
+  return actors
+    .filter(({ path }) => path.startsWith('shard-worker/'))
+    .map(({ path, state }) => shardOf(path, state as unknown as WorkerSays, holders));
+}
+
+/** What a shard worker's `status` says (actors/shard-worker). */
+interface WorkerSays {
+  readonly doing: ShardSnapshot['doing'];
+  readonly source: string;
+  readonly shardId: string;
+  readonly worker: number;
+  readonly fence: number | undefined;
+  readonly openRecords: number;
+  readonly openBytes: number;
+  readonly millisBehindLatest: number | undefined;
+  readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
+}
+
+function shardOf(
+  path: string,
+  says: WorkerSays,
+  holders: readonly (Held & { readonly path: string })[],
+): ShardSnapshot {
+  const { oldestOpen: oldest, source, shardId, fence, doing, openRecords, openBytes } = says;
+  const held = holders.find(({ worker, ordinal }) => worker === says.worker && ordinal === oldest?.ordinal);
+  return {
+    source,
+    shardId,
+    fence,
+    doing,
+    openRecords,
+    openBytes,
+    millisBehindLatest: says.millisBehindLatest ?? null,
+    oldestOpen:
+      oldest === undefined
+        ? null
+        : {
+            sequenceNumber: oldest.sequenceNumber,
+            subSequenceNumber: oldest.subSequenceNumber,
+            ageMs: oldest.ageMs,
+            holder: held?.path ?? path,
+            doing: held?.state ?? 'unknown',
+            forMs: Math.round(held?.forMs ?? 0),
+          },
+  };
+}
