@@ -310,6 +310,13 @@ function credentialsVerdict(
       message: `${action}: no region is configured; set AWS_REGION or the option region`,
     };
   }
+  if (/scoped to a valid region/i.test(text(error.message))) {
+    return {
+      code: 'WRONG_REGION',
+      retryable: false,
+      message: `${action}: the client signs for another region than its endpoint's (${said})`,
+    };
+  }
   const passing = passingCredentialNames.has(text(error.name)) || error.$metadata?.clockSkewCorrected === true;
   return statusOf(error) >= 400
     ? {

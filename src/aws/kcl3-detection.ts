@@ -41,7 +41,7 @@ export function kcl3Refusal(tableName: string, evidence: string): KinactError {
     'KCL3_TABLE',
     `table '${tableName}' is governed by KCL 3: ${evidence}. kinact speaks the KCL 2.x protocol only. Use another ` +
       `application name; or roll the fleet back to the 2.x protocol with the KCL's migration tool; or, when no KCL 3 ` +
-      `worker runs any more, delete the rows '${leaderKey}' and '${migrationKey}' and start again`,
+      `worker runs any more, delete the rows '${leaderKey}' and '${migrationKey}' and every checkpointOwner attribute`,
     { data: { table: tableName } },
   );
 }

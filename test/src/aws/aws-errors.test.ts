@@ -120,6 +120,13 @@ describe('classifyAwsError', () => {
     expect(error.retryable).to.equal(false);
   });
 
+  it('calls a signature for another region WRONG_REGION', () => {
+    const cause = Object.assign(service('InvalidSignatureException'), {
+      message: "Credential should be scoped to a valid region, not 'eu-west-1'.",
+    });
+    expect(classifyAwsError(cause, read).error).to.include({ code: 'WRONG_REGION', retryable: false });
+  });
+
   it('passes a KinactError through untouched', () => {
     const own = new KinactError('MALFORMED_LEASE', 'no');
     expect(classifyAwsError(own, write)).to.deep.equal({ kind: 'other', error: own, outcomeUnknown: false });
