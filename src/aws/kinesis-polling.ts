@@ -1,0 +1,101 @@
+// A Kinesis stream read by polling, as a StreamSource: describe, list, open readers, unpack. Called by consumer.ts.
+// Everything here goes over keep-alive HTTP/1.1 with a deadline per call; the SDK's default transport never polls.
+import type { KinesisClient } from '@aws-sdk/client-kinesis';
+import type { Clock, HashKeyRange, Random, RawRecord, ShardReader, StreamSource, Timers, Unpacked } from '../ports.js';
+import { unpackRecord, type OutOfRangePolicy } from './aggregate.js';
+import {
+  checkRegion,
+  createKinesisClient,
+  kinesisCaller,
+  streamNames,
+  type KinesisClientLike,
+} from './kinesis-client.js';
+import { openPollingReader } from './polling-reader.js';
+import type { PrefetchBounds } from './prefetch-buffer.js';
+import { describeStream, listShards } from './stream-listing.js';
+
+/** What can be set on a polled stream. Exactly one of `streamName` and `streamArn`. */
+export interface KinesisPollingOptions {
+  readonly streamName?: string;
+  readonly streamArn?: string;
+  /** Default: the region in `streamArn`, else the usual AWS environment. */
+  readonly region?: string;
+  /** Default `emit`. */
+  readonly outOfRange?: OutOfRangePolicy;
+  /** Records per GetRecords, 1–10,000. Default 10,000. */
+  readonly maxRecords?: number;
+  /** Milliseconds between reads of a shard whose tip is reached. Default 1,000; never faster than 5 reads a second. */
+  readonly idleMs?: number;
+  /** A client of the user's own, which is neither changed nor closed. */
+  readonly client?: KinesisClientLike;
+  /** How far a shard is read ahead of its worker. Default 4 batches, 30,000 records, 8 MiB, whichever comes first. */
+  readonly prefetch?: Partial<PrefetchBounds>;
+  /** Milliseconds one request may take, its body included. Default 30,000. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface KinesisPollingDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+}
+
+const defaultPrefetch: PrefetchBounds = { batches: 4, records: 30_000, bytes: 8 * 1024 * 1024 };
+
+/** AWS answers an iterator request in milliseconds; kinesalite leaves some of them unanswered for good. */
+const longestTimestampWaitMs = 2_000;
+
+/**
+ * A stream source that polls. Opens no connection by itself.
+ *
+ * @throws KinactError INVALID_OPTION when the stream is not named, or named twice.
+ */
+export function kinesisPollingSource(options: KinesisPollingOptions, deps: KinesisPollingDeps): StreamSource {
+  const { configured, names, arnRegion } = streamNames(options);
+  const { outOfRange = 'emit', maxRecords = 10_000, idleMs = 1_000, requestTimeoutMs = 30_000 } = options;
+  const region = options.region ?? arnRegion;
+  const own: KinesisClient | undefined =
+    options.client === undefined
+      ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      : undefined;
+  const client: KinesisClientLike = own ?? options.client!;
+  const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
+  const readers = new Set<ShardReader>();
+  const reading = {
+    ...deps,
+    caller,
+    names,
+    maxRecords,
+    idleMs,
+    prefetch: { ...defaultPrefetch, ...options.prefetch },
+    timestampTimeoutMs: Math.min(requestTimeoutMs, longestTimestampWaitMs),
+  };
+  return {
+    name: configured,
+    async describe(signal) {
+      await checkRegion(client, arnRegion, configured);
+      return describeStream(caller, names, signal);
+    },
+    async listShards(filter, signal) {
+      await checkRegion(client, arnRegion, configured);
+      return listShards(caller, names, filter, signal);
+    },
+    open(shardId, start, notice) {
+      const reader = openPollingReader(reading, shardId, start, notice);
+      const tracked: ShardReader = {
+        read: (signal) => reader.read(signal),
+        close: () => {
+          readers.delete(tracked);
+          reader.close();
+        },
+      };
+      readers.add(tracked);
+      return tracked;
+    },
+    unpack: (record: RawRecord, range: HashKeyRange | undefined): Unpacked => unpackRecord(record, range, outOfRange),
+    close() {
+      for (const reader of [...readers]) reader.close();
+      own?.destroy();
+    },
+  };
+}

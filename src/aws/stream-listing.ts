@@ -1,0 +1,136 @@
+// What a stream says of itself and its shards: DescribeStreamSummary and ListShards, one attempt per request. Called by the
+// polling source; retrying is the coordinator's.
+import {
+  DescribeStreamCommand,
+  DescribeStreamSummaryCommand,
+  ListShardsCommand,
+  type Shard as SdkShard,
+  type ShardFilter as SdkShardFilter,
+} from '@aws-sdk/client-kinesis';
+import { KinactError } from '../errors.js';
+import type { Shard, ShardFilter, ShardListing, StreamDescription } from '../ports.js';
+import type { KinesisCaller, StreamNames } from './kinesis-client.js';
+
+/** How often a listing is begun anew because its token has expired: it lives five minutes, a page takes milliseconds. */
+const listingAttempts = 3;
+
+interface Summary {
+  readonly StreamName?: string | undefined;
+  readonly StreamARN?: string | undefined;
+  readonly StreamCreationTimestamp?: Date | undefined;
+  readonly StreamStatus?: string | undefined;
+}
+
+/** Rejects with STREAM_NOT_FOUND also while the stream is being deleted. */
+export async function describeStream(
+  caller: KinesisCaller,
+  names: StreamNames,
+  signal: AbortSignal,
+): Promise<StreamDescription> {
+  const summary = await summaryOf(caller, names, signal);
+  const { StreamARN: arn, StreamCreationTimestamp: created } = summary;
+  if (summary.StreamStatus === 'DELETING') {
+    throw new KinactError('STREAM_NOT_FOUND', `stream '${names.StreamName}' is being deleted`, {
+      data: { stream: names.StreamName, operation: 'kinesis:DescribeStreamSummary' },
+    });
+  }
+  if (arn === undefined) {
+    throw new KinactError('AWS_ERROR', 'kinesis:DescribeStreamSummary was answered without StreamARN', {
+      retryable: true,
+    });
+  }
+  return {
+    streamName: summary.StreamName ?? names.StreamName,
+    streamArn: arn,
+    accountId: arn.split(':')[4] ?? '',
+    creationEpochSeconds: created === undefined ? 0 : Math.floor(created.getTime() / 1000),
+  };
+}
+
+async function summaryOf(caller: KinesisCaller, names: StreamNames, signal: AbortSignal): Promise<Summary> {
+  const operation = 'DescribeStreamSummary';
+  const answer = await caller.attempt(new DescribeStreamSummaryCommand(names), { operation }, signal);
+  if (answer.type === 'answered') return answer.output.StreamDescriptionSummary ?? {};
+  // A server that does not know the newer call knows the older one.
+  const cause = answer.failure.error.cause as { readonly name?: unknown } | undefined;
+  if (cause?.name !== 'UnknownOperationException') throw answer.failure.error;
+  const older = new DescribeStreamCommand({ ...names, Limit: 1 });
+  const { output } = await caller.call(older, { operation: 'DescribeStream' }, signal);
+  return output.StreamDescription ?? {};
+}
+
+/** Every page. `serviceTimeMs` is the first page's: nothing that was listed later can be older than it says. */
+export async function listShards(
+  caller: KinesisCaller,
+  names: StreamNames,
+  filter: ShardFilter,
+  signal: AbortSignal,
+): Promise<ShardListing> {
+  const call = { operation: 'ListShards' };
+  const wanted = sdkFilter(filter);
+  for (let begun = 1; ; begun += 1) {
+    const shards = new Map<string, Shard>();
+    let serviceTimeMs: number | undefined;
+    let token: string | undefined;
+    for (;;) {
+      // A token says which stream and filter it is for: naming them again is refused.
+      const input = token === undefined ? { ...names, ...wanted } : { NextToken: token };
+      const page = await caller.attempt(new ListShardsCommand(input), call, signal);
+      if (page.type === 'failed') {
+        if (page.failure.kind === 'expiredToken' && begun < listingAttempts) break;
+        throw page.failure.error;
+      }
+      serviceTimeMs ??= page.serviceTimeMs;
+      for (const shard of page.output.Shards ?? []) shards.set(String(shard.ShardId), toShard(shard));
+      token = page.output.NextToken;
+      if (token === undefined) return { shards: narrow([...shards.values()], filter), serviceTimeMs };
+    }
+  }
+}
+
+function sdkFilter(filter: ShardFilter): { readonly ShardFilter?: SdkShardFilter } {
+  switch (filter.type) {
+    case 'all':
+      return {};
+    case 'atTrimHorizon':
+      return { ShardFilter: { Type: 'AT_TRIM_HORIZON' } };
+    case 'atLatest':
+      return { ShardFilter: { Type: 'AT_LATEST' } };
+    case 'atTimestamp':
+      return { ShardFilter: { Type: 'AT_TIMESTAMP', Timestamp: new Date(filter.timestampMs) } };
+  }
+}
+
+/**
+ * Does what a server that ignores filters left undone, as far as the listing shows it. At the tip only open shards exist;
+ * a shard whose parent is still listed was made after the trim horizon. Which shards were open at a time does not show.
+ */
+function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[] {
+  switch (filter.type) {
+    case 'all':
+    case 'atTimestamp':
+      return shards;
+    case 'atLatest':
+      return shards.filter((shard) => shard.endingSequenceNumber === undefined);
+    case 'atTrimHorizon': {
+      const listed = new Set(shards.map((shard) => shard.shardId));
+      const has = (parent: string | undefined): boolean => parent !== undefined && listed.has(parent);
+      return shards.filter((shard) => !has(shard.parentShardId) && !has(shard.adjacentParentShardId));
+    }
+  }
+}
+
+function toShard(shard: SdkShard): Shard {
+  const { StartingHashKey, EndingHashKey } = shard.HashKeyRange ?? {};
+  const { StartingSequenceNumber = '0', EndingSequenceNumber } = shard.SequenceNumberRange ?? {};
+  return {
+    shardId: String(shard.ShardId),
+    ...(shard.ParentShardId === undefined ? {} : { parentShardId: shard.ParentShardId }),
+    ...(shard.AdjacentParentShardId === undefined ? {} : { adjacentParentShardId: shard.AdjacentParentShardId }),
+    ...(StartingHashKey === undefined || EndingHashKey === undefined
+      ? {}
+      : { hashKeyRange: { startingHashKey: StartingHashKey, endingHashKey: EndingHashKey } }),
+    startingSequenceNumber: StartingSequenceNumber,
+    ...(EndingSequenceNumber === undefined ? {} : { endingSequenceNumber: EndingSequenceNumber }),
+  };
+}

@@ -1,0 +1,74 @@
+// A Kinesis client by shape that calls the scripted Kinesis directly, without HTTP, so that readers run in virtual time.
+import type { Clock } from '../../src/ports.js';
+import type { KinesisClientLike } from '../../src/aws/kinesis-client.js';
+import { AwsAnswerError } from '../../src/testing/scripted-answer.js';
+import { ScriptedKinesis, type ScriptedKinesisOptions } from '../../src/testing/scripted-kinesis.js';
+
+export interface ModelCall {
+  readonly operation: string;
+  readonly input: Record<string, any>;
+  /** Of the clock the client was made with. */
+  readonly at: number;
+}
+
+/** What a script may answer: an AWS error's name, an answer, `hang`, or undefined for the model's own answer. */
+export type ModelAnswer =
+  | { readonly error: string; readonly status?: number }
+  | { readonly body: object }
+  | 'hang'
+  | undefined;
+
+export interface ModelClient extends KinesisClientLike {
+  readonly kinesis: ScriptedKinesis;
+  readonly calls: readonly ModelCall[];
+  script: (call: ModelCall) => ModelAnswer;
+  of(operation: string): readonly ModelCall[];
+}
+
+export function modelClient(clock: Clock, options: ScriptedKinesisOptions = {}): ModelClient {
+  const kinesis = new ScriptedKinesis({ now: () => clock.wallNow(), ...options });
+  const calls: ModelCall[] = [];
+  const client: ModelClient = {
+    kinesis,
+    calls,
+    config: { region: 'us-east-1' },
+    script: () => undefined,
+    of: (operation) => calls.filter((call) => call.operation === operation),
+    async send(command: { readonly input: Record<string, any> }) {
+      const operation = command.constructor.name.replace(/Command$/, '');
+      const call = { operation, input: command.input, at: clock.now() };
+      calls.push(call);
+      const scripted = client.script(call);
+      // Deaf to its abort signal, as the worst of clients.
+      if (scripted === 'hang') return new Promise(() => undefined);
+      if (scripted !== undefined && 'error' in scripted) throw awsError(scripted.error, 'scripted', scripted.status);
+      if (scripted !== undefined) return scripted.body;
+      try {
+        return fromJson(kinesis.handle(operation, toJson(call.input)) as Record<string, any>);
+      } catch (error) {
+        throw error instanceof AwsAnswerError ? awsError(error.code, error.message, error.status) : error;
+      }
+    },
+  };
+  return client;
+}
+
+function awsError(name: string, message: string, status = 400): Error {
+  return Object.assign(new Error(message), { name, $metadata: { httpStatusCode: status } });
+}
+
+function toJson(input: Record<string, any>): Record<string, any> {
+  const timestamp: unknown = input['Timestamp'];
+  return timestamp instanceof Date ? { ...input, Timestamp: timestamp.getTime() / 1000 } : input;
+}
+
+function fromJson(output: Record<string, any>): object {
+  const records = output['Records'] as Record<string, any>[] | undefined;
+  if (records === undefined) return output;
+  const Records = records.map((record) => ({
+    ...record,
+    Data: Buffer.from(record['Data'] as string, 'base64'),
+    ApproximateArrivalTimestamp: new Date((record['ApproximateArrivalTimestamp'] as number) * 1000),
+  }));
+  return { ...output, Records };
+}
