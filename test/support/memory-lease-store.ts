@@ -212,7 +212,9 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
           ...(meta.hashKeyRange === undefined
             ? {}
             : { startingHashKey: meta.hashKeyRange.startingHashKey, endingHashKey: meta.hashKeyRange.endingHashKey }),
-          ...(meta.kinactLatestAt === undefined ? {} : { kinactLatestAt: meta.kinactLatestAt }),
+          ...(meta.kinactLatestAt === undefined || row.kinactLatestAt !== undefined
+            ? {}
+            : { kinactLatestAt: meta.kinactLatestAt }),
         });
         return true;
       }),
