@@ -124,7 +124,10 @@ const handlers: Handlers = {
   subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
   awaitStart: (turn, { replyTo }) => start.awaitStart(turn, replyTo),
   prepareShardEnd: (turn, message) => streams.shardEndAsked(turn, message),
-  releaseAll: (turn, { deadlineMs, replyTo }) => leases.releaseAll(turn, deadlineMs, replyTo),
+  releaseAll: (turn, { deadlineMs, replyTo }) => {
+    start.abandonStart(turn);
+    leases.releaseAll(turn, deadlineMs, replyTo);
+  },
   releaseOverdue: (turn) => leases.releaseOverdue(turn),
   keeperSpawned: (turn, { leaseKey, incarnation, keeper }) => leases.keeperSpawned(turn, leaseKey, incarnation, keeper),
   keeperDown: (turn, { leaseKey, incarnation, how }) => leases.keeperDown(turn, leaseKey, incarnation, how),

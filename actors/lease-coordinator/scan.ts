@@ -16,7 +16,7 @@ import type { LeaseScan } from '../../src/ports.js';
 export function scan(turn: Turn): void {
   const { settings, state, effects } = turn;
   state.scanDueAt = Infinity;
-  if (state.scanning || state.phase === 'failed' || state.phase === 'opening') return;
+  if (state.scanning || (state.phase !== 'syncing' && state.phase !== 'running')) return;
   state.scanning = true;
   effects.push(
     run({
@@ -49,7 +49,6 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.serviceTimeMs = result.serviceTimeMs;
   noteMalformed(turn, result);
   noteVanished(turn, result.rows);
-  const firstSight = state.rows.size === 0;
   state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
   state.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
   const ours = result.rows.filter((row) => placeOf(state, row.leaseKey) !== undefined);
@@ -60,7 +59,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   }
   syncWhereDue(turn);
   if (state.phase === 'running') {
-    takeByPlan(turn, ours, firstSight);
+    takeByPlan(turn, ours);
     auditWhereDue(turn);
     cleanUpWhereDue(turn);
   }
@@ -102,13 +101,15 @@ function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
 /** The fraction of a scan interval for which an available lease is left to workers that have less. */
 const spare = 0.3;
 
-function takeByPlan(turn: Turn, rows: readonly LeaseRow[], firstSight: boolean): void {
+function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set([...state.coolDowns].filter(([, { until }]) => until > now).map(([leaseKey]) => leaseKey));
-  // Rows of this process that lost their keeper, and at first sight those of an earlier process of the same name. Later
+  // Rows of this process that lost their keeper, and in the first round those of an earlier process of the same name. Later
   // ones are a twin's, who is alive: they are taken when they expire, like anybody's.
-  const mine = rows.filter((row) => row.leaseOwner === workerId && (firstSight || isWriterOf(nonce, row.kinactWriter)));
+  const mine = rows.filter(
+    (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
+  );
   const plan = planLeases({
     leases: observe(rows, state.sightings, now),
     workerId,

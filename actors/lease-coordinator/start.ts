@@ -29,6 +29,7 @@ export function isHopeless(error: unknown): error is KinactError {
 
 export function open(turn: Turn): void {
   const { store, sources } = turn.settings;
+  if (turn.state.phase !== 'opening') return;
   turn.effects.push(
     run({
       name: 'open',
@@ -42,6 +43,7 @@ export function open(turn: Turn): void {
 
 export function opened(turn: Turn, descriptions: readonly StreamDescription[]): void {
   const { settings, state } = turn;
+  if (state.phase !== 'opening') return;
   state.streams.forEach((stream, index) => {
     const identifier = streamIdentifier(descriptions[index]!);
     stream.identity = identifier;
@@ -52,6 +54,7 @@ export function opened(turn: Turn, descriptions: readonly StreamDescription[]): 
 
 export function openFailed(turn: Turn, error: unknown): void {
   const { settings, state, effects } = turn;
+  if (state.phase !== 'opening') return;
   state.lastError = error;
   if (isHopeless(error)) return failStart(turn, error);
   const delayMs = backoffMs(retryShape, state.openAttempt++, settings.random);
@@ -84,6 +87,12 @@ export function startSucceeded(turn: Turn): void {
   turn.state.phase = 'running';
   turn.effects.push({ type: 'cancel', key: 'startDeadline' });
   settleStart(turn, { type: 'started' });
+}
+
+/** Stopped before it was done. */
+export function abandonStart(turn: Turn): void {
+  const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
+  if (turn.state.started === undefined) settleStart(turn, { type: 'failed', error });
 }
 
 function settleStart(turn: Turn, outcome: CoordinatorStarted): void {

@@ -190,7 +190,8 @@ export function rowsOf(state: CoordinatorState, stream: Stream): StreamRows {
 /** Has the next scan begin in `ms` unless one is due before. */
 export function scanWithin(turn: Turn, ms: number): void {
   const { state, now, effects } = turn;
-  if (state.scanning || state.phase === 'opening' || state.phase === 'failed' || now + ms >= state.scanDueAt) return;
+  const scans = state.phase === 'syncing' || state.phase === 'running';
+  if (!scans || state.scanning || now + ms >= state.scanDueAt) return;
   state.scanDueAt = now + ms;
   effects.push({ type: 'after', key: 'scan', ms: Math.ceil(ms), message: { type: 'scanDue' } });
 }

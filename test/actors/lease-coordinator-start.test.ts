@@ -1,0 +1,264 @@
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { CoordinatorSelf, CoordinatorStarted } from '../../actors/lease-coordinator.js';
+import { KinactError, type ErrorCode } from '../../src/errors.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+
+describe('a lease coordinator that starts', () => {
+  it('makes the table, a row for every shard, and takes them, without any sleep', async () => {
+    const store = memoryLeaseStore();
+    store.tableExists = false;
+    const driver = driveCoordinator({ store });
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect(store.tableExists).to.equal(true);
+    expect([...store.rows.keys()]).to.deep.equal([zero, one]);
+    expect(driver.keepers.map(({ args }) => args.leaseKey)).to.have.members([zero, one]);
+  });
+
+  it('writes rows as the KCL does, with a counter that starts at the service time in seconds and its own signature', async () => {
+    const driver = driveCoordinator();
+    await driver.started();
+    expect(driver.store.row(zero)).to.deep.equal({
+      leaseKey: zero,
+      leaseCounter: 1_700_000_500,
+      ownerSwitchesSinceCheckpoint: 0,
+      checkpoint: 'TRIM_HORIZON',
+      checkpointSubSequenceNumber: 0,
+      parentShardIds: [],
+      childShardIds: [],
+      startingHashKey: '0',
+      endingHashKey: '170141183460469231731687303715884105727',
+      kinactWriter: driver.keeper(zero).args.writer.replace(/\d+$/, '0'),
+    });
+  });
+
+  it('asks for the shards of its initial position when the table has no row of the stream', async () => {
+    for (const [initialPosition, type] of [
+      ['LATEST', 'atLatest'],
+      ['TRIM_HORIZON', 'atTrimHorizon'],
+      [new Date(5), 'atTimestamp'],
+    ] as const) {
+      const stream = listedStream();
+      await driveCoordinator({ sources: [{ source: stream, initialPosition }] }).started();
+      expect(stream.filters[0]).to.deep.include({ type });
+    }
+  });
+
+  it('asks for all shards when the table has rows, be they unreadable', async () => {
+    const store = memoryLeaseStore();
+    store.malformed.push({ leaseKey: zero, reason: 'leaseCounter is missing' });
+    const driver = driveCoordinator({ store });
+    await driver.started();
+    expect(driver.stream.filters[0]).to.deep.equal({ type: 'all' });
+    expect([...store.rows.keys()]).to.deep.equal([one]);
+  });
+
+  it('says in every row of its first sync at LATEST when that was: the service time less two seconds', async () => {
+    const stream = listedStream();
+    const driver = driveCoordinator({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
+    await driver.started();
+    expect(driver.store.row(one)).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 1_700_000_498_000 });
+  });
+
+  it('begins at AT_TIMESTAMP where the initial position is a date', async () => {
+    const stream = listedStream();
+    const driver = driveCoordinator({
+      stream,
+      sources: [{ source: stream, initialPosition: new Date(1_600_000_000_000) }],
+    });
+    await driver.started();
+    expect(driver.store.row(zero).checkpoint).to.equal('AT_TIMESTAMP');
+    expect(driver.store.row(zero).kinactLatestAt).to.equal(undefined);
+    expect(stream.filters[0]).to.deep.equal({ type: 'atTimestamp', timestampMs: 1_600_000_000_000 });
+  });
+
+  it('writes entityType only where the table shows it already', async () => {
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: zero, entityType: 'LEASE' });
+    const driver = driveCoordinator({ store });
+    await driver.started();
+    expect(store.row(one).entityType).to.equal('LEASE');
+  });
+
+  it('gives keepers what they need: the row as read, the hash range, an unused signature, a LATEST to stamp', async () => {
+    const driver = driveCoordinator();
+    await driver.started();
+    const { args } = driver.keeper(zero);
+    expect(args).to.deep.include({
+      shardId: zero,
+      source: 'orders',
+      identity: `123456789012:orders:1700000000:${zero}`,
+      workerId: 'me',
+      seen: driver.store.row(zero),
+      waiting: false,
+      hashKeyRange: { startingHashKey: '0', endingHashKey: '170141183460469231731687303715884105727' },
+      latestAt: driver.store.serviceTimeMs - 2_000,
+    });
+    expect(args.writer.startsWith(`${args.processNonce}/`)).to.equal(true);
+    expect(new Set(driver.keepers.map((keeper) => keeper.args.writer)).size).to.equal(2);
+  });
+
+  it('comes up with any number of others at once on a table that is missing', async () => {
+    const store = memoryLeaseStore();
+    store.tableExists = false;
+    const stream = listedStream({ shards: 6 });
+    const drivers = ['a', 'b', 'c'].map((workerId) =>
+      driveCoordinator({ store, stream, workerId, processNonce: workerId }),
+    );
+    for (const driver of drivers) expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect(store.rows.size).to.equal(6);
+  });
+
+  for (const code of [
+    'STREAM_NOT_FOUND',
+    'ACCESS_DENIED',
+    'WRONG_REGION',
+    'TABLE_NOT_KCL',
+    'KCL3_TABLE',
+  ] as const satisfies readonly ErrorCode[]) {
+    it(`fails at once on ${code}, which time does not cure`, async () => {
+      const driver = driveCoordinator();
+      const error = new KinactError(code, 'no');
+      driver.store.script('ensureTable', { type: 'failBefore', error });
+      expect(await driver.started()).to.deep.equal({ type: 'failed', error });
+      expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
+      expect(await driver.started(), 'asked again').to.deep.equal({ type: 'failed', error });
+    });
+  }
+
+  it('fails at once when the scan or the first listing says what time does not cure', async () => {
+    const denied = new KinactError('ACCESS_DENIED', 'no');
+    const scanning = driveCoordinator();
+    scanning.store.script('scan', { type: 'failBefore', error: denied });
+    expect(await scanning.started()).to.deep.equal({ type: 'failed', error: denied });
+    const listing = driveCoordinator();
+    listing.stream.faults.listShards.push(denied);
+    expect(await listing.started()).to.deep.equal({ type: 'failed', error: denied });
+    expect(listing.keepers).to.deep.equal([]);
+  });
+
+  it('leaves no table behind for a stream that does not exist', async () => {
+    const store = memoryLeaseStore();
+    store.tableExists = false;
+    const stream = listedStream();
+    stream.faults.describe.push(new KinactError('STREAM_NOT_FOUND', 'no'));
+    await driveCoordinator({ store, stream }).started();
+    expect(store.tableExists).to.equal(false);
+  });
+
+  it('tries everything else again, saying so, until it succeeds', async () => {
+    const stream = listedStream();
+    stream.faults.describe.push(new Error('down'));
+    const driver = driveCoordinator({ stream });
+    driver.store.script('ensureTable', { type: 'failBefore' });
+    driver.store.script('scan', { type: 'failBefore' });
+    driver.stream.faults.listShards.push(new Error('throttled'));
+    expect(await driver.started()).to.equal(undefined);
+    await driver.world.advance(20_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+      'start',
+      'start',
+      'scan of the lease table',
+      'shard sync',
+    ]);
+  });
+
+  it('waits for a listing that is not in the middle of a reshard', async () => {
+    const stream = listedStream({ shards: 1 });
+    stream.split(zero);
+    const whole = stream.shards;
+    stream.shards = whole.slice(0, 2);
+    const driver = driveCoordinator({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
+    expect(await driver.started()).to.equal(undefined);
+    expect(driver.store.rows.size).to.equal(0);
+    stream.shards = whole;
+    await driver.world.advance(2_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect([...driver.store.rows.keys()]).to.deep.equal([one, 'shardId-000000000002']);
+  });
+
+  it('gives up at the deadline with START_TIMEOUT and the last error as its cause', async () => {
+    const stream = listedStream();
+    const cause = new Error('still down');
+    for (let index = 0; index < 200; index++) stream.faults.describe.push(cause);
+    const driver = driveCoordinator({ stream, startDeadlineMs: 30_000 });
+    const asked = await driver.world.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
+      type: 'awaitStart',
+      replyTo,
+    }));
+    await driver.world.advance(29_999);
+    expect(asked.later()).to.equal(undefined);
+    await driver.world.advance(1);
+    expect(asked.later()).to.have.nested.property('error.code', 'START_TIMEOUT');
+    expect(asked.later()).to.have.nested.property('error.cause', cause);
+    await driver.world.advance(60_000);
+    expect(driver.world.endingOf(driver.coordinator), 'whoever asked decides').to.equal(undefined);
+  });
+
+  it('crashes with its failure when nobody asks, as after a restart', async () => {
+    const driver = driveCoordinator();
+    const error = new KinactError('KCL3_TABLE', 'no');
+    driver.store.script('ensureTable', { type: 'failBefore', error });
+    await driver.world.advance(999);
+    expect(driver.world.endingOf(driver.coordinator)).to.equal(undefined);
+    await driver.world.advance(1);
+    expect(driver.world.endingOf(driver.coordinator)).to.deep.include({ reason: 'crash', error });
+  });
+
+  it('once started, crashes when a scan shows that the table is a KCL 3 leader’s now', async () => {
+    const driver = driveCoordinator();
+    await driver.started();
+    const error = new KinactError('KCL3_TABLE', 'no');
+    driver.store.script('scan', { type: 'failBefore', error });
+    await driver.world.advance(6_000);
+    expect(driver.world.endingOf(driver.coordinator)).to.deep.include({ reason: 'crash', error });
+  });
+
+  it('refuses several streams in a table whose keys do not tell them apart', () => {
+    const sources = [listedStream(), listedStream({ name: 'returns' })].map((source) => ({
+      source,
+      initialPosition: 'LATEST' as const,
+    }));
+    expect(() => driveCoordinator({ sources })).to.throw('leases.multiStream');
+  });
+
+  it('serves several streams from one table whose keys name them', async () => {
+    const sources = [listedStream(), listedStream({ name: 'returns' })].map((source) => ({
+      source,
+      initialPosition: 'TRIM_HORIZON' as const,
+    }));
+    const driver = driveCoordinator({ sources, multiStream: true });
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect([...driver.store.rows.keys()]).to.have.members([
+      `123456789012:orders:1700000000:${zero}`,
+      `123456789012:orders:1700000000:${one}`,
+      `123456789012:returns:1700000000:${zero}`,
+      `123456789012:returns:1700000000:${one}`,
+    ]);
+    expect(driver.store.row(`123456789012:returns:1700000000:${one}`)).to.deep.include({
+      streamName: '123456789012:returns:1700000000',
+      shardId: one,
+    });
+    expect(driver.keepers.map(({ args }) => args.source)).to.have.members(['orders', 'orders', 'returns', 'returns']);
+  });
+
+  it('leaves rows of streams that are not its own alone', async () => {
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: `123456789012:elsewhere:1700000000:${zero}` });
+    const driver = driveCoordinator({ store, multiStream: true });
+    await driver.started();
+    expect(driver.keepers.map(({ args }) => args.source)).to.deep.equal(['orders', 'orders']);
+  });
+
+  it('counts what it does not understand and goes on', async () => {
+    const driver = driveCoordinator();
+    await driver.world.tell(driver.coordinator, { type: 'nonsense' } as never);
+    expect(driver.world.counts.get('unknownMessage')).to.equal(1);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+  });
+});

@@ -1,0 +1,320 @@
+import { expect } from 'chai';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { ChildShard } from '../../src/ports.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const two = 'shardId-000000000002';
+const three = 'shardId-000000000003';
+
+async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator(setup);
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}
+
+const child = (shardId: string, ...parentShards: string[]): ChildShard => ({
+  shardId,
+  parentShards,
+  hashKeyRange: { startingHashKey: '0', endingHashKey: '9' },
+});
+const warnings = (driver: CoordinatorDriver): string[] =>
+  driver.world.eventsOf('warning').map((event) => event.message);
+
+describe('shard sync', () => {
+  it('finds a shard without a lease within a minute', async () => {
+    const driver = await holdingAll();
+    driver.stream.shards = [...driver.stream.shards, { shardId: two, startingSequenceNumber: '9000' }];
+    await driver.world.advance(72_000);
+    expect(driver.store.row(two).checkpoint).to.equal('TRIM_HORIZON');
+  });
+
+  it('finds a row that somebody deleted with the next scan, says so, and makes it anew', async () => {
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: zero, leaseOwner: 'java' }),
+      leaseRow({ leaseKey: one, leaseOwner: 'java' }),
+    ]);
+    const driver = await holdingAll({ store, failoverMs: 100_000 });
+    await driver.world.advance(5_000);
+    store.rows.delete(one);
+    await driver.world.advance(2_500);
+    expect(store.row(one)).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 1_700_000_500 });
+    expect(warnings(driver)).to.deep.equal([
+      `The lease row ${one} has been deleted by somebody: its shard is looked for anew.`,
+    ]);
+  });
+
+  it('at LATEST starts a shard whose row is gone where the stream started, not now', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17', kinactLatestAt: 1_600_000_000_000 })]);
+    const stream = listedStream({ shards: 3 });
+    store.put({ leaseKey: two, checkpoint: '18', kinactLatestAt: 1_650_000_000_000 });
+    const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
+    await driver.started();
+    expect(store.row(one)).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 1_600_000_000_000 });
+    expect(warnings(driver)).to.deep.equal([]);
+  });
+
+  it('at LATEST starts it at TRIM_HORIZON, with an error event, where no row says when LATEST was', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
+    const stream = listedStream();
+    const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
+    await driver.started();
+    expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+    expect(store.row(one).kinactLatestAt).to.equal(undefined);
+    expect(driver.world.eventsOf('warning')[0]).to.have.property('error').that.is.instanceOf(Error);
+  });
+
+  it('makes a child whose row somebody deleted after its parent had ended, from its first record on, and says so', async () => {
+    const stream = listedStream({ shards: 1 });
+    stream.split(zero);
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: zero, checkpoint: 'SHARD_END', kinactLatestAt: 1_600_000_000_000 }),
+      leaseRow({ leaseKey: one, checkpoint: '17', parentShardIds: [zero] }),
+    ]);
+    const driver = driveCoordinator({ store, stream });
+    await driver.started();
+    expect(store.row(two)).to.deep.include({
+      checkpoint: 'TRIM_HORIZON',
+      parentShardIds: [zero],
+      kinactLatestAt: 1_600_000_000_000,
+    });
+    expect(warnings(driver)[0]).to.include(two);
+  });
+
+  it('makes no child of a shard that is still read: its worker will', async () => {
+    const driver = await holdingAll();
+    driver.stream.split(zero);
+    await driver.world.advance(130_000);
+    expect([...driver.store.rows.keys()]).to.have.members([zero, one]);
+  });
+
+  it('leaves a shard alone whose row cannot be read, tells of it once for each reason, and shows it', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: one })]);
+    store.malformed.push({ leaseKey: zero, reason: 'leaseCounter is missing' });
+    const driver = await holdingAll({ store });
+    await driver.world.advance(200_000);
+    expect(store.rows.has(zero)).to.equal(false);
+    expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
+    store.malformed[0] = { leaseKey: zero, reason: 'checkpoint is missing' };
+    await driver.world.advance(10_000);
+    expect(driver.world.eventsOf('malformedLease')).to.deep.equal([
+      { table: 'memory', leaseKey: zero, reason: 'leaseCounter is missing' },
+      { table: 'memory', leaseKey: zero, reason: 'checkpoint is missing' },
+    ]);
+    expect(driver.status().malformed).to.deep.equal([{ leaseKey: zero, reason: 'checkpoint is missing' }]);
+  });
+
+  it('that fails is repeated with back-off, and held leases do not notice', async () => {
+    const driver = await holdingAll();
+    for (let fault = 0; fault < 3; fault++) driver.stream.faults.listShards.push(new Error('throttled'));
+    await driver.world.advance(90_000);
+    expect(driver.stream.faults.listShards).to.deep.equal([]);
+    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+      'shard sync',
+      'shard sync',
+      'shard sync',
+    ]);
+    expect(driver.status().held).to.equal(2);
+  });
+});
+
+describe('the end of a shard', () => {
+  it('is prepared by child rows at TRIM_HORIZON with parents, hash range and what LATEST was', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
+    const plan = await driver.prepareEnd(zero, { children: [child(one, zero), child(two, zero)] });
+    expect(plan).to.deep.equal({ type: 'ready', childShardIds: [one, two] });
+    expect(driver.store.row(one)).to.deep.include({
+      checkpoint: 'TRIM_HORIZON',
+      parentShardIds: [zero],
+      startingHashKey: '0',
+      endingHashKey: '9',
+      childShardIds: [],
+      kinactLatestAt: 1_700_000_498_000,
+      leaseCounter: Math.floor(driver.store.serviceTimeMs / 1_000),
+    });
+  });
+
+  it('that makes a merge child waits until the rows of both parents are there, and has the missing one looked for', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    await driver.world.advance(5_000);
+    stream.merge(zero, one);
+    driver.store.rows.delete(one);
+    const children = [child(two, zero, one)];
+    expect(await driver.prepareEnd(zero, { children })).to.deep.include({
+      type: 'blocked',
+      reason: `shard ${one}, merged with ${zero} into ${two}, has no lease yet`,
+    });
+    expect(driver.store.rows.has(two)).to.equal(false);
+    await driver.world.advance(2_000);
+    expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+    expect(await driver.prepareEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
+    expect(driver.store.row(two).parentShardIds).to.deep.equal([zero, one]);
+  });
+
+  it('takes a partner whose row cannot be read as present', async () => {
+    const driver = await holdingAll();
+    const { KinactError } = await import('../../src/errors.js');
+    driver.store.rows.delete(one);
+    driver.store.script('get', { type: 'failBefore', error: new KinactError('MALFORMED_LEASE', 'garbage') }, one);
+    expect(await driver.prepareEnd(zero, { children: [child(two, zero, one)] })).to.deep.equal({
+      type: 'ready',
+      childShardIds: [two],
+    });
+  });
+
+  it('leaves child rows that exist as they are', async () => {
+    const driver = await holdingAll();
+    driver.store.put({ leaseKey: two, checkpoint: '4711', parentShardIds: [zero] });
+    expect(await driver.prepareEnd(zero, { children: [child(two, zero), child(three, zero)] })).to.deep.equal({
+      type: 'ready',
+      childShardIds: [two, three],
+    });
+    expect(driver.store.row(two).checkpoint).to.equal('4711');
+  });
+
+  it('finds the children by a listing when the service named none', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    expect(await driver.prepareEnd(zero), 'not closed in the listing yet').to.include({ type: 'blocked' });
+    const children = stream.split(zero);
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: children });
+    expect(driver.store.row(children[1]).endingHashKey).to.equal('340282366920938463463374607431768211455');
+  });
+
+  it('believes that a closed shard has no children only after having looked several times, and says so', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
+    for (let look = 0; look < 5; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
+    expect(warnings(driver)[0]).to.include('no child of it is listed');
+  });
+
+  it('of a shard that the service has forgotten comes without children', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    expect(await driver.prepareEnd(zero, { vanished: true })).to.deep.equal({ type: 'ready', childShardIds: [] });
+    stream.shards = [];
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
+  });
+
+  it('is put off when the table fails, and said', async () => {
+    const driver = await holdingAll();
+    driver.store.script('create', { type: 'failBefore' });
+    expect(await driver.prepareEnd(zero, { children: [child(two, zero)] })).to.include({ type: 'blocked' });
+    expect(driver.world.eventsOf('retrying')[0]).to.deep.include({
+      operation: 'creating child leases',
+      source: 'orders',
+      shardId: zero,
+    });
+    expect(await driver.prepareEnd(zero, { children: [child(two, zero)] })).to.include({ type: 'ready' });
+  });
+
+  it('of a lease that is not held is not prepared', async () => {
+    const driver = await holdingAll();
+    expect(await driver.prepareEnd('nobody', { children: [child(two, zero)] })).to.include({ type: 'blocked' });
+    expect(driver.store.rows.has(two)).to.equal(false);
+  });
+});
+
+describe('the audit of hash keys', () => {
+  const half = '170141183460469231731687303715884105728';
+  const hole = { table: 'memory', startingHashKey: half, endingHashKey: '340282366920938463463374607431768211455' };
+
+  it('reports a hole that it has seen three times, and has the shards listed', async () => {
+    const driver = await holdingAll();
+    driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
+    await driver.world.advance(246_000);
+    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+    const listings = driver.stream.filters.length;
+    await driver.world.advance(130_000);
+    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([hole]);
+    expect(driver.stream.filters.length).to.be.above(listings);
+  });
+
+  it('forgets a hole that was closed in between', async () => {
+    const driver = await holdingAll();
+    const row = driver.store.row(one);
+    for (const checkpoint of ['SHARD_END', 'SHARD_END', '17', 'SHARD_END', 'SHARD_END']) {
+      driver.store.put({ ...row, checkpoint });
+      await driver.world.advance(122_000);
+    }
+    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+  });
+
+  it('fills in the hash range of rows that have none, and sees no hole there', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero })]);
+    const { startingHashKey: _, endingHashKey: __, ...bare } = leaseRow({ leaseKey: one });
+    store.rows.set(one, bare);
+    const driver = await holdingAll({ store });
+    expect(driver.keeper(one).args.hashKeyRange).to.deep.equal({
+      startingHashKey: half,
+      endingHashKey: hole.endingHashKey,
+    });
+    store.script('describeLease', { type: 'failBefore' });
+    await driver.world.advance(126_000);
+    expect(store.row(one).startingHashKey).to.equal(undefined);
+    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+      'back-filling hash ranges',
+    ]);
+    await driver.world.advance(126_000);
+    expect(store.row(one)).to.deep.include({ startingHashKey: half, endingHashKey: hole.endingHashKey });
+    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+  });
+
+  it('takes an unreadable row as covering its shard', async () => {
+    const store = memoryLeaseStore();
+    const driver = await holdingAll({ store });
+    store.rows.delete(one);
+    store.malformed.push({ leaseKey: one, reason: 'garbage' }, { leaseKey: 'unheard-of', reason: 'garbage' });
+    await driver.world.advance(500_000);
+    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+  });
+
+  it('is not made for a source that has no hash keys', async () => {
+    const driver = await holdingAll({ stream: listedStream({ hashRanges: false }) });
+    await driver.world.advance(500_000);
+    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+  });
+});
+
+describe('clean-up', () => {
+  it('removes ended rows once their children are under way, unless somebody has written to them', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    const children = stream.split(zero);
+    driver.store.put({ leaseKey: zero, checkpoint: 'SHARD_END', childShardIds: children, kinactLatestAt: 5 });
+    for (const leaseKey of children) driver.store.put({ leaseKey, parentShardIds: [zero] });
+    await driver.world.advance(130_000);
+    expect(driver.store.rows.has(zero), 'children not begun').to.equal(true);
+    for (const leaseKey of children) driver.store.put({ ...driver.store.row(leaseKey), checkpoint: '17' });
+    driver.store.script('delete', { type: 'meanwhile', act: () => driver.store.renewAs(zero) });
+    await driver.world.advance(72_000);
+    expect(driver.store.rows.has(zero), 'written to meanwhile').to.equal(true);
+    await driver.world.advance(72_000);
+    expect(driver.store.rows.has(zero)).to.equal(false);
+    expect(driver.world.counts.get('leaseRowsRemoved')).to.equal(1);
+    expect(driver.store.row(children[0]).kinactLatestAt, 'what LATEST was outlives the row').to.equal(5);
+  });
+
+  it('lists no shards while no row has ended, and is repeated when it failed', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream, shardSyncIntervalMs: 1e9 });
+    await driver.world.advance(200_000);
+    expect(stream.filters).to.have.length(1);
+    driver.store.put({ leaseKey: 'forgotten', checkpoint: 'SHARD_END' });
+    stream.faults.listShards.push(new Error('throttled'));
+    await driver.world.advance(72_000);
+    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+      'clean-up of ended leases',
+    ]);
+    await driver.world.advance(72_000);
+    expect(driver.store.rows.has('forgotten')).to.equal(false);
+    expect(warnings(driver), 'a clean deletion alarms nobody').to.deep.equal([]);
+  });
+});

@@ -1,0 +1,178 @@
+// One lease coordinator over a store in memory and a stream that can only be listed. Keepers are stubs that write down what
+// they are told; the test says what becomes of their leases.
+import { actorWorld, type World } from './actor-world.js';
+import { listedStream, type ListedStream } from './listed-stream.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
+import type { Behaviour, Ref } from '../../actors/actor.js';
+import { leaseCoordinator } from '../../actors/lease-coordinator.js';
+import type {
+  CoordinatorSelf,
+  CoordinatorStarted,
+  KeeperArguments,
+  LeaseCoordinatorOptions,
+  ReleasedLease,
+  ShardEndPlan,
+} from '../../actors/lease-coordinator.js';
+import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
+import type { KeeperMessage, KeeperNews } from '../../actors/lease-keeper.js';
+import type { HeldLeases } from '../../actors/tenure.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { writerNonce } from '../../src/core/lease-writer.js';
+
+export interface StubKeeper {
+  readonly args: KeeperArguments;
+  readonly ref: Ref<KeeperMessage>;
+  readonly told: KeeperMessage[];
+}
+
+export interface CoordinatorDriver {
+  readonly world: World;
+  readonly store: MemoryLeaseStore;
+  readonly stream: ListedStream;
+  readonly coordinator: Ref<CoordinatorSelf>;
+  /** Every keeper ever spawned, oldest first. */
+  readonly keepers: StubKeeper[];
+  /** What the subscriber heard. */
+  readonly heard: HeldLeases[];
+  /** The newest keeper of a lease. */
+  keeper(leaseKey: string): StubKeeper;
+  /** The keeper writes its take and says so. */
+  taken(leaseKey: string): Promise<LeaseRow>;
+  takenAll(): Promise<void>;
+  news(leaseKey: string, news: KeeperNews): Promise<void>;
+  /** SHARD_END is durable. */
+  end(leaseKey: string, childShardIds?: readonly string[]): Promise<void>;
+  started(): Promise<CoordinatorStarted | undefined>;
+  prepareEnd(
+    leaseKey: string,
+    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'prepareShardEnd' }>, 'children' | 'vanished'>>,
+  ): Promise<ShardEndPlan | undefined>;
+  releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
+  subscribe(): Promise<Ref<HeldLeases>>;
+  status(): CoordinatorStatus;
+  startable(): string[];
+  scans(): number;
+}
+
+export const workerId = 'me';
+export const nonce = writerNonce(workerId, 'p1');
+
+type Setup = Partial<LeaseCoordinatorOptions<unknown, never>> & {
+  readonly stream?: ListedStream;
+  readonly store?: MemoryLeaseStore;
+  readonly world?: World;
+};
+
+export function driveCoordinator({
+  stream = listedStream(),
+  store = memoryLeaseStore(),
+  world = actorWorld(),
+  ...options
+}: Setup = {}): CoordinatorDriver {
+  const keepers: StubKeeper[] = [];
+  const heard: HeldLeases[] = [];
+
+  function makeKeeper(args: KeeperArguments): Behaviour<unknown, KeeperMessage> {
+    const told: KeeperMessage[] = [];
+    return {
+      kind: 'lease-keeper',
+      initial(self) {
+        keepers.push({ args, ref: self, told });
+        return [undefined, []];
+      },
+      receive(state, message) {
+        told.push(message);
+        return [state, []];
+      },
+    };
+  }
+
+  const coordinator = world.spawn(
+    'lease-coordinator',
+    leaseCoordinator<unknown, never>({
+      store,
+      sources: [{ source: stream, initialPosition: 'TRIM_HORIZON' }],
+      workerId,
+      processNonce: 'p1',
+      clock: world.clock,
+      random: world.random,
+      failoverMs: 10_000,
+      makeKeeper,
+      ...options,
+    }),
+  );
+
+  const driver: CoordinatorDriver = {
+    world,
+    store,
+    stream,
+    coordinator,
+    keepers,
+    heard,
+    keeper(leaseKey) {
+      const found = keepers.findLast((each) => each.args.leaseKey === leaseKey);
+      if (found === undefined) throw new Error(`no keeper of ${leaseKey}`);
+      return found;
+    },
+    async taken(leaseKey) {
+      const { args } = driver.keeper(leaseKey);
+      const row = store.takeAs(leaseKey, workerId, args.writer);
+      await driver.news(leaseKey, { type: 'taken', row });
+      return row;
+    },
+    async takenAll() {
+      for (const { args } of [...keepers])
+        if (store.row(args.leaseKey).leaseOwner !== workerId) await driver.taken(args.leaseKey);
+    },
+    news: (leaseKey, news) =>
+      world.tell(coordinator, { type: 'keeperNotice', keeper: driver.keeper(leaseKey).ref, leaseKey, news }),
+    async end(leaseKey, childShardIds = []) {
+      const { leaseOwner: _, ...row } = store.row(leaseKey);
+      store.put({ ...row, checkpoint: 'SHARD_END', childShardIds, leaseCounter: row.leaseCounter + 1 });
+      await driver.news(leaseKey, { type: 'ended', childShardIds });
+    },
+    started: async () =>
+      (
+        await world.ask<CoordinatorSelf, CoordinatorStarted>(coordinator, (replyTo) => ({
+          type: 'awaitStart',
+          replyTo,
+        }))
+      ).answer,
+    prepareEnd: async (leaseKey, end) =>
+      (
+        await world.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
+          type: 'prepareShardEnd',
+          leaseKey,
+          vanished: false,
+          ...end,
+          replyTo,
+        }))
+      ).answer,
+    releaseAll: (deadlineMs) =>
+      world.ask<CoordinatorSelf, readonly ReleasedLease[]>(coordinator, (replyTo) => ({
+        type: 'releaseAll',
+        deadlineMs,
+        replyTo,
+      })),
+    async subscribe() {
+      const subscriber = world.spawn<undefined, HeldLeases>('pipeline', {
+        kind: 'pipeline',
+        initial: () => [undefined, []],
+        receive(state, message) {
+          heard.push(message);
+          return [state, []];
+        },
+      });
+      await world.tell(coordinator, { type: 'subscribe', subscriber });
+      return subscriber;
+    },
+    status: () => world.statusOf(coordinator) as CoordinatorStatus,
+    startable: () =>
+      driver
+        .status()
+        .leases.filter((lease) => lease.here?.startable === true)
+        .map((lease) => lease.leaseKey),
+    scans: () => store.calls.filter((call) => call.operation === 'scan').length,
+  };
+  return driver;
+}

@@ -1,0 +1,97 @@
+// A StreamSource of which only description and listing work: what the coordinator sees of a stream. The test reshards it.
+import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamSource } from '../../src/ports.js';
+
+const top = (1n << 128n) - 1n;
+
+export interface ListedStream extends StreamSource {
+  shards: Shard[];
+  serviceTimeMs: number;
+  /** Errors that the next calls meet, in order. */
+  readonly faults: { describe: unknown[]; listShards: unknown[] };
+  readonly filters: ShardFilter[];
+  /** Closes a shard and opens two in its place. */
+  split(shardId: string): [string, string];
+  /** Closes two shards and opens one in their place. */
+  merge(left: string, right: string): string;
+}
+
+export interface ListedStreamOptions {
+  readonly name?: string;
+  readonly shards?: number;
+  /** False: like DynamoDB Streams. */
+  readonly hashRanges?: boolean;
+}
+
+export function listedStream({
+  name = 'orders',
+  shards = 2,
+  hashRanges = true,
+}: ListedStreamOptions = {}): ListedStream {
+  const description: StreamDescription = {
+    streamName: name,
+    streamArn: `arn:aws:kinesis:x:1:stream/${name}`,
+    accountId: '123456789012',
+    creationEpochSeconds: 1_700_000_000,
+  };
+  const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
+  const width = (top + 1n) / BigInt(shards);
+  const range = (start: bigint, end: bigint): Partial<Shard> =>
+    hashRanges ? { hashKeyRange: { startingHashKey: String(start), endingHashKey: String(end) } } : {};
+  const closed = (shard: Shard): Shard => ({
+    ...shard,
+    endingSequenceNumber: String(Number(shard.startingSequenceNumber) + 999),
+  });
+  const add = (parents: readonly string[], keys: Partial<Shard>): string => {
+    const shardId = idOf(stream.shards.length);
+    const [parentShardId, adjacentParentShardId] = parents;
+    stream.shards = [
+      ...stream.shards.map((shard) => (parents.includes(shard.shardId) ? closed(shard) : shard)),
+      {
+        shardId,
+        startingSequenceNumber: String(1_000 * (stream.shards.length + 1)),
+        ...keys,
+        ...(parentShardId === undefined ? {} : { parentShardId }),
+        ...(adjacentParentShardId === undefined ? {} : { adjacentParentShardId }),
+      },
+    ];
+    return shardId;
+  };
+  const keysOf = (shardId: string): readonly [bigint, bigint] => {
+    const found = stream.shards.find((shard) => shard.shardId === shardId)?.hashKeyRange;
+    return [BigInt(found?.startingHashKey ?? 0), BigInt(found?.endingHashKey ?? 0)];
+  };
+  const fail = (faults: unknown[]): void => {
+    if (faults.length > 0) throw faults.shift();
+  };
+  const stream: ListedStream = {
+    name,
+    shards: [],
+    serviceTimeMs: 1_700_000_500_000,
+    faults: { describe: [], listShards: [] },
+    filters: [],
+    describe: async () => {
+      fail(stream.faults.describe);
+      return description;
+    },
+    listShards: async (filter): Promise<ShardListing> => {
+      stream.filters.push(filter);
+      fail(stream.faults.listShards);
+      return { shards: stream.shards, serviceTimeMs: stream.serviceTimeMs };
+    },
+    open: () => {
+      throw new Error('not read in these tests');
+    },
+    unpack: () => ({ records: [], divisible: true }),
+    close: () => undefined,
+    split(shardId) {
+      const [start, end] = keysOf(shardId);
+      const middle = (start + end) / 2n;
+      return [add([shardId], range(start, middle)), add([shardId], range(middle + 1n, end))];
+    },
+    merge: (left, right) => add([left, right], range(keysOf(left)[0], keysOf(right)[1])),
+  };
+  for (let index = 0; index < shards; index++) {
+    add([], range(BigInt(index) * width, index === shards - 1 ? top : BigInt(index + 1) * width - 1n));
+  }
+  return stream;
+}
