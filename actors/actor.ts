@@ -121,6 +121,8 @@ export interface Behaviour<State, Self> {
    * once and their effects are waited for together. `one-by-one`: each only when the one before has stopped entirely.
    */
   readonly stopChildren?: 'together' | 'one-by-one';
+  /** Its children in the order to stop them, where that is not the reverse order of their starts. */
+  stopOrder?(state: State): readonly Ref<never>[];
   /** What `status()` shows of this actor; called between messages, must not change anything. */
   status?(state: State): object;
 }

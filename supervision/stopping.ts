@@ -1,7 +1,7 @@
 // How an actor ends, by itself or stopped: it acts no more at once; its children stop first, in reverse start order; its
 // stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline. What still runs
 // then is an orphan: named and counted. None of this depends on nact, which may be gone already.
-import type { Effect, Ending } from '../actors/actor.js';
+import type { Effect, Ending, Ref } from '../actors/actor.js';
 import { actorStopped, answerQuestion } from './ask.js';
 import { cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';
 import { post } from './mail.js';
@@ -30,7 +30,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
 }
 
 function stopChildren(cell: Cell, departure: Departure): void {
-  const children = [...cell.children].reverse();
+  const children = inStopOrder(cell);
   if (children.length === 0) {
     leave(cell, departure);
     return;
@@ -39,6 +39,18 @@ function stopChildren(cell: Cell, departure: Departure): void {
   for (const child of oneByOne ? children.slice(0, 1) : children) {
     depart(child, 'shutdown', undefined, Math.min(departure.deadlineAt - cell.engine.clock.now(), child.shutdownMs));
   }
+}
+
+function inStopOrder(cell: Cell): Cell[] {
+  const children = [...cell.children].reverse();
+  if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
+  const place = new Map<Ref<never>, number>();
+  try {
+    for (const [at, ref] of cell.behaviour.stopOrder(cell.state).entries()) place.set(ref, at);
+  } catch {
+    count(cell.engine, 'stopHookFailed');
+  }
+  return children.sort((a, b) => (place.get(a.ref) ?? -1) - (place.get(b.ref) ?? -1));
 }
 
 /** The actor's own turn, with its children gone. */

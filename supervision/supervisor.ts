@@ -62,6 +62,7 @@ export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<
       state.inbox.push(message);
       return drain(state);
     },
+    stopOrder: ({ group, refs }) => group.members.flatMap(({ id }) => refs.get(id) ?? []).reverse(),
     status: ({ group, operation, restarts }) => ({
       strategy: policy.strategy,
       operation: operation.type,
