@@ -62,9 +62,9 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
  * the signal's reason.
  * @throws KinactError ACTOR_STOPPED as soon as the actor stops, ASK_TIMEOUT at the deadline.
  */
-export function ask<M, A>(
+export function ask<M, A, const Q extends M>(
   ref: Ref<M>,
-  question: (replyTo: ReplyTo<A>) => NoInfer<M>,
+  question: (replyTo: ReplyTo<A>) => Q,
   options: { readonly deadlineMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<A> {
   return askFromOutside(ref, question as (replyTo: never) => unknown, options) as Promise<A>;
