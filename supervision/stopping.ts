@@ -113,6 +113,8 @@ function finish(cell: Cell, departure: Departure): void {
   cell.phase = 'stopped';
   cell.state = undefined;
   stopMailbox(cell.mailbox);
+  if (cell.queued > 0) count(engine, 'deadLetter', cell.queued);
+  cell.queued = 0;
   trace(cell, 'stopped', { type: how.reason });
   if (parent === undefined) {
     engine.roots.delete(cell);

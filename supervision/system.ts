@@ -263,6 +263,8 @@ function handle(cell: Cell, mail: unknown): void {
     count(cell.engine, 'unknownMessage');
     return;
   }
+  // Its letters were counted when it stopped; nact still brings them where the application stopped our parent.
+  if (cell.phase === 'stopped') return;
   cell.queued -= 1;
   if (cell.phase !== 'running') {
     count(cell.engine, 'deadLetter');

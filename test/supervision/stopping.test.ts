@@ -1,0 +1,267 @@
+// How actors end: order, deadlines, orphans, and that nothing acts afterwards (I23, I25).
+import { expect } from 'chai';
+import type { Ending, Ref } from '../../actors/actor.js';
+import {
+  counters,
+  createRuntime,
+  spawn,
+  status,
+  statusOf,
+  stop,
+  watch,
+  type Runtime,
+} from '../../supervision/index.js';
+import { crashActor } from '../../supervision/system.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { gate, note, order, puppet, spawned, type Order } from './support.js';
+
+describe('stopping', () => {
+  const clock = new ManualClock();
+  let runtime: Runtime;
+  let events: unknown[];
+  beforeEach(() => {
+    clock.install();
+    events = [];
+    runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event) });
+  });
+  afterEach(() => clock.uninstall());
+
+  const user = (ref: Ref<Order>, name: string, start: (signal: AbortSignal) => unknown): void =>
+    order(ref, { type: 'run', name, kind: 'user', start, done: note, failed: note });
+  const whenAborted = (log: string[], name: string) => (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => {
+        log.push(`abort ${name}`);
+        resolve();
+      });
+    });
+  /** Resolves with the ending and the moment. */
+  const ended = (ref: Ref<never>): Promise<Ending & { at: number }> =>
+    watch(ref).then((how) => ({ ...how, at: clock.now() }));
+
+  it('goes bottom-up in reverse start order; each actor: stop hook once, then abort, then the wait', async () => {
+    const log: string[] = [];
+    const root = spawn(runtime, puppet('root', [], log), 'root');
+    const children = [spawned(root, puppet('one', [], log)), spawned(root, puppet('two', [], log))];
+    await clock.advance(0);
+    const grandchild = spawned(await children[1]!, puppet('two.one', [], log));
+    await clock.advance(0);
+    for (const [name, ref] of Object.entries({ root, one: await children[0]!, deep: await grandchild })) {
+      user(ref, 'work', whenAborted(log, name));
+    }
+    await clock.advance(0);
+    const stopped = stop(root);
+    void stop(root);
+    await clock.advance(0);
+    expect(await stopped).to.deep.equal({ reason: 'shutdown', orphans: [] });
+    expect(log.slice(4)).to.deep.equal([
+      'stop two.one shutdown',
+      'abort deep',
+      'stop one shutdown',
+      'abort one',
+      'stop two shutdown',
+      'stop root shutdown',
+      'abort root',
+    ]);
+  });
+
+  it('one-by-one: a child is stopped only when the one after it has stopped entirely', async () => {
+    const log: string[] = [];
+    const root = spawn(runtime, puppet('root', [], log, { stopChildren: 'one-by-one' }), 'root');
+    const children = [spawned(root, puppet('one', [], log)), spawned(root, puppet('two', [], log))];
+    await clock.advance(0);
+    const hold = gate();
+    user(await children[1]!, 'work', () => hold.promise);
+    await clock.advance(0);
+    void stop(root, { deadlineMs: 1_000 });
+    await clock.advance(500);
+    expect(log.slice(3)).to.deep.equal(['stop two shutdown']);
+    hold.open();
+    await clock.advance(0);
+    expect(log.slice(4)).to.deep.equal(['stop one shutdown', 'stop root shutdown']);
+  });
+
+  it('waits for user effects until the deadline, not for io; what runs then is an orphan, named and counted', async () => {
+    const root = spawn(runtime, puppet('root'), 'root');
+    const child = spawned(root, puppet('child'));
+    await clock.advance(0);
+    const hold = gate();
+    user(await child, 'save', () => hold.promise);
+    order(root, {
+      type: 'run',
+      name: 'fetch',
+      kind: 'io',
+      start: () => new Promise(() => {}),
+      done: note,
+      failed: note,
+    });
+    await clock.advance(0);
+    const [ending, childEnding] = [ended(root), ended(await child)];
+    void stop(root, { deadlineMs: 700 });
+    await clock.advance(699);
+    expect(statusOf(root)?.phase).to.equal('stopping');
+    await clock.advance(1);
+    const path = (await child).path;
+    expect(await childEnding).to.deep.equal({ reason: 'shutdown', orphans: [`${path}: save`], at: clock.now() });
+    expect((await ending).orphans).to.deep.equal([`${path}: save`]);
+    expect(events).to.deep.equal([{ name: 'orphaned', data: { actor: path, effects: ['save'] } }]);
+    hold.open();
+    await clock.advance(0);
+    expect(counters(runtime)).to.deep.equal({ orphan: 1, lateResult: 1 });
+  });
+
+  it('a stop with an earlier deadline brings a stop under way forward, a later one changes nothing', async () => {
+    const root = spawn(runtime, puppet('root', [], [], { stopChildren: 'one-by-one' }), 'root');
+    const child = spawned(root, puppet('child'), 60_000);
+    await clock.advance(0);
+    user(await child, 'save', () => new Promise(() => {}));
+    await clock.advance(0);
+    const begun = clock.now();
+    const ending = ended(root);
+    void stop(root, { deadlineMs: 10_000 });
+    await clock.advance(100);
+    void stop(root, { deadlineMs: 200 });
+    void stop(root, { deadlineMs: 90_000 });
+    await clock.advance(20_000);
+    expect((await ending).at - begun).to.equal(300);
+  });
+
+  it('a child has at most its own shutdownMs, and 0 means no wait at all', async () => {
+    const root = spawn(runtime, puppet('root'), 'root');
+    const [slow, brutal] = [spawned(root, puppet('slow'), 400), spawned(root, puppet('brutal'), 0)];
+    await clock.advance(0);
+    const refs = [await slow, await brutal];
+    for (const ref of refs) user(ref, 'save', () => new Promise(() => {}));
+    await clock.advance(0);
+    const begun = clock.now();
+    const endings = refs.map(ended);
+    void stop(root, { deadlineMs: 10_000 });
+    await clock.advance(10_000);
+    expect((await Promise.all(endings)).map((how) => how.at - begun)).to.deep.equal([400, 0]);
+  });
+
+  it('a deadline of 0 still lets effects that honour their signal settle', async () => {
+    const root = spawn(runtime, puppet('root'), 'root');
+    user(root, 'work', whenAborted([], 'work'));
+    await clock.advance(0);
+    const stopped = stop(root, { deadlineMs: 0 });
+    await clock.advance(1);
+    expect((await stopped).orphans).to.deep.equal([]);
+  });
+
+  it('nothing of a stopped actor acts: no timer, no queued message, no effect result, no late spawn (I25)', async () => {
+    const [notes, log] = [[] as unknown[], [] as string[]];
+    const root = spawn(runtime, puppet('root', notes, log), 'root');
+    const hold = gate<string>();
+    user(root, 'work', () => hold.promise);
+    order(root, { type: 'after', key: 'tick', ms: 0, message: note('tick') });
+    await clock.advance(0);
+    notes.length = 0;
+    order(
+      root,
+      { type: 'after', key: 'tock', ms: 0, message: note('tock') },
+      {
+        type: 'emit',
+        event: { name: 'warning', data: { message: 'x' } },
+      },
+    );
+    void stop(root, { deadlineMs: 10 });
+    hold.open('result');
+    await clock.advance(1_000);
+    expect([notes, events]).to.deep.equal([[], []]);
+    expect(counters(runtime)).to.deep.equal({ lateResult: 1, deadLetter: 1 });
+  });
+
+  it('a timer that is cancelled or replaced after it fired, its message waiting already, does not act', async () => {
+    const notes: unknown[] = [];
+    const fire: (() => void)[] = [];
+    const timers = { after: (_ms: number, callback: () => void) => (fire.push(callback), () => {}) };
+    const root = spawn(createRuntime({ clock, timers }), puppet('root', notes), 'root');
+    const after = (key: string, what: string) => ({ type: 'after', key, ms: 1, message: note(what) }) as const;
+    order(root, after('a', 'a'), after('b', 'b1'), after('c', 'c'));
+    await clock.advance(0);
+    order(root, { type: 'cancel', key: 'a' }, after('b', 'b2'));
+    for (const callback of fire.splice(0)) callback();
+    await clock.advance(0);
+    expect(notes).to.deep.equal(['c']);
+    fire[0]!();
+    await clock.advance(0);
+    expect(notes).to.deep.equal(['c', 'b2']);
+    void stop(root);
+  });
+
+  it('the stop hook of a crash says crash, its last messages come before `down`, and a throw in it is counted', async () => {
+    const notes: unknown[] = [];
+    const root = spawn(runtime, puppet('root', notes), 'root');
+    const [good, bad] = [
+      spawned(
+        root,
+        puppet('good', [], [], {
+          stopped: (_s, reason) => [{ type: 'send', to: root, message: note(reason) }, { type: 'end' }],
+        }),
+      ),
+      spawned(
+        root,
+        puppet('bad', [], [], {
+          stopped: () => {
+            throw new Error('hook');
+          },
+        }),
+      ),
+    ];
+    await clock.advance(0);
+    notes.length = 0;
+    const error = new Error('killed');
+    crashActor(await good, error);
+    crashActor(await bad, error);
+    await clock.advance(0);
+    expect(notes).to.deep.equal([
+      'crash',
+      { reason: 'crash', error, orphans: [] },
+      { reason: 'crash', error, orphans: [] },
+    ]);
+    expect(counters(runtime)).to.deep.equal({ effectAfterStop: 1, stopHookFailed: 1 });
+    void stop(root);
+  });
+
+  it('an `initial` that throws is a failed start: `down` alone, no stop hook, nothing left', async () => {
+    const [notes, log] = [[] as unknown[], [] as string[]];
+    const root = spawn(runtime, puppet('root', notes), 'root');
+    const error = new Error('no start');
+    void spawned(
+      root,
+      puppet('child', [], log, {
+        initial: () => {
+          throw error;
+        },
+      }),
+    );
+    await clock.advance(0);
+    expect(notes).to.deep.equal([{ reason: 'crash', error, orphans: [] }]);
+    expect(log).to.deep.equal([]);
+    expect(statusOf(root)?.children).to.deep.equal([]);
+    expect(() =>
+      spawn(
+        root,
+        puppet('x', [], [], {
+          initial: () => {
+            throw error;
+          },
+        }),
+      ),
+    ).to.throw('did not start');
+    void stop(root);
+  });
+
+  it('an actor stopped by its own effect carries out none after that one', async () => {
+    const notes: unknown[] = [];
+    const root = spawn(runtime, puppet('root', notes), 'root');
+    const start = (): void => void stop(root);
+    user(root, 'stop', start);
+    order(root, { type: 'end' }, { type: 'fail', error: new Error('after the end') });
+    await clock.advance(0);
+    expect((await watch(root)).reason).to.equal('shutdown');
+    expect(events).to.deep.equal([]);
+    expect(status(runtime)).to.deep.equal([]);
+  });
+});

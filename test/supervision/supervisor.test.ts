@@ -1,0 +1,297 @@
+// What the OTP model does not cover: failures of a start, escalation, requests, dynamic children, effects that linger.
+import { expect } from 'chai';
+import type { Behaviour, Ref, ReplyTo } from '../../actors/actor.js';
+import {
+  ask,
+  createRuntime,
+  send,
+  stop,
+  supervise,
+  watch,
+  type ChildInfo,
+  type ChildSpec,
+  type ChildStarted,
+  type Ending,
+  type Runtime,
+  type Siblings,
+  type SupervisorMessage,
+  type SupervisorOptions,
+} from '../../supervision/index.js';
+import { supervisor } from '../../supervision/supervisor.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { gate, note, order, puppet, type Order } from './support.js';
+
+describe('supervisor, beyond the model', () => {
+  const clock = new ManualClock();
+  let runtime: Runtime;
+  let log: string[];
+  let refs: Map<string, Ref<Order>>;
+  beforeEach(() => {
+    clock.install();
+    runtime = createRuntime({ clock, timers: clock });
+    [log, refs] = [[], new Map()];
+  });
+  afterEach(() => clock.uninstall());
+
+  const child = (id: string, more: Partial<ChildSpec> = {}): ChildSpec => ({
+    id,
+    start: () =>
+      puppet(id, [], log, {
+        initial(self) {
+          log.push(`start ${id}`);
+          refs.set(id, self);
+          return [undefined, []];
+        },
+      }),
+    ...more,
+  });
+  const started = async (options: SupervisorOptions): Promise<Ref<SupervisorMessage>> => {
+    const ref = supervise(runtime, options);
+    await clock.advance(0);
+    return ref;
+  };
+  const crash = async (id: string): Promise<void> => {
+    send(refs.get(id)!, { type: 'throw', error: new Error(`${id} crashed`) });
+    await clock.advance(0);
+  };
+  const children = async (ref: Ref<SupervisorMessage>): Promise<readonly string[]> => {
+    const answer = ask(ref, (replyTo: ReplyTo<readonly ChildInfo[]>) => ({ type: 'children', replyTo }));
+    await clock.advance(0);
+    return (await answer).map((info) => info.ref?.path ?? `${info.id}: none`);
+  };
+
+  it('fails with START_FAILED and the cause when a child does not start at first, and stops those that did', async () => {
+    const cause = new Error('no');
+    const ref = await started({
+      children: [
+        child('a'),
+        {
+          id: 'b',
+          start: () => {
+            throw cause;
+          },
+        },
+        child('c'),
+      ],
+    });
+    const how = await watch(ref);
+    expect([how.reason, how.error]).to.deep.equal(['crash', how.error]);
+    expect(how.error).to.include({ code: 'START_FAILED', cause });
+    expect(log).to.deep.equal(['start a', 'stop a shutdown']);
+  });
+
+  it('gives up with RESTART_INTENSITY, whose cause is the last error; the supervisor above restarts it', async () => {
+    const inner: SupervisorOptions = { kind: 'inner', intensity: 1, periodMs: 100, children: [child('a')] };
+    const outer = await started({
+      intensity: 1,
+      periodMs: 100_000,
+      children: [{ id: 'inner', start: () => supervisor(inner, clock) }, child('z')],
+    });
+    for (let crashes = 0; crashes < 3; crashes += 1) await crash('a');
+    expect(await children(outer)).to.deep.equal(['inner#6', 'puppet/z#4']);
+    await crash('a');
+    const how = await watch(outer);
+    expect(how.error).to.include({ code: 'RESTART_INTENSITY' });
+    const cause = how.error?.cause as Error;
+    expect(cause).to.include({ code: 'RESTART_INTENSITY' });
+    expect((cause.cause as Error).message).to.equal('a crashed');
+  });
+
+  it('restarts are counted over a sliding period', async () => {
+    const ref = await started({ intensity: 1, periodMs: 100, children: [child('a')] });
+    for (let crashes = 0; crashes < 5; crashes += 1) {
+      await crash('a');
+      await clock.advance(101);
+    }
+    expect(await children(ref)).to.have.length(1);
+    await crash('a');
+    await clock.advance(100);
+    await crash('a');
+    expect((await watch(ref)).error).to.include({ code: 'RESTART_INTENSITY' });
+  });
+
+  it('a nested supervisor has started only when its children have; its failed start is a failed start', async () => {
+    let fails = true;
+    const deep: ChildSpec = {
+      id: 'deep',
+      start: () => {
+        if (fails) throw new Error('no');
+        return puppet('deep');
+      },
+    };
+    const nested: SupervisorOptions = { children: [child('first'), deep] };
+    const options = { children: [{ id: 'nested', start: () => supervisor(nested, clock) }, child('last')] };
+    expect((await watch(await started(options))).error).to.include({ code: 'START_FAILED' });
+    expect(log).to.deep.equal(['start first', 'stop first shutdown']);
+    fails = false;
+    const ref = await started(options);
+    expect(log.slice(2)).to.deep.equal(['start first', 'start last']);
+    void stop(ref);
+  });
+
+  it('siblings started before are known to those after', async () => {
+    const seen: (string | undefined)[] = [];
+    const look = (id: string, of: string): ChildSpec => ({
+      ...child(id),
+      start: (siblings: Siblings) => (seen.push(siblings.ref(of)?.path), puppet(id)),
+    });
+    const ref = await started({ children: [look('a', 'b'), look('b', 'a')] });
+    expect(seen).to.deep.equal([undefined, 'puppet/a#2']);
+    void stop(ref);
+  });
+
+  it('a group restart waits for the user effects of all, and starts nothing before', async () => {
+    const ref = await started({
+      strategy: 'one-for-all',
+      stopChildren: 'together',
+      children: ['a', 'b', 'c'].map((id) => child(id, { shutdown: 1_000 })),
+    });
+    const holds = ['a', 'b'].map((id) => {
+      const hold = gate();
+      const effect = { name: 'save', kind: 'user', start: () => hold.promise, done: note, failed: note } as const;
+      order(refs.get(id)!, { type: 'run', ...effect });
+      return hold;
+    });
+    await clock.advance(0);
+    log.length = 0;
+    await crash('b');
+    const stops = ['stop b crash', 'stop c shutdown', 'stop a shutdown'];
+    expect(log).to.deep.equal(stops);
+    holds[1]!.open();
+    await clock.advance(999);
+    expect(log).to.deep.equal(stops);
+    await clock.advance(1);
+    expect(log.slice(3)).to.deep.equal(['start a', 'start b', 'start c']);
+    void stop(ref);
+  });
+
+  it('a child that ended normally but still has a user effect is waited for by the next group restart', async () => {
+    const ref = await started({
+      strategy: 'one-for-all',
+      children: [child('a'), child('b', { restart: 'transient', forgetOnRestart: true, shutdown: 1_000 })],
+    });
+    const hold = gate();
+    const save = { name: 'save', kind: 'user', start: () => hold.promise, done: note, failed: note } as const;
+    order(refs.get('b')!, { type: 'run', ...save }, { type: 'end' });
+    await clock.advance(0);
+    await crash('a');
+    expect(log.slice(2)).to.deep.equal(['stop b normal', 'stop a crash']);
+    hold.open();
+    await clock.advance(0);
+    expect(log.slice(4)).to.deep.equal(['start a']);
+    void stop(ref);
+  });
+
+  it('forgetOnRestart: its crash restarts the group, which drops it; `dynamic` says who starts instead', async () => {
+    let round = 0;
+    const worker = (id: string): ChildSpec => child(id, { restart: 'transient', forgetOnRestart: true });
+    const ref = await started({
+      strategy: 'one-for-all',
+      children: [child('stage')],
+      dynamic: () => [worker(`w${++round}`)],
+    });
+    expect(await children(ref)).to.deep.equal(['puppet/stage#2', 'puppet/w1#3']);
+    const answer = ask(ref, (replyTo: ReplyTo<ChildStarted>) => ({
+      type: 'startChild',
+      spec: worker('late'),
+      replyTo,
+    }));
+    await clock.advance(0);
+    expect((await answer).type).to.equal('started');
+    log.length = 0;
+    await crash('late');
+    expect(log).to.deep.equal([
+      'stop late crash',
+      'stop w1 shutdown',
+      'stop stage shutdown',
+      'start stage',
+      'start w2',
+    ]);
+    order(refs.get('w2')!, { type: 'end' });
+    await clock.advance(0);
+    expect(await children(ref)).to.deep.equal(['puppet/stage#5']);
+    void stop(ref);
+  });
+
+  it('requests: an id that is taken or a start that fails is refused; terminateChild tells how it ended', async () => {
+    const ref = await started({ children: [child('a')] });
+    const startChild = async (spec: ChildSpec): Promise<unknown> => {
+      const answer = ask(ref, (replyTo: ReplyTo<ChildStarted>) => ({ type: 'startChild', spec, replyTo }));
+      await clock.advance(0);
+      const got = await answer;
+      return got.type === 'failed' ? (got.error as { code?: string }).code : got.ref.path;
+    };
+    const terminate = async (id: string): Promise<Ending | undefined> => {
+      const answer = ask(ref, (replyTo: ReplyTo<Ending | undefined>) => ({ type: 'terminateChild', id, replyTo }));
+      await clock.advance(0);
+      return answer;
+    };
+    expect(await startChild(child('a'))).to.equal('INVALID_OPTION');
+    expect(
+      await startChild({
+        id: 'b',
+        start: () => {
+          throw new Error('no');
+        },
+      }),
+    ).to.equal('START_FAILED');
+    expect(await startChild(child('b'))).to.equal('puppet/b#3');
+    expect(await terminate('a')).to.deep.equal({ reason: 'shutdown', orphans: [] });
+    expect(await terminate('a')).to.equal(undefined);
+    expect(await children(ref)).to.deep.equal(['puppet/b#3']);
+    void stop(ref);
+  });
+
+  it('a transient supervisor that gave up is not restarted: OTP calls that a shutdown', async () => {
+    const inner: SupervisorOptions = { intensity: 0, children: [child('a')] };
+    const ref = await started({
+      children: [{ id: 'inner', restart: 'transient', start: () => supervisor(inner, clock) }],
+    });
+    await crash('a');
+    expect(await children(ref)).to.deep.equal(['inner: none']);
+    void stop(ref);
+  });
+
+  it('is stopped at once in the middle of a restart that waits', async () => {
+    const ref = await started({
+      strategy: 'one-for-all',
+      children: [child('a', { shutdown: 'infinity' }), child('b')],
+    });
+    const never = { name: 'save', kind: 'user', start: () => new Promise(() => {}), done: note, failed: note } as const;
+    order(refs.get('a')!, { type: 'run', ...never });
+    await clock.advance(0);
+    await crash('b');
+    await clock.advance(1_000_000);
+    const stopped = stop(ref, { deadlineMs: 10 });
+    await clock.advance(10);
+    expect((await stopped).orphans).to.deep.equal(['puppet/a#2: save']);
+  });
+
+  it('`restarting` is told the count and the error', async () => {
+    const told: unknown[] = [];
+    const restarting = (count: number, error: Error) => (told.push([count, error.message]), []);
+    const ref = await started({ intensity: 9, restarting, children: [child('a')] });
+    await crash('a');
+    await crash('a');
+    expect(told).to.deep.equal([
+      [1, 'a crashed'],
+      [2, 'a crashed'],
+    ]);
+    void stop(ref);
+  });
+
+  it('refuses options that contradict each other', () => {
+    const bad: Partial<SupervisorOptions>[] = [
+      { intensity: -1 },
+      { periodMs: 0 },
+      { children: [child('a'), child('a')] },
+      { children: [child('a', { significant: true, restart: 'transient' })] },
+      { children: [child('a', { significant: true })], autoShutdown: 'any-significant' },
+      { children: [child('a', { shutdown: -1 })] },
+    ];
+    for (const options of bad) {
+      const make = (): Behaviour<unknown, SupervisorMessage> => supervisor({ children: [], ...options }, clock);
+      expect(make).to.throw().with.property('code', 'INVALID_OPTION');
+    }
+  });
+});
