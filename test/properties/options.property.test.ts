@@ -1,0 +1,88 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { consumerTable } from '../../src/consumer-table.js';
+import { isKinactError } from '../../src/errors.js';
+import { resolveOptions } from '../../src/options.js';
+import { kinesisStreamTable, resolveKinesisStream } from '../../src/source-options.js';
+
+const garbage = fc.anything({
+  withBigInt: true,
+  withDate: true,
+  withMap: true,
+  withNullPrototype: true,
+  withSparseArray: true,
+  withTypedArray: true,
+});
+
+/** Values that some option takes, so that the run gets past the first row. */
+const plausible = fc.oneof(
+  garbage,
+  fc.integer(),
+  fc.constantFrom('crash', 'skip', 'by-shard', 'kcl2', 'kcl3', 'TRIM_HORIZON', 'polling', 'orders', '', 0, undefined),
+  fc.constantFrom<unknown>(() => 1, new Date(), new Date(Number.NaN), console, new URL('file:///x')),
+  fc.constant({
+    get name(): string {
+      throw new Error('a getter that throws');
+    },
+  }),
+  fc.record({ init: fc.constant(() => 0), reduce: fc.constant(() => 0), batch: garbage }, { requiredKeys: [] }),
+  fc.record({ name: garbage, application: garbage, open: fc.constant(() => 0), openLeases: fc.constant(() => 0) }),
+);
+
+const optionsOf = (names: readonly string[]): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    garbage,
+    fc.dictionary(
+      fc.oneof({ arbitrary: fc.constantFrom(...names), weight: 9 }, { arbitrary: fc.string(), weight: 1 }),
+      plausible,
+    ),
+    fc.record(Object.fromEntries(names.map((name) => [name, plausible])), { requiredKeys: [] }),
+  );
+
+/** True when it resolved; refusals of ours are fine, anything else is thrown on. */
+function resolves(resolve: () => unknown): boolean {
+  try {
+    resolve();
+    return true;
+  } catch (error) {
+    if (!isKinactError(error)) throw error;
+    expect(error.code).to.be.oneOf(['INVALID_OPTION', 'NOT_BUILT']);
+    expect(error.data.option).to.be.a('string').and.not.equal('');
+    return false;
+  }
+}
+
+describe('any options at all', () => {
+  it('resolve or are refused by a KinactError that names the option, and never throw another thing', () => {
+    fc.assert(
+      fc.property(optionsOf(Object.keys(consumerTable)), (options) => {
+        if (resolves(() => resolveOptions(options))) expect(Object.isFrozen(resolveOptions(options))).to.equal(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('of one wrong member beside good ones do the same', () => {
+    const good = {
+      application: 'totals',
+      source: { name: 'orders', initialPosition: 'LATEST', open: () => 0, openLeases: () => 0 },
+      reducer: { init: () => 0, reduce: () => 0 },
+    };
+    expect(resolves(() => resolveOptions(good))).to.equal(true);
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.keys(consumerTable)), plausible, (name, value) => {
+        resolves(() => resolveOptions({ ...good, [name]: value }));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('of a Kinesis stream do the same', () => {
+    fc.assert(
+      fc.property(optionsOf(Object.keys(kinesisStreamTable)), (options) => {
+        resolves(() => resolveKinesisStream(options as never));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

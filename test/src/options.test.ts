@@ -1,0 +1,252 @@
+import { expect } from 'chai';
+import { start, stop } from 'nact';
+import { pino } from 'pino';
+import { consumerTable } from '../../src/consumer-table.js';
+import { isKinactError } from '../../src/errors.js';
+import type { KinactError } from '../../src/errors.js';
+import { resolveOptions } from '../../src/options.js';
+import type { ConsumerOptions } from '../../src/options.js';
+import { defineReducer } from '../../src/reducer.js';
+import type { SourceSpec } from '../../src/source.js';
+
+const sourceOf = (name: string, application?: string): SourceSpec => ({
+  name,
+  application,
+  initialPosition: 'TRIM_HORIZON',
+  open: () => expect.fail('nothing is opened'),
+  openLeases: () => expect.fail('nothing is opened'),
+});
+const reducer = defineReducer({ init: () => 0, reduce: (state) => state + 1 });
+const least: ConsumerOptions = { application: 'totals', source: sourceOf('orders'), reducer };
+
+/** What is refused, and how. */
+function refusal(options: unknown): KinactError {
+  try {
+    resolveOptions(options);
+  } catch (error) {
+    if (isKinactError(error)) return error;
+    throw error;
+  }
+  return expect.fail('nothing was refused');
+}
+
+/** Each option with values that are refused, and what the message says was expected. */
+const wrong: readonly (readonly [path: string, values: readonly unknown[], expected: string])[] = [
+  ['application', ['', 7, null, 'x'.repeat(256)], 'name of 1 to 255 characters'],
+  ['source', [[], 'orders', null, {}, [{}]], 'a source, as kinesisStream makes it'],
+  ['reducer', [0, null, () => 1], 'object'],
+  ['extract', ['text', {}], 'function'],
+  ['key', [1], 'function'],
+  ['reducers', [0, -1, 1.5, '4', Number.NaN, Infinity], 'integer >= 1'],
+  ['threads', [-1, 0.5, '1'], '0'],
+  ['stages', [0], 'integer >= 1'],
+  ['spread', ['random', '', true], "'by-shard', 'round-robin'"],
+  ['maxPending', [0, 1.5, -1], 'integer >= 1'],
+  ['maxPendingBytes', [0], 'integer >= 1'],
+  ['checkpointIntervalMs', [-1, Infinity, '0'], 'milliseconds, 0 to 2147483647'],
+  ['flushIntervalMs', [0, 2 ** 31], 'milliseconds, 1 to 2147483647'],
+  ['watchdogMs', [0, Number.NaN], 'milliseconds, 1 to 2147483647'],
+  ['onDuplicate', ['crash'], "'skip', 'exit'"],
+  ['onFailure', ['ignore', 3, {}], "'crash', 'skip', 'stopShard' or a function"],
+  ['onCheckpoint', [true], 'function'],
+  ['restart', [2, null, []], 'object'],
+  ['restart.intensity', [-1, 0.5], 'integer >= 0'],
+  ['restart.periodMs', [0], 'milliseconds, 1 to 2147483647'],
+  ['stopDeadlineMs', [-1], 'milliseconds, 0 to 2147483647'],
+  ['workerId', ['', 5], 'name of 1 to 256 characters'],
+  ['leases', ['table'], 'object'],
+  ['leases.tableName', ['a', 'no spaces', 'x'.repeat(256)], 'table name'],
+  ['leases.failoverMs', [0, 99], 'milliseconds, 100 to 2147483647'],
+  ['leases.maxLeases', [0], 'integer >= 1'],
+  ['leases.protocol', ['kcl1'], "'kcl2'"],
+  ['leases.billing', ['PROVISIONED', null, 5], "'PAY_PER_REQUEST'"],
+  ['leases.startDeadlineMs', [-1], 'milliseconds, 0 to 2147483647'],
+  ['leases.multiStream', ['yes', 1, 0], 'true or false'],
+  ['leases.client', [{}, 'client'], 'a DynamoDB client with a `send` method'],
+  ['logger', [{ info: () => {} }, 'console'], 'a logger with debug, info, warn and error'],
+  ['meter', [{}], 'a meter with count, gauge and observe'],
+  ['parent', [{}, 'system'], 'a reference of nact'],
+  ['credit', [0, 1.5], 'integer >= 1'],
+  ['runtime', [1, null], 'object'],
+  ['runtime.clock', [{ now: () => 0 }], 'a clock with now and wallNow'],
+  ['runtime.timers', [{}], 'timers with after'],
+  ['runtime.random', [Math.random], 'randomness with next'],
+  ['runtime.trace', ['stdout'], 'function'],
+];
+
+const withValue = (path: string, value: unknown): object => {
+  const [outer = '', inner] = path.split('.');
+  return { ...least, [outer]: inner === undefined ? value : { [inner]: value } };
+};
+
+describe('the options of createConsumer', () => {
+  it('have the documented defaults', () => {
+    const resolved = resolveOptions(least);
+    const { workerId, logger: _logger, meter: _meter, ...rest } = resolved;
+    expect(workerId).to.match(/^.+:\d+:[\da-f-]{36}$/);
+    expect(resolveOptions(least).workerId).to.not.equal(workerId);
+    expect(rest).to.deep.include({
+      application: 'totals',
+      stages: 1,
+      spread: 'by-shard',
+      maxPending: 1024,
+      maxPendingBytes: 33_554_432,
+      checkpointIntervalMs: 0,
+      flushIntervalMs: 1000,
+      watchdogMs: 600_000,
+      onDuplicate: 'skip',
+      onFailure: 'crash',
+      restart: { intensity: 2, periodMs: 10_000 },
+      stopDeadlineMs: 30_000,
+      batch: { size: 500, intervalMs: 1000 },
+    });
+    expect(rest.leases).to.deep.equal({
+      tableName: undefined,
+      failoverMs: 10_000,
+      maxLeases: Infinity,
+      protocol: 'kcl2',
+      billing: 'PAY_PER_REQUEST',
+      startDeadlineMs: 60_000,
+      multiStream: false,
+      client: undefined,
+    });
+    expect(rest.reducers).to.be.at.least(1);
+    expect(rest.sources.map(({ tableName }) => tableName)).to.deep.equal(['totals']);
+  });
+
+  it('become one frozen object', () => {
+    const resolved = resolveOptions(least);
+    for (const each of [resolved, resolved.leases, resolved.restart, resolved.batch, resolved.sources]) {
+      expect(Object.isFrozen(each)).to.equal(true);
+    }
+  });
+
+  it('take undefined for the default, in every place', () => {
+    const names = Object.keys(consumerTable).filter((name) => !['application', 'source', 'reducer'].includes(name));
+    const nothing = Object.fromEntries(names.map((name) => [name, undefined]));
+    const { workerId: _, ...resolved } = resolveOptions({ ...nothing, ...least, leases: { failoverMs: undefined } });
+    const { workerId: __, ...expected } = resolveOptions(least);
+    expect(resolved).to.deep.equal(expected);
+  });
+
+  it('take 0 and false for what they are', () => {
+    const resolved = resolveOptions({
+      ...least,
+      checkpointIntervalMs: 0,
+      stopDeadlineMs: 0,
+      restart: { intensity: 0 },
+      leases: { multiStream: false, startDeadlineMs: 0 },
+    });
+    expect(resolved.stopDeadlineMs).to.equal(0);
+    expect(resolved.restart).to.deep.equal({ intensity: 0, periodMs: 10_000 });
+    expect(resolved.leases.startDeadlineMs).to.equal(0);
+  });
+
+  for (const [path, values, expected] of wrong) {
+    it(`refuse a wrong ${path}, saying path, expected and got`, () => {
+      for (const value of values) {
+        const error = refusal(withValue(path, value));
+        expect(error.code).to.equal('INVALID_OPTION');
+        expect(error.data.option).to.match(new RegExp(`^${path}`));
+        expect(error.message).to.include(`${error.data.option}: expected ${expected}`);
+        expect(error.message).to.match(/, got .+$/);
+        expect(error.retryable).to.equal(false);
+      }
+    });
+  }
+
+  it('have no row in the table that these tests leave out', () => {
+    const tried = new Set(wrong.map(([path]) => path.split('.')[0]));
+    expect([...Object.keys(consumerTable)].filter((name) => !tried.has(name))).to.deep.equal(['decode']);
+  });
+
+  it('refuse unknown names, also those every object has', () => {
+    expect(refusal({ ...least, maxpending: 5 }).message).to.match(/^maxpending: expected no such option \(known: /);
+    expect(refusal({ ...least, leases: { table: 'x' } }).data.option).to.equal('leases.table');
+    expect(refusal({ ...least, constructor: 1 }).data.option).to.equal('constructor');
+    expect(refusal({ source: least.source, reducer }).message).to.equal(
+      'application: expected name of 1 to 255 characters, got undefined',
+    );
+    for (const options of [undefined, null, 5, 'x', [], () => {}]) {
+      expect(refusal(options).message).to.match(/^options: expected object/);
+    }
+  });
+
+  it('refuse what is promised but not built with NOT_BUILT', () => {
+    const promised: readonly (readonly [string, unknown])[] = [
+      ['threads', 1],
+      ['decode', () => {}],
+      ['reducer', './reducer.js'],
+      ['reducer', new URL('file:///reducer.js')],
+      ['reducer', { process: async () => {} }],
+      ['onFailure', 'retry'],
+      ['onFailure', 'park'],
+      ['onFailure', { retry: { attempts: 3 } }],
+      ['leases.protocol', 'kcl3'],
+    ];
+    for (const [path, value] of promised) {
+      const error = refusal(withValue(path, value));
+      expect(error.code, path).to.equal('NOT_BUILT');
+      expect(error.data.option).to.match(new RegExp(`^${path}`));
+    }
+  });
+
+  it('refuse a batch that would look stalled to the watchdog', () => {
+    expect(refusal({ ...least, watchdogMs: 1000 }).data.option).to.equal('flushIntervalMs');
+    const slow = defineReducer({ init: () => 0, reduce: (state) => state, batch: { intervalMs: 5000 } });
+    expect(refusal({ ...least, reducer: slow, watchdogMs: 5000 }).data.option).to.equal('reducer.batch.intervalMs');
+    expect(resolveOptions({ ...least, reducer: slow, watchdogMs: 5001 }).batch).to.deep.equal({
+      size: 500,
+      intervalMs: 5000,
+    });
+  });
+
+  it('refuse key beside extract', () => {
+    expect(refusal({ ...least, extract: () => [], key: () => '' }).data.option).to.equal('key');
+  });
+
+  it('refuse two sources that would meet in one table, unless they are meant to', () => {
+    const two = [sourceOf('orders'), sourceOf('refunds')];
+    const error = refusal({ ...least, source: two });
+    expect(error.data).to.deep.equal({ option: 'source[1].application', table: 'totals' });
+    expect(error.message).to.include("which is that of 'orders' already").and.include('leases.multiStream');
+    expect(refusal({ ...least, source: [sourceOf('a', 'one'), sourceOf('b', 'one')] }).data.table).to.equal('one');
+
+    const tables = (source: ConsumerOptions['source'], multiStream = false): string[] =>
+      resolveOptions({ ...least, source, leases: { multiStream } }).sources.map(({ tableName }) => tableName);
+    expect(tables([sourceOf('orders'), sourceOf('refunds', 'refund-totals')])).to.deep.equal([
+      'totals',
+      'refund-totals',
+    ]);
+    expect(tables(two, true)).to.deep.equal(['totals', 'totals']);
+  });
+
+  it('refuse one stream twice', () => {
+    const error = refusal({ ...least, source: [sourceOf('orders'), sourceOf('orders', 'other')] });
+    expect(error.message).to.equal("source[1]: expected sources of different streams, got 'orders'");
+  });
+
+  it('refuse an application that cannot name a table, unless another name is given', () => {
+    expect(refusal({ ...least, application: 'my app' }).message).to.include('application: expected table name');
+    const named = resolveOptions({ ...least, application: 'my app', leases: { tableName: 'my-app' } });
+    expect(named.sources[0]?.tableName).to.equal('my-app');
+  });
+
+  it('take pino, console, and a system of nact as they are', () => {
+    const system = start();
+    const logger = pino({ level: 'silent' });
+    try {
+      const resolved = resolveOptions({ ...least, logger, parent: system } satisfies ConsumerOptions);
+      expect(resolved.logger).to.equal(logger);
+      expect(resolved.parent).to.equal(system);
+      expect(resolveOptions({ ...least, logger: console }).logger).to.equal(console);
+    } finally {
+      stop(system);
+    }
+  });
+
+  it('never show more of a value than its kind, or 60 characters', () => {
+    expect(refusal({ ...least, spread: 'x'.repeat(1000) }).message.length).to.be.below(120);
+    expect(refusal({ ...least, onCheckpoint: { secret: 'hunter2' } }).message).to.not.include('hunter2');
+  });
+});

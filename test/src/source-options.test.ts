@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { isKinactError } from '../../src/errors.js';
+import { kinesisStreamTable, resolveKinesisStream } from '../../src/source-options.js';
+
+const arn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
+
+function refusal(options: unknown): string {
+  try {
+    resolveKinesisStream(options as never);
+  } catch (error) {
+    if (isKinactError(error)) return `${error.code} ${error.message}`;
+    throw error;
+  }
+  return expect.fail('nothing was refused');
+}
+
+describe('the options of kinesisStream', () => {
+  it('have the documented defaults', () => {
+    expect(resolveKinesisStream({ streamName: 'orders' })).to.deep.equal({
+      name: 'orders',
+      streamName: 'orders',
+      streamArn: undefined,
+      region: undefined,
+      retrieval: 'polling',
+      initialPosition: 'TRIM_HORIZON',
+      outOfRange: 'emit',
+      maxRecords: 10_000,
+      idleMs: 1000,
+      opaque: undefined,
+      application: undefined,
+      client: undefined,
+    });
+  });
+
+  it('take the region of the ARN, and refuse another', () => {
+    expect(resolveKinesisStream({ streamArn: arn })).to.include({ name: arn, region: 'eu-west-1' });
+    expect(resolveKinesisStream({ streamArn: arn, streamName: 'orders', region: 'eu-west-1' }).name).to.equal(arn);
+    expect(refusal({ streamArn: arn, region: 'us-east-1' })).to.equal(
+      "INVALID_OPTION kinesisStream.region: expected 'eu-west-1', as in streamArn, got 'us-east-1'",
+    );
+    expect(refusal({ streamArn: arn, streamName: 'refunds' })).to.include('kinesisStream.streamName');
+  });
+
+  it('name a stream', () => {
+    expect(refusal({})).to.include('kinesisStream.streamName: expected streamName or streamArn, got undefined');
+  });
+
+  it('refuse wrong values with path, expected and got', () => {
+    const wrong: Record<string, readonly unknown[]> = {
+      streamName: ['', 'a b', 'x'.repeat(129), 5],
+      streamArn: ['orders', 'arn:aws:dynamodb:eu-west-1:123456789012:table/x/stream/y'],
+      region: ['Frankfurt', ''],
+      retrieval: ['push'],
+      initialPosition: ['latest', new Date(Number.NaN), 5, '2020-01-01'],
+      outOfRange: ['drop'],
+      maxRecords: [0, 10_001, 1.5],
+      idleMs: [-1, '1000'],
+      application: ['a', 'no spaces'],
+      client: [{}, null],
+      nonsense: [1],
+    };
+    for (const [name, values] of Object.entries(wrong)) {
+      for (const value of values) {
+        const said = refusal({ streamName: 'orders', [name]: value });
+        expect(said).to.match(new RegExp(`^INVALID_OPTION kinesisStream\\.${name}: expected .+, got .+`));
+      }
+    }
+    expect(Object.keys(wrong)).to.include.members(Object.keys(kinesisStreamTable).filter((name) => name !== 'opaque'));
+  });
+
+  it('refuse fan-out with NOT_BUILT', () => {
+    expect(refusal({ streamName: 'orders', retrieval: 'fan-out' })).to.match(/^NOT_BUILT kinesisStream\.retrieval/);
+  });
+
+  it('keep a Date apart from the one that was given', () => {
+    const date = new Date(1_700_000_000_000);
+    const { initialPosition } = resolveKinesisStream({ streamName: 'orders', initialPosition: date });
+    date.setTime(0);
+    expect(initialPosition).to.deep.equal(new Date(1_700_000_000_000));
+  });
+});
