@@ -5,7 +5,7 @@ import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesi
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import type { StartPosition } from '../core/position.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
-import { createTokenBucket, take, waitMs } from '../core/token-bucket.js';
+import { createTokenBucket, take, waitMs, type TokenBucket } from '../core/token-bucket.js';
 import { isKinactError } from '../errors.js';
 import type { Clock, Random, RawRecord, ShardReader, SourceNotice, Timers } from '../ports.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
@@ -26,8 +26,12 @@ export interface PollingReaderDeps {
   readonly timestampTimeoutMs: number;
 }
 
-/** What AWS grants all readers of a shard together: five reads and 2 MB a second. No burst, for AWS counts per second. */
-const readsPerSecond = 5;
+/**
+ * AWS grants all readers of a shard together five reads and 2 MB a second. There is no burst, and a call counts from its
+ * answer on, so that however calls are delayed on their way no six of them arrive within a second; a little is left for
+ * clocks that count in whole milliseconds.
+ */
+const readsPerSecond = 4.9;
 const bytesPerSecond = 2_000_000;
 
 const throttled: Backoff = { baseMs: 1_000, capMs: 20_000 };
@@ -116,15 +120,16 @@ async function poll(on: Poll): Promise<void> {
   for (;;) {
     await on.buffer.room(signal);
     if (progress.iterator === undefined) {
-      await sleep(on, waitMs(iterators, 1, clock.now()));
+      await pace(on, [iterators]);
+      const gone = await beginChain(on, progress);
       take(iterators, 1, clock.now());
-      if (await beginChain(on, progress)) return;
+      if (gone) return;
       continue;
     }
-    await sleep(on, Math.max(waitMs(reads, 1, clock.now()), waitMs(traffic, 1, clock.now())));
+    await pace(on, [reads, traffic]);
     const askedAt = clock.now();
-    take(reads, 1, askedAt);
     const answer = await getRecords(on, progress.iterator);
+    take(reads, 1, clock.now());
     if ('failure' in answer) {
       await recover(on, progress, answer.failure, 'GetRecords');
       continue;
@@ -141,6 +146,15 @@ async function poll(on: Poll): Promise<void> {
     progress.iterator = output.NextShardIterator;
     if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
     if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
+  }
+}
+
+/** Waits until every bucket has a token. */
+async function pace(on: Poll, buckets: readonly TokenBucket[]): Promise<void> {
+  for (;;) {
+    const ms = Math.max(...buckets.map((bucket) => waitMs(bucket, 1, on.clock.now())));
+    if (ms === 0) return;
+    await sleep(on, ms);
   }
 }
 

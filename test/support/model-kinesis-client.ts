@@ -63,6 +63,11 @@ function toJson(input: Record<string, any>): Record<string, any> {
 }
 
 function fromJson(output: Record<string, any>): object {
+  const summary = output['StreamDescriptionSummary'] as Record<string, any> | undefined;
+  if (summary !== undefined) {
+    const created = new Date((summary['StreamCreationTimestamp'] as number) * 1000);
+    return { StreamDescriptionSummary: { ...summary, StreamCreationTimestamp: created } };
+  }
   const records = output['Records'] as Record<string, any>[] | undefined;
   if (records === undefined) return output;
   const Records = records.map((record) => ({

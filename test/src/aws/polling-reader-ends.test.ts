@@ -1,0 +1,254 @@
+import { expect } from 'chai';
+import type { SourceNotice } from '../../../src/ports.js';
+import { kinesisPollingSource } from '../../../src/aws/kinesis-polling.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+import { modelClient } from '../../support/model-kinesis-client.js';
+import { countedTimers, end, only, shardId, stream, trimHorizon, world } from '../../support/polling-world.js';
+
+const never = new AbortController().signal;
+
+describe('the end of a shard', () => {
+  it('comes after its last records and names the children that GetRecords names, for a merge both parents', async () => {
+    const on = world();
+    on.put('a');
+    const children = on.client.kinesis.split(stream, shardId);
+    on.consume();
+    await on.clock.advance(3_000);
+    expect(on.keys).to.deep.equal(['a']);
+    const ended = end(on);
+    if (ended?.type !== 'shardEnd') throw new Error('expected the end');
+    expect(ended.children!.map((child) => child.shardId)).to.deep.equal(children);
+    expect(ended.children![0]).to.deep.equal({
+      shardId: children[0],
+      parentShards: [shardId],
+      hashKeyRange: { startingHashKey: '0', endingHashKey: String(2n ** 127n - 1n) },
+    });
+    expect(await on.reader.read(never)).to.deep.equal(ended);
+    const calls = on.client.calls.length;
+    await on.clock.advance(60_000);
+    expect(on.client.calls.length).to.equal(calls);
+  });
+
+  it('leaves the children open where the service names none, or one that is not a child of this shard', async () => {
+    for (const ChildShards of [
+      undefined,
+      [],
+      [{ ShardId: 's', ParentShards: ['another'] }],
+      [{ ParentShards: [shardId] }],
+    ]) {
+      const on = world();
+      on.client.script = only('GetRecords', () => ({
+        body: { Records: [], ...(ChildShards === undefined ? {} : { ChildShards }) },
+      }));
+      on.consume();
+      await on.clock.advance(3_000);
+      expect(end(on)).to.deep.equal({ type: 'shardEnd' });
+    }
+  });
+
+  it('comes one empty answer later where the service tells it so', async () => {
+    const on = world(trimHorizon, { model: { endOfShard: 'emptyAnswer', childShards: false } });
+    on.put('a');
+    on.client.kinesis.split(stream, shardId);
+    on.consume();
+    await on.clock.advance(3_000);
+    expect(on.keys).to.deep.equal(['a']);
+    expect(end(on)).to.deep.equal({ type: 'shardEnd' });
+  });
+
+  it('is `vanished` when the shard is gone but the stream is there, found at the first iterator or while reading', async () => {
+    for (const before of [true, false]) {
+      const on = world();
+      on.put('a');
+      if (before) on.client.kinesis.dropShard(stream, shardId);
+      on.consume();
+      await on.clock.advance(3_000);
+      on.client.kinesis.dropShard(stream, shardId);
+      await on.clock.advance(5_000);
+      expect(on.keys).to.deep.equal(before ? [] : ['a']);
+      expect(end(on)).to.deep.equal({ type: 'shardEnd', vanished: true });
+    }
+  });
+
+  it('is no end at all but STREAM_NOT_FOUND when the stream is gone, or going', async () => {
+    for (const going of ['gone', 'deleting'] as const) {
+      const on = world();
+      on.consume();
+      await on.clock.advance(3_000);
+      if (going === 'gone') on.client.kinesis.streams.delete(stream);
+      else {
+        on.client.kinesis.dropShard(stream, shardId);
+        const summary = {
+          StreamName: stream,
+          StreamARN: 'arn:aws:kinesis:us-east-1:1:stream/orders',
+          StreamStatus: 'DELETING',
+        };
+        on.client.script = only('DescribeStreamSummary', () => ({ body: { StreamDescriptionSummary: summary } }));
+      }
+      await on.clock.advance(5_000);
+      expect(end(on)).to.equal(undefined);
+      expect(on.failure()).to.have.property('code', 'STREAM_NOT_FOUND');
+    }
+  });
+
+  it('is not guessed at while the stream cannot be asked', async () => {
+    const on = world();
+    on.client.kinesis.dropShard(stream, shardId);
+    on.client.script = only('DescribeStreamSummary', () => ({ error: 'LimitExceededException' }));
+    on.consume();
+    await on.clock.advance(60_000);
+    expect(end(on)).to.equal(undefined);
+    expect(on.failure()).to.equal(undefined);
+    expect(on.notices.every((notice) => notice.type === 'throttled')).to.equal(true);
+    on.client.script = () => undefined;
+    await on.clock.advance(30_000);
+    expect(end(on)).to.deep.equal({ type: 'shardEnd', vanished: true });
+  });
+});
+
+describe('prefetching', () => {
+  const bounds = { batches: 1_000, records: 1_000_000, bytes: 1_000_000_000 };
+  const fetched = async (
+    prefetch: Partial<typeof bounds>,
+    maxRecords: number,
+  ): Promise<[number, () => Promise<number>]> => {
+    const options = { streamName: stream, maxRecords, prefetch: { ...bounds, ...prefetch } };
+    const on = world(trimHorizon, { options });
+    on.put(...Array.from({ length: 200 }, (_, index) => `key ${String(index).padStart(3, '0')}`));
+    const first = on.reader.read(never);
+    await on.clock.advance(60_000);
+    await first;
+    await on.clock.advance(60_000);
+    const before = on.client.of('GetRecords').length;
+    const takeOne = async (): Promise<number> => {
+      await on.reader.read(never);
+      await on.clock.advance(60_000);
+      return on.client.of('GetRecords').length - before;
+    };
+    return [before, takeOne];
+  };
+
+  it('stops at its bound of batches, and goes on when one is taken', async () => {
+    const [calls, takeOne] = await fetched({ batches: 3 }, 1);
+    expect(calls).to.equal(4);
+    expect(await takeOne()).to.equal(1);
+    expect(await takeOne()).to.equal(2);
+  });
+
+  it('stops at its bound of records', async () => {
+    const [calls, takeOne] = await fetched({ records: 25 }, 10);
+    expect(calls).to.equal(4);
+    expect(await takeOne()).to.equal(1);
+  });
+
+  it('stops at its bound of bytes: what is held is less than the bound and one answer', async () => {
+    const [calls, takeOne] = await fetched({ bytes: 14 * 25 }, 10);
+    expect(calls).to.equal(4);
+    expect(await takeOne()).to.equal(1);
+  });
+
+  it('keeps one empty answer of an idle shard, however long nobody asks', async () => {
+    const on = world(trimHorizon, { options: { streamName: stream, prefetch: { batches: 2 } } });
+    on.put('a');
+    const first = on.reader.read(never);
+    await on.clock.advance(600_000);
+    expect(await first)
+      .to.have.property('records')
+      .that.has.length(1);
+    expect(await on.reader.read(never))
+      .to.have.property('records')
+      .that.has.length(0);
+    on.put('b');
+    const next = on.reader.read(never);
+    await on.clock.advance(2_000);
+    expect(await next).to.have.nested.property('records[0].partitionKey', 'b');
+  });
+});
+
+describe('closing a reader', () => {
+  it('ends its read, its calls and its timers in whatever it is doing', async () => {
+    const doing: Record<string, (on: ReturnType<typeof world>) => void> = {
+      'idling at the tip': () => undefined,
+      'waiting for an answer': (on) => (on.client.script = only('GetRecords', () => 'hang')),
+      'waiting for an iterator': (on) => (on.client.script = only('GetShardIterator', () => 'hang')),
+      'backing off': (on) => (on.client.script = only('GetRecords', () => ({ error: 'LimitExceededException' }))),
+      'held by its bounds': (on) => on.put('a', 'b', 'c', 'd'),
+    };
+    for (const [label, set] of Object.entries(doing)) {
+      const options = { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } };
+      const on = world(trimHorizon, { options });
+      set(on);
+      const held = label === 'held by its bounds';
+      if (held) await readOne(on);
+      else on.consume();
+      await on.clock.advance(10_300);
+      on.reader.close();
+      on.reader.close();
+      await on.clock.advance(0);
+      if (!held) expect(on.failure(), label).to.have.property('code', 'STOPPED');
+      const calls = on.client.calls.length;
+      const notices = on.notices.length;
+      await on.clock.advance(600_000);
+      expect(on.client.calls.length, label).to.equal(calls);
+      expect(on.notices.length, label).to.equal(notices);
+      expect(on.timers.pending, label).to.equal(0);
+    }
+  });
+
+  it('before the first read makes no call', async () => {
+    const on = world();
+    on.reader.close();
+    on.consume();
+    await on.clock.advance(10_000);
+    expect(on.failure()).to.have.property('code', 'STOPPED');
+    expect(on.client.calls).to.deep.equal([]);
+  });
+
+  it('is done by closing the source, which leaves the client of the user alone', async () => {
+    const clock = new ManualClock();
+    const timers = countedTimers(clock);
+    const client = modelClient(clock);
+    let destroyed = false;
+    Object.assign(client, { destroy: () => (destroyed = true) });
+    client.kinesis.createStream(stream);
+    const source = kinesisPollingSource(
+      { streamName: stream, client },
+      { clock, timers, random: { next: Math.random } },
+    );
+    const notices: SourceNotice[] = [];
+    const reads = [0, 1].map(() =>
+      source
+        .open(shardId, trimHorizon, (notice) => notices.push(notice))
+        .read(never)
+        .then(
+          () => 'read',
+          (error: { code: string }) => error.code,
+        ),
+    );
+    source.close();
+    expect(await Promise.all(reads)).to.deep.equal(['STOPPED', 'STOPPED']);
+    await clock.advance(10_000);
+    expect(timers.pending).to.equal(0);
+    expect(destroyed).to.equal(false);
+  });
+
+  it('differs from giving up one read: the next one gets what comes', async () => {
+    const on = world();
+    const abort = new AbortController();
+    on.put('a');
+    const given = on.reader.read(abort.signal).catch((error: { code: string }) => error.code);
+    abort.abort();
+    expect(await given).to.equal('STOPPED');
+    const next = on.reader.read(never);
+    expect(await on.reader.read(never).catch((error: { code: string }) => error.code)).to.equal('BROKEN_INVARIANT');
+    await on.clock.advance(1_000);
+    expect(await next).to.have.nested.property('records[0].partitionKey', 'a');
+    expect(await on.reader.read(abort.signal).catch((error: { code: string }) => error.code)).to.equal('STOPPED');
+  });
+
+  async function readOne(on: ReturnType<typeof world>): Promise<void> {
+    const one = on.reader.read(never);
+    await on.clock.advance(1_000);
+    await one;
+  }
+});

@@ -1,0 +1,94 @@
+// One shard of the scripted Kinesis, a polling reader on it and a worker that can be told to ask for everything; in virtual time.
+import type { StartPosition } from '../../src/core/position.js';
+import type { ReadResult, ShardReader, SourceNotice, Timers } from '../../src/ports.js';
+import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis-polling.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { ScriptedKinesisOptions } from '../../src/testing/scripted-kinesis.js';
+import { modelClient, type ModelCall, type ModelClient } from './model-kinesis-client.js';
+
+export const stream = 'orders';
+export const shardId = 'shardId-000000000000';
+export const trimHorizon: StartPosition = { type: 'trimHorizon' };
+
+/** Timers that know how many of them are set. */
+export function countedTimers(timers: Timers): Timers & { readonly pending: number } {
+  const set = new Set<object>();
+  return {
+    after(ms, callback) {
+      const timer = {};
+      set.add(timer);
+      const cancel = timers.after(ms, () => {
+        set.delete(timer);
+        callback();
+      });
+      return () => {
+        set.delete(timer);
+        cancel();
+      };
+    },
+    get pending() {
+      return set.size;
+    },
+  };
+}
+
+export interface World {
+  readonly timers: ReturnType<typeof countedTimers>;
+  readonly clock: ManualClock;
+  readonly client: ModelClient;
+  readonly notices: SourceNotice[];
+  readonly reader: ShardReader;
+  /** Everything read so far, by a worker that never stops asking. */
+  readonly results: ReadResult[];
+  readonly keys: string[];
+  readonly failure: () => unknown;
+  put(...keys: string[]): string[];
+  /** Lets the worker ask for everything. */
+  consume(): void;
+}
+
+export function world(
+  start: StartPosition | ((put: (...keys: string[]) => string[], clock: ManualClock) => StartPosition) = trimHorizon,
+  more: {
+    readonly options?: KinesisPollingOptions;
+    readonly model?: ScriptedKinesisOptions;
+    readonly random?: number;
+  } = {},
+): World {
+  const clock = new ManualClock();
+  const timers = countedTimers(clock);
+  const client = modelClient(clock, more.model);
+  client.kinesis.createStream(stream);
+  const put = (...keys: string[]): string[] =>
+    keys.map((key) => client.kinesis.put(stream, { partitionKey: key, data: key }).sequenceNumber);
+  const random = { next: () => more.random ?? 0.5 };
+  const source = kinesisPollingSource({ streamName: stream, client, ...more.options }, { clock, timers, random });
+  const notices: SourceNotice[] = [];
+  const position = typeof start === 'function' ? start(put, clock) : start;
+  const reader = source.open(shardId, position, (notice) => notices.push(notice));
+  const results: ReadResult[] = [];
+  const keys: string[] = [];
+  let failure: unknown;
+  const consume = (): void => {
+    reader.read(new AbortController().signal).then(
+      (result) => {
+        results.push(result);
+        if (result.type === 'records') keys.push(...result.records.map((record) => record.partitionKey));
+        if (result.type === 'records') consume();
+      },
+      (error: unknown) => (failure = error),
+    );
+  };
+  return { clock, timers, client, notices, reader, results, keys, failure: () => failure, put, consume };
+}
+
+export const end = (on: World): ReadResult | undefined => on.results.find((result) => result.type === 'shardEnd');
+export const types = (on: World): unknown[] =>
+  on.client.of('GetShardIterator').map((call) => call.input['ShardIteratorType']);
+export const only =
+  (operation: string, answer: (call: ModelCall) => ReturnType<ModelClient['script']>) =>
+  (call: ModelCall): ReturnType<ModelClient['script']> =>
+    call.operation === operation ? answer(call) : undefined;
+/** The most calls that fall into any window of `ms`. */
+export const most = (calls: readonly ModelCall[], ms: number): number =>
+  Math.max(...calls.map((first) => calls.filter((call) => call.at >= first.at && call.at < first.at + ms).length));
