@@ -70,7 +70,7 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
     nonce: writerNonce(given.workerId, processNonce),
     spawnKeeper: (args, incarnation): Effect<CoordinatorSelf> =>
       spawn(
-        `lease-keeper/${args.leaseKey}`,
+        args.leaseKey,
         makeKeeper(args),
         (keeper): CoordinatorSelf => ({ type: 'keeperSpawned', leaseKey: args.leaseKey, incarnation, keeper }),
         (_, how): CoordinatorSelf => ({ type: 'keeperDown', leaseKey: args.leaseKey, incarnation, how }),

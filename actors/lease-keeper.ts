@@ -69,7 +69,8 @@ function look(turn: Turn): void {
     state.liveUntil = 0;
     state.renewAt = now;
     closeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`, true);
-  } else if (state.tenure !== undefined && (state.tenure.cell.dead || now >= state.tenure.cell.deadline)) {
+  } else if (state.tenure !== undefined && now >= state.tenure.cell.deadline) {
+    // `dead` alone closes nothing: whoever set it has told the worker, whose last frontier and end are on their way here.
     closeTenure(turn, 'the local deadline has passed without a renewal', true);
   }
 }

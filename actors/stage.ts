@@ -93,7 +93,7 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
     receive: (state, message) => receive(options, state, message),
     status: (state) => ({
       workers: state.workers.size,
-      held: state.lanes.flatMap((lane) => oldestQueued(lane, options.clock.now())),
+      holding: state.lanes.flatMap((lane) => oldestQueued(lane, options.clock.now())),
       lanes: state.lanes.map((lane, reducer) => ({ reducer, queued: lane.queue.length, credit: lane.credit })),
     }),
   };

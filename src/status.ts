@@ -78,7 +78,7 @@ export function walk(tree: readonly ActorSnapshot[]): readonly ActorSnapshot[] {
 export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
   const actors = walk(tree);
   const holders = actors.flatMap(({ path, state }) => {
-    const held = (state as { held?: readonly Held[] } | undefined)?.held ?? [];
+    const held = (state as { holding?: readonly Held[] } | undefined)?.holding ?? [];
     return held.map((each) => ({ path, ...each }));
   });
   return actors

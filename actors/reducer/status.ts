@@ -82,7 +82,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 /** What `status()` shows of a reducer. `current` names the call under way and the record it is about. */
 export interface ReducerStatus {
   /** Per worker the oldest record it has here. */
-  readonly held: readonly Held[];
+  readonly holding: readonly Held[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;
   readonly unflushed: number;
@@ -109,7 +109,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
           : undefined;
   const item = held?.item;
   return {
-    held: heldBy(state, now),
+    holding: heldBy(state, now),
     doing,
     queued: state.queue.length + state.carry.length,
     unflushed: state.unflushed,

@@ -33,7 +33,7 @@ export const walls = [
   },
   { place: SUPERVISION, may: [SUPERVISION, ACTORS, CORE, VOCABULARY], types: [], packages: NODE },
   { place: AWS, may: [AWS, CORE, VOCABULARY], types: [], packages: [...SDK, ...NODE] },
-  { place: /^src\/(consumer|index|signals)\./, may: [SHIPPED], types: [], packages: NODE },
+  { place: /^src\/(consumer|index|signals)[./]/, may: [SHIPPED], types: [], packages: NODE },
   { place: /^src\/testing\//, may: [SHIPPED], types: [], packages: true },
   { place: /^src\/cli\//, may: [/^src\//], types: [], packages: true },
   { place: /^examples\//, may: [/^examples\//], types: [], packages: 'all' },

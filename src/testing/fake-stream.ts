@@ -3,7 +3,7 @@
 import { createShards, merge, put, shardOf, split, trim } from './fake-shards.js';
 import type { FakeRecord, FakeShard } from './fake-shards.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
-import type { StartPosition } from '../core/position.js';
+import type { InitialPosition, StartPosition } from '../core/position.js';
 import { KinactError } from '../errors.js';
 import type {
   Clock,
@@ -17,6 +17,9 @@ import type {
   StreamSource,
 } from '../ports.js';
 import { unpackRecord } from '../aws/aggregate.js';
+import type { SourceSpec } from '../source.js';
+import { memoryLeaseStore } from './memory-lease-store.js';
+import type { MemoryLeaseStore } from './memory-lease-store.js';
 
 export interface FakeStreamOptions {
   /** Default `fake`. */
@@ -27,12 +30,22 @@ export interface FakeStreamOptions {
   readonly clock?: Pick<Clock, 'wallNow'> | undefined;
   /** Raw records per answer at most. Default 1,000. */
   readonly maxRecords?: number | undefined;
+  /** Where shards without a checkpoint begin. Default `TRIM_HORIZON`. */
+  readonly initialPosition?: InitialPosition | undefined;
+  /** Handed to `extract` and every item. */
+  readonly opaque?: unknown;
+  /** This source's lease table. Default: the consumer's. */
+  readonly application?: string | undefined;
 }
 
 /** The stream, seen from the test. */
 export interface FakeStream {
-  /** What a consumer reads: one port per process is enough, they may share it. */
+  /** What `createConsumer` takes. Every consumer of this stream shares its leases, also by memory. */
+  readonly source: SourceSpec;
+  /** The stream as actors read it. */
   readonly port: StreamSource;
+  /** The lease tables of the stream's consumers, by name. */
+  readonly leases: ReadonlyMap<string, MemoryLeaseStore>;
   /** Puts records, each into the open shard its hash key belongs to; returns where they went. */
   put(...records: readonly FakeRecord[]): { readonly shardId: string; readonly sequenceNumber: string }[];
   /** Splits an open shard in the middle; returns the ids of its children. */
@@ -61,16 +74,20 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     failure.times -= 1;
     return failure.error;
   };
+  const port: StreamSource = {
+    name,
+    describe: () => Promise.resolve(describe(name)),
+    listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
+    open: (shardId, start, notice) =>
+      createReader(shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, () => failureOf(shardId)),
+    unpack: (record, range) => unpackRecord(record, range, 'emit'),
+    close: () => {},
+  };
+  const leases = new Map<string, MemoryLeaseStore>();
   return {
-    port: {
-      name,
-      describe: () => Promise.resolve(describe(name)),
-      listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
-      open: (shardId, start, notice) =>
-        createReader(shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, () => failureOf(shardId)),
-      unpack: (record, range) => unpackRecord(record, range, 'emit'),
-      close: () => {},
-    },
+    source: specOf(options, name, port, leases),
+    port,
+    leases,
     put: (...records) => records.map((record) => put(shards, record)),
     split: (shardId) => split(shards, shardId),
     merge: (shardId, adjacentShardId) => merge(shards, shardId, adjacentShardId),
@@ -80,6 +97,27 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     recordsOf: (shardId) => {
       const { records, trimmed } = shardOf(shards, shardId);
       return records.slice(trimmed);
+    },
+  };
+}
+
+function specOf(
+  options: FakeStreamOptions,
+  name: string,
+  port: StreamSource,
+  leases: Map<string, MemoryLeaseStore>,
+): SourceSpec {
+  const { application, initialPosition = 'TRIM_HORIZON', opaque } = options;
+  return {
+    name,
+    application,
+    initialPosition,
+    opaque,
+    open: () => port,
+    openLeases: (_, { tableName }) => {
+      const store = leases.get(tableName) ?? memoryLeaseStore();
+      leases.set(tableName, store);
+      return store;
     },
   };
 }

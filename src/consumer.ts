@@ -1,0 +1,247 @@
+// The face of it all: `createConsumer`. Starts the tree, hands out events and status, and ends it in order: leases are
+// drained and released first, then the actors stop. How it ends by itself is in `consumer/escalation.ts`.
+import { randomUUID } from 'node:crypto';
+import type { CoordinatorStarted, ReleasedLease } from '../actors/lease-coordinator.js';
+import type { Effect, Ref, ReplyTo } from '../actors/actor.js';
+import { ask, createRuntime, spawn, stop as stopActor, watch } from '../supervision/index.js';
+import type { NactReference, Runtime, RuntimeOptions } from '../supervision/index.js';
+import { systemClock, systemRandom, systemTimers } from '../supervision/timers.js';
+import { consumerTree } from '../supervision/tree.js';
+import { createEscalation } from './consumer/escalation.js';
+import type { Escalation } from './consumer/escalation.js';
+import { liveness, readiness, snapshot } from './consumer/inspection.js';
+import { openWiring } from './consumer/wiring.js';
+import type { Wiring } from './consumer/wiring.js';
+import { createEmitter } from './emitter.js';
+import type { Emitter, Listener } from './emitter.js';
+import { KinactError } from './errors.js';
+import type { ConsumerEventName } from './events.js';
+import { guardLogger } from './logger.js';
+import { resolveOptions } from './options.js';
+import type { ConsumerOptions, ResolvedOptions } from './options.js';
+import type { World } from './source.js';
+import type { ConsumerStatus, Health } from './status.js';
+
+/** What `stop()` found, one line per lease that was held. */
+export interface StopReport {
+  readonly leases: readonly ReleasedLease[];
+  /** True when every lease was released and no record of theirs was left open. */
+  readonly drained: boolean;
+}
+
+/** A running, or not yet running, consumer. Made by `createConsumer`. */
+export interface Consumer extends AsyncDisposable {
+  /**
+   * Creates the lease table where it is missing, finds the shards, and begins to take leases; resolves when it has. Calling
+   * it again returns the same promise.
+   * @throws KinactError at once for what time does not cure (STREAM_NOT_FOUND, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL,
+   * KCL3_TABLE, CREDENTIALS_MISSING), START_TIMEOUT after `leases.startDeadlineMs`, STOPPED when `stop` was called.
+   */
+  start(): Promise<void>;
+  /**
+   * Takes no lease any more, drains every shard and releases its lease with its last checkpoint in one write; what is not
+   * drained by `deadlineMs` (default 20,000) is released at its frontier. Always resolves. Calling it again returns the same
+   * promise.
+   */
+  stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
+  /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
+  status(): ConsumerStatus;
+  /** Whether this process takes part: started, and every coordinator has read its table lately. */
+  ready(): Health;
+  /** Whether restarting the process would not help: false once the consumer has ended by itself. */
+  live(): Health;
+  /** Listens to an event; returns the unsubscription. What a listener throws is counted and logged, nothing more. */
+  on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
+  /** Settles when the consumer has ended: resolves after `stop`, rejects with the reason when it ended by itself. */
+  readonly closed: Promise<void>;
+}
+
+/**
+ * Makes a consumer. Nothing is opened before `start()`.
+ *
+ * @throws KinactError INVALID_OPTION (path, expected, got) or NOT_BUILT, here and not later.
+ */
+export function createConsumer(options: ConsumerOptions): Consumer {
+  return new TreeConsumer(resolveOptions(options));
+}
+
+class TreeConsumer implements Consumer {
+  readonly closed: Promise<void>;
+  readonly #options: ResolvedOptions;
+  readonly #world: World;
+  readonly #emitter: Emitter;
+  readonly #runtime: Runtime;
+  readonly #escalation: Escalation;
+  readonly #settle: { resolve: () => void; reject: (error: Error) => void };
+  #state: ConsumerStatus['state'] = 'new';
+  #wiring: Wiring | undefined;
+  #root: Ref<never> | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<StopReport> | undefined;
+  #restarts = 0;
+  readonly #orphans: string[] = [];
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+    const { clock, timers, random, ...seams } = options.runtime;
+    this.#world = {
+      clock: clock ?? systemClock,
+      timers: timers ?? systemTimers,
+      random: random ?? systemRandom,
+    } as World;
+    this.#emitter = createEmitter(guardLogger(options.logger, { application: options.application }, () => {}));
+    this.#runtime = createRuntime({
+      ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
+      ...this.#world,
+      emit: (event) => {
+        if (event.name === 'orphaned')
+          this.#orphans.push(...event.data.effects.map((effect) => `${event.data.actor} ${effect}`));
+        this.#emitter.emit(event);
+      },
+      ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
+    });
+    this.#escalation = createEscalation(options.restart.intensity, (error) => void this.#end(error));
+    let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+    this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
+    this.#settle = settle as NonNullable<typeof settle>;
+    // Whoever does not look at `closed` hears of its end by the event; it must not end the process as well.
+    this.closed.catch(() => {});
+  }
+
+  start(): Promise<void> {
+    if (this.#state !== 'new' && this.#starting === undefined) {
+      return Promise.reject(new KinactError('STOPPED', 'the consumer was stopped before it was started'));
+    }
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting';
+    try {
+      this.#wiring = openWiring(this.#options, this.#world, randomUUID());
+      this.#root = spawn(this.#runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
+      void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
+      await this.#coordinatorsStarted(this.#wiring);
+    } catch (error) {
+      const failure = error as Error;
+      await this.#end(failure);
+      throw failure;
+    }
+    // `stop` may have been called meanwhile.
+    if (this.#state !== 'starting') throw new KinactError('STOPPED', 'the consumer was stopped while it started');
+    this.#state = 'running';
+  }
+
+  #tree(wiring: Wiring): ReturnType<typeof consumerTree> {
+    const { restart, stopDeadlineMs } = this.#options;
+    return consumerTree({
+      ...wiring.parts,
+      clock: this.#world.clock,
+      restart,
+      stopDeadlineMs,
+      coordinators: () => [...wiring.coordinators.values()],
+      pipelineStarted: (pipeline) => void watch(pipeline).then((ending) => this.#escalation.pipelineEnded(ending)),
+      pipelineRestarting: (incarnation, error) => this.#restarting(incarnation, error),
+    });
+  }
+
+  #restarting(count: number, error: Error): readonly Effect<never>[] {
+    this.#restarts += 1;
+    const poison = this.#escalation.poisoned(error);
+    if (poison !== undefined) return [{ type: 'fail', error: poison }];
+    return [{ type: 'emit', event: { name: 'pipelineRestarted', data: { incarnation: count + 1, error } } }];
+  }
+
+  async #coordinatorsStarted(wiring: Wiring): Promise<void> {
+    const all = [...wiring.coordinators.values()];
+    const started = await Promise.all(
+      all.map((ref) => ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo }))),
+    );
+    for (const answer of started) if (answer.type === 'failed') throw answer.error;
+  }
+
+  stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {
+    this.#stopping ??= this.#stop(options.deadlineMs ?? 20_000);
+    return this.#stopping;
+  }
+
+  async #stop(deadlineMs: number): Promise<StopReport> {
+    if (this.#state === 'closed') return { leases: [], drained: true };
+    const report = await this.#release(deadlineMs);
+    this.#close(undefined);
+    return report;
+  }
+
+  /** Leases first, while the pipeline still works; the actors when nothing of theirs is left to do. */
+  async #release(deadlineMs: number): Promise<StopReport> {
+    this.#state = 'stopping';
+    const { clock } = this.#world;
+    const until = clock.now() + deadlineMs;
+    const coordinators = [...(this.#wiring?.coordinators.values() ?? [])];
+    const reports = await Promise.all(
+      coordinators.map((ref) =>
+        ask(ref, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'releaseAll', deadlineMs, replyTo }), {
+          deadlineMs: deadlineMs + releaseGraceMs,
+        }).catch(() => []),
+      ),
+    );
+    const leases = reports.flat();
+    const left = Math.max(minimumStopMs, until - clock.now());
+    if (this.#root !== undefined)
+      await stopActor(this.#root, { deadlineMs: Math.min(left, this.#options.stopDeadlineMs) });
+    this.#wiring?.close();
+    return { leases, drained: leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
+  }
+
+  /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */
+  async #end(error: Error): Promise<void> {
+    if (this.#state === 'stopping' || this.#state === 'closed') return;
+    this.#stopping ??= this.#release(escalationDeadlineMs);
+    await this.#stopping;
+    this.#close(error);
+  }
+
+  #close(error: Error | undefined): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#emitter.emit({ name: 'closed', data: error === undefined ? {} : { error } });
+    if (error === undefined) this.#settle.resolve();
+    else this.#settle.reject(error);
+  }
+
+  status(): ConsumerStatus {
+    return snapshot({
+      state: this.#state,
+      workerId: this.#options.workerId,
+      restarts: this.#restarts,
+      orphans: this.#orphans,
+      listenerFailures: this.#emitter.failures(),
+      runtime: this.#runtime,
+      coordinators: this.#wiring?.coordinators,
+    });
+  }
+
+  ready(): Health {
+    return readiness(this.status());
+  }
+
+  live(): Health {
+    return liveness(this.#state, this.#escalation.reason());
+  }
+
+  on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void {
+    return this.#emitter.on(event, listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** The coordinator answers by its deadline; this much later it is taken for dead. */
+const releaseGraceMs = 1_000;
+/** What stopping the actors gets even when draining has used up the deadline. */
+const minimumStopMs = 1_000;
+/** With the pipeline gone there is nothing to drain: releasing is one write per lease. */
+const escalationDeadlineMs = 5_000;

@@ -1,0 +1,67 @@
+// Why a consumer ends by itself: its pipeline or its coordinators failed more often than `restart` bears, one record failed
+// again and again, or the application stopped the parent it lives under.
+import type { Ending } from '../../actors/actor.js';
+import { createPoisonWatch, noteFailure } from '../core/poison.js';
+import { isKinactError, KinactError } from '../errors.js';
+
+export interface Escalation {
+  /** Notes a failure of the pipeline; the error to end with when the same record has now failed too often. */
+  poisoned(error: Error): KinactError | undefined;
+  pipelineEnded(ending: Ending): void;
+  rootEnded(ending: Ending): void;
+  /** Why the consumer ended by itself, if it did. */
+  reason(): Error | undefined;
+}
+
+export function createEscalation(intensity: number, end: (error: Error) => void): Escalation {
+  const watch = createPoisonWatch();
+  let reason: Error | undefined;
+  const endOnce = (error: Error): void => {
+    if (reason !== undefined) return;
+    reason = error;
+    end(error);
+  };
+  const poisoned = (error: Error): KinactError | undefined => {
+    const failed = failedRecord(error);
+    const times = noteFailure(watch, failed === undefined ? undefined : identityOf(failed));
+    return failed !== undefined && times > intensity ? poison(failed, times) : undefined;
+  };
+  return {
+    poisoned,
+    pipelineEnded: ({ reason: how, error }) => {
+      // Stopped with the tree, or for a restart of the coordinators: somebody else's decision.
+      if (how !== 'crash' || error === undefined) return;
+      const isOverIntensity = isKinactError(error) && error.code === 'RESTART_INTENSITY';
+      const last = isOverIntensity && error.cause instanceof Error ? poisoned(error.cause) : undefined;
+      endOnce(last ?? error);
+    },
+    rootEnded: ({ error }) => {
+      if (error !== undefined) endOnce(error);
+    },
+    reason: () => reason,
+  };
+}
+
+/** The error of a user function, wherever supervisors have wrapped it. */
+function failedRecord(error: Error): KinactError | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (isKinactError(at) && (at.code === 'PROCESSING_FAILED' || at.code === 'UNDECODABLE_RECORD')) return at;
+  }
+  return undefined;
+}
+
+function identityOf({ data }: KinactError): {
+  shardId: string;
+  sequenceNumber: string;
+  subSequenceNumber?: number | undefined;
+} {
+  const { stream = '', shardId = '', sequenceNumber = '', subSequenceNumber } = data;
+  return { shardId: `${stream}/${shardId}`, sequenceNumber, subSequenceNumber };
+}
+
+function poison(failed: KinactError, times: number): KinactError {
+  const { shardId, sequenceNumber, key } = failed.data;
+  const at = key === undefined ? '' : `, key '${key}'`;
+  const text = `record ${sequenceNumber} of ${shardId}${at} failed in ${times} incarnations in a row, and will fail wherever it is read next: choose an onFailure policy or mend what fails`;
+  return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
+}

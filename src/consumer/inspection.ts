@@ -1,0 +1,47 @@
+// `status()`, `ready()` and `live()`: reads the running tree, changes nothing.
+import type { CoordinatorMessage } from '../../actors/lease-coordinator.js';
+import type { Ref } from '../../actors/actor.js';
+import type { Runtime } from '../../supervision/index.js';
+import { counters, status as treeOf, statusOf } from '../../supervision/status.js';
+import { shardsOf } from '../status.js';
+import type { ConsumerStatus, Health } from '../status.js';
+
+export interface Inspected {
+  readonly state: ConsumerStatus['state'];
+  readonly workerId: string;
+  readonly restarts: number;
+  readonly orphans: readonly string[];
+  readonly listenerFailures: number;
+  readonly runtime: Runtime;
+  readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>> | undefined;
+}
+
+export function snapshot(inspected: Inspected): ConsumerStatus {
+  const { state, workerId, restarts, orphans, listenerFailures, runtime } = inspected;
+  const tree = treeOf(runtime);
+  const listening = listenerFailures > 0 ? { listenerFailures } : {};
+  return {
+    state,
+    workerId,
+    restarts,
+    shards: shardsOf(tree),
+    leases: [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: statusOf(ref)?.state })),
+    orphans: [...orphans],
+    counters: { ...counters(runtime), ...listening },
+    tree,
+  };
+}
+
+export function readiness({ state, leases }: ConsumerStatus): Health {
+  const reasons: string[] = [];
+  if (state !== 'running') reasons.push(`the consumer is ${state}`);
+  for (const { table, state: coordinator } of leases) {
+    if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
+  }
+  return { ok: reasons.length === 0, reasons };
+}
+
+export function liveness(state: ConsumerStatus['state'], reason: Error | undefined): Health {
+  if (reason !== undefined) return { ok: false, reasons: [`the consumer ended by itself: ${reason.message}`] };
+  return { ok: true, reasons: state === 'closed' ? ['the consumer was stopped'] : [] };
+}

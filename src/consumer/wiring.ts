@@ -1,0 +1,182 @@
+// Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources and
+// lease tables; knows no strategy and no lifetime.
+import { leaseCoordinator } from '../../actors/lease-coordinator.js';
+import type { CoordinatorMessage, KeeperArguments } from '../../actors/lease-coordinator.js';
+import { leaseKeeper } from '../../actors/lease-keeper.js';
+import type { Behaviour, Ref } from '../../actors/actor.js';
+import { reducer } from '../../actors/reducer.js';
+import { shardWorker } from '../../actors/shard-worker.js';
+import { shardWorkers } from '../../actors/shard-workers.js';
+import { stage } from '../../actors/stage.js';
+import type { HeldLease } from '../../actors/tenure.js';
+import { sendFromOutside } from '../../supervision/system.js';
+import type { TreeParts } from '../../supervision/tree.js';
+import type { LeaseStore, StreamSource } from '../ports.js';
+import type { ResolvedOptions } from '../options.js';
+import type { SourceSpec, World } from '../source.js';
+
+/** A source, opened. */
+interface Opened {
+  readonly spec: SourceSpec;
+  readonly tableName: string;
+  readonly source: StreamSource;
+}
+
+/** A lease table and the sources whose shards are in it. */
+interface Table {
+  readonly store: LeaseStore;
+  readonly sources: readonly Opened[];
+}
+
+export interface Wiring {
+  readonly tables: readonly string[];
+  readonly parts: Pick<
+    TreeParts,
+    'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkers'
+  >;
+  /** Coordinators that are running now, by table. */
+  readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
+  /** Releases sockets. Idempotent. */
+  close(): void;
+}
+
+/** How soon a lease whose worker ended normally while it was still held gets another. */
+const againMs = 1_000;
+
+let lastWorker = 0;
+
+export function openWiring(options: ResolvedOptions, world: World, processNonce: string): Wiring {
+  const sources = options.sources.map((placed): Opened => ({ ...placed, source: placed.spec.open(world) }));
+  const tables = openTables(options, world, sources);
+  const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
+  const coordinators = new Map<string, Ref<CoordinatorMessage>>();
+  const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
+  const shardName = (source: string, shardId: string): string =>
+    sources.length > 1 ? `${source}/${shardId}` : shardId;
+  const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
+  return {
+    tables: [...tables.keys()],
+    coordinators,
+    parts: {
+      tables: [...tables.keys()],
+      stages: options.stages,
+      reducers: options.reducers,
+      coordinator: (table) => {
+        const behaviour = coordinatorOf(options, world, processNonce, tables.get(table) as Table);
+        return registered(behaviour, (self) => coordinators.set(table, self));
+      },
+      stage: (index) => stage({ ...options, index, clock: world.clock, opaqueOf }),
+      reducer: (index, stages) =>
+        reducer({
+          index,
+          stages,
+          definition: options.reducer,
+          credit: options.credit,
+          batchSize: options.batch.size,
+          batchIntervalMs: options.batch.intervalMs,
+          onFailure: options.onFailure,
+          clock: world.clock,
+          tell,
+          shardName,
+        }),
+      shardWorkers: (stages, coordinatorRefs) =>
+        shardWorkers({
+          coordinators: coordinatorRefs,
+          againMs,
+          stopDeadlineMs: options.stopDeadlineMs,
+          makeWorker: (lease) => workerOf(options, world, byName, stages, lease),
+        }) as unknown as Behaviour<never, never>,
+    },
+    close: () => {
+      for (const { source } of sources) source.close();
+      for (const { store } of tables.values()) store.close();
+    },
+  };
+}
+
+function openTables(options: ResolvedOptions, world: World, sources: readonly Opened[]): ReadonlyMap<string, Table> {
+  const { leases } = options;
+  const byTable = new Map<string, Opened[]>();
+  for (const opened of sources) {
+    byTable.set(opened.tableName, [...(byTable.get(opened.tableName) ?? []), opened]);
+  }
+  return new Map(
+    [...byTable].map(([tableName, of]): [string, Table] => {
+      const [{ spec }] = of as [Opened, ...Opened[]];
+      const { failoverMs, billing, client } = leases;
+      return [tableName, { store: spec.openLeases(world, { tableName, failoverMs, billing, client }), sources: of }];
+    }),
+  );
+}
+
+function coordinatorOf(
+  options: ResolvedOptions,
+  { clock, random }: World,
+  processNonce: string,
+  table: Table,
+): Behaviour<never, never> {
+  const { leases, workerId, checkpointIntervalMs, stopDeadlineMs, onCheckpoint } = options;
+  const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
+  const { store } = table;
+  return leaseCoordinator({
+    store,
+    sources: table.sources.map(({ spec, source }) => ({ source, initialPosition: spec.initialPosition })),
+    multiStream,
+    workerId,
+    processNonce,
+    clock,
+    random,
+    failoverMs,
+    startDeadlineMs,
+    ...(maxLeases === undefined ? {} : { maxLeases }),
+    makeKeeper: (args: KeeperArguments) =>
+      leaseKeeper({
+        ...args,
+        store,
+        clock,
+        random,
+        failoverMs,
+        // A tenth of the failover time: more than two machines' clocks drift in it, and than a request needs to arrive.
+        marginMs: failoverMs / 10,
+        checkpointIntervalMs,
+        stopDeadlineMs,
+        ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
+      }),
+  }) as unknown as Behaviour<never, never>;
+}
+
+function workerOf(
+  options: ResolvedOptions,
+  { clock }: World,
+  sources: ReadonlyMap<string, Opened>,
+  stages: Parameters<TreeParts['shardWorkers']>[0],
+  lease: HeldLease,
+): Behaviour<never, never> {
+  const { source } = sources.get(lease.source) as Opened;
+  const { reducer: definition } = options;
+  lastWorker += 1;
+  return shardWorker({
+    ...options,
+    lease,
+    worker: lastWorker,
+    source,
+    stages,
+    unpack: (record, range) => source.unpack(record, range),
+    flushes: definition.flush !== undefined || definition.behaviour !== undefined,
+    clock,
+    tell: (to, message) => sendFromOutside(to, message),
+  }) as unknown as Behaviour<never, never>;
+}
+
+function registered(
+  behaviour: Behaviour<never, never>,
+  started: (self: Ref<CoordinatorMessage>) => void,
+): Behaviour<never, never> {
+  return {
+    ...behaviour,
+    initial: (self: Ref<CoordinatorMessage>) => {
+      started(self);
+      return behaviour.initial(self);
+    },
+  };
+}

@@ -1,0 +1,61 @@
+// Hands events to listeners and to the log. Free when nobody listens; a listener that throws is counted and reported once to
+// the log, and harms nobody else.
+import type { ConsumerEventName, ConsumerEvents, KinactEvent } from './events.js';
+import type { Logger, LogLevel } from './logger.js';
+
+export type Listener<Name extends ConsumerEventName> = (data: ConsumerEvents[Name]) => void;
+
+export interface Emitter {
+  /** Returns the unsubscription. */
+  on<Name extends ConsumerEventName>(name: Name, listener: Listener<Name>): () => void;
+  emit(event: KinactEvent): void;
+  /** How many listeners have thrown so far. */
+  failures(): number;
+}
+
+/** At what level an event is worth a line. */
+const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
+  leaseTaken: 'info',
+  leaseLost: 'warn',
+  leaseReleased: 'info',
+  shardStarted: 'info',
+  shardEnded: 'info',
+  checkpoint: 'debug',
+  recordSkipped: 'warn',
+  outOfRange: 'warn',
+  malformedAggregate: 'warn',
+  trimmed: 'warn',
+  throttled: 'debug',
+  retrying: 'warn',
+  malformedLease: 'error',
+  leaseHole: 'error',
+  warning: 'warn',
+  pipelineRestarted: 'error',
+  orphaned: 'error',
+  actorCrashed: 'error',
+  closed: 'info',
+};
+
+export function createEmitter(logger: Logger): Emitter {
+  const listeners = new Map<ConsumerEventName, Set<(data: never) => void>>();
+  let failures = 0;
+  return {
+    on: (name, listener) => {
+      const set = listeners.get(name) ?? new Set();
+      listeners.set(name, set.add(listener));
+      return () => set.delete(listener);
+    },
+    emit: ({ name, data }) => {
+      logger[levels[name]](data, name);
+      for (const listener of listeners.get(name) ?? []) {
+        try {
+          listener(data as never);
+        } catch (error) {
+          failures += 1;
+          logger.error({ event: name, error }, 'a listener threw');
+        }
+      }
+    },
+    failures: () => failures,
+  };
+}

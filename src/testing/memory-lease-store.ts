@@ -1,0 +1,229 @@
+// A LeaseStore in memory with the rules of ports.ts and kcl.md 1.3, and faults that a test scripts call by call. Used by
+// the tests of keeper and coordinator: what the real table does is tested against it in test/integration.
+import type { LeaseRow } from '../core/lease.js';
+import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WriteOutcome } from '../ports.js';
+
+export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'describeLease' | 'delete';
+
+/** What happens to one call. `before`: no effect, the call rejects. `after`: the effect stands, the reply is lost. */
+export type StoreFault =
+  | { readonly type: 'failBefore'; readonly error?: unknown }
+  | { readonly type: 'failAfter'; readonly error?: unknown }
+  /** The effect and the answer wait for this promise. */
+  | { readonly type: 'holdBefore'; readonly until: Promise<unknown> }
+  /** The effect is immediate, the answer waits for this promise. */
+  | { readonly type: 'holdAfter'; readonly until: Promise<unknown> }
+  /** Something another worker does between the caller's decision and this call. */
+  | { readonly type: 'meanwhile'; readonly act: () => void; readonly then?: StoreFault };
+
+export interface StoreCall {
+  readonly operation: StoreOperation;
+  readonly leaseKey?: string;
+  readonly expected?: { readonly counter: number; readonly owner?: string };
+  readonly change?: LeaseChange;
+  readonly writer?: string;
+  readonly row?: LeaseRow;
+}
+
+export interface MemoryLeaseStore extends LeaseStore {
+  /** The table itself: tests read it and play other workers by writing to it. */
+  readonly rows: Map<string, LeaseRow>;
+  readonly malformed: MalformedRow[];
+  /** Every call in order, faulty ones included. */
+  readonly calls: StoreCall[];
+  /** Added to the time of scans; tests set it. */
+  serviceTimeMs: number;
+  tableExists: boolean;
+  /** The next call of this operation (after those already scripted) meets this fault; `leaseKey` narrows it. */
+  script(operation: StoreOperation, fault: StoreFault, leaseKey?: string): void;
+  /** Scans answer with this picture until `undefined` is given: an eventually consistent read. */
+  staleScan(rows: readonly LeaseRow[] | undefined): void;
+  /** Puts a row with defaults for everything but the key; returns it. */
+  put(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow;
+  /** Another worker's take, as a Java KCL 2.x writes it: `kinactWriter` is left standing unless `writer` is given. */
+  takeAs(leaseKey: string, owner: string, writer?: string): LeaseRow;
+  /** Another worker's renewal, likewise. */
+  renewAs(leaseKey: string, writer?: string): LeaseRow;
+  row(leaseKey: string): LeaseRow;
+}
+
+/** A row as a syncer creates it; members given win. */
+export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow {
+  return {
+    leaseCounter: 0,
+    ownerSwitchesSinceCheckpoint: 0,
+    checkpoint: 'TRIM_HORIZON',
+    checkpointSubSequenceNumber: 0,
+    parentShardIds: [],
+    childShardIds: [],
+    startingHashKey: '0',
+    endingHashKey: '340282366920938463463374607431768211455',
+    ...row,
+  };
+}
+
+/** What an update makes of a row: kcl.md 1.3 with the additions that ports.ts names. */
+export function applyChange(row: LeaseRow, change: LeaseChange, writer: string): LeaseRow {
+  const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = {
+    ...row,
+    leaseCounter: row.leaseCounter + 1,
+    kinactWriter: writer,
+  };
+  if (change.checkpoint !== undefined) {
+    next.checkpoint = change.checkpoint.checkpoint;
+    next.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
+    next.ownerSwitchesSinceCheckpoint = 0;
+  }
+  if (change.leaseOwner === null) delete next.leaseOwner;
+  else if (change.leaseOwner !== undefined) next.leaseOwner = change.leaseOwner;
+  if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
+  if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint = row.ownerSwitchesSinceCheckpoint + 1;
+  if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)
+    next.kinactLatestAt = change.kinactLatestAt;
+  if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];
+  return next;
+}
+
+async function meet<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
+  switch (fault?.type) {
+    case undefined:
+      return effect();
+    case 'meanwhile':
+      fault.act();
+      return meet(fault.then, operation, effect);
+    case 'failBefore':
+      throw fault.error ?? new Error(`scripted: ${operation} failed before it took effect`);
+    case 'failAfter':
+      effect();
+      throw fault.error ?? new Error(`scripted: the reply to ${operation} was lost`);
+    case 'holdBefore':
+      await fault.until;
+      return effect();
+    case 'holdAfter': {
+      const result = effect();
+      await fault.until;
+      return result;
+    }
+  }
+}
+
+export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLeaseStore {
+  const rows = new Map(initial.map((row) => [row.leaseKey, row]));
+  const scripted: { operation: StoreOperation; fault: StoreFault; leaseKey: string | undefined }[] = [];
+  let stale: readonly LeaseRow[] | undefined;
+
+  const mustRow = (leaseKey: string): LeaseRow => {
+    const row = rows.get(leaseKey);
+    if (row === undefined) throw new Error(`no row ${leaseKey}`);
+    return row;
+  };
+
+  async function perform<R>(call: StoreCall, effect: () => R): Promise<R> {
+    store.calls.push(call);
+    const at = scripted.findIndex(
+      (entry) =>
+        entry.operation === call.operation && (entry.leaseKey === undefined || entry.leaseKey === call.leaseKey),
+    );
+    return meet(at < 0 ? undefined : scripted.splice(at, 1)[0]?.fault, call.operation, effect);
+  }
+
+  const store: MemoryLeaseStore = {
+    tableName: 'memory',
+    rows,
+    malformed: [],
+    calls: [],
+    serviceTimeMs: 1_700_000_000_000,
+    tableExists: true,
+    script(operation, fault, leaseKey) {
+      scripted.push({ operation, fault, leaseKey });
+    },
+    staleScan(picture) {
+      stale = picture;
+    },
+    put(row) {
+      const whole = leaseRow(row);
+      rows.set(whole.leaseKey, whole);
+      return whole;
+    },
+    takeAs(leaseKey, owner, writer) {
+      const row = mustRow(leaseKey);
+      const switched = row.leaseOwner !== undefined && row.leaseOwner !== owner;
+      const taken: LeaseRow = {
+        ...row,
+        leaseOwner: owner,
+        leaseCounter: row.leaseCounter + 1,
+        ownerSwitchesSinceCheckpoint: row.ownerSwitchesSinceCheckpoint + (switched ? 1 : 0),
+        ...(writer === undefined ? {} : { kinactWriter: writer }),
+      };
+      rows.set(leaseKey, taken);
+      return taken;
+    },
+    renewAs(leaseKey, writer) {
+      const row = mustRow(leaseKey);
+      const renewed: LeaseRow = {
+        ...row,
+        leaseCounter: row.leaseCounter + 1,
+        ...(writer === undefined ? {} : { kinactWriter: writer }),
+      };
+      rows.set(leaseKey, renewed);
+      return renewed;
+    },
+    row: mustRow,
+    ensureTable: () =>
+      perform({ operation: 'ensureTable' }, () => {
+        const created = !store.tableExists;
+        store.tableExists = true;
+        return { created };
+      }),
+    scan: () =>
+      perform({ operation: 'scan' }, (): LeaseScan => ({
+        rows: stale ?? [...rows.values()],
+        malformed: [...store.malformed],
+        serviceTimeMs: store.serviceTimeMs,
+      })),
+    get: (leaseKey) => perform({ operation: 'get', leaseKey }, () => rows.get(leaseKey)),
+    create: (row) =>
+      perform({ operation: 'create', leaseKey: row.leaseKey, row }, () => {
+        if (rows.has(row.leaseKey)) return 'exists';
+        rows.set(row.leaseKey, row);
+        return 'created';
+      }),
+    update: (leaseKey, expected, change, writer) =>
+      perform({ operation: 'update', leaseKey, expected, change, writer }, (): WriteOutcome => {
+        const row = rows.get(leaseKey);
+        if (
+          row === undefined ||
+          row.leaseCounter !== expected.counter ||
+          (expected.owner !== undefined && row.leaseOwner !== expected.owner)
+        ) {
+          return { type: 'refused', current: row };
+        }
+        const next = applyChange(row, change, writer);
+        rows.set(leaseKey, next);
+        return { type: 'written', counter: next.leaseCounter };
+      }),
+    describeLease: (leaseKey, meta) =>
+      perform({ operation: 'describeLease', leaseKey }, () => {
+        const row = rows.get(leaseKey);
+        if (row === undefined) return false;
+        rows.set(leaseKey, {
+          ...row,
+          ...(meta.childShardIds === undefined ? {} : { childShardIds: meta.childShardIds }),
+          ...(meta.hashKeyRange === undefined
+            ? {}
+            : { startingHashKey: meta.hashKeyRange.startingHashKey, endingHashKey: meta.hashKeyRange.endingHashKey }),
+          ...(meta.kinactLatestAt === undefined || row.kinactLatestAt !== undefined
+            ? {}
+            : { kinactLatestAt: meta.kinactLatestAt }),
+        });
+        return true;
+      }),
+    delete: (leaseKey, counter) =>
+      perform({ operation: 'delete', leaseKey }, () => {
+        if (rows.get(leaseKey)?.leaseCounter !== counter) return false;
+        return rows.delete(leaseKey);
+      }),
+    close: () => undefined,
+  };
+  return store;
+}

@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { createConsumer } from '../../src/consumer.js';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+
+/** Settles a promise that only virtual time can settle. */
+async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {
+  let done = false;
+  void promise.then(
+    () => (done = true),
+    () => (done = true),
+  );
+  for (let passed = 0; !done && passed < ms; passed += 100) await clock.advance(100);
+  return promise;
+}
+
+describe('a consumer over a stream in memory, in virtual time', () => {
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = new ManualClock();
+    clock.install();
+  });
+  afterEach(() => clock.uninstall());
+
+  it('reads every shard, checkpoints, and on stop releases every lease with the last checkpoint', async () => {
+    const stream = fakeStream({ shards: 3, clock });
+    const seen: string[] = [];
+    const consumer = createConsumer({
+      application: 'orders',
+      source: stream.source,
+      reducers: 4,
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (n: number, item) => (seen.push(item.token.idempotencyKey), n + 1),
+      }),
+      runtime: { clock, timers: clock, random: { next: () => 0.5 } },
+    });
+    stream.put(...Array.from({ length: 1_000 }, (_, index) => ({ partitionKey: `k${index}`, data: `${index}` })));
+    await settled(clock, consumer.start());
+    await clock.advance(10_000);
+    expect(seen).to.have.length(1_000);
+    expect(new Set(seen).size).to.equal(1_000);
+    const [shard] = consumer.status().shards;
+    expect(shard).to.include({ doing: 'reading', openRecords: 0 });
+    const report = await settled(clock, consumer.stop());
+    expect(report.drained).to.equal(true);
+    await consumer.closed;
+    const rows = [...(stream.leases.get('orders')?.rows.values() ?? [])];
+    expect(rows.map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined, undefined]);
+    for (const row of rows) expect(row.checkpoint).to.equal(stream.recordsOf(row.leaseKey).at(-1)?.sequenceNumber);
+  });
+
+  it('follows a split: children after their parent, every record once', async () => {
+    const stream = fakeStream({ shards: 1, clock });
+    const seen: string[] = [];
+    const consumer = createConsumer({
+      application: 'orders',
+      source: stream.source,
+      reducers: 2,
+      reducer: defineReducer({ init: () => 0, reduce: (n: number, item) => (seen.push(item.shardId), n + 1) }),
+      runtime: { clock, timers: clock, random: { next: () => 0.5 } },
+    });
+    const put = (count: number): void => {
+      stream.put(...Array.from({ length: count }, (_, index) => ({ partitionKey: `k${index}`, data: `${index}` })));
+    };
+    put(100);
+    await settled(clock, consumer.start());
+    await clock.advance(3_000);
+    stream.split('shardId-000000000000');
+    put(200);
+    await clock.advance(15_000);
+    expect(seen).to.have.length(300);
+    const order = [...new Set(seen)];
+    expect(order[0]).to.equal('shardId-000000000000');
+    expect(order).to.have.length(3);
+    await settled(clock, consumer.stop());
+    const parent = stream.leases.get('orders')?.rows.get('shardId-000000000000');
+    expect(parent?.checkpoint ?? 'SHARD_END').to.equal('SHARD_END');
+  });
+});
