@@ -96,6 +96,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     scannedAt: undefined,
     scanDueAt: Infinity,
     serviceTimeMs: settings.clock.wallNow(),
+    serviceTimeAt: settings.clock.now(),
     rows: new Map(),
     malformed: new Map(),
     entityType: undefined,

@@ -5,12 +5,11 @@ import type { Ending, Ref, ReplyTo } from '../actor.js';
 import type { KeeperMessage, KeeperNotice } from '../lease-keeper.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf, ReleasedLease } from './messages.js';
-import { placeOf, scanWithin, serviceNow, warn } from './state.js';
-import type { Lease, Turn } from './state.js';
+import { placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
+import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { writerOf } from '../../src/core/lease-writer.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
 import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { KinactError } from '../../src/errors.js';
@@ -52,7 +51,7 @@ export function take(turn: Turn, row: LeaseRow): void {
         seen: row,
         workerId: settings.workerId,
         processNonce: settings.nonce,
-        writer: writerOf(settings.nonce, incarnation),
+        writer: signature(turn, incarnation),
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
         latestAt: serviceNow(turn) - latestMarginMs,
@@ -312,16 +311,16 @@ function finishRelease(turn: Turn): void {
   const { state, effects } = turn;
   if (state.releasing === undefined || state.releasing.answered || state.leases.size > 0) return;
   effects.push({ type: 'cancel', key: 'release' });
-  answerRelease(turn);
+  answerRelease(turn, state.releasing);
 }
 
 /** The deadline: what has not said its last word is reported as it was last known. */
 export function releaseOverdue(turn: Turn): void {
-  const { state } = turn;
-  if (state.releasing === undefined || state.releasing.answered) return;
-  for (const { leaseKey, shardId, stream, row, phase } of state.leases.values()) {
+  const { releasing, leases } = turn.state;
+  if (releasing === undefined || releasing.answered) return;
+  for (const { leaseKey, shardId, stream, row, phase } of leases.values()) {
     if (phase === 'taking') continue;
-    state.releasing.report.push({
+    releasing.report.push({
       source: stream.options.source.name,
       shardId,
       leaseKey,
@@ -331,12 +330,10 @@ export function releaseOverdue(turn: Turn): void {
       released: false,
     });
   }
-  answerRelease(turn);
+  answerRelease(turn, releasing);
 }
 
-function answerRelease({ state, effects }: Turn): void {
-  const { releasing } = state;
-  if (releasing === undefined) return;
+function answerRelease({ effects }: Turn, releasing: Releasing): void {
   releasing.answered = true;
   for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, releasing.report));
 }

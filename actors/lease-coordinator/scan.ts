@@ -47,6 +47,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.scanAttempt = 0;
   state.scannedAt = now;
   state.serviceTimeMs = result.serviceTimeMs;
+  state.serviceTimeAt = now;
   noteMalformed(turn, result);
   noteVanished(turn, result.rows);
   state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));

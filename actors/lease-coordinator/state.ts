@@ -13,6 +13,7 @@ import type {
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { shardIdOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import { writerOf } from '../../src/core/lease-writer.js';
 import type { KinactEvent } from '../../src/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
 import type { StreamRows } from './table-work.js';
@@ -115,8 +116,9 @@ export interface CoordinatorState {
   scannedAt: number | undefined;
   /** When the pending scan timer fires. */
   scanDueAt: number;
-  /** The service's time at the last scan. */
+  /** The service's time at the last scan, and when that was (monotonic). */
   serviceTimeMs: number;
+  serviceTimeAt: number;
   /** Every readable row of the last scan. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
@@ -154,10 +156,18 @@ export function warn(
   emit(turn, { name: 'warning', data: { message, ...about } });
 }
 
+/**
+ * `kinactWriter` of the keeper with this number; 0 signs rows that are made outside any keeper. The coordinator's own number
+ * keeps keepers of a restarted coordinator apart from those before.
+ */
+export function signature({ settings, state }: Turn, incarnation: number): string {
+  return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
+}
+
 /** The service's time now, by the last scan and our own clock. */
 export function serviceNow(turn: Turn): number {
   const { state, now } = turn;
-  return state.serviceTimeMs + (now - (state.scannedAt ?? now));
+  return state.serviceTimeMs + (now - state.serviceTimeAt);
 }
 
 /** The stream a row belongs to, with its shard id; undefined for rows of streams this coordinator does not serve. */

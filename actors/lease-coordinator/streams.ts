@@ -4,13 +4,12 @@ import { reply, run } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { CoordinatorMessage, CoordinatorSelf, ShardEndPlan } from './messages.js';
 import { isHopeless, retryShape, startSucceeded } from './start.js';
-import { emit, jittered, rowsOf, scanWithin, serviceNow, warn } from './state.js';
+import { emit, jittered, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, prepareShardEnd, syncShards } from './table-work.js';
 import type { ShardEndResult, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
-import { writerOf } from '../../src/core/lease-writer.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
 import type { HashKeyRange } from '../../src/ports.js';
@@ -20,11 +19,6 @@ const confirmations = 3;
 /** Asks at the end of a shard, about half a second apart, before a closed shard without listed children is believed to have none. */
 const childlessPatience = 5;
 const shardEndRetryMs = 500;
-
-/** Rows made outside any keeper are signed with an incarnation that no keeper has. */
-function signature(turn: Turn): string {
-  return writerOf(turn.settings.nonce, 0);
-}
 
 export function syncWhereDue(turn: Turn): void {
   const { settings, state, effects, now } = turn;
@@ -38,7 +32,7 @@ export function syncWhereDue(turn: Turn): void {
       run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(settings.store, options, rows, signature(turn), signal),
+        start: (signal) => syncShards(settings.store, options, rows, signature(turn, 0), signal),
         done: (result): CoordinatorSelf => ({ type: 'synced', stream: index, result }),
         failed: (error): CoordinatorSelf => ({ type: 'syncFailed', stream: index, error }),
       }),
@@ -231,7 +225,7 @@ export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyT
   const maker = {
     identifier: stream.identifier,
     entityType: state.entityType,
-    writer: signature(turn),
+    writer: signature(turn, 0),
     serviceTimeMs: serviceNow(turn),
   };
   const latestAt = earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values());

@@ -15,7 +15,7 @@ export function writerNonce(workerId: string, processNonce: string): string {
 }
 
 /** `kinactWriter` of one keeper. `incarnation` is never used twice in a process. */
-export function writerOf(nonce: string, incarnation: number): string {
+export function writerOf(nonce: string, incarnation: number | string): string {
   return `${nonce}/${incarnation}`;
 }
 

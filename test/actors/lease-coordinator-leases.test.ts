@@ -140,14 +140,14 @@ describe('the leases a coordinator takes', () => {
 
   it('are never scanned for twice at once, and a failed scan is repeated with back-off', async () => {
     const driver = await holdingAll();
-    let answer = (_: unknown): void => undefined;
+    let answer: (value?: unknown) => void = () => undefined;
     driver.store.script('scan', { type: 'holdBefore', until: new Promise((resolve) => (answer = resolve)) });
     await driver.world.advance(60_000);
     const during = driver.scans();
     await driver.world.advance(60_000);
     expect(driver.scans()).to.equal(during);
     driver.store.script('scan', { type: 'failBefore' });
-    answer(undefined);
+    answer();
     await driver.world.advance(30_000);
     expect(driver.scans()).to.be.above(during + 2);
     expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([

@@ -167,6 +167,8 @@ export function actorWorld(seed = 1): World {
         });
       case 'stopChild':
         return finish(actors.get(effect.child.id)!, { reason: 'shutdown', orphans: [] });
+      case 'started':
+        return;
       case 'end':
         return finish(actor, { reason: 'normal', orphans: [] });
       case 'fail':

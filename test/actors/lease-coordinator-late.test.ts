@@ -1,0 +1,316 @@
+import { expect } from 'chai';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { StreamDescription } from '../../src/ports.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const two = 'shardId-000000000002';
+
+async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator(setup);
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}
+
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open: () => open() };
+}
+
+describe('what comes late to a coordinator', () => {
+  it('about keepers that have been replaced changes nothing', async () => {
+    const driver = await holdingAll();
+    const { ref } = driver.keeper(zero);
+    const before = JSON.stringify(driver.status());
+    await driver.world.tell(driver.coordinator, {
+      type: 'keeperSpawned',
+      leaseKey: zero,
+      incarnation: 99,
+      keeper: ref,
+    });
+    await driver.world.tell(driver.coordinator, {
+      type: 'keeperDown',
+      leaseKey: zero,
+      incarnation: 99,
+      how: { reason: 'crash', orphans: [] },
+    });
+    await driver.world.tell(driver.coordinator, {
+      type: 'parentsRead',
+      leaseKey: zero,
+      incarnation: 99,
+      awaited: ['x'],
+    });
+    expect(JSON.stringify(driver.status())).to.equal(before);
+  });
+
+  it('a keeper that is born while everything is released is told so', async () => {
+    const driver = driveCoordinator();
+    await driver.started();
+    await driver.releaseAll(5_000);
+    await driver.world.advance(1_000);
+    const { ref, args, told } = driver.keeper(zero);
+    told.length = 0;
+    await driver.world.tell(driver.coordinator, {
+      type: 'keeperSpawned',
+      leaseKey: zero,
+      incarnation: Number(args.writer.split('.').at(-1)),
+      keeper: ref,
+    });
+    expect(told).to.deep.equal([{ type: 'release', reason: 'stopping', deadlineMs: 4_000 }]);
+  });
+
+  it('a keeper that stopped without a last word leaves its lease to be taken again', async () => {
+    const driver = await holdingAll();
+    await driver.world.kill(driver.keeper(zero).ref, { reason: 'shutdown' });
+    await driver.world.advance(2_000);
+    expect(driver.keepers).to.have.length(3);
+    expect(driver.status().leases[0]!.coolDownMs).to.equal(undefined);
+  });
+
+  it('timers and results that belong to another phase are ignored', async () => {
+    const driver = await holdingAll();
+    const before = driver.scans();
+    await driver.world.tell(driver.coordinator, { type: 'startOverdue' });
+    await driver.world.tell(driver.coordinator, { type: 'unheard' });
+    await driver.world.tell(driver.coordinator, { type: 'releaseOverdue' });
+    await driver.world.tell(driver.coordinator, { type: 'openAgain' });
+    await driver.world.tell(driver.coordinator, { type: 'openFailed', error: new Error('late') });
+    await driver.world.tell(driver.coordinator, { type: 'opened', streams: [] });
+    expect(driver.status().phase).to.equal('running');
+    expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
+    expect(driver.scans()).to.be.at.most(before + 1);
+    await driver.releaseAll(5_000);
+    await driver.world.tell(driver.coordinator, { type: 'scanDue' });
+    expect(driver.scans()).to.be.at.most(before + 1);
+  });
+
+  it('a scan, a sync or a table that comes after the release began takes nothing', async () => {
+    const scanning = driveCoordinator();
+    const scan = gate();
+    scanning.store.script('scan', { type: 'holdAfter', until: scan.opened });
+    await scanning.world.settle();
+    await scanning.releaseAll(5_000);
+    scan.open();
+    await scanning.world.advance(10_000);
+    expect(scanning.keepers).to.deep.equal([]);
+    const stream = listedStream();
+    const table = gate();
+    const describe = stream.describe.bind(stream);
+    stream.describe = (signal): Promise<StreamDescription> => table.opened.then(() => describe(signal));
+    const opening = driveCoordinator({ stream });
+    await opening.releaseAll(5_000);
+    table.open();
+    await opening.world.advance(10_000);
+    expect(opening.scans()).to.equal(0);
+  });
+
+  it('a scan or sync that comes after the start has failed changes nothing', async () => {
+    const driver = driveCoordinator({ startDeadlineMs: 3_000 });
+    const scan = gate();
+    driver.store.script('scan', { type: 'holdAfter', until: scan.opened });
+    expect(await driver.started()).to.equal(undefined);
+    await driver.world.advance(3_000);
+    expect(await driver.started()).to.have.nested.property('error.code', 'START_TIMEOUT');
+    scan.open();
+    await driver.world.advance(5_000);
+    await driver.world.tell(driver.coordinator, {
+      type: 'synced',
+      stream: 0,
+      result: { shards: [], complete: true, created: [], inconsistent: undefined, orphans: [], unanchored: [] },
+    });
+    expect(driver.stream.filters).to.deep.equal([]);
+    expect((await driver.releaseAll(1_000)).later()).to.deep.equal([]);
+    expect(driver.status().phase).to.equal('failed');
+  });
+
+  it('a read of the parents is not begun twice, nor believed of a lease that is gone or settled meanwhile', async () => {
+    const stream = listedStream();
+    stream.merge(zero, one);
+    const store = memoryLeaseStore();
+    for (const leaseKey of [zero, one]) store.put({ leaseKey });
+    store.put({ leaseKey: two, parentShardIds: [zero, one] });
+    const driver = driveCoordinator({ store, stream });
+    await driver.started();
+    await driver.taken(zero);
+    await driver.taken(one);
+    const read = gate();
+    store.script('get', { type: 'holdAfter', until: read.opened }, zero);
+    await driver.taken(two);
+    const reads = (): number => store.calls.filter((call) => call.operation === 'get' && call.leaseKey === zero).length;
+    await driver.end(zero, [two]);
+    await driver.world.advance(6_000);
+    expect(reads()).to.equal(1);
+    await driver.end(one, [two]);
+    expect(driver.startable()).to.deep.equal([two]);
+    read.open();
+    await driver.world.settle();
+    expect(driver.startable(), 'the stale answer names zero').to.deep.equal([two]);
+  });
+
+  it('a lease lost while its parents are read is gone', async () => {
+    const stream = listedStream({ shards: 1 });
+    stream.split(zero);
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: zero });
+    store.put({ leaseKey: one, parentShardIds: [zero] });
+    store.put({ leaseKey: two, parentShardIds: [zero], checkpoint: '5' });
+    const driver = driveCoordinator({ store, stream });
+    await driver.started();
+    const read = gate();
+    store.script('get', { type: 'holdAfter', until: read.opened }, zero);
+    await driver.taken(one);
+    await driver.news(one, { type: 'lost', reason: 'stolen', current: undefined, retake: false });
+    read.open();
+    await driver.world.settle();
+    expect(driver.startable()).to.not.include(one);
+  });
+
+  it('the end of a shard whose lease was lost meanwhile is answered all the same', async () => {
+    const driver = await holdingAll();
+    const get = gate();
+    driver.store.script('get', { type: 'holdAfter', until: get.opened });
+    driver.store.script('create', { type: 'failBefore' });
+    const asked = await driver.world.ask(driver.coordinator, (replyTo) => ({
+      type: 'prepareShardEnd' as const,
+      leaseKey: zero,
+      vanished: false,
+      children: [{ shardId: two, parentShards: [zero] }],
+      replyTo,
+    }));
+    await driver.news(zero, { type: 'lost', reason: 'stolen', current: undefined, retake: false });
+    get.open();
+    await driver.world.settle();
+    expect(asked.later()).to.include({ type: 'blocked' });
+    expect(driver.world.eventsOf('retrying')[0]).to.not.have.property('shardId');
+  });
+
+  it('a blocked or childless end of a lease that is gone is answered without a word about it', async () => {
+    const driver = await holdingAll();
+    for (const result of [
+      { type: 'blocked', reason: 'x', sync: true },
+      { type: 'ready', childShardIds: [], childless: true },
+    ] as const) {
+      const asked = await driver.world.ask(driver.coordinator, (replyTo) => ({
+        type: 'shardEndPrepared' as const,
+        leaseKey: 'gone',
+        result,
+        replyTo,
+      }));
+      expect(asked.later()).to.include({ type: result.type });
+    }
+    expect(driver.world.eventsOf('warning')).to.deep.equal([]);
+  });
+
+  it('children that have ended, exceed maxLeases or are to be left alone are not taken at the end of their parent', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream, maxLeases: 1 });
+    const [left, right] = stream.split(zero);
+    driver.store.put({ leaseKey: left, parentShardIds: [zero], checkpoint: 'SHARD_END' });
+    driver.store.put({ leaseKey: right, parentShardIds: [zero] });
+    await driver.end(zero, [left, right]);
+    expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([zero, right]);
+    await driver.taken(right);
+    await driver.news(right, {
+      type: 'released',
+      coolDown: true,
+      reason: 'stopShard',
+      lease: {
+        source: 'orders',
+        shardId: right,
+        leaseKey: right,
+        recordsLeft: 0,
+        checkpoint: '1',
+        subSequenceNumber: 0,
+        released: true,
+      },
+    });
+    const { leaseOwner: _, ...free } = driver.store.row(right);
+    driver.store.put(free);
+    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [free] });
+    expect(driver.keepers, 'cooling down').to.have.length(2);
+    await driver.world.advance(20_000);
+    expect(driver.keepers).to.have.length(3);
+    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [{ ...free, leaseKey: 'another' }] });
+    expect(driver.keepers, 'no room').to.have.length(3);
+  });
+
+  it('a shard that ends before any scan has shown its row hands down what its keeper knows', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    const [left] = stream.split(zero);
+    driver.store.put({ leaseKey: left, parentShardIds: [zero], kinactLatestAt: 77 });
+    await driver.end(zero, [left]);
+    await driver.taken(left);
+    await driver.prepareEnd(left, { children: [{ shardId: 'grandchild', parentShards: [left] }] });
+    expect(driver.store.row('grandchild').kinactLatestAt).to.equal(77);
+  });
+});
+
+describe('what a coordinator forgets', () => {
+  it('are ended shards and cool-downs whose rows are gone', async () => {
+    const stream = listedStream({ shards: 2 });
+    const driver = await holdingAll({ stream });
+    await driver.end(zero);
+    await driver.news(one, {
+      type: 'workerIdInUse',
+      current: { ...driver.store.row(one), kinactWriter: undefined } as never,
+    });
+    expect(driver.world.eventsOf('warning')[0]!.message).to.include('kinactWriter absent');
+    driver.store.rows.clear();
+    stream.shards = [];
+    await driver.world.advance(30_000);
+    expect(driver.status().leases).to.deep.equal([]);
+  });
+
+  it('are rows of streams that are not its own: their end is nobody’s here', async () => {
+    const store = memoryLeaseStore();
+    const foreign = `123456789012:elsewhere:1700000000:${zero}`;
+    store.put({ leaseKey: foreign });
+    store.put({ leaseKey: 'bare-and-undescribed' });
+    const driver = await holdingAll({ store, multiStream: true });
+    store.rows.delete(foreign);
+    await driver.world.advance(10_000);
+    expect(driver.world.eventsOf('warning')).to.deep.equal([]);
+  });
+
+  it('is nothing it has not seen: before the first scan its status says so', () => {
+    const driver = driveCoordinator();
+    expect(driver.status()).to.deep.include({
+      phase: 'opening',
+      scanAgeMs: undefined,
+      foreignOwners: false,
+      leases: [],
+    });
+  });
+
+  it('a row without hash range of a shard that is not listed is passed over by the audit', async () => {
+    const driver = await holdingAll();
+    const { startingHashKey: _, endingHashKey: __, ...bare } = { ...driver.store.row(one), leaseKey: 'unlisted' };
+    driver.store.rows.set('unlisted', bare);
+    await driver.world.advance(130_000);
+    expect(driver.store.calls.filter((call) => call.operation === 'describeLease')).to.deep.equal([]);
+  });
+
+  it('a take that must be repeated is repeated before the next round is due', async () => {
+    const driver = driveCoordinator();
+    await driver.started();
+    const row = driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
+    await driver.news(zero, { type: 'notTaken', reason: 'own', current: row, retake: true });
+    await driver.world.advance(300);
+    expect(driver.keepers).to.have.length(3);
+  });
+
+  it('are not its signatures: keepers of a restarted coordinator sign differently', async () => {
+    const first = await holdingAll();
+    await first.world.kill(first.coordinator);
+    const second = driveCoordinator({ world: first.world, store: first.store, stream: first.stream });
+    await second.started();
+    const writers = [...first.keepers, ...second.keepers].map(({ args }) => args.writer);
+    expect(second.keepers, 'what it owned before is taken back at once').to.have.length(2);
+    expect(new Set(writers).size).to.equal(4);
+  });
+});

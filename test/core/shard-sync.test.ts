@@ -1,0 +1,123 @@
+import { expect } from 'chai';
+import { leaseRow } from '../support/memory-lease-store.js';
+import {
+  childRow,
+  earliestLatest,
+  newLeaseRow,
+  planSync,
+  type RowMaker,
+  type SyncInput,
+} from '../../src/core/shard-sync.js';
+import type { ListedShard } from '../../src/core/shard-graph.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+const maker: RowMaker = {
+  identifier: undefined,
+  entityType: undefined,
+  writer: 'w/0',
+  serviceTimeMs: 1_700_000_000_999,
+};
+const shard = (shardId: string, parentShardId?: string, closed = false): ListedShard => ({
+  shardId,
+  startingSequenceNumber: '1',
+  ...(parentShardId === undefined ? {} : { parentShardId }),
+  ...(closed ? { endingSequenceNumber: '2' } : {}),
+});
+
+function rowsOf(input: Partial<SyncInput> & Pick<SyncInput, 'shards'>): readonly LeaseRow[] {
+  const plan = planSync({ rows: new Map(), malformed: new Set(), initial: 'LATEST', maker, ...input });
+  if (plan.type === 'inconsistent') throw new Error(plan.reason);
+  return plan.rows;
+}
+
+describe('rows to create', () => {
+  it('have absent instead of empty members', () => {
+    expect(
+      newLeaseRow(maker, {
+        shardId: 's',
+        parentShardIds: [],
+        hashKeyRange: undefined,
+        checkpoint: 'TRIM_HORIZON',
+        latestAt: undefined,
+      }),
+    ).to.have.all.keys(
+      'leaseKey',
+      'leaseCounter',
+      'ownerSwitchesSinceCheckpoint',
+      'checkpoint',
+      'checkpointSubSequenceNumber',
+      'parentShardIds',
+      'childShardIds',
+      'kinactWriter',
+    );
+  });
+
+  it('of a multi-stream table name stream and shard apart from the key', () => {
+    const row = childRow(
+      { ...maker, identifier: '1:orders:2', entityType: 'LEASE' },
+      { shardId: 's', parentShards: ['p'], hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } },
+      5,
+    );
+    expect(row).to.deep.include({
+      leaseKey: '1:orders:2:s',
+      streamName: '1:orders:2',
+      shardId: 's',
+      entityType: 'LEASE',
+      kinactLatestAt: 5,
+      checkpoint: 'TRIM_HORIZON',
+      leaseCounter: 1_700_000_000,
+    });
+  });
+
+  it('come in one order whatever the order of the listing', () => {
+    const one = rowsOf({ shards: [shard('b'), shard('a'), shard('c')] });
+    const other = rowsOf({ shards: [shard('c'), shard('b'), shard('a')] });
+    expect(one.map((row) => row.leaseKey)).to.deep.equal(['a', 'b', 'c']);
+    expect(other).to.deep.equal(one);
+  });
+
+  it('are none while the listing contradicts itself, with or without rows', () => {
+    const shards = [shard('a'), shard('b', 'a')];
+    for (const rows of [new Map<string, LeaseRow>(), new Map([['x', leaseRow({ leaseKey: 'x' })]])]) {
+      expect(planSync({ shards, rows, malformed: new Set(), initial: 'LATEST', maker }).type).to.equal('inconsistent');
+    }
+  });
+
+  it('of a child inherit when LATEST was from its parents, else from the stream', () => {
+    const parent = leaseRow({ leaseKey: 'p', checkpoint: 'SHARD_END', kinactLatestAt: 9 });
+    const older = leaseRow({ leaseKey: 'o', kinactLatestAt: 3 });
+    const shards = [shard('o'), shard('p', undefined, true), shard('c', 'p')];
+    expect(
+      rowsOf({
+        shards,
+        rows: new Map([
+          ['p', parent],
+          ['o', older],
+        ]),
+      })[0],
+    ).to.deep.include({ leaseKey: 'c', kinactLatestAt: 9 });
+    const { kinactLatestAt: _, ...unstamped } = parent;
+    expect(
+      rowsOf({
+        shards,
+        rows: new Map([
+          ['p', unstamped],
+          ['o', older],
+        ]),
+      })[0],
+    ).to.deep.include({ leaseKey: 'c', kinactLatestAt: 3 });
+  });
+
+  it('know the earliest LATEST of many rows, and none of none', () => {
+    expect(
+      earliestLatest([
+        leaseRow({ leaseKey: 'a', kinactLatestAt: 4 }),
+        undefined,
+        leaseRow({ leaseKey: 'b' }),
+        leaseRow({ leaseKey: 'c', kinactLatestAt: 2 }),
+        leaseRow({ leaseKey: 'd', kinactLatestAt: 3 }),
+      ]),
+    ).to.equal(2);
+    expect(earliestLatest([])).to.equal(undefined);
+  });
+});

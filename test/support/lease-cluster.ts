@@ -1,0 +1,229 @@
+// Several processes on one lease table: real coordinators and real keepers, and instead of a pipeline a stub that begins a
+// tenure for every startable lease and says nothing until it is told to drain. Everything that starts or stops delivering
+// is written down with its time, so that hand-overs can be measured and two owners at once be seen.
+import type { World } from './actor-world.js';
+import type { ListedStream } from './listed-stream.js';
+import type { MemoryLeaseStore } from './memory-lease-store.js';
+import { ask, send, type Behaviour, type Ref } from '../../actors/actor.js';
+import { leaseCoordinator } from '../../actors/lease-coordinator.js';
+import type { CoordinatorSelf, LeaseCoordinatorOptions, ReleasedLease } from '../../actors/lease-coordinator.js';
+import { leaseKeeper } from '../../actors/lease-keeper.js';
+import type { KeeperMessage, LeaseKeeperMessage, LeaseKeeperState, WorkerControl } from '../../actors/lease-keeper.js';
+import type { HeldLeases, Tenure, TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+
+export interface Delivery {
+  readonly process: string;
+  readonly leaseKey: string;
+  readonly fence: number;
+  readonly from: number;
+  until: number | undefined;
+  readonly tenure: Tenure;
+}
+
+type PipelineMessage =
+  | HeldLeases
+  | { readonly type: 'control'; readonly worker: number; readonly control: WorkerControl }
+  | {
+      readonly type: 'answered';
+      readonly leaseKey: string;
+      readonly worker: number;
+      readonly keeper: Ref<KeeperMessage>;
+      readonly answer: TenureGranted;
+    }
+  | { readonly type: 'unanswered'; readonly leaseKey: string }
+  | { readonly type: 'endShard'; readonly leaseKey: string; readonly how: WorkerEnd };
+
+interface Running {
+  readonly keeper: Ref<KeeperMessage>;
+  readonly worker: number;
+  readonly control: Ref<WorkerControl>;
+  delivery: Delivery | undefined;
+}
+
+export interface Process {
+  readonly id: string;
+  readonly coordinator: Ref<CoordinatorSelf>;
+  readonly pipeline: Ref<PipelineMessage>;
+  delivering(): string[];
+}
+
+export interface Cluster {
+  readonly processes: Map<string, Process>;
+  /** Every tenure that ever delivered, oldest first. */
+  readonly deliveries: Delivery[];
+  join(id: string, options?: Partial<LeaseCoordinatorOptions<LeaseKeeperState, LeaseKeeperMessage>>): Process;
+  kill(id: string): Promise<void>;
+  /** SIGTERM: the report, once it is there. */
+  stop(id: string, deadlineMs?: number): Promise<() => readonly ReleasedLease[] | undefined>;
+  endShard(leaseKey: string, how: WorkerEnd): Promise<void>;
+  /** How many shards each living process delivers, fewest first. */
+  counts(): number[];
+  /** Who delivers a shard now. */
+  owner(leaseKey: string): string | undefined;
+}
+
+export function leaseCluster(world: World, store: MemoryLeaseStore, stream: ListedStream, failoverMs: number): Cluster {
+  const processes = new Map<string, Process>();
+  const deliveries: Delivery[] = [];
+  const controls = new Map<string, Ref<WorkerControl>[]>();
+  let workers = 0;
+
+  const relay = (worker: number, to: Ref<PipelineMessage>): Behaviour<undefined, WorkerControl> => ({
+    kind: 'shard-worker',
+    initial: () => [undefined, []],
+    receive: (state, control) => [state, [send(to, { type: 'control', worker, control })]],
+  });
+
+  function pipeline(
+    process: string,
+    coordinator: Ref<CoordinatorSelf>,
+  ): Behaviour<Map<string, Running>, PipelineMessage> {
+    let self: Ref<PipelineMessage>;
+    const stopDelivering = (running: Running): void => {
+      if (running.delivery !== undefined) running.delivery.until ??= world.clock.now();
+    };
+    return {
+      kind: 'pipeline',
+      initial(own) {
+        self = own;
+        return [new Map(), [send(coordinator, { type: 'subscribe', subscriber: own })]];
+      },
+      stopped(state) {
+        for (const running of state.values()) stopDelivering(running);
+        return [];
+      },
+      receive(state, message) {
+        switch (message.type) {
+          case 'held': {
+            const effects = [];
+            for (const lease of message.leases) {
+              if (!lease.startable || state.get(lease.leaseKey)?.keeper.id === lease.keeper.id) continue;
+              const worker = ++workers;
+              const { keeper, leaseKey } = lease;
+              const control = world.spawn(`shard-worker/${leaseKey}`, relay(worker, self));
+              controls.get(process)!.push(control);
+              state.set(leaseKey, { keeper, worker, control, delivery: undefined });
+              effects.push(
+                ask<KeeperMessage, TenureGranted, PipelineMessage>(
+                  keeper,
+                  (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }),
+                  (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
+                  () => ({ type: 'unanswered', leaseKey }),
+                ),
+              );
+            }
+            return [state, effects];
+          }
+          case 'answered': {
+            const running = state.get(message.leaseKey);
+            if (running?.worker !== message.worker || message.answer.type !== 'granted') return [state, []];
+            const { tenure } = message.answer;
+            running.delivery = {
+              process,
+              leaseKey: message.leaseKey,
+              fence: tenure.fence,
+              from: world.clock.now(),
+              until: undefined,
+              tenure,
+            };
+            deliveries.push(running.delivery);
+            return [state, []];
+          }
+          case 'unanswered':
+            state.delete(message.leaseKey);
+            return [state, []];
+          case 'control': {
+            const running = [...state.values()].find((each) => each.worker === message.worker);
+            if (running === undefined) return [state, []];
+            stopDelivering(running);
+            const { type, fence } = message.control;
+            const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureDead' };
+            return [state, [send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, how })]];
+          }
+          case 'endShard': {
+            const running = state.get(message.leaseKey);
+            if (running?.delivery === undefined) return [state, []];
+            stopDelivering(running);
+            return [
+              state,
+              [
+                send(running.keeper, {
+                  type: 'workerEnded',
+                  worker: running.worker,
+                  fence: running.delivery.fence,
+                  how: message.how,
+                }),
+              ],
+            ];
+          }
+        }
+      },
+    };
+  }
+
+  const cluster: Cluster = {
+    processes,
+    deliveries,
+    join(id, options = {}) {
+      controls.set(id, []);
+      const coordinator = world.spawn(
+        `lease-coordinator/${id}`,
+        leaseCoordinator<LeaseKeeperState, LeaseKeeperMessage>({
+          store,
+          sources: [{ source: stream, initialPosition: 'TRIM_HORIZON' }],
+          workerId: id,
+          processNonce: `${id}-${workers++}`,
+          clock: world.clock,
+          random: world.random,
+          failoverMs,
+          makeKeeper: (args) =>
+            leaseKeeper({
+              ...args,
+              store,
+              clock: world.clock,
+              random: world.random,
+              failoverMs,
+              marginMs: failoverMs / 10,
+              checkpointIntervalMs: 0,
+              stopDeadlineMs: 30_000,
+            }),
+          ...options,
+        }),
+      );
+      const process: Process = {
+        id,
+        coordinator,
+        pipeline: world.spawn(`pipeline/${id}`, pipeline(id, coordinator)),
+        delivering: () =>
+          deliveries.filter((each) => each.process === id && each.until === undefined).map((each) => each.leaseKey),
+      };
+      processes.set(id, process);
+      return process;
+    },
+    async kill(id) {
+      const { coordinator, pipeline: own } = processes.get(id)!;
+      for (const each of deliveries) if (each.process === id) each.until ??= world.clock.now();
+      processes.delete(id);
+      await world.kill(coordinator);
+      await world.kill(own);
+      for (const control of controls.get(id)!) await world.kill(control);
+    },
+    async stop(id, deadlineMs = 20_000) {
+      const { coordinator } = processes.get(id)!;
+      const { later } = await world.ask<CoordinatorSelf, readonly ReleasedLease[]>(coordinator, (replyTo) => ({
+        type: 'releaseAll',
+        deadlineMs,
+        replyTo,
+      }));
+      processes.delete(id);
+      return later;
+    },
+    async endShard(leaseKey, how) {
+      const owner = cluster.owner(leaseKey)!;
+      await world.tell(processes.get(owner)!.pipeline, { type: 'endShard', leaseKey, how });
+    },
+    counts: () => [...processes.values()].map((process) => process.delivering().length).sort((a, b) => a - b),
+    owner: (leaseKey) => deliveries.findLast((each) => each.leaseKey === leaseKey && each.until === undefined)?.process,
+  };
+  return cluster;
+}
