@@ -100,9 +100,7 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'writeFailed':
       return answered(turn, message);
     case 'shardEndPlanned':
-      return shardEndPlanned(turn, message.plan);
-    case 'shardEndUnanswered':
-      return shardEndPlanned(turn, { type: 'blocked', reason: 'no answer', retryMs: turn.options.failoverMs / 3 });
+      return shardEndPlanned(turn, message.shardEnd, message.plan);
     case 'called':
       return called(turn, message.failure);
     default:
@@ -124,7 +122,7 @@ function proceed(turn: Turn): void {
   if (schedule.idleTooLong(state, times, now)) giveUp(turn, 'no worker has asked for the shard for too long');
   if (state.release !== undefined && now >= state.release.cutAt) closeTenure(turn, state.release.reason, true);
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
-  if (schedule.shardEndIsToAsk(state, now)) askShardEnd(turn);
+  if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
   const kind = schedule.nextWrite(state, now);
   if (kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextLook(state, times, now);
@@ -149,7 +147,6 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     renewAt: now,
     reported: durableCheckpoint(options.seen),
     checkpointAt: now,
-    resend: false,
     liveUntil: 0,
     trustedSince: now,
     lastNow: now,

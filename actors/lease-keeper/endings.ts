@@ -3,7 +3,7 @@ import { ask, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { ShardEndPlan } from '../lease-coordinator.js';
 import type { KeeperNews } from './messages.js';
-import type { LeaseKeeperMessage } from './state.js';
+import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { closeTenure, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
@@ -49,10 +49,7 @@ export function giveUp(turn: Turn, reason: string): void {
   };
 }
 
-export function askShardEnd(turn: Turn): void {
-  const { options, state, effects } = turn;
-  const { shardEnd } = state;
-  if (shardEnd === undefined) return;
+export function askShardEnd({ options, effects }: Turn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
   const { children } = shardEnd;
   effects.push(
@@ -65,15 +62,17 @@ export function askShardEnd(turn: Turn): void {
         vanished: false,
         replyTo,
       }),
-      (plan): LeaseKeeperMessage => ({ type: 'shardEndPlanned', plan }),
-      (): LeaseKeeperMessage => ({ type: 'shardEndUnanswered' }),
+      (plan): LeaseKeeperMessage => ({ type: 'shardEndPlanned', shardEnd, plan }),
+      (error): LeaseKeeperMessage => ({
+        type: 'shardEndPlanned',
+        shardEnd,
+        plan: { type: 'blocked', reason: error.message, retryMs: options.failoverMs / 3 },
+      }),
     ),
   );
 }
 
-export function shardEndPlanned(turn: Turn, plan: ShardEndPlan): void {
-  const { shardEnd } = turn.state;
-  if (shardEnd === undefined) return;
+export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPlan): void {
   shardEnd.asking = false;
   shardEnd.blocked = plan.type === 'blocked';
   if (plan.type === 'ready') shardEnd.childShardIds = plan.childShardIds;

@@ -16,8 +16,7 @@ type Internal =
   | { readonly type: 'created'; readonly id: number }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
   | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
-  | { readonly type: 'shardEndPlanned'; readonly plan: ShardEndPlan }
-  | { readonly type: 'shardEndUnanswered' }
+  | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
   | { readonly type: 'called'; readonly failure: { readonly error: unknown } | undefined };
 
 export type LeaseKeeperMessage = KeeperMessage | Internal;
@@ -78,11 +77,9 @@ export interface LeaseKeeperState {
   attempt: number;
   retryAt: number;
   renewAt: number;
-  /** The last checkpoint that became known as durable, and when its write began. */
+  /** The last checkpoint that became known as durable, and when the last write that was answered with one began. */
   reported: Checkpoint;
   checkpointAt: number;
-  /** A write that carried a checkpoint has an unknown outcome: the next one carries it whatever the interval. */
-  resend: boolean;
   /** No peer can hold the lease before this, as far as the last renewal shows. */
   liveUntil: number;
   /** Writes begun before this prove nothing: the machine was suspended since. */

@@ -55,7 +55,7 @@ function changeOf({ options, state, now }: Turn, kind: Write['kind']): HoldChang
     case 'take':
       return holds.takeChange(hold.row, options.workerId, options.latestAt ?? options.clock.wallNow() - 2_000);
     case 'renew': {
-      const due = state.resend || now - state.checkpointAt >= options.checkpointIntervalMs;
+      const due = now - state.checkpointAt >= options.checkpointIntervalMs;
       return holds.renewChange(due ? holds.checkpointOnBoard(hold) : undefined);
     }
     case 'release':
@@ -91,7 +91,6 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   state.write = undefined;
   if (current.kind !== 'create') holds.applyUnknown(state.hold, current.change);
-  if (current.change.checkpoint !== undefined) state.resend = true;
   const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
   const delayMs = backoffMs(shape, state.attempt, options.random);
   state.attempt += 1;
@@ -105,10 +104,7 @@ function written(turn: Turn, current: Write, counter: number): void {
   const { options, state } = turn;
   const before = state.hold.row;
   holds.applyWritten(state.hold, current.change, counter, options.writer);
-  if (current.change.checkpoint !== undefined) {
-    state.checkpointAt = current.startedAt;
-    state.resend = false;
-  }
+  if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
   reportDurable(turn);
   if (current.kind === 'release') return released(turn, true);
   if (current.kind === 'shardEnd') return ended(turn);
@@ -181,7 +177,6 @@ function recovered(turn: Turn, row: LeaseRow): void {
   holds.recoverHold(state.hold, row);
   reportDurable(turn);
   if (row.leaseOwner !== options.workerId) return row.checkpoint === 'SHARD_END' ? ended(turn) : released(turn, true);
-  state.resend &&= holds.checkpointOnBoard(state.hold) !== undefined;
   state.retryAt = now;
   state.renewAt = now;
   if (state.phase === 'taking') taken(turn, before);

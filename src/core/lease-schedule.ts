@@ -79,9 +79,8 @@ function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
 }
 
 /** Whether the coordinator is to be asked now whether SHARD_END may be written. */
-export function shardEndIsToAsk(wants: LeaseWants, now: number): boolean {
-  const { shardEnd } = wants;
-  return shardEnd !== undefined && shardEnd.childShardIds === undefined && !shardEnd.asking && now >= shardEnd.askAt;
+export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
+  return shardEnd.childShardIds === undefined && !shardEnd.asking && now >= shardEnd.askAt;
 }
 
 /** The next moment at which any answer above changes by itself; Infinity when none does. */

@@ -223,6 +223,23 @@ describe('a keeper and its tenures', () => {
     expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 
+  it('grants nothing when the row turns out to have been ended by hand', async () => {
+    const keeper = await driveKeeper();
+    keeper.store.script('update', { type: 'failAfter' });
+    await keeper.begin(1);
+    keeper.store.put({ ...keeper.row, checkpoint: 'SHARD_END' });
+    await keeper.advance(1_000);
+    expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
+  });
+
+  it('keeps the lease when its worker found the tenure dead by itself', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.end(tenure, { type: 'tenureDead' });
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker has ended: tenureDead');
+    expect((await keeper.work(2)).fence).to.be.above(tenure.fence);
+  });
+
   it('counts a message that it does not know', async () => {
     const keeper = await driveKeeper();
     await keeper.tell({ type: 'nonsense' });

@@ -60,7 +60,7 @@ export interface KeeperDriver {
   suspend(ms: number): void;
   /** Waits until nothing can happen without the test doing something. */
   settle(): Promise<void>;
-  stop(): void;
+  stop(reason?: 'normal' | 'shutdown' | 'crash'): void;
   status(): object | undefined;
   newsOf<Type extends KeeperNews['type']>(type: Type): Extract<KeeperNews, { readonly type: Type }>[];
   eventsOf(name: KinactEvent['name']): KinactEvent['data'][];

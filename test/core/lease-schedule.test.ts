@@ -1,0 +1,65 @@
+import { expect } from 'chai';
+import { idleTooLong, nextLook, nextWrite } from '../../src/core/lease-schedule.js';
+import type { LeaseWants } from '../../src/core/lease-schedule.js';
+
+const times = { writeTimeoutMs: 500, idleLimitMs: 10_000 };
+const held: LeaseWants = {
+  phase: 'held',
+  write: undefined,
+  retryAt: 0,
+  renewAt: 1_000,
+  asked: undefined,
+  tenure: undefined,
+  idleSince: 0,
+  waiting: false,
+  release: undefined,
+  shardEnd: undefined,
+};
+const release = { cutAt: 5_000, until: 6_000 };
+const shardEnd = { asking: true, askAt: 0, blocked: false, childShardIds: undefined };
+
+describe('what a keeper does next', () => {
+  it('is nothing while a write is under way, a back-off lasts, or all is over', () => {
+    expect(nextWrite({ ...held, write: { startedAt: 0 } }, 2_000)).to.equal(undefined);
+    expect(nextWrite({ ...held, retryAt: 2_001 }, 2_000)).to.equal(undefined);
+    expect(nextWrite({ ...held, phase: 'over' }, 2_000)).to.equal(undefined);
+  });
+
+  it('is a renewal when one is due or a worker waits for it', () => {
+    expect(nextWrite(held, 999)).to.equal(undefined);
+    expect(nextWrite(held, 1_000)).to.equal('renew');
+    expect(nextWrite({ ...held, asked: {} }, 0)).to.equal('renew');
+  });
+
+  it('is SHARD_END before a release, and a release before a renewal', () => {
+    expect(nextWrite({ ...held, release }, 1_000)).to.equal('release');
+    expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, childShardIds: [] } }, 1_000)).to.equal('shardEnd');
+  });
+
+  it('is only a renewal while the worker drains, or while SHARD_END may still come in time', () => {
+    expect(nextWrite({ ...held, release, tenure: { cell: { deadline: 9_000 } } }, 5_000)).to.equal('renew');
+    expect(nextWrite({ ...held, release, shardEnd }, 4_999)).to.equal('renew');
+    expect(nextWrite({ ...held, release, shardEnd }, 5_000)).to.equal('release');
+    expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, blocked: true } }, 0)).to.equal('release');
+  });
+
+  it('looks again when the first of its times comes', () => {
+    expect(nextLook(held, times, 0)).to.equal(1_000);
+    expect(nextLook({ ...held, retryAt: 300 }, times, 0)).to.equal(300);
+    expect(nextLook({ ...held, write: { startedAt: 100 } }, times, 0)).to.equal(600);
+    expect(nextLook({ ...held, tenure: { cell: { deadline: 700 } } }, times, 0)).to.equal(700);
+    expect(nextLook({ ...held, renewAt: 20_000 }, times, 0)).to.equal(10_000);
+    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 0)).to.equal(5_000);
+    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 5_000)).to.equal(6_000);
+    expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
+    expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
+  });
+
+  it('has no idle time while there is a reason to be without a worker', () => {
+    expect(idleTooLong(held, times, 10_000)).to.equal(true);
+    expect(idleTooLong(held, times, 9_999)).to.equal(false);
+    for (const reason of [{ waiting: true }, { phase: 'taking' }, { asked: {} }, { release }, { shardEnd }] as const) {
+      expect(idleTooLong({ ...held, ...reason }, times, 99_000), Object.keys(reason)[0]).to.equal(false);
+    }
+  });
+});

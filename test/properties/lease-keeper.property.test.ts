@@ -1,0 +1,273 @@
+// Whatever happens between keeper, workers, table and other owners: I1, I2 and I20 of seeds.md hold at every single write.
+// Every change of the row is looked at as it happens, so that no law depends on when the test looks.
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { comparePositions } from '../../src/core/sequence-number.js';
+import { compareCheckpoints } from '../../src/core/checkpoint.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import type { Tenure } from '../../actors/tenure.js';
+import { driveKeeper, failoverMs, marginMs, me, nonce, shardId } from '../support/keeper-driver.js';
+import type { KeeperDriver } from '../support/keeper-driver.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+
+type Command =
+  | { readonly do: 'advance'; readonly ms: number }
+  | { readonly do: 'frontier'; readonly by: number; readonly sub: number; readonly stale: boolean }
+  | { readonly do: 'fault'; readonly fault: 'failBefore' | 'failAfter' | 'holdBefore' | 'holdAfter' }
+  | { readonly do: 'foreignTake'; readonly signed: boolean; readonly progress: boolean }
+  | { readonly do: 'suspend'; readonly ms: number }
+  | { readonly do: 'release'; readonly deadlineMs: number }
+  | { readonly do: 'begin' | 'answerHeld' | 'down' | 'drained' | 'shardEnd' | 'crash' | 'deleteRow' };
+
+const weighted: fc.WeightedArbitrary<Command>[] = [
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(0, 1, 150, 1_000, 3_000, 9_000) }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('frontier' as const),
+      by: fc.integer({ min: -2, max: 5 }),
+      sub: fc.nat(2),
+      stale: fc.constantFrom(true, false, false, false),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('fault' as const),
+      fault: fc.constantFrom('failBefore' as const, 'failAfter' as const, 'holdBefore' as const, 'holdAfter' as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('foreignTake' as const), signed: fc.boolean(), progress: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('suspend' as const), ms: fc.constantFrom(500, 5_000) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('release' as const), deadlineMs: fc.constantFrom(0, 2_000, 20_000) }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constantFrom('begin' as const, 'begin' as const, 'answerHeld' as const) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'down' as const,
+        'drained' as const,
+        'shardEnd' as const,
+        'crash' as const,
+        'deleteRow' as const,
+      ),
+    }),
+  },
+];
+
+/** One shard, one table, one keeper of ours at a time, and others who take the lease when they like. */
+class World {
+  readonly store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4 })]);
+  keeper!: KeeperDriver;
+  foreign = false;
+  keepers = 0;
+  workers = 0;
+  tenures: Tenure[] = [];
+  /** What workers reported to each keeper, as `number/sub`, by `kinactWriter`: a late write of an earlier one is judged too. */
+  reported = new Map<string, Set<string>>();
+  /** Checkpoints that some row has held. */
+  durable = new Set<string>();
+  held: (() => void)[] = [];
+  lastOwnWriteAt = 0;
+  /** What the next record is, so that an other owner's progress is ahead of ours. */
+  newest = 100;
+  violations: string[] = [];
+
+  constructor() {
+    const { rows } = this.store;
+    const set = rows.set.bind(rows);
+    rows.set = (leaseKey, row) => {
+      const before = rows.get(leaseKey);
+      this.durable.add(`${row.checkpoint}/${row.checkpointSubSequenceNumber}`);
+      if (!this.foreign) this.judge(before, row);
+      return set(leaseKey, row);
+    };
+  }
+
+  judge(before: LeaseRow | undefined, after: LeaseRow): void {
+    const law = (holds: boolean, text: string): void => {
+      if (!holds) this.violations.push(text);
+    };
+    if (after.kinactWriter === this.writer) this.lastOwnWriteAt = this.keeper?.clock.now ?? 1_000;
+    if (before === undefined) return;
+    const [was, is] = [durableCheckpoint(before), durableCheckpoint(after)];
+    law(compareCheckpoints(is, was) >= 0, `I2: checkpoint ${was.checkpoint} became ${is.checkpoint}`);
+    law(after.leaseCounter === before.leaseCounter + 1, 'the counter rises by one');
+    if (compareCheckpoints(is, was) !== 0 && is.checkpoint !== 'SHARD_END') {
+      law(
+        this.reported.get(after.kinactWriter!)?.has(`${is.checkpoint}/${is.subSequenceNumber}`) === true,
+        `I1: nobody reported ${is.checkpoint}`,
+      );
+    }
+    const takes = before.leaseOwner !== me || before.kinactWriter !== after.kinactWriter;
+    if (takes) {
+      law(after.leaseOwner === me, 'I20: a row that is not held is only ever taken');
+      law(compareCheckpoints(is, was) === 0, 'I20: a take moves no checkpoint');
+    }
+  }
+
+  get writer(): string {
+    return `${nonce}/${this.keepers}`;
+  }
+
+  async newKeeper(): Promise<void> {
+    if (!this.store.rows.has(shardId))
+      this.asForeign(() => this.store.put({ leaseKey: shardId, leaseCounter: 1_700_000_000 + this.keepers }));
+    const seen = this.store.row(shardId);
+    const old = this.keeper;
+    this.keepers += 1;
+    this.reported.set(this.writer, new Set());
+    this.tenures = [];
+    this.keeper = await driveKeeper({ store: this.store, seen, writer: this.writer });
+    // Clocks go on: a driver starts its own.
+    if (old !== undefined) await this.keeper.advance(Math.max(0, old.clock.now - this.keeper.clock.now));
+  }
+
+  asForeign(act: () => void): void {
+    this.foreign = true;
+    act();
+    this.foreign = false;
+  }
+
+  get tenure(): Tenure | undefined {
+    return this.tenures.findLast((tenure) => !tenure.dead);
+  }
+
+  async run(command: Command): Promise<void> {
+    if (this.keeper.ended) await this.newKeeper();
+    const { keeper, store } = this;
+    switch (command.do) {
+      case 'advance':
+        return keeper.advance(command.ms);
+      case 'begin': {
+        await keeper.begin(++this.workers);
+        return;
+      }
+      case 'frontier': {
+        const tenure = command.stale ? this.tenures.at(-2) : this.tenure;
+        if (tenure === undefined) return;
+        const sequenceNumber = String(this.newest + command.by);
+        this.newest = Math.max(this.newest, this.newest + command.by);
+        // What a stale worker says must never reach the row: it is not put down as reported.
+        if (!command.stale) this.reported.get(this.writer)!.add(`${sequenceNumber}/${command.sub}`);
+        else if (this.tenure !== tenure) return keeper.frontier(tenure, '999999', command.sub);
+        return keeper.frontier(tenure, sequenceNumber, command.sub);
+      }
+      case 'fault':
+        if (command.fault === 'failBefore' || command.fault === 'failAfter')
+          store.script('update', { type: command.fault });
+        else {
+          const until = new Promise<void>((resolve) => this.held.push(resolve));
+          store.script('update', { type: command.fault, until });
+        }
+        return;
+      case 'answerHeld':
+        this.held.splice(0).forEach((resolve) => resolve());
+        return keeper.settle();
+      case 'foreignTake':
+        if (!store.rows.has(shardId)) return;
+        return this.asForeign(() => {
+          store.takeAs(shardId, 'you', command.signed ? 'n2/1' : undefined);
+          const row = store.row(shardId);
+          if (!command.progress || row.checkpoint === 'SHARD_END') return;
+          this.newest += 1;
+          store.rows.set(shardId, { ...row, checkpoint: String(this.newest), leaseCounter: row.leaseCounter + 1 });
+        });
+      case 'suspend':
+        return keeper.suspend(command.ms);
+      case 'release':
+        return keeper.tell({ type: 'release', reason: 'stop', deadlineMs: command.deadlineMs });
+      case 'down':
+        return this.tenure === undefined ? undefined : keeper.down(this.tenure.worker);
+      case 'drained':
+        return this.tenure === undefined ? undefined : keeper.end(this.tenure, { type: 'drained', open: 1 });
+      case 'shardEnd':
+        if (this.tenure === undefined) return;
+        await keeper.end(this.tenure, { type: 'shardEnd', vanished: false });
+        return keeper.questions.length === 0 ? undefined : keeper.plan({ type: 'ready', childShardIds: [] });
+      case 'crash':
+        keeper.stop('crash');
+        return this.newKeeper();
+      case 'deleteRow':
+        store.rows.delete(shardId);
+        return;
+    }
+  }
+
+  /** What must be true whenever one looks. */
+  look(): void {
+    const { keeper } = this;
+    for (const answer of keeper.answers.values()) {
+      if (answer.type !== 'granted' || this.tenures.includes(answer.tenure)) continue;
+      const last = this.tenures.at(-1);
+      if (last !== undefined) {
+        expect(last.dead, 'one tenure at a time').to.equal(true);
+        expect(answer.tenure.fence, 'fences rise').to.be.above(last.fence);
+      }
+      this.tenures.push(answer.tenure);
+    }
+    for (const tenure of this.tenures) {
+      if (tenure.dead) expect([tenure.deadline, tenure.signal.aborted]).to.deep.equal([0, true]);
+      else expect(tenure.deadline, 'deadline').to.be.at.most(this.lastOwnWriteAt + failoverMs - marginMs);
+    }
+    if (keeper.ended) expect(this.tenure, 'a tenure outlives its keeper').to.equal(undefined);
+    for (const event of keeper.events) {
+      if (event.name !== 'checkpoint') continue;
+      const { sequenceNumber, subSequenceNumber } = event.data;
+      const ended = this.durable.has('SHARD_END/0');
+      expect(ended || this.durable.has(`${sequenceNumber}/${subSequenceNumber}`), 'told before durable').to.equal(true);
+    }
+    const told = keeper.events.flatMap((event) => (event.name === 'checkpoint' ? [event.data] : []));
+    expect(told.every((data, index) => index === 0 || comparePositions(told[index - 1]!, data) < 0)).to.equal(true);
+    expect(this.violations).to.deep.equal([]);
+  }
+}
+
+describe('a keeper among faults, crashes and other owners', () => {
+  it('keeps I1, I2 and I20 at every write, and is at its frontier once the faults stop', async function () {
+    this.timeout(120_000);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(...weighted), { minLength: 5, maxLength: 60, size: 'max' }),
+        async (commands) => {
+          const world = new World();
+          await world.newKeeper();
+          for (const command of commands) {
+            await world.run(command);
+            world.look();
+          }
+          world.held.splice(0).forEach((resolve) => resolve());
+          await world.keeper.advance(30_000);
+          world.look();
+          const { keeper } = world;
+          if (keeper.ended || keeper.state.release !== undefined || keeper.state.shardEnd !== undefined) return;
+          expect(keeper.row).to.deep.include({ leaseOwner: me, kinactWriter: world.writer });
+          const { frontier } = keeper.state.hold;
+          if (
+            frontier !== undefined &&
+            compareCheckpoints(durableCheckpoint(keeper.row), {
+              checkpoint: frontier.sequenceNumber,
+              subSequenceNumber: frontier.subSequenceNumber,
+            }) < 0
+          ) {
+            expect.fail('the frontier is not durable');
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});
