@@ -5,7 +5,7 @@ import type { Behaviour, Ref } from './actor.js';
 import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
 import type { LeaseKeeperOptions } from './lease-keeper/messages.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
-import { begin, closeTenure, frontier, refuseAsked } from './lease-keeper/tenures.js';
+import { begin, dropTenure, frontier, refuseAsked, revokeTenure } from './lease-keeper/tenures.js';
 import { count } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
@@ -37,7 +37,7 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
     stopped(state) {
       const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
       refuseAsked(turn, 'the keeper has stopped');
-      closeTenure(turn, 'the keeper has stopped', true);
+      dropTenure(turn, 'the keeper has stopped');
       return turn.effects;
     },
     status: (state) => ({
@@ -68,10 +68,10 @@ function look(turn: Turn): void {
     state.trustedSince = now;
     state.liveUntil = 0;
     state.renewAt = now;
-    closeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`, true);
-  } else if (state.tenure !== undefined && now >= state.tenure.cell.deadline) {
-    // `dead` alone closes nothing: whoever set it has told the worker, whose last frontier and end are on their way here.
-    closeTenure(turn, 'the local deadline has passed without a renewal', true);
+    revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
+  } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.cell.deadline) {
+    // `dead` alone revokes nothing: whoever set it has told the worker, whose last words are on their way here.
+    revokeTenure(turn, 'the local deadline has passed without a renewal');
   }
 }
 
@@ -120,7 +120,7 @@ function proceed(turn: Turn): void {
     writeFailed(turn, state.write, error);
   }
   if (schedule.idleTooLong(state, times, now)) giveUp(turn, 'no worker has asked for the shard for too long');
-  if (state.release !== undefined && now >= state.release.cutAt) closeTenure(turn, state.release.reason, true);
+  if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
   const kind = schedule.nextWrite(state, now);

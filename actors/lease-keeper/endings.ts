@@ -4,7 +4,7 @@ import type { ReplyTo } from '../actor.js';
 import type { ShardEndPlan } from '../lease-coordinator.js';
 import type { KeeperNews } from './messages.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
-import { closeTenure, refuseAsked } from './tenures.js';
+import { dropTenure, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { durableCheckpoint } from '../../src/core/lease-hold.js';
@@ -23,11 +23,12 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
     reason: before?.reason ?? reason,
     coolDown: before?.coolDown ?? false,
     cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
+    writeAt: Math.min(before?.writeAt ?? Infinity, cutAt + reserveMs / 8),
     until: Math.min(before?.until ?? Infinity, until),
     recordsLeft: before?.recordsLeft ?? 0,
   };
   refuseAsked(turn, `the lease is being released: ${reason}`);
-  if (state.tenure !== undefined) {
+  if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, cell } = state.tenure;
     state.release.recordsLeft = -1;
     turn.effects.push(send(control, { type: 'drain', fence: cell.fence, deadlineMs: deadlineMs - reserveMs }));
@@ -38,12 +39,13 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
 export function giveUp(turn: Turn, reason: string): void {
   const { state } = turn;
   refuseAsked(turn, reason);
-  closeTenure(turn, reason, true);
+  dropTenure(turn, reason);
   const before = state.release;
   state.release = {
     reason: before?.reason ?? reason,
     coolDown: true,
     cutAt: before?.cutAt ?? turn.now,
+    writeAt: before?.writeAt ?? turn.now,
     until: before?.until ?? Infinity,
     recordsLeft: -1,
   };
@@ -83,7 +85,7 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
 export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   refuseAsked(turn, reason);
-  closeTenure(turn, reason, true);
+  dropTenure(turn, reason);
   state.phase = 'over';
   state.liveUntil = 0;
   state.write = undefined;

@@ -38,10 +38,13 @@ export interface Asked {
   readonly replyTo: ReplyTo<TenureGranted>;
 }
 
+/** Kept until its worker has ended or the next one begins: what the worker says last still counts. */
 export interface OpenTenure {
   readonly cell: Tenure;
   readonly controller: AbortController;
   readonly control: Ref<WorkerControl>;
+  /** The tenure is over, and the worker has been told. */
+  revoked: boolean;
 }
 
 /** The lease is to be given up: once the worker has drained, at `cutAt` at the latest. */
@@ -50,6 +53,8 @@ export interface Release {
   readonly coolDown: boolean;
   /** Monotonic; Infinity where nobody waits for it. */
   readonly cutAt: number;
+  /** When to write without a word from a worker that was cut off. */
+  readonly writeAt: number;
   /** When to stop trying to write it. */
   readonly until: number;
   recordsLeft: number;

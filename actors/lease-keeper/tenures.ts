@@ -2,7 +2,7 @@
 // one that has ended is never revived (design.md section 5).
 import { reply, send, watch } from '../actor.js';
 import type { Tenure, Frontier } from '../tenure.js';
-import type { Asked } from './state.js';
+import type { Asked, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-hold.js';
@@ -18,7 +18,7 @@ export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
     return;
   }
   refuseAsked(turn, 'another worker asked after this one');
-  closeTenure(turn, 'another worker begins', true);
+  dropTenure(turn, 'another worker begins');
   state.asked = { worker, control, replyTo };
   state.lastWorker = worker;
   effects.push(watch(control, (how) => ({ type: 'workerDown', worker, how })));
@@ -57,7 +57,7 @@ export function grant(turn: Turn, asked: Asked): void {
     signal: controller.signal,
   };
   state.asked = undefined;
-  state.tenure = { cell, controller, control: asked.control };
+  state.tenure = { cell, controller, control: asked.control, revoked: false };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
 }
@@ -67,24 +67,47 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
   return { startingHashKey: row.startingHashKey, endingHashKey: row.endingHashKey };
 }
 
-/** Ends the open tenure for good. `revoke`: its worker does not know yet. */
-export function closeTenure(turn: Turn, reason: string, revoke: boolean): void {
-  const { options, state, effects } = turn;
-  if (state.tenure === undefined) return;
-  const { cell, controller, control } = state.tenure;
-  state.tenure = undefined;
-  state.idleSince = turn.now;
+/** Ends the tenure for good and tells its worker, whose last frontier and end are still listened to. */
+export function revokeTenure(turn: Turn, reason: string): void {
+  const { tenure } = turn.state;
+  if (tenure === undefined || tenure.revoked) return;
+  kill(turn, tenure, reason);
+  turn.effects.push(send(tenure.control, { type: 'revoked', fence: tenure.cell.fence, reason }));
+}
+
+/** The worker has ended. */
+export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): void {
+  if (!tenure.revoked) kill(turn, tenure, reason);
+  turn.state.tenure = undefined;
+  turn.state.idleSince = turn.now;
+}
+
+/** Whatever the worker says from now on is stale. */
+export function dropTenure(turn: Turn, reason: string): void {
+  revokeTenure(turn, reason);
+  turn.state.tenure = undefined;
+}
+
+function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
+  const { leaseKey, shardId } = turn.options;
+  const { cell, controller } = tenure;
+  tenure.revoked = true;
+  turn.state.idleSince = turn.now;
   cell.dead = true;
   cell.deadline = 0;
-  const data = { leaseKey: options.leaseKey, shardId: options.shardId };
-  controller.abort(new KinactError('LEASE_LOST', `The tenure of ${options.shardId} has ended: ${reason}.`, { data }));
-  if (revoke) effects.push(send(control, { type: 'revoked', fence: cell.fence, reason }));
+  const message = `The tenure of ${shardId} has ended: ${reason}.`;
+  controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
   tell(turn, { type: 'idle', reason });
 }
 
+/** The tenure that is meant, if it still is the one there is. */
+export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTenure | undefined {
+  const { tenure } = state;
+  return tenure?.cell.worker === worker && tenure.cell.fence === fence ? tenure : undefined;
+}
+
 export function frontier(turn: Turn, { worker, fence, position }: Frontier): void {
-  const cell = turn.state.tenure?.cell;
-  if (cell === undefined || cell.worker !== worker || cell.fence !== fence) {
+  if (tenureOf(turn, worker, fence) === undefined) {
     count(turn, 'staleFrontier');
   } else if (!advanceFrontier(turn.state.hold, position)) {
     count(turn, 'frontierNotAhead');

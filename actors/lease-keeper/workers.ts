@@ -3,7 +3,7 @@
 import type { Ending } from '../actor.js';
 import type { WorkerEnd } from '../tenure.js';
 import { giveUp } from './endings.js';
-import { closeTenure } from './tenures.js';
+import { closeTenure, tenureOf } from './tenures.js';
 import { count } from './turn.js';
 import type { Turn } from './turn.js';
 import { isKinactError } from '../../src/errors.js';
@@ -13,12 +13,9 @@ const maxWatchdogs = 2;
 
 export function workerEnded(turn: Turn, worker: number, fence: number, how: WorkerEnd): void {
   const { state } = turn;
-  const cell = state.tenure?.cell;
-  if (cell === undefined || cell.worker !== worker || cell.fence !== fence) {
-    count(turn, 'staleWorkerEnd');
-    return;
-  }
-  closeTenure(turn, `the worker has ended: ${how.type}`, false);
+  const tenure = tenureOf(turn, worker, fence);
+  if (tenure === undefined) return count(turn, 'staleWorkerEnd');
+  closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
       if (state.release !== undefined) state.release.recordsLeft = 0;
@@ -48,7 +45,7 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
   }
   if (state.tenure?.cell.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
-    closeTenure(turn, `the worker is down (${how.reason})`, false);
+    closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.lastWorker === worker && standstill(how.error)) {
     const { watchdog, hold } = state;

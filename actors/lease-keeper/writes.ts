@@ -3,7 +3,7 @@
 import { run } from '../actor.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
-import { closeTenure, grant } from './tenures.js';
+import { grant, revokeTenure } from './tenures.js';
 import { count, emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -120,7 +120,8 @@ function confirm({ options, state }: Turn, startedAt: number): void {
   state.renewAt = startedAt + options.failoverMs / 3;
   if (startedAt < state.trustedSince) return;
   state.liveUntil = startedAt + options.failoverMs - options.marginMs;
-  if (state.tenure !== undefined) state.tenure.cell.deadline = state.liveUntil;
+  // A dead tenure is never revived, whoever found it dead.
+  if (state.tenure?.cell.dead === false) state.tenure.cell.deadline = state.liveUntil;
 }
 
 function taken(turn: Turn, before: LeaseRow): void {
@@ -151,7 +152,7 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
     case 'gone':
       if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone', undefined, false);
       // Nobody else can have processed and cleaned up the shard while the lease was live.
-      closeTenure(turn, 'the row has vanished', true);
+      revokeTenure(turn, 'the row has vanished');
       warn(turn, 'The lease row has vanished and is made anew at its last checkpoint.');
       state.phase = 'recreating';
       return;

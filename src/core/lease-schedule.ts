@@ -12,11 +12,11 @@ export interface LeaseWants {
   readonly renewAt: number;
   /** A worker waits for a renewal that will be its fence. */
   readonly asked: unknown;
-  readonly tenure: { readonly cell: { readonly deadline: number } } | undefined;
+  readonly tenure: { readonly cell: { readonly deadline: number }; readonly revoked: boolean } | undefined;
   readonly idleSince: number;
   /** Nobody may start the shard for now, so that having no worker means nothing. */
   readonly waiting: boolean;
-  readonly release: { readonly cutAt: number; readonly until: number } | undefined;
+  readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
 }
 
@@ -53,7 +53,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
 
 /** Drained, and no SHARD_END is about to come that would say more than the frontier does. */
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
-  if (wants.release === undefined || wants.tenure !== undefined) return false;
+  if (wants.release === undefined) return false;
+  if (wants.tenure !== undefined) return wants.tenure.revoked && now >= wants.release.writeAt;
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= wants.release.cutAt;
 }
 
@@ -71,7 +72,7 @@ function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
   const excused =
     wants.waiting ||
     wants.phase !== 'held' ||
-    wants.tenure !== undefined ||
+    wants.tenure?.revoked === false ||
     wants.asked !== undefined ||
     wants.shardEnd !== undefined ||
     wants.release !== undefined;
@@ -89,8 +90,11 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   let at = idleEnd(wants, times);
   if (write !== undefined) at = Math.min(at, write.startedAt + times.writeTimeoutMs);
   else at = Math.min(at, wants.retryAt > now ? wants.retryAt : wants.renewAt);
-  if (tenure !== undefined) at = Math.min(at, tenure.cell.deadline);
-  if (release !== undefined) at = Math.min(at, release.until, release.cutAt > now ? release.cutAt : Infinity);
+  if (tenure?.revoked === false) at = Math.min(at, tenure.cell.deadline);
+  if (release !== undefined) {
+    const times = [release.cutAt, release.writeAt, release.until];
+    at = Math.min(at, ...times.filter((time) => time > now));
+  }
   if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
   return at;
 }

@@ -88,6 +88,28 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
+  it('waits a moment for what the worker says when it is cut off', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
+    await keeper.advance(1_550);
+    expect(tenure.dead).to.equal(true);
+    expect(keeper.newsOf('released')).to.deep.equal([]);
+    await keeper.frontier(tenure, '100');
+    await keeper.end(tenure, { type: 'drained', open: 7 });
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '100', recordsLeft: 7, released: true });
+  });
+
+  it('asks no drain of a worker that is revoked already', async () => {
+    const keeper = await driveKeeper();
+    await keeper.work(1);
+    keeper.suspend(60_000);
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
+    expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
+    await keeper.advance(2_000);
+    expect(keeper.newsOf('released')).to.have.length(1);
+  });
+
   it('tries the write even when no time is given', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);

@@ -104,13 +104,38 @@ describe('a keeper and its tenures', () => {
     expect(keeper.ended).to.equal(false);
   });
 
-  it('ends a tenure that a reducer has found dead', async () => {
+  it('moves no deadline of a tenure that somebody has found dead', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    const { deadline } = tenure;
+    tenure.dead = true;
+    await keeper.advance(3_000);
+    expect(tenure.deadline).to.equal(deadline);
+    await keeper.end(tenure, { type: 'tenureDead' });
+    expect(tenure.deadline).to.equal(0);
+  });
+
+  it('hears the last words of a worker that ended itself and so killed its tenure', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.dead = true;
-    await keeper.advance(3_000);
+    await keeper.frontier(tenure, '100');
+    await keeper.end(tenure, { type: 'shardEnd', vanished: true });
+    expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END' });
+    expect(keeper.eventsOf('checkpoint')[0]).to.deep.include({ sequenceNumber: '100' });
+    expect(keeper.controls.get(1), 'it knows').to.equal(undefined);
+  });
+
+  it('hears the last words of a worker whose tenure it has revoked', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    keeper.suspend(marginMs + 1);
+    await keeper.tell({ type: 'waiting', waiting: false });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
-    expect(tenure.deadline).to.equal(0);
+    await keeper.frontier(tenure, '100');
+    await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
+    expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
+    expect(keeper.row.checkpoint).to.equal('100');
   });
 
   it('is dead after the machine was suspended, though the monotonic clock stood still', async () => {

@@ -15,7 +15,7 @@ const held: LeaseWants = {
   release: undefined,
   shardEnd: undefined,
 };
-const release = { cutAt: 5_000, until: 6_000 };
+const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
 const shardEnd = { asking: true, askAt: 0, blocked: false, childShardIds: undefined };
 
 describe('what a keeper does next', () => {
@@ -37,20 +37,30 @@ describe('what a keeper does next', () => {
   });
 
   it('is only a renewal while the worker drains, or while SHARD_END may still come in time', () => {
-    expect(nextWrite({ ...held, release, tenure: { cell: { deadline: 9_000 } } }, 5_000)).to.equal('renew');
+    expect(nextWrite({ ...held, release, tenure: { cell: { deadline: 9_000 }, revoked: false } }, 5_200)).to.equal(
+      'renew',
+    );
     expect(nextWrite({ ...held, release, shardEnd }, 4_999)).to.equal('renew');
     expect(nextWrite({ ...held, release, shardEnd }, 5_000)).to.equal('release');
     expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, blocked: true } }, 0)).to.equal('release');
+  });
+
+  it('waits a moment for the last words of a worker that was cut off', () => {
+    const tenure = { cell: { deadline: 0 }, revoked: true };
+    expect(nextWrite({ ...held, release, tenure }, 5_099)).to.equal('renew');
+    expect(nextWrite({ ...held, release, tenure }, 5_100)).to.equal('release');
   });
 
   it('looks again when the first of its times comes', () => {
     expect(nextLook(held, times, 0)).to.equal(1_000);
     expect(nextLook({ ...held, retryAt: 300 }, times, 0)).to.equal(300);
     expect(nextLook({ ...held, write: { startedAt: 100 } }, times, 0)).to.equal(600);
-    expect(nextLook({ ...held, tenure: { cell: { deadline: 700 } } }, times, 0)).to.equal(700);
+    expect(nextLook({ ...held, tenure: { cell: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
     expect(nextLook({ ...held, renewAt: 20_000 }, times, 0)).to.equal(10_000);
     expect(nextLook({ ...held, renewAt: 20_000, release }, times, 0)).to.equal(5_000);
-    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 5_000)).to.equal(6_000);
+    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 5_000)).to.equal(5_100);
+    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 5_100)).to.equal(6_000);
+    expect(nextLook({ ...held, tenure: { cell: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
   });
