@@ -226,8 +226,8 @@ function createCell(
       now: () => engine.clock.now(),
       start: (info, run) => {
         trace(cell, 'effect', { type: info.name });
-        const intercept = engine.options.intercept?.startEffect;
-        return intercept === undefined ? run() : intercept(cell.ref, info, run);
+        const { intercept } = engine.options;
+        return intercept?.startEffect === undefined ? run() : intercept.startEffect(cell.ref, info, run);
       },
       settled: (info, toMessage) => effectSettled(cell, info.name, toMessage),
     }),
