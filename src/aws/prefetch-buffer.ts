@@ -25,8 +25,8 @@ interface Batch {
   readonly bytes: number;
 }
 
-interface Waiter {
-  readonly resolve: (result: ReadResult) => void;
+interface Waiter<T> {
+  readonly resolve: (value: T) => void;
   readonly reject: (error: KinactError) => void;
 }
 
@@ -35,8 +35,8 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
   let records = 0;
   let bytes = 0;
   let end: ReadResult | KinactError | undefined;
-  let reader: Waiter | undefined;
-  let fetcher: (() => void) | undefined;
+  let reader: Waiter<ReadResult> | undefined;
+  let fetcher: Waiter<void> | undefined;
 
   const full = (): boolean => batches.length >= bounds.batches || records >= bounds.records || bytes >= bounds.bytes;
 
@@ -45,43 +45,24 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
     if (batch === undefined) return undefined;
     records -= batch.result.records.length;
     bytes -= batch.bytes;
-    if (!full()) fetcher?.();
+    if (!full()) fetcher?.resolve();
     return batch.result;
   }
 
   /** Gives a waiting reader what there is. */
   function serve(): void {
-    const waiting = reader;
-    if (waiting === undefined) return;
+    if (reader === undefined) return;
     const result = takeBatch() ?? end;
     if (result === undefined) return;
-    reader = undefined;
-    if (result instanceof KinactError) waiting.reject(result);
-    else waiting.resolve(result);
+    if (result instanceof KinactError) reader.reject(result);
+    else reader.resolve(result);
   }
 
   return {
-    room(signal) {
-      if (!full()) return Promise.resolve();
-      return new Promise((resolve, reject) => {
-        const onAbort = (): void => {
-          fetcher = undefined;
-          reject(stopped());
-        };
-        fetcher = () => {
-          fetcher = undefined;
-          signal.removeEventListener('abort', onAbort);
-          resolve();
-        };
-        signal.addEventListener('abort', onAbort, { once: true });
-      });
-    },
+    room: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
     push(fetched, size, millisBehindLatest) {
-      const result = {
-        type: 'records' as const,
-        records: fetched,
-        ...(millisBehindLatest === undefined ? {} : { millisBehindLatest }),
-      };
+      const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
+      const result = { type: 'records' as const, records: fetched, ...lag };
       const newest = batches.at(batches.length - 1);
       // An idle shard says so once, however long nobody asks.
       if (fetched.length === 0 && newest?.result.records.length === 0) newest.result = result;
@@ -98,28 +79,37 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
       if (reader !== undefined) {
         return Promise.reject(new KinactError('BROKEN_INVARIANT', 'a shard was read twice at the same time'));
       }
-      if (signal.aborted) return Promise.reject(stopped());
-      return new Promise((resolve, reject) => {
-        const onAbort = (): void => {
-          reader = undefined;
-          reject(stopped());
-        };
-        const settled = (): void => signal.removeEventListener('abort', onAbort);
-        reader = {
-          resolve: (result) => {
-            settled();
-            resolve(result);
-          },
-          reject: (error) => {
-            settled();
-            reject(error);
-          },
-        };
-        signal.addEventListener('abort', onAbort, { once: true });
-        serve();
-      });
+      const result = wait<ReadResult>(signal, (waiter) => (reader = waiter));
+      serve();
+      return result;
     },
   };
+}
+
+/** A promise that an abort ends; `keep` holds its waiter for as long as it is open. */
+function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => void): Promise<T> {
+  if (signal.aborted) return Promise.reject(stopped());
+  return new Promise((resolve, reject) => {
+    const settled = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      keep(undefined);
+    };
+    const onAbort = (): void => {
+      settled();
+      reject(stopped());
+    };
+    keep({
+      resolve: (value) => {
+        settled();
+        resolve(value);
+      },
+      reject: (error) => {
+        settled();
+        reject(error);
+      },
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
 }
 
 /** How a read or a wait ends that was called off. */

@@ -6,4 +6,8 @@ export { ManualClock } from './manual-clock.js';
 
 export type { FakeStream, FakeStreamOptions } from './fake-stream.js';
 export type { FakeRecord } from './fake-shards.js';
-export type { LocalServers } from './local-servers.js';
+export type { LocalClientConfig, LocalServers, LocalServersOptions } from './local-servers.js';
+export type { ScriptedServer, ScriptedServerOptions } from './scripted-server.js';
+export type { LoggedCall, Script } from './scripted-calls.js';
+export type { ScriptedAnswer } from './scripted-answer.js';
+export type { ScriptedKinesis, ScriptedKinesisOptions } from './scripted-kinesis.js';

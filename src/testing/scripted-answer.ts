@@ -27,9 +27,6 @@ export interface WireAnswer {
   readonly body: Buffer;
 }
 
-/** Carries the call out (on the model, or at the upstream server) and says what the answer would be. */
-export type CarryOut = () => Promise<WireAnswer>;
-
 /** What `respond` can order. "Carried out" means that the call has its usual effect and answer. */
 export type ScriptedAnswer =
   /** This body, with status 200; the call is not carried out. */
@@ -83,4 +80,86 @@ export async function write(response: ServerResponse, answer: WireAnswer, pause?
   response.write(answer.body.subarray(0, half));
   await pause;
   response.end(answer.body.subarray(half));
+}
+
+/** A call that is to be answered as scripted. */
+export interface ScriptedCall {
+  readonly input: Record<string, unknown>;
+  readonly carryOut: (given?: Record<string, unknown>) => Promise<WireAnswer>;
+  readonly response: ServerResponse;
+  readonly signal: AbortSignal;
+  readonly hangLimitMs: number;
+}
+
+/** Gives a scripted answer. */
+export async function perform(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
+  const { carryOut, response, signal } = call;
+  switch (scripted.type) {
+    case 'json': {
+      const body = scripted.body;
+      return write(response, jsonAnswer(typeof body === 'function' ? body(call.input as never) : body));
+    }
+    case 'error': {
+      const { code, message = 'scripted', status, members } = scripted;
+      return write(response, errorAnswer(new AwsAnswerError(code, message, status, members)));
+    }
+    case 'raw': {
+      const headers = { 'content-type': 'application/x-amz-json-1.1', ...scripted.headers };
+      return write(response, { status: scripted.status ?? 200, headers, body: Buffer.from(scripted.body) });
+    }
+    case 'reset':
+      return reset(response);
+    case 'hang':
+      await pause(call.hangLimitMs, response, signal);
+      return reset(response);
+    case 'dropReply':
+      await carryOut();
+      return reset(response);
+    case 'delay': {
+      const answer = await carryOut();
+      await pause(scripted.ms, response, signal);
+      return write(response, answer);
+    }
+    case 'slowBody': {
+      const answer = await carryOut();
+      await write(response, answer, pause(scripted.ms ?? call.hangLimitMs, response, signal));
+      return undefined;
+    }
+    case 'failRecords':
+      return write(response, await failRecords(scripted, call.input, carryOut));
+  }
+}
+
+async function failRecords(
+  scripted: Extract<ScriptedAnswer, { type: 'failRecords' }>,
+  input: Record<string, unknown>,
+  carryOut: ScriptedCall['carryOut'],
+): Promise<WireAnswer> {
+  const records = input['Records'] as unknown[];
+  const failing = new Set(scripted.indices.filter((index) => index < records.length));
+  const accepted = records.filter((_, index) => !failing.has(index));
+  const carried = await carryOut({ ...input, Records: accepted });
+  if (carried.status !== 200) return carried;
+  const results = (JSON.parse(carried.body.toString()) as { Records: object[] }).Records;
+  const code = scripted.code ?? 'ProvisionedThroughputExceededException';
+  const merged = records.map((_, index) =>
+    failing.has(index) ? { ErrorCode: code, ErrorMessage: 'scripted' } : results.shift(),
+  );
+  return jsonAnswer({ FailedRecordCount: failing.size, Records: merged });
+}
+
+/** Ends after `ms`, or as soon as the client leaves or the server stops. */
+function pause(ms: number, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      response.off('close', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    response.once('close', done);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted || response.destroyed) done();
+  });
 }

@@ -7,7 +7,6 @@ import {
   describeShard,
   listShards,
   openShards,
-  type ListShardsInput,
   type ScriptedRecord,
   type ScriptedShard,
   type ScriptedStream,
@@ -192,9 +191,7 @@ export class ScriptedKinesis {
         return {};
       case 'ListShards': {
         const page = { pageSize: this.options.pageSize ?? 1_000, now: this.now() };
-        return listShards(input as ListShardsInput, page, (name, arn) =>
-          this.#named({ StreamName: name, StreamARN: arn }),
-        );
+        return listShards(input, page, (name, arn) => this.#named({ StreamName: name, StreamARN: arn }));
       }
       case 'SplitShard':
         this.split(this.#named(input).name, text(input['ShardToSplit']), text(input['NewStartingHashKey']));

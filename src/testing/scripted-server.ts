@@ -8,12 +8,13 @@ import {
   AwsAnswerError,
   errorAnswer,
   jsonAnswer,
+  perform,
   reset,
   write,
-  type CarryOut,
   type ScriptedAnswer,
   type WireAnswer,
 } from './scripted-answer.js';
+import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './scripted-calls.js';
 import { ScriptedKinesis, type ScriptedKinesisOptions } from './scripted-kinesis.js';
 
 export interface ScriptedServerOptions {
@@ -28,26 +29,6 @@ export interface ScriptedServerOptions {
   readonly hangLimitMs?: number;
   /** Deadline of the clients in `clientConfig`. Default 5,000. */
   readonly requestTimeoutMs?: number;
-}
-
-/** One call the server has received. */
-export interface LoggedCall {
-  readonly service: 'kinesis' | 'dynamodb' | 'streams' | 'unknown';
-  readonly operation: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever the client sent
-  readonly input: Record<string, any>;
-  /** Monotonic milliseconds (performance.now) at which its body had arrived. */
-  readonly at: number;
-  /** The connection it came on, counted from 1. */
-  readonly connection: number;
-  /** `default`, or the type of the scripted answer. */
-  readonly answeredBy: 'default' | ScriptedAnswer['type'];
-}
-
-/** A running order: `remaining` counts down, `cancel()` ends it early. */
-export interface Script {
-  readonly remaining: number;
-  cancel(): void;
 }
 
 export interface ScriptedServer {
@@ -82,68 +63,33 @@ export interface ScriptedServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface Order {
-  readonly operation: string;
-  readonly answer: ScriptedAnswer;
-  readonly when: (input: LoggedCall['input']) => boolean;
-  remaining: number;
-}
-
 const services: Record<string, LoggedCall['service']> = {
   Kinesis_20131202: 'kinesis',
   DynamoDB_20120810: 'dynamodb',
   DynamoDBStreams_20120810: 'streams',
 };
 
-/** Starts a scripted server on a free port of 127.0.0.1. */
+/** Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive. */
 export async function scriptedServer(options: ScriptedServerOptions = {}): Promise<ScriptedServer> {
-  const kinesis = new ScriptedKinesis(options.kinesis);
-  const log: LoggedCall[] = [];
-  const orders: Order[] = [];
-  const waiters = new Set<() => void>();
-  const stopping = new AbortController();
-  const connectionNumbers = new WeakMap<object, number>();
-  let connectionsSeen = 0;
-  let connections = 0;
-  let date: number | 'none' | undefined;
-
-  const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await collect(incoming);
-    const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
-    const service = services[target ?? ''] ?? 'unknown';
-    const input = parse(body);
-    const order = orders.find((one) => one.remaining > 0 && one.operation === operation && one.when(input));
-    if (order !== undefined) order.remaining -= 1;
-    const answeredBy = order?.answer.type ?? 'default';
-    const connection = connectionNumbers.get(incoming.socket) ?? 0;
-    log.push({ service, operation, input, at: performance.now(), connection, answeredBy });
-    for (const wake of waiters) wake();
-    response.sendDate = false;
-    if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
-    response.setHeader('x-amzn-requestid', `scripted-${log.length}`);
-    const proxied =
-      options.proxy !== undefined && (options.proxy.services ?? ['dynamodb']).includes(service as 'dynamodb');
-    const carryOut = (given = input): Promise<WireAnswer> =>
-      proxied ? forward(options.proxy!.upstream, incoming, body) : onModel(kinesis, service, operation, given);
-    if (order === undefined) return write(response, await carryOut());
-    return perform(order.answer, {
-      input,
-      carryOut,
-      response,
-      signal: stopping.signal,
-      hangLimitMs: options.hangLimitMs ?? 60_000,
-    });
+  const state: ServerState = {
+    options,
+    kinesis: new ScriptedKinesis(options.kinesis),
+    book: createScriptBook(),
+    stopping: new AbortController(),
+    connections: new WeakMap(),
+    date: undefined,
   };
-
+  let seen = 0;
+  let connections = 0;
   const server = createServer((incoming, response) => {
     incoming.on('error', () => undefined);
     response.on('error', () => undefined);
-    answer(incoming, response).catch(() => reset(response));
+    answer(state, incoming, response).catch(() => reset(response));
   });
   server.on('connection', (socket) => {
-    connectionsSeen += 1;
+    seen += 1;
     connections += 1;
-    connectionNumbers.set(socket, connectionsSeen);
+    state.connections.set(socket, seen);
     socket.on('close', () => (connections -= 1));
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
@@ -153,128 +99,60 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
 
   const stop = async (): Promise<void> => {
     clientConfig.requestHandler.destroy();
-    stopping.abort();
+    state.stopping.abort();
     if (!server.listening) return;
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await closed;
   };
-  const calls = (operation: string): LoggedCall[] => log.filter((call) => call.operation === operation);
+  const { log, respond, calls, called } = state.book;
   return {
     url,
-    kinesis,
+    kinesis: state.kinesis,
     clientConfig,
     log,
     get connections() {
       return connections;
     },
-    respond: (operation, times, scripted, when = () => true) => {
-      const order: Order = { operation, answer: scripted, when, remaining: times };
-      orders.push(order);
-      return {
-        get remaining() {
-          return order.remaining;
-        },
-        cancel: () => (order.remaining = 0),
-      };
-    },
+    respond,
     calls,
     count: (operation) => calls(operation).length,
-    called: (operation, count) =>
-      new Promise((resolve) => {
-        const wake = (): void => {
-          if (calls(operation).length < count) return;
-          waiters.delete(wake);
-          resolve();
-        };
-        waiters.add(wake);
-        wake();
-      }),
-    setDate: (to) => (date = to),
+    called,
+    setDate: (to) => (state.date = to),
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-interface Performance {
-  readonly input: LoggedCall['input'];
-  readonly carryOut: (given?: LoggedCall['input']) => Promise<WireAnswer>;
-  readonly response: ServerResponse;
-  readonly signal: AbortSignal;
-  readonly hangLimitMs: number;
+interface ServerState {
+  readonly options: ScriptedServerOptions;
+  readonly kinesis: ScriptedKinesis;
+  readonly book: ScriptBook;
+  readonly stopping: AbortController;
+  /** The number of each connection. */
+  readonly connections: WeakMap<object, number>;
+  date: number | 'none' | undefined;
 }
 
-/** Gives a scripted answer. */
-async function perform(scripted: ScriptedAnswer, call: Performance): Promise<void> {
-  const { carryOut, response, signal } = call;
-  switch (scripted.type) {
-    case 'json': {
-      const body = scripted.body;
-      return write(response, jsonAnswer(typeof body === 'function' ? body(call.input as never) : body));
-    }
-    case 'error': {
-      const { code, message = 'scripted', status, members } = scripted;
-      return write(response, errorAnswer(new AwsAnswerError(code, message, status, members)));
-    }
-    case 'raw': {
-      const headers = { 'content-type': 'application/x-amz-json-1.1', ...scripted.headers };
-      return write(response, { status: scripted.status ?? 200, headers, body: Buffer.from(scripted.body) });
-    }
-    case 'reset':
-      return reset(response);
-    case 'hang':
-      await pause(call.hangLimitMs, response, signal);
-      return reset(response);
-    case 'dropReply':
-      await carryOut();
-      return reset(response);
-    case 'delay': {
-      const answer = await carryOut();
-      await pause(scripted.ms, response, signal);
-      return write(response, answer);
-    }
-    case 'slowBody': {
-      const answer = await carryOut();
-      await write(response, answer, pause(scripted.ms ?? call.hangLimitMs, response, signal));
-      return undefined;
-    }
-    case 'failRecords':
-      return write(response, await failRecords(scripted, call.input, carryOut));
-  }
-}
-
-async function failRecords(
-  scripted: Extract<ScriptedAnswer, { type: 'failRecords' }>,
-  input: LoggedCall['input'],
-  carryOut: Performance['carryOut'],
-): Promise<WireAnswer> {
-  const records = input['Records'] as unknown[];
-  const failing = new Set(scripted.indices.filter((index) => index < records.length));
-  const accepted = records.filter((_, index) => !failing.has(index));
-  const carried = await carryOut({ ...input, Records: accepted });
-  if (carried.status !== 200) return carried;
-  const results = (JSON.parse(carried.body.toString()) as { Records: object[] }).Records;
-  const code = scripted.code ?? 'ProvisionedThroughputExceededException';
-  const merged = records.map((_, index) =>
-    failing.has(index) ? { ErrorCode: code, ErrorMessage: 'scripted' } : results.shift(),
-  );
-  return jsonAnswer({ FailedRecordCount: failing.size, Records: merged });
-}
-
-/** Ends after `ms`, or as soon as the client leaves or the server stops. */
-function pause(ms: number, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      response.off('close', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    response.once('close', done);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted || response.destroyed) done();
-  });
+async function answer(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { options, kinesis, book, date } = state;
+  const body = await collect(incoming);
+  const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
+  const service = services[target ?? ''] ?? 'unknown';
+  const input = parse(body);
+  const connection = state.connections.get(incoming.socket) ?? 0;
+  const scripted = book.received({ service, operation, input, connection });
+  response.sendDate = false;
+  if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
+  response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
+  const { proxy } = options;
+  const carryOut = (given = input): Promise<WireAnswer> =>
+    proxy !== undefined && (proxy.services ?? ['dynamodb']).some((one) => one === service)
+      ? forward(proxy.upstream, incoming, body)
+      : onModel(kinesis, service, operation, given);
+  if (scripted === undefined) return write(response, await carryOut());
+  const { signal } = state.stopping;
+  return perform(scripted, { input, carryOut, response, signal, hangLimitMs: options.hangLimitMs ?? 60_000 });
 }
 
 async function onModel(
@@ -282,7 +160,7 @@ async function onModel(
   service: LoggedCall['service'],
   operation: string,
   input: LoggedCall['input'],
-): ReturnType<CarryOut> {
+): Promise<WireAnswer> {
   try {
     if (service !== 'kinesis') throw new AwsAnswerError('UnknownOperationException', `No script answers ${operation}.`);
     return jsonAnswer(kinesis.handle(operation, input), 200, { 'content-type': 'application/x-amz-json-1.1' });
