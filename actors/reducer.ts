@@ -222,7 +222,7 @@ function advance(options: ReducerOptions, state: ReducerState, effects: Effects)
   while (state.job === undefined) {
     const flushes = options.definition.flush !== undefined && state.unflushed > 0;
     const head = state.carry[0] ?? state.queue.peek();
-    const full = head instanceof DeliveredItem && state.unflushed >= options.batchSize;
+    const full = state.unflushed >= options.batchSize;
     const asked = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
     if (flushes && (state.flushDue || full || asked)) {
       startFlush(options, state, effects);

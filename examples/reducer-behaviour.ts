@@ -1,0 +1,55 @@
+// A reducer as a raw actor behaviour: it sees every message and acknowledges when it sees fit. This one keeps the latest
+// reading per sensor and writes a sensor only when somebody asks for a flush, or a heartbeat finds it old enough.
+// Run: npm run example -- reducer-behaviour
+import { createConsumer, defineReducer, kinesisStream } from 'kinact';
+import type { Token } from 'kinact';
+import { localStreams } from './support/local-stream.js';
+
+await using streams = await localStreams('readings');
+await streams.put(
+  'readings',
+  Array.from({ length: 500 }, (_, index) => ({ key: `sensor-${index % 25}`, data: String(index) })),
+);
+
+interface Sensor {
+  reading: number;
+  readonly tokens: Token[];
+}
+let acknowledged = 0;
+let allWritten = (): void => {};
+const done = new Promise<void>((resolve) => (allWritten = resolve));
+const written = new Map<string, number>();
+
+const latest = defineReducer({
+  init: () => new Map<string, Sensor>(),
+  behaviour: (sensors: Map<string, Sensor>, message, ctx) => {
+    if (message.type === 'items') {
+      for (const item of message.items) {
+        const sensor = sensors.get(item.key) ?? { reading: 0, tokens: [] };
+        sensor.reading = Number(Buffer.from(item.value).toString());
+        sensor.tokens.push(item.token);
+        sensors.set(item.key, sensor);
+      }
+      return sensors;
+    }
+    if (message.type === 'revoked') return sensors; // its records are read again by the next owner
+    for (const [key, { reading, tokens }] of sensors) {
+      written.set(key, reading);
+      for (const token of tokens) ctx.ack(token);
+      acknowledged += tokens.length;
+    }
+    if (acknowledged === 500) allWritten();
+    return new Map<string, Sensor>();
+  },
+});
+
+const consumer = createConsumer({
+  application: 'sensors',
+  source: kinesisStream({ streamName: 'readings' }),
+  reducer: latest,
+  flushIntervalMs: 200,
+});
+await consumer.start();
+await done;
+const { drained } = await consumer.stop();
+console.log(`reducer-behaviour: ${written.size} sensors written for ${acknowledged} readings, drained: ${drained}`);

@@ -1,0 +1,36 @@
+// Every example runs to its end, in time, and its last line says what it promised.
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+const lastLines: Readonly<Record<string, RegExp>> = {
+  quickstart: /^quickstart: 1000 orders counted, 2 leases released, drained: true$/,
+  'batch-processor': /^batch-processor: 600 items in batches of at most 10, [24] checkpoints$/,
+  embedded: /^embedded: the application's own actor booked 19900$/,
+  'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
+};
+
+describe('examples', function () {
+  this.timeout(40_000);
+  const names = readdirSync(join(root, 'examples'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => file.slice(0, -3));
+
+  it('all have a last line to be held to', () => {
+    expect(names.toSorted()).to.deep.equal(Object.keys(lastLines).toSorted());
+  });
+
+  for (const name of names) {
+    it(`${name} runs offline and ends by itself`, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [join(root, `.build/examples/${name}.js`)], {
+        timeout: 30_000,
+      });
+      expect(stdout.trimEnd().split('\n').at(-1)).to.match(lastLines[name] as RegExp);
+    });
+  }
+});
