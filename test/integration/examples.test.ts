@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 const lastLines: Readonly<Record<string, RegExp>> = {
   quickstart: /^quickstart: 1000 orders counted, 2 leases released, drained: true$/,
