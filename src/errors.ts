@@ -11,6 +11,8 @@ export const errorCodes = {
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
   TABLE_NOT_KCL:
     "The table exists but is not a lease table: its key is not the string 'leaseKey', or its rows are another library's.",
+  TABLE_NOT_FOUND:
+    'The lease table does not exist in this region and account. A consumer creates it when it starts; check the application name.',
   KCL3_TABLE: 'The table shows a KCL 3 leader or migration state; this version speaks the KCL 2.x protocol only.',
   MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is mended.',
   START_TIMEOUT: 'Starting did not succeed within leases.startDeadlineMs; `cause` is the last error.',

@@ -53,6 +53,21 @@ export async function ensureLeaseTable(
   }
 }
 
+/**
+ * Looks at a table without changing anything: for those who only read it.
+ * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
+ */
+export async function checkLeaseTable(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<void> {
+  const table = await describe(caller, tableName, signal);
+  const data = { data: { table: tableName } };
+  if (table === undefined) {
+    const message = `table '${tableName}' does not exist in this region and account; check application name, region and credentials`;
+    throw new KinactError('TABLE_NOT_FOUND', message, data);
+  }
+  const complaint = keyComplaint(table);
+  if (complaint !== undefined) throw new KinactError('TABLE_NOT_KCL', `table '${tableName}' ${complaint}`, data);
+}
+
 async function describe(
   caller: DynamoDbCaller,
   tableName: string,

@@ -1,0 +1,66 @@
+// What a command of `kinact` is, and how its arguments are read. Every command gets the world as arguments, so that tests can
+// run one inside their own process; main.ts hands in the real streams.
+import { parseArgs } from 'node:util';
+import type { Readable, Writable } from 'node:stream';
+import { isKinactError } from '../errors.js';
+
+/** What a command may touch. */
+export interface CommandIo {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts on SIGTERM or SIGINT: the command finishes what it must and ends by itself. */
+  readonly signal: AbortSignal;
+}
+
+export interface Command {
+  /** What `kinact <name> --help` prints. */
+  readonly usage: string;
+  /** False for a command that is to end at once on a signal, as programs do by default. */
+  readonly handlesSignals: boolean;
+  /** Resolves to the exit code. Throws UsageError (exit 2) or what went wrong (exit 1). */
+  run(args: readonly string[], io: CommandIo): Promise<number>;
+}
+
+/** The arguments are wrong: exit code 2, and a pointer to the usage. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+type OptionTypes = Readonly<Record<string, 'string' | 'boolean'>>;
+type Values<Types extends OptionTypes> = {
+  readonly [Name in keyof Types]: Types[Name] extends 'boolean' ? boolean : string | undefined;
+};
+
+/** Reads `--name value` and `--flag`. Throws UsageError on anything else: unknown, repeated, valueless, positional. */
+export function readOptions<const Types extends OptionTypes>(args: readonly string[], types: Types): Values<Types> {
+  const options = Object.fromEntries(Object.entries(types).map(([name, type]) => [name, { type, multiple: true }]));
+  let given: Record<string, unknown>;
+  try {
+    given = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('\n')[0]);
+  }
+  const values: Record<string, string | boolean | undefined> = {};
+  for (const [name, type] of Object.entries(types)) {
+    const all = (given[name] ?? []) as readonly (string | boolean)[];
+    if (all.length > 1) throw new UsageError(`--${name} is given ${all.length} times`);
+    if (all[0] === '') throw new UsageError(`--${name} is empty`);
+    values[name] = type === 'boolean' ? all[0] === true : all[0];
+  }
+  return values as Values<Types>;
+}
+
+/** The value of an option that has to be there. */
+export function required(value: string | undefined, name: string): string {
+  if (value === undefined) throw new UsageError(`--${name} is missing`);
+  return value;
+}
+
+/** How every failure looks on stderr: one line. */
+export function errorLine(error: unknown): string {
+  const { message } = error as { readonly message?: unknown };
+  const text = (typeof message === 'string' ? message : String(error)).replaceAll(/\s*\n\s*/g, ' ');
+  return `${isKinactError(error) ? error.code : 'UNEXPECTED'}: ${text}`;
+}

@@ -1,0 +1,96 @@
+// `kinact leases`: who owns what, from one scan of the lease table. Reads only; works on any KCL 2.x table.
+import { listLeases } from '../aws/lease-listing.js';
+import type { LeaseRow } from '../core/lease.js';
+import type { MalformedRow } from '../ports.js';
+import { readOptions, required, type Command } from './command.js';
+import { hostWorld } from './world.js';
+
+/** One element of what `--json` prints. */
+export interface LeaseLine {
+  readonly leaseKey: string;
+  /** Null when free. */
+  readonly owner: string | null;
+  readonly counter: number | null;
+  readonly checkpoint: string | null;
+  readonly subSequenceNumber: number | null;
+  readonly parents: readonly string[];
+  readonly children: readonly string[];
+  /** Null: the table does not tell, and asking every shard for it would take reads away from its owner. */
+  readonly millisBehindLatest: null;
+  /** Only in a row that cannot be read: why. */
+  readonly malformed?: string;
+}
+
+export const leases: Command = {
+  usage: `Usage: kinact leases --application A [--json]
+
+Lists the leases of an application: one scan of its lease table, which is not changed.
+
+  --application A   the application, which is the name of its lease table
+  --json            one JSON array of { leaseKey, owner, counter, checkpoint, subSequenceNumber, parents, children,
+                    millisBehindLatest }; owner is null when the lease is free, millisBehindLatest when it is unknown;
+                    a row that cannot be read has the member malformed, which says why
+`,
+  handlesSignals: false,
+  async run(args, io) {
+    const options = readOptions(args, { application: 'string', json: 'boolean' });
+    const tableName = required(options.application, 'application');
+    const { rows, malformed } = await listLeases({ tableName, ...hostWorld }, io.signal);
+    const lines = [...rows.map(lineOf), ...malformed.map(malformedLine)].toSorted((a, b) =>
+      a.leaseKey < b.leaseKey ? -1 : 1,
+    );
+    const text = options.json ? JSON.stringify(lines) : table(tableName, lines);
+    await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
+    return 0;
+  },
+};
+
+function lineOf(row: LeaseRow): LeaseLine {
+  return {
+    leaseKey: row.leaseKey,
+    owner: row.leaseOwner ?? null,
+    counter: row.leaseCounter,
+    checkpoint: row.checkpoint,
+    subSequenceNumber: row.checkpointSubSequenceNumber,
+    parents: [...row.parentShardIds].toSorted(),
+    children: [...row.childShardIds].toSorted(),
+    millisBehindLatest: null,
+  };
+}
+
+function malformedLine({ leaseKey, reason }: MalformedRow): LeaseLine {
+  return {
+    leaseKey,
+    owner: null,
+    counter: null,
+    checkpoint: null,
+    subSequenceNumber: null,
+    parents: [],
+    children: [],
+    millisBehindLatest: null,
+    malformed: reason,
+  };
+}
+
+function table(tableName: string, lines: readonly LeaseLine[]): string {
+  if (lines.length === 0) return `table '${tableName}' has no leases`;
+  const head = ['LEASE', 'OWNER', 'COUNTER', 'CHECKPOINT', 'PARENTS', 'CHILDREN'];
+  const cells = lines.map((line) => {
+    if (line.malformed !== undefined) return [line.leaseKey, '!', '', `malformed: ${line.malformed}`, '', ''];
+    const checkpoint = `${line.checkpoint}${line.subSequenceNumber === 0 ? '' : `/${line.subSequenceNumber}`}`;
+    const owner = line.owner ?? (line.checkpoint === 'SHARD_END' ? '(ended)' : '(free)');
+    return [line.leaseKey, owner, String(line.counter), checkpoint, line.parents.join(','), line.children.join(',')];
+  });
+  // What stands in a table may be anything: nothing of it is to move the cursor.
+  const shown = cells.map((row) => row.map((cell) => cell.replaceAll(/\p{Cc}/gu, '\u{fffd}')));
+  return alignColumns([head, ...shown]).join('\n');
+}
+
+/** Rows of text in columns, two spaces apart. */
+export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  }
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd());
+}

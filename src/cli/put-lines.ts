@@ -1,0 +1,155 @@
+// The work of `kinact put`: reads lines, makes records, sends them while reading goes on. Invariant: a line is counted
+// once, as put or as refused; at most `maxPending…` wait, so the input is read no faster than the stream takes it.
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { aggregateRecords, MAX_RECORD_BYTES, type RecordToPut } from '../aws/aggregate-encoder.js';
+import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } from '../aws/kinesis-producer.js';
+import type { Shard } from '../ports.js';
+import { linesOf } from './input-lines.js';
+
+export interface PutCounts {
+  put: number;
+  refused: number;
+}
+
+export interface PutJob {
+  readonly input: Readable;
+  readonly producer: KinesisProducer;
+  readonly keyField: string | undefined;
+  readonly aggregate: boolean;
+  readonly signal: AbortSignal;
+  /** Kept up to date all the time: they are what is left of a job that fails. */
+  readonly counts: PutCounts;
+  readonly refused: (line: number, reason: string) => void;
+  readonly warn: (text: string) => void;
+}
+
+interface Pending extends OutgoingRecord {
+  readonly line: number;
+}
+
+const maxPendingRecords = 10_000;
+const maxPendingBytes = 16 * 1024 * 1024;
+/** The KPL's default size of an aggregate. */
+const aggregateBytes = 51_200;
+const longestKey = 256;
+
+/** Resolves when the input has ended and everything is counted; rejects with the error that ended it before. */
+export async function putLines(job: PutJob): Promise<void> {
+  const { input, producer, signal, counts } = job;
+  // Also says at once that the stream is missing, before any input is waited for.
+  let shards = await producer.openShards(signal);
+  let pending: Pending[] = [];
+  let bytes = 0;
+  let sending: Promise<void> | undefined;
+  let line = 0;
+
+  const send = async (): Promise<void> => {
+    while (pending.length > 0) {
+      const records = pending;
+      pending = [];
+      bytes = 0;
+      if (job.aggregate) shards = await sendAggregates(job, records, shards);
+      else count(job, records.map((record) => [record]), await producer.put(records, signal));
+    }
+  };
+  /** Sends what is pending, beside the reading; a failure ends the reading. */
+  const kick = (): void => {
+    if (sending !== undefined) return;
+    sending = send().finally(() => (sending = undefined));
+    sending.catch((error: unknown) => input.destroy(error as Error));
+  };
+
+  for await (const lines of linesOf(input, MAX_RECORD_BYTES)) {
+    for (const data of lines) {
+      line += 1;
+      const made = recordOf(data, line, job.keyField);
+      if (typeof made === 'string') {
+        counts.refused += 1;
+        job.refused(line, made);
+        continue;
+      }
+      pending.push(made);
+      bytes += sizeOf(made);
+      if (pending.length < maxPendingRecords && bytes < maxPendingBytes) continue;
+      await sending;
+      kick();
+    }
+    kick();
+  }
+  await sending;
+  kick();
+  await sending;
+}
+
+/** Packs and puts. Resolves to the shards as they are then: a result from another shard than expected tells of a reshard. */
+async function sendAggregates(
+  job: PutJob,
+  records: readonly Pending[],
+  shards: readonly Shard[],
+): Promise<readonly Shard[]> {
+  const { producer, signal } = job;
+  const aggregates: readonly RecordToPut[] = aggregateRecords(records, shards, { maxBytes: aggregateBytes });
+  const results = await producer.put(aggregates, signal);
+  count(
+    job,
+    aggregates.map((aggregate) => aggregate.records as readonly Pending[]),
+    results,
+  );
+  const astray = aggregates.filter(({ shardId, records: inside }, index) => {
+    const result = results[index]!;
+    return inside.length > 1 && result.type === 'put' && result.shardId !== shardId;
+  });
+  if (astray.length === 0) return shards;
+  job.warn(
+    `the stream was resharded: ${astray.length} aggregates landed in other shards than they were made for; ` +
+      'kinact reads them whole, a KCL drops them',
+  );
+  return producer.openShards(signal);
+}
+
+function count(job: PutJob, lines: readonly (readonly Pending[])[], results: readonly PutResult[]): void {
+  for (const [index, result] of results.entries()) {
+    for (const { line } of lines[index]!) {
+      if (result.type === 'put') {
+        job.counts.put += 1;
+        continue;
+      }
+      job.counts.refused += 1;
+      job.refused(line, result.reason);
+    }
+  }
+}
+
+/** The record of a line, or why it is refused. */
+function recordOf(data: Uint8Array, line: number, keyField: string | undefined): Pending | string {
+  const key = keyField === undefined ? { partitionKey: randomUUID() } : keyOf(data, keyField);
+  if (typeof key === 'string') return key;
+  const record = { ...key, data, line };
+  const size = sizeOf(record);
+  return size <= MAX_RECORD_BYTES
+    ? record
+    : `larger than the service's limit of ${MAX_RECORD_BYTES} bytes, partition key included`;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: string } | string {
+  if (data.length > MAX_RECORD_BYTES) return `larger than the service's limit of ${MAX_RECORD_BYTES} bytes`;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(utf8.decode(data));
+  } catch {
+    return 'not JSON';
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'not a JSON object';
+  if (!Object.hasOwn(parsed, keyField)) return `no member '${keyField}'`;
+  const value = (parsed as Record<string, unknown>)[keyField];
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+    return `member '${keyField}' is no string, number or boolean`;
+  const partitionKey = String(value);
+  const characters = [...partitionKey].length;
+  if (characters === 0 || characters > longestKey)
+    return `member '${keyField}' has ${characters} characters; a partition key has 1 to ${longestKey}`;
+  return { partitionKey };
+}

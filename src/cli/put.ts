@@ -1,0 +1,60 @@
+// `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
+// says how many the service accepted, whatever happened.
+import { kinesisProducer } from '../aws/kinesis-producer.js';
+import { errorLine, readOptions, required, UsageError, type Command } from './command.js';
+import { putLines, type PutCounts } from './put-lines.js';
+import { hostWorld } from './world.js';
+
+/** Refused lines that are named one by one; the others are only counted. */
+const namedRefusals = 10;
+
+export const put: Command = {
+  usage: `Usage: kinact put --stream S [--aggregate] [--key-field F]
+
+Puts every line of stdin into a stream as a record; the newline is not part of it.
+
+  --stream S      the stream's name
+  --aggregate     pack the lines into KPL aggregates, grouped by the shard they belong to
+  --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key;
+                  without it every line gets a random key
+
+What the service throttles is put again. A line that cannot be put is refused and named on stderr, whose last line is
+'N records put'. Exit code 1 when a line was refused. After a lost reply records may be put twice.
+`,
+  handlesSignals: false,
+  async run(args, io) {
+    const options = readOptions(args, { stream: 'string', aggregate: 'boolean', 'key-field': 'string' });
+    const streamName = streamNameOf(required(options.stream, 'stream'));
+    const counts: PutCounts = { put: 0, refused: 0 };
+    const producer = kinesisProducer({ streamName, ...hostWorld });
+    let failed = false;
+    try {
+      await putLines({
+        input: io.stdin,
+        producer,
+        keyField: options['key-field'],
+        aggregate: options.aggregate,
+        signal: io.signal,
+        counts,
+        refused: (line, reason) => {
+          if (counts.refused <= namedRefusals) io.stderr.write(`line ${line} refused: ${reason}\n`);
+        },
+        warn: (text) => io.stderr.write(`${text}\n`),
+      });
+    } catch (error) {
+      failed = true;
+      io.stderr.write(`${errorLine(error)}\n`);
+    } finally {
+      producer.close();
+    }
+    if (counts.refused > namedRefusals) io.stderr.write(`${counts.refused} lines refused in all\n`);
+    await new Promise((resolve) => io.stderr.write(`${counts.put} records put\n`, resolve));
+    return failed || counts.refused > 0 ? 1 : 0;
+  },
+};
+
+/** Kinesis' own rule for names. */
+export function streamNameOf(text: string): string {
+  if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) throw new UsageError(`--stream: '${text}' is no stream name`);
+  return text;
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { environment, kinact } from '../support/command.js';
+
+const env = environment({});
+
+describe('the command line', () => {
+  it('answers wrong usage with exit code 2, one line on stderr and nothing on stdout', async () => {
+    const wrong: [string[], RegExp][] = [
+      [[], /which command/],
+      [['frobnicate'], /unknown command 'frobnicate'; see kinact --help/],
+      [['put'], /--stream is missing; see kinact put --help/],
+      [['put', '--stream'], /--stream/],
+      [['put', '--stream', 'a', '--stream', 'b'], /--stream is given 2 times/],
+      [['put', '--stream', ''], /--stream is empty/],
+      [['put', '--stream', 'a b'], /'a b' is no stream name/],
+      [['put', '--stream', 'a', 'stray'], /stray/],
+      [['leases', '--application', 'a', '--jason'], /--jason/],
+      [['leases', '--json=yes', '--application', 'a'], /--json/],
+    ];
+    const runs = await Promise.all(wrong.map(([args]) => kinact(args, env)));
+    for (const [index, { code, stdout, stderr }] of runs.entries()) {
+      const [args, text] = wrong[index]!;
+      expect({ args, code, stdout }).to.deep.equal({ args, code: 2, stdout: '' });
+      expect(stderr).to.match(/^USAGE: [^\n]+\n$/).and.match(text);
+    }
+  });
+
+  it('prints help and version on stdout and exits with 0', async () => {
+    const version = (
+      JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+    ).version;
+    const [help, of, short, said] = await Promise.all(
+      [['--help'], ['put', '--help'], ['leases', '-h'], ['--version']].map((args) => kinact(args, env)),
+    );
+    for (const run of [help, of, short, said]) expect(run).to.include({ code: 0, stderr: '' });
+    expect(help!.stdout).to.match(/^Usage: kinact <command>/).and.match(/\n {2}put /);
+    expect(of!.stdout).to.match(/^Usage: kinact put --stream S/);
+    expect(short!.stdout).to.match(/^Usage: kinact leases --application A/);
+    expect(said!.stdout).to.equal(`${version}\n`);
+  });
+});
