@@ -132,7 +132,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
   return {
     async put(records, signal) {
       const results: PutResult[] = [];
-      for (let from = 0; from < records.length; ) {
+      for (let from = 0; from < records.length;) {
         const length = batchLength(records, from);
         results.push(...(await putBatch(records.slice(from, from + length), signal)));
         from += length;

@@ -50,7 +50,12 @@ export async function putLines(job: PutJob): Promise<void> {
       pending = [];
       bytes = 0;
       if (job.aggregate) shards = await sendAggregates(job, records, shards);
-      else count(job, records.map((record) => [record]), await producer.put(records, signal));
+      else
+        count(
+          job,
+          records.map((record) => [record]),
+          await producer.put(records, signal),
+        );
     }
   };
   /** Sends what is pending, beside the reading; a failure ends the reading. */

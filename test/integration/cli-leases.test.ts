@@ -1,4 +1,10 @@
-import { CreateTableCommand, DynamoDBClient, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
+import {
+  CreateTableCommand,
+  DynamoDBClient,
+  PutItemCommand,
+  waitUntilTableExists,
+  type AttributeValue,
+} from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server.js';
@@ -57,6 +63,7 @@ describe('kinact leases', () => {
         BillingMode: 'PAY_PER_REQUEST',
       }),
     );
+    await waitUntilTableExists({ client, maxWaitTime: 10, minDelay: 0.01, maxDelay: 0.1 }, { TableName: name });
     for (const Item of rows) await client.send(new PutItemCommand({ TableName: name, Item }));
   };
 
@@ -132,7 +139,9 @@ describe('kinact leases', () => {
     expect(missing).to.include({ code: 1, stdout: '' });
     expect(missing!.stderr).to.match(/^TABLE_NOT_FOUND: table 'missing' does not exist[^\n]*check[^\n]*\n$/);
     expect(foreign).to.include({ code: 1, stdout: '' });
-    expect(foreign!.stderr).to.match(/^TABLE_NOT_KCL: table 'go-table' is not a KCL lease table[^\n]*Choose another[^\n]*\n$/);
+    expect(foreign!.stderr).to.match(
+      /^TABLE_NOT_KCL: table 'go-table' is not a KCL lease table[^\n]*Choose another[^\n]*\n$/,
+    );
     expect(kcl3).to.include({ code: 1, stdout: '' });
     expect(kcl3!.stderr).to.match(/^KCL3_TABLE: [^\n]*Use another application name[^\n]*\n$/);
   });

@@ -159,11 +159,9 @@ describe('kinact put', () => {
       expect(missing.code).to.equal(1);
       expect(missing.stderr).to.match(/^STREAM_NOT_FOUND: [^\n]*'nope'[^\n]*check name[^\n]*\n0 records put\n$/);
       const keyless = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
-      const noKeys = await startKinact(
-        ['put', '--stream', 'orders'],
-        environment({ kinesis: scripted.url }, keyless),
-        { input: 'open' },
-      ).ended;
+      const noKeys = await startKinact(['put', '--stream', 'orders'], environment({ kinesis: scripted.url }, keyless), {
+        input: 'open',
+      }).ended;
       expect(noKeys.code).to.equal(1);
       expect(noKeys.stderr).to.match(/^CREDENTIALS_MISSING: [^\n]*configure them as for any AWS tool[^\n]*\n0 records/);
       const noRegion = await startKinact(

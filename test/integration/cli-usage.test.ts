@@ -22,7 +22,9 @@ describe('the command line', () => {
     for (const [index, { code, stdout, stderr }] of runs.entries()) {
       const [args, text] = wrong[index]!;
       expect({ args, code, stdout }).to.deep.equal({ args, code: 2, stdout: '' });
-      expect(stderr).to.match(/^USAGE: [^\n]+\n$/).and.match(text);
+      expect(stderr)
+        .to.match(/^USAGE: [^\n]+\n$/)
+        .and.match(text);
     }
   });
 
@@ -34,7 +36,9 @@ describe('the command line', () => {
       [['--help'], ['put', '--help'], ['leases', '-h'], ['--version']].map((args) => kinact(args, env)),
     );
     for (const run of [help, of, short, said]) expect(run).to.include({ code: 0, stderr: '' });
-    expect(help!.stdout).to.match(/^Usage: kinact <command>/).and.match(/\n {2}put /);
+    expect(help!.stdout)
+      .to.match(/^Usage: kinact <command>/)
+      .and.match(/\n {2}put /);
     expect(of!.stdout).to.match(/^Usage: kinact put --stream S/);
     expect(short!.stdout).to.match(/^Usage: kinact leases --application A/);
     expect(said!.stdout).to.equal(`${version}\n`);
