@@ -1,0 +1,80 @@
+// Item 7 with real processes, real servers and the default settings: join, leave and kill under load.
+import { expect } from 'chai';
+import { heldBy, startFleet } from '../support/fleet.js';
+import type { Fleet } from '../support/fleet.js';
+import { allSeen, handOvers, outOfOrder, replays, say } from '../support/fleet-laws.js';
+import { readStrictly } from '../support/strict-lease-reader.js';
+
+const failoverMs = 10_000;
+
+describe('a fleet of processes with default settings', function () {
+  this.timeout(150_000);
+  let fleet: Fleet;
+  let stopWriting: () => Promise<void>;
+  before(async () => {
+    fleet = await startFleet({ shards: 6 });
+    stopWriting = fleet.keepWriting(24, 100);
+  });
+  after(async () => {
+    await stopWriting?.();
+    await fleet?.stop();
+  });
+
+  it('comes up when three start at once on a table that does not exist, and shares the leases evenly', async () => {
+    const three = ['a', 'b', 'c'].map((name) => fleet.start(name));
+    for (const worker of three) {
+      await fleet.until(`${worker.name} started`, () => worker.reports.some(({ type }) => type === 'started'));
+    }
+    const ms = await fleet.balanced(three);
+    process.stdout.write(`        balanced after three joined: ${ms} ms\n`);
+  });
+
+  it('shares them evenly again within 30 s of a join', async () => {
+    fleet.start('d');
+    const ms = await fleet.balanced(fleet.workers);
+    process.stdout.write(`        balanced after a join: ${ms} ms\n`);
+  });
+
+  it('has what a process gave up on SIGTERM delivering elsewhere within 3 s, and balance within 30 s', async () => {
+    const leaving = fleet.workers[0]!;
+    const held = heldBy(await fleet.rows(), leaving);
+    expect(held).to.not.be.empty;
+    const signalled = leaving.kill('SIGTERM');
+    const given = handOvers(fleet, leaving, held, (shardId) => releasedAt(leaving, shardId) ?? Infinity, 10_000);
+    const balanced = fleet.balanced(fleet.workers.slice(1));
+    const handOver = await given;
+    say('delivering elsewhere after the release', handOver);
+    say('… after SIGTERM', await handOvers(fleet, leaving, held, () => signalled, 1_000));
+    for (const { ms } of handOver) expect(ms).to.be.below(3_000);
+    expect(await leaving.exited).to.equal(0);
+    process.stdout.write(`        balanced after a leave: ${await balanced} ms\n`);
+  });
+
+  it('has what a process killed by SIGKILL held delivering elsewhere within failoverMs + 3 s, and balance within 30 s', async () => {
+    const dying = fleet.workers[1]!;
+    const held = heldBy(await fleet.rows(), dying);
+    expect(held).to.not.be.empty;
+    const killed = dying.kill('SIGKILL');
+    const given = handOvers(fleet, dying, held, () => killed, failoverMs + 10_000);
+    const balanced = fleet.balanced(fleet.workers.slice(2));
+    const handOver = await given;
+    say('delivering elsewhere after SIGKILL', handOver);
+    for (const { ms } of handOver) expect(ms).to.be.below(failoverMs + 3_000);
+    process.stdout.write(`        balanced after a kill: ${await balanced} ms\n`);
+  });
+
+  it('has lost nothing over all of it, kept every key in order, and leaves a table that the KCL can read', async () => {
+    await stopWriting();
+    await allSeen(fleet);
+    const left = fleet.workers.filter(({ alive }) => alive);
+    for (const worker of left) worker.kill('SIGTERM');
+    for (const worker of left) expect(await worker.exited, worker.name).to.equal(0);
+    await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
+    expect(outOfOrder(fleet.deliveries())).to.deep.equal([]);
+    process.stdout.write(`        ${fleet.written.length} written, 0 lost, ${replays(fleet)} replays\n`);
+  });
+});
+
+function releasedAt(worker: Fleet['workers'][number], shardId: string): number | undefined {
+  return worker.events('leaseReleased').find(({ data }) => data.shardId === shardId)?.at;
+}

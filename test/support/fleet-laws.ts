@@ -1,0 +1,77 @@
+// What must hold of every fleet run, judged by the sinks alone: nothing lost, keys in order, and how long a shard was
+// silent when its lease changed hands.
+import type { Fleet, WorkerProcess } from './fleet.js';
+import type { Delivery } from './worker-process.js';
+
+/** Written, but in no sink. */
+export function lost(fleet: Fleet): readonly string[] {
+  const seen = new Set(fleet.deliveries().map(({ id }) => id));
+  return fleet.written.filter((id) => !seen.has(id));
+}
+
+/** Deliveries beyond the first of each record. */
+export function replays(fleet: Fleet): number {
+  const all = fleet.deliveries();
+  return all.length - new Set(all.map(({ id }) => id)).size;
+}
+
+/** Keys whose records were not first delivered in the order they were written: `k3: 17 after 19`. */
+export function outOfOrder(deliveries: readonly Delivery[]): readonly string[] {
+  const seen = new Set<string>();
+  const last = new Map<string, number>();
+  const complaints: string[] = [];
+  for (const { id, key, worker } of deliveries) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const serial = Number(id.split('/')[1]);
+    const before = last.get(key) ?? -1;
+    if (serial < before) complaints.push(`${key}: ${serial} after ${before}, by ${worker}`);
+    last.set(key, Math.max(before, serial));
+  }
+  return complaints;
+}
+
+/** Waits until every record that was written is in a sink. */
+export async function allSeen(fleet: Fleet, deadlineMs = 30_000): Promise<void> {
+  await fleet
+    .until('every record seen', () => lost(fleet).length === 0, deadlineMs)
+    .catch((error: unknown) => {
+      const missing = lost(fleet);
+      throw new Error(
+        `${missing.length} lost, among them ${missing.slice(0, 5).join(', ')}; ${(error as Error).message}`,
+      );
+    });
+}
+
+export interface HandOver {
+  readonly shardId: string;
+  /** To the first delivery by another process, from the given moment, milliseconds. */
+  readonly ms: number;
+}
+
+/** Waits until each of these shards is delivered by another process than `from`; `since` gives each shard's moment. */
+export async function handOvers(
+  fleet: Fleet,
+  from: WorkerProcess,
+  shardIds: readonly string[],
+  since: (shardId: string) => number,
+  deadlineMs: number,
+): Promise<readonly HandOver[]> {
+  const found = (): readonly HandOver[] => {
+    const all = fleet.deliveries();
+    return shardIds.flatMap((shardId) => {
+      const at = since(shardId);
+      const next = all.find((each) => each.shardId === shardId && each.worker !== from.name && each.at >= at);
+      return next === undefined ? [] : [{ shardId, ms: next.at - at }];
+    });
+  };
+  const what = `${shardIds.join(', ')} delivered by another process than ${from.name}`;
+  await fleet.until(what, () => found().length === shardIds.length, deadlineMs);
+  return found();
+}
+
+/** For the closing note. */
+export function say(what: string, handOver: readonly HandOver[]): void {
+  const times = handOver.map(({ ms }) => ms).toSorted((a, b) => a - b);
+  process.stdout.write(`        ${what}: ${times.join(', ')} ms\n`);
+}

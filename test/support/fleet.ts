@@ -1,0 +1,265 @@
+// A fleet of real worker processes over real local servers: starts them, writes numbered records, kills by pid, and waits
+// for conditions, each with a deadline whose error says what was there instead.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  CreateStreamCommand,
+  DescribeStreamSummaryCommand,
+  KinesisClient,
+  PutRecordsCommand,
+} from '@aws-sdk/client-kinesis';
+import { localClientConfig, startLocalServers } from '../../src/testing/local-servers.js';
+import { snapshotTable } from './strict-lease-reader.js';
+import type { TableSnapshot } from './strict-lease-reader.js';
+import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
+
+const mainModule = fileURLToPath(new URL('./worker-process.js', import.meta.url));
+
+export interface WorkerProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly reports: readonly WorkerReport[];
+  /** Events of one name, oldest first. */
+  events(name: string): readonly Extract<WorkerReport, { type: 'event' }>[];
+  /** When the signal was sent, epoch milliseconds. */
+  kill(signal: NodeJS.Signals): number;
+  /** The exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  readonly alive: boolean;
+  readonly stderr: string;
+}
+
+export interface FleetOptions {
+  readonly shards: number;
+  readonly application?: string;
+  readonly streamName?: string;
+  /** Keys in rotation: each record of a key carries that key's next serial number. Default 24. */
+  readonly keys?: number;
+  /** Endpoints of servers that the test started; default: kinesalite and dynalite of the fleet's own. */
+  readonly endpoints?: { readonly kinesis: string; readonly dynamodb: string };
+}
+
+export interface Fleet {
+  readonly application: string;
+  readonly streamName: string;
+  readonly kinesis: KinesisClient;
+  readonly dynamodb: DynamoDBClient;
+  readonly endpoints: { readonly kinesis: string; readonly dynamodb: string };
+  readonly workers: readonly WorkerProcess[];
+  /** Ids the service has accepted: `key/serial`. */
+  readonly written: readonly string[];
+  start(name: string, config?: Partial<WorkerConfig>): WorkerProcess;
+  put(count: number): Promise<void>;
+  /** Writes `count` records every `everyMs` until the returned function is called; it settles when the last is written. */
+  keepWriting(count: number, everyMs: number): () => Promise<void>;
+  rows(): Promise<TableSnapshot>;
+  /** Everything any process has put into its sink, in the order of time. */
+  deliveries(): readonly Delivery[];
+  until<T>(
+    what: string,
+    condition: () => T | undefined | false | Promise<T | undefined | false>,
+    deadlineMs?: number,
+  ): Promise<T>;
+  /** Settles when leases are shared among exactly these workers, whose numbers differ by at most one; returns the milliseconds. */
+  balanced(among: readonly WorkerProcess[], deadlineMs?: number): Promise<number>;
+  /** Ends every process and server. */
+  stop(): Promise<void>;
+}
+
+export async function startFleet(options: FleetOptions): Promise<Fleet> {
+  const { shards, application = 'orders-app', streamName = 'orders', keys = 24 } = options;
+  const servers = options.endpoints === undefined ? await startLocalServers() : undefined;
+  const endpoints = options.endpoints ?? (servers as NonNullable<typeof servers>);
+
+  const kinesis = new KinesisClient(localClientConfig(endpoints.kinesis));
+  const dynamodb = new DynamoDBClient(localClientConfig(endpoints.dynamodb));
+  const directory = mkdtempSync(join(tmpdir(), 'kinact-fleet-'));
+  const workers: (WorkerProcess & { readonly child: ChildProcess })[] = [];
+  const written: string[] = [];
+  const sinks: string[] = [];
+  let puts = 0;
+
+  const until: Fleet['until'] = async (what, condition, deadlineMs = 30_000) => {
+    const deadline = Date.now() + deadlineMs;
+    for (;;) {
+      const met = await condition();
+      if (met !== undefined && met !== false) return met;
+      if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}\n${await picture(fleet)}`);
+      await delay(50);
+    }
+  };
+
+  const fleet: Fleet = {
+    application,
+    streamName,
+    kinesis,
+    dynamodb,
+    endpoints,
+    workers,
+    written,
+    start: (name, config = {}) => {
+      const sink = join(directory, `${sinks.length}.jsonl`);
+      sinks.push(sink);
+      const worker = startWorker(name, endpoints, { application, streamName, workerId: name, sink, ...config });
+      workers.push(worker);
+      return worker;
+    },
+    put: async (count) => {
+      const batch = Array.from({ length: count }, () => {
+        const key = `k${puts % keys}`;
+        const id = `${key}/${Math.floor(puts / keys)}`;
+        puts += 1;
+        return { id, key };
+      });
+      const Records = batch.map(({ id, key }) => ({ PartitionKey: key, Data: Buffer.from(id) }));
+      const { FailedRecordCount } = await kinesis.send(new PutRecordsCommand({ StreamName: streamName, Records }));
+      if (FailedRecordCount !== 0) throw new Error(`${FailedRecordCount} records were refused`);
+      written.push(...batch.map(({ id }) => id));
+    },
+    keepWriting: (count, everyMs) => {
+      const controller = new AbortController();
+      const done = (async () => {
+        while (!controller.signal.aborted) {
+          await fleet.put(count);
+          await delay(everyMs, undefined, { signal: controller.signal }).catch(() => {});
+        }
+      })();
+      return async () => {
+        controller.abort();
+        await done;
+      };
+    },
+    rows: () => snapshotTable(dynamodb, application),
+    deliveries: () => sinks.flatMap(readSink).toSorted((a, b) => a.at - b.at),
+    until,
+    balanced: async (among, deadlineMs = 30_000) => {
+      const from = Date.now();
+      const names = among.map(({ name }) => name).toSorted();
+      await until(
+        `leases shared evenly among ${names.join(', ')}`,
+        async () => {
+          const counts = ownersOf(await fleet.rows());
+          const held = names.map((name) => counts.get(name) ?? 0);
+          return (
+            [...counts.keys()].every((owner) => names.includes(owner)) && Math.max(...held) - Math.min(...held) <= 1
+          );
+        },
+        deadlineMs,
+      );
+      return Date.now() - from;
+    },
+    stop: async () => {
+      for (const worker of workers) if (worker.alive) worker.kill('SIGKILL');
+      await Promise.all(workers.map(({ exited }) => exited));
+      kinesis.destroy();
+      dynamodb.destroy();
+      await servers?.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+  await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: shards }));
+  await until(`stream ${streamName} ACTIVE`, () => isActive(kinesis, streamName));
+  return fleet;
+}
+
+/** Whether the stream can be written to, or resharded again. */
+export async function isActive(kinesis: KinesisClient, streamName: string): Promise<boolean> {
+  const { StreamDescriptionSummary } = await kinesis.send(new DescribeStreamSummaryCommand({ StreamName: streamName }));
+  return StreamDescriptionSummary?.StreamStatus === 'ACTIVE';
+}
+
+/** Live leases by owner; a free one counts for `(nobody)`. */
+export function ownersOf(rows: TableSnapshot): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of rows.values()) {
+    if (row['checkpoint']?.S === 'SHARD_END') continue;
+    const owner = row['leaseOwner']?.S ?? '(nobody)';
+    counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Keys of the leases a worker holds. */
+export function heldBy(rows: TableSnapshot, worker: WorkerProcess): readonly string[] {
+  return [...rows].filter(([, row]) => row['leaseOwner']?.S === worker.name).map(([key]) => key);
+}
+
+/** A line that SIGKILL cut short is no delivery: nothing was acknowledged behind it. */
+function readSink(path: string): Delivery[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n');
+  lines.pop();
+  return lines.map((line) => JSON.parse(line) as Delivery);
+}
+
+function startWorker(
+  name: string,
+  endpoints: { readonly kinesis: string; readonly dynamodb: string },
+  config: WorkerConfig,
+): WorkerProcess & { readonly child: ChildProcess } {
+  const child = spawn(process.execPath, [mainModule, JSON.stringify(config)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'local',
+      AWS_SECRET_ACCESS_KEY: 'local',
+      AWS_ENDPOINT_URL_KINESIS: endpoints.kinesis,
+      AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
+  });
+  const reports: WorkerReport[] = [];
+  let stderr = '';
+  let alive = true;
+  createInterface({ input: child.stdout }).on('line', (line) => reports.push(JSON.parse(line) as WorkerReport));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('close', (code, signal) => {
+      alive = false;
+      resolve(code ?? signal ?? -1);
+    });
+  });
+  return {
+    name,
+    pid: child.pid ?? -1,
+    child,
+    reports,
+    events: (event) => reports.filter((report) => report.type === 'event').filter((report) => report.name === event),
+    kill: (signal) => {
+      const at = Date.now();
+      process.kill(child.pid as number, signal);
+      return at;
+    },
+    exited,
+    get alive() {
+      return alive;
+    },
+    get stderr() {
+      return stderr;
+    },
+  };
+}
+
+/** What a failed wait shows: the table, and the last words of every process. */
+async function picture(fleet: Fleet): Promise<string> {
+  const rows = await fleet.rows().catch((error: unknown) => String(error));
+  const table =
+    typeof rows === 'string'
+      ? [rows]
+      : [...rows].map(
+          ([key, row]) => `${key} ${row['leaseOwner']?.S ?? '-'} #${row['leaseCounter']?.N} ${row['checkpoint']?.S}`,
+        );
+  const words = fleet.workers.map(({ name, alive, reports, stderr }) => {
+    const last = reports.slice(-6).map((report) => JSON.stringify(report));
+    return `${name} ${alive ? 'alive' : 'ended'}\n    ${last.join('\n    ')}${stderr === '' ? '' : `\n    stderr: ${stderr}`}`;
+  });
+  return ['the table:', ...table, 'the processes:', ...words].join('\n  ');
+}

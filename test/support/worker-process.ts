@@ -1,0 +1,132 @@
+// The main module of a child process: one consumer, configured by one JSON argument, on the usual AWS environment. Every
+// item is appended to a sink file before it is acknowledged, so that what was seen survives SIGKILL; events, leases and
+// the end go to the parent as JSON lines on stdout. Started by fleet.ts.
+import { appendFileSync } from 'node:fs';
+import { createConsumer, defineReducer, isKinactError, kinesisStream, runUntilSignal } from '../../src/index.js';
+import type { ConsumerEventName, InitialPosition, Item } from '../../src/index.js';
+
+/** What the parent decides; everything else is kinact's default. */
+export interface WorkerConfig {
+  readonly application: string;
+  readonly streamName: string;
+  readonly workerId: string;
+  readonly sink: string;
+  readonly initialPosition?: InitialPosition;
+  readonly failoverMs?: number;
+  readonly reducers?: number;
+  readonly idleMs?: number;
+  readonly stopAfterMs?: number;
+  /** Milliseconds every item takes, so that records are open when something happens to the process. */
+  readonly itemMs?: number;
+  /** Never acknowledges anything: draining runs into its deadline. */
+  readonly wedged?: boolean;
+}
+
+/** One line of the sink. `at`: epoch milliseconds. */
+export interface Delivery {
+  readonly id: string;
+  readonly key: string;
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  readonly fence: number;
+  readonly worker: string;
+  readonly at: number;
+}
+
+/** One line of stdout. */
+export type WorkerReport =
+  | { readonly type: 'starting' | 'started'; readonly at: number }
+  | { readonly type: 'event'; readonly name: ConsumerEventName; readonly data: EventData; readonly at: number }
+  | { readonly type: 'stopped'; readonly drained: boolean; readonly at: number }
+  | { readonly type: 'failed'; readonly code?: string; readonly message: string; readonly at: number };
+
+/** Whatever of an event survives JSON; errors as code and message. */
+export interface EventData {
+  readonly shardId?: string;
+  readonly leaseKey?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly from?: string;
+  readonly error?: { readonly code?: string; readonly message: string };
+}
+
+const told: readonly ConsumerEventName[] = [
+  'leaseTaken',
+  'leaseLost',
+  'leaseReleased',
+  'shardStarted',
+  'shardEnded',
+  'checkpoint',
+  'warning',
+  'malformedLease',
+  'leaseHole',
+  'trimmed',
+  'retrying',
+  'pipelineRestarted',
+  'orphaned',
+  'actorCrashed',
+  'closed',
+];
+
+type Report = WorkerReport extends infer Each ? (Each extends unknown ? Omit<Each, 'at'> : never) : never;
+
+function tell(report: Report): void {
+  const line = JSON.stringify({ ...report, at: Date.now() }, (_, value: unknown) =>
+    value instanceof Error
+      ? { message: value.message, ...(isKinactError(value) ? { code: value.code } : {}) }
+      : typeof value === 'bigint'
+        ? String(value)
+        : value,
+  );
+  process.stdout.write(`${line}\n`);
+}
+
+function delivered(config: WorkerConfig, item: Item): void {
+  const { key, shardId, sequenceNumber, fence } = item;
+  const id = Buffer.from(item.value).toString();
+  const line: Delivery = { id, key, shardId, sequenceNumber, fence, worker: config.workerId, at: Date.now() };
+  appendFileSync(config.sink, `${JSON.stringify(line)}\n`);
+}
+
+async function main(config: WorkerConfig): Promise<void> {
+  const { application, streamName, workerId, failoverMs, itemMs = 0, wedged = false, initialPosition, idleMs } = config;
+  const consumer = createConsumer({
+    application,
+    workerId,
+    source: kinesisStream({
+      streamName,
+      idleMs,
+      initialPosition:
+        typeof initialPosition === 'string' && /^\d/.test(initialPosition)
+          ? new Date(initialPosition)
+          : initialPosition,
+    }),
+    reducers: config.reducers ?? 2,
+    reducer: defineReducer({
+      init: () => 0,
+      acknowledge: wedged ? 'manual' : 'auto',
+      reduce: async (count: number, item) => {
+        if (itemMs > 0) await new Promise((resolve) => setTimeout(resolve, itemMs));
+        delivered(config, item);
+        return count + 1;
+      },
+    }),
+    leases: { failoverMs },
+  });
+  for (const name of told) consumer.on(name, (data) => tell({ type: 'event', name, data: data as EventData }));
+  tell({ type: 'starting' });
+  // The same promise that runUntilSignal waits for.
+  const running = runUntilSignal(consumer, { deadlineMs: config.stopAfterMs });
+  consumer.start().then(
+    () => tell({ type: 'started' }),
+    () => {},
+  );
+  const report = await running;
+  tell({ type: 'stopped', drained: report.drained });
+}
+
+main(JSON.parse(process.argv[2] as string) as WorkerConfig).catch((error: unknown) => {
+  const code = isKinactError(error) ? { code: error.code } : {};
+  tell({ type: 'failed', ...code, message: error instanceof Error ? error.message : String(error) });
+  process.exitCode = 1;
+});
