@@ -18,11 +18,6 @@ export function hashKeyOf(partitionKey: string): HashKey {
   return hash('md5', partitionKey);
 }
 
-/** A hash key in decimal, as the service's API has it. */
-export function toDecimal(hashKey: HashKey): string {
-  return BigInt(`0x${hashKey}`).toString();
-}
-
 /** True when the service would accept this text as an ExplicitHashKey: a plain decimal below 2^128. */
 export function isExplicitHashKey(text: string): boolean {
   return STRICT_DECIMAL.test(text) && BigInt(text).toString(16).length <= HASH_KEY_DIGITS;

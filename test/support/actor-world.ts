@@ -173,9 +173,6 @@ export function actorWorld(seed = 1): World {
         return finish(actor, { reason: 'normal', orphans: [] });
       case 'fail':
         return finish(actor, { reason: 'crash', error: effect.error, orphans: [] });
-      case 'started':
-        // Nobody here defers its start.
-        return;
     }
   }
 

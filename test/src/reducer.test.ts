@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { isKinactError } from '../../src/errors.js';
+import { defineReducer } from '../../src/reducer.js';
+
+const init = (): number => 0;
+const reduce = (state: number): number => state;
+
+/** What defineReducer says of a definition that no type would let pass. */
+function refusal(definition: unknown): string {
+  try {
+    defineReducer(definition as never);
+  } catch (error) {
+    if (isKinactError(error)) return `${error.code} ${error.message}`;
+    throw error;
+  }
+  return expect.fail('nothing was refused');
+}
+
+describe('defineReducer', () => {
+  it('returns a frozen copy that has what was given', () => {
+    const definition = {
+      init,
+      reduce,
+      flush: () => undefined,
+      batch: { size: 1, intervalMs: 1 },
+      stateBy: 'shard',
+    } as const;
+    const defined = defineReducer(definition);
+    expect(defined).to.deep.equal(definition).and.not.equal(definition);
+    expect(Object.isFrozen(defined)).to.equal(true);
+    const raw = { init, behaviour: reduce };
+    expect(defineReducer(raw)).to.deep.equal(raw);
+  });
+
+  it('takes undefined for absent', () => {
+    const absent = { flush: undefined, batch: undefined, acknowledge: undefined, stateBy: undefined };
+    expect(() => defineReducer({ init, reduce, ...absent })).to.not.throw();
+  });
+
+  const wrong: readonly (readonly [member: string, definition: unknown, expected: string])[] = [
+    ['reducer', null, 'an object'],
+    ['reducer', 'text', 'an object'],
+    ['reducer', { init }, 'exactly one of reduce and behaviour'],
+    ['reducer', { init, reduce, behaviour: reduce }, 'exactly one of reduce and behaviour'],
+    ['reducer.init', { reduce }, 'a function'],
+    ['reducer.init', { init: 0, reduce }, 'function'],
+    ['reducer.reduce', { init, reduce: {} }, 'function or undefined'],
+    ['reducer.batch', { init, reduce, batch: null }, 'object or undefined'],
+    ['reducer.batch.size', { init, reduce, batch: { size: 0 } }, 'an integer >= 1'],
+    ['reducer.batch.intervalMs', { init, reduce, batch: { intervalMs: Number.NaN } }, 'a number of milliseconds >= 1'],
+    ['reducer.batch.bytes', { init, reduce, batch: { bytes: 1 } }, 'size or intervalMs'],
+    ['reducer.acknowledge', { init, reduce, acknowledge: 'later' }, "'auto' or 'manual'"],
+    ['reducer.stateBy', { init, reduce, stateBy: 'key' }, "'reducer' or 'shard'"],
+    ['reducer.fold', { init, reduce, fold: 1 }, 'one of init, reduce'],
+    ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'absent beside behaviour'],
+    ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'absent beside behaviour'],
+    ['reducer.acknowledge', { init, behaviour: reduce, acknowledge: 'auto' }, 'absent beside behaviour'],
+  ];
+  for (const [index, [member, definition, expected]] of wrong.entries()) {
+    it(`refuses a wrong ${member} with expected and got (${index + 1})`, () => {
+      expect(refusal(definition))
+        .to.match(/^INVALID_OPTION /)
+        .and.include(`${member}: expected ${expected}`);
+      expect(refusal(definition)).to.match(/, got .+$/);
+    });
+  }
+
+  it('refuses process with NOT_BUILT', () => {
+    expect(refusal({ process: async () => {} })).to.match(/^NOT_BUILT reducer\.process/);
+  });
+});

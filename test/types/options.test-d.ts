@@ -1,0 +1,28 @@
+// Checked by tsc alone: what fits the options.
+import { expectTypeOf } from 'expect-type';
+import { spawn, start } from 'nact';
+import type { ConsumerOptions, NactParent } from '../../src/options.js';
+import { defineReducer } from '../../src/reducer.js';
+import type { SourceSpec } from '../../src/source.js';
+
+declare const source: SourceSpec;
+
+const system = start();
+expectTypeOf(system).toExtend<NactParent>();
+expectTypeOf(spawn(system, () => undefined, 'application')).toExtend<NactParent>();
+
+const bytes = defineReducer({ init: () => 0, reduce: (state, item) => state + item.value.length });
+const words = defineReducer({
+  init: () => new Set<string>(),
+  reduce: (state, item: { readonly value: string }) => state.add(item.value),
+});
+
+expectTypeOf({ application: 'a', source, reducer: bytes }).toExtend<ConsumerOptions>();
+expectTypeOf({ application: 'a', source: [source], reducer: bytes, maxPending: undefined }).toExtend<ConsumerOptions>();
+
+declare function create<Value>(options: ConsumerOptions<Value>): void;
+create({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 'word' }] });
+// @ts-expect-error the reducer takes words, not numbers
+create<string>({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 5 }] });
+// @ts-expect-error no such option
+create({ application: 'a', source, reducer: bytes, maxpending: 5 });
