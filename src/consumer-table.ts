@@ -228,8 +228,8 @@ export const consumerTable = {
     () => silentLogger,
   ),
   meter: optional(
-    shaped<Meter>('a meter with count, gauge and observe', ['count', 'gauge', 'observe']),
-    'Takes the instruments of `src/metrics.ts`.',
+    shaped<Meter>('a meter with count and gauge', ['count', 'gauge']),
+    'Is told the instruments of `src/metrics.ts`: counters as they happen, gauges every 10 s.',
     'silent',
     () => silentMeter,
   ),

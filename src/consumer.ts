@@ -10,6 +10,7 @@ import { consumerTree } from '../supervision/tree.js';
 import { createEscalation } from './consumer/escalation.js';
 import type { Escalation } from './consumer/escalation.js';
 import { liveness, readiness, snapshot } from './consumer/inspection.js';
+import { startMetering } from './consumer/metering.js';
 import { openWiring } from './consumer/wiring.js';
 import type { Wiring } from './consumer/wiring.js';
 import { createEmitter } from './emitter.js';
@@ -76,6 +77,7 @@ class TreeConsumer implements Consumer {
   #state: ConsumerStatus['state'] = 'new';
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
+  #stopMetering = (): void => {};
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
   #restarts = 0;
@@ -121,6 +123,7 @@ class TreeConsumer implements Consumer {
     try {
       this.#wiring = openWiring(this.#options, this.#world, randomUUID());
       this.#root = spawn(this.#runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
+      this.#stopMetering = startMetering(this.#options.meter, this.#emitter, this.#world.timers, () => this.status());
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
       await this.#coordinatorsStarted(this.#wiring);
     } catch (error) {
@@ -187,6 +190,7 @@ class TreeConsumer implements Consumer {
       ),
     );
     const leases = reports.flat();
+    this.#stopMetering();
     const left = Math.max(minimumStopMs, until - clock.now());
     if (this.#root !== undefined)
       await stopActor(this.#root, { deadlineMs: Math.min(left, this.#options.stopDeadlineMs) });

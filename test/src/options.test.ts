@@ -64,7 +64,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['leases.multiStream', ['yes', 1, 0], 'true or false'],
   ['leases.client', [{}, 'client'], 'a DynamoDB client with a `send` method'],
   ['logger', [{ info: () => {} }, 'console'], 'a logger with debug, info, warn and error'],
-  ['meter', [{}], 'a meter with count, gauge and observe'],
+  ['meter', [{}], 'a meter with count and gauge'],
   ['parent', [{}, 'system'], 'a reference of nact'],
   ['credit', [0, 1.5], 'integer >= 1'],
   ['runtime', [1, null], 'object'],

@@ -15,4 +15,4 @@ meter.gauge('MillisBehindLatest', 1, {});
 // @ts-expect-error a gauge is not counted
 meter.count('MillisBehindLatest', 1, {});
 // @ts-expect-error no such instrument
-meter.observe('Nonsense', 1, {});
+meter.count('Nonsense', 1, {});
