@@ -26,7 +26,8 @@ describe('defineReducer', () => {
       stateBy: 'shard',
     } as const;
     const defined = defineReducer(definition);
-    expect(defined).to.deep.equal(definition).and.not.equal(definition);
+    expect(defined).to.deep.equal(definition);
+    expect(defined).to.not.equal(definition);
     expect(Object.isFrozen(defined)).to.equal(true);
     const raw = { init, behaviour: reduce };
     expect(defineReducer(raw)).to.deep.equal(raw);
