@@ -61,6 +61,11 @@ export class ManualClock implements Clock, Timers {
     return this.#now + this.#wallOffset;
   }
 
+  /** How many timers and immediates are set and have neither run nor been cancelled. */
+  pending(): number {
+    return [...this.#timers, ...this.#immediates].filter((task) => task.run !== undefined).length;
+  }
+
   /** Moves the wall clock alone, as a suspended machine or a time server does. */
   jumpWall(ms: number): void {
     this.#wallOffset += ms;

@@ -154,7 +154,7 @@ describe('stopping', () => {
     const root = spawn(runtime, puppet('root', notes, log), 'root');
     const hold = gate<string>();
     user(root, 'work', () => hold.promise);
-    order(root, { type: 'after', key: 'tick', ms: 0, message: note('tick') });
+    order(root, { type: 'after', key: 'tick', ms: 500, message: note('tick') });
     await clock.advance(0);
     notes.length = 0;
     order(
@@ -165,8 +165,11 @@ describe('stopping', () => {
         event: { name: 'warning', data: { message: 'x' } },
       },
     );
-    void stop(root, { deadlineMs: 10 });
+    const stopped = stop(root, { deadlineMs: 10 });
     hold.open('result');
+    await clock.advance(0);
+    await stopped;
+    expect(clock.pending()).to.equal(0);
     await clock.advance(1_000);
     expect([notes, events]).to.deep.equal([[], []]);
     expect(counters(runtime)).to.deep.equal({ lateResult: 1, deadLetter: 1 });
