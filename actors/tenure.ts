@@ -24,6 +24,11 @@ export interface Tenure {
    * renewal (`renewal start + failover - margin`) and writes 0 when the lease is lost or the worker ends.
    */
   deadline: number;
+  /**
+   * The same moment on the wall clock, with some slack: the monotonic clock stands still while a machine is suspended, and
+   * whoever runs first after it wakes must not take the lease for its own.
+   */
+  wallDeadline: number;
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
   /** Set with `dead` when the failure policy stopped this shard. */

@@ -53,6 +53,7 @@ export function grant(turn: Turn, asked: Asked): void {
     start,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.liveUntil,
+    wallDeadline: wallDeadlineOf(turn),
     dead: false,
     signal: controller.signal,
   };
@@ -60,6 +61,11 @@ export function grant(turn: Turn, asked: Asked): void {
   state.tenure = { cell, controller, control: asked.control, revoked: false };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
+}
+
+/** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
+export function wallDeadlineOf({ options, state, now }: Turn): number {
+  return options.clock.wallNow() + (state.liveUntil - now) + options.marginMs;
 }
 
 function rangeOf(row: LeaseRow): HashKeyRange | undefined {

@@ -3,7 +3,7 @@
 import { run } from '../actor.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
-import { grant, revokeTenure } from './tenures.js';
+import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -116,12 +116,16 @@ function written(turn: Turn, current: Write, counter: number): void {
 }
 
 /** The lease is ours as of `startedAt`: peers saw the counter change no earlier than that. */
-function confirm({ options, state }: Turn, startedAt: number): void {
+function confirm(turn: Turn, startedAt: number): void {
+  const { options, state } = turn;
   state.renewAt = startedAt + options.failoverMs / 3;
   if (startedAt < state.trustedSince) return;
   state.liveUntil = startedAt + options.failoverMs - options.marginMs;
   // A dead tenure is never revived, whoever found it dead.
-  if (state.tenure?.cell.dead === false) state.tenure.cell.deadline = state.liveUntil;
+  if (state.tenure?.cell.dead === false) {
+    state.tenure.cell.deadline = state.liveUntil;
+    state.tenure.cell.wallDeadline = wallDeadlineOf(turn);
+  }
 }
 
 function taken(turn: Turn, before: LeaseRow): void {

@@ -1,6 +1,7 @@
 // What comes back: how reducers, stages and shard workers speak of records that have been dealt with. Always in batches,
 // as parallel arrays, because there is one entry per item.
 import type { Tenure } from '../tenure.js';
+import type { Clock } from '../../src/ports.js';
 
 /** The settled leaves of one worker: `ordinals[i]` with `leaves[i]`. */
 export interface Settlement {
@@ -39,9 +40,9 @@ export interface Whereabouts {
 }
 
 /** True when records of this tenure may still be handed to user code; a tenure found late is marked dead for good. */
-export function mayDeliver(tenure: Tenure, nowMs: number): boolean {
+export function mayDeliver(tenure: Tenure, clock: Clock): boolean {
   if (tenure.dead) return false;
-  if (nowMs < tenure.deadline) return true;
+  if (clock.now() < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return true;
   tenure.dead = true;
   return false;
 }

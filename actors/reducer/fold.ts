@@ -43,7 +43,7 @@ export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, cloc
     if (context.signal.aborted || (job.next > 0 && now - started >= sliceMs)) break;
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
-    if (!mayDeliver(item.tenure, now)) {
+    if (!mayDeliver(item.tenure, clock)) {
       job.dropped.push(item);
       continue;
     }
@@ -123,9 +123,8 @@ export async function flushGroups(
 ): Promise<FlushJob> {
   for (const group of job.groups) {
     // A state that embodies only ended tenures is the new owner's business: flushing it could only do harm.
-    const now = clock.now();
     let live = false;
-    for (const { tenure } of group.items) live = mayDeliver(tenure, now) || live;
+    for (const { tenure } of group.items) live = mayDeliver(tenure, clock) || live;
     const context = contextOf(group.items);
     if (!live || context.signal.aborted) continue;
     try {

@@ -1,7 +1,7 @@
 // What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
 // here, so this is the place to look for one that could be counted as done before it is.
 import type { Effect } from '../actor.js';
-import { stopTenure } from '../protocol/disposition.js';
+import { mayDeliver, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -65,7 +65,7 @@ function itemFailed(
 }
 
 function hasEnded(options: ReducerOptions, item: DeliveredItem): boolean {
-  return item.tenure.dead || options.clock.now() >= item.tenure.deadline;
+  return !mayDeliver(item.tenure, options.clock);
 }
 
 function described(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {

@@ -29,8 +29,7 @@ export async function behave(
 ): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {
-    const now = clock.now();
-    const live = job.items.filter((item) => mayDeliver(item.tenure, now) || (job.dropped.push(item), false));
+    const live = job.items.filter((item) => mayDeliver(item.tenure, clock) || (job.dropped.push(item), false));
     if (live.length === 0) return job;
     message = { type: 'items', items: live };
   }

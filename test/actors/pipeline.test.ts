@@ -81,4 +81,30 @@ describe('the pipeline over a stream in memory', () => {
     expect(end?.type === 'shardEnd' && end.children?.map(({ shardId }) => shardId)).to.deep.equal(children);
     await pipeline.stop();
   });
+
+  it('delivers nothing more after a machine was suspended past the deadline, though its monotonic clock stood still', async () => {
+    const stream = fakeStream({ shards: 1 });
+    stream.put(...Array.from({ length: 20 }, () => ({ partitionKey: 'k', data: 'x' })));
+    let wall = 1_000;
+    let seen = 0;
+    const pipeline = startPipeline({
+      reducers: 1,
+      reducer: { clock: { now: () => 0, wallNow: () => wall } },
+      definition: defineReducer({
+        init: () => 0,
+        reduce: (count: number) => {
+          seen += 1;
+          if (seen === 5) wall = 60_000;
+          return count + 1;
+        },
+      }),
+      tenure: { wallDeadline: 30_000 },
+    });
+    const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
+    await pipeline.clock.advance(100);
+    expect(seen).to.equal(5);
+    expect(keeper.tenures[0]?.dead).to.equal(true);
+    expect(keeper.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    await pipeline.stop();
+  });
 });

@@ -40,6 +40,8 @@ export interface PipelineOptions {
   readonly worker?: Partial<ShardWorkerOptions>;
   readonly reducer?: Partial<ReducerOptions>;
   readonly runtime?: Partial<RuntimeOptions>;
+  /** What the stub keeper's tenures differ in. */
+  readonly tenure?: Partial<Tenure>;
 }
 
 export interface Pipeline {
@@ -109,7 +111,7 @@ export function startPipeline(options: PipelineOptions): Pipeline {
     stages,
     reducers,
     read: (source, shardId, start = { type: 'trimHorizon' }) => {
-      const keeper = stubKeeper(clock, source.name, shardId, start);
+      const keeper = stubKeeper(clock, source.name, shardId, start, options.tenure ?? {});
       const ref = spawnRoot(runtime, keeper.behaviour, shardId);
       const stub: StubKeeper = {
         ...keeper,
@@ -164,7 +166,13 @@ interface StubParts {
 
 let nextFence = 1;
 
-function stubKeeper(clock: ManualClock, source: string, shardId: string, start: StartPosition): StubParts {
+function stubKeeper(
+  clock: ManualClock,
+  source: string,
+  shardId: string,
+  start: StartPosition,
+  differing: Partial<Tenure>,
+): StubParts {
   const [frontiers, ends, tenures, workers]: [Frontier[], WorkerEnd[], Tenure[], Ref<WorkerControl>[]] = [
     [],
     [],
@@ -185,8 +193,10 @@ function stubKeeper(clock: ManualClock, source: string, shardId: string, start: 
           fence: (nextFence += 1),
           start,
           deadline: clock.now() + 1e12,
+          wallDeadline: Infinity,
           dead: false,
           signal: new AbortController().signal,
+          ...differing,
         };
         tenures.push(tenure);
         workers.push(message.control);
