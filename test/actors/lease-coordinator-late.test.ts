@@ -238,6 +238,16 @@ describe('what comes late to a coordinator', () => {
     expect(driver.keepers, 'no room').to.have.length(3);
   });
 
+  it('children read late are not taken twice, nor once everything is released', async () => {
+    const driver = await holdingAll();
+    const { leaseOwner: _, ...row } = driver.store.row(zero);
+    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [row] });
+    expect(driver.keepers).to.have.length(2);
+    await driver.releaseAll(5_000);
+    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [{ ...row, leaseKey: two }] });
+    expect(driver.keepers).to.have.length(2);
+  });
+
   it('a shard that ends before any scan has shown its row hands down what its keeper knows', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });

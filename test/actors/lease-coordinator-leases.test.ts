@@ -39,6 +39,10 @@ describe('the leases a coordinator takes', () => {
     expect(driver.heard).to.deep.equal([{ type: 'held', table: 'memory', version: 0, leases: [] }]);
     await driver.started();
     await driver.taken(zero);
+    expect(
+      driver.heard.at(-1)!.leases.map((lease) => lease.leaseKey),
+      'one is only being taken',
+    ).to.deep.equal([zero]);
     await driver.taken(one);
     expect(driver.heard.map((held) => held.version)).to.deep.equal([0, 1, 2]);
     const { ref } = driver.keeper(one);
@@ -63,6 +67,7 @@ describe('the leases a coordinator takes', () => {
     await driver.started();
     await driver.takenAll();
     expect(driver.heard).to.have.length(1);
+    expect(driver.world.counts.get('deadLetter')).to.equal(undefined);
   });
 
   it('are held only once the take is written', async () => {
@@ -101,7 +106,7 @@ describe('the leases a coordinator takes', () => {
     const driver = await holdingAll({ store });
     await driver.world.advance(10_000);
     expect(driver.keepers).to.have.length(1);
-    await driver.world.advance(400);
+    await driver.world.advance(60);
     expect(driver.keepers).to.have.length(2);
   });
 
@@ -144,6 +149,7 @@ describe('the leases a coordinator takes', () => {
     driver.store.script('scan', { type: 'holdBefore', until: new Promise((resolve) => (answer = resolve)) });
     await driver.world.advance(60_000);
     const during = driver.scans();
+    await driver.world.tell(driver.coordinator, { type: 'scanDue' });
     await driver.world.advance(60_000);
     expect(driver.scans()).to.equal(during);
     driver.store.script('scan', { type: 'failBefore' });

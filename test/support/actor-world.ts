@@ -105,7 +105,9 @@ export function actorWorld(seed = 1): World {
     switch (effect.type) {
       case 'send': {
         const to = actors.get(effect.to.id);
-        if (to !== undefined) post(to, effect.message);
+        if (to === undefined || to.ending !== undefined)
+          world.counts.set('deadLetter', (world.counts.get('deadLetter') ?? 0) + 1);
+        else post(to, effect.message);
         return;
       }
       case 'ask': {
