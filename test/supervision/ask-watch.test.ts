@@ -25,7 +25,7 @@ describe('ask and watch', () => {
     void stop(asker);
     void stop(asked);
     await clock.advance(0);
-    expect(openQuestions()).to.equal(0);
+    expect([openQuestions(), clock.pending()]).to.deep.equal([0, 0]);
     clock.uninstall();
   });
   const question = (replyTo: ReplyTo<unknown>): Order => note(replyTo);
