@@ -14,6 +14,7 @@ import { KinactError } from '../errors.js';
 import type { Clock, Timers } from '../ports.js';
 import { classifyAwsError } from './aws-errors.js';
 import type { AwsCall, AwsFailure } from './aws-errors.js';
+import { oneAttempt } from './one-attempt.js';
 
 /**
  * A DynamoDB client as it is accepted from users: the shape of the SDK's, whichever copy of the package made it.
@@ -105,16 +106,12 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
     // Nothing was sent yet, so an abort that came first has a known outcome.
     if (signal.aborted)
       return failed(new KinactError('STOPPED', `dynamodb:${call.operation} was not begun: aborted`), call);
-    const seen: { dateMs?: number } = {};
-    observe(command, seen);
-    try {
-      const output = await bounded(signal, timers, requestTimeoutMs, (abortSignal) =>
-        client.send(command, { abortSignal }),
-      );
-      return { type: 'answered', output, serviceTimeMs: seen.dateMs ?? clock.wallNow() };
-    } catch (thrown) {
-      return failed(thrown instanceof OneAttempt ? thrown.failure : thrown, call);
-    }
+    const limits = { signal, timers, timeoutMs: requestTimeoutMs };
+    const { output, failure, seen } = await oneAttempt(command, limits, (abortSignal) =>
+      client.send(command, { abortSignal }),
+    );
+    if (failure !== undefined) return failed(failure.cause, call);
+    return { type: 'answered', output: output as Output, serviceTimeMs: seen.dateMs ?? clock.wallNow() };
   }
 
   return {
@@ -129,75 +126,4 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
 
 function failed(cause: unknown, call: AwsCall): { type: 'failed'; failure: AwsFailure; cause: unknown } {
   return { type: 'failed', failure: classifyAwsError(cause, call), cause };
-}
-
-/** Carries the first failure past the SDK's retry loop. Not as `cause`: the SDK looks into that and would retry. */
-class OneAttempt extends Error {
-  readonly failure: unknown;
-  constructor(failure: unknown) {
-    super('one attempt only');
-    this.failure = failure;
-  }
-}
-
-/** Puts two layers on this one command: no second attempt, and a note of the answer's `Date` header. */
-function observe<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
-  command: DynamoDbCommand<Input, Output>,
-  seen: { dateMs?: number },
-): void {
-  // Between retrying and signing: the signer still sees errors as they are, for it corrects clock skew by them.
-  command.middlewareStack.addRelativeTo(
-    <Args, Result>(next: (args: Args) => Promise<Result>) =>
-      async (args: Args): Promise<Result> => {
-        try {
-          return await next(args);
-        } catch (failure) {
-          throw new OneAttempt(failure);
-        }
-      },
-    { name: 'kinactOneAttempt', relation: 'after', toMiddleware: 'retryMiddleware', override: true },
-  );
-  command.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args);
-      const dateMs = dateOf(result.response);
-      if (dateMs !== undefined) seen.dateMs = dateMs;
-      return result;
-    },
-    { name: 'kinactServiceTime', step: 'deserialize', priority: 'low', override: true },
-  );
-}
-
-function dateOf(response: unknown): number | undefined {
-  const headers = (response as { readonly headers?: Readonly<Record<string, unknown>> } | undefined)?.headers;
-  const date = headers?.['date'] ?? headers?.['Date'];
-  const ms = typeof date === 'string' ? Date.parse(date) : Number.NaN;
-  return Number.isFinite(ms) ? ms : undefined;
-}
-
-/** Runs a request until it settles, `signal` aborts or the time is up; a client deaf to its signal is left behind. */
-async function bounded<Output>(
-  signal: AbortSignal,
-  timers: Timers,
-  timeoutMs: number,
-  run: (signal: AbortSignal) => Promise<Output>,
-): Promise<Output> {
-  const controller = new AbortController();
-  let fail: (error: Error) => void = () => undefined;
-  const ended = new Promise<never>((_, reject) => {
-    fail = reject;
-  });
-  const end = (name: string, message: string): void => {
-    fail(Object.assign(new Error(message), { name }));
-    controller.abort();
-  };
-  const onAbort = (): void => end('AbortError', 'aborted');
-  signal.addEventListener('abort', onAbort, { once: true });
-  const cancel = timers.after(timeoutMs, () => end('TimeoutError', `no answer within ${timeoutMs} ms`));
-  try {
-    return await Promise.race([run(controller.signal), ended]);
-  } finally {
-    cancel();
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -37,6 +37,7 @@ export async function oneAttempt<Output>(
   send: (signal: AbortSignal) => Promise<Output>,
 ): Promise<{ readonly output?: Output; readonly failure?: { readonly cause: unknown }; readonly seen: Observation }> {
   const seen: Observation = {};
+  if (limits.signal.aborted) return { failure: { cause: named('AbortError', 'aborted before it was begun') }, seen };
   if (isLayered(command)) observe(command, seen);
   try {
     return { output: await bounded(limits.signal, limits.timers, limits.timeoutMs, send), seen };
@@ -90,12 +91,13 @@ async function bounded<Output>(
   const ended = new Promise<never>((_, reject) => {
     fail = reject;
   });
+  // Whoever loses the race must not be reported as unhandled, not even when `run` throws before there is a race.
+  ended.catch(() => undefined);
   const end = (name: string, message: string): void => {
-    fail(Object.assign(new Error(message), { name }));
+    fail(named(name, message));
     controller.abort();
   };
   const onAbort = (): void => end('AbortError', 'aborted');
-  if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   const cancel = timers.after(timeoutMs, () => end('TimeoutError', `no answer within ${timeoutMs} ms`));
   try {
@@ -104,4 +106,8 @@ async function bounded<Output>(
     cancel();
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+function named(name: string, message: string): Error {
+  return Object.assign(new Error(message), { name });
 }

@@ -3,6 +3,7 @@ import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { isKinactError, type KinactError } from '../../../src/errors.js';
 import type { RawRecord, ShardReader, SourceNotice, StreamSource } from '../../../src/ports.js';
+import { installFastGetRecords } from '../../../src/aws/get-records.js';
 import { kinesisPollingSource, type KinesisPollingOptions } from '../../../src/aws/kinesis-polling.js';
 import { scriptedServer, type ScriptedServer } from '../../../src/testing/scripted-server.js';
 import { countedTimers } from '../../support/polling-world.js';
@@ -88,6 +89,9 @@ describe('a polled stream over HTTP', () => {
     for (let index = 0; index < 20; index += 1) {
       server.kinesis.put(stream, { partitionKey: `ключ-${index}-é`, data: Buffer.alloc(index * 7, index * 31) });
     }
+    // Says whether this SDK lets itself be taught the fast way; a client without a protocol does not, and keeps its own.
+    expect(installFastGetRecords(new KinesisClient(server.clientConfig))).to.equal(true);
+    expect(installFastGetRecords({ config: {} } as KinesisClient)).to.equal(false);
     const client = new KinesisClient({ ...server.clientConfig });
     const stock = ours({ client });
     const [fast, slow] = [await readAll(open(), 20), await readAll(open(stock), 20)];
@@ -104,7 +108,7 @@ describe('a polled stream over HTTP', () => {
       { type: 'slowBody' },
       { type: 'dropReply' },
       { type: 'raw', body: '{"Records": [{"Data' },
-      { type: 'raw', body: '{"Records": [{"Data": 7}]}' },
+      { type: 'raw', body: '{"Records": [{"SequenceNumber": "1", "PartitionKey": "a", "Data": 7}]}' },
       { type: 'raw', status: 503, body: '<html>unavailable</html>' },
       { type: 'error', code: 'InternalFailure', status: 500 },
       { type: 'error', code: 'ProvisionedThroughputExceededException' },

@@ -185,13 +185,13 @@ describe('closing a reader', () => {
       on.reader.close();
       on.reader.close();
       await on.clock.advance(0);
+      expect(on.timers.pending, label).to.equal(0);
       if (!held) expect(on.failure(), label).to.have.property('code', 'STOPPED');
       const calls = on.client.calls.length;
       const notices = on.notices.length;
       await on.clock.advance(600_000);
       expect(on.client.calls.length, label).to.equal(calls);
       expect(on.notices.length, label).to.equal(notices);
-      expect(on.timers.pending, label).to.equal(0);
     }
   });
 

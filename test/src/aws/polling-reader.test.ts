@@ -240,6 +240,31 @@ describe('iterators of the polling reader', () => {
     expect(on.notices.map((notice) => notice.type)).to.deep.equal(['retrying']);
   });
 
+  it('leave nothing out any more once the start is found, though arrival times are not in order', async () => {
+    const on = world((_, clock) => ({ type: 'atTimestamp', timestampMs: clock.wallNow() + 3_000 }));
+    on.consume();
+    await on.clock.advance(3_000);
+    on.put('a');
+    await on.clock.advance(2_000);
+    on.clock.jumpWall(-4_000);
+    on.put('b');
+    await on.clock.advance(2_000);
+    expect(on.keys).to.deep.equal(['a', 'b']);
+  });
+
+  it('repeat nothing where the service denies a record that it still has', async () => {
+    const on = world();
+    on.put('a', 'b');
+    on.consume();
+    await on.clock.advance(500);
+    on.client.script = (call) =>
+      call.input['ShardIteratorType'] === 'AFTER_SEQUENCE_NUMBER' ? { error: 'InvalidArgumentException' } : undefined;
+    on.client.kinesis.expireIterators();
+    on.put('c');
+    await on.clock.advance(5_000);
+    expect(on.keys).to.deep.equal(['a', 'b', 'c']);
+  });
+
   it('start at TRIM_HORIZON, leaving out what is older, where AT_TIMESTAMP is never answered', async () => {
     const on = world((put, clock) => {
       put('older');
