@@ -91,6 +91,8 @@ describe('ask and watch', () => {
   it('an answer in time cancels the deadline', async () => {
     await askNow(100);
     answer('in time');
+    await clock.advance(0);
+    expect(clock.pending()).to.equal(0);
     await clock.advance(1_000);
     expect(notes).to.deep.equal(['in time']);
   });
