@@ -11,7 +11,7 @@ import type { RawJob } from './reducer/raw-behaviour.js';
 import { openContextDoor } from './reducer/context.js';
 import type { ContextDoor } from './reducer/context.js';
 import { answerLocate, reducerStatus } from './reducer/status.js';
-import { afterBehaviour, afterCalls, afterFlush, afterFold } from './reducer/outcome.js';
+import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './reducer/outcome.js';
 import { createReturns, returnCredit, sendReturns } from './reducer/returns.js';
 import type { Returns } from './reducer/returns.js';
 import type { StageMessage } from './stage.js';
@@ -58,6 +58,8 @@ export type ReducerInbox =
       readonly ordinal: number;
       readonly replyTo: ReplyTo<Whereabouts>;
       readonly next: readonly Ref<ReducerInbox>[];
+      /** It waits at the stage for this reducer. */
+      readonly queued: boolean;
     };
 
 export type ReducerMessage =
@@ -89,6 +91,8 @@ export interface ReducerState {
   unflushed: number;
   unflushedSince: number;
   flushDue: boolean;
+  /** One heartbeat is in the queue: a slow behaviour finds one, however many have come. */
+  heartbeatWaits: boolean;
   /** Handed out, waiting for `ctx.ack`, since when. Only with manual acknowledgement and raw behaviours. */
   readonly manual: Map<DeliveredItem, number>;
   readonly received: Map<Ref<StageMessage>, number>;
@@ -132,6 +136,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
     unflushed: 0,
     unflushedSince: now,
     flushDue: false,
+    heartbeatWaits: false,
     manual: new Map(),
     received: new Map(),
     returns: createReturns(),
@@ -153,8 +158,11 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
       state.queue.push(message);
       break;
     case 'heartbeat':
+      if (state.job?.type === 'fold') noteDone(options, state, state.job.job, effects);
       // Only a raw behaviour wants them: a defined reducer flushes by its own timer, idle or not.
-      if (options.definition.behaviour !== undefined) state.queue.push(message);
+      if (options.definition.behaviour === undefined || state.heartbeatWaits) break;
+      state.heartbeatWaits = true;
+      state.queue.push(message);
       break;
     case 'revoked':
       revoked(state, message);
@@ -240,6 +248,7 @@ function advance(options: ReducerOptions, state: ReducerState, effects: Effects)
 
 function startMark(options: ReducerOptions, state: ReducerState, mark: Mark, effects: Effects): void {
   const { definition } = options;
+  if (mark.type === 'heartbeat') state.heartbeatWaits = false;
   if (definition.behaviour === undefined) {
     finishMark(options, state, mark, effects);
     return;
@@ -260,7 +269,13 @@ function finishMark(options: ReducerOptions, state: ReducerState, mark: Mark, ef
     const cell = state.cells.get(mark.worker);
     if (cell !== undefined) state.unflushed -= cell.folded.length;
     state.cells.delete(mark.worker);
-    for (const item of state.manual.keys()) if (item.tenure.worker === mark.worker) state.manual.delete(item);
+    let handedOut = 0;
+    for (const item of state.manual.keys()) {
+      if (item.tenure.worker !== mark.worker) continue;
+      state.manual.delete(item);
+      handedOut += 1;
+    }
+    if (handedOut > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: handedOut });
   }
 }
 
@@ -363,8 +378,9 @@ function startRaw(
 function behaved(options: ReducerOptions, state: ReducerState, job: RawJob, effects: Effects): void {
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;
-  afterBehaviour(options, state, job, effects);
-  // What it acknowledged in this very call counts before a punctuation behind it is answered.
+  // What it acknowledged in this very call counts, also when the call has failed, and before a punctuation behind it is
+  // answered.
   afterCalls(options, state, effects);
+  afterBehaviour(options, state, job, effects);
   if (mark !== undefined) finishMark(options, state, mark, effects);
 }

@@ -3,7 +3,7 @@
 // is a crash of the whole pipeline.
 import { ask, run, send } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
-import { converse, createChannels, punctuate } from './shard-worker/channel.js';
+import { converse, createChannels, isFull, punctuate } from './shard-worker/channel.js';
 import type { Channel } from './shard-worker/channel.js';
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
 import { admitAll, createIntake, isEmpty } from './shard-worker/intake.js';
@@ -12,6 +12,7 @@ import type { KeeperMessage, WorkerControl } from './lease-keeper.js';
 import type { StageMessage } from './stage.js';
 import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
+import { noticed } from './shard-worker/notice.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
 import type { Ledger } from '../src/core/ledger.js';
 import { murmur3 } from '../src/core/murmur3.js';
@@ -43,7 +44,7 @@ export type ShardWorkerMessage =
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'punctuated' }
-  | { readonly type: 'located'; readonly whereabouts: Whereabouts }
+  | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** Somebody asked has died: the supervisor is about to stop this worker as well. */
   | { readonly type: 'askFailed'; readonly error: Error };
@@ -61,13 +62,15 @@ export interface ShardWorkerState {
   ending: WorkerEnd | undefined;
   /** Punctuations not answered yet. */
   punctuating: number;
-  /** Notified and settled records at the last punctuation: asking again makes sense only when one of them has grown. */
-  punctuatedAt: number;
+  /** The last punctuation, with the records notified and settled by then: the same again makes sense when one has grown. */
+  punctuated: { readonly kind: 'flush' | 'drain' | undefined; readonly progress: number };
   notified: number;
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
   millisBehindLatest: number | undefined;
+  /** The record the watchdog asked for last that nobody had, and since when. */
+  astray: { readonly ordinal: number; readonly since: number } | undefined;
   finished: boolean;
 }
 
@@ -97,8 +100,8 @@ function initial(
   self: Ref<ShardWorkerMessage>,
 ): Step<ShardWorkerState, ShardWorkerMessage> {
   const { stages, spread, lease, maxPending, maxPendingBytes, clock, worker } = options;
-  const stuckTo = stages[murmur3(lease.shardId) % stages.length] as Ref<StageMessage>;
-  const used = spread === 'round-robin' ? stages : [stuckTo];
+  const stuckTo = murmur3(lease.shardId) % stages.length;
+  const used = spread === 'round-robin' ? stages : stages.slice(stuckTo, stuckTo + 1);
   const now = clock.now();
   const state: ShardWorkerState = {
     self,
@@ -111,12 +114,13 @@ function initial(
     reading: false,
     ending: undefined,
     punctuating: 0,
-    punctuatedAt: 0,
+    punctuated: { kind: undefined, progress: 0 },
     notified: 0,
     reportedOrdinal: -1,
     advancedAt: now,
     settledAt: now,
     millisBehindLatest: undefined,
+    astray: undefined,
     finished: false,
   };
   const begin = ask<KeeperMessage, TenureGranted, ShardWorkerMessage>(
@@ -164,7 +168,7 @@ function receive(
       watch(options, state, effects);
       break;
     case 'located':
-      judgeStall(options, state, message.whereabouts, effects);
+      judgeStall(options, state, message.ordinal, message.whereabouts, effects);
       break;
     case 'askFailed':
       effects.push({ type: 'count', what: 'askFailures' });
@@ -234,6 +238,8 @@ function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, disposi
 function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
   const { ledger } = state;
   if (tenure.dead) {
+    // What is settled stays settled, and need not be replayed.
+    report(options, state, tenure, effects);
     revoke(state, effects);
     return;
   }
@@ -344,11 +350,12 @@ function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Ef
   }
   const channel = state.channels[oldest.ordinal % state.channels.length] as Channel;
   const { worker } = options;
+  const { ordinal } = oldest;
   effects.push(
     ask<StageMessage, Whereabouts, ShardWorkerMessage>(
       channel.stage,
-      (replyTo) => ({ type: 'locate', worker, ordinal: oldest.ordinal, replyTo }),
-      (whereabouts) => ({ type: 'located', whereabouts }),
+      (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }),
+      (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
       (error) => ({ type: 'askFailed', error }),
     ),
   );
@@ -359,39 +366,26 @@ function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Ef
 function judgeStall(
   options: ShardWorkerOptions,
   state: ShardWorkerState,
-  whereabouts: Whereabouts,
+  ordinal: number,
+  found: Whereabouts,
   effects: Effects,
 ): void {
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
-  if (tenure === undefined || oldest === undefined) return;
+  // The answer speaks of a record that has been settled meanwhile.
+  if (tenure === undefined || oldest?.ordinal !== ordinal) return;
   const now = options.clock.now();
+  if (found.state !== 'unknown') state.astray = undefined;
+  else if (state.astray?.ordinal !== ordinal) state.astray = { ordinal, since: now };
+  const whereabouts = state.astray === undefined ? found : { ...found, forMs: now - state.astray.since };
   const error = stalled({
     watchdogMs: options.watchdogMs,
     stillForMs: now - Math.max(state.advancedAt, oldest.admittedAt),
     settledNothingForMs: now - state.settledAt,
-    full: !room(ledger),
+    full: isFull(state),
     whereabouts,
     oldest,
     tenure,
   });
   if (error !== undefined) effects.push({ type: 'fail', error });
-}
-
-function noticed(options: ShardWorkerOptions, notice: SourceNotice): Effect<ShardWorkerMessage> {
-  const { source, shardId } = options.lease;
-  switch (notice.type) {
-    case 'throttled':
-      return { type: 'emit', event: { name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } } };
-    case 'trimmed':
-      return { type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...notice.position } } };
-    case 'retrying': {
-      const { operation, error, delayMs } = notice;
-      return { type: 'emit', event: { name: 'retrying', data: { source, shardId, operation, error, delayMs } } };
-    }
-    case 'iteratorExpired':
-      return { type: 'count', what: 'expiredIterators' };
-    default:
-      return notice satisfies never;
-  }
 }

@@ -5,7 +5,7 @@ import { reply, send, watch } from './actor.js';
 import type { Behaviour, Effect, Ref, ReplyTo, Step } from './actor.js';
 import { emptyDispositions, hasDispositions, stopTenure } from './protocol/disposition.js';
 import type { Dispositions, Settlement, Whereabouts } from './protocol/disposition.js';
-import { judge } from './protocol/failure.js';
+import { isThenable, judge } from './protocol/failure.js';
 import { DeliveredItem } from './protocol/item.js';
 import type { ReducerInbox } from './reducer.js';
 import type { Tenure } from './tenure.js';
@@ -211,14 +211,21 @@ function itemsOf(
 ): DeliveredItem[] {
   const { opaque } = context;
   if (options.extract === undefined) {
-    const key = options.key === undefined ? record.partitionKey : options.key(record);
+    const key = options.key === undefined ? record.partitionKey : refuseThenable('key', options.key(record));
     return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
   }
   const items: DeliveredItem[] = [];
-  for (const made of options.extract(record, context)) {
+  for (const made of refuseThenable('extract', options.extract(record, context))) {
     items.push(new DeliveredItem(stage, textKey(made.key), made.value, tenure, ordinal, items.length, record, opaque));
   }
   return items;
+}
+
+/** Awaiting would reorder a key (R3). Its rejection is nobody's business any more, but must not end the process. */
+function refuseThenable<T>(name: string, returned: T): T {
+  if (!isThenable(returned)) return returned;
+  returned.then(undefined, () => {});
+  throw new TypeError(`${name} must be synchronous, it returned a promise`);
 }
 
 function textKey(key: unknown): string {
@@ -250,6 +257,7 @@ function failed(
   }
   entry.outbox.ordinals.push(ordinal);
   entry.outbox.leaves.push(0);
+  effects.push({ type: 'count', what: 'skippedItems' });
   effects.push({
     type: 'emit',
     event: {
@@ -341,24 +349,26 @@ function punctuated(state: StageState, id: number, effects: Effects): void {
 
 function locate(options: StageOptions, state: StageState, message: MessageOf<'locate'>, effects: Effects): void {
   const { worker, ordinal, replyTo } = message;
-  const now = options.clock.now();
   for (const lane of state.lanes) {
-    const place = positionOf(lane, worker, ordinal);
-    if (place === undefined) continue;
-    const holder = lane.ref?.path ?? state.self.path;
-    effects.push(reply(replyTo, { holder, state: 'queued', forMs: now - lane.settledAt }));
+    if (positionOf(lane, worker, ordinal) === undefined) continue;
+    const forMs = options.clock.now() - lane.settledAt;
+    // The reducer knows best whether it gets on: it may be settling what another stage has sent.
+    if (lane.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
+    else effects.push(send(lane.ref, { type: 'locate', worker, ordinal, replyTo, next: [], queued: true }));
     return;
   }
   // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
   const [first, ...rest] = state.lanes.flatMap((lane) => (lane.ref === undefined ? [] : [lane.ref]));
   if (first === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
-  else effects.push(send(first, { type: 'locate', worker, ordinal, replyTo, next: rest }));
+  else effects.push(send(first, { type: 'locate', worker, ordinal, replyTo, next: rest, queued: false }));
 }
 
 function retire(options: StageOptions, state: StageState, worker: number, effects: Effects): void {
   const entry = state.workers.get(worker);
   if (entry === undefined) return;
   state.workers.delete(worker);
+  // A worker that died without a word did not say so itself: what a reducer is about to fold must not be handed out.
+  entry.tenure.dead = true;
   const { shardId, fence } = entry.tenure;
   for (const lane of state.lanes) {
     discard(lane, worker);

@@ -17,12 +17,20 @@ export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem):
   if (typeof onFailure === 'function') {
     try {
       policy = onFailure(cause, failed);
+      if (isThenable(policy)) {
+        policy.then(undefined, () => {});
+        throw new TypeError('onFailure must be synchronous, it returned a promise');
+      }
     } catch (thrown) {
       reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
       policy = 'crash';
     }
   }
   return { policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash', error: failure(reason, failed) };
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function failure(cause: unknown, failed: FailedItem): KinactError {

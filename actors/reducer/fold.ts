@@ -2,6 +2,7 @@
 // call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
 // too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
 import { mayDeliver } from '../protocol/disposition.js';
+import { isThenable } from '../protocol/failure.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Clock } from '../../src/ports.js';
 import type { FlushContext, Item, ReducerContext } from '../../src/reducer.js';
@@ -21,6 +22,8 @@ export interface FoldJob {
   next: number;
   /** Items handed to `reduce` that returned. */
   readonly done: DeliveredItem[];
+  /** How many of them the actor has taken note of: it looks while a call takes long. */
+  noted: number;
   /** Items whose tenure had ended: never handed out. */
   readonly dropped: DeliveredItem[];
   /** The call under way, for `status()`. */
@@ -34,53 +37,72 @@ type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => 
 const sliceMs = 25;
 
 export function createFoldJob(items: readonly DeliveredItem[], cellOf: (item: DeliveredItem) => Cell): FoldJob {
-  return { items, cellOf, next: 0, done: [], dropped: [], current: undefined, failure: undefined };
+  return { items, cellOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
+}
+
+interface FoldTurn {
+  readonly reduce: Reduce;
+  readonly context: ReducerContext;
+  readonly clock: Clock;
+  readonly startedAt: number;
 }
 
 export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, clock: Clock): FoldJob | Promise<FoldJob> {
-  const started = clock.now();
-  for (let now = started; job.next < job.items.length; now = clock.now()) {
-    if (context.signal.aborted || (job.next > 0 && now - started >= sliceMs)) break;
-    const item = job.items[job.next] as DeliveredItem;
-    job.next += 1;
-    if (!mayDeliver(item.tenure, clock)) {
-      job.dropped.push(item);
-      continue;
-    }
-    job.current = { item, since: now };
-    const cell = job.cellOf(item);
-    try {
-      const state = reduce(cell.state, item, context);
-      if (isThenable(state))
-        return foldRest(job, cell, item, state, () => fold(job, reduce, context, clock), started, clock);
-      keep(job, cell, item, state);
-    } catch (cause) {
-      job.failure = { item, cause };
-      break;
-    }
+  const turn = { reduce, context, clock, startedAt: clock.now() };
+  for (let item = nextItem(job, turn); item !== undefined; item = nextItem(job, turn)) {
+    const pending = handOut(job, item, turn);
+    if (pending !== undefined) return foldRest(job, item, pending, turn);
   }
-  job.current = undefined;
   return job;
 }
 
-async function foldRest(
-  job: FoldJob,
-  cell: Cell,
-  item: DeliveredItem,
-  pending: PromiseLike<unknown>,
-  rest: () => FoldJob | Promise<FoldJob>,
-  started: number,
-  clock: Clock,
-): Promise<FoldJob> {
+/** The next item to hand out; undefined when the job is over, or gives way. */
+function nextItem(job: FoldJob, { context, clock, startedAt }: FoldTurn): DeliveredItem | undefined {
+  job.current = undefined;
+  while (job.failure === undefined && job.next < job.items.length && !context.signal.aborted) {
+    const now = clock.now();
+    if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
+    const item = job.items[job.next] as DeliveredItem;
+    job.next += 1;
+    if (mayDeliver(item.tenure, clock)) {
+      job.current = { item, since: now };
+      return item;
+    }
+    job.dropped.push(item);
+  }
+  return undefined;
+}
+
+/** Calls `reduce`; what it returns is pending when it is a thenable. */
+function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldTurn): PromiseLike<unknown> | undefined {
+  const cell = job.cellOf(item);
   try {
-    keep(job, cell, item, await pending);
+    const state = reduce(cell.state, item, context);
+    if (isThenable(state)) return state;
+    keep(job, cell, item, state);
   } catch (cause) {
     job.failure = { item, cause };
-    job.current = undefined;
-    return job;
   }
-  if (clock.now() - started < sliceMs) return rest();
-  job.current = undefined;
+  return undefined;
+}
+
+/** A loop, not one promise inside the other: a batch may be long. */
+async function foldRest(
+  job: FoldJob,
+  first: DeliveredItem,
+  firstPending: PromiseLike<unknown>,
+  turn: FoldTurn,
+): Promise<FoldJob> {
+  let pending: PromiseLike<unknown> | undefined = firstPending;
+  for (let item: DeliveredItem | undefined = first; item !== undefined;) {
+    try {
+      if (pending !== undefined) keep(job, job.cellOf(item), item, await pending);
+    } catch (cause) {
+      job.failure = { item, cause };
+    }
+    item = nextItem(job, turn);
+    pending = item === undefined ? undefined : handOut(job, item, turn);
+  }
   return job;
 }
 
@@ -137,8 +159,4 @@ export async function flushGroups(
     }
   }
   return job;
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

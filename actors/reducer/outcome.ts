@@ -13,28 +13,51 @@ import type { FailedItem } from '../../src/reducer.js';
 type Effects = Effect<ReducerMessage>[];
 
 export function afterFold(options: ReducerOptions, state: ReducerState, job: FoldJob, effects: Effects): void {
-  const { definition } = options;
   const left = job.items.slice(job.next);
   if (left.length > 0) state.carry = [...left, ...state.carry];
-  for (const item of job.done) returnCredit(state.returns, item);
+  // They were not handed out, so nobody can acknowledge them yet.
+  for (const item of left) state.manual.delete(item);
+  noteDone(options, state, job, effects);
   for (const item of job.dropped) drop(state, item);
-  if (definition.flush !== undefined) {
-    if (state.unflushed === 0 && job.done.length > 0) {
-      state.unflushedSince = options.clock.now();
-      effects.push({ type: 'after', key: 'flush', ms: options.batchIntervalMs, message: { type: 'flushDue' } });
-    }
-    state.unflushed += job.done.length;
-  } else {
-    for (const item of job.done) {
-      job.cellOf(item).folded = [];
-      if (definition.acknowledge !== 'manual') settleItem(state.returns, item);
-    }
-  }
   if (job.failure !== undefined) {
     const { item, cause } = job.failure;
     returnCredit(state.returns, item);
     itemFailed(options, state, item, cause, 'reduce', effects);
   }
+}
+
+/**
+ * Credit and acknowledgement of what has been folded so far. Also while the job is under way: one call that takes long
+ * must not keep what was done before it.
+ */
+export function noteDone(options: ReducerOptions, state: ReducerState, job: FoldJob, effects: Effects): void {
+  const { definition } = options;
+  const done = job.done.slice(job.noted);
+  if (done.length === 0) return;
+  job.noted = job.done.length;
+  for (const item of done) returnCredit(state.returns, item);
+  if (definition.flush === undefined) {
+    for (const item of done) job.cellOf(item).folded = [];
+    if (definition.acknowledge !== 'manual') acknowledge(state, done, effects);
+    return;
+  }
+  if (state.unflushed === 0) {
+    state.unflushedSince = options.clock.now();
+    effects.push({ type: 'after', key: 'flush', ms: options.batchIntervalMs, message: { type: 'flushDue' } });
+  }
+  state.unflushed += done.length;
+}
+
+/** An effect that took place after its lease was lost is not acknowledged: the new owner does it as well. */
+function acknowledge(state: ReducerState, items: readonly DeliveredItem[], effects: Effects): void {
+  let afterLoss = 0;
+  for (const item of items) {
+    if (item.tenure.dead) {
+      afterLoss += 1;
+      reportDead(state.returns, item);
+    } else settleItem(state.returns, item);
+  }
+  if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
 }
 
 /** Its tenure had ended before the call: it was never handed out, and the new owner will do it. */
@@ -64,6 +87,7 @@ function itemFailed(
   else skip(state, [item], cause, effects);
 }
 
+/** Marks a tenure found late as dead: a failure it excuses must not be revived by a renewal that comes after all. */
 function hasEnded(options: ReducerOptions, item: DeliveredItem): boolean {
   return !mayDeliver(item.tenure, options.clock);
 }
@@ -94,21 +118,12 @@ export function afterFlush(options: ReducerOptions, state: ReducerState, job: Fl
     if (group.outcome === 'failed' && group.items.some((item) => !hasEnded(options, item))) {
       flushFailed(options, state, group, effects);
     } else if (group.outcome === 'flushed') {
-      flushSucceeded(options, state, group, effects);
+      if (options.definition.acknowledge !== 'manual') acknowledge(state, group.items, effects);
     } else {
       group.cell.state = options.definition.init();
       for (const item of group.items) reportDead(state.returns, item);
     }
   }
-}
-
-function flushSucceeded(options: ReducerOptions, state: ReducerState, group: FlushGroup, effects: Effects): void {
-  let afterLoss = 0;
-  for (const item of group.items) {
-    if (item.tenure.dead) afterLoss += 1;
-    if (options.definition.acknowledge !== 'manual') settleItem(state.returns, item);
-  }
-  if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
 }
 
 /** The state is worth nothing after a failed flush: it may be half saved. Whatever the policy, it starts anew. */
@@ -135,6 +150,7 @@ export function afterBehaviour(options: ReducerOptions, state: ReducerState, job
   // A batch that failed is what of it has not been acknowledged; a failed heartbeat or flush has no items of its own.
   const open = job.items.filter((item) => state.manual.has(item));
   const live = open.filter((item) => !hasEnded(options, item));
+  for (const item of open) if (item.tenure.dead) reportDead(state.returns, item);
   if (job.items.length > 0 && live.length === 0) return;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
   const oldest = live[0] ?? state.manual.keys().next().value;
@@ -168,8 +184,12 @@ export function afterCalls(options: ReducerOptions, state: ReducerState, effects
     else settleItem(state.returns, token);
   }
   for (const { token, error } of failed) {
-    if (!(token instanceof DeliveredItem) || !state.manual.has(token)) strays += 1;
-    else itemFailed(options, state, token, error, 'ack', effects);
+    if (!(token instanceof DeliveredItem) || !state.manual.has(token)) {
+      strays += 1;
+      // Nothing is advanced silently: this item has been, or will be, acknowledged all the same.
+      const message = 'ctx.fail named nothing that waits for an acknowledgement; it has no effect';
+      effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
+    } else itemFailed(options, state, token, error, 'ack', effects);
   }
   if (strays > 0) effects.push({ type: 'count', what: 'strayAcknowledgements', by: strays });
   if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });

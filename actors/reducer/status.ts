@@ -10,7 +10,9 @@ type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 
 /** Answers where the record is, or passes the question on to the next reducer; the last one answers for all. */
 export function answerLocate(state: ReducerState, question: Locate, now: number): Effect<ReducerMessage> {
-  const found = whereabouts(state, question.worker, question.ordinal, now);
+  const found: Whereabouts | undefined = question.queued
+    ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
+    : whereabouts(state, question.worker, question.ordinal, now);
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) return send(next, { ...question, next: rest });
   return reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 });
@@ -26,7 +28,7 @@ function whereabouts(state: ReducerState, worker: number, ordinal: number, now: 
     const { current, items, next } = job.job;
     if (current !== undefined && is(current.item)) return at('running', current.since);
     if (items.slice(next).some(is)) return at('queued', state.settledAt);
-    if (job.job.done.some(is)) return at('folded', current?.since ?? now);
+    if (job.job.done.slice(job.job.noted).some(is)) return at('folded', current?.since ?? now);
   } else if (job?.type === 'flush') {
     if (job.job.groups.some((group) => group.items.some(is))) return at('running', job.job.startedAt);
   } else if (job?.type === 'raw' && job.job.items.some(is)) {

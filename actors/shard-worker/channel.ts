@@ -9,6 +9,7 @@ import type { ShardWorkerMessage, ShardWorkerState } from '../shard-worker.js';
 import type { StageMessage } from '../stage.js';
 import type { Tenure } from '../tenure.js';
 import { room } from '../../src/core/ledger.js';
+import { KinactError } from '../../src/errors.js';
 import type { UserRecord } from '../../src/ports.js';
 
 type Effects = Effect<ShardWorkerMessage>[];
@@ -20,10 +21,20 @@ export interface Channel {
   records: UserRecord[];
   notifying: boolean;
   collecting: boolean;
+  /** The stage has heard of this worker: before that, it could not answer a collect. */
+  known: boolean;
 }
 
 export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
-  return stages.map((stage) => ({ stage, ordinals: [], records: [], notifying: false, collecting: false }));
+  if (stages.length === 0) throw new KinactError('BROKEN_INVARIANT', 'a shard worker needs at least one stage');
+  return stages.map((stage) => ({
+    stage,
+    ordinals: [],
+    records: [],
+    notifying: false,
+    collecting: false,
+    known: false,
+  }));
 }
 
 /** Opens what questions may be open: one notify while there is something to hand over, one collect while anything is. */
@@ -40,6 +51,7 @@ function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index
   channel.ordinals = [];
   channel.records = [];
   channel.notifying = true;
+  channel.known = true;
   state.notified += records.length;
   effects.push(
     ask<StageMessage, Dispositions, ShardWorkerMessage>(
@@ -52,7 +64,7 @@ function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index
 }
 
 function collect(state: ShardWorkerState, tenure: Tenure, channel: Channel, index: number, effects: Effects): void {
-  if (channel.collecting || state.notified === 0 || state.ledger.openRecords === 0) return;
+  if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
     ask<StageMessage, Dispositions, ShardWorkerMessage>(
@@ -69,24 +81,31 @@ function failed(error: Error): ShardWorkerMessage {
   return { type: 'askFailed', error };
 }
 
+/** Nothing more can be admitted: no room at all, or none for the record that is next. */
+export function isFull({ intake, ledger }: ShardWorkerState): boolean {
+  return !isEmpty(intake) || !room(ledger);
+}
+
 /**
  * Asks the reducers to flush when nothing more can be admitted, or nothing more will come: acknowledgements that wait for a
  * fuller batch would wait for ever. Again only when something has changed since.
  */
 export function punctuate(state: ShardWorkerState, tenure: Tenure, flushes: boolean, effects: Effects): void {
   const { ledger, channels } = state;
-  const mark = state.notified + ledger.settled;
-  if (state.punctuating > 0 || ledger.openRecords === 0 || mark === state.punctuatedAt) return;
+  if (state.punctuating > 0 || ledger.openRecords === 0) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = state.ending !== undefined && isEmpty(state.intake);
-  if (!closing && (room(ledger) || !flushes)) return;
-  state.punctuatedAt = mark;
+  if (!closing && (!flushes || !isFull(state))) return;
+  const kind = closing ? 'drain' : 'flush';
+  const progress = state.notified + ledger.settled;
+  if (state.punctuated.kind === kind && state.punctuated.progress === progress) return;
+  state.punctuated = { kind, progress };
   for (const { stage } of channels) {
     state.punctuating += 1;
     effects.push(
       ask<StageMessage, true, ShardWorkerMessage>(
         stage,
-        (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind: closing ? 'drain' : 'flush', replyTo }),
+        (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }),
         () => ({ type: 'punctuated' }),
         failed,
       ),

@@ -75,26 +75,40 @@ export function admitAll<Self>(
       if (end !== undefined) return end;
       current.next += 1;
     }
-    if (records.length === 0 && current.unpacked.undecoded === undefined) {
-      // An aggregate of nothing still has a place the frontier must pass.
+    if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!room(ledger)) return undefined;
-      const ordinal = admit(
-        ledger,
-        { sequenceNumber: current.record.sequenceNumber, subSequenceNumber: 0 },
-        0,
-        true,
-        now,
-      );
-      if (ordinal !== -1) fork(ledger, ordinal, 0);
+      const end = closeAggregate(options, tenure, intake, ledger, now, effects);
+      if (end !== undefined) return end;
     }
     intake.current = undefined;
-    const { undecoded } = current.unpacked;
-    const end =
-      undecoded === undefined
-        ? undefined
-        : undecodable(options, tenure, current.record, records.length, undecoded.reason, effects);
+  }
+}
+
+/**
+ * An aggregate of nothing, or one that ends in user records which cannot be decoded, still has a place that the frontier
+ * must pass: behind those that were decoded.
+ */
+function closeAggregate<Self>(
+  options: IntakeOptions,
+  tenure: Tenure,
+  intake: Intake,
+  ledger: Ledger,
+  now: number,
+  effects: Effect<Self>[],
+): IntakeEnd | undefined {
+  const { record, unpacked } = intake.current as NonNullable<Intake['current']>;
+  const { divisible, records, undecoded } = unpacked;
+  const { sequenceNumber } = record;
+  const subSequenceNumber = records.length;
+  if (wasDoneBefore(intake, sequenceNumber, subSequenceNumber, divisible)) return undefined;
+  if (undecoded !== undefined) {
+    const end = undecodable(options, tenure, record, subSequenceNumber, undecoded.reason, effects);
     if (end !== undefined) return end;
   }
+  const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, true, now);
+  if (ordinal === -1) return duplicate(options, tenure, intake, { sequenceNumber, subSequenceNumber }, effects);
+  fork(ledger, ordinal, 0);
+  return undefined;
 }
 
 function open<Self>(
@@ -129,7 +143,9 @@ function admitOne<Self>(
 ): IntakeEnd | undefined {
   const current = intake.current as NonNullable<Intake['current']>;
   const { divisible, filtered, records, undecoded } = current.unpacked;
-  if (wasDoneBefore(intake, record, divisible)) return undefined;
+  const isFiltered = filtered?.[current.filtered] === current.next;
+  if (isFiltered) current.filtered += 1;
+  if (wasDoneBefore(intake, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
@@ -138,8 +154,7 @@ function admitOne<Self>(
   const last = current.next === records.length - 1 && undecoded === undefined;
   const ordinal = admit(ledger, position, bytes, divisible || last, now);
   if (ordinal === -1) return duplicate(options, tenure, intake, position, effects);
-  if (filtered?.[current.filtered] === current.next) {
-    current.filtered += 1;
+  if (isFiltered) {
     settle(ledger, ordinal, 0);
     effects.push({ type: 'count', what: 'outOfRangeRecords' });
     if (!intake.toldOutOfRange) {
@@ -154,12 +169,17 @@ function admitOne<Self>(
 }
 
 /** True for what the checkpoint this tenure started from covers. An indivisible aggregate is covered as a whole (P6). */
-function wasDoneBefore(intake: Intake, record: UserRecord, divisible: boolean): boolean {
+function wasDoneBefore(
+  intake: Intake,
+  sequenceNumber: string,
+  subSequenceNumber: number | undefined,
+  divisible: boolean,
+): boolean {
   const done = intake.doneBefore;
   if (done === undefined) return false;
-  const order = compareSequenceNumbers(record.sequenceNumber, done.sequenceNumber);
+  const order = compareSequenceNumbers(sequenceNumber, done.sequenceNumber);
   if (order < 0) return true;
-  if (order === 0 && (!divisible || (record.subSequenceNumber ?? 0) <= done.subSequenceNumber)) return true;
+  if (order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber)) return true;
   intake.doneBefore = undefined;
   return false;
 }
@@ -203,7 +223,7 @@ function undecodable<Self>(
   });
   if (policy !== 'skip') return { type: policy, error };
   effects.push({ type: 'count', what: 'skippedItems' });
-  const data = { ...placeOf(tenure, sequenceNumber, Math.max(0, decoded - 1)), error: cause };
+  const data = { ...placeOf(tenure, sequenceNumber, decoded), error: cause };
   effects.push({ type: 'emit', event: { name: 'recordSkipped', data } });
   return undefined;
 }

@@ -22,12 +22,11 @@ export interface Stall {
 
 /**
  * The error to fail with, or undefined when somebody is only slow (I24): the frontier must have stood still all the time
- * *and* the holder of the oldest record must have been at it, or settled nothing, all the time.
+ * *and* the holder of the oldest record must have been at it, or settled nothing, or nobody have had it, all the time.
  */
 export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;
-  if (stall.stillForMs < watchdogMs || whereabouts.state === 'unknown' || whereabouts.forMs < watchdogMs)
-    return undefined;
+  if (stall.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
   const { sequenceNumber, subSequenceNumber } = oldest.position;
   const { holder, state, forMs } = whereabouts;
   const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;

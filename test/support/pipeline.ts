@@ -26,6 +26,8 @@ export interface StubKeeper {
   readonly frontiers: Frontier[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
+  /** Everything it was told, in order. */
+  readonly log: KeeperMessage[];
   control(message: { type: 'revoked'; reason: string } | { type: 'drain'; deadlineMs: number }): void;
 }
 
@@ -42,6 +44,8 @@ export interface PipelineOptions {
   readonly runtime?: Partial<RuntimeOptions>;
   /** What the stub keeper's tenures differ in. */
   readonly tenure?: Partial<Tenure>;
+  /** The keepers grant no tenure. */
+  readonly refuse?: boolean;
 }
 
 export interface Pipeline {
@@ -54,9 +58,16 @@ export interface Pipeline {
     source: StreamSource,
     shardId: string,
     start?: StartPosition,
+    worker?: Partial<ShardWorkerOptions>,
   ): { readonly keeper: StubKeeper; readonly worker: Ref<never> };
   counters(): Readonly<Record<string, number>>;
   status(ref: Ref<never>): object | undefined;
+  /** Sends anything to an actor, as if another one did. */
+  tell(ref: Ref<never>, message: unknown): void;
+  /** Stops one actor alone; what it left running by the deadline (default: at once) is an orphan. */
+  kill(ref: Ref<never>, deadlineMs?: number): Promise<Ending>;
+  /** For user code: resolves after so much virtual time. */
+  sleep(ms: number): Promise<void>;
   ending(ref: Ref<never>): Promise<Ending>;
   stop(): Promise<void>;
 }
@@ -104,14 +115,15 @@ export function startPipeline(options: PipelineOptions): Pipeline {
       String(index),
     ),
   );
+  let stopped = false;
   const roots: Ref<never>[] = [...stages, ...reducers];
   return {
     clock,
     events,
     stages,
     reducers,
-    read: (source, shardId, start = { type: 'trimHorizon' }) => {
-      const keeper = stubKeeper(clock, source.name, shardId, start, options.tenure ?? {});
+    read: (source, shardId, start = { type: 'trimHorizon' }, special = {}) => {
+      const keeper = stubKeeper(clock, source.name, shardId, start, options);
       const ref = spawnRoot(runtime, keeper.behaviour, shardId);
       const stub: StubKeeper = {
         ...keeper,
@@ -138,6 +150,7 @@ export function startPipeline(options: PipelineOptions): Pipeline {
           tell,
           ...shared,
           ...options.worker,
+          ...special,
         }),
         shardId,
       );
@@ -146,11 +159,16 @@ export function startPipeline(options: PipelineOptions): Pipeline {
     },
     counters: () => counters(runtime),
     status: (ref) => statusOf(ref)?.state,
+    tell,
+    kill: (ref, deadlineMs = 0) => stopRoot(ref, { deadlineMs }),
+    sleep: (ms) => new Promise((resolve) => clock.after(ms, resolve)),
     ending: endingOf,
     stop: async () => {
-      const stopped = Promise.all(roots.toReversed().map((ref) => stopRoot(ref, { deadlineMs: 1_000 })));
+      if (stopped) return;
+      stopped = true;
+      const ended = Promise.all(roots.toReversed().map((ref) => stopRoot(ref, { deadlineMs: 1_000 })));
       await clock.advance(2_000);
-      await stopped;
+      await ended;
       clock.uninstall();
     },
   };
@@ -162,6 +180,7 @@ interface StubParts {
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
   readonly workers: Ref<WorkerControl>[];
+  readonly log: KeeperMessage[];
 }
 
 let nextFence = 1;
@@ -171,18 +190,17 @@ function stubKeeper(
   source: string,
   shardId: string,
   start: StartPosition,
-  differing: Partial<Tenure>,
+  { refuse = false, tenure: differing = {} }: PipelineOptions,
 ): StubParts {
-  const [frontiers, ends, tenures, workers]: [Frontier[], WorkerEnd[], Tenure[], Ref<WorkerControl>[]] = [
-    [],
-    [],
-    [],
-    [],
-  ];
+  const parts: Omit<StubParts, 'behaviour'> = { frontiers: [], ends: [], tenures: [], workers: [], log: [] };
+  const { frontiers, ends, tenures, workers, log } = parts;
   const behaviour: Behaviour<null, KeeperMessage> = {
     kind: 'stub-keeper',
     initial: () => [null, []],
     receive: (_, message) => {
+      log.push(message);
+      if (message.type === 'beginTenure' && refuse)
+        return [null, [reply(message.replyTo, { type: 'refused', reason: 'not now' })]];
       if (message.type === 'beginTenure') {
         const tenure: Tenure = {
           worker: message.worker,
@@ -207,5 +225,5 @@ function stubKeeper(
       return [null, []];
     },
   };
-  return { behaviour, frontiers, ends, tenures, workers };
+  return { behaviour, ...parts };
 }

@@ -1,0 +1,319 @@
+import { expect } from 'chai';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../support/pipeline-probes.js';
+
+const start = pipelines();
+const one = { reducers: 1 };
+type Numbers = readonly number[];
+
+/** Counts calls that are under way, and fails the test's expectation when two are. */
+function alone() {
+  let under = 0;
+  const overlaps: string[] = [];
+  return {
+    overlaps,
+    call: async (name: string, work: Promise<void>): Promise<void> => {
+      under += 1;
+      if (under > 1) overlaps.push(name);
+      await work;
+      under -= 1;
+    },
+  };
+}
+
+describe('a reducer folds', () => {
+  it('item after item into one state, made once, and acknowledges each as its reduce has returned', async () => {
+    const stream = fakeStream();
+    const numbers = putNumbered(stream, 5);
+    let inits = 0;
+    const states: Numbers[] = [];
+    const held = gate();
+    const pipeline = start({
+      ...one,
+      definition: defineReducer<Numbers>({
+        init: () => ((inits += 1), []),
+        reduce: (state, item) => {
+          const next = [...state, numberOf(item)];
+          states.push(next);
+          return next.length === 4 ? held.opened.then(() => next) : next;
+        },
+      }),
+    });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(10);
+    expect(states.at(-1)).to.deep.equal([0, 1, 2, 3]);
+    held.open();
+    await pipeline.clock.advance(10);
+    expect(states.at(-1)).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(inits).to.equal(1);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
+  });
+
+  it('never one call while another is under way, whatever else arrives', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 60);
+    const { overlaps, call } = alone();
+    const pipeline = start({
+      ...one,
+      worker: { maxPending: 20 },
+      credit: 100,
+      definition: defineReducer({
+        init: () => 0,
+        batch: { size: 7, intervalMs: 3 },
+        reduce: async (n: number) => {
+          await call('reduce', pipeline.sleep(2));
+          return n + 1;
+        },
+        flush: () => call('flush', pipeline.sleep(5)),
+      }),
+    });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(50);
+    putNumbered(stream, 20, undefined, 60);
+    await pipeline.clock.advance(2_000);
+    expect(overlaps).to.deep.equal([]);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
+  });
+
+  it('and gives way after 25 ms, though its reduce is asynchronous: acknowledgements do not wait for the whole batch', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 100);
+    const pipeline = start({
+      ...one,
+      definition: defineReducer({ init: () => 0, reduce: (n: number) => pipeline.sleep(10).then(() => n + 1) }),
+    });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(300);
+    const done = stream
+      .recordsOf(shard0)
+      .findIndex(({ sequenceNumber }) => sequenceNumber === keeper.frontiers.at(-1)?.position.sequenceNumber);
+    expect(done).to.be.within(26, 29);
+  });
+
+  it('and a call that takes long does not keep what was done before it: every heartbeat looks', async () => {
+    const stream = fakeStream();
+    const numbers = putNumbered(stream, 5);
+    const definition = defineReducer({
+      init: () => 0,
+      reduce: (n: number, item) => (numberOf(item) === 3 ? new Promise<number>(() => {}) : n),
+    });
+    const pipeline = start({ ...one, credit: 5, definition });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(900);
+    expect(keeper.frontiers).to.deep.equal([]);
+    await pipeline.clock.advance(100);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[2]);
+    await pipeline.clock.advance(5_000);
+    // Credit comes back once: two items are still here.
+    expect((pipeline.status(pipeline.stages[0]!) as any).lanes[0].credit).to.equal(3);
+  });
+
+  it('answers status and questions while a call is under way', async () => {
+    const stream = fakeStream();
+    const [first] = putNumbered(stream, 3, () => 'k');
+    const held = gate();
+    const pipeline = start({
+      ...one,
+      definition: defineReducer({ init: () => 0, reduce: () => held.opened.then(() => 0) }),
+    });
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(70);
+    const status = pipeline.status(pipeline.reducers[0]!) as { doing: string; current: object; holding: any[] };
+    expect(status.doing).to.equal('reduce');
+    expect(status.current).to.deep.equal({ shardId: shard0, sequenceNumber: first, key: 'k', forMs: 70 });
+    expect(status.holding).to.have.length(1);
+    expect(status.holding[0]).to.include({ ordinal: 0, state: 'running', forMs: 70 });
+    held.open();
+  });
+
+  it('drops and counts a batch of items that comes twice', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 30);
+    const seen: number[] = [];
+    const pipeline = start({
+      ...one,
+      credit: 5,
+      runtime: {
+        intercept: {
+          deliver: ({ message }, go) => {
+            go();
+            if ((message as { type: string }).type === 'items') go();
+          },
+        },
+      },
+      definition: defineReducer({ init: () => 0, reduce: (n: number, item) => (seen.push(numberOf(item)), n) }),
+    });
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(10);
+    expect(seen).to.deep.equal(Array.from({ length: 30 }, (_, index) => index));
+    expect(pipeline.counters()['repeatedBatches']).to.be.greaterThan(1);
+  });
+
+  it('as a failed start when its init throws', async () => {
+    const definition = defineReducer({
+      init: (): number => {
+        throw new Error('no state');
+      },
+      reduce: (n: number) => n,
+    });
+    expect(() => start({ ...one, definition })).to.throw(/did not start/);
+  });
+});
+
+describe('a reducer fails', () => {
+  function failingAt(bad: number, seen: number[]) {
+    return defineReducer({
+      init: () => 0,
+      reduce: (n: number, item) => {
+        if (numberOf(item) === bad) throw new Error('bad');
+        seen.push(numberOf(item));
+        return n;
+      },
+    });
+  }
+
+  it('under skip: exactly the failed item is skipped, counted and told; its neighbours are done', async () => {
+    const stream = fakeStream();
+    const numbers = putNumbered(stream, 5);
+    const seen: number[] = [];
+    const pipeline = start({ ...one, definition: failingAt(2, seen), reducer: { onFailure: 'skip' } });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(1);
+    expect(seen).to.deep.equal([0, 1, 3, 4]);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
+    const [skipped] = pipeline.events.filter(({ name }) => name === 'recordSkipped') as { data: any }[];
+    expect(skipped?.data).to.include({ shardId: shard0, sequenceNumber: numbers[2], key: 'k2' });
+    expect(pipeline.counters()['skippedItems']).to.equal(1);
+  });
+
+  it('by default with a crash that names shard, number and key, and the failed record is never settled', async () => {
+    for (const reject of [false, true]) {
+      const stream = fakeStream();
+      const numbers = putNumbered(stream, 5);
+      const seen: number[] = [];
+      const { reduce } = failingAt(2, seen);
+      const pipeline = start({
+        ...one,
+        definition: defineReducer({
+          init: () => 0,
+          reduce: reject ? async (n, item, ctx) => reduce(n, item, ctx) : reduce,
+        }),
+      });
+      const ending = pipeline.ending(pipeline.reducers[0]!);
+      const { keeper } = pipeline.read(stream.port, shard0);
+      await pipeline.clock.advance(1);
+      const { error } = (await ending) as { error: any };
+      expect(error.code).to.equal('PROCESSING_FAILED');
+      expect(error.data).to.deep.equal({ stream: 'fake', shardId: shard0, sequenceNumber: numbers[2], key: 'k2' });
+      expect(error.cause.message).to.equal('bad');
+      expect(seen).to.deep.equal([0, 1]);
+      expect(keeper.frontiers.every(({ position }) => position.sequenceNumber < numbers[2]!)).to.equal(true);
+      await pipeline.stop();
+    }
+  });
+
+  it('under stopShard: only that shard’s worker ends, no later item of it is delivered, other shards go on', async () => {
+    const [bad, good] = [fakeStream({ name: 'bad' }), fakeStream({ name: 'good' })];
+    const numbers = putNumbered(bad, 10);
+    const seen: number[] = [];
+    const pipeline = start({
+      ...one,
+      definition: defineReducer({
+        init: () => 0,
+        reduce: (n: number, item) => {
+          if (item.source === 'bad' && numberOf(item) === 3) throw new Error('bad');
+          seen.push(item.source === 'bad' ? numberOf(item) : 100 + numberOf(item));
+          return n;
+        },
+      }),
+      reducer: { onFailure: 'stopShard' },
+    });
+    const stopped = pipeline.read(bad.port, shard0);
+    const goesOn = pipeline.read(good.port, shard0);
+    const ending = pipeline.ending(stopped.worker);
+    await pipeline.clock.advance(1);
+    const last = putNumbered(good, 10).at(-1);
+    await pipeline.clock.advance(1);
+    expect((await ending).reason).to.equal('normal');
+    expect(stopped.keeper.ends[0]).to.have.property('type', 'stopShard');
+    // What was done before it is kept, for it need not be replayed.
+    expect(stopped.keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[2]);
+    expect(seen.filter((n) => n < 100)).to.deep.equal([0, 1, 2]);
+    expect(goesOn.keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(last);
+  });
+});
+
+describe('a reducer stops', () => {
+  it('only when its running calls have settled, and ctx.signal aborts at once', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 3);
+    const held = gate();
+    let signal: AbortSignal | undefined;
+    const seen: number[] = [];
+    const pipeline = start({
+      ...one,
+      definition: defineReducer({
+        init: () => 0,
+        reduce: async (n: number, item, ctx) => {
+          seen.push(numberOf(item));
+          signal = ctx.signal;
+          await held.opened;
+          return n;
+        },
+      }),
+    });
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(1);
+    let ended: { orphans: readonly string[] } | undefined;
+    void pipeline.kill(pipeline.reducers[0]!, 500).then((how) => (ended = how));
+    await pipeline.clock.advance(100);
+    expect(signal?.aborted).to.equal(true);
+    expect(ended).to.equal(undefined);
+    held.open();
+    await pipeline.clock.advance(1);
+    expect(ended?.orphans).to.deep.equal([]);
+    // Nothing behind the call that was running is handed out.
+    expect(seen).to.deep.equal([0]);
+  });
+
+  it('at the deadline, naming the call that it left running', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 3);
+    const pipeline = start({
+      ...one,
+      definition: defineReducer({
+        init: () => 0,
+        batch: { size: 1 },
+        reduce: (n: number) => n,
+        flush: () => new Promise(() => {}),
+      }),
+    });
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(1);
+    let ended: { orphans: readonly string[] } | undefined;
+    void pipeline.kill(pipeline.reducers[0]!, 500).then((how) => (ended = how));
+    await pipeline.clock.advance(499);
+    expect(ended).to.equal(undefined);
+    await pipeline.clock.advance(1);
+    expect(ended?.orphans).to.have.length(1);
+    expect(ended?.orphans[0]).to.match(/^reducer\/0#\d+: flush$/);
+  });
+
+  it('hearing heartbeats of every stage, however many workers there are', async () => {
+    const stream = fakeStream({ shards: 12 });
+    const tap = wiretap();
+    const pipeline = start({
+      reducers: 3,
+      stages: 2,
+      runtime: { intercept: { deliver: tap.deliver } },
+      definition: defineReducer({ init: () => 0, reduce: (n: number) => n }),
+    });
+    for (const id of stream.shardIds()) pipeline.read(stream.port, id);
+    await pipeline.clock.advance(5_000);
+    for (const reducer of ['reducer/0', 'reducer/1', 'reducer/2']) {
+      const beats = tap.seen.filter(({ type, to }) => type === 'heartbeat' && to.startsWith(reducer));
+      expect(beats, reducer).to.have.length(10);
+    }
+  });
+});

@@ -1,0 +1,285 @@
+import { expect } from 'chai';
+import { reducerOf } from '../../src/core/murmur3.js';
+import { defineReducer } from '../../src/reducer.js';
+import type { ReducerDefinition, Token } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
+import type { PipelineOptions } from '../support/pipeline.js';
+
+const start = pipelines();
+const watchdogMs = 60_000;
+const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)) as [
+  string,
+  string,
+];
+
+/** Runs until the worker crashes, at most `forMs`; returns its error and when. */
+async function watched(
+  options: PipelineOptions,
+  put: (stream: ReturnType<typeof fakeStream>) => unknown,
+  forMs: number,
+) {
+  const stream = fakeStream();
+  const pipeline = start({ ...options, worker: { watchdogMs, ...options.worker } });
+  const { worker } = pipeline.read(stream.port, shard0);
+  await pipeline.clock.advance(1_000);
+  put(stream);
+  let crash: { error: any; at: number } | undefined;
+  void pipeline.ending(worker).then(({ error }) => (crash = { error, at: pipeline.clock.now() }));
+  await pipeline.clock.advance(forMs);
+  return { pipeline, stream, crash };
+}
+
+const manual = (reduce: (token: Token, ack: (token: Token) => void, n: number) => void): ReducerDefinition =>
+  defineReducer({
+    init: () => 0,
+    acknowledge: 'manual',
+    reduce: (n: number, item, ctx) => (reduce(item.token, (token) => ctx.ack(token), numberOf(item)), n),
+  });
+
+describe('the watchdog', () => {
+  it('fires for a record that has been in a user call for watchdogMs, and names the reducer and the record', async () => {
+    const { crash, stream, pipeline } = await watched(
+      {
+        definition: defineReducer({
+          init: () => 0,
+          reduce: (n: number, item) => (numberOf(item) === 2 ? new Promise<number>(() => {}) : n),
+        }),
+      },
+      (stream) => putNumbered(stream, 5, () => left),
+      watchdogMs + 10_000,
+    );
+    expect(crash?.error.code).to.equal('WATCHDOG');
+    const { sequenceNumber } = stream.recordsOf(shard0)[2]!;
+    const actor = pipeline.reducers[0]!.path;
+    expect(crash?.error.data).to.deep.include({ stream: 'fake', shardId: shard0, sequenceNumber, actor });
+    expect(crash?.error.message).to.include(`is running at ${actor} for`);
+    expect(crash?.at).to.be.within(1_000 + watchdogMs, 1_000 + watchdogMs * 1.2);
+  });
+
+  it('fires for a flush that never ends', async () => {
+    const { crash, pipeline } = await watched(
+      {
+        reducers: 1,
+        definition: defineReducer({
+          init: () => 0,
+          batch: { size: 2 },
+          reduce: (n: number) => n,
+          flush: () => new Promise(() => {}),
+        }),
+      },
+      (stream) => putNumbered(stream, 5),
+      watchdogMs * 1.2,
+    );
+    expect(crash?.error).to.include({ code: 'WATCHDOG' });
+    expect(crash?.error.data.actor).to.equal(pipeline.reducers[0]!.path);
+  });
+
+  it('fires for a raw behaviour that never returns', async () => {
+    const { crash } = await watched(
+      {
+        reducers: 1,
+        definition: defineReducer<number>({
+          init: () => 0,
+          behaviour: (n, { type }) => (type === 'items' ? new Promise<number>(() => {}) : n),
+        }),
+      },
+      (stream) => putNumbered(stream, 5),
+      watchdogMs * 1.2,
+    );
+    expect(crash?.error.message).to.match(/is running at reducer\/0/);
+  });
+
+  it('fires for a record that nobody acknowledges while there is room, naming who has it', async () => {
+    const { crash, pipeline } = await watched(
+      { definition: manual((token, ack, n) => n !== 3 && ack(token)) },
+      (stream) => putNumbered(stream, 10, () => right),
+      watchdogMs * 1.2,
+    );
+    expect(crash?.error.code).to.equal('WATCHDOG');
+    expect(crash?.error.message).to.include(`is folded at ${pipeline.reducers[1]!.path}`);
+  });
+
+  it('fires for a record that waits for a reducer which settles nothing: at the reducer, or at the stage for want of credit', async () => {
+    for (const credit of [1, 10]) {
+      const { crash, pipeline } = await watched(
+        {
+          reducers: 1,
+          credit,
+          stages: 2,
+          worker: { spread: 'round-robin' },
+          definition: defineReducer({
+            init: () => 0,
+            reduce: async (n: number, item) => (item.source === 'wedge' ? new Promise<number>(() => {}) : n),
+          }),
+        },
+        () => undefined,
+        1,
+      );
+      const wedge = fakeStream({ name: 'wedge' });
+      putNumbered(wedge, 1);
+      // The wedged shard has no watchdog of its own here.
+      pipeline.read(wedge.port, shard0, undefined, { watchdogMs: 1e9 });
+      await pipeline.clock.advance(1);
+      const other = fakeStream({ name: 'other' });
+      putNumbered(other, 5);
+      const ending = pipeline.ending(pipeline.read(other.port, shard0).worker);
+      await pipeline.clock.advance(watchdogMs * 1.2);
+      const { error } = (await ending) as { error: any };
+      expect(error.code).to.equal('WATCHDOG');
+      expect(error.message).to.include(`is queued at ${pipeline.reducers[0]!.path}`);
+      expect(crash).to.equal(undefined);
+      await pipeline.stop();
+    }
+  });
+
+  it('fires for a record that nobody has: a lost disposition does not hang a shard for ever', async () => {
+    let lose = true;
+    const { crash, pipeline } = await watched(
+      {
+        reducers: 1,
+        definition: defineReducer({ init: () => 0, reduce: (n: number) => n }),
+        runtime: {
+          intercept: {
+            deliver: ({ message }, go) => {
+              const lost = lose && (message as { type: string }).type === 'disposed';
+              if (lost) lose = false;
+              else go();
+            },
+          },
+        },
+      },
+      (stream) => putNumbered(stream, 1),
+      watchdogMs * 2.5,
+    );
+    expect(crash?.error.code).to.equal('WATCHDOG');
+    expect(crash?.error.message).to.include('is unknown at reducer/0');
+    expect(crash?.at).to.be.greaterThan(watchdogMs * 2);
+    expect(pipeline.counters()['unknownMessages']).to.equal(undefined);
+  });
+
+  it('says PENDING_LIMIT_TOO_SMALL when acknowledgements wait for more records than maxPending, naming the holder', async () => {
+    for (const flushes of [false, true]) {
+      const { crash, pipeline, stream } = await watched(
+        {
+          reducers: 1,
+          worker: { maxPending: 10 },
+          definition: {
+            ...manual(() => undefined),
+            ...(flushes ? { flush: () => undefined } : {}),
+          } as ReducerDefinition,
+        },
+        (stream) => putNumbered(stream, 100),
+        watchdogMs * 1.2,
+      );
+      expect(crash?.error.code).to.equal('PENDING_LIMIT_TOO_SMALL');
+      const { sequenceNumber } = stream.recordsOf(shard0)[0]!;
+      expect(crash?.error.data).to.include({ sequenceNumber, actor: pipeline.reducers[0]!.path });
+      await pipeline.stop();
+    }
+  });
+
+  it('says so too when it is the bytes that are full, and the next record does not fit', async () => {
+    const { crash } = await watched(
+      { worker: { maxPendingBytes: 250 }, definition: manual(() => undefined) },
+      (stream) => {
+        for (let index = 0; index < 3; index += 1) stream.put({ partitionKey: 'k', data: 'x'.repeat(100) });
+      },
+      watchdogMs * 1.2,
+    );
+    expect(crash?.error.code).to.equal('PENDING_LIMIT_TOO_SMALL');
+  });
+
+  it('never fires on an idle shard, nor on one whose first record comes after hours', async () => {
+    const { crash, pipeline, stream } = await watched(
+      { definition: defineReducer({ init: () => 0, reduce: (n: number) => n }) },
+      () => undefined,
+      watchdogMs * 100,
+    );
+    putNumbered(stream, 5);
+    await pipeline.clock.advance(watchdogMs * 3);
+    expect(crash).to.equal(undefined);
+  });
+
+  it('never fires while reducers are slow but get on, though the frontier of a shard stands still far longer', async () => {
+    // Twenty records of 10 s each: the last one waits 190 s for its turn.
+    const { crash, pipeline, stream } = await watched(
+      {
+        reducers: 1,
+        credit: 2,
+        definition: defineReducer({
+          init: () => 0,
+          reduce: (n: number) => new Promise<number>((resolve) => setTimeout(() => resolve(n), 10_000)),
+        }),
+      },
+      (stream) => putNumbered(stream, 20),
+      watchdogMs,
+    );
+    const late = fakeStream({ name: 'late' });
+    putNumbered(late, 1);
+    const { keeper } = pipeline.read(late.port, shard0);
+    await pipeline.clock.advance(watchdogMs * 4);
+    expect(crash).to.equal(undefined);
+    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
+    expect(keeper.frontiers).to.have.length(1);
+    expect(stream.recordsOf(shard0)).to.have.length(20);
+  });
+
+  it('never fires for a wait in the queue of a stage whose reducer gets on with another stage', async () => {
+    const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
+    const pipeline = start({
+      reducers: 1,
+      stages: 2,
+      credit: 12,
+      worker: { watchdogMs, spread: 'round-robin' },
+      definition: defineReducer({ init: () => 0, reduce: (n: number) => pipeline.sleep(9_000).then(() => n) }),
+    });
+    putNumbered(theirs, 100);
+    pipeline.read(theirs.port, shard0, undefined, { maxPending: 40 });
+    await pipeline.clock.advance(1);
+    putNumbered(ours, 1);
+    const { keeper } = pipeline.read(ours.port, shard0);
+    await pipeline.clock.advance(watchdogMs * 10);
+    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
+    expect(keeper.frontiers).to.have.length(1);
+  });
+
+  it('judges the record it asked about: an answer that comes when that is settled is nobody’s fault', async () => {
+    const held = gate();
+    const { crash, pipeline } = await watched(
+      {
+        reducers: 1,
+        definition: manual((token, ack, n) => {
+          if (n === 0) void held.opened.then(() => ack(token));
+        }),
+        runtime: {
+          intercept: {
+            // What the watchdog hears is always late.
+            deliver: ({ message }, go) => {
+              if ((message as { type: string }).type !== 'located') return go();
+              held.open();
+              setTimeout(go, 10);
+            },
+          },
+        },
+      },
+      (stream) => putNumbered(stream, 2),
+      watchdogMs + 1_000,
+    );
+    expect(crash).to.equal(undefined);
+    expect(pipeline.counters()['unknownMessages']).to.equal(undefined);
+  });
+
+  it('is content with a shard that settles one record in time, again and again', async () => {
+    const { crash } = await watched(
+      {
+        reducers: 1,
+        worker: { maxPending: 3 },
+        definition: manual((token, ack) => setTimeout(() => ack(token), watchdogMs * 0.9)),
+      },
+      (stream) => putNumbered(stream, 30),
+      watchdogMs * 20,
+    );
+    expect(crash).to.equal(undefined);
+  });
+});

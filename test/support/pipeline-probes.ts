@@ -1,0 +1,71 @@
+// What tests of the pipeline have in common: pipelines that are stopped whatever becomes of the test, numbered records,
+// promises that a test keeps open, and a look at the messages between actors.
+import { startPipeline } from './pipeline.js';
+import type { Pipeline, PipelineOptions } from './pipeline.js';
+import type { Item } from '../../src/reducer.js';
+import type { FakeStream } from '../../src/testing/fake-stream.js';
+import type { Delivery } from '../../supervision/cell.js';
+
+export const shard0 = 'shardId-000000000000';
+
+/** Starts pipelines of which each is stopped after its test. One at a time: they replace the host's timers. */
+export function pipelines(): (options: PipelineOptions) => Pipeline {
+  const started: Pipeline[] = [];
+  afterEach(async () => {
+    for (const pipeline of started.splice(0)) await pipeline.stop();
+  });
+  return (options) => {
+    const pipeline = startPipeline(options);
+    started.push(pipeline);
+    return pipeline;
+  };
+}
+
+/** Puts `count` records whose data are their numbers; returns their sequence numbers. */
+export function putNumbered(
+  stream: FakeStream,
+  count: number,
+  keyOf: (index: number) => string = (index) => `k${index}`,
+  from = 0,
+): string[] {
+  const records = Array.from({ length: count }, (_, index) => ({
+    partitionKey: keyOf(from + index),
+    data: String(from + index),
+  }));
+  return stream.put(...records).map(({ sequenceNumber }) => sequenceNumber);
+}
+
+/** The number that `putNumbered` put. */
+export function numberOf(item: Pick<Item, 'value'> | { readonly data: Uint8Array }): number {
+  return Number(Buffer.from('data' in item ? item.data : (item.value as Uint8Array)).toString());
+}
+
+export interface Gate {
+  readonly opened: Promise<void>;
+  open(): void;
+}
+
+/** A promise for user code to hang on. */
+export function gate(): Gate {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open: () => open() };
+}
+
+export interface Seen {
+  readonly type: string;
+  readonly to: string;
+  readonly message: any;
+}
+
+/** Writes down every message between actors, as it is sent. */
+export function wiretap(): { readonly seen: Seen[]; readonly deliver: (mail: Delivery, go: () => void) => void } {
+  const seen: Seen[] = [];
+  return {
+    seen,
+    deliver: ({ to, message }, go) => {
+      seen.push({ type: (message as { type: string }).type, to: to.path, message });
+      go();
+    },
+  };
+}
