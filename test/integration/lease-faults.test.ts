@@ -1,0 +1,216 @@
+// What befalls a lease while a whole consumer holds it: a lost reply, a shard that is gone, a deleted or half-empty row.
+// The stream and the faults are the scripted server's, the lease table is dynalite's.
+import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { expect } from 'chai';
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer } from '../../src/testing/scripted-server.js';
+import type { ScriptedServer } from '../../src/testing/scripted-server.js';
+import { consumerWorld, eventually, gate, textOf } from '../support/consumer-world.js';
+import type { Watched, World } from '../support/consumer-world.js';
+import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
+
+const first = 'shardId-000000000000';
+const second = 'shardId-000000000001';
+
+describe('a lease under fault', function () {
+  this.timeout(60_000);
+  let servers: LocalServers;
+  let scripted: ScriptedServer;
+  let world: World;
+  let application: string;
+  let runs = 0;
+
+  before(async () => {
+    servers = await startLocalServers();
+  });
+  after(() => servers.stop());
+  beforeEach(async () => {
+    scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
+    application = `application-${(runs += 1)}`;
+    world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+  });
+  afterEach(async () => {
+    await world.close();
+    await scripted.stop();
+  });
+
+  const put = (count: number, from = 0): void => {
+    for (let index = from; index < from + count; index += 1)
+      scripted.kinesis.put('orders', { partitionKey: `key-${index}`, data: `${index}` });
+  };
+  const seen = ({ seen: items }: Watched): Set<string> => new Set(items.map(textOf));
+  const ended = async (watched: Watched, expectKinact = true): Promise<void> => {
+    const { drained } = await watched.consumer.stop();
+    expect(drained).to.equal(true);
+    await readStrictly(world.dynamodb, application, { afterCleanStop: true, expectKinact });
+  };
+  const row = async (leaseKey: string): Promise<Record<string, { S?: string; N?: string }>> =>
+    ((await snapshotTable(world.dynamodb, application)).get(leaseKey) ?? {}) as never;
+
+  it('survives the lost reply to a renewal with a checkpoint on board, and reports the checkpoint once it is known', async () => {
+    scripted.kinesis.createStream('orders', 1);
+    const checkpoints: string[] = [];
+    const only = world.consumer('orders', {
+      application,
+      leases: { failoverMs: 1_500 },
+      onCheckpoint: ({ sequenceNumber }) => checkpoints.push(sequenceNumber),
+    });
+    await only.consumer.start();
+    await eventually('the shard is read', () => only.heard('shardStarted').length === 1);
+    const carries = (input: { UpdateExpression?: unknown }): boolean =>
+      /SET.*#checkpoint = /.test(String(input.UpdateExpression)) &&
+      !/REMOVE.*#leaseOwner/.test(String(input.UpdateExpression));
+    const order = scripted.respond('UpdateItem', 1, { type: 'dropReply' }, carries);
+    put(10);
+    const last = scripted.kinesis.stream('orders').shards.get(first)?.records.at(-1)?.sequenceNumber;
+    await eventually('the reply was lost', () => order.remaining === 0);
+    await eventually(
+      'the checkpoint is reported',
+      () => checkpoints.includes(last ?? ''),
+      15_000,
+      () => only.said,
+    );
+    expect((await row(first))['checkpoint']?.S).to.equal(last);
+    expect(new Set(checkpoints).size, 'no checkpoint reported twice').to.equal(checkpoints.length);
+    put(10, 10);
+    await eventually('what came later', () => seen(only).size === 20);
+    expect(only.seen, 'nothing twice: the lease was never lost').to.have.length(20);
+    expect(only.heard('leaseLost')).to.deep.equal([]);
+    await ended(only);
+  });
+
+  it('ends a shard that does not exist any more, without children, and reads the others on', async () => {
+    scripted.kinesis.createStream('orders', 2);
+    const only = world.consumer('orders', { application });
+    put(20);
+    await only.consumer.start();
+    await eventually('all seen', () => seen(only).size === 20);
+    const before = await row(first);
+    expect(before['leaseOwner']?.S).to.be.a('string');
+    scripted.kinesis.dropShard('orders', first);
+    await eventually(
+      'the shard has ended',
+      () => only.heard('shardEnded').length === 1,
+      15_000,
+      () => only.said,
+    );
+    expect(only.heard('shardEnded')[0]).to.deep.include({ shardId: first, children: [] });
+    scripted.kinesis.put('orders', { partitionKey: 'late', data: 'late', shardId: second });
+    await eventually('the other shard goes on', () => seen(only).has('late'));
+    await ended(only);
+    const left = await row(first);
+    expect(left['checkpoint']?.S ?? 'SHARD_END').to.equal('SHARD_END');
+    expect(left['childShardIds']).to.equal(undefined);
+  });
+
+  it('reads a shard whose row has no hash range', async () => {
+    scripted.kinesis.createStream('orders', 2);
+    const before = world.consumer('orders', { application });
+    put(10);
+    await before.consumer.start();
+    await eventually('all seen', () => seen(before).size === 10);
+    await ended(before);
+    await world.dynamodb.send(
+      new UpdateItemCommand({
+        TableName: application,
+        Key: { leaseKey: { S: first } },
+        UpdateExpression: 'REMOVE startingHashKey, endingHashKey',
+      }),
+    );
+    put(20, 10);
+    const after = world.consumer('orders', { application });
+    await after.consumer.start();
+    await eventually(
+      'what came in between',
+      () => seen(after).size === 20,
+      15_000,
+      () => after.said,
+    );
+    await after.consumer.stop();
+    await readStrictly(world.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
+  });
+
+  it('makes a row anew that vanishes under its holder, at its last checkpoint, and delivers nothing twice behind it', async () => {
+    scripted.kinesis.createStream('orders', 1);
+    const only = world.consumer('orders', { application, leases: { failoverMs: 1_500 } });
+    put(10);
+    await only.consumer.start();
+    await eventually('a checkpoint is durable', () => only.heard('checkpoint').length > 0 && seen(only).size === 10);
+    const before = await row(first);
+    await world.dynamodb.send(new DeleteItemCommand({ TableName: application, Key: { leaseKey: { S: first } } }));
+    await eventually(
+      'the row is there again',
+      async () => (await row(first))['leaseOwner']?.S !== undefined,
+      15_000,
+      () => only.said,
+    );
+    const after = await row(first);
+    expect(Number(after['leaseCounter']?.N)).to.be.above(Number(before['leaseCounter']?.N));
+    expect(after['checkpoint']).to.deep.equal(before['checkpoint']);
+    put(10, 10);
+    await eventually(
+      'reading goes on',
+      () => seen(only).size === 20,
+      15_000,
+      () => only.said,
+    );
+    await ended(only);
+  });
+
+  it('stops what is read under a stolen lease and loses nothing when another worker takes it by force', async () => {
+    scripted.kinesis.createStream('orders', 1);
+    const holding = gate();
+    const victim = world.consumer('orders', {
+      application,
+      workerId: 'victim',
+      leases: { failoverMs: 1_500 },
+      onItem: (item) => (textOf(item) === '5' ? holding.opened : undefined),
+    });
+    put(10);
+    await victim.consumer.start();
+    await eventually('the victim is inside a record', () => seen(victim).has('5'));
+    const { leaseCounter } = await row(first);
+    // As a Java worker of KCL 2.x takes it: the counter as condition, kinactWriter left standing.
+    await eventually('the take succeeds', async () => {
+      const counter = (await row(first))['leaseCounter']?.N ?? '0';
+      return world.dynamodb
+        .send(
+          new UpdateItemCommand({
+            TableName: application,
+            Key: { leaseKey: { S: first } },
+            ConditionExpression: 'leaseCounter = :n',
+            UpdateExpression: 'SET leaseCounter = :m, leaseOwner = :w ADD ownerSwitchesSinceCheckpoint :one',
+            ExpressionAttributeValues: {
+              ':n': { N: counter },
+              ':m': { N: String(Number(counter) + 1) },
+              ':w': { S: 'java-worker' },
+              ':one': { N: '1' },
+            },
+          }),
+        )
+        .then(
+          () => true,
+          () => false,
+        );
+    });
+    await eventually(
+      'the loss is noticed',
+      () => victim.heard('leaseLost').length === 1,
+      15_000,
+      () => victim.said,
+    );
+    expect(Number(leaseCounter?.N)).to.be.below(Number((await row(first))['leaseCounter']?.N));
+    holding.open();
+    // The Java worker never renews: its lease expires, and everything not checkpointed is read again.
+    await eventually(
+      'taken back and read to the end',
+      () => seen(victim).size === 10,
+      20_000,
+      () => victim.said,
+    );
+    const fences = victim.seen.filter((item) => textOf(item) === '9').map(({ fence }) => fence);
+    expect(fences.at(-1)).to.be.above(Number(leaseCounter?.N));
+    await ended(victim);
+  });
+});
