@@ -64,3 +64,9 @@ export function errorLine(error: unknown): string {
   const text = (typeof message === 'string' ? message : String(error)).replaceAll(/\s*\n\s*/g, ' ');
   return `${isKinactError(error) ? error.code : 'UNEXPECTED'}: ${text}`;
 }
+
+/** Kinesis' own rule for names. */
+export function streamNameOf(text: string): string {
+  if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) throw new UsageError(`--stream: '${text}' is no stream name`);
+  return text;
+}

@@ -17,6 +17,11 @@ const commands: readonly Listed[] = [
     summary: 'who owns which shard, and how far it is',
     load: async () => (await import('./leases.js')).leases,
   },
+  {
+    name: 'tail',
+    summary: 'records of a stream as JSON lines',
+    load: async () => (await import('./tail.js')).tail,
+  },
   { name: 'put', summary: 'lines of stdin into a stream', load: async () => (await import('./put.js')).put },
 ];
 
@@ -66,12 +71,15 @@ function print(io: CommandIo, text: string): Promise<number> {
   return new Promise((resolve) => io.stdout.write(text, () => resolve(0)));
 }
 
+/** How long a pipe that nobody reads may hold up the end. */
+const lastWordsMs = 2_000;
+
 const stopping = new AbortController();
 let signals = 0;
-const onSignal = (): void => {
+const onSignal = (_: NodeJS.Signals, number: number): void => {
   signals += 1;
   // The second one means: at once.
-  if (signals > 1) process.exit(1);
+  if (signals > 1) process.exit(128 + number);
   stopping.abort();
 };
 
@@ -85,7 +93,9 @@ process.stdout.on('error', () => stopping.abort());
 process.stderr.on('error', () => undefined);
 
 const { stdin, stdout, stderr, env } = process;
-process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: stopping.signal });
-// What is still to be written goes out by itself; what is still to be read is not waited for.
+const code = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: stopping.signal });
+process.exitCode = code;
+// What is still to be read is not waited for; what is still to be written is, unless nobody reads it.
 stdin.destroy();
 restoreSignals();
+setTimeout(() => process.exit(code), lastWordsMs).unref();

@@ -1,7 +1,7 @@
 // `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
 // says how many the service accepted, whatever happened.
 import { kinesisProducer } from '../aws/kinesis-producer.js';
-import { errorLine, readOptions, required, UsageError, type Command } from './command.js';
+import { errorLine, readOptions, required, streamNameOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
 import { hostWorld } from './world.js';
 
@@ -52,9 +52,3 @@ What the service throttles is put again. A line that cannot be put is refused an
     return failed || counts.refused > 0 ? 1 : 0;
   },
 };
-
-/** Kinesis' own rule for names. */
-export function streamNameOf(text: string): string {
-  if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) throw new UsageError(`--stream: '${text}' is no stream name`);
-  return text;
-}

@@ -1,0 +1,108 @@
+// Judges by empty reads when nothing more comes: `kinact tail --until-idle`. A shard is quiet when an empty read at its tip was
+// answered at least `idleMs` after the last record of any shard; the stream is idle when all shards that are read are quiet,
+// and nothing waits to be written. Reading slowly, or not at all behind a full pipe, is never taken for idleness.
+import type { InitialPosition } from '../core/position.js';
+import type { ReadResult, ShardReader, StreamSource } from '../ports.js';
+import type { LineWriter } from './record-lines.js';
+import { hostWorld } from './world.js';
+
+/** What a user asked `tail` for. */
+export interface TailRequest {
+  readonly streamName: string;
+  readonly from: InitialPosition;
+  readonly asText: boolean;
+  readonly untilIdleMs: number | undefined;
+}
+
+/** Milliseconds between reads at the tip, as in the library. */
+const defaultIdleMs = 1_000;
+
+export interface IdleWatch {
+  /** Resolves once the stream is idle. */
+  readonly idle: Promise<void>;
+  /** The source, observed: every answer of its readers is noticed on its way. */
+  observe(source: StreamSource): StreamSource;
+  /** Counts as a record would: something is about to be read, or was just done. */
+  stir(): void;
+  /** Looks whether it is idle now; called on every empty read, and by whoever writes when the last write is done. */
+  check(): void;
+}
+
+export function idleWatch(options: {
+  readonly idleMs: number;
+  /** How long a shard's end may take to bring forth its children's readers: added to `idleMs`. */
+  readonly handOverMs: number;
+  readonly now: () => number;
+  /** Nothing waits to be written. */
+  readonly settled: () => boolean;
+}): IdleWatch {
+  const { idleMs, handOverMs, now, settled } = options;
+  /** Per open reader when its last read, an empty one at the tip, was answered; undefined when it was another. */
+  const quiet = new Map<object, number | undefined>();
+  let stirredAt = now();
+  let settle: () => void = () => undefined;
+  const idle = new Promise<void>((resolve) => (settle = resolve));
+
+  const stir = (extraMs = 0): void => {
+    stirredAt = Math.max(stirredAt, now() + extraMs);
+  };
+  const check = (): void => {
+    if (quiet.size === 0 || !settled()) return;
+    for (const at of quiet.values()) if (at === undefined || at < stirredAt + idleMs) return;
+    settle();
+  };
+  const noticed = (reader: object, result: ReadResult): void => {
+    if (result.type === 'shardEnd') {
+      quiet.delete(reader);
+      stir(handOverMs);
+    } else if (result.records.length > 0 || (result.millisBehindLatest ?? 0) > 0) {
+      quiet.set(reader, undefined);
+      if (result.records.length > 0) stir();
+    } else {
+      quiet.set(reader, now());
+      check();
+    }
+  };
+  return {
+    idle,
+    stir,
+    check,
+    observe: (source) => ({
+      ...source,
+      open(shardId, start, notice) {
+        const reader = source.open(shardId, start, notice);
+        const observed: ShardReader = {
+          async read(signal) {
+            const result = await reader.read(signal);
+            noticed(observed, result);
+            return result;
+          },
+          close() {
+            if (quiet.delete(observed)) stir(handOverMs);
+            reader.close();
+          },
+        };
+        quiet.set(observed, undefined);
+        stir();
+        return observed;
+      },
+    }),
+  };
+}
+
+/** The judge of `--until-idle`; undefined without it. */
+export function watchOf(request: TailRequest, writer: LineWriter, handOverMs: number): IdleWatch | undefined {
+  const { untilIdleMs } = request;
+  if (untilIdleMs === undefined) return undefined;
+  return idleWatch({
+    idleMs: untilIdleMs,
+    handOverMs,
+    now: () => hostWorld.clock.now(),
+    settled: () => writer.pending === 0,
+  });
+}
+
+/** Reads often enough to tell idleness when it is due, within what the service grants. */
+export function idleMsOf({ untilIdleMs = 2 * defaultIdleMs }: TailRequest): number {
+  return Math.min(defaultIdleMs, Math.max(200, Math.floor(untilIdleMs / 2)));
+}

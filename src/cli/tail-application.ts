@@ -1,0 +1,114 @@
+// `kinact tail --application`: a full member of an application whose reducer writes lines. Invariant: an item is acknowledged
+// after the write callback of its line has fired, so no checkpoint is ever ahead of what was written; while a pipe is full
+// its items stay open, which is the back-pressure, and leases go on being renewed.
+import { kinesisStream } from '../aws/kinesis-stream.js';
+import { createConsumer, type Consumer } from '../consumer.js';
+import { defineReducer, type RawReducer } from '../reducer.js';
+import type { SourceSpec } from '../source.js';
+import { errorLine, type CommandIo } from './command.js';
+import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
+import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
+
+/** As `runUntilSignal` has it. */
+const drainDeadlineMs = 20_000;
+/** When nobody reads any more there is nothing to drain: open items stay open, leases are released where they stand. */
+const closedPipeDeadlineMs = 1_000;
+/** A pipe may be full for as long as its reader likes, without that being a stall: the longest there is, 24 days. */
+const longestMs = 2 ** 31 - 1;
+/** A child's lease is taken within two seconds of its parent's end. */
+const handOverMs = 3_000;
+
+export async function tailApplication(application: string, request: TailRequest, io: CommandIo): Promise<number> {
+  const writer = lineWriter(io.stdout);
+  const broken = new AbortController();
+  const idle = watchOf(request, writer, handOverMs);
+  const say = (text: string): void => void io.stderr.write(`${text}\n`);
+  const { streamName, from, asText } = request;
+  const spec = kinesisStream({ streamName, initialPosition: from, idleMs: idleMsOf(request) });
+  const consumer = createConsumer({
+    application,
+    source: idle === undefined ? spec : observed(spec, idle),
+    reducer: linesReducer(writer, asText, broken, idle),
+    reducers: 1,
+    watchdogMs: longestMs,
+  });
+  consumer.on('retrying', ({ operation, delayMs, error }) =>
+    say(`${operation} is repeated in ${delayMs} ms: ${errorLine(error)}`),
+  );
+  consumer.on('warning', ({ message, error }) =>
+    say(error === undefined ? message : `${message}: ${errorLine(error)}`),
+  );
+  consumer.on('malformedLease', ({ leaseKey, reason }) => say(`lease ${leaseKey} cannot be read: ${reason}`));
+  consumer.on('pipelineRestarted', ({ error }) => say(`restarted after ${errorLine(error)}`));
+  return await runToItsEnd(consumer, io.signal, broken, idle);
+}
+
+async function runToItsEnd(
+  consumer: Consumer,
+  signal: AbortSignal,
+  broken: AbortController,
+  idle: IdleWatch | undefined,
+): Promise<number> {
+  const asked = new Promise<void>((resolve) => {
+    for (const each of [signal, broken.signal]) {
+      if (each.aborted) resolve();
+      else each.addEventListener('abort', () => resolve(), { once: true });
+    }
+    void idle?.idle.then(resolve);
+  });
+  let stopping = false;
+  // A failed start and an end by itself are told by rejection; the one that `stop` brings about is none.
+  const ended = consumer
+    .start()
+    .then(() => consumer.closed)
+    .catch((error: unknown) => {
+      if (!stopping) throw error;
+    });
+  await Promise.race([asked, ended]);
+  stopping = true;
+  const deadlineMs = broken.signal.aborted ? closedPipeDeadlineMs : drainDeadlineMs;
+  const { leases } = await consumer.stop({ deadlineMs });
+  // Open records are nobody's loss: they are behind the checkpoint that was released. A lease still held delays its heir.
+  return leases.every(({ released }) => released) ? 0 : 1;
+}
+
+function linesReducer(
+  writer: LineWriter,
+  asText: boolean,
+  broken: AbortController,
+  idle: IdleWatch | undefined,
+): RawReducer<undefined> {
+  return defineReducer<undefined>({
+    init: () => undefined,
+    async behaviour(state, message, ctx) {
+      if (message.type !== 'items') return state;
+      let text = '';
+      for (const { shardId, sequenceNumber, subSequenceNumber, key, value } of message.items) {
+        const record = { shardId, sequenceNumber, subSequenceNumber, partitionKey: key, data: value };
+        text += recordLine(record, asText);
+      }
+      try {
+        await writer.write(text);
+      } catch (error) {
+        if (!isClosedPipe(error)) throw error;
+        broken.abort();
+        await aborted(ctx.signal);
+        return state;
+      }
+      for (const { token } of message.items) ctx.ack(token);
+      idle?.stir();
+      return state;
+    },
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function observed(spec: SourceSpec, idle: IdleWatch): SourceSpec {
+  return { ...spec, open: (world) => idle.observe(spec.open(world)) };
+}

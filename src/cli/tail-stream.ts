@@ -1,0 +1,190 @@
+// `kinact tail` without an application: every shard of a stream, read by this process alone and remembered nowhere.
+// Invariants: a child shard is opened when all its parents that are read here are written to their end, so a key's lines
+// leave in order; of a shard no more is read while what was read of it is being written.
+import { backoffMs } from '../core/backoff.js';
+import type { InitialPosition, StartPosition } from '../core/position.js';
+import { isKinactError } from '../errors.js';
+import type { ChildShard, ReadResult, Shard, ShardFilter, ShardListing, SourceNotice, StreamSource } from '../ports.js';
+import type { World } from '../source.js';
+import { recordLine, type LineWriter } from './record-lines.js';
+
+export interface TailJob extends World {
+  readonly source: StreamSource;
+  readonly from: InitialPosition;
+  readonly asText: boolean;
+  readonly writer: LineWriter;
+  readonly signal: AbortSignal;
+  /** For people: what is being retried, what was malformed. */
+  readonly say: (text: string) => void;
+}
+
+/** A `Date` header has whole seconds, and two machines' clocks differ a little. */
+const latestSlackMs = 2_000;
+/** How long a request is repeated before the first shard is read. */
+const startDeadlineMs = 20_000;
+/** Texts of about this size go to stdout at once. */
+const textChunk = 64 * 1024;
+/** Listings after a shard's end that shows no children: AWS names them within a moment. */
+const childListings = 5;
+const again = { baseMs: 500, capMs: 5_000 };
+
+/** A shard to read: its parents that are read here have to be done before. */
+interface Planned {
+  readonly shardId: string;
+  readonly parents: readonly string[];
+  readonly start: StartPosition;
+  range: Shard['hashKeyRange'];
+}
+
+/** Reads until `signal` aborts, or every shard has ended and has no children. Rejects with the first failure. */
+export async function tailStream(job: TailJob): Promise<void> {
+  const { source, from } = job;
+  const list = (): Promise<ShardListing> => source.listShards(filterOf(from), job.signal);
+  const listing = await persistently(job, startDeadlineMs, list);
+  const start = startOf(from, listing.serviceTimeMs);
+  const planned = new Map<string, Planned>();
+  const done = new Set<string>();
+  const running = new Map<string, Promise<void>>();
+  const plan = (shardId: string, parents: readonly string[], first: StartPosition, range: Shard['hashKeyRange']) => {
+    if (!planned.has(shardId)) planned.set(shardId, { shardId, parents, start: first, range });
+  };
+  for (const shard of listing.shards) plan(shard.shardId, parentsOf(shard), start, shard.hashKeyRange);
+
+  const launch = (failed: (error: unknown) => void): void => {
+    for (const shard of planned.values()) {
+      const waiting = shard.parents.some((parent) => planned.has(parent) && !done.has(parent));
+      if (waiting || done.has(shard.shardId) || running.has(shard.shardId)) continue;
+      running.set(
+        shard.shardId,
+        readShard(job, shard)
+          .then((children) => {
+            done.add(shard.shardId);
+            running.delete(shard.shardId);
+            // Records of a child all come after the moment its parent was read to its end: none is left out.
+            for (const { shardId, parentShards, hashKeyRange } of children)
+              plan(shardId, parentShards, { type: 'trimHorizon' }, hashKeyRange);
+            launch(failed);
+            if (running.size === 0) failed(undefined);
+          })
+          .catch(failed),
+      );
+    }
+  };
+  await new Promise<void>((resolve, reject) => {
+    const ended = (error: unknown): void => {
+      // A stream whose shards have all ended without children is one that was deleted: the listing has said so.
+      if (error === undefined || job.signal.aborted) resolve();
+      else reject(error as Error);
+    };
+    job.signal.addEventListener('abort', () => resolve(), { once: true });
+    if (listing.shards.length === 0) resolve();
+    launch(ended);
+  });
+}
+
+/** Reads a shard to its end, or until aborted; resolves to its children when all is written. */
+async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildShard[]> {
+  const { source, signal, writer } = job;
+  const { shardId } = shard;
+  let complained = false;
+  const reader = source.open(shardId, shard.start, (notice) => job.say(noticeText(notice)));
+  try {
+    for (;;) {
+      const result: ReadResult = await reader.read(signal);
+      if (result.type === 'shardEnd') return result.vanished === true ? [] : await childrenOf(job, shardId, result);
+      let text = '';
+      for (const raw of result.records) {
+        const { records, complaint } = source.unpack(raw, shard.range);
+        if (complaint !== undefined && !complained) {
+          complained = true;
+          job.say(`${shardId}: malformed aggregate ${raw.sequenceNumber}: ${complaint}`);
+        }
+        for (const record of records) {
+          text += recordLine({ ...record, shardId }, job.asText);
+          if (text.length < textChunk) continue;
+          await writer.write(text);
+          text = '';
+        }
+      }
+      if (text !== '') await writer.write(text);
+    }
+  } finally {
+    reader.close();
+  }
+}
+
+/** Where the end did not name them, the listing does; not at once, perhaps. */
+async function childrenOf(
+  job: TailJob,
+  shardId: string,
+  end: Extract<ReadResult, { type: 'shardEnd' }>,
+): Promise<readonly ChildShard[]> {
+  if (end.children !== undefined) return end.children;
+  for (let listing = 1; ; listing += 1) {
+    const { shards } = await persistently(job, Infinity, () => job.source.listShards({ type: 'all' }, job.signal));
+    const children = shards.filter((shard) => parentsOf(shard).includes(shardId));
+    if (children.length > 0 || listing === childListings)
+      return children.map((shard) => ({ ...shard, parentShards: parentsOf(shard) }));
+    await pause(job, 1_000);
+  }
+}
+
+function parentsOf({ parentShardId, adjacentParentShardId }: Shard): readonly string[] {
+  return [parentShardId, adjacentParentShardId].filter((parent) => parent !== undefined);
+}
+
+function filterOf(from: InitialPosition): ShardFilter {
+  if (from === 'LATEST') return { type: 'atLatest' };
+  // From a time on: the shards open then, and those that came after. The trim horizon asks for all, for a server that ignores
+  // filters shows the children too, and they have to wait for their parents.
+  return from === 'TRIM_HORIZON' ? { type: 'all' } : { type: 'atTimestamp', timestampMs: from.getTime() };
+}
+
+function startOf(from: InitialPosition, serviceTimeMs: number): StartPosition {
+  if (from === 'TRIM_HORIZON') return { type: 'trimHorizon' };
+  // The tip as it was at the listing: a record that is put before the first read must not be missed.
+  return { type: 'atTimestamp', timestampMs: from === 'LATEST' ? serviceTimeMs - latestSlackMs : from.getTime() };
+}
+
+/** Repeats what may succeed later by itself. */
+async function persistently<T>(job: TailJob, deadlineMs: number, call: () => Promise<T>): Promise<T> {
+  const { clock, random } = job;
+  const giveUpAt = clock.now() + deadlineMs;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isKinactError(error) || !error.retryable || job.signal.aborted || clock.now() > giveUpAt) throw error;
+      const delayMs = Math.max(100, backoffMs(again, attempt, random));
+      job.say(`repeated in ${delayMs} ms: ${error.message}`);
+      await pause(job, delayMs);
+    }
+  }
+}
+
+function pause({ timers, signal }: TailJob, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      cancel();
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    const cancel = timers.after(ms, finish);
+    signal.addEventListener('abort', finish, { once: true });
+  });
+}
+
+function noticeText(notice: SourceNotice): string {
+  switch (notice.type) {
+    case 'throttled':
+      return `${notice.shardId}: throttled, repeated in ${notice.delayMs} ms`;
+    case 'iteratorExpired':
+      return `${notice.shardId}: the iterator expired, reading goes on where it was`;
+    case 'trimmed':
+      return `${notice.shardId}: records behind ${notice.position.sequenceNumber} are trimmed`;
+    case 'retrying': {
+      const { shardId = '', operation, error, delayMs } = notice;
+      return `${shardId}: ${operation} is repeated in ${delayMs} ms: ${(error as Error).message}`;
+    }
+  }
+}

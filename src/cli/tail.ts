@@ -1,0 +1,79 @@
+// `kinact tail`: user records as JSON lines on stdout, of the whole stream, or as a member of an application.
+import { kinesisPollingSource } from '../aws/kinesis-polling.js';
+import type { InitialPosition } from '../core/position.js';
+import { readOptions, required, streamNameOf, UsageError, type Command, type CommandIo } from './command.js';
+import { idleMsOf, watchOf, type TailRequest } from './idle-watch.js';
+import { isClosedPipe, lineWriter } from './record-lines.js';
+import { tailApplication } from './tail-application.js';
+import { tailStream } from './tail-stream.js';
+import { hostWorld } from './world.js';
+
+export const tail: Command = {
+  usage: `Usage: kinact tail --stream S [--application A] [--from TRIM_HORIZON|LATEST|ISO] [--text] [--until-idle MS]
+
+Writes every user record as one JSON line on stdout, the records of a key in their order:
+{"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}; subSequenceNumber is null for a plain record.
+
+  --stream S        the stream's name
+  --application A   as a member of this application: leases, balance, and checkpoints behind what was written
+  --from P          where to begin on shards without a checkpoint: TRIM_HORIZON (default), LATEST, or a time
+  --text            data as UTF-8 text instead of base64
+  --until-idle MS   end with exit code 0 once no shard has given a record for MS milliseconds
+
+SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0.
+`,
+  handlesSignals: true,
+  async run(args, io) {
+    const options = readOptions(args, {
+      stream: 'string',
+      application: 'string',
+      from: 'string',
+      text: 'boolean',
+      'until-idle': 'string',
+    });
+    const request: TailRequest = {
+      streamName: streamNameOf(required(options.stream, 'stream')),
+      from: fromOf(options.from),
+      asText: options.text,
+      untilIdleMs: idleOf(options['until-idle']),
+    };
+    const { application } = options;
+    return application === undefined ? tailWhole(request, io) : tailApplication(application, request, io);
+  },
+};
+
+async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
+  const writer = lineWriter(io.stdout);
+  const idle = watchOf(request, writer, 0);
+  const polled = kinesisPollingSource(
+    { streamName: request.streamName, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
+    hostWorld,
+  );
+  const stop = new AbortController();
+  const signal = AbortSignal.any([io.signal, stop.signal]);
+  void idle?.idle.then(() => stop.abort());
+  const say = (text: string): void => void io.stderr.write(`${text}\n`);
+  try {
+    await tailStream({ ...request, ...hostWorld, source: idle?.observe(polled) ?? polled, writer, signal, say });
+    return 0;
+  } catch (error) {
+    if (isClosedPipe(error)) return 0;
+    throw error;
+  } finally {
+    polled.close();
+  }
+}
+
+function fromOf(text: string | undefined): InitialPosition {
+  if (text === undefined || text === 'TRIM_HORIZON' || text === 'LATEST') return text ?? 'TRIM_HORIZON';
+  const at = /^\d{4}-\d\d-\d\d(T.+)?$/.test(text) ? new Date(text) : new Date(Number.NaN);
+  if (Number.isNaN(at.getTime()))
+    throw new UsageError(`--from: expected TRIM_HORIZON, LATEST or a time such as 2026-01-31T12:00:00Z, got '${text}'`);
+  return at;
+}
+
+function idleOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--until-idle: expected milliseconds, got '${text}'`);
+  return Number(text);
+}

@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import { idleWatch, type IdleWatch } from '../../../src/cli/idle-watch.js';
+import type { ReadResult, ShardReader, StreamSource } from '../../../src/ports.js';
+
+const signal = new AbortController().signal;
+const empty: ReadResult = { type: 'records', records: [], millisBehindLatest: 0 };
+const behind: ReadResult = { type: 'records', records: [], millisBehindLatest: 5_000 };
+const some: ReadResult = { type: 'records', records: [{ sequenceNumber: '1', partitionKey: 'k', data: Buffer.of(1) }] };
+
+/** Time by hand, a source whose readers answer what they are told. */
+function world(): {
+  at: (ms: number) => void;
+  settled: { is: boolean };
+  watch: IdleWatch;
+  isIdle: () => Promise<boolean>;
+  open: () => { answer: (result: ReadResult) => Promise<void>; close: () => void };
+} {
+  let now = 0;
+  const settled = { is: true };
+  const watch = idleWatch({ idleMs: 100, handOverMs: 1_000, now: () => now, settled: () => settled.is });
+  let next: ReadResult = empty;
+  const bare: Partial<StreamSource> = {
+    open: (): ShardReader => ({ read: () => Promise.resolve(next), close: () => undefined }),
+  };
+  const source = watch.observe(bare as StreamSource);
+  let idle = false;
+  void watch.idle.then(() => (idle = true));
+  return {
+    at: (ms) => (now = ms),
+    settled,
+    watch,
+    isIdle: async () => {
+      await new Promise(setImmediate);
+      return idle;
+    },
+    open: () => {
+      const reader = source.open('s', { type: 'trimHorizon' }, () => undefined);
+      return {
+        answer: async (result) => {
+          next = result;
+          await reader.read(signal);
+        },
+        close: () => reader.close(),
+      };
+    },
+  };
+}
+
+describe('the judge of idleness', () => {
+  it('judges by an empty read that long after the last record, not by time alone', async () => {
+    const { at, open, isIdle } = world();
+    const shard = open();
+    await shard.answer(some);
+    at(500);
+    expect(await isIdle(), 'no read since').to.equal(false);
+    await shard.answer(empty);
+    expect(await isIdle()).to.equal(true);
+  });
+
+  it('waits for every shard, and takes a record of one for news of all', async () => {
+    const { at, open, isIdle } = world();
+    const [one, two] = [open(), open()];
+    at(150);
+    await one.answer(empty);
+    expect(await isIdle(), 'the other has not answered').to.equal(false);
+    await two.answer(some);
+    at(240);
+    await one.answer(empty);
+    await two.answer(empty);
+    expect(await isIdle(), '90 ms after the record').to.equal(false);
+    at(250);
+    await one.answer(empty);
+    expect(await isIdle(), 'the other was asked too early').to.equal(false);
+    await two.answer(empty);
+    expect(await isIdle()).to.equal(true);
+  });
+
+  it('does not take an empty read on the way to the tip for the tip', async () => {
+    const { at, open, isIdle } = world();
+    const shard = open();
+    at(500);
+    await shard.answer(behind);
+    expect(await isIdle()).to.equal(false);
+    await shard.answer(empty);
+    expect(await isIdle()).to.equal(true);
+  });
+
+  it('is not idle while a line waits to be written, or while no shard is read', async () => {
+    const { at, open, isIdle, settled, watch } = world();
+    at(500);
+    watch.check();
+    expect(await isIdle(), 'no shard').to.equal(false);
+    const shard = open();
+    settled.is = false;
+    at(1_000);
+    await shard.answer(empty);
+    expect(await isIdle(), 'a line waits').to.equal(false);
+    settled.is = true;
+    watch.check();
+    expect(await isIdle()).to.equal(true);
+  });
+
+  it('gives the children of an ended shard time to be opened', async () => {
+    const { at, open, isIdle } = world();
+    const [other, parent] = [open(), open()];
+    await parent.answer({ type: 'shardEnd', children: [] });
+    parent.close();
+    at(900);
+    await other.answer(empty);
+    expect(await isIdle()).to.equal(false);
+    const child = open();
+    at(1_099);
+    await other.answer(empty);
+    await child.answer(empty);
+    expect(await isIdle()).to.equal(false);
+    at(1_100);
+    await other.answer(empty);
+    await child.answer(empty);
+    expect(await isIdle()).to.equal(true);
+  });
+});
