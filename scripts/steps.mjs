@@ -20,12 +20,16 @@ export const has = (path) => existsSync(join(root, path));
 export const say = (line) => (json ? process.stderr : process.stdout).write(`${line}\n`);
 
 /**
- * Runs a program to its end. Resolves to its exit code, and what it printed when `capture` is set. A program still
- * running after `limitMs` is killed with everything it started, and counts as failed.
+ * Runs a program to its end. Resolves to its exit code, and what it printed when `capture` is set. With `ownOutput` stdout
+ * is the program's own, `--json` or not. A program still running after `limitMs` is killed with everything it started, and counts as failed.
  */
-export function run(command, args = [], { capture = false, env = {}, limitMs = 600_000, cwd = root } = {}) {
+export function run(
+  command,
+  args = [],
+  { capture = false, ownOutput = false, env = {}, limitMs = 600_000, cwd = root } = {},
+) {
   return new Promise((resolve, reject) => {
-    const output = capture ? 'pipe' : json ? 2 : 'inherit';
+    const output = capture ? 'pipe' : json && !ownOutput ? 2 : 'inherit';
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },

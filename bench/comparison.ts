@@ -1,0 +1,126 @@
+// Runs two sides over the same workload, turn and turn about, and holds the figures against each other. Fails, by an error,
+// when a side did not do all of the work: a figure for less than that is worth nothing.
+import { sameTally } from './tally.js';
+import type { Tally } from './tally.js';
+import type { Workload } from './workload.js';
+
+/** One way of reading a workload to its end. */
+export interface Side {
+  readonly name: string;
+  run(workload: Workload): Promise<Tally>;
+}
+
+/** Median, least and most of one figure over the runs of a side. */
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface SideFigures {
+  readonly name: string;
+  readonly recordsPerSecond: Spread;
+  /** Microseconds of CPU, user and system, of all threads of the process. */
+  readonly cpuMicrosPerRecord: Spread;
+}
+
+export interface Comparison {
+  readonly name: string;
+  readonly runs: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly a: SideFigures;
+  readonly b: SideFigures;
+  /** A to B, by the medians; least and most are of runs that followed one another. */
+  readonly cpuRatio: Spread;
+  readonly throughputRatio: Spread;
+}
+
+interface Run {
+  readonly tally: Tally;
+  readonly recordsPerSecond: number;
+  readonly cpuMicrosPerRecord: number;
+}
+
+/** One unmeasured run of each side, then `runs` of each: A B A B … */
+export async function compare(workload: Workload, a: Side, b: Side, runs: number): Promise<Comparison> {
+  const expected = await agreedTally(workload, a, b);
+  const measured: { readonly a: Run; readonly b: Run }[] = [];
+  for (let turn = 0; turn < runs; turn += 1) {
+    const pair = { a: await measure(workload, a), b: await measure(workload, b) };
+    for (const [side, { tally }] of [
+      [a, pair.a],
+      [b, pair.b],
+    ] as const) {
+      if (!sameTally(tally, expected)) throw new Error(disagreement(workload, [a.name, expected], [side.name, tally]));
+    }
+    measured.push(pair);
+  }
+  return {
+    name: workload.name,
+    runs,
+    records: expected.records,
+    bytes: expected.bytes,
+    a: figuresOf(
+      a,
+      measured.map((pair) => pair.a),
+    ),
+    b: figuresOf(
+      b,
+      measured.map((pair) => pair.b),
+    ),
+    cpuRatio: ratioOf(measured, (run) => run.cpuMicrosPerRecord),
+    throughputRatio: ratioOf(measured, (run) => run.recordsPerSecond),
+  };
+}
+
+async function agreedTally(workload: Workload, a: Side, b: Side): Promise<Tally> {
+  const [left, right] = [await a.run(workload), await b.run(workload)];
+  if (!sameTally(left, right)) throw new Error(disagreement(workload, [a.name, left], [b.name, right]));
+  if (left.records !== workload.records)
+    throw new Error(`${workload.name}: both sides counted ${left.records} records, there are ${workload.records}`);
+  return left;
+}
+
+function disagreement(workload: Workload, ...sides: (readonly [string, Tally])[]): string {
+  const shown = sides.map(([name, { records, bytes, byteSum }]) => {
+    return `${name} counted ${records} records, ${bytes} bytes, byte sum ${byteSum}`;
+  });
+  return `${workload.name}: the sides disagree: ${shown.join('; ')}`;
+}
+
+async function measure(workload: Workload, side: Side): Promise<Run> {
+  globalThis.gc?.();
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  const tally = await side.run(workload);
+  const seconds = (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    tally,
+    recordsPerSecond: tally.records / seconds,
+    cpuMicrosPerRecord: (user + system) / tally.records,
+  };
+}
+
+function figuresOf({ name }: Side, runs: readonly Run[]): SideFigures {
+  return {
+    name,
+    recordsPerSecond: spreadOf(runs.map((run) => run.recordsPerSecond)),
+    cpuMicrosPerRecord: spreadOf(runs.map((run) => run.cpuMicrosPerRecord)),
+  };
+}
+
+function ratioOf(pairs: readonly { readonly a: Run; readonly b: Run }[], figure: (run: Run) => number): Spread {
+  const median = (of: 'a' | 'b'): number => spreadOf(pairs.map((pair) => figure(pair[of]))).median;
+  const { min, max } = spreadOf(pairs.map(({ a, b }) => figure(a) / figure(b)));
+  return { median: median('a') / median('b'), min, max };
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((left, right) => left - right);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  const lower = sorted.length % 2 === 1 ? upper : (sorted[middle - 1] ?? Number.NaN);
+  return { median: (lower + upper) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN };
+}

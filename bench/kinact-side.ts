@@ -1,0 +1,69 @@
+// Side A: a whole consumer with its default settings, from GetRecords to the checkpoints that its stop writes. Two things are
+// not the product's: leases are in memory, and the limits of five reads and 2 MB/s a shard never bind, for they would be
+// all that is measured. Both are given through the ports that a source has anyway.
+import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
+import type { Clock } from '../src/ports.js';
+import type { SourceSpec } from '../src/source.js';
+import { memoryLeaseStore } from '../src/testing/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../src/testing/memory-lease-store.js';
+import { cannedKinesis, shardIds } from './canned-kinesis.js';
+import { count, createTally, sum } from './tally.js';
+import type { Tally } from './tally.js';
+import type { Workload } from './workload.js';
+
+const reducers = 4;
+/** A consumer that has lost a record would be waited for without end. */
+const longestMs = 60_000;
+
+export async function runKinact(workload: Workload): Promise<Tally> {
+  const store = memoryLeaseStore();
+  const tallies: Tally[] = [];
+  let left = workload.records;
+  let allReduced = (): void => {};
+  const everything = new Promise<void>((resolve) => (allReduced = resolve));
+  const consumer = createConsumer({
+    application: 'bench',
+    source: unlimited(kinesisStream({ streamName: 'bench', client: cannedKinesis(workload) }), store),
+    reducers,
+    reducer: defineReducer({
+      init: () => {
+        const tally = createTally();
+        tallies.push(tally);
+        return tally;
+      },
+      reduce: (tally, item) => {
+        left -= 1;
+        if (left === 0) allReduced();
+        return count(tally, item.value);
+      },
+    }),
+  });
+  const late = setTimeout(allReduced, longestMs);
+  try {
+    await consumer.start();
+    await Promise.race([everything, consumer.closed]);
+  } finally {
+    clearTimeout(late);
+    await consumer.stop();
+  }
+  checkFrontiers(workload, store);
+  return sum(tallies);
+}
+
+/** To the source every look at its clock is a million seconds after the last: it never has to wait for its own limits. */
+function unlimited(spec: SourceSpec, store: MemoryLeaseStore): SourceSpec {
+  const clockOf = (clock: Clock): Clock => {
+    let looks = 0;
+    return { now: () => (looks += 1e9), wallNow: () => clock.wallNow() };
+  };
+  return { ...spec, open: (world) => spec.open({ ...world, clock: clockOf(world.clock) }), openLeases: () => store };
+}
+
+/** Records that were reduced and not checkpointed would have been cheaper than they are. */
+function checkFrontiers(workload: Workload, store: MemoryLeaseStore): void {
+  for (const shardId of shardIds(workload)) {
+    const { checkpoint } = store.row(shardId);
+    if (checkpoint !== workload.lastSequenceNumber)
+      throw new Error(`kinact: ${shardId} is checkpointed at ${checkpoint} instead of ${workload.lastSequenceNumber}`);
+  }
+}

@@ -1,0 +1,112 @@
+// What a case of the benchmark reads: GetRecords bodies as they stand on the wire, made once and repeatable, and how often each
+// shard is pulled. Bodies are reused, so each pull stamps its number into the sequence numbers, which must rise.
+import { encodeAggregate } from '../src/aws/aggregate-encoder.js';
+import type { AggregatedRecord } from '../src/aws/aggregate.js';
+
+/** One case: what a record looks like and how much of it there is. */
+export interface Shape {
+  readonly name: string;
+  /** Bytes of a user record's data. */
+  readonly dataBytes: number;
+  /** User records in one Kinesis record; 1: plain, not an aggregate. */
+  readonly perAggregate: number;
+  /** User records in one GetRecords answer. */
+  readonly perPull: number;
+  /** User records in one run, roughly: at least a second's work. */
+  readonly records: number;
+}
+
+/** Answers of about 1 to 2 MB of data, as a consumer that catches up gets them. */
+export const shapes: readonly Shape[] = [
+  { name: 'plain 100 B', dataBytes: 100, perAggregate: 1, perPull: 10_000, records: 1_000_000 },
+  { name: 'plain 1 kB', dataBytes: 1_000, perAggregate: 1, perPull: 2_000, records: 320_000 },
+  { name: 'aggregates of 100', dataBytes: 100, perAggregate: 100, perPull: 20_000, records: 1_200_000 },
+];
+
+/** A body of UTF-8 JSON, and where in it the pull's number is written. */
+export interface Body {
+  readonly bytes: Buffer;
+  readonly stamps: readonly number[];
+}
+
+export interface Workload {
+  readonly name: string;
+  readonly shards: number;
+  readonly pullsPerShard: number;
+  /** User records in one run, exactly. */
+  readonly records: number;
+  /** Pull `n` of any shard gets `bodies[n % bodies.length]`. */
+  readonly bodies: readonly Body[];
+  /** The last number of every shard: where its checkpoint must end up. */
+  readonly lastSequenceNumber: string;
+}
+
+const shards = 4;
+const distinctBodies = 4;
+const longestPulls = 10_000;
+const distinctKeys = 5_000;
+/** 56 digits in all, like the real ones: these, the pull in `stampDigits`, the place in the body. */
+const numberPrefix = '4966478223147123450924';
+export const stampDigits = 4;
+const placeDigits = 30;
+const stamped = '0'.repeat(stampDigits);
+
+/** Makes the case, with `records` user records a run if given. */
+export function createWorkload(shape: Shape, records = shape.records): Workload {
+  const random = createRandom(1);
+  const perShard = Math.ceil(records / shards);
+  const perPull = Math.max(1, Math.floor(Math.min(shape.perPull, perShard) / shape.perAggregate));
+  const pullsPerShard = Math.ceil(perShard / (perPull * shape.perAggregate));
+  if (pullsPerShard > longestPulls)
+    throw new RangeError(`at most ${longestPulls} pulls of a shard, got ${pullsPerShard}`);
+  const bodies = Array.from({ length: Math.min(distinctBodies, pullsPerShard) }, () => bodyOf(shape, perPull, random));
+  return {
+    name: shape.name,
+    shards,
+    pullsPerShard,
+    records: shards * pullsPerShard * perPull * shape.perAggregate,
+    bodies,
+    lastSequenceNumber: numberPrefix + stampOf(pullsPerShard - 1) + placeOf(perPull - 1),
+  };
+}
+
+export function stampOf(pull: number): string {
+  return String(pull).padStart(stampDigits, '0');
+}
+
+function placeOf(index: number): string {
+  return String(index * 977 + 2).padStart(placeDigits, '0');
+}
+
+function bodyOf(shape: Shape, perPull: number, random: () => number): Body {
+  const records = Array.from({ length: perPull }, (_, index) => {
+    const users = Array.from({ length: shape.perAggregate }, () => userRecord(shape.dataBytes, random));
+    const data = shape.perAggregate === 1 ? users[0]!.data : encodeAggregate(users);
+    return {
+      ApproximateArrivalTimestamp: 1_767_225_600 + index / 1000,
+      Data: Buffer.from(data).toString('base64'),
+      PartitionKey: users[0]!.partitionKey,
+      SequenceNumber: numberPrefix + stamped + placeOf(index),
+    };
+  });
+  const bytes = Buffer.from(JSON.stringify({ Records: records }));
+  const stamps: number[] = [];
+  const marker = `"SequenceNumber":"${numberPrefix}`;
+  for (let at = bytes.indexOf(marker); at >= 0; at = bytes.indexOf(marker, at + 1)) stamps.push(at + marker.length);
+  return { bytes, stamps };
+}
+
+/** Keys as people choose them: names of things that come again, not integers, for aws-kinesis-agg mixes those up. */
+function userRecord(dataBytes: number, random: () => number): AggregatedRecord {
+  const data = Buffer.allocUnsafe(dataBytes);
+  for (let index = 0; index < dataBytes; index += 1) data[index] = random() * 256;
+  return { partitionKey: `customer-${Math.floor(random() * distinctKeys)}`, data };
+}
+
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
