@@ -3,7 +3,11 @@ export { startLocalServers } from './local-servers.js';
 export { scriptedServer } from './scripted-server.js';
 export { fakeStream } from './fake-stream.js';
 export { ManualClock } from './manual-clock.js';
+export { drive } from './drive.js';
+export { expectNothingLost } from './expect-nothing-lost.js';
 
+export type { DriveOptions, DrivenItem, Driver } from './drive.js';
+export type { NothingLost } from './expect-nothing-lost.js';
 export type { FakeStream, FakeStreamOptions } from './fake-stream.js';
 export type { FakeRecord } from './fake-shards.js';
 export type { LocalClientConfig, LocalServers, LocalServersOptions } from './local-servers.js';

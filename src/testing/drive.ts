@@ -1,0 +1,273 @@
+// A reducer on the bench: the reducer actor of the consumer itself, without a runtime, streams or leases. Items go in,
+// acknowledgements and state come out, and time moves only when the test says so. Its effects are carried out here.
+import { reducer } from '../../actors/reducer.js';
+import type { ReducerMessage, ReducerOptions, ReducerState } from '../../actors/reducer.js';
+import type { Behaviour, Effect, Ref } from '../../actors/actor.js';
+import { DeliveredItem } from '../../actors/protocol/item.js';
+import type { StageMessage } from '../../actors/stage.js';
+import type { Tenure } from '../../actors/tenure.js';
+import type { KinactEvent } from '../events.js';
+import type { OnFailure, ReducerDefinition } from '../reducer.js';
+import { ManualClock } from './manual-clock.js';
+
+/** An item to hand to the reducer. What is left out is made up: numbers rise from 1, the shard is `shard`. */
+export interface DrivenItem {
+  readonly key: string;
+  readonly value?: unknown;
+  readonly shardId?: string;
+  readonly sequenceNumber?: string;
+  readonly subSequenceNumber?: number;
+  readonly opaque?: unknown;
+}
+
+export interface DriveOptions {
+  /** As the consumer's `onFailure`. Default `crash`. */
+  readonly onFailure?: OnFailure;
+  /** The consumer's `flushIntervalMs`, of which `batch.intervalMs` is made where there is none. Default 1,000. */
+  readonly flushIntervalMs?: number;
+}
+
+export interface Driver {
+  /** Hands items over, in order. Resolves when no call of the reducer's is under way any more, as all of these do. */
+  items(items: readonly DrivenItem[]): Promise<void>;
+  /** Lets so many milliseconds pass: timers of the reducer fire, a raw behaviour gets its heartbeats. */
+  advance(ms: number): Promise<void>;
+  /** What a worker with a full ledger asks for: acknowledge what you can. */
+  flush(): Promise<void>;
+  /** What a worker asks for at the end of its shard, or before a stop. */
+  drain(): Promise<void>;
+  /** The lease of this shard is lost. The next item of the shard is delivered under a new fence. */
+  revoke(shardId: string): Promise<void>;
+  /** Fires `ctx.signal`, as a stop does. */
+  stop(): void;
+  /** What was acknowledged, as it was handed over, in the order of acknowledgement. Skipped items are not in it. */
+  readonly acknowledged: readonly DrivenItem[];
+  /** What the failure policy skipped. */
+  readonly skipped: readonly DrivenItem[];
+  /** Shards that the failure policy stopped. */
+  readonly stopped: readonly string[];
+  /** The state; with `stateBy: 'shard'` a Map from shard id to state. */
+  readonly state: unknown;
+  /** What the reducer has crashed with. It does nothing more then. */
+  readonly failed: Error | undefined;
+  /** What it counted: `strayAcknowledgements`, `foldedAfterLoss`, … */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly events: readonly KinactEvent[];
+}
+
+interface Lease {
+  readonly tenure: Tenure;
+  readonly controller: AbortController;
+}
+
+/**
+ * Drives a reducer definition: `init`, `reduce`, `flush` or `behaviour` are called exactly as a consumer would.
+ *
+ * ```ts
+ * const driver = drive(totals);
+ * await driver.items([{ key: 'a' }, { key: 'b' }]);
+ * await driver.advance(1_000);
+ * expect(driver.acknowledged).to.have.length(2);
+ * ```
+ * @throws what `init` throws.
+ */
+export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
+  const clock = new ManualClock();
+  const { flushIntervalMs = 1_000 } = options;
+  const bench = createBench(definition, options, clock, flushIntervalMs);
+  const { stage, state } = bench;
+  const deliver = (message: ReducerMessage): void => bench.deliver(message);
+  const rest = (): Promise<void> => bench.rest();
+  const leases = new Map<string, Lease>();
+  let [ordinal, batch, fence, beatAt] = [0, 0, 0, flushIntervalMs];
+  const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
+    deliver({ type: 'punctuation', stage, id: 0, kind });
+    return rest();
+  };
+  const leaseOf = (shardId: string): Lease => {
+    let lease = leases.get(shardId);
+    if (lease === undefined) leases.set(shardId, (lease = createLease(shardId, (fence += 1))));
+    return lease;
+  };
+  return {
+    items: (items) => {
+      const delivered = items.map((item) => {
+        const made = makeItem(item, leaseOf(item.shardId ?? 'shard').tenure, stage, (ordinal += 1));
+        bench.given.set(made.ordinal, item);
+        return made;
+      });
+      deliver({ type: 'items', stage, batch: (batch += 1), items: delivered });
+      return rest();
+    },
+    advance: async (ms) => {
+      for (const until = clock.now() + ms; ; beatAt += flushIntervalMs) {
+        await clock.advance(Math.min(beatAt, until) - clock.now());
+        await rest();
+        if (beatAt > until) return;
+        deliver({ type: 'heartbeat' });
+        await rest();
+      }
+    },
+    flush: () => punctuate('flush'),
+    drain: () => punctuate('drain'),
+    revoke: (shardId) => {
+      const lease = leases.get(shardId);
+      if (lease === undefined) return rest();
+      leases.delete(shardId);
+      lease.tenure.dead = true;
+      lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));
+      const { worker, fence: lost } = lease.tenure;
+      deliver({ type: 'revoked', worker, shardId, fence: lost });
+      return rest();
+    },
+    stop: () => bench.stop(),
+    acknowledged: bench.acknowledged,
+    skipped: bench.skipped,
+    get stopped() {
+      return [...leases].filter(([, { tenure }]) => tenure.stopError !== undefined).map(([shardId]) => shardId);
+    },
+    get state() {
+      const { cells } = state;
+      if (definition.stateBy !== 'shard') return cells.get(-1)?.state;
+      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, cells.get(tenure.worker)?.state]));
+    },
+    get failed() {
+      return bench.failed();
+    },
+    counts: bench.counts,
+    events: bench.events,
+  };
+}
+
+function createLease(shardId: string, fence: number): Lease {
+  const controller = new AbortController();
+  const start = { type: 'trimHorizon' } as const;
+  const names = { leaseKey: shardId, shardId, source: 'driven', identity: `driven@1/${shardId}` };
+  const bounds = { deadline: Infinity, wallDeadline: Infinity, dead: false };
+  return { controller, tenure: { worker: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
+}
+
+function makeItem(item: DrivenItem, tenure: Tenure, stage: Ref<StageMessage>, ordinal: number): DeliveredItem {
+  const { key, value, opaque, subSequenceNumber } = item;
+  const record = {
+    sequenceNumber: item.sequenceNumber ?? String(ordinal),
+    partitionKey: key,
+    data: value instanceof Uint8Array ? value : new Uint8Array(),
+    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+  };
+  return new DeliveredItem(stage, key, value, tenure, ordinal, 0, record, opaque);
+}
+
+interface Bench {
+  readonly stage: Ref<StageMessage>;
+  readonly state: ReducerState;
+  readonly given: Map<number, DrivenItem>;
+  readonly acknowledged: DrivenItem[];
+  readonly skipped: DrivenItem[];
+  readonly counts: Record<string, number>;
+  readonly events: KinactEvent[];
+  deliver(message: ReducerMessage): void;
+  /** Resolves when no call is under way and no message waits. */
+  rest(): Promise<void>;
+  stop(): void;
+  failed(): Error | undefined;
+}
+
+/** Carries out the reducer's effects: what a runtime would do, for one actor. */
+function createBench(
+  definition: ReducerDefinition,
+  { onFailure = 'crash' }: DriveOptions,
+  clock: ManualClock,
+  flushIntervalMs: number,
+): Bench {
+  const stage = ref<StageMessage>('stage/driven');
+  const self = ref<ReducerMessage>('reducer/driven');
+  const mail: ReducerMessage[] = [];
+  const running = new Set<Promise<void>>();
+  const timers = new Map<string, () => void>();
+  const [counts, events, given]: [Record<string, number>, KinactEvent[], Bench['given']] = [{}, [], new Map()];
+  const [acknowledged, skipped]: [DrivenItem[], DrivenItem[]] = [[], []];
+  const justSkipped = new Set<string>();
+  let failed: Error | undefined;
+  let handling = false;
+
+  const settled = (ordinal: number): void => {
+    const item = given.get(ordinal);
+    if (item === undefined) return;
+    given.delete(ordinal);
+    (justSkipped.delete(item.sequenceNumber ?? String(ordinal)) ? skipped : acknowledged).push(item);
+  };
+  const sent = (message: StageMessage): void => {
+    if (message.type !== 'disposed') return;
+    for (const { ordinals } of message.settlements) for (const ordinal of ordinals) settled(ordinal);
+  };
+  const begin = (effect: Extract<Effect<ReducerMessage>, { type: 'run' }>): void => {
+    const call = (async () => effect.start(new AbortController().signal))();
+    const over = call.then(
+      (result) => deliver(effect.done(result as never)),
+      (error: unknown) => deliver(effect.failed(error)),
+    );
+    running.add(over);
+    void over.then(() => running.delete(over));
+  };
+  const perform = (effect: Effect<ReducerMessage>): void => {
+    if (effect.type === 'send') sent(effect.message as StageMessage);
+    else if (effect.type === 'run') begin(effect);
+    else if (effect.type === 'count') counts[effect.what] = (counts[effect.what] ?? 0) + (effect.by ?? 1);
+    else if (effect.type === 'fail') failed ??= effect.error;
+    else if (effect.type === 'cancel') timers.get(effect.key)?.();
+    else if (effect.type === 'after') {
+      timers.get(effect.key)?.();
+      timers.set(
+        effect.key,
+        clock.after(effect.ms, () => deliver(effect.message)),
+      );
+    } else if (effect.type === 'emit') {
+      events.push(effect.event);
+      if (effect.event.name === 'recordSkipped') justSkipped.add(effect.event.data.sequenceNumber);
+    }
+  };
+  function deliver(message: ReducerMessage): void {
+    mail.push(message);
+    if (handling) return;
+    handling = true;
+    for (let next = mail.shift(); next !== undefined; next = mail.shift()) {
+      if (failed !== undefined) continue;
+      for (const effect of behaviour.receive(state, next)[1]) if (failed === undefined) perform(effect);
+    }
+    handling = false;
+  }
+  const batch = definition.batch ?? {};
+  const behaviour: Behaviour<ReducerState, ReducerMessage> = reducer({
+    index: 0,
+    definition,
+    stages: [stage],
+    credit: Infinity,
+    batchSize: batch.size ?? 500,
+    batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
+    onFailure,
+    clock,
+    tell: (_: unknown, message: ReducerMessage) => queueMicrotask(() => deliver(message)),
+    shardName: (_source, shardId) => shardId,
+  } satisfies ReducerOptions);
+  const [state] = behaviour.initial(self);
+
+  const rest = async (): Promise<void> => {
+    await clock.advance(0);
+    while (running.size > 0 && failed === undefined) {
+      await Promise.race(running);
+      await clock.advance(0);
+    }
+  };
+  return {
+    ...{ stage, state, given, acknowledged, skipped, counts, events, deliver, rest },
+    stop: () => void behaviour.stopped?.(state, 'shutdown'),
+    failed: () => failed,
+  };
+}
+
+let refs = 0;
+
+function ref<M>(path: string): Ref<M> {
+  return Object.freeze({ path, id: (refs -= 1) }) as Ref<M>;
+}

@@ -1,0 +1,41 @@
+// The question every test of a consumer ends with: is everything that was put in also seen? Compares ids, nothing else.
+
+export interface NothingLost {
+  /** Always 0: losing something throws. */
+  readonly lost: 0;
+  /** How many ids were seen more than once: replays, which at-least-once delivery allows. */
+  readonly moreThanOnce: number;
+}
+
+const shown = 20;
+
+/**
+ * Throws unless every id of `input` occurs in `seen`; the error names the first missing ones, in the order of `input`,
+ * and has all of them in `missing`. What was seen and never put in is ignored: other tests may share the stream.
+ *
+ * ```ts
+ * const { moreThanOnce } = expectNothingLost(written.map(({ id }) => id), sink.ids);
+ * ```
+ */
+export function expectNothingLost(input: Iterable<string>, seen: Iterable<string>): NothingLost {
+  const times = new Map<string, number>();
+  for (const id of input) times.set(id, 0);
+  for (const id of seen) {
+    const before = times.get(id);
+    if (before !== undefined) times.set(id, before + 1);
+  }
+  const missing: string[] = [];
+  let moreThanOnce = 0;
+  for (const [id, count] of times) {
+    if (count === 0) missing.push(id);
+    else if (count > 1) moreThanOnce += 1;
+  }
+  if (missing.length > 0) throw lostError(missing, times.size);
+  return { lost: 0, moreThanOnce };
+}
+
+function lostError(missing: readonly string[], of: number): Error {
+  const first = missing.slice(0, shown).join(', ');
+  const rest = missing.length > shown ? `, and ${missing.length - shown} more` : '';
+  return Object.assign(new Error(`${missing.length} of ${of} lost: ${first}${rest}`), { missing });
+}

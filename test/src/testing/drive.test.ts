@@ -1,0 +1,192 @@
+import { expect } from 'chai';
+import { defineReducer } from '../../../src/reducer.js';
+import type { Token } from '../../../src/reducer.js';
+import { drive } from '../../../src/testing/drive.js';
+
+const keys = (...names: string[]): { key: string }[] => names.map((key) => ({ key }));
+const namesOf = (items: readonly { key: string }[]): string[] => items.map(({ key }) => key);
+
+function collecting(flush?: (state: string[]) => unknown) {
+  return defineReducer<string[], unknown>({
+    init: () => [],
+    reduce: (state, { key }) => {
+      if (key === 'bad') throw new Error('bad');
+      return [...state, key];
+    },
+    batch: { size: 3, intervalMs: 500 },
+    ...(flush === undefined ? {} : { flush }),
+  });
+}
+
+describe('drive', () => {
+  it('folds items into the state and acknowledges each', async () => {
+    const driver = drive(collecting());
+    await driver.items(keys('a', 'b'));
+    await driver.items(keys('c'));
+    expect(driver.state).to.deep.equal(['a', 'b', 'c']);
+    expect(namesOf(driver.acknowledged)).to.deep.equal(['a', 'b', 'c']);
+    expect(driver.failed).to.equal(undefined);
+  });
+
+  it('flushes when a batch is full, when its interval is over, and when asked to, and acknowledges with the flush', async () => {
+    const flushed: string[][] = [];
+    const driver = drive(collecting((state) => (flushed.push(state), [])));
+    await driver.items(keys('a', 'b', 'c', 'd'));
+    expect(flushed).to.deep.equal([['a', 'b', 'c']]);
+    expect(namesOf(driver.acknowledged)).to.deep.equal(['a', 'b', 'c']);
+    await driver.advance(499);
+    expect(flushed).to.have.length(1);
+    await driver.advance(1);
+    expect(flushed.at(-1)).to.deep.equal(['d']);
+    for (const ask of [() => driver.flush(), () => driver.drain()]) {
+      await driver.items(keys('e'));
+      await ask();
+      expect(flushed.at(-1)).to.deep.equal(['e']);
+    }
+    expect(driver.acknowledged).to.have.length(6);
+  });
+
+  it('waits for calls that are asynchronous, whatever they wait for', async () => {
+    const driver = drive(
+      defineReducer<string[], unknown>({
+        init: () => [],
+        reduce: async (state, { key }) => {
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          return [...state, key];
+        },
+      }),
+    );
+    await driver.items(keys('a', 'b'));
+    expect(driver.state).to.deep.equal(['a', 'b']);
+  });
+
+  it('fails with the error of the policy crash, acknowledges nothing of it, and does nothing more', async () => {
+    const driver = drive(collecting());
+    await driver.items([{ key: 'a' }, { key: 'bad', sequenceNumber: '77' }, { key: 'c' }]);
+    expect(driver.failed).to.include({ code: 'PROCESSING_FAILED' });
+    expect((driver.failed as any).data).to.deep.include({ sequenceNumber: '77', key: 'bad' });
+    await driver.items(keys('d'));
+    expect(namesOf(driver.acknowledged)).to.not.include('d');
+    expect(driver.state).to.deep.equal(['a']);
+  });
+
+  it('tells what was skipped apart from what was acknowledged', async () => {
+    const driver = drive(collecting(), { onFailure: 'skip' });
+    await driver.items(keys('a', 'bad', 'c'));
+    expect(namesOf(driver.acknowledged)).to.deep.equal(['a', 'c']);
+    expect(namesOf(driver.skipped)).to.deep.equal(['bad']);
+    expect(driver.counts).to.deep.equal({ skippedItems: 1 });
+    expect(driver.events.map(({ name }) => name)).to.deep.equal(['recordSkipped']);
+  });
+
+  it('names the shards that the policy stopped', async () => {
+    const driver = drive(collecting(), { onFailure: 'stopShard' });
+    await driver.items([
+      { key: 'a', shardId: 'one' },
+      { key: 'bad', shardId: 'two' },
+      { key: 'c', shardId: 'two' },
+    ]);
+    expect(driver.stopped).to.deep.equal(['two']);
+    expect(namesOf(driver.acknowledged)).to.deep.equal(['a']);
+  });
+
+  it('revokes a shard: its state goes, its acknowledgements are ignored, and it comes back under a higher fence', async () => {
+    const tokens: Token[] = [];
+    const fences: number[] = [];
+    const aborted: boolean[] = [];
+    let ack: (token: Token) => void = () => undefined;
+    const driver = drive(
+      defineReducer<string[], unknown>({
+        init: () => [],
+        acknowledge: 'manual',
+        stateBy: 'shard',
+        reduce: (state, item, ctx) => {
+          tokens.push(item.token);
+          fences.push(item.fence);
+          item.signal.addEventListener('abort', () => aborted.push(true));
+          ack = (token) => ctx.ack(token);
+          return [...state, item.key];
+        },
+      }),
+    );
+    await driver.items([
+      { key: 'a', shardId: 'one' },
+      { key: 'b', shardId: 'two' },
+    ]);
+    expect(driver.state).to.deep.equal(
+      new Map([
+        ['one', ['a']],
+        ['two', ['b']],
+      ]),
+    );
+    await driver.revoke('one');
+    await driver.revoke('never seen');
+    for (const token of tokens) ack(token);
+    await driver.advance(0);
+    expect(namesOf(driver.acknowledged)).to.deep.equal(['b']);
+    expect(driver.counts).to.deep.equal({ foldedAfterLoss: 1, strayAcknowledgements: 1 });
+    expect(aborted).to.deep.equal([true]);
+    await driver.items([{ key: 'c', shardId: 'one' }]);
+    expect(driver.state).to.deep.equal(
+      new Map([
+        ['two', ['b']],
+        ['one', ['c']],
+      ]),
+    );
+    expect(fences[2]).to.be.greaterThan(fences[0]!);
+  });
+
+  it('gives a raw behaviour its heartbeats, and fires ctx.signal on stop', async () => {
+    const log: string[] = [];
+    let signal: AbortSignal | undefined;
+    const driver = drive(
+      defineReducer<number>({
+        init: () => 0,
+        behaviour: (n, message, ctx) => {
+          log.push(message.type);
+          signal = ctx.signal;
+          return n + 1;
+        },
+      }),
+      { flushIntervalMs: 100 },
+    );
+    await driver.advance(250);
+    await driver.items(keys('a'));
+    await driver.flush();
+    await driver.drain();
+    await driver.revoke('shard');
+    await driver.advance(50);
+    expect(log).to.deep.equal(['heartbeat', 'heartbeat', 'items', 'flush', 'drain', 'revoked', 'heartbeat']);
+    expect(driver.state).to.equal(7);
+    expect(signal?.aborted).to.equal(false);
+    driver.stop();
+    expect(signal?.aborted).to.equal(true);
+  });
+
+  it('throws what init throws', () => {
+    const definition = defineReducer({
+      init: (): number => {
+        throw new Error('no state');
+      },
+      reduce: (n: number) => n,
+    });
+    expect(() => drive(definition)).to.throw('no state');
+  });
+
+  it('hands over what it was given: place, value and opaque', async () => {
+    let seen: object = {};
+    const driver = drive(
+      defineReducer<number, string>({
+        init: () => 0,
+        reduce: (n, { key, value, shardId, sequenceNumber, subSequenceNumber, opaque, token }) => {
+          seen = { key, value, shardId, sequenceNumber, subSequenceNumber, opaque, id: token.idempotencyKey };
+          return n;
+        },
+      }),
+    );
+    const item = { key: 'k', value: 'v', shardId: 's', sequenceNumber: '9', subSequenceNumber: 2, opaque: 'o' };
+    await driver.items([item]);
+    expect(seen).to.deep.equal({ ...item, id: 'driven@1/s/9/2/0' });
+    expect(driver.acknowledged[0]).to.equal(item);
+  });
+});

@@ -1,0 +1,33 @@
+import { expect } from 'chai';
+import { expectNothingLost } from '../../../src/testing/expect-nothing-lost.js';
+
+describe('expectNothingLost', () => {
+  it('is content when everything was seen, in any order, and counts what was seen more than once', () => {
+    expect(expectNothingLost(['a', 'b', 'c'], ['c', 'a', 'b', 'a', 'c', 'c'])).to.deep.equal({
+      lost: 0,
+      moreThanOnce: 2,
+    });
+    expect(expectNothingLost([], ['x'])).to.deep.equal({ lost: 0, moreThanOnce: 0 });
+    expect(expectNothingLost(new Set(['a']), new Map([['a', 1]]).keys())).to.deep.equal({ lost: 0, moreThanOnce: 0 });
+  });
+
+  it('does not count what was put in twice as lost, nor as seen twice', () => {
+    expect(expectNothingLost(['a', 'a'], ['a'])).to.deep.equal({ lost: 0, moreThanOnce: 0 });
+  });
+
+  it('throws with the missing ids, in the order of the input', () => {
+    expect(() => expectNothingLost(['c', 'a', 'b'], ['a', 'x'])).to.throw('2 of 3 lost: c, b');
+  });
+
+  it('names the first twenty of many, and has all of them on the error', () => {
+    const input = Array.from({ length: 50 }, (_, index) => `id${index}`);
+    try {
+      expectNothingLost(input, []);
+      expect.fail('it did not throw');
+    } catch (error) {
+      const { message, missing } = error as Error & { missing: string[] };
+      expect(message).to.match(/^50 of 50 lost: id0, id1, .*, id19, and 30 more$/);
+      expect(missing).to.deep.equal(input);
+    }
+  });
+});
