@@ -155,7 +155,7 @@ export class ScriptedKinesis {
     const [low, high] = a.startingHashKey < b.startingHashKey ? [a, b] : [b, a];
     if (low.endingHashKey + 1n !== high.startingHashKey) throw invalidArgument('The shards are not adjacent.');
     this.#close(a);
-    this.#close(b);
+    this.#close(b, a.closedAt);
     return this.#addShard(this.stream(streamName), [shardId, adjacentShardId], low.startingHashKey, high.endingHashKey);
   }
 
@@ -367,18 +367,20 @@ export class ScriptedKinesis {
       startingHashKey,
       endingHashKey,
       startingSequenceNumber: this.#nextSequence(),
-      createdAt: this.now(),
+      // One moment for what happens together: a filter by time must never find a stream without its shards, or a gap
+      // between a shard and its children.
+      createdAt: stream.shards.get(parents.at(-1) ?? '')?.closedAt ?? stream.createdAt,
       records: [],
       reads: [],
     });
     return shardId;
   }
 
-  #close(shard: ScriptedShard): void {
+  #close(shard: ScriptedShard, at = this.now()): void {
     if (shard.endingSequenceNumber !== undefined)
       throw new AwsAnswerError('ResourceInUseException', `Shard ${shard.shardId} is closed.`);
     shard.endingSequenceNumber = this.#nextSequence();
-    shard.closedAt = this.now();
+    shard.closedAt = at;
   }
 
   #nextSequence(): string {

@@ -1,0 +1,23 @@
+import { expect } from 'chai';
+import { ScriptedKinesis } from '../../../src/testing/scripted-kinesis.js';
+
+describe('the scripted Kinesis', () => {
+  it('makes a stream with its shards, and children with the end of their parents, at one moment of a clock that ticks', () => {
+    let now = 1_000_000;
+    const kinesis = new ScriptedKinesis({ now: () => (now += 1) });
+    kinesis.createStream('orders', 2);
+    const named = (ShardFilter: object): string[] => {
+      const answer = kinesis.handle('ListShards', { StreamName: 'orders', ShardFilter }) as {
+        Shards: { ShardId: string }[];
+      };
+      return answer.Shards.map(({ ShardId }) => ShardId.slice(-1));
+    };
+    expect(named({ Type: 'AT_TRIM_HORIZON' })).to.deep.equal(['0', '1']);
+    kinesis.merge('orders', 'shardId-000000000000', 'shardId-000000000001');
+    kinesis.split('orders', 'shardId-000000000002');
+    for (const shard of kinesis.stream('orders').shards.values()) {
+      const found = named({ Type: 'AT_TIMESTAMP', Timestamp: shard.createdAt / 1_000 });
+      expect(['0,1', '2', '3,4'], `at ${shard.createdAt}`).to.include(found.join());
+    }
+  });
+});
