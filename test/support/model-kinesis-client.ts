@@ -43,17 +43,22 @@ export function modelClient(clock: Clock, options: ScriptedKinesisOptions = {}):
       if (scripted === 'hang') return new Promise(() => undefined);
       if (scripted !== undefined && 'error' in scripted) throw awsError(scripted.error, 'scripted', scripted.status);
       if (scripted !== undefined) return scripted.body;
-      try {
-        return fromJson(kinesis.handle(operation, toJson(call.input)) as Record<string, any>);
-      } catch (error) {
-        throw error instanceof AwsAnswerError ? awsError(error.code, error.message, error.status) : error;
-      }
+      return answerOf(kinesis, operation, call.input);
     },
   };
   return client;
 }
 
-function awsError(name: string, message: string, status = 400): Error {
+/** What the SDK's client would return or throw for the model's answer. */
+export function answerOf(kinesis: ScriptedKinesis, operation: string, input: Record<string, any>): object {
+  try {
+    return fromJson(kinesis.handle(operation, toJson(input)) as Record<string, any>);
+  } catch (error) {
+    throw error instanceof AwsAnswerError ? awsError(error.code, error.message, error.status) : error;
+  }
+}
+
+export function awsError(name: string, message: string, status = 400): Error {
   return Object.assign(new Error(message), { name, $metadata: { httpStatusCode: status } });
 }
 

@@ -1,0 +1,62 @@
+// The network between one process and a service: every call takes its time both ways, and may be lost on either. What the
+// service has done stands, whether or not the process hears of it.
+import type { Dice } from './dice.js';
+import type { Machine } from './machine.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
+
+export interface Weather {
+  /** Probability that a call never arrives, that its answer is lost, that it takes seconds. */
+  lost: number;
+  unanswered: number;
+  slow: number;
+}
+
+export const calm: Weather = { lost: 0, unanswered: 0, slow: 0 };
+
+export interface Wire {
+  weather: Weather;
+  /** How many calls were harmed. */
+  readonly harmed: () => number;
+  call<T>(effect: () => T): Promise<T>;
+}
+
+export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wire {
+  let harmed = 0;
+  const travel = (work: () => void, slow: boolean): void => {
+    world.after(dice.between(1, 8) + (slow ? dice.between(500, 6_000) : 0), work);
+  };
+  const wire: Wire = {
+    weather: calm,
+    harmed: () => harmed,
+    call: (effect) =>
+      new Promise((resolve, reject) => {
+        const { lost, unanswered, slow } = wire.weather;
+        const fate = dice.next();
+        const isLost = fate < lost;
+        const isUnanswered = !isLost && fate < lost + unanswered;
+        const isSlow = !isLost && !isUnanswered && fate < lost + unanswered + slow;
+        if (isLost || isUnanswered || isSlow) harmed += 1;
+        const fail = (): void => {
+          world.after(dice.between(200, 3_000), () => machine.run(() => reject(unreachable())));
+        };
+        // A process that dies after it has sent has still sent.
+        travel(() => {
+          if (isLost) return fail();
+          let outcome: () => void;
+          try {
+            const result = effect();
+            outcome = () => resolve(result);
+          } catch (error) {
+            outcome = () => reject(error);
+          }
+          if (isUnanswered) return fail();
+          travel(() => machine.run(outcome), isSlow && dice.chance(0.5));
+        }, isSlow);
+      }),
+  };
+  return wire;
+}
+
+function unreachable(): Error {
+  return Object.assign(new Error('socket hang up'), { name: 'TimeoutError', code: 'ECONNRESET' });
+}
