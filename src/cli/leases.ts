@@ -2,6 +2,7 @@
 import { listLeases } from '../aws/lease-listing.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { MalformedRow } from '../ports.js';
+import { alignColumns } from './columns.js';
 import { readOptions, required, type Command } from './command.js';
 import { hostWorld } from './world.js';
 
@@ -84,18 +85,4 @@ function table(tableName: string, lines: readonly LeaseLine[]): string {
   // What stands in a table may be anything: nothing of it is to move the cursor.
   const shown = cells.map((row) => row.map((cell) => cell.replaceAll(/\p{Cc}/gu, '\u{fffd}')));
   return alignColumns([head, ...shown]).join('\n');
-}
-
-/** Rows of text in columns, two spaces apart. */
-export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -13,6 +13,11 @@ interface Listed {
 
 const commands: readonly Listed[] = [
   {
+    name: 'demo',
+    summary: 'two consumers, one of them killed, on local servers: is anything lost?',
+    load: async () => (await import('./demo.js')).demo,
+  },
+  {
     name: 'leases',
     summary: 'who owns which shard, and how far it is',
     load: async () => (await import('./leases.js')).leases,

@@ -1,0 +1,116 @@
+// `kinact demo`, which is what `npm start` runs: kinact's main job on real local servers, in front of one's eyes. Bounded in
+// time, and on every way out its processes and servers are gone.
+import { KinactError } from '../errors.js';
+import { startLocalServers } from '../testing/local-servers.js';
+import { errorLine, readOptions, type Command, type CommandIo } from './command.js';
+import type { ConsumerProcess } from './demo/processes.js';
+import { reportLines, shortcomings, verdictLine } from './demo/report.js';
+import { play, type ScenarioOptions, type Story } from './demo/scenario.js';
+import { createSink, type Sink } from './demo/sink.js';
+import { findPacker } from './demo/writer.js';
+
+const limitMs = 85_000;
+const progressMs = 2_000;
+const defaultRecords = 24_000;
+
+export const demo: Command = {
+  usage: `Usage: kinact demo
+
+Starts a local Kinesis and a local DynamoDB (kinesalite and dynalite have to be installed), writes 24,000 user records to a
+stream of two shards, half of them in KPL aggregates, and reads them by two consumer processes. One of these is killed, a
+shard is split, and the last line says whether anything was lost. Exit code 1 if so. Takes less than 90 s.
+`,
+  handlesSignals: true,
+  async run(args, io) {
+    readOptions(args, {});
+    // For the demo's own tests: fewer records, and a record that is lost on purpose, here or in the reducer.
+    const { KINACT_DEMO_RECORDS: records, KINACT_DEMO_DAMAGE: damage } = io.env;
+    const total = Number(records ?? defaultRecords);
+    const damagedId = Math.floor(total / 2) * 2 - 1;
+    const sink = createSink(damage === 'sink' ? damagedId : undefined);
+    const dropInReducer = damage === 'reducer' ? damagedId : undefined;
+    const story = { consumers: [] as ConsumerProcess[], checkpoints: new Map<string, number>() };
+    const say = narrator(io);
+    const failure = await perform({ total, dropInReducer, sink, say }, story, io);
+    const missing = shortcomings(story, sink);
+    const lines = [
+      '',
+      ...reportLines(story, sink),
+      '',
+      ...(failure === undefined ? [] : [`the demo did not get to its end: ${errorLine(failure)}`]),
+      ...missing.map((text) => `not shown: ${text}`),
+      verdictLine(sink.verdict()),
+    ];
+    await new Promise((resolve) => io.stdout.write(`${lines.join('\n')}\n`, resolve));
+    return failure === undefined && missing.length === 0 && sink.verdict().lost === 0 ? 0 : 1;
+  },
+};
+
+/** Runs the scenario between a first and a last act that are always played. Resolves to what it failed with. */
+async function perform(
+  wanted: Pick<ScenarioOptions, 'total' | 'dropInReducer' | 'sink' | 'say'>,
+  story: Story & { consumers: ConsumerProcess[] },
+  io: CommandIo,
+): Promise<unknown> {
+  const { sink, say } = wanted;
+  const killAll = (): void => {
+    for (const consumer of story.consumers) if (consumer.ended === undefined) consumer.kill('SIGKILL');
+  };
+  process.once('exit', killAll);
+  const servers = await startLocalServers();
+  const packer = findPacker();
+  say(`local servers: Kinesis at ${servers.kinesis}, DynamoDB at ${servers.dynamodb}`);
+  say(`aggregates are made by ${packer.name}`);
+  const progress = setInterval(() => say(progressText(story, sink)), progressMs);
+  try {
+    // The clients of this process, too, are to find nothing but these servers.
+    for (const name of foreignSettings) delete process.env[name];
+    Object.assign(process.env, localEnvironment(servers));
+    const limit = AbortSignal.timeout(limitMs);
+    await play({ ...wanted, packer, env: process.env, signal: AbortSignal.any([io.signal, limit]) }, story).catch(
+      (error: unknown) => {
+        if (io.signal.aborted) throw new KinactError('STOPPED', 'it was stopped by a signal');
+        if (limit.aborted) throw new KinactError('STOPPED', `it was not done within ${limitMs / 1_000} s`);
+        throw error;
+      },
+    );
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    clearInterval(progress);
+    killAll();
+    await Promise.all(story.consumers.map(({ closed }) => closed));
+    await servers.stop();
+    process.off('exit', killAll);
+  }
+}
+
+/** What would lead an AWS client somewhere else. */
+const foreignSettings = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'];
+
+function localEnvironment(servers: { readonly kinesis: string; readonly dynamodb: string }): Record<string, string> {
+  return {
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+    AWS_ENDPOINT_URL_KINESIS: servers.kinesis,
+    AWS_ENDPOINT_URL_DYNAMODB: servers.dynamodb,
+  };
+}
+
+function narrator(io: CommandIo): (text: string) => void {
+  const startedAt = performance.now();
+  return (text) => {
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5);
+    io.stdout.write(`${seconds} s  ${text}\n`);
+  };
+}
+
+function progressText(story: Story, sink: Sink): string {
+  const perProcess = story.consumers.map(({ name, ended }) => {
+    const records = sink.byProcess.filter((line) => line.process === name).reduce((sum, line) => sum + line.records, 0);
+    return `${name} ${ended === undefined ? records : `${records} (gone)`}`;
+  });
+  return `written ${sink.written}, seen ${sink.seen}; delivered by ${perProcess.join(', ')}`;
+}

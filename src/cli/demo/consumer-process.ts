@@ -1,0 +1,85 @@
+// One of the demo's two consumer processes. Invariant: an id is acknowledged after the demo, which is another process, has
+// said that it received it; so what was acknowledged survives the SIGKILL of this process.
+import { kinesisStream } from '../../aws/kinesis-stream.js';
+import { createConsumer } from '../../consumer.js';
+import { defineReducer } from '../../reducer.js';
+import { runUntilSignal } from '../../signals.js';
+import { errorLine } from '../command.js';
+import type { ConsumerTask, FromConsumer, ToConsumer } from './messages.js';
+
+const task = JSON.parse(process.argv[2] ?? '{}') as ConsumerTask;
+
+const unconfirmed = new Map<number, () => void>();
+let batches = 0;
+
+function tell(message: FromConsumer): void {
+  // A channel that is closed means that the demo is gone: see `disconnect` below.
+  process.send?.(message, undefined, {}, () => undefined);
+}
+
+/** Resolves when the demo has received them. */
+function passOn(byShard: ReadonlyMap<string, readonly number[]>): Promise<void> {
+  const batch = (batches += 1);
+  return new Promise((resolve) => {
+    unconfirmed.set(batch, resolve);
+    tell({ type: 'records', batch, byShard: Object.fromEntries(byShard) });
+  });
+}
+
+const reducer = defineReducer<Map<string, number[]>>({
+  init: () => new Map(),
+  reduce(byShard, { shardId, value }) {
+    const id = Number(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString().split(' ', 1)[0]);
+    if (id === task.dropId) return byShard;
+    const ids = byShard.get(shardId);
+    if (ids === undefined) byShard.set(shardId, [id]);
+    else ids.push(id);
+    return byShard;
+  },
+  batch: { size: 250, intervalMs: 250 },
+  async flush(byShard) {
+    if (byShard.size > 0) await passOn(byShard);
+    byShard.clear();
+  },
+});
+
+const consumer = createConsumer({
+  application: task.application,
+  source: kinesisStream({ streamName: task.streamName, idleMs: 250 }),
+  reducer,
+  reducers: task.reducers,
+  workerId: task.name,
+  leases: { failoverMs: task.failoverMs },
+  onCheckpoint: ({ shardId }) => tell({ type: 'checkpoint', shardId }),
+});
+consumer.on('leaseTaken', ({ shardId, from }) =>
+  tell({ type: 'leaseTaken', shardId, ...(from === undefined ? {} : { from }) }),
+);
+consumer.on('warning', ({ message }) => process.stderr.write(`${task.name}: ${message}\n`));
+consumer.on('pipelineRestarted', ({ error }) => process.stderr.write(`${task.name}: ${errorLine(error)}\n`));
+
+process.on('message', (message: ToConsumer) => {
+  if (message.type === 'received') {
+    unconfirmed.get(message.batch)?.();
+    unconfirmed.delete(message.batch);
+    return;
+  }
+  const shards = consumer.status().shards.map(({ shardId, openRecords, doing }) => ({
+    shardId,
+    openRecords,
+    reading: doing === 'reading',
+  }));
+  tell({ type: 'status', shards });
+});
+// Nothing of the demo stays behind, not even when the demo itself is killed.
+const orphaned = (): void => process.exit(1);
+process.on('disconnect', orphaned);
+
+try {
+  await runUntilSignal(consumer);
+  process.off('disconnect', orphaned);
+  process.disconnect();
+} catch (error) {
+  process.stderr.write(`${task.name}: ${errorLine(error)}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,69 @@
+// The demo's consumer processes as the demo sees them: started, asked, killed, and never left running.
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { ConsumerTask, FromConsumer, ShardSays, ToConsumer } from './messages.js';
+
+export interface ConsumerProcess {
+  readonly name: string;
+  readonly pid: number;
+  /** Set once it has ended. */
+  readonly ended: { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
+  /** Resolves when it has ended, however that came. */
+  readonly closed: Promise<void>;
+  /** Says that a batch was received: only then its records are acknowledged. */
+  confirm(batch: number): void;
+  /** The shards it reads now; none when it has ended. */
+  status(): Promise<readonly ShardSays[]>;
+  kill(signal: 'SIGKILL' | 'SIGTERM'): void;
+}
+
+type Told = Exclude<FromConsumer, { type: 'status' }>;
+
+const program = fileURLToPath(new URL('./consumer-process.js', import.meta.url));
+
+export function startConsumer(
+  task: ConsumerTask,
+  env: Readonly<Record<string, string | undefined>>,
+  told: (message: Told, from: ConsumerProcess) => void,
+): ConsumerProcess {
+  const child = fork(program, [JSON.stringify(task)], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const asked: ((shards: readonly ShardSays[]) => void)[] = [];
+  let ended: ConsumerProcess['ended'];
+  const answerAll = (): void => {
+    for (const answer of asked.splice(0)) answer([]);
+  };
+  const closed = new Promise<void>((resolve) => {
+    const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+      ended ??= { code, signal };
+      answerAll();
+      resolve();
+    };
+    child.once('exit', end);
+    child.once('error', () => end(1, null));
+  });
+  const tell = (message: ToConsumer): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  const self: ConsumerProcess = {
+    name: task.name,
+    pid: child.pid ?? 0,
+    get ended() {
+      return ended;
+    },
+    closed,
+    confirm: (batch) => tell({ type: 'received', batch }),
+    status: () =>
+      new Promise((resolve) => {
+        if (!child.connected) return resolve([]);
+        asked.push(resolve);
+        tell({ type: 'askStatus' });
+      }),
+    kill: (signal) => void child.kill(signal),
+  };
+  child.on('disconnect', answerAll);
+  child.on('message', (message: FromConsumer) => {
+    if (message.type === 'status') asked.shift()?.(message.shards);
+    else told(message, self);
+  });
+  return self;
+}

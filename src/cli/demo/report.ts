@@ -1,0 +1,58 @@
+// The end of the demo: the table per process and shard, what was to be shown and was not, and the verdict.
+import { alignColumns } from '../columns.js';
+import type { Sink, Verdict } from './sink.js';
+import type { Story } from './scenario.js';
+
+/** Lines for people; the verdict is not among them. */
+export function reportLines(story: Story, sink: Sink): readonly string[] {
+  const head = ['PROCESS', 'SHARD', 'RECORDS', 'REPLAYS', 'CHECKPOINTS', ''];
+  const rows = sink.byProcess
+    .toSorted((a, b) => (`${a.process} ${a.shardId}` < `${b.process} ${b.shardId}` ? -1 : 1))
+    .map(({ process, shardId, records, replays }) => {
+      const checkpoints = story.checkpoints.get(`${process} ${shardId}`) ?? 0;
+      return [
+        process,
+        shardId,
+        String(records),
+        String(replays),
+        String(checkpoints),
+        remarks(story, process, shardId),
+      ];
+    });
+  return alignColumns([head, ...rows]);
+}
+
+function remarks(story: Story, process: string, shardId: string): string {
+  const { killed, takenOver, split } = story;
+  const all: string[] = [];
+  if (killed?.process === process && killed.lease === shardId) all.push('held when it was killed');
+  if (takenOver?.by === process && takenOver.shardId === shardId)
+    all.push(`the lease changed hands: taken over from ${killed?.process ?? '?'}`);
+  if (split?.shardId === shardId) all.push('split');
+  if (split?.children.includes(shardId) === true) all.push(`child of ${split.shardId}`);
+  return all.join(', ');
+}
+
+/** What the run was meant to show and did not: then the verdict is not worth what it should be. */
+export function shortcomings(story: Story, sink: Sink): readonly string[] {
+  const { killed, takenOver, split } = story;
+  const missing: string[] = [];
+  if (killed === undefined) missing.push('no consumer was killed');
+  else {
+    if (killed.seenShare < 0.4 || killed.seenShare > 0.6)
+      missing.push(`the kill came at ${Math.round(killed.seenShare * 100)} % seen, not between 40 % and 60 %`);
+    if (killed.openRecords === 0) missing.push('the killed consumer had no open records');
+    if (killed.lease !== takenOver?.shardId) missing.push('the lease of the killed consumer did not change hands');
+  }
+  const withRecords = new Set(sink.byProcess.filter(({ records }) => records > 0).map(({ shardId }) => shardId));
+  const children = split?.children ?? [];
+  if (children.length !== 2 || !children.every((child) => withRecords.has(child)))
+    missing.push('not both children of the split shard had records');
+  for (const { name, ended } of story.consumers)
+    if (name !== killed?.process && ended?.code !== 0) missing.push(`${name} did not drain and end with exit code 0`);
+  return missing;
+}
+
+export function verdictLine({ written, seen, lost, deliveredMoreThanOnce }: Verdict): string {
+  return `verdict: ${written} written, ${seen} seen, ${lost} lost, ${deliveredMoreThanOnce} delivered more than once`;
+}

@@ -1,0 +1,212 @@
+// What happens in the demo, in order: two consumer processes share a stream; one is killed with records open; its lease
+// changes hands; a shard is split; writing goes on throughout. The scenario only acts and waits; what it proves is judged by
+// the sink alone.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { listLeases } from '../../aws/lease-listing.js';
+import { kinesisProducer } from '../../aws/kinesis-producer.js';
+import { streamAdmin } from '../../aws/stream-admin.js';
+import { KinactError } from '../../errors.js';
+import { hostWorld } from '../world.js';
+import type { ConsumerTask } from './messages.js';
+import { startConsumer, type ConsumerProcess } from './processes.js';
+import type { Sink } from './sink.js';
+import { startWriter, type Packer } from './writer.js';
+
+export const application = 'kinact-demo';
+export const streamName = 'kinact-demo';
+const failoverMs = 3_000;
+const reducers = 4;
+const perSecond = 1_800;
+/** Shares of the total: seen when a consumer is killed, written until it was killed, and until the split. */
+const killFrom = 0.45;
+const untilKilled = 0.6;
+const untilSplit = 0.8;
+/** After this long without a delivery, and with nothing open, nothing more will come. */
+const quietMs = 5_000;
+const stalledMs = 30_000;
+
+/** What the report tells beside the sink's numbers. */
+export interface Story {
+  readonly consumers: readonly ConsumerProcess[];
+  readonly checkpoints: Map<string, number>;
+  killed?: {
+    readonly process: string;
+    readonly seenShare: number;
+    readonly openRecords: number;
+    readonly lease: string;
+  };
+  takenOver?: { readonly shardId: string; readonly by: string; readonly afterMs: number };
+  split?: { readonly shardId: string; readonly children: readonly string[] };
+}
+
+export interface ScenarioOptions {
+  readonly sink: Sink;
+  readonly packer: Packer;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly dropInReducer: number | undefined;
+  /** User records to write. */
+  readonly total: number;
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+}
+
+/** Something that happened in a consumer process, for whoever waits for it. */
+interface Stage extends ScenarioOptions {
+  readonly story: Story;
+  /** Batches of this process are received but not confirmed any more: their records stay open. */
+  withheld: ConsumerProcess | undefined;
+  /** Called on every batch. */
+  onBatch: (from: ConsumerProcess) => void;
+  onLease: (shardId: string, by: ConsumerProcess, from: string | undefined) => void;
+}
+
+/** Runs it to its end. Every process that it starts is in `story.consumers` at once, for the caller to stop. */
+export async function play(options: ScenarioOptions, story: Story & { consumers: ConsumerProcess[] }): Promise<void> {
+  const { sink, total, signal, say } = options;
+  const stage: Stage = { ...options, story, withheld: undefined, onBatch: () => {}, onLease: () => {} };
+  const admin = streamAdmin(streamName, hostWorld, signal);
+  const producer = kinesisProducer({ streamName, ...hostWorld });
+  try {
+    await admin.create(2);
+    for (const name of ['consumer-1', 'consumer-2']) story.consumers.push(start(stage, name));
+    await eachHoldsOneLease(stage);
+    say('each consumer holds one lease; writing begins');
+    const writer = startWriter({
+      ...{ producer, packer: options.packer, total, perSecond, signal },
+      limit: Math.floor(total * untilKilled),
+      accepted: (ids) => sink.write(ids),
+    });
+    writer.done.catch(() => undefined);
+    // What the writer fails of fails the scenario, wherever it is waiting.
+    const going = (work: Promise<void>): Promise<void> => Promise.race([work, writer.done.then(() => work)]);
+    await going(killOne(stage));
+    writer.limit = Math.floor(total * untilSplit);
+    await going(leaseChangesHands(stage));
+    await going(splitOne(stage, admin));
+    writer.limit = total;
+    await writer.done;
+    say(`all ${total} user records are written`);
+    await everythingSeen(stage);
+    for (const consumer of story.consumers) if (consumer.ended === undefined) consumer.kill('SIGTERM');
+    await Promise.all(story.consumers.map(({ closed }) => closed));
+  } finally {
+    admin.close();
+    producer.close();
+  }
+}
+
+function start(stage: Stage, name: string): ConsumerProcess {
+  const { sink, story, dropInReducer } = stage;
+  const task: ConsumerTask = {
+    ...{ name, application, streamName, reducers, failoverMs },
+    ...(dropInReducer === undefined ? {} : { dropId: dropInReducer }),
+  };
+  const consumer = startConsumer(task, stage.env, (message, from) => {
+    switch (message.type) {
+      case 'records':
+        for (const [shardId, ids] of Object.entries(message.byShard)) sink.deliver(name, shardId, ids);
+        stage.onBatch(from);
+        if (stage.withheld !== from) from.confirm(message.batch);
+        return;
+      case 'checkpoint': {
+        const key = `${name} ${message.shardId}`;
+        story.checkpoints.set(key, (story.checkpoints.get(key) ?? 0) + 1);
+        return;
+      }
+      case 'leaseTaken':
+        return stage.onLease(message.shardId, from, message.from);
+    }
+  });
+  stage.say(`${name} is process ${consumer.pid}`);
+  return consumer;
+}
+
+/** Polls a condition; the demo as a whole is bounded in time. */
+async function until(stage: Stage, holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) {
+    const failed = stage.story.consumers.find((each) => each.ended !== undefined && each !== stage.withheld);
+    if (failed !== undefined) throw new KinactError('STOPPED', `${failed.name} has ended before its time`);
+    await sleep(50, undefined, { signal: stage.signal });
+  }
+}
+
+async function eachHoldsOneLease(stage: Stage): Promise<void> {
+  await until(stage, async () => {
+    const shards = await Promise.all(stage.story.consumers.map((consumer) => consumer.status()));
+    return shards.every((read) => read.length === 1 && read[0]!.reading);
+  });
+}
+
+/** SIGKILL between receiving a batch of its records and confirming it: at that moment its records are open for certain. */
+async function killOne(stage: Stage): Promise<void> {
+  const { sink, story, total, say, signal } = stage;
+  const victim = story.consumers[0]!;
+  await new Promise<void>((resolve, reject) => {
+    stage.onBatch = (from) => {
+      if (from !== victim || sink.seen < total * killFrom) return;
+      stage.withheld = victim;
+      stage.onBatch = () => {};
+      resolve();
+    };
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  const [shards, { rows }] = await Promise.all([
+    victim.status(),
+    listLeases({ tableName: application, ...hostWorld }, signal),
+  ]);
+  const lease = rows.find(({ leaseOwner }) => leaseOwner === victim.name)?.leaseKey;
+  const openRecords = shards.find(({ shardId }) => shardId === lease)?.openRecords ?? 0;
+  victim.kill('SIGKILL');
+  await victim.closed;
+  const seenShare = sink.seen / total;
+  story.killed = { process: victim.name, seenShare, openRecords, lease: lease ?? 'none' };
+  const percent = Math.round(seenShare * 100);
+  say(
+    `SIGKILL to ${victim.name} at ${percent} % seen, holding ${lease ?? 'no lease'} with ${openRecords} open records`,
+  );
+}
+
+async function leaseChangesHands(stage: Stage): Promise<void> {
+  const { story, say, signal } = stage;
+  const at = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    stage.onLease = (shardId, by, from) => {
+      if (from !== story.killed?.process) return;
+      story.takenOver = { shardId, by: by.name, afterMs: performance.now() - at };
+      resolve();
+    };
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  const { shardId, by, afterMs } = story.takenOver!;
+  say(`${by} took ${shardId} over ${(afterMs / 1_000).toFixed(1)} s after the kill`);
+}
+
+/** Splits the shard that did not change hands. */
+async function splitOne(stage: Stage, admin: ReturnType<typeof streamAdmin>): Promise<void> {
+  const { story, say } = stage;
+  const shardId = (await admin.shards()).find((shard) => shard.shardId !== story.takenOver?.shardId)!.shardId;
+  const children = await admin.split(shardId);
+  story.split = { shardId, children };
+  say(`${shardId} is split into ${children.join(' and ')}`);
+}
+
+/** Ends when all is seen, or when it is plain that no more will be. */
+async function everythingSeen(stage: Stage): Promise<void> {
+  const { sink, story } = stage;
+  let deliveries = -1;
+  let movedAt = 0;
+  await until(stage, async () => {
+    const { lost } = sink.verdict();
+    if (lost === 0) return true;
+    const now = performance.now();
+    if (sink.deliveries !== deliveries) {
+      deliveries = sink.deliveries;
+      movedAt = now;
+    }
+    if (now - movedAt > stalledMs) return true;
+    if (now - movedAt < quietMs) return false;
+    const alive = story.consumers.filter(({ ended }) => ended === undefined);
+    const shards = (await Promise.all(alive.map((consumer) => consumer.status()))).flat();
+    return shards.length >= 3 && shards.every(({ openRecords }) => openRecords === 0);
+  });
+}

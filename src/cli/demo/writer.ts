@@ -1,0 +1,136 @@
+// Writes the demo's user records, half of them plain, half packed into KPL aggregates that hold keys of both shards, at a
+// steady pace up to a limit that the scenario raises. What counts as written is what the service has accepted.
+import { createRequire } from 'node:module';
+import { encodeAggregate } from '../../aws/aggregate-encoder.js';
+import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis-producer.js';
+import { KinactError } from '../../errors.js';
+
+/** A user record before it is packed or not. */
+interface UserRecord {
+  readonly id: number;
+  readonly partitionKey: string;
+  readonly data: Buffer;
+}
+
+interface Outgoing extends OutgoingRecord {
+  readonly ids: readonly number[];
+}
+
+/** Packs user records as they are, whatever shards their keys belong to. */
+export interface Packer {
+  /** Whose aggregates they are. */
+  readonly name: string;
+  readonly pack: (records: readonly UserRecord[]) => OutgoingRecord;
+}
+
+/** aws-kinesis-agg, as far as it is used here; its own typings need packages that are not installed. */
+interface AwsKinesisAgg {
+  readonly RecordAggregator: new () => {
+    addUserRecord(record: { partitionKey: string; data: Buffer }): void;
+    build(): { readonly partitionKey: string; readonly data: Buffer };
+  };
+}
+
+/** The independent producer where it is installed, else our own encoder. */
+export function findPacker(): Packer {
+  try {
+    const { RecordAggregator } = createRequire(import.meta.url)('aws-kinesis-agg') as AwsKinesisAgg;
+    return {
+      name: 'aws-kinesis-agg',
+      pack(records) {
+        const aggregator = new RecordAggregator();
+        for (const { partitionKey, data } of records) aggregator.addUserRecord({ partitionKey, data });
+        const { partitionKey, data } = aggregator.build();
+        return { partitionKey, data };
+      },
+    };
+  } catch {
+    return {
+      name: 'encodeAggregate (aws-kinesis-agg is not installed)',
+      pack: (records) => ({ partitionKey: records[0]!.partitionKey, data: encodeAggregate(records) }),
+    };
+  }
+}
+
+export interface Writer {
+  /** Settles when everything is written; rejects when the service refuses a record. */
+  readonly done: Promise<void>;
+  /** How many user records may be written in all, from now on. */
+  limit: number;
+}
+
+export interface WriterOptions {
+  readonly producer: KinesisProducer;
+  readonly packer: Packer;
+  readonly total: number;
+  readonly limit: number;
+  readonly perSecond: number;
+  readonly accepted: (ids: readonly number[]) => void;
+  readonly signal: AbortSignal;
+}
+
+/** User records per request: half of them plain, the others in aggregates of `perAggregate`. */
+const perRound = 400;
+const perAggregate = 50;
+/** Keys that spread over any two shards. */
+const keys = 97;
+const padding = '.'.repeat(80);
+
+export function startWriter(options: WriterOptions): Writer {
+  const writer = { limit: options.limit, done: Promise.resolve() };
+  writer.done = write(options, writer);
+  return writer;
+}
+
+async function write(options: WriterOptions, writer: { readonly limit: number }): Promise<void> {
+  const { producer, packer, total, signal } = options;
+  const roundMs = (perRound / options.perSecond) * 1_000;
+  for (let next = 0; next < total;) {
+    const roundStart = performance.now();
+    if (next < writer.limit) {
+      const count = Math.min(perRound, writer.limit - next, total - next);
+      const outgoing = round(packer, next, count);
+      const results = await producer.put(outgoing, signal);
+      for (const [index, result] of results.entries()) {
+        if (result.type === 'refused') throw new KinactError('AWS_ERROR', `a record was refused: ${result.reason}`);
+        options.accepted(outgoing[index]!.ids);
+      }
+      next += count;
+    }
+    await pause(Math.max(10, roundMs - (performance.now() - roundStart)), signal);
+  }
+}
+
+/** The next `count` user records: even ids plain, odd ids aggregated. */
+function round(packer: Packer, from: number, count: number): Outgoing[] {
+  const plain: Outgoing[] = [];
+  const packed: Outgoing[] = [];
+  let batch: UserRecord[] = [];
+  const pack = (): void => {
+    if (batch.length > 0) packed.push({ ...packer.pack(batch), ids: batch.map(({ id }) => id) });
+    batch = [];
+  };
+  for (let id = from; id < from + count; id += 1) {
+    // `order-`: aws-kinesis-agg mixes up keys that look like integers.
+    const record = { id, partitionKey: `order-${Math.floor(id / 2) % keys}`, data: Buffer.from(`${id} ${padding}`) };
+    if (id % 2 === 0) plain.push({ partitionKey: record.partitionKey, data: record.data, ids: [id] });
+    else if (batch.push(record) === perAggregate) pack();
+  }
+  pack();
+  return [...plain, ...packed];
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(new KinactError('STOPPED', 'writing was stopped'));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

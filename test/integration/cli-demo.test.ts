@@ -1,0 +1,72 @@
+// The verdict is worth something only if it can be bad: the demo is damaged in two places and has to notice. Fewer records than
+// `npm start` writes, everything else the same.
+import { expect } from 'chai';
+import { environment, isAlive, kinact, startKinact, type Running } from '../support/command.js';
+
+const envWith = (more: Record<string, string>): Record<string, string> =>
+  environment({}, { KINACT_DEMO_RECORDS: '8000', ...more });
+
+const verdict = /^verdict: (\d+) written, (\d+) seen, (\d+) lost, (\d+) delivered more than once$/;
+
+/** Pids that the demo has named. */
+const pidsOf = (running: Running): number[] =>
+  [...running.output.stdout.matchAll(/consumer-\d is process (\d+)/g)].map(([, pid]) => Number(pid));
+
+/** The kernel takes a moment to reap; the test's own limit bounds this. */
+async function gone(pids: readonly number[]): Promise<void> {
+  while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe('kinact demo', function () {
+  this.timeout(60_000);
+
+  it('counts 1 lost when a reducer acknowledges a record it drops, and when the sink loses an id', async () => {
+    const limit = { limitMs: 55_000 };
+    const [reducer, sink] = await Promise.all([
+      kinact(['demo'], envWith({ KINACT_DEMO_DAMAGE: 'reducer' }), limit),
+      kinact(['demo'], envWith({ KINACT_DEMO_DAMAGE: 'sink' }), limit),
+    ]);
+    for (const run of [reducer, sink]) {
+      const [, written, seen, lost] = verdict.exec(run.stdout.trimEnd().split('\n').at(-1)!)!;
+      expect({ written, seen, lost }, run.stdout).to.deep.equal({ written: '8000', seen: '7999', lost: '1' });
+      expect(run.code).to.equal(1);
+      expect(run.stdout, 'all the rest went well')
+        .not.to.include('not shown')
+        .and.not.to.include('did not get to its end');
+    }
+  });
+
+  it('loses nothing undamaged, shows the kill, the hand-over and the split, and leaves no process behind', async () => {
+    const running = startKinact(['demo'], envWith({}), { limitMs: 55_000 });
+    const { code, stdout, stderr } = await running.ended;
+    const [, written, seen, lost, again] = verdict.exec(stdout.trimEnd().split('\n').at(-1)!)!;
+    expect({ code, written, seen, lost, stderr }, stdout).to.deep.equal({
+      ...{ code: 0, written: '8000', seen: '8000', lost: '0', stderr: '' },
+    });
+    expect(Number(again), 'what was open at the kill').to.be.greaterThan(0);
+    const percent = Number(/SIGKILL to consumer-1 at (\d+) % seen, holding shardId-\d+ with [1-9]/.exec(stdout)?.[1]);
+    expect(percent).to.be.within(40, 60);
+    expect(stdout).to.match(/^consumer-1 +shardId-\d+ .*held when it was killed$/m);
+    expect(stdout).to.match(/^consumer-2 +shardId-\d+ .*the lease changed hands: taken over from consumer-1$/m);
+    expect(stdout.match(/^consumer-2 +shardId-\d+ +[1-9]\d* .*child of shardId-\d+$/gm)).to.have.length(2);
+    expect(pidsOf(running)).to.have.length(2);
+    await gone(pidsOf(running));
+  });
+
+  it('takes its processes with it when it is stopped, and even when it is killed', async () => {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const running = startKinact(['demo'], envWith({}));
+      await running.until(({ stdout }) => stdout.includes('writing begins'));
+      const pids = pidsOf(running);
+      expect(pids.map(isAlive)).to.deep.equal([true, true]);
+      running.child.kill(signal);
+      const { code, stdout } = await running.ended;
+      expect(code).to.equal(signal === 'SIGTERM' ? 1 : null);
+      if (signal === 'SIGTERM')
+        expect(stdout)
+          .to.include('stopped by a signal')
+          .and.match(/verdict: .*\n$/);
+      await gone(pids);
+    }
+  });
+});
