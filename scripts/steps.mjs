@@ -111,7 +111,8 @@ export async function runSteps(title, steps, summary = () => ({})) {
     failed === undefined
       ? `${title}: ok, ${text}${counts} in ${seconds(ms)}`
       : `${title}: FAILED at ${failed.name} (${failed.reason}), ${text}${seconds(ms)}`;
-  if (json) console.log(JSON.stringify({ ok: failed === undefined, line, ms, steps: done, failedAt: failed, ...extra.data }));
+  if (json)
+    console.log(JSON.stringify({ ok: failed === undefined, line, ms, steps: done, failedAt: failed, ...extra.data }));
   else console.log(line);
   process.exitCode = failed === undefined ? 0 : 1;
 }
