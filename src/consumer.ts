@@ -80,6 +80,7 @@ class TreeConsumer implements Consumer {
   #stopMetering = (): void => {};
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
+  #failure: Error | undefined;
   #restarts = 0;
   readonly #orphans: string[] = [];
 
@@ -201,6 +202,7 @@ class TreeConsumer implements Consumer {
   /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */
   async #end(error: Error): Promise<void> {
     if (this.#state === 'stopping' || this.#state === 'closed') return;
+    this.#failure = error;
     this.#stopping ??= this.#release(escalationDeadlineMs);
     await this.#stopping;
     this.#close(error);
@@ -231,7 +233,7 @@ class TreeConsumer implements Consumer {
   }
 
   live(): Health {
-    return liveness(this.#state, this.#escalation.reason());
+    return liveness(this.#state, this.#failure);
   }
 
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void {

@@ -27,6 +27,11 @@ export function isHopeless(error: unknown): error is KinactError {
   return isKinactError(error) && hopeless.has(error.code);
 }
 
+/** Hopeless before anything has worked; later it is a provider that fails for a while, and is tried again. */
+function lacksCredentials(error: unknown): error is KinactError {
+  return isKinactError(error) && error.code === 'CREDENTIALS_MISSING' && !error.retryable;
+}
+
 export function open(turn: Turn): void {
   const { store, sources } = turn.settings;
   if (turn.state.phase !== 'opening') return;
@@ -56,7 +61,7 @@ export function openFailed(turn: Turn, error: unknown): void {
   const { settings, state, effects } = turn;
   if (state.phase !== 'opening') return;
   state.lastError = error;
-  if (isHopeless(error)) return failStart(turn, error);
+  if (isHopeless(error) || lacksCredentials(error)) return failStart(turn, error);
   const delayMs = backoffMs(retryShape, state.openAttempt++, settings.random);
   emit(turn, { name: 'retrying', data: { operation: 'start', error, delayMs } });
   effects.push({ type: 'after', key: 'open', ms: delayMs, message: { type: 'openAgain' } });

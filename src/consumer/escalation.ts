@@ -9,8 +9,6 @@ export interface Escalation {
   poisoned(error: Error): KinactError | undefined;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
-  /** Why the consumer ended by itself, if it did. */
-  reason(): Error | undefined;
 }
 
 export function createEscalation(intensity: number, end: (error: Error) => void): Escalation {
@@ -38,7 +36,6 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
     rootEnded: ({ error }) => {
       if (error !== undefined) endOnce(error);
     },
-    reason: () => reason,
   };
 }
 
