@@ -243,7 +243,7 @@ function definitionOf(setting: World, watch: Watch, sleep: Sleep): ReducerDefini
         return [...state, item.value];
       };
       const wait = pause();
-      return wait === undefined ? done() : wait.then(() => done());
+      return wait === undefined ? done() : wait.then(done);
     },
     ...(mode === 'auto' ? {} : { flush: (state: string[]) => flushed(state, watch, pause()) }),
   });
