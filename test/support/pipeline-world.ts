@@ -238,12 +238,12 @@ function definitionOf(setting: World, watch: Watch, sleep: Sleep): ReducerDefini
     init: () => [],
     reduce: (state, item) => {
       watch.saw(item);
-      const done = (): string[] => {
+      const fold = (): string[] => {
         if (mode === 'auto') watch.acked(item.value);
         return [...state, item.value];
       };
       const wait = pause();
-      return wait === undefined ? done() : wait.then(done);
+      return wait === undefined ? fold() : wait.then(fold);
     },
     ...(mode === 'auto' ? {} : { flush: (state: string[]) => flushed(state, watch, pause()) }),
   });
