@@ -70,3 +70,10 @@ export function streamNameOf(text: string): string {
   if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) throw new UsageError(`--stream: '${text}' is no stream name`);
   return text;
 }
+
+/** DynamoDB's rule for tables, since an application's name is its lease table's. */
+export function applicationOf(text: string): string {
+  if (!/^[\w.-]{3,255}$/.test(text))
+    throw new UsageError(`--application: expected 3 to 255 letters, digits, '_', '-' and '.', got '${text}'`);
+  return text;
+}

@@ -3,7 +3,7 @@ import { listLeases } from '../aws/lease-listing.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { MalformedRow } from '../ports.js';
 import { alignColumns } from './columns.js';
-import { readOptions, required, type Command } from './command.js';
+import { applicationOf, readOptions, required, type Command } from './command.js';
 import { hostWorld } from './world.js';
 
 /** One element of what `--json` prints. */
@@ -35,7 +35,7 @@ Lists the leases of an application: one scan of its lease table, which is not ch
   handlesSignals: false,
   async run(args, io) {
     const options = readOptions(args, { application: 'string', json: 'boolean' });
-    const tableName = required(options.application, 'application');
+    const tableName = applicationOf(required(options.application, 'application'));
     const { rows, malformed } = await listLeases({ tableName, ...hostWorld }, io.signal);
     const lines = [...rows.map(lineOf), ...malformed.map(malformedLine)].toSorted((a, b) =>
       a.leaseKey < b.leaseKey ? -1 : 1,

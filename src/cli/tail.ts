@@ -1,7 +1,15 @@
 // `kinact tail`: user records as JSON lines on stdout, of the whole stream, or as a member of an application.
 import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import type { InitialPosition } from '../core/position.js';
-import { readOptions, required, streamNameOf, UsageError, type Command, type CommandIo } from './command.js';
+import {
+  applicationOf,
+  readOptions,
+  required,
+  streamNameOf,
+  UsageError,
+  type Command,
+  type CommandIo,
+} from './command.js';
 import { idleMsOf, watchOf, type TailRequest } from './idle-watch.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
@@ -37,8 +45,8 @@ SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0.
       asText: options.text,
       untilIdleMs: idleOf(options['until-idle']),
     };
-    const { application } = options;
-    return application === undefined ? tailWhole(request, io) : tailApplication(application, request, io);
+    if (options.application === undefined) return tailWhole(request, io);
+    return tailApplication(applicationOf(options.application), request, io);
   },
 };
 

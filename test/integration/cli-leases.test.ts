@@ -150,7 +150,7 @@ describe('kinact leases', () => {
     const scripted = await scriptedServer();
     try {
       scripted.respond('DescribeTable', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
-      const run = await kinact(['leases', '--application', 'a'], environment({ dynamodb: scripted.url }));
+      const run = await kinact(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
       expect(run).to.include({ code: 1, stdout: '' });
       expect(run.stderr).to.match(/^ACCESS_DENIED: [^\n]*grant dynamodb:DescribeTable[^\n]*\n$/);
     } finally {

@@ -15,8 +15,11 @@ describe('the command line', () => {
       [['put', '--stream', ''], /--stream is empty/],
       [['put', '--stream', 'a b'], /'a b' is no stream name/],
       [['put', '--stream', 'a', 'stray'], /stray/],
-      [['leases', '--application', 'a', '--jason'], /--jason/],
-      [['leases', '--json=yes', '--application', 'a'], /--json/],
+      [['leases', '--application', 'app', '--jason'], /--jason/],
+      [['leases', '--json=yes', '--application', 'app'], /--json/],
+      [['leases', '--application', 'a/b'], /--application: expected 3 to 255/],
+      [['tail', '--stream', 's', '--application', 'a'], /--application: expected 3 to 255/],
+      [['demo', 'again'], /again/],
     ];
     const runs = await Promise.all(wrong.map(([args]) => kinact(args, env)));
     for (const [index, { code, stdout, stderr }] of runs.entries()) {

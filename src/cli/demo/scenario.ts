@@ -36,6 +36,8 @@ export interface Story {
     readonly lease: string;
   };
   takenOver?: { readonly shardId: string; readonly by: string; readonly afterMs: number };
+  /** Aggregates with keys of both of the first shards. */
+  mixedAggregates?: number;
   split?: { readonly shardId: string; readonly children: readonly string[] };
 }
 
@@ -72,7 +74,7 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
     await eachHoldsOneLease(stage);
     say('each consumer holds one lease; writing begins');
     const writer = startWriter({
-      ...{ producer, packer: options.packer, total, perSecond, signal },
+      ...{ producer, packer: options.packer, shards: await admin.shards(), total, perSecond, signal },
       limit: Math.floor(total * untilKilled),
       accepted: (ids) => sink.write(ids),
     });
@@ -85,7 +87,10 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
     await going(splitOne(stage, admin));
     writer.limit = total;
     await writer.done;
-    say(`all ${total} user records are written`);
+    const { aggregates, ofSeveralShards } = writer.counts;
+    story.mixedAggregates = ofSeveralShards;
+    say(`all ${total} user records are written, half of them in ${aggregates} aggregates`);
+    say(`${ofSeveralShards} of the aggregates hold keys of both shards`);
     await everythingSeen(stage);
     for (const consumer of story.consumers) if (consumer.ended === undefined) consumer.kill('SIGTERM');
     await Promise.all(story.consumers.map(({ closed }) => closed));

@@ -2,8 +2,11 @@
 // steady pace up to a limit that the scenario raises. What counts as written is what the service has accepted.
 import { createRequire } from 'node:module';
 import { encodeAggregate } from '../../aws/aggregate-encoder.js';
+import { hashKeyOf } from '../../aws/hash-key.js';
 import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis-producer.js';
+import { shardMap } from '../../aws/shard-map.js';
 import { KinactError } from '../../errors.js';
+import type { Shard } from '../../ports.js';
 
 /** A user record before it is packed or not. */
 interface UserRecord {
@@ -57,11 +60,14 @@ export interface Writer {
   readonly done: Promise<void>;
   /** How many user records may be written in all, from now on. */
   limit: number;
+  readonly counts: { aggregates: number; ofSeveralShards: number };
 }
 
 export interface WriterOptions {
   readonly producer: KinesisProducer;
   readonly packer: Packer;
+  /** Which shard a key belongs to as the writing begins: tells how many aggregates hold keys of several. */
+  readonly shards: readonly Shard[];
   readonly total: number;
   readonly limit: number;
   readonly perSecond: number;
@@ -77,13 +83,24 @@ const keys = 97;
 const padding = '.'.repeat(80);
 
 export function startWriter(options: WriterOptions): Writer {
-  const writer = { limit: options.limit, done: Promise.resolve() };
+  const counts = { aggregates: 0, ofSeveralShards: 0 };
+  const writer = { limit: options.limit, counts, done: Promise.resolve() };
   writer.done = write(options, writer);
   return writer;
 }
 
-async function write(options: WriterOptions, writer: { readonly limit: number }): Promise<void> {
-  const { producer, packer, total, signal } = options;
+async function write(options: WriterOptions, writer: Pick<Writer, 'limit' | 'counts'>): Promise<void> {
+  const { producer, total, signal } = options;
+  const shardOf = shardMap(options.shards);
+  const packer: Packer = {
+    ...options.packer,
+    pack(records) {
+      writer.counts.aggregates += 1;
+      const shards = new Set(records.map(({ partitionKey }) => shardOf(hashKeyOf(partitionKey))));
+      if (shards.size > 1) writer.counts.ofSeveralShards += 1;
+      return options.packer.pack(records);
+    },
+  };
   const roundMs = (perRound / options.perSecond) * 1_000;
   for (let next = 0; next < total;) {
     const roundStart = performance.now();
