@@ -1,4 +1,4 @@
-// npm run check: everything a change must pass beside the integration tests, the cheap before the dear.
+// npm run check: everything a change must pass, the cheap before the dear.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,17 +26,16 @@ async function pack() {
   );
 }
 
-async function unitTests() {
-  // Loading every module first makes a file that no test touches count as uncovered.
+async function testsWithCoverage() {
+  // Loading every module first makes a file that no test touches count as uncovered. The processes that tests start count
+  // too: much of the command line is tested in no other way.
   const coverage = [bin('c8'), '--config', '.c8rc.json'];
-  await mocha(['--file', 'scripts/mocha/load-all.mjs', '.build/test/**/*.test.js', ...notUnit], { prefix: coverage });
+  await mocha(
+    ['--file', 'scripts/mocha/load-all.mjs', '.build/test/**/*.test.js', '--ignore', '.build/test/package/**'],
+    { prefix: coverage },
+  );
   return checkCoverage();
 }
-
-const notUnit = ['integration', 'integrity', 'cli', 'demo', 'package'].flatMap((directory) => [
-  '--ignore',
-  `.build/test/${directory}/**`,
-]);
 
 try {
   await runSteps(
@@ -47,7 +46,7 @@ try {
       ['build', buildDist],
       ['types', () => must(bin('tsc'), ['-p', '.'])],
       ['build all roots', buildAll],
-      ['unit tests and coverage', unitTests],
+      ['tests and coverage', testsWithCoverage],
       ['pack', packaged(pack)],
       ['publint', packaged(() => must(bin('publint'), ['run', '--strict', tarball]))],
       ['attw', packaged(() => must(bin('attw'), [tarball, '--profile', 'esm-only', '--no-emoji']))],

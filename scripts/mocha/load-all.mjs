@@ -1,5 +1,5 @@
-// Loads every module of the three shipped roots, so that coverage counts those that no test imports. The command line is
-// left out: loading it runs it.
+// Loads every module of the three shipped roots, so that coverage counts those that no test imports. Programs are left out:
+// loading them runs them.
 import { existsSync, readdirSync } from 'node:fs';
 
 const build = new URL('../../.build/', import.meta.url);
@@ -7,7 +7,7 @@ const build = new URL('../../.build/', import.meta.url);
 for (const place of ['src', 'actors', 'supervision']) {
   if (!existsSync(new URL(place, build))) continue;
   for (const file of readdirSync(new URL(place, build), { recursive: true })) {
-    if (!file.endsWith('.js') || /^cli[\\/]main\.js$|[\\/]?[\w-]+-thread\.js$/.test(file)) continue;
+    if (!file.endsWith('.js') || /^cli[\\/]main\.js$|-(process|thread)\.js$/.test(file)) continue;
     await import(new URL(`${place}/${file.replaceAll('\\', '/')}`, build).href);
   }
 }
