@@ -111,11 +111,59 @@ describe('a shard worker reads', () => {
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
+  it('and settles once what comes twice, at once or much later: repeated dispositions complete nothing and harm nothing', async () => {
+    const stream = fakeStream();
+    const numbers = putNumbered(stream, 60);
+    const replies = new Set<object>();
+    const acked = new Set<string>();
+    const open: (() => void)[] = [];
+    const pipeline = start({
+      reducers: 3,
+      worker: { maxPending: 5 },
+      stage: { extract: ({ data }) => ['a', 'b', 'c'].map((key) => ({ key, value: data })) },
+      definition: defineReducer({
+        init: () => 0,
+        acknowledge: 'manual',
+        reduce: (n: number, item, ctx) => {
+          const ack = (): void => (acked.add(`${item.sequenceNumber}/${item.key}`), ctx.ack(item.token));
+          // One item of every third record waits.
+          if (item.key === 'b' && numberOf(item) % 3 === 0) open.push(ack);
+          else ack();
+          return n;
+        },
+      }),
+      runtime: {
+        intercept: {
+          deliver: ({ message }, go) => {
+            go();
+            if (replies.has(message as object) || (message as { type: string }).type !== 'collected') return;
+            for (const earlier of [...replies].slice(-40)) pipeline.tell(worker, earlier);
+            replies.add(message as object);
+          },
+        },
+      },
+    });
+    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    const crashed = pipeline.ending(worker).then(() => true);
+    for (let round = 0; round < 20; round += 1) {
+      await pipeline.clock.advance(1);
+      const done = numbers.findIndex((number) => ['a', 'b', 'c'].some((key) => !acked.has(`${number}/${key}`)));
+      const frontier = numbers.indexOf(frontierOf(keeper) ?? '') + 1;
+      expect(frontier).to.equal(done === -1 ? 60 : done);
+      open.shift()?.();
+    }
+    await pipeline.clock.advance(1);
+    expect(frontierOf(keeper)).to.equal(numbers[59]);
+    expect(await Promise.race([crashed, Promise.resolve(false)])).to.equal(false);
+  });
+
   it('with one notify and one collect open at most, and asks nothing when nothing is open', async () => {
     const stream = fakeStream();
     const held = gate();
     const tap = wiretap();
     const pipeline = start({
+      credit: 2,
+      worker: { maxPending: 60 },
       definition: counting([], (n) => (n === 0 ? held.opened : undefined)),
       runtime: { intercept: { deliver: tap.deliver } },
     });

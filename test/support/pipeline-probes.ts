@@ -12,7 +12,7 @@ export const shard0 = 'shardId-000000000000';
 export function pipelines(): (options: PipelineOptions) => Pipeline {
   const started: Pipeline[] = [];
   afterEach(async () => {
-    for (const pipeline of started.splice(0)) await pipeline.stop();
+    for (const pipeline of started.splice(0).toReversed()) await pipeline.stop();
   });
   return (options) => {
     const pipeline = startPipeline(options);

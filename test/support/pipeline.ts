@@ -77,6 +77,15 @@ let nextWorker = 1;
 export function startPipeline(options: PipelineOptions): Pipeline {
   const clock = new ManualClock();
   clock.install();
+  try {
+    return build(options, clock);
+  } catch (error) {
+    clock.uninstall();
+    throw error;
+  }
+}
+
+function build(options: PipelineOptions, clock: ManualClock): Pipeline {
   const events: KinactEvent[] = [];
   const runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event), ...options.runtime });
   const shared = { clock, onFailure: options.stage?.onFailure ?? options.reducer?.onFailure ?? ('crash' as const) };
