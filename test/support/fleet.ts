@@ -55,7 +55,8 @@ export interface Fleet {
   readonly workers: readonly WorkerProcess[];
   /** Ids the service has accepted: `key/serial`. */
   readonly written: readonly string[];
-  start(name: string, config?: Partial<WorkerConfig>): WorkerProcess;
+  /** `at`: other endpoints than the fleet's own. */
+  start(name: string, config?: Partial<WorkerConfig>, at?: Fleet['endpoints']): WorkerProcess;
   put(count: number): Promise<void>;
   /** Writes `count` records every `everyMs` until the returned function is called; it settles when the last is written. */
   keepWriting(count: number, everyMs: number): () => Promise<void>;
@@ -104,10 +105,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     endpoints,
     workers,
     written,
-    start: (name, config = {}) => {
+    start: (name, config = {}, at = endpoints) => {
       const sink = join(directory, `${sinks.length}.jsonl`);
       sinks.push(sink);
-      const worker = startWorker(name, endpoints, { application, streamName, workerId: name, sink, ...config });
+      const worker = startWorker(name, at, { application, streamName, workerId: name, sink, ...config });
       workers.push(worker);
       return worker;
     },

@@ -35,7 +35,7 @@ export interface Delivery {
 
 /** One line of stdout. */
 export type WorkerReport =
-  | { readonly type: 'starting' | 'started'; readonly at: number }
+  | { readonly type: 'starting' | 'started' | 'signalled'; readonly at: number }
   | { readonly type: 'event'; readonly name: ConsumerEventName; readonly data: EventData; readonly at: number }
   | { readonly type: 'stopped'; readonly drained: boolean; readonly at: number }
   | { readonly type: 'failed'; readonly code?: string; readonly message: string; readonly at: number };
@@ -114,6 +114,7 @@ async function main(config: WorkerConfig): Promise<void> {
     leases: { failoverMs },
   });
   for (const name of told) consumer.on(name, (data) => tell({ type: 'event', name, data: data as EventData }));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));
   tell({ type: 'starting' });
   // The same promise that runUntilSignal waits for.
   const running = runUntilSignal(consumer, { deadlineMs: config.stopAfterMs });

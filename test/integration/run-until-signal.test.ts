@@ -1,0 +1,101 @@
+// runUntilSignal as the last line of a service, in a process of its own: what signals do, and with which exit code it ends.
+import { expect } from 'chai';
+import { scriptedServer } from '../../src/testing/scripted-server.js';
+import { startFleet } from '../support/fleet.js';
+import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { allSeen } from '../support/fleet-laws.js';
+import { readStrictly } from '../support/strict-lease-reader.js';
+
+describe('a process that runs until a signal', function () {
+  this.timeout(60_000);
+  let fleet: Fleet;
+  before(async () => {
+    fleet = await startFleet({ shards: 2 });
+  });
+  after(() => fleet.stop());
+
+  const working = (worker: WorkerProcess, count: number): Promise<true> =>
+    fleet.until(
+      `${worker.name} works`,
+      () => fleet.deliveries().filter((each) => each.worker === worker.name).length >= count,
+    );
+  const ended = async (worker: WorkerProcess): Promise<number | NodeJS.Signals> => {
+    await fleet.until(`${worker.name} ends`, () => !worker.alive, 10_000);
+    return worker.exited;
+  };
+
+  it('drains on SIGTERM what is in its reducers, releases, and exits with 0', async () => {
+    const worker = fleet.start('draining', { itemMs: 20, reducers: 1 });
+    await fleet.put(60);
+    await working(worker, 5);
+    worker.kill('SIGTERM');
+    expect(await ended(worker)).to.equal(0);
+    expect(worker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
+    const rows = await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
+    // Everything that was delivered is checkpointed: the next process does not see it again.
+    const before = fleet.deliveries();
+    expect(rows.size).to.equal(2);
+    const next = fleet.start('next');
+    await fleet.put(10);
+    await allSeen(fleet);
+    next.kill('SIGINT');
+    expect(await ended(next)).to.equal(0);
+    const again = fleet
+      .deliveries()
+      .filter(({ id, worker: by }) => by === 'next' && before.some((each) => each.id === id));
+    expect(again).to.deep.equal([]);
+  });
+
+  it('ends at once on a second signal, with the code shells give to it', async () => {
+    const worker = fleet.start('impatient', { wedged: true });
+    await fleet.put(10);
+    await working(worker, 10);
+    worker.kill('SIGTERM');
+    await fleet.until('it is draining', () => worker.reports.some((report) => report.type === 'signalled'));
+    const second = worker.kill('SIGTERM');
+    expect(await ended(worker)).to.equal(143);
+    expect(Date.now() - second).to.be.below(2_000);
+    expect(worker.reports.some(({ type }) => type === 'stopped')).to.equal(false);
+  });
+
+  it('exits with 1 and says so when the deadline cut the draining short; the records come again elsewhere', async () => {
+    const worker = fleet.start('cut-short', { wedged: true, stopAfterMs: 1_500 });
+    // The one before left without a word: its leases must expire.
+    await working(worker, 10);
+    worker.kill('SIGTERM');
+    expect(await ended(worker)).to.equal(1);
+    expect(worker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: false });
+    await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true });
+    const heir = fleet.start('heir');
+    await working(heir, 10);
+    heir.kill('SIGTERM');
+    expect(await ended(heir)).to.equal(0);
+  });
+
+  it('is ended by a signal during its start, with 0', async () => {
+    const hanging = await scriptedServer({ proxy: { upstream: fleet.endpoints.dynamodb } });
+    hanging.respond('DescribeStreamSummary', Infinity, { type: 'hang' });
+    try {
+      const worker = fleet.start(
+        'starting',
+        { application: 'never-started' },
+        { ...fleet.endpoints, kinesis: hanging.url },
+      );
+      await hanging.called('DescribeStreamSummary', 1);
+      worker.kill('SIGTERM');
+      expect(await ended(worker)).to.equal(0);
+      expect(worker.reports.some(({ type }) => type === 'started')).to.equal(false);
+    } finally {
+      await hanging.stop();
+    }
+  });
+
+  it('exits with 1 and one clear error when the options are wrong, or the stream does not exist', async () => {
+    const wrong = fleet.start('wrong', { failoverMs: -1 });
+    expect(await ended(wrong)).to.equal(1);
+    expect(wrong.reports.at(-1)).to.deep.include({ type: 'failed', code: 'INVALID_OPTION' });
+    const missing = fleet.start('missing', { streamName: 'no-such-stream' });
+    expect(await ended(missing)).to.equal(1);
+    expect(missing.reports.at(-1)).to.deep.include({ type: 'failed', code: 'STREAM_NOT_FOUND' });
+  });
+});
