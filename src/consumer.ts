@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../actors/lease-coordinator.js';
 import type { Effect, Ref, ReplyTo } from '../actors/actor.js';
 import { ask, createRuntime, spawn, stop as stopActor, watch } from '../supervision/index.js';
-import type { NactReference, Runtime, RuntimeOptions } from '../supervision/index.js';
+import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../supervision/index.js';
 import { systemClock, systemRandom, systemTimers } from '../supervision/timers.js';
 import { consumerTree } from '../supervision/tree.js';
 import { createEscalation } from './consumer/escalation.js';
@@ -126,15 +126,20 @@ class TreeConsumer implements Consumer {
       this.#root = spawn(this.#runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#stopMetering = startMetering(this.#options.meter, this.#emitter, this.#world.timers, () => this.status());
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
-      await this.#coordinatorsStarted(this.#wiring);
+      await this.#coordinatorsStarted(this.#root, this.#wiring);
     } catch (error) {
-      const failure = error as Error;
+      const failure = this.#startFailure(error as Error);
       await this.#end(failure);
       throw failure;
     }
-    // `stop` may have been called meanwhile.
-    if (this.#state !== 'starting') throw new KinactError('STOPPED', 'the consumer was stopped while it started');
+    if (this.#state !== 'starting') throw this.#startFailure();
     this.#state = 'running';
+  }
+
+  /** When it has ended by itself, or was stopped, while it started, whoever was asked knows no more than that it ended. */
+  #startFailure(error?: Error): Error {
+    const stopped = new KinactError('STOPPED', 'the consumer was stopped while it started');
+    return this.#failure ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
   }
 
   #tree(wiring: Wiring): ReturnType<typeof consumerTree> {
@@ -157,7 +162,9 @@ class TreeConsumer implements Consumer {
     return [{ type: 'emit', event: { name: 'pipelineRestarted', data: { incarnation: count + 1, error } } }];
   }
 
-  async #coordinatorsStarted(wiring: Wiring): Promise<void> {
+  async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
+    // Answered when nothing is about to be started any more: of several tables, each begins when the one before has.
+    await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
     const all = [...wiring.coordinators.values()];
     const started = await Promise.all(
       all.map((ref) => ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo }))),
@@ -187,16 +194,18 @@ class TreeConsumer implements Consumer {
       coordinators.map((ref) =>
         ask(ref, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'releaseAll', deadlineMs, replyTo }), {
           deadlineMs: deadlineMs + releaseGraceMs,
-        }).catch(() => []),
+        }).catch(() => undefined),
       ),
     );
-    const leases = reports.flat();
+    const leases = reports.flatMap((report) => report ?? []);
     this.#stopMetering();
     const left = Math.max(minimumStopMs, until - clock.now());
     if (this.#root !== undefined)
       await stopActor(this.#root, { deadlineMs: Math.min(left, this.#options.stopDeadlineMs) });
     this.#wiring?.close();
-    return { leases, drained: leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
+    // A coordinator that did not answer may have held anything.
+    const heard = !reports.includes(undefined);
+    return { leases, drained: heard && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
   }
 
   /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */

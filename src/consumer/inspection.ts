@@ -1,10 +1,14 @@
 // `status()`, `ready()` and `live()`: reads the running tree, changes nothing.
 import type { CoordinatorMessage } from '../../actors/lease-coordinator.js';
+import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { Ref } from '../../actors/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, status as treeOf, statusOf } from '../../supervision/status.js';
 import { shardsOf } from '../status.js';
 import type { ConsumerStatus, Health } from '../status.js';
+
+/** Several times what lies between two scans of an idle worker: longer, and free leases are not seen by this one. */
+const longestScanAgeMs = 30_000;
 
 export interface Inspected {
   readonly state: ConsumerStatus['state'];
@@ -36,7 +40,10 @@ export function readiness({ state, leases }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
+    const scanAgeMs = (coordinator as Partial<CoordinatorStatus> | undefined)?.scanAgeMs;
     if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
+    else if (scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)
+      reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
   }
   return { ok: reasons.length === 0, reasons };
 }

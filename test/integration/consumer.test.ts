@@ -1,0 +1,279 @@
+// Item 8: the consumer as its owner meets it, in virtual time: life under a parent, crash and restart, escalation, stop.
+import { expect } from 'chai';
+import * as nact from 'nact';
+import { isKinactError } from '../../src/index.js';
+import type { KinactError } from '../../src/index.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { gate, textOf } from '../support/consumer-world.js';
+import { settled, virtualConsumer } from '../support/virtual-consumer.js';
+import type { VirtualConsumer } from '../support/virtual-consumer.js';
+
+const shardId = 'shardId-000000000000';
+
+async function rejection(promise: Promise<unknown>): Promise<KinactError> {
+  const thrown = await promise.then(
+    () => new Error('expected a rejection'),
+    (error: unknown) => error,
+  );
+  if (!isKinactError(thrown)) throw thrown;
+  return thrown;
+}
+
+function owners(stream: FakeStream, table = 'orders'): readonly (string | undefined)[] {
+  return [...(stream.leases.get(table)?.rows.values() ?? [])].map(({ leaseOwner }) => leaseOwner);
+}
+
+describe('a consumer', () => {
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = new ManualClock();
+    clock.install();
+  });
+  afterEach(() => clock.uninstall());
+
+  const put = (stream: FakeStream, ...ids: readonly string[]): void =>
+    void stream.put(...ids.map((id) => ({ partitionKey: id, data: id })));
+  const ids = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => `${from + index}`);
+  const seen = ({ seen: items }: VirtualConsumer): readonly string[] => items.map(textOf);
+
+  describe("under an application's own nact system", () => {
+    it('lives beside another without collision, and both read everything', async () => {
+      const system = nact.start();
+      const parent = nact.spawn(system, () => undefined, 'app') as object;
+      const stream = fakeStream({ shards: 2, clock });
+      const two = ['one', 'two'].map((application) => virtualConsumer(clock, { stream, application, parent }));
+      put(stream, ...ids(0, 100));
+      for (const { consumer } of two) await settled(clock, consumer.start());
+      await clock.advance(2_000);
+      for (const each of two) expect(new Set(seen(each)).size).to.equal(100);
+      for (const { consumer } of two) expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+      nact.stop(system);
+    });
+
+    it('leaves no orphan when that system is stopped without consumer.stop(), and says PARENT_STOPPED', async () => {
+      const system = nact.start();
+      const parent = nact.spawn(system, () => undefined, 'app') as object;
+      const stream = fakeStream({ shards: 2, clock });
+      const two = ['one', 'two'].map((application) => virtualConsumer(clock, { stream, application, parent }));
+      for (const { consumer } of two) await settled(clock, consumer.start());
+      await clock.advance(2_000);
+      nact.stop(system);
+      for (const { consumer } of two) {
+        expect(await settled(clock, rejection(consumer.closed))).to.have.property('code', 'PARENT_STOPPED');
+        expect(consumer.status().tree).to.deep.equal([]);
+        expect(consumer.live().ok).to.equal(false);
+      }
+      const before = two.map((each) => seen(each).length);
+      put(stream, ...ids(0, 50));
+      await clock.advance(60_000);
+      expect(
+        two.map((each) => seen(each).length),
+        'nothing is delivered any more',
+      ).to.deep.equal(before);
+    });
+  });
+
+  it('whose reducer is wedged shows its path, the record and the age in status()', async () => {
+    const only = virtualConsumer(clock, {
+      onItem: (item) => (textOf(item) === '7' ? new Promise(() => {}) : undefined),
+      reducers: 3,
+    });
+    put(only.stream, ...ids(0, 20));
+    await settled(clock, only.consumer.start());
+    await clock.advance(30_000);
+    const wedged = only.seen.find((item) => textOf(item) === '7');
+    const [shard] = only.consumer.status().shards;
+    expect(shard?.oldestOpen).to.include({ sequenceNumber: wedged?.sequenceNumber, doing: 'running' });
+    expect(shard?.oldestOpen?.holder).to.match(/^reducer\/[012]#\d+$/);
+    expect(shard?.oldestOpen?.forMs).to.be.within(28_000, 31_000);
+    expect(shard?.oldestOpen?.ageMs).to.be.within(28_000, 31_000);
+    expect(shard?.openRecords).to.be.at.least(1);
+    const stopping = only.consumer.stop({ deadlineMs: 1_000 });
+    const { leases, drained } = await settled(clock, stopping);
+    expect(drained).to.equal(false);
+    expect(leases[0]?.recordsLeft).to.be.at.least(1);
+    expect(owners(only.stream)).to.deep.equal([undefined]);
+  });
+
+  describe('whose reducer crashes', () => {
+    it('replays from the frontier, after the effects of the old incarnation have settled', async () => {
+      const saving = gate();
+      const happened: string[] = [];
+      let crashes = 1;
+      const only = virtualConsumer(clock, {
+        onItem: async (item) => {
+          const id = textOf(item);
+          happened.push(`begin ${id}`);
+          if (id === '10' && crashes > 0) await saving.opened;
+          if (id === '11' && crashes-- > 0) throw new Error('a bug');
+          happened.push(`end ${id}`);
+        },
+        // The keys 10 and 11 fall to different ones.
+        reducers: 2,
+      });
+      put(only.stream, ...ids(0, 10));
+      await settled(clock, only.consumer.start());
+      await clock.advance(5_000);
+      expect(seen(only).toSorted()).to.deep.equal(ids(0, 10).toSorted());
+
+      put(only.stream, '10');
+      await clock.advance(1_000);
+      put(only.stream, '11');
+      await clock.advance(5_000);
+      expect(happened.slice(-2)).to.deep.equal(['begin 10', 'begin 11']);
+      expect(only.consumer.status().restarts).to.equal(1);
+      const waiting = happened.length;
+      await clock.advance(10_000);
+      expect(happened.slice(waiting), 'nothing begins while the old save runs').to.deep.equal([]);
+      saving.open();
+      await clock.advance(5_000);
+      expect(happened.slice(waiting)[0]).to.equal('end 10');
+      expect(happened.filter((what) => what === 'begin 10')).to.have.length(2);
+      for (const id of ids(0, 10)) expect(happened.filter((what) => what === `begin ${id}`)).to.have.length(1);
+      expect(only.heard('pipelineRestarted')).to.have.length(1);
+      expect(owners(only.stream)).to.deep.equal(['virtual']);
+      expect((await settled(clock, only.consumer.stop())).drained).to.equal(true);
+    });
+
+    it('names an effect that outlives stopDeadlineMs in status() and in an event, and goes on without it', async () => {
+      let hangs = true;
+      const only = virtualConsumer(clock, {
+        stopDeadlineMs: 2_000,
+        onItem: (item) => {
+          if (textOf(item) === 'bad' && hangs) throw new Error('a bug');
+          if (textOf(item) === 'slow' && hangs) return new Promise(() => {});
+          return undefined;
+        },
+        key: ({ partitionKey }) => (partitionKey === 'bad' ? 'a' : 'b'),
+        reducers: 8,
+      });
+      await settled(clock, only.consumer.start());
+      put(only.stream, 'slow');
+      await clock.advance(1_000);
+      put(only.stream, 'bad');
+      await clock.advance(500);
+      hangs = false;
+      await clock.advance(5_000);
+      const [orphaned] = only.heard('orphaned');
+      expect(orphaned?.actor).to.match(/^reducer\/\d#\d+$/);
+      expect(only.consumer.status().orphans).to.have.length(1);
+      expect(only.consumer.status().orphans[0]).to.include(orphaned?.actor);
+      expect(seen(only).filter((id) => id === 'slow')).to.have.length(2);
+      await settled(clock, only.consumer.stop());
+    });
+
+    it('ends with POISON_RECORD after intensity + 1 failures of one record, naming it, and releases its leases', async () => {
+      const only = virtualConsumer(clock, {
+        streamOptions: { shards: 2 },
+        onItem: (item) => {
+          if (textOf(item) === 'poison') throw new Error('a bug');
+        },
+      });
+      put(only.stream, 'fine', 'poison');
+      await settled(clock, only.consumer.start());
+      const error = await settled(clock, rejection(only.consumer.closed));
+      expect(error.code).to.equal('POISON_RECORD');
+      const [poison] = only.seen.filter((item) => textOf(item) === 'poison');
+      expect(error.data).to.include({
+        shardId: poison?.shardId,
+        sequenceNumber: poison?.sequenceNumber,
+        key: 'poison',
+      });
+      expect(seen(only).filter((id) => id === 'poison')).to.have.length(3);
+      expect(owners(only.stream)).to.deep.equal([undefined, undefined]);
+      expect(only.consumer.live()).to.have.property('ok', false);
+      expect(only.heard('closed')).to.deep.equal([{ error }]);
+      expect(only.consumer.status().tree).to.deep.equal([]);
+    });
+
+    it('names a poison record however far apart its failures are', async () => {
+      const only = virtualConsumer(clock, {
+        onItem: (item, signal) => {
+          if (textOf(item) !== 'poison') return undefined;
+          return new Promise((_, reject) => {
+            const timer = setTimeout(() => reject(new Error('a slow bug')), 20_000);
+            signal.addEventListener('abort', () => (clearTimeout(timer), reject(new Error('aborted'))));
+          });
+        },
+      });
+      put(only.stream, 'poison');
+      await settled(clock, only.consumer.start());
+      const error = await settled(clock, rejection(only.consumer.closed));
+      expect(error.code).to.equal('POISON_RECORD');
+    });
+
+    it('ends with RESTART_INTENSITY when different records fail too often, and releases its leases', async () => {
+      const failed = new Set<string>();
+      const only = virtualConsumer(clock, {
+        onItem: (item) => {
+          const id = textOf(item);
+          if (failed.has(id)) return;
+          failed.add(id);
+          throw new Error('a bug');
+        },
+        reducers: 1,
+      });
+      put(only.stream, ...ids(0, 10));
+      await settled(clock, only.consumer.start());
+      const error = await settled(clock, rejection(only.consumer.closed));
+      expect(error.code).to.equal('RESTART_INTENSITY');
+      expect(owners(only.stream)).to.deep.equal([undefined]);
+    });
+  });
+
+  describe('being stopped', () => {
+    it('during its start: start rejects with STOPPED, stop resolves, nothing is left', async () => {
+      const stream = fakeStream({ shards: 1, clock });
+      const describing = gate();
+      const hanging = {
+        ...stream.port,
+        describe: () => describing.opened.then(() => stream.port.describe(new AbortController().signal)),
+      };
+      const only = virtualConsumer(clock, { stream: { ...stream, source: { ...stream.source, open: () => hanging } } });
+      const starting = rejection(only.consumer.start());
+      await clock.advance(1_000);
+      const stopping = only.consumer.stop();
+      expect(await settled(clock, starting)).to.have.property('code', 'STOPPED');
+      expect(await settled(clock, stopping)).to.deep.equal({ leases: [], drained: true });
+      await only.consumer.closed;
+      describing.open();
+      await clock.advance(60_000);
+      expect(only.consumer.status()).to.deep.include({ state: 'closed', tree: [] });
+      expect(owners(stream).filter((owner) => owner !== undefined)).to.deep.equal([]);
+    });
+
+    it('before its start: start rejects with STOPPED', async () => {
+      const only = virtualConsumer(clock);
+      await settled(clock, only.consumer.stop());
+      expect(await rejection(only.consumer.start())).to.have.property('code', 'STOPPED');
+    });
+
+    it('twice gives the same report, and closed resolves', async () => {
+      const only = virtualConsumer(clock);
+      put(only.stream, ...ids(0, 10));
+      await settled(clock, only.consumer.start());
+      await clock.advance(1_000);
+      const [first, second] = [only.consumer.stop(), only.consumer.stop({ deadlineMs: 1 })];
+      expect(await settled(clock, second)).to.equal(await settled(clock, first));
+      await only.consumer.closed;
+      expect(only.consumer.ready().ok).to.equal(false);
+      expect(only.consumer.live().ok).to.equal(true);
+      const [lease] = (await first).leases;
+      expect(lease).to.deep.include({ shardId, released: true, recordsLeft: 0 });
+      expect(lease?.checkpoint).to.equal(only.stream.recordsOf(shardId).at(-1)?.sequenceNumber);
+    });
+
+    it('at the end of an await using block', async () => {
+      const stream = fakeStream({ shards: 1, clock });
+      const using = async (): Promise<void> => {
+        await using consumer = virtualConsumer(clock, { stream }).consumer;
+        await consumer.start();
+        expect(owners(stream)).to.have.length(1);
+      };
+      await settled(clock, using());
+      expect(owners(stream)).to.deep.equal([undefined]);
+    });
+  });
+});

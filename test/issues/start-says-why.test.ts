@@ -1,0 +1,81 @@
+// Symptom: a reducer whose `init` throws made `start()` reject with STOPPED, as if the application had stopped the consumer;
+// missing credentials made it reject with START_TIMEOUT after a minute. Cause: the consumer ended itself while it started,
+// and whoever waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start.
+import { expect } from 'chai';
+import { createConsumer } from '../../src/consumer.js';
+import { KinactError } from '../../src/errors.js';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { settled } from '../support/virtual.js';
+
+describe('a start that fails', () => {
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = new ManualClock();
+    clock.install();
+  });
+  afterEach(() => clock.uninstall());
+
+  it('rejects with what a throwing `init` threw as the cause', async () => {
+    const broken = new Error('no database');
+    const consumer = createConsumer({
+      application: 'orders',
+      source: fakeStream({ clock }).source,
+      reducers: 1,
+      reducer: defineReducer({
+        init: (): number => {
+          throw broken;
+        },
+        reduce: (count: number) => count + 1,
+      }),
+      runtime: { clock, timers: clock },
+    });
+    const failure = await settled(
+      clock,
+      consumer.start().catch((error: unknown) => error),
+    );
+    expect(failure).to.include({ code: 'START_FAILED', cause: broken });
+    const end = await settled(
+      clock,
+      consumer.closed.catch((error: unknown) => error),
+    );
+    expect(end).to.equal(failure);
+  });
+
+  it('rejects with STOPPED when the application stopped it, whatever it waited for', async () => {
+    const stream = fakeStream({ clock });
+    const hanging = { ...stream.port, describe: () => new Promise<never>(() => {}) };
+    const consumer = createConsumer({
+      application: 'orders',
+      source: { ...stream.source, open: () => hanging },
+      reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
+      runtime: { clock, timers: clock },
+    });
+    const starting = consumer.start().catch((error: unknown) => error);
+    const stopping = consumer.stop();
+    expect(await settled(clock, starting)).to.include({ code: 'STOPPED' });
+    await settled(clock, stopping);
+    await consumer.closed;
+  });
+
+  it('rejects at once when there are no credentials', async () => {
+    const stream = fakeStream({ clock });
+    const anonymous = {
+      ...stream.port,
+      describe: () => Promise.reject(new KinactError('CREDENTIALS_MISSING', 'no credentials')),
+    };
+    const consumer = createConsumer({
+      application: 'orders',
+      source: { ...stream.source, open: () => anonymous },
+      reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
+      runtime: { clock, timers: clock },
+    });
+    const failure = await settled(
+      clock,
+      consumer.start().catch((error: unknown) => error),
+      1_000,
+    );
+    expect(failure).to.include({ code: 'CREDENTIALS_MISSING' });
+  });
+});

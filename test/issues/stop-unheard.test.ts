@@ -1,0 +1,49 @@
+// Symptom: `stop()` reported `drained: true` (and `runUntilSignal` exit code 0) although the leases were still held. Cause: a
+// coordinator that was down, because its restart waited for a user call, was taken for one that held nothing.
+import { expect } from 'chai';
+import type { Ref } from '../../actors/actor.js';
+import { createConsumer } from '../../src/consumer.js';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { crashActor } from '../../supervision/system.js';
+import { settled } from '../support/virtual.js';
+
+describe('a stop while the coordinator is down', () => {
+  it('does not claim that everything was drained', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    try {
+      const stream = fakeStream({ clock });
+      const actors = new Map<string, Ref<never>>();
+      const deliver = ({ to }: { readonly to: Ref<never> }, go: () => void): void => {
+        actors.set(to.path.replace(/#\d+$/, ''), to);
+        go();
+      };
+      const consumer = createConsumer({
+        application: 'orders',
+        source: stream.source,
+        reducers: 1,
+        reducer: defineReducer({
+          init: () => 0,
+          reduce: (count: number) =>
+            new Promise<number>((resolve) => void clock.after(25_000, () => resolve(count + 1))),
+        }),
+        runtime: { clock, timers: clock, intercept: { deliver } },
+      });
+      await settled(clock, consumer.start());
+      stream.put({ partitionKey: 'k', data: 'under way' });
+      await clock.advance(2_000);
+      crashActor(actors.get('lease-coordinator/orders') as Ref<never>, new Error('for the test'));
+      await clock.advance(1_000);
+      const report = await settled(clock, consumer.stop());
+      expect(report.drained).to.equal(false);
+      const [row] = [...(stream.leases.get('orders')?.rows.values() ?? [])];
+      expect(row?.leaseOwner).to.be.a('string');
+      await clock.advance(60_000);
+      expect(clock.pending()).to.equal(0);
+    } finally {
+      clock.uninstall();
+    }
+  });
+});

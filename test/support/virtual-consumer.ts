@@ -1,0 +1,72 @@
+// A whole consumer in virtual time over a stream in memory: nothing of it waits for the host's clock.
+import { createConsumer } from '../../src/consumer.js';
+import type { Consumer } from '../../src/consumer.js';
+import type { ConsumerOptions } from '../../src/options.js';
+import type { Item } from '../../src/reducer.js';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { FakeStream, FakeStreamOptions } from '../../src/testing/fake-stream.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
+import { watched } from './consumer-world.js';
+import type { Watched } from './consumer-world.js';
+
+/** Numbers from a seed: the same seed gives the same run. */
+export function seeded(seed: number): { next(): number } {
+  let state = seed >>> 0;
+  return {
+    // mulberry32
+    next: () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    },
+  };
+}
+
+export interface VirtualOptions extends Partial<ConsumerOptions> {
+  readonly stream?: FakeStream;
+  readonly streamOptions?: FakeStreamOptions;
+  /** Runs inside `reduce`. */
+  readonly onItem?: (item: Item, signal: AbortSignal) => unknown;
+}
+
+export interface VirtualConsumer extends Watched {
+  readonly stream: FakeStream;
+}
+
+export function virtualConsumer(clock: ManualClock, options: VirtualOptions = {}): VirtualConsumer {
+  const { stream: given, streamOptions, onItem = () => {}, runtime, ...rest } = options;
+  const stream = given ?? fakeStream({ shards: 1, clock, ...streamOptions });
+  const made = watched((seen): Consumer =>
+    createConsumer({
+      application: 'orders',
+      workerId: 'virtual',
+      source: stream.source,
+      reducers: 2,
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (count: number, item, { signal }) => {
+          seen.push(item);
+          const work = onItem(item, signal);
+          return work instanceof Promise ? work.then(() => count + 1) : count + 1;
+        },
+      }),
+      runtime: { clock, timers: clock, random: seeded(1), ...runtime },
+      ...rest,
+    }),
+  );
+  return { ...made, stream };
+}
+
+/** Settles a promise that only virtual time can settle. */
+export async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 120_000): Promise<T> {
+  let done = false;
+  void promise.then(
+    () => (done = true),
+    () => (done = true),
+  );
+  for (let passed = 0; !done && passed < ms; passed += 100) await clock.advance(100);
+  if (!done) throw new Error(`not settled within ${ms} virtual ms`);
+  return promise;
+}

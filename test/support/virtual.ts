@@ -1,0 +1,12 @@
+// Virtual time for tests of whole consumers.
+import type { ManualClock } from '../../src/testing/manual-clock.js';
+
+/** Settles a promise that only virtual time can settle, within `ms` of it. */
+export async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {
+  let done = false;
+  const note = (): boolean => (done = true);
+  void promise.then(note, note);
+  for (let passed = 0; !done && passed < ms; passed += 100) await clock.advance(100);
+  if (!done) throw new Error(`not settled within ${ms} ms of virtual time`);
+  return promise;
+}
