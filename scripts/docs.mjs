@@ -1,6 +1,9 @@
 // Rewrites the generated pages of docs. Needs `npm run build` first; the tests fail while a page is stale.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorsPage } from './errors-page.mjs';
+import { eventsPage } from './events-page.mjs';
+import { metricsTable, withMetrics } from './metrics-table.mjs';
 import { optionsPage } from './options-page.mjs';
 import { has, root } from './steps.mjs';
 
@@ -10,8 +13,16 @@ if (!has('dist/src/consumer-table.js')) {
 }
 const { consumerTable } = await import('../dist/src/consumer-table.js');
 const { kinesisStreamTable } = await import('../dist/src/source-options.js');
-writeFileSync(
-  join(root, 'docs/options.md'),
-  optionsPage({ consumer: consumerTable, kinesisStream: kinesisStreamTable }),
-);
-console.log('docs: wrote docs/options.md');
+const { errorCodes } = await import('../dist/src/errors.js');
+const { levels } = await import('../dist/src/emitter.js');
+const { instruments } = await import('../dist/src/metrics.js');
+
+const read = (file) => readFileSync(join(root, file), 'utf8');
+const pages = {
+  'docs/options.md': optionsPage({ consumer: consumerTable, kinesisStream: kinesisStreamTable }),
+  'docs/errors.md': errorsPage(errorCodes),
+  'docs/events.md': eventsPage(read('src/events.ts'), levels),
+  'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),
+};
+for (const [file, text] of Object.entries(pages)) writeFileSync(join(root, file), text);
+console.log(`docs: wrote ${Object.keys(pages).join(', ')}`);

@@ -36,7 +36,7 @@ export interface Consumer extends AsyncDisposable {
    * Creates the lease table where it is missing, finds the shards, and begins to take leases; resolves when it has. Calling
    * it again returns the same promise.
    * @throws KinactError at once for what time does not cure (STREAM_NOT_FOUND, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL,
-   * KCL3_TABLE, CREDENTIALS_MISSING), START_TIMEOUT after `leases.startDeadlineMs`, STOPPED when `stop` was called.
+   * KCL3_TABLE), START_TIMEOUT with the last error as its cause after `leases.startDeadlineMs`, STOPPED when `stop` was called.
    */
   start(): Promise<void>;
   /**
@@ -47,7 +47,7 @@ export interface Consumer extends AsyncDisposable {
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
   status(): ConsumerStatus;
-  /** Whether this process takes part: started, and every coordinator has read its table lately. */
+  /** Whether this process takes part: started, and the coordinator of every lease table is running. */
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */
   live(): Health;

@@ -14,7 +14,7 @@ export interface Emitter {
 }
 
 /** At what level an event is worth a line. */
-const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
+export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   leaseTaken: 'info',
   leaseLost: 'warn',
   leaseReleased: 'info',

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { DynamoDbClientLike } from '../../../src/aws/dynamodb-client.js';
 import { openLeaseTable } from '../../../src/aws/lease-table.js';
-import type { LeaseStore } from '../../../src/ports.js';
+import type { LeaseStore, Timers } from '../../../src/ports.js';
 
 interface Sent {
   readonly operation: string;
@@ -26,8 +26,26 @@ function scripted(answer: (sent: Sent) => unknown): { readonly table: LeaseStore
     },
   };
   const clock = { now: () => 0, wallNow: () => 1_000 };
-  const table = openLeaseTable({ tableName: 'orders', client, clock, timers: { after: () => () => undefined } });
+  const timers: Timers = {
+    // The wait for a table that is being created is over at once; the deadlines of calls never come.
+    after(ms, callback) {
+      if (ms === 1) queueMicrotask(callback);
+      return () => undefined;
+    },
+  };
+  const table = openLeaseTable({ tableName: 'orders', client, clock, timers, tablePollMs: 1 });
   return { table, sent };
+}
+
+/** What DescribeTable says of a lease table in this status. */
+function lease(TableStatus: string): object {
+  return {
+    Table: {
+      TableStatus,
+      KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
+      AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
+    },
+  };
 }
 
 function fail(error: Error): never {
@@ -122,15 +140,8 @@ describe('the lease table on a scripted client', () => {
   }
 
   it('may not guess about a KCL 3 side table it is not allowed to read: the permission is named', async () => {
-    const active = {
-      Table: {
-        TableStatus: 'ACTIVE',
-        KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
-        AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
-      },
-    };
     const { table } = scripted(({ operation }) =>
-      operation === 'DescribeTable' ? active : fail(thrown('AccessDeniedException')),
+      operation === 'DescribeTable' ? lease('ACTIVE') : fail(thrown('AccessDeniedException')),
     );
     const error = await rejection(table.ensureTable(signal));
     expect(error).to.include({ code: 'ACCESS_DENIED' });
@@ -145,15 +156,31 @@ describe('the lease table on a scripted client', () => {
     expect(sent[1]?.input).to.include({ ConsistentRead: true });
   });
 
+  it('creates a table of one key and nothing else: no index, no protection, no tags', async () => {
+    let exists = false;
+    const { table, sent } = scripted(({ operation }) => {
+      if (operation === 'CreateTable') exists = true;
+      if (operation !== 'DescribeTable') return {};
+      return exists ? lease('ACTIVE') : fail(thrown('ResourceNotFoundException'));
+    });
+    expect(await table.ensureTable(signal)).to.deep.equal({ created: true });
+    expect(sent.find(({ operation }) => operation === 'CreateTable')?.input).to.deep.equal({
+      TableName: 'orders',
+      AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    });
+    expect(sent.map(({ operation }) => operation)).to.not.include('UpdateTable');
+  });
+
+  it('uses a table that is being changed, for that serves reads and writes', async () => {
+    const { table, sent } = scripted(({ operation }) => (operation === 'DescribeTable' ? lease('UPDATING') : {}));
+    expect(await table.ensureTable(signal)).to.deep.equal({ created: false });
+    expect(new Set(sent.map(({ operation }) => operation))).to.deep.equal(new Set(['DescribeTable', 'GetItem']));
+  });
+
   it('refuses a table that is being archived instead of waiting for ever', async () => {
-    const archived = {
-      Table: {
-        TableStatus: 'ARCHIVED',
-        KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
-        AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
-      },
-    };
-    const { table } = scripted(() => archived);
+    const { table } = scripted(() => lease('ARCHIVED'));
     expect((await rejection(table.ensureTable(signal))).message).to.include('is ARCHIVED');
   });
 

@@ -1,0 +1,136 @@
+// Writes docs/errors.md out of `errorCodes` of src/errors.ts and, for each code, where it is met, whether it may pass by
+// itself and what to do. Called by scripts/docs.mjs; test/house/errors-page.test.ts compares, and checks `retryable`
+// against the sources.
+
+/** `retryable`: 'no', or when `error.retryable` is true. */
+const advice = {
+  INVALID_OPTION: [
+    'createConsumer, kinesisStream, defineReducer, encodeAggregate, supervise',
+    'no',
+    'Correct the option that `data.option` names.',
+  ],
+  NOT_BUILT: ['createConsumer, defineReducer', 'no', 'Use what the message names instead.'],
+  STREAM_NOT_FOUND: ['start', 'no', 'Create the stream, or correct name, region or account.'],
+  ACCESS_DENIED: [
+    'start; later in `retrying` or `closed`',
+    'no',
+    'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
+  ],
+  WRONG_REGION: ['start', 'no', 'Make ARN, `region` and endpoint agree.'],
+  CREDENTIALS_MISSING: [
+    '`cause` of START_TIMEOUT, `retrying`',
+    'when the session has expired or the clock was off, which the SDK mends by itself',
+    'Configure credentials and region; correct the machine’s clock.',
+  ],
+  TABLE_NOT_KCL: ['start, `kinact leases`', 'no', 'Choose another `application` or `leases.tableName`.'],
+  TABLE_NOT_FOUND: ['`kinact leases`', 'no', 'Correct the application name, or start a consumer first.'],
+  KCL3_TABLE: [
+    'start; `closed`, when the table changes hands later',
+    'no',
+    'Use another application name, or roll the KCL 3 fleet back; the message says how.',
+  ],
+  MALFORMED_LEASE: [
+    '`retrying`; rows found by a scan come as the event `malformedLease`',
+    'no',
+    'Mend the row that `data.leaseKey` names, or delete it: it is made anew.',
+  ],
+  START_TIMEOUT: ['start', 'always', 'Look at `cause`; start again when it is mended.'],
+  WORKER_ID_IN_USE: [
+    '`error` of a `warning`',
+    'no',
+    'Give every process a `workerId` of its own, or leave it to the default.',
+  ],
+  LEASE_LOST: [
+    'reason of `item.signal`',
+    'no',
+    'Nothing: the records are delivered by the new owner. Give up work that is under way.',
+  ],
+  PENDING_LIMIT_TOO_SMALL: [
+    '`pipelineRestarted`, `cause` of RESTART_INTENSITY',
+    'no',
+    'Raise `maxPending`, or acknowledge earlier; `data.actor` holds the oldest record.',
+  ],
+  WATCHDOG: [
+    '`pipelineRestarted`, `cause` of RESTART_INTENSITY',
+    'no',
+    'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
+  ],
+  POISON_RECORD: [
+    '`closed`',
+    'no',
+    'Mend what fails on the record that `data` names, or choose an `onFailure`. Without that the next process ends in the same way.',
+  ],
+  RESTART_INTENSITY: [
+    '`closed`',
+    'no',
+    '`cause` is the last crash: mend that. A supervisor of the process (systemd, Kubernetes) may start it again.',
+  ],
+  PROCESSING_FAILED: [
+    '`pipelineRestarted`; `cause` of POISON_RECORD and RESTART_INTENSITY',
+    'no',
+    '`cause` is what your function threw, `data` names the record.',
+  ],
+  DUPLICATE_RECORD: ['`pipelineRestarted`', 'no', 'Set `onDuplicate` to `skip`, unless you want to look into it.'],
+  UNDECODABLE_RECORD: [
+    '`onFailure`, `recordSkipped`, `pipelineRestarted`',
+    'no',
+    "Mend the producer; `onFailure: 'skip'` passes over such records.",
+  ],
+  ACTOR_STOPPED: ['`kinact/supervision`', 'no', 'Ask the actor that took its place.'],
+  ASK_TIMEOUT: [
+    '`kinact/supervision`',
+    'always',
+    'Ask again, or allow more time. The question may have been acted on.',
+  ],
+  START_FAILED: ['`closed`, `kinact/supervision`', 'no', '`cause` is what the child threw.'],
+  STOP_DEADLINE: [
+    'nowhere yet: effects left running are in the event `orphaned`, `status().orphans` and `Ending.orphans`',
+    'no',
+    'Make effects end when their signal aborts.',
+  ],
+  PARENT_STOPPED: ['`closed`', 'no', 'Call `consumer.stop()` before you stop the parent, so that leases are released.'],
+  STOPPED: ['start, when `stop` was called; calls that were aborted', 'no', 'Nothing: it was asked for.'],
+  AWS_ERROR: [
+    '`retrying`; `cause` of others',
+    'when throttled, on network failures, timeouts and failures of the service',
+    'When it is not retryable, `cause` and `data.operation` say what was refused. `data.outcomeUnknown`: a write may have been carried out.',
+  ],
+  PEER_MISSING: ['`kinact/testing`, `kinact demo`', 'no', 'Run the install line in the message.'],
+  BROKEN_INVARIANT: ['anywhere', 'no', 'Report it.'],
+};
+
+const cell = (text) => text.replaceAll('|', '\\|');
+
+/** What the page says of `error.retryable`, by code. */
+export const retryableOf = (code) => advice[code]?.[1];
+
+/** @param {Readonly<Record<string, string>>} errorCodes */
+export function errorsPage(errorCodes) {
+  const rows = Object.entries(errorCodes).map(([code, meaning]) => {
+    if (advice[code] === undefined) throw new Error(`scripts/errors-page.mjs has no advice for ${code}`);
+    const [where, retryable, action] = advice[code];
+    return `| \`${code}\` | ${cell(meaning)} | ${cell(where)} | ${cell(retryable)} | ${cell(action)} |`;
+  });
+  for (const code of Object.keys(advice)) {
+    if (!(code in errorCodes)) throw new Error(`scripts/errors-page.mjs has advice for ${code}, which is no code`);
+  }
+  return `# Errors
+
+<!-- Generated from errorCodes in src/errors.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there and in scripts/errors-page.mjs. -->
+
+Every error that leaves kinact is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`. Tell
+it apart with \`isKinactError(error)\`, which also recognises errors of another copy of the package. A code never changes its
+meaning.
+
+\`retryable\` says whether the same call may succeed later without anyone changing anything. kinact itself repeats what is
+retryable, with back-off, and says so by the event \`retrying\`; \`start()\` does until \`leases.startDeadlineMs\`. At once it
+rejects with STREAM_NOT_FOUND, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL and KCL3_TABLE, which time does not cure.
+
+*Met* names functions that throw or reject with the code, events (in \`code font\`) that carry it, and \`closed\`, the promise
+that rejects when the consumer ends by itself.
+
+| code | meaning | met | retryable | what to do |
+|---|---|---|---|---|
+${rows.join('\n')}
+`;
+}

@@ -1,0 +1,83 @@
+// Writes docs/events.md out of the interface ConsumerEvents of src/events.ts: name, text and data of every event, and what
+// to make of it. Called by scripts/docs.mjs; test/house/events-page.test.ts compares.
+import ts from 'typescript';
+
+const advice = {
+  leaseTaken:
+    'Normal. Often, without workers coming or going: look for two processes with one worker id, or a `failoverMs` that differs.',
+  leaseLost:
+    'Normal when a worker joins, and after a pause longer than `failoverMs`. What was folded and not checkpointed is delivered again by the new owner.',
+  leaseReleased:
+    'Normal at a stop. With another reason than `stopping`: the reason says what the process gave the shard up for.',
+  shardStarted: 'Normal; `fence` is what `item.fence` will be.',
+  shardEnded: 'Normal after a reshard.',
+  checkpoint: 'Normal: about three in `failoverMs` for a shard that moves, fewer with `checkpointIntervalMs`.',
+  recordSkipped: 'You have lost this record by your own policy: keep it.',
+  outOfRange: 'A producer aggregates keys of several shards and `outOfRange` is not `emit`.',
+  malformedAggregate:
+    'A producer writes broken aggregates; the KCL’s rule is applied (most often: delivered as one plain record).',
+  trimmed: 'The consumer was away, or behind, for longer than the stream’s retention: records are gone.',
+  throttled:
+    'Several applications read this shard by polling, or records are large: 5 reads/s and 2 MB/s are all a shard has.',
+  retrying: 'Nothing, while it passes. For the lease table it must pass within `failoverMs`.',
+  malformedLease: 'Mend or delete the row: nobody reads that shard until then.',
+  leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',
+  warning: 'Read the message.',
+  pipelineRestarted:
+    'Read the error: its code is PROCESSING_FAILED, WATCHDOG, PENDING_LIMIT_TOO_SMALL, DUPLICATE_RECORD or a bug.',
+  orphaned: 'Your function did not end when its signal aborted: it may write after its successor.',
+  actorCrashed: 'Comes before `pipelineRestarted`; a crash of a lease keeper comes alone.',
+  closed: 'The last event. With an error: end the process, so that whoever watches it starts a new one.',
+};
+
+const cell = (text) => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
+
+/** `{ name, text, data }` of each event, as src/events.ts declares them. */
+export function eventsOf(source) {
+  const file = ts.createSourceFile('events.ts', source, ts.ScriptTarget.ES2023, true);
+  const events = file.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === 'ConsumerEvents');
+  return events.members.map((member) => ({
+    name: member.name.getText(file),
+    text: ts.getTextOfJSDocComment(ts.getJSDocCommentsAndTags(member)[0].comment),
+    data: dataOf(member.type, file),
+  }));
+}
+
+/** `source`, `shardId`, …: one word per member, `?` where it may be absent. */
+function dataOf(type, file) {
+  if (ts.isIntersectionTypeNode(type)) return type.types.flatMap((part) => dataOf(part, file));
+  if (ts.isTypeLiteralNode(type))
+    return type.members.map((member) => `${member.name.getText(file)}${member.questionToken === undefined ? '' : '?'}`);
+  const named = { ShardEvent: ['source', 'shardId'], Position: ['sequenceNumber', 'subSequenceNumber'] };
+  const members = named[type.getText(file)];
+  if (members === undefined) throw new Error(`scripts/events-page.mjs does not know the type ${type.getText(file)}`);
+  return members;
+}
+
+/** @param {string} source the text of src/events.ts  @param {Readonly<Record<string, string>>} levels */
+export function eventsPage(source, levels) {
+  const events = eventsOf(source);
+  const rows = events.map(({ name, text, data }) => {
+    if (advice[name] === undefined) throw new Error(`scripts/events-page.mjs has no advice for ${name}`);
+    return `| \`${name}\` | ${cell(text)} | ${data.map((each) => `\`${each}\``).join(', ')} | ${levels[name]} | ${cell(advice[name])} |`;
+  });
+  for (const name of Object.keys(advice)) {
+    if (!events.some((event) => event.name === name)) throw new Error(`${name} is no event`);
+  }
+  return `# Events
+
+<!-- Generated from src/events.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there and in scripts/events-page.mjs. -->
+
+\`consumer.on(name, listener)\` listens to an event and returns the function that ends that; names and data are typed as
+\`ConsumerEvents\`. A listener is called synchronously, must not block, and harms nobody when it throws: that is counted
+(\`listenerFailures\` in \`status().counters\`) and logged. The logger gets every event as well, its data as the fields and its
+name as the message, at the level below.
+
+| event | when | data | level | what to make of it |
+|---|---|---|---|---|
+${rows.join('\n')}
+
+\`source\` is the name of the source, \`sequenceNumber\` and \`subSequenceNumber\` name a record (0 for a plain one), \`actor\` is
+a path as \`status().tree\` has it.
+`;
+}

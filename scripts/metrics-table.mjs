@@ -1,0 +1,19 @@
+// The table of instruments in docs/operating.md, between its two marks. Called by scripts/docs.mjs;
+// test/house/operating-page.test.ts compares.
+const marks = ['<!-- metrics: generated from src/metrics.ts by scripts/docs.mjs -->', '<!-- /metrics -->'];
+
+/** @param {Readonly<Record<string, { type: string, unit: string, labels: readonly string[], help: string }>>} instruments */
+export function metricsTable(instruments) {
+  const rows = Object.entries(instruments).map(
+    ([name, { type, unit, labels, help }]) =>
+      `| \`${name}\` | ${type}, ${unit} | ${labels.join(', ') || '–'} | ${help} |`,
+  );
+  return ['| instrument | type, unit | labels | meaning |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** The page with what stands between the marks replaced. */
+export function withMetrics(page, table) {
+  const [start, end] = marks.map((mark) => page.indexOf(mark));
+  if (start < 0 || end < start) throw new Error('docs/operating.md has lost its marks');
+  return `${page.slice(0, start)}${marks[0]}\n${table}\n${page.slice(end)}`;
+}

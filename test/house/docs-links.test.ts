@@ -1,0 +1,164 @@
+// What the documentation points at exists: files, headings, tests by name. And it stays short enough to be read.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const exists = (file: string): boolean => existsSync(join(root, file));
+const docs = readdirSync(join(root, 'docs'))
+  .filter((file) => file.endsWith('.md'))
+  .map((file) => `docs/${file}`);
+const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs];
+
+const fence = /^( *)(```+)(.*)\n([\s\S]*?)^\1\2 *$/gm;
+
+/** The anchors GitHub gives to the headings of a page. */
+function anchorsOf(markdown: string): ReadonlySet<string> {
+  const headings = [...markdown.replaceAll(fence, '').matchAll(/^#+ +(.*)$/gm)];
+  return new Set(
+    headings.map(([, text = '']) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replaceAll(/\s/g, '-'),
+    ),
+  );
+}
+
+/** Relative links of a page that lead nowhere. */
+function deadLinks(page: string, markdown: string): string[] {
+  return [...markdown.replaceAll(fence, '').matchAll(/\]\((?!\w+:)([^)\s]+)/g)]
+    .map(([, target = '']) => target)
+    .filter((target) => {
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? page : posix.join(posix.dirname(page), path);
+      if (!exists(file)) return true;
+      return anchor !== undefined && !anchorsOf(path === '' ? markdown : read(file)).has(anchor);
+    })
+    .map((target) => `${page}: ${target}`);
+}
+
+interface TestNames {
+  readonly literals: ReadonlySet<string>;
+  readonly patterns: readonly RegExp[];
+}
+
+const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** Every text a test of this file may be named by: its literals (names may stand in tables), and `it` with a template. */
+function testNamesOf(source: string): TestNames {
+  const literals = new Set<string>();
+  const patterns: RegExp[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node)) literals.add(node.text);
+    if (ts.isCallExpression(node) && ['it', 'describe'].includes(node.expression.getText())) {
+      const [name] = node.arguments;
+      if (name !== undefined && ts.isTemplateExpression(name)) {
+        const parts = [name.head.text, ...name.templateSpans.map((span) => span.literal.text)];
+        patterns.push(new RegExp(`^${parts.map(escaped).join('.*')}$`, 's'));
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile('x.test.ts', source, ts.ScriptTarget.ES2023, true));
+  return { literals, patterns };
+}
+
+/** The tests a page names: a file in code font, then names in quotes, which belong to the file before them in the row. */
+function* testsNamedIn(markdown: string): Generator<{ readonly file: string; readonly name: string | undefined }> {
+  for (const row of markdown.replaceAll(fence, '').split('\n')) {
+    let file: string | undefined;
+    for (const [, path, straight, curly] of row.matchAll(/`(test\/[^`\s]+\.ts)`|"([^"]+)"|“([^”]+)”/g)) {
+      if (path !== undefined) {
+        file = path;
+        yield { file, name: undefined };
+      } else if (file !== undefined) yield { file, name: straight ?? curly };
+    }
+  }
+}
+
+const known = new Map<string, TestNames>();
+
+/** What is wrong with the tests that a page names. `…` in a name stands for anything. */
+function missingTests(page: string, markdown: string): string[] {
+  const missing: string[] = [];
+  for (const { file, name } of testsNamedIn(markdown)) {
+    if (!exists(file)) missing.push(`${page}: no file ${file}`);
+    else if (name !== undefined) {
+      if (!known.has(file)) known.set(file, testNamesOf(read(file)));
+      const { literals, patterns } = known.get(file) as TestNames;
+      const wanted = new RegExp(`^${name.split('…').map(escaped).join('.+')}$`, 's');
+      const found =
+        literals.has(name) ||
+        patterns.some((pattern) => pattern.test(name)) ||
+        (name.includes('…') && [...literals].some((literal) => wanted.test(literal)));
+      if (!found) missing.push(`${page}: ${file} has no test "${name}"`);
+    }
+  }
+  return missing;
+}
+
+/** The cells of every table row of a page but its heads. */
+const rowsOf = (markdown: string): readonly (readonly string[])[] =>
+  markdown
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| clause |'))
+    .map((line) => line.slice(2, -2).split(/(?<!\\)\|/));
+
+describe('what the documentation points at', () => {
+  it('exists: every relative link leads to a file, and to a heading of it', () => {
+    expect(pages.flatMap((page) => deadLinks(page, read(page)))).to.deep.equal([]);
+  });
+
+  it('exists: every test that is named, in the file that is named', () => {
+    expect(docs.flatMap((page) => missingTests(page, read(page)))).to.deep.equal([]);
+  });
+
+  it('exists: every source file that is named with its path', () => {
+    const named = pages.flatMap((page) =>
+      [...read(page).matchAll(/`((?:src|actors|supervision|scripts|examples|bench)\/[\w./-]+\.(?:ts|mjs))`/g)].map(
+        ([, file = '']) => ({ page, file }),
+      ),
+    );
+    expect(named.length).to.be.greaterThan(50);
+    expect(named.filter(({ file }) => !exists(file))).to.deep.equal([]);
+  });
+
+  it('is a test for each clause of the KCL', () => {
+    const rows = rowsOf(read('docs/kcl-compatibility.md'));
+    expect(rows.length).to.be.greaterThan(80);
+    for (const row of rows) {
+      expect(row, row[0]).to.have.length(4);
+      expect(row[2], row[0]).to.match(/`test\/[^`]+` "/);
+      expect(row[3]?.trim(), row[0]).to.match(/^(kept|departs|ours|no counterpart)/);
+    }
+  });
+
+  it('would be missed', () => {
+    expect(deadLinks('docs/x.md', '[a](no-such.md) [b](../README.md#no-such) [c](../README.md#try-it)')).to.deep.equal([
+      'docs/x.md: no-such.md',
+      'docs/x.md: ../README.md#no-such',
+    ]);
+    const here = '`test/house/docs-links.test.ts`';
+    expect(missingTests('x', `| ${here} "would be missed", "would not …", "would be …" |`)).to.deep.equal([
+      'x: test/house/docs-links.test.ts has no test "would not …"',
+    ]);
+    expect(missingTests('x', '`test/house/no-such.test.ts`')).to.have.length(1);
+  });
+});
+
+describe('pages people read from top to bottom', () => {
+  for (const [page, limit] of [
+    ['README.md', 120],
+    ['CONTRIBUTING.md', 60],
+    ['docs/operating.md', 120],
+  ] as const) {
+    it(`are short: ${page} has at most ${limit} lines`, () => {
+      expect(read(page).trimEnd().split('\n').length).to.be.at.most(limit);
+    });
+  }
+});

@@ -1,0 +1,121 @@
+// The generated pages are what their tables say, and what stands in them about permissions and retrying is what the sources do.
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import ts from 'typescript';
+import { levels } from '../../src/emitter.js';
+import { errorCodes } from '../../src/errors.js';
+import { instruments } from '../../src/metrics.js';
+
+const root = new URL('../../../', import.meta.url);
+const read = (file: string): string => readFileSync(new URL(file, root), 'utf8');
+const script = async <Exports>(name: string): Promise<Exports> =>
+  (await import(new URL(`scripts/${name}`, root).href)) as Exports;
+
+/** The TypeScript files of these folders, parsed. */
+function sourcesOf(...folders: readonly string[]): readonly ts.SourceFile[] {
+  return folders.flatMap((folder) =>
+    readdirSync(fileURLToPath(new URL(folder, root)), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => ts.createSourceFile(file, read(`${folder}/${file}`), ts.ScriptTarget.ES2023, true)),
+  );
+}
+
+function* nodesOf(node: ts.Node): Generator<ts.Node> {
+  yield node;
+  for (const child of node.getChildren()) yield* nodesOf(child);
+}
+
+const stale = '(stale? npm run build && node scripts/docs.mjs)';
+
+describe('docs/errors.md', () => {
+  interface Page {
+    readonly errorsPage: (codes: object) => string;
+    readonly retryableOf: (code: string) => string;
+  }
+
+  it(`is what the table of error codes says ${stale}`, async () => {
+    const { errorsPage } = await script<Page>('errors-page.mjs');
+    expect(read('docs/errors.md')).to.equal(errorsPage(errorCodes));
+  });
+
+  it('demands a word on every code, and on no other', async () => {
+    const { errorsPage } = await script<Page>('errors-page.mjs');
+    expect(() => errorsPage({ ...errorCodes, NEW_CODE: 'x' })).to.throw('NEW_CODE');
+    const { WATCHDOG: _, ...fewer } = errorCodes;
+    expect(() => errorsPage(fewer)).to.throw('WATCHDOG');
+  });
+
+  it('calls retryable exactly the codes that some source makes retryable', async () => {
+    const { retryableOf } = await script<Page>('errors-page.mjs');
+    const made = new Set<string>();
+    for (const file of sourcesOf('src', 'actors', 'supervision')) {
+      for (const node of nodesOf(file)) {
+        if (!ts.isPropertyAssignment(node) || node.name.getText() !== 'retryable') continue;
+        if (node.initializer.kind === ts.SyntaxKind.FalseKeyword) continue;
+        const code = codeBeside(node);
+        if (code !== undefined) made.add(code);
+      }
+    }
+    const said = Object.keys(errorCodes).filter((code) => retryableOf(code) !== 'no');
+    expect([...made].sort()).to.deep.equal(said.sort());
+  });
+});
+
+/** The code of an error that is made with this `retryable`: a member of the same object, or the constructor's argument. */
+function codeBeside(retryable: ts.PropertyAssignment): string | undefined {
+  const object = retryable.parent;
+  const sibling = object.properties.find((each) => each.name?.getText() === 'code');
+  if (sibling !== undefined && ts.isPropertyAssignment(sibling) && ts.isStringLiteral(sibling.initializer)) {
+    return sibling.initializer.text;
+  }
+  const [first] = ts.isNewExpression(object.parent) ? (object.parent.arguments ?? []) : [];
+  return first !== undefined && ts.isStringLiteral(first) ? first.text : undefined;
+}
+
+describe('docs/events.md', () => {
+  interface Page {
+    readonly eventsPage: (source: string, levels: object) => string;
+    readonly eventsOf: (source: string) => readonly { readonly name: string }[];
+  }
+
+  it(`is what the map of events says ${stale}`, async () => {
+    const { eventsPage, eventsOf } = await script<Page>('events-page.mjs');
+    const source = read('src/events.ts');
+    expect(read('docs/events.md')).to.equal(eventsPage(source, levels));
+    expect(eventsOf(source).map(({ name }) => name)).to.have.members(Object.keys(levels));
+  });
+});
+
+describe('docs/operating.md', () => {
+  interface Page {
+    readonly metricsTable: (table: object) => string;
+    readonly withMetrics: (page: string, table: string) => string;
+  }
+
+  it(`has the instruments of the metrics table ${stale}`, async () => {
+    const { metricsTable, withMetrics } = await script<Page>('metrics-table.mjs');
+    const page = read('docs/operating.md');
+    expect(page).to.equal(withMetrics(page, metricsTable(instruments)));
+  });
+
+  it('asks for exactly the permissions that the sources use', () => {
+    const [, json = ''] = /```json\n([\s\S]*?)```/.exec(read('docs/operating.md')) ?? [];
+    const policy = JSON.parse(json) as { Statement: { Action: string[]; Resource: string }[] };
+    const asked = new Set(policy.Statement.flatMap(({ Action }) => Action));
+    const used = new Set<string>();
+    // What makes records and streams is of `kinact put`, the demo and tests; a consumer only reads.
+    const others = new Set(['kinesis-producer.ts', 'stream-admin.ts']);
+    for (const file of sourcesOf('src/aws').filter(({ fileName }) => !others.has(fileName))) {
+      for (const node of nodesOf(file)) {
+        const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
+        if (made !== undefined) used.add(`${file.text.includes('client-kinesis') ? 'kinesis' : 'dynamodb'}:${made}`);
+      }
+    }
+    // For servers that do not know the newer call.
+    expect(used.delete('kinesis:DescribeStream')).to.equal(true);
+    expect([...asked].sort()).to.deep.equal([...used].sort());
+    const side = policy.Statement.find(({ Resource }) => Resource.endsWith('-CoordinatorState'));
+    expect(side?.Action).to.deep.equal(['dynamodb:GetItem']);
+  });
+});
