@@ -1,5 +1,5 @@
 // Writes docs/errors.md out of `errorCodes` of src/errors.ts and, for each code, where it is met, whether it may pass by
-// itself and what to do. Called by scripts/docs.mjs; test/house/errors-page.test.ts compares, and checks `retryable`
+// itself and what to do. Called by scripts/docs.mjs; test/house/docs-pages.test.ts compares, and checks `retryable`
 // against the sources.
 
 /** `retryable`: 'no', or when `error.retryable` is true. */
@@ -32,7 +32,7 @@ const advice = {
   MALFORMED_LEASE: [
     '`retrying`; rows found by a scan come as the event `malformedLease`',
     'no',
-    'Mend the row that `data.leaseKey` names, or delete it: it is made anew.',
+    'Mend the row that `data.leaseKey` names. One that is deleted is made anew, without its checkpoint.',
   ],
   START_TIMEOUT: ['start', 'always', 'Look at `cause`; start again when it is mended.'],
   WORKER_ID_IN_USE: [

@@ -1,5 +1,5 @@
 // Writes docs/events.md out of the interface ConsumerEvents of src/events.ts: name, text and data of every event, and what
-// to make of it. Called by scripts/docs.mjs; test/house/events-page.test.ts compares.
+// to make of it. Called by scripts/docs.mjs; test/house/docs-pages.test.ts compares.
 import ts from 'typescript';
 
 const advice = {
@@ -12,7 +12,7 @@ const advice = {
   shardStarted: 'Normal; `fence` is what `item.fence` will be.',
   shardEnded: 'Normal after a reshard.',
   checkpoint: 'Normal: about three in `failoverMs` for a shard that moves, fewer with `checkpointIntervalMs`.',
-  recordSkipped: 'You have lost this record by your own policy: keep it.',
+  recordSkipped: 'Passed over by your own policy, for good: the listener is the place to keep what you need of it.',
   outOfRange: 'A producer aggregates keys of several shards and `outOfRange` is not `emit`.',
   malformedAggregate:
     'A producer writes broken aggregates; the KCL’s rule is applied (most often: delivered as one plain record).',
@@ -20,7 +20,8 @@ const advice = {
   throttled:
     'Several applications read this shard by polling, or records are large: 5 reads/s and 2 MB/s are all a shard has.',
   retrying: 'Nothing, while it passes. For the lease table it must pass within `failoverMs`.',
-  malformedLease: 'Mend or delete the row: nobody reads that shard until then.',
+  malformedLease:
+    'Mend the row: nobody reads that shard until then. Deleting it works too, at the price of its checkpoint.',
   leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',
   warning: 'Read the message.',
   pipelineRestarted:
