@@ -115,7 +115,7 @@ function specOf(
     opaque,
     open: () => port,
     openLeases: (_, { tableName }) => {
-      const store = leases.get(tableName) ?? memoryLeaseStore();
+      const store = leases.get(tableName) ?? memoryLeaseStore([], tableName);
       leases.set(tableName, store);
       return store;
     },

@@ -107,7 +107,7 @@ async function meet<R>(fault: StoreFault | undefined, operation: StoreOperation,
   }
 }
 
-export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLeaseStore {
+export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 'memory'): MemoryLeaseStore {
   const rows = new Map(initial.map((row) => [row.leaseKey, row]));
   const scripted: { operation: StoreOperation; fault: StoreFault; leaseKey: string | undefined }[] = [];
   let stale: readonly LeaseRow[] | undefined;
@@ -128,7 +128,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = []): MemoryLease
   }
 
   const store: MemoryLeaseStore = {
-    tableName: 'memory',
+    tableName,
     rows,
     malformed: [],
     calls: [],

@@ -7,7 +7,8 @@ import { fakeStream } from '../../src/testing/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, textOf } from '../support/consumer-world.js';
-import { settled, virtualConsumer } from '../support/virtual-consumer.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shardId = 'shardId-000000000000';
@@ -200,7 +201,7 @@ describe('a consumer', () => {
       });
       put(only.stream, 'poison');
       await settled(clock, only.consumer.start());
-      const error = await settled(clock, rejection(only.consumer.closed));
+      const error = await settled(clock, rejection(only.consumer.closed), 120_000);
       expect(error.code).to.equal('POISON_RECORD');
     });
 

@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import { textOf } from '../support/consumer-world.js';
-import { seeded, settled, virtualConsumer } from '../support/virtual-consumer.js';
+import { settled } from '../support/virtual.js';
+import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 
 const minutes = 10;
 

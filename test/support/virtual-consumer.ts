@@ -58,15 +58,3 @@ export function virtualConsumer(clock: ManualClock, options: VirtualOptions = {}
   );
   return { ...made, stream };
 }
-
-/** Settles a promise that only virtual time can settle. */
-export async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 120_000): Promise<T> {
-  let done = false;
-  void promise.then(
-    () => (done = true),
-    () => (done = true),
-  );
-  for (let passed = 0; !done && passed < ms; passed += 100) await clock.advance(100);
-  if (!done) throw new Error(`not settled within ${ms} virtual ms`);
-  return promise;
-}
