@@ -3,7 +3,7 @@
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import { firstLeases, hasEnded, missingLeases, parentsOf } from './shard-graph.js';
-import type { FirstCheckpoint, ListedChild, ListedShard, MissingLease } from './shard-graph.js';
+import type { FirstCheckpoint, ListedChild, ListedShard, MissingLease, MissingLeases } from './shard-graph.js';
 import type { HashRangeText } from './hash-range.js';
 
 /** LATEST is resolved this long before the service's time, so that clock skew between its hosts hides no record. */
@@ -86,9 +86,9 @@ export function planSync(input: SyncInput): SyncPlan {
   }
   const leased = new Map([...rows].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]));
   for (const shardId of malformed) leased.set(shardId, { ended: false });
-  const found = missingLeases(shards, leased, initial);
-  if (found.type === 'inconsistent') return found;
   const anchor = earliestLatest(rows.values());
+  const found = missingSince(shards, leased, initial, anchor);
+  if (found.type === 'inconsistent') return found;
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
@@ -96,6 +96,29 @@ export function planSync(input: SyncInput): SyncPlan {
     orphans: ids(found.leases.filter((lease) => lease.because === 'orphan')),
     unanchored: anchor === undefined ? ids(found.leases.filter((lease) => lease.checkpoint === 'LATEST')) : [],
   };
+}
+
+/**
+ * LATEST is a moment in the past once the stream has rows: what a shard has got since then must be read, also where the
+ * shard is closed by now. So lineages begin where AT_TIMESTAMP would have them begin. A descendant of a leased shard is
+ * still read from its first record on.
+ */
+function missingSince(
+  shards: readonly ListedShard[],
+  leased: ReadonlyMap<string, { readonly ended: boolean }>,
+  initial: FirstCheckpoint,
+  anchor: number | undefined,
+): MissingLeases {
+  const found = missingLeases(shards, leased, initial);
+  if (initial !== 'LATEST' || anchor === undefined || found.type === 'inconsistent') return found;
+  const inherited = new Map(found.leases.map((lease) => [lease.shard.shardId, lease]));
+  const since = missingLeases(shards, leased, 'AT_TIMESTAMP');
+  if (since.type === 'inconsistent') return since;
+  const leases = since.leases.map((lease): MissingLease => {
+    const same = inherited.get(lease.shard.shardId);
+    return same?.because === 'orphan' ? same : { ...lease, checkpoint: 'LATEST' };
+  });
+  return { type: 'missing', leases };
 }
 
 /** The oldest moment that LATEST stands for in these rows. */
