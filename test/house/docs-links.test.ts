@@ -44,7 +44,8 @@ function deadLinks(page: string, markdown: string): string[] {
 
 interface TestNames {
   readonly literals: ReadonlySet<string>;
-  readonly patterns: readonly RegExp[];
+  /** Of template literals: the texts between the values. */
+  readonly templates: readonly (readonly string[])[];
 }
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -52,25 +53,31 @@ const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g,
 /** Every text a test of this file may be named by: its literals (names may stand in tables), and `it` with a template. */
 function testNamesOf(source: string): TestNames {
   const literals = new Set<string>();
-  const patterns: RegExp[] = [];
+  const templates: (readonly string[])[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isStringLiteralLike(node)) literals.add(node.text);
     if (ts.isCallExpression(node) && ['it', 'describe'].includes(node.expression.getText())) {
       const [name] = node.arguments;
       if (name !== undefined && ts.isTemplateExpression(name)) {
-        const parts = [name.head.text, ...name.templateSpans.map((span) => span.literal.text)];
-        patterns.push(new RegExp(`^${parts.map(escaped).join('.*')}$`, 's'));
+        templates.push([name.head.text, ...name.templateSpans.map((span) => span.literal.text)]);
       }
     }
     ts.forEachChild(node, visit);
   };
   visit(ts.createSourceFile('x.test.ts', source, ts.ScriptTarget.ES2023, true));
-  return { literals, patterns };
+  return { literals, templates };
 }
 
-/** The tests a page names: a file in code font, then names in quotes, which belong to the file before them in the row. */
+/**
+ * The tests a page names: a file in code font, then names in quotes, which belong to the file before them in the row; or a
+ * cell that is nothing but `file: name`.
+ */
 function* testsNamedIn(markdown: string): Generator<{ readonly file: string; readonly name: string | undefined }> {
   for (const row of markdown.replaceAll(fence, '').split('\n')) {
+    for (const cell of cellsOf(row)) {
+      const [, file, name] = /^ *(test\/\S+\.ts): (.+?) *$/.exec(cell) ?? [];
+      if (file !== undefined) yield { file, name };
+    }
     let file: string | undefined;
     for (const [, path, straight, curly] of row.matchAll(/`(test\/[^`\s]+\.ts)`|"([^"]+)"|“([^”]+)”/g)) {
       if (path !== undefined) {
@@ -79,6 +86,19 @@ function* testsNamedIn(markdown: string): Generator<{ readonly file: string; rea
       } else if (file !== undefined) yield { file, name: straight ?? curly };
     }
   }
+}
+
+const cellsOf = (row: string): readonly string[] => row.slice(1, -1).split(/(?<!\\)\|/);
+
+const wildly = (parts: readonly string[]): RegExp => new RegExp(`^${parts.map(escaped).join('.*')}$`, 's');
+
+/** Whether a file has a test of this name, in which `…` stands for anything. */
+function hasTest({ literals, templates }: TestNames, name: string): boolean {
+  if (literals.has(name) || templates.some((parts) => wildly(parts).test(name))) return true;
+  if (!name.includes('…')) return false;
+  const wanted = wildly(name.split('…'));
+  const filled = templates.flatMap((parts) => [...literals].map((value) => parts.join(value)));
+  return [...literals, ...filled].some((text) => wanted.test(text));
 }
 
 const known = new Map<string, TestNames>();
@@ -90,13 +110,7 @@ function missingTests(page: string, markdown: string): string[] {
     if (!exists(file)) missing.push(`${page}: no file ${file}`);
     else if (name !== undefined) {
       if (!known.has(file)) known.set(file, testNamesOf(read(file)));
-      const { literals, patterns } = known.get(file) as TestNames;
-      const wanted = new RegExp(`^${name.split('…').map(escaped).join('.+')}$`, 's');
-      const found =
-        literals.has(name) ||
-        patterns.some((pattern) => pattern.test(name)) ||
-        (name.includes('…') && [...literals].some((literal) => wanted.test(literal)));
-      if (!found) missing.push(`${page}: ${file} has no test "${name}"`);
+      if (!hasTest(known.get(file) as TestNames, name)) missing.push(`${page}: ${file} has no test "${name}"`);
     }
   }
   return missing;
@@ -106,8 +120,23 @@ function missingTests(page: string, markdown: string): string[] {
 const rowsOf = (markdown: string): readonly (readonly string[])[] =>
   markdown
     .split('\n')
-    .filter((line) => line.startsWith('| ') && !line.startsWith('| clause |'))
-    .map((line) => line.slice(2, -2).split(/(?<!\\)\|/));
+    .filter((line) => line.startsWith('| ') && !/^\| (clause|No\.) \|/.test(line))
+    .map((line) => cellsOf(line).map((cell) => cell.trim()));
+
+const numbers = (letter: string, last: number, first = 1): readonly string[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => `${letter}${first + index}`);
+
+/** The numbers that docs/seeds.md must answer for. */
+const seeds = [
+  ...numbers('W', 18),
+  ...numbers('S', 6),
+  ...numbers('R', 5),
+  ...numbers('B', 11),
+  ...numbers('K', 6),
+  ...numbers('P', 4, 2),
+  ...numbers('P', 7, 6),
+  ...numbers('X', 3),
+];
 
 describe('what the documentation points at', () => {
   it('exists: every relative link leads to a file, and to a heading of it', () => {
@@ -124,7 +153,13 @@ describe('what the documentation points at', () => {
         ([, file = '']) => ({ page, file }),
       ),
     );
-    expect(named.length).to.be.greaterThan(50);
+    for (const row of rowsOf(read('docs/seeds.md'))) {
+      for (const [, file = ''] of (row[4] ?? '').matchAll(
+        /(?:^|[\s(])((?:src|actors|supervision|examples)\/[\w./-]+\.ts)/g,
+      ))
+        named.push({ page: 'docs/seeds.md', file });
+    }
+    expect(named.length).to.be.greaterThan(100);
     expect(named.filter(({ file }) => !exists(file))).to.deep.equal([]);
   });
 
@@ -134,7 +169,20 @@ describe('what the documentation points at', () => {
     for (const row of rows) {
       expect(row, row[0]).to.have.length(4);
       expect(row[2], row[0]).to.match(/`test\/[^`]+` "/);
-      expect(row[3]?.trim(), row[0]).to.match(/^(kept|departs|ours|no counterpart)/);
+      expect(row[3], row[0]).to.match(/^(kept|departs|ours|no counterpart)/);
+    }
+  });
+
+  it('is a test for each number of the seeds, and a break that turned it red', () => {
+    const rows = rowsOf(read('docs/seeds.md'));
+    const answered = rows.map(([number]) => number);
+    expect(seeds.filter((number) => !answered.includes(number))).to.deep.equal([]);
+    for (const row of rows) {
+      expect(row, row[0]).to.have.length(5);
+      expect(row[2], row[0]).to.match(/^\*\*(kept|bettered|not applicable)\*\*/);
+      if (row[2]?.startsWith('**not applicable**') === true) continue;
+      expect(row[3], row[0]).to.match(/^test\/\S+\.test\.ts: \S/);
+      expect(row[4], row[0]).to.have.length.greaterThan(10);
     }
   });
 
@@ -146,6 +194,9 @@ describe('what the documentation points at', () => {
     const here = '`test/house/docs-links.test.ts`';
     expect(missingTests('x', `| ${here} "would be missed", "would not …", "would be …" |`)).to.deep.equal([
       'x: test/house/docs-links.test.ts has no test "would not …"',
+    ]);
+    expect(missingTests('x', '| W1 | test/house/docs-links.test.ts: would be missing | y |')).to.deep.equal([
+      'x: test/house/docs-links.test.ts has no test "would be missing"',
     ]);
     expect(missingTests('x', '`test/house/no-such.test.ts`')).to.have.length(1);
   });
