@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { holesIn, type HashRangeText } from '../../src/core/hash-range.js';
+import { holesIn, type HashRangeText } from '../../../src/core/hash-range.js';
 
 const top = (1n << 128n) - 1n;
 const range = (start: bigint, end: bigint): HashRangeText => ({

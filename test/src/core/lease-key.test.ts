@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { leaseKeyOf, shardIdOf, streamIdentifier } from '../../src/core/lease-key.js';
+import { leaseKeyOf, shardIdOf, streamIdentifier } from '../../../src/core/lease-key.js';
 
 const orders = streamIdentifier({
   accountId: '123456789012',

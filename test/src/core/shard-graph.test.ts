@@ -12,8 +12,8 @@ import {
   type FirstCheckpoint,
   type ListedShard,
   type MissingLeases,
-} from '../../src/core/shard-graph.js';
-import type { LeaseRow } from '../../src/core/lease.js';
+} from '../../../src/core/shard-graph.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
 
 const top = (1n << 128n) - 1n;
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isForeign, isWriterOf, writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { isForeign, isWriterOf, writerNonce, writerOf } from '../../../src/core/lease-writer.js';
 
 describe('kinactWriter', () => {
   const nonce = writerNonce('host:1:abc', 'p1');

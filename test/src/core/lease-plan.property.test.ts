@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { fleet, type Fleet } from '../support/lease-fleet.js';
+import { fleet, type Fleet } from '../../support/lease-fleet.js';
 
 /** A small generator of random numbers, so that a failing run is reproduced by its seed. */
 function seeded(seed: number): () => number {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import * as holds from '../../src/core/lease-hold.js';
-import type { HoldChange } from '../../src/core/lease-hold.js';
-import { applyChange, leaseRow } from '../support/memory-lease-store.js';
+import * as holds from '../../../src/core/lease-hold.js';
+import type { HoldChange } from '../../../src/core/lease-hold.js';
+import { applyChange, leaseRow } from '../../support/memory-lease-store.js';
 
 const at = (sequenceNumber: string, subSequenceNumber = 0) => ({ sequenceNumber, subSequenceNumber });
 const row = leaseRow({ leaseKey: 's', leaseCounter: 3, leaseOwner: 'me' });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { leaseRow } from '../support/memory-lease-store.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
 import {
   childRow,
   earliestLatest,
@@ -7,9 +7,9 @@ import {
   planSync,
   type RowMaker,
   type SyncInput,
-} from '../../src/core/shard-sync.js';
-import type { ListedShard } from '../../src/core/shard-graph.js';
-import type { LeaseRow } from '../../src/core/lease.js';
+} from '../../../src/core/shard-sync.js';
+import type { ListedShard } from '../../../src/core/shard-graph.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
 
 const maker: RowMaker = {
   identifier: undefined,

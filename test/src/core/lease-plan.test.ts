@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { leaseRow } from '../support/memory-lease-store.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
 import {
   observe,
   planLeases,
@@ -7,9 +7,9 @@ import {
   type LeasePlan,
   type LeasePlanInput,
   type ObservedLease,
-} from '../../src/core/lease-plan.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
-import type { LeaseRow } from '../../src/core/lease.js';
+} from '../../../src/core/lease-plan.js';
+import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
 
 const failoverMs = 10_000;
 

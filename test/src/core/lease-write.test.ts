@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { classifyRefusal } from '../../src/core/lease-write.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import { leaseRow } from '../support/memory-lease-store.js';
+import { classifyRefusal } from '../../../src/core/lease-write.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
 
 const identity = { workerId: 'me', processNonce: 'n1', writer: 'n1/7' };
 const renewal = { counter: 5, owner: 'me' };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { idleTooLong, nextLook, nextWrite } from '../../src/core/lease-schedule.js';
-import type { LeaseWants } from '../../src/core/lease-schedule.js';
+import { idleTooLong, nextLook, nextWrite } from '../../../src/core/lease-schedule.js';
+import type { LeaseWants } from '../../../src/core/lease-schedule.js';
 
 const times = { writeTimeoutMs: 500, idleLimitMs: 10_000 };
 const held: LeaseWants = {
