@@ -6,6 +6,8 @@ import { allSeen, handOvers, outOfOrder, replays, say } from '../support/fleet-l
 import { readStrictly } from '../support/strict-lease-reader.js';
 
 const failoverMs = 10_000;
+/** Every record takes a while, so that some are open whenever a process leaves or dies. */
+const itemMs = 5;
 
 describe('a fleet of processes with default settings', function () {
   this.timeout(150_000);
@@ -21,7 +23,7 @@ describe('a fleet of processes with default settings', function () {
   });
 
   it('comes up when three start at once on a table that does not exist, and shares the leases evenly', async () => {
-    const three = ['a', 'b', 'c'].map((name) => fleet.start(name));
+    const three = ['a', 'b', 'c'].map((name) => fleet.start(name, { itemMs }));
     for (const worker of three) {
       await fleet.until(`${worker.name} started`, () => worker.reports.some(({ type }) => type === 'started'));
     }
@@ -30,7 +32,7 @@ describe('a fleet of processes with default settings', function () {
   });
 
   it('shares them evenly again within 30 s of a join', async () => {
-    fleet.start('d');
+    fleet.start('d', { itemMs });
     const ms = await fleet.balanced(fleet.workers);
     process.stdout.write(`        balanced after a join: ${ms} ms\n`);
   });

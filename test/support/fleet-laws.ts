@@ -61,7 +61,12 @@ export async function handOvers(
     const all = fleet.deliveries();
     return shardIds.flatMap((shardId) => {
       const at = since(shardId);
-      const next = all.find((each) => each.shardId === shardId && each.worker !== from.name && each.at >= at);
+      // A higher fence: whoever lost this shard to `from` just before may still have items of it under way.
+      const fence =
+        from.events('leaseTaken').findLast(({ data }) => data.shardId === shardId)?.data.counter ?? Infinity;
+      const next = all.find(
+        (each) => each.shardId === shardId && each.fence > fence && each.worker !== from.name && each.at >= at,
+      );
       return next === undefined ? [] : [{ shardId, ms: next.at - at }];
     });
   };

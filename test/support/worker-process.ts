@@ -47,6 +47,7 @@ export interface EventData {
   readonly reason?: string;
   readonly message?: string;
   readonly from?: string;
+  readonly counter?: number;
   readonly error?: { readonly code?: string; readonly message: string };
 }
 
