@@ -163,13 +163,19 @@ class TreeConsumer implements Consumer {
   }
 
   async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
-    // Answered when nothing is about to be started any more: of several tables, each begins when the one before has.
-    await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
-    const all = [...wiring.coordinators.values()];
-    const started = await Promise.all(
-      all.map((ref) => ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo }))),
-    );
-    for (const answer of started) if (answer.type === 'failed') throw answer.error;
+    for (;;) {
+      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has.
+      await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
+      const all = [...wiring.coordinators.values()];
+      const started = await Promise.all(
+        all.map((ref) =>
+          ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo })).catch(() => undefined),
+        ),
+      );
+      for (const answer of started) if (answer?.type === 'failed') throw answer.error;
+      // One that died meanwhile is started anew, or the root has ended.
+      if (!started.includes(undefined)) return;
+    }
   }
 
   stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {

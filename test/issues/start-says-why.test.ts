@@ -1,12 +1,15 @@
 // Symptom: a reducer whose `init` throws made `start()` reject with STOPPED, as if the application had stopped the consumer;
 // missing credentials made it reject with START_TIMEOUT after a minute. Cause: the consumer ended itself while it started,
-// and whoever waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start.
+// and whoever waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start. And a
+// coordinator that crashed while it started ended the consumer, although its supervisor had started another.
 import { expect } from 'chai';
+import type { Ref } from '../../actors/actor.js';
 import { createConsumer } from '../../src/consumer.js';
 import { KinactError } from '../../src/errors.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
+import { crashActor } from '../../supervision/system.js';
 import { settled } from '../support/virtual.js';
 
 describe('a start that fails', () => {
@@ -77,5 +80,35 @@ describe('a start that fails', () => {
       1_000,
     );
     expect(failure).to.include({ code: 'CREDENTIALS_MISSING' });
+  });
+
+  it('is survived where only the coordinator crashed: the next one is waited for', async () => {
+    const stream = fakeStream({ clock });
+    const coordinators: Ref<never>[] = [];
+    const intercept = {
+      deliver: ({ to }: { readonly to: Ref<never> }, go: () => void): void => {
+        if (to.path.startsWith('lease-coordinator/')) coordinators.push(to);
+        go();
+      },
+    };
+    const slow = {
+      ...stream.port,
+      describe: async (signal: AbortSignal) => {
+        await new Promise<void>((resolve) => void clock.after(5_000, resolve));
+        return stream.port.describe(signal);
+      },
+    };
+    const consumer = createConsumer({
+      application: 'orders',
+      source: { ...stream.source, open: () => slow },
+      reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
+      runtime: { clock, timers: clock, intercept },
+    });
+    const starting = consumer.start();
+    await clock.advance(1_000);
+    crashActor(coordinators[0] as Ref<never>, new Error('for the test'));
+    await settled(clock, starting);
+    expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
   });
 });
