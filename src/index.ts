@@ -8,6 +8,8 @@ export { encodeAggregate } from './aws/aggregate-encoder.js';
 export { KinactError, isKinactError, errorCodes } from './errors.js';
 
 export type { Consumer, StopReport } from './consumer.js';
+export type { ReleasedLease } from '../actors/lease-coordinator.js';
+export type { Listener } from './emitter.js';
 export type { RunOptions } from './signals.js';
 export type {
   CheckpointNotice,
@@ -40,7 +42,7 @@ export type { AggregatedRecord } from './aws/aggregate.js';
 export type { ErrorCode, ErrorData } from './errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './events.js';
 export type { Logger } from './logger.js';
-export type { Labels, Meter } from './metrics.js';
+export type { CounterName, GaugeName, Labels, Meter } from './metrics.js';
 export type { Clock, Random, Timers, UserRecord } from './ports.js';
 export type { InitialPosition, Position } from './core/position.js';
 export type { ActorSnapshot, ConsumerStatus, Health, OldestOpen, ShardSnapshot } from './status.js';
