@@ -37,7 +37,10 @@ export function noteDone(options: ReducerOptions, state: ReducerState, job: Fold
   job.noted = job.done.length;
   for (const item of done) returnCredit(state.returns, item);
   if (definition.flush === undefined) {
-    for (const item of done) job.cellOf(item).folded = [];
+    for (const item of done) {
+      const cell = job.cellOf(item);
+      if (cell.folded.length > 0) cell.folded = [];
+    }
     if (definition.acknowledge !== 'manual') acknowledge(state, done, effects);
     return;
   }

@@ -103,7 +103,7 @@ interface Progress {
 }
 
 async function poll(on: Poll): Promise<void> {
-  const { clock, signal, shardId } = on;
+  const { clock, signal } = on;
   const iterators = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
   const reads = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
   const traffic = createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, clock.now());
@@ -127,26 +127,42 @@ async function poll(on: Poll): Promise<void> {
       continue;
     }
     await pace(on, [reads, traffic]);
-    const askedAt = clock.now();
-    const answer = await getRecords(on, progress.iterator);
-    take(reads, 1, clock.now());
-    if ('failure' in answer) {
-      await recover(on, progress, answer.failure, 'GetRecords');
-      continue;
-    }
-    take(traffic, answer.bytes, clock.now());
-    const { output } = answer;
-    const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= on.maxRecords;
-    handOn(on, progress, answer, behind);
-    if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '') {
-      const children = childrenOf(output, shardId);
-      on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
-      return;
-    }
-    progress.iterator = output.NextShardIterator;
-    if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
-    if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
+    if (await readOnce(on, progress, progress.iterator, reads, traffic)) return;
   }
+}
+
+/**
+ * One GetRecords and what follows from it; true at the end of the shard. A function of its own so that no answer lives on
+ * in the suspended loop while that waits for room.
+ */
+async function readOnce(
+  on: Poll,
+  progress: Progress,
+  iterator: string,
+  reads: TokenBucket,
+  traffic: TokenBucket,
+): Promise<boolean> {
+  const { clock, shardId } = on;
+  const askedAt = clock.now();
+  const answer = await getRecords(on, iterator);
+  take(reads, 1, clock.now());
+  if ('failure' in answer) {
+    await recover(on, progress, answer.failure, 'GetRecords');
+    return false;
+  }
+  take(traffic, answer.bytes, clock.now());
+  const { output } = answer;
+  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= on.maxRecords;
+  handOn(on, progress, answer, behind);
+  if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '') {
+    const children = childrenOf(output, shardId);
+    on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
+    return true;
+  }
+  progress.iterator = output.NextShardIterator;
+  if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
+  if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
+  return false;
 }
 
 /** Waits until every bucket has a token. */
