@@ -39,10 +39,13 @@ export interface Whereabouts {
   readonly forMs: number;
 }
 
-/** True when records of this tenure may still be handed to user code; a tenure found late is marked dead for good. */
-export function mayDeliver(tenure: Tenure, clock: Clock): boolean {
+/**
+ * True when records of this tenure may still be handed to user code; a tenure found late is marked dead for good. `now` is for
+ * callers that have just looked at the clock.
+ */
+export function mayDeliver(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
   if (tenure.dead) return false;
-  if (clock.now() < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return true;
+  if (now < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return true;
   tenure.dead = true;
   return false;
 }

@@ -64,7 +64,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldTurn): Delive
     if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
-    if (mayDeliver(item.tenure, clock)) {
+    if (mayDeliver(item.tenure, clock, now)) {
       job.current = { item, since: now };
       return item;
     }
@@ -146,7 +146,7 @@ export async function flushGroups(
   for (const group of job.groups) {
     // A state that embodies only ended tenures is the new owner's business: flushing it could only do harm.
     let live = false;
-    for (const { tenure } of group.items) live = mayDeliver(tenure, clock) || live;
+    for (const tenure of new Set(group.items.map((item) => item.tenure))) live = mayDeliver(tenure, clock) || live;
     const context = contextOf(group.items);
     if (!live || context.signal.aborted) continue;
     try {
