@@ -50,6 +50,17 @@ describe('a reducer folds', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
   });
 
+  it('and without flush keeps nothing of what it has acknowledged', async () => {
+    const stream = fakeStream();
+    const numbers = putNumbered(stream, 5);
+    const definition = defineReducer({ init: () => 0, reduce: (count: number) => count + 1 });
+    const pipeline = start({ ...one, definition });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(10);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
+    expect(pipeline.status(pipeline.reducers[0]!)).to.deep.include({ doing: 'idle', holding: [] });
+  });
+
   it('never one call while another is under way, whatever else arrives', async () => {
     const stream = fakeStream();
     putNumbered(stream, 60);
