@@ -3,6 +3,7 @@
 // 0: done. 1: failed, with one line on stderr, `CODE: what happened and what to do`. 2: wrong usage.
 import { readFileSync } from 'node:fs';
 import { errorLine, UsageError, type Command, type CommandIo } from './command.js';
+import { isClosedPipe } from './record-lines.js';
 
 /** Loaded when it is run: none needs all of the SDK. */
 interface Listed {
@@ -93,12 +94,21 @@ function restoreSignals(): void {
 }
 
 process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-// A reader that went away ends the command as SIGTERM does, and nobody is left to be told.
-process.stdout.on('error', () => stopping.abort());
+// Without stdout there is nothing left to do. A reader that went away ends the command as SIGTERM does; a full disk is a
+// failure.
+let outputError: Error | undefined;
+process.stdout.on('error', (error) => {
+  if (!isClosedPipe(error)) outputError = error;
+  stopping.abort();
+});
 process.stderr.on('error', () => undefined);
 
 const { stdin, stdout, stderr, env } = process;
-const code = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: stopping.signal });
+let code = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: stopping.signal });
+if (outputError !== undefined) {
+  if (code === 0) stderr.write(`OUTPUT: stdout cannot be written (${outputError.message}); not everything came out\n`);
+  code = 1;
+}
 process.exitCode = code;
 // What is still to be read is not waited for; what is still to be written is, unless nobody reads it.
 stdin.destroy();

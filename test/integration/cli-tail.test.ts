@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { expect } from 'chai';
 import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
@@ -169,6 +170,52 @@ describe('kinact tail', () => {
     await new Promise((resolve) => unread.child.stdout!.once('readable', resolve));
     unread.child.kill('SIGTERM');
     expect(await unread.ended).to.include({ code: 0, signal: null });
+  });
+
+  it('reads no further ahead of a full pipe than its bounds', async () => {
+    const scripted = await scriptedServer();
+    try {
+      scripted.kinesis.createStream('orders', 1);
+      // A stream without end, in answers that are larger than a pipe.
+      let next = 0;
+      const record = (): object => ({
+        SequenceNumber: String((next += 1)),
+        PartitionKey: 'k',
+        Data: Buffer.alloc(1_000).toString('base64'),
+      });
+      const body = (): object => ({
+        Records: Array.from({ length: 100 }, record),
+        NextShardIterator: 'next',
+        MillisBehindLatest: 1_000,
+      });
+      scripted.respond('GetRecords', Infinity, { type: 'json', body });
+      const args = ['tail', '--stream', 'orders'];
+      const running = startKinact(args, environment({ kinesis: scripted.url }), { readStdout: false });
+      await new Promise((resolve) => running.child.stdout!.once('readable', resolve));
+      // Five reads a second would be allowed.
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      expect(scripted.count('GetRecords')).to.be.at.most(4);
+      running.child.kill('SIGTERM');
+      expect(await running.ended).to.include({ code: 0 });
+    } finally {
+      await scripted.stop();
+    }
+  });
+
+  it('exits with 1 when what it has to say cannot be written', async () => {
+    await stream.put(numbered(0, 10));
+    const full = openSync('/dev/full', 'w');
+    try {
+      for (const more of [[], ['--application', `full-${streams}`]]) {
+        const run = await startKinact(['tail', '--stream', stream.name, ...more], env, { stdout: full }).ended;
+        expect(run.code).to.equal(1);
+        expect(run.stderr.trimEnd().split('\n').at(-1)).to.match(
+          /^OUTPUT: stdout cannot be written \(.*ENOSPC|^UNEXPECTED: .*ENOSPC/,
+        );
+      }
+    } finally {
+      closeSync(full);
+    }
   });
 
   it('says what is wrong in one line: no stream, no permission, a nonsensical --from', async () => {

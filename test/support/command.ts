@@ -1,5 +1,5 @@
 // Runs `kinact` as its own process, as a user's shell does, against servers on loopback.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -55,10 +55,20 @@ export function startKinact(
   {
     input = '',
     readStdout = true,
+    stdout = 'pipe',
     limitMs = 30_000,
-  }: { input?: string | Uint8Array | 'open'; readStdout?: boolean; limitMs?: number } = {},
+  }: {
+    input?: string | Uint8Array | 'open';
+    readStdout?: boolean;
+    /** A file descriptor to write to instead of a pipe. */
+    stdout?: 'pipe' | number;
+    limitMs?: number;
+  } = {},
 ): Running {
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, ...args], {
+    env,
+    stdio: ['pipe', stdout, 'pipe'],
+  }) as ChildProcessWithoutNullStreams;
   const output = { stdout: '', stderr: '' };
   const checks = new Set<() => void>();
   const collect = (name: 'stdout' | 'stderr'): void => {
@@ -67,7 +77,7 @@ export function startKinact(
       for (const check of checks) check();
     });
   };
-  if (readStdout) collect('stdout');
+  if (readStdout && stdout === 'pipe') collect('stdout');
   collect('stderr');
   child.stdin.on('error', () => undefined);
   if (input !== 'open') child.stdin.end(input);

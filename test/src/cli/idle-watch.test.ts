@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { idleWatch, type IdleWatch } from '../../../src/cli/idle-watch.js';
+import { idleWatch, watchOf, type IdleWatch } from '../../../src/cli/idle-watch.js';
 import type { ReadResult, ShardReader, StreamSource } from '../../../src/ports.js';
 
 const signal = new AbortController().signal;
@@ -98,6 +98,24 @@ describe('the judge of idleness', () => {
     settled.is = true;
     watch.check();
     expect(await isIdle()).to.equal(true);
+  });
+
+  it('is made from what the user asked for: none without --until-idle, and one that heeds the writer with it', async () => {
+    const request = { streamName: 's', from: 'LATEST', asText: false } as const;
+    const writer = { pending: 1, write: () => Promise.resolve() };
+    expect(watchOf({ ...request, untilIdleMs: undefined }, writer, 0)).to.equal(undefined);
+    const watch = watchOf({ ...request, untilIdleMs: -1 }, writer, -1)!;
+    let idle = false;
+    void watch.idle.then(() => (idle = true));
+    const bare = { open: () => ({ read: () => Promise.resolve(empty), close: () => undefined }) };
+    const reader = watch.observe(bare as unknown as StreamSource).open('s', { type: 'trimHorizon' }, () => undefined);
+    await reader.read(signal);
+    await new Promise(setImmediate);
+    expect(idle, 'a line waits').to.equal(false);
+    writer.pending = 0;
+    await reader.read(signal);
+    await new Promise(setImmediate);
+    expect(idle).to.equal(true);
   });
 
   it('gives the children of an ended shard time to be opened', async () => {
