@@ -173,8 +173,9 @@ class TreeConsumer implements Consumer {
         ),
       );
       for (const answer of started) if (answer?.type === 'failed') throw answer.error;
-      // One that died meanwhile is started anew, or the root has ended.
       if (!started.includes(undefined)) return;
+      // One that died meanwhile is started anew, as soon as its supervisor has heard of it.
+      await new Promise<void>((resolve) => void this.#world.timers.after(restartPollMs, resolve));
     }
   }
 
@@ -260,6 +261,8 @@ class TreeConsumer implements Consumer {
   }
 }
 
+/** How often a start looks whether a coordinator that died has a successor. */
+const restartPollMs = 50;
 /** The coordinator answers by its deadline; this much later it is taken for dead. */
 const releaseGraceMs = 1_000;
 /** What stopping the actors gets even when draining has used up the deadline. */
