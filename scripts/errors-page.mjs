@@ -83,11 +83,6 @@ const advice = {
     'Ask again, or allow more time. The question may have been acted on.',
   ],
   START_FAILED: ['`closed`, `kinact/supervision`', 'no', '`cause` is what the child threw.'],
-  STOP_DEADLINE: [
-    'nowhere yet: effects left running are in the event `orphaned`, `status().orphans` and `Ending.orphans`',
-    'no',
-    'Make effects end when their signal aborts.',
-  ],
   PARENT_STOPPED: ['`closed`', 'no', 'Call `consumer.stop()` before you stop the parent, so that leases are released.'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no', 'Nothing: it was asked for.'],
   AWS_ERROR: [

@@ -83,6 +83,8 @@ class TreeConsumer implements Consumer {
   #failure: Error | undefined;
   #restarts = 0;
   readonly #orphans: string[] = [];
+  /** How often what the application handed in has thrown at us: counted, and never worse. */
+  readonly #failures = { logger: 0, meter: 0 };
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
@@ -92,7 +94,9 @@ class TreeConsumer implements Consumer {
       timers: timers ?? systemTimers,
       random: random ?? systemRandom,
     } as World;
-    this.#emitter = createEmitter(guardLogger(options.logger, { application: options.application }, () => {}));
+    this.#emitter = createEmitter(
+      guardLogger(options.logger, { application: options.application }, () => this.#failed('logger')),
+    );
     this.#runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
       ...this.#world,
@@ -111,6 +115,10 @@ class TreeConsumer implements Consumer {
     this.closed.catch(() => {});
   }
 
+  #failed(what: 'logger' | 'meter'): void {
+    this.#failures[what] += 1;
+  }
+
   start(): Promise<void> {
     if (this.#state !== 'new' && this.#starting === undefined) {
       return Promise.reject(new KinactError('STOPPED', 'the consumer was stopped before it was started'));
@@ -124,7 +132,13 @@ class TreeConsumer implements Consumer {
     try {
       this.#wiring = openWiring(this.#options, this.#world, randomUUID());
       this.#root = spawn(this.#runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
-      this.#stopMetering = startMetering(this.#options.meter, this.#emitter, this.#world.timers, () => this.status());
+      this.#stopMetering = startMetering(
+        this.#options.meter,
+        this.#emitter,
+        this.#world.timers,
+        () => this.status(),
+        () => this.#failed('meter'),
+      );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
       await this.#coordinatorsStarted(this.#root, this.#wiring);
     } catch (error) {
@@ -238,7 +252,7 @@ class TreeConsumer implements Consumer {
       workerId: this.#options.workerId,
       restarts: this.#restarts,
       orphans: this.#orphans,
-      listenerFailures: this.#emitter.failures(),
+      failures: { ...this.#failures, listener: this.#emitter.failures() },
       runtime: this.#runtime,
       coordinators: this.#wiring?.coordinators,
     });

@@ -29,7 +29,6 @@ export const errorCodes = {
   ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
   ASK_TIMEOUT: 'A question was not answered by its deadline.',
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
-  STOP_DEADLINE: 'A stop did not finish by its deadline; user effects were left running and are named.',
   PARENT_STOPPED: 'The actor system or parent the consumer lives under was stopped by the application.',
   STOPPED: 'The consumer was stopped.',
   AWS_ERROR: 'The service answered with an error that kinact has no code of its own for; `cause` is it.',

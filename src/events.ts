@@ -25,7 +25,7 @@ export interface ConsumerEvents {
   /** Records of a shard were skipped, by policy or because they could not be decoded. */
   recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
   /** User records outside their shard's hash range were dropped (once per shard); the counter has the rest. */
-  outOfRange: ShardEvent & Position & { readonly policy: string };
+  outOfRange: ShardEvent & Position;
   /** An aggregate was malformed and the named rule applied (once per shard); the counter has the rest. */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /** The record to resume behind is trimmed: reading starts at TRIM_HORIZON. */

@@ -3,6 +3,7 @@
 import type { Position } from './core/position.js';
 import { consumerTable } from './consumer-table.js';
 import { KinactError } from './errors.js';
+import type { ShardEvent } from './events.js';
 import type { Logger } from './logger.js';
 import type { Meter } from './metrics.js';
 import { refuse, resolveTable } from './option-table.js';
@@ -124,7 +125,7 @@ export interface RuntimeSeams {
 }
 
 /** What `onCheckpoint` is told. */
-export type CheckpointNotice = { readonly shardId: string } & Position;
+export type CheckpointNotice = ShardEvent & Position;
 
 /** One source with the table its leases are in. */
 export interface ResolvedSource {

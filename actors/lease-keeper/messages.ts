@@ -5,6 +5,7 @@ import type { CoordinatorMessage, ReleasedLease } from '../lease-coordinator.js'
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
+import type { ShardEvent } from '../../src/events.js';
 
 /** What a keeper tells the worker that delivers under its tenure. */
 export type WorkerControl =
@@ -94,6 +95,6 @@ export interface LeaseKeeperOptions {
   /** 0: a checkpoint with every renewal. */
   readonly checkpointIntervalMs: number;
   readonly stopDeadlineMs: number;
-  readonly onCheckpoint?: (at: { readonly shardId: string } & Position) => unknown;
+  readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;
 }

@@ -213,7 +213,7 @@ function reportDurable(turn: Turn): void {
     run({
       name: `onCheckpoint#${state.callsMade}`,
       kind: 'user',
-      start: () => onCheckpoint({ shardId, ...position }),
+      start: () => onCheckpoint({ source, shardId, ...position }),
       done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),
       failed: (error): LeaseKeeperMessage => ({ type: 'called', failure: { error } }),
     }),

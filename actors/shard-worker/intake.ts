@@ -159,7 +159,7 @@ function admitOne<Self>(
     effects.push({ type: 'count', what: 'outOfRangeRecords' });
     if (!intake.toldOutOfRange) {
       intake.toldOutOfRange = true;
-      const data = { ...placeOf(tenure, position.sequenceNumber, position.subSequenceNumber), policy: 'dropped' };
+      const data = placeOf(tenure, position.sequenceNumber, position.subSequenceNumber);
       effects.push({ type: 'emit', event: { name: 'outOfRange', data } });
     }
     return undefined;

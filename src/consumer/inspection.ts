@@ -15,15 +15,16 @@ export interface Inspected {
   readonly workerId: string;
   readonly restarts: number;
   readonly orphans: readonly string[];
-  readonly listenerFailures: number;
+  /** Of the application's logger, meter and listeners. */
+  readonly failures: Readonly<Record<'logger' | 'meter' | 'listener', number>>;
   readonly runtime: Runtime;
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>> | undefined;
 }
 
 export function snapshot(inspected: Inspected): ConsumerStatus {
-  const { state, workerId, restarts, orphans, listenerFailures, runtime } = inspected;
+  const { state, workerId, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
-  const listening = listenerFailures > 0 ? { listenerFailures } : {};
+  const thrown = Object.entries(failures).flatMap(([what, times]) => (times > 0 ? [[`${what}Failures`, times]] : []));
   return {
     state,
     workerId,
@@ -31,7 +32,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     shards: shardsOf(tree),
     leases: [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: statusOf(ref)?.state })),
     orphans: [...orphans],
-    counters: { ...counters(runtime), ...listening },
+    counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },
     tree,
   };
 }

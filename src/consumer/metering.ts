@@ -10,26 +10,36 @@ import { walk } from '../status.js';
 /** How often gauges are set. */
 const intervalMs = 10_000;
 
-/** Starts to measure; returns what ends it, after one last look. */
+/** What the look before has told the meter. */
+interface Told {
+  /** Running totals: the meter gets what they have risen by. */
+  readonly totals: Map<string, number>;
+  /** Shards and sources whose gauges are not 0: one that leaves must not keep its last value on a dashboard. */
+  shards: ReadonlyMap<string, Labels>;
+  sources: ReadonlySet<string>;
+}
+
+/** Starts to measure; returns what ends it, after one last look. `failed` hears of what the meter throws. */
 export function startMetering(
   given: Meter,
   emitter: Emitter,
   timers: Timers,
   status: () => ConsumerStatus,
+  failed: () => void,
 ): () => void {
   if (given === silentMeter) return () => {};
-  const meter = guardMeter(given, () => {});
+  const meter = guardMeter(given, failed);
   const ends = countEvents(meter, emitter);
-  const last = new Map<string, number>();
+  const told: Told = { totals: new Map(), shards: new Map(), sources: new Set() };
   let cancel = (): void => {};
   const look = (): void => {
-    sample(meter, status(), last);
+    sample(meter, status(), told);
     cancel = timers.after(intervalMs, look);
   };
   look();
   return () => {
     cancel();
-    sample(meter, status(), last);
+    sample(meter, status(), told);
     for (const end of ends) end();
   };
 }
@@ -48,26 +58,17 @@ function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
   ];
 }
 
-/** `last` holds what running totals were at the look before. A worker's total starts anew with every worker. */
-function sample(meter: Meter, status: ConsumerStatus, last: Map<string, number>): void {
+function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
+  setGauges(meter, status, told);
   const risen = (name: string, total: number): number => {
-    const by = total - (last.get(name) ?? 0);
-    last.set(name, total);
+    const by = total - (told.totals.get(name) ?? 0);
+    told.totals.set(name, total);
     return by;
   };
-  const leases = new Map<string, number>();
-  for (const { source, shardId, openRecords, openBytes, oldestOpen, millisBehindLatest } of status.shards) {
-    const labels = { source, shardId };
-    leases.set(source, (leases.get(source) ?? 0) + 1);
-    meter.gauge('OpenRecords', openRecords, labels);
-    meter.gauge('OpenBytes', openBytes, labels);
-    meter.gauge('OldestOpenMillis', oldestOpen?.ageMs ?? 0, labels);
-    if (millisBehindLatest !== null) meter.gauge('MillisBehindLatest', millisBehindLatest, labels);
-  }
-  for (const [source, count] of leases) meter.gauge('CurrentLeases', count, { source });
   for (const { path, state } of walk(status.tree)) {
     if (!path.startsWith('shard-worker/')) continue;
     const { settled, source, shardId } = state as { settled: number; source: string; shardId: string };
+    // A worker's total starts anew with every worker, and no two have one path.
     const by = risen(path, settled);
     if (by > 0) meter.count('RecordsProcessed', by, { source, shardId });
   }
@@ -75,4 +76,29 @@ function sample(meter: Meter, status: ConsumerStatus, last: Map<string, number>)
     const by = risen(`incident ${what}`, total);
     if (by > 0) meter.count('Incidents', by, { what });
   }
+}
+
+function setGauges(meter: Meter, status: ConsumerStatus, told: Told): void {
+  const leases = new Map<string, number>();
+  const shards = new Map<string, Labels>();
+  for (const { source, shardId, openRecords, openBytes, oldestOpen, millisBehindLatest } of status.shards) {
+    const labels = { source, shardId };
+    leases.set(source, (leases.get(source) ?? 0) + 1);
+    shards.set(`${source} ${shardId}`, labels);
+    meter.gauge('OpenRecords', openRecords, labels);
+    meter.gauge('OpenBytes', openBytes, labels);
+    meter.gauge('OldestOpenMillis', oldestOpen?.ageMs ?? 0, labels);
+    if (millisBehindLatest !== null) meter.gauge('MillisBehindLatest', millisBehindLatest, labels);
+  }
+  for (const [name, labels] of told.shards) {
+    if (shards.has(name)) continue;
+    for (const gauge of ['OpenRecords', 'OpenBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const) {
+      meter.gauge(gauge, 0, labels);
+    }
+  }
+  for (const source of [...told.sources, ...leases.keys()]) {
+    meter.gauge('CurrentLeases', leases.get(source) ?? 0, { source });
+  }
+  told.shards = shards;
+  told.sources = new Set(leases.keys());
 }

@@ -21,7 +21,7 @@ describe('a keeper and its checkpoints', () => {
     expect(heard, 'the table has not answered').to.deep.equal([]);
     answer();
     await keeper.settle();
-    expect(heard).to.deep.equal([{ shardId, sequenceNumber: '100', subSequenceNumber: 2 }]);
+    expect(heard).to.deep.equal([{ source: 'orders', shardId, sequenceNumber: '100', subSequenceNumber: 2 }]);
     expect(keeper.eventsOf('checkpoint')).to.deep.equal([
       { source: 'orders', shardId, sequenceNumber: '100', subSequenceNumber: 2 },
     ]);

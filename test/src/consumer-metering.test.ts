@@ -11,6 +11,7 @@ describe('the meter of a consumer', () => {
     clock.install();
     const stream = fakeStream({ shards: 2, clock });
     const totals = new Map<string, number>();
+    const gauges = new Map<string, number>();
     const take = (name: keyof typeof instruments, value: number, labels: object): void => {
       expect(Object.keys(labels).toSorted(), name).to.deep.equal([...instruments[name].labels].toSorted());
       totals.set(name, (totals.get(name) ?? 0) + value);
@@ -27,13 +28,17 @@ describe('the meter of a consumer', () => {
         },
       }),
       onFailure: 'skip',
-      meter: { count: take, gauge: (name) => void totals.set(name, 0) },
+      meter: {
+        count: take,
+        gauge: (name, value, labels) => void gauges.set(`${name} ${JSON.stringify(labels)}`, value),
+      },
       runtime: { clock, timers: clock },
     });
     stream.put(...Array.from({ length: 100 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
     const started = consumer.start();
     await clock.advance(15_000);
     await started;
+    expect(gauges.get('CurrentLeases {"source":"fake"}')).to.equal(2);
     stream.put(...Array.from({ length: 50 }, (_, index) => ({ partitionKey: `n${index}`, data: 'x' })));
     await clock.advance(15_000);
     const stopped = consumer.stop();
@@ -45,7 +50,42 @@ describe('the meter of a consumer', () => {
       SkippedRecords: 1,
       TakenLeases: 2,
       ReleasedLeases: 2,
-      MillisBehindLatest: 0,
     });
+    expect([...gauges.values()], 'what has left keeps no value').to.satisfy((all: number[]) =>
+      all.every((v) => v === 0),
+    );
+  });
+
+  it('and the logger may throw at every call: counted, and nothing else happens', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    const stream = fakeStream({ clock });
+    const broken = (): never => {
+      throw new Error('no');
+    };
+    let seen = 0;
+    const consumer = createConsumer({
+      application: 'orders',
+      source: stream.source,
+      reducers: 1,
+      reducer: defineReducer({ init: () => 0, reduce: () => (seen += 1) }),
+      logger: { debug: broken, info: broken, warn: broken, error: broken },
+      meter: { count: broken, gauge: broken },
+      runtime: { clock, timers: clock },
+    });
+    stream.put({ partitionKey: 'k', data: 'x' });
+    consumer.on('leaseTaken', broken);
+    const started = consumer.start();
+    await clock.advance(15_000);
+    await started;
+    expect(seen).to.equal(1);
+    const { counters } = consumer.status();
+    expect(counters).to.include({ listenerFailures: 1 });
+    expect(counters['loggerFailures']).to.be.greaterThan(1);
+    expect(counters['meterFailures']).to.be.greaterThan(1);
+    const stopped = consumer.stop();
+    await clock.advance(15_000);
+    expect((await stopped).drained).to.equal(true);
+    clock.uninstall();
   });
 });
