@@ -154,6 +154,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     asked: undefined,
     tenure: undefined,
     lastWorker: undefined,
+    interrupted: false,
     idleSince: now,
     waiting: options.waiting ?? false,
     watchdog: { count: 0, at: undefined },

@@ -25,7 +25,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
     cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
     writeAt: Math.min(before?.writeAt ?? Infinity, cutAt + reserveMs / 8),
     until: Math.min(before?.until ?? Infinity, until),
-    recordsLeft: before?.recordsLeft ?? 0,
+    recordsLeft: before?.recordsLeft ?? (state.interrupted ? -1 : 0),
   };
   refuseAsked(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {

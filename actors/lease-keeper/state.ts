@@ -94,6 +94,8 @@ export interface LeaseKeeperState {
   asked: Asked | undefined;
   tenure: OpenTenure | undefined;
   lastWorker: number | undefined;
+  /** The last worker did not say what it left open, and no other has begun since. */
+  interrupted: boolean;
   idleSince: number;
   waiting: boolean;
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */

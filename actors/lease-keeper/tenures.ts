@@ -58,6 +58,7 @@ export function grant(turn: Turn, asked: Asked): void {
     signal: controller.signal,
   };
   state.asked = undefined;
+  state.interrupted = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
