@@ -12,9 +12,16 @@ const verdict = /^verdict: (\d+) written, (\d+) seen, (\d+) lost, (\d+) delivere
 const pidsOf = (running: Running): number[] =>
   [...running.output.stdout.matchAll(/consumer-\d is process (\d+)/g)].map(([, pid]) => Number(pid));
 
-/** The kernel takes a moment to reap; the test's own limit bounds this. */
+/** The kernel takes a moment to reap. What is still there after ten seconds is ended here, and a failure. */
 async function gone(pids: readonly number[]): Promise<void> {
-  while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20));
+  const until = performance.now() + 10_000;
+  while (pids.some(isAlive)) {
+    if (performance.now() > until) {
+      for (const pid of pids.filter(isAlive)) process.kill(pid, 'SIGKILL');
+      throw new Error('consumer processes were left running');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 describe('kinact demo', function () {
