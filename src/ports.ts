@@ -175,7 +175,6 @@ export interface LeaseChange {
   readonly leaseOwner?: string | null;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
   readonly countOwnerSwitch?: boolean;
-  /** Written only where the row has none (`if_not_exists`). */
   /** Written only where the row has none: the first resolution of LATEST stands. */
   readonly kinactLatestAt?: number;
   readonly childShardIds?: readonly string[];
