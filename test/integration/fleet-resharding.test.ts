@@ -65,6 +65,41 @@ describe('a fleet of processes while the stream is resharded', function () {
   });
 });
 
+describe('a process killed with a record inside its reducer', function () {
+  this.timeout(60_000);
+  let fleet: Fleet;
+  before(async () => {
+    fleet = await startFleet({ shards: 1, application: 'killed-app', streamName: 'killed', keys: 1 });
+  });
+  after(() => fleet?.stop());
+
+  it('has never checkpointed past it, whatever came behind, and its heir delivers it', async () => {
+    const counter = async (): Promise<number> => Number((await fleet.rows()).get(idOf(0))?.['leaseCounter']?.N ?? 0);
+    const dying = fleet.start('dying', { holdId: 'k0/5', failoverMs: 3_000, reducers: 2 });
+    await fleet.put(10);
+    await fleet.until('all before it', () => fleet.deliveries().length >= 5);
+    // Two renewals later everything that is going to be checkpointed has been.
+    const before = await counter();
+    await fleet.until('two renewals', async () => (await counter()) >= before + 2);
+    dying.kill('SIGKILL');
+    await dying.exited;
+    const row = (await fleet.rows()).get(idOf(0));
+    const last = fleet.deliveries().at(-1);
+    expect(last?.id).to.equal('k0/4');
+    expect(row?.['checkpoint']?.S).to.equal(last?.sequenceNumber);
+    const heir = fleet.start('heir', { failoverMs: 3_000 });
+    await allSeen(fleet);
+    const again = fleet.deliveries().filter(({ worker }) => worker === 'heir');
+    expect(
+      again.map(({ id }) => id),
+      'from the frontier on, and nothing before it',
+    ).to.deep.equal(['k0/5', 'k0/6', 'k0/7', 'k0/8', 'k0/9']);
+    heir.kill('SIGTERM');
+    expect(await heir.exited).to.equal(0);
+    await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
+  });
+});
+
 describe('two processes with one worker id', function () {
   this.timeout(90_000);
   let fleet: Fleet;

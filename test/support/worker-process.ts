@@ -18,6 +18,8 @@ export interface WorkerConfig {
   readonly stopAfterMs?: number;
   /** Milliseconds every item takes, so that records are open when something happens to the process. */
   readonly itemMs?: number;
+  /** The record with this id never gets through its reducer, nor into the sink. */
+  readonly holdId?: string;
   /** Never acknowledges anything: draining runs into its deadline. */
   readonly wedged?: boolean;
 }
@@ -107,6 +109,7 @@ async function main(config: WorkerConfig): Promise<void> {
       init: () => 0,
       acknowledge: wedged ? 'manual' : 'auto',
       reduce: async (count: number, item) => {
+        if (Buffer.from(item.value).toString() === config.holdId) await new Promise(() => {});
         if (itemMs > 0) await new Promise((resolve) => setTimeout(resolve, itemMs));
         delivered(config, item);
         return count + 1;
