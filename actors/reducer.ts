@@ -197,7 +197,7 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
       break;
     default:
       message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessages' });
+      effects.push({ type: 'count', what: 'unknownMessage' });
   }
 }
 

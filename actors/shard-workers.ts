@@ -84,7 +84,7 @@ function receive(
       break;
     default:
       message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessages' });
+      effects.push({ type: 'count', what: 'unknownMessage' });
   }
 }
 

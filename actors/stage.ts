@@ -149,7 +149,7 @@ function receive(options: StageOptions, state: StageState, message: StageMessage
       break;
     default:
       message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessages' });
+      effects.push({ type: 'count', what: 'unknownMessage' });
   }
   return [state, effects];
 }

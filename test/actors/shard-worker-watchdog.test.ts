@@ -155,7 +155,7 @@ describe('the watchdog', () => {
     expect(crash?.error.code).to.equal('WATCHDOG');
     expect(crash?.error.message).to.include('is unknown at reducer/0');
     expect(crash?.at).to.be.greaterThan(watchdogMs * 2);
-    expect(pipeline.counters()['unknownMessages']).to.equal(undefined);
+    expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
   });
 
   it('says PENDING_LIMIT_TOO_SMALL when acknowledgements wait for more records than maxPending, naming the holder', async () => {
@@ -267,7 +267,7 @@ describe('the watchdog', () => {
       watchdogMs + 1_000,
     );
     expect(crash).to.equal(undefined);
-    expect(pipeline.counters()['unknownMessages']).to.equal(undefined);
+    expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
   });
 
   it('is content with a shard that settles one record in time, again and again', async () => {

@@ -252,7 +252,7 @@ describe('a stage and repeated or late messages', () => {
     const { worker } = pipeline.read(stream.port, shard0);
     pipeline.tell(worker, { type: 'nonsense' });
     await pipeline.clock.advance(10);
-    expect(pipeline.counters()['unknownMessages']).to.equal(4);
+    expect(pipeline.counters()['unknownMessage']).to.equal(4);
     expect(seen).to.have.length(5);
   });
 
