@@ -11,8 +11,8 @@ import { createEscalation } from './consumer/escalation.js';
 import type { Escalation } from './consumer/escalation.js';
 import { liveness, readiness, snapshot } from './consumer/inspection.js';
 import { startMetering } from './consumer/metering.js';
-import { openWiring } from './consumer/wiring.js';
-import type { Wiring } from './consumer/wiring.js';
+import { actors, openWiring } from './consumer/wiring.js';
+import type { Actors, Wiring } from './consumer/wiring.js';
 import { createEmitter } from './emitter.js';
 import type { Emitter, Listener } from './emitter.js';
 import { KinactError } from './errors.js';
@@ -63,12 +63,18 @@ export interface Consumer extends AsyncDisposable {
  * @throws KinactError INVALID_OPTION (path, expected, got) or NOT_BUILT, here and not later.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  return new TreeConsumer(resolveOptions(options));
+  return consumerOf(options, actors);
+}
+
+/** As `createConsumer`, with the behaviours given. */
+export function consumerOf(options: ConsumerOptions, made: Actors): Consumer {
+  return new TreeConsumer(resolveOptions(options), made);
 }
 
 class TreeConsumer implements Consumer {
   readonly closed: Promise<void>;
   readonly #options: ResolvedOptions;
+  readonly #actors: Actors;
   readonly #world: World;
   readonly #emitter: Emitter;
   readonly #runtime: Runtime;
@@ -86,8 +92,9 @@ class TreeConsumer implements Consumer {
   /** How often what the application handed in has thrown at us: counted, and never worse. */
   readonly #failures = { logger: 0, meter: 0 };
 
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, made: Actors) {
     this.#options = options;
+    this.#actors = made;
     const { clock, timers, random, ...seams } = options.runtime;
     this.#world = {
       clock: clock ?? systemClock,
@@ -130,7 +137,7 @@ class TreeConsumer implements Consumer {
   async #start(): Promise<void> {
     this.#state = 'starting';
     try {
-      this.#wiring = openWiring(this.#options, this.#world, randomUUID());
+      this.#wiring = openWiring(this.#options, this.#world, randomUUID(), this.#actors);
       this.#root = spawn(this.#runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#stopMetering = startMetering(
         this.#options.meter,

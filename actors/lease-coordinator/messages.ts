@@ -29,7 +29,10 @@ export interface ReleasedLease {
   readonly source: string;
   readonly shardId: string;
   readonly leaseKey: string;
-  /** Records that were open when the lease was given up: they will be delivered again. -1: the worker did not say in time. */
+  /**
+   * Records that were open when the lease was given up: they will be delivered again. -1: nobody knows, for the worker did not
+   * say in time or was gone already.
+   */
   readonly recordsLeft: number;
   readonly checkpoint: string;
   readonly subSequenceNumber: number;

@@ -40,12 +40,24 @@ export interface Wiring {
   close(): void;
 }
 
+/** The behaviours the tree is made of. Others are handed in by tests that show what a broken one would lead to. */
+export interface Actors {
+  readonly leaseCoordinator: typeof leaseCoordinator;
+  readonly leaseKeeper: typeof leaseKeeper;
+  readonly stage: typeof stage;
+  readonly reducer: typeof reducer;
+  readonly shardWorkers: typeof shardWorkers;
+  readonly shardWorker: typeof shardWorker;
+}
+
+export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkers, shardWorker };
+
 /** How soon a lease whose worker ended normally while it was still held gets another. */
 const againMs = 1_000;
 
 let lastWorker = 0;
 
-export function openWiring(options: ResolvedOptions, world: World, processNonce: string): Wiring {
+export function openWiring(options: ResolvedOptions, world: World, processNonce: string, made: Actors): Wiring {
   const sources = options.sources.map((placed): Opened => ({ ...placed, source: placed.spec.open(world) }));
   const tables = openTables(options, world, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
@@ -62,12 +74,12 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const behaviour = coordinatorOf(options, world, processNonce, tables.get(table) as Table);
+        const behaviour = coordinatorOf(made, options, world, processNonce, tables.get(table) as Table);
         return registered(behaviour, (self) => coordinators.set(table, self));
       },
-      stage: (index) => stage({ ...options, index, clock: world.clock, opaqueOf }),
+      stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
       reducer: (index, stages) =>
-        reducer({
+        made.reducer({
           index,
           stages,
           definition: options.reducer,
@@ -80,11 +92,11 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           shardName,
         }),
       shardWorkers: (stages, coordinatorRefs) =>
-        shardWorkers({
+        made.shardWorkers({
           coordinators: coordinatorRefs,
           againMs,
           stopDeadlineMs: options.stopDeadlineMs,
-          makeWorker: (lease) => workerOf(options, world, byName, stages, lease),
+          makeWorker: (lease) => workerOf(made, options, world, byName, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
     close: () => {
@@ -110,6 +122,7 @@ function openTables(options: ResolvedOptions, world: World, sources: readonly Op
 }
 
 function coordinatorOf(
+  made: Actors,
   options: ResolvedOptions,
   { clock, random }: World,
   processNonce: string,
@@ -118,7 +131,7 @@ function coordinatorOf(
   const { leases, workerId, checkpointIntervalMs, stopDeadlineMs, onCheckpoint } = options;
   const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
   const { store } = table;
-  return leaseCoordinator({
+  return made.leaseCoordinator({
     store,
     sources: table.sources.map(({ spec, source }) => ({ source, initialPosition: spec.initialPosition })),
     multiStream,
@@ -130,7 +143,7 @@ function coordinatorOf(
     startDeadlineMs,
     ...(maxLeases === undefined ? {} : { maxLeases }),
     makeKeeper: (args: KeeperArguments) =>
-      leaseKeeper({
+      made.leaseKeeper({
         ...args,
         store,
         clock,
@@ -146,6 +159,7 @@ function coordinatorOf(
 }
 
 function workerOf(
+  made: Actors,
   options: ResolvedOptions,
   { clock }: World,
   sources: ReadonlyMap<string, Opened>,
@@ -155,7 +169,7 @@ function workerOf(
   const { source } = sources.get(lease.source) as Opened;
   const { reducer: definition } = options;
   lastWorker += 1;
-  return shardWorker({
+  return made.shardWorker({
     ...options,
     lease,
     worker: lastWorker,

@@ -1,50 +1,86 @@
-// One simulated process: its clocks (which may drift), its timers, and the three things that can happen to it as a whole: it
-// is killed, it is paused, it goes on. A paused process does nothing; whatever comes for it waits, in order.
+// One simulated process: its clocks (which may drift, jump or stand still), its timers, the mail between its actors, and
+// what can happen to it as a whole: killed, paused, suspended. A paused process does nothing; what comes for it waits in order.
 import type { Ref } from '../../actors/actor.js';
 import type { Intercept } from '../../supervision/cell.js';
 import type { Clock, Timers } from '../../src/ports.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
+import type { Dice } from './dice.js';
+
+/** What may befall the mail between two actors. The order between them always stays. */
+export interface Mischief {
+  /** Probability that a batch of items or dispositions arrives twice, that a message (and all behind it) waits. */
+  duplicated: number;
+  delayed: number;
+}
 
 export interface Machine {
   readonly name: string;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly intercept: Intercept;
+  readonly mischief: Mischief;
+  /** How many messages were repeated, and how often mail was held up. */
+  readonly harmed: () => number;
+  /** When it last went on after a pause, world time; -Infinity if never. */
+  readonly resumedAt: () => number;
+  /** Whether mail is held up now. */
+  readonly mailWaits: () => boolean;
   /** Every actor that was ever sent a message, by path. */
   readonly actors: ReadonlyMap<string, Ref<never>>;
   readonly alive: boolean;
   readonly paused: boolean;
+  /** Timers that have neither fired nor been cancelled. */
+  readonly liveTimers: () => number;
   /** From now on nothing of this process acts or is answered. */
   kill(): void;
   pause(): void;
+  /** The machine sleeps: as a pause, and its monotonic clock stands still. */
+  suspend(): void;
   resume(): void;
+  /** The wall clock is set. */
+  jumpWall(ms: number): void;
+  /** When the wall clock was last set back, world time; -Infinity if never. */
+  readonly setBackAt: () => number;
   /** Runs now, later when paused, never when dead. */
   run(work: () => void): void;
 }
 
 const never = new Promise<never>(() => {});
 
-export function createMachine(name: string, world: ManualClock, drift: number): Machine {
+export function createMachine(name: string, world: ManualClock, dice: Dice): Machine {
+  const drift = 1 + (dice.next() - 0.5) * 0.002;
   let alive = true;
   let paused = false;
+  let suspendedAt: number | undefined;
+  let slept = 0;
+  let wallOffset = 0;
+  let setBackAt = -Infinity;
+  let resumedAt = -Infinity;
   let waiting: (() => void)[] = [];
+  const live = new Set<() => void>();
   const actors = new Map<string, Ref<never>>();
+  const now = (): number => ((suspendedAt ?? world.now()) - slept) * drift;
   const run = (work: () => void): void => {
     if (!alive) return;
     if (paused) waiting.push(work);
     else work();
   };
+  const mail = createMail(world, dice.fork(), run);
   return {
     name,
-    clock: { now: () => world.now() * drift, wallNow: () => world.wallNow() },
-    timers: { after: (ms, callback) => world.after(ms / drift, () => run(callback)) },
+    clock: { now, wallNow: () => world.wallNow() + wallOffset },
+    timers: { after: (ms, callback) => after(ms, callback) },
     intercept: {
-      deliver: ({ to }, deliver) => {
-        actors.set(to.path, to);
-        run(deliver);
+      deliver: (delivery, deliver) => {
+        actors.set(delivery.to.path, delivery.to);
+        mail.pass(delivery, deliver);
       },
       startEffect: (_actor, _info, start) => (alive ? start() : never),
     },
+    mischief: mail.mischief,
+    harmed: mail.harmed,
+    mailWaits: mail.waits,
+    resumedAt: () => resumedAt,
     actors,
     get alive() {
       return alive;
@@ -52,19 +88,101 @@ export function createMachine(name: string, world: ManualClock, drift: number): 
     get paused() {
       return paused;
     },
+    liveTimers: () => live.size,
     kill: () => {
       alive = false;
       waiting = [];
+      for (const cancel of live) cancel();
+      live.clear();
     },
     pause: () => {
       paused = true;
     },
+    suspend: () => {
+      paused = true;
+      suspendedAt ??= world.now();
+    },
     resume: () => {
       paused = false;
+      resumedAt = world.now();
+      if (suspendedAt !== undefined) slept += world.now() - suspendedAt;
+      suspendedAt = undefined;
       const due = waiting;
       waiting = [];
       for (const work of due) run(work);
     },
+    jumpWall: (ms) => {
+      wallOffset += ms;
+      if (ms < 0) setBackAt = world.now();
+    },
+    setBackAt: () => setBackAt,
     run,
   };
+
+  /** By this machine's own clock: what is left after a sleep is waited for. */
+  function after(ms: number, callback: () => void): () => void {
+    const due = now() + ms;
+    let cancelWorld = (): void => {};
+    const cancel = (): void => {
+      live.delete(cancel);
+      cancelWorld();
+    };
+    const set = (left: number): void => {
+      cancelWorld = world.after(left / drift, () =>
+        run(() => {
+          if (!live.has(cancel)) return;
+          const rest = due - now();
+          if (rest > 1e-6) return set(rest);
+          live.delete(cancel);
+          callback();
+        }),
+      );
+    };
+    live.add(cancel);
+    set(ms);
+    return cancel;
+  }
+}
+
+type Deliver = NonNullable<Intercept['deliver']>;
+
+interface Mail {
+  readonly mischief: Mischief;
+  readonly harmed: () => number;
+  readonly waits: () => boolean;
+  readonly pass: Deliver;
+}
+
+function createMail(world: ManualClock, dice: Dice, run: (work: () => void) => void): Mail {
+  const mischief: Mischief = { duplicated: 0, delayed: 0 };
+  const held = new Map<string, (() => void)[]>();
+  let harmed = 0;
+  const pass: Deliver = ({ from, to, message }, deliver) => {
+    const arrive = (): void => run(deliver);
+    if (from === undefined) return arrive();
+    const pair = `${from.id}>${to.id}`;
+    const queue = held.get(pair);
+    if (queue !== undefined) return void queue.push(arrive);
+    if (mischief.delayed > 0 && dice.chance(mischief.delayed)) {
+      harmed += 1;
+      const late = [arrive];
+      held.set(pair, late);
+      world.after(dice.between(1, 3_000), () => {
+        held.delete(pair);
+        for (const each of late) each();
+      });
+      return;
+    }
+    arrive();
+    if (mischief.duplicated > 0 && isBatch(message) && dice.chance(mischief.duplicated)) {
+      harmed += 1;
+      arrive();
+    }
+  };
+  return { mischief, harmed: () => harmed, waits: () => held.size > 0, pass };
+}
+
+function isBatch(message: unknown): boolean {
+  const type = (message as { readonly type?: unknown } | null)?.type;
+  return type === 'items' || type === 'disposed';
 }

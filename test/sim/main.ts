@@ -1,30 +1,109 @@
-// npm run sim -- --seeds N [--from S] [--trace]: see run.ts for what one seed does.
+// npm run sim -- --seeds N [--from S] [--trace] [--json], or --mutants: see run.ts for what one seed does, hunt.ts for mutants.
 import { parseArgs } from 'node:util';
-import { runSeed } from './run.js';
+import { hunt } from './hunt.js';
+import type { Catch } from './hunt.js';
+import { openPool } from './pool.js';
+import type { Pool } from './pool.js';
+import type { Outcome } from './run.js';
+import { runCounting, shrink } from './seeds.js';
 
-const { values } = parseArgs({
-  options: { seeds: { type: 'string' }, from: { type: 'string' }, trace: { type: 'boolean' } },
-});
-const count = Number(values.seeds ?? 10);
-const from = Number(values.from ?? 1);
-let violations = 0;
-let faults = 0;
-let checkpoints = 0;
-for (let seed = from; seed < from + count; seed += 1) {
-  const t0 = performance.now();
-  const outcome = await runSeed(seed);
-  faults += outcome.faults;
-  checkpoints += outcome.checkpoints;
-  violations += outcome.violations.length;
-  if (values.trace === true || outcome.violations.length > 0) {
-    console.log(
-      `seed ${seed}: ${Math.round(performance.now() - t0)} ms, ${outcome.faults} faults (${outcome.hits} hits), ${outcome.checkpoints} checkpoints, ${outcome.deliveries} deliveries, hash ${outcome.hash}`,
-    );
-    for (const line of outcome.log) console.log(`   ${line}`);
-    for (const { invariant, text } of outcome.violations.slice(0, 8)) console.log(`   VIOLATION ${invariant}: ${text}`);
+const options = {
+  seeds: { type: 'string', default: '20' },
+  from: { type: 'string', default: '1' },
+  trace: { type: 'boolean', default: false },
+  mutants: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const;
+
+interface Told {
+  readonly ok: boolean;
+  readonly line: string;
+}
+
+const wrong = (text: string): never => {
+  console.error(text);
+  process.exit(2);
+};
+
+function read(): { seeds: number; from: number; trace: boolean; mutants: boolean; json: boolean } {
+  try {
+    const { values } = parseArgs({ options, strict: true });
+    const number = (name: 'seeds' | 'from', least: number): number => {
+      const value = Number(values[name]);
+      const fits = Number.isSafeInteger(value) && value >= least && value < 2 ** 31;
+      return fits ? value : wrong(`--${name}: expected an integer from ${least} below 2^31, got ${values[name]}`);
+    };
+    return { ...values, seeds: number('seeds', 1), from: number('from', 0) };
+  } catch (error) {
+    return wrong((error as Error).message);
   }
 }
-console.log(
-  `sim: ${count} seeds from ${from}, ${violations} violations, ${faults} faults, ${checkpoints} checkpoints checked`,
-);
-process.exitCode = violations === 0 ? 0 : 1;
+
+const given = read();
+const say = (text: string): void => (given.json ? console.error(text) : console.log(text));
+
+async function simulate(pool: Pool): Promise<Told & Record<string, unknown>> {
+  const { seeds, from, trace } = given;
+  const totals = { violations: 0, faults: 0, hits: 0, checkpoints: 0, deliveries: 0, failed: [] as number[] };
+  let next = from;
+  const runner = async (): Promise<void> => {
+    while (next < from + seeds) {
+      const seed = next;
+      next += 1;
+      const outcome = await runCounting(pool, seed);
+      totals.violations += outcome.violations.length;
+      totals.faults += outcome.faults;
+      totals.hits += outcome.hits;
+      totals.checkpoints += outcome.checkpoints;
+      totals.deliveries += outcome.deliveries;
+      if (trace) tell(outcome, seed);
+      if (outcome.violations.length === 0) continue;
+      totals.failed.push(seed);
+      explain(outcome, await shrink(pool, outcome));
+    }
+  };
+  await Promise.all(Array.from({ length: pool.threads }, runner));
+  const line = `sim: ${seeds} seeds from ${from}, ${totals.violations} violations, ${totals.faults} faults, ${totals.checkpoints} checkpoints checked`;
+  return { ok: totals.violations === 0, line, seeds, from, ...totals };
+}
+
+function tell({ seed, faults, hits, checkpoints, deliveries, records, hash, log }: Outcome, asked: number): void {
+  const drawn = seed === asked ? '' : ` (drawn for ${asked})`;
+  say(
+    `seed ${seed}${drawn}: ${records} records, ${deliveries} deliveries, ${faults} faults, ${hits} on open records, ${checkpoints} checkpoints, trace ${hash}`,
+  );
+  for (const line of log) say(`   ${line}`);
+}
+
+function explain({ seed, size, violations }: Outcome, small: Outcome): void {
+  say(`seed ${seed}: ${violations.length} violations`);
+  for (const { invariant, text } of violations) say(`   ${invariant}: ${text}`);
+  say(`   shrunk from ${JSON.stringify(size)} to ${JSON.stringify(small.size)}; what led to its first violation:`);
+  for (const { invariant, text } of small.violations.slice(0, 3)) say(`   ${invariant}: ${text}`);
+  say('   faults:');
+  for (const line of small.log) say(`      ${line}`);
+  say('   last events:');
+  for (const line of small.events) say(`      ${line}`);
+}
+
+async function showMutants(pool: Pool): Promise<Told & Record<string, unknown>> {
+  const row = ({ mutant, invariant, seeds, without }: Catch): string =>
+    `${mutant.padEnd(66)} | ${(invariant ?? 'SURVIVED').padEnd(8)} | ${String(seeds).padStart(2)} | ${without ?? '-'}`;
+  say(`${'mutant'.padEnd(66)} | broke    | seeds | with which second defence off`);
+  const caught = await hunt(pool, given.from, (one) => {
+    say(row(one));
+    if (given.trace) say(`      ${one.example}`);
+  });
+  const count = caught.filter(({ invariant }) => invariant !== undefined).length;
+  const line = `mutants: caught ${count} of ${caught.length}`;
+  return { ok: count === caught.length, line, mutants: caught };
+}
+
+const pool = openPool();
+try {
+  const result = await (given.mutants ? showMutants(pool) : simulate(pool));
+  console.log(given.json ? JSON.stringify(result) : result.line);
+  process.exitCode = result.ok ? 0 : 1;
+} finally {
+  await pool.close();
+}

@@ -1,23 +1,31 @@
 // What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
-// every checkpoint claims. It is told everything by the services and by the application's own reducer.
+// every checkpoint claims, who may write and deliver when. It is told everything by the services and the application's own code.
 import type { LeaseRow } from '../../src/core/lease.js';
-
-export interface Put {
-  readonly shardId: string;
-  readonly sequenceNumber: string;
-  /** Per user record of the raw record: the ids of the items made of it. */
-  readonly items: readonly (readonly string[])[];
-  /** Per user record: its key. */
-  readonly keys: readonly string[];
-}
+import { compareRows, createStreamLog, isNumber } from './stream-log.js';
+import type { Put, StreamLog } from './stream-log.js';
 
 export interface Delivery {
   readonly process: string;
   readonly id: string;
-  readonly key: string;
   readonly shardId: string;
   readonly fence: number;
+  /** Its worker has ended, or kinact itself holds that its tenure has. */
   readonly isOver: boolean;
+}
+
+export interface Written {
+  readonly process: string;
+  readonly leaseKey: string;
+  readonly before: LeaseRow | undefined;
+  readonly after: LeaseRow | undefined;
+  /** World time. */
+  readonly sentAt: number;
+}
+
+export interface StoppedLease {
+  readonly leaseKey: string;
+  readonly released: boolean;
+  readonly recordsLeft: number;
 }
 
 export interface Violation {
@@ -25,122 +33,181 @@ export interface Violation {
   readonly text: string;
 }
 
+export interface OracleOptions {
+  /** World time. */
+  readonly now: () => number;
+  readonly failoverMs: number;
+  readonly parentsOf: (shardId: string) => readonly string[];
+  readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
+  readonly onViolation: () => void;
+}
+
 export interface Oracle {
   readonly violations: Violation[];
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
+  violate(invariant: string, text: string): void;
   put(record: Put): void;
+  /** Nobody need deal with these any more: trimmed, or before LATEST. */
+  excuse(ids: Iterable<string>): void;
+  excuseAll(): void;
+  /** Somebody changed this row by hand: what it says of order and of where reading was is no promise any more. */
+  tampered(leaseKey: string): void;
   delivered(delivery: Delivery): void;
   /** The application has acknowledged, or returned from what acknowledges. */
   acknowledged(ids: readonly string[]): void;
-  /** A row was written. */
-  wrote(before: LeaseRow | undefined, after: LeaseRow): void;
+  wrote(written: Written): void;
+  /** kinact said that this checkpoint is durable. */
+  told(shardId: string, sequenceNumber: string, subSequenceNumber: number): void;
+  /** A process has stopped and reported this. */
+  stopped(process: string, leases: readonly StoppedLease[]): void;
   missing(): readonly string[];
-  openOf(process: string): number;
+  /** Items of this shard that are not done. */
+  openIn(shardId: string): number;
+  /** Whether anything handed out is not done yet. */
+  hasOpen(): boolean;
 }
 
-interface ShardLog {
-  readonly records: Put[];
-  /** Records before this one are covered by a checkpoint that was found good. */
-  covered: number;
-}
+const enough = 40;
 
-/** Trims leading zeros away by comparing length first: sequence numbers of one stream have one length. */
-const compare = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
-
-export function createOracle(): Oracle {
+export function createOracle(options: OracleOptions): Oracle {
+  const { now, failoverMs, parentsOf, rowOf } = options;
   const violations: Violation[] = [];
-  const shards = new Map<string, ShardLog>();
-  const expected = new Set<string>();
-  const done = new Set<string>();
-  const delivered = new Map<string, Set<string>>();
-  const orderOf = new Map<string, number>();
-  /** Per key and process and fence: the place of the last first-delivered item. */
-  const lastOf = new Map<string, { place: number; ids: Set<string> }>();
-  let places = 0;
+  const log: StreamLog = createStreamLog();
+  const changedByHand = new Set<string>();
+  const endedShards = new Set<string>();
+  /** Per process and lease: until when peers must leave it alone; per process and shard: the last one delivered. */
+  const heldUntil = new Map<string, number>();
+  const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
+  const releasedAt = new Map<string, LeaseRow>();
+  const lastOfKey = new Map<string, number>();
   let checkpoints = 0;
   let deliveries = 0;
-  const violate = (invariant: string, text: string): void => void violations.push({ invariant, text });
-  const logOf = (shardId: string): ShardLog => {
-    const log = shards.get(shardId) ?? { records: [], covered: 0 };
-    shards.set(shardId, log);
-    return log;
+  const violate = (invariant: string, text: string): void => {
+    if (violations.length < enough) violations.push({ invariant, text });
+    if (violations.length === 1) options.onViolation();
   };
 
-  const covers = (row: LeaseRow): void => {
-    const log = logOf(row.leaseKey);
-    const isEnd = row.checkpoint === 'SHARD_END';
-    if (!isEnd && !/^\d+$/.test(row.checkpoint)) return;
-    checkpoints += 1;
-    for (let index = log.covered; index < log.records.length; index += 1) {
-      const record = log.records[index] as Put;
-      const order = isEnd ? -1 : compare(record.sequenceNumber, row.checkpoint);
-      if (order > 0) break;
-      const upTo = order < 0 ? record.items.length - 1 : row.checkpointSubSequenceNumber;
-      for (let sub = 0; sub <= Math.min(upTo, record.items.length - 1); sub += 1) {
-        for (const id of record.items[sub] ?? []) {
-          if (!done.has(id)) {
-            violate(
-              'I1',
-              `checkpoint ${row.checkpoint}/${row.checkpointSubSequenceNumber} of ${row.leaseKey} passes ${id}`,
-            );
-          }
-        }
+  /** I6: within a tenure a key's items come one after the other; what is before the first of them has been done. */
+  const inOrder = ({ process, id, shardId, fence }: Delivery): void => {
+    const { key, index } = log.item(id);
+    const name = `${shardId}/${key}/${fence}/${process}`;
+    const last = lastOfKey.get(name);
+    lastOfKey.set(name, index);
+    if (last === undefined) {
+      const open = log.firstOpen(shardId, key);
+      if (open < index)
+        violate('I6', `${id} begins key ${key} in fence ${fence}, but ${log.at(shardId, key, open)} is not done`);
+    } else if (index <= last) {
+      violate('I6', `${id} of key ${key} came after a later one within fence ${fence} of ${process}`);
+    } else {
+      for (let at = last + 1; at < index; at += 1) {
+        const skipped = log.at(shardId, key, at);
+        if (!log.isExcused(skipped))
+          violate('I6', `${id} of key ${key} came without ${skipped} in fence ${fence} of ${process}`);
       }
-      if (order < 0) log.covered = index + 1;
     }
   };
 
-  const rank = (row: LeaseRow): string => {
-    if (row.checkpoint === 'SHARD_END') return 'z';
-    if (!/^\d+$/.test(row.checkpoint)) return '';
-    return `${row.checkpoint.padStart(60, '0')}/${String(row.checkpointSubSequenceNumber).padStart(6, '0')}`;
+  /** I7: both parents have ended in the table, unless the table was changed by hand. */
+  const afterParents = ({ id, shardId, process }: Delivery): void => {
+    for (const parent of parentsOf(shardId)) {
+      if (endedShards.has(parent) || changedByHand.has(parent) || changedByHand.has(shardId)) continue;
+      if (rowOf(parent) !== undefined)
+        violate('I7', `${id} of ${shardId} was handed out by ${process} before its parent ${parent} had ended`);
+    }
+  };
+
+  const covers = (row: LeaseRow): void => {
+    if (row.checkpoint !== 'SHARD_END' && !isNumber(row.checkpoint)) return;
+    checkpoints += 1;
+    for (const id of log.passed(row)) {
+      violate('I1', `checkpoint ${row.checkpoint}/${row.checkpointSubSequenceNumber} of ${row.leaseKey} passes ${id}`);
+    }
+  };
+
+  const wrote = ({ process, leaseKey, before, after, sentAt }: Written): void => {
+    const holder = `${process}/${leaseKey}`;
+    if (after === undefined) {
+      if (before?.checkpoint !== 'SHARD_END')
+        violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);
+      return;
+    }
+    if (after.leaseOwner === process) heldUntil.set(holder, Math.max(heldUntil.get(holder) ?? 0, sentAt + failoverMs));
+    else if (before?.leaseOwner === process) heldUntil.delete(holder);
+    if (before !== undefined && compareRows(after, before) < 0) {
+      violate('I2', `the checkpoint of ${leaseKey} fell from ${before.checkpoint} to ${after.checkpoint}`);
+    }
+    const isOwners =
+      before === undefined || before.leaseCounter === after.leaseCounter || before.leaseOwner === process;
+    if (!isOwners && after.leaseOwner !== process) {
+      violate('I20', `${process} wrote to ${leaseKey}, which is ${before.leaseOwner ?? 'nobody'}'s`);
+    }
+    if (
+      before?.leaseOwner !== undefined &&
+      after.leaseOwner === process &&
+      before.leaseOwner !== process &&
+      after.checkpoint !== before.checkpoint
+    ) {
+      violate('I20', `${process} took ${leaseKey} from ${before.leaseOwner} and moved its checkpoint in one write`);
+    }
+    // What was handed out under an earlier hold of the lease went with that hold.
+    const isTake = before?.leaseOwner !== process || before.kinactWriter !== after.kinactWriter;
+    if (isTake && after.leaseOwner === process) lastDelivered.delete(holder);
+    if (before?.leaseOwner === process && after.leaseOwner === undefined) releasedAt.set(holder, after);
+    if (after.checkpoint === 'SHARD_END') endedShards.add(leaseKey);
+    if (
+      before === undefined ||
+      before.checkpoint !== after.checkpoint ||
+      before.checkpointSubSequenceNumber !== after.checkpointSubSequenceNumber
+    ) {
+      covers(after);
+    }
   };
 
   return {
     violations,
     checkpoints: () => checkpoints,
     deliveries: () => deliveries,
-    put: (record) => {
-      logOf(record.shardId).records.push(record);
-      for (const items of record.items) {
-        for (const id of items) {
-          expected.add(id);
-          orderOf.set(id, (places += 1));
-        }
-      }
-    },
-    delivered: ({ process, id, key, shardId, fence, isOver }) => {
+    violate,
+    put: (record) => log.put(record),
+    excuse: (ids) => log.excuse(ids),
+    excuseAll: () => log.excuse(log.missing()),
+    tampered: (leaseKey) => void changedByHand.add(leaseKey),
+    delivered: (delivery) => {
       deliveries += 1;
-      const ids = delivered.get(process) ?? new Set();
-      delivered.set(process, ids.add(id));
+      const { process, id, shardId, fence, isOver } = delivery;
+      const until = heldUntil.get(`${process}/${shardId}`);
       if (isOver)
         violate('I27', `${id} of ${shardId} was handed out by ${process} after its tenure (fence ${fence}) had ended`);
-      // First attempts of a key come in the order of the stream; a replay is a run in order from an earlier record.
-      const name = `${shardId}/${key}/${fence}/${process}`;
-      const place = orderOf.get(id) ?? 0;
-      const last = lastOf.get(name);
-      if (last !== undefined && place <= last.place) {
-        violate('I6', `${id} of key ${key} came after a later one within fence ${fence} of ${process}`);
+      else if (until === undefined || now() >= until) {
+        violate('I27', `${id} of ${shardId} was handed out by ${process} (fence ${fence}) after its lease had run out`);
       }
-      lastOf.set(name, { place, ids: new Set() });
+      lastDelivered.set(`${process}/${shardId}`, { fence, id });
+      log.handedOut(id);
+      afterParents(delivery);
+      inOrder(delivery);
     },
-    acknowledged: (ids) => {
-      for (const id of ids) done.add(id);
+    acknowledged: (ids) => log.done(ids),
+    wrote,
+    told: (shardId, sequenceNumber, subSequenceNumber) => {
+      const row = rowOf(shardId);
+      if (row === undefined || changedByHand.has(shardId)) return;
+      const told = { checkpoint: sequenceNumber, checkpointSubSequenceNumber: subSequenceNumber };
+      if (compareRows(row, told) < 0)
+        violate('I28', `checkpoint ${sequenceNumber} of ${shardId} was told, but the table says ${row.checkpoint}`);
     },
-    wrote: (before, after) => {
-      if (before !== undefined && rank(after) < rank(before)) {
-        violate('I2', `the checkpoint of ${after.leaseKey} fell from ${before.checkpoint} to ${after.checkpoint}`);
+    stopped: (process, leases) => {
+      for (const { leaseKey, released, recordsLeft } of leases) {
+        const last = lastDelivered.get(`${process}/${leaseKey}`);
+        const row = releasedAt.get(`${process}/${leaseKey}`);
+        if (!released || recordsLeft !== 0 || last === undefined || row === undefined) continue;
+        if (!log.isPassed(last.id, row) && !changedByHand.has(leaseKey))
+          violate('I22', `${process} drained ${leaseKey} and released it at ${row.checkpoint}, before ${last.id}`);
       }
-      if (
-        before === undefined ||
-        before.checkpoint !== after.checkpoint ||
-        before.checkpointSubSequenceNumber !== after.checkpointSubSequenceNumber
-      ) {
-        covers(after);
-      }
     },
-    missing: () => [...expected].filter((id) => !done.has(id)),
-    openOf: (process) => [...(delivered.get(process) ?? [])].filter((id) => !done.has(id)).length,
+    missing: () => log.missing(),
+    openIn: (shardId) => log.openIn(shardId),
+    hasOpen: () => log.hasOpen(),
   };
 }

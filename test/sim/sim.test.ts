@@ -1,27 +1,54 @@
-// A few dozen clusters in virtual time, each with its own workload and faults from one seed. `KINACT_SEED` moves the first.
+// Two hundred clusters in virtual time, each with its own workload and faults from one seed. `KINACT_SEED` moves the first.
 import { expect } from 'chai';
+import { openPool } from './pool.js';
 import { runSeed } from './run.js';
+import { mutants } from './mutants/index.js';
+import { runCounting, shrink } from './seeds.js';
+import type { Outcome } from './run.js';
+import type { Pool } from './pool.js';
 
 const from = Number(process.env['KINACT_SEED'] ?? 1);
-const seeds = 40;
+const seeds = 200;
 
 describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
+  let pool: Pool;
+  before(() => {
+    pool = openPool();
+  });
+  after(() => pool.close());
 
   it('loses nothing, checkpoints nothing that is open and delivers nothing late, whatever is killed', async () => {
-    let hits = 0;
-    for (let seed = from; seed < from + seeds; seed += 1) {
-      const { violations, log, hits: those } = await runSeed(seed);
-      hits += those;
+    const all = Array.from({ length: seeds }, (_, index) => runCounting(pool, from + index));
+    for (const [index, running] of all.entries()) {
+      const outcome = await running;
+      const { violations, hits, faults, records, virtualMs, log } = outcome;
       const told = violations.map(({ invariant, text }) => `${invariant}: ${text}`);
-      expect(told, `seed ${seed}\n${log.join('\n')}\n`).to.deep.equal([]);
+      expect(told, `seed ${from + index}, run as ${outcome.seed}\n${log.join('\n')}\n`).to.deep.equal([]);
+      expect(hits, `faults of seed ${from + index} that hit an open record`).to.be.greaterThan(0);
+      expect(faults).to.be.at.least(10);
+      expect(records).to.be.at.least(2_000);
+      expect(virtualMs).to.be.at.least(600_000);
     }
-    expect(hits, 'faults that hit open records').to.be.greaterThan(seeds * 5);
   });
 
   it('gives the same trace for the same seed', async () => {
-    const [one, other] = [await runSeed(from + 7), await runSeed(from + 7)];
+    const [one, other] = await Promise.all([pool.run({ seed: from + 7 }), runSeed(from + 7)]);
     expect(other.hash).to.equal(one.hash);
+    expect(other.log).to.deep.equal(one.log);
     expect(other.deliveries).to.equal(one.deliveries);
+  });
+
+  it('catches a reducer that acknowledges before it is done, and shrinks the seed that shows it', async () => {
+    const name = 'an acknowledgement before the reducer is done';
+    expect(mutants.map((mutant) => mutant.name)).to.include(name);
+    const job = { mutant: { name, unmasked: false } };
+    const failing: Outcome = await runCounting(pool, 1, job);
+    expect(failing.violations[0]?.invariant).to.equal('I1');
+    const small = await shrink(pool, failing, job);
+    expect(small.violations[0]?.invariant).to.equal('I1');
+    expect(small.events).to.not.deep.equal([]);
+    expect(small.size.faults).to.be.lessThan(failing.size.faults);
+    expect(small.size.records).to.be.lessThan(failing.size.records);
   });
 });

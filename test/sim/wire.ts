@@ -17,43 +17,56 @@ export interface Wire {
   weather: Weather;
   /** How many calls were harmed. */
   readonly harmed: () => number;
+  /** How many calls are under way. */
+  readonly open: () => number;
   call<T>(effect: () => T): Promise<T>;
 }
 
 export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wire {
   let harmed = 0;
+  let open = 0;
   const travel = (work: () => void, slow: boolean): void => {
     world.after(dice.between(1, 8) + (slow ? dice.between(500, 6_000) : 0), work);
   };
   const wire: Wire = {
     weather: calm,
     harmed: () => harmed,
-    call: (effect) =>
-      new Promise((resolve, reject) => {
-        const { lost, unanswered, slow } = wire.weather;
-        const fate = dice.next();
-        const isLost = fate < lost;
-        const isUnanswered = !isLost && fate < lost + unanswered;
-        const isSlow = !isLost && !isUnanswered && fate < lost + unanswered + slow;
-        if (isLost || isUnanswered || isSlow) harmed += 1;
-        const fail = (): void => {
-          world.after(dice.between(200, 3_000), () => machine.run(() => reject(unreachable())));
-        };
-        // A process that dies after it has sent has still sent.
-        travel(() => {
-          if (isLost) return fail();
-          let outcome: () => void;
-          try {
-            const result = effect();
-            outcome = () => resolve(result);
-          } catch (error) {
-            outcome = () => reject(error);
-          }
-          if (isUnanswered) return fail();
-          travel(() => machine.run(outcome), isSlow && dice.chance(0.5));
-        }, isSlow);
-      }),
+    open: () => open,
+    call: (effect) => {
+      open += 1;
+      const over = (): void => void (open -= 1);
+      const answer = send(effect);
+      answer.then(over, over);
+      return answer;
+    },
   };
+  const send = <T>(effect: () => T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const { lost, unanswered, slow } = wire.weather;
+      const fate = dice.next();
+      const isLost = fate < lost;
+      const isUnanswered = !isLost && fate < lost + unanswered;
+      const isSlow = !isLost && !isUnanswered && fate < lost + unanswered + slow;
+      if (isLost || isUnanswered || isSlow) harmed += 1;
+      const fail = (): void => {
+        world.after(dice.between(200, 3_000), () => machine.run(() => reject(unreachable())));
+      };
+      // A process that dies after it has sent has still sent.
+      travel(() => {
+        if (isLost) return fail();
+        let outcome: () => void;
+        try {
+          const result = effect();
+          // An answer that nobody gets is no unhandled rejection.
+          if (result instanceof Promise) result.catch(() => {});
+          outcome = () => resolve(result);
+        } catch (error) {
+          outcome = () => reject(error);
+        }
+        if (isUnanswered) return fail();
+        travel(() => machine.run(outcome), isSlow && dice.chance(0.5));
+      }, isSlow);
+    });
   return wire;
 }
 

@@ -1,0 +1,23 @@
+// npm run sim: builds and runs test/sim/main.ts, which says the outcome in its last line (and knows --json itself).
+import { buildAll, buildDist } from './compile.mjs';
+import { json, rest, run } from './steps.mjs';
+
+async function main() {
+  try {
+    await buildDist();
+    await buildAll();
+  } catch (error) {
+    return { code: 1, line: `sim: FAILED at build (${error.message})` };
+  }
+  const flags = json ? ['--json'] : [];
+  const { code } = await run(process.execPath, ['--enable-source-maps', '.build/test/sim/main.js', ...rest, ...flags], {
+    ownOutput: true,
+    limitMs: 14_400_000,
+  });
+  // Whatever ends by itself has said how.
+  return { code, line: code <= 2 ? undefined : `sim: FAILED, exit code ${code}` };
+}
+
+const { code, line } = await main();
+if (line !== undefined) console.log(json ? JSON.stringify({ ok: false, line }) : line);
+process.exitCode = code;

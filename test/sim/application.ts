@@ -1,0 +1,93 @@
+// The application: notes each item as it is handed out, and as done where kinact says that it counts as done; it is slow, or
+// fails, when the world says so.
+import { defineReducer } from '../../src/reducer.js';
+import type { Item, ReducerContext, ReducerDefinition } from '../../src/reducer.js';
+import type { Dice } from './dice.js';
+import type { Incarnations } from './incarnations.js';
+import type { Machine } from './machine.js';
+import type { World } from './world.js';
+
+interface Work {
+  readonly world: World;
+  readonly dice: Dice;
+  readonly slow: boolean;
+  note(item: Item<string>): void;
+  /** Waits in this process's time; never over when it dies. */
+  pause(ms: number): Promise<void>;
+}
+
+export function application(world: World, machine: Machine, incarnations: Incarnations, dice: Dice): ReducerDefinition {
+  const { oracle, clock } = world;
+  // A crash is known to others a message later; where mail is late or a pause came in between, that is when they go on.
+  const hasEnded = (worker: number): boolean => {
+    const at = incarnations.endedAt(worker);
+    return at !== undefined && clock.now() > at + 1 && machine.harmed() === 0 && machine.resumedAt() < at;
+  };
+  const work: Work = {
+    world,
+    dice,
+    slow: dice.chance(0.5),
+    note: (item) => {
+      const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
+      const { value: id, shardId, fence } = item;
+      const isOver = tenure.dead || hasEnded(tenure.worker);
+      oracle.delivered({ process: machine.name, id, shardId, fence, isOver });
+      if (dice.chance(world.poison)) throw new Error(`poisoned ${id}`);
+    },
+    pause: (ms) => new Promise((resolve) => clock.after(ms, () => machine.run(resolve))),
+  };
+  return dice.pick([atOnce, inBatches, byHand])(work);
+}
+
+function atOnce({ world, dice, slow, note, pause }: Work): ReducerDefinition {
+  const { oracle } = world;
+  return defineReducer({
+    init: () => 0,
+    reduce: (count: number, item: Item<string>) => {
+      note(item);
+      if (slow && dice.chance(0.02)) {
+        return pause(dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
+          oracle.acknowledged([item.value]);
+          return count + 1;
+        });
+      }
+      oracle.acknowledged([item.value]);
+      return count + 1;
+    },
+  });
+}
+
+function inBatches({ world, dice, slow, note, pause }: Work): ReducerDefinition {
+  const { oracle } = world;
+  const size = dice.pick([1, 10, 200]);
+  return defineReducer({
+    init: (): string[] => [],
+    reduce: (batch: string[], item: Item<string>) => {
+      note(item);
+      return [...batch, item.value];
+    },
+    batch: { size, intervalMs: dice.pick([100, 2_000]) },
+    flush: async (batch) => {
+      if (slow) await pause(dice.between(1, 20 * size));
+      if (dice.chance(world.poison)) throw new Error('flush poisoned');
+      oracle.acknowledged(batch);
+      return [];
+    },
+  });
+}
+
+function byHand({ world, dice, slow, note, pause }: Work): ReducerDefinition {
+  const { oracle } = world;
+  return defineReducer({
+    init: () => 0,
+    acknowledge: 'manual',
+    reduce: (count: number, item: Item<string>, ctx: ReducerContext) => {
+      note(item);
+      void pause(slow ? dice.between(1, 1_500) : 1).then(() => {
+        oracle.acknowledged([item.value]);
+        ctx.ack(item.token);
+      });
+      return count;
+    },
+  });
+}

@@ -1,0 +1,5 @@
+// What every process of a simulated cluster has in common.
+
+export const streamName = 'sim';
+export const failoverMs = 10_000;
+export const stopDeadlineMs = 5_000;

@@ -1,0 +1,246 @@
+// What can go wrong in a world, one function per kind of fault. Each is decided by the world's dice alone, says what it does
+// in the log, and heals by itself after a while.
+import { streamName } from './cluster.js';
+import { crashActor } from '../../supervision/system.js';
+import { walk } from '../../src/status.js';
+import { calm } from './wire.js';
+import { trimRecords } from './workload.js';
+import { stopProcess } from './stopping.js';
+import type { Process, World } from './world.js';
+
+/** At most this many open shards, and no fewer than the least a seed may have. */
+const mostShards = 14;
+const fewestShards = 4;
+
+export function strike(world: World): void {
+  const { dice } = world;
+  const victim = pickVictim(world);
+  if (victim === undefined) {
+    world.say(`start p${world.processes.length}`);
+    world.start();
+    return;
+  }
+  dice.pick(faults)(world, victim);
+}
+
+type Fault = (world: World, victim: Process) => void;
+
+export function isAtWork({ machine, ended, stopped }: Process): boolean {
+  return machine.alive && ended === undefined && !stopped;
+}
+
+function pickVictim({ processes, dice }: World): Process | undefined {
+  const living = processes.filter(isAtWork);
+  return living.length === 0 ? undefined : dice.pick(living);
+}
+
+const startAnother = (world: World): void => {
+  world.say(`start p${world.processes.length}`);
+  world.start();
+};
+
+const kill: Fault = (world, victim) => {
+  world.say(`kill ${victim.machine.name}`);
+  victim.machine.kill();
+  victim.stopped = true;
+  startAnother(world);
+};
+
+const pause: Fault = ({ clock, dice, say }, victim) => {
+  const ms = dice.between(1_000, 40_000);
+  say(`pause ${victim.machine.name} for ${ms}`);
+  victim.machine.pause();
+  victim.disturbed = true;
+  clock.after(ms, () => victim.machine.resume());
+};
+
+/** A machine that sleeps: its wall clock goes on, its monotonic one does not. */
+const suspend: Fault = ({ clock, dice, say }, victim) => {
+  const { machine } = victim;
+  // One that was set back a moment ago cannot know how long it slept.
+  if (clock.now() - machine.setBackAt() < 2 * 10_000) return;
+  const ms = dice.between(3_000, 40_000);
+  say(`suspend ${machine.name} for ${ms}`);
+  machine.suspend();
+  victim.disturbed = true;
+  clock.after(ms, () => machine.resume());
+};
+
+const jumpWall: Fault = ({ dice, say }, { machine }) => {
+  const ms = dice.between(-30_000, 30_000);
+  if (ms < 0 && machine.paused) return;
+  say(`wall clock of ${machine.name} by ${ms}`);
+  machine.jumpWall(ms);
+};
+
+const stop: Fault = (world, victim) => {
+  void stopProcess(world, victim, world.dice.pick([100, 5_000, 20_000]));
+  startAnother(world);
+};
+
+const split: Fault = ({ dice, kinesis, say }) => {
+  const open = [...kinesis.stream(streamName).shards.values()].filter(({ closedAt }) => closedAt === undefined);
+  if (open.length >= mostShards) return;
+  const shard = dice.pick(open);
+  say(`split ${shard.shardId}`);
+  kinesis.split(streamName, shard.shardId);
+};
+
+const merge: Fault = ({ dice, kinesis, say }) => {
+  const open = [...kinesis.stream(streamName).shards.values()]
+    .filter(({ closedAt }) => closedAt === undefined)
+    .toSorted((a, b) => (a.startingHashKey < b.startingHashKey ? -1 : 1));
+  if (open.length <= fewestShards) return;
+  const at = dice.between(0, open.length - 2);
+  const [low, high] = open.slice(at, at + 2).map(({ shardId }) => shardId) as [string, string];
+  say(`merge ${low} ${high}`);
+  kinesis.merge(streamName, low, high);
+};
+
+const badWeather: Fault = (world) => {
+  const ms = world.dice.between(2_000, 30_000);
+  world.say(`bad weather for ${ms}`);
+  setWeather(world, { lost: 0.1, unanswered: 0.15, slow: 0.1 });
+  world.clock.after(ms, () => setWeather(world, calm));
+};
+
+const throttle: Fault = (world) => {
+  world.say('throttling');
+  world.throttled = 0.4;
+  world.clock.after(world.dice.between(2_000, 20_000), () => (world.throttled = 0));
+};
+
+const expire: Fault = ({ kinesis, say }) => {
+  say('iterators expire');
+  kinesis.expireIterators();
+};
+
+const trim: Fault = (world) => {
+  const { dice, kinesis, say } = world;
+  const shard = dice.pick([...kinesis.stream(streamName).shards.values()]);
+  const count = dice.between(1, Math.max(1, shard.records.length));
+  say(`trim ${count} of ${shard.shardId}`);
+  trimRecords(world, shard.shardId, count);
+};
+
+const repeat: Fault = (world) => {
+  world.say('reads bring records again');
+  world.repeats = 0.3;
+  world.clock.after(world.dice.between(5_000, 40_000), () => (world.repeats = 0));
+};
+
+const poison: Fault = (world) => {
+  world.say('poison');
+  world.poison = 0.01;
+  world.clock.after(world.dice.between(500, 4_000), () => (world.poison = 0));
+};
+
+const mischief: Fault = ({ clock, dice, say }, { machine }) => {
+  say(`mail of ${machine.name} is late and repeated`);
+  machine.mischief.delayed = dice.pick([0, 0.02, 0.1]);
+  machine.mischief.duplicated = dice.pick([0, 0.3, 0.3]);
+  clock.after(dice.between(2_000, 30_000), () => Object.assign(machine.mischief, { delayed: 0, duplicated: 0 }));
+};
+
+/** Deleted by hand: its holder, or a shard sync, makes it anew. */
+const deleteRow: Fault = (world) => {
+  const { dice, leases, history, oracle, say } = world;
+  // A parent whose child row exists already would never be looked for again: no promise is made for it.
+  const hasChild = (leaseKey: string): boolean =>
+    [...leases.rows.values()].some(({ parentShardIds }) => parentShardIds.includes(leaseKey));
+  const rows = [...leases.rows.values()].filter((row) => row.checkpoint !== 'SHARD_END' && !hasChild(row.leaseKey));
+  if (rows.length === 0) return;
+  const { leaseKey } = dice.pick(rows);
+  say(`row ${leaseKey} is deleted`);
+  oracle.tampered(leaseKey);
+  leases.rows.delete(leaseKey);
+  history.note(leaseKey, undefined);
+};
+
+const garbleRow: Fault = ({ clock, dice, leases, garbled, say }) => {
+  const keys = [...leases.rows.keys()];
+  if (keys.length === 0) return;
+  const leaseKey = dice.pick(keys);
+  say(`row ${leaseKey} is garbled`);
+  garbled.add(leaseKey);
+  clock.after(dice.between(2_000, 40_000), () => garbled.delete(leaseKey));
+};
+
+export function setWeather(world: World, weather: World['weather']): void {
+  world.weather = weather;
+  for (const { wires } of world.processes) for (const wire of wires) wire.weather = weather;
+}
+
+const kinds = [
+  'stage',
+  'reducer',
+  'shard-worker',
+  'shard-workers',
+  'lease-keeper',
+  'lease-coordinator',
+  'pipeline',
+  'coordinators',
+];
+
+function crashOne(world: World, { machine, consumer }: Process, kind: string): void {
+  if (!machine.alive) return;
+  const living = new Set(walk(consumer.status().tree).map(({ path }) => path));
+  const targets = [...machine.actors.values()].filter(
+    ({ path }) => living.has(path) && (path.startsWith(`${kind}/`) || path.startsWith(`${kind}#`)),
+  );
+  if (targets.length === 0) return;
+  const target = world.dice.pick(targets);
+  world.say(`crash ${target.path} of ${machine.name}`);
+  machine.run(() => crashActor(target, new Error('nemesis')));
+}
+
+const crashActorOf: Fault = (world, victim) => crashOne(world, victim, world.dice.pick(kinds.slice(0, 6)));
+const crashSupervisor: Fault = (world, victim) => crashOne(world, victim, world.dice.pick(kinds.slice(6)));
+
+/** One crash after the other, during the restarts of the ones before: more than is borne, now and then. */
+const crashOften: Fault = (world, victim) => {
+  const times = world.dice.between(2, 25);
+  const everyMs = world.dice.pick([1, 50, 400]);
+  for (let time = 0; time < times; time += 1) {
+    world.clock.after(time * everyMs, () => crashOne(world, victim, world.dice.pick(kinds.slice(0, 6))));
+  }
+};
+
+const reshardInAKill: Fault = (world, victim) => {
+  crashOne(world, victim, world.dice.pick(kinds.slice(0, 6)));
+  world.dice.pick([split, merge])(world, victim);
+  kill(world, victim);
+};
+
+/** A kind that is named several times is as many times as likely. */
+const faults: readonly Fault[] = [
+  kill,
+  kill,
+  pause,
+  pause,
+  suspend,
+  jumpWall,
+  stop,
+  stop,
+  split,
+  split,
+  merge,
+  badWeather,
+  badWeather,
+  throttle,
+  expire,
+  trim,
+  repeat,
+  poison,
+  mischief,
+  mischief,
+  deleteRow,
+  garbleRow,
+  crashActorOf,
+  crashActorOf,
+  crashActorOf,
+  crashActorOf,
+  crashSupervisor,
+  crashOften,
+  reshardInAKill,
+];

@@ -1,0 +1,70 @@
+// Proof that the simulation bites: every mutant must break an invariant, and the same seeds must be clean without it.
+import { mutants } from './mutants/index.js';
+import type { Mutant } from './mutants/around.js';
+import type { Pool } from './pool.js';
+import { runCounting } from './seeds.js';
+
+export interface Catch {
+  readonly mutant: string;
+  /** Undefined: it survived. */
+  readonly invariant: string | undefined;
+  readonly seeds: number;
+  /** What had to be off as well for it to show. */
+  readonly without: string | undefined;
+  readonly example: string;
+}
+
+/** Seeds a mutant gets before it counts as one that survives; one that is known to be masked gets fewer by itself. */
+const most = 48;
+const mostMasked = 8;
+
+export async function hunt(pool: Pool, from: number, told: (caught: Catch) => void): Promise<readonly Catch[]> {
+  const isClean = cleanSeeds(pool, from);
+  return Promise.all(
+    mutants.map(async (mutant) => {
+      const caught = await huntOne(pool, from, mutant, isClean);
+      told(caught);
+      return caught;
+    }),
+  );
+}
+
+/** Whether a seed is clean without any mutant; each is run once. */
+function cleanSeeds(pool: Pool, from: number): (seed: number) => Promise<boolean> {
+  const runs = new Map<number, Promise<boolean>>();
+  return (seed) => {
+    const known = runs.get(seed);
+    if (known !== undefined) return known;
+    const run = pool.run({ seed }).then(({ violations }) => violations.length === 0);
+    if (seed >= from) runs.set(seed, run);
+    return run;
+  };
+}
+
+async function huntOne(
+  pool: Pool,
+  from: number,
+  mutant: Mutant,
+  isClean: (seed: number) => Promise<boolean>,
+): Promise<Catch> {
+  const alone = await chase(pool, from, mutant, false, mutant.masked === undefined ? most : mostMasked, isClean);
+  if (alone.invariant !== undefined || mutant.masked === undefined) return { ...alone, without: undefined };
+  return { ...(await chase(pool, from, mutant, true, most, isClean)), without: mutant.masked.by };
+}
+
+async function chase(
+  pool: Pool,
+  from: number,
+  { name }: Mutant,
+  unmasked: boolean,
+  limit: number,
+  isClean: (seed: number) => Promise<boolean>,
+): Promise<Omit<Catch, 'without'>> {
+  for (let seed = from; seed < from + limit; seed += 1) {
+    const outcome = await runCounting(pool, seed, { mutant: { name, unmasked } });
+    const [first] = outcome.violations;
+    if (first === undefined || !(await isClean(outcome.seed))) continue;
+    return { mutant: name, invariant: first.invariant, seeds: seed - from + 1, example: first.text };
+  }
+  return { mutant: name, invariant: undefined, seeds: limit, example: '' };
+}

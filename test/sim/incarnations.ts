@@ -1,0 +1,61 @@
+// I26: within one process no user effect of one pipeline incarnation overlaps one of a later incarnation, unless an orphan
+// was reported. Told by the runtime's trace and by the seam in front of effects.
+import type { TraceEntry } from '../../supervision/cell.js';
+
+export interface Incarnations {
+  traced(entry: TraceEntry): void;
+  orphaned(actor: string): void;
+  /** Stands in front of an effect of this actor. */
+  start(actor: string, name: string, start: () => unknown): unknown;
+  /** A shard worker hands records over: it has this number. */
+  works(worker: number, actor: string): void;
+  /** World time at which the worker of this number began to end; undefined while it lives. */
+  endedAt(worker: number): number | undefined;
+}
+
+interface Running {
+  readonly actor: string;
+  readonly name: string;
+  readonly pipeline: number;
+}
+
+export function createIncarnations(now: () => number, violate: (text: string) => void): Incarnations {
+  let pipelines = 0;
+  const pipelineOf = new Map<string, number>();
+  const orphans = new Set<string>();
+  const ending = new Map<string, number>();
+  const workers = new Map<number, string>();
+  const running = new Set<Running>();
+  return {
+    traced: ({ what, to }) => {
+      if (what === 'stopping') ending.set(to, now());
+      if (what !== 'start') return;
+      // The first child of every incarnation.
+      if (to.startsWith('stage/0#')) pipelines += 1;
+      else if (to.startsWith('reducer/')) pipelineOf.set(to, pipelines);
+    },
+    orphaned: (actor) => void orphans.add(actor),
+    works: (worker, actor) => void workers.set(worker, actor),
+    endedAt: (worker) => ending.get(workers.get(worker) ?? ''),
+    start: (actor, name, start) => {
+      if (!actor.startsWith('reducer/')) return start();
+      const pipeline = pipelineOf.get(actor) ?? pipelines;
+      for (const other of running) {
+        if (other.actor === actor) violate(`'${name}' of ${actor} began while its '${other.name}' was under way`);
+        else if (other.pipeline !== pipeline && !orphans.has(other.actor))
+          violate(`'${name}' of ${actor} began while '${other.name}' of ${other.actor} was under way`);
+      }
+      const result = start();
+      if (!isThenable(result)) return result;
+      const mine = { actor, name, pipeline };
+      running.add(mine);
+      const over = (): void => void running.delete(mine);
+      result.then(over, over);
+      return result;
+    },
+  };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function';
+}

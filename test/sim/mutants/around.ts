@@ -1,0 +1,68 @@
+// How a mutant is made: a behaviour with something done before or after each of its messages, an options object with another
+// clock or store in it. Production code knows nothing of it.
+import type { Behaviour, Effect } from '../../../actors/actor.js';
+import { actors } from '../../../src/consumer/wiring.js';
+import type { Actors } from '../../../src/consumer/wiring.js';
+import type { Machine } from '../machine.js';
+
+export type AnyMessage = { readonly type: string } & Record<string, any>;
+export type AnyState = any;
+export type AnyEffect = Effect<any>;
+
+export interface Around {
+  /** What the behaviour gets instead; undefined: it does not get this message at all. */
+  readonly before?: (state: AnyState, message: AnyMessage) => AnyMessage | undefined;
+  readonly after?: (state: AnyState, message: AnyMessage, effects: readonly AnyEffect[]) => readonly AnyEffect[];
+}
+
+export function around<B>(behaviour: B, { before, after }: Around): B {
+  const inner = behaviour as Behaviour<AnyState, AnyMessage>;
+  const outer: Behaviour<AnyState, AnyMessage> = {
+    ...inner,
+    receive(state, message) {
+      const given = before === undefined ? message : before(state, message);
+      if (given === undefined) return [state, []];
+      const [next, effects] = inner.receive(state, given);
+      return [next, after === undefined ? effects : after(next, given, effects)];
+    },
+  };
+  return outer as B;
+}
+
+/** A part that is made as usual, with something around it. */
+export const wrapped = <Kind extends keyof Actors>(kind: Kind, how: Around, base: Actors = actors): Actors => ({
+  ...base,
+  [kind]: (options: never) => around((base[kind] as (given: never) => unknown)(options), how),
+});
+
+/** A part that is made of other options. */
+export const given = <Kind extends keyof Actors>(
+  kind: Kind,
+  change: (options: Parameters<Actors[Kind]>[0]) => Parameters<Actors[Kind]>[0],
+  base: Actors = actors,
+): Actors => ({
+  ...base,
+  [kind]: (options: Parameters<Actors[Kind]>[0]) => (base[kind] as (given: unknown) => unknown)(change(options)),
+});
+
+/** Replaces messages that an actor sends. */
+export function resent(
+  effects: readonly AnyEffect[],
+  change: (message: AnyMessage) => AnyMessage | undefined,
+): readonly AnyEffect[] {
+  const sent: AnyEffect[] = [];
+  for (const effect of effects) {
+    const message = effect.type === 'send' ? change(effect.message as AnyMessage) : undefined;
+    if (effect.type !== 'send') sent.push(effect);
+    else if (message !== undefined) sent.push({ ...effect, message });
+  }
+  return sent;
+}
+
+export interface Mutant {
+  readonly name: string;
+  /** The parts of one process; called once for each. */
+  readonly make: (process: { readonly machine: Machine }) => Actors;
+  /** Where a second defence is known to mask it: what that is, and the mutant with that defence off as well. */
+  readonly masked?: { readonly by: string; readonly make: (process: { readonly machine: Machine }) => Actors };
+}

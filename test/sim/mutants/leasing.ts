@@ -1,0 +1,166 @@
+// Mutants of leases: who writes, who may start, how long a lease is one's own, where LATEST is.
+import { actors } from '../../../src/consumer/wiring.js';
+import type { Actors } from '../../../src/consumer/wiring.js';
+import { checkpointAt } from '../../../src/core/checkpoint.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { Clock, LeaseChange, LeaseStore } from '../../../src/ports.js';
+import { given, wrapped } from './around.js';
+import type { Mutant } from './around.js';
+
+/** Writes that are refused are made again without their condition. */
+function unconditional(store: LeaseStore, isMeant: (change: LeaseChange) => boolean): LeaseStore {
+  return {
+    ...store,
+    update: async (leaseKey, expected, change, writer, signal) => {
+      const outcome = await store.update(leaseKey, expected, change, writer, signal);
+      if (outcome.type === 'written' || outcome.current === undefined || !isMeant(change)) return outcome;
+      return store.update(leaseKey, { counter: outcome.current.leaseCounter }, change, writer, signal);
+    },
+  };
+}
+
+const unconditionalWhere =
+  (isMeant: (change: LeaseChange) => boolean): Mutant['make'] =>
+  () =>
+    given('leaseKeeper', (options) => ({ ...options, store: unconditional(options.store, isMeant) }));
+
+/** The reducer never finds a deadline passed. */
+const deadlineOff = (base: Actors = actors): Actors =>
+  given('reducer', (options) => ({ ...options, clock: { ...options.clock, now: () => -1, wallNow: () => -1 } }), base);
+
+/** Nor does the keeper. */
+const keeperDeadlineOff = (base: Actors): Actors =>
+  wrapped(
+    'leaseKeeper',
+    {
+      before: (state, message) => {
+        if (state.tenure?.revoked === false) state.tenure.cell.deadline = Infinity;
+        return message;
+      },
+    },
+    base,
+  );
+
+/** Renewals wait while any record is open. */
+const betweenBatches: Mutant['make'] = ({ machine }) => {
+  const open = new Map<string, number>();
+  const renews = (change: LeaseChange): boolean => change.leaseOwner === undefined;
+  const patient = (store: LeaseStore): LeaseStore => ({
+    ...store,
+    update: async (leaseKey, expected, change, writer, signal) => {
+      while (renews(change) && (open.get(leaseKey) ?? 0) > 0 && !signal.aborted)
+        await new Promise<void>((resolve) => machine.timers.after(200, resolve));
+      return store.update(leaseKey, expected, change, writer, signal);
+    },
+  });
+  const workers: Actors = {
+    ...actors,
+    shardWorker: (options) => {
+      const behaviour = actors.shardWorker(options);
+      return {
+        ...behaviour,
+        receive: (state, message) => {
+          const step = behaviour.receive(state, message);
+          open.set(options.lease.leaseKey, step[0].finished ? 0 : step[0].ledger.openRecords);
+          return step;
+        },
+        stopped: (state, reason) => {
+          open.delete(options.lease.leaseKey);
+          return behaviour.stopped?.(state, reason) ?? [];
+        },
+      };
+    },
+  };
+  return given('leaseKeeper', (options) => ({ ...options, store: patient(options.store) }), workers);
+};
+
+/** Only the first parent of a merge counts. */
+const oneParent: Mutant['make'] = () => {
+  const first = (row: LeaseRow): LeaseRow => ({ ...row, parentShardIds: row.parentShardIds.slice(0, 1) });
+  return given('leaseCoordinator', (options) => ({
+    ...options,
+    store: {
+      ...options.store,
+      scan: async (signal) => {
+        const scan = await options.store.scan(signal);
+        return { ...scan, rows: scan.rows.map(first) };
+      },
+      get: async (leaseKey, signal) => {
+        const row = await options.store.get(leaseKey, signal);
+        return row === undefined ? undefined : first(row);
+      },
+    },
+  }));
+};
+
+const wallClock: Mutant['make'] = () => {
+  const byWall = (clock: Clock): Clock => ({ now: () => clock.wallNow(), wallNow: () => clock.wallNow() });
+  const keepers = given('leaseKeeper', (options) => ({ ...options, clock: byWall(options.clock) }));
+  return given('reducer', (options) => ({ ...options, clock: byWall(options.clock) }), keepers);
+};
+
+const spuriousCounts: Mutant['make'] = () =>
+  wrapped('leaseKeeper', {
+    after: (state, message, effects) => {
+      const { hold } = state;
+      const recovered = message.type === 'written' && message['outcome'].type === 'refused';
+      if (
+        recovered &&
+        state.phase === 'held' &&
+        hold.row === message['outcome'].current &&
+        hold.frontier !== undefined
+      ) {
+        const { checkpoint, subSequenceNumber } = checkpointAt(hold.frontier);
+        hold.row = { ...hold.row, checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
+      }
+      return effects;
+    },
+  });
+
+const settledIsEnded: Mutant['make'] = () =>
+  wrapped('leaseCoordinator', {
+    after: (state, message, effects) => {
+      if (message.type === 'prepareShardEnd') state.endedHere.add(message['leaseKey']);
+      return effects;
+    },
+  });
+
+/** LATEST is when this keeper was made. */
+const latestNow =
+  (isMeant: (row: LeaseRow) => boolean): Mutant['make'] =>
+  () =>
+    given('leaseKeeper', (options) => {
+      const { seen, clock } = options;
+      if (seen.checkpoint !== 'LATEST' || !isMeant(seen)) return options;
+      return { ...options, seen: { ...seen, kinactLatestAt: clock.wallNow() } };
+    });
+
+export const leasingMutants: readonly Mutant[] = [
+  {
+    name: 'K2: a checkpoint without a condition',
+    make: unconditionalWhere((change) => change.checkpoint !== undefined && change.leaseOwner === undefined),
+  },
+  { name: 'a release without the counter', make: unconditionalWhere((change) => change.leaseOwner === null) },
+  {
+    name: 'K3: a lease is renewed between batches only',
+    make: betweenBatches,
+    masked: {
+      by: 'deadlines of reducer and keeper',
+      make: (process) => keeperDeadlineOff(deadlineOff(betweenBatches(process))),
+    },
+  },
+  {
+    name: 'the deadline is not looked at before a call',
+    make: () => deadlineOff(),
+    masked: { by: 'the keeper revokes', make: () => keeperDeadlineOff(deadlineOff()) },
+  },
+  { name: 'waiting for one merge parent only', make: oneParent },
+  { name: 'expiry by the wall clock', make: wallClock },
+  { name: 'a spurious renewal counted as a written checkpoint', make: spuriousCounts },
+  { name: 'a child started when its parent is settled, before SHARD_END', make: settledIsEnded },
+  {
+    name: 'LATEST re-evaluated after a move',
+    make: latestNow((row) => row.leaseOwner !== undefined || row.ownerSwitchesSinceCheckpoint > 0),
+  },
+  { name: 'LATEST resolved at take time', make: latestNow(() => true) },
+];

@@ -1,0 +1,188 @@
+// Mutants of restarts: what of an old incarnation still acts in, or speaks to, a later one.
+import type { DeliveredItem } from '../../../actors/protocol/item.js';
+import { settleItem } from '../../../actors/reducer/returns.js';
+import { sendFromOutside } from '../../../supervision/system.js';
+import { actors } from '../../../src/consumer/wiring.js';
+import type { Actors } from '../../../src/consumer/wiring.js';
+import type { Ref } from '../../../actors/actor.js';
+import { around, wrapped } from './around.js';
+import type { AnyEffect, AnyState, Mutant } from './around.js';
+
+/** Calls of user code are not what a stop waits for. */
+const asIo = (effects: readonly AnyEffect[]): readonly AnyEffect[] =>
+  effects.map((effect) => (effect.type === 'run' ? { ...effect, kind: 'io' } : effect));
+
+const noWait: Mutant['make'] = () => wrapped('reducer', { after: (_state, _message, effects) => asIo(effects) });
+
+/** nact's reset: a fresh state behind the same address, while the old handler goes on and its return reaches the new state. */
+const reset: Mutant['make'] = () => {
+  const newest = new Map<number, Ref<never>>();
+  return {
+    ...actors,
+    reducer: (options) => {
+      const inner = actors.reducer(options);
+      let self: Ref<never> | undefined;
+      const returning = (effect: AnyEffect): AnyEffect => {
+        if (effect.type !== 'run') return effect;
+        const start = (signal: AbortSignal): unknown => {
+          const result = effect.start(signal);
+          const mine = self;
+          void Promise.resolve(result).then(
+            (value) => {
+              const now = newest.get(options.index);
+              if (now !== mine && now !== undefined) sendFromOutside(now, effect.done(value as never));
+            },
+            () => {},
+          );
+          return result;
+        };
+        return { ...effect, kind: 'io', start };
+      };
+      return around(
+        {
+          ...inner,
+          initial: (ref: never) => {
+            self = ref;
+            newest.set(options.index, ref);
+            return inner.initial(ref);
+          },
+        },
+        { after: (_state, _message, effects) => effects.map(returning) },
+      );
+    },
+  };
+};
+
+/** A stage that knows its workers by the name of their shard, which a later worker has as well. */
+const byShard = (base: Actors = actors): Actors => {
+  const shardOf = new Map<number, string>();
+  return wrapped(
+    'stage',
+    {
+      before: (state, message) => {
+        if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+        if (message.type !== 'disposed') return message;
+        for (const settlement of message['settlements'] as { worker: number }[]) {
+          if (!state.workers.has(settlement.worker)) settlement.worker = namesake(state, shardOf, settlement.worker);
+        }
+        return message;
+      },
+    },
+    base,
+  );
+};
+
+function namesake(state: AnyState, shardOf: ReadonlyMap<number, string>, worker: number): number {
+  for (const other of state.workers.keys()) if (shardOf.get(other) === shardOf.get(worker)) return other;
+  return worker;
+}
+
+/** A reducer that acknowledges whatever it has done, whoever's it was. */
+const acknowledgesAll = (base: Actors = actors): Actors =>
+  wrapped(
+    'reducer',
+    {
+      before: (state, message) => {
+        const ended = (items: readonly DeliveredItem[]): readonly DeliveredItem[] =>
+          items.filter(({ tenure }) => tenure.dead);
+        const settle = (items: readonly DeliveredItem[]): void => {
+          for (const item of ended(items)) settleItem(state.returns, item);
+        };
+        if (message.type === 'folded' && state.job?.type === 'fold')
+          settle(message['job'].done.slice(message['job'].noted));
+        return message;
+      },
+    },
+    base,
+  );
+
+/** A dead worker's items stay queued. */
+const keepsQueued = (base: Actors = actors): Actors =>
+  wrapped(
+    'stage',
+    {
+      before: (_state, message) => (message.type === 'retire' || message.type === 'workerDown' ? undefined : message),
+    },
+    base,
+  );
+
+/** A reducer that takes every tenure for alive. */
+const neverDead = (base: Actors): Actors =>
+  wrapped(
+    'reducer',
+    {
+      before: (_state, message) => {
+        if (message.type !== 'items') return message;
+        for (const item of message['items'] as { tenure: object }[]) {
+          item.tenure = Object.create(item.tenure, {
+            dead: { get: () => false, set: () => {} },
+            deadline: { value: Infinity },
+            wallDeadline: { value: Infinity },
+          }) as object;
+        }
+        return message;
+      },
+    },
+    base,
+  );
+
+/** A disposition for a worker the stage does not know makes it deaf to every later one under that name. */
+const deaf = (base: Actors = actors): Actors => {
+  const unknown = new Set<number>();
+  return wrapped(
+    'stage',
+    {
+      before: (state, message) => {
+        if (message.type !== 'disposed') return message;
+        const settlements = message['settlements'] as { worker: number }[];
+        for (const { worker } of settlements) if (!state.workers.has(worker)) unknown.add(worker);
+        return { ...message, settlements: settlements.filter(({ worker }) => !unknown.has(worker)) };
+      },
+    },
+    base,
+  );
+};
+
+/** The same, with workers known by the name of their shard. */
+const deafByShard = (base: Actors = actors): Actors => {
+  const shardOf = new Map<number, string>();
+  const unknown = new Set<string | undefined>();
+  return wrapped(
+    'stage',
+    {
+      before: (state, message) => {
+        if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+        if (message.type !== 'disposed') return message;
+        const settlements = message['settlements'] as { worker: number }[];
+        for (const { worker } of settlements) if (!state.workers.has(worker)) unknown.add(shardOf.get(worker));
+        return { ...message, settlements: settlements.filter(({ worker }) => !unknown.has(shardOf.get(worker))) };
+      },
+    },
+    base,
+  );
+};
+
+export const restartingMutants: readonly Mutant[] = [
+  { name: 'a restart that does not wait for old effects', make: noWait },
+  { name: "nact's reset in place of stop and spawn", make: reset },
+  {
+    name: 'names reused over incarnations',
+    make: () => byShard(),
+    masked: { by: 'ended tenures are not acknowledged', make: () => acknowledgesAll(byShard()) },
+  },
+  {
+    name: 'stale settles not fenced',
+    make: () => acknowledgesAll(),
+    masked: { by: 'workers are numbered', make: () => byShard(acknowledgesAll()) },
+  },
+  {
+    name: "S4: a dead worker's items stay queued",
+    make: () => keepsQueued(),
+    masked: { by: 'dead tenures are not delivered', make: () => neverDead(keepsQueued()) },
+  },
+  {
+    name: 'S5: an unknown disposition makes a worker unheard',
+    make: () => deaf(),
+    masked: { by: 'workers are numbered', make: () => deafByShard() },
+  },
+];

@@ -1,0 +1,204 @@
+// Mutants of what counts as dealt with: completion, frontiers, acknowledgements, credit, flushes.
+import type { DeliveredItem } from '../../../actors/protocol/item.js';
+import { settleItem } from '../../../actors/reducer/returns.js';
+import { admit, recordAt } from '../../../src/core/ledger.js';
+import { reducerOf } from '../../../src/core/murmur3.js';
+import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
+import type { Position } from '../../../src/core/position.js';
+import { send } from '../../../actors/actor.js';
+import { actors } from '../../../src/consumer/wiring.js';
+import { around, resent, wrapped } from './around.js';
+import type { AnyMessage, AnyState, Mutant } from './around.js';
+
+/** What a mutant keeps per actor. */
+function perState<T>(make: () => T): (state: AnyState) => T {
+  const kept = new WeakMap<object, T>();
+  return (state: object) => {
+    const known = kept.get(state) ?? make();
+    kept.set(state, known);
+    return known;
+  };
+}
+
+const brings = ({ type }: AnyMessage): boolean => type === 'notified' || type === 'collected';
+
+function forksOf(forks: Map<number, number>, { dispositions }: AnyMessage): void {
+  const pairs = dispositions.forks as number[];
+  for (let at = 0; at < pairs.length; at += 2) forks.set(pairs[at] as number, pairs[at + 1] as number);
+}
+
+function byOverlap(): Mutant['make'] {
+  const forksIn = perState(() => new Map<number, number>());
+  const before = (state: AnyState, message: AnyMessage): AnyMessage => {
+    if (!brings(message)) return message;
+    const forks = forksIn(state);
+    forksOf(forks, message);
+    const { ordinals, leaves } = message['dispositions'] as { ordinals: number[]; leaves: number[] };
+    for (const ordinal of [...ordinals]) {
+      for (let leaf = 0; leaf < (forks.get(ordinal) ?? 1); leaf += 1) {
+        ordinals.push(ordinal);
+        leaves.push(leaf);
+      }
+    }
+    return message;
+  };
+  return () => wrapped('shardWorker', { before });
+}
+
+/** The token of a record names the item that was disposed last: where that is not its last item, no checkpoint can land. */
+function tokenOfTheLast(): Mutant['make'] {
+  const known = perState(() => ({ forks: new Map<number, number>(), last: new Map<string, boolean>() }));
+  const before = (state: AnyState, message: AnyMessage): AnyMessage => {
+    if (!brings(message) || message['dispositions'].forks === undefined) return message;
+    const { forks, last } = known(state);
+    forksOf(forks, message);
+    const { ordinals, leaves } = message['dispositions'] as { ordinals: number[]; leaves: number[] };
+    for (const [at, ordinal] of ordinals.entries()) {
+      const position = recordAt(state.ledger, ordinal)?.position;
+      if (position === undefined) continue;
+      last.set(nameOf(position), leaves[at] === (forks.get(ordinal) ?? 1) - 1);
+    }
+    return message;
+  };
+  return () =>
+    wrapped('shardWorker', {
+      before,
+      after: (state, _message, effects) =>
+        resent(effects, (sent) => {
+          if (sent.type !== 'frontier') return sent;
+          return known(state).last.get(nameOf(sent['frontier'].position)) === false ? undefined : sent;
+        }),
+    });
+}
+
+const nameOf = ({ sequenceNumber, subSequenceNumber }: Position): string => `${sequenceNumber}/${subSequenceNumber}`;
+
+/** A record that comes twice is counted, and nothing ever settles what was counted. */
+const duplicateCounts: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    before: (state, message) => {
+      if (message.type !== 'read' || message['result'].type !== 'records') return message;
+      const { newest } = state.ledger;
+      const isKnown = ({ sequenceNumber }: { sequenceNumber: string }): boolean =>
+        newest !== undefined && compareSequenceNumbers(sequenceNumber, newest.sequenceNumber) <= 0;
+      if (state.tenure?.dead === false && (message['result'].records as { sequenceNumber: string }[]).some(isKnown)) {
+        admit(state.ledger, { ...newest, subSequenceNumber: newest.subSequenceNumber + 1_000 }, 0, true, 0);
+      }
+      return message;
+    },
+  });
+
+function byCompletionOrder(): Mutant['make'] {
+  const furthest = perState((): { position: Position | undefined; told: Position | undefined } => ({
+    position: undefined,
+    told: undefined,
+  }));
+  return () =>
+    wrapped('shardWorker', {
+      before: (state, message) => {
+        if (!brings(message)) return message;
+        const known = furthest(state);
+        for (const ordinal of message['dispositions'].ordinals as number[]) {
+          const position = recordAt(state.ledger, ordinal)?.position;
+          if (position === undefined) continue;
+          if (known.position === undefined || comparePositions(position, known.position) > 0) known.position = position;
+        }
+        return message;
+      },
+      after: (state, _message, effects) => {
+        const known = furthest(state);
+        if (state.tenure === undefined || known.position === known.told) return effects;
+        known.told = known.position;
+        const { worker, fence } = state.tenure;
+        const early = { type: 'frontier', frontier: { worker, fence, position: known.position } };
+        return [send(state.keeper, early as never), ...effects];
+      },
+    });
+}
+
+const settle = (state: AnyState, items: readonly DeliveredItem[]): void => {
+  for (const item of items) settleItem(state.returns, item);
+};
+
+const beforeTheFlush: Mutant['make'] = () =>
+  wrapped('reducer', {
+    before: (state, message) => {
+      if (message.type === 'folded') settle(state, message['job'].done.slice(message['job'].noted));
+      return message;
+    },
+  });
+
+const beforeItIsDone: Mutant['make'] = () =>
+  wrapped('reducer', {
+    before: (state, message) => {
+      if (message.type === 'items') settle(state, message['items']);
+      return message;
+    },
+  });
+
+const duringFlush: Mutant['make'] = () =>
+  wrapped('reducer', {
+    after: (state, _message, effects) => {
+      if (state.job?.type === 'flush') state.job = undefined;
+      return effects;
+    },
+  });
+
+const onAcknowledgement: Mutant['make'] = () =>
+  wrapped('reducer', {
+    after: (_state, _message, effects) =>
+      resent(effects, (sent) => {
+        if (sent.type !== 'disposed') return sent;
+        const acknowledged = (sent['settlements'] as { ordinals: number[] }[]).map(({ ordinals }) => ordinals.length);
+        return { ...sent, credit: acknowledged.reduce((sum, each) => sum + each, 0) };
+      }),
+  });
+
+const twice: Mutant['make'] = () =>
+  wrapped('reducer', {
+    before: (state, message) => {
+      if (message.type === 'items') state.received.clear();
+      return message;
+    },
+  });
+
+/** Items go to the reducers in turn. */
+const inTurn: Mutant['make'] = () => {
+  let turn = 0;
+  return {
+    ...actors,
+    stage: (options) =>
+      around(
+        actors.stage({
+          ...options,
+          extract: (record, context) => {
+            turn += 1;
+            const made = [...(options.extract?.(record, context) ?? [])];
+            const lane = turn % options.reducers;
+            return made.map(({ key, value }) => ({ key: keyFor(key, lane, options.reducers), value }));
+          },
+        }),
+        {},
+      ),
+  };
+};
+
+function keyFor(key: string, lane: number, reducers: number): string {
+  for (let salt = 0; ; salt += 1) {
+    const salted = `${key}~${salt}`;
+    if (reducerOf(salted, reducers) === lane) return salted;
+  }
+}
+
+export const settlingMutants: readonly Mutant[] = [
+  { name: 'W8: a record is complete when one of its items is', make: byOverlap() },
+  { name: 'W10: the token of a record is that of the item disposed last', make: tokenOfTheLast() },
+  { name: 'W11: a duplicate is counted and never settled', make: duplicateCounts },
+  { name: 'a frontier by completion order', make: byCompletionOrder() },
+  { name: 'a checkpoint before the flush', make: beforeTheFlush },
+  { name: 'an acknowledgement before the reducer is done', make: beforeItIsDone },
+  { name: 'reduce during flush', make: duringFlush },
+  { name: 'credit returned on acknowledgement', make: onAcknowledgement },
+  { name: 'a repeated batch is not dropped', make: twice },
+  { name: 'items of a key to any reducer', make: inTurn },
+];

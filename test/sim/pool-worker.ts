@@ -1,0 +1,19 @@
+// One thread of the pool: one seed after the other.
+import { parentPort } from 'node:worker_threads';
+import { mutants } from './mutants/index.js';
+import type { Job } from './pool.js';
+import { runSeed } from './run.js';
+import type { RunOptions } from './run.js';
+
+function optionsOf({ size, mutant }: Job): RunOptions {
+  const found = mutants.find(({ name }) => name === mutant?.name);
+  const makeActors = mutant?.unmasked === true ? found?.masked?.make : found?.make;
+  return { ...(size === undefined ? {} : { size }), ...(makeActors === undefined ? {} : { makeActors }) };
+}
+
+parentPort?.on('message', (job: Job) => {
+  void runSeed(job.seed, optionsOf(job)).then(
+    (outcome) => parentPort?.postMessage({ outcome }),
+    (error: unknown) => parentPort?.postMessage({ error: String((error as Error).stack ?? error) }),
+  );
+});

@@ -1,0 +1,62 @@
+// Runs seeds on as many threads as there are processors, for a seed is one thread's work and depends on nothing else.
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Outcome, Size } from './run.js';
+
+/** One run: the seed, and which mutant's parts it gets. */
+export interface Job {
+  readonly seed: number;
+  readonly size?: Size;
+  readonly mutant?: { readonly name: string; readonly unmasked: boolean };
+}
+
+export interface Pool {
+  run(job: Job): Promise<Outcome>;
+  readonly threads: number;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly job: Job;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export function openPool(threads = Math.min(4, availableParallelism())): Pool {
+  const queue: Waiting[] = [];
+  const idle: Worker[] = [];
+  const busy = new Map<Worker, Waiting>();
+  const next = (): void => {
+    while (idle.length > 0 && queue.length > 0) {
+      const worker = idle.pop() as Worker;
+      const waiting = queue.shift() as Waiting;
+      busy.set(worker, waiting);
+      worker.postMessage(waiting.job);
+    }
+  };
+  const workers = Array.from({ length: threads }, () => {
+    const worker = new Worker(new URL('./pool-worker.js', import.meta.url));
+    worker.on('message', (answer: { readonly outcome?: Outcome; readonly error?: string }) => {
+      const waiting = busy.get(worker);
+      busy.delete(worker);
+      idle.push(worker);
+      if (answer.outcome !== undefined) waiting?.resolve(answer.outcome);
+      else waiting?.reject(new Error(answer.error));
+      next();
+    });
+    worker.on('error', (error: Error) => busy.get(worker)?.reject(error));
+    idle.push(worker);
+    return worker;
+  });
+  return {
+    threads,
+    run: (job) =>
+      new Promise((resolve, reject) => {
+        queue.push({ job, resolve, reject });
+        next();
+      }),
+    close: async () => {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}

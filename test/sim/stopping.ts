@@ -1,0 +1,37 @@
+// Stopping processes, and what must hold then: the time given is kept (I22), what was drained is in the table, and nothing of
+// it lives on (I25).
+import { stopDeadlineMs } from './cluster.js';
+import type { Process, World } from './world.js';
+
+/** The actors get a second even when draining has used up the deadline, the coordinator as long to answer. */
+const graceMs = 3_000;
+/** A lease can be written for as long after the deadline as a tenth of the failover time. */
+const restMs = 2_000;
+
+export function stopProcess(world: World, process: Process, deadlineMs: number, mustDrain = false): Promise<void> {
+  const { clock, oracle } = world;
+  const { machine, consumer } = process;
+  world.say(`stop ${machine.name} within ${deadlineMs}`);
+  process.stopped = true;
+  process.disturbed = machine.paused;
+  const askedAt = clock.now();
+  return consumer.stop({ deadlineMs }).then(
+    ({ leases, drained }) => {
+      if (!machine.alive) return;
+      const tookMs = clock.now() - askedAt;
+      const { delayed } = machine.mischief;
+      if (!process.disturbed && delayed === 0 && tookMs > deadlineMs + graceMs + stopDeadlineMs)
+        oracle.violate('I22', `${machine.name} took ${Math.round(tookMs)} ms to stop within ${deadlineMs}`);
+      if (mustDrain && !drained) oracle.violate('I22', `${machine.name} did not drain although nothing was open`);
+      oracle.stopped(machine.name, leases);
+      clock.after(restMs, () => noTimerLeft(world, process));
+    },
+    (error: unknown) => oracle.violate('I22', `stop of ${machine.name} rejected: ${String(error)}`),
+  );
+}
+
+export function noTimerLeft({ oracle }: World, { machine, wires }: Process): void {
+  if (!machine.alive || machine.paused || wires.some((wire) => wire.open() > 0)) return;
+  const left = machine.liveTimers();
+  if (left > 0) oracle.violate('I25', `${left} timers of ${machine.name} live on after it has stopped`);
+}

@@ -1,0 +1,151 @@
+// Which records a stream has got, which items an application makes of them, and what has become of each. Bookkeeping for the
+// oracle; knows no rule but the order of checkpoints.
+
+export interface Put {
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  /** Per user record of the raw record, and per item made of it: its id and key. */
+  readonly items: readonly (readonly { readonly id: string; readonly key: string }[])[];
+}
+
+export interface Checkpointed {
+  readonly checkpoint: string;
+  readonly checkpointSubSequenceNumber: number;
+}
+
+export interface ItemPlace {
+  readonly shardId: string;
+  readonly key: string;
+  /** Its place among the items of its key in its shard. */
+  readonly index: number;
+  readonly sequenceNumber: string;
+  readonly sub: number;
+}
+
+export interface StreamLog {
+  put(record: Put): void;
+  item(id: string): ItemPlace;
+  /** The id at this place of a key. */
+  at(shardId: string, key: string, index: number): string;
+  /** The first place of a key whose item is not done. */
+  firstOpen(shardId: string, key: string): number;
+  done(ids: Iterable<string>): void;
+  excuse(ids: Iterable<string>): void;
+  isExcused(id: string): boolean;
+  handedOut(id: string): void;
+  hasOpen(): boolean;
+  /** Items of this shard that are not done. */
+  openIn(shardId: string): number;
+  missing(): readonly string[];
+  /** Items that this checkpoint passes although they are not done. */
+  passed(row: Checkpointed & { readonly leaseKey: string }): readonly string[];
+  isPassed(id: string, row: Checkpointed): boolean;
+}
+
+interface ShardLog {
+  readonly records: Put[];
+  open: number;
+  /** Records before this one are covered by a checkpoint that was found good. */
+  covered: number;
+}
+
+interface KeyLog {
+  readonly ids: string[];
+  open: number;
+}
+
+export const isNumber = (checkpoint: string): boolean => /^\d+$/.test(checkpoint);
+
+/** Sequence numbers of one stream have one length. */
+const compareNumbers = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+
+const level = ({ checkpoint }: Checkpointed): number => (checkpoint === 'SHARD_END' ? 2 : isNumber(checkpoint) ? 1 : 0);
+
+/** Which checkpoint is further: positions before their first number are all one. */
+export function compareRows(a: Checkpointed, b: Checkpointed): number {
+  if (level(a) !== level(b) || level(a) !== 1) return level(a) - level(b);
+  return compareNumbers(a.checkpoint, b.checkpoint) || a.checkpointSubSequenceNumber - b.checkpointSubSequenceNumber;
+}
+
+export function createStreamLog(): StreamLog {
+  const shards = new Map<string, ShardLog>();
+  const keys = new Map<string, KeyLog>();
+  const places = new Map<string, ItemPlace>();
+  const open = new Set<string>();
+  const excused = new Set<string>();
+  const handedOut = new Set<string>();
+  const shardOf = (shardId: string): ShardLog => entry(shards, shardId, () => ({ records: [], open: 0, covered: 0 }));
+  const keyOf = (shardId: string, key: string): KeyLog =>
+    entry(keys, `${shardId}/${key}`, () => ({ ids: [], open: 0 }));
+  const done = (ids: Iterable<string>): void => {
+    for (const id of ids) {
+      if (open.delete(id)) shardOf((places.get(id) as ItemPlace).shardId).open -= 1;
+      handedOut.delete(id);
+    }
+  };
+  const isPassed = (sequenceNumber: string, sub: number, row: Checkpointed): boolean =>
+    compareRows(row, { checkpoint: sequenceNumber, checkpointSubSequenceNumber: sub }) >= 0;
+
+  return {
+    put: (record) => {
+      const { shardId, sequenceNumber } = record;
+      shardOf(shardId).records.push(record);
+      for (const [sub, items] of record.items.entries()) {
+        for (const { id, key } of items) {
+          const { ids } = keyOf(shardId, key);
+          places.set(id, { shardId, key, index: ids.length, sequenceNumber, sub });
+          ids.push(id);
+          open.add(id);
+          shardOf(shardId).open += 1;
+        }
+      }
+    },
+    item: (id) => places.get(id) as ItemPlace,
+    at: (shardId, key, index) => keyOf(shardId, key).ids[index] as string,
+    firstOpen: (shardId, key) => {
+      const log = keyOf(shardId, key);
+      while (log.open < log.ids.length && !open.has(log.ids[log.open] as string)) log.open += 1;
+      return log.open;
+    },
+    done,
+    excuse: (ids) => {
+      const all = [...ids];
+      for (const id of all) excused.add(id);
+      done(all);
+    },
+    isExcused: (id) => excused.has(id),
+    handedOut: (id) => {
+      if (open.has(id)) handedOut.add(id);
+    },
+    openIn: (shardId) => shardOf(shardId).open,
+    hasOpen: () => handedOut.size > 0,
+    missing: () => [...open],
+    passed: (row) => {
+      const log = shardOf(row.leaseKey);
+      const found: string[] = [];
+      for (let index = log.covered; index < log.records.length; index += 1) {
+        const { items, sequenceNumber } = log.records[index] as Put;
+        if (!isPassed(sequenceNumber, 0, row)) break;
+        for (const [sub, made] of items.entries()) {
+          if (!isPassed(sequenceNumber, sub, row)) return found;
+          for (const { id } of made) if (open.has(id)) found.push(id);
+        }
+        log.covered = index + 1;
+      }
+      return found;
+    },
+    isPassed: (id, row) => {
+      const { sequenceNumber, sub } = places.get(id) as ItemPlace;
+      return isPassed(sequenceNumber, sub, row);
+    },
+  };
+}
+
+function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

@@ -1,0 +1,42 @@
+// What is written to the stream: plain and aggregated records, of none, one and several items; and what is trimmed of it.
+import { streamName } from './cluster.js';
+import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import type { World } from './world.js';
+
+/** Writes this many user records. */
+export function putRecords(world: World, count: number): void {
+  const { dice, kinesis, oracle } = world;
+  for (let left = count; left > 0;) {
+    const users = Math.min(left, dice.chance(0.3) ? dice.between(2, 12) : 1);
+    left -= users;
+    world.written += users;
+    const partitionKey = `k${dice.between(0, 60)}`;
+    const records = Array.from({ length: users }, () => {
+      const key = users === 1 ? partitionKey : `k${dice.between(0, 60)}`;
+      const made = dice.chance(0.1) ? 0 : dice.chance(0.1) ? dice.between(2, 5) : 1;
+      const items = Array.from({ length: made }, (_, index) => ({
+        key: `${key}/${index}`,
+        value: `r${(world.items += 1)}`,
+      }));
+      return { partitionKey: key, data: Buffer.from(JSON.stringify(items)), items };
+    });
+    const [only] = records;
+    const data = users === 1 && only !== undefined ? only.data : encodeAggregate(records);
+    const { shardId, sequenceNumber } = kinesis.put(streamName, { partitionKey, data });
+    const items = records.map((record) => record.items.map(({ key, value }) => ({ id: value, key })));
+    oracle.put({ shardId, sequenceNumber, items });
+    world.raw.set(
+      sequenceNumber,
+      items.flat().map(({ id }) => id),
+    );
+  }
+}
+
+/** The oldest records of a shard pass out of retention; what of them is unread is gone, and nobody's fault. */
+export function trimRecords(world: World, shardId: string, count: number): void {
+  const { kinesis, oracle, raw } = world;
+  const { records } = kinesis.stream(streamName).shards.get(shardId) as { records: { sequenceNumber: string }[] };
+  for (const { sequenceNumber } of records.slice(0, count)) oracle.excuse(raw.get(sequenceNumber) ?? []);
+  world.trimmed.add(shardId);
+  kinesis.trim(streamName, shardId, count);
+}
