@@ -45,8 +45,6 @@ export interface Machine {
   run(work: () => void): void;
 }
 
-const never = new Promise<never>(() => {});
-
 export function createMachine(name: string, world: ManualClock, dice: Dice): Machine {
   const drift = 1 + (dice.next() - 0.5) * 0.002;
   let alive = true;
@@ -75,7 +73,8 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
         actors.set(delivery.to.path, delivery.to);
         mail.pass(delivery, deliver);
       },
-      startEffect: (_actor, _info, start) => (alive ? start() : never),
+      // A promise of its own each time: one for all would hold on to whoever ever waited for it.
+      startEffect: (_actor, _info, start) => (alive ? start() : new Promise(() => {})),
     },
     mischief: mail.mischief,
     harmed: mail.harmed,
