@@ -212,6 +212,11 @@ const reshardInAKill: Fault = (world, victim) => {
   kill(world, victim);
 };
 
+const reshardInBadWeather: Fault = (world, victim) => {
+  badWeather(world, victim);
+  world.dice.pick([split, merge])(world, victim);
+};
+
 /** A kind that is named several times is as many times as likely. */
 const faults: readonly Fault[] = [
   kill,
@@ -219,6 +224,7 @@ const faults: readonly Fault[] = [
   pause,
   pause,
   suspend,
+  jumpWall,
   jumpWall,
   stop,
   stop,
@@ -243,4 +249,6 @@ const faults: readonly Fault[] = [
   crashSupervisor,
   crashOften,
   reshardInAKill,
+  reshardInBadWeather,
+  reshardInBadWeather,
 ];

@@ -18,14 +18,22 @@ export interface Catch {
 const most = 48;
 const mostMasked = 8;
 
-export async function hunt(pool: Pool, from: number, told: (caught: Catch) => void): Promise<readonly Catch[]> {
+/** `only`: those whose name has this in it. */
+export async function hunt(
+  pool: Pool,
+  from: number,
+  only: string,
+  told: (caught: Catch) => void,
+): Promise<readonly Catch[]> {
   const isClean = cleanSeeds(pool, from);
   return Promise.all(
-    mutants.map(async (mutant) => {
-      const caught = await huntOne(pool, from, mutant, isClean);
-      told(caught);
-      return caught;
-    }),
+    mutants
+      .filter(({ name }) => name.includes(only))
+      .map(async (mutant) => {
+        const caught = await huntOne(pool, from, mutant, isClean);
+        told(caught);
+        return caught;
+      }),
   );
 }
 

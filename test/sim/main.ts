@@ -1,4 +1,4 @@
-// npm run sim -- --seeds N [--from S] [--trace] [--json], or --mutants: see run.ts for what one seed does, hunt.ts for mutants.
+// npm run sim -- --seeds N [--from S] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one seed does, hunt.ts for mutants.
 import { parseArgs } from 'node:util';
 import { hunt } from './hunt.js';
 import type { Catch } from './hunt.js';
@@ -12,6 +12,7 @@ const options = {
   from: { type: 'string', default: '1' },
   trace: { type: 'boolean', default: false },
   mutants: { type: 'boolean', default: false },
+  only: { type: 'string', default: '' },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -25,7 +26,7 @@ const wrong = (text: string): never => {
   process.exit(2);
 };
 
-function read(): { seeds: number; from: number; trace: boolean; mutants: boolean; json: boolean } {
+function read(): { seeds: number; from: number; trace: boolean; mutants: boolean; only: string; json: boolean } {
   try {
     const { values } = parseArgs({ options, strict: true });
     const number = (name: 'seeds' | 'from', least: number): number => {
@@ -90,7 +91,7 @@ async function showMutants(pool: Pool): Promise<Told & Record<string, unknown>> 
   const row = ({ mutant, invariant, seeds, without }: Catch): string =>
     `${mutant.padEnd(66)} | ${(invariant ?? 'SURVIVED').padEnd(8)} | ${String(seeds).padStart(2)} | ${without ?? '-'}`;
   say(`${'mutant'.padEnd(66)} | broke    | seeds | with which second defence off`);
-  const caught = await hunt(pool, given.from, (one) => {
+  const caught = await hunt(pool, given.from, given.only, (one) => {
     say(row(one));
     if (given.trace) say(`      ${one.example}`);
   });

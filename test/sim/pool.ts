@@ -16,6 +16,9 @@ export interface Pool {
   close(): Promise<void>;
 }
 
+/** Processes that were killed never answer, and what waits for them stays: a thread is given up now and then. */
+const seedsPerThread = 60;
+
 interface Waiting {
   readonly job: Job;
   readonly resolve: (outcome: Outcome) => void;
@@ -26,6 +29,7 @@ export function openPool(threads = Math.min(4, availableParallelism())): Pool {
   const queue: Waiting[] = [];
   const idle: Worker[] = [];
   const busy = new Map<Worker, Waiting>();
+  const done = new Map<Worker, number>();
   const next = (): void => {
     while (idle.length > 0 && queue.length > 0) {
       const worker = idle.pop() as Worker;
@@ -34,20 +38,28 @@ export function openPool(threads = Math.min(4, availableParallelism())): Pool {
       worker.postMessage(waiting.job);
     }
   };
-  const workers = Array.from({ length: threads }, () => {
+  const spawn = (): void => {
     const worker = new Worker(new URL('./pool-worker.js', import.meta.url));
     worker.on('message', (answer: { readonly outcome?: Outcome; readonly error?: string }) => {
       const waiting = busy.get(worker);
       busy.delete(worker);
-      idle.push(worker);
+      done.set(worker, (done.get(worker) ?? 0) + 1);
+      if ((done.get(worker) ?? 0) < seedsPerThread) idle.push(worker);
+      else replace(worker);
       if (answer.outcome !== undefined) waiting?.resolve(answer.outcome);
       else waiting?.reject(new Error(answer.error));
       next();
     });
     worker.on('error', (error: Error) => busy.get(worker)?.reject(error));
+    done.set(worker, 0);
     idle.push(worker);
-    return worker;
-  });
+  };
+  const replace = (worker: Worker): void => {
+    done.delete(worker);
+    void worker.terminate();
+    spawn();
+  };
+  for (let thread = 0; thread < threads; thread += 1) spawn();
   return {
     threads,
     run: (job) =>
@@ -56,7 +68,7 @@ export function openPool(threads = Math.min(4, availableParallelism())): Pool {
         next();
       }),
     close: async () => {
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all([...done.keys()].map((worker) => worker.terminate()));
     },
   };
 }

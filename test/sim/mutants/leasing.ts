@@ -119,9 +119,16 @@ const spuriousCounts: Mutant['make'] = () =>
 
 const settledIsEnded: Mutant['make'] = () =>
   wrapped('leaseCoordinator', {
-    after: (state, message, effects) => {
-      if (message.type === 'prepareShardEnd') state.endedHere.add(message['leaseKey']);
-      return effects;
+    before: (state, message) => {
+      if (message.type !== 'prepareShardEnd') return message;
+      const parent = message['leaseKey'] as string;
+      state.endedHere.add(parent);
+      for (const lease of (state.leases as Map<string, { awaited: readonly string[] | undefined }>).values()) {
+        if (lease.awaited?.includes(parent) !== true) continue;
+        lease.awaited = lease.awaited.filter((shardId) => shardId !== parent);
+        state.changed = true;
+      }
+      return message;
     },
   });
 

@@ -1,5 +1,6 @@
 // Mutants of restarts: what of an old incarnation still acts in, or speaks to, a later one.
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
+import type { FlushGroup } from '../../../actors/reducer/fold.js';
 import { settleItem } from '../../../actors/reducer/returns.js';
 import { sendFromOutside } from '../../../supervision/system.js';
 import { actors } from '../../../src/consumer/wiring.js';
@@ -88,6 +89,10 @@ const acknowledgesAll = (base: Actors = actors): Actors =>
         const settle = (items: readonly DeliveredItem[]): void => {
           for (const item of ended(items)) settleItem(state.returns, item);
         };
+        if (message.type === 'flushed') {
+          for (const { items, outcome } of message['job'].groups as FlushGroup[])
+            if (outcome === 'flushed') settle(items);
+        }
         if (message.type === 'folded' && state.job?.type === 'fold')
           settle(message['job'].done.slice(message['job'].noted));
         return message;
