@@ -1,13 +1,10 @@
 // Mutants of restarts: what of an old incarnation still acts in, or speaks to, a later one.
-import type { DeliveredItem } from '../../../actors/protocol/item.js';
-import type { FlushGroup } from '../../../actors/reducer/fold.js';
-import { settleItem } from '../../../actors/reducer/returns.js';
 import { sendFromOutside } from '../../../supervision/system.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import type { Ref } from '../../../actors/actor.js';
 import { around, wrapped } from './around.js';
-import type { AnyEffect, AnyState, Mutant } from './around.js';
+import type { AnyEffect, Mutant } from './around.js';
 
 /** Calls of user code are not what a stop waits for. */
 const asIo = (effects: readonly AnyEffect[]): readonly AnyEffect[] =>
@@ -53,53 +50,6 @@ const reset: Mutant['make'] = () => {
     },
   };
 };
-
-/** A stage that knows its workers by the name of their shard, which a later worker has as well. */
-const byShard = (base: Actors = actors): Actors => {
-  const shardOf = new Map<number, string>();
-  return wrapped(
-    'stage',
-    {
-      before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
-        if (message.type !== 'disposed') return message;
-        for (const settlement of message['settlements'] as { worker: number }[]) {
-          if (!state.workers.has(settlement.worker)) settlement.worker = namesake(state, shardOf, settlement.worker);
-        }
-        return message;
-      },
-    },
-    base,
-  );
-};
-
-function namesake(state: AnyState, shardOf: ReadonlyMap<number, string>, worker: number): number {
-  for (const other of state.workers.keys()) if (shardOf.get(other) === shardOf.get(worker)) return other;
-  return worker;
-}
-
-/** A reducer that acknowledges whatever it has done, whoever's it was. */
-const acknowledgesAll = (base: Actors = actors): Actors =>
-  wrapped(
-    'reducer',
-    {
-      before: (state, message) => {
-        const ended = (items: readonly DeliveredItem[]): readonly DeliveredItem[] =>
-          items.filter(({ tenure }) => tenure.dead);
-        const settle = (items: readonly DeliveredItem[]): void => {
-          for (const item of ended(items)) settleItem(state.returns, item);
-        };
-        if (message.type === 'flushed') {
-          for (const { items, outcome } of message['job'].groups as FlushGroup[])
-            if (outcome === 'flushed') settle(items);
-        }
-        if (message.type === 'folded' && state.job?.type === 'fold')
-          settle(message['job'].done.slice(message['job'].noted));
-        return message;
-      },
-    },
-    base,
-  );
 
 /** A dead worker's items stay queued. */
 const keepsQueued = (base: Actors = actors): Actors =>
@@ -170,16 +120,6 @@ const deafByShard = (base: Actors = actors): Actors => {
 export const restartingMutants: readonly Mutant[] = [
   { name: 'a restart that does not wait for old effects', make: noWait },
   { name: "nact's reset in place of stop and spawn", make: reset },
-  {
-    name: 'names reused over incarnations',
-    make: () => byShard(),
-    masked: { by: 'ended tenures are not acknowledged', make: () => acknowledgesAll(byShard()) },
-  },
-  {
-    name: 'stale settles not fenced',
-    make: () => acknowledgesAll(),
-    masked: { by: 'workers are numbered', make: () => byShard(acknowledgesAll()) },
-  },
   {
     name: "S4: a dead worker's items stay queued",
     make: () => keepsQueued(),
