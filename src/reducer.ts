@@ -11,7 +11,10 @@ export interface Token {
   readonly idempotencyKey: string;
 }
 
-/** One item, as a reducer gets it: what `extract` made of a record, or the record itself. */
+/**
+ * One item, as a reducer gets it: what `extract` made of a record, or the record itself. Most members are computed when they
+ * are read: a copy by spreading (`{ ...item }`) lacks them.
+ */
 export interface Item<Value = Uint8Array> {
   /** Picks the reducer; items of one key and shard arrive in the order of the shard. */
   readonly key: string;
