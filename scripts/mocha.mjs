@@ -7,7 +7,7 @@ import { bin, run, StepFailed } from './steps.mjs';
 export const totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 /** `tests`: mocha's arguments; `prefix`: a program to run it under. A group without any test is no failure. */
-export async function mocha(tests, { prefix = [], env = {}, limitMs = 600_000 } = {}) {
+export async function mocha(tests, { prefix = [], env = {}, limitMs = 1_500_000 } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'kinact-mocha-'));
   const summary = join(directory, 'summary.json');
   try {
