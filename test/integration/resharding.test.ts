@@ -93,17 +93,19 @@ describe('resharding, on kinesis-local', function () {
       item.shardId === idOf(1) ? holding.opened : undefined;
     const first = world.consumer(streamName, { application, onItem: holds, workerId: 'first' });
     const second = world.consumer(streamName, { application, onItem: holds, workerId: 'second' });
-    await put(100);
     await Promise.all([first.consumer.start(), second.consumer.start()]);
     const both = [first, second];
     const started = (shardId: string): boolean =>
       both.some(({ heard }) => heard('shardStarted').some((event) => event.shardId === shardId));
-    const owners = async (): Promise<Set<string | undefined>> =>
-      new Set([...(await snapshotTable(world.dynamodb, application)).values()].map((row) => row['leaseOwner']?.S));
-    await eventually('one parent each', async () => {
-      const names = await owners();
-      return names.has('first') && names.has('second') && started(idOf(0)) && started(idOf(1));
-    });
+    // Read by one worker each, not only owned: one that has just lost a lease reads on until its next renewal.
+    const reading = ({ consumer }: Watched): string =>
+      consumer
+        .status()
+        .shards.map(({ shardId }) => shardId)
+        .join();
+    await eventually('one parent each', () => both.map(reading).toSorted().join(' ') === `${idOf(0)} ${idOf(1)}`);
+    // Not before: a call that is held in a worker which then gives that shard up would hold its other shard as well.
+    await put(100);
     await merge();
     const shardEnd = (rows: Awaited<ReturnType<typeof snapshotTable>>, shardId: string): boolean =>
       rows.get(shardId)?.['checkpoint']?.S === 'SHARD_END';
