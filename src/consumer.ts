@@ -53,6 +53,8 @@ export interface Consumer extends AsyncDisposable {
   live(): Health;
   /** Listens to an event; returns the unsubscription. What a listener throws is counted and logged, nothing more. */
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
+  /** Where its actors live: for `kinact/supervision`'s `status`, `actorsOf`, `attachIntercept`, `spawn`. */
+  readonly runtime: Runtime;
   /** Settles when the consumer has ended: resolves after `stop`, rejects with the reason when it ended by itself. */
   readonly closed: Promise<void>;
 }
@@ -73,11 +75,11 @@ export function consumerOf(options: ConsumerOptions, made: Actors): Consumer {
 
 class TreeConsumer implements Consumer {
   readonly closed: Promise<void>;
+  readonly runtime: Runtime;
   readonly #options: ResolvedOptions;
   readonly #actors: Actors;
   readonly #world: World;
   readonly #emitter: Emitter;
-  readonly #runtime: Runtime;
   readonly #escalation: Escalation;
   readonly #settle: { resolve: () => void; reject: (error: Error) => void };
   #state: ConsumerStatus['state'] = 'new';
@@ -104,7 +106,7 @@ class TreeConsumer implements Consumer {
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#failed('logger')),
     );
-    this.#runtime = createRuntime({
+    this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
       ...this.#world,
       emit: (event) => {
@@ -138,7 +140,7 @@ class TreeConsumer implements Consumer {
     this.#state = 'starting';
     try {
       this.#wiring = openWiring(this.#options, this.#world, randomUUID(), this.#actors);
-      this.#root = spawn(this.#runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
+      this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#stopMetering = startMetering(
         this.#options.meter,
         this.#emitter,
@@ -260,7 +262,7 @@ class TreeConsumer implements Consumer {
       restarts: this.#restarts,
       orphans: this.#orphans,
       failures: { ...this.#failures, listener: this.#emitter.failures() },
-      runtime: this.#runtime,
+      runtime: this.runtime,
       coordinators: this.#wiring?.coordinators,
     });
   }

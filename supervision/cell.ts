@@ -27,6 +27,13 @@ export interface Delivery {
 export interface Intercept {
   /** Call `deliver` now, later, twice or not at all. Keep the order between the same two actors. */
   deliver?(delivery: Delivery, deliver: () => void): void;
+  /**
+   * The actor is about to handle a message, those of its own timers and effects included. Call `receive` now or later,
+   * each in the order in which they came, or not at all: the message is then lost to this actor. Only the first call
+   * counts. It returns when the message has been handled and its effects are under way. What is thrown here is the
+   * actor's crash.
+   */
+  receive?(delivery: Delivery, receive: () => void): void;
   /** Call `start` and return what it returns, or stand in for it: a value, a thenable, or a throw. */
   startEffect?(actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown;
 }
@@ -71,6 +78,10 @@ export interface Engine extends Runtime {
   readonly options: RuntimeOptions;
   readonly counts: Map<string, number>;
   readonly roots: Set<Cell>;
+  /** In the order in which they were attached. */
+  readonly intercepts: Intercept[];
+  /** All of them as one. */
+  intercept: Intercept | undefined;
   /** The nact actor all of this runtime's mailboxes live under, while there are any. */
   holder?: NactReference | undefined;
   /** Our own nact system, when the application gave no parent. */

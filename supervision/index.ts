@@ -26,8 +26,9 @@ export type { Delivery, Intercept, Runtime, RuntimeOptions, TraceEntry, Via } fr
 export type { EffectInfo } from './effects.js';
 export type { NactReference } from './nact.js';
 export type { SpawnOptions } from './system.js';
-export { createRuntime } from './system.js';
-export { counters, status, statusOf, type ActorStatus, type EffectStatus } from './status.js';
+export { createRuntime, crashActor as crash } from './system.js';
+export { attachIntercept } from './intercept.js';
+export { actorsOf, counters, status, statusOf, type ActorStatus, type EffectStatus } from './status.js';
 
 /**
  * What an actor can live under: another actor of ours, a runtime, or a reference of the application's nact (an actor or a

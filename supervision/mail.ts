@@ -24,7 +24,7 @@ function pass(to: Cell, envelope: Envelope, message: unknown): void {
     to.queued += 1;
     dispatchMail(to.mailbox, envelope);
   };
-  const intercept = to.engine.options.intercept;
+  const intercept = to.engine.intercept;
   if (intercept?.deliver === undefined) {
     deliver();
     return;

@@ -33,6 +33,12 @@ export function status(runtime: Runtime): readonly ActorStatus[] {
   return [...(runtime as Engine).roots].map(walk);
 }
 
+/** References to all of them, parents before their children. */
+export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
+  const under = (cell: Cell): readonly Ref<never>[] => [cell.ref, ...[...cell.children].flatMap(under)];
+  return [...(runtime as Engine).roots].flatMap(under);
+}
+
 /**
  * The counters of a runtime. Behaviours' own (`count` effects), and: `deadLetter` messages to stopped actors, `lateAnswer`
  * to closed questions, `lateResult` effects that settled after their actor stopped, `unknownMessage` not from kinact,

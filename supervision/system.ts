@@ -49,6 +49,8 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
     random: options.random ?? systemRandom,
     counts: new Map(),
     roots: new Set(),
+    intercepts: options.intercept === undefined ? [] : [options.intercept],
+    intercept: options.intercept,
     incarnations: 0,
   };
   return engine;
@@ -218,7 +220,7 @@ function createCell(
     phase: 'starting',
     announced: false,
     state: undefined,
-    mailbox: openMailbox(engine, mailboxName(kind, name, incarnation), (mail) => handle(cell, mail)),
+    mailbox: openMailbox(engine, mailboxName(kind, name, incarnation), (mail) => arrive(cell, mail)),
     queued: 0,
     children: new Set(),
     timers: createActorTimers(engine.timers, (timer) => postTimer(cell, timer)),
@@ -226,7 +228,7 @@ function createCell(
       now: () => engine.clock.now(),
       start: (info, run) => {
         trace(cell, 'effect', { type: info.name });
-        const { intercept } = engine.options;
+        const { intercept } = engine;
         return intercept?.startEffect === undefined ? run() : intercept.startEffect(cell.ref, info, run);
       },
       settled: (info, toMessage) => effectSettled(cell, info.name, toMessage),
@@ -257,12 +259,32 @@ function effectSettled(cell: Cell, name: string, toMessage: () => unknown): void
 }
 
 /** One nact message. */
-function handle(cell: Cell, mail: unknown): void {
+function arrive(cell: Cell, mail: unknown): void {
   const envelope = mail as Envelope | undefined;
   if (envelope?.stamp !== stamp) {
     count(cell.engine, 'unknownMessage');
     return;
   }
+  const { intercept } = cell.engine;
+  if (intercept?.receive === undefined || cell.phase === 'stopped') {
+    handle(cell, envelope);
+    return;
+  }
+  const { from, via, timer } = envelope;
+  const message = timer === undefined ? envelope.message : timer.message;
+  let handled = false;
+  const receive = (): void => {
+    if (!handled) handle(cell, envelope);
+    handled = true;
+  };
+  try {
+    intercept.receive({ to: cell.ref, via, message, ...(from === undefined ? {} : { from }) }, receive);
+  } catch (thrown) {
+    crash(cell, toError(thrown));
+  }
+}
+
+function handle(cell: Cell, envelope: Envelope): void {
   // Its letters were counted when it stopped; nact still brings them where the application stopped our parent.
   if (cell.phase === 'stopped') return;
   cell.queued -= 1;
