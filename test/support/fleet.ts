@@ -143,13 +143,18 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     balanced: async (among, deadlineMs = 30_000) => {
       const from = Date.now();
       const names = among.map(({ name }) => name).toSorted();
+      const started = (): boolean => among.every(({ reports }) => reports.some(({ type }) => type === 'started'));
+      await until(`${names.join(', ')} started`, started, deadlineMs);
       await until(
         `leases shared evenly among ${names.join(', ')}`,
         async () => {
           const counts = ownersOf(await fleet.rows());
           const held = names.map((name) => counts.get(name) ?? 0);
+          const owners = [...counts.keys()];
           return (
-            [...counts.keys()].every((owner) => names.includes(owner)) && Math.max(...held) - Math.min(...held) <= 1
+            owners.length > 0 &&
+            owners.every((owner) => names.includes(owner)) &&
+            Math.max(...held) - Math.min(...held) <= 1
           );
         },
         deadlineMs,
