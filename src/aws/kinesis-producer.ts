@@ -5,6 +5,7 @@ import { backoffMs, type Backoff } from '../core/backoff.js';
 import { KinactError } from '../errors.js';
 import type { Clock, Random, Shard, Timers } from '../ports.js';
 import { createKinesisClient, kinesisCaller, streamNames, type KinesisClientLike } from './kinesis-client.js';
+import { pause } from './pause.js';
 import { listShards } from './stream-listing.js';
 
 /** A record to put, as it goes to the service. */
@@ -125,7 +126,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       if (open.length < sending.length) giveUpAt = clock.now() + retryForMs;
       const delayMs = Math.max(shortestRetryMs, backoffMs(again, attempt, random));
       if (clock.now() + delayMs > giveUpAt) return results.map((result) => result ?? { type: 'refused', reason });
-      await pause(timers, delayMs, signal);
+      await pause(timers, delayMs, signal, 'putting records');
     }
   };
 
@@ -145,19 +146,4 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     },
     close: () => own?.destroy(),
   };
-}
-
-function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      cancel();
-      reject(new KinactError('STOPPED', 'putting records was aborted'));
-    };
-    const cancel = timers.after(ms, () => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    });
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

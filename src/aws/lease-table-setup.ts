@@ -5,6 +5,7 @@ import type { CreateTableCommandInput, TableDescription } from '@aws-sdk/client-
 import { KinactError } from '../errors.js';
 import type { Timers } from '../ports.js';
 import type { DynamoDbCaller } from './dynamodb-client.js';
+import { pause } from './pause.js';
 
 /** How a table that kinact creates is billed. */
 export type LeaseTableBilling =
@@ -49,7 +50,7 @@ export async function ensureLeaseTable(
         });
       }
     }
-    await pause(setup.timers, pollMs, signal);
+    await pause(setup.timers, pollMs, signal, 'waiting for the lease table');
   }
 }
 
@@ -130,19 +131,4 @@ function ownerByKey(hash: string | undefined, range: string | undefined): string
   if (hash === 'wid' && range === undefined)
     return "a KCL 3 worker-metric table; the application's name is the part before -WorkerMetricStats";
   return undefined;
-}
-
-function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      cancel();
-      reject(new KinactError('STOPPED', 'waiting for the lease table was aborted'));
-    };
-    const cancel = timers.after(ms, () => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    });
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -11,6 +11,7 @@ import type { Clock, Random, RawRecord, ShardReader, SourceNotice, Timers } from
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
+import { pause } from './pause.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { findIterator, type IteratorPosition } from './shard-iterator.js';
 
@@ -316,19 +317,7 @@ async function recover(on: Poll, progress: Progress, failure: AwsFailure, operat
 }
 
 /** Waits, or throws when the reader is closed. */
-function sleep(on: Pick<Poll, 'timers' | 'signal'>, ms: number): Promise<void> {
-  const { timers, signal } = on;
-  if (signal.aborted) return Promise.reject(stopped());
-  if (ms <= 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      cancel();
-      reject(stopped());
-    };
-    const cancel = timers.after(ms, () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+async function sleep({ timers, signal }: Pick<Poll, 'timers' | 'signal'>, ms: number): Promise<void> {
+  if (signal.aborted) throw stopped();
+  if (ms > 0) await pause(timers, ms, signal, 'reading the shard');
 }

@@ -157,4 +157,17 @@ describe('kinact leases', () => {
       await scripted.stop();
     }
   });
+
+  it('waits out throttling, and what no time cures it says at once', async () => {
+    const scripted = await scriptedServer();
+    try {
+      scripted.respond('DescribeTable', 2, { type: 'error', code: 'ThrottlingException', message: 'slow down' });
+      scripted.respond('DescribeTable', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
+      const run = await kinact(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
+      expect(run.stderr).to.match(/^ACCESS_DENIED: [^\n]*\n$/);
+      expect(scripted.calls('DescribeTable').length).to.equal(3);
+    } finally {
+      await scripted.stop();
+    }
+  });
 });

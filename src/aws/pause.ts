@@ -1,0 +1,19 @@
+// A wait between two calls that ends at once when nobody wants the next one any more. For the loops of this folder.
+import { KinactError } from '../errors.js';
+import type { Timers } from '../ports.js';
+
+/** Resolves after `ms`; rejects with STOPPED, `what` in its message, as soon as `signal` aborts. */
+export function pause(timers: Timers, ms: number, signal: AbortSignal, what: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      cancel();
+      reject(new KinactError('STOPPED', `${what} was aborted`));
+    };
+    const cancel = timers.after(ms, () => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    });
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
