@@ -1,7 +1,7 @@
-// Real processes while the stream is resharded and one of them is killed; and two processes that share a worker id.
+// Real processes while the stream is resharded and one of them is killed.
 import { MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
-import { heldBy, isActive, ownersOf, startFleet } from '../support/fleet.js';
+import { heldBy, isActive, startFleet } from '../support/fleet.js';
 import type { Fleet } from '../support/fleet.js';
 import { allSeen, outOfOrder, replays } from '../support/fleet-laws.js';
 import { readStrictly } from '../support/strict-lease-reader.js';
@@ -62,69 +62,5 @@ describe('a fleet of processes while the stream is resharded', function () {
     await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
     expect(outOfOrder(fleet.deliveries())).to.deep.equal([]);
     process.stdout.write(`        ${fleet.written.length} written, 0 lost, ${replays(fleet)} replays\n`);
-  });
-});
-
-describe('a process killed with a record inside its reducer', function () {
-  this.timeout(60_000);
-  let fleet: Fleet;
-  before(async () => {
-    fleet = await startFleet({ shards: 1, application: 'killed-app', streamName: 'killed', keys: 1 });
-  });
-  after(() => fleet?.stop());
-
-  it('has never checkpointed past it, whatever came behind, and its heir delivers it', async () => {
-    const counter = async (): Promise<number> => Number((await fleet.rows()).get(idOf(0))?.['leaseCounter']?.N ?? 0);
-    const dying = fleet.start('dying', { holdId: 'k0/5', failoverMs: 3_000, reducers: 2 });
-    await fleet.put(10);
-    await fleet.until('all before it', () => fleet.deliveries().length >= 5);
-    // Two renewals later everything that is going to be checkpointed has been.
-    const before = await counter();
-    await fleet.until('two renewals', async () => (await counter()) >= before + 2);
-    dying.kill('SIGKILL');
-    await dying.exited;
-    const row = (await fleet.rows()).get(idOf(0));
-    const last = fleet.deliveries().at(-1);
-    expect(last?.id).to.equal('k0/4');
-    expect(row?.['checkpoint']?.S).to.equal(last?.sequenceNumber);
-    const heir = fleet.start('heir', { failoverMs: 3_000 });
-    await allSeen(fleet);
-    const again = fleet.deliveries().filter(({ worker }) => worker === 'heir');
-    expect(
-      again.map(({ id }) => id),
-      'from the frontier on, and nothing before it',
-    ).to.deep.equal(['k0/5', 'k0/6', 'k0/7', 'k0/8', 'k0/9']);
-    heir.kill('SIGTERM');
-    expect(await heir.exited).to.equal(0);
-    await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
-  });
-});
-
-describe('two processes with one worker id', function () {
-  this.timeout(90_000);
-  let fleet: Fleet;
-  before(async () => {
-    fleet = await startFleet({ shards: 2, application: 'twins-app', streamName: 'twins' });
-  });
-  after(() => fleet?.stop());
-
-  it('do not corrupt each other: one gives up with WORKER_ID_IN_USE, and what is left reads everything', async () => {
-    const [elder, younger] = [fleet.start('elder', { workerId: 'same' }), fleet.start('younger', { workerId: 'same' })];
-    const stopWriting = fleet.keepWriting(12, 100);
-    const complaints = (): number =>
-      [elder, younger]
-        .flatMap((worker) => worker.events('warning'))
-        .filter(({ data }) => data.error?.code === 'WORKER_ID_IN_USE').length;
-    await fleet.until('a complaint', () => complaints() > 0);
-    await fleet.until('both leases held', async () => ownersOf(await fleet.rows()).get('same') === 2);
-    await stopWriting();
-    await allSeen(fleet);
-    // Sooner or later one of them holds what there is and the other leaves it alone: the counters rise by renewals only.
-    const taken = (): number => elder.events('leaseTaken').length + younger.events('leaseTaken').length;
-    process.stdout.write(`        ${complaints()} complaints, ${taken()} takes, ${replays(fleet)} replays\n`);
-    for (const worker of [elder, younger]) worker.kill('SIGTERM');
-    for (const worker of [elder, younger]) expect(await worker.exited, worker.name).to.equal(0);
-    expect(outOfOrder(fleet.deliveries())).to.deep.equal([]);
-    await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
   });
 });

@@ -1,12 +1,16 @@
-// One of two workers is killed by SIGKILL while records flow.
+// SIGKILL: of one of two workers while records flow, and with a record inside the reducer.
 import { expect } from 'chai';
 import { heldBy, startFleet } from '../support/fleet.js';
 import type { Fleet } from '../support/fleet.js';
-import { handOvers, say } from '../support/fleet-laws.js';
+import { allSeen, handOvers, say } from '../support/fleet-laws.js';
 import { expectNothingLost } from '../support/replays.js';
 import type { TableSnapshot } from '../support/strict-lease-reader.js';
+import type { Delivery } from '../support/worker-process.js';
 
 const failoverMs = 2_000;
+/** Two reducers take turns, so the first in time need not be the first of the shard. */
+const lowest = (deliveries: readonly Delivery[]): bigint =>
+  deliveries.map(({ sequenceNumber }) => BigInt(sequenceNumber)).reduce((a, b) => (a < b ? a : b));
 
 describe('a worker killed by SIGKILL under load', function () {
   this.timeout(90_000);
@@ -40,9 +44,44 @@ describe('a worker killed by SIGKILL under load', function () {
       const checkpoint = BigInt(left.get(shardId)?.['checkpoint']?.S as string);
       const counter = Number(left.get(shardId)?.['leaseCounter']?.N);
       const all = fleet.deliveries().filter((each) => each.shardId === shardId);
-      const behind = all.map(({ sequenceNumber }) => BigInt(sequenceNumber)).filter((number) => number > checkpoint);
-      const begun = all.find(({ fence }) => fence > counter);
-      expect(begun?.sequenceNumber, shardId).to.equal(String(behind.reduce((a, b) => (a < b ? a : b))));
+      const again = all.filter(({ fence }) => fence > counter);
+      const behind = all.filter(({ sequenceNumber }) => BigInt(sequenceNumber) > checkpoint);
+      expect(lowest(again), shardId).to.equal(lowest(behind));
     }
+  });
+});
+
+const shardId = 'shardId-000000000000';
+
+describe('a process killed with a record inside its reducer', function () {
+  this.timeout(60_000);
+  let fleet: Fleet;
+  before(async () => {
+    fleet = await startFleet({ shards: 1, application: 'killed-app', streamName: 'killed', keys: 1 });
+  });
+  after(() => fleet?.stop());
+
+  it('has never checkpointed past it, whatever came behind, and its heir delivers it', async () => {
+    const counter = async (): Promise<number> => Number((await fleet.rows()).get(shardId)?.['leaseCounter']?.N ?? 0);
+    const dying = fleet.start('dying', { holdId: 'k0/5', failoverMs: 3_000, reducers: 2 });
+    await fleet.put(10);
+    await fleet.until('all before it', () => fleet.deliveries().length >= 5);
+    // Two renewals later everything that is going to be checkpointed has been.
+    const before = await counter();
+    await fleet.until('two renewals', async () => (await counter()) >= before + 2);
+    dying.kill('SIGKILL');
+    await dying.exited;
+    const row = (await fleet.rows()).get(shardId);
+    const last = fleet.deliveries().at(-1);
+    expect(last?.id).to.equal('k0/4');
+    expect(row?.['checkpoint']?.S).to.equal(last?.sequenceNumber);
+    fleet.start('heir', { failoverMs: 3_000 });
+    await allSeen(fleet);
+    const again = fleet.deliveries().filter(({ worker }) => worker === 'heir');
+    expect(
+      again.map(({ id }) => id),
+      'from the frontier on, and nothing before it',
+    ).to.deep.equal(['k0/5', 'k0/6', 'k0/7', 'k0/8', 'k0/9']);
+    await expectNothingLost('sigkill inside a reducer', fleet);
   });
 });
