@@ -17,6 +17,7 @@ export interface PutJob {
   readonly producer: KinesisProducer;
   readonly keyField: string | undefined;
   readonly aggregate: boolean;
+  /** Ends the reading: what was read by then is put. */
   readonly signal: AbortSignal;
   /** Kept up to date all the time: they are what is left of a job that fails. */
   readonly counts: PutCounts;
@@ -34,6 +35,9 @@ const maxPendingBytes = 16 * 1024 * 1024;
 const aggregateBytes = 51_200;
 const longestKey = 256;
 
+/** What is on its way is not given up: the producer's own limits bound it, and a second signal ends the process. */
+const never = new AbortController().signal;
+
 /** Resolves when the input has ended and everything is counted; rejects with the error that ended it before. */
 export async function putLines(job: PutJob): Promise<void> {
   const { input, producer, signal, counts } = job;
@@ -43,6 +47,7 @@ export async function putLines(job: PutJob): Promise<void> {
   let bytes = 0;
   let sending: Promise<void> | undefined;
   let line = 0;
+  let failure: Error | undefined;
 
   const send = async (): Promise<void> => {
     while (pending.length > 0) {
@@ -54,7 +59,7 @@ export async function putLines(job: PutJob): Promise<void> {
         count(
           job,
           records.map((record) => [record]),
-          await producer.put(records, signal),
+          await producer.put(records, never),
         );
     }
   };
@@ -62,10 +67,13 @@ export async function putLines(job: PutJob): Promise<void> {
   const kick = (): void => {
     if (sending !== undefined) return;
     sending = send().finally(() => (sending = undefined));
-    sending.catch((error: unknown) => input.destroy(error as Error));
+    sending.catch((error: Error) => {
+      failure = error;
+      input.destroy(error);
+    });
   };
 
-  for await (const lines of linesOf(input, MAX_RECORD_BYTES)) {
+  await read(job, async (lines) => {
     for (const data of lines) {
       line += 1;
       const made = recordOf(data, line, job.keyField);
@@ -81,10 +89,29 @@ export async function putLines(job: PutJob): Promise<void> {
       kick();
     }
     kick();
-  }
+  });
   await sending;
+  if (failure !== undefined) throw failure;
   kick();
   await sending;
+}
+
+/** Hands over lines until the input ends or is to end; a line that was begun then is not one. */
+async function read(
+  { input, signal }: Pick<PutJob, 'input' | 'signal'>,
+  take: (lines: readonly Uint8Array[]) => Promise<void>,
+): Promise<void> {
+  const stop = (): void => void input.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    for await (const lines of linesOf(input, MAX_RECORD_BYTES)) await take(lines);
+  } catch (error) {
+    // An input that is ended before its end says so by an error.
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** Packs and puts. Resolves to the shards as they are then: a result from another shard than expected tells of a reshard. */
@@ -93,9 +120,9 @@ async function sendAggregates(
   records: readonly Pending[],
   shards: readonly Shard[],
 ): Promise<readonly Shard[]> {
-  const { producer, signal } = job;
+  const { producer } = job;
   const aggregates: readonly RecordToPut[] = aggregateRecords(records, shards, { maxBytes: aggregateBytes });
-  const results = await producer.put(aggregates, signal);
+  const results = await producer.put(aggregates, never);
   count(
     job,
     aggregates.map((aggregate) => aggregate.records as readonly Pending[]),
@@ -110,7 +137,7 @@ async function sendAggregates(
     `the stream was resharded: ${astray.length} aggregates landed in other shards than they were made for; ` +
       'kinact reads them whole, a KCL drops them',
   );
-  return producer.openShards(signal);
+  return producer.openShards(never);
 }
 
 function count(job: PutJob, lines: readonly (readonly Pending[])[], results: readonly PutResult[]): void {

@@ -119,6 +119,15 @@ describe('kinact put', () => {
     expect(await running.ended).to.include({ code: 0, stderr: '2 records put\n' });
   });
 
+  it('on SIGTERM puts what it has read, counts it, and exits with 0; a line that was begun is none', async () => {
+    const running = startKinact(['put', '--stream', stream.name], env, { input: 'open' });
+    running.child.stdin!.write('one\ntwo\nthr');
+    while ((await stored()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    running.child.kill('SIGTERM');
+    expect(await running.ended).to.include({ code: 0, stderr: '2 records put\n' });
+    expect((await stored()).map(({ data }) => data).toSorted()).to.deep.equal(['one', 'two']);
+  });
+
   describe('against a server that misbehaves', () => {
     let scripted: ScriptedServer;
     beforeEach(async () => {
@@ -141,6 +150,23 @@ describe('kinact put', () => {
         Buffer.from(Data, 'base64').toString(),
       );
       expect(texts).to.deep.equal(['r1', 'r4']);
+    });
+
+    it('on SIGTERM waits for what is on its way, be it throttled, and says when it is refused', async () => {
+      for (const refused of [false, true]) {
+        const throttled = scripted.respond('PutRecords', Infinity, refusal('ProvisionedThroughputExceededException'));
+        const before = scripted.calls('PutRecords').length;
+        const running = startKinact(['put', '--stream', 'orders'], env, { input: 'open' });
+        running.child.stdin!.write('one\ntwo\n');
+        await scripted.called('PutRecords', before + 1);
+        running.child.kill('SIGTERM');
+        await scripted.called('PutRecords', before + 3);
+        throttled.cancel();
+        if (refused) scripted.respond('PutRecords', Infinity, refusal('AccessDeniedException'));
+        const { code, stderr } = await running.ended;
+        const lastLine = refused ? '0 records put' : '2 records put';
+        expect({ code, lastLine: stderr.split('\n').at(-2) }).to.deep.equal({ code: refused ? 1 : 0, lastLine });
+      }
     });
 
     it('says which permission is missing, after it the count, and does not wait for the input to end', async () => {
