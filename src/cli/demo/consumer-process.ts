@@ -74,6 +74,8 @@ process.on('message', (message: ToConsumer) => {
 // Nothing of the demo stays behind, not even when the demo itself is killed.
 const orphaned = (): void => process.exit(1);
 process.on('disconnect', orphaned);
+// The demo may have ended while this was still being loaded: that event came to nobody.
+if (!process.connected) orphaned();
 
 try {
   await runUntilSignal(consumer);

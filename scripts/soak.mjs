@@ -1,0 +1,28 @@
+// npm run soak: builds and runs test/soak/main.ts, which says the outcome in its last line (and knows --json itself).
+import { buildAll, buildDist } from './compile.mjs';
+import { json, rest, run } from './steps.mjs';
+
+async function main() {
+  try {
+    await buildDist();
+    await buildAll();
+  } catch (error) {
+    return { code: 1, line: `soak: FAILED at build (${error.message})` };
+  }
+  const flags = json ? ['--json'] : [];
+  const { code } = await run(
+    process.execPath,
+    ['--enable-source-maps', '.build/test/soak/main.js', ...rest, ...flags],
+    {
+      ownOutput: true,
+      // A day, which is the most it can be asked for, and what it may take beyond.
+      limitMs: 87_000_000,
+    },
+  );
+  // Whatever ends by itself has said how.
+  return { code, line: code <= 2 ? undefined : `soak: FAILED, exit code ${code}` };
+}
+
+const { code, line } = await main();
+if (line !== undefined) console.log(json ? JSON.stringify({ ok: false, line }) : line);
+process.exitCode = code;

@@ -1,0 +1,117 @@
+// The main module of every consumer process of the soak, the measured one included. Invariant: an id is acknowledged after
+// the parent has said that it received it, so that what was acknowledged survives SIGKILL. Ends when its parent does.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorLine } from '../../src/cli/command.js';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal } from '../../src/index.js';
+import { walk } from '../../src/status.js';
+import { actorsOf } from '../../supervision/status.js';
+import { crashActor } from '../../supervision/system.js';
+import type { ConsumerTask, FromConsumer, ToConsumer } from './messages.js';
+
+const task = JSON.parse(process.argv[2] ?? '{}') as ConsumerTask;
+
+const unconfirmed = new Map<number, () => void>();
+let batches = 0;
+let records = 0;
+
+function tell(message: FromConsumer): void {
+  process.send?.(message, undefined, {}, () => undefined);
+}
+
+/** Resolves when the parent has received them. */
+function passOn(ids: readonly number[]): Promise<void> {
+  batches += 1;
+  const batch = batches;
+  return new Promise((resolve) => {
+    unconfirmed.set(batch, resolve);
+    tell({ type: 'records', batch, ids });
+  });
+}
+
+const reducer = defineReducer<number[]>({
+  init: () => [],
+  reduce(ids, { value }) {
+    ids.push(Number.parseInt(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'), 10));
+    return ids;
+  },
+  batch: { size: 200, intervalMs: 200 },
+  async flush(ids) {
+    if (ids.length > 0) await passOn(ids);
+    records += ids.length;
+    return [];
+  },
+});
+
+const consumer = createConsumer({
+  application: task.application,
+  source: kinesisStream({ streamName: task.streamName, idleMs: 500 }),
+  reducer,
+  reducers: task.reducers,
+  workerId: task.name,
+  leases: { failoverMs: task.failoverMs },
+});
+
+const lag = monitorEventLoopDelay({ resolution: 10 });
+lag.enable();
+
+/** The lowest of several: what one collection finds is garbage of the one before, and of what is under way. */
+async function heapAfterCollections(): Promise<number> {
+  let least = Infinity;
+  for (let times = 0; times < 5; times += 1) {
+    globalThis.gc?.();
+    least = Math.min(least, process.memoryUsage().heapUsed);
+    await delay(40);
+  }
+  return least;
+}
+
+async function sample(): Promise<void> {
+  const lagP99Ms = Math.round(lag.percentile(99) / 1e6);
+  const heapBytes = await heapAfterCollections();
+  const handles: Record<string, number> = {};
+  for (const type of process.getActiveResourcesInfo()) handles[type] = (handles[type] ?? 0) + 1;
+  const { tree, shards, restarts } = consumer.status();
+  const actors = walk(tree);
+  tell({
+    type: 'sample',
+    sample: {
+      ...{ heapBytes, rssBytes: process.memoryUsage().rss, handles, lagP99Ms, restarts, records },
+      actors: actors.length,
+      effects: actors.reduce((sum, { effects }) => sum + effects.length, 0),
+      shards: shards.length,
+      openRecords: shards.reduce((sum, { openRecords }) => sum + openRecords, 0),
+    },
+  });
+  // The forced collections are no lag of the consumer's.
+  lag.reset();
+}
+
+function kill(kind: string, share: number): void {
+  const candidates = actorsOf(consumer.runtime).filter(({ path }) => /^[^/#]*/.exec(path)?.[0] === kind);
+  const victim = candidates[Math.floor(share * candidates.length)];
+  if (victim !== undefined) crashActor(victim, new Error('killed by the soak'));
+  tell({ type: 'killed', paths: victim === undefined ? [] : [victim.path] });
+}
+
+process.on('message', (message: ToConsumer) => {
+  if (message.type === 'received') {
+    unconfirmed.get(message.batch)?.();
+    unconfirmed.delete(message.batch);
+  } else if (message.type === 'sample') void sample();
+  else kill(message.kind, message.share);
+});
+// Nothing of the soak stays behind, not even when its parent is killed.
+const orphaned = (): void => process.exit(1);
+process.on('disconnect', orphaned);
+// It may have gone while this was still being loaded: that event came to nobody.
+if (!process.connected) orphaned();
+
+try {
+  await runUntilSignal(consumer, { signals: ['SIGTERM'] });
+  process.off('disconnect', orphaned);
+  process.disconnect();
+} catch (error) {
+  process.stderr.write(`${task.name}: ${errorLine(error)}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,102 @@
+// The faults of a soak, thrown by seeded dice: each is done for real, lasts its time, is over by itself, and is then followed
+// by quiet until the fleet has caught up.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Dice } from '../sim/dice.js';
+import { killable, troubles } from './messages.js';
+import type { Service } from './messages.js';
+import type { Consumer, Servers } from './processes.js';
+import type { SoakStream } from './stream.js';
+
+/** What faults act on. */
+export interface Stage {
+  readonly dice: Dice;
+  readonly servers: Servers;
+  readonly stream: SoakStream;
+  /** The measured process: only its actors are killed. */
+  readonly subject: Consumer;
+  /** The others, as they are now. */
+  readonly workers: () => readonly Consumer[];
+  /** Starts a process in place of one that is gone. */
+  replace(gone: Consumer): void;
+  readonly signal: AbortSignal;
+}
+
+type Fault = (stage: Stage) => Promise<string>;
+
+const pause = (stage: Stage, ms: number): Promise<void> => delay(ms, undefined, { signal: stage.signal });
+
+async function killActor({ dice, subject }: Stage): Promise<string> {
+  const kind = dice.pick(killable);
+  subject.tell({ type: 'kill', kind, share: dice.next() });
+  return `killed a ${kind}`;
+}
+
+function end(signal: 'SIGKILL' | 'SIGTERM'): Fault {
+  return async (stage) => {
+    const victim = stage.dice.pick(stage.workers());
+    victim.kill(signal);
+    // A SIGTERM has up to 20 s to drain; under trouble of another kind it would use them.
+    await Promise.race([victim.ended, pause(stage, 25_000)]);
+    victim.kill('SIGKILL');
+    await victim.ended;
+    await pause(stage, stage.dice.between(200, 4_000));
+    stage.replace(victim);
+    return `${signal} to ${victim.name}`;
+  };
+}
+
+/** From a moment that nobody notices to three times the failover time. */
+async function stopAndContinue(stage: Stage): Promise<string> {
+  const victim = stage.dice.pick(stage.workers());
+  const forMs = stage.dice.between(500, 15_000);
+  stage.servers.tell({ type: 'pause', pid: victim.pid, forMs });
+  await pause(stage, forMs);
+  return `SIGSTOP of ${victim.name} for ${forMs} ms`;
+}
+
+async function trouble(stage: Stage): Promise<string> {
+  const service: Service = stage.dice.pick(['kinesis', 'dynamodb']);
+  const what = stage.dice.pick(troubles);
+  const forMs = stage.dice.between(500, 6_000);
+  stage.servers.tell({ type: 'trouble', service, trouble: what, forMs });
+  await pause(stage, forMs);
+  return `${what} of ${service} for ${forMs} ms`;
+}
+
+/** Name and how often it comes in ten. */
+const faults: readonly (readonly [name: string, share: number, run: Fault])[] = [
+  ['actor killed', 3, killActor],
+  ['SIGKILL', 1, end('SIGKILL')],
+  ['SIGTERM', 1, end('SIGTERM')],
+  ['SIGSTOP', 1, stopAndContinue],
+  ['network or throttling', 3, trouble],
+  ['reshard', 1, ({ stream, dice }) => stream.reshard(dice)],
+];
+
+export interface FaultsDone {
+  readonly count: number;
+  readonly byName: Readonly<Record<string, number>>;
+}
+
+export interface FaultsOptions {
+  readonly stage: Stage;
+  /** Resolves when the fleet has caught up, or when it has had time enough. */
+  readonly recovered: () => Promise<void>;
+  readonly happened: (name: string, what: string) => void;
+}
+
+const bag = faults.flatMap((fault) => Array.from({ length: fault[1] }, () => fault));
+
+/** One fault after another until the stage's signal aborts; the one under way is then let go. */
+export async function keepFailing({ stage, recovered, happened }: FaultsOptions): Promise<void> {
+  try {
+    while (!stage.signal.aborted) {
+      const [name, , run] = stage.dice.pick(bag);
+      happened(name, await run(stage));
+      await pause(stage, stage.dice.between(4_000, 10_000));
+      await recovered();
+    }
+  } catch (error) {
+    if (!stage.signal.aborted) throw error;
+  }
+}

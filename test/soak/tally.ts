@@ -1,0 +1,69 @@
+// What was written against what was seen, for any number of records in little memory: ids are the numbers from 0 on, and of
+// those seen only the end of the unbroken run is kept and the few beyond it. Invariant: `lost` is exact at every moment.
+
+export interface Tally {
+  /** The next `count` ids are in the stream. */
+  write(count: number, atMs: number): void;
+  see(id: number): void;
+  readonly written: number;
+  /** Different ids. */
+  readonly seen: number;
+  /** Deliveries of an id that had been seen. */
+  readonly replayed: number;
+  /** Written and not seen: lost, once nothing more can come. */
+  readonly missing: number;
+  /** The lowest ids that are missing. */
+  firstMissing(most: number): readonly number[];
+  /** When the oldest record that is missing was written; undefined when none is. */
+  readonly oldestMissingAtMs: number | undefined;
+}
+
+export function openTally(): Tally {
+  let written = 0;
+  let replayed = 0;
+  /** Every id below was seen. */
+  let frontier = 0;
+  const beyond = new Set<number>();
+  /** First id and time of each write that is not wholly below the frontier. */
+  const writes: { readonly end: number; readonly atMs: number }[] = [];
+  return {
+    write(count, atMs) {
+      written += count;
+      writes.push({ end: written, atMs });
+    },
+    see(id) {
+      if (id < frontier || beyond.has(id)) {
+        replayed += 1;
+        return;
+      }
+      beyond.add(id);
+      while (beyond.delete(frontier)) frontier += 1;
+      let done = 0;
+      while (done < writes.length && (writes[done]?.end ?? 0) <= frontier) done += 1;
+      writes.splice(0, done);
+    },
+    get written() {
+      return written;
+    },
+    get seen() {
+      return frontier + beyond.size;
+    },
+    get replayed() {
+      return replayed;
+    },
+    get missing() {
+      // What is seen before its write was confirmed does not make up for what is missing.
+      let there = 0;
+      for (const id of beyond) if (id < written) there += 1;
+      return Math.max(0, written - frontier) - there;
+    },
+    firstMissing(most) {
+      const ids: number[] = [];
+      for (let id = frontier; id < written && ids.length < most; id += 1) if (!beyond.has(id)) ids.push(id);
+      return ids;
+    },
+    get oldestMissingAtMs() {
+      return writes[0]?.atMs;
+    },
+  };
+}
