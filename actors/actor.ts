@@ -17,6 +17,7 @@ export interface Ref<in M> {
 /** Where the answer to one question goes. Made by the runtime; opaque to behaviours. */
 export interface ReplyTo<in A> {
   readonly asker: Ref<never>;
+  /** Higher than that of any question asked before: whoever is asked knows a repeated one by it. */
   readonly question: number;
   readonly [accepts]?: (answer: A) => void;
 }

@@ -12,7 +12,7 @@ import { openContextDoor } from './reducer/context.js';
 import type { ContextDoor } from './reducer/context.js';
 import { answerLocate, reducerStatus } from './reducer/status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './reducer/outcome.js';
-import { createReturns, returnCredit, sendReturns } from './reducer/returns.js';
+import { createReturns, nextNumber, returnCredit, sendReturns } from './reducer/returns.js';
 import type { Returns } from './reducer/returns.js';
 import type { StageMessage } from './stage.js';
 import { createDeque } from '../src/core/deque.js';
@@ -36,22 +36,32 @@ export interface ReducerOptions {
   readonly shardName: (source: string, shardId: string) => string;
 }
 
-/** What others send. Batch numbers of one stage rise by one: a repeated batch is dropped and counted. */
+/** What others send. The numbers of one stage rise: a message whose number is not above the last one is dropped and counted. */
 export type ReducerInbox =
   | {
       readonly type: 'items';
       readonly stage: Ref<StageMessage>;
-      readonly batch: number;
+      readonly number: number;
       readonly items: readonly DeliveredItem[];
     }
   | {
       readonly type: 'punctuation';
       readonly stage: Ref<StageMessage>;
+      readonly number: number;
       readonly id: number;
       readonly kind: 'flush' | 'drain';
     }
+  /** Not numbered: one more is one more tick. */
   | { readonly type: 'heartbeat' }
-  | { readonly type: 'revoked'; readonly worker: number; readonly shardId: string; readonly fence: number }
+  | {
+      readonly type: 'revoked';
+      readonly stage: Ref<StageMessage>;
+      readonly number: number;
+      readonly worker: number;
+      readonly shardId: string;
+      readonly fence: number;
+    }
+  /** Not numbered: a question that is answered twice is closed by the first answer. */
   | {
       readonly type: 'locate';
       readonly worker: number;
@@ -150,9 +160,13 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
 }
 
 function receive(options: ReducerOptions, state: ReducerState, message: ReducerMessage, effects: Effects): void {
+  if (isRepeated(state, message)) {
+    effects.push({ type: 'count', what: 'repeatedMessages' });
+    return;
+  }
   switch (message.type) {
     case 'items':
-      accept(state, message, effects);
+      for (const item of message.items) state.queue.push(item);
       break;
     case 'punctuation':
       state.queue.push(message);
@@ -201,13 +215,12 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
   }
 }
 
-function accept(state: ReducerState, message: ReducerMessage & { type: 'items' }, effects: Effects): void {
-  if (message.batch <= (state.received.get(message.stage) ?? 0)) {
-    effects.push({ type: 'count', what: 'repeatedBatches' });
-    return;
-  }
-  state.received.set(message.stage, message.batch);
-  for (const item of message.items) state.queue.push(item);
+/** Items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour: none of it may be. */
+function isRepeated(state: ReducerState, message: ReducerMessage): boolean {
+  if (!('number' in message)) return false;
+  if (message.number <= (state.received.get(message.stage) ?? 0)) return true;
+  state.received.set(message.stage, message.number);
+  return false;
 }
 
 /** Queued items of the ended tenure go before the news of it does; what was folded stays folded. */
@@ -264,7 +277,8 @@ function finishMark(options: ReducerOptions, state: ReducerState, mark: Mark, ef
   if (mark.type === 'punctuation') {
     // The dispositions of the flush must be on their way before the answer that promises them.
     sendReturns(state.returns, options.index, effects);
-    effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, id: mark.id }));
+    const number = nextNumber(state.returns, mark.stage);
+    effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
   } else if (mark.type === 'revoked') {
     const cell = state.cells.get(mark.worker);
     if (cell !== undefined) state.unflushed -= cell.folded.length;

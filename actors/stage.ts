@@ -10,6 +10,7 @@ import { DeliveredItem } from './protocol/item.js';
 import type { ReducerInbox } from './reducer.js';
 import type { Tenure } from './tenure.js';
 import { createLane, discard, dispatch, enqueue, oldestQueued, positionOf } from './stage/lane.js';
+import { askedBefore, isRepeated, repeated } from './stage/repeated.js';
 import type { Lane, Waiting, WorkerEntry } from './stage/lane.js';
 import { reducerOf } from '../src/core/murmur3.js';
 import { KinactError } from '../src/errors.js';
@@ -58,15 +59,15 @@ export type StageMessage =
     }
   /** The worker's tenure is over: drop what is queued for it and tell the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
-  /** From a reducer: so many items were folded (or dropped), and these are settled. `batch` numbers rise by one. */
+  /** From a reducer: so many items were folded (or dropped), and these are settled. The numbers of one reducer rise. */
   | {
       readonly type: 'disposed';
       readonly reducer: number;
-      readonly batch: number;
+      readonly number: number;
       readonly credit: number;
       readonly settlements: readonly Settlement[];
     }
-  | { readonly type: 'punctuated'; readonly reducer: number; readonly id: number }
+  | { readonly type: 'punctuated'; readonly reducer: number; readonly number: number; readonly id: number }
   | { readonly type: 'workerDown'; readonly worker: number }
   | { readonly type: 'beat' };
 
@@ -114,6 +115,8 @@ function receive(options: StageOptions, state: StageState, message: StageMessage
   switch (message.type) {
     case 'join': {
       const lane = laneOf(state, message.reducer);
+      // Its credit would count twice.
+      if (lane.ref?.id === message.ref.id) return [state, [repeated]];
       lane.ref = message.ref;
       lane.credit = message.credit;
       lane.settledAt = options.clock.now();
@@ -134,7 +137,7 @@ function receive(options: StageOptions, state: StageState, message: StageMessage
       punctuate(state, message, effects);
       break;
     case 'punctuated':
-      punctuated(state, message.id, effects);
+      punctuated(state, message, effects);
       break;
     case 'locate':
       locate(options, state, message, effects);
@@ -163,7 +166,7 @@ function laneOf(state: StageState, reducer: number): Lane {
 function entryOf(state: StageState, tenure: Tenure, worker: Ref<never>, effects: Effects): WorkerEntry {
   let entry = state.workers.get(tenure.worker);
   if (entry === undefined) {
-    entry = { tenure, waiting: 0, outbox: emptyDispositions(), notify: undefined, collect: undefined };
+    entry = { tenure, waiting: 0, outbox: emptyDispositions(), notify: undefined, collect: undefined, asked: 0 };
     state.workers.set(tenure.worker, entry);
     // A worker that dies without a word must not leave its items queued (S4): nobody would take their dispositions.
     effects.push(watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
@@ -175,6 +178,7 @@ type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type:
 
 function notify(options: StageOptions, state: StageState, message: MessageOf<'notify'>, effects: Effects): void {
   const entry = entryOf(state, message.tenure, message.worker, effects);
+  if (askedBefore(entry, message.replyTo, effects)) return;
   const { source, shardId } = entry.tenure;
   const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
   const batch = { waiting: 0 };
@@ -271,18 +275,14 @@ function failed(
 function collect(options: StageOptions, state: StageState, message: MessageOf<'collect'>, effects: Effects): void {
   const entry = state.workers.get(message.worker);
   // A collect never comes before the notify that made the entry, so this worker has retired and reads no answer.
-  if (entry === undefined) return;
+  if (entry === undefined || askedBefore(entry, message.replyTo, effects)) return;
   entry.collect = message.replyTo;
   answer(options, entry, effects);
 }
 
 function disposed(options: StageOptions, state: StageState, message: MessageOf<'disposed'>, effects: Effects): void {
   const lane = laneOf(state, message.reducer);
-  if (message.batch <= lane.received) {
-    effects.push({ type: 'count', what: 'repeatedBatches' });
-    return;
-  }
-  lane.received = message.batch;
+  if (isRepeated(lane, message.number, effects)) return;
   lane.credit += message.credit;
   for (const settlement of message.settlements) {
     const entry = state.workers.get(settlement.worker);
@@ -329,6 +329,8 @@ function takeOutbox(entry: WorkerEntry): Dispositions {
 }
 
 function punctuate(state: StageState, message: MessageOf<'punctuate'>, effects: Effects): void {
+  const entry = state.workers.get(message.worker);
+  if (entry !== undefined && askedBefore(entry, message.replyTo, effects)) return;
   const id = state.nextPunctuation;
   state.nextPunctuation += 1;
   state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.lanes.length });
@@ -338,7 +340,8 @@ function punctuate(state: StageState, message: MessageOf<'punctuate'>, effects: 
   }
 }
 
-function punctuated(state: StageState, id: number, effects: Effects): void {
+function punctuated(state: StageState, { reducer, number, id }: MessageOf<'punctuated'>, effects: Effects): void {
+  if (isRepeated(laneOf(state, reducer), number, effects)) return;
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   open.missing -= 1;
@@ -372,7 +375,11 @@ function retire(options: StageOptions, state: StageState, worker: number, effect
   const { shardId, fence } = entry.tenure;
   for (const lane of state.lanes) {
     discard(lane, worker);
-    if (lane.ref !== undefined) effects.push(send(lane.ref, { type: 'revoked', worker, shardId, fence }));
+    if (lane.ref !== undefined) {
+      lane.sent += 1;
+      const number = lane.sent;
+      effects.push(send(lane.ref, { type: 'revoked', stage: state.self, number, worker, shardId, fence }));
+    }
     dispatch(state.self, lane, effects);
   }
   for (const [id, open] of state.punctuations) if (open.worker === worker) state.punctuations.delete(id);

@@ -25,7 +25,11 @@ export interface Delivery {
  * does, the actor sees only what nact hands it, one at a time.
  */
 export interface Intercept {
-  /** Call `deliver` now, later, twice or not at all. Keep the order between the same two actors. */
+  /**
+   * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, a second time included.
+   * What an actor sends or asks reaches the other once per call, and kinact's own actors drop what they know already; a
+   * reply, a result, a timer and the news of an end are signals: only their first arrival counts.
+   */
   deliver?(delivery: Delivery, deliver: () => void): void;
   /**
    * The actor is about to handle a message, those of its own timers and effects included. Call `receive` now or later,
@@ -140,6 +144,7 @@ export interface Envelope {
   readonly via: Via;
   readonly message?: unknown;
   readonly timer?: FiredTimer;
+  handled: boolean;
 }
 
 /** Tells our envelopes from whatever else an application may dispatch to our mailboxes. */

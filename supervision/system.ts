@@ -292,6 +292,10 @@ function handle(cell: Cell, envelope: Envelope): void {
     count(cell.engine, 'deadLetter');
     return;
   }
+  if (isRepeatedSignal(envelope)) {
+    count(cell.engine, 'repeatedMessages');
+    return;
+  }
   if (envelope.timer !== undefined && !envelope.timer.claim()) return;
   const message = envelope.timer === undefined ? envelope.message : envelope.timer.message;
   traceMessage(cell, envelope, message);
@@ -305,6 +309,16 @@ function handle(cell: Cell, envelope: Envelope): void {
     return;
   }
   carryOut(cell, effects, startChild);
+}
+
+/**
+ * A result or an answer acted on twice would run two calls of one actor at once. What actors say to one another is theirs to
+ * tell apart: they number it.
+ */
+function isRepeatedSignal(envelope: Envelope): boolean {
+  const { via, handled } = envelope;
+  envelope.handled = true;
+  return handled && via !== 'send' && via !== 'ask';
 }
 
 function traceMessage(cell: Cell, { from, via }: Envelope, message: unknown): void {

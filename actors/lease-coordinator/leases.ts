@@ -40,6 +40,7 @@ export function take(turn: Turn, row: LeaseRow): void {
     fence: undefined,
     workingSince: undefined,
     childlessAsks: 0,
+    endAsked: 0,
   });
   turn.effects.push(
     settings.spawnKeeper(

@@ -82,6 +82,8 @@ export interface Lease {
   workingSince: number | undefined;
   /** Asks for the end of its shard that found no listed child. */
   childlessAsks: number;
+  /** The last question of its keeper for the end of the shard: a repeated one is dropped. */
+  endAsked: number;
 }
 
 /** A shard that is left alone for a while. */

@@ -219,6 +219,9 @@ export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyT
       reply(replyTo, { type: 'blocked', reason: 'the lease is not held any more', retryMs: shardEndRetryMs }),
     );
   }
+  // It would count twice towards taking the shard for one without children.
+  if (replyTo.question <= lease.endAsked) return void effects.push({ type: 'count', what: 'repeatedMessages' });
+  lease.endAsked = replyTo.question;
   const { stream, shardId } = lease;
   const known = rowsOf(state, stream);
   const row = known.rows.get(shardId) ?? lease.row;

@@ -12,6 +12,8 @@ import type { HashKeyRange } from '../../src/ports.js';
 
 export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
+  // Each asks once, and later ones have higher numbers: the question is a repeated one, and would end the tenure it got.
+  if (worker <= (state.lastWorker ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
     effects.push(reply(replyTo, { type: 'refused', reason: refusal }));

@@ -13,7 +13,7 @@ interface ToStage {
 
 export interface Returns {
   readonly open: Map<Ref<StageMessage>, ToStage>;
-  /** Number of the last batch to each stage. */
+  /** Number of the last message to each stage that must not be heard twice. */
   readonly sent: Map<Ref<StageMessage>, number>;
 }
 
@@ -57,15 +57,22 @@ export function reportDead(returns: Returns, item: DeliveredItem): void {
   settlementOf(returns, item).dead = true;
 }
 
+/** The stage drops a number it has heard already. */
+export function nextNumber(returns: Returns, stage: Ref<StageMessage>): number {
+  const number = (returns.sent.get(stage) ?? 0) + 1;
+  returns.sent.set(stage, number);
+  return number;
+}
+
 /** Sends what has gathered. True when something was settled. */
 export function sendReturns<Self>(returns: Returns, reducer: number, effects: Effect<Self>[]): boolean {
   let settled = false;
   for (const [stage, to] of returns.open) {
-    const batch = (returns.sent.get(stage) ?? 0) + 1;
-    returns.sent.set(stage, batch);
     const settlements = [...to.settlements.values()];
     settled ||= settlements.some(({ ordinals }) => ordinals.length > 0);
-    effects.push(send(stage, { type: 'disposed', reducer, batch, credit: to.credit, settlements }));
+    effects.push(
+      send(stage, { type: 'disposed', reducer, number: nextNumber(returns, stage), credit: to.credit, settlements }),
+    );
   }
   returns.open.clear();
   return settled;

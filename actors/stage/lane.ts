@@ -18,6 +18,8 @@ export interface WorkerEntry {
   outbox: Dispositions;
   notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: { readonly waiting: number } } | undefined;
   collect: ReplyTo<Dispositions> | undefined;
+  /** The last question heard from it: a repeated one is dropped. */
+  asked: number;
 }
 
 /** A record some of whose items still wait in a queue of this stage. */
@@ -34,9 +36,9 @@ export type Queued =
 export interface Lane {
   ref: Ref<ReducerInbox> | undefined;
   credit: number;
-  /** Number of the last batch sent to this reducer. */
+  /** Number of the last message sent to this reducer that it must not take twice. */
   sent: number;
-  /** Number of the last batch received from it: a repeated one is dropped. */
+  /** Number of the last message received from it: a repeated one is dropped. */
   received: number;
   readonly queue: Deque<Queued>;
   /** When this reducer last settled anything, monotonic milliseconds. */
@@ -59,7 +61,9 @@ export function dispatch(stage: Ref<StageMessage>, lane: Lane, effects: Effect<S
     if (head.item === undefined) {
       lane.queue.shift();
       items = sendItems(stage, lane, lane.ref, items, effects);
-      effects.push(send(lane.ref, { type: 'punctuation', stage, id: head.punctuation, kind: head.kind }));
+      lane.sent += 1;
+      const { punctuation: id, kind } = head;
+      effects.push(send(lane.ref, { type: 'punctuation', stage, number: lane.sent, id, kind }));
     } else if (lane.credit > 0) {
       lane.queue.shift();
       lane.credit -= 1;
@@ -79,7 +83,7 @@ function sendItems(
 ): DeliveredItem[] {
   if (items.length === 0) return items;
   lane.sent += 1;
-  effects.push(send(to, { type: 'items', stage, batch: lane.sent, items }));
+  effects.push(send(to, { type: 'items', stage, number: lane.sent, items }));
   return [];
 }
 

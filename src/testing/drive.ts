@@ -79,9 +79,9 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
   const deliver = (message: ReducerMessage): void => bench.deliver(message);
   const rest = (): Promise<void> => bench.rest();
   const leases = new Map<string, Lease>();
-  let [ordinal, batch, fence, beatAt] = [0, 0, 0, flushIntervalMs];
+  let [ordinal, number, fence, beatAt] = [0, 0, 0, flushIntervalMs];
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
-    deliver({ type: 'punctuation', stage, id: 0, kind });
+    deliver({ type: 'punctuation', stage, number: (number += 1), id: 0, kind });
     return rest();
   };
   const leaseOf = (shardId: string): Lease => {
@@ -96,7 +96,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
         bench.given.set(made.ordinal, item);
         return made;
       });
-      deliver({ type: 'items', stage, batch: (batch += 1), items: delivered });
+      deliver({ type: 'items', stage, number: (number += 1), items: delivered });
       return rest();
     },
     advance: async (ms) => {
@@ -117,7 +117,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       lease.tenure.dead = true;
       lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));
       const { worker, fence: lost } = lease.tenure;
-      deliver({ type: 'revoked', worker, shardId, fence: lost });
+      deliver({ type: 'revoked', stage, number: (number += 1), worker, shardId, fence: lost });
       return rest();
     },
     stop: () => bench.stop(),

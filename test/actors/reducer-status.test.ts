@@ -117,6 +117,7 @@ describe('a stage whose reducers have not joined yet', () => {
     flushIntervalMs: 1_000,
   });
   const replyTo = Object.freeze({ asker: other, question: 1 });
+  const later = Object.freeze({ asker: other, question: 2 });
   const tenure = {
     ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', identity: 'x@1/s', fence: 1, dead: false },
     ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
@@ -131,15 +132,15 @@ describe('a stage whose reducers have not joined yet', () => {
       effects.map((effect) => (effect.type === 'send' ? (effect.message as { type: string }).type : effect.type));
     const locate = (ordinal: number): any => tell({ type: 'locate', worker: 1, ordinal, replyTo } as StageMessage)[0];
     tell({ type: 'notify', tenure, worker: other, ordinals: [0], records: [record], replyTo } as StageMessage);
-    tell({ type: 'punctuate', worker: 1, kind: 'drain', replyTo });
+    tell({ type: 'punctuate', worker: 1, kind: 'drain', replyTo: later });
     expect(typesOf(tell({ type: 'beat' }))).to.deep.equal(['after']);
     expect(locate(0).answer).to.include({ holder: self.path, state: 'queued' });
     expect(locate(7).answer).to.include({ holder: self.path, state: 'unknown' });
     expect(behaviour.status!(state)).to.have.property('workers', 1);
     const joined = tell({ type: 'join', reducer: 0, ref: other, credit: 5 });
     expect(typesOf(joined)).to.deep.equal(['items', 'punctuation']);
-    expect(typesOf(tell({ type: 'punctuated', reducer: 0, id: 0 }))).to.deep.equal(['reply']);
-    expect(typesOf(tell({ type: 'punctuated', reducer: 0, id: 0 }))).to.deep.equal([]);
+    expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 1, id: 0 }))).to.deep.equal(['reply']);
+    expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 2, id: 0 }))).to.deep.equal([]);
   });
 
   it('answers no collect of a worker it does not know, and forgets the punctuation of one that retires', () => {
@@ -154,7 +155,7 @@ describe('a stage whose reducers have not joined yet', () => {
       records: [record],
       replyTo,
     } as StageMessage);
-    tell({ type: 'punctuate', worker: 1, kind: 'flush', replyTo });
+    tell({ type: 'punctuate', worker: 1, kind: 'flush', replyTo: later });
     expect(tell({ type: 'retire', worker: 1 })).to.deep.equal([]);
     expect(state.punctuations.size).to.equal(0);
     expect(() => tell({ type: 'join', reducer: 9, ref: other, credit: 1 })).to.throw(/no reducer 9/);

@@ -158,7 +158,7 @@ describe('a reducer folds', () => {
     pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
     expect(seen).to.deep.equal(Array.from({ length: 30 }, (_, index) => index));
-    expect(pipeline.counters()['repeatedBatches']).to.be.greaterThan(1);
+    expect(pipeline.counters()['repeatedMessages']).to.be.greaterThan(1);
   });
 
   it('as a failed start when its init throws', async () => {

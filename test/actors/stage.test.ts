@@ -200,9 +200,9 @@ describe('a stage answers', () => {
     const stream = fakeStream();
     const pipeline = start({ ...two, definition: collecting([]) });
     const settlements = [{ worker: 987_654, ordinals: [0, 1], leaves: [0, 0] }];
-    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, batch: 1, credit: 0, settlements });
+    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 1, credit: 0, settlements });
     const { keeper, worker } = pipeline.read(stream.port, shard0);
-    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, batch: 2, credit: 0, settlements });
+    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 2, credit: 0, settlements });
     const numbers = putNumbered(stream, 20, () => left);
     await pipeline.clock.advance(10);
     expect(pipeline.counters()['staleSettles']).to.equal(4);
@@ -234,7 +234,7 @@ describe('a stage and repeated or late messages', () => {
     });
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
-    expect(pipeline.counters()['repeatedBatches']).to.be.greaterThan(10);
+    expect(pipeline.counters()['repeatedMessages']).to.be.greaterThan(10);
     expect((pipeline.status(pipeline.stages[0]!) as { lanes: object[] }).lanes[0]).to.deep.equal({
       reducer: 0,
       queued: 0,

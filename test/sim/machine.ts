@@ -8,7 +8,7 @@ import type { Dice } from './dice.js';
 
 /** What may befall the mail between two actors. The order between them always stays. */
 export interface Mischief {
-  /** Probability that a batch of items or dispositions arrives twice, that a message (and all behind it) waits. */
+  /** Probability that a message arrives twice, that one (and all behind it) waits. */
   duplicated: number;
   delayed: number;
 }
@@ -156,7 +156,7 @@ function createMail(world: ManualClock, dice: Dice, run: (work: () => void) => v
   const mischief: Mischief = { duplicated: 0, delayed: 0 };
   const held = new Map<string, (() => void)[]>();
   let harmed = 0;
-  const pass: Deliver = ({ from, to, message }, deliver) => {
+  const pass: Deliver = ({ from, to }, deliver) => {
     const arrive = (): void => run(deliver);
     if (from === undefined) return arrive();
     const pair = `${from.id}>${to.id}`;
@@ -173,15 +173,10 @@ function createMail(world: ManualClock, dice: Dice, run: (work: () => void) => v
       return;
     }
     arrive();
-    if (mischief.duplicated > 0 && isBatch(message) && dice.chance(mischief.duplicated)) {
+    if (mischief.duplicated > 0 && dice.chance(mischief.duplicated)) {
       harmed += 1;
       arrive();
     }
   };
   return { mischief, harmed: () => harmed, waits: () => held.size > 0, pass };
-}
-
-function isBatch(message: unknown): boolean {
-  const type = (message as { readonly type?: unknown } | null)?.type;
-  return type === 'items' || type === 'disposed';
 }

@@ -1,0 +1,245 @@
+import { expect } from 'chai';
+import type { Effect, Ref, ReplyTo } from '../../actors/actor.js';
+import type { ShardEndPlan } from '../../actors/lease-coordinator.js';
+import { stage } from '../../actors/stage.js';
+import type { StageMessage } from '../../actors/stage.js';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { Delivery } from '../../supervision/cell.js';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import { driveKeeper } from '../support/keeper-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
+
+const self = Object.freeze({ path: 'stage/0#1', id: -1 }) as Ref<StageMessage>;
+const worker = Object.freeze({ path: 'shard-worker/s#2', id: -2 }) as Ref<any>;
+const reducers = [0, 1].map((index) => Object.freeze({ path: `reducer/${index}#3`, id: -3 - index }) as Ref<any>);
+
+function tenure(): object {
+  return {
+    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', identity: 'x@1/s', fence: 1, dead: false },
+    ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
+    signal: new AbortController().signal,
+  };
+}
+
+/** A stage alone. `tell` returns its effects, `twice` those of the second time. */
+function oneStage(count = 1) {
+  const behaviour = stage({
+    index: 0,
+    reducers: count,
+    clock: new ManualClock(),
+    opaqueOf: () => undefined,
+    onFailure: 'crash',
+    maxPending: 10,
+    flushIntervalMs: 1_000,
+  });
+  const [state] = behaviour.initial(self);
+  let question = 0;
+  const tell = (message: object): readonly Effect<StageMessage>[] =>
+    behaviour.receive(state, message as StageMessage)[1];
+  return {
+    state,
+    tell,
+    twice: (message: object) => (tell(message), tell(message)),
+    join: (reducer: number, credit: number) => ({ type: 'join', reducer, ref: reducers[reducer], credit }),
+    ask: (type: string, more: object = {}) => {
+      question += 1;
+      return { type, worker: 1, replyTo: { asker: worker, question } satisfies ReplyTo<never>, ...more };
+    },
+    records: (...ordinals: number[]) => ({
+      ...{ tenure: tenure(), worker, ordinals },
+      records: ordinals.map((n) => ({ sequenceNumber: String(n), partitionKey: `k${n}`, data: new Uint8Array() })),
+    }),
+  };
+}
+
+const repeated = [{ type: 'count', what: 'repeatedMessages' }];
+const settled = { worker: 1, ordinals: [0], leaves: [0] };
+
+describe('a message that a stage has had before is dropped and counted', () => {
+  it('join: a reducer’s credit is granted once', () => {
+    const { ask, join, records, state, tell } = oneStage();
+    tell(ask('notify', records(0, 1, 2)));
+    tell(join(0, 1));
+    expect(tell(join(0, 1))).to.deep.equal(repeated);
+    expect(state.lanes[0]).to.include({ credit: 0 });
+  });
+
+  it('notify: records are routed once', () => {
+    const { ask, records, state, twice } = oneStage();
+    expect(twice(ask('notify', records(0, 1)))).to.deep.equal(repeated);
+    expect(state.lanes[0]!.queue.length).to.equal(2);
+  });
+
+  it('collect: no answer is kept for a question that is closed, so that what settles next reaches the worker', () => {
+    const { ask, join, records, tell } = oneStage();
+    tell(ask('notify', records(0, 1)));
+    tell(join(0, 5));
+    const collect = ask('collect');
+    tell(collect);
+    expect(tell({ type: 'disposed', reducer: 0, number: 1, credit: 1, settlements: [settled] })).to.have.length(1);
+    expect(tell(collect)).to.deep.equal(repeated);
+    const settlements = [{ ...settled, ordinals: [1] }];
+    expect(tell({ type: 'disposed', reducer: 0, number: 2, credit: 1, settlements })).to.deep.equal([]);
+    const next = ask('collect');
+    expect(tell(next)).to.deep.equal([
+      { type: 'reply', to: next.replyTo, answer: { forks: [], ordinals: [1], leaves: [0] } },
+    ]);
+  });
+
+  it('punctuate: reducers are asked to flush once', () => {
+    const { ask, join, records, tell, twice } = oneStage();
+    tell(join(0, 5));
+    tell(ask('notify', records(0)));
+    expect(twice(ask('punctuate', { kind: 'flush' }))).to.deep.equal(repeated);
+  });
+
+  it('punctuated: one reducer does not answer for two', () => {
+    const { ask, join, tell, twice } = oneStage(2);
+    tell(join(0, 5));
+    tell(join(1, 5));
+    tell(ask('punctuate', { kind: 'flush' }));
+    expect(twice({ type: 'punctuated', reducer: 0, number: 1, id: 0 })).to.deep.equal(repeated);
+    expect(tell({ type: 'punctuated', reducer: 1, number: 1, id: 0 })).to.have.length(1);
+  });
+
+  it('disposed: credit comes back once', () => {
+    const { join, state, tell, twice } = oneStage();
+    tell(join(0, 5));
+    expect(twice({ type: 'disposed', reducer: 0, number: 1, credit: 2, settlements: [] })).to.deep.equal(repeated);
+    expect(state.lanes[0]).to.include({ credit: 7 });
+  });
+});
+
+const start = pipelines();
+
+function repeating(...types: string[]): { deliver: (mail: Delivery, go: () => void) => void } {
+  return {
+    deliver: ({ message }, go) => {
+      go();
+      if (types.length === 0 || types.includes((message as { type: string }).type)) go();
+    },
+  };
+}
+
+describe('a message that comes twice to a reducer', () => {
+  it('punctuation and revoked: a raw behaviour hears of a drain, and of a lost lease, once', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 3);
+    const heard: string[] = [];
+    const pipeline = start({
+      reducers: 1,
+      runtime: { intercept: repeating('punctuation', 'revoked') },
+      definition: defineReducer({
+        init: () => 0,
+        behaviour: (state: number, message) => {
+          heard.push(message.type);
+          return state;
+        },
+      }),
+    });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(10);
+    keeper.control({ type: 'drain', deadlineMs: 100 });
+    await pipeline.clock.advance(10);
+    keeper.control({ type: 'revoked', reason: 'test' });
+    await pipeline.clock.advance(10);
+    expect(heard).to.deep.equal(['items', 'drain', 'revoked']);
+    expect(pipeline.counters()['repeatedMessages']).to.equal(2);
+  });
+
+  it('folded: the end of one call does not let a second one begin while a third is under way', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 40);
+    let [calls, most] = [0, 0];
+    const seen: number[] = [];
+    const pipeline = start({
+      reducers: 1,
+      batchSize: 3,
+      runtime: { intercept: repeating('folded') },
+      definition: defineReducer({
+        init: () => 0,
+        reduce: async (n: number, item) => {
+          most = Math.max(most, (calls += 1));
+          await pipeline.sleep(1);
+          calls -= 1;
+          seen.push(numberOf(item));
+          return n;
+        },
+      }),
+    });
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(500);
+    expect(most).to.equal(1);
+    expect(seen).to.deep.equal(seen.map((_, index) => index));
+    expect(seen).to.have.length(40);
+  });
+});
+
+describe('a pipeline in which every message comes twice', () => {
+  for (const spread of ['by-shard', 'round-robin'] as const) {
+    it(`folds every item once, settles everything and grants no more credit than there is (${spread})`, async () => {
+      const stream = fakeStream();
+      putNumbered(stream, 300, (index) => `k${index % 11}`);
+      const seen: number[] = [];
+      const pipeline = start({
+        reducers: 3,
+        stages: 2,
+        credit: 4,
+        worker: { spread, maxPending: 32, onDuplicate: 'exit' },
+        runtime: { intercept: repeating() },
+        definition: defineReducer({
+          init: () => 0,
+          reduce: (n: number, item) => (seen.push(numberOf(item)), n + 1),
+          flush: () => pipeline.sleep(5),
+          batch: { size: 7, intervalMs: 50 },
+        }),
+      });
+      const { keeper } = pipeline.read(stream.port, shard0);
+      await pipeline.clock.advance(20_000);
+      expect(seen.toSorted((a, b) => a - b)).to.deep.equal(Array.from({ length: 300 }, (_, index) => index));
+      const last = stream.recordsOf(shard0).at(-1)?.sequenceNumber;
+      expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(last);
+      const lanes = pipeline.stages.flatMap((each) => (pipeline.status(each) as { lanes: object[] }).lanes);
+      for (const lane of lanes) expect(lane).to.include({ queued: 0, credit: 4 });
+      expect(pipeline.counters()['repeatedMessages']).to.be.greaterThan(100);
+      expect(pipeline.counters()['duplicateRecords']).to.equal(undefined);
+    });
+  }
+});
+
+describe('a message that comes twice about a lease', () => {
+  it('beginTenure: the worker that asked keeps the tenure it was granted', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.begin(1);
+    expect(tenure.dead).to.equal(false);
+    expect(keeper.controls.get(1) ?? []).to.deep.equal([]);
+    await keeper.frontier(tenure, '7');
+    await keeper.advance(4_000);
+    expect(keeper.row.checkpoint).to.equal('7');
+  });
+
+  it('prepareShardEnd: asking twice does not count twice towards a shard without children', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = driveCoordinator({ stream });
+    await driver.started();
+    await driver.takenAll();
+    const leaseKey = driver.keepers[0]!.args.leaseKey;
+    stream.shards = stream.shards.map((shard) => ({ ...shard, endingSequenceNumber: '1999' }));
+    let last: ShardEndPlan | undefined;
+    for (let asked = 0; asked < 5; asked += 1) {
+      let question: unknown;
+      const { later } = await driver.world.ask<any, ShardEndPlan>(driver.coordinator, (replyTo) => {
+        question = { type: 'prepareShardEnd', leaseKey, vanished: false, replyTo };
+        return question;
+      });
+      await driver.world.tell(driver.coordinator, question as never);
+      last = later();
+    }
+    expect(last).to.include({ type: 'blocked' });
+    expect(driver.world.counts.get('repeatedMessages')).to.equal(5);
+  });
+});

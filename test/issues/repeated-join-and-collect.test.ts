@@ -1,0 +1,66 @@
+// Symptom: under an `intercept` that delivers messages twice (tracing, fault injection), a checkpoint stood still until the
+// watchdog restarted the pipeline, a reducer was sent more items than it had granted, records were folded twice. Cause: of
+// what actors say to one another only `items` and `disposed` were numbered. A `collect` that came again was kept in place of
+// the next one, and what settled then was answered to a question that was closed; a `join` that came again granted credit anew.
+import { expect } from 'chai';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { gate, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
+import type { Delivery } from '../../supervision/cell.js';
+
+const start = pipelines();
+const typeOf = ({ message }: Delivery): string => (message as { type: string }).type;
+
+describe('a message that comes twice', () => {
+  it('collect: what settles afterwards still reaches the worker, and the keeper', async () => {
+    const stream = fakeStream();
+    const pipeline = start({
+      reducers: 1,
+      definition: defineReducer({ init: () => 0, reduce: (n: number) => pipeline.sleep(5).then(() => n + 1) }),
+      runtime: {
+        intercept: {
+          // The answer has gone by the time the question comes again.
+          deliver: (delivery, go) => {
+            go();
+            if (typeOf(delivery) === 'collect') pipeline.clock.after(6, go);
+          },
+        },
+      },
+    });
+    const { keeper } = pipeline.read(stream.port, shard0);
+    const numbers: string[] = [];
+    for (let n = 0; n < 20; n += 1) {
+      numbers.push(...putNumbered(stream, 1, () => 'k', n));
+      await pipeline.clock.advance(5);
+    }
+    await pipeline.clock.advance(1_000);
+    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers.at(-1));
+  });
+
+  it('join: no more items are under way to a reducer than it has granted', async () => {
+    const stream = fakeStream();
+    putNumbered(stream, 5);
+    const held = gate();
+    const pipeline = start({
+      reducers: 1,
+      credit: 1,
+      definition: defineReducer({ init: () => 0, reduce: (n: number) => held.opened.then(() => n) }),
+      runtime: {
+        intercept: {
+          // A reducer that joins when items wait for it already.
+          deliver: (delivery, go) => {
+            if (typeOf(delivery) === 'join') setTimeout(() => (go(), go()), 10);
+            else go();
+          },
+        },
+      },
+    });
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(50);
+    expect(pipeline.status(pipeline.reducers[0]!)).to.include({ doing: 'reduce', queued: 0 });
+    expect(pipeline.status(pipeline.stages[0]!))
+      .to.have.property('lanes')
+      .that.deep.equals([{ reducer: 0, queued: 4, credit: 0 }]);
+    held.open();
+  });
+});
