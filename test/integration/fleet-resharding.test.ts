@@ -1,12 +1,11 @@
 // Real processes while the stream is resharded and one of them is killed.
-import { MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
-import { heldBy, isActive, startFleet } from '../support/fleet.js';
+import { heldBy, startFleet } from '../support/fleet.js';
 import type { Fleet } from '../support/fleet.js';
 import { allSeen, outOfOrder, replays } from '../support/fleet-laws.js';
+import { delivering, idOf, merge, split } from '../support/resharding.js';
 import { readStrictly } from '../support/strict-lease-reader.js';
 
-const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 const quarter = 2n ** 126n;
 
 describe('a fleet of processes while the stream is resharded', function () {
@@ -21,38 +20,19 @@ describe('a fleet of processes while the stream is resharded', function () {
     await stopWriting?.();
     await fleet?.stop();
   });
-  const active = (): Promise<true> => fleet.until('ACTIVE', () => isActive(fleet.kinesis, fleet.streamName));
-  const split = async (shardId: string, NewStartingHashKey: bigint): Promise<void> => {
-    await fleet.kinesis.send(
-      new SplitShardCommand({
-        StreamName: fleet.streamName,
-        ShardToSplit: shardId,
-        NewStartingHashKey: String(NewStartingHashKey),
-      }),
-    );
-    await active();
-  };
-  const merge = async (ShardToMerge: string, AdjacentShardToMerge: string): Promise<void> => {
-    const shards = { StreamName: fleet.streamName, ShardToMerge, AdjacentShardToMerge };
-    await fleet.kinesis.send(new MergeShardsCommand(shards));
-    await active();
-  };
-  const delivers = (shardId: string): Promise<true> =>
-    fleet.until(`${shardId} is delivering`, () => fleet.deliveries().some((each) => each.shardId === shardId));
-
   it('follows splits and merges, with a process killed in between, and loses nothing', async () => {
     const workers = ['a', 'b', 'c'].map((name) => fleet.start(name));
-    await Promise.all([delivers(idOf(0)), delivers(idOf(1))]);
+    await Promise.all([delivering(fleet, idOf(0)), delivering(fleet, idOf(1))]);
     // 0 → 2, 3 and 1 → 4, 5; then 3 + 4 → 6 across the two families.
-    await split(idOf(0), quarter);
-    await split(idOf(1), 3n * quarter);
-    for (const index of [2, 3, 4, 5]) await delivers(idOf(index));
+    await split(fleet, idOf(0), quarter);
+    await split(fleet, idOf(1), 3n * quarter);
+    for (const index of [2, 3, 4, 5]) await delivering(fleet, idOf(index));
     await fleet.balanced(workers);
     const rows = await fleet.rows();
     const dying = workers.find((worker) => heldBy(rows, worker).includes(idOf(3)))!;
-    await merge(idOf(3), idOf(4));
+    await merge(fleet, idOf(3), idOf(4));
     dying.kill('SIGKILL');
-    await delivers(idOf(6));
+    await delivering(fleet, idOf(6));
     await fleet.balanced(workers.filter((worker) => worker !== dying));
     await stopWriting();
     await allSeen(fleet);

@@ -8,7 +8,7 @@ import { isKinactError } from '../../src/errors.js';
 import type { LeaseStore } from '../../src/ports.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
-import { lossyProxy } from '../support/lossy-proxy.js';
+import { faultyProxy } from '../support/faulty-proxy.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const signal = new AbortController().signal;
@@ -308,7 +308,7 @@ describe('the lease table on dynalite', () => {
   });
 
   it('rejects a write whose reply is lost as unknown, and the next try shows what became of it', async () => {
-    const proxy = await lossyProxy(servers.dynamodb);
+    const proxy = await faultyProxy(servers.dynamodb);
     try {
       const lossy = open({ endpoint: proxy.endpoint });
       await lossy.create(rowOf('s', { leaseOwner: 'me' }), signal);
@@ -329,7 +329,7 @@ describe('the lease table on dynalite', () => {
   });
 
   it('rejects a lost read as retryable, with nothing unknown about it', async () => {
-    const proxy = await lossyProxy(servers.dynamodb);
+    const proxy = await faultyProxy(servers.dynamodb);
     try {
       const lossy = open({ endpoint: proxy.endpoint });
       void proxy.dropNextReply();
@@ -342,7 +342,7 @@ describe('the lease table on dynalite', () => {
   });
 
   it('says of a server that is not there that nothing was written', async () => {
-    const proxy = await lossyProxy(servers.dynamodb);
+    const proxy = await faultyProxy(servers.dynamodb);
     await proxy.close();
     const error = await rejection(open({ endpoint: proxy.endpoint }).update('s', { counter: 1 }, {}, 'p1/1', signal));
     expect(error).to.include({ code: 'AWS_ERROR', retryable: true });

@@ -1,5 +1,6 @@
 // What must hold of every fleet run, judged by the sinks alone: nothing lost, keys in order, and how long a shard was
 // silent when its lease changed hands.
+import { heldBy } from './fleet.js';
 import type { Fleet, WorkerProcess } from './fleet.js';
 import type { Delivery } from './worker-process.js';
 
@@ -73,6 +74,35 @@ export async function handOvers(
   const what = `${shardIds.join(', ')} delivered by another process than ${from.name}`;
   await fleet.until(what, () => found().length === shardIds.length, deadlineMs);
   return found();
+}
+
+/** What a process put into its sink in a span of time, epoch milliseconds. */
+export function deliveredBetween(fleet: Fleet, { name }: WorkerProcess, from: number, to: number): readonly Delivery[] {
+  return fleet.deliveries().filter(({ worker, at }) => worker === name && at >= from && at < to);
+}
+
+/** Waits until leases are shared evenly, whoever gave one up for that has noticed, and every one of them is delivered. */
+export async function settled(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
+  await fleet.balanced(among);
+  await fleet.until('every lease delivered by its owner alone', async () => {
+    const rows = await fleet.rows();
+    const all = fleet.deliveries();
+    return among.every((worker) => {
+      const held = heldBy(rows, worker);
+      const told = (name: string): number => worker.events(name).length;
+      const open = told('leaseTaken') - told('leaseLost') - told('leaseReleased') - told('shardEnded');
+      const since = (shardId: string): number =>
+        worker.events('leaseTaken').findLast(({ data }) => data.shardId === shardId)?.data.counter ?? Infinity;
+      return (
+        open === held.length && held.every((id) => all.some((each) => each.shardId === id && each.fence > since(id)))
+      );
+    });
+  });
+}
+
+/** Waits until a process delivers something at or after a moment. */
+export function deliversFrom(fleet: Fleet, worker: WorkerProcess, from: number): Promise<true> {
+  return fleet.until(`${worker.name} delivers`, () => deliveredBetween(fleet, worker, from, Infinity).length > 0);
 }
 
 /** For the closing note. */

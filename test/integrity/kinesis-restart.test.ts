@@ -1,0 +1,70 @@
+// The Kinesis server is killed while records flow, stays away for longer than a lease lives, and comes back with all that
+// it has accepted.
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import { heldBy, startFleet } from '../support/fleet.js';
+import type { Fleet } from '../support/fleet.js';
+import { deliversFrom, settled } from '../support/fleet-laws.js';
+import { expectNothingLost } from '../support/replays.js';
+import { startRestartableKinesis } from '../support/restartable-kinesis.js';
+import type { RestartableKinesis } from '../support/restartable-kinesis.js';
+
+const failoverMs = 2_000;
+
+describe('two workers whose Kinesis server restarts', function () {
+  this.timeout(90_000);
+  let servers: LocalServers;
+  let restartable: RestartableKinesis;
+  let fleet: Fleet;
+  let stopWriting: () => Promise<void>;
+  before(async () => {
+    [servers, restartable] = await Promise.all([startLocalServers(), startRestartableKinesis()]);
+    fleet = await startFleet({
+      shards: 4,
+      endpoints: { kinesis: restartable.kinesis, dynamodb: servers.dynamodb },
+    });
+    stopWriting = fleet.keepWriting(24, 100);
+  });
+  after(async () => {
+    await stopWriting?.();
+    await fleet?.stop();
+    await restartable?.stop();
+    await servers?.stop();
+  });
+
+  it('keep their leases meanwhile, restart nothing, and read on where they were', async () => {
+    const workers = ['a', 'b'].map((name) => fleet.start(name, { itemMs: 5, failoverMs }));
+    await settled(fleet);
+    // A writer of its own could not tell whether its last batch had been accepted.
+    await stopWriting();
+    const before = fleet.deliveries().length;
+    await fleet.put(240);
+    await fleet.until('a part of them delivered', () => fleet.deliveries().length > before + 10);
+    const held = await Promise.all(workers.map(async (worker) => heldBy(await fleet.rows(), worker)));
+    const killedAt = Date.now();
+    await restartable.kill();
+    await delay(2 * failoverMs);
+    const during = await Promise.all(workers.map(async (worker) => heldBy(await fleet.rows(), worker)));
+    expect(during, 'leases need no Kinesis').to.deep.equal(held);
+    await restartable.restart();
+    const back = Date.now();
+    stopWriting = fleet.keepWriting(24, 100);
+    for (const worker of workers) await deliversFrom(fleet, worker, back);
+    await stopWriting();
+    await expectNothingLost('kinesis-restart', fleet);
+    const said = (name: string): number =>
+      workers.flatMap((worker) => worker.events(name)).filter(({ at }) => at >= killedAt && at < back).length;
+    expect(said('pipelineRestarted'), 'pipelineRestarted').to.equal(0);
+    expect(said('leaseLost'), 'leaseLost').to.equal(0);
+    expect(said('retrying'), 'retrying').to.be.above(0);
+    const fences = new Set(
+      fleet
+        .deliveries()
+        .filter(({ at }) => at >= back)
+        .map(({ shardId, fence }) => `${shardId}#${fence}`),
+    );
+    expect(fences.size, 'one tenure each').to.equal(4);
+  });
+});
