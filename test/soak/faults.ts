@@ -85,6 +85,9 @@ export interface FaultsOptions {
   readonly happened: (name: string, what: string) => void;
 }
 
+/** Three kills within 10 s are over the restart intensity: then a consumer ends, as it should, and the soak with it. */
+const quietMs = { least: 5_500, most: 10_000 };
+
 const bag = faults.flatMap((fault) => Array.from({ length: fault[1] }, () => fault));
 
 /** One fault after another until the stage's signal aborts; the one under way is then let go. */
@@ -93,7 +96,7 @@ export async function keepFailing({ stage, recovered, happened }: FaultsOptions)
     while (!stage.signal.aborted) {
       const [name, , run] = stage.dice.pick(bag);
       happened(name, await run(stage));
-      await pause(stage, stage.dice.between(4_000, 10_000));
+      await pause(stage, stage.dice.between(quietMs.least, quietMs.most));
       await recovered();
     }
   } catch (error) {
