@@ -61,8 +61,13 @@ export function required(value: string | undefined, name: string): string {
 /** How every failure looks on stderr: one line. */
 export function errorLine(error: unknown): string {
   const { message } = error as { readonly message?: unknown };
-  const text = (typeof message === 'string' ? message : String(error)).replaceAll(/\s*\n\s*/g, ' ');
-  return `${isKinactError(error) ? error.code : 'UNEXPECTED'}: ${text}`;
+  const text = typeof message === 'string' ? message : String(error);
+  return `${isKinactError(error) ? error.code : 'UNEXPECTED'}: ${oneLine(text)}`;
+}
+
+/** Of text that may be anything: what a terminal shows as one line, and nothing that moves its cursor. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s*[\n\r\u2028\u2029]\s*/g, ' ').replaceAll(/\p{Cc}/gu, '\u{fffd}');
 }
 
 /** Kinesis' own rule for names. */

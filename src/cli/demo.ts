@@ -2,7 +2,7 @@
 // time, and on every way out its processes and servers are gone.
 import { KinactError } from '../errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
-import { errorLine, readOptions, type Command, type CommandIo } from './command.js';
+import { errorLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
 import type { ConsumerProcess } from './demo/processes.js';
 import { reportLines, shortcomings, verdictLine } from './demo/report.js';
 import { play, type ScenarioOptions, type Story } from './demo/scenario.js';
@@ -25,6 +25,8 @@ shard is split, and the last line says whether anything was lost. Exit code 1 if
     readOptions(args, {});
     // For the demo's own tests: fewer records, and a record that is lost on purpose, here or in the reducer.
     const { KINACT_DEMO_RECORDS: records, KINACT_DEMO_DAMAGE: damage } = io.env;
+    if (records !== undefined && !/^[1-9]\d{1,6}$/.test(records))
+      throw new UsageError(`KINACT_DEMO_RECORDS: expected a number from 10 to 9999999, got '${records}'`);
     const total = Number(records ?? defaultRecords);
     const damagedId = Math.floor(total / 2) * 2 - 1;
     const sink = createSink(damage === 'sink' ? damagedId : undefined);

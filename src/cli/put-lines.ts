@@ -73,7 +73,7 @@ export async function putLines(job: PutJob): Promise<void> {
     });
   };
 
-  await read(job, async (lines) => {
+  const broken = await read(job, async (lines) => {
     for (const data of lines) {
       line += 1;
       const made = recordOf(data, line, job.keyField);
@@ -89,11 +89,16 @@ export async function putLines(job: PutJob): Promise<void> {
       kick();
     }
     kick();
-  });
+  }).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
+  // An input that broke takes nothing back: what it gave before is put and counted like the rest.
   await sending;
   if (failure !== undefined) throw failure;
   kick();
   await sending;
+  if (broken !== undefined) throw broken.error;
 }
 
 /** Hands over lines until the input ends or is to end; a line that was begun then is not one. */

@@ -1,7 +1,7 @@
 // `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
 // says how many the service accepted, whatever happened.
 import { kinesisProducer } from '../aws/kinesis-producer.js';
-import { errorLine, readOptions, required, streamNameOf, type Command } from './command.js';
+import { errorLine, oneLine, readOptions, required, streamNameOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
 import { hostWorld } from './world.js';
 
@@ -38,7 +38,7 @@ the reading: what was read by then is put and counted; a second one ends the com
         signal: io.signal,
         counts,
         refused: (line, reason) => {
-          if (counts.refused <= namedRefusals) io.stderr.write(`line ${line} refused: ${reason}\n`);
+          if (counts.refused <= namedRefusals) io.stderr.write(`line ${line} refused: ${oneLine(reason)}\n`);
         },
         warn: (text) => io.stderr.write(`${text}\n`),
       });

@@ -1,0 +1,37 @@
+// Symptom: `kinact put` whose input broke said `0 records put` of lines that arrived in the stream a moment later. Cause: the
+// error of the input was reported at once, while requests were still under way.
+import { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { putLines } from '../../src/cli/put-lines.js';
+import type { PutResult } from '../../src/aws/kinesis-producer.js';
+
+describe('an input that breaks while its lines are being put', () => {
+  it('is reported after they are counted, those that nobody had sent yet among them', async () => {
+    const counts = { put: 0, refused: 0 };
+    let taken = 0;
+    const work = putLines({
+      ...{ counts, keyField: undefined, aggregate: false, signal: new AbortController().signal },
+      ...{ refused: () => {}, warn: () => {} },
+      input: Readable.from(
+        (async function* () {
+          yield Buffer.from('a\nb\n');
+          // By now the first two are on their way, and this one waits for them.
+          yield Buffer.from('c\n');
+          throw new Error('the disk is gone');
+        })(),
+      ),
+      producer: {
+        openShards: () => Promise.resolve([]),
+        put: async (records) => {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          taken += records.length;
+          return records.map((): PutResult => ({ type: 'put', shardId: 's', sequenceNumber: '1' }));
+        },
+        close: () => {},
+      },
+    });
+    const error: unknown = await work.catch((thrown: unknown) => thrown);
+    expect(error).to.include({ message: 'the disk is gone' });
+    expect({ taken, ...counts }).to.deep.equal({ taken: 3, put: 3, refused: 0 });
+  });
+});

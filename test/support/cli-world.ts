@@ -1,0 +1,101 @@
+// Runs the command line inside the test's own process: streams in memory, an AWS environment that reaches one server on
+// loopback and nothing else, and a limit after which a run counts as hanging.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { Readable, Writable } from 'node:stream';
+import { run } from '../../src/cli/run.js';
+
+export interface CliRun {
+  readonly code: number | 'hangs';
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliWorld {
+  /** `http://127.0.0.1:…` */
+  readonly endpoint: string;
+  /** One at a time: the SDK reads the environment of the process. */
+  kinact(
+    args: readonly string[],
+    given?: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: Readable },
+  ): Promise<CliRun>;
+  close(): Promise<void>;
+}
+
+/** What the server answers to an operation, as AWS' JSON protocol has it. */
+export type Answer = (operation: string, input: never) => { readonly status: number; readonly body: object };
+
+const hangsMs = 30_000;
+
+export async function cliWorld(answer: Answer): Promise<CliWorld> {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const operation = String(request.headers['x-amz-target']).split('.')[1] ?? '';
+      const { status, body } = answer(operation, JSON.parse(Buffer.concat(chunks).toString()) as never);
+      response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    endpoint,
+    kinact: (args, { env = {}, stdin = Readable.from([]) } = {}) =>
+      within(environment(endpoint, env), () => runOnce(args, stdin)),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function environment(endpoint: string, more: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    HOME: tmpdir(),
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+    AWS_ENDPOINT_URL_KINESIS: endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: endpoint,
+    ...more,
+  };
+}
+
+async function within<T>(env: Record<string, string>, work: () => Promise<T>): Promise<T> {
+  const before = { ...process.env };
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+  Object.assign(process.env, env);
+  try {
+    return await work();
+  } finally {
+    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
+    Object.assign(process.env, before);
+  }
+}
+
+async function runOnce(args: readonly string[], stdin: Readable): Promise<CliRun> {
+  const [stdout, stderr] = [collector(), collector()];
+  const ended = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const hangs = new Promise<'hangs'>((resolve) => (timer = setTimeout(resolve, hangsMs, 'hangs')));
+  const io = { stdin, stdout: stdout.stream, stderr: stderr.stream, env: process.env, signal: ended.signal };
+  const code = await Promise.race([run(args, io, () => {}), hangs]);
+  clearTimeout(timer);
+  ended.abort();
+  return { code, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+function collector(): { readonly stream: Writable; readonly text: () => string } {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  return { stream, text: () => Buffer.concat(chunks).toString() };
+}
