@@ -9,6 +9,7 @@ import { answerOf, awsError } from '../support/model-kinesis-client.js';
 import { streamName } from './cluster.js';
 import type { Dice } from './dice.js';
 import type { Machine } from './machine.js';
+import { watchedStore } from './watched-store.js';
 import type { Wire } from './wire.js';
 import type { World } from './world.js';
 
@@ -91,18 +92,6 @@ export function createHistory(now: () => number): RowHistory {
 
 function storeOf(world: World, machine: Machine, wire: Wire, dice: Dice): LeaseStore {
   const { leases, oracle, history, clock } = world;
-  const { name } = machine;
-  /** The store in memory takes effect before its promise does. */
-  const watched = async <T>(leaseKey: string, sentAt: number, write: () => Promise<T>): Promise<T> => {
-    const before = leases.rows.get(leaseKey);
-    const outcome = write();
-    const after = leases.rows.get(leaseKey);
-    if (after !== before) {
-      history.note(leaseKey, after);
-      oracle.wrote({ process: name, leaseKey, before, after, sentAt });
-    }
-    return outcome;
-  };
   const unreadable = (leaseKey: string): never => {
     throw new KinactError('MALFORMED_LEASE', `${leaseKey} was garbled by hand`, { data: { leaseKey } });
   };
@@ -120,28 +109,17 @@ function storeOf(world: World, machine: Machine, wire: Wire, dice: Dice): LeaseS
         },
       ) as Promise<T>;
   return {
+    ...watchedStore(leases, {
+      process: machine.name,
+      oracle,
+      now: () => clock.now(),
+      call,
+      changed: (leaseKey, row) => history.note(leaseKey, row),
+    }),
     tableName: 'sim',
-    ensureTable: (signal) => call(() => leases.ensureTable(signal)),
     scan: () => call(async () => ({ ...pictureOf(world, dice), serviceTimeMs: clock.wallNow() })),
     get: (leaseKey, signal) =>
       call(async () => (world.garbled.has(leaseKey) ? unreadable(leaseKey) : leases.get(leaseKey, signal))),
-    create: (row, signal) => {
-      const at = clock.now();
-      return call(() => watched(row.leaseKey, at, () => leases.create(row, signal)));
-    },
-    update: (leaseKey, ...rest) => {
-      const at = clock.now();
-      return call(() => watched(leaseKey, at, () => leases.update(leaseKey, ...rest)));
-    },
-    describeLease: (leaseKey, ...rest) => {
-      const at = clock.now();
-      return call(() => watched(leaseKey, at, () => leases.describeLease(leaseKey, ...rest)));
-    },
-    delete: (leaseKey, ...rest) => {
-      const at = clock.now();
-      return call(() => watched(leaseKey, at, () => leases.delete(leaseKey, ...rest)));
-    },
-    close: () => {},
   };
 }
 

@@ -1,10 +1,28 @@
 // What is written to the stream: plain and aggregated records, of none, one and several items; and what is trimmed of it.
 import { streamName } from './cluster.js';
 import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import type { Dice } from './dice.js';
+import type { Oracle } from './oracle.js';
 import type { World } from './world.js';
 
+/** A stream that is written to, and who is told of it. */
+export interface Workplace {
+  readonly dice: Dice;
+  readonly kinesis: {
+    put(
+      streamName: string,
+      record: { readonly partitionKey: string; readonly data: Uint8Array },
+    ): { readonly shardId: string; readonly sequenceNumber: string };
+  };
+  readonly oracle: Pick<Oracle, 'put'>;
+  /** User records and items written so far, and the items of a raw record by its number. */
+  written: number;
+  items: number;
+  readonly raw: Map<string, readonly string[]>;
+}
+
 /** Writes this many user records. */
-export function putRecords(world: World, count: number): void {
+export function putRecords(world: Workplace, count: number): void {
   const { dice, kinesis, oracle } = world;
   for (let left = count; left > 0;) {
     const users = Math.min(left, dice.chance(0.3) ? dice.between(2, 12) : 1);

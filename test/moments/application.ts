@@ -1,0 +1,83 @@
+// The application of these tests, in every form a reducer has. It notes each item as it is handed out, and as done where kinact
+// says that it counts as done; how long a call takes and whether it throws is the world's to say.
+import { defineReducer } from '../../src/reducer.js';
+import type { Item, ReducerDefinition } from '../../src/reducer.js';
+
+export type Form = 'folds' | 'flushes' | 'by hand' | 'raw';
+
+export interface Work {
+  /** An item is handed out. May throw. */
+  note(item: Item<string>): void;
+  acknowledged(ids: readonly string[]): void;
+  pause(ms: number): Promise<void>;
+  /** How long this call takes: 0 is at once, without a promise. */
+  callMs(of: 'reduce' | 'flush'): number;
+  /** A flush is about to be done. May throw. */
+  beforeFlush(): void;
+}
+
+export function application(form: Form, work: Work): ReducerDefinition {
+  return forms[form](work);
+}
+
+const forms: Readonly<Record<Form, (work: Work) => ReducerDefinition>> = {
+  folds: ({ note, acknowledged, pause, callMs }) =>
+    defineReducer({
+      init: () => 0,
+      reduce: (count: number, item: Item<string>) => {
+        note(item);
+        const ms = callMs('reduce');
+        if (ms > 0) return pause(ms).then(() => (acknowledged([item.value]), count + 1));
+        acknowledged([item.value]);
+        return count + 1;
+      },
+    }),
+
+  flushes: ({ note, acknowledged, pause, callMs, beforeFlush }) =>
+    defineReducer({
+      init: (): string[] => [],
+      reduce: (batch: string[], item: Item<string>) => {
+        note(item);
+        return [...batch, item.value];
+      },
+      batch: { size: 12, intervalMs: 400 },
+      flush: async (batch) => {
+        await pause(callMs('flush'));
+        beforeFlush();
+        acknowledged(batch);
+        return [];
+      },
+    }),
+
+  'by hand': ({ note, acknowledged, pause, callMs }) =>
+    defineReducer({
+      init: () => 0,
+      acknowledge: 'manual',
+      reduce: (count: number, item: Item<string>, { ack }) => {
+        note(item);
+        void pause(10 + callMs('reduce')).then(() => {
+          acknowledged([item.value]);
+          ack(item.token);
+        });
+        return count;
+      },
+    }),
+
+  raw: ({ note, acknowledged, pause, callMs }) =>
+    defineReducer({
+      init: (): Item<string>[] => [],
+      // Keeps what it gets until somebody asks for it, as an application with a buffer of its own would.
+      behaviour: async (kept: Item<string>[], message, { ack }) => {
+        if (message.type === 'items') {
+          for (const item of message.items as readonly Item<string>[]) note(item);
+          return [...kept, ...(message.items as readonly Item<string>[])];
+        }
+        if (message.type === 'revoked')
+          return kept.filter(({ shardId, fence }) => shardId !== message.shardId || fence !== message.fence);
+        await pause(1 + callMs('flush'));
+        acknowledged(kept.map(({ value }) => value));
+        for (const { token } of kept) ack(token);
+        return [];
+      },
+    }),
+};

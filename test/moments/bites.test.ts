@@ -1,0 +1,72 @@
+// That these tests can fail: known-bad parts are put into the tree, and a strike at some moment must show each of them.
+import { expect } from 'chai';
+import type { Actors } from '../../src/consumer/wiring.js';
+import { wrapped } from '../sim/mutants/around.js';
+import { mutants } from '../sim/mutants/index.js';
+import { killed, watch } from './killed.js';
+import { middle, momentsIn } from './moment.js';
+import { named } from './scenarios.js';
+
+/** One of the simulation's; with the defence off that masks it, where one does. */
+function mutant(name: string): Actors {
+  const found = mutants.find((each) => each.name === name);
+  if (found === undefined) throw new Error(`no mutant is called ${name}`);
+  return (found.masked ?? found).make({ machine: undefined as never });
+}
+
+const deafTo = (kind: keyof Actors, type: string): Actors =>
+  wrapped(kind, { before: (_state, message) => (message.type === type ? undefined : message) });
+
+interface Broken {
+  readonly scenario: string;
+  readonly make: () => Actors;
+}
+
+const broken: Readonly<Record<string, Broken>> = {
+  'a checkpoint before the flush': {
+    scenario: 'batches are flushed',
+    make: () => mutant('a checkpoint before the flush'),
+  },
+  'an acknowledgement before the reducer is done': {
+    scenario: 'folded one by one',
+    make: () => mutant('an acknowledgement before the reducer is done'),
+  },
+  'a restart that does not wait for old effects': {
+    scenario: 'batches are flushed',
+    make: () => mutant('a restart that does not wait for old effects'),
+  },
+  "nact's reset in place of stop and spawn": {
+    scenario: 'batches are flushed',
+    make: () => mutant("nact's reset in place of stop and spawn"),
+  },
+  'a stage that keeps what dead workers left': {
+    scenario: 'joins and leaves',
+    make: () => mutant("S4: a dead worker's items stay queued"),
+  },
+  'a keeper that does not hear how its worker ended': {
+    scenario: 'split and merged',
+    make: () => deafTo('leaseKeeper', 'workerEnded'),
+  },
+  'a coordinator that does not hear that a keeper is down': {
+    scenario: 'batches are flushed',
+    make: () => deafTo('leaseCoordinator', 'keeperDown'),
+  },
+  'shard workers that do not hear that one of them has crashed': {
+    scenario: 'batches are flushed',
+    make: () => deafTo('shardWorkers', 'ended'),
+  },
+};
+
+describe('every moment, with a broken part', () => {
+  for (const [name, { scenario, make }] of Object.entries(broken)) {
+    it(`shows ${name}`, async () => {
+      const watched = await watch({ ...named(scenario), actors: make() });
+      let isShown = watched.outcome.complaints.length > 0;
+      for (const moment of momentsIn(watched.observed, middle)) {
+        if (isShown) break;
+        await killed(watched, moment).catch(() => (isShown = true));
+      }
+      expect(isShown).to.equal(true);
+    });
+  }
+});

@@ -1,0 +1,86 @@
+// Every actor is killed at every message it handles and around every effect it starts, on the real tree in virtual time. Which
+// messages there are is found by watching; that none of the unions in `actors` is left out is checked against `messages.ts`.
+import { expect } from 'chai';
+import { createDice } from '../sim/dice.js';
+import { effects, messages } from './messages.js';
+import { killed, watch } from './killed.js';
+import type { Watched } from './killed.js';
+import { middle, momentsIn } from './moment.js';
+import { scenarios } from './scenarios.js';
+
+const watched: Watched[] = [];
+for (const scenario of scenarios) watched.push(await watch(scenario));
+
+const reached = (kind: string, name: string): boolean =>
+  watched.some(({ observed }) =>
+    [...(observed.get(kind)?.keys() ?? [])].some((what) => what === name || what.endsWith(` ${name}`)),
+  );
+
+describe('the scenarios', () => {
+  for (const { scenario, outcome } of watched) {
+    it(`lose nothing while nobody is killed: ${scenario.name}`, () => {
+      expect(outcome.complaints).to.deep.equal([]);
+      if (scenario.ends === undefined) expect(outcome.ended).to.equal(undefined);
+      else expect(outcome.ended).to.have.property('code', scenario.ends);
+    });
+  }
+
+  for (const [kind, all] of Object.entries(messages)) {
+    it(`reach every message of ${kind} but those that say why not`, () => {
+      for (const [type, reach] of Object.entries(all)) {
+        const isReached = [...'send ask reply result timer down lifecycle'.split(' ')].some((via) =>
+          reached(kind, `${via} ${type}`),
+        );
+        expect(isReached, `${kind} ${type}: ${reach === true ? 'reached' : reach}`).to.equal(reach === true);
+      }
+    });
+  }
+
+  for (const [kind, names] of Object.entries(effects)) {
+    it(`reach every effect of ${kind}`, () => {
+      for (const name of names) expect(reached(kind, `effect ${name}`), `${kind}: ${name}`).to.equal(true);
+    });
+  }
+
+  it('meet no message and no effect that the tables do not name', () => {
+    for (const { observed } of watched) {
+      for (const [kind, whats] of observed) {
+        for (const what of whats.keys()) {
+          const [via, name] = what.split(' ') as [string, string];
+          const known = via === 'effect' ? effects[kind]?.includes(name) : Object.hasOwn(messages[kind] ?? {}, name);
+          expect(known, `${kind}: ${what}`).to.equal(true);
+        }
+      }
+    }
+  });
+});
+
+/** The first few scenarios are struck at each of their moments, the others at those that no earlier one has. */
+const thorough = process.env['KINACT_MOMENTS'] === 'all' ? scenarios.length : 6;
+const seed = process.env['KINACT_SEED'];
+const dice = createDice(Number(seed ?? 0));
+const pick = (from: readonly number[]): number => (seed === undefined ? middle(from) : dice.pick(from));
+
+let cases = 0;
+const perKind = new Map<string, number>();
+const known = new Set<string>();
+
+for (const [index, each] of watched.entries()) {
+  const moments = momentsIn(each.observed, pick).filter(
+    ({ kind, what, when }) => index < thorough || !known.has(`${kind} ${when} ${what}`),
+  );
+  describe(`whoever is killed while ${each.scenario.name}`, () => {
+    for (const moment of moments) {
+      const { kind, what, when, nth } = moment;
+      known.add(`${kind} ${when} ${what}`);
+      cases += 1;
+      perKind.set(kind, (perKind.get(kind) ?? 0) + 1);
+      it(`${kind} killed ${when} ${what} (${nth})`, () => killed(each, moment));
+    }
+  });
+}
+
+after(() => {
+  const kinds = [...perKind].map(([kind, count]) => `${kind} ${count}`).join(', ');
+  console.log(`        every moment: ${cases} cases: ${kinds}`);
+});

@@ -1,0 +1,40 @@
+// A scenario is watched for its moments, then struck at one of them; here is what must come of that.
+import { expect } from 'chai';
+import { comes, observe, strikeWhere } from './moment.js';
+import type { Moment, Observed } from './moment.js';
+import { run } from './run.js';
+import type { Outcome } from './run.js';
+import type { Scenario } from './scenarios.js';
+
+export interface Watched {
+  readonly scenario: Scenario;
+  readonly outcome: Outcome;
+  readonly observed: Observed;
+}
+
+export async function watch(scenario: Scenario): Promise<Watched> {
+  const observed: Observed = new Map();
+  return { scenario, outcome: await run(scenario, (world) => observe(world, observed)), observed };
+}
+
+/** Nobody starts these again: the consumer ends by itself. So it does when its first child does not start, as in OTP. */
+const isLast = ({ kind, what, when }: Moment): boolean =>
+  kind === 'consumer' ||
+  kind === 'pipeline' ||
+  (kind === 'coordinators' && what === 'lifecycle childStarted' && when === 'before');
+
+/** Throws unless all is well after an actor was killed at this moment. */
+export async function killed({ scenario, outcome: calm }: Watched, moment: Moment): Promise<void> {
+  const isAt = comes(moment);
+  const strike = strikeWhere((_, ...at) => isAt(...at));
+  const outcome = await run(scenario, () => (member) => strike.attach(member));
+  const { complaints, ended, pipelines } = outcome;
+  expect(strike.kills, 'kills').to.equal(1);
+  expect(complaints).to.deep.equal([]);
+  if (isLast(moment)) {
+    if (!strike.stopping) expect(ended, 'its end').to.be.instanceOf(Error);
+  } else if (scenario.ends === undefined) expect(ended).to.equal(undefined);
+  else expect(ended).to.have.property('code', scenario.ends);
+  const restarts = moment.kind === 'lease-keeper' ? 0 : 1;
+  expect(pipelines, 'pipelines').to.be.at.most(calm.pipelines + restarts);
+}

@@ -1,0 +1,44 @@
+// What must hold when a run is over, whoever was killed in it. The oracle judges while it goes on; the rest is here.
+import { openQuestions } from '../../supervision/ask.js';
+import { expectNothingLost } from '../../src/testing/expect-nothing-lost.js';
+import type { Member, World } from './world.js';
+
+/** Complaints; none when all is well. */
+export function complaintsOf(world: World, questionsBefore: number): string[] {
+  const { oracle, clock, ids, members } = world;
+  const complaints = oracle.violations.map(({ invariant, text }) => `${invariant}: ${text}`);
+  const missing = oracle.missing();
+  if (missing.length > 0)
+    complaints.push(`I3: ${missing.length} items were never dealt with: ${missing.slice(0, 5).join(', ')}`);
+  try {
+    expectNothingLost(
+      ids,
+      members.flatMap(({ seen }) => seen),
+    );
+  } catch (error) {
+    complaints.push(`I4: ${(error as Error).message}`);
+  }
+  for (const member of members) complaints.push(...livesOf(member));
+  const questions = openQuestions() - questionsBefore;
+  if (questions !== 0) complaints.push(`I25: ${questions} questions are open after everything has stopped`);
+  if (clock.pending() > 0) complaints.push(`I25: ${clock.pending()} timers are left after everything has stopped`);
+  return complaints;
+}
+
+/** Every actor that started has stopped once, and was told so once (I23); no effect of theirs lives on (I25). */
+function livesOf({ name, lives, hooks, effects }: Member): string[] {
+  const complaints: string[] = [];
+  for (const [path, life] of lives) {
+    const expected = 'start stopping stopped';
+    if (life.join(' ') !== expected) complaints.push(`I23: ${path} of ${name} had the life: ${life.join(' ')}`);
+    const told = hooks.get(path);
+    if (told !== undefined && told !== 1) complaints.push(`I23: the stop hook of ${path} of ${name} ran ${told} times`);
+  }
+  if (effects !== 0) complaints.push(`I25: ${effects} effects of ${name} live on after it has stopped`);
+  return complaints;
+}
+
+/** How many pipelines a consumer had: one, and one more for each restart. */
+export function pipelinesOf({ lives }: Member): number {
+  return [...lives.keys()].filter((path) => path.startsWith('stage/0#')).length;
+}

@@ -1,0 +1,177 @@
+// Every message of every actor, and every effect: the compiler holds the names against the unions of `actors`, the tests hold
+// them against what the scenarios reach. What is not reached says why.
+import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator.js';
+import type { ShardEndResult } from '../../actors/lease-coordinator/table-work.js';
+import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper.js';
+import type { Write } from '../../actors/lease-keeper/state.js';
+import type { ReducerMessage } from '../../actors/reducer.js';
+import type { ShardWorkerMessage } from '../../actors/shard-worker.js';
+import type { ShardWorkersMessage } from '../../actors/shard-workers.js';
+import type { StageMessage } from '../../actors/stage.js';
+import type { TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+import type { ReadResult, WriteOutcome } from '../../src/ports.js';
+import type { ReducerMessage as ToBehaviour } from '../../src/reducer.js';
+import type { Message as SupervisorMessage } from '../../supervision/supervisor.js';
+
+/** Reached by a scenario, or why by none. */
+type Reach = true | string;
+
+/** The names of a union; a message that stands for several things has one name for each. */
+type Names<All extends string, Parts extends Partial<Record<All, string>>> =
+  | Exclude<All, keyof Parts>
+  | { [Name in keyof Parts & string]: `${Name}/${Parts[Name] & string}` }[keyof Parts & string];
+
+const stage: Record<StageMessage['type'], Reach> = {
+  join: true,
+  notify: true,
+  collect: true,
+  punctuate: true,
+  locate: true,
+  retire: true,
+  disposed: true,
+  punctuated: true,
+  workerDown: true,
+  beat: true,
+};
+
+const reducer: Record<ReducerMessage['type'], Reach> = {
+  items: true,
+  punctuation: true,
+  heartbeat: true,
+  revoked: true,
+  locate: true,
+  folded: true,
+  flushed: true,
+  behaved: true,
+  broken: true,
+  flushDue: true,
+  called: true,
+};
+
+type Worker = { tenure: TenureGranted['type']; read: ReadResult['type'] };
+const shardWorker: Record<Names<ShardWorkerMessage['type'], Worker>, Reach> = {
+  revoked: true,
+  drain: true,
+  'tenure/granted': true,
+  'tenure/refused': true,
+  'read/records': true,
+  'read/shardEnd': true,
+  readFailed: true,
+  notice: true,
+  notified: true,
+  collected: true,
+  punctuated: true,
+  located: true,
+  watchdog: true,
+  askFailed: true,
+};
+
+const shardWorkers: Record<ShardWorkersMessage['type'], Reach> = {
+  held: true,
+  started: true,
+  ended: true,
+  again: true,
+};
+
+type Keeper = { workerEnded: WorkerEnd['type']; shardEndPlanned: ShardEndPlan['type']; written: WriteOutcome['type'] };
+const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
+  beginTenure: true,
+  frontier: true,
+  'workerEnded/shardEnd': true,
+  'workerEnded/drained': true,
+  'workerEnded/tenureDead': true,
+  'workerEnded/stopShard': true,
+  release: true,
+  waiting: true,
+  wake: true,
+  'written/written': true,
+  'written/refused': true,
+  created: true,
+  writeFailed: true,
+  workerDown: true,
+  'shardEndPlanned/ready': true,
+  'shardEndPlanned/blocked': true,
+  called: true,
+};
+
+type Coordinator = { keeperNotice: KeeperNews['type']; shardEndPrepared: ShardEndResult['type'] };
+const leaseCoordinator: Record<Names<CoordinatorSelf['type'], Coordinator>, Reach> = {
+  subscribe: true,
+  prepareShardEnd: true,
+  releaseAll: true,
+  awaitStart: true,
+  'keeperNotice/taken': true,
+  'keeperNotice/notTaken': true,
+  'keeperNotice/working': true,
+  'keeperNotice/idle': true,
+  'keeperNotice/lost': true,
+  'keeperNotice/workerIdInUse': true,
+  'keeperNotice/released': true,
+  'keeperNotice/ended': true,
+  opened: true,
+  openFailed: true,
+  openAgain: true,
+  startOverdue: true,
+  unheard: true,
+  scanDue: true,
+  scanned: true,
+  scanFailed: true,
+  synced: true,
+  syncFailed: true,
+  described: true,
+  cleaned: true,
+  cleanUpFailed: true,
+  parentsRead: true,
+  parentsUnread: true,
+  childrenRead: true,
+  childrenUnread: true,
+  'shardEndPrepared/ready': true,
+  'shardEndPrepared/blocked': true,
+  shardEndFailed: true,
+  keeperSpawned: true,
+  keeperDown: true,
+  subscriberDown: true,
+  releaseOverdue: true,
+};
+
+const neverSent =
+  'nobody in the tree starts or ends children of a supervisor by request; the supervisor’s own tests do';
+const supervisor: Record<SupervisorMessage['type'], Reach> = {
+  startChild: neverSent,
+  terminateChild: neverSent,
+  children: 'only the root is asked',
+  childStarted: true,
+  childEnding: true,
+  childDown: true,
+  childDidNotStart: 'a supervisor says it to itself within one turn: it never is mail',
+};
+
+/** By the actor's kind. */
+export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>> = {
+  stage,
+  reducer,
+  'shard-worker': shardWorker,
+  'shard-workers': shardWorkers,
+  'lease-keeper': leaseKeeper,
+  'lease-coordinator': leaseCoordinator,
+  pipeline: supervisor,
+  coordinators: { ...supervisor, childDown: 'the crash of a coordinator ends it at once, before that one is down' },
+  consumer: { ...supervisor, children: true },
+};
+
+const behaviourCalls: Record<ToBehaviour['type'], true> = {
+  items: true,
+  heartbeat: true,
+  flush: true,
+  revoked: true,
+  drain: true,
+};
+const writes: Record<Write['kind'], true> = { take: true, create: true, renew: true, release: true, shardEnd: true };
+
+/** By the actor's kind, the names of what it does outside. */
+export const effects: Readonly<Record<string, readonly string[]>> = {
+  reducer: ['reduce', ...Object.keys(behaviourCalls)],
+  'shard-worker': ['read'],
+  'lease-keeper': [...Object.keys(writes), 'onCheckpoint'],
+  'lease-coordinator': ['open', 'scan', 'sync', 'describe', 'cleanUp', 'parents', 'children', 'shardEnd'],
+};

@@ -1,0 +1,88 @@
+// One run: a scenario, somebody who watches or strikes the consumer it is about, and everything that must hold afterwards. A
+// second consumer, on the same table, ends every run: it finds what the first one left and must lose nothing of it.
+import { openQuestions } from '../../supervision/ask.js';
+import type { StopReport } from '../../src/consumer.js';
+import { putRecords } from '../sim/workload.js';
+import { complaintsOf, pipelinesOf } from './laws.js';
+import type { Scenario } from './scenarios.js';
+import { createWorld } from './world.js';
+import type { Member, World } from './world.js';
+
+export interface Outcome {
+  readonly complaints: readonly string[];
+  /** How often the pipeline of the consumer that was struck has been started. */
+  readonly pipelines: number;
+  /** Why it ended by itself. */
+  readonly ended: Error | undefined;
+  readonly report: StopReport | undefined;
+  /** Rows that were still its own when it had ended. */
+  readonly held: number;
+  readonly virtualMs: number;
+  readonly world: World;
+}
+
+const settleMs = 40_000;
+const stopMs = 15_000;
+
+export async function run(scenario: Scenario, attach: (world: World) => (member: Member) => void): Promise<Outcome> {
+  const world = createWorld(scenario);
+  const { clock, oracle } = world;
+  const questions = openQuestions();
+  const stray = (reason: unknown): void => oracle.violate('I25', `unhandled rejection: ${String(reason)}`);
+  process.on('unhandledRejection', stray);
+  clock.install();
+  try {
+    putRecords(world, 30);
+    scenario.before?.(world);
+    const first = world.start('a', attach(world));
+    scenario.script(world, first);
+    await clock.advance(scenario.ms);
+    const alone = await clock.advanceUntil(() => oracle.missing().length === 0 || hasEnded(first), settleMs);
+    if (!alone) oracle.violate('I3', `${oracle.missing().length} items were not dealt with until a successor came`);
+    await clock.advance(200);
+    const report = await stopped(world, first);
+    const held = [...world.leases.rows.values()].filter(({ leaseOwner }) => leaseOwner === 'a').length;
+    await succeeded(world);
+    await clock.advance(2_000);
+    return {
+      complaints: complaintsOf(world, questions),
+      pipelines: pipelinesOf(first),
+      ended: first.ended,
+      report,
+      held,
+      virtualMs: clock.now(),
+      world,
+    };
+  } finally {
+    clock.uninstall();
+    process.off('unhandledRejection', stray);
+  }
+}
+
+const hasEnded = (member: Member): boolean => member.ended !== undefined || member.stopping !== undefined;
+
+/** Waits for the end it has come to by itself, or makes one. */
+async function stopped(world: World, member: Member): Promise<StopReport | undefined> {
+  const { clock, oracle } = world;
+  if (member.ended === undefined) world.stop(member);
+  let over = member.stopping === undefined;
+  let report: StopReport | undefined;
+  void member.stopping?.then((said) => {
+    report = said;
+    over = true;
+  });
+  await clock.advanceUntil(() => over, stopMs);
+  if (!over) oracle.violate('I22', `${member.name} has not stopped within ${stopMs} ms`);
+  return report;
+}
+
+async function succeeded(world: World): Promise<void> {
+  const { clock, oracle, members, trouble } = world;
+  trouble.fails.clear();
+  trouble.throws.clear();
+  trouble.callMs = 0;
+  putRecords(world, 5);
+  world.start('z');
+  await clock.advanceUntil(() => oracle.missing().length === 0, settleMs);
+  for (const member of members) await stopped(world, member);
+}

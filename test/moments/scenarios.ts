@@ -1,0 +1,296 @@
+// What consumers live through while they are struck: each scenario reaches messages that the others do not. Together they must
+// reach every message of every actor (`messages.ts`).
+import type { Actors } from '../../src/consumer/wiring.js';
+import { actorsOf, attachIntercept, crash } from '../../supervision/index.js';
+import { given } from '../sim/mutants/around.js';
+import { putRecords } from '../sim/workload.js';
+import { kindOf } from './moment.js';
+import type { Member, Setting, World } from './world.js';
+
+export interface Scenario extends Setting {
+  readonly name: string;
+  /** How long its script takes. */
+  readonly ms: number;
+  readonly before?: (world: World) => void;
+  readonly script: (world: World, struck: Member) => void;
+  /** The code with which the consumer ends by itself without being struck. */
+  readonly ends?: string;
+}
+
+/** Records all along. */
+function feed(world: World, untilMs: number, everyMs = 400, count = 8): void {
+  for (let ms = everyMs; ms < untilMs; ms += everyMs) world.at(ms, () => putRecords(world, count));
+}
+
+/** Crashes one actor of a kind, if there is one. */
+export function kill({ consumer }: Member, kind: string, why = 'scripted'): void {
+  const victim = actorsOf(consumer.runtime).find((actor) => kindOf(actor) === kind);
+  if (victim !== undefined) crash(victim, new Error(why));
+}
+
+/** Sync, audit and clean-up every few seconds instead of every few minutes. */
+const busyCoordinator: Actors = given('leaseCoordinator', (options) => ({
+  ...options,
+  shardSyncIntervalMs: 1_500,
+  auditIntervalMs: 900,
+  cleanUpIntervalMs: 1_200,
+}));
+
+const one = 'shardId-000000000000';
+const two = 'shardId-000000000001';
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'items are folded one by one',
+    form: 'folds',
+    ms: 3_500,
+    script: (world) => feed(world, 3_000),
+  },
+  {
+    name: 'batches are flushed, and the ledger is often full',
+    form: 'flushes',
+    ms: 4_000,
+    options: { maxPending: 8 },
+    script: (world) => feed(world, 3_000, 300, 12),
+  },
+  {
+    name: 'items are acknowledged by hand',
+    form: 'by hand',
+    ms: 3_500,
+    options: { stages: 2, credit: 5 },
+    script: (world) => feed(world, 3_000),
+  },
+  {
+    name: 'a raw behaviour acknowledges when it is asked',
+    form: 'raw',
+    ms: 3_500,
+    script: (world, struck) => {
+      feed(world, 3_000);
+      world.at(1_500, () => void world.stream.split(one));
+      world.at(3_000, () => {
+        putRecords(world, 6);
+        world.at(10, () => world.stop(struck));
+      });
+    },
+  },
+  {
+    name: 'shards are split and merged',
+    form: 'flushes',
+    ms: 7_000,
+    actors: busyCoordinator,
+    script: (world) => {
+      const { at, leases, stream } = world;
+      feed(world, 6_000);
+      // As a Java worker of an old KCL leaves it.
+      at(700, () => {
+        const row = leases.rows.get(two);
+        if (row === undefined) return;
+        const { startingHashKey: _low, endingHashKey: _high, ...undescribed } = row;
+        leases.rows.set(two, undescribed);
+      });
+      at(1_500, () => void stream.split(one));
+      at(4_000, () => void stream.merge('shardId-000000000003', two));
+    },
+  },
+  {
+    name: 'a second consumer joins and leaves',
+    form: 'flushes',
+    ms: 9_000,
+    options: { credit: 4 },
+    script: (world) => {
+      const { at, trouble } = world;
+      feed(world, 8_000);
+      // So that items wait, at the stage as well, when a lease is lost.
+      at(1_300, () => (trouble.callMs = 900));
+      at(4_000, () => (trouble.callMs = 0));
+      at(1_500, () => {
+        const other = world.start('b');
+        at(5_000, () => world.stop(other));
+      });
+    },
+  },
+  {
+    name: 'the table and the stream fail now and then',
+    form: 'flushes',
+    ms: 9_000,
+    before: ({ trouble }) => void trouble.fails.add('describe').add('listShards'),
+    script: (world, struck) => {
+      const { at, leases, oracle, trouble } = world;
+      feed(world, 8_000);
+      const undo = attachIntercept(struck.consumer.runtime, {
+        startEffect: (actor, { name }, start) => {
+          if (kindOf(actor) === 'lease-keeper' && name.startsWith('take')) {
+            undo();
+            leases.takeAs(one, 'twin', 'twin/1');
+          }
+          return start();
+        },
+      });
+      at(20, () => trouble.fails.delete('describe'));
+      at(300, () => trouble.fails.delete('listShards'));
+      at(500, () => trouble.fails.add('scan'));
+      at(1_800, () => trouble.fails.delete('scan'));
+      at(3_000, () => trouble.fails.add('update'));
+      at(4_400, () => trouble.fails.delete('update'));
+      at(5_500, () => {
+        oracle.tampered(two);
+        leases.rows.delete(two);
+      });
+      at(7_000, () => {
+        if (leases.rows.has(two)) leases.takeAs(two, 'a', 'another/1');
+      });
+    },
+  },
+  {
+    name: 'the ends of shards meet failures',
+    form: 'folds',
+    ms: 8_000,
+    actors: busyCoordinator,
+    script: (world, struck) => {
+      const { at, stream, trouble } = world;
+      feed(world, 7_000);
+      at(1_000, () => void (trouble.fails.add('children'), stream.split(one)));
+      at(1_700, () => trouble.fails.delete('children'));
+      at(3_000, () => void (trouble.fails.add('create'), stream.split(two)));
+      at(3_300, () => trouble.fails.delete('create'));
+      struck.consumer.on('shardEnded', () => {
+        trouble.fails.add('get');
+        at(900, () => trouble.fails.delete('get'));
+        at(30, () => kill(struck, 'lease-coordinator'));
+      });
+      at(5_000, () => trouble.fails.add('listShards'));
+      at(7_000, () => trouble.fails.delete('listShards'));
+    },
+  },
+  {
+    name: 'calls take longer than the watchdog bears',
+    form: 'folds',
+    ms: 9_000,
+    options: { watchdogMs: 1_500, flushIntervalMs: 200, stopDeadlineMs: 3_000 },
+    script: (world) => {
+      const { at, trouble } = world;
+      feed(world, 1_500);
+      at(1_600, () => (trouble.callMs = 1_100));
+      at(1_700, () => putRecords(world, 6));
+      at(4_500, () => (trouble.callMs = 2_500));
+      at(4_600, () => putRecords(world, 6));
+      at(6_000, () => (trouble.callMs = 0));
+    },
+  },
+  {
+    name: 'reads and functions of the application fail',
+    form: 'flushes',
+    ms: 8_000,
+    options: {
+      restart: { intensity: 20, periodMs: 10_000 },
+      onFailure: (error) => ((error as Error).message === 'once' ? 'crash' : 'stopShard'),
+    },
+    script: (world) => {
+      const { at, stream, trouble } = world;
+      feed(world, 7_000);
+      at(900, () => stream.failReads(one, new Error('the read fails')));
+      at(1_500, () => void trouble.throws.set('extract', { times: 1, message: 'once' }));
+      at(2_500, () => void trouble.throws.set('reduce', { times: 1, message: 'once' }));
+      at(3_500, () => void trouble.throws.set('flush', { times: 1, message: 'once' }));
+      at(4_500, () => void trouble.throws.set('extract', { times: 1, message: 'stop' }));
+      at(2_000, () => void (trouble.notices = 2));
+    },
+  },
+  {
+    name: 'the start never succeeds',
+    form: 'folds',
+    ms: 3_000,
+    options: { leases: { startDeadlineMs: 1_500 } },
+    ends: 'START_TIMEOUT',
+    before: ({ trouble }) => void trouble.fails.add('ensureTable'),
+    script: () => {},
+  },
+  {
+    name: 'a coordinator starts anew and nobody asks whether it can',
+    form: 'folds',
+    ms: 7_000,
+    options: { leases: { startDeadlineMs: 1_000 } },
+    script: (world, struck) => {
+      const { at, trouble } = world;
+      feed(world, 6_000);
+      at(1_000, () => {
+        trouble.fails.add('ensureTable');
+        kill(struck, 'lease-coordinator');
+      });
+      at(2_900, () => trouble.fails.delete('ensureTable'));
+    },
+  },
+  {
+    name: 'a stop that no write follows',
+    form: 'folds',
+    ms: 5_000,
+    script: (world, struck) => {
+      const { at, trouble } = world;
+      feed(world, 2_000);
+      at(2_500, () => {
+        trouble.fails.add('update');
+        world.stop(struck, 1_000);
+      });
+    },
+  },
+  {
+    name: 'a restart waits for a call, and mail is late',
+    form: 'flushes',
+    ms: 6_000,
+    script: (world, struck) => {
+      const { at, trouble } = world;
+      feed(world, 5_000);
+      at(1_000, () => (trouble.callMs = 700));
+      at(1_800, () => kill(struck, 'reducer'));
+      at(2_000, () => (trouble.callMs = 0));
+      trouble.lateMail = true;
+      const late = attachIntercept(struck.consumer.runtime, {
+        deliver: ({ to, via }, deliver) => {
+          if (via === 'lifecycle' && kindOf(to) === 'pipeline') at(40, deliver);
+          else deliver();
+        },
+      });
+      at(3_100, () => (trouble.callMs = 500));
+      at(3_500, () => kill(struck, 'stage'));
+      at(3_600, () => (trouble.callMs = 0));
+      at(4_500, late);
+    },
+  },
+  {
+    name: 'effects break off',
+    form: 'flushes',
+    ms: 5_000,
+    script: (world, struck) => {
+      feed(world, 4_000);
+      world.at(1_500, () => {
+        const undo = attachIntercept(struck.consumer.runtime, {
+          startEffect: (actor, _info, start) => {
+            if (kindOf(actor) !== 'reducer') return start();
+            undo();
+            throw new Error('broken off');
+          },
+        });
+      });
+    },
+  },
+  {
+    name: 'the machine sleeps, and stops in the middle of a restart',
+    form: 'flushes',
+    ms: 5_000,
+    script: (world, struck) => {
+      feed(world, 3_000);
+      world.at(1_500, () => world.clock.jumpWall(5_000));
+      world.at(3_500, () => {
+        world.stop(struck, 2_000);
+        kill(struck, 'reducer');
+      });
+    },
+  },
+];
+
+/** The scenario with this in its name. */
+export function named(part: string): Scenario {
+  const scenario = scenarios.find(({ name }) => name.includes(part));
+  if (scenario === undefined) throw new Error(`no scenario is called ${part}`);
+  return scenario;
+}

@@ -1,0 +1,72 @@
+// Actors are killed again and again: over the intensity the consumer ends by itself, gives its leases back, and another one on
+// the same table loses nothing of what it left.
+import { expect } from 'chai';
+import { kindOf, strikeWhere } from './moment.js';
+import type { Strike } from './moment.js';
+import { run } from './run.js';
+import { named } from './scenarios.js';
+import type { Scenario } from './scenarios.js';
+
+const flushes = named('batches are flushed');
+const scenario: Scenario = { ...flushes, options: { ...flushes.options, restart: { intensity: 2, periodMs: 10_000 } } };
+
+/** Kills the first of every incarnation that does its `nth` thing, `times` in all. */
+function everyTime(kind: string, nth: number, times = Infinity): Strike {
+  const done = new Map<string, number>();
+  const strike: Strike = strikeWhere((_, actor, _what, when) => {
+    if (kindOf(actor) !== kind || (when !== 'before' && when !== 'after') || strike.kills >= times) return false;
+    const count = (done.get(actor.path) ?? 0) + 1;
+    done.set(actor.path, count);
+    return count === nth;
+  });
+  return strike;
+}
+
+let cases = 0;
+
+describe('more crashes than the intensity bears', () => {
+  for (const kind of ['stage', 'reducer', 'shard-worker', 'shard-workers']) {
+    for (const nth of [1, 2, 5]) {
+      // It hears of its leases and of the starts of their workers, and of nothing else.
+      if (kind === 'shard-workers' && nth > 4) continue;
+      cases += 1;
+      it(`of ${kind}, each at its step ${nth}: it ends, releases its leases, and another loses nothing`, async () => {
+        const strike = everyTime(kind, nth);
+        const { complaints, ended, held, pipelines } = await run(scenario, () => (member) => strike.attach(member));
+        expect(complaints).to.deep.equal([]);
+        expect(ended).to.have.property('code', 'RESTART_INTENSITY');
+        expect(strike.kills).to.be.at.least(3);
+        expect(pipelines).to.equal(3);
+        expect(held, 'leases not released').to.equal(0);
+      });
+    }
+  }
+
+  for (const kind of ['lease-coordinator', 'coordinators']) {
+    for (const nth of [2, 3]) {
+      if (kind === 'coordinators' && nth > 2) continue;
+      cases += 1;
+      it(`of ${kind}, each at its step ${nth}: it ends, and another takes over when the leases have expired`, async () => {
+        const strike = everyTime(kind, nth);
+        const { complaints, ended } = await run(scenario, () => (member) => strike.attach(member));
+        expect(complaints).to.deep.equal([]);
+        expect(ended).to.have.property('code', 'RESTART_INTENSITY');
+        expect(strike.kills).to.equal(3);
+      });
+    }
+  }
+
+  for (const nth of [1, 2, 5]) {
+    cases += 1;
+    it(`of lease keepers, each at its step ${nth}: they have no restarts to exceed`, async () => {
+      const strike = everyTime('lease-keeper', nth, 6);
+      const { complaints, ended, pipelines } = await run(scenario, () => (member) => strike.attach(member));
+      expect(complaints).to.deep.equal([]);
+      expect(ended).to.equal(undefined);
+      expect(strike.kills).to.equal(6);
+      expect(pipelines).to.equal(1);
+    });
+  }
+});
+
+after(() => console.log(`        too often: ${cases} cases`));

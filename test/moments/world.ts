@@ -1,0 +1,354 @@
+// A stream, a lease table and a few consumers in virtual time, all real but the services; an oracle is told every delivery and
+// every write. A scenario drives it, a strike kills actors in it, `laws.ts` says whether all is well in the end.
+import { consumerOf } from '../../src/consumer.js';
+import type { Consumer, StopReport } from '../../src/consumer.js';
+import { actors } from '../../src/consumer/wiring.js';
+import type { Actors } from '../../src/consumer/wiring.js';
+import type { ConsumerOptions } from '../../src/options.js';
+import type { StreamSource } from '../../src/ports.js';
+import type { Item } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import type { TraceEntry } from '../../supervision/cell.js';
+import { createDice } from '../sim/dice.js';
+import { createIncarnations } from '../sim/incarnations.js';
+import type { Incarnations } from '../sim/incarnations.js';
+import { createOracle } from '../sim/oracle.js';
+import type { Oracle } from '../sim/oracle.js';
+import { watchedStore } from '../sim/watched-store.js';
+import type { Workplace } from '../sim/workload.js';
+import { application } from './application.js';
+import type { Form } from './application.js';
+
+export const failoverMs = 3_000;
+/** What a call to a service takes, each way. */
+const wayMs = 2;
+
+/** What the services and the application do wrong now. Scenarios set it. */
+export interface Trouble {
+  /** These calls of the stream or the table fail; `children`: nobody is told of a closed shard's children. */
+  readonly fails: Set<
+    'describe' | 'listShards' | 'children' | 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'delete'
+  >;
+  /** The next read says that it was throttled. */
+  notices: number;
+  /** The next so many calls of this function of the application's throw, with this message. */
+  readonly throws: Map<'extract' | 'reduce' | 'flush', { times: number; readonly message: string }>;
+  /** Calls of `reduce` and `flush` take so long. */
+  callMs: number;
+  /** Mail may come late: that an item of a worker that has just ended is handed out is then no fault. */
+  lateMail: boolean;
+}
+
+export interface Member {
+  readonly name: string;
+  readonly consumer: Consumer;
+  readonly seen: string[];
+  /** Why it ended by itself. */
+  ended: Error | undefined;
+  stopping: Promise<StopReport> | undefined;
+  /** Steps of the life of each actor: `start`, `stopping`, `stopped`. */
+  readonly lives: Map<string, string[]>;
+  /** How often each actor's stop hook has run. */
+  readonly hooks: Map<string, number>;
+  /** User and I/O effects under way. */
+  effects: number;
+}
+
+export interface World extends Workplace {
+  readonly clock: ManualClock;
+  readonly stream: FakeStream;
+  readonly leases: MemoryLeaseStore;
+  readonly oracle: Oracle;
+  readonly trouble: Trouble;
+  readonly members: Member[];
+  readonly ids: Set<string>;
+  /** Does something so many milliseconds after the start. */
+  at(ms: number, act: () => void): void;
+  /** Makes a consumer; `attach` sees it before it starts. */
+  start(name: string, attach?: (member: Member) => void): Member;
+  stop(member: Member, deadlineMs?: number): void;
+}
+
+export interface Setting {
+  readonly form: Form;
+  readonly shards?: number;
+  readonly options?: Partial<ConsumerOptions>;
+  readonly actors?: Actors;
+}
+
+export function createWorld(setting: Setting): World {
+  const clock = new ManualClock();
+  const stream = fakeStream({ shards: setting.shards ?? 2, clock, maxRecords: 10 });
+  const leases = memoryLeaseStore();
+  const parents = async (): Promise<void> => {
+    const { shards } = await stream.port.listShards({ type: 'all' }, new AbortController().signal);
+    for (const { shardId, parentShardId, adjacentParentShardId } of shards)
+      lineage.set(
+        shardId,
+        [parentShardId, adjacentParentShardId].filter((id) => id !== undefined),
+      );
+  };
+  const lineage = new Map<string, readonly string[]>();
+  const ids = new Set<string>();
+  const oracle = createOracle({
+    now: () => clock.now(),
+    failoverMs,
+    parentsOf: (shardId) => lineage.get(shardId) ?? [],
+    rowOf: (leaseKey) => leases.rows.get(leaseKey),
+    onViolation: () => {},
+  });
+  const told = (record: Parameters<Oracle['put']>[0]): void => {
+    oracle.put(record);
+    for (const { id } of record.items.flat()) ids.add(id);
+    void parents();
+  };
+  const world: World = {
+    clock,
+    stream,
+    leases,
+    oracle: { ...oracle, put: told },
+    trouble: { fails: new Set(), notices: 0, throws: new Map(), callMs: 0, lateMail: false },
+    members: [],
+    ids,
+    dice: createDice(42),
+    kinesis: { put: (_, record) => stream.put(record)[0] as { shardId: string; sequenceNumber: string } },
+    written: 0,
+    items: 0,
+    raw: new Map(),
+    at: (ms, act) => void clock.after(ms, act),
+    start: (name, attach) => startMember(world, setting, name, attach),
+    stop: (member, deadlineMs = 5_000) => stopMember(world, member, deadlineMs),
+  };
+  return world;
+}
+
+function startMember(world: World, setting: Setting, name: string, attach?: (member: Member) => void): Member {
+  const { clock, oracle } = world;
+  const incarnations = createIncarnations(
+    () => clock.now(),
+    (text) => oracle.violate('I26', `${name}: ${text}`),
+  );
+  const seen: string[] = [];
+  const lives: Member['lives'] = new Map();
+  const hooks: Member['hooks'] = new Map();
+  const consumer = consumerOf(
+    {
+      application: 'moments',
+      workerId: name,
+      source: sourceOf(world, name),
+      reducers: 2,
+      extract: (record) => {
+        fail(world, 'extract');
+        return JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[];
+      },
+      reducer: applicationOf(world, setting.form, name, incarnations, seen),
+      flushIntervalMs: 300,
+      stopDeadlineMs: 2_000,
+      restart: { intensity: 5, periodMs: 10_000 },
+      onCheckpoint: () => pause(clock, 5),
+      ...setting.options,
+      leases: { failoverMs, ...setting.options?.leases },
+      runtime: runtimeOf(world, incarnations, lives, (result) => counted(member, result)),
+    },
+    countingHooks(setting.actors ?? actors, hooks),
+  );
+  const member: Member = { name, consumer, seen, ended: undefined, stopping: undefined, lives, hooks, effects: 0 };
+  world.members.push(member);
+  consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
+  consumer.on('checkpoint', (at) => oracle.told(at.shardId, at.sequenceNumber, at.subSequenceNumber));
+  attach?.(member);
+  const failed = (error: unknown): void => void (member.ended ??= error as Error);
+  consumer.start().catch((error: unknown) => {
+    if (member.stopping === undefined) failed(error);
+  });
+  consumer.closed.catch(failed);
+  return member;
+}
+
+function runtimeOf(
+  { clock, dice }: World,
+  incarnations: Incarnations,
+  lives: Member['lives'],
+  count: (result: unknown) => unknown,
+): ConsumerOptions['runtime'] {
+  return {
+    clock,
+    timers: clock,
+    random: dice.fork(),
+    trace: (entry: TraceEntry) => {
+      incarnations.traced(entry);
+      note(lives, entry);
+    },
+    intercept: {
+      deliver: (delivery: { message: unknown }, deliver: () => void) => {
+        const { type, tenure, worker } = (delivery.message ?? {}) as Partial<Notify>;
+        if (type === 'notify') incarnations.works(tenure?.worker ?? -1, worker?.path ?? '');
+        deliver();
+      },
+      startEffect: (actor: { path: string }, info: { name: string }, start: () => unknown) =>
+        count(incarnations.start(actor.path, info.name, start)),
+    },
+  };
+}
+
+interface Notify {
+  readonly type: string;
+  readonly tenure: { readonly worker: number };
+  readonly worker: { readonly path: string };
+}
+
+function note(lives: Member['lives'], { what, to }: TraceEntry): void {
+  if (what !== 'start' && what !== 'stopping' && what !== 'stopped') return;
+  const life = lives.get(to) ?? [];
+  life.push(what);
+  lives.set(to, life);
+}
+
+function counted(member: Member, result: unknown): unknown {
+  if (typeof (result as Partial<PromiseLike<unknown>> | undefined)?.then !== 'function') return result;
+  member.effects += 1;
+  const over = (): void => void (member.effects -= 1);
+  (result as PromiseLike<unknown>).then(over, over);
+  return result;
+}
+
+function stopMember({ oracle }: World, member: Member, deadlineMs: number): void {
+  member.stopping ??= member.consumer.stop({ deadlineMs });
+  void member.stopping.then(
+    ({ leases }) => oracle.stopped(member.name, leases),
+    (error: unknown) => oracle.violate('I22', `stop of ${member.name} rejected: ${String(error)}`),
+  );
+}
+
+function applicationOf(
+  { clock, oracle, trouble }: World,
+  form: Form,
+  process: string,
+  incarnations: Incarnations,
+  seen: string[],
+): ReturnType<typeof application> {
+  const hasEnded = (worker: number): boolean => {
+    const at = incarnations.endedAt(worker);
+    return at !== undefined && clock.now() > at + 1 && !trouble.lateMail;
+  };
+  let calls = 0;
+  return application(form, {
+    note: (item: Item<string>) => {
+      const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
+      const { value: id, shardId, fence } = item;
+      oracle.delivered({ process, id, shardId, fence, isOver: tenure.dead || hasEnded(tenure.worker) });
+      seen.push(id);
+      fail({ trouble }, 'reduce');
+    },
+    acknowledged: (done) => oracle.acknowledged(done),
+    pause: (ms) => pause(clock, ms),
+    callMs: (of) => {
+      calls += 1;
+      if (trouble.callMs > 0) return trouble.callMs;
+      return of === 'flush' ? 15 : calls % 7 === 0 ? 20 : 0;
+    },
+    beforeFlush: () => fail({ trouble }, 'flush'),
+  });
+}
+
+function fail({ trouble }: Pick<World, 'trouble'>, what: 'extract' | 'reduce' | 'flush'): void {
+  const thrown = trouble.throws.get(what);
+  if (thrown === undefined || thrown.times === 0) return;
+  thrown.times -= 1;
+  throw new Error(thrown.message);
+}
+
+export function pause(clock: ManualClock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}
+
+function sourceOf(world: World, process: string): ConsumerOptions['source'] {
+  const { clock, stream, leases, oracle, trouble } = world;
+  const call = async <T>(name: string, effect: () => Promise<T>): Promise<T> => {
+    await pause(clock, wayMs);
+    if ((trouble.fails as ReadonlySet<string>).has(name)) throw new Error(`scripted: ${name} fails`);
+    const result = effect();
+    await Promise.all([result, pause(clock, wayMs)]);
+    return result;
+  };
+  const port: StreamSource = {
+    ...stream.port,
+    describe: (signal) => call('describe', () => stream.port.describe(signal)),
+    listShards: async (filter, signal) => {
+      const listing = await call('listShards', () => stream.port.listShards(filter, signal));
+      const shards = listing.shards.filter(({ parentShardId }) => parentShardId === undefined);
+      return trouble.fails.has('children') ? { ...listing, shards } : listing;
+    },
+    open: (shardId, start, notice) => {
+      const reader = stream.port.open(shardId, start, notice);
+      return {
+        read: async (signal) => {
+          await pause(clock, wayMs);
+          if (trouble.notices > 0) {
+            trouble.notices -= 1;
+            notice({ type: 'throttled', shardId, delayMs: 1 });
+          }
+          const result = await reader.read(signal);
+          return result.type === 'shardEnd' && trouble.fails.has('children') ? { type: 'shardEnd' } : result;
+        },
+        close: () => reader.close(),
+      };
+    },
+  };
+  const store = watchedStore(leases, { process, oracle, now: () => clock.now(), call: (effect) => call('', effect) });
+  const named = <Name extends 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'delete'>(
+    name: Name,
+  ): (typeof store)[Name] =>
+    ((...args: never[]) => {
+      leases.serviceTimeMs = clock.wallNow();
+      if (trouble.fails.has(name)) return Promise.reject(new Error(`scripted: ${name} fails`));
+      return (store[name] as (...given: never[]) => unknown)(...args);
+    }) as (typeof store)[Name];
+  return {
+    ...stream.source,
+    open: () => port,
+    openLeases: () => ({
+      ...store,
+      ensureTable: named('ensureTable'),
+      scan: named('scan'),
+      get: named('get'),
+      create: named('create'),
+      update: named('update'),
+      delete: named('delete'),
+    }),
+  };
+}
+
+/** The same parts, their stop hooks counted by the path of each incarnation. */
+function countingHooks(base: Actors, hooks: Map<string, number>): Actors {
+  const counting =
+    (make: (options: never) => object) =>
+    (options: never): object => {
+      const inner = make(options) as AnyBehaviour;
+      let path = '';
+      return {
+        ...inner,
+        initial: (self: { readonly path: string }) => {
+          path = self.path;
+          hooks.set(path, 0);
+          return inner.initial(self);
+        },
+        stopped: (state: unknown, reason: unknown) => {
+          hooks.set(path, (hooks.get(path) ?? 0) + 1);
+          return inner.stopped?.(state, reason) ?? [];
+        },
+      };
+    };
+  return Object.fromEntries(
+    Object.entries(base).map(([kind, make]) => [kind, counting(make as (options: never) => object)]),
+  ) as unknown as Actors;
+}
+
+interface AnyBehaviour {
+  readonly initial: (self: unknown) => unknown;
+  readonly stopped?: (state: unknown, reason: unknown) => readonly unknown[];
+}

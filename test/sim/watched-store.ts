@@ -1,0 +1,44 @@
+// One lease table as one process reaches it: every write of its passes the oracle at the moment it takes effect.
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { LeaseStore } from '../../src/ports.js';
+import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import type { Oracle } from './oracle.js';
+
+export interface StoreWatch {
+  readonly process: string;
+  readonly oracle: Pick<Oracle, 'wrote'>;
+  /** World time. */
+  readonly now: () => number;
+  /** The way to the table and back. */
+  readonly call: <T>(effect: () => Promise<T>) => Promise<T>;
+  readonly changed?: (leaseKey: string, row: LeaseRow | undefined) => void;
+}
+
+export function watchedStore(leases: MemoryLeaseStore, watch: StoreWatch): LeaseStore {
+  const { process, oracle, now, call, changed } = watch;
+  const write = <T>(leaseKey: string, effect: () => Promise<T>): Promise<T> => {
+    const sentAt = now();
+    return call(async () => {
+      const before = leases.rows.get(leaseKey);
+      // The store in memory takes effect before its promise does.
+      const outcome = effect();
+      const after = leases.rows.get(leaseKey);
+      if (after !== before) {
+        changed?.(leaseKey, after);
+        oracle.wrote({ process, leaseKey, before, after, sentAt });
+      }
+      return outcome;
+    });
+  };
+  return {
+    tableName: leases.tableName,
+    ensureTable: (signal) => call(() => leases.ensureTable(signal)),
+    scan: (signal) => call(() => leases.scan(signal)),
+    get: (leaseKey, signal) => call(() => leases.get(leaseKey, signal)),
+    create: (row, signal) => write(row.leaseKey, () => leases.create(row, signal)),
+    update: (leaseKey, ...rest) => write(leaseKey, () => leases.update(leaseKey, ...rest)),
+    describeLease: (leaseKey, ...rest) => write(leaseKey, () => leases.describeLease(leaseKey, ...rest)),
+    delete: (leaseKey, ...rest) => write(leaseKey, () => leases.delete(leaseKey, ...rest)),
+    close: () => {},
+  };
+}
