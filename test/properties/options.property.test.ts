@@ -4,6 +4,7 @@ import { consumerTable } from '../../src/consumer-table.js';
 import { isKinactError } from '../../src/errors.js';
 import { resolveOptions } from '../../src/options.js';
 import { kinesisStreamTable, resolveKinesisStream } from '../../src/source-options.js';
+import { seeded } from '../support/seeded.js';
 
 const garbage = fc.anything({
   withBigInt: true,
@@ -58,7 +59,7 @@ describe('any options at all', () => {
       fc.property(optionsOf(Object.keys(consumerTable)), (options) => {
         if (resolves(() => resolveOptions(options))) expect(Object.isFrozen(resolveOptions(options))).to.equal(true);
       }),
-      { numRuns: 2000 },
+      seeded(4_000),
     );
   });
 
@@ -73,7 +74,7 @@ describe('any options at all', () => {
       fc.property(fc.constantFrom(...Object.keys(consumerTable)), plausible, (name, value) => {
         resolves(() => resolveOptions({ ...good, [name]: value }));
       }),
-      { numRuns: 2000 },
+      seeded(4_000),
     );
   });
 
@@ -82,7 +83,7 @@ describe('any options at all', () => {
       fc.property(optionsOf(Object.keys(kinesisStreamTable)), (options) => {
         resolves(() => resolveKinesisStream(options as never));
       }),
-      { numRuns: 2000 },
+      seeded(4_000),
     );
   });
 });

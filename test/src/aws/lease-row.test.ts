@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { readLeaseRow, writeLeaseRow } from '../../../src/aws/lease-row.js';
 import type { Item } from '../../../src/aws/lease-row.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
+import { seeded } from '../../support/seeded.js';
 
 const fresh: Item = {
   leaseKey: { S: 'shardId-000000000001' },
@@ -219,7 +220,7 @@ describe('a lease row', () => {
       fc.property(row, (whole) => {
         expect(readLeaseRow(writeLeaseRow(whole))).to.deep.equal({ type: 'lease', row: whole });
       }),
-      { numRuns: 2000 },
+      seeded(4_000),
     );
   });
 
@@ -251,7 +252,7 @@ describe('a lease row', () => {
         // What was accepted can be written again.
         writeLeaseRow(row);
       }),
-      { numRuns: 5000 },
+      seeded(15_000),
     );
   });
 });
