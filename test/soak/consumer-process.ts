@@ -1,6 +1,7 @@
 // The main module of every consumer process of the soak, the measured one included. Invariant: an id is acknowledged after
 // the parent has said that it received it, so that what was acknowledged survives SIGKILL. Ends when its parent does.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapCodeStatistics } from 'node:v8';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorLine } from '../../src/cli/command.js';
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal } from '../../src/index.js';
@@ -69,6 +70,7 @@ async function heapAfterCollections(): Promise<number> {
 async function sample(): Promise<void> {
   const lagP99Ms = Math.round(lag.percentile(99) / 1e6);
   const heapBytes = await heapAfterCollections();
+  const { code_and_metadata_size: code, bytecode_and_metadata_size: bytecode } = getHeapCodeStatistics();
   const handles: Record<string, number> = {};
   for (const type of process.getActiveResourcesInfo()) handles[type] = (handles[type] ?? 0) + 1;
   const { tree, shards, restarts } = consumer.status();
@@ -77,6 +79,7 @@ async function sample(): Promise<void> {
     type: 'sample',
     sample: {
       ...{ heapBytes, rssBytes: process.memoryUsage().rss, handles, lagP99Ms, restarts, records },
+      codeBytes: code + bytecode,
       actors: actors.length,
       effects: actors.reduce((sum, { effects }) => sum + effects.length, 0),
       shards: shards.length,

@@ -34,6 +34,9 @@ function read(): { minutes: number; seed: number; rate: number; verbose: boolean
   }
 }
 
+// The SDK's notice about Node versions to come would stand between our own lines.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+
 const { minutes, seed, rate, verbose, json } = read();
 const say = (text: string): void => (json ? console.error(text) : console.log(text));
 

@@ -230,7 +230,7 @@ function minuteLine(run: Run, minute: number, sample: Sample): string {
   return [
     `minute ${minute}: ${tally.written} written, ${tally.seen} seen, ${tally.replayed} replayed`,
     `${Object.values(faults).reduce((sum, count) => sum + count, 0)} faults`,
-    `heap ${mib(sample.heapBytes)}, rss ${mib(sample.rssBytes)}, lag p99 ${sample.lagP99Ms} ms`,
+    `heap ${mib(sample.heapBytes)} (${mib(sample.codeBytes)} of it code), rss ${mib(sample.rssBytes)}, lag p99 ${sample.lagP99Ms} ms`,
     `${handleCount(sample)} handles (${handles.join(', ')})`,
     `${sample.shards} shards, ${sample.actors} actors, ${sample.effects} effects, ${sample.openRecords} open`,
     `${sample.restarts} restarts, ${sample.records} records itself; servers ${mib(serverRssBytes)}`,

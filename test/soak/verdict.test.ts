@@ -5,7 +5,17 @@ import { handleSlack, judge } from './verdict.js';
 import type { Judged, Sample } from './verdict.js';
 
 const quiet: Omit<Sample, 'atMs' | 'heapBytes' | 'handles'> = {
-  ...{ rssBytes: 90e6, lagP99Ms: 12, actors: 20, effects: 3, shards: 2, openRecords: 10, restarts: 0, records: 1_000 },
+  ...{
+    rssBytes: 90e6,
+    codeBytes: 2e6,
+    lagP99Ms: 12,
+    actors: 20,
+    effects: 3,
+    shards: 2,
+    openRecords: 10,
+    restarts: 0,
+    records: 1_000,
+  },
 };
 
 /** A sample a minute; what the functions do not say is the same throughout. */

@@ -6,6 +6,8 @@ export interface Sample {
   /** Since the load began. */
   readonly atMs: number;
   readonly heapBytes: number;
+  /** Of these, what V8 has compiled: it grows for as long as rare paths are taken for their first few times. */
+  readonly codeBytes: number;
   readonly rssBytes: number;
   /** `process.getActiveResourcesInfo()`, counted by type. */
   readonly handles: Readonly<Record<string, number>>;
