@@ -1,9 +1,12 @@
 // The main module of a child process: one consumer, configured by one JSON argument, on the usual AWS environment. Every
 // item is appended to a sink file before it is acknowledged, so that what was seen survives SIGKILL; events, leases and
 // the end go to the parent as JSON lines on stdout. Started by fleet.ts.
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createConsumer, defineReducer, isKinactError, kinesisStream, runUntilSignal } from '../../src/index.js';
 import type { ConsumerEventName, InitialPosition, Item } from '../../src/index.js';
+import { loggerTo } from './full-loggers.js';
+import type { LogTarget } from './full-loggers.js';
 
 /** What the parent decides; everything else is kinact's default. */
 export interface WorkerConfig {
@@ -22,6 +25,15 @@ export interface WorkerConfig {
   readonly holdId?: string;
   /** Never acknowledges anything: draining runs into its deadline. */
   readonly wedged?: boolean;
+  /** After SIGUSR2 the next item blocks the event loop until this file exists, for 30 s at most. */
+  readonly blockUntil?: string | undefined;
+  /** The reducer throws at this record, the first time it comes. */
+  readonly throwOnceId?: string;
+  /** This record takes `slowMs` where others take `itemMs`, the first time it comes. */
+  readonly slowId?: string;
+  readonly slowMs?: number;
+  /** Where the application's logger writes; default: it is silent. */
+  readonly log?: LogTarget;
 }
 
 /** One line of the sink. `at`: epoch milliseconds. */
@@ -32,6 +44,8 @@ export interface Delivery {
   readonly sequenceNumber: string;
   readonly fence: number;
   readonly worker: string;
+  /** When its `reduce` was called. */
+  readonly began: number;
   readonly at: number;
 }
 
@@ -39,7 +53,14 @@ export interface Delivery {
 export type WorkerReport =
   | { readonly type: 'starting' | 'started' | 'signalled'; readonly at: number }
   | { readonly type: 'event'; readonly name: ConsumerEventName; readonly data: EventData; readonly at: number }
-  | { readonly type: 'stopped'; readonly drained: boolean; readonly at: number }
+  | {
+      readonly type: 'stopped';
+      readonly drained: boolean;
+      readonly counters: Readonly<Record<string, number>>;
+      readonly at: number;
+    }
+  /** A record that the configuration names has come to its reducer. */
+  | { readonly type: 'reached'; readonly id: string; readonly at: number }
   | { readonly type: 'failed'; readonly code?: string; readonly message: string; readonly at: number };
 
 /** Whatever of an event survives JSON; errors as code and message. */
@@ -84,15 +105,40 @@ function tell(report: Report): void {
   process.stdout.write(`${line}\n`);
 }
 
-function delivered(config: WorkerConfig, item: Item): void {
+function delivered(config: WorkerConfig, item: Item, began: number): void {
   const { key, shardId, sequenceNumber, fence } = item;
   const id = Buffer.from(item.value).toString();
-  const line: Delivery = { id, key, shardId, sequenceNumber, fence, worker: config.workerId, at: Date.now() };
+  const line: Delivery = { id, key, shardId, sequenceNumber, fence, worker: config.workerId, began, at: Date.now() };
   appendFileSync(config.sink, `${JSON.stringify(line)}\n`);
 }
 
+/** What the configuration asks every item to go through before it is delivered. */
+function mischiefOf({ holdId, throwOnceId, slowId, slowMs = 0, itemMs = 0, blockUntil }: WorkerConfig) {
+  let blocks = false;
+  if (blockUntil !== undefined) process.on('SIGUSR2', () => (blocks = true));
+  const met = new Set<string>();
+  const first = (id: string, named: string | undefined): boolean => {
+    if (id !== named || met.has(id)) return false;
+    met.add(id);
+    tell({ type: 'reached', id });
+    return true;
+  };
+  return async (id: string): Promise<void> => {
+    if (id === holdId) await new Promise(() => {});
+    if (first(id, throwOnceId)) throw new Error(`${id}, for the test`);
+    const ms = first(id, slowId) ? slowMs : itemMs;
+    if (ms > 0) await delay(ms);
+    if (!blocks || blockUntil === undefined) return;
+    blocks = false;
+    // Like a busy loop, but it leaves the machine to the others.
+    const nothing = new Int32Array(new SharedArrayBuffer(4));
+    for (let left = 600; left > 0 && !existsSync(blockUntil); left -= 1) Atomics.wait(nothing, 0, 0, 50);
+  };
+}
+
 async function main(config: WorkerConfig): Promise<void> {
-  const { application, streamName, workerId, failoverMs, itemMs = 0, wedged = false, initialPosition, idleMs } = config;
+  const { application, streamName, workerId, failoverMs, wedged = false, initialPosition, idleMs } = config;
+  const mischief = mischiefOf(config);
   const consumer = createConsumer({
     application,
     workerId,
@@ -109,13 +155,14 @@ async function main(config: WorkerConfig): Promise<void> {
       init: () => 0,
       acknowledge: wedged ? 'manual' : 'auto',
       reduce: async (count: number, item) => {
-        if (Buffer.from(item.value).toString() === config.holdId) await new Promise(() => {});
-        if (itemMs > 0) await new Promise((resolve) => setTimeout(resolve, itemMs));
-        delivered(config, item);
+        const began = Date.now();
+        await mischief(Buffer.from(item.value).toString());
+        delivered(config, item, began);
         return count + 1;
       },
     }),
     leases: { failoverMs },
+    logger: config.log === undefined ? undefined : loggerTo(config.log),
   });
   for (const name of told) consumer.on(name, (data) => tell({ type: 'event', name, data: data as EventData }));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));
@@ -127,7 +174,7 @@ async function main(config: WorkerConfig): Promise<void> {
     () => {},
   );
   const report = await running;
-  tell({ type: 'stopped', drained: report.drained });
+  tell({ type: 'stopped', drained: report.drained, counters: consumer.status().counters });
 }
 
 main(JSON.parse(process.argv[2] as string) as WorkerConfig).catch((error: unknown) => {
