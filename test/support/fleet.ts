@@ -2,10 +2,11 @@
 // for conditions, each with a deadline whose error says what was there instead.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
@@ -16,6 +17,7 @@ import {
   PutRecordsCommand,
 } from '@aws-sdk/client-kinesis';
 import { localClientConfig, startLocalServers } from '../../src/testing/local-servers.js';
+import { fullDevice } from './full-loggers.js';
 import { snapshotTable } from './strict-lease-reader.js';
 import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
@@ -210,8 +212,9 @@ function startWorker(
   endpoints: { readonly kinesis: string; readonly dynamodb: string },
   config: WorkerConfig,
 ): WorkerProcess & { readonly child: ChildProcess } {
+  const full = config.log === 'stderr' ? openSync(fullDevice, 'w') : undefined;
   const child = spawn(process.execPath, [mainModule, JSON.stringify(config)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', full ?? 'pipe'],
     env: {
       PATH: process.env['PATH'],
       AWS_REGION: 'us-east-1',
@@ -222,11 +225,14 @@ function startWorker(
       AWS_EC2_METADATA_DISABLED: 'true',
     },
   });
+  if (full !== undefined) closeSync(full);
   const reports: WorkerReport[] = [];
   let stderr = '';
   let alive = true;
-  createInterface({ input: child.stdout }).on('line', (line) => reports.push(JSON.parse(line) as WorkerReport));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  createInterface({ input: child.stdout as Readable }).on('line', (line) =>
+    reports.push(JSON.parse(line) as WorkerReport),
+  );
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   const exited = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('close', (code, signal) => {
       alive = false;

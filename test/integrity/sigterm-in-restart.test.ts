@@ -1,0 +1,70 @@
+// SIGTERM while the pipeline is restarting: one reducer has thrown, another is still inside a user call, and the restart
+// waits for it (design.md section 2).
+import { expect } from 'chai';
+import { ownersOf, startFleet } from '../support/fleet.js';
+import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { allSeen } from '../support/fleet-laws.js';
+import { expectNothingLost, uncovered } from '../support/replays.js';
+import type { WorkerConfig } from '../support/worker-process.js';
+
+const failoverMs = 3_000;
+/** Their keys belong to different ones of four reducers. */
+const [slowId, throwOnceId] = ['k0/6', 'k2/6'];
+
+describe('a worker that gets SIGTERM while its pipeline restarts', function () {
+  this.timeout(90_000);
+  let fleet: Fleet;
+  beforeEach(async () => {
+    fleet = await startFleet({ shards: 1 });
+  });
+  afterEach(() => fleet?.stop());
+
+  const reached = (worker: WorkerProcess, id: string): boolean =>
+    worker.reports.some((report) => report.type === 'reached' && report.id === id);
+  /** A checkpoint behind five records of each key; then a crash while `slowId` is in its reducer. */
+  const inRestart = async (config: Partial<WorkerConfig>): Promise<WorkerProcess> => {
+    const worker = fleet.start('restarting', { failoverMs, reducers: 4, slowId, throwOnceId, ...config });
+    await fleet.put(120);
+    await allSeen(fleet);
+    const covered = async (): Promise<boolean> => uncovered(await fleet.rows(), fleet.deliveries()).length === 0;
+    await fleet.until('a checkpoint behind all of them', covered);
+    await fleet.put(120);
+    await fleet.until('one record is slow', () => reached(worker, slowId));
+    await fleet.until('another has thrown', () => worker.events('actorCrashed').length > 0);
+    expect(fleet.deliveries().some(({ id }) => id === slowId)).to.equal(false);
+    return worker;
+  };
+  /** Of each key the records behind those five, and no other: a restart that does not drain moves no checkpoint. */
+  const expectReplayed = async (scenario: string, left: WorkerProcess): Promise<void> => {
+    fleet.start('successor', { failoverMs });
+    await allSeen(fleet);
+    // Node ends the process when the last call has ended, not before.
+    expect(await left.exited).to.equal(1);
+    await expectNothingLost(scenario, fleet);
+    const again = fleet.deliveries().filter(({ worker }) => worker === 'successor');
+    expect(again.map(({ id }) => id)).to.have.members(fleet.written.slice(120));
+    const fences = fleet.deliveries().flatMap(({ worker, fence }) => (worker === 'restarting' ? [fence] : []));
+    expect(new Set(fences).size, 'nothing was begun anew after the signal').to.equal(1);
+  };
+
+  it('lets the call end that the restart waits for, begins nothing anew, releases, and says that it is not drained', async () => {
+    const worker = await inRestart({ slowMs: 2_000 });
+    worker.kill('SIGTERM');
+    expect(await worker.exited).to.equal(1);
+    expect(worker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: false });
+    expect(worker.events('orphaned')).to.deep.equal([]);
+    expect(fleet.deliveries().at(-1)?.id, 'ended before the process').to.equal(slowId);
+    expect([...ownersOf(await fleet.rows()).keys()]).to.deep.equal(['(nobody)']);
+    await expectReplayed('sigterm-in-restart', worker);
+  });
+
+  it('reports an orphan when the call outlives the deadline; its record comes again elsewhere', async () => {
+    const worker = await inRestart({ slowMs: 4_000, stopAfterMs: 1_000 });
+    worker.kill('SIGTERM');
+    const stopped = await fleet.until('it stopped', () => worker.reports.find(({ type }) => type === 'stopped'));
+    expect(stopped).to.deep.include({ drained: false });
+    expect(worker.events('orphaned')).to.have.length(1);
+    expect(fleet.deliveries().some(({ id }) => id === slowId)).to.equal(false);
+    await expectReplayed('sigterm-in-restart, cut short', worker);
+  });
+});
