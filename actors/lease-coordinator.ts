@@ -99,6 +99,8 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     serviceTimeAt: settings.clock.now(),
     rows: new Map(),
     malformed: new Map(),
+    vanished: new Map(),
+    tableMissing: false,
     entityType: undefined,
     sightings: new Map(),
     leases: new Map(),

@@ -23,7 +23,11 @@ const advice = {
     'Configure credentials and region; correct the machine’s clock.',
   ],
   TABLE_NOT_KCL: ['start, `kinact leases`', 'no', 'Choose another `application` or `leases.tableName`.'],
-  TABLE_NOT_FOUND: ['`kinact leases`', 'no', 'Correct the application name, or start a consumer first.'],
+  TABLE_NOT_FOUND: [
+    '`kinact leases`; `retrying`',
+    'in a consumer',
+    'Correct the application name, or start a consumer first. A running consumer makes a deleted table anew.',
+  ],
   KCL3_TABLE: [
     'start; `closed`, when the table changes hands later',
     'no',

@@ -11,6 +11,7 @@ import { backoffMs } from '../../src/core/backoff.js';
 import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
+import { isKinactError } from '../../src/errors.js';
 import type { LeaseScan } from '../../src/ports.js';
 
 export function scan(turn: Turn): void {
@@ -22,7 +23,10 @@ export function scan(turn: Turn): void {
     run({
       name: 'scan',
       kind: 'io',
-      start: (signal) => settings.store.scan(signal),
+      start: async (signal) => {
+        if (state.tableMissing) await settings.store.ensureTable(signal);
+        return settings.store.scan(signal);
+      },
       done: (result): CoordinatorSelf => ({ type: 'scanned', scan: result }),
       failed: (error): CoordinatorSelf => ({ type: 'scanFailed', error }),
     }),
@@ -35,6 +39,10 @@ export function scanFailed(turn: Turn, error: unknown): 'retry' | 'fatal' {
   state.scanning = false;
   state.lastError = error;
   if (isHopeless(error)) return 'fatal';
+  if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.tableMissing) {
+    state.tableMissing = true;
+    warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is made anew.`, { error });
+  }
   const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scanAttempt++, settings.random));
   emit(turn, { name: 'retrying', data: { operation: 'scan of the lease table', error, delayMs } });
   scanWithin(turn, delayMs);
@@ -45,11 +53,12 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   const { state, now } = turn;
   state.scanning = false;
   state.scanAttempt = 0;
+  state.tableMissing = false;
+  noteMalformed(turn, result);
+  noteVanished(turn, result.rows);
   state.scannedAt = now;
   state.serviceTimeMs = result.serviceTimeMs;
   state.serviceTimeAt = now;
-  noteMalformed(turn, result);
-  noteVanished(turn, result.rows);
   state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
   state.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
   const ours = result.rows.filter((row) => placeOf(state, row.leaseKey) !== undefined);
@@ -65,6 +74,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     cleanUpWhereDue(turn);
   }
   reconsiderWaiting(turn);
+  for (const { until } of state.vanished.values()) scanWithin(turn, Math.max(50, until - now));
   scanWithin(turn, untilNextScan(turn));
 }
 
@@ -77,26 +87,44 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
   state.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
 }
 
-/** A row that was there and had not ended is gone: somebody deleted it. Its stream is synced now rather than in a minute. */
+/**
+ * A row that was there and had not ended is gone: somebody deleted it. Its stream is synced now rather than in a minute, but
+ * not before a holder who may live has had its time to make the row anew, for it alone knows the last checkpoint.
+ */
 function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
-  const { state, now } = turn;
+  const { settings, state, now } = turn;
   const there = new Set(rows.map((row) => row.leaseKey));
+  for (const [leaseKey, { until }] of state.vanished) {
+    const back = there.has(leaseKey) || state.malformed.has(leaseKey);
+    if (!back && now < until) continue;
+    state.vanished.delete(leaseKey);
+    if (!back) lookFor(turn, leaseKey);
+  }
   for (const [leaseKey, row] of state.rows) {
-    if (
-      there.has(leaseKey) ||
-      row.checkpoint === 'SHARD_END' ||
-      state.leases.has(leaseKey) ||
-      state.malformed.has(leaseKey)
-    )
-      continue;
+    if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.malformed.has(leaseKey)) continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined) continue;
-    place.stream.syncDueAt = Math.min(place.stream.syncDueAt, now);
+    const held = state.leases.get(leaseKey)?.phase === 'held';
+    if (held || livesOn(turn, row)) state.vanished.set(leaseKey, { row, until: now + settings.failoverMs });
+    else lookFor(turn, leaseKey);
+    if (held) continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for anew.`, {
       source: place.stream.options.source.name,
       shardId: place.shardId,
     });
   }
+}
+
+function lookFor({ state, now }: Turn, leaseKey: string): void {
+  const stream = placeOf(state, leaseKey)?.stream;
+  if (stream !== undefined) stream.syncDueAt = Math.min(stream.syncDueAt, now);
+}
+
+/** Whether a worker of our kind may have held the row when it vanished: it had not expired when it was last seen. */
+function livesOn({ settings, state, now }: Turn, row: LeaseRow): boolean {
+  if (row.leaseOwner === undefined || row.kinactWriter === undefined) return false;
+  const since = state.sightings.get(row.leaseKey)?.since ?? now;
+  return (state.scannedAt ?? now) - since < settings.failoverMs;
 }
 
 /** The fraction of a scan interval for which an available lease is left to workers that have less. */

@@ -124,6 +124,10 @@ export interface CoordinatorState {
   /** Every readable row of the last scan. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
+  /** Rows that vanished while somebody who makes them anew may hold them, with the moment (monotonic) that ends that. */
+  readonly vanished: Map<string, { readonly row: LeaseRow; readonly until: number }>;
+  /** The last scan found no table. */
+  tableMissing: boolean;
   entityType: string | undefined;
   sightings: ReadonlyMap<string, Sighting>;
   readonly leases: Map<string, Lease>;
@@ -184,10 +188,16 @@ export function placeOf(
   return undefined;
 }
 
-/** The rows of one stream in the last scan. */
-export function rowsOf(state: CoordinatorState, stream: Stream): StreamRows {
+const none: ReadonlyMap<string, LeaseRow> = new Map();
+
+/** The rows of one stream in the last scan; `more`: as if these were there, too. */
+export function rowsOf(
+  state: CoordinatorState,
+  stream: Stream,
+  more: ReadonlyMap<string, LeaseRow> = none,
+): StreamRows {
   const rows = new Map<string, LeaseRow>();
-  for (const [leaseKey, row] of state.rows) {
+  for (const [leaseKey, row] of [...more, ...state.rows]) {
     const shardId = shardIdOf(stream.identifier, leaseKey);
     if (shardId !== undefined) rows.set(shardId, row);
   }

@@ -27,7 +27,9 @@ export function syncWhereDue(turn: Turn): void {
     if (stream.syncing || stream.syncDueAt > now) continue;
     stream.syncing = true;
     const { index, options } = stream;
-    const rows = rowsOf(state, stream);
+    // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
+    const vanished = new Map([...state.vanished].map(([leaseKey, { row }]) => [leaseKey, row]));
+    const rows = rowsOf(state, stream, vanished);
     effects.push(
       run({
         name: `sync/${index}`,

@@ -341,7 +341,7 @@ function notFoundVerdict(call: AwsCall, said: string): { code: ErrorCode; retrya
   }
   // DynamoDB says the same of a table that is still being created, which passes.
   return {
-    code: 'AWS_ERROR',
+    code: 'TABLE_NOT_FOUND',
     retryable: true,
     message: `dynamodb:${call.operation}${targetOf(call)}: the table does not exist or is not ready (${said})`,
   };

@@ -16,7 +16,7 @@ export interface RowMaker {
   /** Written only where the table shows it already. */
   readonly entityType: string | undefined;
   readonly writer: string;
-  /** The service's own time. Its seconds are the first counter, so that fences never fall over a re-created table. */
+  /** The service's own time. The first counter, so that fences never fall over a re-created row: no lease is written once a millisecond. */
   readonly serviceTimeMs: number;
 }
 
@@ -33,7 +33,7 @@ export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
   const { identifier, entityType, writer, serviceTimeMs } = maker;
   return {
     leaseKey: leaseKeyOf(identifier, row.shardId),
-    leaseCounter: Math.floor(serviceTimeMs / 1_000),
+    leaseCounter: Math.floor(serviceTimeMs),
     ownerSwitchesSinceCheckpoint: 0,
     checkpoint: row.checkpoint,
     checkpointSubSequenceNumber: 0,

@@ -19,12 +19,12 @@ describe('a lease coordinator that starts', () => {
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.have.members([zero, one]);
   });
 
-  it('writes rows as the KCL does, with a counter that starts at the service time in seconds and its own signature', async () => {
+  it('writes rows as the KCL does, with a counter that starts at the service time in milliseconds and its own signature', async () => {
     const driver = driveCoordinator();
     await driver.started();
     expect(driver.store.row(zero)).to.deep.equal({
       leaseKey: zero,
-      leaseCounter: 1_700_000_500,
+      leaseCounter: 1_700_000_500_000,
       ownerSwitchesSinceCheckpoint: 0,
       checkpoint: 'TRIM_HORIZON',
       checkpointSubSequenceNumber: 0,

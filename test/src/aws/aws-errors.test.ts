@@ -33,7 +33,7 @@ describe('classifyAwsError', () => {
     ['an expired session', service('ExpiredTokenException'), 'credentials', 'CREDENTIALS_MISSING', true, false],
     ['no credentials', service('CredentialsProviderError', 0), 'credentials', 'CREDENTIALS_MISSING', false, false],
     ['no region', new Error('Region is missing'), 'credentials', 'CREDENTIALS_MISSING', false, false],
-    ['a missing table', service('ResourceNotFoundException'), 'notFound', 'AWS_ERROR', true, false],
+    ['a missing table', service('ResourceNotFoundException'), 'notFound', 'TABLE_NOT_FOUND', true, false],
     ['a busy table', service('ResourceInUseException'), 'inUse', 'AWS_ERROR', true, false],
     ['a failed condition', service('ConditionalCheckFailedException'), 'conditionFailed', 'AWS_ERROR', false, false],
     ['an expired iterator', service('ExpiredIteratorException'), 'expiredIterator', 'AWS_ERROR', false, false],

@@ -65,7 +65,7 @@ describe('rows to create', () => {
       entityType: 'LEASE',
       kinactLatestAt: 5,
       checkpoint: 'TRIM_HORIZON',
-      leaseCounter: 1_700_000_000,
+      leaseCounter: 1_700_000_000_999,
     });
   });
 

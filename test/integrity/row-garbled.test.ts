@@ -1,0 +1,66 @@
+// Somebody writes nonsense into a lease row that one of two workers holds, while records flow, and mends it later.
+import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { heldBy, startFleet } from '../support/fleet.js';
+import type { Fleet } from '../support/fleet.js';
+import { settled } from '../support/fleet-laws.js';
+import { expectNothingLost } from '../support/replays.js';
+
+const failoverMs = 2_000;
+
+describe('a lease row that is garbled under its holder', function () {
+  this.timeout(90_000);
+  let fleet: Fleet;
+  let stopWriting: () => Promise<void>;
+  before(async () => {
+    fleet = await startFleet({ shards: 4 });
+    stopWriting = fleet.keepWriting(24, 100);
+  });
+  after(async () => {
+    await stopWriting?.();
+    await fleet?.stop();
+  });
+  const set = async (
+    leaseKey: string,
+    name: string,
+    value: AttributeValue,
+  ): Promise<Record<string, AttributeValue>> => {
+    const { Attributes = {} } = await fleet.dynamodb.send(
+      new UpdateItemCommand({
+        TableName: fleet.application,
+        Key: { leaseKey: { S: leaseKey } },
+        UpdateExpression: 'SET #name = :value',
+        ExpressionAttributeNames: { '#name': name },
+        ExpressionAttributeValues: { ':value': value },
+        ReturnValues: 'ALL_OLD',
+      }),
+    );
+    return Attributes;
+  };
+
+  it('is not read past its deadline, is named to the operator, stops no other shard, and is read on when it is mended', async () => {
+    const [holder] = ['holder', 'other'].map((name) => fleet.start(name, { itemMs: 5, failoverMs }));
+    await settled(fleet);
+    const [leaseKey] = heldBy(await fleet.rows(), holder!) as [string];
+    const garbledAt = Date.now();
+    const old = await set(leaseKey, 'leaseCounter', { S: 'many' });
+    await fleet.until('both say so', () =>
+      fleet.workers.every((worker) =>
+        worker.events('malformedLease').some(({ data }) => data.leaseKey === leaseKey && data.reason !== undefined),
+      ),
+    );
+    await delay(2 * failoverMs);
+    const mendedAt = Date.now();
+    const during = fleet.deliveries().filter(({ at }) => at >= garbledAt + failoverMs && at < mendedAt);
+    expect(new Set(during.map(({ shardId }) => shardId)).size, 'the other shards').to.equal(3);
+    expect(during.filter(({ shardId }) => shardId === leaseKey)).to.deep.equal([]);
+    await set(leaseKey, 'leaseCounter', { N: String(Number(old['leaseCounter']?.N) + 1_000) });
+    await settled(fleet);
+    await stopWriting();
+    await expectNothingLost('row-garbled', fleet);
+    const restarts = fleet.workers.flatMap((worker) => worker.events('pipelineRestarted'));
+    expect(restarts).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,51 @@
+// Somebody deletes the whole lease table under two workers, while records flow.
+import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
+import { expect } from 'chai';
+import { startFleet } from '../support/fleet.js';
+import type { Fleet } from '../support/fleet.js';
+import { settled } from '../support/fleet-laws.js';
+import { expectNothingLost } from '../support/replays.js';
+
+const failoverMs = 3_000;
+
+describe('a lease table that is deleted', function () {
+  this.timeout(90_000);
+  let fleet: Fleet;
+  let stopWriting: () => Promise<void>;
+  before(async () => {
+    fleet = await startFleet({ shards: 4 });
+    stopWriting = fleet.keepWriting(24, 100);
+  });
+  after(async () => {
+    await stopWriting?.();
+    await fleet?.stop();
+  });
+
+  it('is made anew, its rows where their holders have them: fences rise, and nothing is lost', async () => {
+    for (const name of ['a', 'b']) fleet.start(name, { itemMs: 5, failoverMs });
+    await settled(fleet);
+    const numbered = async (): Promise<boolean> =>
+      [...(await fleet.rows()).values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
+    await fleet.until('a checkpoint of each shard', numbered);
+    const before = await fleet.rows();
+    await fleet.dynamodb.send(new DeleteTableCommand({ TableName: fleet.application }));
+    const deletedAt = Date.now();
+    await fleet.until('the table is there again', async () => (await fleet.rows().catch(() => undefined))?.size === 4);
+    process.stdout.write(`        the table was there again after ${Date.now() - deletedAt} ms\n`);
+    await settled(fleet);
+    await stopWriting();
+    for (const [leaseKey, row] of before) {
+      const counter = Number(row['leaseCounter']?.N);
+      const checkpoint = BigInt(row['checkpoint']?.S ?? '');
+      const later = fleet.deliveries().filter(({ shardId, at }) => shardId === leaseKey && at > deletedAt + failoverMs);
+      expect(
+        later.filter(({ fence }) => fence <= counter),
+        'under an old fence',
+      ).to.deep.equal([]);
+      const anew = fleet.deliveries().filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
+      const before = anew.filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
+      expect(before, 'before the last checkpoint').to.deep.equal([]);
+    }
+    await expectNothingLost('table-deleted', fleet);
+  });
+});

@@ -1,0 +1,68 @@
+// Symptom: a lease row that somebody deleted under its holder came back at TRIM_HORIZON, so that the whole shard was read
+// again, and with a lower counter, so that a fenced sink refused all of it. Cause: a worker that did not hold the lease
+// missed the row in its next scan and made it before the holder's next renewal could; and a first counter in seconds falls
+// behind one that is raised more than once a second, as it is where failoverMs is below 3,000.
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import type { CoordinatorDriver } from '../support/coordinator-driver.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+
+const own = 'shardId-000000000000';
+const theirs = 'shardId-000000000001';
+const failoverMs = 2_000;
+
+describe('a lease row that is deleted while another worker holds it', () => {
+  let store: MemoryLeaseStore;
+  let driver: CoordinatorDriver;
+  beforeEach(async () => {
+    const lease = { leaseOwner: 'other', kinactWriter: 'other/1', checkpoint: '4711' };
+    store = memoryLeaseStore([leaseRow({ leaseKey: own }), leaseRow({ leaseKey: theirs, ...lease })]);
+    driver = driveCoordinator({ store, failoverMs });
+    await driver.started();
+    await driver.takenAll();
+    await renewing(3_000);
+  });
+  /** Their keeper renews three times per failoverMs. */
+  const renewing = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 500) {
+      store.renewAs(theirs);
+      await driver.world.advance(500);
+    }
+  };
+  const made = (): number =>
+    store.calls.filter(({ operation, leaseKey }) => operation === 'create' && leaseKey === theirs).length;
+
+  it('is left to that worker, who knows its checkpoint', async () => {
+    const { leaseCounter } = store.row(theirs);
+    store.rows.delete(theirs);
+    await driver.world.advance(failoverMs - 500);
+    expect(made()).to.equal(0);
+    store.put({ leaseKey: theirs, leaseOwner: 'other', checkpoint: '4712', leaseCounter: leaseCounter + 3 });
+    await renewing(5 * failoverMs);
+    expect(made()).to.equal(0);
+  });
+
+  it('is made when that worker has had its time, above every counter that it may have had', async () => {
+    store.rows.delete(theirs);
+    await driver.world.advance(2 * failoverMs + 1_500);
+    expect(made()).to.equal(1);
+    // Whatever the row was made with: renewals cannot have brought it further than the milliseconds that have passed.
+    expect(store.row(theirs)).to.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: driver.stream.serviceTimeMs });
+  });
+
+  it('is made at once when nobody has renewed it for failoverMs', async () => {
+    await driver.world.advance(2 * failoverMs);
+    // It has expired: a keeper of ours is about to take it, and does not come to it.
+    await driver.news(theirs, {
+      type: 'notTaken',
+      reason: 'for the test',
+      current: store.row(theirs),
+      retake: false,
+    });
+    store.rows.delete(theirs);
+    const scans = driver.scans();
+    while (driver.scans() === scans) await driver.world.advance(100);
+    expect(made()).to.equal(1);
+  });
+});
