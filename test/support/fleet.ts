@@ -212,7 +212,7 @@ function startWorker(
   endpoints: { readonly kinesis: string; readonly dynamodb: string },
   config: WorkerConfig,
 ): WorkerProcess & { readonly child: ChildProcess } {
-  const full = config.log === 'stderr' ? openSync(fullDevice, 'w') : undefined;
+  const full = config.log?.startsWith('stderr') ? openSync(fullDevice, 'w') : undefined;
   const child = spawn(process.execPath, [mainModule, JSON.stringify(config)], {
     stdio: ['ignore', 'pipe', full ?? 'pipe'],
     env: {

@@ -1,22 +1,27 @@
-// Loggers of an application whose log has no room left, in the ways in which that reaches a library: pino, whose call
-// throws; a stream that fails behind the call; and `console` on a stderr that is such a file.
+// Loggers of an application whose log has no room left, in the ways in which that reaches a library: a call that throws, a
+// stream that fails behind the call, and `console` on a stderr that is such a file.
 import { Console } from 'node:console';
-import { createWriteStream } from 'node:fs';
-import { destination, pino } from 'pino';
+import { createWriteStream, openSync, writeSync } from 'node:fs';
 import type { Logger } from '../../src/index.js';
 
 /** Every write to it fails with ENOSPC. */
 export const fullDevice = '/dev/full';
 
 export type LogTarget =
-  /** As it comes: it writes at once, and throws what the write throws. */
-  | 'pino'
+  /** Writes by itself, and throws what the write throws. */
+  | 'throws'
   /** A `Console` over a file stream, whose failures come later, as events. */
   | 'stream'
   /** A `Console` over this process's stderr, which whoever starts it makes that device. */
-  | 'stderr';
+  | 'stderr'
+  /** The same, and nobody listens to the errors of stderr: for Node a reason to end the process. */
+  | 'stderr, unheard';
 
 export function loggerTo(target: LogTarget): Logger {
-  if (target === 'pino') return pino({ level: 'debug' }, destination(fullDevice));
-  return new Console(target === 'stderr' ? process.stderr : createWriteStream(fullDevice));
+  if (target === 'stderr') process.stderr.on('error', () => {});
+  if (target !== 'throws') return new Console(target === 'stream' ? createWriteStream(fullDevice) : process.stderr);
+  const file = openSync(fullDevice, 'w');
+  const line = (fields: object, message: string): void =>
+    void writeSync(file, `${message} ${Object.keys(fields).join()}\n`);
+  return { debug: line, info: line, warn: line, error: line };
 }

@@ -1,0 +1,82 @@
+// No room left where the log goes: the application's logger, or what a command writes. /dev/full refuses every write with
+// ENOSPC.
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { environment, startKinact } from '../support/command.js';
+import { startFleet } from '../support/fleet.js';
+import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { fullDevice } from '../support/full-loggers.js';
+import type { LogTarget } from '../support/full-loggers.js';
+import { expectNothingLost } from '../support/replays.js';
+
+const failoverMs = 3_000;
+
+describe('a disk without room for the log', function () {
+  this.timeout(90_000);
+  let fleet: Fleet;
+  beforeEach(async () => {
+    fleet = await startFleet({ shards: 2 });
+  });
+  afterEach(() => fleet?.stop());
+
+  it('is what the tests have: every write to that device fails', () => {
+    expect(() => writeFileSync(fullDevice, 'a line'))
+      .to.throw()
+      .with.property('code', 'ENOSPC');
+  });
+
+  /** Works for two renewals, with records before and behind, and is asked to stop. */
+  const works = async (log: LogTarget): Promise<WorkerProcess> => {
+    const worker = fleet.start('logging', { failoverMs, log });
+    const stopWriting = fleet.keepWriting(24, 100);
+    const checkpoints = (): number => worker.events('checkpoint').length;
+    await fleet.until('checkpoints of two renewals', () => checkpoints() >= 4);
+    await stopWriting();
+    await expectNothingLost(`full-log, ${log}`, fleet);
+    expect(worker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
+    return worker;
+  };
+  const loggerFailures = (worker: WorkerProcess): number => {
+    const last = worker.reports.at(-1);
+    return last?.type === 'stopped' ? (last.counters['loggerFailures'] ?? 0) : Number.NaN;
+  };
+
+  it('harms nothing when the logger throws: each line is counted, and the worker goes on', async () => {
+    const worker = await works('throws');
+    // At the least what was told to the listeners as well; those of the end come behind the count.
+    expect(loggerFailures(worker)).to.be.at.least(worker.events('checkpoint').length);
+  });
+
+  it('harms nothing when a stream behind the logger fails later', async () => {
+    expect(loggerFailures(await works('stream'))).to.equal(0);
+  });
+
+  it('harms nothing when the stderr of the process is that file, and the application listens to its errors', async () => {
+    expect(loggerFailures(await works('stderr'))).to.equal(0);
+  });
+
+  it('ends the process, as Node does, when nobody listens to them; its heir has what it left', async () => {
+    const ending = fleet.start('ending', { failoverMs, log: 'stderr, unheard' });
+    await fleet.put(240);
+    expect(await ending.exited).to.not.equal(0);
+    fleet.start('heir', { failoverMs });
+    await expectNothingLost('full-log, stderr, unheard', fleet);
+  });
+
+  it('ends a command with 1 when what it has to say cannot be written, and with one line that says so', async () => {
+    await fleet.put(10);
+    const full = openSync(fullDevice, 'w');
+    try {
+      for (const more of [[], ['--application', 'full-tail']]) {
+        const args = ['tail', '--stream', fleet.streamName, ...more];
+        const run = await startKinact(args, environment(fleet.endpoints), { stdout: full }).ended;
+        expect(run.code).to.equal(1);
+        expect(run.stderr.trimEnd().split('\n').at(-1)).to.match(
+          /^OUTPUT: stdout cannot be written \(.*ENOSPC|^UNEXPECTED: .*ENOSPC/,
+        );
+      }
+    } finally {
+      closeSync(full);
+    }
+  });
+});
