@@ -31,7 +31,10 @@ async function testsWithCoverage() {
   // too: much of the command line is tested in no other way.
   const coverage = [bin('c8'), '--config', '.c8rc.json'];
   await mocha(
-    ['--file', 'scripts/mocha/load-all.mjs', '.build/test/**/*.test.js', '--ignore', '.build/test/package/**'],
+    [
+      ...['--file', 'scripts/mocha/load-all.mjs', '--ignore', '.build/test/package/**'],
+      ...['.build/test/**/*.test.js', '.build/examples/*.test.js'],
+    ],
     { prefix: coverage },
   );
   return checkCoverage();

@@ -6,7 +6,7 @@ import { has, json, rest, root, run } from './steps.mjs';
 
 const [name, ...args] = rest;
 const names = readdirSync(join(root, 'examples'))
-  .filter((file) => file.endsWith('.ts'))
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
   .map((file) => file.slice(0, -3));
 
 async function main() {

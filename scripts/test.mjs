@@ -1,4 +1,4 @@
-// npm test: every test but those of the package (they are in `npm run check`). Arguments narrow it: `npm test -- actors`
+// npm test: every test, the examples' own among them, but those of the package (they are in `npm run check`). Arguments narrow it: `npm test -- actors`
 // runs what has `actors` in its path.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,10 +11,13 @@ const isIntegration = (file) => /^test\/(integration|integrity|cli|demo)\//.test
 const isOfThePackage = (file) => file.startsWith('test/package/');
 
 function testFiles() {
-  return readdirSync(join(root, '.build/test'), { recursive: true })
-    .map((file) => `test/${file.replaceAll('\\', '/')}`)
+  const below = (place) =>
+    readdirSync(join(root, '.build', place), { recursive: true }).map(
+      (file) => `${place}/${file.replaceAll('\\', '/')}`,
+    );
+  return [...below('test'), ...below('examples')]
     .filter((file) => file.endsWith('.test.js') && !isOfThePackage(file) && rest.every((part) => file.includes(part)))
-    .toSorted();
+    .toSorted((one, other) => (one < other ? -1 : 1));
 }
 
 const group = (name, belongs) => [

@@ -4,6 +4,7 @@ export { scriptedServer } from './scripted-server.js';
 export { fakeStream } from './fake-stream.js';
 export { ManualClock } from './manual-clock.js';
 export { drive } from './drive.js';
+export { nemesis } from './nemesis.js';
 export { expectNothingLost } from './expect-nothing-lost.js';
 
 export type { DriveOptions, DrivenItem, Driver } from './drive.js';
@@ -11,6 +12,15 @@ export type { NothingLost } from './expect-nothing-lost.js';
 export type { FakeStream, FakeStreamOptions } from './fake-stream.js';
 export type { FakeRecord } from './fake-shards.js';
 export type { LocalClientConfig, LocalServers, LocalServersOptions } from './local-servers.js';
+export type {
+  Nemesis,
+  NemesisAct,
+  NemesisEntry,
+  NemesisMoment,
+  NemesisOptions,
+  NemesisStartOptions,
+} from './nemesis.js';
+export type { Letters } from './nemesis/mail.js';
 export type { ScriptedServer, ScriptedServerOptions } from './scripted-server.js';
 export type { LoggedCall, Script } from './scripted-calls.js';
 export type { ScriptedAnswer } from './scripted-answer.js';

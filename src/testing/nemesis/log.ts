@@ -1,0 +1,17 @@
+// What a nemesis has done, for the message of a test that failed, and to see that a seed does the same again.
+import type { Runtime } from '../../../supervision/index.js';
+import type { NemesisEntry } from '../nemesis.js';
+
+export function createLog(seed: number, { clock }: Runtime) {
+  const log: NemesisEntry[] = [];
+  return {
+    log,
+    note: (what: NemesisEntry['what'], whom: string, detail?: string): void => {
+      log.push({ at: clock.now(), what, whom, ...(detail === undefined ? {} : { detail }) });
+    },
+    report: (): string => [`nemesis, seed ${seed}:`, ...log.map(lineOf)].join('\n'),
+  };
+}
+
+const lineOf = ({ at, what, whom, detail }: NemesisEntry): string =>
+  `  ${at.toFixed(0)} ms: ${what} ${whom}${detail === undefined ? '' : ` (${detail})`}`;

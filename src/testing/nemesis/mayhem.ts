@@ -1,0 +1,50 @@
+// Random faults at random intervals, all from one seed, until stopped.
+import type { Runtime } from '../../../supervision/index.js';
+import { KinactError } from '../../errors.js';
+import type { Dice } from '../dice.js';
+import type { Nemesis, NemesisAct, NemesisStartOptions } from '../nemesis.js';
+import type { Later } from './timers.js';
+import { everydayKinds, isMeant, living } from './whom.js';
+
+const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
+
+/** Begins, and returns what ends it; faults under way then end in their own time. */
+export function startMayhem(
+  nemesis: Nemesis,
+  runtime: Runtime,
+  dice: Dice,
+  later: Later,
+  options: NemesisStartOptions,
+): () => void {
+  const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = options;
+  if (!(everyMs > 0)) {
+    const text = `everyMs: expected a number above 0, got ${everyMs}`;
+    throw new KinactError('INVALID_OPTION', text, { data: { option: 'everyMs' } });
+  }
+  let cancel = (): void => {};
+
+  /** What has no end of its own ends by itself after a while. */
+  const forAWhile = (end: () => void): void => void later(dice.between(1, 2 * everyMs), end);
+  const act = (): void => {
+    const meant = living(runtime).filter(({ path }) => kinds.some((kind) => isMeant(kind, path)));
+    // Nobody is there while a start or a restart is under way.
+    if (meant.length === 0) return;
+    const { path } = dice.pick(meant);
+    const ms = dice.between(1, everyMs);
+    const what = dice.pick(acts);
+    if (what === 'kill') nemesis.kill(path);
+    else if (what === 'pause') nemesis.pause(path, { ms });
+    else if (what === 'delay') forAWhile(nemesis.delay({ to: path, ms }));
+    else if (what === 'duplicate') forAWhile(nemesis.duplicate({ to: path, probability: 0.5 }));
+    else if (what === 'fail') forAWhile(nemesis.failNext(path));
+    else forAWhile(nemesis.hang(path));
+  };
+  const next = (): void => {
+    cancel = later(everyMs * (0.5 + dice.next()), () => {
+      act();
+      next();
+    });
+  };
+  next();
+  return () => cancel();
+}

@@ -1,0 +1,483 @@
+import { expect } from 'chai';
+import { isKinactError } from '../../../src/errors.js';
+import { expectNothingLost } from '../../../src/testing/expect-nothing-lost.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+import { nemesis } from '../../../src/testing/nemesis.js';
+import type { Nemesis, NemesisStartOptions } from '../../../src/testing/nemesis.js';
+import type { ActorSnapshot } from '../../../src/status.js';
+import type { Delivery, Engine } from '../../../supervision/cell.js';
+import { textOf } from '../../support/consumer-world.js';
+import { settled } from '../../support/virtual.js';
+import { seeded, virtualConsumer } from '../../support/virtual-consumer.js';
+import type { VirtualConsumer, VirtualOptions } from '../../support/virtual-consumer.js';
+
+interface Scene extends VirtualConsumer {
+  readonly clock: ManualClock;
+  readonly chaos: Nemesis;
+  /** Puts records with the next numbers. */
+  put(count: number): void;
+  numbers(): number[];
+  /** Living actors of a kind, as `status().tree` shows them. */
+  alive(kind: string): string[];
+  nothingLost(): void;
+}
+
+let scenes: Scene[] = [];
+
+async function scene(
+  options: VirtualOptions & { readonly seed?: number; readonly shards?: number } = {},
+): Promise<Scene> {
+  const { seed = 1, shards = 1, ...rest } = options;
+  const clock = new ManualClock();
+  clock.install();
+  const made = virtualConsumer(clock, { restart: { intensity: 1_000 }, streamOptions: { shards }, ...rest });
+  let put = 0;
+  const flat = (tree: readonly ActorSnapshot[]): ActorSnapshot[] =>
+    tree.flatMap((each) => [each, ...flat(each.children)]);
+  const it: Scene = {
+    ...made,
+    clock,
+    chaos: nemesis(made.consumer, { seed }),
+    put: (count) => {
+      for (let left = count; left > 0; left -= 1) made.stream.put({ partitionKey: `k${put % 7}`, data: String(put++) });
+    },
+    numbers: () => made.seen.map((item) => Number(textOf(item))),
+    alive: (kind) =>
+      flat(made.consumer.status().tree)
+        .filter(({ path, phase }) => phase === 'running' && new RegExp(`^${kind}[/#]`).test(path))
+        .map(({ path }) => path),
+    nothingLost: () => {
+      const ids = Array.from({ length: put }, (_, n) => String(n));
+      expectNothingLost(ids, made.seen.map(textOf));
+      const rows = [...(made.stream.leases.get('orders')?.rows.values() ?? [])];
+      for (const shardId of made.stream.shardIds()) {
+        const last = made.stream.recordsOf(shardId).at(-1)?.sequenceNumber;
+        if (last !== undefined) expect(rows.find(({ leaseKey }) => leaseKey === shardId)?.checkpoint).to.equal(last);
+      }
+    },
+  };
+  scenes.push(it);
+  await settled(clock, it.consumer.start());
+  await clock.advance(3_000);
+  return it;
+}
+
+afterEach(async () => {
+  for (const { chaos, clock, consumer } of scenes) {
+    chaos[Symbol.dispose]();
+    await settled(clock, consumer.stop());
+    await clock.advance(60_000);
+    clock.uninstall();
+    expect(clock.pending()).to.equal(0);
+  }
+  scenes = [];
+});
+
+const typeOf = ({ message }: Delivery): unknown => (message as { readonly type?: unknown } | null)?.type;
+const codeOf = (act: () => unknown): string | undefined => {
+  try {
+    act();
+  } catch (error) {
+    return isKinactError(error) ? error.code : String(error);
+  }
+  return undefined;
+};
+
+describe('nemesis.kill', () => {
+  it('crashes an actor in the middle of a user call, and nothing is lost', async () => {
+    let aborted = false;
+    const { chaos, clock, consumer, heard, put, ...it } = await scene({
+      reducers: 1,
+      onItem: (_item, signal) =>
+        new Promise<void>((resolve) => {
+          clock.after(50, () => ((aborted ||= signal.aborted), resolve()));
+        }),
+    });
+    put(20);
+    await clock.advance(275);
+    const killed = chaos.kill('reducer/0');
+    expect(killed).to.match(/^reducer\/0#\d+$/);
+    await clock.advance(60_000);
+    expect(aborted, 'the call under way').to.equal(true);
+    expect(heard('actorCrashed').map(({ actor }) => actor)).to.include(killed);
+    expect(heard('pipelineRestarted')).to.have.length(1);
+    expect(consumer.status().restarts).to.equal(1);
+    expect(it.alive('reducer')).to.have.length(1).and.not.include(killed);
+    expect(chaos.log).to.have.length(1);
+    expect(chaos.log[0]).to.deep.include({ what: 'kill', whom: killed });
+    expect(chaos.report()).to.include('seed 1').and.include(`kill ${killed}`);
+    it.nothingLost();
+  });
+
+  it('takes a path with or without its incarnation, or a kind; refuses who is gone, and kinds that there are not', async () => {
+    const { alive, chaos, clock } = await scene();
+    const [first] = alive('reducer');
+    expect(chaos.kill(first as string)).to.equal(first);
+    await clock.advance(5_000);
+    expect(codeOf(() => chaos.kill(first as string))).to.equal('ACTOR_STOPPED');
+    expect(codeOf(() => chaos.kill('reducer/99'))).to.equal('ACTOR_STOPPED');
+    expect(codeOf(() => chaos.kill('reducr'))).to.equal('INVALID_OPTION');
+    expect(codeOf(() => void chaos.kill('reducr', { at: 'items' }))).to.equal('INVALID_OPTION');
+    expect(chaos.kill('shard-worker')).to.match(/^shard-worker\/shardId-000000000000#/);
+    await clock.advance(5_000);
+    expect(chaos.kill('lease-coordinator')).to.match(/^lease-coordinator\/orders#/);
+  });
+
+  it('before or after a message is handled: before, it dies with the actor', async () => {
+    const seenBy: string[] = [];
+    const it = await scene({
+      reducers: 1,
+      onItem: (item) => void seenBy.push(`${textOf(item)} ${it.alive('reducer').join()}`),
+    });
+    const { alive, chaos, clock, put } = it;
+    const [first] = alive('reducer');
+    const before = chaos.kill('reducer', { at: 'items' });
+    put(1);
+    await clock.advance(5_000);
+    expect(await before).to.equal(first);
+    const [second] = alive('reducer');
+    expect(seenBy).to.deep.equal([`0 ${second}`]);
+    const after = chaos.kill('reducer/0', { at: 'items', when: 'after' });
+    put(1);
+    await clock.advance(10_000);
+    expect(await after).to.equal(second);
+    const [third] = alive('reducer');
+    expect(seenBy).to.deep.equal([`0 ${second}`, `1 ${second}`, `1 ${third}`]);
+    it.nothingLost();
+  });
+
+  for (const [when, seen] of [
+    ['before', [0]],
+    ['during', [0, 0]],
+    ['after', [0, 0]],
+  ] as const) {
+    it(`${when} an effect: the record comes ${seen.length === 1 ? 'once' : 'twice'}`, async () => {
+      let finished = 0;
+      const { chaos, clock, nothingLost, numbers, put } = await scene({
+        reducers: 1,
+        onItem: () => new Promise<void>((resolve) => void clock.after(100, () => ((finished += 1), resolve()))),
+      });
+      const killed = chaos.kill('reducer', { effect: 'reduce', when });
+      put(1);
+      await clock.advance(99);
+      expect(chaos.log).to.have.length(when === 'after' ? 0 : 1);
+      await clock.advance(10_000);
+      expect(await killed).to.match(/^reducer\/0#/);
+      expect(numbers()).to.deep.equal(seen);
+      expect(finished).to.equal(seen.length);
+      nothingLost();
+    });
+  }
+
+  it('is withdrawn by calm: who waits for it is told', async () => {
+    const { chaos, clock, consumer, put } = await scene();
+    const waiting = [chaos.kill('reducer', { at: 'items' }), chaos.kill('reducer', { effect: 'reduce' })];
+    chaos.calm();
+    for (const each of waiting) expect(await each.catch((error: unknown) => error)).to.include({ code: 'STOPPED' });
+    put(3);
+    await clock.advance(5_000);
+    expect(consumer.status().restarts).to.equal(0);
+  });
+
+  it('random: any kind but the supervisors, or those asked for, by the seed', async () => {
+    const { chaos, clock, consumer } = await scene();
+    for (let n = 0; n < 12; n += 1) {
+      expect(chaos.killRandom()).to.match(/^(lease-coordinator|lease-keeper|stage|reducer|shard-workers?)[/#]/);
+      await clock.advance(20_000);
+    }
+    expect(chaos.killRandom({ kinds: ['stage'] })).to.match(/^stage\/0#/);
+    await settled(clock, consumer.stop());
+    expect(codeOf(() => chaos.killRandom())).to.equal('ACTOR_STOPPED');
+  });
+});
+
+describe('nemesis.pause', () => {
+  it('lets an actor stand still; what came meanwhile is handled in order, once it is resumed or its time is over', async () => {
+    const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
+    const resume = chaos.pause('reducer');
+    const again = chaos.pause('reducer');
+    for (let n = 0; n < 5; n += 1) {
+      put(4);
+      await clock.advance(500);
+    }
+    expect(numbers()).to.deep.equal([]);
+    resume();
+    resume();
+    await clock.advance(100);
+    expect(numbers(), 'two have paused it').to.deep.equal([]);
+    again();
+    await clock.advance(100);
+    expect(numbers()).to.deep.equal(Array.from({ length: 20 }, (_, n) => n));
+    chaos.pause('reducer', { ms: 700 });
+    put(1);
+    await clock.advance(699);
+    expect(numbers()).to.have.length(20);
+    await clock.advance(10_000);
+    expect(numbers()).to.have.length(21);
+    expect(chaos.log.map(({ what }) => what)).to.deep.equal(['pause', 'pause', 'resume', 'resume', 'pause', 'resume']);
+    nothingLost();
+  });
+});
+
+describe('nemesis.delay and nemesis.duplicate', () => {
+  /** Per sender and receiver what was sent, and what arrived. */
+  function watchedMail() {
+    const sent = new Map<string, unknown[]>();
+    const come = new Map<string, unknown[]>();
+    const noted = (to: Map<string, unknown[]>) => (delivery: Delivery, go: () => void) => {
+      const pair = `${delivery.from?.path}>${delivery.to.path}`;
+      to.set(pair, [...(to.get(pair) ?? []), delivery.message]);
+      go();
+    };
+    return { sent, come, intercept: { deliver: noted(sent), receive: noted(come) } };
+  }
+
+  it('delay what is meant, and let nothing of the same sender and receiver pass', async () => {
+    const mail = watchedMail();
+    const { chaos, clock, nothingLost, numbers, put } = await scene({
+      reducers: 2,
+      runtime: { intercept: mail.intercept },
+    });
+    const end = chaos.delay({ from: 'stage', to: 'reducer', type: 'items', ms: 900 });
+    for (let n = 0; n < 12; n += 1) {
+      put(5);
+      await clock.advance(300);
+      if (n === 1) expect(numbers()).to.deep.equal([]);
+    }
+    end();
+    put(10);
+    await clock.advance(10_000);
+    for (const [pair, messages] of mail.come)
+      expect(mail.sent.get(pair)?.slice(0, messages.length), pair).to.deep.equal(messages);
+    nothingLost();
+  });
+
+  it('delay one line while others run free, until calm brings everything at once', async () => {
+    const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
+    chaos.delay({ to: 'reducer/0', ms: 1e6 });
+    put(3);
+    await clock.advance(5_000);
+    expect(numbers()).to.deep.equal([]);
+    chaos.calm();
+    await clock.advance(5_000);
+    expect(numbers()).to.deep.equal([0, 1, 2]);
+    nothingLost();
+  });
+
+  it('deliver twice: everything is seen once, and the repeats are counted', async () => {
+    const { chaos, clock, consumer, nothingLost, numbers, put } = await scene({ shards: 2 });
+    const end = chaos.duplicate({});
+    for (let n = 0; n < 20; n += 1) {
+      put(5);
+      await clock.advance(300);
+    }
+    await clock.advance(5_000);
+    expect(numbers().toSorted((a, b) => a - b)).to.deep.equal(Array.from({ length: 100 }, (_, n) => n));
+    const repeats = consumer.status().counters['repeatedMessages'] ?? 0;
+    expect(repeats).to.be.greaterThan(50);
+    end();
+    put(5);
+    await clock.advance(5_000);
+    expect(consumer.status().counters['repeatedMessages']).to.equal(repeats);
+    nothingLost();
+  });
+
+  it('only those meant, and as often as was asked for', async () => {
+    let [sent, came] = [0, 0];
+    const { chaos, clock, put } = await scene({
+      reducers: 1,
+      runtime: {
+        intercept: {
+          deliver: (mail: Delivery, go: () => void) => ((sent += typeOf(mail) === 'disposed' ? 1 : 0), go()),
+          receive: (mail: Delivery, go: () => void) => ((came += typeOf(mail) === 'disposed' ? 1 : 0), go()),
+        },
+      },
+    });
+    chaos.duplicate({ from: 'reducer/0', to: 'stage', type: 'disposed', probability: 0.3 });
+    for (let n = 0; n < 200; n += 1) {
+      put(1);
+      await clock.advance(20);
+    }
+    expect(sent).to.equal(200);
+    expect(came - sent).to.be.within(35, 85);
+  });
+});
+
+describe('nemesis.hang and nemesis.failNext', () => {
+  it('hang: a user call that never settles is an orphan of the restart', async () => {
+    const { chaos, clock, heard, nothingLost, numbers, put } = await scene({ reducers: 1, stopDeadlineMs: 2_000 });
+    chaos.hang('reducer', 'reduce');
+    put(3);
+    await clock.advance(60_000);
+    expect(numbers(), 'held up, and not begun').to.deep.equal([]);
+    const killed = chaos.kill('reducer');
+    await clock.advance(1_900);
+    expect(heard('orphaned')).to.deep.equal([]);
+    await clock.advance(10_000);
+    expect(heard('orphaned')).to.deep.equal([{ actor: killed, effects: ['reduce'] }]);
+    expect(numbers()).to.deep.equal([0, 1, 2]);
+    expect(chaos.log.map(({ what, detail }) => `${what} ${detail}`)).to.deep.equal(['hang reduce', 'kill undefined']);
+    nothingLost();
+  });
+
+  it('hang: released, it begins late, unless its actor is gone', async () => {
+    const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
+    const release = chaos.hang('reducer', 'reduce');
+    put(1);
+    await clock.advance(5_000);
+    release();
+    await clock.advance(10);
+    expect(numbers()).to.deep.equal([0]);
+    const late = chaos.hang('reducer', 'reduce');
+    put(1);
+    await clock.advance(10);
+    chaos.kill('reducer');
+    await clock.advance(10);
+    late();
+    await clock.advance(10_000);
+    expect(numbers()).to.deep.equal([0, 1]);
+    nothingLost();
+  });
+
+  it('hang: nothing of an actor that is gone reaches the table', async () => {
+    const { chaos, clock, stream } = await scene();
+    const release = chaos.hang('lease-keeper', 'renew');
+    expect(await clock.advanceUntil(() => chaos.log.length > 0, 4_000)).to.equal(true);
+    chaos.kill('lease-keeper');
+    await clock.advance(0);
+    const calls = stream.leases.get('orders')?.calls ?? [];
+    const before = calls.length;
+    release();
+    await clock.advance(0);
+    expect(calls.slice(before)).to.deep.equal([]);
+  });
+
+  it('hang, after: a renewal is written and its answer lost, and the lease is kept', async () => {
+    const { chaos, clock, heard, nothingLost, put, stream } = await scene();
+    const counter = (): number => [...(stream.leases.get('orders')?.rows.values() ?? [])][0]?.leaseCounter as number;
+    const before = counter();
+    chaos.hang('lease-keeper', 'renew', { when: 'after' });
+    put(10);
+    expect(await clock.advanceUntil(() => chaos.log.length > 0, 4_000)).to.equal(true);
+    expect(counter()).to.equal(before + 1);
+    await clock.advance(60_000);
+    expect(chaos.log.map(({ what }) => what)).to.deep.equal(['hang']);
+    expect(heard('retrying').map(({ operation }) => operation)).to.include('lease renew');
+    expect(heard('leaseLost')).to.deep.equal([]);
+    nothingLost();
+  });
+
+  it('fail: once, with the error given, and the actor deals with it as with any', async () => {
+    const { chaos, clock, consumer, heard, nothingLost, put } = await scene();
+    chaos.failNext('lease-keeper', 'renew', new Error('no table'));
+    const withdraw = chaos.failNext('reducer', 'reduce');
+    withdraw();
+    put(5);
+    await clock.advance(20_000);
+    expect(heard('retrying').map(({ error }) => (error as Error).message)).to.deep.equal(['no table']);
+    expect(consumer.status().restarts).to.equal(0);
+    chaos.failNext('reducer');
+    put(5);
+    await clock.advance(20_000);
+    expect(heard('pipelineRestarted')).to.have.length(1);
+    expect(chaos.log.map(({ what, detail }) => `${what} ${detail?.replace(/#\d+/, '')}`)).to.deep.equal([
+      'fail renew',
+      'fail reduce',
+    ]);
+    nothingLost();
+  });
+});
+
+describe('nemesis.start', () => {
+  async function mayhem(seed: number, options: NemesisStartOptions = {}): Promise<Scene> {
+    const it = await scene({
+      seed,
+      shards: 2,
+      stopDeadlineMs: 1_000,
+      runtime: { random: seeded(5) },
+      onItem: () => new Promise<void>((resolve) => void it.clock.after(3, resolve)),
+    });
+    it.chaos.start({ everyMs: 2_000, ...options });
+    for (let n = 0; n < 120; n += 1) {
+      it.put(5);
+      await it.clock.advance(1_000);
+    }
+    it.chaos.calm();
+    await it.clock.advance(120_000);
+    it.nothingLost();
+    return it;
+  }
+  /** Actors have numbers that are unique in the process: a second run has others. */
+  const logOf = ({ chaos }: Scene): string => JSON.stringify(chaos.log);
+  const finish = async (it: Scene): Promise<void> => {
+    it.chaos[Symbol.dispose]();
+    await settled(it.clock, it.consumer.stop());
+    await it.clock.advance(60_000);
+    it.clock.uninstall();
+    scenes = scenes.filter((each) => each !== it);
+  };
+
+  it('does every sort of harm at random, loses nothing, and the same seed does the same again', async () => {
+    const first = await mayhem(7);
+    const log = logOf(first);
+    expect(new Set(first.chaos.log.map(({ what }) => what))).to.include.all.keys(
+      'kill',
+      'pause',
+      'resume',
+      'delay',
+      'duplicate',
+      'fail',
+      'hang',
+    );
+    await finish(first);
+    const second = await mayhem(7);
+    expect(logOf(second)).to.equal(log);
+    await finish(second);
+    expect(logOf(await mayhem(8))).to.not.equal(log);
+  });
+
+  it('keeps to the acts and kinds it was given, and ends with stop', async () => {
+    const { chaos, clock, put } = await mayhem(3, { acts: ['kill'], kinds: ['reducer'] });
+    expect(chaos.log.length).to.be.greaterThan(20);
+    for (const { what, whom } of chaos.log) expect(`${what} ${whom}`).to.match(/^kill reducer\//);
+    const before = chaos.log.length;
+    chaos.start({ everyMs: 100 });
+    chaos.stop();
+    put(1);
+    await clock.advance(10_000);
+    expect(chaos.log).to.have.length(before);
+    expect(codeOf(() => chaos.start({ everyMs: 0 }))).to.equal('INVALID_OPTION');
+  });
+
+  it('ends with the consumer, and leaves no timer', async () => {
+    const { chaos, clock, consumer } = await scene();
+    chaos.start({ everyMs: 500 });
+    chaos.pause('reducer', { ms: 1e6 });
+    await settled(clock, consumer.stop());
+    await clock.advance(60_000);
+    expect(clock.pending()).to.equal(0);
+  });
+});
+
+describe('a nemesis that is disposed of', () => {
+  it('leaves no intercept', async () => {
+    const { chaos, consumer } = await scene();
+    chaos[Symbol.dispose]();
+    expect((consumer.runtime as Engine).intercept).to.equal(undefined);
+  });
+
+  it('has let everyone go, does nothing any more, and leaves no intercept once they have caught up', async () => {
+    const { chaos, clock, consumer, nothingLost, numbers, put } = await scene({ reducers: 1 });
+    chaos.pause('reducer');
+    put(3);
+    await clock.advance(1_000);
+    chaos[Symbol.dispose]();
+    await clock.advance(1_000);
+    expect(numbers()).to.deep.equal([0, 1, 2]);
+    expect((consumer.runtime as Engine).intercept).to.equal(undefined);
+    expect(codeOf(() => chaos.kill('reducer'))).to.equal('STOPPED');
+    expect(codeOf(() => chaos.duplicate({}))).to.equal('STOPPED');
+    await clock.advance(5_000);
+    nothingLost();
+  });
+});
