@@ -185,7 +185,7 @@ function names(kind: AwsFailureKind, list: readonly string[]): readonly (readonl
 function kindOf(error: ErrorShape): AwsFailureKind {
   const name = text(error.name);
   const code = text(error.code);
-  if (/region is missing/i.test(text(error.message))) return 'credentials';
+  if (/region (is missing|not accepted)/i.test(text(error.message))) return 'credentials';
   // A reset arrives under the name TimeoutError from the SDK's HTTP handler: the code knows better.
   if (networkCodes.has(code) || /^ERR_(HTTP2|SSL|TLS)/.test(code) || isCertificateCode(code)) return 'network';
   const byName = kindByName.get(name) ?? kindByName.get(code);
@@ -303,6 +303,13 @@ function credentialsVerdict(
   action: string,
   said: string,
 ): { code: ErrorCode; retryable: boolean; message: string } {
+  if (/region not accepted/i.test(text(error.message))) {
+    return {
+      code: 'CREDENTIALS_MISSING',
+      retryable: false,
+      message: `${action}: what is configured is no name of a region; check AWS_REGION or the option region (${said})`,
+    };
+  }
   if (/region is missing/i.test(text(error.message))) {
     return {
       code: 'CREDENTIALS_MISSING',

@@ -101,6 +101,12 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
         .filter((each) => !/^(-h|--help)$/.test(each))
         .map((each) => [each]),
     );
+    const regions = ['x y', '../..', 'a_b', '\n'];
+    for (const [index, args] of right.entries()) {
+      const result = await world.kinact(args, { env: { AWS_REGION: regions[index] as string } });
+      lawful(result);
+      expect(result.stderr).to.match(/^CREDENTIALS_MISSING: .*AWS_REGION/);
+    }
     const accepted: Record<string, string> = { put: '', tail: '--application totals', leases: '' };
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...right), wrong, fc.boolean(), async (args, more, spoilt) => {
