@@ -345,7 +345,8 @@ function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Ef
   const since = Math.max(state.advancedAt, oldest.admittedAt);
   const left = options.watchdogMs - (options.clock.now() - since);
   if (left > 0) {
-    again(left);
+    // A timer may fire a fraction early: the rest must not be too small for a clock to move by it.
+    again(Math.max(1, Math.ceil(left)));
     return;
   }
   const channel = state.channels[oldest.ordinal % state.channels.length] as Channel;
