@@ -5,6 +5,7 @@ import type { Item, ReducerContext, ReducerDefinition } from '../../src/reducer.
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
 import type { Machine } from './machine.js';
+import type { Tenures } from './tenures.js';
 import type { World } from './world.js';
 
 interface Work {
@@ -12,16 +13,27 @@ interface Work {
   readonly dice: Dice;
   readonly slow: boolean;
   note(item: Item<string>): void;
+  /** These count as done from now on. */
+  finish(items: readonly Item<string>[]): void;
   /** Waits in this process's time; never over when it dies. */
   pause(ms: number): Promise<void>;
 }
 
-export function application(world: World, machine: Machine, incarnations: Incarnations, dice: Dice): ReducerDefinition {
+/** A crash is known to others this much later, in messages: as soon as none is held up, and the machine runs. */
+const newsMs = 1;
+
+export function application(
+  world: World,
+  machine: Machine,
+  watched: { readonly incarnations: Incarnations; readonly tenures: Tenures },
+  dice: Dice,
+): ReducerDefinition {
   const { oracle, clock } = world;
-  // A crash is known to others a message later; where mail is late or a pause came in between, that is when they go on.
+  const { incarnations, tenures } = watched;
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
-    return at !== undefined && clock.now() > at + 1 && machine.harmed() === 0 && machine.resumedAt() < at;
+    const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
+    return clock.now() > known;
   };
   const work: Work = {
     world,
@@ -34,57 +46,58 @@ export function application(world: World, machine: Machine, incarnations: Incarn
       oracle.delivered({ process: machine.name, id, shardId, fence, isOver });
       if (dice.chance(world.poison)) throw new Error(`poisoned ${id}`);
     },
+    finish: (items) => {
+      oracle.acknowledged(items.map(({ value }) => value));
+      tenures.acknowledged(items);
+    },
     pause: (ms) => new Promise((resolve) => clock.after(ms, () => machine.run(resolve))),
   };
   return dice.pick([atOnce, inBatches, byHand])(work);
 }
 
-function atOnce({ world, dice, slow, note, pause }: Work): ReducerDefinition {
-  const { oracle } = world;
+function atOnce({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     reduce: (count: number, item: Item<string>) => {
       note(item);
       if (slow && dice.chance(0.02)) {
         return pause(dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
-          oracle.acknowledged([item.value]);
+          finish([item]);
           return count + 1;
         });
       }
-      oracle.acknowledged([item.value]);
+      finish([item]);
       return count + 1;
     },
   });
 }
 
-function inBatches({ world, dice, slow, note, pause }: Work): ReducerDefinition {
-  const { oracle } = world;
+function inBatches({ world, dice, slow, note, finish, pause }: Work): ReducerDefinition {
   const size = dice.pick([1, 10, 200]);
   return defineReducer({
-    init: (): string[] => [],
-    reduce: (batch: string[], item: Item<string>) => {
+    init: (): Item<string>[] => [],
+    reduce: (batch: Item<string>[], item: Item<string>) => {
       note(item);
-      return [...batch, item.value];
+      return [...batch, item];
     },
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
     flush: async (batch) => {
       if (slow) await pause(dice.between(1, 20 * size));
       if (dice.chance(world.poison)) throw new Error('flush poisoned');
-      oracle.acknowledged(batch);
+      finish(batch);
       return [];
     },
   });
 }
 
-function byHand({ world, dice, slow, note, pause }: Work): ReducerDefinition {
-  const { oracle } = world;
+function byHand({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     acknowledge: 'manual',
     reduce: (count: number, item: Item<string>, ctx: ReducerContext) => {
       note(item);
       void pause(slow ? dice.between(1, 1_500) : 1).then(() => {
-        oracle.acknowledged([item.value]);
+        finish([item]);
         ctx.ack(item.token);
       });
       return count;

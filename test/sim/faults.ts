@@ -4,7 +4,7 @@ import { streamName } from './cluster.js';
 import { crashActor } from '../../supervision/system.js';
 import { walk } from '../../src/status.js';
 import { calm } from './wire.js';
-import { trimRecords } from './workload.js';
+import { putRecords, trimRecords } from './workload.js';
 import { stopProcess } from './stopping.js';
 import type { Process, World } from './world.js';
 
@@ -142,6 +142,26 @@ const mischief: Fault = ({ clock, dice, say }, { machine }) => {
   clock.after(dice.between(2_000, 30_000), () => Object.assign(machine.mischief, { delayed: 0, duplicated: 0 }));
 };
 
+/**
+ * Tenures that end one after the other under a burst of records of few shards: what was said and done under those before is
+ * still on its way when the next begins, and its ordinals are open again.
+ */
+const endTenures: Fault = (world, { machine }) => {
+  const { clock, dice, say } = world;
+  say(`wall clock of ${machine.name} jumps again and again, its mail is late`);
+  machine.mischief.delayed = 0.1;
+  const times = dice.between(3, 8);
+  let at = 0;
+  for (let time = 0; time < times; time += 1) {
+    at += dice.between(200, 3_000);
+    clock.after(at, () => {
+      putRecords(world, dice.between(20, 40), 3);
+      machine.jumpWall(dice.between(1_500, 5_000));
+    });
+  }
+  clock.after(at, () => (machine.mischief.delayed = 0));
+};
+
 /** Deleted by hand: its holder, or a shard sync, makes it anew. */
 const deleteRow: Fault = (world) => {
   const { dice, leases, history, oracle, say } = world;
@@ -240,6 +260,8 @@ const faults: readonly Fault[] = [
   poison,
   mischief,
   mischief,
+  endTenures,
+  endTenures,
   deleteRow,
   garbleRow,
   crashActorOf,

@@ -1,13 +1,15 @@
 // Proof that the simulation bites: every mutant must break an invariant, and the same seeds must be clean without it.
 import { mutants } from './mutants/index.js';
 import type { Mutant } from './mutants/around.js';
-import type { Pool } from './pool.js';
+import type { How, Pool } from './pool.js';
 import { runCounting } from './seeds.js';
 
 export interface Catch {
   readonly mutant: string;
-  /** Undefined: it survived. */
+  /** The first invariant that it broke; undefined: it survived. */
   readonly invariant: string | undefined;
+  /** All that broke in that seed. */
+  readonly broken: readonly string[];
   readonly seeds: number;
   /** What had to be off as well for it to show. */
   readonly without: string | undefined;
@@ -55,24 +57,31 @@ async function huntOne(
   mutant: Mutant,
   isClean: (seed: number) => Promise<boolean>,
 ): Promise<Catch> {
-  const alone = await chase(pool, from, mutant, false, mutant.masked === undefined ? most : mostMasked, isClean);
-  if (alone.invariant !== undefined || mutant.masked === undefined) return { ...alone, without: undefined };
-  return { ...(await chase(pool, from, mutant, true, most, isClean)), without: mutant.masked.by };
+  const { name, masked } = mutant;
+  const alone = await chase(pool, from, { name, how: 'alone' }, masked === undefined ? most : mostMasked, isClean);
+  if (alone.invariant !== undefined || masked === undefined) return { ...alone, without: undefined };
+  const isOfTheMutant = async (seed: number): Promise<boolean> => {
+    if (!(await isClean(seed))) return false;
+    if (masked.off === undefined) return true;
+    return (await pool.run({ seed, mutant: { name, how: 'defenceOff' } })).violations.length === 0;
+  };
+  return { ...(await chase(pool, from, { name, how: 'unmasked' }, most, isOfTheMutant)), without: masked.by };
 }
 
 async function chase(
   pool: Pool,
   from: number,
-  { name }: Mutant,
-  unmasked: boolean,
+  mutant: { readonly name: string; readonly how: How },
   limit: number,
-  isClean: (seed: number) => Promise<boolean>,
+  isOfTheMutant: (seed: number) => Promise<boolean>,
 ): Promise<Omit<Catch, 'without'>> {
+  const { name } = mutant;
   for (let seed = from; seed < from + limit; seed += 1) {
-    const outcome = await runCounting(pool, seed, { mutant: { name, unmasked } });
+    const outcome = await runCounting(pool, seed, { mutant });
     const [first] = outcome.violations;
-    if (first === undefined || !(await isClean(outcome.seed))) continue;
-    return { mutant: name, invariant: first.invariant, seeds: seed - from + 1, example: first.text };
+    if (first === undefined || !(await isOfTheMutant(outcome.seed))) continue;
+    const broken = [...new Set(outcome.violations.map(({ invariant }) => invariant))];
+    return { mutant: name, invariant: first.invariant, broken, seeds: seed - from + 1, example: first.text };
   }
-  return { mutant: name, invariant: undefined, seeds: limit, example: '' };
+  return { mutant: name, invariant: undefined, broken: [], seeds: limit, example: '' };
 }

@@ -11,6 +11,8 @@ export interface Incarnations {
   works(worker: number, actor: string): void;
   /** World time at which the worker of this number began to end; undefined while it lives. */
   endedAt(worker: number): number | undefined;
+  /** Shard workers that live now. */
+  readonly workers: () => number;
 }
 
 interface Running {
@@ -25,16 +27,22 @@ export function createIncarnations(now: () => number, violate: (text: string) =>
   const orphans = new Set<string>();
   const ending = new Map<string, number>();
   const workers = new Map<number, string>();
+  const living = new Set<string>();
   const running = new Set<Running>();
   return {
     traced: ({ what, to }) => {
-      if (what === 'stopping') ending.set(to, now());
+      if (what === 'stopping') {
+        ending.set(to, now());
+        living.delete(to);
+      }
       if (what !== 'start') return;
+      if (to.startsWith('shard-worker/')) living.add(to);
       // The first child of every incarnation.
       if (to.startsWith('stage/0#')) pipelines += 1;
       else if (to.startsWith('reducer/')) pipelineOf.set(to, pipelines);
     },
     orphaned: (actor) => void orphans.add(actor),
+    workers: () => living.size,
     works: (worker, actor) => void workers.set(worker, actor),
     endedAt: (worker) => ending.get(workers.get(worker) ?? ''),
     start: (actor, name, start) => {

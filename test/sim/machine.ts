@@ -25,6 +25,8 @@ export interface Machine {
   readonly resumedAt: () => number;
   /** Whether mail is held up now. */
   readonly mailWaits: () => boolean;
+  /** When mail was last held up, world time: now while it is; -Infinity if never. */
+  readonly mailHeldAt: () => number;
   /** Every actor that was ever sent a message, by path. */
   readonly actors: ReadonlyMap<string, Ref<never>>;
   readonly alive: boolean;
@@ -79,6 +81,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     mischief: mail.mischief,
     harmed: mail.harmed,
     mailWaits: mail.waits,
+    mailHeldAt: mail.heldAt,
     resumedAt: () => resumedAt,
     actors,
     get alive() {
@@ -149,6 +152,7 @@ interface Mail {
   readonly mischief: Mischief;
   readonly harmed: () => number;
   readonly waits: () => boolean;
+  readonly heldAt: () => number;
   readonly pass: Deliver;
 }
 
@@ -156,6 +160,7 @@ function createMail(world: ManualClock, dice: Dice, run: (work: () => void) => v
   const mischief: Mischief = { duplicated: 0, delayed: 0 };
   const held = new Map<string, (() => void)[]>();
   let harmed = 0;
+  let releasedAt = -Infinity;
   const pass: Deliver = ({ from, to }, deliver) => {
     const arrive = (): void => run(deliver);
     if (from === undefined) return arrive();
@@ -168,6 +173,7 @@ function createMail(world: ManualClock, dice: Dice, run: (work: () => void) => v
       held.set(pair, late);
       world.after(dice.between(1, 3_000), () => {
         held.delete(pair);
+        releasedAt = world.now();
         for (const each of late) each();
       });
       return;
@@ -178,5 +184,11 @@ function createMail(world: ManualClock, dice: Dice, run: (work: () => void) => v
       arrive();
     }
   };
-  return { mischief, harmed: () => harmed, waits: () => held.size > 0, pass };
+  return {
+    mischief,
+    harmed: () => harmed,
+    waits: () => held.size > 0,
+    heldAt: () => (held.size > 0 ? world.now() : releasedAt),
+    pass,
+  };
 }

@@ -88,9 +88,9 @@ function explain({ seed, size, violations }: Outcome, small: Outcome): void {
 }
 
 async function showMutants(pool: Pool): Promise<Told & Record<string, unknown>> {
-  const row = ({ mutant, invariant, seeds, without }: Catch): string =>
-    `${mutant.padEnd(66)} | ${(invariant ?? 'SURVIVED').padEnd(8)} | ${String(seeds).padStart(2)} | ${without ?? '-'}`;
-  say(`${'mutant'.padEnd(66)} | broke    | seeds | with which second defence off`);
+  const row = ({ mutant, broken, seeds, without }: Catch): string =>
+    `${mutant.padEnd(66)} | ${(broken.join(' ') || 'SURVIVED').padEnd(16)} | ${String(seeds).padStart(2)} | ${without ?? '-'}`;
+  say(`${'mutant'.padEnd(66)} | ${'broke'.padEnd(16)} | seeds | with which second defence off`);
   const caught = await hunt(pool, given.from, given.only, (one) => {
     say(row(one));
     if (given.trace) say(`      ${one.example}`);

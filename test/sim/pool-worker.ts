@@ -7,7 +7,9 @@ import type { RunOptions } from './run.js';
 
 function optionsOf({ size, mutant }: Job): RunOptions {
   const found = mutants.find(({ name }) => name === mutant?.name);
-  const makeActors = mutant?.unmasked === true ? found?.masked?.make : found?.make;
+  const makeActors = { alone: found?.make, unmasked: found?.masked?.make, defenceOff: found?.masked?.off }[
+    mutant?.how ?? 'alone'
+  ];
   return { ...(size === undefined ? {} : { size }), ...(makeActors === undefined ? {} : { makeActors }) };
 }
 

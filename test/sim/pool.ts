@@ -3,11 +3,14 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Outcome, Size } from './run.js';
 
+/** A mutant by itself, with the defence off that masks it, or that defence off alone. */
+export type How = 'alone' | 'unmasked' | 'defenceOff';
+
 /** One run: the seed, and which mutant's parts it gets. */
 export interface Job {
   readonly seed: number;
   readonly size?: Size;
-  readonly mutant?: { readonly name: string; readonly unmasked: boolean };
+  readonly mutant?: { readonly name: string; readonly how: How };
 }
 
 export interface Pool {

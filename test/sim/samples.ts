@@ -1,5 +1,5 @@
 // Invariants of the running tree, looked at between two steps, when nothing is under way in any mailbox: bounds (I11), and
-// credit, which must not be withheld by a reducer that has nothing to do (I12, I13).
+// credit: what was granted is under way or free (I13), and a reducer that has nothing to do withholds none (I12).
 import { walk } from '../../src/status.js';
 import type { ActorSnapshot } from '../../src/status.js';
 import { isAtWork } from './faults.js';
@@ -14,6 +14,7 @@ interface LaneSays {
 interface WorkerSays {
   readonly shardId: string;
   readonly openRecords: number;
+  readonly openBytes: number;
   readonly oldestOpen?: { readonly ageMs: number };
 }
 
@@ -31,14 +32,17 @@ export function sample(world: World): void {
 
 function bounds(
   { clock, oracle, trimmed }: World,
-  { machine, maxPending }: Process,
+  { machine, maxPending, maxPendingBytes }: Process,
   actors: readonly ActorSnapshot[],
 ): void {
   for (const { path, state } of actors) {
     if (!path.startsWith('shard-worker/')) continue;
-    const { openRecords, oldestOpen, shardId } = state as unknown as WorkerSays;
+    const { openRecords, openBytes, oldestOpen, shardId } = state as unknown as WorkerSays;
     if (openRecords > maxPending)
       oracle.violate('I11', `${path} of ${machine.name} has ${openRecords} of ${maxPending} records open`);
+    // One that is larger than that by itself is admitted alone.
+    if (openBytes > maxPendingBytes && openRecords > 1)
+      oracle.violate('I11', `${path} of ${machine.name} has ${openBytes} of ${maxPendingBytes} bytes open`);
     const isStuck =
       (oldestOpen?.ageMs ?? 0) > patienceMs && !machine.mailWaits() && machine.resumedAt() < clock.now() - patienceMs;
     if (isStuck && oracle.openIn(shardId) === 0 && !trimmed.has(shardId))
@@ -49,19 +53,24 @@ function bounds(
   }
 }
 
-function credit(world: World, { machine }: Process, actors: readonly ActorSnapshot[]): void {
+function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {
+  const { oracle } = world;
   const reducers = actors.filter(({ path }) => path.startsWith('reducer/'));
-  for (const { path, state } of actors) {
-    if (!path.startsWith('stage/')) continue;
-    for (const { reducer, queued, credit: left } of (state as unknown as { lanes: readonly LaneSays[] }).lanes) {
-      const says = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`))?.state as
-        | { readonly doing: string; readonly queued: number }
-        | undefined;
-      if (says === undefined || says.doing !== 'idle' || says.queued > 0 || queued === 0 || left > 0) continue;
-      world.oracle.violate(
-        'I12',
-        `${queued} items wait at ${path} of ${machine.name} for reducer ${reducer}, which is idle and withholds credit`,
-      );
+  for (const { path, state, queued: unread } of actors) {
+    if (!path.startsWith('stage/') || unread > 0) continue;
+    for (const { reducer, queued, credit: free } of (state as unknown as { lanes: readonly LaneSays[] }).lanes) {
+      const other = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`));
+      const grant = other && credits.between(path, other.path);
+      if (other === undefined || grant === undefined || other.queued > 0) continue;
+      const { granted, underWay } = grant;
+      const lane = `the lane of ${path} of ${machine.name} to ${other.path}`;
+      if (free + underWay !== granted)
+        oracle.violate('I13', `${lane} has ${free} of ${granted} free although ${underWay} are under way`);
+      const { doing, queued: waiting } = other.state as unknown as { readonly doing: string; readonly queued: number };
+      if (doing !== 'idle' || waiting > 0) continue;
+      if (underWay > 0) oracle.violate('I13', `${lane} misses ${underWay} of ${granted}, but the reducer has nothing`);
+      if (queued > 0 && free === 0)
+        oracle.violate('I12', `${queued} items wait in ${lane}, which is idle and withholds credit`);
     }
   }
 }

@@ -21,14 +21,14 @@ export interface Workplace {
   readonly raw: Map<string, readonly string[]>;
 }
 
-/** Writes this many user records. */
-export function putRecords(world: Workplace, count: number): void {
+/** Writes this many user records, of so many partition keys. */
+export function putRecords(world: Workplace, count: number, partitionKeys = 61): void {
   const { dice, kinesis, oracle } = world;
   for (let left = count; left > 0;) {
     const users = Math.min(left, dice.chance(0.3) ? dice.between(2, 12) : 1);
     left -= users;
     world.written += users;
-    const partitionKey = `k${dice.between(0, 60)}`;
+    const partitionKey = `k${dice.between(0, partitionKeys - 1)}`;
     const records = Array.from({ length: users }, () => {
       const key = users === 1 ? partitionKey : `k${dice.between(0, 60)}`;
       const made = dice.chance(0.1) ? 0 : dice.chance(0.1) ? dice.between(2, 5) : 1;

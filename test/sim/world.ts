@@ -11,6 +11,8 @@ import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
 import { failoverMs, stopDeadlineMs, streamName } from './cluster.js';
+import { createCredits } from './credits.js';
+import type { Credits } from './credits.js';
 import { createDice } from './dice.js';
 import type { Dice } from './dice.js';
 import { createIncarnations } from './incarnations.js';
@@ -20,6 +22,8 @@ import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
 import { createHistory, sourceOf } from './services.js';
 import type { RowHistory } from './services.js';
+import { createTenures } from './tenures.js';
+import type { Fences, FrontierReport, Notify } from './tenures.js';
 import { calm, createWire } from './wire.js';
 import type { Weather, Wire } from './wire.js';
 
@@ -36,6 +40,8 @@ export interface Process {
   /** It stood still for a while since it was asked to stop. */
   disturbed: boolean;
   readonly maxPending: number;
+  readonly maxPendingBytes: number;
+  readonly credits: Credits;
 }
 
 export interface World {
@@ -61,6 +67,7 @@ export interface World {
   items: number;
   readonly raw: Map<string, readonly string[]>;
   readonly trimmed: Set<string>;
+  readonly fences: Fences;
   readonly log: string[];
   readonly trace: { hash: number; readonly last: string[]; atViolation: readonly string[] };
   say(text: string): void;
@@ -108,6 +115,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     items: 0,
     raw: new Map(),
     trimmed: new Set(),
+    fences: new Map(),
     log: [],
     trace,
     say: (text) => {
@@ -131,8 +139,15 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     () => clock.now(),
     (text) => oracle.violate('I26', `${name}: ${text}`),
   );
+  const violate = (invariant: string, text: string): void => oracle.violate(invariant, `${name}: ${text}`);
+  const tenures = createTenures(name, world.fences, violate);
+  const credits = createCredits(violate, () => ({
+    workers: incarnations.workers(),
+    repeats: machine.mischief.duplicated > 0 ? 2 : 1,
+  }));
   const { deliver, startEffect } = machine.intercept as Required<typeof machine.intercept>;
   const maxPending = mine.pick([16, 128, 1_024]);
+  const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
   const consumer = consumerOf(
     {
       application: 'sim',
@@ -141,8 +156,9 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),
       maxPending,
+      maxPendingBytes,
       extract: (record) => JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[],
-      reducer: application(world, machine, incarnations, mine),
+      reducer: application(world, machine, { incarnations, tenures }, mine),
       onFailure: 'crash',
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       stopDeadlineMs,
@@ -156,8 +172,12 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         random: { next: () => mine.next() },
         intercept: {
           deliver: (delivery: Delivery, arrive: () => void) => {
-            const { type, tenure, worker } = (delivery.message ?? {}) as Partial<Notify>;
-            if (type === 'notify') incarnations.works(tenure?.worker ?? -1, worker?.path ?? '');
+            credits.passed(delivery);
+            const message = delivery.message as Notify | FrontierReport | { readonly type: 'other' } | undefined;
+            if (message?.type === 'notify') {
+              incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
+              tenures.notified(message);
+            } else if (message?.type === 'frontier') tenures.reported(message);
             deliver(delivery, arrive);
           },
           startEffect: (actor: { path: string }, info: { name: string }, start: () => unknown) =>
@@ -171,7 +191,17 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     },
     makeActors({ machine }),
   );
-  const process: Process = { machine, consumer, wires, ended: undefined, stopped: false, disturbed: false, maxPending };
+  const process: Process = {
+    machine,
+    consumer,
+    wires,
+    ended: undefined,
+    stopped: false,
+    disturbed: false,
+    maxPending,
+    maxPendingBytes,
+    credits,
+  };
   processes.push(process);
   consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
   consumer.on('checkpoint', (at) => {
@@ -184,12 +214,6 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.start().catch(failed);
   consumer.closed.catch(failed);
   return process;
-}
-
-interface Notify {
-  readonly type: string;
-  readonly tenure: { readonly worker: number };
-  readonly worker: { readonly path: string };
 }
 
 function note(world: World, name: string, { at, what, to, from, type }: TraceEntry): void {

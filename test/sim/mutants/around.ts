@@ -3,6 +3,7 @@
 import type { Behaviour, Effect } from '../../../actors/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
+import type { Tenure } from '../../../actors/tenure.js';
 import type { Machine } from '../machine.js';
 
 export type AnyMessage = { readonly type: string } & Record<string, any>;
@@ -59,10 +60,37 @@ export function resent(
   return sent;
 }
 
+/** A reducer that knows of a tenure only until when it is good by the clock: not that it has ended before. */
+export const blindToEnds = (base: Actors = actors): Actors => {
+  const blind = (tenure: Tenure): Tenure => {
+    let last = tenure.deadline;
+    return Object.create(tenure, {
+      dead: { get: () => false, set: () => {} },
+      deadline: { get: () => (last = tenure.deadline || last) },
+    }) as Tenure;
+  };
+  return wrapped(
+    'reducer',
+    {
+      before: (_state, message) => {
+        if (message.type !== 'items') return message;
+        for (const item of message['items'] as { tenure: Tenure }[]) item.tenure = blind(item.tenure);
+        return message;
+      },
+    },
+    base,
+  );
+};
+
+type MakeActors = (process: { readonly machine: Machine }) => Actors;
+
 export interface Mutant {
   readonly name: string;
   /** The parts of one process; called once for each. */
-  readonly make: (process: { readonly machine: Machine }) => Actors;
-  /** Where a second defence is known to mask it: what that is, and the mutant with that defence off as well. */
-  readonly masked?: { readonly by: string; readonly make: (process: { readonly machine: Machine }) => Actors };
+  readonly make: MakeActors;
+  /**
+   * Where a second defence is known to mask it: what that is, the mutant with that defence off as well, and, where something
+   * is left to see, that defence off alone: a seed in which that breaks an invariant says nothing of the mutant.
+   */
+  readonly masked?: { readonly by: string; readonly make: MakeActors; readonly off?: MakeActors };
 }

@@ -1,7 +1,17 @@
 // Every mutant there is.
 import type { Mutant } from './around.js';
+import { creditingMutants } from './crediting.js';
+import { fencingMutants } from './fencing.js';
 import { leasingMutants } from './leasing.js';
+import { readingMutants } from './reading.js';
 import { restartingMutants } from './restarting.js';
 import { settlingMutants } from './settling.js';
 
-export const mutants: readonly Mutant[] = [...settlingMutants, ...leasingMutants, ...restartingMutants];
+export const mutants: readonly Mutant[] = [
+  ...settlingMutants,
+  ...creditingMutants,
+  ...readingMutants,
+  ...leasingMutants,
+  ...restartingMutants,
+  ...fencingMutants,
+];

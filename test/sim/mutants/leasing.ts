@@ -29,7 +29,7 @@ const deadlineOff = (base: Actors = actors): Actors =>
   given('reducer', (options) => ({ ...options, clock: { ...options.clock, now: () => -1, wallNow: () => -1 } }), base);
 
 /** Nor does the keeper. */
-const keeperDeadlineOff = (base: Actors): Actors =>
+const keeperDeadlineOff = (base: Actors = actors): Actors =>
   wrapped(
     'leaseKeeper',
     {
@@ -154,12 +154,17 @@ export const leasingMutants: readonly Mutant[] = [
     masked: {
       by: 'deadlines of reducer and keeper',
       make: (process) => keeperDeadlineOff(deadlineOff(betweenBatches(process))),
+      off: () => keeperDeadlineOff(deadlineOff()),
     },
   },
   {
     name: 'the deadline is not looked at before a call',
     make: () => deadlineOff(),
-    masked: { by: 'the keeper revokes', make: () => keeperDeadlineOff(deadlineOff()) },
+    masked: {
+      by: 'the keeper revokes',
+      make: () => keeperDeadlineOff(deadlineOff()),
+      off: () => keeperDeadlineOff(),
+    },
   },
   { name: 'waiting for one merge parent only', make: oneParent },
   { name: 'expiry by the wall clock', make: wallClock },

@@ -3,7 +3,7 @@ import { sendFromOutside } from '../../../supervision/system.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import type { Ref } from '../../../actors/actor.js';
-import { around, wrapped } from './around.js';
+import { around, blindToEnds, wrapped } from './around.js';
 import type { AnyEffect, Mutant } from './around.js';
 
 /** Calls of user code are not what a stop waits for. */
@@ -61,26 +61,6 @@ const keepsQueued = (base: Actors = actors): Actors =>
     base,
   );
 
-/** A reducer that takes every tenure for alive. */
-const neverDead = (base: Actors): Actors =>
-  wrapped(
-    'reducer',
-    {
-      before: (_state, message) => {
-        if (message.type !== 'items') return message;
-        for (const item of message['items'] as { tenure: object }[]) {
-          item.tenure = Object.create(item.tenure, {
-            dead: { get: () => false, set: () => {} },
-            deadline: { value: Infinity },
-            wallDeadline: { value: Infinity },
-          }) as object;
-        }
-        return message;
-      },
-    },
-    base,
-  );
-
 /** A disposition for a worker the stage does not know makes it deaf to every later one under that name. */
 const deaf = (base: Actors = actors): Actors => {
   const unknown = new Set<number>();
@@ -123,7 +103,11 @@ export const restartingMutants: readonly Mutant[] = [
   {
     name: "S4: a dead worker's items stay queued",
     make: () => keepsQueued(),
-    masked: { by: 'dead tenures are not delivered', make: () => neverDead(keepsQueued()) },
+    masked: {
+      by: 'ended tenures are not delivered',
+      make: () => blindToEnds(keepsQueued()),
+      off: () => blindToEnds(),
+    },
   },
   {
     name: 'S5: an unknown disposition makes a worker unheard',

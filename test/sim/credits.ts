@@ -1,0 +1,73 @@
+// I13, conservation of credit, told by the mail itself: what a reducer has granted a stage is either under way (sent and not
+// returned) or free in the stage's lane. And I11 of mailboxes: nobody is sent more than it can be asked to hold.
+import type { Ref } from '../../actors/actor.js';
+import type { Delivery } from '../../supervision/cell.js';
+import { cellOf } from '../../supervision/cell.js';
+
+export interface Credits {
+  /** A message leaves its sender. */
+  passed(delivery: Delivery): void;
+  /** What this reducer has granted this stage, and how much of it is under way; undefined before it has joined. */
+  between(stage: string, reducer: string): { readonly granted: number; readonly underWay: number } | undefined;
+}
+
+interface Grant {
+  readonly granted: number;
+  underWay: number;
+}
+
+/** How many of what is not items may wait for a reducer: punctuation and the news of an end per worker, and a few beats. */
+const messagesPerWorker = 2;
+const beats = 8;
+
+export interface Load {
+  /** Workers that live now. */
+  readonly workers: number;
+  /** How often one message may come. */
+  readonly repeats: number;
+}
+
+export function createCredits(violate: (invariant: string, text: string) => void, load: () => Load): Credits {
+  const grants = new Map<string, Grant>();
+  const nameOf = (stage: string, reducer: string): string => `${stage}>${reducer}`;
+  /** Each message with items stands for credit. */
+  const sentTo = (to: Ref<never>): void => {
+    const unread = cellOf(to)?.queued ?? 0;
+    if (unread <= beats || !to.path.startsWith('reducer/')) return;
+    let most = beats;
+    for (const [name, { granted }] of grants) if (name.endsWith(`>${to.path}`)) most += granted;
+    const { workers, repeats } = load();
+    most = repeats * (most + messagesPerWorker * workers);
+    if (unread > most) violate('I11', `${unread} messages wait at ${to.path}, which may have ${most}`);
+  };
+  return {
+    between: (stage, reducer) => grants.get(nameOf(stage, reducer)),
+    passed: ({ from, to, message }) => {
+      if (from === undefined) return;
+      sentTo(to);
+      const { type, items, credit } = (message ?? {}) as {
+        readonly type?: string;
+        readonly items?: readonly unknown[];
+        readonly credit?: number;
+      };
+      if (type === 'join') grants.set(nameOf(to.path, from.path), { granted: credit ?? 0, underWay: 0 });
+      else if (type === 'items') {
+        const grant = grants.get(nameOf(from.path, to.path));
+        if (grant === undefined)
+          return violate('I13', `${from.path} sent items to ${to.path}, which has granted nothing`);
+        grant.underWay += items?.length ?? 0;
+        if (grant.underWay > grant.granted)
+          violate(
+            'I13',
+            `${grant.underWay} items are under way from ${from.path} to ${to.path}, which has granted ${grant.granted}`,
+          );
+      } else if (type === 'disposed') {
+        const grant = grants.get(nameOf(to.path, from.path));
+        if (grant === undefined) return;
+        grant.underWay -= credit ?? 0;
+        if (grant.underWay < 0)
+          violate('I13', `${from.path} has returned ${-grant.underWay} more than ${to.path} has sent it`);
+      }
+    },
+  };
+}

@@ -1,0 +1,140 @@
+// Mutants of what keeps one tenure apart from the next one of its shard: fences, numbers, names, what is known of an end.
+import type { Tenure } from '../../../actors/tenure.js';
+import { actors } from '../../../src/consumer/wiring.js';
+import type { Actors } from '../../../src/consumer/wiring.js';
+import { blindToEnds, given, wrapped } from './around.js';
+import type { Mutant } from './around.js';
+
+/** A reducer that acknowledges what it has done under a tenure that has ended. */
+const acknowledgesAll = (base: Actors = actors): Actors => ({
+  ...base,
+  reducer: (options) => {
+    const behaviour = base.reducer(options);
+    let acknowledging = false;
+    const open = (tenure: Tenure): Tenure =>
+      Object.create(tenure, {
+        dead: {
+          get: () => !acknowledging && tenure.dead,
+          set(dead: boolean) {
+            tenure.dead = dead;
+          },
+        },
+      }) as Tenure;
+    return {
+      ...behaviour,
+      receive: (state, message) => {
+        if (message.type === 'items') {
+          const cells = new Map<Tenure, Tenure>();
+          for (const item of message.items as unknown as { tenure: Tenure }[]) {
+            const cell = cells.get(item.tenure) ?? open(item.tenure);
+            cells.set(item.tenure, cell);
+            item.tenure = cell;
+          }
+        }
+        acknowledging = message.type === 'folded' || message.type === 'flushed' || message.type === 'called';
+        const step = behaviour.receive(state, message);
+        acknowledging = false;
+        return step;
+      },
+    };
+  },
+});
+
+/** A stage that looks for the worker of a settle by its shard. */
+const settlesByShard = (base: Actors = actors): Actors => {
+  const shardOf = new Map<number, string>();
+  return wrapped(
+    'stage',
+    {
+      before: (state, message) => {
+        if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+        if (message.type !== 'disposed') return message;
+        const known = [...(state.workers.keys() as Iterable<number>)];
+        const settlements = (message['settlements'] as { worker: number }[]).map((settlement) => {
+          if (state.workers.has(settlement.worker)) return settlement;
+          const shard = shardOf.get(settlement.worker);
+          return { ...settlement, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? -1 };
+        });
+        return { ...message, settlements };
+      },
+    },
+    base,
+  );
+};
+
+/** A worker has the number that every worker of its shard has had. */
+const namesReused = (base: Actors = actors): Actors => {
+  const numbers = new Map<string, number>();
+  return given(
+    'shardWorker',
+    (options) => {
+      const { leaseKey } = options.lease;
+      const worker = numbers.get(leaseKey) ?? numbers.size + 1;
+      numbers.set(leaseKey, worker);
+      return { ...options, worker };
+    },
+    base,
+  );
+};
+
+/** The news that a tenure has ended does not reach what a reducer has in its queue. */
+const revokedIgnored = (base: Actors = actors): Actors =>
+  wrapped('reducer', { before: (_state, message) => (message.type === 'revoked' ? undefined : message) }, base);
+
+/** A suspended machine's monotonic clock says that no time has passed. */
+const monotonicOnly = (base: Actors = actors): Actors =>
+  given('reducer', (options) => ({ ...options, clock: { ...options.clock, wallNow: () => -1 } }), base);
+
+const keeperMonotonicOnly = (base: Actors = actors): Actors =>
+  given(
+    'leaseKeeper',
+    (options) => ({ ...options, clock: { ...options.clock, wallNow: () => options.clock.now() } }),
+    base,
+  );
+
+/** Every worker under one keeper gets the fence of the first. */
+const fenceOfTheTake = (): Actors => {
+  const first = new Map<object, number>();
+  return wrapped('shardWorker', {
+    before: (state, message) => {
+      const { answer } = message as { answer?: { type: string; tenure: Tenure } };
+      if (message.type !== 'tenure' || answer?.type !== 'granted') return message;
+      const fence = first.get(state.keeper as object) ?? answer.tenure.fence;
+      first.set(state.keeper as object, fence);
+      Object.assign(answer.tenure, { fence });
+      return message;
+    },
+  });
+};
+
+export const fencingMutants: readonly Mutant[] = [
+  {
+    name: 'stale settles not fenced',
+    make: () => acknowledgesAll(),
+    masked: {
+      by: 'workers are numbered',
+      make: () => settlesByShard(acknowledgesAll()),
+      off: () => settlesByShard(),
+    },
+  },
+  { name: 'names reused over incarnations', make: () => namesReused() },
+  {
+    name: 'the news of an ended tenure is not heard',
+    make: () => revokedIgnored(),
+    masked: {
+      by: 'ended tenures are not delivered',
+      make: () => blindToEnds(revokedIgnored()),
+      off: () => blindToEnds(),
+    },
+  },
+  {
+    name: 'the deadline is on the monotonic clock only',
+    make: () => monotonicOnly(),
+    masked: {
+      by: 'the keeper sees the sleep',
+      make: () => keeperMonotonicOnly(monotonicOnly()),
+      off: () => keeperMonotonicOnly(),
+    },
+  },
+  { name: 'a fence is that of the take', make: fenceOfTheTake },
+];

@@ -1,0 +1,104 @@
+// Mutants of reading: where a tenure begins, what of an aggregate was done, what becomes of iterators, ends and children.
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { ReadResult, ShardReader, SourceNotice, StreamSource } from '../../../src/ports.js';
+import { send } from '../../../actors/actor.js';
+import { given, wrapped } from './around.js';
+import type { Mutant } from './around.js';
+
+const brings = (type: string): boolean => type === 'notified' || type === 'collected';
+
+const noItemsNeverSettle: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    before: (_state, message) => {
+      if (!brings(message.type)) return message;
+      const pairs = message['dispositions'].forks as number[];
+      const forks: number[] = [];
+      for (let at = 0; at < pairs.length; at += 2)
+        if (pairs[at + 1] !== 0) forks.push(pairs[at] as number, pairs[at + 1] as number);
+      return { ...message, dispositions: { ...message['dispositions'], forks } };
+    },
+  });
+
+const wholeAggregates: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    before: (_state, message) => {
+      const start = message['answer']?.tenure?.start;
+      if (message.type === 'tenure' && start?.type === 'after')
+        message['answer'].tenure.start = { ...start, position: { ...start.position, subSequenceNumber: 1_000_000 } };
+      return message;
+    },
+  });
+
+/** The source of a worker, with another reader. */
+const readBy = (change: (reader: ShardReader, place: Place) => Partial<ShardReader>): Mutant['make'] => {
+  const opened =
+    (source: StreamSource): StreamSource['open'] =>
+    (shardId, start, notice) => {
+      const place: Place = {
+        after: start.type === 'after' ? start.position.sequenceNumber : undefined,
+        told: new Set(),
+      };
+      const reader = source.open(shardId, start, (each) => {
+        place.told.add(each.type);
+        notice(each);
+      });
+      return { read: (signal) => reader.read(signal), close: () => reader.close(), ...change(reader, place) };
+    };
+  return () =>
+    given('shardWorker', (options) => ({ ...options, source: { ...options.source, open: opened(options.source) } }));
+};
+
+interface Place {
+  readonly after: string | undefined;
+  readonly told: Set<SourceNotice['type']>;
+}
+
+const oneTooFar = readBy((reader, { after }) => {
+  let left = after === undefined ? 0 : 1;
+  const skip = (result: ReadResult): ReadResult => {
+    if (result.type !== 'records' || left === 0) return result;
+    const isNew = result.records.findIndex(({ sequenceNumber }) => BigInt(sequenceNumber) > BigInt(after as string));
+    if (isNew < 0) return result;
+    left = 0;
+    return { ...result, records: result.records.toSpliced(isNew, 1) };
+  };
+  return { read: async (signal) => skip(await reader.read(signal)) };
+});
+
+const iteratorNotRenewed = readBy((reader, { told }) => ({
+  read: async (signal) => {
+    const result = await reader.read(signal);
+    return told.has('iteratorExpired') && result.type === 'records' ? { ...result, records: [] } : result;
+  },
+}));
+
+/** The keeper hears of the end as soon as the service says so. */
+const endsAtOnce: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    after: (state, message, effects) => {
+      if (message.type !== 'read' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
+      const { worker, fence } = state.tenure;
+      const end = { type: 'workerEnded', worker, fence, how: state.ending };
+      return [...effects, send(state.keeper, end as never)];
+    },
+  });
+
+const childrenAtLatest: Mutant['make'] = ({ machine }) => {
+  const late = (row: LeaseRow): LeaseRow =>
+    row.parentShardIds.length > 0 && row.checkpoint === 'TRIM_HORIZON'
+      ? { ...row, checkpoint: 'LATEST', kinactLatestAt: machine.clock.wallNow() }
+      : row;
+  return given('leaseCoordinator', (options) => ({
+    ...options,
+    store: { ...options.store, create: (row, signal) => options.store.create(late(row), signal) },
+  }));
+};
+
+export const readingMutants: readonly Mutant[] = [
+  { name: 'W12: a record of no items is never settled', make: noItemsNeverSettle },
+  { name: 'P6: an aggregate begun is taken for one that is done', make: wholeAggregates },
+  { name: 'a tenure begins one record too far', make: oneTooFar },
+  { name: 'an expired iterator is not asked for anew', make: iteratorNotRenewed },
+  { name: 'a shard ends before its records are settled', make: endsAtOnce },
+  { name: 'a child shard starts at LATEST', make: childrenAtLatest },
+];

@@ -1,0 +1,113 @@
+// I9 and I10 at every word a shard worker says of its frontier: it passes only records all of whose items were dealt with under
+// that very tenure; what an older one still says changes nothing. And a fence belongs to one tenure alone, and rises.
+import type { Item } from '../../src/reducer.js';
+import { compareRows } from './stream-log.js';
+
+export interface Notify {
+  readonly type: 'notify';
+  readonly tenure: { readonly worker: number; readonly fence: number; readonly shardId: string };
+  readonly ordinals: readonly number[];
+  readonly records: readonly {
+    readonly sequenceNumber: string;
+    readonly subSequenceNumber?: number;
+    readonly data: Uint8Array;
+  }[];
+}
+
+export interface FrontierReport {
+  readonly type: 'frontier';
+  readonly frontier: {
+    readonly worker: number;
+    readonly fence: number;
+    readonly position: { readonly sequenceNumber: string; readonly subSequenceNumber: number };
+  };
+}
+
+/** What is known of the tenures of one process. */
+export interface Tenures {
+  notified(message: Notify): void;
+  acknowledged(items: Iterable<Item<string>>): void;
+  reported(message: FrontierReport): void;
+}
+
+/** Who delivers under which fence, over all processes. */
+export type Fences = Map<string, string>;
+
+interface Open {
+  readonly sequenceNumber: string;
+  readonly sub: number;
+  items: number;
+}
+
+interface TenureLog {
+  /** In order. */
+  readonly open: Map<number, Open>;
+  readonly acknowledged: Set<number>;
+  readonly before: TenureLog | undefined;
+  newest: number;
+}
+
+type Violate = (invariant: string, text: string) => void;
+
+export function createTenures(process: string, fences: Fences, violate: Violate): Tenures {
+  const tenures = new Map<string, TenureLog>();
+  const lastOf = new Map<string, { readonly fence: number; readonly log: TenureLog }>();
+
+  const begin = ({ worker, fence, shardId }: Notify['tenure']): TenureLog => {
+    const last = lastOf.get(shardId);
+    if (last !== undefined && last.fence >= fence)
+      violate('I9', `the fence of ${shardId} at ${process} was ${last.fence} and is now ${fence}`);
+    const name = `${shardId}/${fence}`;
+    const mine = `${process}/${worker}`;
+    const other = fences.get(name) ?? mine;
+    if (other !== mine) violate('I9', `fence ${fence} of ${shardId} is that of ${other} and of ${mine}`);
+    fences.set(name, mine);
+    // Only the one before is ever late: a longer chain would keep every tenure there was.
+    const before = last === undefined ? undefined : { ...last.log, before: undefined };
+    const log = { open: new Map<number, Open>(), acknowledged: new Set<number>(), before, newest: -1 };
+    lastOf.set(shardId, { fence, log });
+    return log;
+  };
+
+  const nameOf = (worker: number, fence: number): string => `${worker}/${fence}`;
+
+  return {
+    notified: ({ tenure, ordinals, records }) => {
+      const name = nameOf(tenure.worker, tenure.fence);
+      const log = tenures.get(name) ?? begin(tenure);
+      tenures.set(name, log);
+      for (const [at, { sequenceNumber, subSequenceNumber, data }] of records.entries()) {
+        const ordinal = ordinals[at] as number;
+        if (ordinal <= log.newest) continue;
+        log.newest = ordinal;
+        const items = (JSON.parse(Buffer.from(data).toString()) as unknown[]).length;
+        if (items > 0) log.open.set(ordinal, { sequenceNumber, sub: subSequenceNumber ?? 0, items });
+      }
+    },
+    acknowledged: (items) => {
+      for (const item of items) {
+        const { tenure, ordinal } = item as unknown as { readonly tenure: Notify['tenure']; readonly ordinal: number };
+        const log = tenures.get(nameOf(tenure.worker, tenure.fence));
+        const record = log?.open.get(ordinal);
+        if (log === undefined || record === undefined) continue;
+        log.acknowledged.add(ordinal);
+        record.items -= 1;
+        if (record.items === 0) log.open.delete(ordinal);
+      }
+    },
+    reported: ({ frontier: { worker, fence, position } }) => {
+      const log = tenures.get(nameOf(worker, fence));
+      const at = { checkpoint: position.sequenceNumber, checkpointSubSequenceNumber: position.subSequenceNumber };
+      for (const [ordinal, { sequenceNumber, sub, items }] of log?.open ?? []) {
+        if (compareRows({ checkpoint: sequenceNumber, checkpointSubSequenceNumber: sub }, at) > 0) break;
+        const isOld = log?.before?.acknowledged.has(ordinal) === true;
+        const cause = isOld ? '; the tenure before it has acknowledged its own record of that ordinal' : '';
+        violate(
+          isOld ? 'I9' : 'I10',
+          `the frontier of worker ${worker} (fence ${fence}) of ${process} passes record ${ordinal}, of which ${items} items are open${cause}`,
+        );
+        log?.open.delete(ordinal);
+      }
+    },
+  };
+}
