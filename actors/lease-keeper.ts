@@ -154,7 +154,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     asked: undefined,
     tenure: undefined,
     lastWorker: undefined,
-    interrupted: false,
+    handedOver: undefined,
     idleSince: now,
     waiting: options.waiting ?? false,
     watchdog: { count: 0, at: undefined },

@@ -4,7 +4,7 @@ import type { ReplyTo } from '../actor.js';
 import type { ShardEndPlan } from '../lease-coordinator.js';
 import type { KeeperNews } from './messages.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
-import { dropTenure, refuseAsked } from './tenures.js';
+import { dropTenure, isBehind, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { durableCheckpoint } from '../../src/core/lease-hold.js';
@@ -25,7 +25,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
     cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
     writeAt: Math.min(before?.writeAt ?? Infinity, cutAt + reserveMs / 8),
     until: Math.min(before?.until ?? Infinity, until),
-    recordsLeft: before?.recordsLeft ?? (state.interrupted ? -1 : 0),
+    recordsLeft: before?.recordsLeft ?? 0,
   };
   refuseAsked(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
@@ -96,7 +96,8 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
 
 export function released(turn: Turn, written: boolean): void {
   const { options, state } = turn;
-  const { reason, coolDown, recordsLeft } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
+  const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
+  const recordsLeft = said.recordsLeft === 0 && isBehind(state) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.hold.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };

@@ -94,8 +94,8 @@ export interface LeaseKeeperState {
   asked: Asked | undefined;
   tenure: OpenTenure | undefined;
   lastWorker: number | undefined;
-  /** The last worker did not say what it left open, and no other has begun since. */
-  interrupted: boolean;
+  /** The newest record that any worker which has ended had handed to a stage: until the frontier is there, some may be open. */
+  handedOver: Position | undefined;
   idleSince: number;
   waiting: boolean;
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */

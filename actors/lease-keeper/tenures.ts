@@ -2,11 +2,13 @@
 // one that has ended is never revived (design.md section 5).
 import { reply, send, watch } from '../actor.js';
 import type { Tenure, Frontier } from '../tenure.js';
-import type { Asked, OpenTenure } from './state.js';
+import type { Asked, LeaseKeeperState, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-hold.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import type { Position } from '../../src/core/position.js';
+import { comparePositions } from '../../src/core/sequence-number.js';
 import { KinactError } from '../../src/errors.js';
 import type { HashKeyRange } from '../../src/ports.js';
 
@@ -60,7 +62,6 @@ export function grant(turn: Turn, asked: Asked): void {
     signal: controller.signal,
   };
   state.asked = undefined;
-  state.interrupted = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
@@ -87,6 +88,7 @@ export function revokeTenure(turn: Turn, reason: string): void {
 /** The worker has ended. */
 export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) kill(turn, tenure, reason);
+  noteHandedOver(turn, tenure.cell);
   turn.state.tenure = undefined;
   turn.state.idleSince = turn.now;
 }
@@ -94,8 +96,24 @@ export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): voi
 /** Whatever the worker says from now on is stale. */
 export function dropTenure(turn: Turn, reason: string): void {
   revokeTenure(turn, reason);
+  noteHandedOver(turn, turn.state.tenure?.cell);
   turn.state.tenure = undefined;
 }
+
+/** A worker that begins anew reads all of this again: before it has, the shard is not drained, whatever it says of itself. */
+function noteHandedOver({ state }: Turn, cell: Tenure | undefined): void {
+  if (cell?.handedOver !== undefined && isBefore(state.handedOver, cell.handedOver)) state.handedOver = cell.handedOver;
+}
+
+/** Whether something handed out under this lease may be open. */
+export function isBehind({ hold, handedOver, tenure }: LeaseKeeperState): boolean {
+  return [handedOver, tenure?.cell.handedOver].some(
+    (newest) => newest !== undefined && isBefore(hold.frontier, newest),
+  );
+}
+
+const isBefore = (position: Position | undefined, other: Position): boolean =>
+  position === undefined || comparePositions(position, other) < 0;
 
 function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;

@@ -31,7 +31,6 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':
-      state.interrupted = true;
       return;
     case 'stopShard':
       return giveUp(turn, `the failure policy stopped the shard: ${how.error.message}`);
@@ -46,7 +45,6 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
   }
   if (state.tenure?.cell.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
-    state.interrupted = true;
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.lastWorker === worker && standstill(how.error)) {

@@ -53,6 +53,7 @@ function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index
   channel.notifying = true;
   channel.known = true;
   state.notified += records.length;
+  if (state.ledger.newest !== undefined) tenure.handedOver = state.ledger.newest;
   effects.push(
     ask<StageMessage, Dispositions, ShardWorkerMessage>(
       channel.stage,

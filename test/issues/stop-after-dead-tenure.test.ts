@@ -8,6 +8,7 @@ describe('a lease that is released without a worker', () => {
   it('does not say that nothing is open when its last worker died with its tenure', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
+    tenure.handedOver = { sequenceNumber: '51', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '50');
     await keeper.end(tenure, { type: 'tenureDead' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -19,4 +20,36 @@ describe('a lease that is released without a worker', () => {
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, recordsLeft: 0 });
   });
+
+  it('says that nothing is open when its last worker had everything settled that it had handed over', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.handedOver = { sequenceNumber: '50', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '50');
+    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '50', released: true, recordsLeft: 0 });
+  });
+});
+
+// The same symptom, one worker later: the next worker of the shard drained before it had read again what the one before had
+// left open, and said truthfully of itself that nothing was. Simulation: seed 500141 of 2026-11-22.
+describe('a lease whose last worker drained at once', () => {
+  for (const [frontier, recordsLeft] of [
+    ['50', -1],
+    ['51', 0],
+  ] as const) {
+    it(`says ${recordsLeft} when the frontier is at ${frontier} and a worker before it had handed over 51`, async () => {
+      const keeper = await driveKeeper();
+      const first = await keeper.work(1);
+      first.handedOver = { sequenceNumber: '51', subSequenceNumber: 0 };
+      await keeper.frontier(first, '49');
+      await keeper.end(first, { type: 'tenureDead' });
+      const second = await keeper.work(2);
+      await keeper.frontier(second, frontier);
+      await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+      await keeper.end(second, { type: 'drained', open: 0 });
+      expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: frontier, recordsLeft });
+    });
+  }
 });

@@ -62,9 +62,19 @@ const settlesByShard = (base: Actors = actors): Actors => {
   );
 };
 
-/** A worker has the number that every worker of its shard has had. */
+/** A worker has the number that every worker of its shard has had; its keeper takes that for no repeated question. */
 const namesReused = (base: Actors = actors): Actors => {
   const numbers = new Map<string, number>();
+  const keepers = wrapped(
+    'leaseKeeper',
+    {
+      before: (state, message) => {
+        if (message.type === 'beginTenure') state.lastWorker = undefined;
+        return message;
+      },
+    },
+    base,
+  );
   return given(
     'shardWorker',
     (options) => {
@@ -73,7 +83,7 @@ const namesReused = (base: Actors = actors): Actors => {
       numbers.set(leaseKey, worker);
       return { ...options, worker };
     },
-    base,
+    keepers,
   );
 };
 
