@@ -11,7 +11,7 @@ import { expectNothingLost } from '../support/replays.js';
 const failoverMs = 2_000;
 
 describe('a worker whose connections to DynamoDB are cut', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let proxy: FaultyProxy;
   let stopWriting: () => Promise<void>;

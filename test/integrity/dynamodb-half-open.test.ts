@@ -10,7 +10,7 @@ import { expectNothingLost } from '../support/replays.js';
 const failoverMs = 2_000;
 
 describe('a worker whose connections to DynamoDB are half-open', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let proxy: FaultyProxy;
   let stopWriting: () => Promise<void>;

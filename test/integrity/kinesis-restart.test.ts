@@ -14,7 +14,7 @@ import type { RestartableKinesis } from '../support/restartable-kinesis.js';
 const failoverMs = 2_000;
 
 describe('two workers whose Kinesis server restarts', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let servers: LocalServers;
   let restartable: RestartableKinesis;
   let fleet: Fleet;

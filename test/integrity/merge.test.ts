@@ -9,7 +9,7 @@ import { beforeParents, delivering, idOf, merge } from '../support/resharding.js
 const failoverMs = 3_000;
 
 describe('a merge under load', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {

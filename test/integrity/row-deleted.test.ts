@@ -6,10 +6,11 @@ import type { Fleet } from '../support/fleet.js';
 import { settled } from '../support/fleet-laws.js';
 import { expectNothingLost } from '../support/replays.js';
 
-const failoverMs = 3_000;
+/** Long enough for the holder to find out and to write, on a slow machine too. */
+const failoverMs = 6_000;
 
 describe('a lease row that is deleted under its holder', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {
@@ -29,7 +30,7 @@ describe('a lease row that is deleted under its holder', function () {
     const taken = Number((await row())?.['leaseCounter']?.N);
     await fleet.until('some renewals, and a checkpoint', async () => {
       const now = await row();
-      return Number(now?.['leaseCounter']?.N) >= taken + 3 && /^\d+$/.test(now?.['checkpoint']?.S ?? '');
+      return Number(now?.['leaseCounter']?.N) >= taken + 2 && /^\d+$/.test(now?.['checkpoint']?.S ?? '');
     });
     const { Attributes: deleted } = await fleet.dynamodb.send(
       new DeleteItemCommand({

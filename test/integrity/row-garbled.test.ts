@@ -11,7 +11,7 @@ import { expectNothingLost } from '../support/replays.js';
 const failoverMs = 2_000;
 
 describe('a lease row that is garbled under its holder', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {

@@ -10,7 +10,7 @@ import { beforeParents, delivering, idOf, merge, split } from '../support/reshar
 const failoverMs = 3_000;
 
 describe('a split of a merge under load', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {

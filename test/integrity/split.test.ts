@@ -9,7 +9,7 @@ import { beforeParents, delivering, idOf, split } from '../support/resharding.js
 const failoverMs = 3_000;
 
 describe('a split under load', function () {
-  this.timeout(90_000);
+  this.timeout(150_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {
