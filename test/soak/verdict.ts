@@ -63,11 +63,13 @@ export function judge(run: Judged): Verdict {
   if (judged && (early.length === 0 || late.length < 3 || firstLate <= 6.5 * minuteMs)) {
     violations.push('too few samples to judge the heap by');
   } else if (judged) {
-    const before = median(early.map(({ heapBytes }) => heapBytes));
-    heapGrowth = median(late.map(({ heapBytes }) => heapBytes)) / before - 1;
+    const growthOf = (bytes: (sample: Sample) => number): number =>
+      median(late.map(bytes)) / median(early.map(bytes)) - 1;
+    heapGrowth = growthOf(({ heapBytes }) => heapBytes);
+    const uncompiled = percent(growthOf(({ heapBytes, codeBytes }) => heapBytes - codeBytes));
     const handlesBefore = median(early.map(handleCount));
     const handles = median(late.map(handleCount));
-    measured = `heap ${percent(heapGrowth)} since minute 5, handles ${handlesBefore} -> ${handles}`;
+    measured = `heap ${percent(heapGrowth)} since minute 5 (${uncompiled} without compiled code), handles ${handlesBefore} -> ${handles}`;
     if (heapGrowth > mostHeapGrowth) violations.push('the heap grew by more than 10 %');
     if (handles > handlesBefore + handleSlack)
       violations.push(`more than ${handleSlack} handles more than at minute 5`);
