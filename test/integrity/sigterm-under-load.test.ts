@@ -13,7 +13,7 @@ describe('a worker that gets SIGTERM under load', function () {
   let stopWriting: () => Promise<void>;
   beforeEach(async () => {
     fleet = await startFleet({ shards: 4 });
-    stopWriting = fleet.keepWriting(24, 100);
+    stopWriting = fleet.keepWriting(12, 100);
   });
   afterEach(async () => {
     await stopWriting?.();
@@ -22,8 +22,8 @@ describe('a worker that gets SIGTERM under load', function () {
 
   const deliveredBy = (worker: WorkerProcess): ReturnType<Fleet['deliveries']> =>
     fleet.deliveries().filter((each) => each.worker === worker.name);
-  /** Twenty milliseconds a record: its two reducers are in the middle of something, and have more in their queues. */
-  const start = (name: string): WorkerProcess => fleet.start(name, { itemMs: 20, failoverMs });
+  /** Fifteen milliseconds a record: its two reducers are in the middle of something, and have more in their queues. */
+  const start = (name: string): WorkerProcess => fleet.start(name, { itemMs: 15, failoverMs });
 
   it('is drained and exits with 0, and its successor sees none of its records again', async () => {
     const leaving = start('leaving');
