@@ -56,6 +56,7 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
     );
   }
   return {
+    isSuccessor: false,
     startDeadlineMs: 60_000,
     scanIntervalMs: 1_000,
     idleScanIntervalMs: 5_000,
@@ -104,6 +105,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     entityType: undefined,
     sightings: new Map(),
     leases: new Map(),
+    abandoned: new Map(),
     coolDowns: new Map(),
     endedHere: new Set(),
     incarnations: 0,

@@ -155,6 +155,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     tenure: undefined,
     lastWorker: undefined,
     handedOver: undefined,
+    inherited: options.seen.leaseOwner === options.workerId,
     idleSince: now,
     waiting: options.waiting ?? false,
     watchdog: { count: 0, at: undefined },

@@ -222,9 +222,13 @@ class TreeConsumer implements Consumer {
     const coordinators = [...(this.#wiring?.coordinators.values() ?? [])];
     const reports = await Promise.all(
       coordinators.map((ref) =>
-        ask(ref, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'releaseAll', deadlineMs, replyTo }), {
-          deadlineMs: deadlineMs + releaseGraceMs,
-        }).catch(() => undefined),
+        ask(
+          ref,
+          (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({ type: 'releaseAll', deadlineMs, replyTo }),
+          {
+            deadlineMs: deadlineMs + releaseGraceMs,
+          },
+        ).catch(() => undefined),
       ),
     );
     const leases = reports.flatMap((report) => report ?? []);
@@ -233,7 +237,7 @@ class TreeConsumer implements Consumer {
     if (this.#root !== undefined)
       await stopActor(this.#root, { deadlineMs: Math.min(left, this.#options.stopDeadlineMs) });
     this.#wiring?.close();
-    // A coordinator that did not answer may have held anything.
+    // A coordinator that did not answer, or does not know what the one before it held, may have held anything.
     const heard = !reports.includes(undefined);
     return { leases, drained: heard && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
   }

@@ -27,6 +27,7 @@ export function take(turn: Turn, row: LeaseRow): void {
   const hashKeyRange =
     startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
   const mayStart = hasProgress(row) || row.parentShardIds.length === 0;
+  state.abandoned.delete(row.leaseKey);
   state.leases.set(row.leaseKey, {
     leaseKey: row.leaseKey,
     shardId,
@@ -84,6 +85,7 @@ export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number,
 export function keeperDown(turn: Turn, leaseKey: string, incarnation: number, how: Ending): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
+  turn.state.abandoned.set(leaseKey, lease);
   drop(turn, lease);
   if (how.reason === 'crash') strike(turn, lease, turn.settings.scanIntervalMs);
   scanWithin(turn, turn.settings.scanIntervalMs);
@@ -288,14 +290,19 @@ function heldLeases({ settings, state }: Turn): HeldLeases {
 }
 
 /** From now on nothing is taken; every keeper drains, checkpoints and releases. */
-export function releaseAll(turn: Turn, deadlineMs: number, replyTo: ReplyTo<readonly ReleasedLease[]>): void {
-  const { state, effects, now } = turn;
+export function releaseAll(
+  turn: Turn,
+  deadlineMs: number,
+  replyTo: ReplyTo<readonly ReleasedLease[] | undefined>,
+): void {
+  const { settings, state, effects, now } = turn;
   if (state.releasing !== undefined) {
-    if (state.releasing.answered) effects.push(reply(replyTo, state.releasing.report));
+    if (state.releasing.answered) effects.push(reply(replyTo, reportOf(state.releasing)));
     else state.releasing.replyTo.push(replyTo);
     return;
   }
-  state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], answered: false };
+  const blind = settings.isSuccessor && state.plan === undefined;
+  state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
   effects.push(
     { type: 'cancel', key: 'scan' },
@@ -315,26 +322,35 @@ function finishRelease(turn: Turn): void {
   answerRelease(turn, state.releasing);
 }
 
+function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
+  const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
+  const source = stream.options.source.name;
+  return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
+}
+
 /** The deadline: what has not said its last word is reported as it was last known. */
 export function releaseOverdue(turn: Turn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
-  for (const { leaseKey, shardId, stream, row, phase } of leases.values()) {
-    if (phase === 'taking') continue;
-    releasing.report.push({
-      source: stream.options.source.name,
-      shardId,
-      leaseKey,
-      recordsLeft: -1,
-      checkpoint: row.checkpoint,
-      subSequenceNumber: row.checkpointSubSequenceNumber,
-      released: false,
-    });
-  }
+  for (const lease of leases.values()) if (lease.phase !== 'taking') releasing.report.push(unreleased(lease));
   answerRelease(turn, releasing);
 }
 
-function answerRelease({ effects }: Turn, releasing: Releasing): void {
+function answerRelease({ state, effects }: Turn, releasing: Releasing): void {
   releasing.answered = true;
-  for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, releasing.report));
+  for (const lease of state.abandoned.values()) releasing.report.push(unreleased(lease));
+  for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, reportOf(releasing)));
+}
+
+function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | undefined {
+  return blind ? undefined : report;
+}
+
+/** After a scan: what somebody else has taken, or has deleted, is not this worker's to give back. */
+export function forgetAbandoned({ settings, state }: Turn): void {
+  for (const [leaseKey, { row: known }] of state.abandoned) {
+    const row = state.rows.get(leaseKey);
+    const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
+    if (row === undefined || isTaken) state.abandoned.delete(leaseKey);
+  }
 }

@@ -56,8 +56,15 @@ export type CoordinatorMessage =
       readonly vanished: boolean;
       readonly replyTo: ReplyTo<ShardEndPlan>;
     }
-  /** Take nothing from now on; release every lease as its shard is drained, at `deadlineMs` at its frontier. */
-  | { readonly type: 'releaseAll'; readonly deadlineMs: number; readonly replyTo: ReplyTo<readonly ReleasedLease[]> }
+  /**
+   * Take nothing from now on; release every lease as its shard is drained, at `deadlineMs` at its frontier. The answer is
+   * undefined from one that does not know what its predecessor left behind.
+   */
+  | {
+      readonly type: 'releaseAll';
+      readonly deadlineMs: number;
+      readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
+    }
   /** Answered when table, streams and shards have been looked at once and leases are being taken, or when that failed. */
   | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
@@ -149,6 +156,8 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   /** Default: no limit. */
   readonly maxLeases?: number;
   readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;
+  /** Another coordinator of this process was there before, and may have held leases. Default false. */
+  readonly isSuccessor?: boolean;
   /** How long starting is tried. Default 60,000. */
   readonly startDeadlineMs?: number;
   /** Between two scans while a lease may become free at any moment. Default 1,000. */

@@ -1,7 +1,7 @@
 // The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
 // overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
 import { run } from '../actor.js';
-import { reconsiderWaiting, take } from './leases.js';
+import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import { isHopeless, retryShape } from './start.js';
 import { emit, jittered, placeOf, scanWithin, warn } from './state.js';
@@ -67,6 +67,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   for (const [leaseKey, { until }] of state.coolDowns) {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
   }
+  forgetAbandoned(turn);
   syncWhereDue(turn);
   if (state.phase === 'running') {
     takeByPlan(turn, ours);

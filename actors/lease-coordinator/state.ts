@@ -23,6 +23,7 @@ export interface Settings {
   readonly store: LeaseStore;
   readonly sources: readonly CoordinatorSource[];
   readonly multiStream: boolean;
+  readonly isSuccessor: boolean;
   readonly workerId: string;
   /** What each `kinactWriter` of this process starts with. */
   readonly nonce: string;
@@ -93,9 +94,11 @@ export interface CoolDown {
 }
 
 export interface Releasing {
-  readonly replyTo: ReplyTo<readonly ReleasedLease[]>[];
+  readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
   readonly deadlineAt: number;
   readonly report: ReleasedLease[];
+  /** A predecessor may have held what this coordinator has not looked for yet. */
+  readonly blind: boolean;
   answered: boolean;
 }
 
@@ -131,6 +134,8 @@ export interface CoordinatorState {
   entityType: string | undefined;
   sightings: ReadonlyMap<string, Sighting>;
   readonly leases: Map<string, Lease>;
+  /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
+  readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
   /** Keys of shards whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;

@@ -96,6 +96,8 @@ export interface LeaseKeeperState {
   lastWorker: number | undefined;
   /** The newest record that any worker which has ended had handed to a stage: until the frontier is there, some may be open. */
   handedOver: Position | undefined;
+  /** An earlier keeper had this lease, and no worker has begun since: what its last one left open is not known. */
+  inherited: boolean;
   idleSince: number;
   waiting: boolean;
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */

@@ -62,6 +62,7 @@ export function grant(turn: Turn, asked: Asked): void {
     signal: controller.signal,
   };
   state.asked = undefined;
+  state.inherited = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
@@ -106,10 +107,9 @@ function noteHandedOver({ state }: Turn, cell: Tenure | undefined): void {
 }
 
 /** Whether something handed out under this lease may be open. */
-export function isBehind({ hold, handedOver, tenure }: LeaseKeeperState): boolean {
-  return [handedOver, tenure?.cell.handedOver].some(
-    (newest) => newest !== undefined && isBefore(hold.frontier, newest),
-  );
+export function isBehind({ hold, handedOver, inherited, tenure }: LeaseKeeperState): boolean {
+  const newest = [handedOver, tenure?.cell.handedOver];
+  return inherited || newest.some((position) => position !== undefined && isBefore(hold.frontier, position));
 }
 
 const isBefore = (position: Position | undefined, other: Position): boolean =>

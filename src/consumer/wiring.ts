@@ -74,7 +74,10 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const behaviour = coordinatorOf(made, options, world, processNonce, tables.get(table) as Table);
+        const behaviour = coordinatorOf(made, options, world, processNonce, {
+          ...(tables.get(table) as Table),
+          isSuccessor: coordinators.has(table),
+        });
         return registered(behaviour, (self) => coordinators.set(table, self));
       },
       stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
@@ -126,15 +129,16 @@ function coordinatorOf(
   options: ResolvedOptions,
   { clock, random }: World,
   processNonce: string,
-  table: Table,
+  table: Table & { readonly isSuccessor: boolean },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, stopDeadlineMs, onCheckpoint } = options;
   const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
-  const { store } = table;
+  const { store, isSuccessor } = table;
   return made.leaseCoordinator({
     store,
     sources: table.sources.map(({ spec, source }) => ({ source, initialPosition: spec.initialPosition })),
     multiStream,
+    isSuccessor,
     workerId,
     processNonce,
     clock,

@@ -17,22 +17,23 @@ export async function watch(scenario: Scenario): Promise<Watched> {
   return { scenario, outcome: await run(scenario, (world) => observe(world, observed)), observed };
 }
 
-/** Nobody starts these again: the consumer ends by itself. So it does when its first child does not start, as in OTP. */
-const isLast = ({ kind, what, when }: Moment): boolean =>
+/** Nobody starts these again: the consumer ends by itself. So it does when its first child never starts, as in OTP. */
+const isLast = ({ kind, what, when, nth }: Moment): boolean =>
   kind === 'consumer' ||
   kind === 'pipeline' ||
-  (kind === 'coordinators' && what === 'lifecycle childStarted' && when === 'before');
+  (kind === 'coordinators' && what === 'lifecycle childStarted' && when === 'before' && nth === 0);
 
 /** Throws unless all is well after an actor was killed at this moment. */
 export async function killed({ scenario, outcome: calm }: Watched, moment: Moment): Promise<void> {
   const isAt = comes(moment);
   const strike = strikeWhere((_, ...at) => isAt(...at));
   const outcome = await run(scenario, () => (member) => strike.attach(member));
-  const { complaints, ended, pipelines } = outcome;
+  const { complaints, ended, held, pipelines } = outcome;
   expect(strike.kills, 'kills').to.equal(1);
   expect(complaints).to.deep.equal([]);
   if (isLast(moment)) {
     if (!strike.stopping) expect(ended, 'its end').to.be.instanceOf(Error);
+    if (moment.kind === 'pipeline') expect(held, 'leases not released').to.be.at.most(calm.held);
   } else if (scenario.ends === undefined) expect(ended).to.equal(undefined);
   else expect(ended).to.have.property('code', scenario.ends);
   const restarts = moment.kind === 'lease-keeper' ? 0 : 1;

@@ -1,5 +1,6 @@
 // What must hold when a run is over, whoever was killed in it. The oracle judges while it goes on; the rest is here.
 import { openQuestions } from '../../supervision/ask.js';
+import { counters } from '../../supervision/index.js';
 import { expectNothingLost } from '../../src/testing/expect-nothing-lost.js';
 import type { Member, World } from './world.js';
 
@@ -26,13 +27,17 @@ export function complaintsOf(world: World, questionsBefore: number): string[] {
 }
 
 /** Every actor that started has stopped once, and was told so once (I23); no effect of theirs lives on (I25). */
-function livesOf({ name, lives, hooks, effects }: Member): string[] {
+function livesOf({ name, consumer, lives, hooks, effects }: Member): string[] {
   const complaints: string[] = [];
   for (const [path, life] of lives) {
     const expected = 'start stopping stopped';
     if (life.join(' ') !== expected) complaints.push(`I23: ${path} of ${name} had the life: ${life.join(' ')}`);
     const told = hooks.get(path);
     if (told !== undefined && told !== 1) complaints.push(`I23: the stop hook of ${path} of ${name} ran ${told} times`);
+  }
+  const counted = counters(consumer.runtime);
+  for (const what of ['unknownMessage', 'stopHookFailed', 'effectAfterStop', 'listenerFailed']) {
+    if (counted[what] !== undefined) complaints.push(`${name} counts ${counted[what]} ${what}`);
   }
   if (effects !== 0) complaints.push(`I25: ${effects} effects of ${name} live on after it has stopped`);
   return complaints;

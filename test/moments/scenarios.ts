@@ -5,6 +5,7 @@ import { actorsOf, attachIntercept, crash } from '../../supervision/index.js';
 import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
 import { kindOf } from './moment.js';
+import { twin } from './world.js';
 import type { Member, Setting, World } from './world.js';
 
 export interface Scenario extends Setting {
@@ -18,7 +19,7 @@ export interface Scenario extends Setting {
 }
 
 /** Records all along. */
-function feed(world: World, untilMs: number, everyMs = 400, count = 8): void {
+export function feed(world: World, untilMs: number, everyMs = 400, count = 8): void {
   for (let ms = everyMs; ms < untilMs; ms += everyMs) world.at(ms, () => putRecords(world, count));
 }
 
@@ -137,7 +138,7 @@ export const scenarios: readonly Scenario[] = [
         leases.rows.delete(two);
       });
       at(7_000, () => {
-        if (leases.rows.has(two)) leases.takeAs(two, 'a', 'another/1');
+        if (leases.rows.has(two)) leases.takeAs(two, 'a', twin);
       });
     },
   },
@@ -254,6 +255,45 @@ export const scenarios: readonly Scenario[] = [
       at(3_500, () => kill(struck, 'stage'));
       at(3_600, () => (trouble.callMs = 0));
       at(4_500, late);
+    },
+  },
+  {
+    name: 'a call outlives the restart that waited for it',
+    form: 'folds',
+    ms: 8_000,
+    options: { stopDeadlineMs: 400 },
+    script: (world, struck) => {
+      const { at, trouble } = world;
+      feed(world, 6_000);
+      at(1_500, () => (trouble.callMs = 1_500));
+      at(1_800, () => {
+        trouble.callMs = 0;
+        kill(struck, 'shard-worker');
+      });
+    },
+  },
+  {
+    name: 'a stop comes while a coordinator starts anew',
+    form: 'by hand',
+    ms: 4_000,
+    script: (world, struck) => {
+      const { at, trouble } = world;
+      feed(world, 2_500);
+      at(1_900, () => (trouble.callMs = 1_000));
+      at(2_450, () => kill(struck, 'lease-coordinator'));
+      at(2_453, () => world.stop(struck));
+    },
+  },
+  {
+    name: 'a stop comes before what a coordinator takes anew is read',
+    form: 'by hand',
+    ms: 4_000,
+    script: (world, struck) => {
+      const { at, trouble } = world;
+      feed(world, 2_500);
+      at(1_900, () => (trouble.callMs = 1_000));
+      at(2_450, () => kill(struck, 'lease-coordinator'));
+      at(2_475, () => world.stop(struck));
     },
   },
   {

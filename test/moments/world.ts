@@ -24,6 +24,8 @@ import { application } from './application.js';
 import type { Form } from './application.js';
 
 export const failoverMs = 3_000;
+/** Signs what another process of the same worker id writes. */
+export const twin = 'another/1';
 /** What a call to a service takes, each way. */
 const wayMs = 2;
 
@@ -47,6 +49,9 @@ export interface Member {
   readonly name: string;
   readonly consumer: Consumer;
   readonly seen: string[];
+  /** Under which fence each item was last handed out, and the last fence of each shard. */
+  readonly handedOut: Map<string, { readonly shardId: string; readonly fence: number }>;
+  readonly fences: Map<string, number>;
   /** Why it ended by itself. */
   ended: Error | undefined;
   stopping: Promise<StopReport> | undefined;
@@ -132,9 +137,17 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
     () => clock.now(),
     (text) => oracle.violate('I26', `${name}: ${text}`),
   );
-  const seen: string[] = [];
-  const lives: Member['lives'] = new Map();
-  const hooks: Member['hooks'] = new Map();
+  const parts: Omit<Member, 'consumer'> = {
+    name,
+    seen: [],
+    handedOut: new Map(),
+    fences: new Map(),
+    ended: undefined,
+    stopping: undefined,
+    lives: new Map(),
+    hooks: new Map(),
+    effects: 0,
+  };
   const consumer = consumerOf(
     {
       application: 'moments',
@@ -145,20 +158,21 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
         fail(world, 'extract');
         return JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[];
       },
-      reducer: applicationOf(world, setting.form, name, incarnations, seen),
+      reducer: applicationOf(world, setting.form, incarnations, parts),
       flushIntervalMs: 300,
       stopDeadlineMs: 2_000,
       restart: { intensity: 5, periodMs: 10_000 },
       onCheckpoint: () => pause(clock, 5),
       ...setting.options,
       leases: { failoverMs, ...setting.options?.leases },
-      runtime: runtimeOf(world, incarnations, lives, (result) => counted(member, result)),
+      runtime: runtimeOf(world, incarnations, parts.lives, (result) => counted(member, result)),
     },
-    countingHooks(setting.actors ?? actors, hooks),
+    countingHooks(setting.actors ?? actors, parts.hooks),
   );
-  const member: Member = { name, consumer, seen, ended: undefined, stopping: undefined, lives, hooks, effects: 0 };
+  const member: Member = Object.assign(parts, { consumer });
   world.members.push(member);
   consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
+  consumer.on('shardStarted', ({ shardId, fence }) => void member.fences.set(shardId, fence));
   consumer.on('checkpoint', (at) => oracle.told(at.shardId, at.sequenceNumber, at.subSequenceNumber));
   attach?.(member);
   const failed = (error: unknown): void => void (member.ended ??= error as Error);
@@ -216,20 +230,39 @@ function counted(member: Member, result: unknown): unknown {
   return result;
 }
 
-function stopMember({ oracle }: World, member: Member, deadlineMs: number): void {
-  member.stopping ??= member.consumer.stop({ deadlineMs });
+function isOfLast({ handedOut, fences }: Member, id: string): boolean {
+  const last = handedOut.get(id);
+  return last !== undefined && fences.get(last.shardId) === last.fence;
+}
+
+function stopMember({ oracle, leases, members }: World, member: Member, deadlineMs: number): void {
+  const { name } = member;
+  const drained = (): void => {
+    const held = [...leases.rows.values()].filter(
+      ({ leaseOwner, kinactWriter }) => leaseOwner === name && kinactWriter !== twin,
+    );
+    if (held.length > 0) oracle.violate('I22', `${name} says it has drained, and ${held.length} leases are its own`);
+    // What an earlier worker had handed out, the last one may not have come to again: that is replayed like any unread record.
+    const open = oracle.missing().filter((id) => isOfLast(member, id));
+    if (members.length === 1 && open.length > 0)
+      oracle.violate('I22', `${name} says it has drained, and ${open.length} items that were handed out are not done`);
+  };
+  if (member.stopping !== undefined) return;
+  member.stopping = member.consumer.stop({ deadlineMs });
   void member.stopping.then(
-    ({ leases }) => oracle.stopped(member.name, leases),
-    (error: unknown) => oracle.violate('I22', `stop of ${member.name} rejected: ${String(error)}`),
+    (report) => {
+      oracle.stopped(name, report.leases);
+      if (report.drained) drained();
+    },
+    (error: unknown) => oracle.violate('I22', `stop of ${name} rejected: ${String(error)}`),
   );
 }
 
 function applicationOf(
   { clock, oracle, trouble }: World,
   form: Form,
-  process: string,
   incarnations: Incarnations,
-  seen: string[],
+  { name, seen, handedOut }: Omit<Member, 'consumer'>,
 ): ReturnType<typeof application> {
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
@@ -240,8 +273,9 @@ function applicationOf(
     note: (item: Item<string>) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
       const { value: id, shardId, fence } = item;
-      oracle.delivered({ process, id, shardId, fence, isOver: tenure.dead || hasEnded(tenure.worker) });
+      oracle.delivered({ process: name, id, shardId, fence, isOver: tenure.dead || hasEnded(tenure.worker) });
       seen.push(id);
+      handedOut.set(id, { shardId, fence });
       fail({ trouble }, 'reduce');
     },
     acknowledged: (done) => oracle.acknowledged(done),

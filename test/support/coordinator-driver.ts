@@ -149,7 +149,7 @@ export function driveCoordinator({
         }))
       ).answer,
     releaseAll: (deadlineMs) =>
-      world.ask<CoordinatorSelf, readonly ReleasedLease[]>(coordinator, (replyTo) => ({
+      world.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
         type: 'releaseAll',
         deadlineMs,
         replyTo,

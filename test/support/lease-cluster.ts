@@ -210,11 +210,14 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
     },
     async stop(id, deadlineMs = 20_000) {
       const { coordinator } = processes.get(id)!;
-      const { later } = await world.ask<CoordinatorSelf, readonly ReleasedLease[]>(coordinator, (replyTo) => ({
-        type: 'releaseAll',
-        deadlineMs,
-        replyTo,
-      }));
+      const { later } = await world.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(
+        coordinator,
+        (replyTo) => ({
+          type: 'releaseAll',
+          deadlineMs,
+          replyTo,
+        }),
+      );
       processes.delete(id);
       return later;
     },
