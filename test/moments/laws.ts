@@ -43,7 +43,7 @@ function livesOf({ name, consumer, lives, hooks, effects }: Member): string[] {
   return complaints;
 }
 
-/** How many pipelines a consumer had: one, and one more for each restart. */
-export function pipelinesOf({ lives }: Member): number {
-  return [...lives.keys()].filter((path) => path.startsWith('stage/0#')).length;
+/** How many incarnations of this actor a consumer had. */
+export function incarnationsOf({ lives }: Member, name: string): number {
+  return [...lives.keys()].filter((path) => path.startsWith(name)).length;
 }

@@ -3,15 +3,16 @@
 import { openQuestions } from '../../supervision/ask.js';
 import type { StopReport } from '../../src/consumer.js';
 import { putRecords } from '../sim/workload.js';
-import { complaintsOf, pipelinesOf } from './laws.js';
+import { complaintsOf, incarnationsOf } from './laws.js';
 import type { Scenario } from './scenarios.js';
 import { createWorld } from './world.js';
 import type { Member, World } from './world.js';
 
 export interface Outcome {
   readonly complaints: readonly string[];
-  /** How often the pipeline of the consumer that was struck has been started. */
+  /** How often the pipeline, and the coordinator, of the consumer that was struck have been started. */
   readonly pipelines: number;
+  readonly coordinators: number;
   /** Why it ended by itself. */
   readonly ended: Error | undefined;
   readonly report: StopReport | undefined;
@@ -46,7 +47,8 @@ export async function run(scenario: Scenario, attach: (world: World) => (member:
     await clock.advance(2_000);
     return {
       complaints: complaintsOf(world, questions),
-      pipelines: pipelinesOf(first),
+      pipelines: incarnationsOf(first, 'stage/0#'),
+      coordinators: incarnationsOf(first, 'lease-coordinator/'),
       ended: first.ended,
       report,
       held,
