@@ -5,6 +5,7 @@ import type { CoordinatorStarted, ReleasedLease } from '../actors/lease-coordina
 import type { Effect, Ref, ReplyTo } from '../actors/actor.js';
 import { ask, createRuntime, spawn, stop as stopActor, watch } from '../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../supervision/index.js';
+import { isBusy } from '../supervision/supervisor.js';
 import { systemClock, systemRandom, systemTimers } from '../supervision/timers.js';
 import { consumerTree } from '../supervision/tree.js';
 import { createEscalation } from './consumer/escalation.js';
@@ -85,6 +86,7 @@ class TreeConsumer implements Consumer {
   #state: ConsumerStatus['state'] = 'new';
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
+  #pipeline: Ref<SupervisorMessage> | undefined;
   #stopMetering = (): void => {};
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
@@ -173,7 +175,10 @@ class TreeConsumer implements Consumer {
       restart,
       stopDeadlineMs,
       coordinators: () => [...wiring.coordinators.values()],
-      pipelineStarted: (pipeline) => void watch(pipeline).then((ending) => this.#escalation.pipelineEnded(ending)),
+      pipelineStarted: (pipeline) => {
+        this.#pipeline = pipeline;
+        void watch(pipeline).then((ending) => this.#escalation.pipelineEnded(ending));
+      },
       pipelineRestarting: (incarnation, error) => this.#restarting(incarnation, error),
     });
   }
@@ -219,15 +224,19 @@ class TreeConsumer implements Consumer {
     this.#state = 'stopping';
     const { clock } = this.#world;
     const until = clock.now() + deadlineMs;
+    await this.#endRestart(deadlineMs - Math.min(deadlineMs / 2, escalationDeadlineMs));
+    const leftMs = until - clock.now();
     const coordinators = [...(this.#wiring?.coordinators.values() ?? [])];
     const reports = await Promise.all(
       coordinators.map((ref) =>
         ask(
           ref,
-          (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({ type: 'releaseAll', deadlineMs, replyTo }),
-          {
-            deadlineMs: deadlineMs + releaseGraceMs,
-          },
+          (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({
+            type: 'releaseAll',
+            deadlineMs: leftMs,
+            replyTo,
+          }),
+          { deadlineMs: leftMs + releaseGraceMs },
         ).catch(() => undefined),
       ),
     );
@@ -240,6 +249,19 @@ class TreeConsumer implements Consumer {
     // A coordinator that did not answer, or does not know what the one before it held, may have held anything.
     const heard = !reports.includes(undefined);
     return { leases, drained: heard && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
+  }
+
+  /**
+   * A pipeline in the middle of a restart drains nothing, and its keepers would release at once, with user calls of the old
+   * incarnation still running. They are waited for; the new one is not started any more.
+   */
+  async #endRestart(deadlineMs: number): Promise<void> {
+    const pipeline = this.#pipeline;
+    if (pipeline === undefined) return;
+    // Behind the news of a crash, if there is any on its way.
+    const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
+    await ask(pipeline, question, { deadlineMs: restartPollMs }).catch(() => {});
+    if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
   }
 
   /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */

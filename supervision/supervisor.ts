@@ -16,6 +16,7 @@ import {
   terminate,
   type State,
 } from './group.js';
+import { statusOf } from './status.js';
 import * as strategy from './strategy.js';
 
 /** The answer to `startChild`. */
@@ -71,6 +72,12 @@ export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<
     }),
   };
   return behaviour as unknown as Behaviour<unknown, SupervisorMessage>;
+}
+
+/** Whether a supervisor is starting, stopping or restarting children at this moment. */
+export function isBusy(ref: Ref<SupervisorMessage>): boolean {
+  const { operation } = (statusOf(ref)?.state ?? {}) as { readonly operation?: string };
+  return operation !== undefined && operation !== 'idle';
 }
 
 function begin(

@@ -17,7 +17,7 @@ import type { CoordinatorMessage } from '../actors/lease-coordinator.js';
 import type { StageMessage } from '../actors/stage.js';
 import type { Clock } from '../src/ports.js';
 import type { ChildSpec, Siblings } from './child-spec.js';
-import { supervisor } from './supervisor.js';
+import { supervisor, type SupervisorMessage } from './supervisor.js';
 
 // Behaviours of different actors have nothing in common but being behaviours.
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -42,7 +42,7 @@ export interface TreeParts {
   /** Coordinators as they are now: asked anew by every incarnation of the pipeline. */
   readonly coordinators: () => readonly Ref<CoordinatorMessage>[];
   /** Called when a pipeline supervisor has started: its end, however it comes, is the consumer's business. */
-  readonly pipelineStarted: (pipeline: Ref<never>) => void;
+  readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
   readonly pipelineRestarting: (count: number, error: Error) => readonly Effect<never>[];
 }
@@ -100,7 +100,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
   return announced(behaviour, parts.pipelineStarted);
 }
 
-function announced(behaviour: AnyBehaviour, started: (self: Ref<never>) => void): AnyBehaviour {
+function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
   return {
     ...behaviour,
     // `unknown` takes any message and so fits every behaviour's own address.

@@ -138,6 +138,61 @@ describe('a consumer', () => {
       expect((await settled(clock, only.consumer.stop())).drained).to.equal(true);
     });
 
+    it('and is stopped while it restarts lets the old call end before it gives its leases back, and begins no new one', async () => {
+      const saving = gate();
+      const begun: string[] = [];
+      const only = virtualConsumer(clock, {
+        onItem: async (item) => {
+          begun.push(textOf(item));
+          if (textOf(item) === '10') await saving.opened;
+          if (textOf(item) === '11') throw new Error('a bug');
+        },
+        // The keys 10 and 11 fall to different ones.
+        reducers: 2,
+      });
+      await settled(clock, only.consumer.start());
+      put(only.stream, '10');
+      await clock.advance(1_000);
+      put(only.stream, '11');
+      await clock.advance(1_000);
+      expect(begun).to.deep.equal(['10', '11']);
+      const stopping = only.consumer.stop();
+      await clock.advance(5_000);
+      expect(owners(only.stream), 'the call still runs').to.deep.equal(['virtual']);
+      saving.open();
+      await clock.advance(1_000);
+      expect(owners(only.stream)).to.deep.equal([undefined]);
+      const { drained, leases } = await settled(clock, stopping);
+      expect(drained).to.equal(false);
+      expect(leases).to.have.length(1);
+      expect(leases[0]).to.include({ released: true, recordsLeft: -1 });
+      expect(begun).to.deep.equal(['10', '11']);
+      expect(only.heard('orphaned')).to.deep.equal([]);
+    });
+
+    it('and is stopped while it restarts has three quarters of the deadline for an old call, then gives its leases back', async () => {
+      const only = virtualConsumer(clock, {
+        onItem: (item) => {
+          if (textOf(item) === '10') return new Promise(() => {});
+          if (textOf(item) === '11') throw new Error('a bug');
+          return undefined;
+        },
+        reducers: 2,
+      });
+      await settled(clock, only.consumer.start());
+      put(only.stream, '10');
+      await clock.advance(1_000);
+      put(only.stream, '11');
+      await clock.advance(1_000);
+      const stopping = only.consumer.stop({ deadlineMs: 20_000 });
+      await clock.advance(14_500);
+      expect(owners(only.stream)).to.deep.equal(['virtual']);
+      await clock.advance(1_500);
+      expect(owners(only.stream)).to.deep.equal([undefined]);
+      expect((await settled(clock, stopping)).drained).to.equal(false);
+      expect(only.heard('orphaned')).to.have.length(1);
+    });
+
     it('names an effect that outlives stopDeadlineMs in status() and in an event, and goes on without it', async () => {
       let hangs = true;
       const only = virtualConsumer(clock, {

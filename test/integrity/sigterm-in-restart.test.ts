@@ -55,6 +55,10 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
     expect(worker.events('orphaned')).to.deep.equal([]);
     expect(fleet.deliveries().at(-1)?.id, 'ended before the process').to.equal(slowId);
     expect([...ownersOf(await fleet.rows()).keys()]).to.deep.equal(['(nobody)']);
+    const [released] = worker.events('leaseReleased');
+    expect(released?.at, 'the lease was held until the call had ended').to.be.at.least(
+      fleet.deliveries().at(-1)?.at ?? 0,
+    );
     await expectReplayed('sigterm-in-restart', worker);
   });
 
