@@ -139,7 +139,7 @@ const neverSent =
 const supervisor: Record<SupervisorMessage['type'], Reach> = {
   startChild: neverSent,
   terminateChild: neverSent,
-  children: 'only the root is asked',
+  children: 'only the root and the pipeline are asked',
   childStarted: true,
   childEnding: true,
   childDown: true,
@@ -154,7 +154,7 @@ export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>>
   'shard-workers': shardWorkers,
   'lease-keeper': leaseKeeper,
   'lease-coordinator': leaseCoordinator,
-  pipeline: supervisor,
+  pipeline: { ...supervisor, children: true },
   coordinators: { ...supervisor, childDown: 'the crash of a coordinator ends it at once, before that one is down' },
   consumer: { ...supervisor, children: true },
 };
