@@ -14,7 +14,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 export function release(turn: Turn, reason: string, deadlineMs: number): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
-  // The worker's deadline, the keeper's own and the write's follow one another within the time given.
+  // The end of the draining and the write follow one another within the time given.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs / 2;
   const until = now + Math.max(deadlineMs, options.marginMs);
@@ -31,7 +31,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, cell } = state.tenure;
     state.release.recordsLeft = -1;
-    turn.effects.push(send(control, { type: 'drain', fence: cell.fence, deadlineMs: deadlineMs - reserveMs }));
+    turn.effects.push(send(control, { type: 'drain', fence: cell.fence }));
   }
 }
 

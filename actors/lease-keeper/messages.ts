@@ -11,8 +11,8 @@ import type { ShardEvent } from '../../src/events.js';
 export type WorkerControl =
   /** The tenure is over: deliver nothing more, drop what is queued, end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
-  /** Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`. */
-  | { readonly type: 'drain'; readonly fence: number; readonly deadlineMs: number };
+  /** Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`; the keeper watches the time. */
+  | { readonly type: 'drain'; readonly fence: number };
 
 export type KeeperMessage =
   /** A worker's first question. The keeper renews once; the counter that write returns is the fence. */

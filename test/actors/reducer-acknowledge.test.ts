@@ -294,7 +294,7 @@ describe('a reducer as a raw behaviour', () => {
     await pipeline.clock.advance(10);
     expect(log.map(({ type }) => type)).to.deep.equal(['items', 'flush']);
     expect(keeper.frontiers).to.have.length(0);
-    keeper.control({ type: 'drain', deadlineMs: 1_000 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(10);
     expect(log.map(({ type }) => type)).to.deep.equal(['items', 'flush', 'drain', 'revoked']);
     expect((await ending).reason).to.equal('normal');

@@ -168,7 +168,7 @@ describe('a lost lease', () => {
     await pipeline.clock.advance(1);
     const stale = keeper.tenures[0]!.fence - 1;
     pipeline.tell(worker, { type: 'revoked', fence: stale, reason: 'old' });
-    pipeline.tell(worker, { type: 'drain', fence: stale, deadlineMs: 1 });
+    pipeline.tell(worker, { type: 'drain', fence: stale });
     const numbers = putNumbered(stream, 3, undefined, 3);
     await pipeline.clock.advance(1);
     expect(pipeline.counters()['staleControls']).to.equal(2);

@@ -142,7 +142,7 @@ describe('a message that comes twice to a reducer', () => {
     });
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
-    keeper.control({ type: 'drain', deadlineMs: 100 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(10);
     keeper.control({ type: 'revoked', reason: 'test' });
     await pipeline.clock.advance(10);

@@ -239,7 +239,7 @@ describe('a shard worker reads', () => {
     expect(pipeline.status(worker)).to.deep.include({ doing: 'reading', fence, openRecords: 2, millisBehindLatest: 0 });
     const { oldestOpen } = pipeline.status(worker) as { oldestOpen: object };
     expect(oldestOpen).to.deep.equal({ sequenceNumber: first, subSequenceNumber: 0, ordinal: 0, ageMs: 30 });
-    keeper.control({ type: 'drain', deadlineMs: 10 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
     expect(pipeline.status(worker)).to.include({ doing: 'draining' });
   });
@@ -349,7 +349,7 @@ describe('a shard worker ends', () => {
     const { keeper, worker } = pipeline.read(stream.port, shard0);
     const ending = pipeline.ending(worker);
     await pipeline.clock.advance(1);
-    keeper.control({ type: 'drain', deadlineMs: 1_000 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
     held.open();
     await pipeline.clock.advance(1);
@@ -365,7 +365,7 @@ describe('a shard worker ends', () => {
     const { keeper, worker } = pipeline.read(stream.port, shard0);
     const ending = pipeline.ending(worker);
     await pipeline.clock.advance(1_000);
-    keeper.control({ type: 'drain', deadlineMs: 1_000 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
     expect((await ending).reason).to.equal('normal');
     expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 0 }]);
@@ -380,7 +380,7 @@ describe('a shard worker ends', () => {
     });
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(1);
-    keeper.control({ type: 'drain', deadlineMs: 100 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(100);
     keeper.control({ type: 'revoked', reason: 'deadline' });
     await pipeline.clock.advance(1);
@@ -395,7 +395,7 @@ describe('a shard worker ends', () => {
     const pipeline = start({ definition: counting([], () => held.opened) });
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(1);
-    keeper.control({ type: 'drain', deadlineMs: 100 });
+    keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
     held.open();
     await pipeline.clock.advance(1);
@@ -431,7 +431,7 @@ describe('a shard worker ends', () => {
       const { keeper, worker } = pipeline.read(source, shard0);
       await pipeline.clock.advance(1);
       if (how === 'kill') await pipeline.kill(worker);
-      else keeper.control(how === 'drain' ? { type: 'drain', deadlineMs: 1 } : { type: 'revoked', reason: 'x' });
+      else keeper.control(how === 'drain' ? { type: 'drain' } : { type: 'revoked', reason: 'x' });
       await pipeline.clock.advance(1);
       expect(closed, how).to.be.greaterThan(0);
       await pipeline.stop();

@@ -28,7 +28,7 @@ export interface StubKeeper {
   readonly tenures: Tenure[];
   /** Everything it was told, in order. */
   readonly log: KeeperMessage[];
-  control(message: { type: 'revoked'; reason: string } | { type: 'drain'; deadlineMs: number }): void;
+  control(message: { type: 'revoked'; reason: string } | { type: 'drain' }): void;
 }
 
 export interface PipelineOptions {
