@@ -1,115 +1,22 @@
 // Where the application's work happens. Calls into one reducer never overlap: while a call is under way its items wait, while
 // questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it began.
 import { run, send } from './actor.js';
-import type { Behaviour, Effect, Ref, ReplyTo, Step } from './actor.js';
-import type { Whereabouts } from './protocol/disposition.js';
+import type { Behaviour, Effect, Ref, Step } from './actor.js';
 import { createFlushJob, createFoldJob, flushGroups, fold } from './reducer/fold.js';
 import type { Cell, FlushJob, FoldJob } from './reducer/fold.js';
 import { DeliveredItem } from './protocol/item.js';
 import { behave, createRawJob } from './reducer/raw-behaviour.js';
 import type { RawJob } from './reducer/raw-behaviour.js';
 import { openContextDoor } from './reducer/context.js';
-import type { ContextDoor } from './reducer/context.js';
 import { answerLocate, reducerStatus } from './reducer/status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './reducer/outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './reducer/returns.js';
-import type { Returns } from './reducer/returns.js';
-import type { StageMessage } from './stage.js';
+import type { Mark, ReducerMessage, ReducerOptions, ReducerState } from './reducer/state.js';
 import { createDeque } from '../src/core/deque.js';
-import type { Deque } from '../src/core/deque.js';
-import type { Clock } from '../src/ports.js';
-import type { OnFailure, RawReducer, ReducerDefinition, ReducerMessage as ToBehaviour } from '../src/reducer.js';
+import type { RawReducer, ReducerMessage as ToBehaviour } from '../src/reducer.js';
 
-export interface ReducerOptions {
-  readonly index: number;
-  readonly definition: ReducerDefinition;
-  readonly stages: readonly Ref<StageMessage>[];
-  /** Items a stage may have under way to this reducer that have not been folded yet. */
-  readonly credit: number;
-  readonly batchSize: number;
-  readonly batchIntervalMs: number;
-  readonly onFailure: OnFailure;
-  readonly clock: Clock;
-  /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
-  readonly tell: (to: Ref<ReducerMessage>, message: ReducerMessage) => void;
-  /** The key of `ctx.fences`: the shard id, made unique where the consumer has several sources. */
-  readonly shardName: (source: string, shardId: string) => string;
-}
-
-/** What others send. The numbers of one stage rise: a message whose number is not above the last one is dropped and counted. */
-export type ReducerInbox =
-  | {
-      readonly type: 'items';
-      readonly stage: Ref<StageMessage>;
-      readonly number: number;
-      readonly items: readonly DeliveredItem[];
-    }
-  | {
-      readonly type: 'punctuation';
-      readonly stage: Ref<StageMessage>;
-      readonly number: number;
-      readonly id: number;
-      readonly kind: 'flush' | 'drain';
-    }
-  /** Not numbered: one more is one more tick. */
-  | { readonly type: 'heartbeat' }
-  | {
-      readonly type: 'revoked';
-      readonly stage: Ref<StageMessage>;
-      readonly number: number;
-      readonly worker: number;
-      readonly shardId: string;
-      readonly fence: number;
-    }
-  /** Not numbered: a question that is answered twice is closed by the first answer. */
-  | {
-      readonly type: 'locate';
-      readonly worker: number;
-      readonly ordinal: number;
-      readonly replyTo: ReplyTo<Whereabouts>;
-      readonly next: readonly Ref<ReducerInbox>[];
-      /** It waits at the stage for this reducer. */
-      readonly queued: boolean;
-    };
-
-export type ReducerMessage =
-  | ReducerInbox
-  | { readonly type: 'folded'; readonly job: FoldJob }
-  | { readonly type: 'flushed'; readonly job: FlushJob }
-  | { readonly type: 'behaved'; readonly job: RawJob }
-  | { readonly type: 'broken'; readonly error: unknown }
-  | { readonly type: 'flushDue' }
-  /** Application code has called `ctx.ack` or `ctx.fail`. */
-  | { readonly type: 'called' };
-
-type Mark = Extract<ReducerInbox, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
-
-export type ReducerJob =
-  | { readonly type: 'fold'; readonly job: FoldJob }
-  | { readonly type: 'flush'; readonly job: FlushJob }
-  | { readonly type: 'raw'; readonly job: RawJob; readonly mark: Mark | undefined };
-
-export interface ReducerState {
-  readonly self: Ref<ReducerMessage>;
-  readonly queue: Deque<DeliveredItem | Mark>;
-  /** Left over from a job that ended early; goes before the queue. */
-  carry: readonly DeliveredItem[];
-  job: ReducerJob | undefined;
-  /** By worker with `stateBy: 'shard'`, otherwise one under -1. */
-  readonly cells: Map<number, Cell>;
-  /** Folded and not flushed, over all cells; and since when the oldest of them has been. */
-  unflushed: number;
-  unflushedSince: number;
-  flushDue: boolean;
-  /** One heartbeat is in the queue: a slow behaviour finds one, however many have come. */
-  heartbeatWaits: boolean;
-  /** Handed out, waiting for `ctx.ack`, since when. Only with manual acknowledgement and raw behaviours. */
-  readonly manual: Map<DeliveredItem, number>;
-  readonly received: Map<Ref<StageMessage>, number>;
-  readonly returns: Returns;
-  readonly door: ContextDoor;
-  settledAt: number;
-}
+export type { ReducerInbox } from './protocol/pipeline.js';
+export type { ReducerMessage, ReducerOptions, ReducerState } from './reducer/state.js';
 
 type Effects = Effect<ReducerMessage>[];
 /** The name of the one cell of a reducer whose state is not by shard: no worker has this number. */

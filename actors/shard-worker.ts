@@ -4,75 +4,20 @@
 import { ask, run, send } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
 import { converse, createChannels, isFull, punctuate } from './shard-worker/channel.js';
-import type { Channel } from './shard-worker/channel.js';
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
 import { admitAll, createIntake, isEmpty } from './shard-worker/intake.js';
-import type { Intake, IntakeEnd, IntakeOptions } from './shard-worker/intake.js';
-import type { KeeperMessage, WorkerControl } from './lease-keeper.js';
-import type { StageMessage } from './stage.js';
-import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from './tenure.js';
+import type { IntakeEnd } from './shard-worker/intake.js';
+import type { KeeperMessage } from './lease-keeper.js';
+import type { StageMessage } from './protocol/pipeline.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './shard-worker/state.js';
+import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
-import type { Ledger } from '../src/core/ledger.js';
 import { murmur3 } from '../src/core/murmur3.js';
-import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../src/ports.js';
+import type { ReadResult, UserRecord } from '../src/ports.js';
 
-export interface ShardWorkerOptions extends IntakeOptions {
-  readonly lease: HeldLease;
-  /** Unique in the process. */
-  readonly worker: number;
-  readonly source: StreamSource;
-  readonly stages: readonly Ref<StageMessage>[];
-  readonly spread: 'by-shard' | 'round-robin';
-  readonly maxPending: number;
-  readonly maxPendingBytes: number;
-  readonly watchdogMs: number;
-  /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
-  readonly flushes: boolean;
-  readonly clock: Clock;
-  /** Sends a message from outside any behaviour: the reader's notices come at any time. */
-  readonly tell: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;
-}
-
-export type ShardWorkerMessage =
-  | WorkerControl
-  | { readonly type: 'tenure'; readonly answer: TenureGranted }
-  | { readonly type: 'read'; readonly result: ReadResult }
-  | { readonly type: 'readFailed'; readonly error: unknown }
-  | { readonly type: 'notice'; readonly notice: SourceNotice }
-  | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
-  | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
-  | { readonly type: 'punctuated' }
-  | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
-  | { readonly type: 'watchdog' }
-  /** Somebody asked has died: the supervisor is about to stop this worker as well. */
-  | { readonly type: 'askFailed'; readonly error: Error };
-
-export interface ShardWorkerState {
-  readonly self: Ref<ShardWorkerMessage>;
-  readonly keeper: Ref<KeeperMessage>;
-  tenure: Tenure | undefined;
-  reader: ShardReader | undefined;
-  readonly ledger: Ledger;
-  intake: Intake;
-  readonly channels: readonly Channel[];
-  reading: boolean;
-  /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
-  ending: WorkerEnd | undefined;
-  /** Punctuations not answered yet. */
-  punctuating: number;
-  /** The last punctuation, with the records notified and settled by then: the same again makes sense when one has grown. */
-  punctuated: { readonly kind: 'flush' | 'drain' | undefined; readonly progress: number };
-  notified: number;
-  reportedOrdinal: number;
-  advancedAt: number;
-  settledAt: number;
-  millisBehindLatest: number | undefined;
-  /** The record the watchdog asked for last that nobody had, and since when. */
-  astray: { readonly ordinal: number; readonly since: number } | undefined;
-  finished: boolean;
-}
+export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './shard-worker/state.js';
 
 type Effects = Effect<ShardWorkerMessage>[];
 

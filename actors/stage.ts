@@ -2,88 +2,24 @@
 // reducer's credit, and routes the dispositions back. What it must never do: lose the order of a key within a shard, hold a
 // disposition back for a full queue, or let one slow reducer stop another.
 import { reply, send, watch } from './actor.js';
-import type { Behaviour, Effect, Ref, ReplyTo, Step } from './actor.js';
+import type { Behaviour, Effect, Ref, Step } from './actor.js';
 import { emptyDispositions, hasDispositions, stopTenure } from './protocol/disposition.js';
-import type { Dispositions, Settlement, Whereabouts } from './protocol/disposition.js';
+import type { Dispositions } from './protocol/disposition.js';
 import { isThenable, judge } from './protocol/failure.js';
 import { DeliveredItem } from './protocol/item.js';
-import type { ReducerInbox } from './reducer.js';
+import type { StageMessage } from './protocol/pipeline.js';
 import type { Tenure } from './tenure.js';
 import { createLane, discard, dispatch, enqueue, oldestQueued, positionOf } from './stage/lane.js';
 import { askedBefore, isRepeated, repeated } from './stage/repeated.js';
 import type { Lane, Waiting, WorkerEntry } from './stage/lane.js';
+import type { StageOptions, StageState } from './stage/state.js';
 import { reducerOf } from '../src/core/murmur3.js';
 import { KinactError } from '../src/errors.js';
-import type { Clock, UserRecord } from '../src/ports.js';
-import type { Extract, FailedItem, OnFailure, RecordContext } from '../src/reducer.js';
+import type { UserRecord } from '../src/ports.js';
+import type { FailedItem, RecordContext } from '../src/reducer.js';
 
-export interface StageOptions {
-  readonly index: number;
-  readonly reducers: number;
-  readonly clock: Clock;
-  readonly extract?: Extract | undefined;
-  readonly key?: ((record: UserRecord) => string) | undefined;
-  readonly opaqueOf: (source: string) => unknown;
-  readonly onFailure: OnFailure;
-  readonly maxPending: number;
-  readonly flushIntervalMs: number;
-}
-
-export type StageMessage =
-  /** A reducer has started and grants its first credit. */
-  | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerInbox>; readonly credit: number }
-  /** Records, in order. Answered when there was demand for all of them, or few enough of the worker's records wait. */
-  | {
-      readonly type: 'notify';
-      readonly tenure: Tenure;
-      readonly worker: Ref<never>;
-      readonly ordinals: readonly number[];
-      readonly records: readonly UserRecord[];
-      readonly replyTo: ReplyTo<Dispositions>;
-    }
-  /** The heartbeat of a worker with open records: answered as soon as there is a disposition. */
-  | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
-  /** Punctuation behind this worker's data, answered once every reducer has answered it. */
-  | {
-      readonly type: 'punctuate';
-      readonly worker: number;
-      readonly kind: 'flush' | 'drain';
-      readonly replyTo: ReplyTo<true>;
-    }
-  /** Where is this record? Answered by the stage or by the reducer that holds it. */
-  | {
-      readonly type: 'locate';
-      readonly worker: number;
-      readonly ordinal: number;
-      readonly replyTo: ReplyTo<Whereabouts>;
-    }
-  /** The worker's tenure is over: drop what is queued for it and tell the reducers. */
-  | { readonly type: 'retire'; readonly worker: number }
-  /** From a reducer: so many items were folded (or dropped), and these are settled. The numbers of one reducer rise. */
-  | {
-      readonly type: 'disposed';
-      readonly reducer: number;
-      readonly number: number;
-      readonly credit: number;
-      readonly settlements: readonly Settlement[];
-    }
-  | { readonly type: 'punctuated'; readonly reducer: number; readonly number: number; readonly id: number }
-  | { readonly type: 'workerDown'; readonly worker: number }
-  | { readonly type: 'beat' };
-
-interface Punctuation {
-  readonly worker: number;
-  readonly replyTo: ReplyTo<true>;
-  missing: number;
-}
-
-export interface StageState {
-  readonly self: Ref<StageMessage>;
-  readonly lanes: readonly Lane[];
-  readonly workers: Map<number, WorkerEntry>;
-  readonly punctuations: Map<number, Punctuation>;
-  nextPunctuation: number;
-}
+export type { StageMessage } from './protocol/pipeline.js';
+export type { StageOptions, StageState } from './stage/state.js';
 
 type Effects = Effect<StageMessage>[];
 

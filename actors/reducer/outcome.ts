@@ -6,7 +6,7 @@ import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
-import type { ReducerMessage, ReducerOptions, ReducerState } from '../reducer.js';
+import type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
 import { reportDead, returnCredit, settleItem } from './returns.js';
 import type { FailedItem } from '../../src/reducer.js';
 

@@ -4,7 +4,7 @@ import { send } from '../actor.js';
 import type { Effect, Ref } from '../actor.js';
 import type { Settlement } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { StageMessage } from '../stage.js';
+import type { StageMessage } from '../protocol/pipeline.js';
 
 interface ToStage {
   credit: number;

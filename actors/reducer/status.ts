@@ -4,7 +4,8 @@ import { reply, send } from '../actor.js';
 import type { Effect } from '../actor.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox, ReducerMessage, ReducerState } from '../reducer.js';
+import type { ReducerInbox } from '../protocol/pipeline.js';
+import type { ReducerMessage, ReducerState } from './state.js';
 
 type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 

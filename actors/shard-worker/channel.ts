@@ -5,25 +5,13 @@ import { ask } from '../actor.js';
 import type { Effect, Ref } from '../actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
-import type { ShardWorkerMessage, ShardWorkerState } from '../shard-worker.js';
-import type { StageMessage } from '../stage.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerState } from './state.js';
+import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../tenure.js';
 import { room } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/errors.js';
-import type { UserRecord } from '../../src/ports.js';
 
 type Effects = Effect<ShardWorkerMessage>[];
-
-/** The conversation with one stage: at most one open question of each kind. */
-export interface Channel {
-  readonly stage: Ref<StageMessage>;
-  ordinals: number[];
-  records: UserRecord[];
-  notifying: boolean;
-  collecting: boolean;
-  /** The stage has heard of this worker: before that, it could not answer a collect. */
-  known: boolean;
-}
 
 export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
   if (stages.length === 0) throw new KinactError('BROKEN_INVARIANT', 'a shard worker needs at least one stage');

@@ -1,6 +1,6 @@
 // What a reader wants people to know, as events and counters of the worker that reads.
 import type { Effect } from '../actor.js';
-import type { ShardWorkerMessage, ShardWorkerOptions } from '../shard-worker.js';
+import type { ShardWorkerMessage, ShardWorkerOptions } from './state.js';
 import type { SourceNotice } from '../../src/ports.js';
 
 export function noticed(options: ShardWorkerOptions, notice: SourceNotice): Effect<ShardWorkerMessage> {

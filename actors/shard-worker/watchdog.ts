@@ -1,7 +1,7 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and brings the answer here.
 import type { Whereabouts } from '../protocol/disposition.js';
-import type { ShardWorkerOptions, ShardWorkerState } from '../shard-worker.js';
+import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { Tenure } from '../tenure.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 import type { LedgerEntry } from '../../src/core/ledger.js';

@@ -1,0 +1,84 @@
+// What is said along the way of a record: to a stage by shard workers and reducers, to a reducer by stages.
+import type { Ref, ReplyTo } from '../actor.js';
+import type { Dispositions, Settlement, Whereabouts } from './disposition.js';
+import type { DeliveredItem } from './item.js';
+import type { Tenure } from '../tenure.js';
+import type { UserRecord } from '../../src/ports.js';
+
+export type StageMessage =
+  /** A reducer has started and grants its first credit. */
+  | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerInbox>; readonly credit: number }
+  /** Records, in order. Answered when there was demand for all of them, or few enough of the worker's records wait. */
+  | {
+      readonly type: 'notify';
+      readonly tenure: Tenure;
+      readonly worker: Ref<never>;
+      readonly ordinals: readonly number[];
+      readonly records: readonly UserRecord[];
+      readonly replyTo: ReplyTo<Dispositions>;
+    }
+  /** The heartbeat of a worker with open records: answered as soon as there is a disposition. */
+  | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
+  /** Punctuation behind this worker's data, answered once every reducer has answered it. */
+  | {
+      readonly type: 'punctuate';
+      readonly worker: number;
+      readonly kind: 'flush' | 'drain';
+      readonly replyTo: ReplyTo<true>;
+    }
+  /** Where is this record? Answered by the stage or by the reducer that holds it. */
+  | {
+      readonly type: 'locate';
+      readonly worker: number;
+      readonly ordinal: number;
+      readonly replyTo: ReplyTo<Whereabouts>;
+    }
+  /** The worker's tenure is over: drop what is queued for it and tell the reducers. */
+  | { readonly type: 'retire'; readonly worker: number }
+  /** From a reducer: so many items were folded (or dropped), and these are settled. The numbers of one reducer rise. */
+  | {
+      readonly type: 'disposed';
+      readonly reducer: number;
+      readonly number: number;
+      readonly credit: number;
+      readonly settlements: readonly Settlement[];
+    }
+  | { readonly type: 'punctuated'; readonly reducer: number; readonly number: number; readonly id: number }
+  | { readonly type: 'workerDown'; readonly worker: number }
+  | { readonly type: 'beat' };
+
+/** What a reducer is told by others. The numbers of one stage rise: a message whose number is not above the last one is dropped and counted. */
+export type ReducerInbox =
+  | {
+      readonly type: 'items';
+      readonly stage: Ref<StageMessage>;
+      readonly number: number;
+      readonly items: readonly DeliveredItem[];
+    }
+  | {
+      readonly type: 'punctuation';
+      readonly stage: Ref<StageMessage>;
+      readonly number: number;
+      readonly id: number;
+      readonly kind: 'flush' | 'drain';
+    }
+  /** Not numbered: one more is one more tick. */
+  | { readonly type: 'heartbeat' }
+  | {
+      readonly type: 'revoked';
+      readonly stage: Ref<StageMessage>;
+      readonly number: number;
+      readonly worker: number;
+      readonly shardId: string;
+      readonly fence: number;
+    }
+  /** Not numbered: a question that is answered twice is closed by the first answer. */
+  | {
+      readonly type: 'locate';
+      readonly worker: number;
+      readonly ordinal: number;
+      readonly replyTo: ReplyTo<Whereabouts>;
+      readonly next: readonly Ref<ReducerInbox>[];
+      /** It waits at the stage for this reducer. */
+      readonly queued: boolean;
+    };

@@ -1,0 +1,66 @@
+// What a reducer is made with, what it is told, and what it keeps.
+import type { Ref } from '../actor.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
+import type { ContextDoor } from './context.js';
+import type { Cell, FlushJob, FoldJob } from './fold.js';
+import type { RawJob } from './raw-behaviour.js';
+import type { Returns } from './returns.js';
+import type { Deque } from '../../src/core/deque.js';
+import type { Clock } from '../../src/ports.js';
+import type { OnFailure, ReducerDefinition } from '../../src/reducer.js';
+
+export interface ReducerOptions {
+  readonly index: number;
+  readonly definition: ReducerDefinition;
+  readonly stages: readonly Ref<StageMessage>[];
+  /** Items a stage may have under way to this reducer that have not been folded yet. */
+  readonly credit: number;
+  readonly batchSize: number;
+  readonly batchIntervalMs: number;
+  readonly onFailure: OnFailure;
+  readonly clock: Clock;
+  /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
+  readonly tell: (to: Ref<ReducerMessage>, message: ReducerMessage) => void;
+  /** The key of `ctx.fences`: the shard id, made unique where the consumer has several sources. */
+  readonly shardName: (source: string, shardId: string) => string;
+}
+
+export type ReducerMessage =
+  | ReducerInbox
+  | { readonly type: 'folded'; readonly job: FoldJob }
+  | { readonly type: 'flushed'; readonly job: FlushJob }
+  | { readonly type: 'behaved'; readonly job: RawJob }
+  | { readonly type: 'broken'; readonly error: unknown }
+  | { readonly type: 'flushDue' }
+  /** Application code has called `ctx.ack` or `ctx.fail`. */
+  | { readonly type: 'called' };
+
+export type Mark = Extract<ReducerInbox, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
+
+export type ReducerJob =
+  | { readonly type: 'fold'; readonly job: FoldJob }
+  | { readonly type: 'flush'; readonly job: FlushJob }
+  | { readonly type: 'raw'; readonly job: RawJob; readonly mark: Mark | undefined };
+
+export interface ReducerState {
+  readonly self: Ref<ReducerMessage>;
+  readonly queue: Deque<DeliveredItem | Mark>;
+  /** Left over from a job that ended early; goes before the queue. */
+  carry: readonly DeliveredItem[];
+  job: ReducerJob | undefined;
+  /** By worker with `stateBy: 'shard'`, otherwise one under -1. */
+  readonly cells: Map<number, Cell>;
+  /** Folded and not flushed, over all cells; and since when the oldest of them has been. */
+  unflushed: number;
+  unflushedSince: number;
+  flushDue: boolean;
+  /** One heartbeat is in the queue: a slow behaviour finds one, however many have come. */
+  heartbeatWaits: boolean;
+  /** Handed out, waiting for `ctx.ack`, since when. Only with manual acknowledgement and raw behaviours. */
+  readonly manual: Map<DeliveredItem, number>;
+  readonly received: Map<Ref<StageMessage>, number>;
+  readonly returns: Returns;
+  readonly door: ContextDoor;
+  settledAt: number;
+}

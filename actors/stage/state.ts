@@ -1,0 +1,32 @@
+// What a stage is made with and what it keeps.
+import type { Ref, ReplyTo } from '../actor.js';
+import type { StageMessage } from '../protocol/pipeline.js';
+import type { Lane, WorkerEntry } from './lane.js';
+import type { Clock, UserRecord } from '../../src/ports.js';
+import type { Extract, OnFailure } from '../../src/reducer.js';
+
+export interface StageOptions {
+  readonly index: number;
+  readonly reducers: number;
+  readonly clock: Clock;
+  readonly extract?: Extract | undefined;
+  readonly key?: ((record: UserRecord) => string) | undefined;
+  readonly opaqueOf: (source: string) => unknown;
+  readonly onFailure: OnFailure;
+  readonly maxPending: number;
+  readonly flushIntervalMs: number;
+}
+
+interface Punctuation {
+  readonly worker: number;
+  readonly replyTo: ReplyTo<true>;
+  missing: number;
+}
+
+export interface StageState {
+  readonly self: Ref<StageMessage>;
+  readonly lanes: readonly Lane[];
+  readonly workers: Map<number, WorkerEntry>;
+  readonly punctuations: Map<number, Punctuation>;
+  nextPunctuation: number;
+}
