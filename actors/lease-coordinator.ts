@@ -13,6 +13,7 @@ import * as streams from './lease-coordinator/streams.js';
 import { writerNonce } from '../src/core/lease-writer.js';
 import { KinactError } from '../src/errors.js';
 
+export type { CoordinatorMessage, CoordinatorStarted, ReleasedLease, ShardEndPlan } from './protocol/leasing.js';
 export type * from './lease-coordinator/messages.js';
 
 /** Throws INVALID_OPTION where several sources are to share a table whose keys do not tell streams apart. */

@@ -3,7 +3,7 @@
 // that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
 import type { Behaviour, Ref } from './actor.js';
 import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
-import type { LeaseKeeperOptions } from './lease-keeper/messages.js';
+import type { LeaseKeeperOptions } from './lease-keeper/options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
 import { begin, dropTenure, frontier, refuseAsked, revokeTenure } from './lease-keeper/tenures.js';
 import { count } from './lease-keeper/turn.js';
@@ -14,7 +14,8 @@ import { durableCheckpoint, holdOf } from '../src/core/lease-hold.js';
 import * as schedule from '../src/core/lease-schedule.js';
 import { KinactError } from '../src/errors.js';
 
-export type * from './lease-keeper/messages.js';
+export type { KeeperMessage, KeeperNews, KeeperNotice, WorkerControl } from './protocol/leasing.js';
+export type { LeaseKeeperOptions } from './lease-keeper/options.js';
 export type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
 
 export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperState, LeaseKeeperMessage> {

@@ -7,7 +7,7 @@ import { converse, createChannels, isFull, punctuate } from './shard-worker/chan
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
 import { admitAll, createIntake, isEmpty } from './shard-worker/intake.js';
 import type { IntakeEnd } from './shard-worker/intake.js';
-import type { KeeperMessage } from './lease-keeper.js';
+import type { KeeperMessage } from './protocol/leasing.js';
 import type { StageMessage } from './protocol/pipeline.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './shard-worker/state.js';
 import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';

@@ -3,7 +3,7 @@
 // ends normally leaves; one that crashes takes this actor, and with it the whole pipeline, down.
 import { send, spawn } from './actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from './actor.js';
-import type { CoordinatorMessage } from './lease-coordinator.js';
+import type { CoordinatorMessage } from './protocol/leasing.js';
 import type { HeldLease, HeldLeases } from './tenure.js';
 import { KinactError } from '../src/errors.js';
 

@@ -4,7 +4,7 @@
 import type { Ref } from './actor.js';
 import type { Position, StartPosition } from '../src/core/position.js';
 import type { HashKeyRange, ChildShard } from '../src/ports.js';
-import type { KeeperMessage } from './lease-keeper.js';
+import type { KeeperMessage } from './protocol/leasing.js';
 
 export interface Tenure {
   /** Addresses the worker inside the process: unique over all streams, shards and restarts. */

@@ -2,9 +2,9 @@
 // are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
 import { reply, run, send, watch } from '../actor.js';
 import type { Ending, Ref, ReplyTo } from '../actor.js';
-import type { KeeperMessage, KeeperNotice } from '../lease-keeper.js';
+import type { KeeperMessage, KeeperNotice, ReleasedLease } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
-import type { CoordinatorSelf, ReleasedLease } from './messages.js';
+import type { CoordinatorSelf } from './messages.js';
 import { placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';

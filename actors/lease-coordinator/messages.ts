@@ -1,72 +1,17 @@
-// What a lease coordinator understands, what it answers, and what it is given at birth. Others import these through
-// `actors/lease-coordinator.ts`.
+// What a lease coordinator tells itself, and what it is given at birth.
 import type { Behaviour, Ending, Ref, ReplyTo } from '../actor.js';
-import type { KeeperCoordinator, KeeperMessage, KeeperNotice, LeaseKeeperOptions } from '../lease-keeper.js';
-import type { HeldLeases } from '../tenure.js';
+import type { LeaseKeeperOptions } from '../lease-keeper.js';
+import type {
+  CoordinatorMessage,
+  KeeperCoordinator,
+  KeeperMessage,
+  KeeperNotice,
+  ShardEndPlan,
+} from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { KinactError } from '../../src/errors.js';
-import type {
-  ChildShard,
-  Clock,
-  LeaseScan,
-  LeaseStore,
-  Random,
-  StreamDescription,
-  StreamSource,
-} from '../../src/ports.js';
+import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
 import type { CleanUpResult, ShardEndResult, SyncResult } from './table-work.js';
-
-/** What a keeper may do about the end of its shard. */
-export type ShardEndPlan =
-  /** Every child row exists: SHARD_END may be written, with these children in the same write. */
-  | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
-  /** Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. */
-  | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number };
-
-/** One line of the report that `consumer.stop()` returns. */
-export interface ReleasedLease {
-  readonly source: string;
-  readonly shardId: string;
-  readonly leaseKey: string;
-  /**
-   * Records that were open when the lease was given up: they will be delivered again. -1: nobody knows, for the worker did not
-   * say in time or was gone already.
-   */
-  readonly recordsLeft: number;
-  readonly checkpoint: string;
-  readonly subSequenceNumber: number;
-  /** False when the releasing write failed: peers must wait for expiry. */
-  readonly released: boolean;
-}
-
-/** The answer to `awaitStart`. A failure has a code of its own, or START_TIMEOUT with the last error as its cause. */
-export type CoordinatorStarted =
-  | { readonly type: 'started' }
-  | { readonly type: 'failed'; readonly error: KinactError };
-
-export type CoordinatorMessage =
-  /** Sends HeldLeases at once and after every change, until the subscriber stops. */
-  | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
-  /** A keeper whose worker reached the end of its shard asks whether SHARD_END may be written (kcl.md 2.7). */
-  | {
-      readonly type: 'prepareShardEnd';
-      readonly leaseKey: string;
-      readonly children?: readonly ChildShard[];
-      readonly vanished: boolean;
-      readonly replyTo: ReplyTo<ShardEndPlan>;
-    }
-  /**
-   * Take nothing from now on; release every lease as its shard is drained, at `deadlineMs` at its frontier. The answer is
-   * undefined from one that does not know what its predecessor left behind.
-   */
-  | {
-      readonly type: 'releaseAll';
-      readonly deadlineMs: number;
-      readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
-    }
-  /** Answered when table, streams and shards have been looked at once and leases are being taken, or when that failed. */
-  | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
 /** Everything a coordinator receives: questions, what its keepers say, results of its own work, its timers. */
 export type CoordinatorSelf =

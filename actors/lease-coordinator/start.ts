@@ -1,7 +1,8 @@
 // How a coordinator starts: table, streams, first scan, first sync; what time cures is tried again until the deadline.
 import { reply, run } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
-import type { CoordinatorSelf, CoordinatorStarted } from './messages.js';
+import type { CoordinatorStarted } from '../protocol/leasing.js';
+import type { CoordinatorSelf } from './messages.js';
 import { emit } from './state.js';
 import type { Turn } from './state.js';
 import { openTable } from './table-work.js';

@@ -1,15 +1,9 @@
 // The state of a lease coordinator, and what one call of `receive` works on. Types, and the few functions that every part
 // of the coordinator needs.
 import type { Effect, Ref, ReplyTo } from '../actor.js';
-import type { KeeperMessage } from '../lease-keeper.js';
+import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protocol/leasing.js';
 import type { HeldLeases } from '../tenure.js';
-import type {
-  CoordinatorSelf,
-  CoordinatorSource,
-  CoordinatorStarted,
-  KeeperArguments,
-  ReleasedLease,
-} from './messages.js';
+import type { CoordinatorSelf, CoordinatorSource, KeeperArguments } from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { shardIdOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';

@@ -2,7 +2,8 @@
 // clean-up (2.9), and the child rows at a shard's end (2.7).
 import { reply, run } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
-import type { CoordinatorMessage, CoordinatorSelf, ShardEndPlan } from './messages.js';
+import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
+import type { CoordinatorSelf } from './messages.js';
 import { isHopeless, retryShape, startSucceeded } from './start.js';
 import { emit, jittered, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Stream, Turn } from './state.js';

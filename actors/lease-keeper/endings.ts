@@ -1,8 +1,7 @@
 // How a lease ends: released at its frontier, ended with its shard, given up, lost, or never taken.
 import { ask, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
-import type { ShardEndPlan } from '../lease-coordinator.js';
-import type { KeeperNews } from './messages.js';
+import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { dropTenure, isBehind, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';

@@ -1,8 +1,7 @@
 // The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
 // it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
 import type { Ending, Ref, ReplyTo } from '../actor.js';
-import type { ShardEndPlan } from '../lease-coordinator.js';
-import type { KeeperMessage, WorkerControl } from './messages.js';
+import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, TenureGranted } from '../tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';

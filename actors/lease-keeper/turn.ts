@@ -1,7 +1,8 @@
 // One call of `receive`: what it works on and what comes of it. Every part of the keeper takes a turn and adds to its effects.
 import { send } from '../actor.js';
 import type { Effect } from '../actor.js';
-import type { KeeperNews, LeaseKeeperOptions } from './messages.js';
+import type { KeeperNews } from '../protocol/leasing.js';
+import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 import type { KinactEvent } from '../../src/events.js';
 

@@ -3,7 +3,7 @@ import type { Ref } from '../actor.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Intake, IntakeOptions } from './intake.js';
-import type { KeeperMessage, WorkerControl } from '../lease-keeper.js';
+import type { KeeperMessage, WorkerControl } from '../protocol/leasing.js';
 import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from '../tenure.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../../src/ports.js';

@@ -1,11 +1,61 @@
-// What a lease keeper, its workers and its coordinator say to one another, and what a keeper is given to start with.
+// What is said about leases: to the coordinator by keepers, shard workers and the consumer, to a keeper by its coordinator and
+// its worker, to a worker by its keeper.
 import type { Ref, ReplyTo } from '../actor.js';
-import type { Frontier, TenureGranted, WorkerEnd } from '../tenure.js';
-import type { CoordinatorMessage, ReleasedLease } from '../lease-coordinator.js';
-import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { Frontier, HeldLeases, TenureGranted, WorkerEnd } from '../tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { InitialPosition, Position } from '../../src/core/position.js';
-import type { ShardEvent } from '../../src/events.js';
+import type { KinactError } from '../../src/errors.js';
+import type { ChildShard } from '../../src/ports.js';
+
+/** What a keeper may do about the end of its shard. */
+export type ShardEndPlan =
+  /** Every child row exists: SHARD_END may be written, with these children in the same write. */
+  | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
+  /** Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. */
+  | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number };
+
+/** One line of the report that `consumer.stop()` returns. */
+export interface ReleasedLease {
+  readonly source: string;
+  readonly shardId: string;
+  readonly leaseKey: string;
+  /**
+   * Records that were open when the lease was given up: they will be delivered again. -1: nobody knows, for the worker did not
+   * say in time or was gone already.
+   */
+  readonly recordsLeft: number;
+  readonly checkpoint: string;
+  readonly subSequenceNumber: number;
+  /** False when the releasing write failed: peers must wait for expiry. */
+  readonly released: boolean;
+}
+
+/** The answer to `awaitStart`. A failure has a code of its own, or START_TIMEOUT with the last error as its cause. */
+export type CoordinatorStarted =
+  | { readonly type: 'started' }
+  | { readonly type: 'failed'; readonly error: KinactError };
+
+export type CoordinatorMessage =
+  /** Sends HeldLeases at once and after every change, until the subscriber stops. */
+  | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
+  /** A keeper whose worker reached the end of its shard asks whether SHARD_END may be written (kcl.md 2.7). */
+  | {
+      readonly type: 'prepareShardEnd';
+      readonly leaseKey: string;
+      readonly children?: readonly ChildShard[];
+      readonly vanished: boolean;
+      readonly replyTo: ReplyTo<ShardEndPlan>;
+    }
+  /**
+   * Take nothing from now on; release every lease as its shard is drained, at `deadlineMs` at its frontier. The answer is
+   * undefined from one that does not know what its predecessor left behind.
+   */
+  | {
+      readonly type: 'releaseAll';
+      readonly deadlineMs: number;
+      readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
+    }
+  /** Answered when table, streams and shards have been looked at once and leases are being taken, or when that failed. */
+  | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
 /** What a keeper tells the worker that delivers under its tenure. */
 export type WorkerControl =
@@ -65,36 +115,3 @@ export interface KeeperNotice {
 
 /** The part of a coordinator that a keeper needs. */
 export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>>;
-
-export interface LeaseKeeperOptions {
-  readonly leaseKey: string;
-  readonly shardId: string;
-  /** The source's `name`. */
-  readonly source: string;
-  /** `Tenure.identity`. */
-  readonly identity: string;
-  /** The row as the coordinator read it; the take is conditional on its counter. */
-  readonly seen: LeaseRow;
-  readonly workerId: string;
-  /** Unique per process. */
-  readonly processNonce: string;
-  /** `kinactWriter` of every write of this keeper: `processNonce` + `/` + a number never used before in the process. */
-  readonly writer: string;
-  readonly initialPosition: InitialPosition;
-  readonly hashKeyRange?: HashKeyRange;
-  /** What a row that stands at LATEST without `kinactLatestAt` is stamped with: the service's time, less 2 s. Default: the local wall clock, less 2 s. */
-  readonly latestAt?: number;
-  /** True when the shard may not be started yet: having no worker is then no reason to give the lease up. Default false. */
-  readonly waiting?: boolean;
-  readonly store: LeaseStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly failoverMs: number;
-  /** Delivery stops this long before the lease can expire at a peer. */
-  readonly marginMs: number;
-  /** 0: a checkpoint with every renewal. */
-  readonly checkpointIntervalMs: number;
-  readonly stopDeadlineMs: number;
-  readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
-  readonly coordinator: KeeperCoordinator;
-}

@@ -1,0 +1,39 @@
+// What a lease keeper is given to start with.
+import type { KeeperCoordinator } from '../protocol/leasing.js';
+import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { InitialPosition, Position } from '../../src/core/position.js';
+import type { ShardEvent } from '../../src/events.js';
+
+export interface LeaseKeeperOptions {
+  readonly leaseKey: string;
+  readonly shardId: string;
+  /** The source's `name`. */
+  readonly source: string;
+  /** `Tenure.identity`. */
+  readonly identity: string;
+  /** The row as the coordinator read it; the take is conditional on its counter. */
+  readonly seen: LeaseRow;
+  readonly workerId: string;
+  /** Unique per process. */
+  readonly processNonce: string;
+  /** `kinactWriter` of every write of this keeper: `processNonce` + `/` + a number never used before in the process. */
+  readonly writer: string;
+  readonly initialPosition: InitialPosition;
+  readonly hashKeyRange?: HashKeyRange;
+  /** What a row that stands at LATEST without `kinactLatestAt` is stamped with: the service's time, less 2 s. Default: the local wall clock, less 2 s. */
+  readonly latestAt?: number;
+  /** True when the shard may not be started yet: having no worker is then no reason to give the lease up. Default false. */
+  readonly waiting?: boolean;
+  readonly store: LeaseStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly failoverMs: number;
+  /** Delivery stops this long before the lease can expire at a peer. */
+  readonly marginMs: number;
+  /** 0: a checkpoint with every renewal. */
+  readonly checkpointIntervalMs: number;
+  readonly stopDeadlineMs: number;
+  readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
+  readonly coordinator: KeeperCoordinator;
+}
