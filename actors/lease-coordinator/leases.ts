@@ -231,11 +231,15 @@ export function parentsRead(
   if (lease === undefined) return;
   lease.readingParents = false;
   if (awaited === undefined || lease.awaited?.length === 0) return;
-  const { endedHere } = turn.state;
+  const { endedHere, vanished } = turn.state;
+  const keyOf = (parent: string): string => leaseKeyOf(lease.stream.identifier, parent);
+  // Whoever holds a parent whose row was deleted is about to make it anew, and reads that shard meanwhile.
+  const deleted = lease.row.parentShardIds.filter((parent) => vanished.has(keyOf(parent)));
+  const open = new Set([...awaited, ...deleted]);
   setAwaited(
     turn,
     lease,
-    awaited.filter((parent) => !endedHere.has(leaseKeyOf(lease.stream.identifier, parent))),
+    [...open].filter((parent) => !endedHere.has(keyOf(parent))),
   );
 }
 
@@ -255,7 +259,8 @@ export function reconsiderWaiting(turn: Turn): void {
     const stillRead = (lease.awaited ?? []).some((parent) => {
       const leaseKey = leaseKeyOf(lease.stream.identifier, parent);
       const row = state.rows.get(leaseKey);
-      return state.malformed.has(leaseKey) || (row !== undefined && !hasEnded(row));
+      const gone = state.malformed.has(leaseKey) || state.vanished.has(leaseKey);
+      return gone || (row !== undefined && !hasEnded(row));
     });
     if (!stillRead) settleParents(turn, lease);
   }
@@ -332,7 +337,8 @@ function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
 export function releaseOverdue(turn: Turn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
-  for (const lease of leases.values()) if (lease.phase !== 'taking') releasing.report.push(unreleased(lease));
+  // A take that is not answered yet may have been written.
+  for (const lease of leases.values()) releasing.report.push(unreleased(lease));
   answerRelease(turn, releasing);
 }
 

@@ -456,16 +456,6 @@ describe('releasing everything', () => {
     expect((await driver.releaseAll(5_000)).later()).to.deep.equal([]);
   });
 
-  it('lets go of what is being taken just now, and reports only what was held', async () => {
-    const driver = driveCoordinator();
-    await driver.started();
-    await driver.taken(zero);
-    const { later } = await driver.releaseAll(5_000);
-    expect(driver.keeper(one).told.map((message) => message.type)).to.deep.equal(['release']);
-    await driver.world.advance(5_000);
-    expect(later()!.map((lease) => lease.leaseKey)).to.deep.equal([zero]);
-  });
-
   it('during the start ends the start', async () => {
     const stream = listedStream();
     stream.faults.describe.push(new Error('down'));

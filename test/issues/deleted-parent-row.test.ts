@@ -1,0 +1,60 @@
+// Symptom: items of a key came from a merged shard while older ones of one of its parents were still unread. Cause: somebody had
+// deleted that parent's lease row; a parent without a row holds no child back, so the child began in the moment before the
+// parent's holder had made the row anew. Found by reading.
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import type { CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+
+const ended = 'shardId-000000000000';
+const parent = 'shardId-000000000001';
+const child = 'shardId-000000000002';
+const failoverMs = 3_000;
+
+describe('a child of a shard whose lease row is deleted', () => {
+  let store: MemoryLeaseStore;
+  let driver: CoordinatorDriver;
+  const renewing = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 500) {
+      store.renewAs(parent);
+      await driver.world.advance(500);
+    }
+  };
+  beforeEach(async () => {
+    const stream = listedStream();
+    stream.merge(ended, parent);
+    store = memoryLeaseStore([
+      leaseRow({ leaseKey: ended, checkpoint: 'SHARD_END', childShardIds: [child] }),
+      leaseRow({ leaseKey: parent, leaseOwner: 'other', kinactWriter: 'other/1', checkpoint: '4711' }),
+      leaseRow({ leaseKey: child, parentShardIds: [ended, parent] }),
+    ]);
+    driver = driveCoordinator({ store, stream, failoverMs, maxLeases: 1 });
+    await driver.started();
+    await driver.taken(child);
+    await driver.subscribe();
+    await renewing(2_000);
+    expect(driver.startable()).to.deep.equal([]);
+  });
+
+  it('waits for whoever holds the parent to make the row anew, and then for the end of that shard', async () => {
+    const { leaseCounter } = store.row(parent);
+    store.rows.delete(parent);
+    await driver.world.advance(failoverMs - 500);
+    expect(driver.startable(), 'while the holder may live').to.deep.equal([]);
+    const kept = { leaseOwner: 'other', kinactWriter: 'other/1', checkpoint: '4712' };
+    store.put({ leaseKey: parent, leaseCounter: leaseCounter + 3, ...kept });
+    await renewing(2 * failoverMs);
+    expect(driver.startable(), 'while the parent is read').to.deep.equal([]);
+    store.put({ ...store.row(parent), checkpoint: 'SHARD_END', childShardIds: [child] });
+    await driver.world.advance(2_000);
+    expect(driver.startable()).to.deep.equal([child]);
+  });
+
+  it('waits no longer than a holder has for that', async () => {
+    store.rows.delete(parent);
+    await driver.world.advance(2 * failoverMs + 1_500);
+    expect(driver.startable()).to.deep.equal([child]);
+  });
+});
