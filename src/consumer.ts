@@ -258,9 +258,12 @@ class TreeConsumer implements Consumer {
   async #endRestart(deadlineMs: number): Promise<void> {
     const pipeline = this.#pipeline;
     if (pipeline === undefined) return;
-    // Behind the news of a crash, if there is any on its way.
+    // Behind the news of a crash, if there is any on its way: a shard worker's takes two steps.
     const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
-    await ask(pipeline, question, { deadlineMs: restartPollMs }).catch(() => {});
+    const idle = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: restartPollMs });
+    await idle()
+      .then(idle, () => {})
+      .catch(() => {});
     if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
   }
 

@@ -83,7 +83,7 @@ export interface Engine extends Runtime {
   readonly counts: Map<string, number>;
   readonly roots: Set<Cell>;
   /** In the order in which they were attached. */
-  readonly intercepts: Intercept[];
+  intercepts: Intercept[];
   /** All of them as one. */
   intercept: Intercept | undefined;
   /** The nact actor all of this runtime's mailboxes live under, while there are any. */

@@ -8,11 +8,12 @@ import type { Engine, Intercept, Runtime } from './cell.js';
  */
 export function attachIntercept(runtime: Runtime, added: Intercept): () => void {
   const engine = runtime as Engine;
-  engine.intercepts.push(added);
+  // A copy: the same one may be attached twice, and each goes for itself.
+  const own = { ...added };
+  engine.intercepts.push(own);
   engine.intercept = chained(engine.intercepts);
   return () => {
-    const at = engine.intercepts.indexOf(added);
-    if (at >= 0) engine.intercepts.splice(at, 1);
+    engine.intercepts = engine.intercepts.filter((each) => each !== own);
     engine.intercept = chained(engine.intercepts);
   };
 }

@@ -61,7 +61,7 @@ export interface NemesisEntry {
  * what is done at once, and whoever gets there first is the one for what waits for its moment.
  *
  * Every verb throws a KinactError: INVALID_OPTION for a kind that there is not, ACTOR_STOPPED when nobody meant is alive and
- * the fault is to be done at once, STOPPED after it was disposed of.
+ * the fault is to be done at once, STOPPED after it was disposed of; `start` also when the consumer has ended.
  */
 export interface Nemesis extends Disposable {
   readonly seed: number;
@@ -119,6 +119,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const { log, note, report } = createLog(seed, runtime);
   const timers = createTimers(runtime);
   let disposed = false;
+  let ended = false;
   let endMayhem = (): void => {};
 
   const die = (actor: Ref<never>, detail?: string): void => {
@@ -209,6 +210,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     },
     start: (given = {}) => {
       check({});
+      if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
       endMayhem();
       endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, given);
     },
@@ -227,7 +229,11 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     },
   };
   // Nobody is left to be harmed, and no timer of ours may keep the process.
-  void consumer.closed.catch(() => {}).then(() => made.calm());
+  const end = (): void => {
+    ended = true;
+    made.calm();
+  };
+  consumer.closed.then(end, end);
   return made;
 }
 

@@ -49,6 +49,20 @@ describe('intercepts', () => {
     await stop(ref);
   });
 
+  it('the same one attached twice is there twice, and each goes for itself, once', async () => {
+    let seen = 0;
+    const runtime = createRuntime({ clock, timers: clock });
+    const same: Intercept = { deliver: (_delivery, deliver) => ((seen += 1), deliver()) };
+    const [first] = [attachIntercept(runtime, same), attachIntercept(runtime, same)] as const;
+    const ref = spawn(runtime, puppet('a'), 'a');
+    first();
+    first();
+    send(ref, note('x'));
+    await clock.advance(0);
+    expect(seen).to.equal(1);
+    await stop(ref);
+  });
+
   it('receive may be held back, refused, or called once too often; what it throws is the crash of that actor', async () => {
     const notes: unknown[] = [];
     const held: (() => void)[] = [];

@@ -35,6 +35,7 @@ export function createEffectFaults(told: Told, strike: (actor: Ref<never>, kill:
     if (hang !== undefined) {
       told('hang', path, info.name);
       hanging.add(hang);
+      void hang.released.then(() => hanging.delete(hang));
       return held(hang, info, start);
     }
     const kill = kills.take(path, info.name);

@@ -449,11 +449,12 @@ describe('nemesis.start', () => {
     expect(codeOf(() => chaos.start({ everyMs: 0 }))).to.equal('INVALID_OPTION');
   });
 
-  it('ends with the consumer, and leaves no timer', async () => {
+  it('ends with the consumer, cannot be begun again, and leaves no timer', async () => {
     const { chaos, clock, consumer } = await scene();
     chaos.start({ everyMs: 500 });
     chaos.pause('reducer', { ms: 1e6 });
     await settled(clock, consumer.stop());
+    expect(codeOf(() => chaos.start())).to.equal('STOPPED');
     await clock.advance(60_000);
     expect(clock.pending()).to.equal(0);
   });
