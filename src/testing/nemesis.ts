@@ -229,10 +229,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     },
   };
   // Nobody is left to be harmed, and no timer of ours may keep the process.
-  const end = (): void => {
-    ended = true;
-    made.calm();
-  };
+  const end = (): void => ((ended = true), made.calm());
   consumer.closed.then(end, end);
   return made;
 }
