@@ -121,9 +121,13 @@ function lookFor({ state, now }: Turn, leaseKey: string): void {
   if (stream !== undefined) stream.syncDueAt = Math.min(stream.syncDueAt, now);
 }
 
-/** Whether a worker of our kind may have held the row when it vanished: it had not expired when it was last seen. */
+/**
+ * Whether a worker of our kind may have held the row when it vanished: it had not expired when it was last seen, or it was
+ * free, and somebody may have taken it since.
+ */
 function livesOn({ settings, state, now }: Turn, row: LeaseRow): boolean {
-  if (row.leaseOwner === undefined || row.kinactWriter === undefined) return false;
+  if (row.leaseOwner === undefined) return true;
+  if (row.kinactWriter === undefined) return false;
   const since = state.sightings.get(row.leaseKey)?.since ?? now;
   return (state.scannedAt ?? now) - since < settings.failoverMs;
 }

@@ -34,6 +34,11 @@ describe('a lease table that is deleted', function () {
     await fleet.until('the table is there again', async () => (await fleet.rows().catch(() => undefined))?.size === 4);
     process.stdout.write(`        the table was there again after ${Date.now() - deletedAt} ms\n`);
     await settled(fleet);
+    const newer = (leaseKey: string): boolean =>
+      fleet
+        .deliveries()
+        .some((each) => each.shardId === leaseKey && each.fence > Number(before.get(leaseKey)?.['leaseCounter']?.N));
+    await fleet.until('each shard delivers under a new fence', () => [...before.keys()].every((key) => newer(key)));
     await stopWriting();
     for (const [leaseKey, row] of before) {
       const counter = Number(row['leaseCounter']?.N);
