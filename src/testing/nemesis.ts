@@ -8,6 +8,7 @@ import { createDice } from './dice.js';
 import { createEffectFaults, createHang } from './nemesis/effects.js';
 import { killAt, receiveOrDie } from './nemesis/kills.js';
 import type { Strike } from './nemesis/kills.js';
+import { checkMs, checkProbability, checkSeed, checkStart } from './nemesis/limits.js';
 import { createLog } from './nemesis/log.js';
 import { createMail } from './nemesis/mail.js';
 import type { Letters } from './nemesis/mail.js';
@@ -60,8 +61,9 @@ export interface NemesisEntry {
  * incarnation (`reducer/3`: whichever is alive) or a kind (`reducer`). Where several actors are meant, the seed picks one for
  * what is done at once, and whoever gets there first is the one for what waits for its moment.
  *
- * Every verb throws a KinactError: INVALID_OPTION for a kind that there is not, ACTOR_STOPPED when nobody meant is alive and
- * the fault is to be done at once, STOPPED after it was disposed of; `start` also when the consumer has ended.
+ * Every verb throws a KinactError: INVALID_OPTION for a kind, an act or a number that there is not, ACTOR_STOPPED when nobody
+ * meant is alive and the fault is to be done at once, STOPPED after it was disposed of; `start` also when the consumer has
+ * ended.
  */
 export interface Nemesis extends Disposable {
   readonly seed: number;
@@ -113,6 +115,7 @@ export interface Nemesis extends Disposable {
 export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options: NemesisOptions): Nemesis {
   const { runtime } = consumer;
   const { seed } = options;
+  checkSeed(seed);
   const dice = createDice(seed);
   const mail = createMail(runtime, dice.fork());
   const mayhemDice = dice.fork();
@@ -175,6 +178,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       return actor.path;
     },
     pause: (target, { ms } = {}) => {
+      if (ms !== undefined) checkMs(ms);
       const actor = one([target], 'target');
       note('pause', actor.path, ms === undefined ? undefined : `${ms} ms`);
       const resume = pauses.pause(actor);
@@ -187,11 +191,13 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     },
     delay: ({ ms, ...letters }) => {
       check({ from: letters.from, to: letters.to });
+      checkMs(ms);
       note('delay', named(letters), `${ms} ms`);
       return mail.delay(letters, ms);
     },
     duplicate: ({ probability = 1, ...letters }) => {
       check({ from: letters.from, to: letters.to });
+      checkProbability(probability);
       note('duplicate', named(letters), `${probability}`);
       return mail.duplicate(letters, probability);
     },
@@ -211,8 +217,9 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     start: (given = {}) => {
       check({});
       if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
+      const options = checkStart(runtime, given);
       endMayhem();
-      endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, given);
+      endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, options);
     },
     stop: () => endMayhem(),
     calm: () => {

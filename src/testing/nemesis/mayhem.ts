@@ -1,12 +1,9 @@
 // Random faults at random intervals, all from one seed, until stopped.
 import type { Runtime } from '../../../supervision/index.js';
-import { KinactError } from '../../errors.js';
 import type { Dice } from '../dice.js';
-import type { Nemesis, NemesisAct, NemesisStartOptions } from '../nemesis.js';
+import type { Nemesis, NemesisStartOptions } from '../nemesis.js';
 import type { Later } from './timers.js';
-import { everydayKinds, isMeant, living } from './whom.js';
-
-const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
+import { isMeant, living } from './whom.js';
 
 /** Begins, and returns what ends it; faults under way then end in their own time. */
 export function startMayhem(
@@ -14,13 +11,8 @@ export function startMayhem(
   runtime: Runtime,
   dice: Dice,
   later: Later,
-  options: NemesisStartOptions,
+  { everyMs, acts, kinds }: Required<NemesisStartOptions>,
 ): () => void {
-  const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = options;
-  if (!(everyMs > 0)) {
-    const text = `everyMs: expected a number above 0, got ${everyMs}`;
-    throw new KinactError('INVALID_OPTION', text, { data: { option: 'everyMs' } });
-  }
   let cancel = (): void => {};
 
   /** What has no end of its own ends by itself after a while. */

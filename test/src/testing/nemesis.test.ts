@@ -449,6 +449,22 @@ describe('nemesis.start', () => {
     expect(codeOf(() => chaos.start({ everyMs: 0 }))).to.equal('INVALID_OPTION');
   });
 
+  it('refuses what would do something else, or nothing, without a word', async () => {
+    const { chaos, consumer } = await scene();
+    const wrong: readonly (() => void)[] = [
+      () => chaos.start({ acts: ['explode' as never] }),
+      () => chaos.start({ acts: [] }),
+      () => chaos.start({ kinds: ['reducr'] }),
+      () => chaos.start({ kinds: [] }),
+      () => chaos.pause('reducer', { ms: -1 }),
+      () => chaos.delay({ to: 'reducer', ms: Number.NaN }),
+      () => chaos.duplicate({ to: 'reducer', probability: 20 }),
+      () => nemesis(consumer, { seed: Number.NaN }),
+    ];
+    for (const one of wrong) expect(codeOf(one), String(one)).to.equal('INVALID_OPTION');
+    expect(chaos.log).to.deep.equal([]);
+  });
+
   it('ends with the consumer, cannot be begun again, and leaves no timer', async () => {
     const { chaos, clock, consumer } = await scene();
     chaos.start({ everyMs: 500 });
