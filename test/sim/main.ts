@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { hunt } from './hunt.js';
 import type { Catch } from './hunt.js';
+import { mutants } from './mutants/index.js';
 import { openPool } from './pool.js';
 import type { Pool } from './pool.js';
 import type { Outcome } from './run.js';
@@ -34,6 +35,9 @@ function read(): { seeds: number; from: number; trace: boolean; mutants: boolean
       const fits = Number.isSafeInteger(value) && value >= least && value < 2 ** 31;
       return fits ? value : wrong(`--${name}: expected an integer from ${least} below 2^31, got ${values[name]}`);
     };
+    const { only } = values;
+    if (only !== '' && !values.mutants) return wrong('--only: chooses among mutants, and --mutants is missing');
+    if (!mutants.some(({ name }) => name.includes(only))) return wrong(`--only: no mutant has '${only}' in its name`);
     return { ...values, seeds: number('seeds', 1), from: number('from', 0) };
   } catch (error) {
     return wrong((error as Error).message);

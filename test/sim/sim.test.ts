@@ -1,4 +1,6 @@
 // Two hundred clusters in virtual time, each with its own workload and faults from one seed. `KINACT_SEED` moves the first.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openPool } from './pool.js';
 import { runSeed } from './run.js';
@@ -51,5 +53,24 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
     expect(small.events).to.not.deep.equal([]);
     expect(small.size.faults).to.be.lessThan(failing.size.faults);
     expect(small.size.records).to.be.lessThan(failing.size.records);
+  });
+});
+
+describe('npm run sim, asked for what there is not', function () {
+  this.timeout(30_000);
+  const main = fileURLToPath(new URL('main.js', import.meta.url));
+
+  it('ends with 2 and says so, for a name that no mutant has too: nothing caught of nothing is no proof', () => {
+    const wrong = [
+      ['--mutants', '--only', 'no such name'],
+      ['--only', 'W8'],
+      ['--seeds', '0'],
+      ['--from', '2147483648'],
+    ];
+    for (const args of wrong) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
+      expect({ status, stdout }, args.join(' ')).to.deep.equal({ status: 2, stdout: '' });
+      expect(stderr).to.match(/^--(only|seeds|from): .+\n$/);
+    }
   });
 });

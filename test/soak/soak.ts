@@ -86,7 +86,14 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const { tally, samples, failures } = run;
   const faults = Object.values(run.faults).reduce((sum, count) => sum + count, 0);
   const counted = { records: tally.written, lost: tally.missing, replayed: tally.replayed };
-  const verdict = judge({ minutes: options.minutes, ...counted, faults, samples, failures });
+  const verdict = judge({
+    minutes: options.minutes,
+    ...counted,
+    faults,
+    samples,
+    failures,
+    interrupted: options.signal.aborted,
+  });
   return { ...verdict, ...counted, seed: options.seed, faults: run.faults, samples };
 }
 

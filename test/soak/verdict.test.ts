@@ -29,7 +29,11 @@ function run(
     const handles = { PipeWrap: 1, TCPSocketWrap: sockets(minute) };
     return { ...quiet, atMs: minute * 60_000, heapBytes: heapBytes(minute), handles };
   });
-  return { ...{ minutes, samples, records: 24_000, lost: 0, replayed: 300, faults: 9 }, failures: [] };
+  return {
+    ...{ minutes, samples, records: 24_000, lost: 0, replayed: 300, faults: 9 },
+    interrupted: false,
+    failures: [],
+  };
 }
 
 describe('the verdict of a soak', () => {
@@ -57,6 +61,12 @@ describe('the verdict of a soak', () => {
   it('fails handles that are left open, one a minute', () => {
     const { violations } = judge(run(40, undefined, (minute) => minute));
     expect(violations).to.deep.equal([`more than ${handleSlack} handles more than at minute 5`]);
+  });
+
+  it('says of an interrupted run what was not seen yet, not that it was lost', () => {
+    const { ok, line } = judge({ ...run(60), lost: 12, interrupted: true, failures: ['interrupted'] });
+    expect(ok).to.equal(false);
+    expect(line).to.match(/^soak: FAILED \(interrupted\), 60 minutes, 24000 records, 12 not seen yet, /);
   });
 
   it('fails with one record lost, whatever else is well', () => {

@@ -28,6 +28,8 @@ export interface Judged {
   readonly lost: number;
   readonly replayed: number;
   readonly faults: number;
+  /** Somebody ended it before what was under way could come: what is missing then need not be lost. */
+  readonly interrupted: boolean;
   readonly samples: readonly Sample[];
   /** What else went wrong, in words. */
   readonly failures: readonly string[];
@@ -53,7 +55,7 @@ export const handleSlack = 20;
 
 export function judge(run: Judged): Verdict {
   const violations = [...run.failures];
-  if (run.lost > 0) violations.push(`${run.lost} lost`);
+  if (run.lost > 0 && !run.interrupted) violations.push(`${run.lost} lost`);
   const early = run.samples.filter(({ atMs }) => atMs >= 3.5 * minuteMs && atMs <= 6.5 * minuteMs);
   const late = run.samples.slice(-3);
   const firstLate = late[0]?.atMs ?? 0;
@@ -74,7 +76,7 @@ export function judge(run: Judged): Verdict {
     if (handles > handlesBefore + handleSlack)
       violations.push(`more than ${handleSlack} handles more than at minute 5`);
   }
-  const counts = `${run.minutes} minutes, ${run.records} records, ${run.lost} lost, ${run.replayed} replayed, ${run.faults} faults`;
+  const counts = `${run.minutes} minutes, ${run.records} records, ${run.lost} ${run.interrupted ? 'not seen yet' : 'lost'}, ${run.replayed} replayed, ${run.faults} faults`;
   const ok = violations.length === 0;
   const line = `soak: ${ok ? '' : `FAILED (${violations.join('; ')}), `}${counts}, ${measured}`;
   return { ok, violations, line, ...(heapGrowth === undefined ? {} : { heapGrowth }) };
