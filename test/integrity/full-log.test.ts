@@ -41,6 +41,12 @@ describe('a disk without room for the log', function () {
     return last?.type === 'stopped' ? (last.counters['loggerFailures'] ?? 0) : Number.NaN;
   };
 
+  /** Without this, a log that nobody writes would pass as well. */
+  const expectFailed = (worker: WorkerProcess): void => {
+    const said = worker.reports.flatMap((each) => (each.type === 'logFailed' ? [each.message] : []));
+    expect(said.join()).to.include('ENOSPC');
+  };
+
   it('harms nothing when the logger throws: each line is counted, and the worker goes on', async () => {
     const worker = await works('throws');
     // At the least what was told to the listeners as well; those of the end come behind the count.
@@ -48,11 +54,15 @@ describe('a disk without room for the log', function () {
   });
 
   it('harms nothing when a stream behind the logger fails later', async () => {
-    expect(loggerFailures(await works('stream'))).to.equal(0);
+    const worker = await works('stream');
+    expect(loggerFailures(worker)).to.equal(0);
+    expectFailed(worker);
   });
 
   it('harms nothing when the stderr of the process is that file, and the application listens to its errors', async () => {
-    expect(loggerFailures(await works('stderr'))).to.equal(0);
+    const worker = await works('stderr');
+    expect(loggerFailures(worker)).to.equal(0);
+    expectFailed(worker);
   });
 
   it('ends the process, as Node does, when nobody listens to them; its heir has what it left', async () => {

@@ -21,11 +21,12 @@ function fencedSink(): { write(item: Item): boolean; readonly rows: Map<string, 
     refused,
     write: (item) => {
       const { idempotencyKey } = item.token;
-      if (item.fence < (highest.get(item.shardId) ?? 0)) {
+      const shard = `${item.source}/${item.shardId}`;
+      if (item.fence < (highest.get(shard) ?? 0)) {
         refused.push(idempotencyKey);
         return false;
       }
-      highest.set(item.shardId, item.fence);
+      highest.set(shard, item.fence);
       rows.set(idempotencyKey, item.key);
       return true;
     },

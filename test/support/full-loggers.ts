@@ -17,9 +17,13 @@ export type LogTarget =
   /** The same, and nobody listens to the errors of stderr: for Node a reason to end the process. */
   | 'stderr, unheard';
 
-export function loggerTo(target: LogTarget): Logger {
-  if (target === 'stderr') process.stderr.on('error', () => {});
-  if (target !== 'throws') return new Console(target === 'stream' ? createWriteStream(fullDevice) : process.stderr);
+/** `failed` is called with the first that a stream says of itself, where somebody listens. */
+export function loggerTo(target: LogTarget, failed: (error: Error) => void): Logger {
+  if (target !== 'throws') {
+    const stream = target === 'stream' ? createWriteStream(fullDevice) : process.stderr;
+    if (target !== 'stderr, unheard') stream.once('error', failed).on('error', () => {});
+    return new Console(stream);
+  }
   const file = openSync(fullDevice, 'w');
   const line = (fields: object, message: string): void =>
     void writeSync(file, `${message} ${Object.keys(fields).join()}\n`);

@@ -61,6 +61,8 @@ export type WorkerReport =
     }
   /** A record that the configuration names has come to its reducer. */
   | { readonly type: 'reached'; readonly id: string; readonly at: number }
+  /** Its log cannot be written. */
+  | { readonly type: 'logFailed'; readonly message: string; readonly at: number }
   | { readonly type: 'failed'; readonly code?: string; readonly message: string; readonly at: number };
 
 /** Whatever of an event survives JSON; errors as code and message. */
@@ -162,7 +164,10 @@ async function main(config: WorkerConfig): Promise<void> {
       },
     }),
     leases: { failoverMs },
-    logger: config.log === undefined ? undefined : loggerTo(config.log),
+    logger:
+      config.log === undefined
+        ? undefined
+        : loggerTo(config.log, ({ message }) => tell({ type: 'logFailed', message })),
   });
   for (const name of told) consumer.on(name, (data) => tell({ type: 'event', name, data: data as EventData }));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));
