@@ -8,7 +8,7 @@ import { createDice } from './dice.js';
 import { createEffectFaults, createHang } from './nemesis/effects.js';
 import { killAt, receiveOrDie } from './nemesis/kills.js';
 import type { Strike } from './nemesis/kills.js';
-import { checkMs, checkProbability, checkSeed, checkStart } from './nemesis/limits.js';
+import { checkedMs, checkedProbability, checkedSeed, checkedStart } from './nemesis/limits.js';
 import { createLog } from './nemesis/log.js';
 import { createMail } from './nemesis/mail.js';
 import type { Letters } from './nemesis/mail.js';
@@ -114,8 +114,7 @@ export interface Nemesis extends Disposable {
  */
 export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options: NemesisOptions): Nemesis {
   const { runtime } = consumer;
-  const { seed } = options;
-  checkSeed(seed);
+  const seed = checkedSeed(options.seed);
   const dice = createDice(seed);
   const mail = createMail(runtime, dice.fork());
   const mayhemDice = dice.fork();
@@ -178,9 +177,8 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       return actor.path;
     },
     pause: (target, { ms } = {}) => {
-      if (ms !== undefined) checkMs(ms);
       const actor = one([target], 'target');
-      note('pause', actor.path, ms === undefined ? undefined : `${ms} ms`);
+      note('pause', actor.path, ms === undefined ? undefined : `${checkedMs(ms)} ms`);
       const resume = pauses.pause(actor);
       const cancel = ms === undefined ? () => {} : timers.later(ms, () => goOn());
       const goOn = (): void => {
@@ -191,14 +189,12 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     },
     delay: ({ ms, ...letters }) => {
       check({ from: letters.from, to: letters.to });
-      checkMs(ms);
-      note('delay', named(letters), `${ms} ms`);
+      note('delay', named(letters), `${checkedMs(ms)} ms`);
       return mail.delay(letters, ms);
     },
     duplicate: ({ probability = 1, ...letters }) => {
       check({ from: letters.from, to: letters.to });
-      checkProbability(probability);
-      note('duplicate', named(letters), `${probability}`);
+      note('duplicate', named(letters), `${checkedProbability(probability)}`);
       return mail.duplicate(letters, probability);
     },
     hang: (target, effect, { when = 'before' } = {}) => {
@@ -217,9 +213,8 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     start: (given = {}) => {
       check({});
       if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
-      const options = checkStart(runtime, given);
       endMayhem();
-      endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, options);
+      endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, checkedStart(runtime, given));
     },
     stop: () => endMayhem(),
     calm: () => {

@@ -7,20 +7,21 @@ import { checkTarget, everydayKinds } from './whom.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
 
-export function checkSeed(seed: number): void {
-  if (!Number.isFinite(seed)) refuse('seed', 'a number', seed);
+export function checkedSeed(seed: number): number {
+  return Number.isFinite(seed) ? seed : refuse('seed', 'a number', seed);
 }
 
-export function checkMs(ms: number): void {
-  milliseconds(0).parse(ms, 'ms');
+export function checkedMs(ms: number): number {
+  return milliseconds(0).parse(ms, 'ms');
 }
 
-export function checkProbability(probability: number): void {
-  if (!(probability >= 0 && probability <= 1)) refuse('probability', 'a number from 0 to 1', probability);
+export function checkedProbability(probability: number): number {
+  const may = probability >= 0 && probability <= 1;
+  return may ? probability : refuse('probability', 'a number from 0 to 1', probability);
 }
 
 /** What `start` was given, with its defaults. */
-export function checkStart(runtime: Runtime, given: NemesisStartOptions): Required<NemesisStartOptions> {
+export function checkedStart(runtime: Runtime, given: NemesisStartOptions): Required<NemesisStartOptions> {
   const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = given;
   if (!(everyMs > 0)) refuse('everyMs', 'a number above 0', everyMs);
   if (acts.length === 0) refuse('acts', `some of ${allActs.join(', ')}`, acts);
