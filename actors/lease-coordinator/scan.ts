@@ -105,10 +105,9 @@ function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
     if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.malformed.has(leaseKey)) continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined) continue;
-    const held = state.leases.get(leaseKey)?.phase === 'held';
-    if (held || livesOn(turn, row)) state.vanished.set(leaseKey, { row, until: now + settings.failoverMs });
-    else lookFor(turn, leaseKey);
-    if (held) continue;
+    // Also where it was free or had expired: somebody may have taken it since the last scan.
+    state.vanished.set(leaseKey, { row, until: now + settings.failoverMs });
+    if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for anew.`, {
       source: place.stream.options.source.name,
       shardId: place.shardId,
@@ -119,17 +118,6 @@ function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
 function lookFor({ state, now }: Turn, leaseKey: string): void {
   const stream = placeOf(state, leaseKey)?.stream;
   if (stream !== undefined) stream.syncDueAt = Math.min(stream.syncDueAt, now);
-}
-
-/**
- * Whether a worker of our kind may have held the row when it vanished: it had not expired when it was last seen, or it was
- * free, and somebody may have taken it since.
- */
-function livesOn({ settings, state, now }: Turn, row: LeaseRow): boolean {
-  if (row.leaseOwner === undefined) return true;
-  if (row.kinactWriter === undefined) return false;
-  const since = state.sightings.get(row.leaseKey)?.since ?? now;
-  return (state.scannedAt ?? now) - since < settings.failoverMs;
 }
 
 /** The fraction of a scan interval for which an available lease is left to workers that have less. */

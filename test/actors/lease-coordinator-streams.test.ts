@@ -32,7 +32,7 @@ describe('shard sync', () => {
     expect(driver.store.row(two).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('finds a row that somebody deleted with the next scan, says so, and makes it anew', async () => {
+  it('finds a row that somebody deleted with the next scan, says so, and makes it anew after failoverMs', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: zero, leaseOwner: 'java' }),
       leaseRow({ leaseKey: one, leaseOwner: 'java' }),
@@ -41,6 +41,10 @@ describe('shard sync', () => {
     await driver.world.advance(5_000);
     store.rows.delete(one);
     await driver.world.advance(2_500);
+    expect(warnings(driver)).to.have.length(1);
+    await driver.world.advance(97_000);
+    expect(store.rows.has(one), 'whoever may hold it has its time').to.equal(false);
+    await driver.world.advance(3_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 1_700_000_500_000 });
     expect(warnings(driver)).to.deep.equal([
       `The lease row ${one} has been deleted by somebody: its shard is looked for anew.`,
