@@ -124,7 +124,7 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
 
 /** Items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour: none of it may be. */
 function isRepeated(state: ReducerState, message: ReducerMessage): boolean {
-  if (!('number' in message)) return false;
+  if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return false;
   if (message.number <= (state.received.get(message.stage) ?? 0)) return true;
   state.received.set(message.stage, message.number);
   return false;

@@ -32,7 +32,7 @@ export interface Tenure {
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
   /** The newest record that the worker has handed to a stage: who ends without a word leaves that much known. */
-  handedOver?: Position;
+  handedOver?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */
   stopError?: Error;
   /** Aborts when the tenure ends: `item.signal`. */

@@ -59,6 +59,8 @@ export function grant(turn: Turn, asked: Asked): void {
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
+    // Here from the start: reducers look into this object before every call, and a shape that grows would cost them.
+    handedOver: undefined,
     signal: controller.signal,
   };
   state.asked = undefined;
