@@ -16,6 +16,8 @@ export interface Scenario extends Setting {
   readonly script: (world: World, struck: Member) => void;
   /** The code with which the consumer ends by itself without being struck. */
   readonly ends?: string;
+  /** The table takes no write when it stops: no lease can be released. */
+  readonly unreleased?: true;
 }
 
 /** Records all along. */
@@ -225,6 +227,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'a stop that no write follows',
     form: 'folds',
     ms: 5_000,
+    unreleased: true,
     script: (world, struck) => {
       const { at, trouble } = world;
       feed(world, 2_000);
