@@ -225,7 +225,7 @@ class TreeConsumer implements Consumer {
     const { clock } = this.#world;
     const until = clock.now() + deadlineMs;
     await this.#endRestart(deadlineMs - Math.min(deadlineMs / 2, escalationDeadlineMs));
-    const leftMs = until - clock.now();
+    const leftMs = Math.max(0, until - clock.now());
     const coordinators = [...(this.#wiring?.coordinators.values() ?? [])];
     const reports = await Promise.all(
       coordinators.map((ref) =>
