@@ -233,9 +233,7 @@ async function getRecords(on: Poll, iterator: string): Promise<Answer> {
   if (answer.type === 'failed') return { failure: answer.failure };
   try {
     const records = recordsOf(answer.output);
-    let bytes = 0;
-    for (const record of records) bytes += record.data.length + record.partitionKey.length;
-    return { output: answer.output, records, bytes };
+    return { output: answer.output, records, bytes: sizeOf(records) };
   } catch (thrown) {
     return { failure: classifyAwsError(thrown, { ...call, service: 'kinesis' }) };
   }
@@ -259,7 +257,13 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   progress.position = { type: 'behind', sequenceNumber: last.sequenceNumber };
   const fresh = leaveOut(progress, records);
   // A page that is skipped whole on the way to the start is no news, except at the tip.
-  if (fresh.length > 0 || !behind) on.buffer.push(fresh, answer.bytes, output.MillisBehindLatest);
+  if (fresh.length > 0 || !behind) on.buffer.push(fresh, sizeOf(fresh), output.MillisBehindLatest);
+}
+
+function sizeOf(records: readonly RawRecord[]): number {
+  let bytes = 0;
+  for (const record of records) bytes += record.data.length + record.partitionKey.length;
+  return bytes;
 }
 
 /** Leaves out what arrived before the start time, up to the first record that did not, and what was handed on before. */

@@ -22,7 +22,7 @@ export interface PrefetchBuffer {
 
 interface Batch {
   result: Extract<ReadResult, { type: 'records' }>;
-  readonly bytes: number;
+  bytes: number;
 }
 
 interface Waiter<T> {
@@ -65,8 +65,10 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
       const result = { type: 'records' as const, records: fetched, ...lag };
       const newest = batches.at(batches.length - 1);
       // An idle shard says so once, however long nobody asks.
-      if (fetched.length === 0 && newest?.result.records.length === 0) newest.result = result;
-      else batches.push({ result, bytes: size });
+      if (fetched.length === 0 && newest?.result.records.length === 0) {
+        newest.result = result;
+        newest.bytes += size;
+      } else batches.push({ result, bytes: size });
       records += fetched.length;
       bytes += size;
       serve();
