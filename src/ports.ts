@@ -120,12 +120,18 @@ export type SourceNotice =
       readonly delayMs: number;
     };
 
+/** What the service says a stream is doing; `UNKNOWN` for a word that kinact does not know. */
+export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING' | 'UNKNOWN';
+
 /** What a stream says of itself. */
 export interface StreamDescription {
   readonly streamName: string;
   readonly streamArn: string;
   readonly accountId: string;
+  /** 0 where the service has no creation time. */
   readonly creationEpochSeconds: number;
+  /** Only an ACTIVE or UPDATING stream can be read, and only its listings prove anything. */
+  readonly status: StreamStatus;
 }
 
 /** The shards of a stream, and the service's own time when it answered (its `Date` header). */
@@ -215,6 +221,8 @@ export interface LeaseStore {
       readonly childShardIds?: readonly string[];
       readonly hashKeyRange?: HashKeyRange;
       readonly kinactLatestAt?: number;
+      /** Written only where the row has none. */
+      readonly kinactStream?: string;
     },
     signal: AbortSignal,
   ): Promise<boolean>;

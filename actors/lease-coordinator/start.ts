@@ -8,6 +8,7 @@ import type { Turn } from './state.js';
 import { openTable } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { streamIdentifier } from '../../src/core/lease-key.js';
+import { streamIdentityOf } from '../../src/core/stream-identity.js';
 import { KinactError, isKinactError } from '../../src/errors.js';
 import type { ErrorCode } from '../../src/errors.js';
 import type { StreamDescription } from '../../src/ports.js';
@@ -53,6 +54,7 @@ export function opened(turn: Turn, descriptions: readonly StreamDescription[]): 
   state.streams.forEach((stream, index) => {
     const identifier = streamIdentifier(descriptions[index]!);
     stream.identity = identifier;
+    stream.streamIdentity = streamIdentityOf(descriptions[index]!);
     if (settings.multiStream) stream.identifier = identifier;
   });
   state.phase = 'syncing';

@@ -45,6 +45,8 @@ export interface Stream {
   identifier: string | undefined;
   /** In idempotency keys. */
   identity: string;
+  /** What its rows carry as `kinactStream`. */
+  streamIdentity: string;
   /** From the last complete listing, by shard id. */
   ranges: ReadonlyMap<string, HashKeyRange>;
   syncedOnce: boolean;
@@ -205,7 +207,8 @@ export function rowsOf(
     const shardId = shardIdOf(stream.identifier, leaseKey);
     if (shardId !== undefined) malformed.add(shardId);
   }
-  return { rows, malformed, identifier: stream.identifier, entityType: state.entityType };
+  const { identifier, streamIdentity } = stream;
+  return { rows, malformed, identifier, streamIdentity, entityType: state.entityType };
 }
 
 /** Has the next scan begin in `ms` unless one is due before. */
@@ -229,6 +232,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     options,
     identifier: undefined,
     identity: '',
+    streamIdentity: '',
     ranges: new Map(),
     syncedOnce: false,
     syncing: false,

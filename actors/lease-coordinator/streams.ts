@@ -233,6 +233,7 @@ export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyT
     entityType: state.entityType,
     writer: signature(turn, 0),
     serviceTimeMs: serviceNow(turn),
+    stream: stream.streamIdentity,
   };
   const latestAt = earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values());
   const end = { shardId, children, vanished, latestAt, acceptChildless: lease.childlessAsks >= childlessPatience };

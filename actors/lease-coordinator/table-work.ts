@@ -39,6 +39,8 @@ export interface StreamRows {
   readonly rows: ReadonlyMap<string, LeaseRow>;
   readonly malformed: ReadonlySet<string>;
   readonly identifier: string | undefined;
+  /** What the rows of this stream carry as `kinactStream`. */
+  readonly streamIdentity: string;
   readonly entityType: string | undefined;
 }
 
@@ -62,13 +64,13 @@ export async function syncShards(
   writer: string,
   signal: AbortSignal,
 ): Promise<SyncResult> {
-  const { rows, malformed, identifier, entityType } = stream;
+  const { rows, malformed, identifier, entityType, streamIdentity } = stream;
   const first = isFirstSync(rows, malformed);
   const { shards, serviceTimeMs } = await source.listShards(
     first ? filterFor(initialPosition) : { type: 'all' },
     signal,
   );
-  const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs };
+  const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const plan = planSync({ shards, rows, malformed, initial: firstCheckpoint(initialPosition), maker });
   const listing = { shards, complete: !first };
   if (plan.type === 'inconsistent')

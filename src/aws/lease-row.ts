@@ -20,7 +20,15 @@ const sentinels: ReadonlySet<string> = new Set(['TRIM_HORIZON', 'LATEST', 'AT_TI
 const decimal = /^[0-9]+$/;
 
 /** Members of LeaseRow that are optional strings of the same name in the table. */
-const optionalTexts = ['leaseOwner', 'checkpointOwner', 'entityType', 'streamName', 'shardId', 'kinactWriter'] as const;
+const optionalTexts = [
+  'leaseOwner',
+  'checkpointOwner',
+  'entityType',
+  'streamName',
+  'shardId',
+  'kinactWriter',
+  'kinactStream',
+] as const;
 
 /** Thrown and caught inside this file alone: the reason a row is malformed. */
 class Unreadable extends Error {}

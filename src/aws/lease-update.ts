@@ -61,16 +61,18 @@ export function metaUpdate(meta: {
   readonly childShardIds?: readonly string[];
   readonly hashKeyRange?: HashKeyRange;
   readonly kinactLatestAt?: number;
+  readonly kinactStream?: string;
 }): UpdateParts | undefined {
   const parts = clauses();
   parts.whenPresent('leaseKey');
-  const { childShardIds, hashKeyRange, kinactLatestAt } = meta;
+  const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream } = meta;
   if (childShardIds !== undefined && childShardIds.length > 0) parts.set('childShardIds', textSet(childShardIds));
   if (hashKeyRange !== undefined) {
     parts.set('startingHashKey', text(hashKeyRange.startingHashKey));
     parts.set('endingHashKey', text(hashKeyRange.endingHashKey));
   }
   if (kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(kinactLatestAt));
+  if (kinactStream !== undefined) parts.setOnce('kinactStream', text(kinactStream));
   return parts.isEmpty() ? undefined : parts.finish();
 }
 

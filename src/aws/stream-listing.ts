@@ -8,7 +8,7 @@ import {
   type ShardFilter as SdkShardFilter,
 } from '@aws-sdk/client-kinesis';
 import { KinactError } from '../errors.js';
-import type { Shard, ShardFilter, ShardListing, StreamDescription } from '../ports.js';
+import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus } from '../ports.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 
 /** How often a listing is begun anew because its token has expired: it lives five minutes, a page takes milliseconds. */
@@ -44,7 +44,14 @@ export async function describeStream(
     streamArn: arn,
     accountId: arn.split(':')[4] ?? '',
     creationEpochSeconds: created === undefined ? 0 : Math.floor(created.getTime() / 1000),
+    status: statusOf(summary.StreamStatus),
   };
+}
+
+const statuses: ReadonlySet<string> = new Set<StreamStatus>(['CREATING', 'ACTIVE', 'UPDATING', 'DELETING']);
+
+function statusOf(text: string | undefined): StreamStatus {
+  return text !== undefined && statuses.has(text) ? (text as StreamStatus) : 'UNKNOWN';
 }
 
 async function summaryOf(caller: KinesisCaller, names: StreamNames, signal: AbortSignal): Promise<Summary> {

@@ -24,4 +24,6 @@ export interface LeaseRow {
   readonly kinactLatestAt?: number;
   /** Ours: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
   readonly kinactWriter?: string;
+  /** Ours: the stream this row was made for, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */
+  readonly kinactStream?: string;
 }

@@ -18,6 +18,8 @@ export interface RowMaker {
   readonly writer: string;
   /** The service's own time. The first counter, so that fences never fall over a re-created row: no lease is written once a millisecond. */
   readonly serviceTimeMs: number;
+  /** The identity of the stream (stream-identity.ts), which every row carries. */
+  readonly stream: string;
 }
 
 export interface NewRow {
@@ -30,7 +32,7 @@ export interface NewRow {
 
 /** A row as it is created: without an owner, free to be taken by anybody. */
 export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
-  const { identifier, entityType, writer, serviceTimeMs } = maker;
+  const { identifier, entityType, writer, serviceTimeMs, stream } = maker;
   return {
     leaseKey: leaseKeyOf(identifier, row.shardId),
     leaseCounter: Math.floor(serviceTimeMs),
@@ -44,6 +46,7 @@ export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
     ...(identifier === undefined ? {} : { streamName: identifier, shardId: row.shardId }),
     ...(row.latestAt === undefined ? {} : { kinactLatestAt: row.latestAt }),
     kinactWriter: writer,
+    kinactStream: stream,
   };
 }
 

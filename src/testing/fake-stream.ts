@@ -125,7 +125,7 @@ function specOf(
 function describe(streamName: string): StreamDescription {
   const accountId = '000000000000';
   const streamArn = `arn:aws:kinesis:us-east-1:${accountId}:stream/${streamName}`;
-  return { streamName, streamArn, accountId, creationEpochSeconds: 1_767_225_600 };
+  return { streamName, streamArn, accountId, creationEpochSeconds: 1_767_225_600, status: 'ACTIVE' };
 }
 
 function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: number): ShardListing {

@@ -215,6 +215,9 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
           ...(meta.kinactLatestAt === undefined || row.kinactLatestAt !== undefined
             ? {}
             : { kinactLatestAt: meta.kinactLatestAt }),
+          ...(meta.kinactStream === undefined || row.kinactStream !== undefined
+            ? {}
+            : { kinactStream: meta.kinactStream }),
         });
         return true;
       }),

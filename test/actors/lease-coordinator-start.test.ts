@@ -33,6 +33,7 @@ describe('a lease coordinator that starts', () => {
       startingHashKey: '0',
       endingHashKey: '170141183460469231731687303715884105727',
       kinactWriter: driver.keeper(zero).args.writer.replace(/\d+$/, '0'),
+      kinactStream: 'arn:aws:kinesis:x:1:stream/orders#1700000000',
     });
   });
 

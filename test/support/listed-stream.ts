@@ -32,6 +32,7 @@ export function listedStream({
     streamArn: `arn:aws:kinesis:x:1:stream/${name}`,
     accountId: '123456789012',
     creationEpochSeconds: 1_700_000_000,
+    status: 'ACTIVE',
   };
   const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
   const width = (top + 1n) / BigInt(shards);

@@ -16,6 +16,7 @@ const maker: RowMaker = {
   entityType: undefined,
   writer: 'w/0',
   serviceTimeMs: 1_700_000_000_999,
+  stream: 'arn:aws:kinesis:x:1:stream/orders#1700000000',
 };
 const shard = (shardId: string, parentShardId?: string, closed = false): ListedShard => ({
   shardId,
@@ -49,6 +50,7 @@ describe('rows to create', () => {
       'parentShardIds',
       'childShardIds',
       'kinactWriter',
+      'kinactStream',
     );
   });
 

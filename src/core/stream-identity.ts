@@ -1,0 +1,23 @@
+// Which stream a lease row belongs to: its ARN and creation time, for a stream that is deleted and created again keeps its
+// name and ARN. Rows carry it as `kinactStream`; whoever reads, restarts or ends a shard compares it first.
+
+/** What identifies a stream. `creationEpochSeconds` is 0 where the service has no creation time. */
+export interface IdentifiedStream {
+  readonly streamArn: string;
+  readonly creationEpochSeconds: number;
+}
+
+const separator = '#';
+
+/** The text that a row carries: `<arn>#<creation epoch seconds>`, or `<arn>` where the service has no creation time. */
+export function streamIdentityOf({ streamArn, creationEpochSeconds }: IdentifiedStream): string {
+  return creationEpochSeconds === 0 ? streamArn : `${streamArn}${separator}${creationEpochSeconds}`;
+}
+
+/** True when both texts name the same stream. The ARN decides alone where one of them has no creation time. */
+export function isSameStream(one: string, other: string): boolean {
+  if (one === other) return true;
+  const [arn, created] = one.split(separator);
+  const [otherArn, otherCreated] = other.split(separator);
+  return arn === otherArn && (created === undefined || otherCreated === undefined);
+}

@@ -1,0 +1,22 @@
+import { expect } from 'chai';
+import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
+
+const streamArn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
+
+describe('the identity of a stream', () => {
+  it('tells a stream from the one created later under its name', () => {
+    const first = streamIdentityOf({ streamArn, creationEpochSeconds: 1_700_000_000 });
+    const second = streamIdentityOf({ streamArn, creationEpochSeconds: 1_700_000_001 });
+    expect(first).to.equal(`${streamArn}#1700000000`);
+    expect(isSameStream(first, first)).to.equal(true);
+    expect(isSameStream(first, second)).to.equal(false);
+  });
+
+  it('goes by the ARN alone where a side has no creation time', () => {
+    const timeless = streamIdentityOf({ streamArn, creationEpochSeconds: 0 });
+    expect(timeless).to.equal(streamArn);
+    expect(isSameStream(timeless, `${streamArn}#1700000000`)).to.equal(true);
+    expect(isSameStream(`${streamArn}#1700000000`, timeless)).to.equal(true);
+    expect(isSameStream(timeless, `${streamArn}2`)).to.equal(false);
+  });
+});
