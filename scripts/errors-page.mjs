@@ -11,6 +11,11 @@ const advice = {
   ],
   NOT_BUILT: ['createConsumer, defineReducer', 'no', 'Use what the message names instead.'],
   STREAM_NOT_FOUND: ['start', 'no', 'Create the stream, or correct name, region or account.'],
+  STREAM_CHANGED: [
+    'start; `closed`',
+    'no',
+    'If the stream was created anew, stop all workers and delete its rows, or use another `application`. If two streams share an application name, give each its own, or set `leases.multiStream`.',
+  ],
   ACCESS_DENIED: [
     'start; later in `retrying` or `closed`',
     'no',
@@ -123,7 +128,8 @@ meaning.
 
 \`retryable\` says whether the same call may succeed later without anyone changing anything. kinact itself repeats what is
 retryable, with back-off, and says so by the event \`retrying\`; \`start()\` does until \`leases.startDeadlineMs\`. At once it
-rejects with STREAM_NOT_FOUND, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL and KCL3_TABLE, which time does not cure.
+rejects with STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL and KCL3_TABLE, which time does
+not cure.
 
 *Met* names functions that throw or reject with the code, events (in \`code font\`) that carry it, and \`closed\`, the promise
 that rejects when the consumer ends by itself.

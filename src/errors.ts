@@ -6,6 +6,8 @@ export const errorCodes = {
   INVALID_OPTION: 'An option is missing, unknown or out of bounds; the message names path, expected and got.',
   NOT_BUILT: 'The option value is part of the contract but not built in this version.',
   STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
+  STREAM_CHANGED:
+    'The lease rows belong to another stream than the one that has this name now: it was deleted and created again, or another stream is read under the same application name. Its source is not read; the message names both streams.',
   ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
   WRONG_REGION: 'The ARN names another region than the client is configured for.',
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
@@ -44,6 +46,10 @@ const brand = Symbol.for('kinact.error');
 export interface ErrorData {
   readonly option?: string;
   readonly stream?: string;
+  /** STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent where they do not name it. */
+  readonly rowStream?: string;
+  /** STREAM_CHANGED: the stream that has the name now. */
+  readonly liveStream?: string;
   readonly table?: string;
   readonly leaseKey?: string;
   readonly shardId?: string;

@@ -16,6 +16,7 @@ import type { StreamDescription } from '../../src/ports.js';
 /** What time does not cure. */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
   'STREAM_NOT_FOUND',
+  'STREAM_CHANGED',
   'ACCESS_DENIED',
   'WRONG_REGION',
   'TABLE_NOT_KCL',

@@ -21,3 +21,11 @@ export function isSameStream(one: string, other: string): boolean {
   const [otherArn, otherCreated] = other.split(separator);
   return arn === otherArn && (created === undefined || otherCreated === undefined);
 }
+
+/** The creation time in an identity as people read it, to the second; undefined where it has none. */
+export function createdAt(identity: string): string | undefined {
+  const text = identity.split(separator)[1] ?? '';
+  // What stands in a row may be anything.
+  if (!/^\d{1,12}$/.test(text)) return undefined;
+  return new Date(Number(text) * 1_000).toISOString().replace('.000Z', 'Z');
+}

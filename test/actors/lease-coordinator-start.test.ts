@@ -116,6 +116,7 @@ describe('a lease coordinator that starts', () => {
 
   for (const code of [
     'STREAM_NOT_FOUND',
+    'STREAM_CHANGED',
     'ACCESS_DENIED',
     'WRONG_REGION',
     'TABLE_NOT_KCL',

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
+import { createdAt, isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 
 const streamArn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
 
@@ -18,5 +18,12 @@ describe('the identity of a stream', () => {
     expect(isSameStream(timeless, `${streamArn}#1700000000`)).to.equal(true);
     expect(isSameStream(`${streamArn}#1700000000`, timeless)).to.equal(true);
     expect(isSameStream(timeless, `${streamArn}2`)).to.equal(false);
+  });
+
+  it('shows people when a stream was created, and nothing where that cannot be told', () => {
+    expect(createdAt(`${streamArn}#1700000000`)).to.equal('2023-11-14T22:13:20Z');
+    for (const text of [streamArn, `${streamArn}#`, `${streamArn}#x`, `${streamArn}#1e99`]) {
+      expect(createdAt(text), text).to.equal(undefined);
+    }
   });
 });
