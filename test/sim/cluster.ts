@@ -1,5 +1,7 @@
 // What every process of a simulated cluster has in common.
 
 export const streamName = 'sim';
+/** As the application. */
+export const tableName = 'sim';
 export const failoverMs = 10_000;
 export const stopDeadlineMs = 5_000;

@@ -1,6 +1,6 @@
 // What can go wrong in a world, one function per kind of fault. Each is decided by the world's dice alone, says what it does
 // in the log, and heals by itself after a while.
-import { streamName } from './cluster.js';
+import { streamName, tableName } from './cluster.js';
 import { crashActor } from '../../supervision/system.js';
 import { walk } from '../../src/status.js';
 import { calm } from './wire.js';
@@ -164,21 +164,20 @@ const endTenures: Fault = (world, { machine }) => {
 
 /** Deleted by hand: its holder, or a shard sync, makes it anew. */
 const deleteRow: Fault = (world) => {
-  const { dice, leases, history, oracle, say } = world;
+  const { dice, dynamoDb, leases, oracle, say } = world;
   // A parent whose child row exists already would never be looked for again: no promise is made for it.
-  const hasChild = (leaseKey: string): boolean =>
-    [...leases.rows.values()].some(({ parentShardIds }) => parentShardIds.includes(leaseKey));
-  const rows = [...leases.rows.values()].filter((row) => row.checkpoint !== 'SHARD_END' && !hasChild(row.leaseKey));
+  const all = [...leases.rows().values()];
+  const hasChild = (leaseKey: string): boolean => all.some(({ parentShardIds }) => parentShardIds.includes(leaseKey));
+  const rows = all.filter((row) => row.checkpoint !== 'SHARD_END' && !hasChild(row.leaseKey));
   if (rows.length === 0) return;
   const { leaseKey } = dice.pick(rows);
   say(`row ${leaseKey} is deleted`);
   oracle.tampered(leaseKey);
-  leases.rows.delete(leaseKey);
-  history.note(leaseKey, undefined);
+  dynamoDb.deleteItem(tableName, leaseKey);
 };
 
 const garbleRow: Fault = ({ clock, dice, leases, garbled, say }) => {
-  const keys = [...leases.rows.keys()];
+  const keys = [...leases.rows().keys()];
   if (keys.length === 0) return;
   const leaseKey = dice.pick(keys);
   say(`row ${leaseKey} is garbled`);

@@ -89,7 +89,7 @@ async function live(world: World, size: Size, tally: { faults: number; hits: num
   if (world.initialPosition === 'LATEST') {
     // What came before anybody looked for LATEST is nobody's: the first row says that somebody has.
     world.start();
-    await clock.advanceUntil(() => leases.rows.size > 0, 60_000);
+    await clock.advanceUntil(() => leases.rows().size > 0, 60_000);
     oracle.excuseAll();
   } else world.start();
   for (let more = 0; more < 2; more += 1) world.start();
@@ -148,7 +148,7 @@ async function settle(world: World): Promise<void> {
 function stuck(world: World): void {
   const missing = world.oracle.missing();
   world.oracle.violate('I3', `${missing.length} items were never dealt with: ${missing.slice(0, 5).join(', ')}`);
-  for (const row of world.leases.rows.values()) {
+  for (const row of world.leases.rows().values()) {
     const { leaseKey, leaseOwner, leaseCounter, checkpoint, parentShardIds } = row;
     world.say(
       `row ${leaseKey} owner ${leaseOwner ?? '-'} counter ${leaseCounter} at ${checkpoint.slice(-8)} parents ${parentShardIds.join(' ')}`,

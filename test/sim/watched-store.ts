@@ -1,5 +1,4 @@
 // One lease table as one process reaches it: every write of its passes the oracle at the moment it takes effect.
-import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseStore } from '../../src/ports.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { Oracle } from './oracle.js';
@@ -11,11 +10,10 @@ export interface StoreWatch {
   readonly now: () => number;
   /** The way to the table and back. */
   readonly call: <T>(effect: () => Promise<T>) => Promise<T>;
-  readonly changed?: (leaseKey: string, row: LeaseRow | undefined) => void;
 }
 
 export function watchedStore(leases: MemoryLeaseStore, watch: StoreWatch): LeaseStore {
-  const { process, oracle, now, call, changed } = watch;
+  const { process, oracle, now, call } = watch;
   const write = <T>(leaseKey: string, effect: () => Promise<T>): Promise<T> => {
     const sentAt = now();
     return call(async () => {
@@ -23,10 +21,7 @@ export function watchedStore(leases: MemoryLeaseStore, watch: StoreWatch): Lease
       // The store in memory takes effect before its promise does.
       const outcome = effect();
       const after = leases.rows.get(leaseKey);
-      if (after !== before) {
-        changed?.(leaseKey, after);
-        oracle.wrote({ process, leaseKey, before, after, sentAt });
-      }
+      if (after !== before) oracle.wrote({ process, leaseKey, before, after, sentAt });
       return outcome;
     });
   };

@@ -6,22 +6,23 @@ import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { Delivery, TraceEntry } from '../../supervision/cell.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
-import { failoverMs, stopDeadlineMs, streamName } from './cluster.js';
+import { failoverMs, stopDeadlineMs, streamName, tableName } from './cluster.js';
 import { createCredits } from './credits.js';
 import type { Credits } from './credits.js';
 import { createDice } from './dice.js';
 import type { Dice } from './dice.js';
+import { createMemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
+import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createIncarnations } from './incarnations.js';
 import { createMachine } from './machine.js';
 import type { Machine } from './machine.js';
+import { leaseView } from './lease-view.js';
+import type { LeaseView } from './lease-view.js';
 import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
-import { createHistory, sourceOf } from './services.js';
-import type { RowHistory } from './services.js';
+import { dynamoDbClient, sourceOf } from './services.js';
 import { createTenures } from './tenures.js';
 import type { Fences, FrontierReport, Notify } from './tenures.js';
 import { calm, createWire } from './wire.js';
@@ -48,15 +49,15 @@ export interface World {
   readonly dice: Dice;
   readonly clock: ManualClock;
   readonly kinesis: ScriptedKinesis;
-  readonly leases: MemoryLeaseStore;
-  readonly history: RowHistory;
+  readonly dynamoDb: MemoryDynamoDb;
+  readonly leases: LeaseView;
   readonly garbled: Set<string>;
   readonly oracle: Oracle;
   readonly processes: Process[];
   readonly initialPosition: InitialPosition;
-  /** Probability that a service throttles a call, that a scan shows an old picture. */
+  /** Probability that a service throttles a call, that a read which need not be consistent shows an older item. */
   throttled: number;
-  staleScans: number;
+  staleReads: number;
   /** Probability that a read brings records again. */
   repeats: number;
   weather: Weather;
@@ -87,27 +88,35 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     childShards: dice.chance(0.8),
   });
   kinesis.createStream(streamName, shards);
-  const leases = memoryLeaseStore();
+  const dynamoDb = createMemoryDynamoDb({
+    now: () => clock.now(),
+    pageItems: dice.pick([3, 1_000]),
+    changeMs: 300,
+    returnsOld: dice.chance(0.7),
+  });
   const trace: World['trace'] = { hash: 0, last: [], atViolation: [] };
+  const leases = leaseView(dynamoDb, tableName, (leaseKey, reason) =>
+    oracle.violate('I29', `the row ${leaseKey} was written and cannot be read: ${reason}`),
+  );
   const oracle = createOracle({
     now: () => clock.now(),
     failoverMs,
     parentsOf: (shardId) => kinesis.stream(streamName).shards.get(shardId)?.parents ?? [],
-    rowOf: (leaseKey) => leases.rows.get(leaseKey),
+    rowOf: (leaseKey) => leases.row(leaseKey),
     onViolation: () => (trace.atViolation = [...trace.last]),
   });
   const world: World = {
     dice,
     clock,
     kinesis,
+    dynamoDb,
     leases,
-    history: createHistory(() => clock.now()),
     garbled: new Set(),
     oracle,
     processes: [],
     initialPosition: dice.chance(0.3) ? 'LATEST' : 'TRIM_HORIZON',
     throttled: 0,
-    staleScans: 0.3,
+    staleReads: 0.3,
     repeats: 0,
     weather: calm,
     poison: 0,
@@ -150,8 +159,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
   const consumer = consumerOf(
     {
-      application: 'sim',
-      source: sourceOf(world, machine, wires, mine),
+      application: tableName,
+      source: sourceOf(world, wires[0], mine.fork()),
       reducers: mine.between(1, 4),
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),
@@ -164,7 +173,11 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       stopDeadlineMs,
       watchdogMs: 120_000,
       workerId: name,
-      leases: { failoverMs, startDeadlineMs: 600_000 },
+      leases: {
+        failoverMs,
+        startDeadlineMs: 600_000,
+        client: dynamoDbClient(world, machine, wires[1], mine.fork()),
+      },
       checkpointIntervalMs: mine.pick([0, 0, 7_000]),
       runtime: {
         clock: machine.clock,
