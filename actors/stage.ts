@@ -14,6 +14,7 @@ import { askedBefore, isRepeated, repeated } from './stage/repeated.js';
 import type { Lane, Waiting, WorkerEntry } from './stage/lane.js';
 import type { StageOptions, StageState } from './stage/state.js';
 import { reducerOf } from '../src/core/murmur3.js';
+import { recordKey } from '../src/core/record-key.js';
 import { KinactError } from '../src/errors.js';
 import type { UserRecord } from '../src/ports.js';
 import type { FailedItem, RecordContext } from '../src/reducer.js';
@@ -151,7 +152,7 @@ function itemsOf(
 ): DeliveredItem[] {
   const { opaque } = context;
   if (options.extract === undefined) {
-    const key = options.key === undefined ? record.partitionKey : refuseThenable('key', options.key(record));
+    const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
     return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
   }
   const items: DeliveredItem[] = [];

@@ -51,7 +51,8 @@ export interface ChildShard {
 /** A record as the service delivered it: possibly an aggregate. */
 export interface RawRecord {
   readonly sequenceNumber: string;
-  readonly partitionKey: string;
+  /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
+  readonly partitionKey?: string;
   readonly data: Uint8Array;
   /** Epoch milliseconds, when the service said so. */
   readonly arrivedAt?: number;
@@ -62,7 +63,8 @@ export interface UserRecord {
   readonly sequenceNumber: string;
   /** Index inside the aggregate; absent for a plain record. */
   readonly subSequenceNumber?: number;
-  readonly partitionKey: string;
+  /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
+  readonly partitionKey?: string;
   readonly explicitHashKey?: string;
   readonly data: Uint8Array;
   readonly arrivedAt?: number;
@@ -122,6 +124,12 @@ export type SourceNotice =
 
 /** What the service says a stream is doing; `UNKNOWN` for a word that kinact does not know. */
 export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING' | 'UNKNOWN';
+
+/**
+ * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
+ * that is not known yet counts as AUTO: nothing may be concluded from hash keys.
+ */
+export type RecordDistribution = 'USER_PARTITION_KEY' | 'AUTO';
 
 /** What a stream says of itself. */
 export interface StreamDescription {

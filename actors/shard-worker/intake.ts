@@ -239,5 +239,5 @@ function placeOf(
 
 /** What a record counts for against `maxPendingBytes`: its data, and its key, which may be longer. */
 function sizeOf(record: UserRecord): number {
-  return record.data.byteLength + record.partitionKey.length;
+  return record.data.byteLength + (record.partitionKey?.length ?? 0);
 }

@@ -1,8 +1,15 @@
 // The way of GetRecords answers from bytes to RawRecords. On our own client the SDK's deserialiser, which spends most of
 // its time validating base64 by regular expression, is bypassed for this one operation (emulators.md 8); a user's client
 // is left as it is. Either way `recordsOf` says what came.
-import type { ChildShard as SdkChildShard, GetRecordsOutput, KinesisClient } from '@aws-sdk/client-kinesis';
+import type {
+  _Record as SdkRecord,
+  ChildShard as SdkChildShard,
+  GetRecordsOutput,
+  KinesisClient,
+} from '@aws-sdk/client-kinesis';
+import { isSequenceNumber } from '../core/sequence-number.js';
 import type { ChildShard, RawRecord } from '../ports.js';
+import { hashKeyRangeOf } from './hash-key.js';
 
 /** Where the fast path leaves the records it made; the SDK's own `Records` is then empty. */
 const fastRecords = Symbol('kinact.records');
@@ -67,14 +74,10 @@ export function parseAnswer(bytes: Buffer): FastOutput {
     throw new SyntaxError('GetRecords was answered without Records');
   }
   const records = (answer.Records as NonNullable<WireAnswer['Records']>).map((record): RawRecord => {
-    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record;
-    if (typeof SequenceNumber !== 'string' || typeof PartitionKey !== 'string' || typeof Data !== 'string') {
-      throw new SyntaxError('GetRecords was answered with something that is no record');
-    }
-    const data = Buffer.from(Data, 'base64');
-    return typeof arrived === 'number'
-      ? { sequenceNumber: SequenceNumber, partitionKey: PartitionKey, data, arrivedAt: Math.round(arrived * 1000) }
-      : { sequenceNumber: SequenceNumber, partitionKey: PartitionKey, data };
+    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record ?? {};
+    if (typeof Data !== 'string') throw noRecord();
+    const arrivedAt = typeof arrived === 'number' ? Math.round(arrived * 1000) : undefined;
+    return rawRecord(SequenceNumber, PartitionKey, Buffer.from(Data, 'base64'), arrivedAt);
   });
   return {
     Records: [],
@@ -91,15 +94,32 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
   if (fast !== undefined) return fast;
   if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
   return output.Records.map((record): RawRecord => {
-    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record;
-    if (SequenceNumber === undefined || PartitionKey === undefined || Data === undefined) {
-      throw new SyntaxError('GetRecords was answered with something that is no record');
-    }
-    // Written out, not spread: this runs once per record.
-    return arrived === undefined
-      ? { sequenceNumber: SequenceNumber, partitionKey: PartitionKey, data: Data }
-      : { sequenceNumber: SequenceNumber, partitionKey: PartitionKey, data: Data, arrivedAt: arrived.getTime() };
+    // A client of the user's may be of another version, or none of the SDK's: its types are not taken on trust.
+    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = (record ??
+      {}) as Partial<SdkRecord>;
+    if (!(Data instanceof Uint8Array)) throw noRecord();
+    return rawRecord(SequenceNumber, PartitionKey, Data, arrived instanceof Date ? arrived.getTime() : undefined);
   });
+}
+
+/** A record of an answer; whatever it may lack is left out. Throws a SyntaxError where it lacks what every record has. */
+function rawRecord(
+  sequenceNumber: unknown,
+  partitionKey: unknown,
+  data: Uint8Array,
+  arrivedAt: number | undefined,
+): RawRecord {
+  if (typeof sequenceNumber !== 'string' || !isSequenceNumber(sequenceNumber)) throw noRecord();
+  const dated = arrivedAt !== undefined && Number.isFinite(arrivedAt);
+  // Written out, not spread: this runs once per record. A partition key has at least one character: an empty one is none.
+  if (typeof partitionKey !== 'string' || partitionKey === '') {
+    return dated ? { sequenceNumber, data, arrivedAt } : { sequenceNumber, data };
+  }
+  return dated ? { sequenceNumber, partitionKey, data, arrivedAt } : { sequenceNumber, partitionKey, data };
+}
+
+function noRecord(): SyntaxError {
+  return new SyntaxError('GetRecords was answered with something that is no record');
 }
 
 /**
@@ -107,17 +127,15 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
  * shard: then ListShards decides.
  */
 export function childrenOf(output: Partial<GetRecordsOutput>, shardId: string): readonly ChildShard[] | undefined {
-  const named = output.ChildShards;
-  if (named === undefined || named === null || named.length === 0) return undefined;
+  const named: unknown = output.ChildShards;
+  if (!Array.isArray(named) || named.length === 0) return undefined;
   const children: ChildShard[] = [];
-  for (const { ShardId, ParentShards, HashKeyRange } of named) {
-    if (ShardId === undefined || ParentShards?.includes(shardId) !== true) return undefined;
-    const { StartingHashKey, EndingHashKey } = HashKeyRange ?? {};
-    const range =
-      StartingHashKey === undefined || EndingHashKey === undefined
-        ? {}
-        : { hashKeyRange: { startingHashKey: StartingHashKey, endingHashKey: EndingHashKey } };
-    children.push({ shardId: ShardId, parentShards: ParentShards, ...range });
+  for (const child of named as readonly (Partial<SdkChildShard> | null)[]) {
+    const { ShardId, ParentShards, HashKeyRange } = child ?? {};
+    if (typeof ShardId !== 'string' || ShardId === '' || !Array.isArray(ParentShards)) return undefined;
+    const parentShards = ParentShards.filter((parent) => typeof parent === 'string' && parent !== '');
+    if (!parentShards.includes(shardId)) return undefined;
+    children.push({ shardId: ShardId, parentShards, ...hashKeyRangeOf(HashKeyRange) });
   }
   return children;
 }

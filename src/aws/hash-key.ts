@@ -39,6 +39,16 @@ export function readExplicitHashKey(text: string): HashKey | 'outside' | 'invali
   return hex.length > HASH_KEY_DIGITS ? 'outside' : hex.padStart(HASH_KEY_DIGITS, '0');
 }
 
+/** What an answer says of a hash range. Nothing where it is no range: the service's own is in every shard it lists. */
+export function hashKeyRangeOf(
+  answered: { readonly StartingHashKey?: unknown; readonly EndingHashKey?: unknown } | null | undefined,
+): { readonly hashKeyRange?: HashKeyRange } {
+  const { StartingHashKey: startingHashKey, EndingHashKey: endingHashKey } = answered ?? {};
+  if (typeof startingHashKey !== 'string' || typeof endingHashKey !== 'string') return {};
+  if (!isExplicitHashKey(startingHashKey) || !isExplicitHashKey(endingHashKey)) return {};
+  return { hashKeyRange: { startingHashKey, endingHashKey } };
+}
+
 /** An inclusive range, ready for comparisons. */
 export interface HashKeySpan {
   readonly start: HashKey;

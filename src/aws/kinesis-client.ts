@@ -10,6 +10,7 @@ import type { AwsFailure } from './aws-errors.js';
 import { installFastGetRecords } from './get-records.js';
 import { httpHandler } from './http-handler.js';
 import { oneAttempt } from './one-attempt.js';
+import { presentMembers } from './present-members.js';
 
 /**
  * A Kinesis client as it is accepted from users: the shape of the SDK's, whichever copy of the package made it. It should
@@ -85,7 +86,11 @@ export function kinesisCaller(options: {
       client.send(command, { abortSignal }),
     );
     const serviceTimeMs = seen.dateMs ?? clock.wallNow();
-    if (output !== undefined) return { type: 'answered', output, serviceTimeMs };
+    if (output !== undefined && output !== null) {
+      // The records of GetRecords come by the thousand; get-records.ts reads them as carefully.
+      const said = what.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
+      return { type: 'answered', output: said, serviceTimeMs };
+    }
     const cause = failure?.cause ?? new SyntaxError('the client resolved without an answer');
     return { type: 'failed', failure: classifyAwsError(cause, { ...what, service: 'kinesis', stream }), serviceTimeMs };
   };

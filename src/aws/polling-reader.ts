@@ -262,7 +262,7 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
 
 function sizeOf(records: readonly RawRecord[]): number {
   let bytes = 0;
-  for (const record of records) bytes += record.data.length + record.partitionKey.length;
+  for (const record of records) bytes += record.data.length + (record.partitionKey?.length ?? 0);
   return bytes;
 }
 

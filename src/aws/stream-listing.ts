@@ -7,8 +7,10 @@ import {
   type Shard as SdkShard,
   type ShardFilter as SdkShardFilter,
 } from '@aws-sdk/client-kinesis';
+import { isSequenceNumber } from '../core/sequence-number.js';
 import { KinactError } from '../errors.js';
 import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus } from '../ports.js';
+import { hashKeyRangeOf } from './hash-key.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 
 /** How often a listing is begun anew because its token has expired: it lives five minutes, a page takes milliseconds. */
@@ -35,9 +37,7 @@ export async function describeStream(
     });
   }
   if (arn === undefined) {
-    throw new KinactError('AWS_ERROR', 'kinesis:DescribeStreamSummary was answered without StreamARN', {
-      retryable: true,
-    });
+    throw badAnswer('DescribeStreamSummary', 'a stream without StreamARN');
   }
   return {
     streamName: summary.StreamName ?? names.StreamName,
@@ -88,7 +88,10 @@ export async function listShards(
         throw page.failure.error;
       }
       serviceTimeMs ??= page.serviceTimeMs;
-      for (const shard of page.output.Shards ?? []) shards.set(String(shard.ShardId), toShard(shard));
+      for (const listed of page.output.Shards ?? []) {
+        const shard = toShard(listed);
+        shards.set(shard.shardId, shard);
+      }
       token = page.output.NextToken;
       if (token === undefined) return { shards: narrow([...shards.values()], filter), serviceTimeMs };
     }
@@ -127,17 +130,25 @@ function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[]
   }
 }
 
-function toShard(shard: SdkShard): Shard {
-  const { StartingHashKey, EndingHashKey } = shard.HashKeyRange ?? {};
-  const { StartingSequenceNumber = '0', EndingSequenceNumber } = shard.SequenceNumberRange ?? {};
+/** Throws where the entry does not say which shard it is: a row for a shard without a name must never be made. */
+function toShard(listed: SdkShard | null): Shard {
+  const { ShardId, ParentShardId, AdjacentParentShardId, HashKeyRange, SequenceNumberRange } = listed ?? {};
+  if (ShardId === undefined) throw badAnswer('ListShards', 'a shard without ShardId');
+  const { StartingSequenceNumber = '0', EndingSequenceNumber } = SequenceNumberRange ?? {};
   return {
-    shardId: String(shard.ShardId),
-    ...(shard.ParentShardId === undefined ? {} : { parentShardId: shard.ParentShardId }),
-    ...(shard.AdjacentParentShardId === undefined ? {} : { adjacentParentShardId: shard.AdjacentParentShardId }),
-    ...(StartingHashKey === undefined || EndingHashKey === undefined
-      ? {}
-      : { hashKeyRange: { startingHashKey: StartingHashKey, endingHashKey: EndingHashKey } }),
-    startingSequenceNumber: StartingSequenceNumber,
+    shardId: ShardId,
+    ...(ParentShardId === undefined ? {} : { parentShardId: ParentShardId }),
+    ...(AdjacentParentShardId === undefined ? {} : { adjacentParentShardId: AdjacentParentShardId }),
+    ...hashKeyRangeOf(HashKeyRange),
+    startingSequenceNumber: isSequenceNumber(StartingSequenceNumber) ? StartingSequenceNumber : '0',
     ...(EndingSequenceNumber === undefined ? {} : { endingSequenceNumber: EndingSequenceNumber }),
   };
+}
+
+/** An answer that the service's model does not allow: the next one may be right. */
+function badAnswer(operation: string, what: string): KinactError {
+  return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${what}`, {
+    retryable: true,
+    data: { operation: `kinesis:${operation}` },
+  });
 }

@@ -5,14 +5,15 @@ import type { Writable } from 'node:stream';
 import type { UserRecord } from '../ports.js';
 
 /** As much of a record as a line says. */
-export interface TailedRecord extends Pick<UserRecord, 'sequenceNumber' | 'partitionKey' | 'data'> {
+export interface TailedRecord extends Pick<UserRecord, 'sequenceNumber' | 'data'> {
   readonly shardId: string;
+  readonly partitionKey?: string | undefined;
   readonly subSequenceNumber?: number | undefined;
 }
 
 /** The line of a record, with its newline. Members and their order are a contract. */
 export function recordLine(record: TailedRecord, asText: boolean): string {
-  const { shardId, sequenceNumber, partitionKey, subSequenceNumber = null, data } = record;
+  const { shardId, sequenceNumber, partitionKey = null, subSequenceNumber = null, data } = record;
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const shown = { shardId, sequenceNumber, subSequenceNumber, partitionKey };
   return `${JSON.stringify({ ...shown, data: bytes.toString(asText ? 'utf8' : 'base64') })}\n`;

@@ -3,6 +3,8 @@
 // its items stay open, which is the back-pressure, and leases go on being renewed.
 import { kinesisStream } from '../aws/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../consumer.js';
+import { recordKey } from '../core/record-key.js';
+import type { UserRecord } from '../ports.js';
 import { defineReducer, type RawReducer } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
 import { errorLine, type CommandIo } from './command.js';
@@ -28,6 +30,7 @@ export async function tailApplication(application: string, request: TailRequest,
   const consumer = createConsumer({
     application,
     source: idle === undefined ? spec : observed(spec, idle),
+    extract: (record) => [{ key: recordKey(record), value: record }],
     reducer: linesReducer(writer, asText, broken, idle),
     reducers: 1,
     watchdogMs: longestMs,
@@ -77,16 +80,13 @@ function linesReducer(
   asText: boolean,
   broken: AbortController,
   idle: IdleWatch | undefined,
-): RawReducer<undefined> {
-  return defineReducer<undefined>({
+): RawReducer<undefined, UserRecord> {
+  return defineReducer<undefined, UserRecord>({
     init: () => undefined,
     async behaviour(state, message, ctx) {
       if (message.type !== 'items') return state;
       let text = '';
-      for (const { shardId, sequenceNumber, subSequenceNumber, key, value } of message.items) {
-        const record = { shardId, sequenceNumber, subSequenceNumber, partitionKey: key, data: value };
-        text += recordLine(record, asText);
-      }
+      for (const { shardId, value } of message.items) text += recordLine({ ...value, shardId }, asText);
       try {
         await writer.write(text);
       } catch (error) {

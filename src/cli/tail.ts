@@ -20,7 +20,8 @@ export const tail: Command = {
   usage: `Usage: kinact tail --stream S [--application A] [--from TRIM_HORIZON|LATEST|ISO] [--text] [--until-idle MS]
 
 Writes every user record as one JSON line on stdout, the records of a key in their order:
-{"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}; subSequenceNumber is null for a plain record.
+{"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}; subSequenceNumber is null for a plain
+record, partitionKey for a record without one.
 
   --stream S        the stream's name
   --application A   as a member of this application: leases, balance, and checkpoints behind what was written

@@ -1,11 +1,12 @@
 // The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Every number and name is decided by
 // the order of the calls alone.
 import { createHash } from 'node:crypto';
-import type { ChildShard, RawRecord, Shard } from '../ports.js';
+import type { ChildShard, RawRecord, RecordDistribution, Shard } from '../ports.js';
 
 /** A record to put. */
 export interface FakeRecord {
-  readonly partitionKey: string;
+  /** May be left out where the stream's distribution is AUTO. */
+  readonly partitionKey?: string | undefined;
   readonly data: Uint8Array | string;
   readonly explicitHashKey?: string | undefined;
 }
@@ -27,13 +28,19 @@ export interface FakeShard {
 export interface FakeShards {
   readonly all: Map<string, FakeShard>;
   lastNumber: bigint;
+  /** As `RecordDistributionStrategy`: under AUTO the open shards take turns, whatever the keys are. */
+  distribution: RecordDistribution;
   readonly wallNow: () => number;
 }
 
 const keys = 2n ** 128n;
 
-export function createShards(count: number, wallNow: () => number): FakeShards {
-  const shards: FakeShards = { all: new Map(), lastNumber: 496n * 10n ** 53n, wallNow };
+export function createShards(
+  count: number,
+  wallNow: () => number,
+  distribution: RecordDistribution = 'USER_PARTITION_KEY',
+): FakeShards {
+  const shards: FakeShards = { all: new Map(), lastNumber: 496n * 10n ** 53n, distribution, wallNow };
   const each = BigInt(count);
   for (let index = 0n; index < each; index += 1n) {
     openShard(shards, (keys * index) / each, (keys * (index + 1n)) / each - 1n, []);
@@ -101,15 +108,24 @@ function childOf(shard: Shard): ChildShard {
 }
 
 export function put(shards: FakeShards, record: FakeRecord): { shardId: string; sequenceNumber: string } {
-  const { explicitHashKey, partitionKey } = record;
-  const hash = explicitHashKey === undefined ? hashKey(partitionKey) : BigInt(explicitHashKey);
-  const shard = [...shards.all.values()].find(({ closed, low, high }) => !closed && hash >= low && hash <= high);
-  if (shard === undefined) throw new RangeError('no open shard for that hash key');
+  const shard = shardFor(shards, record);
   const sequenceNumber = nextNumber(shards);
+  const { partitionKey } = record;
   const data = typeof record.data === 'string' ? Buffer.from(record.data) : record.data;
-  shard.records.push({ sequenceNumber, partitionKey, data, arrivedAt: shards.wallNow() });
+  const key = partitionKey === undefined ? {} : { partitionKey };
+  shard.records.push({ sequenceNumber, ...key, data, arrivedAt: shards.wallNow() });
   wake(shard);
   return { shardId: shard.shard.shardId, sequenceNumber };
+}
+
+function shardFor(shards: FakeShards, { explicitHashKey, partitionKey }: FakeRecord): FakeShard {
+  const open = [...shards.all.values()].filter(({ closed }) => !closed);
+  if (shards.distribution === 'AUTO') return open[Number(shards.lastNumber % BigInt(open.length))]!;
+  if (partitionKey === undefined) throw new RangeError('a record without partitionKey needs distribution AUTO');
+  const hash = explicitHashKey === undefined ? hashKey(partitionKey) : BigInt(explicitHashKey);
+  const shard = open.find(({ low, high }) => hash >= low && hash <= high);
+  if (shard === undefined) throw new RangeError('no open shard for that hash key');
+  return shard;
 }
 
 export function split(shards: FakeShards, shardId: string): readonly [string, string] {

@@ -9,6 +9,7 @@ import type {
   Clock,
   RawRecord,
   ReadResult,
+  RecordDistribution,
   ShardFilter,
   ShardListing,
   ShardReader,
@@ -26,6 +27,11 @@ export interface FakeStreamOptions {
   readonly name?: string | undefined;
   /** Shards at the beginning. Default 1. */
   readonly shards?: number | undefined;
+  /**
+   * As the service's `RecordDistributionStrategy`: under `'AUTO'` the open shards take turns, and records may come without a
+   * partition key. Default `'USER_PARTITION_KEY'`.
+   */
+  readonly distribution?: RecordDistribution | undefined;
   /** Where arrival times and the service's `Date` come from. Default: 2026-01-01T00:00:00Z, standing still. */
   readonly clock?: Pick<Clock, 'wallNow'> | undefined;
   /** Raw records per answer at most. Default 1,000. */
@@ -46,7 +52,7 @@ export interface FakeStream {
   readonly port: StreamSource;
   /** The lease tables of the stream's consumers, by name. */
   readonly leases: ReadonlyMap<string, MemoryLeaseStore>;
-  /** Puts records, each into the open shard its hash key belongs to; returns where they went. */
+  /** Puts records, each into the open shard its hash key belongs to, or as AUTO has it; returns where they went. */
   put(...records: readonly FakeRecord[]): { readonly shardId: string; readonly sequenceNumber: string }[];
   /** Splits an open shard in the middle; returns the ids of its children. */
   split(shardId: string): readonly [string, string];
@@ -56,6 +62,8 @@ export interface FakeStream {
   trim(shardId: string, count: number): void;
   /** The next reads of a shard fail with this error, `times` times. */
   failReads(shardId: string, error: Error, times?: number): void;
+  /** Changes how records are placed from now on. */
+  setDistribution(distribution: RecordDistribution): void;
   /** Ids of all shards, oldest first. */
   shardIds(): readonly string[];
   /** Everything that was put and is not trimmed, per shard. */
@@ -66,7 +74,7 @@ export interface FakeStream {
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const name = options.name ?? 'fake';
   const clock = options.clock ?? { wallNow: () => Date.UTC(2026, 0, 1) };
-  const shards = createShards(options.shards ?? 1, () => clock.wallNow());
+  const shards = createShards(options.shards ?? 1, () => clock.wallNow(), options.distribution);
   const failures = new Map<string, { error: Error; times: number }>();
   const failureOf = (shardId: string): Error | undefined => {
     const failure = failures.get(shardId);
@@ -93,6 +101,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     merge: (shardId, adjacentShardId) => merge(shards, shardId, adjacentShardId),
     trim: (shardId, count) => trim(shards, shardId, count),
     failReads: (shardId, error, times = 1) => failures.set(shardId, { error, times }),
+    setDistribution: (distribution) => void (shards.distribution = distribution),
     shardIds: () => [...shards.all.keys()],
     recordsOf: (shardId) => {
       const { records, trimmed } = shardOf(shards, shardId);

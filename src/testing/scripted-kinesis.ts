@@ -1,16 +1,23 @@
 // The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It answers one
 // operation at a time from plain JSON to plain JSON and knows nothing of HTTP. Called by scripted-server.ts and by tests.
-import { createHash } from 'node:crypto';
 import { AwsAnswerError, invalidArgument, notFound } from './scripted-answer.js';
 import {
   childrenOf,
-  describeShard,
   listShards,
-  openShards,
   type ScriptedRecord,
   type ScriptedShard,
   type ScriptedStream,
 } from './scripted-shards.js';
+import {
+  changeSetting,
+  checkSize,
+  descriptionOf,
+  distribute,
+  settingsIn,
+  shardFor,
+  summaryOf,
+  type ScriptedStreamSettings,
+} from './scripted-settings.js';
 
 /** Where the model deviates on purpose, to be like the servers of emulators.md, and its limits. */
 export interface ScriptedKinesisOptions {
@@ -41,7 +48,6 @@ const maxAnswerBytes = 10 * 1024 * 1024;
 /** Sequence numbers of AWS have 56 digits; ours start where they would and keep the order of creation. */
 const firstSequenceNumber = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
 
-const hashOf = (partitionKey: string): bigint => BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
 const precedes = (a: string, b: string): boolean => a.length < b.length || (a.length === b.length && a < b);
 
 /** The model. Tests drive it directly; clients reach it through the scripted server. */
@@ -73,7 +79,7 @@ export class ScriptedKinesis {
     this.#oldestIterator = this.#iterators;
   }
 
-  createStream(name: string, shardCount = 1): ScriptedStream {
+  createStream(name: string, shardCount = 1, settings: ScriptedStreamSettings = {}): ScriptedStream {
     if (this.streams.has(name))
       throw new AwsAnswerError('ResourceInUseException', `Stream ${name} under account already exists.`);
     const arn = `arn:aws:kinesis:${this.options.region ?? 'us-east-1'}:${this.options.accountId ?? '123456789012'}:stream/${name}`;
@@ -82,9 +88,14 @@ export class ScriptedKinesis {
       arn,
       createdAt: this.now(),
       retentionHours: 24,
+      mode: settings.mode ?? 'PROVISIONED',
+      distribution: 'USER_PARTITION_KEY',
+      maxRecordKiB: settings.maxRecordKiB ?? 1_024,
+      placed: 0,
       shards: new Map(),
       shardNumber: 0,
     };
+    distribute(stream, settings.distribution ?? stream.distribution);
     const width = hashKeys / BigInt(shardCount);
     for (let index = 0n; index < shardCount; index += 1n) {
       const last = index === BigInt(shardCount) - 1n;
@@ -109,24 +120,24 @@ export class ScriptedKinesis {
     return shard;
   }
 
-  /** Adds one record to the open shard its key belongs to, or to `shardId`. Returns its sequence number and shard. */
+  /**
+   * Adds one record to the open shard it belongs to, or to `shardId`. Returns its sequence number and shard. Only a stream
+   * with `distribution: 'AUTO'` takes records without a partition key.
+   */
   put(
     streamName: string,
-    record: { partitionKey: string; data: Uint8Array | string; explicitHashKey?: string; shardId?: string },
+    record: { partitionKey?: string; data: Uint8Array | string; explicitHashKey?: string; shardId?: string },
   ): { sequenceNumber: string; shardId: string } {
     const stream = this.stream(streamName);
-    const hash = record.explicitHashKey === undefined ? hashOf(record.partitionKey) : BigInt(record.explicitHashKey);
-    const shard =
-      record.shardId === undefined
-        ? openShards(stream).find((one) => one.startingHashKey <= hash && hash <= one.endingHashKey)
-        : this.shard(streamName, record.shardId);
+    const shard = record.shardId === undefined ? shardFor(stream, record) : this.shard(streamName, record.shardId);
     if (shard === undefined || shard.endingSequenceNumber !== undefined)
-      throw invalidArgument(`No open shard for hash key ${hash} in ${streamName}`);
+      throw invalidArgument(`No open shard for that record in ${streamName}`);
     const bytes = typeof record.data === 'string' ? Buffer.from(record.data) : Buffer.from(record.data);
+    checkSize(stream, record, bytes.length);
     const sequenceNumber = this.#nextSequence();
     shard.records.push({
       sequenceNumber,
-      partitionKey: record.partitionKey,
+      ...(record.partitionKey === undefined ? {} : { partitionKey: record.partitionKey }),
       data: bytes.toString('base64'),
       bytes: bytes.length,
       arrivedAt: this.now(),
@@ -174,7 +185,7 @@ export class ScriptedKinesis {
   handle(operation: string, input: Input): object {
     switch (operation) {
       case 'CreateStream':
-        this.createStream(text(input['StreamName']), Number(input['ShardCount'] ?? 1));
+        this.createStream(text(input['StreamName']), Number(input['ShardCount'] ?? 1), settingsIn(input));
         return {};
       case 'DeleteStream':
         this.streams.delete(this.#named(input).name);
@@ -182,13 +193,9 @@ export class ScriptedKinesis {
       case 'ListStreams':
         return { StreamNames: [...this.streams.keys()], HasMoreStreams: false };
       case 'DescribeStreamSummary':
-        return { StreamDescriptionSummary: this.#summary(this.#named(input)) };
+        return { StreamDescriptionSummary: summaryOf(this.#named(input)) };
       case 'DescribeStream':
-        return this.#describe(this.#named(input));
-      case 'IncreaseStreamRetentionPeriod':
-      case 'DecreaseStreamRetentionPeriod':
-        this.#named(input).retentionHours = Number(input['RetentionPeriodHours']);
-        return {};
+        return descriptionOf(this.#named(input));
       case 'ListShards': {
         const page = { pageSize: this.options.pageSize ?? 1_000, now: this.now() };
         return listShards(input, page, (name, arn) => this.#named({ StreamName: name, StreamARN: arn }));
@@ -211,8 +218,11 @@ export class ScriptedKinesis {
         return this.#getShardIterator(this.#named(input).name, input);
       case 'GetRecords':
         return this.#getRecords(input);
-      default:
+      default: {
+        const changed = changeSetting(() => this.#named(input), operation, input);
+        if (changed !== undefined) return changed;
         throw new AwsAnswerError('UnknownOperationException', `scriptedServer has no ${operation}`);
+      }
     }
   }
 
@@ -221,27 +231,10 @@ export class ScriptedKinesis {
     return this.stream(typeof arn === 'string' ? arn.slice(arn.lastIndexOf('/') + 1) : text(input['StreamName']));
   }
 
-  #summary(stream: ScriptedStream): object {
-    return {
-      StreamName: stream.name,
-      StreamARN: stream.arn,
-      StreamStatus: 'ACTIVE',
-      StreamCreationTimestamp: stream.createdAt / 1_000,
-      RetentionPeriodHours: stream.retentionHours,
-      OpenShardCount: openShards(stream).length,
-      EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
-    };
-  }
-
-  #describe(stream: ScriptedStream): object {
-    const shards = [...stream.shards.values()].map(describeShard);
-    return { StreamDescription: { ...this.#summary(stream), Shards: shards, HasMoreShards: false } };
-  }
-
   #putRecord(streamName: string, input: Input): object {
     const explicit = input['ExplicitHashKey'];
     const put = this.put(streamName, {
-      partitionKey: text(input['PartitionKey']),
+      ...(input['PartitionKey'] === undefined ? {} : { partitionKey: text(input['PartitionKey']) }),
       data: Buffer.from(text(input['Data']), 'base64'),
       ...(typeof explicit === 'string' ? { explicitHashKey: explicit } : {}),
     });
@@ -312,7 +305,7 @@ export class ScriptedKinesis {
     return {
       Records: page.map((record) => ({
         SequenceNumber: record.sequenceNumber,
-        PartitionKey: record.partitionKey,
+        ...(record.partitionKey === undefined ? {} : { PartitionKey: record.partitionKey }),
         Data: record.data,
         ApproximateArrivalTimestamp: record.arrivedAt / 1_000,
       })),

@@ -3,7 +3,7 @@ import { AwsAnswerError, invalidArgument } from './scripted-answer.js';
 
 export interface ScriptedRecord {
   readonly sequenceNumber: string;
-  readonly partitionKey: string;
+  readonly partitionKey?: string;
   /** Base64, as it travels. */
   readonly data: string;
   readonly bytes: number;
@@ -29,6 +29,12 @@ export interface ScriptedStream {
   readonly arn: string;
   readonly createdAt: number;
   retentionHours: number;
+  mode: 'PROVISIONED' | 'ON_DEMAND';
+  /** RecordDistributionStrategy. Any other than USER_PARTITION_KEY places records without regard to their keys. */
+  distribution: string;
+  maxRecordKiB: number;
+  /** Records placed without regard to their keys: whose turn it is. */
+  placed: number;
   readonly shards: Map<string, ScriptedShard>;
   shardNumber: number;
 }

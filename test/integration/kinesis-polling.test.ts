@@ -103,14 +103,14 @@ for (const [name, start] of Object.entries(servers)) {
         if (result.type !== 'records') throw new Error('the shard ended');
         records.push(...result.records);
       }
-      return records.map((record) => record.partitionKey);
+      return records.map((record) => record.partitionKey ?? '');
     };
     const drain = async (reader: ShardReader): Promise<{ keys: string[]; ended: ReadResult }> => {
       const keys: string[] = [];
       for (;;) {
         const result = await reader.read(never);
         if (result.type !== 'records') return { keys, ended: result };
-        keys.push(...result.records.map((record) => record.partitionKey));
+        keys.push(...result.records.map((record) => record.partitionKey ?? ''));
       }
     };
 

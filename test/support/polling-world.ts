@@ -4,6 +4,7 @@ import type { ReadResult, ShardReader, SourceNotice, Timers } from '../../src/po
 import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis-polling.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/scripted-kinesis.js';
+import type { ScriptedStreamSettings } from '../../src/testing/scripted-settings.js';
 import { modelClient, type ModelCall, type ModelClient } from './model-kinesis-client.js';
 
 export const stream = 'orders';
@@ -52,13 +53,14 @@ export function world(
   more: {
     readonly options?: KinesisPollingOptions;
     readonly model?: ScriptedKinesisOptions;
+    readonly settings?: ScriptedStreamSettings;
     readonly random?: number;
   } = {},
 ): World {
   const clock = new ManualClock();
   const timers = countedTimers(clock);
   const client = modelClient(clock, more.model);
-  client.kinesis.createStream(stream);
+  client.kinesis.createStream(stream, 1, more.settings);
   const put = (...keys: string[]): string[] =>
     keys.map((key) => client.kinesis.put(stream, { partitionKey: key, data: key }).sequenceNumber);
   const random = { next: () => more.random ?? 0.5 };
@@ -73,7 +75,7 @@ export function world(
     reader.read(new AbortController().signal).then(
       (result) => {
         results.push(result);
-        if (result.type === 'records') keys.push(...result.records.map((record) => record.partitionKey));
+        if (result.type === 'records') keys.push(...result.records.map((record) => record.partitionKey ?? ''));
         if (result.type === 'records') consume();
       },
       (error: unknown) => (failure = error),

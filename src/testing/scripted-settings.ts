@@ -1,0 +1,112 @@
+// What can be set on a scripted stream, and what DescribeStreamSummary says of it: capacity mode, record distribution,
+// retention, the size of a record. Called by scripted-kinesis.ts.
+import { createHash } from 'node:crypto';
+import { invalidArgument } from './scripted-answer.js';
+import { describeShard, openShards, type ScriptedShard, type ScriptedStream } from './scripted-shards.js';
+
+/** What `createStream` can be told; the defaults are the service's, but that a stream is provisioned. */
+export interface ScriptedStreamSettings {
+  /** Default `PROVISIONED`. */
+  readonly mode?: 'PROVISIONED' | 'ON_DEMAND';
+  /** How records are placed; AUTO needs the mode ON_DEMAND. Default `USER_PARTITION_KEY`. */
+  readonly distribution?: string;
+  /** The largest record, data and key together. Default 1,024. */
+  readonly maxRecordKiB?: number;
+}
+
+type Input = Readonly<Record<string, unknown>>;
+
+/** The settings in a CreateStream request. */
+export function settingsIn(input: Input): ScriptedStreamSettings {
+  const mode = (input['StreamModeDetails'] as { readonly StreamMode?: string } | undefined)?.StreamMode;
+  const distribution = input['RecordDistributionStrategy'];
+  const maxRecordKiB = input['MaxRecordSizeInKiB'];
+  return {
+    ...(mode === 'ON_DEMAND' ? { mode } : {}),
+    ...(typeof distribution === 'string' ? { distribution } : {}),
+    ...(typeof maxRecordKiB === 'number' ? { maxRecordKiB } : {}),
+  };
+}
+
+/** Carries out a request that changes a setting; undefined where the operation is none of these. */
+export function changeSetting(stream: () => ScriptedStream, operation: string, input: Input): object | undefined {
+  switch (operation) {
+    case 'IncreaseStreamRetentionPeriod':
+    case 'DecreaseStreamRetentionPeriod':
+      stream().retentionHours = Number(input['RetentionPeriodHours']);
+      return {};
+    case 'UpdateStreamMode': {
+      const changed = stream();
+      const mode = settingsIn(input).mode ?? 'PROVISIONED';
+      if (mode === 'PROVISIONED' && changed.distribution === 'AUTO')
+        throw invalidArgument('A provisioned stream cannot have RecordDistributionStrategy AUTO.');
+      changed.mode = mode;
+      return {};
+    }
+    case 'UpdateStreamRecordDistributionStrategy':
+      distribute(stream(), String(input['RecordDistributionStrategy']));
+      return {};
+    case 'UpdateMaxRecordSize':
+      stream().maxRecordKiB = Number(input['MaxRecordSizeInKiB']);
+      return {};
+    default:
+      return undefined;
+  }
+}
+
+/** Has the stream place records in another way. */
+export function distribute(stream: ScriptedStream, distribution: string): void {
+  if (stream.mode !== 'ON_DEMAND' && distribution !== 'USER_PARTITION_KEY')
+    throw invalidArgument('RecordDistributionStrategy AUTO is for streams in the on-demand mode only.');
+  stream.distribution = distribution;
+}
+
+/** StreamDescriptionSummary. */
+export function summaryOf(stream: ScriptedStream): object {
+  return {
+    StreamName: stream.name,
+    StreamARN: stream.arn,
+    StreamStatus: 'ACTIVE',
+    StreamModeDetails: { StreamMode: stream.mode },
+    StreamCreationTimestamp: stream.createdAt / 1_000,
+    RetentionPeriodHours: stream.retentionHours,
+    OpenShardCount: openShards(stream).length,
+    EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
+    MaxRecordSizeInKiB: stream.maxRecordKiB,
+    ...(stream.mode === 'ON_DEMAND' ? { RecordDistributionStrategy: stream.distribution } : {}),
+  };
+}
+
+/** StreamDescription, all shards on one page. */
+export function descriptionOf(stream: ScriptedStream): object {
+  const shards = [...stream.shards.values()].map(describeShard);
+  return { StreamDescription: { ...summaryOf(stream), Shards: shards, HasMoreShards: false } };
+}
+
+/** What of a record decides where it goes. */
+export interface PlacedRecord {
+  readonly partitionKey?: string;
+  readonly explicitHashKey?: string;
+}
+
+/** The open shard that a record belongs to. Under AUTO they take turns, and neither key nor hash key counts. */
+export function shardFor(stream: ScriptedStream, record: PlacedRecord): ScriptedShard | undefined {
+  const open = openShards(stream);
+  if (stream.distribution !== 'USER_PARTITION_KEY') {
+    stream.placed += 1;
+    return open[stream.placed % open.length];
+  }
+  const { partitionKey, explicitHashKey } = record;
+  if (partitionKey === undefined) throw invalidArgument('PartitionKey is required.');
+  const hash = explicitHashKey === undefined ? hashOf(partitionKey) : BigInt(explicitHashKey);
+  return open.find((one) => one.startingHashKey <= hash && hash <= one.endingHashKey);
+}
+
+const hashOf = (partitionKey: string): bigint => BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
+
+/** Throws what PutRecord answers to a record that is too large for the stream. */
+export function checkSize(stream: ScriptedStream, record: PlacedRecord, bytes: number): void {
+  const limit = stream.maxRecordKiB * 1_024;
+  if (bytes + Buffer.byteLength(record.partitionKey ?? '') > limit)
+    throw invalidArgument(`A record of stream ${stream.name} has at most ${limit} bytes.`);
+}
