@@ -148,12 +148,12 @@ export const consumerTable = {
   extract: optional(
     callback<Extract>(),
     'Makes the items of a record, `(record, ctx) => Iterable<{ key, value }>`, synchronously: none, one or many. What it throws goes to `onFailure`.',
-    'one item: partition key, bytes',
+    'one item: its key, its bytes',
   ),
   key: optional(
     callback<(record: UserRecord) => string>(),
     'The key of a record, where `extract` is not given.',
-    'the partition key',
+    'the partition key; the sequence number where there is none',
   ),
   reducers: optional(
     integer(1),

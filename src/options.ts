@@ -62,9 +62,9 @@ export interface ConsumerOptions<Value = any> {
   readonly source: SourceSpec | readonly SourceSpec[];
   /** What happens to the items, made by `defineReducer`. */
   readonly reducer: FoldingReducer<any, Value> | RawReducer<any, Value>;
-  /** Makes the items of a record, synchronously. Default: one, with the partition key and the bytes. */
+  /** Makes the items of a record, synchronously. Default: one, with its key and its bytes. */
   readonly extract?: ((record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>) | undefined;
-  /** The key of a record, where `extract` is not given. Default: the partition key. */
+  /** The key of a record, where `extract` is not given. Default: the partition key, or the sequence number of a record without one. */
   readonly key?: ((record: UserRecord) => string) | undefined;
   /** How many reducers; an item's key picks one. Default: the available parallelism. */
   readonly reducers?: number | undefined;

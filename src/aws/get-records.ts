@@ -95,8 +95,12 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
   if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
   return output.Records.map((record): RawRecord => {
     // A client of the user's may be of another version, or none of the SDK's: its types are not taken on trust.
-    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = (record ??
-      {}) as Partial<SdkRecord>;
+    const {
+      SequenceNumber,
+      PartitionKey,
+      Data,
+      ApproximateArrivalTimestamp: arrived,
+    } = (record ?? {}) as Partial<SdkRecord>;
     if (!(Data instanceof Uint8Array)) throw noRecord();
     return rawRecord(SequenceNumber, PartitionKey, Data, arrived instanceof Date ? arrived.getTime() : undefined);
   });

@@ -9,6 +9,7 @@ import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-
 import { kinact } from '../support/command.js';
 import { shardId, stream, world } from '../support/polling-world.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
+import { settled } from '../support/virtual.js';
 
 const data = Buffer.from('data');
 
@@ -44,16 +45,15 @@ describe('a record without partition key', () => {
     const on = virtualConsumer(clock, {
       reducers: 4,
       streamOptions: { shards: 2, distribution: 'AUTO' },
-      batch: { intervalMs: 100 },
     });
     const put = on.stream.put(...Array.from({ length: 64 }, () => ({ data: 'x' })));
-    on.stream.put({ partitionKey: 'k', data: 'y' });
-    await clock.during(on.consumer.start());
+    const [last] = on.stream.put({ partitionKey: 'k', data: 'y' });
+    await settled(clock, on.consumer.start());
     await clock.advance(10_000);
     expect(on.seen.map(({ key }) => key)).to.have.members([...put.map(({ sequenceNumber }) => sequenceNumber), 'k']);
     expect(new Set(put.map((each) => each.shardId)).size).to.equal(2);
-    expect(on.heard('checkpoint').map(({ sequenceNumber }) => sequenceNumber)).to.include(put.at(-1)?.sequenceNumber);
-    await clock.during(on.consumer.stop());
+    expect(on.heard('checkpoint').map(({ sequenceNumber }) => sequenceNumber)).to.include(last?.sequenceNumber);
+    await settled(clock, on.consumer.stop());
   });
 
   it('needs a stream that allows it', () => {
