@@ -1,5 +1,6 @@
 // Hands events to listeners and to the log. Free when nobody listens; a listener that throws is counted and reported once to
 // the log, and harms nobody else.
+import { visible } from './core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from './events.js';
 import type { Logger, LogLevel } from './logger.js';
 
@@ -45,7 +46,8 @@ export function createEmitter(logger: Logger): Emitter {
       listeners.set(name, set.add(listener));
       return () => set.delete(listener);
     },
-    emit: ({ name, data }) => {
+    emit: (event) => {
+      const { name, data } = readable(event);
       logger[levels[name]](data, name);
       for (const listener of listeners.get(name) ?? []) {
         try {
@@ -58,4 +60,18 @@ export function createEmitter(logger: Logger): Emitter {
     },
     failures: () => failures,
   };
+}
+
+/** Members that are sentences of ours, with words from outside in them; all others are data and stay as they are. */
+const sentences = ['message', 'reason', 'complaint'] as const;
+
+function readable(event: KinactEvent): KinactEvent {
+  const data = event.data as Partial<Record<(typeof sentences)[number], unknown>>;
+  const escaped = sentences.flatMap((name) => {
+    const text = data[name];
+    return typeof text === 'string' ? [[name, visible(text)]] : [];
+  });
+  return escaped.length === 0
+    ? event
+    : ({ ...event, data: { ...data, ...Object.fromEntries(escaped) } } as KinactEvent);
 }

@@ -1,5 +1,6 @@
 // Every error that leaves kinact. Codes are a closed set: documented here, matched on by users, never reused for
 // another meaning. `retryable` says whether the same call may succeed later without anyone changing anything.
+import { visible } from './core/visible.js';
 
 /** Each code with what it means and what to do; docs/errors.md is generated from this table. */
 export const errorCodes = {
@@ -67,6 +68,7 @@ export interface ErrorData {
 
 /**
  * The one error class. Tell it apart with `isKinactError`, which also recognises errors of another copy of the package.
+ * Control and bidirectional characters in `message` are escaped, for it may hold text from outside; `data` has texts as they are.
  */
 export class KinactError extends Error {
   override readonly name = 'KinactError';
@@ -81,7 +83,7 @@ export class KinactError extends Error {
     message: string,
     options: { readonly cause?: unknown; readonly retryable?: boolean; readonly data?: ErrorData } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(visible(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryable = options.retryable ?? false;
     this.data = options.data ?? {};

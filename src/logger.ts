@@ -1,5 +1,6 @@
 // What kinact needs of a logger, by shape: `pino()` and `console` both have it, and so does whatever an application wraps.
 // Silent unless one is given; a logger that throws is counted and never harms the work it was to tell about.
+import { visible } from './core/visible.js';
 
 /** One line: fields first, then the message, as pino takes them. */
 export interface Logger {
@@ -17,7 +18,7 @@ const nothing = (): void => {};
 export const silentLogger: Logger = Object.freeze({ debug: nothing, info: nothing, warn: nothing, error: nothing });
 
 /**
- * A logger that cannot throw and whose every line carries `fields`. `failed` hears of what the wrapped one throws; it must
+ * A logger that cannot throw, whose every line carries `fields` and shows no text raw. `failed` hears of what the wrapped one throws; it must
  * not log.
  */
 export function guardLogger(logger: Logger, fields: object, failed: (error: unknown) => void): Logger {
@@ -26,10 +27,17 @@ export function guardLogger(logger: Logger, fields: object, failed: (error: unkn
     (level: LogLevel) =>
     (more: object, message: string): void => {
       try {
-        logger[level]({ ...fields, ...more }, message);
+        logger[level](shown({ ...fields, ...more }), message);
       } catch (error) {
         failed(error);
       }
     };
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+}
+
+/** A log line is for people: shard ids, keys and owners may be anything. What is nested (errors) is the logger's to print. */
+function shown(fields: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? visible(value) : value]),
+  );
 }

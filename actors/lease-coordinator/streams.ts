@@ -13,6 +13,7 @@ import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
+import { visible } from '../../src/core/visible.js';
 import type { HashKeyRange } from '../../src/ports.js';
 
 /** Audits that must see the same hole before it is believed. */
@@ -48,7 +49,9 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
   const stream = state.streams[index]!;
   stream.syncing = false;
   if (result.inconsistent !== undefined) {
-    const error = new Error(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`);
+    const error = new Error(
+      visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),
+    );
     return syncAgain(turn, stream, error);
   }
   stream.syncAttempt = 0;
@@ -83,7 +86,7 @@ function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult
   }
   for (const shardId of unanchored) {
     const message = `Shard ${shardId} has no lease and no row of its stream says when LATEST was: it is read from TRIM_HORIZON, so that nothing is left out.`;
-    warn(turn, message, { error: new Error(message), source, shardId });
+    warn(turn, message, { error: new Error(visible(message)), source, shardId });
   }
 }
 

@@ -1,6 +1,7 @@
 // Unpacks aggregated records by the KCL's rules (kcl.md 3.3) and the two formats of erlmld (seeds.md P5, P6).
 // `unpackRecord` is the hot path of every source that can carry aggregates: synchronous and total, no record is ever lost
 // in it: what is not an aggregate comes out as it went in, and what cannot be decoded is reported as such.
+import { excerpt } from '../core/visible.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../ports.js';
 import { openAggregate, STRIDE, UNSET } from './aggregate-wire.js';
 import type { AggregateFormat, WireMessage } from './aggregate-wire.js';
@@ -185,7 +186,7 @@ function badIndex(message: WireMessage, i: number): string {
 
 function badHashKey(message: WireMessage, i: number): string {
   return keptBefore(
-    `user record ${i} of an aggregate has the explicit hash key ${JSON.stringify(explicitHashKeyAt(message, i)?.slice(0, 50))}, which is no number`,
+    `user record ${i} of an aggregate has the explicit hash key '${excerpt(explicitHashKeyAt(message, i) ?? '', 50)}', which is no number`,
     i,
   );
 }

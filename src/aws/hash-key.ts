@@ -2,16 +2,15 @@
 // hexadecimal digits, because strings of one length compare as the numbers do; the service and the KPL write decimals.
 // Used by the aggregation codec and by producers that group records by shard.
 import { hash } from 'node:crypto';
+import { HASH_KEY_DIGITS, isDecimal, readDecimal } from '../core/decimal.js';
 import type { HashKeyRange } from '../ports.js';
 
 /** 128 bits as 32 lower-case hexadecimal digits. */
 export type HashKey = string;
 
-const HASH_KEY_DIGITS = 32;
+const HEXADECIMAL_DIGITS = 32;
 /** The service's own pattern for an explicit hash key: no sign, no leading zeros. */
 const STRICT_DECIMAL = /^(?:0|[1-9][0-9]{0,38})$/;
-/** What Java's BigInteger reads, as far as it is ASCII. */
-const LENIENT_DECIMAL = /^([+-]?)0*([0-9]+)$/;
 
 /** The hash key that the service derives from a partition key: the MD5 of its UTF-8 bytes, big-endian. */
 export function hashKeyOf(partitionKey: string): HashKey {
@@ -20,23 +19,27 @@ export function hashKeyOf(partitionKey: string): HashKey {
 
 /** True when the service would accept this text as an ExplicitHashKey: a plain decimal below 2^128. */
 export function isExplicitHashKey(text: string): boolean {
-  return STRICT_DECIMAL.test(text) && BigInt(text).toString(16).length <= HASH_KEY_DIGITS;
+  return STRICT_DECIMAL.test(text) && hexadecimal(text) !== undefined;
 }
 
 /**
- * Reads an explicit hash key found in an aggregate, as leniently as the KCL does (sign, leading zeros).
- * 'outside' is a number that is no hash key, so that no shard's range contains it; 'invalid' is no number at all.
+ * Reads an explicit hash key found in an aggregate, as leniently as the KCL's BigInteger does (sign, leading zeros), in one
+ * pass over a text of any length. 'outside' is a number that is no hash key, so that no shard's range contains it, however
+ * many digits it has; 'invalid' is no number at all.
  */
 export function readExplicitHashKey(text: string): HashKey | 'outside' | 'invalid' {
-  const match = LENIENT_DECIMAL.exec(text);
-  if (match === null) return 'invalid';
-  const digits = match[2]!;
-  // 2^128 has 39 digits. More of them are not even parsed: that would take more than linear time.
-  if (digits.length > 39) return 'outside';
-  const value = BigInt(digits);
-  if (match[1] === '-' && value !== 0n) return 'outside';
-  const hex = value.toString(16);
-  return hex.length > HASH_KEY_DIGITS ? 'outside' : hex.padStart(HASH_KEY_DIGITS, '0');
+  const isSigned = text.startsWith('-') || text.startsWith('+');
+  const digits = isSigned ? text.slice(1) : text;
+  if (!isDecimal(digits)) return 'invalid';
+  const hashKey = hexadecimal(digits);
+  return hashKey === undefined || (text.startsWith('-') && hashKey !== ZERO) ? 'outside' : hashKey;
+}
+
+const ZERO = '0'.repeat(HEXADECIMAL_DIGITS);
+
+function hexadecimal(decimal: string): HashKey | undefined {
+  const hex = readDecimal(decimal, HASH_KEY_DIGITS)?.toString(16).padStart(HEXADECIMAL_DIGITS, '0');
+  return hex?.length === HEXADECIMAL_DIGITS ? hex : undefined;
 }
 
 /** What an answer says of a hash range. Nothing where it is no range: the service's own is in every shard it lists. */
@@ -75,5 +78,5 @@ export function spanContains(span: HashKeySpan, hashKey: HashKey): boolean {
 function readSpan(range: HashKeyRange): HashKeySpan | null {
   const start = readExplicitHashKey(range.startingHashKey);
   const end = readExplicitHashKey(range.endingHashKey);
-  return start.length === HASH_KEY_DIGITS && end.length === HASH_KEY_DIGITS ? { start, end } : null;
+  return start.length === HEXADECIMAL_DIGITS && end.length === HEXADECIMAL_DIGITS ? { start, end } : null;
 }

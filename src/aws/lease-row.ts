@@ -2,7 +2,9 @@
 // the answer is a lease, another entity's row, or a reason why it cannot be read. Writing is exact: KCL types, absent
 // instead of empty or NULL, and a row that could not be read back is refused.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { HASH_KEY_DIGITS, isDecimal, readDecimal } from '../core/decimal.js';
 import type { LeaseRow } from '../core/lease.js';
+import { excerpt } from '../core/visible.js';
 import { KinactError } from '../errors.js';
 import type { HashKeyRange, MalformedRow } from '../ports.js';
 
@@ -17,7 +19,6 @@ export type ReadRow =
   | { readonly type: 'malformed'; readonly malformed: MalformedRow };
 
 const sentinels: ReadonlySet<string> = new Set(['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP', 'SHARD_END']);
-const decimal = /^[0-9]+$/;
 
 /** Members of LeaseRow that are optional strings of the same name in the table. */
 const optionalTexts = [
@@ -29,6 +30,9 @@ const optionalTexts = [
   'kinactWriter',
   'kinactStream',
 ] as const;
+
+/** Characters of a value that is wrong, in the reason. */
+const longestShown = 64;
 
 /** Thrown and caught inside this file alone: the reason a row is malformed. */
 class Unreadable extends Error {}
@@ -89,14 +93,16 @@ export function textSet(members: readonly string[]): AttributeValue {
 
 /** Whether a text may stand in the attribute `checkpoint`. */
 export function isCheckpoint(text: string): boolean {
-  return sentinels.has(text) || decimal.test(text);
+  return sentinels.has(text) || isDecimal(text);
 }
 
 function leaseOf(item: Item): LeaseRow {
   const leaseKey = required(textOf(item, 'leaseKey'), 'leaseKey');
   const checkpoint = required(textOf(item, 'checkpoint'), 'checkpoint');
   if (!isCheckpoint(checkpoint)) {
-    throw new Unreadable(`checkpoint is neither a sequence number nor a sentinel: ${excerpt(checkpoint)}`);
+    throw new Unreadable(
+      `checkpoint is neither a sequence number nor a sentinel: "${excerpt(checkpoint, longestShown)}"`,
+    );
   }
   const kinactLatestAt = countOf(item, 'kinactLatestAt');
   const texts: Partial<Record<(typeof optionalTexts)[number], string>> = {};
@@ -126,13 +132,12 @@ function rangeOf(item: Item): Partial<HashKeyRange> {
   const startingHashKey = textOf(item, 'startingHashKey');
   const endingHashKey = textOf(item, 'endingHashKey');
   if (startingHashKey === undefined || endingHashKey === undefined) return {};
-  if (!isHashKey(startingHashKey) || !isHashKey(endingHashKey)) return {};
-  return BigInt(startingHashKey) < BigInt(endingHashKey) ? { startingHashKey, endingHashKey } : {};
+  const [start, end] = [hashKeyOf(startingHashKey), hashKeyOf(endingHashKey)];
+  return start !== undefined && end !== undefined && start < end ? { startingHashKey, endingHashKey } : {};
 }
 
-/** At most 39 digits make 2^128 - 1; the bound keeps BigInt's cost bounded on garbage. */
-function isHashKey(text: string): boolean {
-  return text.length <= 39 && decimal.test(text);
+function hashKeyOf(text: string): bigint | undefined {
+  return text.length <= HASH_KEY_DIGITS ? readDecimal(text, HASH_KEY_DIGITS) : undefined;
 }
 
 function required<Value>(value: Value | undefined, name: string): Value {
@@ -154,9 +159,9 @@ function countOf(item: Item, name: string): number | undefined {
   if (attribute === undefined) return undefined;
   const text: unknown = attribute['N'];
   if (typeof text !== 'string') throw new Unreadable(`${name} is not of type N but ${typeNames(attribute)}`);
-  const value = decimal.test(text) ? Number(text) : Number.NaN;
+  const value = isDecimal(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value))
-    throw new Unreadable(`${name} is not an integer of 0 to 2^53 - 1: ${excerpt(text)}`);
+    throw new Unreadable(`${name} is not an integer of 0 to 2^53 - 1: "${excerpt(text, longestShown)}"`);
   return value;
 }
 
@@ -188,8 +193,4 @@ function keyOf(item: Item): string {
 
 function typeNames(attribute: Record<string, unknown>): string {
   return Object.keys(attribute).slice(0, 2).join(', ').slice(0, 40) || 'nothing';
-}
-
-function excerpt(text: string): string {
-  return JSON.stringify(text.length <= 64 ? text : `${text.slice(0, 64)}…`);
 }

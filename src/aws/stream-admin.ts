@@ -1,5 +1,6 @@
 // Makes and reshards a stream: for the demo, which needs one of its own on local servers. A consumer never does this.
 import { CreateStreamCommand, DescribeStreamSummaryCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
+import { HASH_KEY_DIGITS, readDecimal } from '../core/decimal.js';
 import type { Clock, Shard, Timers } from '../ports.js';
 import { createKinesisClient, kinesisCaller } from './kinesis-client.js';
 import { listShards } from './stream-listing.js';
@@ -44,8 +45,10 @@ export function streamAdmin(
     },
     async split(shardId) {
       const range = (await shards()).find((shard) => shard.shardId === shardId)?.hashKeyRange;
-      const { startingHashKey, endingHashKey } = range ?? { startingHashKey: '0', endingHashKey: '0' };
-      const NewStartingHashKey = ((BigInt(startingHashKey) + BigInt(endingHashKey)) / 2n + 1n).toString();
+      const [start = 0n, end = 0n] = [range?.startingHashKey, range?.endingHashKey].map((text = '0') =>
+        readDecimal(text, HASH_KEY_DIGITS),
+      );
+      const NewStartingHashKey = ((start + end) / 2n + 1n).toString();
       const command = new SplitShardCommand({ StreamName, ShardToSplit: shardId, NewStartingHashKey });
       await caller.call(command, { operation: 'SplitShard' }, signal);
       await active();

@@ -1,7 +1,9 @@
 // Text in columns, for what commands print for people.
+import { visible } from '../core/visible.js';
 
-/** Rows of text with each column as wide as its widest cell, two spaces apart. */
-export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
+/** Rows of text with each column as wide as its widest cell, two spaces apart. A cell may hold anything: it is escaped. */
+export function alignColumns(given: readonly (readonly string[])[]): readonly string[] {
+  const rows = given.map((row) => row.map(visible));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);

@@ -2,7 +2,7 @@
 // time, and on every way out its processes and servers are gone.
 import { KinactError } from '../errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
-import { errorLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
+import { errorLine, oneLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
 import type { ConsumerProcess } from './demo/processes.js';
 import { reportLines, shortcomings, verdictLine } from './demo/report.js';
 import { play, type ScenarioOptions, type Story } from './demo/scenario.js';
@@ -105,7 +105,7 @@ function narrator(io: CommandIo): (text: string) => void {
   const startedAt = performance.now();
   return (text) => {
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1).padStart(5);
-    io.stdout.write(`${seconds} s  ${text}\n`);
+    io.stdout.write(`${seconds} s  ${oneLine(text)}\n`);
   };
 }
 

@@ -2,6 +2,7 @@
 import { listLeases } from '../aws/lease-listing.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { MalformedRow } from '../ports.js';
+import { visible } from '../core/visible.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, type Command } from './command.js';
 import { hostWorld } from './world.js';
@@ -40,7 +41,7 @@ Lists the leases of an application: one scan of its lease table, which is not ch
     const lines = [...rows.map(lineOf), ...malformed.map(malformedLine)].toSorted((a, b) =>
       a.leaseKey < b.leaseKey ? -1 : 1,
     );
-    const text = options.json ? JSON.stringify(lines) : table(tableName, lines);
+    const text = options.json ? visible(JSON.stringify(lines)) : table(tableName, lines);
     await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
     return 0;
   },
@@ -82,7 +83,5 @@ function table(tableName: string, lines: readonly LeaseLine[]): string {
     const owner = line.owner ?? (line.checkpoint === 'SHARD_END' ? '(ended)' : '(free)');
     return [line.leaseKey, owner, String(line.counter), checkpoint, line.parents.join(','), line.children.join(',')];
   });
-  // What stands in a table may be anything: nothing of it is to move the cursor.
-  const shown = cells.map((row) => row.map((cell) => cell.replaceAll(/\p{Cc}/gu, '\u{fffd}')));
-  return alignColumns([head, ...shown]).join('\n');
+  return alignColumns([head, ...cells]).join('\n');
 }

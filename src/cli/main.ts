@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command `kinact` as a process: its streams, signals and exit code. What it does is in run.ts.
+import { say } from './command.js';
 import { isClosedPipe } from './record-lines.js';
 import { run } from './run.js';
 
@@ -35,7 +36,7 @@ process.stderr.on('error', () => undefined);
 const { stdin, stdout, stderr, env } = process;
 let code = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: stopping.signal }, restoreSignals);
 if (outputError !== undefined) {
-  if (code === 0) stderr.write(`OUTPUT: stdout cannot be written (${outputError.message}); not everything came out\n`);
+  if (code === 0) say({ stderr }, `OUTPUT: stdout cannot be written (${outputError.message}); not everything came out`);
   code = 1;
 }
 process.exitCode = code;

@@ -1,7 +1,7 @@
 // `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
 // says how many the service accepted, whatever happened.
 import { kinesisProducer } from '../aws/kinesis-producer.js';
-import { errorLine, oneLine, readOptions, required, streamNameOf, type Command } from './command.js';
+import { errorLine, readOptions, required, say, streamNameOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
 import { hostWorld } from './world.js';
 
@@ -38,17 +38,17 @@ the reading: what was read by then is put and counted; a second one ends the com
         signal: io.signal,
         counts,
         refused: (line, reason) => {
-          if (counts.refused <= namedRefusals) io.stderr.write(`line ${line} refused: ${oneLine(reason)}\n`);
+          if (counts.refused <= namedRefusals) say(io, `line ${line} refused: ${reason}`);
         },
-        warn: (text) => io.stderr.write(`${text}\n`),
+        warn: (text) => say(io, text),
       });
     } catch (error) {
       failed = true;
-      io.stderr.write(`${errorLine(error)}\n`);
+      say(io, errorLine(error));
     } finally {
       producer.close();
     }
-    if (counts.refused > namedRefusals) io.stderr.write(`${counts.refused} lines refused in all\n`);
+    if (counts.refused > namedRefusals) say(io, `${counts.refused} lines refused in all`);
     await new Promise((resolve) => io.stderr.write(`${counts.put} records put\n`, resolve));
     return failed || counts.refused > 0 ? 1 : 0;
   },

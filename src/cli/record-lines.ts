@@ -2,6 +2,7 @@
 // `write` resolves when the write callback of stdout has fired for the whole text, which on a full pipe is when somebody
 // has read on; until then whoever waits for it takes no more records.
 import type { Writable } from 'node:stream';
+import { visible } from '../core/visible.js';
 import type { UserRecord } from '../ports.js';
 
 /** As much of a record as a line says. */
@@ -16,7 +17,8 @@ export function recordLine(record: TailedRecord, asText: boolean): string {
   const { shardId, sequenceNumber, partitionKey = null, subSequenceNumber = null, data } = record;
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const shown = { shardId, sequenceNumber, subSequenceNumber, partitionKey };
-  return `${JSON.stringify({ ...shown, data: bytes.toString(asText ? 'utf8' : 'base64') })}\n`;
+  // An escape of JSON's, so that whoever parses the line gets what was in the record.
+  return `${visible(JSON.stringify({ ...shown, data: bytes.toString(asText ? 'utf8' : 'base64') }))}\n`;
 }
 
 export interface LineWriter {

@@ -1,7 +1,7 @@
 // Which command runs, help and version, exit codes, how errors look. 0: done. 1: failed, with one line on stderr, `CODE: what
 // happened and what to do`. 2: wrong usage. Called by main.ts with the real streams, by tests with streams of their own.
 import { readFileSync } from 'node:fs';
-import { errorLine, oneLine, UsageError, type Command, type CommandIo } from './command.js';
+import { errorLine, say, UsageError, type Command, type CommandIo } from './command.js';
 
 /** Loaded when it is run: none needs all of the SDK. */
 interface Listed {
@@ -56,13 +56,13 @@ export async function run(args: readonly string[], io: CommandIo, restoreSignals
     return await command.run(rest, io);
   } catch (error) {
     const usage = error instanceof UsageError;
-    io.stderr.write(`${usage ? usageLine(error, listed?.name) : errorLine(error)}\n`);
+    say(io, usage ? usageLine(error, listed?.name) : errorLine(error));
     return usage ? 2 : 1;
   }
 }
 
 function usageLine(error: UsageError, command: string | undefined): string {
-  return `USAGE: ${oneLine(error.message)}; see kinact ${command === undefined ? '' : `${command} `}--help`;
+  return `USAGE: ${error.message}; see kinact ${command === undefined ? '' : `${command} `}--help`;
 }
 
 /** `package.json` stands beside `dist` in a package and beside `.build` in a checkout: three levels up in both. */

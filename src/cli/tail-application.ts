@@ -7,7 +7,7 @@ import { recordKey } from '../core/record-key.js';
 import type { UserRecord } from '../ports.js';
 import { defineReducer, type RawReducer } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
-import { errorLine, type CommandIo } from './command.js';
+import { errorLine, say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
@@ -24,7 +24,6 @@ export async function tailApplication(application: string, request: TailRequest,
   const writer = lineWriter(io.stdout);
   const broken = new AbortController();
   const idle = watchOf(request, writer, handOverMs);
-  const say = (text: string): void => void io.stderr.write(`${text}\n`);
   const { streamName, from, asText } = request;
   const spec = kinesisStream({ streamName, initialPosition: from, idleMs: idleMsOf(request) });
   const consumer = createConsumer({
@@ -36,13 +35,13 @@ export async function tailApplication(application: string, request: TailRequest,
     watchdogMs: longestMs,
   });
   consumer.on('retrying', ({ operation, delayMs, error }) =>
-    say(`${operation} is repeated in ${delayMs} ms: ${errorLine(error)}`),
+    say(io, `${operation} is repeated in ${delayMs} ms: ${errorLine(error)}`),
   );
   consumer.on('warning', ({ message, error }) =>
-    say(error === undefined ? message : `${message}: ${errorLine(error)}`),
+    say(io, error === undefined ? message : `${message}: ${errorLine(error)}`),
   );
-  consumer.on('malformedLease', ({ leaseKey, reason }) => say(`lease ${leaseKey} cannot be read: ${reason}`));
-  consumer.on('pipelineRestarted', ({ error }) => say(`restarted after ${errorLine(error)}`));
+  consumer.on('malformedLease', ({ leaseKey, reason }) => say(io, `lease ${leaseKey} cannot be read: ${reason}`));
+  consumer.on('pipelineRestarted', ({ error }) => say(io, `restarted after ${errorLine(error)}`));
   return await runToItsEnd(consumer, io.signal, broken, idle);
 }
 

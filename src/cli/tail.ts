@@ -5,6 +5,7 @@ import {
   applicationOf,
   readOptions,
   required,
+  say,
   streamNameOf,
   UsageError,
   type Command,
@@ -61,9 +62,15 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
   void idle?.idle.then(() => stop.abort());
-  const say = (text: string): void => void io.stderr.write(`${text}\n`);
   try {
-    await tailStream({ ...request, ...hostWorld, source: idle?.observe(polled) ?? polled, writer, signal, say });
+    await tailStream({
+      ...request,
+      ...hostWorld,
+      source: idle?.observe(polled) ?? polled,
+      writer,
+      signal,
+      say: (text) => say(io, text),
+    });
     return 0;
   } catch (error) {
     if (isClosedPipe(error)) return 0;
@@ -75,7 +82,7 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
 
 function fromOf(text: string | undefined): InitialPosition {
   if (text === undefined || text === 'TRIM_HORIZON' || text === 'LATEST') return text ?? 'TRIM_HORIZON';
-  const at = /^\d{4}-\d\d-\d\d(T.+)?$/.test(text) ? new Date(text) : new Date(Number.NaN);
+  const at = /^\d{4}-\d\d-\d\d(T[\d:.,+Z-]{1,40})?$/.test(text) ? new Date(text) : new Date(Number.NaN);
   if (Number.isNaN(at.getTime()))
     throw new UsageError(`--from: expected TRIM_HORIZON, LATEST or a time such as 2026-01-31T12:00:00Z, got '${text}'`);
   return at;

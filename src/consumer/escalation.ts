@@ -2,6 +2,7 @@
 // again and again, or the application stopped the parent it lives under.
 import type { Ending } from '../../actors/actor.js';
 import { createPoisonWatch, noteFailure } from '../core/poison.js';
+import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../errors.js';
 
 export interface Escalation {
@@ -56,9 +57,12 @@ function identityOf({ data }: KinactError): {
   return { shardId: `${stream}/${shardId}`, sequenceNumber, subSequenceNumber };
 }
 
+/** A partition key has 256 characters at most; what `extract` makes may have any number. */
+const longestKeyShown = 256;
+
 function poison(failed: KinactError, times: number): KinactError {
   const { shardId, sequenceNumber, key } = failed.data;
-  const at = key === undefined ? '' : `, key '${key}'`;
+  const at = key === undefined ? '' : `, key '${excerpt(key, longestKeyShown)}'`;
   const text = `record ${sequenceNumber} of ${shardId}${at} failed in ${times} incarnations in a row, and will fail wherever it is read next: choose an onFailure policy or mend what fails`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }

@@ -4,6 +4,7 @@ import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js
 import type { Ref } from '../../actors/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, status as treeOf, statusOf } from '../../supervision/status.js';
+import { visible } from '../core/visible.js';
 import { shardsOf } from '../status.js';
 import type { ConsumerStatus, Health } from '../status.js';
 
@@ -46,10 +47,10 @@ export function readiness({ state, leases }: ConsumerStatus): Health {
     else if (scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
   }
-  return { ok: reasons.length === 0, reasons };
+  return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 
 export function liveness(state: ConsumerStatus['state'], reason: Error | undefined): Health {
-  if (reason !== undefined) return { ok: false, reasons: [`the consumer ended by itself: ${reason.message}`] };
+  if (reason !== undefined) return { ok: false, reasons: [visible(`the consumer ended by itself: ${reason.message}`)] };
   return { ok: true, reasons: state === 'closed' ? ['the consumer was stopped'] : [] };
 }

@@ -3,6 +3,7 @@
 // A checkpoint is never written lower than the row's: keeper and coordinator compare with what is here.
 import type { CheckpointText, Position, Sentinel } from './position.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
+import { excerpt } from './visible.js';
 
 /** The two attributes of a lease row that together are its checkpoint. Sentinels carry sub-sequence 0. */
 export interface Checkpoint {
@@ -56,5 +57,5 @@ function rankOf(text: CheckpointText): number {
   const rank = sentinelRanks.get(text);
   if (rank !== undefined) return rank;
   if (isSequenceNumber(text)) return NUMBER_RANK;
-  throw new RangeError(`not a checkpoint: ${JSON.stringify(text)}`);
+  throw new RangeError(`not a checkpoint: '${excerpt(text, 64)}'`);
 }

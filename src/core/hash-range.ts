@@ -1,5 +1,6 @@
 // Which hash keys a set of ranges leaves uncovered (kcl.md 2.10). Arithmetic is in bigint: this runs every few minutes,
 // never per record. Called by the first shard sync (is the listing complete?) and by the audit (is every key leased?).
+import { HASH_KEY_DIGITS, readDecimal } from './decimal.js';
 
 /** An inclusive range of hash keys in decimal. */
 export interface HashRangeText {
@@ -16,10 +17,9 @@ interface Range {
 }
 
 function parse(text: HashRangeText): Range | undefined {
-  if (!/^\d+$/.test(text.startingHashKey) || !/^\d+$/.test(text.endingHashKey)) return undefined;
-  const start = BigInt(text.startingHashKey);
-  const end = BigInt(text.endingHashKey);
-  return start <= end ? { start, end } : undefined;
+  const start = readDecimal(text.startingHashKey, HASH_KEY_DIGITS);
+  const end = readDecimal(text.endingHashKey, HASH_KEY_DIGITS);
+  return start !== undefined && end !== undefined && start <= end ? { start, end } : undefined;
 }
 
 /**

@@ -1,17 +1,13 @@
 // The order of sequence numbers. They are decimal strings of up to 56 digits and more, compared for every record that is
 // admitted: so by length and then by text, which for digits is the order of the numbers, without making a BigInt.
+import { isDecimal, withoutLeadingZeros } from './decimal.js';
 import type { Position } from './position.js';
 
 const ZERO = 48;
-const NINE = 57;
 
 /** Whether the text is a sequence number: one or more decimal digits and nothing else. */
 export function isSequenceNumber(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code < ZERO || code > NINE) return false;
-  }
-  return text.length > 0;
+  return isDecimal(text);
 }
 
 /**
@@ -38,10 +34,4 @@ function compareStripped(left: string, right: string): number {
   if (left.length !== right.length) return left.length - right.length;
   if (left === right) return 0;
   return left < right ? -1 : 1;
-}
-
-function withoutLeadingZeros(number: string): string {
-  let start = 0;
-  while (start < number.length && number.charCodeAt(start) === ZERO) start++;
-  return number.slice(start);
 }

@@ -1,4 +1,5 @@
 // The question every test of a consumer ends with: is everything that was put in also seen? Compares ids, nothing else.
+import { visible } from '../core/visible.js';
 
 export interface NothingLost {
   /** Always 0: losing something throws. */
@@ -35,7 +36,7 @@ export function expectNothingLost(input: Iterable<string>, seen: Iterable<string
 }
 
 function lostError(missing: readonly string[], of: number): Error {
-  const first = missing.slice(0, shown).join(', ');
+  const first = visible(missing.slice(0, shown).join(', '));
   const rest = missing.length > shown ? `, and ${missing.length - shown} more` : '';
   return Object.assign(new Error(`${missing.length} of ${of} lost: ${first}${rest}`), { missing });
 }

@@ -116,7 +116,7 @@ describe('kinact leases', () => {
     expect(stdout).not.to.include('\u001b');
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).to.match(/^LEASE +OWNER +COUNTER +CHECKPOINT +PARENTS +CHILDREN$/);
-    expect(lines[1]).to.match(/^shardId-.\[2J +! +malformed: checkpoint is neither/);
+    expect(lines[1]).to.match(/^shardId-\\u001b\[2J +! +malformed: checkpoint is neither/);
     expect(lines[2]).to.match(/^shardId-000000000000 +\(ended\) +9 +SHARD_END +shardId-0+1,shardId-0+2$/);
     expect(lines[3]).to.match(/^shardId-000000000001 +\(free\) +0 +TRIM_HORIZON$/);
     expect(lines[4]).to.match(/^shardId-000000000002 +worker-1 +41 +4959033\d+\/3 +shardId-000000000000$/);

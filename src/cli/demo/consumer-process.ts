@@ -4,7 +4,7 @@ import { kinesisStream } from '../../aws/kinesis-stream.js';
 import { createConsumer } from '../../consumer.js';
 import { defineReducer } from '../../reducer.js';
 import { runUntilSignal } from '../../signals.js';
-import { errorLine } from '../command.js';
+import { errorLine, say } from '../command.js';
 import type { ConsumerTask, FromConsumer, ToConsumer } from './messages.js';
 
 const task = JSON.parse(process.argv[2] ?? '{}') as ConsumerTask;
@@ -55,8 +55,8 @@ const consumer = createConsumer({
 consumer.on('leaseTaken', ({ shardId, from }) =>
   tell({ type: 'leaseTaken', shardId, ...(from === undefined ? {} : { from }) }),
 );
-consumer.on('warning', ({ message }) => process.stderr.write(`${task.name}: ${message}\n`));
-consumer.on('pipelineRestarted', ({ error }) => process.stderr.write(`${task.name}: ${errorLine(error)}\n`));
+consumer.on('warning', ({ message }) => say(process, `${task.name}: ${message}`));
+consumer.on('pipelineRestarted', ({ error }) => say(process, `${task.name}: ${errorLine(error)}`));
 
 process.on('message', (message: ToConsumer) => {
   if (message.type === 'received') {
@@ -82,6 +82,6 @@ try {
   process.off('disconnect', orphaned);
   process.disconnect();
 } catch (error) {
-  process.stderr.write(`${task.name}: ${errorLine(error)}\n`);
+  say(process, `${task.name}: ${errorLine(error)}`);
   process.exit(1);
 }

@@ -1,0 +1,32 @@
+// Whole numbers as decimal text, as they come from outside: sequence numbers, hash keys, counters. Invariant: the text is
+// passed over once, whatever it holds, and a BigInt is made of a bounded number of digits only, for making one takes more
+// than linear time. The one place that calls BigInt on text.
+
+const ZERO = 48;
+const NINE = 57;
+
+/** Digits of 2^128 - 1, the greatest hash key. */
+export const HASH_KEY_DIGITS = 39;
+
+/** Whether the text is one or more decimal digits and nothing else. */
+export function isDecimal(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < ZERO || code > NINE) return false;
+  }
+  return text.length > 0;
+}
+
+/** What stands behind the zeros that a decimal begins with; empty for zero. */
+export function withoutLeadingZeros(decimal: string): string {
+  let start = 0;
+  while (start < decimal.length && decimal.charCodeAt(start) === ZERO) start++;
+  return start === 0 ? decimal : decimal.slice(start);
+}
+
+/** The number that the text is; undefined where it is none, or has more than `maxDigits` digits behind leading zeros. */
+export function readDecimal(text: string, maxDigits: number): bigint | undefined {
+  if (!isDecimal(text)) return undefined;
+  const digits = withoutLeadingZeros(text);
+  return digits.length > maxDigits ? undefined : BigInt(digits === '' ? '0' : digits);
+}

@@ -1,0 +1,26 @@
+// Text from outside as people may see it: in error messages, log lines and on terminals. What would move a cursor, end a line,
+// or turn the direction of writing is written as JSON writes it; all other text, of any script, stays as it is. Applied to
+// text that was escaped before, it changes nothing. Called by KinactError, logger, emitter and the command line: whoever
+// shows text goes through one of them.
+
+/**
+ * Controls (C0, DEL, C1), line and paragraph separators, bidirectional and other invisible formatting controls, halves of
+ * surrogate pairs. Not the joiners, which Arabic, Indic scripts and emoji are written with.
+ */
+const unseen = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029\u206a-\u206f\ufeff\ufff9-\ufffb]/gu;
+
+const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** The text with everything escaped that cannot be seen or would change how the rest is seen. */
+export function visible(text: string): string {
+  return text.replaceAll(unseen, escaped);
+}
+
+/** Of text that may be long: its beginning, escaped. */
+export function excerpt(text: string, maxCharacters: number): string {
+  return visible(text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`);
+}
+
+function escaped(character: string): string {
+  return short[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,79 @@
+// Cause: POISON_RECORD had the partition key in its message as it came, with newlines and escape sequences; `tail --text` left
+// C1 controls (a terminal takes U+009B for ESC [) and bidirectional ones to the terminal, for JSON escapes only what is below
+// U+0020; log lines had keys and shard ids as they came. Each place that escaped anything had its own idea of what.
+import { expect } from 'chai';
+import { alignColumns } from '../../src/cli/columns.js';
+import { errorLine } from '../../src/cli/command.js';
+import { recordLine } from '../../src/cli/record-lines.js';
+import { createEmitter } from '../../src/emitter.js';
+import { KinactError } from '../../src/errors.js';
+import { guardLogger } from '../../src/logger.js';
+import type { Logger } from '../../src/logger.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+
+const hostile = 'key\n\u001b[2J\u009b31m\u202egnp.exe\u2028';
+const unseen = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
+
+describe('Text from outside', () => {
+  const clock = new ManualClock();
+  afterEach(() => clock.uninstall());
+
+  it('is escaped in the message of POISON_RECORD, and whole in its data', async () => {
+    clock.install();
+    const lines: [object, string][] = [];
+    const line = (fields: object, message: string): void => void lines.push([fields, message]);
+    const logger: Logger = { debug: line, info: line, warn: line, error: line };
+    const fail = (): never => {
+      throw new Error(`cannot use ${hostile}`);
+    };
+    const { consumer, stream } = virtualConsumer(clock, { onItem: fail, logger });
+    stream.put({ partitionKey: hostile, data: 'x' });
+    const starting = consumer.start();
+    const ended = consumer.closed.then(
+      () => undefined,
+      (error: unknown) => error as KinactError,
+    );
+    await clock.advance(60_000);
+    await starting.catch(() => {});
+    const error = (await ended)!;
+    expect(error.code).to.equal('POISON_RECORD');
+    expect(error.message).to.not.match(unseen);
+    expect(error.message).to.contain("key 'key\\n\\u001b[2J\\u009b31m\\u202egnp.exe\\u2028'");
+    expect(error.data.key).to.equal(hostile);
+    expect(consumer.live().reasons.join()).to.not.match(unseen);
+    for (const [fields] of lines)
+      for (const value of Object.values(fields)) if (typeof value === 'string') expect(value).to.not.match(unseen);
+    expect(lines).to.not.have.length(0);
+  });
+
+  it('is escaped in what tail writes, so that JSON gives it back whole', () => {
+    const data = Buffer.from(`grüß 👩‍🚀 שלום ${hostile}`);
+    const record = { shardId: hostile, sequenceNumber: '1', partitionKey: hostile, data };
+    for (const asText of [true, false]) {
+      const line = recordLine(record, asText);
+      expect(line.trimEnd()).to.not.match(unseen);
+      const parsed = JSON.parse(line) as { shardId: string; partitionKey: string; data: string };
+      expect(parsed).to.include({ shardId: hostile, partitionKey: hostile });
+      expect(parsed.data).to.equal(data.toString(asText ? 'utf8' : 'base64'));
+    }
+    expect(recordLine(record, true)).to.contain('grüß 👩‍🚀 שלום ');
+  });
+
+  it('is escaped in tables, in the line of an error, in log lines and in the sentences of events', () => {
+    expect(alignColumns([[hostile, 'b']]).join()).to.not.match(unseen);
+    expect(errorLine(new Error(hostile))).to.not.match(unseen);
+    const logged: object[] = [];
+    const line = (fields: object): void => void logged.push(fields);
+    const emitter = createEmitter(guardLogger({ debug: line, info: line, warn: line, error: line }, {}, () => {}));
+    const heard: { leaseKey: string; reason: string }[] = [];
+    emitter.on('malformedLease', (data) => heard.push(data));
+    const data = { table: 'orders', leaseKey: hostile, reason: `checkpoint is ${hostile}` };
+    emitter.emit({ name: 'malformedLease', data });
+    expect(JSON.stringify(logged[0])).to.not.match(unseen);
+    expect((logged[0] as typeof data).leaseKey).to.not.match(unseen);
+    expect(heard[0]!.reason).to.not.match(unseen);
+    // What a program works with stays what it is.
+    expect(heard[0]!.leaseKey).to.equal(hostile);
+  });
+});

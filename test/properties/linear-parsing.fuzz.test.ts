@@ -1,0 +1,202 @@
+// Whatever text comes from outside (sequence numbers, hash keys, lease rows, keys, dates, ARNs, error texts, arguments) is
+// read in time linear in its length. Counted in steps, never by a clock: every regular expression of the sources is found
+// by the compiler and run by a matcher that counts; the parsers are given a text that counts how often it is looked at.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import ts from 'typescript';
+import { hashKeyOf, isExplicitHashKey, readExplicitHashKey } from '../../src/aws/hash-key.js';
+import { readLeaseRow } from '../../src/aws/lease-row.js';
+import { isDecimal, readDecimal } from '../../src/core/decimal.js';
+import { holesIn } from '../../src/core/hash-range.js';
+import { compareSequenceNumbers, isSequenceNumber } from '../../src/core/sequence-number.js';
+import { oneLine } from '../../src/cli/command.js';
+import { createDice } from '../../src/testing/dice.js';
+import { alphabetOf, stepsOf } from '../support/counted-regexp.js';
+
+const length = 1_000;
+/** Steps per character that count as linear: a quadratic pattern takes some hundred. */
+const perCharacter = 60;
+
+interface Found {
+  readonly where: string;
+  readonly pattern: RegExp;
+}
+
+const sources: readonly { readonly file: string; readonly tree: ts.SourceFile }[] = [
+  'src',
+  'actors',
+  'supervision',
+].flatMap((root) =>
+  readdirSync(root, { recursive: true })
+    .map((file) => join(root, String(file)))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => ({
+      file,
+      tree: ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true),
+    })),
+);
+
+function visit(node: ts.Node, see: (node: ts.Node) => void): void {
+  see(node);
+  ts.forEachChild(node, (child) => visit(child, see));
+}
+
+function literals(): readonly Found[] {
+  const found: Found[] = [];
+  for (const { file, tree } of sources) {
+    visit(tree, (node) => {
+      if (!ts.isRegularExpressionLiteral(node)) return;
+      const [, source = '', flags = ''] = /^\/(.*)\/([a-z]*)$/su.exec(node.text) ?? [];
+      found.push({ where: `${file}: ${node.text}`, pattern: new RegExp(source, flags) });
+    });
+  }
+  return found;
+}
+
+/** Files that call this, or construct one. */
+function callersOf(name: string): readonly string[] {
+  const callers = sources.filter(({ tree }) => {
+    let calls = false;
+    visit(tree, (node) => {
+      calls ||= (ts.isCallExpression(node) || ts.isNewExpression(node)) && node.expression.getText() === name;
+    });
+    return calls;
+  });
+  return callers.map(({ file }) => file);
+}
+
+/** Texts that bring out quadratic patterns: something repeated, with a beginning that fits and an end that does not. */
+function* troubles(pattern: RegExp, random: () => number): Generator<string> {
+  const alphabet = alphabetOf(pattern);
+  const any = (): string => alphabet[Math.floor(random() * alphabet.length)] as string;
+  const beginnings = ['', ...Array.from({ length: 3 }, any), pattern.source.replaceAll(/[^\w:/ -]/gu, '')];
+  for (const pump of [...alphabet, any() + any(), any() + any() + any()])
+    for (const beginning of beginnings) yield `${beginning}${pump.repeat(Math.ceil(length / pump.length))}\u0000`;
+}
+
+function worst(pattern: RegExp, random: () => number): number {
+  let most = 0;
+  for (const text of troubles(pattern, random)) {
+    const limit = perCharacter * text.length;
+    most = Math.max(most, stepsOf(pattern, text, limit + 1) / text.length);
+    if (most > perCharacter) break;
+  }
+  return most;
+}
+
+/** A text that counts how often one of its characters is looked at, for parsers that go through it one by one. */
+function counted(text: string): { readonly text: string; readonly looks: () => number } {
+  let looks = 0;
+  const made = (of: string): object => ({
+    length: of.length,
+    charCodeAt: (index: number) => ((looks += 1), of.charCodeAt(index)),
+    startsWith: (start: string) => ((looks += start.length), of.startsWith(start)),
+    slice: (from: number, to?: number) => ((looks += of.length - from), made(of.slice(from, to))),
+    [Symbol.toPrimitive]: () => of,
+  });
+  return { text: made(text) as unknown as string, looks: () => looks };
+}
+
+/** Runs `work` and returns the longest text a BigInt was made of meanwhile. */
+function longestBigInt(work: () => void): number {
+  const original = globalThis.BigInt;
+  let longest = 0;
+  globalThis.BigInt = Object.assign(
+    (value: string | number | bigint | boolean) => {
+      longest = Math.max(longest, String(value).length);
+      return original(value);
+    },
+    { asIntN: original.asIntN, asUintN: original.asUintN },
+  ) as BigIntConstructor;
+  try {
+    work();
+  } finally {
+    globalThis.BigInt = original;
+  }
+  return longest;
+}
+
+const hostile = (size: number): readonly string[] => [
+  `${'0'.repeat(size)}x`,
+  `-${'0'.repeat(size)}`,
+  '9'.repeat(size),
+  `+${'0'.repeat(size)}7`,
+  `${'1'.repeat(size)}\n`,
+  `${'0'.repeat(size)}${'3'.repeat(39)}`,
+  ' '.repeat(size),
+];
+
+describe('Text from outside', () => {
+  it('meets regular expressions that are linear, each of them, in steps', function () {
+    this.timeout(60_000);
+    const random = createDice(20_261_128).next;
+    const found = literals();
+    expect(found.length).to.be.greaterThan(20);
+    const slow = found.filter(({ pattern }) => worst(pattern, random) > perCharacter).map(({ where }) => where);
+    expect(slow).to.deep.equal([]);
+    expect(callersOf('RegExp'), 'patterns that are not literals').to.deep.equal([]);
+  });
+
+  it('would not meet those that were there before unnoticed, nor others of the kind', () => {
+    const random = createDice(7).next;
+    for (const pattern of [/^([+-]?)0*([0-9]+)$/, /\s*[\n\r]\s*/g, /^(a+)+$/, /\d+$/, /^(\w+\s?)*$/, /^.*:.*:.*x$/s])
+      expect(worst(pattern, random), String(pattern)).to.be.greaterThan(perCharacter);
+  });
+
+  it('is looked at a fixed number of times per character where it is a number or a hash key', () => {
+    const parsers: Readonly<Record<string, (text: string) => unknown>> = {
+      isDecimal,
+      isSequenceNumber,
+      readExplicitHashKey,
+      readDecimal: (text) => readDecimal(text, 39),
+      compare: (text) => compareSequenceNumbers(text, '17'),
+    };
+    for (const [name, parser] of Object.entries(parsers)) {
+      for (const hostileText of hostile(10_000)) {
+        const { text, looks } = counted(hostileText);
+        parser(text);
+        expect(looks(), `${name} of ${hostileText.slice(0, 3)}…`).to.be.at.most(5 * hostileText.length);
+      }
+    }
+  });
+
+  it('becomes a BigInt of 39 digits at most, whatever it is', () => {
+    const longest = longestBigInt(() => {
+      for (const text of hostile(5_000)) {
+        readExplicitHashKey(text);
+        isExplicitHashKey(text);
+        holesIn([{ startingHashKey: text, endingHashKey: text }]);
+        readLeaseRow({
+          leaseKey: { S: 'shardId-000000000000' },
+          leaseCounter: { N: text },
+          checkpoint: { S: text },
+          startingHashKey: { S: text },
+          endingHashKey: { S: '9'.repeat(5_000) },
+        });
+      }
+    });
+    expect(longest).to.be.within(1, 39);
+    // Beside tests' own servers, whose input is the test's, one file makes numbers of text.
+    const shipped = callersOf('BigInt').filter((file) => !file.startsWith('src/testing/'));
+    expect(shipped).to.deep.equal(['src/core/decimal.ts']);
+  });
+
+  it('is the hash key that BigInteger would read, however many zeros it begins with', () => {
+    const zeros = '0'.repeat(100_000);
+    expect(readExplicitHashKey(`${zeros}x`)).to.equal('invalid');
+    expect(readExplicitHashKey(`+${zeros}255`)).to.equal('ff'.padStart(32, '0'));
+    expect(readExplicitHashKey(`-${zeros}`)).to.equal('0'.repeat(32));
+    expect(readExplicitHashKey('-1')).to.equal('outside');
+    expect(readExplicitHashKey(String(2n ** 128n))).to.equal('outside');
+    expect(readExplicitHashKey(String(2n ** 128n - 1n))).to.equal('f'.repeat(32));
+    expect(readExplicitHashKey('9'.repeat(100_000))).to.equal('outside');
+    for (const text of ['', '+', '-', '+-1', '1 ', ' 1', '1e3', '0x1'])
+      expect(readExplicitHashKey(text)).to.equal('invalid');
+    expect(hashKeyOf('a')).to.have.length(32);
+  });
+
+  it('makes one line of an error, with its spaces', () => {
+    expect(oneLine(`a ${' '.repeat(100_000)}\r\n\n  b`)).to.equal('a b');
+  });
+});
