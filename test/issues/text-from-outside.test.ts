@@ -6,7 +6,7 @@ import { alignColumns } from '../../src/cli/columns.js';
 import { errorLine } from '../../src/cli/command.js';
 import { recordLine } from '../../src/cli/record-lines.js';
 import { createEmitter } from '../../src/emitter.js';
-import { KinactError } from '../../src/errors.js';
+import type { KinactError } from '../../src/errors.js';
 import { guardLogger } from '../../src/logger.js';
 import type { Logger } from '../../src/logger.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
