@@ -9,12 +9,13 @@ import type { Tenures } from './tenures.js';
 import type { World } from './world.js';
 
 interface Work {
-  readonly world: World;
   readonly dice: Dice;
   readonly slow: boolean;
   note(item: Item<string>): void;
   /** These count as done from now on. */
   finish(items: readonly Item<string>[]): void;
+  /** Throws when the world says so. */
+  fail(what: string): void;
   /** Waits in this process's time; never over when it dies. */
   pause(ms: number): Promise<void>;
 }
@@ -25,7 +26,7 @@ const newsMs = 1;
 export function application(
   world: World,
   machine: Machine,
-  watched: { readonly incarnations: Incarnations; readonly tenures: Tenures },
+  watched: { readonly incarnations: Incarnations; readonly tenures: Tenures; hurt(): void },
   dice: Dice,
 ): ReducerDefinition {
   const { oracle, clock } = world;
@@ -36,7 +37,6 @@ export function application(
     return clock.now() > known;
   };
   const work: Work = {
-    world,
     dice,
     slow: dice.chance(0.5),
     note: (item) => {
@@ -44,11 +44,16 @@ export function application(
       const { value: id, shardId, fence } = item;
       const isOver = tenure.dead || hasEnded(tenure.worker);
       oracle.delivered({ process: machine.name, id, shardId, fence, isOver });
-      if (dice.chance(world.poison)) throw new Error(`poisoned ${id}`);
+      work.fail(id);
     },
     finish: (items) => {
       oracle.acknowledged(items.map(({ value }) => value));
       tenures.acknowledged(items);
+    },
+    fail: (what) => {
+      if (!dice.chance(world.poison)) return;
+      watched.hurt();
+      throw new Error(`poisoned ${what}`);
     },
     pause: (ms) => new Promise((resolve) => clock.after(ms, () => machine.run(resolve))),
   };
@@ -72,7 +77,7 @@ function atOnce({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
   });
 }
 
-function inBatches({ world, dice, slow, note, finish, pause }: Work): ReducerDefinition {
+function inBatches({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
   const size = dice.pick([1, 10, 200]);
   return defineReducer({
     init: (): Item<string>[] => [],
@@ -83,7 +88,7 @@ function inBatches({ world, dice, slow, note, finish, pause }: Work): ReducerDef
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
     flush: async (batch) => {
       if (slow) await pause(dice.between(1, 20 * size));
-      if (dice.chance(world.poison)) throw new Error('flush poisoned');
+      fail('flush');
       finish(batch);
       return [];
     },

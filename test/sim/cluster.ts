@@ -3,5 +3,4 @@
 export const streamName = 'sim';
 /** As the application. */
 export const tableName = 'sim';
-export const failoverMs = 10_000;
 export const stopDeadlineMs = 5_000;

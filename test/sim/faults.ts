@@ -55,10 +55,10 @@ const pause: Fault = ({ clock, dice, say }, victim) => {
 };
 
 /** A machine that sleeps: its wall clock goes on, its monotonic one does not. */
-const suspend: Fault = ({ clock, dice, say }, victim) => {
+const suspend: Fault = ({ clock, dice, failoverMs, say }, victim) => {
   const { machine } = victim;
   // One that was set back a moment ago cannot know how long it slept.
-  if (clock.now() - machine.setBackAt() < 2 * 10_000) return;
+  if (clock.now() - machine.setBackAt() < 2 * failoverMs) return;
   const ms = dice.between(3_000, 40_000);
   say(`suspend ${machine.name} for ${ms}`);
   machine.suspend();
@@ -201,7 +201,8 @@ const kinds = [
   'coordinators',
 ];
 
-function crashOne(world: World, { machine, consumer }: Process, kind: string): void {
+function crashOne(world: World, process: Process, kind: string): void {
+  const { machine, consumer } = process;
   if (!machine.alive) return;
   const living = new Set(walk(consumer.status().tree).map(({ path }) => path));
   const targets = [...machine.actors.values()].filter(
@@ -210,6 +211,7 @@ function crashOne(world: World, { machine, consumer }: Process, kind: string): v
   if (targets.length === 0) return;
   const target = world.dice.pick(targets);
   world.say(`crash ${target.path} of ${machine.name}`);
+  process.hurt += 1;
   machine.run(() => crashActor(target, new Error('nemesis')));
 }
 
@@ -234,6 +236,21 @@ const reshardInAKill: Fault = (world, victim) => {
 const reshardInBadWeather: Fault = (world, victim) => {
   badWeather(world, victim);
   world.dice.pick([split, merge])(world, victim);
+};
+
+/** One parent of what comes of it has lost its holder, and nobody can read its row: the child has to wait for it. */
+const reshardInTheDark: Fault = (world, victim) => {
+  const { clock, dice, garbled, leases, say } = world;
+  merge(world, victim);
+  const shards = [...world.kinesis.stream(streamName).shards.values()];
+  const parents = shards.at(-1)?.parents ?? [];
+  if (parents.length === 0) return;
+  const parent = dice.pick(parents);
+  const holder = world.processes.find(({ machine }) => machine.name === leases.row(parent)?.leaseOwner);
+  say(`row ${parent} is garbled`);
+  garbled.add(parent);
+  clock.after(dice.between(20_000, 60_000), () => garbled.delete(parent));
+  if (holder !== undefined && isAtWork(holder)) kill(world, holder);
 };
 
 /** A kind that is named several times is as many times as likely. */
@@ -272,4 +289,5 @@ const faults: readonly Fault[] = [
   reshardInAKill,
   reshardInBadWeather,
   reshardInBadWeather,
+  reshardInTheDark,
 ];

@@ -3,6 +3,7 @@
 import type { LeaseRow } from '../../src/core/lease.js';
 import { compareRows, createStreamLog, isNumber } from './stream-log.js';
 import type { Put, StreamLog } from './stream-log.js';
+import { createTakes } from './takes.js';
 
 export interface Delivery {
   readonly process: string;
@@ -40,6 +41,8 @@ export interface OracleOptions {
   readonly parentsOf: (shardId: string) => readonly string[];
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   readonly onViolation: () => void;
+  /** See takes.ts. Absent where mail and writes are harmed in ways that are not told: those laws are left out then. */
+  readonly troublesOf?: (process: string) => string;
 }
 
 export interface Oracle {
@@ -51,7 +54,7 @@ export interface Oracle {
   /** Nobody need deal with these any more: trimmed, or before LATEST. */
   excuse(ids: Iterable<string>): void;
   excuseAll(): void;
-  /** Somebody changed this row by hand: what it says of order and of where reading was is no promise any more. */
+  /** Somebody deleted this row by hand: what it says of order and of where reading was is no promise any more. */
   tampered(leaseKey: string): void;
   delivered(delivery: Delivery): void;
   /** The application has acknowledged, or returned from what acknowledges. */
@@ -62,17 +65,22 @@ export interface Oracle {
   /** A process has stopped and reported this. */
   stopped(process: string, leases: readonly StoppedLease[]): void;
   missing(): readonly string[];
+  shardOf(id: string): string;
   /** Items of this shard that are not done. */
   openIn(shardId: string): number;
   /** Whether anything handed out is not done yet. */
   hasOpen(): boolean;
+  /** Takes of leases that had an owner, since the start. */
+  switches(): number;
+  /** I31: nothing is open, and the table has had its time: it says so. */
+  atRest(): void;
 }
 
 /** Violations of one invariant that are kept. */
 const enough = 10;
 
 export function createOracle(options: OracleOptions): Oracle {
-  const { now, failoverMs, parentsOf, rowOf } = options;
+  const { now, failoverMs, parentsOf, rowOf, troublesOf } = options;
   const violations: Violation[] = [];
   const log: StreamLog = createStreamLog();
   const changedByHand = new Set<string>();
@@ -82,6 +90,9 @@ export function createOracle(options: OracleOptions): Oracle {
   const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
+  const takes = createTakes({ now, failoverMs, troublesOf: troublesOf ?? (() => '') });
+  /** Rows that were deleted by hand, until somebody makes them anew. */
+  const deleted = new Map<string, LeaseRow>();
   let checkpoints = 0;
   let deliveries = 0;
   const violate = (invariant: string, text: string): void => {
@@ -119,6 +130,29 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
+  /** I30: a holder makes a deleted row anew where it was. */
+  const madeAnew = (process: string, row: LeaseRow): void => {
+    const before = deleted.get(row.leaseKey);
+    deleted.delete(row.leaseKey);
+    if (before?.leaseOwner !== process || now() >= (heldUntil.get(`${process}/${row.leaseKey}`) ?? 0)) return;
+    if (compareRows(row, before) < 0)
+      violate('I30', `${process} made ${row.leaseKey} anew at ${row.checkpoint}, which was at ${before.checkpoint}`);
+  };
+
+  /** I30 and I32. */
+  const byTheHolder = ({ process, id, shardId, fence }: Delivery): void => {
+    if (troublesOf === undefined) return;
+    const overMs = takes.overstays(process, shardId);
+    if (overMs !== undefined)
+      violate(
+        'I32',
+        `${id} of ${shardId} was handed out by ${process} (fence ${fence}) ${Math.round(overMs)} ms after another had taken it`,
+      );
+    const row = rowOf(shardId);
+    if (row?.leaseOwner === process && log.isPassed(id, row) && !changedByHand.has(shardId))
+      violate('I30', `${id} of ${shardId} was handed out by ${process} although the checkpoint had passed it`);
+  };
+
   const covers = (row: LeaseRow): void => {
     if (row.checkpoint !== 'SHARD_END' && !isNumber(row.checkpoint)) return;
     checkpoints += 1;
@@ -129,6 +163,8 @@ export function createOracle(options: OracleOptions): Oracle {
 
   const wrote = ({ process, leaseKey, before, after, sentAt }: Written): void => {
     const holder = `${process}/${leaseKey}`;
+    takes.wrote({ process, leaseKey, before, after, sentAt });
+    if (before === undefined && after !== undefined) madeAnew(process, after);
     if (after === undefined) {
       if (before?.checkpoint !== 'SHARD_END')
         violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);
@@ -174,7 +210,11 @@ export function createOracle(options: OracleOptions): Oracle {
     put: (record) => log.put(record),
     excuse: (ids) => log.excuse(ids),
     excuseAll: () => log.excuse(log.missing()),
-    tampered: (leaseKey) => void changedByHand.add(leaseKey),
+    tampered: (leaseKey) => {
+      changedByHand.add(leaseKey);
+      const row = rowOf(leaseKey);
+      if (row !== undefined) deleted.set(leaseKey, row);
+    },
     delivered: (delivery) => {
       deliveries += 1;
       const { process, id, shardId, fence, isOver } = delivery;
@@ -186,6 +226,7 @@ export function createOracle(options: OracleOptions): Oracle {
       }
       lastDelivered.set(`${process}/${shardId}`, { fence, id });
       log.handedOut(id);
+      byTheHolder(delivery);
       afterParents(delivery);
       inOrder(delivery);
     },
@@ -208,7 +249,16 @@ export function createOracle(options: OracleOptions): Oracle {
       }
     },
     missing: () => log.missing(),
+    shardOf: (id) => log.item(id).shardId,
     openIn: (shardId) => log.openIn(shardId),
     hasOpen: () => log.hasOpen(),
+    switches: takes.switches,
+    atRest: () => {
+      for (const { shardId, last } of log.ends()) {
+        const row = rowOf(shardId);
+        if (row !== undefined && compareRows(row, last) < 0)
+          violate('I31', `all of ${shardId} is done up to ${last.checkpoint}, but its row says ${row.checkpoint}`);
+      }
+    },
   };
 }

@@ -1,10 +1,9 @@
 // One seed, from start to verdict: a workload, a schedule of faults, calm, and then everything must have been done.
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
-import { isAtWork, setWeather, strike } from './faults.js';
+import { isAtWork, strike } from './faults.js';
 import { sample } from './samples.js';
-import { noTimerLeft, stopProcess } from './stopping.js';
-import { calm } from './wire.js';
+import { settle } from './settling.js';
 import { putRecords } from './workload.js';
 import { createWorld } from './world.js';
 import type { MakeActors, World } from './world.js';
@@ -34,10 +33,9 @@ export interface Outcome {
   readonly events: readonly string[];
 }
 
-const leastMs = 10 * 60_000;
 const leastFaults = 10;
 const firstFaultMs = 20_000;
-const settleMs = 8 * 60_000;
+const firstStepMs = 2_500;
 
 /** The size a seed has by itself. */
 export function sizeOf(seed: number): Size {
@@ -84,16 +82,26 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
 
 /** Faults, with records arriving all the time. */
 async function live(world: World, size: Size, tally: { faults: number; hits: number }): Promise<void> {
-  const { clock, dice, oracle, leases } = world;
+  const { clock, dice, oracle, initialPosition } = world;
   putRecords(world, Math.ceil(size.records / 10));
-  if (world.initialPosition === 'LATEST') {
-    // What came before anybody looked for LATEST is nobody's: the first row says that somebody has.
-    world.start();
-    await clock.advanceUntil(() => leases.rows().size > 0, 60_000);
+  if (initialPosition instanceof Date) {
+    // What came before the date is nobody's, what came between it and the start is somebody's.
+    await clock.advance(initialPosition.getTime() - clock.wallNow());
     oracle.excuseAll();
-  } else world.start();
+    putRecords(world, 20);
+    await clock.advance(dice.between(1, 5_000));
+  }
+  world.start();
+  if (initialPosition === 'LATEST') {
+    // What came before anybody looked for LATEST is nobody's: the first row says that somebody has.
+    await clock.advanceUntil(() => world.leases.rows().size > 0, 60_000);
+    oracle.excuseAll();
+  }
   for (let more = 0; more < 2; more += 1) world.start();
-  await clock.advance(firstFaultMs);
+  for (let at = 0; at < firstFaultMs; at += firstStepMs) {
+    putRecords(world, Math.ceil(size.records / 100));
+    await clock.advance(firstStepMs);
+  }
   const step = Math.ceil((size.records - world.written) / Math.max(1, size.faults));
   for (let fault = 0; fault < size.faults; fault += 1) {
     putRecords(world, Math.min(step, Math.max(0, size.records - world.written)));
@@ -107,59 +115,4 @@ async function live(world: World, size: Size, tally: { faults: number; hits: num
     sample(world);
   }
   putRecords(world, Math.max(0, size.records - world.written));
-}
-
-/** Calm weather, everybody at work: within some minutes nothing may be left, and nothing of what stops may live on. */
-async function settle(world: World): Promise<void> {
-  const { clock, oracle, processes } = world;
-  await clock.advance(45_000);
-  setWeather(world, calm);
-  world.throttled = 0;
-  world.poison = 0;
-  world.repeats = 0;
-  for (const { machine } of processes) {
-    Object.assign(machine.mischief, { delayed: 0, duplicated: 0 });
-    if (machine.paused) machine.resume();
-  }
-  if (world.dice.chance(0.3)) {
-    world.say('everybody is killed');
-    for (const process of processes) {
-      process.machine.kill();
-      process.stopped = true;
-    }
-  }
-  world.say(`start p${processes.length}`);
-  world.start();
-  const done = await clock.advanceUntil(() => oracle.missing().length === 0, settleMs);
-  if (!done) stuck(world);
-  await clock.advance(Math.max(10_000, leastMs - clock.now()));
-  sample(world);
-  const stops = processes.filter(isAtWork).map((process) => stopProcess(world, process, 20_000, done));
-  let stopped = false;
-  void Promise.all(stops).then(() => (stopped = true));
-  await clock.advance(60_000);
-  if (!stopped) oracle.violate('I22', 'not every process has stopped after a minute');
-  for (const process of processes) if (process.ended !== undefined || process.stopped) noTimerLeft(world, process);
-  const pending = clock.pending();
-  if (pending > 0) oracle.violate('I25', `${pending} timers are left after everything has stopped`);
-}
-
-/** What the table and the living processes look like when not everything was done. */
-function stuck(world: World): void {
-  const missing = world.oracle.missing();
-  world.oracle.violate('I3', `${missing.length} items were never dealt with: ${missing.slice(0, 5).join(', ')}`);
-  for (const row of world.leases.rows().values()) {
-    const { leaseKey, leaseOwner, leaseCounter, checkpoint, parentShardIds } = row;
-    world.say(
-      `row ${leaseKey} owner ${leaseOwner ?? '-'} counter ${leaseCounter} at ${checkpoint.slice(-8)} parents ${parentShardIds.join(' ')}`,
-    );
-  }
-  for (const { machine, consumer, ended, stopped } of world.processes) {
-    if (!machine.alive) continue;
-    const { state, shards } = consumer.status();
-    world.say(`${machine.name} ${state} stopped ${stopped} ended ${ended?.message ?? '-'} paused ${machine.paused}`);
-    for (const { shardId, doing, openRecords, oldestOpen } of shards) {
-      world.say(`   ${shardId} ${doing} open ${openRecords} ${JSON.stringify(oldestOpen)}`);
-    }
-  }
 }

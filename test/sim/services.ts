@@ -36,8 +36,10 @@ function kinesisClient(world: World, wire: Wire, dice: Dice): { send(command: ne
     const operation = operationOf(command);
     return wire
       .call(() => {
-        if (dice.chance(world.throttled))
+        if (dice.chance(world.throttled)) {
+          wire.harm();
           throw errorOf('kinesis', 'ProvisionedThroughputExceededException', 'Rate exceeded');
+        }
         const output = repeated(operation, command.input, answerOf(kinesis, operation, command.input));
         return { output, at: clock.wallNow() };
       })
@@ -69,8 +71,10 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
   const { clock, dynamoDb, leases, oracle } = world;
   const ageOf = (): number => (dice.chance(world.staleReads) ? dice.next() * longestAgeMs : 0);
   const handle = (operation: string, input: Command['input'], sentAt: number): object => {
-    if (dice.chance(world.throttled / 2))
+    if (dice.chance(world.throttled / 2)) {
+      wire.harm();
       throw errorOf('dynamodb', 'ProvisionedThroughputExceededException', 'Rate exceeded');
+    }
     const leaseKey = keyOf(input);
     const before = leaseKey === undefined ? undefined : leases.row(leaseKey);
     try {

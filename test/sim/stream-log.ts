@@ -40,6 +40,8 @@ export interface StreamLog {
   /** Items that this checkpoint passes although they are not done. */
   passed(row: Checkpointed & { readonly leaseKey: string }): readonly string[];
   isPassed(id: string, row: Checkpointed): boolean;
+  /** Per shard the last record that had to be dealt with. */
+  ends(): readonly { readonly shardId: string; readonly last: Checkpointed }[];
 }
 
 interface ShardLog {
@@ -138,6 +140,14 @@ export function createStreamLog(): StreamLog {
       const { sequenceNumber, sub } = places.get(id) as ItemPlace;
       return isPassed(sequenceNumber, sub, row);
     },
+    ends: () =>
+      [...shards].flatMap(([shardId, { records }]) => {
+        const needed = ({ items }: Put): boolean => items.flat().some(({ id }) => !excused.has(id));
+        const record = records.findLast(needed);
+        if (record === undefined) return [];
+        const last = { checkpoint: record.sequenceNumber, checkpointSubSequenceNumber: record.items.length - 1 };
+        return [{ shardId, last }];
+      }),
   };
 }
 

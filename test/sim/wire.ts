@@ -15,8 +15,10 @@ export const calm: Weather = { lost: 0, unanswered: 0, slow: 0 };
 
 export interface Wire {
   weather: Weather;
-  /** How many calls were harmed. */
+  /** How many calls were harmed, on their way or by the service. */
   readonly harmed: () => number;
+  /** The service does not do what it is asked. */
+  harm(): void;
   /** How many calls are under way. */
   readonly open: () => number;
   call<T>(effect: () => T): Promise<T>;
@@ -31,6 +33,7 @@ export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wi
   const wire: Wire = {
     weather: calm,
     harmed: () => harmed,
+    harm: () => void (harmed += 1),
     open: () => open,
     call: (effect) => {
       open += 1;

@@ -5,10 +5,12 @@ import type { Consumer } from '../../src/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { Delivery, TraceEntry } from '../../supervision/cell.js';
+import { levels } from '../../src/emitter.js';
+import type { ConsumerEventName } from '../../src/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
-import { failoverMs, stopDeadlineMs, streamName, tableName } from './cluster.js';
+import { stopDeadlineMs, streamName, tableName } from './cluster.js';
 import { createCredits } from './credits.js';
 import type { Credits } from './credits.js';
 import { createDice } from './dice.js';
@@ -34,15 +36,28 @@ const remembered = 80;
 export interface Process {
   readonly machine: Machine;
   readonly consumer: Consumer;
-  readonly wires: readonly Wire[];
+  /** To the stream, and to the table. */
+  readonly wires: readonly [Wire, Wire];
   /** Set when it ended by itself. */
   ended: Error | undefined;
   stopped: boolean;
   /** It stood still for a while since it was asked to stop. */
   disturbed: boolean;
+  /** How often something was made to fail in it: then it may end by itself. */
+  hurt: number;
   readonly maxPending: number;
   readonly maxPendingBytes: number;
   readonly credits: Credits;
+}
+
+/** What a consumer has said. */
+export interface Said {
+  /** World time. */
+  readonly at: number;
+  readonly process: string;
+  readonly name: ConsumerEventName;
+  readonly shardId: string | undefined;
+  readonly data: object;
 }
 
 export interface World {
@@ -55,6 +70,9 @@ export interface World {
   readonly oracle: Oracle;
   readonly processes: Process[];
   readonly initialPosition: InitialPosition;
+  readonly failoverMs: number;
+  /** Everything but checkpoints. */
+  readonly events: Said[];
   /** Probability that a service throttles a call, that a read which need not be consistent shows an older item. */
   throttled: number;
   staleReads: number;
@@ -88,6 +106,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     childShards: dice.chance(0.8),
   });
   kinesis.createStream(streamName, shards);
+  const failoverMs = dice.pick([10_000, 10_000, 10_000, 3_000, 20_000]);
   const dynamoDb = createMemoryDynamoDb({
     now: () => clock.now(),
     pageItems: dice.pick([3, 1_000]),
@@ -104,6 +123,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     parentsOf: (shardId) => kinesis.stream(streamName).shards.get(shardId)?.parents ?? [],
     rowOf: (leaseKey) => leases.row(leaseKey),
     onViolation: () => (trace.atViolation = [...trace.last]),
+    troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
   });
   const world: World = {
     dice,
@@ -114,7 +134,9 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     garbled: new Set(),
     oracle,
     processes: [],
-    initialPosition: dice.chance(0.3) ? 'LATEST' : 'TRIM_HORIZON',
+    initialPosition: dice.pick(['TRIM_HORIZON', 'TRIM_HORIZON', 'LATEST', new Date(clock.wallNow() + 7_000)]),
+    failoverMs,
+    events: [],
     throttled: 0,
     staleReads: 0.3,
     repeats: 0,
@@ -167,14 +189,14 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       maxPending,
       maxPendingBytes,
       extract: (record) => JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[],
-      reducer: application(world, machine, { incarnations, tenures }, mine),
+      reducer: application(world, machine, { incarnations, tenures, hurt: () => void (process.hurt += 1) }, mine),
       onFailure: 'crash',
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       stopDeadlineMs,
       watchdogMs: 120_000,
       workerId: name,
       leases: {
-        failoverMs,
+        failoverMs: world.failoverMs,
         startDeadlineMs: 600_000,
         client: dynamoDbClient(world, machine, wires[1], mine.fork()),
       },
@@ -211,6 +233,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     ended: undefined,
     stopped: false,
     disturbed: false,
+    hurt: 0,
     maxPending,
     maxPendingBytes,
     credits,
@@ -220,13 +243,35 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.on('checkpoint', (at) => {
     if (machine.alive) oracle.told(at.shardId, at.sequenceNumber, at.subSequenceNumber);
   });
+  listen(world, process);
   const failed = (error: unknown): void => {
-    if (process.ended === undefined) world.say(`${name} ended: ${(error as Error).message.slice(0, 120)}`);
-    process.ended ??= error as Error;
+    if (process.ended !== undefined) return;
+    process.ended = error as Error;
+    world.say(`${name} ended: ${process.ended.message.slice(0, 120)}`);
+    if (process.hurt === 0)
+      oracle.violate('I35', `${name} ended although nothing had failed in it: ${process.ended.message}`);
   };
   consumer.start().catch(failed);
   consumer.closed.catch(failed);
   return process;
+}
+
+/** Everything but checkpoints is kept: what is lost or stands still has to be in there. */
+function listen({ clock, events }: World, { machine, consumer }: Process): void {
+  for (const name of Object.keys(levels) as ConsumerEventName[]) {
+    if (name === 'checkpoint') continue;
+    consumer.on(name, (data: object) => {
+      const { shardId, leaseKey = shardId } = data as { readonly shardId?: string; readonly leaseKey?: string };
+      events.push({ at: clock.now(), process: machine.name, name, shardId: shardId ?? leaseKey, data });
+    });
+  }
+}
+
+/** Changes when a call to the table is harmed, mail is held up or repeated, or the machine stands still. */
+function troublesOf(process: Process | undefined): string {
+  if (process === undefined) return '';
+  const { machine, wires } = process;
+  return `${wires[1].harmed()} ${machine.harmed()} ${machine.resumedAt()} ${machine.paused} ${machine.mailWaits()}`;
 }
 
 function note(world: World, name: string, { at, what, to, from, type }: TraceEntry): void {

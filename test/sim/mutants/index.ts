@@ -2,6 +2,7 @@
 import type { Mutant } from './around.js';
 import { creditingMutants } from './crediting.js';
 import { fencingMutants } from './fencing.js';
+import { holdingMutants } from './holding.js';
 import { leasingMutants } from './leasing.js';
 import { readingMutants } from './reading.js';
 import { restartingMutants } from './restarting.js';
@@ -12,6 +13,7 @@ export const mutants: readonly Mutant[] = [
   ...creditingMutants,
   ...readingMutants,
   ...leasingMutants,
+  ...holdingMutants,
   ...restartingMutants,
   ...fencingMutants,
 ];

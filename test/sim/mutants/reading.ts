@@ -33,15 +33,20 @@ const wholeAggregates: Mutant['make'] = () =>
 const readBy = (change: (reader: ShardReader, place: Place) => Partial<ShardReader>): Mutant['make'] => {
   const opened =
     (source: StreamSource): StreamSource['open'] =>
-    (shardId, start, notice) => {
+    (shardId, start, notice, ...more) => {
       const place: Place = {
         after: start.type === 'after' ? start.position.sequenceNumber : undefined,
         told: new Set(),
       };
-      const reader = source.open(shardId, start, (each) => {
-        place.told.add(each.type);
-        notice(each);
-      });
+      const reader = source.open(
+        shardId,
+        start,
+        (each) => {
+          place.told.add(each.type);
+          notice(each);
+        },
+        ...more,
+      );
       return { read: (signal) => reader.read(signal), close: () => reader.close(), ...change(reader, place) };
     };
   return () =>

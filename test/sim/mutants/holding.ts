@@ -1,0 +1,99 @@
+// Mutants of what a holder does with its lease: when it sees that it has lost it, what its renewals carry, where it makes a row
+// anew, whose leases it takes, what a worker says at last.
+import type { LeaseStore } from '../../../src/ports.js';
+import { given, resent, wrapped } from './around.js';
+import type { Mutant } from './around.js';
+
+const noticedLate: Mutant['make'] = ({ machine }) =>
+  given('leaseKeeper', (options) => {
+    const { store, workerId } = options;
+    const update: LeaseStore['update'] = async (...args) => {
+      const outcome = await store.update(...args);
+      const isLost = outcome.type === 'refused' && outcome.current?.leaseOwner !== workerId;
+      if (isLost) await new Promise<void>((resolve) => machine.timers.after(4_500, resolve));
+      return outcome;
+    };
+    return { ...options, store: { ...store, update } };
+  });
+
+const renewalsAreBare: Mutant['make'] = ({ machine }) => {
+  let intervalMs = 0;
+  const keepers = given('leaseKeeper', (options) => {
+    intervalMs = options.checkpointIntervalMs;
+    return options;
+  });
+  return wrapped(
+    'leaseKeeper',
+    {
+      before: (state, message) => {
+        if (intervalMs > 0) state.checkpointAt = machine.clock.now();
+        return message;
+      },
+    },
+    keepers,
+  );
+};
+
+const anewAtTrimHorizon: Mutant['make'] = () =>
+  given('leaseKeeper', (options) => {
+    const { store } = options;
+    const create: LeaseStore['create'] = (row, signal) =>
+      store.create({ ...row, checkpoint: 'TRIM_HORIZON', checkpointSubSequenceNumber: 0 }, signal);
+    return { ...options, store: { ...store, create } };
+  });
+
+/** Now and then somebody else's lease looks as if nobody had it. */
+const stealsAllTheTime: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => {
+    const { store, workerId, random } = options;
+    const scan: LeaseStore['scan'] = async (signal) => {
+      const seen = await store.scan(signal);
+      const rows = seen.rows.map((row) => {
+        const { leaseOwner, ...free } = row;
+        const isOthers = leaseOwner !== undefined && leaseOwner !== workerId && row.checkpoint !== 'SHARD_END';
+        return isOthers && random.next() < 0.1 ? free : row;
+      });
+      return { ...seen, rows };
+    };
+    return { ...options, store: { ...store, scan } };
+  });
+
+const lastFrontierUnsaid: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    after: (state, _message, effects) =>
+      resent(effects, (sent) => (sent.type === 'frontier' && state.ledger.openRecords === 0 ? undefined : sent)),
+  });
+
+const latestLate: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => {
+    const { store } = options;
+    const create: LeaseStore['create'] = (row, signal) => {
+      const { kinactLatestAt } = row;
+      return store.create(
+        kinactLatestAt === undefined ? row : { ...row, kinactLatestAt: kinactLatestAt + 10_000 },
+        signal,
+      );
+    };
+    return { ...options, store: { ...store, create } };
+  });
+
+const unreadableIsEnded: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => {
+    const { store } = options;
+    const get: LeaseStore['get'] = (leaseKey, signal) =>
+      store.get(leaseKey, signal).catch((error: { readonly code?: string }) => {
+        if (error.code !== 'MALFORMED_LEASE') throw error;
+        return undefined;
+      });
+    return { ...options, store: { ...store, get } };
+  });
+
+export const holdingMutants: readonly Mutant[] = [
+  { name: 'a lost lease is noticed 4.5 s late', make: noticedLate },
+  { name: 'no renewal carries a checkpoint while an interval is set', make: renewalsAreBare },
+  { name: 'a vanished row is made anew at TRIM_HORIZON', make: anewAtTrimHorizon },
+  { name: 'LATEST is resolved 10 s late', make: latestLate },
+  { name: 'a parent whose row cannot be read counts as ended', make: unreadableIsEnded },
+  { name: 'live leases are stolen all the time', make: stealsAllTheTime },
+  { name: 'the last frontier is never said', make: lastFrontierUnsaid },
+];

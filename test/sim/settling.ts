@@ -1,0 +1,122 @@
+// The end of a seed: calm weather, everybody at work. Within some minutes nothing may be left undone, the table says what was
+// done and who has what stays, and nothing of what stops lives on.
+import { streamName } from './cluster.js';
+import { isAtWork, setWeather } from './faults.js';
+import { sample } from './samples.js';
+import { noTimerLeft, stopProcess } from './stopping.js';
+import { calm } from './wire.js';
+import type { World } from './world.js';
+
+const leastMs = 10 * 60_000;
+const settleMs = 8 * 60_000;
+/** A shard that stands still for longer, in calm weather, has to be named by somebody. */
+const stallMs = 120_000;
+/** From the last item done, or the last worker started, until everything rests: a few renewals, some scans. */
+const restMs = 60_000;
+
+export async function settle(world: World): Promise<void> {
+  const { clock, oracle, processes } = world;
+  await clock.advance(45_000);
+  calmDown(world);
+  if (world.dice.chance(0.3)) {
+    world.say('everybody is killed');
+    for (const process of processes) {
+      process.machine.kill();
+      process.stopped = true;
+    }
+  }
+  world.say(`start p${processes.length}`);
+  world.start();
+  const calmAt = clock.now();
+  const allDone = (): boolean => oracle.missing().length === 0;
+  let done = await clock.advanceUntil(allDone, stallMs);
+  if (!done) {
+    noSilentStall(world, calmAt);
+    done = await clock.advanceUntil(allDone, settleMs - stallMs);
+  }
+  if (!done) stuck(world);
+  await clock.advance(Math.max(restMs, calmAt + restMs - clock.now()));
+  const switches = oracle.switches();
+  if (done) atRest(world);
+  sample(world);
+  await clock.advance(Math.max(restMs / 2, leastMs - clock.now()));
+  if (done && oracle.switches() > switches)
+    oracle.violate('I33', `${oracle.switches() - switches} leases changed hands although nothing had happened`);
+  sample(world);
+  await stopAll(world, done);
+}
+
+function calmDown(world: World): void {
+  setWeather(world, calm);
+  world.throttled = 0;
+  world.poison = 0;
+  world.repeats = 0;
+  for (const { machine } of world.processes) {
+    Object.assign(machine.mischief, { delayed: 0, duplicated: 0 });
+    if (machine.paused) machine.resume();
+  }
+}
+
+/** I31: every row says what was done, that of a closed shard that it has ended, and every open shard has somebody. */
+function atRest(world: World): void {
+  const { oracle, leases, kinesis } = world;
+  oracle.atRest();
+  const living = new Set(world.processes.filter(isAtWork).map(({ machine }) => machine.name));
+  const { shards } = kinesis.stream(streamName);
+  const rows = leases.rows();
+  for (const { shardId, closedAt } of shards.values()) {
+    const row = rows.get(shardId);
+    if (closedAt === undefined && !living.has(row?.leaseOwner ?? ''))
+      oracle.violate('I31', `nobody reads the open shard ${shardId}: its lease is ${row?.leaseOwner ?? 'nobody'}'s`);
+    if (closedAt !== undefined && row !== undefined && row.checkpoint !== 'SHARD_END')
+      oracle.violate('I31', `${shardId} is closed and read to its end, but its row says ${row.checkpoint}`);
+  }
+}
+
+/** I34: whatever stands still is in somebody's events, or somebody is not ready. */
+function noSilentStall(world: World, since: number): void {
+  const { oracle, events } = world;
+  if (world.processes.some((process) => isAtWork(process) && !process.consumer.ready().ok)) return;
+  const named = new Set(events.filter(({ at }) => at >= since).map(({ shardId }) => shardId));
+  const stalled = new Map<string, string>();
+  for (const id of oracle.missing()) stalled.set(oracle.shardOf(id), id);
+  for (const [shardId, id] of stalled) {
+    if (!named.has(shardId))
+      oracle.violate(
+        'I34',
+        `${shardId} has stood still for ${stallMs} ms of calm, at ${id} among others, and nobody says so`,
+      );
+  }
+}
+
+async function stopAll(world: World, done: boolean): Promise<void> {
+  const { clock, oracle, processes } = world;
+  const stops = processes.filter(isAtWork).map((process) => stopProcess(world, process, 20_000, done));
+  let stopped = false;
+  void Promise.all(stops).then(() => (stopped = true));
+  await clock.advance(60_000);
+  if (!stopped) oracle.violate('I22', 'not every process has stopped after a minute');
+  for (const process of processes) if (process.ended !== undefined || process.stopped) noTimerLeft(world, process);
+  const pending = clock.pending();
+  if (pending > 0) oracle.violate('I25', `${pending} timers are left after everything has stopped`);
+}
+
+/** What the table and the living processes look like when not everything was done. */
+function stuck(world: World): void {
+  const missing = world.oracle.missing();
+  world.oracle.violate('I3', `${missing.length} items were never dealt with: ${missing.slice(0, 5).join(', ')}`);
+  for (const row of world.leases.rows().values()) {
+    const { leaseKey, leaseOwner, leaseCounter, checkpoint, parentShardIds } = row;
+    world.say(
+      `row ${leaseKey} owner ${leaseOwner ?? '-'} counter ${leaseCounter} at ${checkpoint.slice(-8)} parents ${parentShardIds.join(' ')}`,
+    );
+  }
+  for (const { machine, consumer, ended, stopped } of world.processes) {
+    if (!machine.alive) continue;
+    const { state, shards } = consumer.status();
+    world.say(`${machine.name} ${state} stopped ${stopped} ended ${ended?.message ?? '-'} paused ${machine.paused}`);
+    for (const { shardId, doing, openRecords, oldestOpen } of shards) {
+      world.say(`   ${shardId} ${doing} open ${openRecords} ${JSON.stringify(oldestOpen)}`);
+    }
+  }
+}
