@@ -99,10 +99,7 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
       afterFold(options, state, message.job, effects);
       break;
     case 'flushed':
-      state.job = undefined;
-      state.flushDue = false;
-      afterFlush(options, state, message.job, effects);
-      effects.push({ type: 'cancel', key: 'flush' });
+      flushed(options, state, message.job, effects);
       break;
     case 'behaved':
       behaved(options, state, message.job, effects);
@@ -250,27 +247,50 @@ function cellOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
 }
 
 function startFlush(options: ReducerOptions, state: ReducerState, effects: Effects): void {
-  const { definition, clock } = options;
-  const job = createFlushJob(state.cells.values(), clock.now());
+  const job = createFlushJob(state.cells.values(), options.clock.now());
   state.unflushed = 0;
   state.job = { type: 'flush', job };
+  runFlush(options, state, job, effects);
+}
+
+function runFlush(
+  { definition, clock, shardName }: ReducerOptions,
+  state: ReducerState,
+  job: FlushJob,
+  effects: Effects,
+): void {
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
   effects.push(
     run({
       name: 'flush',
       kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.door.flushContext(fencesOf(options, items)), clock),
+      start: () => flushGroups(job, flush, (items) => state.door.flushContext(fencesOf(shardName, items)), clock),
       done: (done: FlushJob): ReducerMessage => ({ type: 'flushed', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
   );
 }
 
+/** With a state per shard there may be many calls, and together they must not starve the lease keepers. */
+function flushed(options: ReducerOptions, state: ReducerState, job: FlushJob, effects: Effects): void {
+  afterFlush(options, state, job, effects);
+  if (job.next < job.groups.length && !state.door.context.signal.aborted) {
+    if (!effects.some(({ type }) => type === 'fail')) runFlush(options, state, job, effects);
+    return;
+  }
+  state.job = undefined;
+  state.flushDue = false;
+  effects.push({ type: 'cancel', key: 'flush' });
+}
+
 /** Per shard the highest fence of what the state embodies: after a restart within one process both may be in it. */
-function fencesOf(options: ReducerOptions, items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
+function fencesOf(
+  shardName: ReducerOptions['shardName'],
+  items: readonly DeliveredItem[],
+): ReadonlyMap<string, number> {
   const fences = new Map<string, number>();
   for (const { tenure } of items) {
-    const name = options.shardName(tenure.source, tenure.shardId);
+    const name = shardName(tenure.source, tenure.shardId);
     fences.set(name, Math.max(tenure.fence, fences.get(name) ?? 0));
   }
   return fences;

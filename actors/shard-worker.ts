@@ -15,6 +15,7 @@ import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
 import { murmur3 } from '../src/core/murmur3.js';
+import { startSlice } from '../src/core/time-slice.js';
 import type { ReadResult, UserRecord } from '../src/ports.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './shard-worker/state.js';
@@ -55,6 +56,8 @@ function initial(
     reader: undefined,
     ledger: createLedger({ maxPending, maxPendingBytes }),
     intake: createIntake(undefined),
+    turns: 0,
+    turnIsDue: false,
     channels: createChannels(used),
     reading: false,
     ending: undefined,
@@ -105,6 +108,11 @@ function receive(
     case 'collected':
       channelOf(state, message.channel).collecting = false;
       settleAll(options, state, message.dispositions);
+      break;
+    case 'admit':
+      // Nothing else says that what is in the intake may be gone on with.
+      if (state.turnIsDue && message.turn === state.turns) state.turnIsDue = false;
+      else effects.push({ type: 'count', what: 'repeatedMessages' });
       break;
     case 'punctuated':
       state.punctuating -= 1;
@@ -188,13 +196,14 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
     revoke(state, effects);
     return;
   }
-  const end = fill(options, state, tenure, effects);
-  if (end?.type === 'crash') {
+  const end = state.turnIsDue ? undefined : fill(options, state, tenure, effects);
+  if (end === 'gaveWay') askForTurn(state, effects);
+  else if (end?.type === 'crash') {
     effects.push({ type: 'fail', error: end.error });
     return;
   }
   report(options, state, tenure, effects);
-  if (end?.type === 'stopShard') {
+  if (end !== 'gaveWay' && end?.type === 'stopShard') {
     finish(state, tenure, { type: 'stopShard', error: end.error }, effects);
     return;
   }
@@ -204,13 +213,20 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
   else if (ledger.openRecords === 0 && isEmpty(state.intake)) finish(state, tenure, state.ending, effects);
 }
 
+/** However much there is to admit, the lease keepers of this process come in between. */
+function askForTurn(state: ShardWorkerState, effects: Effects): void {
+  state.turnIsDue = true;
+  state.turns += 1;
+  effects.push(send(state.self, { type: 'admit', turn: state.turns }));
+}
+
 /** Admits what there is room for and hands it to the channels; ordinals spread the records of one shard evenly. */
 function fill(
   options: ShardWorkerOptions,
   state: ShardWorkerState,
   tenure: Tenure,
   effects: Effects,
-): IntakeEnd | undefined {
+): IntakeEnd | 'gaveWay' | undefined {
   const { channels, intake, ledger } = state;
   if (isEmpty(intake)) return undefined;
   const deliver = (ordinal: number, record: UserRecord): void => {
@@ -218,7 +234,8 @@ function fill(
     channel.ordinals.push(ordinal);
     channel.records.push(record);
   };
-  return admitAll(options, tenure, intake, ledger, options.clock.now(), deliver, effects);
+  const { clock } = options;
+  return admitAll(options, tenure, intake, ledger, clock.now(), startSlice(clock), deliver, effects);
 }
 
 /** Tells the keeper how far everything is settled: the only thing a checkpoint is ever made of. */

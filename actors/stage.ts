@@ -3,21 +3,16 @@
 // disposition back for a full queue, or let one slow reducer stop another.
 import { reply, send, watch } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
-import { emptyDispositions, hasDispositions, stopTenure } from './protocol/disposition.js';
+import { emptyDispositions, hasDispositions } from './protocol/disposition.js';
 import type { Dispositions } from './protocol/disposition.js';
-import { isThenable, judge } from './protocol/failure.js';
-import { DeliveredItem } from './protocol/item.js';
 import type { StageMessage } from './protocol/pipeline.js';
 import type { Tenure } from './tenure.js';
-import { createLane, discard, dispatch, enqueue, oldestQueued, positionOf } from './stage/lane.js';
+import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './stage/extraction.js';
+import { createLane, discard, dispatch, enqueue, laneOf, oldestQueued, positionOf } from './stage/lane.js';
 import { askedBefore, isRepeated, repeated } from './stage/repeated.js';
-import type { Lane, Waiting, WorkerEntry } from './stage/lane.js';
+import type { WorkerEntry } from './stage/lane.js';
 import type { StageOptions, StageState } from './stage/state.js';
-import { reducerOf } from '../src/core/murmur3.js';
-import { recordKey } from '../src/core/record-key.js';
-import { KinactError } from '../src/errors.js';
-import type { UserRecord } from '../src/ports.js';
-import type { FailedItem, RecordContext } from '../src/reducer.js';
+import { createDeque } from '../src/core/deque.js';
 
 export type { StageMessage } from './protocol/pipeline.js';
 export type { StageOptions, StageState } from './stage/state.js';
@@ -31,7 +26,10 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
     receive: (state, message) => receive(options, state, message),
     status: (state) => ({
       workers: state.workers.size,
-      holding: state.lanes.flatMap((lane) => oldestQueued(lane, options.clock.now())),
+      holding: [
+        ...state.lanes.flatMap((lane) => oldestQueued(lane, options.clock.now())),
+        ...[...state.workers.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
+      ],
       lanes: state.lanes.map((lane, reducer) => ({ reducer, queued: lane.queue.length, credit: lane.credit })),
     }),
   };
@@ -40,7 +38,16 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
 function initialState(options: StageOptions, self: Ref<StageMessage>): StageState {
   const now = options.clock.now();
   const lanes = Array.from({ length: options.reducers }, () => createLane(now));
-  return { self, lanes, workers: new Map(), punctuations: new Map(), nextPunctuation: 0 };
+  return {
+    self,
+    lanes,
+    workers: new Map(),
+    extracting: createDeque<WorkerEntry>(),
+    turns: 0,
+    turnIsDue: false,
+    punctuations: new Map(),
+    nextPunctuation: 0,
+  };
 }
 
 function beat(options: StageOptions): Effect<StageMessage> {
@@ -51,7 +58,7 @@ function receive(options: StageOptions, state: StageState, message: StageMessage
   const effects: Effects = [];
   switch (message.type) {
     case 'join': {
-      const lane = laneOf(state, message.reducer);
+      const lane = laneOf(state.lanes, message.reducer);
       // Its credit would count twice.
       if (lane.ref?.id === message.ref.id) return [state, [repeated]];
       lane.ref = message.ref;
@@ -63,6 +70,9 @@ function receive(options: StageOptions, state: StageState, message: StageMessage
     }
     case 'notify':
       notify(options, state, message, effects);
+      break;
+    case 'extract':
+      extract(options, state, message, effects);
       break;
     case 'collect':
       collect(options, state, message, effects);
@@ -94,16 +104,19 @@ function receive(options: StageOptions, state: StageState, message: StageMessage
   return [state, effects];
 }
 
-function laneOf(state: StageState, reducer: number): Lane {
-  const lane = state.lanes[reducer];
-  if (lane === undefined) throw new KinactError('BROKEN_INVARIANT', `no reducer ${reducer}`);
-  return lane;
-}
-
-function entryOf(state: StageState, tenure: Tenure, worker: Ref<never>, effects: Effects): WorkerEntry {
+function entryOf(state: StageState, tenure: Tenure, worker: Ref<never>, now: number, effects: Effects): WorkerEntry {
   let entry = state.workers.get(tenure.worker);
   if (entry === undefined) {
-    entry = { tenure, waiting: 0, outbox: emptyDispositions(), notify: undefined, collect: undefined, asked: 0 };
+    entry = {
+      tenure,
+      waiting: 0,
+      outbox: emptyDispositions(),
+      notify: undefined,
+      behind: [],
+      extractedAt: now,
+      collect: undefined,
+      asked: 0,
+    };
     state.workers.set(tenure.worker, entry);
     // A worker that dies without a word must not leave its items queued (S4): nobody would take their dispositions.
     effects.push(watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
@@ -114,99 +127,34 @@ function entryOf(state: StageState, tenure: Tenure, worker: Ref<never>, effects:
 type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type: T };
 
 function notify(options: StageOptions, state: StageState, message: MessageOf<'notify'>, effects: Effects): void {
-  const entry = entryOf(state, message.tenure, message.worker, effects);
-  if (askedBefore(entry, message.replyTo, effects)) return;
-  const { source, shardId } = entry.tenure;
-  const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
-  const batch = { waiting: 0 };
-  for (let index = 0; index < message.records.length; index += 1) {
-    const record = message.records[index] as UserRecord;
-    const ordinal = message.ordinals[index] as number;
-    let items: DeliveredItem[];
-    try {
-      items = itemsOf(options, state.self, entry.tenure, record, ordinal, context);
-    } catch (error) {
-      if (!failed(options, entry, record, ordinal, error, effects)) return;
-      continue;
-    }
-    if (items.length !== 1) entry.outbox.forks.push(ordinal, items.length);
-    if (items.length === 0) continue;
-    const waiting: Waiting = { worker: entry, batch, items: items.length };
-    entry.waiting += 1;
-    batch.waiting += 1;
-    for (const item of items) enqueue(laneOf(state, reducerOf(item.key, state.lanes.length)), { item, waiting });
+  const { tenure, worker, ordinals, records, replyTo } = message;
+  const now = options.clock.now();
+  const entry = entryOf(state, tenure, worker, now, effects);
+  if (askedBefore(entry, replyTo, effects)) return;
+  entry.notify = { replyTo, batch: { ordinals, records, next: 0, waiting: 0 } };
+  entry.extractedAt = now;
+  state.extracting.push(entry);
+  askForTurn(state, effects);
+}
+
+/** In a turn of its own each time: the lease keepers of this process must come in between, however much there is to do. */
+function askForTurn(state: StageState, effects: Effects): void {
+  if (state.turnIsDue) return;
+  state.turnIsDue = true;
+  state.turns += 1;
+  effects.push(send(state.self, { type: 'extract', turn: state.turns }));
+}
+
+function extract(options: StageOptions, state: StageState, { turn }: MessageOf<'extract'>, effects: Effects): void {
+  if (!state.turnIsDue || turn !== state.turns) {
+    effects.push(repeated);
+    return;
   }
-  entry.notify = { replyTo: message.replyTo, batch };
+  state.turnIsDue = false;
+  if (!extractForAWhile(options, state, effects)) return;
+  if (state.extracting.length > 0) askForTurn(state, effects);
   for (const lane of state.lanes) dispatch(state.self, lane, effects);
   answerAll(options, state, effects);
-}
-
-/** The whole record or nothing: a throw half way through an iterable must not leave half of its items routed. */
-function itemsOf(
-  options: StageOptions,
-  stage: Ref<StageMessage>,
-  tenure: Tenure,
-  record: UserRecord,
-  ordinal: number,
-  context: RecordContext,
-): DeliveredItem[] {
-  const { opaque } = context;
-  if (options.extract === undefined) {
-    const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
-    return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
-  }
-  const items: DeliveredItem[] = [];
-  for (const made of refuseThenable('extract', options.extract(record, context))) {
-    items.push(new DeliveredItem(stage, textKey(made.key), made.value, tenure, ordinal, items.length, record, opaque));
-  }
-  return items;
-}
-
-/** Awaiting would reorder a key (R3). Its rejection is nobody's business any more, but must not end the process. */
-function refuseThenable<T>(name: string, returned: T): T {
-  if (!isThenable(returned)) return returned;
-  returned.then(undefined, () => {});
-  throw new TypeError(`${name} must be synchronous, it returned a promise`);
-}
-
-function textKey(key: unknown): string {
-  if (typeof key === 'string') return key;
-  throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
-}
-
-/** False when the stage crashes and nothing after this record may be routed. */
-function failed(
-  options: StageOptions,
-  entry: WorkerEntry,
-  record: UserRecord,
-  ordinal: number,
-  cause: unknown,
-  effects: Effects,
-): boolean {
-  const { source, shardId } = entry.tenure;
-  const { sequenceNumber, subSequenceNumber } = record;
-  const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at: 'extract', items: 1 };
-  const { policy, error } = judge(options.onFailure, cause, item);
-  if (policy === 'crash') {
-    effects.push({ type: 'fail', error });
-    return false;
-  }
-  if (policy === 'stopShard') {
-    stopTenure(entry.tenure, error);
-    entry.outbox.dead = true;
-    return true;
-  }
-  entry.outbox.ordinals.push(ordinal);
-  entry.outbox.leaves.push(0);
-  effects.push({ type: 'count', what: 'skippedItems' });
-  effects.push({
-    type: 'emit',
-    event: {
-      name: 'recordSkipped',
-      data: { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, error: cause },
-    },
-  });
-  return true;
 }
 
 function collect(options: StageOptions, state: StageState, message: MessageOf<'collect'>, effects: Effects): void {
@@ -218,7 +166,7 @@ function collect(options: StageOptions, state: StageState, message: MessageOf<'c
 }
 
 function disposed(options: StageOptions, state: StageState, message: MessageOf<'disposed'>, effects: Effects): void {
-  const lane = laneOf(state, message.reducer);
+  const lane = laneOf(state.lanes, message.reducer);
   if (isRepeated(lane, message.number, effects)) return;
   lane.credit += message.credit;
   for (const settlement of message.settlements) {
@@ -248,7 +196,8 @@ function answerAll(options: StageOptions, state: StageState, effects: Effects): 
 /** Dispositions leave with whichever reply goes first; a notify that may be answered goes before a collect. */
 function answer(options: StageOptions, entry: WorkerEntry, effects: Effects): void {
   const open = entry.notify;
-  if (open !== undefined && (open.batch.waiting === 0 || entry.waiting * 2 <= options.maxPending)) {
+  const inDemand = open?.batch.waiting === 0 || entry.waiting * 2 <= options.maxPending;
+  if (open !== undefined && isExtracted(open.batch) && inDemand) {
     entry.notify = undefined;
     effects.push(reply(open.replyTo, takeOutbox(entry)));
   }
@@ -271,14 +220,15 @@ function punctuate(state: StageState, message: MessageOf<'punctuate'>, effects: 
   const id = state.nextPunctuation;
   state.nextPunctuation += 1;
   state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.lanes.length });
-  for (const lane of state.lanes) {
-    enqueue(lane, { punctuation: id, kind: message.kind });
-    dispatch(state.self, lane, effects);
-  }
+  const punctuation = { punctuation: id, kind: message.kind };
+  // It speaks of all that was handed over before it, some of which is not an item yet.
+  if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
+  else for (const lane of state.lanes) enqueue(lane, punctuation);
+  for (const lane of state.lanes) dispatch(state.self, lane, effects);
 }
 
 function punctuated(state: StageState, { reducer, number, id }: MessageOf<'punctuated'>, effects: Effects): void {
-  if (isRepeated(laneOf(state, reducer), number, effects)) return;
+  if (isRepeated(laneOf(state.lanes, reducer), number, effects)) return;
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   open.missing -= 1;
@@ -296,6 +246,12 @@ function locate(options: StageOptions, state: StageState, message: MessageOf<'lo
     if (lane.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
     else effects.push(send(lane.ref, { type: 'locate', worker, ordinal, replyTo, next: [], queued: true }));
     return;
+  }
+  const entry = state.workers.get(worker);
+  const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
+  if (entry !== undefined && found === true) {
+    const forMs = options.clock.now() - entry.extractedAt;
+    return void effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
   }
   // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
   const [first, ...rest] = state.lanes.flatMap((lane) => (lane.ref === undefined ? [] : [lane.ref]));

@@ -4,6 +4,7 @@
 import { mayDeliver } from '../protocol/disposition.js';
 import { isThenable } from '../protocol/failure.js';
 import type { DeliveredItem } from '../protocol/item.js';
+import { sliceMs, startSlice } from '../../src/core/time-slice.js';
 import type { Clock } from '../../src/ports.js';
 import type { FlushContext, Item, ReducerContext } from '../../src/reducer.js';
 
@@ -32,9 +33,6 @@ export interface FoldJob {
 }
 
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
-
-/** After this much time a job gives way, so that the lease keepers of this process are not starved by a busy reducer. */
-const sliceMs = 25;
 
 export function createFoldJob(items: readonly DeliveredItem[], cellOf: (item: DeliveredItem) => Cell): FoldJob {
   return { items, cellOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
@@ -120,9 +118,14 @@ export interface FlushGroup {
   cause?: unknown;
 }
 
+/** One run over groups, which may end early when its time slice is over, and goes on then. */
 export interface FlushJob {
   readonly groups: readonly FlushGroup[];
   readonly startedAt: number;
+  /** The first group not yet dealt with. */
+  next: number;
+  /** How many of them the actor has taken note of. */
+  noted: number;
 }
 
 export function createFlushJob(cells: Iterable<Cell>, now: number): FlushJob {
@@ -132,7 +135,7 @@ export function createFlushJob(cells: Iterable<Cell>, now: number): FlushJob {
     groups.push({ cell, items: cell.folded, outcome: 'dropped' });
     cell.folded = [];
   }
-  return { groups, startedAt: now };
+  return { groups, startedAt: now, next: 0, noted: 0 };
 }
 
 type Flush = (state: unknown, context: FlushContext) => unknown;
@@ -143,7 +146,11 @@ export async function flushGroups(
   contextOf: (items: readonly DeliveredItem[]) => FlushContext,
   clock: Clock,
 ): Promise<FlushJob> {
-  for (const group of job.groups) {
+  const slice = startSlice(clock);
+  const first = job.next;
+  while (job.next < job.groups.length && (job.next === first || !slice.isOver())) {
+    const group = job.groups[job.next] as FlushGroup;
+    job.next += 1;
     // A state that embodies only ended tenures is the new owner's business: flushing it could only do harm.
     let live = false;
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = mayDeliver(tenure, clock) || live;

@@ -116,8 +116,11 @@ function skip(state: ReducerState, items: readonly DeliveredItem[], cause: unkno
   }
 }
 
+/** What has been flushed since the last look. */
 export function afterFlush(options: ReducerOptions, state: ReducerState, job: FlushJob, effects: Effects): void {
-  for (const group of job.groups) {
+  const groups = job.groups.slice(job.noted, job.next);
+  job.noted = job.next;
+  for (const group of groups) {
     if (group.outcome === 'failed' && group.items.some((item) => !hasEnded(options, item))) {
       flushFailed(options, state, group, effects);
     } else if (group.outcome === 'flushed') {

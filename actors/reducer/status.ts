@@ -31,7 +31,8 @@ function whereabouts(state: ReducerState, worker: number, ordinal: number, now: 
     if (items.slice(next).some(is)) return at('queued', state.settledAt);
     if (job.job.done.slice(job.job.noted).some(is)) return at('folded', current?.since ?? now);
   } else if (job?.type === 'flush') {
-    if (job.job.groups.some((group) => group.items.some(is))) return at('running', job.job.startedAt);
+    if (job.job.groups.slice(job.job.noted).some((group) => group.items.some(is)))
+      return at('running', job.job.startedAt);
   } else if (job?.type === 'raw' && job.job.items.some(is)) {
     return at('running', job.job.startedAt);
   }
@@ -71,7 +72,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   if (job?.type === 'fold') {
     if (job.job.current !== undefined) yield job.job.current.item;
     yield* job.job.items.slice(job.job.next);
-  } else if (job?.type === 'flush') for (const { items } of job.job.groups) yield* items;
+  } else if (job?.type === 'flush') for (const { items } of job.job.groups.slice(job.job.noted)) yield* items;
   else if (job !== undefined) yield* job.job.items;
   yield* state.manual.keys();
   for (const { folded } of state.cells.values()) yield* folded;
@@ -106,7 +107,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     job?.type === 'fold'
       ? job.job.current
       : job?.type === 'flush'
-        ? { item: job.job.groups[0]?.items[0], since: job.job.startedAt }
+        ? { item: job.job.groups[job.job.noted]?.items[0], since: job.job.startedAt }
         : job?.type === 'raw'
           ? { item: job.job.items[0], since: job.job.startedAt }
           : undefined;

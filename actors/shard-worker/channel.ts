@@ -71,8 +71,8 @@ function failed(error: Error): ShardWorkerMessage {
 }
 
 /** Nothing more can be admitted: no room at all, or none for the record that is next. */
-export function isFull({ intake, ledger }: ShardWorkerState): boolean {
-  return !isEmpty(intake) || !room(ledger);
+export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean {
+  return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
 /**

@@ -9,6 +9,7 @@ import { admit, fork, room, settle } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
+import type { TimeSlice } from '../../src/core/time-slice.js';
 import { KinactError } from '../../src/errors.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../src/ports.js';
 import type { OnFailure } from '../../src/reducer.js';
@@ -49,21 +50,37 @@ export function isEmpty(intake: Intake): boolean {
   return intake.current === undefined && intake.raw.length === 0;
 }
 
-/** Admits what there is room for; `deliver` gets each admitted record with its ordinal. */
+/** The clock is looked at after about so many bytes; a record counts for more than it has. A few milliseconds' work at most. */
+const lookBytes = 16_384;
+const recordCostBytes = 256;
+
+/**
+ * Admits what there is room for; `deliver` gets each admitted record with its ordinal. `gaveWay`: its time was up, and the
+ * rest goes on in a later turn of the event loop.
+ */
 export function admitAll<Self>(
   options: IntakeOptions,
   tenure: Tenure,
   intake: Intake,
   ledger: Ledger,
   now: number,
+  slice: TimeSlice,
   deliver: (ordinal: number, record: UserRecord) => void,
   effects: Effect<Self>[],
-): IntakeEnd | undefined {
+): IntakeEnd | 'gaveWay' | undefined {
+  let unlooked = 0;
+  const isOver = (bytes: number): boolean => {
+    unlooked += bytes + recordCostBytes;
+    if (unlooked < lookBytes) return false;
+    unlooked = 0;
+    return slice.isOver();
+  };
   for (;;) {
     if (intake.current === undefined) {
       const record = intake.raw.shift();
       if (record === undefined) return undefined;
       intake.current = { record, unpacked: open(options, tenure, intake, record, effects), next: 0, filtered: 0 };
+      if (isOver(record.data.byteLength)) return 'gaveWay';
     }
     const { current } = intake;
     const { records } = current.unpacked;
@@ -74,6 +91,7 @@ export function admitAll<Self>(
       const end = admitOne(options, tenure, intake, ledger, record, bytes, now, deliver, effects);
       if (end !== undefined) return end;
       current.next += 1;
+      if (isOver(0)) return 'gaveWay';
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!room(ledger)) return undefined;

@@ -34,6 +34,8 @@ export type ShardWorkerMessage =
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'punctuated' }
+  /** To itself: the next turn of admission. */
+  | { readonly type: 'admit'; readonly turn: number }
   | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** Somebody asked has died: the supervisor is about to stop this worker as well. */
@@ -46,6 +48,9 @@ export interface ShardWorkerState {
   reader: ShardReader | undefined;
   readonly ledger: Ledger;
   intake: Intake;
+  /** Turns of admission asked for, and whether the last one is still to come. */
+  turns: number;
+  turnIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
   /** Why nothing more is fetched; the worker ends once everything admitted is settled. */

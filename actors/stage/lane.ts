@@ -8,6 +8,8 @@ import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../tenure.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { Deque } from '../../src/core/deque.js';
+import { KinactError } from '../../src/errors.js';
+import type { UserRecord } from '../../src/ports.js';
 
 /** What a stage knows of one worker. */
 export interface WorkerEntry {
@@ -15,22 +17,40 @@ export interface WorkerEntry {
   /** Records with at least one item in a queue. */
   waiting: number;
   outbox: Dispositions;
-  notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: { readonly waiting: number } } | undefined;
+  notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
+  /** Punctuation that came while records before it were not items yet. */
+  readonly behind: Punctuation[];
+  /** When its last record was extracted, or came to be; monotonic milliseconds. */
+  extractedAt: number;
   collect: ReplyTo<Dispositions> | undefined;
   /** The last question heard from it: a repeated one is dropped. */
   asked: number;
 }
 
+/** The records of one notify. */
+export interface Batch {
+  readonly ordinals: readonly number[];
+  readonly records: readonly UserRecord[];
+  /** The first one that has not been extracted. */
+  next: number;
+  /** Those with an item in a queue. */
+  waiting: number;
+}
+
 /** A record some of whose items still wait in a queue of this stage. */
 export interface Waiting {
   readonly worker: WorkerEntry;
-  readonly batch: { waiting: number };
+  readonly batch: Batch;
   items: number;
 }
 
-export type Queued =
-  | { readonly item: DeliveredItem; readonly waiting: Waiting }
-  | { readonly item?: undefined; readonly punctuation: number; readonly kind: 'flush' | 'drain' };
+export interface Punctuation {
+  readonly item?: undefined;
+  readonly punctuation: number;
+  readonly kind: 'flush' | 'drain';
+}
+
+export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting } | Punctuation;
 
 export interface Lane {
   ref: Ref<ReducerInbox> | undefined;
@@ -46,6 +66,12 @@ export interface Lane {
 
 export function createLane(now: number): Lane {
   return { ref: undefined, credit: 0, sent: 0, received: 0, queue: createDeque<Queued>(), settledAt: now };
+}
+
+export function laneOf(lanes: readonly Lane[], reducer: number): Lane {
+  const lane = lanes[reducer];
+  if (lane === undefined) throw new KinactError('BROKEN_INVARIANT', `no reducer ${reducer}`);
+  return lane;
 }
 
 export function enqueue(lane: Lane, queued: Queued): void {

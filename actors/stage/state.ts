@@ -2,6 +2,7 @@
 import type { Ref, ReplyTo } from '../actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Lane, WorkerEntry } from './lane.js';
+import type { Deque } from '../../src/core/deque.js';
 import type { Clock, UserRecord } from '../../src/ports.js';
 import type { Extract, OnFailure } from '../../src/reducer.js';
 
@@ -27,6 +28,11 @@ export interface StageState {
   readonly self: Ref<StageMessage>;
   readonly lanes: readonly Lane[];
   readonly workers: Map<number, WorkerEntry>;
+  /** Who has records that are not items yet, the next first. */
+  readonly extracting: Deque<WorkerEntry>;
+  /** Turns of extraction asked for, and whether the last one is still to come. */
+  turns: number;
+  turnIsDue: boolean;
   readonly punctuations: Map<number, Punctuation>;
   nextPunctuation: number;
 }

@@ -36,6 +36,8 @@ export class ManualClock implements Clock, Timers {
   #wallOffset: number;
   #order = 0;
   #advancing = false;
+  /** Time has passed within a callback, so that timers may have fallen due since the last look. */
+  #spent = false;
   #restless = 0;
   readonly #restlessAfter: number;
   /** A binary heap by due time, then by order of setting. Cancelled tasks stay until they come up. */
@@ -69,6 +71,16 @@ export class ManualClock implements Clock, Timers {
   /** Moves the wall clock alone, as a suspended machine or a time server does. */
   jumpWall(ms: number): void {
     this.#wallOffset += ms;
+  }
+
+  /**
+   * Lets time pass inside a callback, as code that computes for `ms` milliseconds does: nothing else runs meanwhile, and
+   * what falls due in that time is late.
+   */
+  spend(ms: number): void {
+    this.#now += ms;
+    this.#spent = true;
+    this.#restless = 0;
   }
 
   after(ms: number, callback: () => void): () => void {
@@ -148,19 +160,19 @@ export class ManualClock implements Clock, Timers {
     this.#advancing = true;
     try {
       const until = this.#now + ms;
-      await this.#rest();
+      await this.#rest(until);
       for (;;) {
         if (condition()) return true;
         const next = this.#timers[0];
-        if (next === undefined || next.due > until) break;
+        if (next === undefined || next.due > until || this.#now > until) break;
         pop(this.#timers);
         if (next.run === undefined) continue;
         if (next.due > this.#now) this.#restless = 0;
         this.#now = Math.max(this.#now, next.due);
         await this.#run(next);
-        await this.#rest();
+        await this.#rest(until);
       }
-      this.#now = until;
+      this.#now = Math.max(this.#now, until);
       this.#restless = 0;
       return false;
     } finally {
@@ -168,12 +180,25 @@ export class ManualClock implements Clock, Timers {
     }
   }
 
-  async #rest(): Promise<void> {
+  /** Code that goes on spending time never comes to rest: what it has left to do waits for the next advance. */
+  async #rest(until: number): Promise<void> {
     await settlePromises();
-    while (this.#immediates.length > 0) {
+    while (this.#now <= until) {
+      if (this.#spent) await this.#catchUp();
+      if (this.#immediates.length === 0) return;
       const batch = this.#immediates;
       this.#immediates = [];
       for (const task of batch) await this.#run(task);
+    }
+  }
+
+  /** Timers that fell due while code was running come before the next round of immediates, as in Node. */
+  async #catchUp(): Promise<void> {
+    this.#spent = false;
+    const now = this.#now;
+    for (let next = this.#timers[0]; next !== undefined && next.due <= now; next = this.#timers[0]) {
+      pop(this.#timers);
+      await this.#run(next);
     }
   }
 

@@ -87,9 +87,11 @@ describe('the pipeline over a stream in memory', () => {
     stream.put(...Array.from({ length: 20 }, () => ({ partitionKey: 'k', data: 'x' })));
     let wall = 1_000;
     let seen = 0;
+    const clock = { now: () => 0, wallNow: () => wall };
     const pipeline = startPipeline({
       reducers: 1,
-      reducer: { clock: { now: () => 0, wallNow: () => wall } },
+      reducer: { clock },
+      stage: { clock },
       definition: defineReducer({
         init: () => 0,
         reduce: (count: number) => {

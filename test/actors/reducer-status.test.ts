@@ -127,7 +127,12 @@ describe('a stage whose reducers have not joined yet', () => {
 
   it('keeps items and punctuation for them, in order, and says itself where a record is', () => {
     const [state] = behaviour.initial(self);
-    const tell = (message: StageMessage): readonly Effect<StageMessage>[] => behaviour.receive(state, message)[1];
+    const tell = (message: StageMessage): readonly Effect<StageMessage>[] =>
+      behaviour
+        .receive(state, message)[1]
+        .flatMap((effect) =>
+          effect.type === 'send' && effect.to === self ? tell(effect.message as StageMessage) : [effect],
+        );
     const typesOf = (effects: readonly Effect<StageMessage>[]): string[] =>
       effects.map((effect) => (effect.type === 'send' ? (effect.message as { type: string }).type : effect.type));
     const locate = (ordinal: number): any => tell({ type: 'locate', worker: 1, ordinal, replyTo } as StageMessage)[0];

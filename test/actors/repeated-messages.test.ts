@@ -24,7 +24,7 @@ function tenure(): object {
   };
 }
 
-/** A stage alone. `tell` returns its effects, `twice` those of the second time. */
+/** A stage alone, which hears at once what it tells itself. `tell` returns its effects, `twice` those of the second time. */
 function oneStage(count = 1) {
   const behaviour = stage({
     index: 0,
@@ -38,7 +38,9 @@ function oneStage(count = 1) {
   const [state] = behaviour.initial(self);
   let question = 0;
   const tell = (message: object): readonly Effect<StageMessage>[] =>
-    behaviour.receive(state, message as StageMessage)[1];
+    behaviour
+      .receive(state, message as StageMessage)[1]
+      .flatMap((effect) => (effect.type === 'send' && effect.to === self ? tell(effect.message as object) : [effect]));
   return {
     state,
     tell,
@@ -71,6 +73,13 @@ describe('a message that a stage has had before is dropped and counted', () => {
     const { ask, records, state, twice } = oneStage();
     expect(twice(ask('notify', records(0, 1)))).to.deep.equal(repeated);
     expect(state.lanes[0]!.queue.length).to.equal(2);
+  });
+
+  it('extract: a turn is taken once, and not between two that were asked for', () => {
+    const { ask, records, state, tell } = oneStage();
+    tell(ask('notify', records(0, 1)));
+    expect(tell({ type: 'extract', turn: state.turns })).to.deep.equal(repeated);
+    expect(tell({ type: 'extract', turn: state.turns + 1 })).to.deep.equal(repeated);
   });
 
   it('collect: no answer is kept for a question that is closed, so that what settles next reaches the worker', () => {

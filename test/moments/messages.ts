@@ -24,6 +24,7 @@ type Names<All extends string, Parts extends Partial<Record<All, string>>> =
 const stage: Record<StageMessage['type'], Reach> = {
   join: true,
   notify: true,
+  extract: true,
   collect: true,
   punctuate: true,
   locate: true,
@@ -61,6 +62,7 @@ const shardWorker: Record<Names<ShardWorkerMessage['type'], Worker>, Reach> = {
   notified: true,
   collected: true,
   punctuated: true,
+  admit: true,
   located: true,
   watchdog: true,
   askFailed: true,

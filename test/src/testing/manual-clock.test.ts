@@ -52,6 +52,39 @@ describe('ManualClock', () => {
     expect(ran).to.deep.equal(['chain', 'next']);
   });
 
+  it('lets time pass inside a callback: what fell due meanwhile is late, and comes before the next immediate', async () => {
+    const clock = installed();
+    const ran: string[] = [];
+    const note = (name: string): void => void ran.push(`${name}@${clock.now()}`);
+    clock.after(10, () => {
+      note('busy');
+      setImmediate(() => {
+        note('turn');
+        clock.spend(30);
+        setImmediate(() => note('next turn'));
+      });
+    });
+    clock.after(20, () => note('late'));
+    await clock.advance(60);
+    expect(ran).to.deep.equal(['busy@10', 'turn@10', 'late@40', 'next turn@40']);
+    expect(clock.now()).to.equal(60);
+  });
+
+  it('ends an advance with the time given, however long code goes on spending it', async () => {
+    const clock = installed();
+    let turns = 0;
+    const busy = (): void => {
+      clock.spend(100);
+      turns += 1;
+      setImmediate(busy);
+    };
+    setImmediate(busy);
+    await clock.advance(250);
+    expect([turns, clock.now()]).to.deep.equal([3, 300]);
+    await clock.advance(100);
+    expect(turns).to.equal(5);
+  });
+
   it('moves the wall clock with the monotonic one, and alone by jumpWall', async () => {
     const clock = new ManualClock({ now: 5, wallNow: 1_000 });
     await clock.advance(10);

@@ -1,0 +1,178 @@
+// From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
+// reducers. It gives way after a slice of time and goes on where it stopped, taking the workers in turn. The order within a
+// worker stays: it hands over its next batch only when this one has been extracted to its end.
+import type { Effect, Ref } from '../actor.js';
+import { mayDeliver, stopTenure } from '../protocol/disposition.js';
+import { isThenable, judge } from '../protocol/failure.js';
+import { DeliveredItem } from '../protocol/item.js';
+import type { StageMessage } from '../protocol/pipeline.js';
+import type { Tenure } from '../tenure.js';
+import { enqueue, laneOf } from './lane.js';
+import type { Batch, Waiting, WorkerEntry } from './lane.js';
+import type { StageOptions, StageState } from './state.js';
+import { reducerOf } from '../../src/core/murmur3.js';
+import { recordKey } from '../../src/core/record-key.js';
+import { startSlice } from '../../src/core/time-slice.js';
+import type { TimeSlice } from '../../src/core/time-slice.js';
+import type { UserRecord } from '../../src/ports.js';
+import type { FailedItem, RecordContext } from '../../src/reducer.js';
+
+type Effects = Effect<StageMessage>[];
+
+export function isExtracted({ next, records }: Batch): boolean {
+  return next >= records.length;
+}
+
+/** Whether a record of this worker, or the one of this ordinal, is not an item yet. */
+export function waitsForExtraction({ notify }: WorkerEntry, ordinal?: number): boolean {
+  if (notify === undefined || isExtracted(notify.batch)) return false;
+  return ordinal === undefined || notify.batch.ordinals.includes(ordinal, notify.batch.next);
+}
+
+/** The oldest record of a worker that is not an item yet, for `status()`. */
+export function unextracted(
+  { tenure, notify, extractedAt }: WorkerEntry,
+  now: number,
+): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
+  const ordinal = notify?.batch.ordinals[notify.batch.next];
+  if (ordinal === undefined) return [];
+  return [{ worker: tenure.worker, ordinal, state: 'queued', forMs: now - extractedAt }];
+}
+
+/** One slice of work. False when the stage crashes and nothing after the failed record may be routed. */
+export function extractForAWhile(options: StageOptions, state: StageState, effects: Effects): boolean {
+  const slice = startSlice(options.clock);
+  const { extracting, workers } = state;
+  for (let entry = extracting.shift(); entry !== undefined; entry = extracting.shift()) {
+    // A worker that has retired meanwhile has nobody to settle its records.
+    if (workers.get(entry.tenure.worker) !== entry) continue;
+    if (!extractBatch(options, state, entry, slice, effects)) return false;
+    if (waitsForExtraction(entry)) {
+      extracting.push(entry);
+      return true;
+    }
+    for (const punctuation of entry.behind.splice(0)) for (const lane of state.lanes) enqueue(lane, punctuation);
+    if (slice.isOver()) return true;
+  }
+  return true;
+}
+
+function extractBatch(
+  options: StageOptions,
+  state: StageState,
+  entry: WorkerEntry,
+  slice: TimeSlice,
+  effects: Effects,
+): boolean {
+  const { tenure, notify } = entry;
+  const batch = (notify as NonNullable<typeof notify>).batch;
+  const { source, shardId } = tenure;
+  const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
+  mayDeliver(tenure, options.clock);
+  while (batch.next < batch.records.length && !tenure.dead) {
+    const index = batch.next;
+    batch.next += 1;
+    if (!extractOne(options, state, entry, batch, index, context, effects)) return false;
+    if (slice.isOver()) break;
+  }
+  entry.extractedAt = options.clock.now();
+  if (!tenure.dead) return true;
+  // Whoever holds the lease now extracts the rest anew; the worker is told, and ends.
+  batch.next = batch.records.length;
+  entry.outbox.dead = true;
+  return true;
+}
+
+function extractOne(
+  options: StageOptions,
+  state: StageState,
+  entry: WorkerEntry,
+  batch: Batch,
+  index: number,
+  context: RecordContext,
+  effects: Effects,
+): boolean {
+  const record = batch.records[index] as UserRecord;
+  const ordinal = batch.ordinals[index] as number;
+  let items: DeliveredItem[];
+  try {
+    items = itemsOf(options, state.self, entry.tenure, record, ordinal, context);
+  } catch (error) {
+    return failed(options, entry, record, ordinal, error, effects);
+  }
+  if (items.length !== 1) entry.outbox.forks.push(ordinal, items.length);
+  if (items.length === 0) return true;
+  const waiting: Waiting = { worker: entry, batch, items: items.length };
+  entry.waiting += 1;
+  batch.waiting += 1;
+  for (const item of items) enqueue(laneOf(state.lanes, reducerOf(item.key, state.lanes.length)), { item, waiting });
+  return true;
+}
+
+/** The whole record or nothing: a throw half way through an iterable must not leave half of its items routed. */
+function itemsOf(
+  options: StageOptions,
+  stage: Ref<StageMessage>,
+  tenure: Tenure,
+  record: UserRecord,
+  ordinal: number,
+  context: RecordContext,
+): DeliveredItem[] {
+  const { opaque } = context;
+  if (options.extract === undefined) {
+    const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
+    return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
+  }
+  const items: DeliveredItem[] = [];
+  for (const made of refuseThenable('extract', options.extract(record, context))) {
+    items.push(new DeliveredItem(stage, textKey(made.key), made.value, tenure, ordinal, items.length, record, opaque));
+  }
+  return items;
+}
+
+/** Awaiting would reorder a key (R3). Its rejection is nobody's business any more, but must not end the process. */
+function refuseThenable<T>(name: string, returned: T): T {
+  if (!isThenable(returned)) return returned;
+  returned.then(undefined, () => {});
+  throw new TypeError(`${name} must be synchronous, it returned a promise`);
+}
+
+function textKey(key: unknown): string {
+  if (typeof key === 'string') return key;
+  throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
+}
+
+/** False when the stage crashes and nothing after this record may be routed. */
+function failed(
+  options: StageOptions,
+  entry: WorkerEntry,
+  record: UserRecord,
+  ordinal: number,
+  cause: unknown,
+  effects: Effects,
+): boolean {
+  const { source, shardId } = entry.tenure;
+  const { sequenceNumber, subSequenceNumber } = record;
+  const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at: 'extract', items: 1 };
+  const { policy, error } = judge(options.onFailure, cause, item);
+  if (policy === 'crash') {
+    effects.push({ type: 'fail', error });
+    return false;
+  }
+  if (policy === 'stopShard') {
+    stopTenure(entry.tenure, error);
+    entry.outbox.dead = true;
+    return true;
+  }
+  entry.outbox.ordinals.push(ordinal);
+  entry.outbox.leaves.push(0);
+  effects.push({ type: 'count', what: 'skippedItems' });
+  effects.push({
+    type: 'emit',
+    event: {
+      name: 'recordSkipped',
+      data: { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, error: cause },
+    },
+  });
+  return true;
+}
