@@ -108,6 +108,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     leases: new Map(),
     abandoned: new Map(),
     coolDowns: new Map(),
+    standstills: new Map(),
     endedHere: new Set(),
     incarnations: 0,
     works: 0,

@@ -72,7 +72,9 @@ function look(turn: Turn): void {
     revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
   } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.cell.deadline) {
     // `dead` alone revokes nothing: whoever set it has told the worker, whose last words are on their way here.
-    revokeTenure(turn, 'the local deadline has passed without a renewal');
+    const blockedMs = Math.round(now - state.wakeAt);
+    const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
+    revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
   }
 }
 

@@ -23,6 +23,8 @@ const advice = {
   malformedLease:
     'Mend the row: nobody reads that shard until then. Deleting it works too, at the price of its checkpoint.',
   leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',
+  noProgress:
+    'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or whatever else blocks the event loop; make it shorter, or raise `failoverMs`.',
   warning: 'Read the message.',
   pipelineRestarted:
     'Read the error: its code is PROCESSING_FAILED, WATCHDOG, PENDING_LIMIT_TOO_SMALL, DUPLICATE_RECORD or a bug.',

@@ -30,6 +30,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   retrying: 'warn',
   malformedLease: 'error',
   leaseHole: 'error',
+  noProgress: 'error',
   warning: 'warn',
   pipelineRestarted: 'error',
   orphaned: 'error',

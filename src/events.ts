@@ -44,6 +44,16 @@ export interface ConsumerEvents {
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
   /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
+  /**
+   * Records of a shard are handed out again and again: so many tenures in a row (three; then at each doubling) ended before
+   * one of them was dealt with. `reason` says how the last one ended.
+   */
+  noProgress: ShardEvent & {
+    readonly leaseKey: string;
+    readonly tenures: number;
+    readonly sinceMs: number;
+    readonly reason: string;
+  };
   /** Something is wrong that people should look at; processing goes on. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
   /** The pipeline crashed and is started anew. */

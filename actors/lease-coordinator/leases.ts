@@ -5,6 +5,7 @@ import type { Ending, Ref, ReplyTo } from '../actor.js';
 import type { KeeperMessage, KeeperNotice, ReleasedLease } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf } from './messages.js';
+import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
@@ -107,10 +108,12 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
-      return;
+      return tenureBegan(turn, lease, news);
+    case 'advanced':
+      return tenureAdvanced(turn, lease, news);
     case 'idle':
       lease.fence = undefined;
-      return;
+      return tenureEnded(turn, lease, news);
     case 'notTaken':
       drop(turn, lease);
       if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
@@ -167,6 +170,7 @@ function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void
   const { settings, state, effects } = turn;
   const { identifier } = lease.stream;
   state.endedHere.add(lease.leaseKey);
+  state.standstills.delete(lease.leaseKey);
   drop(turn, lease);
   state.coolDowns.delete(lease.leaseKey);
   for (const other of state.leases.values()) {

@@ -64,6 +64,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   const ours = result.rows.filter((row) => placeOf(state, row.leaseKey) !== undefined);
   state.sightings = sight(state.sightings, ours, now);
   for (const leaseKey of state.endedHere) if (!state.rows.has(leaseKey)) state.endedHere.delete(leaseKey);
+  for (const leaseKey of state.standstills.keys()) if (!state.rows.has(leaseKey)) state.standstills.delete(leaseKey);
   for (const [leaseKey, { until }] of state.coolDowns) {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
   }

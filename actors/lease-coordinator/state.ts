@@ -10,6 +10,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
 import type { KinactEvent } from '../../src/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { Standstill } from './standstill.js';
 import type { StreamRows } from './table-work.js';
 
 /** The options with their defaults filled in. */
@@ -133,6 +134,8 @@ export interface CoordinatorState {
   /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
+  /** By lease, how its tenures in this process have fared. */
+  readonly standstills: Map<string, Standstill>;
   /** Keys of shards whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;
   incarnations: number;

@@ -1,4 +1,5 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
+import { standingStill } from './standstill.js';
 import type { CoordinatorState, Settings } from './state.js';
 
 export interface LeaseStatus {
@@ -31,6 +32,8 @@ export interface CoordinatorStatus {
   /** Whether a Java worker owns leases of this table. */
   readonly foreignOwners: boolean;
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
+  /** Leases held here whose tenures end again and again before a record is dealt with. */
+  readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
   readonly leases: readonly LeaseStatus[];
 }
 
@@ -48,6 +51,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     target: state.plan?.target,
     foreignOwners: state.plan?.foreign ?? false,
     malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
+    standingStill: standingStill(state.standstills, state.leases),
     leases: rows,
   };
 }

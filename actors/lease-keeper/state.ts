@@ -44,6 +44,8 @@ export interface OpenTenure {
   readonly control: Ref<WorkerControl>;
   /** The tenure is over, and the worker has been told. */
   revoked: boolean;
+  /** The frontier has moved under it. */
+  advanced: boolean;
 }
 
 /** The lease is to be given up: once the worker has drained, at `cutAt` at the latest. */

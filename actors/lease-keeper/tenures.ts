@@ -65,7 +65,7 @@ export function grant(turn: Turn, asked: Asked): void {
   };
   state.asked = undefined;
   state.inherited = false;
-  state.tenure = { cell, controller, control: asked.control, revoked: false };
+  state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
 }
@@ -126,7 +126,8 @@ function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   cell.deadline = 0;
   const message = `The tenure of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
-  tell(turn, { type: 'idle', reason });
+  const openRecords = !tenure.advanced && cell.handedOver !== undefined;
+  tell(turn, { type: 'idle', fence: cell.fence, openRecords, reason });
 }
 
 /** The tenure that is meant, if it still is the one there is. */
@@ -136,9 +137,10 @@ export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTe
 }
 
 export function frontier(turn: Turn, { worker, fence, position }: Frontier): void {
-  if (tenureOf(turn, worker, fence) === undefined) {
-    count(turn, 'staleFrontier');
-  } else if (!advanceFrontier(turn.state.hold, position)) {
-    count(turn, 'frontierNotAhead');
-  }
+  const tenure = tenureOf(turn, worker, fence);
+  if (tenure === undefined) return count(turn, 'staleFrontier');
+  if (!advanceFrontier(turn.state.hold, position)) return count(turn, 'frontierNotAhead');
+  if (tenure.advanced) return;
+  tenure.advanced = true;
+  tell(turn, { type: 'advanced', fence });
 }

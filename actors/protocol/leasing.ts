@@ -81,7 +81,7 @@ export type KeeperMessage =
   /** From the coordinator: nobody may start this shard for now (parents, a restart under way), or may again. */
   | { readonly type: 'waiting'; readonly waiting: boolean };
 
-/** What has become of the lease. After every kind but `taken`, `working` and `idle` the keeper ends by itself. */
+/** What has become of the lease. After every kind but `taken`, `working`, `advanced` and `idle` the keeper ends by itself. */
 export type KeeperNews =
   /** The take is written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
@@ -94,8 +94,13 @@ export type KeeperNews =
     }
   /** A worker delivers under this fence. */
   | { readonly type: 'working'; readonly worker: number; readonly fence: number }
-  /** The lease is still held, and no worker delivers any more: crashed, shut down, or its tenure died. */
-  | { readonly type: 'idle'; readonly reason: string }
+  /** The frontier has moved under this fence, for the first time. */
+  | { readonly type: 'advanced'; readonly fence: number }
+  /**
+   * The lease is still held, and no worker delivers any more: crashed, shut down, or its tenure died. `openRecords`: it had
+   * handed records over, and the frontier has not moved since it began.
+   */
+  | { readonly type: 'idle'; readonly fence: number; readonly openRecords: boolean; readonly reason: string }
   /** The row is another's. `retake` as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
   /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */

@@ -43,6 +43,11 @@ export function readiness({ state, leases }: ConsumerStatus): Health {
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
     const scanAgeMs = (coordinator as Partial<CoordinatorStatus> | undefined)?.scanAgeMs;
+    const says = coordinator as Partial<CoordinatorStatus> | undefined;
+    for (const { leaseKey, tenures, reason } of says?.standingStill ?? [])
+      reasons.push(
+        `${leaseKey} stands still: ${tenures} tenures in a row ended before a record was dealt with, ${reason}`,
+      );
     if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
     else if (scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);

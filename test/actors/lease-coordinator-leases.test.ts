@@ -253,7 +253,7 @@ describe('the leases a coordinator takes', () => {
       checkpoint: 'TRIM_HORIZON',
     });
     expect(status.leases[0]!.here).to.deep.include({ phase: 'held', fence: 77, startable: true, awaits: [] });
-    await driver.news(zero, { type: 'idle', reason: 'pipeline restarts' });
+    await driver.news(zero, { type: 'idle', fence: 1, openRecords: false, reason: 'pipeline restarts' });
     expect(driver.status().leases[0]!.here!.fence).to.equal(undefined);
   });
 
@@ -272,7 +272,7 @@ describe('the leases a coordinator takes', () => {
       type: 'keeperNotice',
       keeper: old.ref,
       leaseKey: 'nobody',
-      news: { type: 'idle', reason: '' },
+      news: { type: 'idle', fence: 1, openRecords: false, reason: '' },
     });
     expect(driver.world.counts.get('staleKeeperNotice')).to.equal(2);
     expect(driver.keeper(zero)).to.not.equal(old);

@@ -115,3 +115,36 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
     await settled(clock, made.consumer.stop());
   });
 });
+
+describe('a shard whose tenures end again and again without progress', () => {
+  it('is an event that names the reason, and a reason why the consumer is not ready, until it moves', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    try {
+      let blockedMs = 12_000;
+      const stream = fakeStream({ clock });
+      stream.put({ partitionKey: 'k', data: '1' }, { partitionKey: 'k', data: '2' });
+      const { consumer, heard, seen } = virtualConsumer(clock, {
+        stream,
+        extract: (record) => {
+          clock.spend(blockedMs);
+          return [{ key: 'k', value: record.data }];
+        },
+      });
+      await settled(clock, consumer.start());
+      await clock.advanceUntil(() => heard('noProgress').length > 0, 120_000);
+      expect(seen).to.deep.equal([]);
+      expect(heard('noProgress')[0]).to.include({ shardId: 'shardId-000000000000', tenures: 3 });
+      expect(heard('noProgress')[0]!.reason).to.match(/deadline has passed .* blocked for about \d+ ms/);
+      expect(consumer.ready().reasons.join()).to.match(/stands still: 3 tenures/);
+      blockedMs = 1;
+      await clock.advance(30_000);
+      expect(seen).to.have.length(2);
+      expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+      expect(heard('noProgress')).to.have.length(1);
+      await settled(clock, consumer.stop());
+    } finally {
+      clock.uninstall();
+    }
+  });
+});

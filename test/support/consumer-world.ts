@@ -42,6 +42,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'retrying',
   'malformedLease',
   'leaseHole',
+  'noProgress',
   'warning',
   'pipelineRestarted',
   'orphaned',

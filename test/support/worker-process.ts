@@ -86,6 +86,7 @@ const told: readonly ConsumerEventName[] = [
   'warning',
   'malformedLease',
   'leaseHole',
+  'noProgress',
   'trimmed',
   'retrying',
   'pipelineRestarted',

@@ -1,0 +1,76 @@
+// Shards that stand still although they are read: tenure after tenure ends before a record of it was dealt with, and each
+// reads the same records again. One such end is everyday life, a row of them is a fault that nobody else would notice.
+import type { KeeperNews } from '../protocol/leasing.js';
+import { emit } from './state.js';
+import type { Lease, Turn } from './state.js';
+
+/** Ends in a row that are told for the first time; then at every doubling. */
+const firstTold = 3;
+
+/** What is known of the tenures of one lease, over all keepers it has had in this process. */
+export interface Standstill {
+  /** Of the last tenure that began. */
+  fence: number;
+  /** Tenures in a row that handed records over and ended with the frontier where it was, the last one included. */
+  tenures: number;
+  /** When the first of them began, monotonic milliseconds. */
+  since: number;
+  /** How the last of them ended; undefined while that is open. */
+  ended: string | undefined;
+  reason: string;
+}
+
+type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
+
+export function tenureBegan(turn: Turn, lease: Lease, { fence }: NewsOf<'working'>): void {
+  const { state, now } = turn;
+  const known = state.standstills.get(lease.leaseKey);
+  if (known === undefined) {
+    state.standstills.set(lease.leaseKey, { fence, tenures: 0, since: now, ended: undefined, reason: '' });
+    return;
+  }
+  if (fence <= known.fence) return;
+  known.fence = fence;
+  if (known.ended === undefined) {
+    if (known.tenures === 0) known.since = now;
+    return;
+  }
+  known.reason = known.ended;
+  known.ended = undefined;
+  known.tenures += 1;
+  if (!isTold(known.tenures)) return;
+  const { leaseKey, shardId, stream } = lease;
+  const source = stream.options.source.name;
+  const { tenures, reason } = known;
+  const sinceMs = Math.round(now - known.since);
+  emit(turn, { name: 'noProgress', data: { source, shardId, leaseKey, tenures, sinceMs, reason } });
+}
+
+function isTold(tenures: number): boolean {
+  for (let times = firstTold; times <= tenures; times *= 2) if (times === tenures) return true;
+  return false;
+}
+
+export function tenureEnded({ state }: Turn, lease: Lease, { fence, reason, openRecords }: NewsOf<'idle'>): void {
+  const known = state.standstills.get(lease.leaseKey);
+  if (known?.fence === fence && openRecords) known.ended = reason;
+}
+
+/** The frontier has moved under this tenure: whatever comes of it, it was not in vain. */
+export function tenureAdvanced({ state, now }: Turn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
+  const known = state.standstills.get(lease.leaseKey);
+  if (known?.fence !== fence) return;
+  known.tenures = 0;
+  known.since = now;
+  known.ended = undefined;
+}
+
+/** The shards of this process that stand still, for `status()` and `ready()`. */
+export function standingStill(
+  standstills: ReadonlyMap<string, Standstill>,
+  leases: ReadonlyMap<string, Lease>,
+): { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[] {
+  return [...standstills].flatMap(([leaseKey, { tenures, reason }]) =>
+    tenures >= firstTold && leases.has(leaseKey) ? [{ leaseKey, tenures, reason }] : [],
+  );
+}
