@@ -50,7 +50,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
     const made = await run(filled(1_500), 30_000, {
       extract: (record) => {
         clock.spend(9);
-        return [{ key: record.partitionKey, value: record.data }];
+        return [{ key: record.partitionKey ?? '', value: record.data }];
       },
     });
     undisturbed(made, 1_500);
@@ -61,7 +61,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
     const made = await run(filled(1_500), 30_000, {
       key: ({ partitionKey }) => {
         clock.spend(9);
-        return partitionKey;
+        return partitionKey ?? '';
       },
     });
     undisturbed(made, 1_500);
@@ -72,7 +72,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
     const made = await run(filled(400, 8), 60_000, {
       extract: (record) => {
         clock.spend(100);
-        return [{ key: record.partitionKey, value: record.data }];
+        return [{ key: record.partitionKey ?? '', value: record.data }];
       },
     });
     undisturbed(made, 400, 8);
