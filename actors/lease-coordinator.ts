@@ -5,6 +5,7 @@ import type { Behaviour, Effect } from './actor.js';
 import * as leases from './lease-coordinator/leases.js';
 import type { CoordinatorSelf, LeaseCoordinatorOptions } from './lease-coordinator/messages.js';
 import { scan, scanFailed, scanned } from './lease-coordinator/scan.js';
+import * as sources from './lease-coordinator/sources.js';
 import * as start from './lease-coordinator/start.js';
 import { newStream } from './lease-coordinator/state.js';
 import type { CoordinatorState, Settings, Turn } from './lease-coordinator/state.js';
@@ -59,6 +60,7 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
   return {
     isSuccessor: false,
     startDeadlineMs: 60_000,
+    stopDeadlineMs: 30_000,
     scanIntervalMs: 1_000,
     idleScanIntervalMs: 5_000,
     shardSyncIntervalMs: 60_000,
@@ -85,6 +87,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     self,
     phase: 'opening',
     bornAt: settings.clock.now(),
+    openingTable: false,
     openAttempt: 0,
     lastError: undefined,
     started: undefined,
@@ -129,10 +132,10 @@ type Handlers = {
 const handlers: Handlers = {
   subscribe: (turn, { subscriber }) => leases.subscribe(turn, subscriber),
   subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
-  awaitStart: (turn, { replyTo }) => start.awaitStart(turn, replyTo),
+  awaitStart: (turn, { replyTo }) => sources.awaitStart(turn, replyTo),
   prepareShardEnd: (turn, message) => streams.shardEndAsked(turn, message),
   releaseAll: (turn, { deadlineMs, replyTo }) => {
-    start.abandonStart(turn);
+    sources.abandonStart(turn);
     leases.releaseAll(turn, deadlineMs, replyTo);
   },
   releaseOverdue: (turn) => leases.releaseOverdue(turn),
@@ -144,25 +147,23 @@ const handlers: Handlers = {
   childrenRead: (turn, { rows }) => leases.childrenRead(turn, rows),
   // The next scan finds the children as it finds everything.
   childrenUnread: () => undefined,
-  opened: (turn, { streams: descriptions }) => {
-    start.opened(turn, descriptions);
+  streamOpened: (turn, { stream, description }) => start.streamOpened(turn, stream, description),
+  streamNotOpened: (turn, { stream, error }) => start.streamNotOpened(turn, stream, error),
+  openStreamAgain: (turn, { stream }) => start.openStream(turn, turn.state.streams[stream]!),
+  tableOpened: (turn) => {
+    start.tableOpened(turn);
     scan(turn);
   },
-  openFailed: (turn, { error }) => start.openFailed(turn, error),
-  openAgain: (turn) => start.open(turn),
-  startOverdue: (turn) => start.startOverdue(turn),
-  unheard: ({ state, effects }) => {
-    if (state.started?.type === 'failed') effects.push({ type: 'fail', error: state.started.error });
-  },
+  tableNotOpened: (turn, { error }) => start.tableNotOpened(turn, error),
+  openTableAgain: (turn) => start.openTable(turn),
+  startOverdue: (turn) => sources.startOverdue(turn),
   scanDue: (turn) => scan(turn),
   scanned: (turn, { scan: result }) => {
     if (turn.state.phase !== 'failed') scanned(turn, result);
   },
-  scanFailed: (turn, { error }) => fatal(turn, error, scanFailed(turn, error)),
-  synced: (turn, { stream, result }) => {
-    if (turn.state.phase !== 'failed') streams.synced(turn, stream, result);
-  },
-  syncFailed: (turn, { stream, error }) => fatal(turn, error, streams.syncFailed(turn, stream, error)),
+  scanFailed: (turn, { error }) => scanFailed(turn, error),
+  synced: (turn, { stream, result }) => streams.synced(turn, stream, result),
+  syncFailed: (turn, { stream, error }) => streams.syncFailed(turn, stream, error),
   described: (turn, { stream, error }) => streams.described(turn, stream, error),
   cleaned: (turn, { stream, result }) => streams.cleaned(turn, stream, result.removed.length, undefined),
   cleanUpFailed: (turn, { stream, error }) => streams.cleaned(turn, stream, 0, error),
@@ -174,11 +175,4 @@ function handle(turn: Turn, message: CoordinatorSelf): void {
   // A message that is not ours: whoever sent it learns nothing, and nothing breaks.
   if (!Object.hasOwn(handlers, message.type)) return void turn.effects.push({ type: 'count', what: 'unknownMessage' });
   (handlers[message.type] as (turn: Turn, message: CoordinatorSelf) => void)(turn, message);
-}
-
-/** A failure that time does not cure ends the start, or, once started, the coordinator. */
-function fatal(turn: Turn, error: unknown, verdict: 'retry' | 'fatal'): void {
-  if (verdict === 'retry' || !start.isHopeless(error)) return;
-  if (turn.state.phase === 'syncing') start.failStart(turn, error);
-  else if (turn.state.phase === 'running') turn.effects.push({ type: 'fail', error });
 }

@@ -6,7 +6,7 @@ import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lea
 import type { LeaseKeeperOptions } from './lease-keeper/options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
 import { begin, dropTenure, frontier, refuseAsked, revokeTenure } from './lease-keeper/tenures.js';
-import { count } from './lease-keeper/turn.js';
+import { count, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
 import { answered, beginWrite, called, effectName, writeFailed } from './lease-keeper/writes.js';
@@ -89,6 +89,9 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
       return workerEnded(turn, message.worker, message.fence, message.how);
     case 'workerDown':
       return workerDown(turn, message.worker, message.how);
+    case 'sourceFailed':
+      if (state.phase !== 'over') tell(turn, { type: 'sourceFailed', error: message.error });
+      return;
     case 'release':
       return release(turn, message.reason, message.deadlineMs);
     case 'waiting':

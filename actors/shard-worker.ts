@@ -14,6 +14,7 @@ import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
+import { endsSource } from '../src/failures.js';
 import { murmur3 } from '../src/core/murmur3.js';
 import { startSlice } from '../src/core/time-slice.js';
 import type { ReadResult, UserRecord } from '../src/ports.js';
@@ -94,9 +95,7 @@ function receive(
       fetched(state, message.result);
       break;
     case 'readFailed':
-      state.reading = false;
-      // A read that was given up on purpose is no failure.
-      if (state.ending === undefined) effects.push({ type: 'fail', error: asError(message.error) });
+      readFailed(state, message.error, effects);
       break;
     case 'notice':
       effects.push(noticed(options, message.notice));
@@ -138,6 +137,14 @@ function receive(
       message satisfies never;
       effects.push({ type: 'count', what: 'unknownMessage' });
   }
+}
+
+/** The end of the whole source is its coordinator's to decide; until that has the lease drained, nothing more is fetched. */
+function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
+  // A read that was given up on purpose is no failure.
+  if (state.ending !== undefined) state.reading = false;
+  else if (endsSource(error)) effects.push(send(state.keeper, { type: 'sourceFailed', error }));
+  else effects.push({ type: 'fail', error: asError(error) });
 }
 
 function asError(error: unknown): Error {

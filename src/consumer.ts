@@ -34,10 +34,11 @@ export interface StopReport {
 /** A running, or not yet running, consumer. Made by `createConsumer`. */
 export interface Consumer extends AsyncDisposable {
   /**
-   * Creates the lease table where it is missing, finds the shards, and begins to take leases; resolves when it has. Calling
-   * it again returns the same promise.
-   * @throws KinactError at once for what time does not cure (STREAM_NOT_FOUND, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL,
-   * KCL3_TABLE), START_TIMEOUT with the last error as its cause after `leases.startDeadlineMs`, STOPPED when `stop` was called.
+   * Creates the lease table where it is missing, finds the shards, and begins to take leases; resolves when it has, for every
+   * source that can be read. With several, it resolves when at least one can: `ready()` then says which is missing and why.
+   * What time cures is tried further behind it. Calling it again returns the same promise.
+   * @throws KinactError where no source can be read: at once for what time does not cure (STREAM_NOT_FOUND, STREAM_CHANGED,
+   * ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE), START_TIMEOUT with the last error as its cause after `leases.startDeadlineMs`, STOPPED when `stop` was called.
    */
   start(): Promise<void>;
   /**
@@ -48,7 +49,7 @@ export interface Consumer extends AsyncDisposable {
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
   status(): ConsumerStatus;
-  /** Whether this process takes part: started, and the coordinator of every lease table is running. */
+  /** Whether this process takes part: started, every source is read, and the coordinator of every lease table is running. */
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */
   live(): Health;
@@ -115,10 +116,14 @@ class TreeConsumer implements Consumer {
         if (event.name === 'orphaned')
           this.#orphans.push(...event.data.effects.map((effect) => `${event.data.actor} ${effect}`));
         this.#emitter.emit(event);
+        if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
       },
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
-    this.#escalation = createEscalation(options.restart.intensity, (error) => void this.#end(error));
+    this.#escalation = createEscalation(
+      options.restart.intensity,
+      (error) => void this.#end(error, escalationDeadlineMs),
+    );
     let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
     this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
     this.#settle = settle as NonNullable<typeof settle>;
@@ -154,7 +159,7 @@ class TreeConsumer implements Consumer {
       await this.#coordinatorsStarted(this.#root, this.#wiring);
     } catch (error) {
       const failure = this.#startFailure(error as Error);
-      await this.#end(failure);
+      await this.#end(failure, escalationDeadlineMs);
       throw failure;
     }
     if (this.#state !== 'starting') throw this.#startFailure();
@@ -200,7 +205,8 @@ class TreeConsumer implements Consumer {
           ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo })).catch(() => undefined),
         ),
       );
-      for (const answer of started) if (answer?.type === 'failed') throw answer.error;
+      const [failed] = started.flatMap((answer) => (answer?.type === 'failed' ? [answer.error] : []));
+      if (failed !== undefined && started.every((answer) => answer?.type === 'failed')) throw failed;
       if (!started.includes(undefined)) return;
       // One that died meanwhile is started anew, as soon as its supervisor has heard of it.
       await new Promise<void>((resolve) => void this.#world.timers.after(restartPollMs, resolve));
@@ -267,11 +273,17 @@ class TreeConsumer implements Consumer {
     if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
   }
 
+  /** The pipeline works as long as there is a source; after the last one it has something to drain. */
+  #sourceFailed(error: Error): void {
+    if (this.#wiring?.records.every(({ failure }) => failure !== undefined) !== true) return;
+    void this.#end(error, this.#options.stopDeadlineMs);
+  }
+
   /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */
-  async #end(error: Error): Promise<void> {
+  async #end(error: Error, deadlineMs: number): Promise<void> {
     if (this.#state === 'stopping' || this.#state === 'closed') return;
     this.#failure = error;
-    this.#stopping ??= this.#release(escalationDeadlineMs);
+    this.#stopping ??= this.#release(deadlineMs);
     await this.#stopping;
     this.#close(error);
   }

@@ -31,6 +31,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   malformedLease: 'error',
   leaseHole: 'error',
   noProgress: 'error',
+  sourceFailed: 'error',
   warning: 'warn',
   pipelineRestarted: 'error',
   orphaned: 'error',

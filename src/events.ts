@@ -54,6 +54,11 @@ export interface ConsumerEvents {
     readonly sinceMs: number;
     readonly reason: string;
   };
+  /**
+   * A source has failed for good: its leases are given back and it is read no more. The others go on; when none is left, the
+   * consumer ends with this error.
+   */
+  sourceFailed: { readonly source: string; readonly error: KinactError };
   /** Something is wrong that people should look at; processing goes on. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
   /** The pipeline crashed and is started anew. */

@@ -45,4 +45,4 @@ export type { Logger } from './logger.js';
 export type { CounterName, GaugeName, Labels, Meter } from './metrics.js';
 export type { Clock, Random, Timers, UserRecord } from './ports.js';
 export type { InitialPosition, Position } from './core/position.js';
-export type { ActorSnapshot, ConsumerStatus, Health, OldestOpen, ShardSnapshot } from './status.js';
+export type { ActorSnapshot, ConsumerStatus, Health, OldestOpen, ShardSnapshot, SourceSnapshot } from './status.js';

@@ -40,12 +40,25 @@ export interface ShardSnapshot {
   readonly oldestOpen: OldestOpen | null;
 }
 
+/** One source of the consumer. */
+export interface SourceSnapshot {
+  readonly source: string;
+  /** The lease table it is in. */
+  readonly table: string;
+  /** `starting`: not read yet, and tried again. `failed`: read no more, for good. */
+  readonly state: 'starting' | 'running' | 'failed';
+  /** Why it is not running: the failure, or the last error of what is tried. */
+  readonly error?: Error;
+}
+
 export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   readonly workerId: string;
   /** Of the pipeline, since the start. */
   readonly restarts: number;
   readonly shards: readonly ShardSnapshot[];
+  /** Every source, with the reason where one is not read. */
+  readonly sources: readonly SourceSnapshot[];
   /** Per lease table what its coordinator says: leases, owners, what is waited for. */
   readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
   /** User effects that outlived a stop deadline and may still act. */

@@ -6,6 +6,7 @@ import type { KeeperMessage, KeeperNotice, ReleasedLease } from '../protocol/lea
 import type { HeldLease, HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
+import { failSource, giveBack, takesPart } from './sources.js';
 import { placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
@@ -19,7 +20,8 @@ import { KinactError } from '../../src/errors.js';
 export function take(turn: Turn, row: LeaseRow): void {
   const { settings, state } = turn;
   const place = placeOf(state, row.leaseKey);
-  if (place === undefined || state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
+  if (place === undefined || !takesPart(place.stream)) return;
+  if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.options;
@@ -80,6 +82,7 @@ export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number,
     effects.push(
       send(keeper, { type: 'release', reason: 'stopping', deadlineMs: Math.max(0, state.releasing.deadlineAt - now) }),
     );
+  else if (lease.stream.record.failure !== undefined) giveBack(turn, lease, lease.stream.record.failure);
 }
 
 /** A keeper that died before its last word: the row is read and taken like any other, later each time. */
@@ -111,6 +114,8 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return tenureBegan(turn, lease, news);
     case 'advanced':
       return tenureAdvanced(turn, lease, news);
+    case 'sourceFailed':
+      return failSource(turn, lease.stream, news.error);
     case 'idle':
       lease.fence = undefined;
       return tenureEnded(turn, lease, news);

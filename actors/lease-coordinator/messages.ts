@@ -9,6 +9,7 @@ import type {
   ShardEndPlan,
 } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
+import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
 import type { CleanUpResult, ShardEndResult, SyncResult } from './table-work.js';
@@ -17,11 +18,13 @@ import type { CleanUpResult, ShardEndResult, SyncResult } from './table-work.js'
 export type CoordinatorSelf =
   | CoordinatorMessage
   | KeeperNotice
-  | { readonly type: 'opened'; readonly streams: readonly StreamDescription[] }
-  | { readonly type: 'openFailed'; readonly error: unknown }
-  | { readonly type: 'openAgain' }
+  | { readonly type: 'streamOpened'; readonly stream: number; readonly description: StreamDescription }
+  | { readonly type: 'streamNotOpened'; readonly stream: number; readonly error: unknown }
+  | { readonly type: 'openStreamAgain'; readonly stream: number }
+  | { readonly type: 'tableOpened' }
+  | { readonly type: 'tableNotOpened'; readonly error: unknown }
+  | { readonly type: 'openTableAgain' }
   | { readonly type: 'startOverdue' }
-  | { readonly type: 'unheard' }
   | { readonly type: 'scanDue' }
   | { readonly type: 'scanned'; readonly scan: LeaseScan }
   | { readonly type: 'scanFailed'; readonly error: unknown }
@@ -83,6 +86,8 @@ export type KeeperArguments = Pick<
 export interface CoordinatorSource {
   readonly source: StreamSource;
   readonly initialPosition: InitialPosition;
+  /** Lives as long as the consumer. Default: a new one. */
+  readonly record?: SourceRecord;
 }
 
 /** `KeeperState` and `KeeperSelf` are whatever the keeper's behaviour uses inside: the coordinator does not look. */
@@ -103,7 +108,9 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;
   /** Another coordinator of this process was there before, and may have held leases. Default false. */
   readonly isSuccessor?: boolean;
-  /** How long starting is tried. Default 60,000. */
+  /** How long the leases of a source that has failed may take to drain. Default 30,000. */
+  readonly stopDeadlineMs?: number;
+  /** How long `awaitStart` waits for sources that do not start; they are tried further. Default 60,000. */
   readonly startDeadlineMs?: number;
   /** Between two scans while a lease may become free at any moment. Default 1,000. */
   readonly scanIntervalMs?: number;

@@ -3,7 +3,8 @@
 import { run } from '../actor.js';
 import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
-import { isHopeless, retryShape } from './start.js';
+import { hasFailed, failTable, takesPart } from './sources.js';
+import { isTableFailure, retryShape } from './start.js';
 import { emit, jittered, placeOf, scanWithin, warn } from './state.js';
 import type { Turn } from './state.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
@@ -34,11 +35,11 @@ export function scan(turn: Turn): void {
 }
 
 /** Rejected: repeated with back-off; held leases live on, for their keepers do not need scans. */
-export function scanFailed(turn: Turn, error: unknown): 'retry' | 'fatal' {
+export function scanFailed(turn: Turn, error: unknown): void {
   const { settings, state } = turn;
   state.scanning = false;
   state.lastError = error;
-  if (isHopeless(error)) return 'fatal';
+  if (isTableFailure(turn, error)) return failTable(turn, error);
   if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.tableMissing) {
     state.tableMissing = true;
     warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is made anew.`, { error });
@@ -46,13 +47,13 @@ export function scanFailed(turn: Turn, error: unknown): 'retry' | 'fatal' {
   const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scanAttempt++, settings.random));
   emit(turn, { name: 'retrying', data: { operation: 'scan of the lease table', error, delayMs } });
   scanWithin(turn, delayMs);
-  return 'retry';
 }
 
 export function scanned(turn: Turn, result: LeaseScan): void {
   const { state, now } = turn;
   state.scanning = false;
   state.scanAttempt = 0;
+  state.lastError = undefined;
   state.tableMissing = false;
   noteMalformed(turn, result);
   noteVanished(turn, result.rows);
@@ -61,7 +62,10 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.serviceTimeAt = now;
   state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
   state.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
-  const ours = result.rows.filter((row) => placeOf(state, row.leaseKey) !== undefined);
+  const ours = result.rows.filter((row) => {
+    const stream = placeOf(state, row.leaseKey)?.stream;
+    return stream !== undefined && !hasFailed(stream);
+  });
   state.sightings = sight(state.sightings, ours, now);
   for (const leaseKey of state.endedHere) if (!state.rows.has(leaseKey)) state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys()) if (!state.rows.has(leaseKey)) state.standstills.delete(leaseKey);
@@ -71,7 +75,10 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   forgetAbandoned(turn);
   syncWhereDue(turn);
   if (state.phase === 'running') {
-    takeByPlan(turn, ours);
+    takeByPlan(
+      turn,
+      ours.filter(({ leaseKey }) => takesPart(placeOf(state, leaseKey)!.stream)),
+    );
     auditWhereDue(turn);
     cleanUpWhereDue(turn);
   }
@@ -105,7 +112,7 @@ function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
   for (const [leaseKey, row] of state.rows) {
     if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.malformed.has(leaseKey)) continue;
     const place = placeOf(state, leaseKey);
-    if (place === undefined) continue;
+    if (place === undefined || hasFailed(place.stream)) continue;
     // Also where it was free or had expired: somebody may have taken it since the last scan.
     state.vanished.set(leaseKey, { row, until: now + settings.failoverMs });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;

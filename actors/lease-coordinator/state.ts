@@ -6,6 +6,7 @@ import type { HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf, CoordinatorSource, KeeperArguments } from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { shardIdOf } from '../../src/core/lease-key.js';
+import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
 import type { KinactEvent } from '../../src/events.js';
@@ -27,6 +28,7 @@ export interface Settings {
   readonly failoverMs: number;
   readonly maxLeases: number;
   readonly startDeadlineMs: number;
+  readonly stopDeadlineMs: number;
   readonly scanIntervalMs: number;
   readonly idleScanIntervalMs: number;
   readonly shardSyncIntervalMs: number;
@@ -42,6 +44,12 @@ export interface Settings {
 export interface Stream {
   readonly index: number;
   readonly options: CoordinatorSource;
+  readonly record: SourceRecord;
+  /** It has said who it is: before that, no row is known to be its own. */
+  opened: boolean;
+  openAttempt: number;
+  /** Why it is not read yet. */
+  error: unknown;
   /** In row keys; undefined in a single-stream table. */
   identifier: string | undefined;
   /** In idempotency keys. */
@@ -103,6 +111,7 @@ export interface CoordinatorState {
   readonly self: Ref<CoordinatorSelf>;
   phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
   readonly bornAt: number;
+  openingTable: boolean;
   openAttempt: number;
   lastError: unknown;
   started: CoordinatorStarted | undefined;
@@ -186,6 +195,7 @@ export function placeOf(
   leaseKey: string,
 ): { readonly stream: Stream; readonly shardId: string } | undefined {
   for (const stream of state.streams) {
+    if (!stream.opened) continue;
     const shardId = shardIdOf(stream.identifier, leaseKey);
     if (shardId !== undefined) return { stream, shardId };
   }
@@ -233,6 +243,10 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
   return {
     index,
     options,
+    record: options.record ?? { worked: false, failure: undefined },
+    opened: false,
+    openAttempt: 0,
+    error: undefined,
     identifier: undefined,
     identity: '',
     streamIdentity: '',

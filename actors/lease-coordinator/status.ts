@@ -1,6 +1,8 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
 import { standingStill } from './standstill.js';
-import type { CoordinatorState, Settings } from './state.js';
+import { hasFailed } from './sources.js';
+import type { CoordinatorState, Settings, Stream } from './state.js';
+import type { SourceSnapshot } from '../../src/status.js';
 
 export interface LeaseStatus {
   readonly leaseKey: string;
@@ -31,6 +33,7 @@ export interface CoordinatorStatus {
   readonly target: number | undefined;
   /** Whether a Java worker owns leases of this table. */
   readonly foreignOwners: boolean;
+  readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
   /** Leases held here whose tenures end again and again before a record is dealt with. */
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
@@ -50,6 +53,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     scanAgeMs: state.scannedAt === undefined ? undefined : now - state.scannedAt,
     target: state.plan?.target,
     foreignOwners: state.plan?.foreign ?? false,
+    sources: state.streams.map((stream) => sourceStatus(stream, state.lastError)),
     malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     standingStill: standingStill(state.standstills, state.leases),
     leases: rows,
@@ -86,4 +90,14 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
         }),
     ...(coolDown === undefined || coolDown.until <= now ? {} : { coolDownMs: coolDown.until - now }),
   };
+}
+
+/** A source that waits for the table has no error of its own. */
+function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot, 'table'> {
+  const source = stream.options.source.name;
+  if (hasFailed(stream)) return { source, state: 'failed', error: stream.record.failure! };
+  if (stream.syncedOnce) return { source, state: 'running' };
+  const error = stream.error ?? tableError;
+  if (error === undefined) return { source, state: 'starting' };
+  return { source, state: 'starting', error: error instanceof Error ? error : new Error(String(error)) };
 }

@@ -4,12 +4,14 @@ import { reply, run } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf } from './messages.js';
-import { isHopeless, retryShape, startSucceeded } from './start.js';
+import { failSource, hasFailed, settleStart, takesPart } from './sources.js';
+import { retryShape } from './start.js';
 import { emit, jittered, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, prepareShardEnd, syncShards } from './table-work.js';
 import type { ShardEndResult, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import { endsSource, isHopeless } from '../../src/failures.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
@@ -26,7 +28,7 @@ export function syncWhereDue(turn: Turn): void {
   const { settings, state, effects, now } = turn;
   if (state.phase !== 'syncing' && state.phase !== 'running') return;
   for (const stream of state.streams) {
-    if (stream.syncing || stream.syncDueAt > now) continue;
+    if (!stream.opened || hasFailed(stream) || stream.syncing || stream.syncDueAt > now) continue;
     stream.syncing = true;
     const { index, options } = stream;
     // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
@@ -48,6 +50,7 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
   const { settings, state, now } = turn;
   const stream = state.streams[index]!;
   stream.syncing = false;
+  if (hasFailed(stream) || state.phase === 'failed') return;
   if (result.inconsistent !== undefined) {
     const error = new Error(
       visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),
@@ -55,6 +58,7 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
     return syncAgain(turn, stream, error);
   }
   stream.syncAttempt = 0;
+  stream.error = undefined;
   stream.syncDueAt = now + jittered(turn, settings.shardSyncIntervalMs);
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
@@ -66,10 +70,10 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
     stream.syncedOnce = true;
     stream.auditDueAt = now + settings.auditIntervalMs;
     stream.cleanUpDueAt = now + jittered(turn, settings.cleanUpIntervalMs);
-    if (state.phase === 'syncing' && state.streams.every((each) => each.syncedOnce)) {
-      startSucceeded(turn);
-      return scanWithin(turn, 0);
-    }
+    stream.record.worked = true;
+    if (state.phase === 'syncing') state.phase = 'running';
+    settleStart(turn);
+    return scanWithin(turn, 0);
   }
   if (result.created.length > 0) scanWithin(turn, 0);
 }
@@ -90,17 +94,17 @@ function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult
   }
 }
 
-export function syncFailed(turn: Turn, index: number, error: unknown): 'retry' | 'fatal' {
+export function syncFailed(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.syncing = false;
-  if (isHopeless(error) && turn.state.phase === 'syncing') return 'fatal';
+  if (hasFailed(stream)) return;
+  if (endsSource(error) || (isHopeless(error) && !stream.record.worked)) return failSource(turn, stream, error);
   syncAgain(turn, stream, error);
-  return 'retry';
 }
 
 function syncAgain(turn: Turn, stream: Stream, error: unknown): void {
-  const { settings, state, now } = turn;
-  state.lastError = error;
+  const { settings, now } = turn;
+  stream.error = error;
   const delayMs = Math.max(100, backoffMs(retryShape, stream.syncAttempt++, settings.random));
   stream.syncDueAt = now + delayMs;
   emit(turn, {
@@ -114,7 +118,7 @@ function syncAgain(turn: Turn, stream: Stream, error: unknown): void {
 export function auditWhereDue(turn: Turn): void {
   const { settings, state, now } = turn;
   for (const stream of state.streams) {
-    if (stream.auditDueAt > now || stream.ranges.size === 0) continue;
+    if (!takesPart(stream) || stream.auditDueAt > now || stream.ranges.size === 0) continue;
     stream.auditDueAt = now + settings.auditIntervalMs;
     const { rows, malformed } = rowsOf(state, stream);
     const ranges: HashKeyRange[] = [];
@@ -177,7 +181,7 @@ function describe(turn: Turn, stream: Stream, ranges: ReadonlyMap<string, HashKe
 export function cleanUpWhereDue(turn: Turn): void {
   const { settings, state, effects, now } = turn;
   for (const stream of state.streams) {
-    if (stream.cleaning || stream.cleanUpDueAt > now) continue;
+    if (!takesPart(stream) || stream.cleaning || stream.cleanUpDueAt > now) continue;
     stream.cleanUpDueAt = now + jittered(turn, settings.cleanUpIntervalMs);
     const rows = rowsOf(state, stream);
     if (![...rows.rows.values()].some(hasEnded)) continue;
@@ -224,6 +228,11 @@ export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyT
     return void effects.push(
       reply(replyTo, { type: 'blocked', reason: 'the lease is not held any more', retryMs: shardEndRetryMs }),
     );
+  }
+  const { failure } = lease.stream.record;
+  if (failure !== undefined) {
+    const reason = `its source has failed: ${failure.code}`;
+    return void effects.push(reply(replyTo, { type: 'blocked', reason, retryMs: settings.failoverMs }));
   }
   // It would count twice towards taking the shard for one without children.
   if (replyTo.question <= lease.endAsked) return void effects.push({ type: 'count', what: 'repeatedMessages' });

@@ -9,19 +9,8 @@ import type { FirstCheckpoint, ListedChild } from '../../src/core/shard-graph.js
 import { childRow, earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
 import type { RowMaker } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/errors.js';
-import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
+import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter } from '../../src/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
-
-/** Creates the table where it is missing and asks every stream who it is. */
-export async function openTable(
-  store: LeaseStore,
-  sources: readonly CoordinatorSource[],
-  signal: AbortSignal,
-): Promise<StreamDescription[]> {
-  const described = await Promise.all(sources.map(({ source }) => source.describe(signal)));
-  await store.ensureTable(signal);
-  return described;
-}
 
 export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
   return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';

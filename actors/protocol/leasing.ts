@@ -76,12 +76,14 @@ export type KeeperMessage =
   | { readonly type: 'frontier'; readonly frontier: Frontier }
   /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
+  /** From the worker: its source is not what the rows speak of. It reads no more; the coordinator decides. */
+  | { readonly type: 'sourceFailed'; readonly error: KinactError }
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator: nobody may start this shard for now (parents, a restart under way), or may again. */
   | { readonly type: 'waiting'; readonly waiting: boolean };
 
-/** What has become of the lease. After every kind but `taken`, `working`, `advanced` and `idle` the keeper ends by itself. */
+/** What has become of the lease. After every kind but `taken`, `working`, `advanced`, `sourceFailed` and `idle` the keeper ends. */
 export type KeeperNews =
   /** The take is written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
@@ -101,6 +103,8 @@ export type KeeperNews =
    * handed records over, and the frontier has not moved since it began.
    */
   | { readonly type: 'idle'; readonly fence: number; readonly openRecords: boolean; readonly reason: string }
+  /** Its worker has found that the whole source has failed. The lease is still held, and drains when it is to be released. */
+  | { readonly type: 'sourceFailed'; readonly error: KinactError }
   /** The row is another's. `retake` as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
   /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */

@@ -25,32 +25,40 @@ export interface Inspected {
 export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, workerId, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
+  const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: statusOf(ref)?.state }));
   const thrown = Object.entries(failures).flatMap(([what, times]) => (times > 0 ? [[`${what}Failures`, times]] : []));
   return {
     state,
     workerId,
     restarts,
     shards: shardsOf(tree),
-    leases: [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: statusOf(ref)?.state })),
+    sources: leases.flatMap(({ table, state: says }) =>
+      ((says as Partial<CoordinatorStatus> | undefined)?.sources ?? []).map((each) => ({ ...each, table })),
+    ),
+    leases,
     orphans: [...orphans],
     counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },
     tree,
   };
 }
 
-export function readiness({ state, leases }: ConsumerStatus): Health {
+export function readiness({ state, leases, sources }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
-    const scanAgeMs = (coordinator as Partial<CoordinatorStatus> | undefined)?.scanAgeMs;
-    const says = coordinator as Partial<CoordinatorStatus> | undefined;
-    for (const { leaseKey, tenures, reason } of says?.standingStill ?? [])
+    const { scanAgeMs, phase, standingStill = [] } = (coordinator ?? {}) as Partial<CoordinatorStatus>;
+    for (const { leaseKey, tenures, reason } of standingStill)
       reasons.push(
         `${leaseKey} stands still: ${tenures} tenures in a row ended before a record was dealt with, ${reason}`,
       );
     if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
-    else if (scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)
+    else if (phase !== 'failed' && scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
+  }
+  for (const { source, state: standing, error } of sources) {
+    const why = error === undefined ? '' : `: ${error.message}`;
+    if (standing === 'failed') reasons.push(`the source ${source} has failed for good${why}`);
+    else if (standing === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
   }
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }

@@ -12,6 +12,7 @@ import type { HeldLease } from '../../actors/tenure.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from '../../supervision/tree.js';
 import type { LeaseStore, StreamSource } from '../ports.js';
+import type { SourceRecord } from '../failures.js';
 import type { ResolvedOptions } from '../options.js';
 import type { SourceSpec, World } from '../source.js';
 
@@ -20,6 +21,8 @@ interface Opened {
   readonly spec: SourceSpec;
   readonly tableName: string;
   readonly source: StreamSource;
+  /** Where the source stands, whichever coordinator looks after it. */
+  readonly record: SourceRecord;
 }
 
 /** A lease table and the sources whose shards are in it. */
@@ -30,6 +33,8 @@ interface Table {
 
 export interface Wiring {
   readonly tables: readonly string[];
+  /** Where each source stands, in the order of the options. */
+  readonly records: readonly SourceRecord[];
   readonly parts: Pick<
     TreeParts,
     'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkers'
@@ -58,7 +63,11 @@ const againMs = 1_000;
 let lastWorker = 0;
 
 export function openWiring(options: ResolvedOptions, world: World, processNonce: string, made: Actors): Wiring {
-  const sources = options.sources.map((placed): Opened => ({ ...placed, source: placed.spec.open(world) }));
+  const sources = options.sources.map((placed): Opened => ({
+    ...placed,
+    source: placed.spec.open(world),
+    record: { worked: false, failure: undefined },
+  }));
   const tables = openTables(options, world, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
   const coordinators = new Map<string, Ref<CoordinatorMessage>>();
@@ -68,6 +77,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
   const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
   return {
     tables: [...tables.keys()],
+    records: sources.map(({ record }) => record),
     coordinators,
     parts: {
       tables: [...tables.keys()],
@@ -136,7 +146,11 @@ function coordinatorOf(
   const { store, isSuccessor } = table;
   return made.leaseCoordinator({
     store,
-    sources: table.sources.map(({ spec, source }) => ({ source, initialPosition: spec.initialPosition })),
+    sources: table.sources.map(({ spec, source, record }) => ({
+      source,
+      initialPosition: spec.initialPosition,
+      record,
+    })),
     multiStream,
     isSuccessor,
     workerId,
@@ -145,6 +159,7 @@ function coordinatorOf(
     random,
     failoverMs,
     startDeadlineMs,
+    stopDeadlineMs,
     ...(maxLeases === undefined ? {} : { maxLeases }),
     makeKeeper: (args: KeeperArguments) =>
       made.leaseKeeper({

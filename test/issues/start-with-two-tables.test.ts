@@ -1,11 +1,13 @@
 // Symptom: with a lease table per source, `start()` resolved when the first table's coordinator was ready, and rejected for
 // nothing that went wrong with the others. Cause: their supervisor starts them one after the other, and `start()` asked
-// those that were there at once.
+// those that were there at once. And one source that could not be read ended all others, and forbade the next start.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer.js';
+import type { Consumer } from '../../src/consumer.js';
 import { KinactError } from '../../src/errors.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { settled } from '../support/virtual.js';
 
@@ -43,28 +45,46 @@ describe('a consumer with a lease table for each of two sources', () => {
     await settled(clock, consumer.stop());
   });
 
-  it('does not start when the stream of the second does not exist, and says so at once', async () => {
-    const orders = fakeStream({ name: 'orders', application: 'orders-app', clock });
-    const clicks = fakeStream({ name: 'clicks', application: 'clicks-app', clock });
-    const missing = {
-      ...clicks.port,
-      describe: () => Promise.reject(new KinactError('STREAM_NOT_FOUND', 'no such stream')),
-    };
-    const consumer = createConsumer({
-      application: 'unused',
-      source: [orders.source, { ...clicks.source, open: () => missing }],
-      reducer,
-      runtime: { clock, timers: clock },
+  it('starts when the stream of the second does not exist, and says at once which is missing and why', async () => {
+    const { consumer, missing } = withMissing();
+    await settled(clock, consumer.start(), 1_000);
+    expect(consumer.ready()).to.deep.equal({
+      ok: false,
+      reasons: ['the source clicks has failed for good: no such stream'],
     });
-    const failure = await settled(
-      clock,
-      consumer.start().catch((error: unknown) => error),
-    );
-    expect(failure).to.include({ code: 'STREAM_NOT_FOUND' });
+    expect(consumer.status().sources).to.deep.equal([
+      { source: 'orders', table: 'orders-app', state: 'running' },
+      { source: 'clicks', table: 'clicks-app', state: 'failed', error: missing },
+    ]);
+    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+  });
+
+  it('ends with the error of the last one when the first fails later', async () => {
+    const { consumer, orders } = withMissing();
+    await settled(clock, consumer.start());
+    orders.put({ partitionKey: 'k', data: 'x' });
+    const changed = new KinactError('STREAM_CHANGED', 'another stream');
+    orders.failReads('shardId-000000000000', changed);
     const end = await settled(
       clock,
       consumer.closed.catch((error: unknown) => error),
     );
-    expect(end).to.equal(failure);
+    expect(end).to.equal(changed);
+    expect(consumer.status().restarts).to.equal(0);
+    expect(consumer.live().ok).to.equal(false);
   });
+
+  function withMissing(): { consumer: Consumer; missing: KinactError; orders: FakeStream } {
+    const orders = fakeStream({ name: 'orders', application: 'orders-app', clock });
+    const clicks = fakeStream({ name: 'clicks', application: 'clicks-app', clock });
+    const missing = new KinactError('STREAM_NOT_FOUND', 'no such stream');
+    const absent = { ...clicks.port, describe: () => Promise.reject(missing) };
+    const consumer = createConsumer({
+      application: 'unused',
+      source: [orders.source, { ...clicks.source, open: () => absent }],
+      reducer,
+      runtime: { clock, timers: clock },
+    });
+    return { consumer, missing, orders };
+  }
 });

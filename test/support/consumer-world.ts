@@ -43,6 +43,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'malformedLease',
   'leaseHole',
   'noProgress',
+  'sourceFailed',
   'warning',
   'pipelineRestarted',
   'orphaned',

@@ -1,0 +1,85 @@
+// Where each source of the table stands: it starts, takes part, or has failed for good. One that fails gives its leases back
+// and is left alone, while the others go on. What `start()` is told follows from that.
+import { reply, send } from '../actor.js';
+import type { ReplyTo } from '../actor.js';
+import type { CoordinatorStarted } from '../protocol/leasing.js';
+import { emit } from './state.js';
+import type { Lease, Stream, Turn } from './state.js';
+import { KinactError } from '../../src/errors.js';
+
+/** Whether its shards are listed and its leases may be taken. */
+export function takesPart({ syncedOnce, record }: Stream): boolean {
+  return syncedOnce && record.failure === undefined;
+}
+
+export function hasFailed({ record }: Stream): boolean {
+  return record.failure !== undefined;
+}
+
+/**
+ * Ends one source for good: nothing of it is listed, synced or taken any more; what is held drains, checkpoints and is
+ * released. Whoever calls this has decided that waiting is of no use. A second call changes nothing.
+ */
+export function failSource(turn: Turn, stream: Stream, error: KinactError): void {
+  const { state } = turn;
+  if (hasFailed(stream)) return;
+  stream.record.failure = error;
+  emit(turn, { name: 'sourceFailed', data: { source: stream.options.source.name, error } });
+  for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
+  if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
+    state.phase = 'failed';
+    for (const key of ['openTable', 'scan']) turn.effects.push({ type: 'cancel', key });
+  }
+  settleStart(turn);
+}
+
+/** Ends every source of this table. */
+export function failTable(turn: Turn, error: KinactError): void {
+  for (const stream of turn.state.streams) failSource(turn, stream, error);
+}
+
+/** Has the lease of a source that has failed drained and released. */
+export function giveBack({ settings, effects }: Turn, { keeper }: Lease, error: KinactError): void {
+  if (keeper === undefined) return;
+  const reason = `its source has failed: ${error.code}`;
+  effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
+}
+
+/** Answers `start()` once every source is read or has failed. */
+export function settleStart(turn: Turn): void {
+  const { streams } = turn.state;
+  const failure = streams[0]?.record.failure;
+  if (failure !== undefined && streams.every(hasFailed)) return answerStart(turn, { type: 'failed', error: failure });
+  if (streams.every((stream) => hasFailed(stream) || stream.syncedOnce)) answerStart(turn, { type: 'started' });
+}
+
+/** The deadline: with some sources read it has started, the others are tried further either way. */
+export function startOverdue(turn: Turn): void {
+  const { settings, state } = turn;
+  if (state.started !== undefined) return;
+  if (state.streams.some(takesPart)) return answerStart(turn, { type: 'started' });
+  const table = settings.store.tableName;
+  const message = `The lease table ${table} and its streams could not be read within ${settings.startDeadlineMs} ms.`;
+  const cause = state.lastError ?? state.streams.find(({ error }) => error !== undefined)?.error;
+  const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
+  answerStart(turn, { type: 'failed', error });
+}
+
+/** Stopped before it was done. */
+export function abandonStart(turn: Turn): void {
+  const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
+  if (turn.state.started === undefined) answerStart(turn, { type: 'failed', error });
+}
+
+function answerStart({ state, effects }: Turn, outcome: CoordinatorStarted): void {
+  // What failed for want of time may have started since.
+  if (state.started?.type === 'started') return;
+  state.started = outcome;
+  effects.push({ type: 'cancel', key: 'startDeadline' });
+  for (const waiter of state.waiters.splice(0)) effects.push(reply(waiter, outcome));
+}
+
+export function awaitStart({ state, effects }: Turn, replyTo: ReplyTo<CoordinatorStarted>): void {
+  if (state.started === undefined) state.waiters.push(replyTo);
+  else effects.push(reply(replyTo, state.started));
+}

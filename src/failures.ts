@@ -1,0 +1,37 @@
+// What an error means for the source or the table it came from: which errors no time cures. Called by the coordinator, by
+// shard workers and by `consumer.ts`.
+import { isKinactError } from './errors.js';
+import type { ErrorCode, KinactError } from './errors.js';
+
+/** What is left of a source's history when the coordinator of its table is started anew. Made once per consumer. */
+export interface SourceRecord {
+  /** Its shards have been listed once: from then on almost everything that goes wrong passes. */
+  worked: boolean;
+  /** It has failed for good. */
+  failure: KinactError | undefined;
+}
+
+/** Wrong settings or rights: no time cures them, as long as nothing has worked yet. */
+const hopeless: ReadonlySet<ErrorCode> = new Set([
+  'STREAM_NOT_FOUND',
+  'ACCESS_DENIED',
+  'WRONG_REGION',
+  'TABLE_NOT_KCL',
+]);
+
+/** Whether a source or table that has never worked has failed with this. Missing credentials are configured, not waited for. */
+export function isHopeless(error: unknown): error is KinactError {
+  if (!isKinactError(error)) return false;
+  if (error.code === 'CREDENTIALS_MISSING') return !error.retryable;
+  return hopeless.has(error.code) || endsSource(error) || endsTable(error);
+}
+
+/** Whether a source has failed with this, however long it has worked. */
+export function endsSource(error: unknown): error is KinactError {
+  return isKinactError(error) && error.code === 'STREAM_CHANGED';
+}
+
+/** Whether every source of a table has failed with this, however long they have worked. */
+export function endsTable(error: unknown): error is KinactError {
+  return isKinactError(error) && error.code === 'KCL3_TABLE';
+}

@@ -1,0 +1,162 @@
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import type { CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import type { ListedStream } from '../support/listed-stream.js';
+import { KinactError } from '../../src/errors.js';
+import type { SourceRecord } from '../../src/failures.js';
+
+const gone = new KinactError('STREAM_NOT_FOUND', 'no such stream');
+const changed = new KinactError('STREAM_CHANGED', 'another stream');
+
+interface Two {
+  readonly driver: CoordinatorDriver;
+  readonly orders: ListedStream;
+  readonly returns: ListedStream;
+}
+
+function two(
+  faults: readonly unknown[] = [],
+  ordersFault?: unknown,
+  more: Parameters<typeof driveCoordinator>[0] = {},
+): Two {
+  const orders = listedStream({ shards: 1 });
+  const returns = listedStream({ name: 'returns', shards: 1 });
+  returns.faults.describe.push(...faults);
+  if (ordersFault !== undefined) orders.faults.describe.push(ordersFault);
+  const sources = [orders, returns].map((source) => ({ source, initialPosition: 'TRIM_HORIZON' as const }));
+  return { driver: driveCoordinator({ sources, multiStream: true, ...more }), orders, returns };
+}
+
+const heldBy = ({ driver }: Two): string[] => driver.keepers.map(({ args }) => args.source);
+
+describe('the sources of one table', () => {
+  it('start without one that does not exist, and say which and why', async () => {
+    const both = two([gone]);
+    expect(await both.driver.started()).to.deep.equal({ type: 'started' });
+    expect(heldBy(both)).to.deep.equal(['orders']);
+    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
+    expect(both.driver.status().sources).to.deep.equal([
+      { source: 'orders', state: 'running' },
+      { source: 'returns', state: 'failed', error: gone },
+    ]);
+  });
+
+  it('do not start when none of them exists, with the error of the first', async () => {
+    const both = two([gone], changed);
+    expect(await both.driver.started()).to.deep.equal({ type: 'failed', error: changed });
+    expect(both.driver.status().phase).to.equal('failed');
+    await both.driver.world.advance(60_000);
+    expect(both.driver.scans()).to.equal(0);
+  });
+
+  it('take leases while one of them is tried again, and have started once that one can be read', async () => {
+    const both = two([new Error('throttled')]);
+    expect(await both.driver.started(), 'the second is waited for').to.equal(undefined);
+    await both.driver.world.advance(100);
+    expect(heldBy(both)).to.include('orders');
+    await both.driver.world.advance(2_000);
+    expect(await both.driver.started()).to.deep.equal({ type: 'started' });
+    expect(heldBy(both)).to.have.members(['orders', 'returns']);
+  });
+
+  it('have started at the deadline without one that is late, which joins when it can', async () => {
+    const late = new Error('still down');
+    const both = two(
+      Array.from({ length: 100 }, () => late),
+      undefined,
+      { startDeadlineMs: 5_000 },
+    );
+    await both.driver.world.advance(5_000);
+    expect(await both.driver.started()).to.deep.equal({ type: 'started' });
+    expect(both.driver.status().sources[1]).to.deep.equal({ source: 'returns', state: 'starting', error: late });
+    both.returns.faults.describe.length = 0;
+    await both.driver.world.advance(7_000);
+    expect(heldBy(both)).to.have.members(['orders', 'returns']);
+    expect(both.driver.status().sources[1]).to.deep.equal({ source: 'returns', state: 'running' });
+  });
+
+  it('go on when one fails later: it alone drains and releases, and is neither listed nor taken any more', async () => {
+    const both = two();
+    await both.driver.started();
+    await both.driver.takenAll();
+    const [orders, returns] = ['orders', 'returns'].map((name) =>
+      both.driver.keepers.find(({ args }) => args.source === name)!,
+    );
+    await both.driver.news(returns!.args.leaseKey, { type: 'sourceFailed', error: changed });
+    expect(returns!.told).to.deep.equal([
+      { type: 'release', reason: 'its source has failed: STREAM_CHANGED', deadlineMs: 30_000 },
+    ]);
+    expect(orders!.told).to.deep.equal([]);
+    const { leaseKey } = returns!.args;
+    const { leaseOwner: _, ...row } = both.driver.store.row(leaseKey);
+    both.driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
+    const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
+    const lease = { leaseKey, source: 'returns', shardId: 's', recordsLeft: 0, checkpoint, subSequenceNumber };
+    await both.driver.news(leaseKey, {
+      type: 'released',
+      lease: { ...lease, released: true },
+      reason: '',
+      coolDown: false,
+    });
+    const listed = both.returns.filters.length;
+    await both.driver.world.advance(200_000);
+    expect(both.returns.filters).to.have.length(listed);
+    expect(both.orders.filters.length).to.be.above(2);
+    expect(heldBy(both)).to.have.members(['orders', 'returns']);
+    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: changed }]);
+  });
+
+  it('give back a take that was under way when its source failed, and end no shard of it', async () => {
+    const driver = driveCoordinator({ stream: listedStream({ shards: 1 }) });
+    await driver.started();
+    const [keeper] = driver.keepers;
+    await driver.world.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
+    expect(keeper!.told.map(({ type }) => type)).to.deep.equal(['release']);
+    expect(await driver.prepareEnd(keeper!.args.leaseKey)).to.deep.include({ type: 'blocked' });
+  });
+
+  it('all fail when a KCL 3 leader has taken the table over, once, and nothing crashes', async () => {
+    const both = two();
+    await both.driver.started();
+    await both.driver.takenAll();
+    const error = new KinactError('KCL3_TABLE', 'no');
+    both.driver.store.script('scan', { type: 'failBefore', error });
+    await both.driver.world.advance(6_000);
+    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([
+      { source: 'orders', error },
+      { source: 'returns', error },
+    ]);
+    expect(both.driver.keepers.map(({ told }) => told.map(({ type }) => type))).to.deep.equal([
+      ['release'],
+      ['release'],
+    ]);
+    const scans = both.driver.scans();
+    await both.driver.world.advance(60_000);
+    expect(both.driver.scans()).to.equal(scans);
+    expect(both.driver.world.endingOf(both.driver.coordinator)).to.equal(undefined);
+  });
+
+  it('that have worked once are waited for whatever is answered, also by the next coordinator', async () => {
+    const record: SourceRecord = { worked: true, failure: undefined };
+    const stream = listedStream({ shards: 1 });
+    const denied = new KinactError('ACCESS_DENIED', 'no');
+    stream.faults.describe.push(denied);
+    stream.faults.listShards.push(denied);
+    const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', record }] });
+    driver.store.script('ensureTable', { type: 'failBefore', error: new KinactError('TABLE_NOT_KCL', 'no') });
+    driver.store.script('scan', { type: 'failBefore', error: denied });
+    await driver.world.advance(20_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect(driver.world.eventsOf('retrying')).to.have.length(4);
+  });
+
+  it('that have failed stay failed under the next coordinator', async () => {
+    const record: SourceRecord = { worked: true, failure: changed };
+    const stream = listedStream();
+    const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', record }] });
+    expect(await driver.started()).to.deep.equal({ type: 'failed', error: changed });
+    expect(stream.filters).to.deep.equal([]);
+    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+  });
+});
