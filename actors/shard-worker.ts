@@ -14,6 +14,7 @@ import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
+import type { KinactError } from '../src/errors.js';
 import { endsSource } from '../src/failures.js';
 import { murmur3 } from '../src/core/murmur3.js';
 import { startSlice } from '../src/core/time-slice.js';
@@ -99,6 +100,8 @@ function receive(
       break;
     case 'notice':
       effects.push(noticed(options, message.notice));
+      if (message.notice.type === 'retrying' && endsSource(message.notice.error))
+        sourceFailed(state, message.notice.error, effects);
       break;
     case 'notified':
       channelOf(state, message.channel).notifying = false;
@@ -143,8 +146,12 @@ function receive(
 function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
   // A read that was given up on purpose is no failure.
   if (state.ending !== undefined) state.reading = false;
-  else if (endsSource(error)) effects.push(send(state.keeper, { type: 'sourceFailed', error }));
+  else if (endsSource(error)) sourceFailed(state, error, effects);
   else effects.push({ type: 'fail', error: asError(error) });
+}
+
+function sourceFailed(state: ShardWorkerState, error: KinactError, effects: Effects): void {
+  effects.push(send(state.keeper, { type: 'sourceFailed', error }));
 }
 
 function asError(error: unknown): Error {

@@ -12,7 +12,7 @@ const advice = {
   NOT_BUILT: ['createConsumer, defineReducer', 'no', 'Use what the message names instead.'],
   STREAM_NOT_FOUND: ['start', 'no', 'Create the stream, or correct name, region or account.'],
   STREAM_CHANGED: [
-    'start; `closed`',
+    'start, `sourceFailed`, `closed`',
     'no',
     'If the stream was created anew, stop all workers and delete its rows, or use another `application`. If two streams share an application name, give each its own, or set `leases.multiStream`.',
   ],
@@ -126,10 +126,21 @@ Every error that leaves kinact is a \`KinactError\` with a \`code\` of this clos
 it apart with \`isKinactError(error)\`, which also recognises errors of another copy of the package. A code never changes its
 meaning.
 
-\`retryable\` says whether the same call may succeed later without anyone changing anything. kinact itself repeats what is
-retryable, with back-off, and says so by the event \`retrying\`; \`start()\` does until \`leases.startDeadlineMs\`. At once it
-rejects with STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, TABLE_NOT_KCL and KCL3_TABLE, which time does
-not cure.
+\`retryable\` says whether the same call may succeed later without anyone changing anything.
+
+## What ends what
+
+Sources are isolated from one another. One that fails for good says \`sourceFailed\`, gives its leases back and is read no
+more; the others go on. When none is left, the consumer ends: \`closed\` rejects with the error of the last one.
+
+- **At start**, before a source has been read once, it fails at once with STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED,
+  WRONG_REGION or CREDENTIALS_MISSING. TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, fail every
+  source of that table. Everything else is tried again with back-off. \`start()\` rejects when no source can be read, and
+  resolves when some can: \`ready()\` is then false and names the others. One that only is late joins when it can.
+- **Later** a source fails with STREAM_CHANGED, and all sources of a table with KCL3_TABLE.
+- What else ends a consumer has nothing to do with the services: POISON_RECORD, RESTART_INTENSITY, PARENT_STOPPED.
+
+## Codes
 
 *Met* names functions that throw or reject with the code, events (in \`code font\`) that carry it, and \`closed\`, the promise
 that rejects when the consumer ends by itself.

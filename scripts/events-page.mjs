@@ -25,6 +25,8 @@ const advice = {
   leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',
   noProgress:
     'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or whatever else blocks the event loop; make it shorter, or raise `failoverMs`.',
+  sourceFailed:
+    'Read the error: it names the stream and the remedy. Nothing else is tried with this source until the consumer is started anew.',
   warning: 'Read the message.',
   pipelineRestarted:
     'Read the error: its code is PROCESSING_FAILED, WATCHDOG, PENDING_LIMIT_TOO_SMALL, DUPLICATE_RECORD or a bug.',

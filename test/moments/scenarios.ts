@@ -1,6 +1,7 @@
 // What consumers live through while they are struck: each scenario reaches messages that the others do not. Together they must
 // reach every message of every actor (`messages.ts`).
 import type { Actors } from '../../src/consumer/wiring.js';
+import { KinactError } from '../../src/errors.js';
 import { actorsOf, attachIntercept, crash } from '../../supervision/index.js';
 import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
@@ -207,6 +208,20 @@ export const scenarios: readonly Scenario[] = [
     ends: 'START_TIMEOUT',
     before: ({ trouble }) => void trouble.fails.add('ensureTable'),
     script: () => {},
+  },
+  {
+    name: 'the stream turns out to be another one',
+    form: 'flushes',
+    ms: 5_000,
+    ends: 'STREAM_CHANGED',
+    script: (world) => {
+      feed(world, 1_500);
+      const changed = new KinactError('STREAM_CHANGED', 'another stream');
+      world.at(3_000, () => {
+        world.stream.failReads(one, changed, Infinity);
+        world.stream.failReads(two, changed, Infinity);
+      });
+    },
   },
   {
     name: 'a coordinator starts anew and nobody asks whether it can',
