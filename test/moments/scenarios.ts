@@ -214,13 +214,12 @@ export const scenarios: readonly Scenario[] = [
     form: 'flushes',
     ms: 5_000,
     ends: 'STREAM_CHANGED',
-    script: (world) => {
-      feed(world, 1_500);
+    script: (world, struck) => {
+      feed(world, 3_000);
       const changed = new KinactError('STREAM_CHANGED', 'another stream');
-      world.at(3_000, () => {
-        world.stream.failReads(one, changed, Infinity);
-        world.stream.failReads(two, changed, Infinity);
-      });
+      world.at(1_500, () => world.stream.failReads(one, changed, Infinity));
+      // Whoever comes after it finds the right stream again.
+      struck.consumer.on('closed', () => world.stream.failReads(one, changed, 0));
     },
   },
   {
