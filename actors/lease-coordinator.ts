@@ -164,6 +164,7 @@ const handlers: Handlers = {
   scanFailed: (turn, { error }) => scanFailed(turn, error),
   synced: (turn, { stream, result }) => streams.synced(turn, stream, result),
   syncFailed: (turn, { stream, error }) => streams.syncFailed(turn, stream, error),
+  stamped: (turn, { stream, error }) => streams.stamped(turn, stream, error),
   described: (turn, { stream, error }) => streams.described(turn, stream, error),
   cleaned: (turn, { stream, result }) => streams.cleaned(turn, stream, result.removed.length, undefined),
   cleanUpFailed: (turn, { stream, error }) => streams.cleaned(turn, stream, 0, error),

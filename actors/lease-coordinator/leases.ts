@@ -7,7 +7,7 @@ import type { HeldLease, HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { failSource, giveBack, takesPart } from './sources.js';
-import { placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
+import { isOwn, placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
@@ -23,6 +23,8 @@ export function take(turn: Turn, row: LeaseRow): void {
   if (place === undefined || !takesPart(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
+  // Another stream's: the sync that is due now says so.
+  if (!isOwn(stream, row)) return;
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.options;
   const { startingHashKey, endingHashKey } = row;

@@ -30,6 +30,7 @@ export type CoordinatorSelf =
   | { readonly type: 'scanFailed'; readonly error: unknown }
   | { readonly type: 'synced'; readonly stream: number; readonly result: SyncResult }
   | { readonly type: 'syncFailed'; readonly stream: number; readonly error: unknown }
+  | { readonly type: 'stamped'; readonly stream: number; readonly error?: unknown }
   | { readonly type: 'described'; readonly stream: number; readonly error?: unknown }
   | { readonly type: 'cleaned'; readonly stream: number; readonly result: CleanUpResult }
   | { readonly type: 'cleanUpFailed'; readonly stream: number; readonly error: unknown }

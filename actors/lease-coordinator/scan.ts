@@ -5,7 +5,7 @@ import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
 import { isTableFailure, retryShape } from './start.js';
-import { emit, jittered, placeOf, scanWithin, warn } from './state.js';
+import { emit, isOwn, jittered, placeOf, scanWithin, warn } from './state.js';
 import type { Turn } from './state.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -73,6 +73,10 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
   }
   forgetAbandoned(turn);
+  for (const row of ours) {
+    const { stream } = placeOf(state, row.leaseKey)!;
+    if (!isOwn(stream, row)) stream.syncDueAt = Math.min(stream.syncDueAt, now);
+  }
   syncWhereDue(turn);
   if (state.phase === 'running') {
     takeByPlan(

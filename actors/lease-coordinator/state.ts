@@ -5,10 +5,12 @@ import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protoc
 import type { HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf, CoordinatorSource, KeeperArguments } from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
-import { shardIdOf } from '../../src/core/lease-key.js';
+import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
+import { isSameStream } from '../../src/core/stream-identity.js';
+import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { KinactEvent } from '../../src/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
 import type { Standstill } from './standstill.js';
@@ -66,6 +68,7 @@ export interface Stream {
   /** Holes of the last audit with the number of audits that saw them. */
   holes: ReadonlyMap<string, number>;
   describing: boolean;
+  stamping: boolean;
   cleaning: boolean;
   cleanUpDueAt: number;
 }
@@ -202,6 +205,11 @@ export function placeOf(
   return undefined;
 }
 
+/** Whether a row may belong to what is read as this stream: it says so, or says nothing. */
+export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): boolean {
+  return kinactStream === undefined || isSameStream(kinactStream, streamIdentity);
+}
+
 const none: ReadonlyMap<string, LeaseRow> = new Map();
 
 /** The rows of one stream in the last scan; `more`: as if these were there, too. */
@@ -210,18 +218,23 @@ export function rowsOf(
   stream: Stream,
   more: ReadonlyMap<string, LeaseRow> = none,
 ): StreamRows {
+  const { identifier, streamIdentity } = stream;
   const rows = new Map<string, LeaseRow>();
+  const otherEpochs: ShardRow[] = [];
   for (const [leaseKey, row] of [...more, ...state.rows]) {
-    const shardId = shardIdOf(stream.identifier, leaseKey);
+    const shardId = shardIdOf(identifier, leaseKey);
     if (shardId !== undefined) rows.set(shardId, row);
+    else if (identifier !== undefined) {
+      const other = otherEpochShardId(identifier, leaseKey);
+      if (other !== undefined) otherEpochs.push({ shardId: other, row });
+    }
   }
   const malformed = new Set<string>();
   for (const leaseKey of state.malformed.keys()) {
-    const shardId = shardIdOf(stream.identifier, leaseKey);
+    const shardId = shardIdOf(identifier, leaseKey);
     if (shardId !== undefined) malformed.add(shardId);
   }
-  const { identifier, streamIdentity } = stream;
-  return { rows, malformed, identifier, streamIdentity, entityType: state.entityType };
+  return { rows, malformed, identifier, otherEpochs, streamIdentity, entityType: state.entityType };
 }
 
 /** Has the next scan begin in `ms` unless one is due before. */
@@ -258,6 +271,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     auditDueAt: 0,
     holes: new Map(),
     describing: false,
+    stamping: false,
     cleaning: false,
     cleanUpDueAt: 0,
   };

@@ -8,7 +8,7 @@ import { failSource, hasFailed, settleStart, takesPart } from './sources.js';
 import { retryShape } from './start.js';
 import { emit, jittered, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Stream, Turn } from './state.js';
-import { cleanUp, describeRanges, prepareShardEnd, syncShards } from './table-work.js';
+import { cleanUp, describeRanges, prepareShardEnd, stampRows, syncShards } from './table-work.js';
 import type { ShardEndResult, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { endsSource, isHopeless } from '../../src/failures.js';
@@ -16,6 +16,7 @@ import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
 import { visible } from '../../src/core/visible.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 import type { HashKeyRange } from '../../src/ports.js';
 
 /** Audits that must see the same hole before it is believed. */
@@ -23,6 +24,8 @@ const confirmations = 3;
 /** Asks at the end of a shard, about half a second apart, before a closed shard without listed children is believed to have none. */
 const childlessPatience = 5;
 const shardEndRetryMs = 500;
+/** Rows that one sync stamps at most: the table's writes are for renewals first. */
+const stampsPerSync = 100;
 
 export function syncWhereDue(turn: Turn): void {
   const { settings, state, effects, now } = turn;
@@ -66,6 +69,7 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
     ),
   );
   explain(turn, stream, result);
+  stamp(turn, stream, result.unstamped);
   if (!stream.syncedOnce) {
     stream.syncedOnce = true;
     stream.auditDueAt = now + settings.auditIntervalMs;
@@ -76,6 +80,31 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
     return scanWithin(turn, 0);
   }
   if (result.created.length > 0) scanWithin(turn, 0);
+}
+
+/** The rest, if there is one, is due soon: a row that nobody has stamped may be taken for a later stream's. */
+function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void {
+  const { settings, effects, now } = turn;
+  if (unstamped.length === 0 || stream.stamping) return;
+  stream.stamping = true;
+  const { index, streamIdentity } = stream;
+  const rows = unstamped.slice(0, stampsPerSync);
+  if (rows.length < unstamped.length) stream.syncDueAt = now + jittered(turn, settings.shardSyncIntervalMs / 6);
+  effects.push(
+    run({
+      name: `stamp/${index}`,
+      kind: 'io',
+      start: (signal) => stampRows(settings.store, rows, streamIdentity, signal),
+      done: (): CoordinatorSelf => ({ type: 'stamped', stream: index }),
+      failed: (error): CoordinatorSelf => ({ type: 'stamped', stream: index, error }),
+    }),
+  );
+}
+
+export function stamped(turn: Turn, index: number, error: unknown): void {
+  const stream = turn.state.streams[index]!;
+  stream.stamping = false;
+  if (error !== undefined) laterAgain(turn, 'stamping lease rows with their stream', stream, error, stream.syncDueAt);
 }
 
 /** Says what was done that nobody expects: rows re-created, positions that had to be guessed. */

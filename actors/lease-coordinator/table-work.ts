@@ -8,9 +8,14 @@ import { childLeases, childrenIn, awaitedParents, removable } from '../../src/co
 import type { FirstCheckpoint, ListedChild } from '../../src/core/shard-graph.js';
 import { childRow, earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
 import type { RowMaker } from '../../src/core/shard-sync.js';
+import { incompleteness } from '../../src/core/shard-listing.js';
+import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
+import { judgeStream } from '../../src/core/stream-verdict.js';
+import type { ShardRow } from '../../src/core/stream-verdict.js';
 import { isKinactError } from '../../src/errors.js';
-import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter } from '../../src/ports.js';
+import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
+import { streamChanged } from '../../src/stream-changed.js';
 
 export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
   return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';
@@ -28,16 +33,21 @@ export interface StreamRows {
   readonly rows: ReadonlyMap<string, LeaseRow>;
   readonly malformed: ReadonlySet<string>;
   readonly identifier: string | undefined;
+  /** Multi-stream tables: rows of the same account and name under another epoch. */
+  readonly otherEpochs: readonly ShardRow[];
   /** What the rows of this stream carry as `kinactStream`. */
   readonly streamIdentity: string;
   readonly entityType: string | undefined;
 }
 
 export interface SyncResult {
+  readonly description: StreamDescription;
   readonly shards: readonly Shard[];
   /** False when only a part of the shards was asked for. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
+  /** Rows that belong to the stream and do not say so. */
+  readonly unstamped: readonly LeaseRow[];
   /** Set when the listing contradicted itself: nothing was created. */
   readonly inconsistent: string | undefined;
   /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
@@ -45,7 +55,10 @@ export interface SyncResult {
   readonly unanchored: readonly string[];
 }
 
-/** Lists the shards of a stream and creates the rows it lacks (kcl.md 2.6). */
+/**
+ * Asks the stream who it is, lists its shards, compares both with the rows and creates those that are missing (kcl.md 2.6).
+ * Rejects with STREAM_CHANGED, before anything is written, where the rows are another stream's.
+ */
 export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
@@ -53,17 +66,35 @@ export async function syncShards(
   writer: string,
   signal: AbortSignal,
 ): Promise<SyncResult> {
-  const { rows, malformed, identifier, entityType, streamIdentity } = stream;
+  const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
+  const description = await source.describe(signal);
+  const identity = streamIdentityOf(description);
+  const about = { stream: source.name, table: store.tableName, liveStream: identity };
+  if (!isSameStream(streamIdentity, identity)) {
+    const evidence = 'it was deleted and created again while it was being read';
+    throw streamChanged({ ...about, rowStream: streamIdentity, evidence });
+  }
   const first = isFirstSync(rows, malformed);
-  const { shards, serviceTimeMs } = await source.listShards(
-    first ? filterFor(initialPosition) : { type: 'all' },
-    signal,
-  );
+  // What the filter leaves out is no proof of anything: rows are compared with a complete listing.
+  const compares = !first || otherEpochs.length > 0;
+  let listing = await source.listShards(compares ? { type: 'all' } : filterFor(initialPosition), signal);
+  const isReadable = description.status === 'ACTIVE' || description.status === 'UPDATING';
+  const verdict = judgeStream({
+    identity,
+    shards: listing.shards,
+    complete: compares && isReadable && incompleteness(listing.shards) === undefined,
+    rows: [...rows].map(([shardId, row]) => ({ shardId, row })),
+    otherEpochs,
+  });
+  if (verdict.type === 'changed') throw streamChanged({ ...about, ...verdict });
+  if (first && compares) listing = await source.listShards(filterFor(initialPosition), signal);
+  const { shards, serviceTimeMs } = listing;
+  const { unstamped } = verdict;
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const plan = planSync({ shards, rows, malformed, initial: firstCheckpoint(initialPosition), maker });
-  const listing = { shards, complete: !first };
+  const seen = { description, shards, complete: !first, unstamped };
   if (plan.type === 'inconsistent')
-    return { ...listing, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
+    return { ...seen, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
   const created: LeaseRow[] = [];
   // One after the other, oldest first: a sync that breaks off half-way leaves nothing behind that a later one misreads.
   for (const row of plan.rows) {
@@ -72,12 +103,22 @@ export async function syncShards(
   const made = new Set(created.map((row) => row.leaseKey));
   const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(identifier, id)));
   return {
-    ...listing,
+    ...seen,
     created,
     inconsistent: undefined,
     orphans: only(plan.orphans),
     unanchored: only(plan.unanchored),
   };
+}
+
+/** Writes into rows that do not say so which stream they belong to. Neither counter nor anything else of them is touched. */
+export async function stampRows(
+  store: LeaseStore,
+  rows: readonly LeaseRow[],
+  kinactStream: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { leaseKey } of rows) await store.describeLease(leaseKey, { kinactStream }, signal);
 }
 
 /** A row by a consistent read; `malformed` where there is one that cannot be read. */

@@ -23,3 +23,15 @@ export function shardIdOf(identifier: string | undefined, leaseKey: string): str
   if (identifier === undefined) return leaseKey.includes(':') ? undefined : leaseKey;
   return leaseKey.startsWith(`${identifier}:`) ? leaseKey.slice(identifier.length + 1) : undefined;
 }
+
+/**
+ * The shard id of a multi-stream row that names the same account and stream as `identifier` under another epoch: left behind
+ * by a stream that was deleted since, or made by a worker that was given an epoch of its own. Undefined for every other row.
+ */
+export function otherEpochShardId(identifier: string, leaseKey: string): string | undefined {
+  const upToEpoch = identifier.slice(0, identifier.lastIndexOf(':') + 1);
+  if (!leaseKey.startsWith(upToEpoch) || leaseKey.startsWith(`${identifier}:`)) return undefined;
+  const rest = leaseKey.slice(upToEpoch.length);
+  const end = rest.indexOf(':');
+  return end > 0 && /^\d+$/.test(rest.slice(0, end)) && end + 1 < rest.length ? rest.slice(end + 1) : undefined;
+}

@@ -49,7 +49,8 @@ export function parentsOf(shard: ListedShard): string[] {
   return parents;
 }
 
-function isOpen(shard: ListedShard): boolean {
+/** True until the shard has been split, merged or closed. */
+export function isOpen(shard: ListedShard): boolean {
   return shard.endingSequenceNumber === undefined;
 }
 
@@ -60,7 +61,7 @@ function byStart(a: MissingLease, b: MissingLease): number {
 }
 
 /** An open shard that has a child already: the listing was taken in the middle of a reshard. */
-function openParent(shards: readonly ListedShard[]): string | undefined {
+export function openParent(shards: readonly ListedShard[]): string | undefined {
   const open = new Set(shards.filter(isOpen).map((shard) => shard.shardId));
   for (const shard of shards) {
     for (const parent of parentsOf(shard)) {

@@ -123,7 +123,16 @@ describe('what comes late to a coordinator', () => {
     await driver.world.tell(driver.coordinator, {
       type: 'synced',
       stream: 0,
-      result: { shards: [], complete: true, created: [], inconsistent: undefined, orphans: [], unanchored: [] },
+      result: {
+        description: await driver.stream.describe(new AbortController().signal),
+        shards: [],
+        complete: true,
+        created: [],
+        unstamped: [],
+        inconsistent: undefined,
+        orphans: [],
+        unanchored: [],
+      },
     });
     expect(driver.stream.filters).to.deep.equal([]);
     expect((await driver.releaseAll(1_000)).later()).to.deep.equal([]);

@@ -89,7 +89,7 @@ export const scenarios: readonly Scenario[] = [
       at(700, () => {
         const row = leases.rows.get(two);
         if (row === undefined) return;
-        const { startingHashKey: _low, endingHashKey: _high, ...undescribed } = row;
+        const { startingHashKey: _low, endingHashKey: _high, kinactStream: _stream, ...undescribed } = row;
         leases.rows.set(two, undescribed);
       });
       at(1_500, () => void stream.split(one));

@@ -37,10 +37,7 @@ export async function settle(world: World): Promise<void> {
   if (!done) stuck(world);
   await clock.advance(Math.max(restMs, calmAt + restMs - clock.now()));
   const switches = oracle.switches();
-  if (done) {
-    atRest(world);
-    oracle.allNamed(world.events);
-  }
+  if (done) atRest(world);
   sample(world);
   await clock.advance(Math.max(restMs / 2, leastMs - clock.now()));
   if (done && oracle.switches() > switches)
@@ -53,8 +50,6 @@ function calmDown(world: World): void {
   setWeather(world, calm);
   world.throttled = 0;
   world.poison = 0;
-  world.hangs = 0;
-  world.serviceFaults.clear();
   world.repeats = 0;
   for (const { machine } of world.processes) {
     Object.assign(machine.mischief, { delayed: 0, duplicated: 0 });

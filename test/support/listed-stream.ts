@@ -13,6 +13,8 @@ export interface ListedStream extends StreamSource {
   split(shardId: string): [string, string];
   /** Closes two shards and opens one in their place. */
   merge(left: string, right: string): string;
+  /** Deletes the stream and creates it again a minute later: the same name, shard ids that repeat, higher numbers. */
+  recreate(shards?: number): void;
 }
 
 export interface ListedStreamOptions {
@@ -27,7 +29,7 @@ export function listedStream({
   shards = 2,
   hashRanges = true,
 }: ListedStreamOptions = {}): ListedStream {
-  const description: StreamDescription = {
+  let description: StreamDescription = {
     streamName: name,
     streamArn: `arn:aws:kinesis:x:1:stream/${name}`,
     accountId: '123456789012',
@@ -35,7 +37,7 @@ export function listedStream({
     status: 'ACTIVE',
   };
   const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
-  const width = (top + 1n) / BigInt(shards);
+  let origin = 0;
   const range = (start: bigint, end: bigint): Partial<Shard> =>
     hashRanges ? { hashKeyRange: { startingHashKey: String(start), endingHashKey: String(end) } } : {};
   const closed = (shard: Shard): Shard => ({
@@ -49,7 +51,7 @@ export function listedStream({
       ...stream.shards.map((shard) => (parents.includes(shard.shardId) ? closed(shard) : shard)),
       {
         shardId,
-        startingSequenceNumber: String(1_000 * (stream.shards.length + 1)),
+        startingSequenceNumber: String(origin + stream.shards.length),
         ...keys,
         ...(parentShardId === undefined ? {} : { parentShardId }),
         ...(adjacentParentShardId === undefined ? {} : { adjacentParentShardId }),
@@ -89,10 +91,21 @@ export function listedStream({
       const middle = (start + end) / 2n;
       return [add([shardId], range(start, middle)), add([shardId], range(middle + 1n, end))];
     },
+    recreate(count = shards) {
+      const { creationEpochSeconds } = description;
+      description = { ...description, creationEpochSeconds: creationEpochSeconds + 60 };
+      origin += 1_000_000;
+      stream.shards = [];
+      create(count);
+    },
     merge: (left, right) => add([left, right], range(keysOf(left)[0], keysOf(right)[1])),
   };
-  for (let index = 0; index < shards; index++) {
-    add([], range(BigInt(index) * width, index === shards - 1 ? top : BigInt(index + 1) * width - 1n));
-  }
+  const create = (count: number): void => {
+    const width = (top + 1n) / BigInt(count);
+    for (let index = 0; index < count; index++) {
+      add([], range(BigInt(index) * width, index === count - 1 ? top : BigInt(index + 1) * width - 1n));
+    }
+  };
+  create(shards);
   return stream;
 }

@@ -1,0 +1,20 @@
+// Whether a listing shows all of a stream's shards. Only a complete one proves that a shard is gone, or never was. Called by
+// whoever concludes something from a shard's absence.
+import { holesIn } from './hash-range.js';
+import { isOpen, openParent, type ListedShard } from './shard-graph.js';
+
+/**
+ * What speaks against the completeness of a listing; undefined when nothing does. `shards` must be all pages of one. Its open
+ * shards have to cover all hash keys, where the service has any, and none of them may be listed together with its child.
+ */
+export function incompleteness(shards: readonly ListedShard[]): string | undefined {
+  const open = shards.filter(isOpen);
+  if (open.length === 0) return 'no open shard is listed';
+  const ranges = open.map((shard) => shard.hashKeyRange).filter((range) => range !== undefined);
+  if (ranges.length > 0) {
+    const hole = holesIn(ranges)[0];
+    if (hole !== undefined)
+      return `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}`;
+  }
+  return openParent(shards);
+}

@@ -1,0 +1,129 @@
+// Whether lease rows belong to the stream that is about to be read, by what they carry and by a complete listing of its
+// shards. Invariant: a row that belongs to another stream is never stamped and never believed. Called at every shard sync,
+// before anything is created, and by `kinact reset`.
+import type { LeaseRow } from './lease.js';
+import { hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
+import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
+import { isSameStream } from './stream-identity.js';
+
+/** A row with the shard it is for. */
+export interface ShardRow {
+  readonly shardId: string;
+  readonly row: LeaseRow;
+}
+
+export interface VerdictInput {
+  /** Of the stream that has the name now (stream-identity.ts). */
+  readonly identity: string;
+  readonly shards: readonly ListedShard[];
+  /** Whether these are all of its shards (shard-listing.ts): only then does it mean anything that one is not among them. */
+  readonly complete: boolean;
+  /** What the table holds under the keys of this stream, ended ones too. */
+  readonly rows: Iterable<ShardRow>;
+  /** Multi-stream tables: rows of the same account and name under other epochs. */
+  readonly otherEpochs: readonly ShardRow[];
+}
+
+export type StreamVerdict =
+  /** Nothing speaks against it. `unstamped` are the rows that belong to the stream and do not say so yet. */
+  | { readonly type: 'same'; readonly unstamped: readonly LeaseRow[] }
+  | {
+      readonly type: 'changed';
+      /** The stream that the rows name; undefined where none does. */
+      readonly rowStream: string | undefined;
+      /** What shows it, in words that may follow "because". */
+      readonly evidence: string;
+    };
+
+export function judgeStream({ identity, shards, complete, rows, otherEpochs }: VerdictInput): StreamVerdict {
+  const listed = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const unstamped: LeaseRow[] = [];
+  const against: Difference[] = [];
+  let isUnderWay = false;
+  for (const { shardId, row } of rows) {
+    const shard = listed.get(shardId);
+    const evidence = foreignStamp(row, identity) ?? beforeStart(row, shard) ?? otherParents(row, shard);
+    if (evidence !== undefined) against.push({ row, evidence });
+    else if (row.kinactStream === undefined && (shard !== undefined || complete) && isPlausible(row, shard, listed))
+      unstamped.push(row);
+    isUnderWay ||= row.leaseOwner !== undefined || isSequenceNumber(row.checkpoint);
+  }
+  // Once the stream of today is being read under its own keys, what an earlier one has left behind is only rubbish.
+  if (!isUnderWay) {
+    for (const { shardId, row } of otherEpochs) {
+      const evidence = leftBehind(row, listed.get(shardId), complete, identity);
+      if (evidence !== undefined) against.push({ row, evidence });
+    }
+  }
+  return against.length === 0 ? { type: 'same', unstamped } : changed(against, identity);
+}
+
+interface Difference {
+  readonly row: LeaseRow;
+  readonly evidence: string;
+}
+
+/** Says what the clearest row shows: one that names its stream before one that does not. */
+function changed(against: readonly Difference[], identity: string): StreamVerdict {
+  const naming = against.find(({ row }) => foreignStamp(row, identity) !== undefined);
+  const { row, evidence } = naming ?? against[0]!;
+  const more = against.length === 1 ? '' : `; ${against.length} rows differ`;
+  return {
+    type: 'changed',
+    rowStream: naming === undefined ? undefined : row.kinactStream,
+    evidence: `row ${row.leaseKey} ${evidence}${more}`,
+  };
+}
+
+function foreignStamp({ kinactStream }: LeaseRow, identity: string): string | undefined {
+  if (kinactStream === undefined || isSameStream(kinactStream, identity)) return undefined;
+  return 'was made for the former';
+}
+
+/** Sequence numbers rise with time: nothing of this stream can have been read before its shard began. */
+function beforeStart({ checkpoint }: LeaseRow, shard: ListedShard | undefined): string | undefined {
+  if (shard === undefined || !isSequenceNumber(checkpoint) || !isSequenceNumber(shard.startingSequenceNumber)) return;
+  if (compareSequenceNumbers(checkpoint, shard.startingSequenceNumber) >= 0) return undefined;
+  return `stands at ${checkpoint}, before its shard began (${shard.startingSequenceNumber})`;
+}
+
+/**
+ * A shard keeps its parents. Asked of rows that do not say which stream they are for. Hash keys prove nothing: rows that people
+ * made or mended often carry those of another shard, and nobody minds.
+ */
+function otherParents({ kinactStream, parentShardIds }: LeaseRow, shard: ListedShard | undefined): string | undefined {
+  const parents = shard === undefined ? [] : parentsOf(shard);
+  if (kinactStream !== undefined || parentShardIds.length === 0 || parents.length === 0) return undefined;
+  if (parents.some((parent) => parentShardIds.includes(parent))) return undefined;
+  return `has the parents ${parentShardIds.join(', ')}, its shard ${parents.join(', ')}`;
+}
+
+/** Whether a row without evidence may be stamped. What the listing contradicts is left alone: an older listing would, too. */
+function isPlausible(row: LeaseRow, shard: ListedShard | undefined, listed: ReadonlyMap<string, ListedShard>): boolean {
+  const isListedOpen = (shardId: string): boolean => {
+    const found = listed.get(shardId);
+    return found !== undefined && isOpen(found);
+  };
+  if (shard === undefined) return !row.parentShardIds.some(isListedOpen);
+  return hasEnded(row) ? !isOpen(shard) : !isBehindEnd(row, shard);
+}
+
+function isBehindEnd({ checkpoint }: LeaseRow, { endingSequenceNumber: end }: ListedShard): boolean {
+  if (end === undefined || !isSequenceNumber(end) || !isSequenceNumber(checkpoint)) return false;
+  return compareSequenceNumbers(checkpoint, end) > 0;
+}
+
+/**
+ * A row under another epoch may be the doing of a Java worker that was configured with an epoch of its own. It is another
+ * stream's where it says so, where this stream never had its shard, or has begun the shard later.
+ */
+function leftBehind(
+  row: LeaseRow,
+  shard: ListedShard | undefined,
+  complete: boolean,
+  identity: string,
+): string | undefined {
+  const foreign = foreignStamp(row, identity) ?? beforeStart(row, shard);
+  if (foreign !== undefined) return foreign;
+  return shard === undefined && complete ? 'is for a shard that this stream does not have' : undefined;
+}

@@ -1,0 +1,181 @@
+import { expect } from 'chai';
+import { driveCoordinator, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { streamIdentityOf } from '../../src/core/stream-identity.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const arn = 'arn:aws:kinesis:x:1:stream/orders';
+const identity = `${arn}#1700000000`;
+const later = `${arn}#1700000060`;
+
+const writes = (store: MemoryLeaseStore): readonly string[] =>
+  store.calls
+    .map(({ operation }) => operation)
+    .filter((operation) => !['ensureTable', 'scan', 'get'].includes(operation));
+const stamps = (store: MemoryLeaseStore): readonly (string | undefined)[] =>
+  [...store.rows.values()].map(({ kinactStream }) => kinactStream);
+
+describe('rows that do not say which stream they are for', () => {
+  it('are stamped at shard sync, ended ones too, and nothing else of them changes', async () => {
+    const store = memoryLeaseStore();
+    const before = [
+      store.put({ leaseKey: zero, checkpoint: '7', leaseOwner: 'java', leaseCounter: 12 }),
+      store.put({ leaseKey: one, checkpoint: 'SHARD_END', leaseCounter: 4 }),
+    ];
+    const stream = listedStream();
+    const children = stream.split(one);
+    for (const child of children) before.push(store.put({ leaseKey: child, parentShardIds: [one] }));
+    await driveCoordinator({ store, stream }).started();
+    expect([...store.rows.values()]).to.deep.equal(before.map((row) => ({ ...row, kinactStream: identity })));
+  });
+
+  it('are stamped a hundred at a time, the rest soon after', async () => {
+    const store = memoryLeaseStore();
+    const stream = listedStream({ shards: 250 });
+    for (const { shardId } of stream.shards) store.put({ leaseKey: shardId });
+    const driver = driveCoordinator({ store, stream, maxLeases: 1 });
+    await driver.started();
+    const stamped = (): number => stamps(store).filter((stamp) => stamp === identity).length;
+    expect(stamped()).to.equal(100);
+    await driver.world.advance(30_000);
+    expect(stamped()).to.equal(250);
+    expect(store.calls.filter(({ operation }) => operation === 'describeLease').length).to.equal(250);
+  });
+
+  it('are not made by stamping: one that is deleted meanwhile stays away', async () => {
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: zero });
+    store.put({ leaseKey: one });
+    store.script('describeLease', { type: 'meanwhile', act: () => store.rows.delete(one) }, one);
+    await driveCoordinator({ store }).started();
+    expect([...store.rows.keys()]).to.deep.equal([zero]);
+  });
+
+  it('are stamped later where the table fails, and the start does not wait for it', async () => {
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: zero });
+    store.put({ leaseKey: one });
+    store.script('describeLease', { type: 'failBefore' }, zero);
+    const driver = driveCoordinator({ store });
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect(stamps(store)).to.deep.equal([undefined, undefined]);
+    const { data } = driver.world.events.find(({ name }) => name === 'retrying')!;
+    expect(data).to.include({ operation: 'stamping lease rows with their stream', source: 'orders' });
+    await driver.world.advance(70_000);
+    expect(stamps(store)).to.deep.equal([identity, identity]);
+  });
+});
+
+describe('a stream that is not the one its rows were made for', () => {
+  const refused = async (driver: CoordinatorDriver): Promise<{ readonly message: string; readonly data: object }> => {
+    const outcome = await driver.started();
+    if (outcome?.type !== 'failed') throw new Error('it started');
+    expect(outcome.error).to.include({ code: 'STREAM_CHANGED', retryable: false });
+    return outcome.error;
+  };
+  const started = async (): Promise<CoordinatorDriver> => {
+    const driver = driveCoordinator();
+    await driver.started();
+    await driver.takenAll();
+    return driver;
+  };
+
+  it('is not started on: it was deleted and created again while nobody read it', async () => {
+    const { store, stream } = await started();
+    const before = [...store.rows.values()];
+    stream.recreate();
+    store.calls.length = 0;
+    const error = await refused(driveCoordinator({ store, stream, processNonce: 'p2' }));
+    expect(error.message).to.include(`${identity} (created 2023-11-14T22:13:20Z)`).and.to.include(later);
+    expect(error.data).to.include({ stream: 'orders', table: 'memory', rowStream: identity, liveStream: later });
+    expect(writes(store)).to.deep.equal([]);
+    expect([...store.rows.values()]).to.deep.equal(before);
+  });
+
+  it('is not started on: it is another stream under the same application name', async () => {
+    const { store } = await started();
+    const stream = listedStream({ name: 'bills', shards: 5 });
+    expect((await refused(driveCoordinator({ store, stream }))).data).to.include({ rowStream: identity });
+  });
+
+  it('is not started on where only a number tells, and nothing is stamped', async () => {
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: zero, checkpoint: '7' });
+    store.put({ leaseKey: one, checkpoint: 'SHARD_END' });
+    const stream = listedStream();
+    stream.recreate();
+    expect((await refused(driveCoordinator({ store, stream }))).data).not.to.have.property('rowStream');
+    expect(stamps(store)).to.deep.equal([undefined, undefined]);
+  });
+
+  it('is not started on in a multi-stream table, where the rows of its former self have keys of their own', async () => {
+    const store = memoryLeaseStore();
+    const stream = listedStream({ shards: 3 });
+    const options = { store, multiStream: true };
+    await driveCoordinator({ ...options, stream }).started();
+    expect(store.rows.size).to.equal(3);
+    stream.recreate(2);
+    await refused(driveCoordinator({ ...options, stream, processNonce: 'p2' }));
+    // As an older kinact or a Java worker has written them.
+    for (const { kinactStream: _, ...row } of [...store.rows.values()]) store.rows.set(row.leaseKey, row);
+    await refused(driveCoordinator({ ...options, stream, processNonce: 'p3' }));
+    expect(store.rows.size).to.equal(3);
+  });
+
+  it('is noticed by the next shard sync while it is read, and at once where a row of the new one shows', async () => {
+    for (const shows of [false, true]) {
+      const driver = await started();
+      driver.stream.recreate();
+      const [row] = driver.store.rows.values();
+      if (shows) driver.store.rows.set(row!.leaseKey, { ...row!, kinactStream: later });
+      const { length } = driver.stream.filters;
+      await driver.world.advance(shows ? 7_000 : 67_000);
+      const { message, data } = changed(driver);
+      expect(data).to.include({ rowStream: identity, liveStream: later });
+      expect(message).to.include('while it was being read');
+      for (const { told } of driver.keepers) {
+        expect(told.at(-1)).to.include({ type: 'release', reason: 'its source has failed: STREAM_CHANGED' });
+      }
+      expect(driver.stream.filters.slice(length), 'nothing is listed, nothing made').to.deep.equal([]);
+    }
+  });
+
+  it('has its rows taken by nobody who reads another', async () => {
+    const driver = await started();
+    driver.store.put({ ...driver.store.row(zero), kinactStream: later, leaseOwner: 'peer' });
+    await driver.news(zero, { type: 'lost', reason: 'taken', current: undefined, retake: false });
+    const { leaseOwner: _, ...free } = driver.store.row(zero);
+    driver.store.rows.set(zero, free);
+    await driver.world.advance(5_000);
+    expect(driver.keepers.filter(({ args }) => args.leaseKey === zero)).to.have.length(1);
+    expect(driver.store.row(zero).leaseOwner).not.to.equal(workerId);
+  });
+
+  it('is itself where it has merely been resharded, trimmed and read by a worker of an older kinact', async () => {
+    const driver = await started();
+    const { store, stream } = driver;
+    const [left] = stream.split(zero);
+    stream.shards = stream.shards.filter(({ shardId }) => shardId !== zero);
+    const { kinactStream: _, ...row } = store.row(one);
+    store.rows.set(one, { ...row, checkpoint: '5' });
+    await driver.world.advance(130_000);
+    expect(store.row(left).kinactStream).to.equal(identity);
+    expect(store.row(one).kinactStream).to.equal(identity);
+    expect(driver.world.events.filter(({ name }) => name === 'retrying')).to.deep.equal([]);
+  });
+});
+
+/** What the coordinator said or failed with. */
+function changed(driver: CoordinatorDriver): Error & { readonly data: object } {
+  const errors = driver.world.events.map(({ data }) => (data as { readonly error?: unknown }).error);
+  const found = errors.find((error) => (error as { readonly code?: unknown } | undefined)?.code === 'STREAM_CHANGED');
+  if (found === undefined) throw new Error('nobody noticed');
+  return found as Error & { readonly data: object };
+}
+
+it('the identity of a description is what rows carry', async () => {
+  const description = await listedStream().describe(new AbortController().signal);
+  expect(streamIdentityOf(description)).to.equal(identity);
+});
