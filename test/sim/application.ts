@@ -1,7 +1,15 @@
-// The application: notes each item as it is handed out, and as done where kinact says that it counts as done; it is slow, or
-// fails, when the world says so.
+// The application: notes each item as it is handed out, and as done where kinact says that it counts as done; it is slow, fails
+// or never answers when the world says so. What it lets kinact skip counts as done too, and has to be named.
 import { defineReducer } from '../../src/reducer.js';
-import type { Item, ReducerContext, ReducerDefinition } from '../../src/reducer.js';
+import type {
+  Extracted,
+  FailurePolicy,
+  Item,
+  OnFailure,
+  ReducerContext,
+  ReducerDefinition,
+} from '../../src/reducer.js';
+import type { UserRecord } from '../../src/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
 import type { Machine } from './machine.js';
@@ -14,27 +22,51 @@ interface Work {
   note(item: Item<string>): void;
   /** These count as done from now on. */
   finish(items: readonly Item<string>[]): void;
-  /** Throws when the world says so. */
-  fail(what: string): void;
-  /** Waits in this process's time; never over when it dies. */
+  /** Throws when the world says so: with it, these items fail. */
+  fail(items: readonly Item<string>[]): void;
+  /** Waits in this process's time; never over when it dies, nor when the world says so. */
   pause(ms: number): Promise<void>;
+}
+
+/** What fails with a call. */
+class Poisoned extends Error {
+  readonly items: readonly Item<string>[];
+  readonly record: UserRecord | undefined;
+  constructor(items: readonly Item<string>[], record?: UserRecord) {
+    super(`poisoned ${record?.sequenceNumber ?? items.map(({ value }) => value).join(' ')}`);
+    this.items = items;
+    this.record = record;
+  }
 }
 
 /** A crash is known to others this much later, in messages: as soon as none is held up, and the machine runs. */
 const newsMs = 1;
 
-export function application(
-  world: World,
-  machine: Machine,
-  watched: { readonly incarnations: Incarnations; readonly tenures: Tenures; hurt(): void },
-  dice: Dice,
-): ReducerDefinition {
+interface Watched {
+  readonly incarnations: Incarnations;
+  readonly tenures: Tenures;
+  /** Something was made to fail. */
+  hurt(): void;
+}
+
+export interface Application {
+  readonly reducer: ReducerDefinition;
+  readonly extract: (record: UserRecord) => readonly Extracted<string>[];
+  readonly onFailure: OnFailure;
+}
+
+export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
   const { oracle, clock } = world;
-  const { incarnations, tenures } = watched;
+  const { incarnations, tenures, hurt } = watched;
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
     return clock.now() > known;
+  };
+  const isPoisoned = (): boolean => {
+    if (!dice.chance(world.poison)) return false;
+    hurt();
+    return true;
   };
   const work: Work = {
     dice,
@@ -44,27 +76,50 @@ export function application(
       const { value: id, shardId, fence } = item;
       const isOver = tenure.dead || hasEnded(tenure.worker);
       oracle.delivered({ process: machine.name, id, shardId, fence, isOver });
-      work.fail(id);
     },
     finish: (items) => {
       oracle.acknowledged(items.map(({ value }) => value));
       tenures.acknowledged(items);
     },
-    fail: (what) => {
-      if (!dice.chance(world.poison)) return;
-      watched.hurt();
-      throw new Error(`poisoned ${what}`);
+    fail: (items) => {
+      if (isPoisoned()) throw new Poisoned(items);
     },
-    pause: (ms) => new Promise((resolve) => clock.after(ms, () => machine.run(resolve))),
+    pause: (ms) => {
+      if (!dice.chance(world.hangs)) return new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));
+      hurt();
+      return new Promise(() => {});
+    },
   };
-  return dice.pick([atOnce, inBatches, byHand])(work);
+  const judge = (error: unknown): FailurePolicy => {
+    const policy =
+      world.onFailure === 'any' ? dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard']) : world.onFailure;
+    if (policy !== 'skip' || !(error instanceof Poisoned)) return policy;
+    const { items, record } = error;
+    oracle.skipped(record === undefined ? items.map(({ value }) => value) : itemsOf(record).map(({ value }) => value));
+    if (record === undefined) tenures.acknowledged(items);
+    else tenures.skipped(record.sequenceNumber, record.subSequenceNumber ?? 0);
+    return policy;
+  };
+  return {
+    reducer: dice.pick([atOnce, inBatches, perShard, byHand, raw])(work),
+    extract: (record) => {
+      if (dice.chance(0.2) && isPoisoned()) throw new Poisoned([], record);
+      return itemsOf(record);
+    },
+    onFailure: world.onFailure === 'any' || world.onFailure === 'skip' ? judge : world.onFailure,
+  };
 }
 
-function atOnce({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
+function itemsOf(record: UserRecord): readonly Extracted<string>[] {
+  return JSON.parse(Buffer.from(record.data).toString()) as Extracted<string>[];
+}
+
+function atOnce({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     reduce: (count: number, item: Item<string>) => {
       note(item);
+      fail([item]);
       if (slow && dice.chance(0.02)) {
         return pause(dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
           finish([item]);
@@ -83,12 +138,35 @@ function inBatches({ dice, slow, note, fail, finish, pause }: Work): ReducerDefi
     init: (): Item<string>[] => [],
     reduce: (batch: Item<string>[], item: Item<string>) => {
       note(item);
+      fail([item]);
       return [...batch, item];
     },
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
     flush: async (batch) => {
       if (slow) await pause(dice.between(1, 20 * size));
-      fail('flush');
+      fail(batch);
+      finish(batch);
+      return [];
+    },
+  });
+}
+
+/** As the one before, with a state per shard, which has nothing of another shard in it. */
+function perShard(work: Work): ReducerDefinition {
+  const { dice, note, fail, finish, pause } = work;
+  return defineReducer({
+    init: (): Item<string>[] => [],
+    stateBy: 'shard',
+    reduce: (batch: Item<string>[], item: Item<string>) => {
+      note(item);
+      if (batch.some(({ shardId }) => shardId !== item.shardId))
+        throw new Error(`a state of ${item.shardId} has items of another shard`);
+      return [...batch, item];
+    },
+    batch: { size: dice.pick([5, 50]), intervalMs: 500 },
+    flush: async (batch) => {
+      if (work.slow) await pause(dice.between(1, 400));
+      fail(batch);
       finish(batch);
       return [];
     },
@@ -106,6 +184,27 @@ function byHand({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
         ctx.ack(item.token);
       });
       return count;
+    },
+  });
+}
+
+/** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
+function raw({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
+  return defineReducer({
+    init: (): Item<string>[] => [],
+    behaviour: async (kept: Item<string>[], message, { ack }) => {
+      if (message.type === 'items') {
+        const items = message.items as readonly Item<string>[];
+        for (const item of items) note(item);
+        fail(items);
+        return [...kept, ...items];
+      }
+      if (message.type === 'revoked')
+        return kept.filter(({ shardId, fence }) => shardId !== message.shardId || fence !== message.fence);
+      if (slow) await pause(dice.between(1, 300));
+      finish(kept);
+      for (const { token } of kept) ack(token);
+      return [];
     },
   });
 }

@@ -1,4 +1,4 @@
-// npm run sim -- --seeds N [--from S] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one seed does, hunt.ts for mutants.
+// npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one seed does, hunt.ts for mutants.
 import { parseArgs } from 'node:util';
 import { hunt } from './hunt.js';
 import type { Catch } from './hunt.js';
@@ -14,6 +14,7 @@ const options = {
   trace: { type: 'boolean', default: false },
   mutants: { type: 'boolean', default: false },
   only: { type: 'string', default: '' },
+  faults: { type: 'string', default: 'proven' },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -27,7 +28,17 @@ const wrong = (text: string): never => {
   process.exit(2);
 };
 
-function read(): { seeds: number; from: number; trace: boolean; mutants: boolean; only: string; json: boolean } {
+interface Given {
+  readonly seeds: number;
+  readonly from: number;
+  readonly trace: boolean;
+  readonly mutants: boolean;
+  readonly only: string;
+  readonly json: boolean;
+  readonly job: { readonly provisional: boolean };
+}
+
+function read(): Given {
   try {
     const { values } = parseArgs({ options, strict: true });
     const number = (name: 'seeds' | 'from', least: number): number => {
@@ -38,7 +49,9 @@ function read(): { seeds: number; from: number; trace: boolean; mutants: boolean
     const { only } = values;
     if (only !== '' && !values.mutants) return wrong('--only: chooses among mutants, and --mutants is missing');
     if (!mutants.some(({ name }) => name.includes(only))) return wrong(`--only: no mutant has '${only}' in its name`);
-    return { ...values, seeds: number('seeds', 1), from: number('from', 0) };
+    const { faults } = values;
+    if (faults !== 'all' && faults !== 'proven') return wrong(`--faults: expected all or proven, got ${faults}`);
+    return { ...values, job: { provisional: faults === 'all' }, seeds: number('seeds', 1), from: number('from', 0) };
   } catch (error) {
     return wrong((error as Error).message);
   }
@@ -48,14 +61,14 @@ const given = read();
 const say = (text: string): void => (given.json ? console.error(text) : console.log(text));
 
 async function simulate(pool: Pool): Promise<Told & Record<string, unknown>> {
-  const { seeds, from, trace } = given;
+  const { seeds, from, trace, job } = given;
   const totals = { violations: 0, faults: 0, hits: 0, checkpoints: 0, deliveries: 0, failed: [] as number[] };
   let next = from;
   const runner = async (): Promise<void> => {
     while (next < from + seeds) {
       const seed = next;
       next += 1;
-      const outcome = await runCounting(pool, seed);
+      const outcome = await runCounting(pool, seed, job);
       totals.violations += outcome.violations.length;
       totals.faults += outcome.faults;
       totals.hits += outcome.hits;
@@ -64,7 +77,7 @@ async function simulate(pool: Pool): Promise<Told & Record<string, unknown>> {
       if (trace) tell(outcome, seed);
       if (outcome.violations.length === 0) continue;
       totals.failed.push(seed);
-      explain(outcome, await shrink(pool, outcome));
+      explain(outcome, await shrink(pool, outcome, job));
     }
   };
   await Promise.all(Array.from({ length: pool.threads }, runner));

@@ -1,9 +1,12 @@
 // What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
 // every checkpoint claims, who may write and deliver when. It is told everything by the services and the application's own code.
 import type { LeaseRow } from '../../src/core/lease.js';
+import { createLosses } from './losses.js';
+import type { Losses } from './losses.js';
 import { compareRows, createStreamLog, isNumber } from './stream-log.js';
 import type { Put, StreamLog } from './stream-log.js';
 import { createTakes } from './takes.js';
+import type { Said } from './world.js';
 
 export interface Delivery {
   readonly process: string;
@@ -51,9 +54,16 @@ export interface Oracle {
   readonly deliveries: () => number;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
-  /** Nobody need deal with these any more: trimmed, or before LATEST. */
-  excuse(ids: Iterable<string>): void;
+  /** Nobody need deal with these: they came before LATEST. */
   excuseAll(): void;
+  /** Nor with these. */
+  excuse(ids: Iterable<string>): void;
+  /** Nor with these, which are not read any more or dropped for their hash key; but somebody has to say so. */
+  lose(why: 'trimmed' | 'dropped', ids: Iterable<string>): void;
+  /** These failed, and the policy is to skip them; somebody has to say so. */
+  skipped(ids: Iterable<string>): void;
+  /** I36. */
+  allNamed(events: readonly Said[]): void;
   /** Somebody deleted this row by hand: what it says of order and of where reading was is no promise any more. */
   tampered(leaseKey: string): void;
   delivered(delivery: Delivery): void;
@@ -91,6 +101,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
   const takes = createTakes({ now, failoverMs, troublesOf: troublesOf ?? (() => '') });
+  const losses = createLosses();
   /** Rows that were deleted by hand, until somebody makes them anew. */
   const deleted = new Map<string, LeaseRow>();
   let checkpoints = 0;
@@ -98,6 +109,11 @@ export function createOracle(options: OracleOptions): Oracle {
   const violate = (invariant: string, text: string): void => {
     if (violations.length === 0) options.onViolation();
     if (violations.filter((each) => each.invariant === invariant).length < enough) violations.push({ invariant, text });
+  };
+
+  const lossOf = (id: string, why: 'trimmed' | 'dropped' | 'skipped'): Parameters<Losses['lost']>[1] => {
+    const { shardId, sequenceNumber, sub, key } = log.item(id);
+    return { why, at: now(), shardId, sequenceNumber, sub, key };
   };
 
   /** I6: within a tenure a key's items come one after the other; what is before the first of them has been done. */
@@ -210,6 +226,17 @@ export function createOracle(options: OracleOptions): Oracle {
     put: (record) => log.put(record),
     excuse: (ids) => log.excuse(ids),
     excuseAll: () => log.excuse(log.missing()),
+    lose: (why, ids) => {
+      for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, why));
+      log.excuse(ids);
+    },
+    skipped: (ids) => {
+      for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, 'skipped'));
+      log.done(ids);
+    },
+    allNamed: (events) => {
+      for (const text of losses.unnamed(events)) violate('I36', `${text}, and no event says so`);
+    },
     tampered: (leaseKey) => {
       changedByHand.add(leaseKey);
       const row = rowOf(leaseKey);
@@ -230,7 +257,10 @@ export function createOracle(options: OracleOptions): Oracle {
       afterParents(delivery);
       inOrder(delivery);
     },
-    acknowledged: (ids) => log.done(ids),
+    acknowledged: (ids) => {
+      log.done(ids);
+      losses.done(ids);
+    },
     wrote,
     told: (shardId, sequenceNumber, subSequenceNumber) => {
       const row = rowOf(shardId);

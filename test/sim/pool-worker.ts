@@ -5,12 +5,12 @@ import type { Job } from './pool.js';
 import { runSeed } from './run.js';
 import type { RunOptions } from './run.js';
 
-function optionsOf({ size, mutant }: Job): RunOptions {
+function optionsOf({ size, mutant, provisional = false }: Job): RunOptions {
   const found = mutants.find(({ name }) => name === mutant?.name);
   const makeActors = { alone: found?.make, unmasked: found?.masked?.make, defenceOff: found?.masked?.off }[
     mutant?.how ?? 'alone'
   ];
-  return { ...(size === undefined ? {} : { size }), ...(makeActors === undefined ? {} : { makeActors }) };
+  return { provisional, ...(size === undefined ? {} : { size }), ...(makeActors === undefined ? {} : { makeActors }) };
 }
 
 parentPort?.on('message', (job: Job) => {

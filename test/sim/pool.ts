@@ -10,6 +10,7 @@ export type How = 'alone' | 'unmasked' | 'defenceOff';
 export interface Job {
   readonly seed: number;
   readonly size?: Size;
+  readonly provisional?: boolean;
   readonly mutant?: { readonly name: string; readonly how: How };
 }
 

@@ -46,13 +46,15 @@ export function sizeOf(seed: number): Size {
 export interface RunOptions {
   readonly size?: Size;
   readonly makeActors?: MakeActors;
+  /** Faults that wait for production code are drawn as well. */
+  readonly provisional?: boolean;
 }
 
 const production: MakeActors = () => actors;
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Outcome> {
-  const { size = sizeOf(seed), makeActors = production } = options;
-  const world = createWorld(seed, size.shards, makeActors);
+  const { size = sizeOf(seed), makeActors = production, provisional = false } = options;
+  const world = createWorld(seed, size.shards, makeActors, provisional);
   const { clock, oracle } = world;
   const tally = { faults: 0, hits: 0 };
   const stray = (reason: unknown): void => oracle.violate('I25', `unhandled rejection: ${String(reason)}`);

@@ -9,6 +9,8 @@ import type { Dice } from './dice.js';
 import { DynamoDbRefusal, longestAgeMs } from './dynamodb/memory-dynamodb.js';
 import type { Item } from './dynamodb/expressions.js';
 import type { Machine } from './machine.js';
+import { answerInstead } from './service-faults.js';
+import type { Mishap } from './service-faults.js';
 import { answered, errorOf } from './sdk-answers.js';
 import type { Wire } from './wire.js';
 import type { World } from './world.js';
@@ -25,27 +27,58 @@ export function sourceOf(world: World, wire: Wire, dice: Dice): SourceSpec {
     initialPosition: world.initialPosition,
     idleMs: 1_000,
     maxRecords: dice.pick([50, 1_000]),
+    outOfRange: world.outOfRange,
     client: kinesisClient(world, wire, dice.fork()),
   });
 }
 
 function kinesisClient(world: World, wire: Wire, dice: Dice): { send(command: never): Promise<object> } {
-  const { clock, kinesis } = world;
+  const { clock, kinesis, serviceFaults } = world;
   const repeated = repeating(world, dice.fork());
-  const send = (command: Command): Promise<object> => {
-    const operation = operationOf(command);
-    return wire
-      .call(() => {
-        if (dice.chance(world.throttled)) {
-          wire.harm();
-          throw errorOf('kinesis', 'ProvisionedThroughputExceededException', 'Rate exceeded');
-        }
-        const output = repeated(operation, command.input, answerOf(kinesis, operation, command.input));
-        return { output, at: clock.wallNow() };
-      })
-      .then(({ output, at }) => answered(command, output, at));
+  const handle = (operation: string, input: Command['input']): object => {
+    const mishap = serviceFaults.meets('kinesis', operation, dice);
+    if (mishap !== undefined) wire.harm();
+    if (dice.chance(world.throttled)) {
+      wire.harm();
+      throw errorOf('kinesis', 'ProvisionedThroughputExceededException', 'Rate exceeded');
+    }
+    const effect = (): object => repeated(operation, input, answerOf(kinesis, operation, input));
+    const output = answerInstead('kinesis', mishap, dice, effect);
+    return mishap === undefined ? output : misshapen(world, operation, input, output, mishap);
   };
+  const send = (command: Command): Promise<object> =>
+    wire
+      .call(() => ({ output: handle(operationOf(command), command.input), at: clock.wallNow() }))
+      .then(({ output, at }) => answered(command, output, at));
   return { config: { region: 'us-east-1' }, send } as never;
+}
+
+interface Listed {
+  readonly ShardId: string;
+  readonly SequenceNumberRange: { readonly StartingSequenceNumber: string };
+}
+
+/** An answer that lacks something. */
+function misshapen(world: World, operation: string, input: Command['input'], output: object, mishap: Mishap): object {
+  const { clock, dice, kinesis } = world;
+  if (operation === 'GetRecords' && mishap.type === 'noIterator') {
+    const { NextShardIterator: _next, ChildShards: _children, ...rest } = output as Record<string, unknown>;
+    return rest;
+  }
+  if (operation === 'GetRecords' && mishap.type === 'emptyPage')
+    return { Records: [], NextShardIterator: input['ShardIterator'], MillisBehindLatest: 5_000 };
+  if (operation !== 'ListShards') return output;
+  const { Shards, ...rest } = output as { readonly Shards: readonly Listed[] };
+  if (mishap.type === 'omitsShards') return { ...rest, Shards: Shards.filter(() => dice.chance(0.6)) };
+  if (mishap.type !== 'olderListing') return output;
+  const then = clock.wallNow() - mishap.ageMs;
+  const { shards } = kinesis.stream(streamName);
+  const asThen = Shards.filter(({ ShardId }) => (shards.get(ShardId)?.createdAt ?? 0) <= then).map((listed) => {
+    const { StartingSequenceNumber } = listed.SequenceNumberRange;
+    const wasOpen = (shards.get(listed.ShardId)?.closedAt ?? Infinity) > then;
+    return wasOpen ? { ...listed, SequenceNumberRange: { StartingSequenceNumber } } : listed;
+  });
+  return { ...rest, Shards: asThen };
 }
 
 interface Page {
@@ -68,9 +101,11 @@ function repeating(world: World, dice: Dice): (operation: string, input: Command
 }
 
 export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice: Dice): DynamoDbClientLike {
-  const { clock, dynamoDb, leases, oracle } = world;
+  const { clock, dynamoDb, leases, oracle, serviceFaults } = world;
   const ageOf = (): number => (dice.chance(world.staleReads) ? dice.next() * longestAgeMs : 0);
   const handle = (operation: string, input: Command['input'], sentAt: number): object => {
+    const mishap = serviceFaults.meets('dynamodb', operation, dice);
+    if (mishap !== undefined) wire.harm();
     if (dice.chance(world.throttled / 2)) {
       wire.harm();
       throw errorOf('dynamodb', 'ProvisionedThroughputExceededException', 'Rate exceeded');
@@ -78,7 +113,8 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
     const leaseKey = keyOf(input);
     const before = leaseKey === undefined ? undefined : leases.row(leaseKey);
     try {
-      return readBy(world, dynamoDb.handle(operation, input, ageOf));
+      const effect = (): object => readBy(world, dynamoDb.handle(operation, input, ageOf));
+      return answerInstead('dynamodb', mishap, dice, effect);
     } catch (error) {
       if (!(error instanceof DynamoDbRefusal)) throw error;
       const { name, message, item } = error;

@@ -37,7 +37,10 @@ export async function settle(world: World): Promise<void> {
   if (!done) stuck(world);
   await clock.advance(Math.max(restMs, calmAt + restMs - clock.now()));
   const switches = oracle.switches();
-  if (done) atRest(world);
+  if (done) {
+    atRest(world);
+    oracle.allNamed(world.events);
+  }
   sample(world);
   await clock.advance(Math.max(restMs / 2, leastMs - clock.now()));
   if (done && oracle.switches() > switches)
@@ -50,6 +53,8 @@ function calmDown(world: World): void {
   setWeather(world, calm);
   world.throttled = 0;
   world.poison = 0;
+  world.hangs = 0;
+  world.serviceFaults.clear();
   world.repeats = 0;
   for (const { machine } of world.processes) {
     Object.assign(machine.mischief, { delayed: 0, duplicated: 0 });

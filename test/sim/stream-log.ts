@@ -32,6 +32,7 @@ export interface StreamLog {
   done(ids: Iterable<string>): void;
   excuse(ids: Iterable<string>): void;
   isExcused(id: string): boolean;
+  isOpen(id: string): boolean;
   handedOut(id: string): void;
   hasOpen(): boolean;
   /** Items of this shard that are not done. */
@@ -116,6 +117,7 @@ export function createStreamLog(): StreamLog {
       done(all);
     },
     isExcused: (id) => excused.has(id),
+    isOpen: (id) => open.has(id),
     handedOut: (id) => {
       if (open.has(id)) handedOut.add(id);
     },

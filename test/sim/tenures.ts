@@ -27,6 +27,8 @@ export interface FrontierReport {
 export interface Tenures {
   notified(message: Notify): void;
   acknowledged(items: Iterable<Item<string>>): void;
+  /** No items came of this user record, for that failed and was skipped. */
+  skipped(sequenceNumber: string, sub: number): void;
   reported(message: FrontierReport): void;
 }
 
@@ -93,6 +95,12 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
         log.acknowledged.add(ordinal);
         record.items -= 1;
         if (record.items === 0) log.open.delete(ordinal);
+      }
+    },
+    skipped: (sequenceNumber, sub) => {
+      for (const { open } of tenures.values()) {
+        for (const [ordinal, record] of open)
+          if (record.sequenceNumber === sequenceNumber && record.sub === sub) open.delete(ordinal);
       }
     },
     reported: ({ frontier: { worker, fence, position } }) => {

@@ -2,6 +2,7 @@
 import { streamName } from './cluster.js';
 import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
 import type { Dice } from './dice.js';
+import { isNumber } from './stream-log.js';
 import type { Oracle } from './oracle.js';
 import type { World } from './world.js';
 
@@ -11,10 +12,14 @@ export interface Workplace {
   readonly kinesis: {
     put(
       streamName: string,
-      record: { readonly partitionKey: string; readonly data: Uint8Array },
+      record: { readonly partitionKey?: string; readonly data: Uint8Array },
     ): { readonly shardId: string; readonly sequenceNumber: string };
   };
-  readonly oracle: Pick<Oracle, 'put'>;
+  readonly oracle: Pick<Oracle, 'put' | 'lose'>;
+  /** Records that come without a key: of a stream whose service places them. */
+  readonly keyless?: boolean;
+  /** Which user records of an aggregate are dropped: those that lie outside this shard, by their keys. */
+  readonly dropped?: (shardId: string, partitionKeys: readonly string[]) => readonly number[];
   /** User records and items written so far, and the items of a raw record by its number. */
   written: number;
   items: number;
@@ -40,9 +45,20 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
     });
     const [only] = records;
     const data = users === 1 && only !== undefined ? only.data : encodeAggregate(records);
-    const { shardId, sequenceNumber } = kinesis.put(streamName, { partitionKey, data });
+    const isKeyless = world.keyless === true && dice.chance(0.5);
+    const { shardId, sequenceNumber } = kinesis.put(streamName, isKeyless ? { data } : { partitionKey, data });
     const items = records.map((record) => record.items.map(({ key, value }) => ({ id: value, key })));
     oracle.put({ shardId, sequenceNumber, items });
+    if (users > 1 && world.dropped !== undefined) {
+      const outside = world.dropped(
+        shardId,
+        records.map((record) => record.partitionKey),
+      );
+      oracle.lose(
+        'dropped',
+        outside.flatMap((index) => items[index]?.map(({ id }) => id) ?? []),
+      );
+    }
     world.raw.set(
       sequenceNumber,
       items.flat().map(({ id }) => id),
@@ -54,7 +70,21 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
 export function trimRecords(world: World, shardId: string, count: number): void {
   const { kinesis, oracle, raw } = world;
   const { records } = kinesis.stream(streamName).shards.get(shardId) as { records: { sequenceNumber: string }[] };
-  for (const { sequenceNumber } of records.slice(0, count)) oracle.excuse(raw.get(sequenceNumber) ?? []);
+  const ids = records.slice(0, count).flatMap(({ sequenceNumber }) => raw.get(sequenceNumber) ?? []);
+  if (mustBeNamed(world, shardId)) oracle.lose('trimmed', ids);
+  else oracle.excuse(ids);
   world.trimmed.add(shardId);
   kinesis.trim(streamName, shardId, count);
+}
+
+/**
+ * Whoever begins at the checkpoint finds that it is gone. A reader that is under way cannot see it, and who has never read has
+ * lost nothing.
+ */
+function mustBeNamed({ kinesis, leases, processes, provisional }: World, shardId: string): boolean {
+  const row = leases.row(shardId);
+  if (row === undefined || !isNumber(row.checkpoint)) return false;
+  if (kinesis.stream(streamName).shards.get(shardId)?.closedAt !== undefined && !provisional) return false;
+  const holder = processes.find(({ machine }) => machine.name === row.leaseOwner);
+  return holder === undefined || !holder.machine.alive;
 }

@@ -1,9 +1,12 @@
 // A whole cluster in one process and virtual time: one stream, one lease table, several machines each with a consumer of its
 // own, and an oracle that is told everything. One seed decides all of it.
+import { createHash } from 'node:crypto';
+import type { OutOfRangePolicy } from '../../src/aws/aggregate.js';
 import { consumerOf } from '../../src/consumer.js';
 import type { Consumer } from '../../src/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
+import type { FailurePolicy } from '../../src/reducer.js';
 import type { Delivery, TraceEntry } from '../../supervision/cell.js';
 import { levels } from '../../src/emitter.js';
 import type { ConsumerEventName } from '../../src/events.js';
@@ -24,11 +27,14 @@ import { leaseView } from './lease-view.js';
 import type { LeaseView } from './lease-view.js';
 import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
+import { createServiceFaults } from './service-faults.js';
+import type { ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourceOf } from './services.js';
 import { createTenures } from './tenures.js';
 import type { Fences, FrontierReport, Notify } from './tenures.js';
 import { calm, createWire } from './wire.js';
 import type { Weather, Wire } from './wire.js';
+import type { Workplace } from './workload.js';
 
 /** Trace entries kept for whoever has to understand a violation. */
 const remembered = 80;
@@ -71,6 +77,14 @@ export interface World {
   readonly processes: Process[];
   readonly initialPosition: InitialPosition;
   readonly failoverMs: number;
+  /** `any`: whatever comes to mind at each failure. */
+  readonly onFailure: FailurePolicy | 'any';
+  readonly outOfRange: OutOfRangePolicy;
+  readonly keyless: boolean;
+  readonly dropped: NonNullable<Workplace['dropped']>;
+  readonly serviceFaults: ServiceFaults;
+  /** Faults that production code is known not to bear yet are drawn as well. */
+  readonly provisional: boolean;
   /** Everything but checkpoints. */
   readonly events: Said[];
   /** Probability that a service throttles a call, that a read which need not be consistent shows an older item. */
@@ -79,8 +93,9 @@ export interface World {
   /** Probability that a read brings records again. */
   repeats: number;
   weather: Weather;
-  /** Probability that a call of the application's code throws. */
+  /** Probability that a call of the application's code throws, that one which takes its time never ends. */
   poison: number;
+  hangs: number;
   /** User records and items written so far, and the items of a raw record by its number. */
   written: number;
   items: number;
@@ -96,7 +111,7 @@ export interface World {
 /** How the actors of a process are made: production's, or one of the mutants'. */
 export type MakeActors = (process: { readonly machine: Machine }) => Actors;
 
-export function createWorld(seed: number, shards: number, makeActors: MakeActors): World {
+export function createWorld(seed: number, shards: number, makeActors: MakeActors, provisional: boolean): World {
   const dice = createDice(seed);
   const clock = new ManualClock({ restlessAfter: 5_000_000 });
   const kinesis = new ScriptedKinesis({
@@ -105,7 +120,9 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     missingRecord: dice.pick(['nextRecord', 'invalidArgument', 'resourceNotFound']),
     childShards: dice.chance(0.8),
   });
-  kinesis.createStream(streamName, shards);
+  const keyless = dice.chance(0.1);
+  kinesis.createStream(streamName, shards, keyless ? { mode: 'ON_DEMAND', distribution: 'AUTO' } : {});
+  const outOfRange = keyless ? 'emit' : dice.pick<OutOfRangePolicy>(['emit', 'emit', 'dropRecord', 'dropAggregate']);
   const failoverMs = dice.pick([10_000, 10_000, 10_000, 3_000, 20_000]);
   const dynamoDb = createMemoryDynamoDb({
     now: () => clock.now(),
@@ -136,12 +153,19 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     processes: [],
     initialPosition: dice.pick(['TRIM_HORIZON', 'TRIM_HORIZON', 'LATEST', new Date(clock.wallNow() + 7_000)]),
     failoverMs,
+    onFailure: dice.pick(['crash', 'crash', 'skip', 'stopShard', 'any']),
+    outOfRange,
+    keyless,
+    dropped: (shardId, keys) => droppedOf(kinesis.stream(streamName).shards.get(shardId), outOfRange, keys),
+    serviceFaults: createServiceFaults(() => clock.now()),
+    provisional,
     events: [],
     throttled: 0,
     staleReads: 0.3,
     repeats: 0,
     weather: calm,
     poison: 0,
+    hangs: 0,
     written: 0,
     items: 0,
     raw: new Map(),
@@ -188,9 +212,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       credit: mine.pick([1, 7, 1_024]),
       maxPending,
       maxPendingBytes,
-      extract: (record) => JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[],
-      reducer: application(world, machine, { incarnations, tenures, hurt: () => void (process.hurt += 1) }, mine),
-      onFailure: 'crash',
+      ...application(world, machine, { incarnations, tenures, hurt: () => void (process.hurt += 1) }, mine),
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       stopDeadlineMs,
       watchdogMs: 120_000,
@@ -254,6 +276,21 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.start().catch(failed);
   consumer.closed.catch(failed);
   return process;
+}
+
+/** The user records of an aggregate that kinact has to drop, by the places of their keys. */
+function droppedOf(
+  shard: { readonly startingHashKey: bigint; readonly endingHashKey: bigint } | undefined,
+  policy: OutOfRangePolicy,
+  keys: readonly string[],
+): readonly number[] {
+  if (policy === 'emit' || shard === undefined) return [];
+  const isOutside = (key: string): boolean => {
+    const hash = BigInt(`0x${createHash('md5').update(key).digest('hex')}`);
+    return hash < shard.startingHashKey || hash > shard.endingHashKey;
+  };
+  const outside = [...keys.keys()].filter((index) => isOutside(keys[index] as string));
+  return policy === 'dropAggregate' && outside.length > 0 ? [...keys.keys()] : outside;
 }
 
 /** Everything but checkpoints is kept: what is lost or stands still has to be in there. */

@@ -1,0 +1,89 @@
+// What the services answer instead of what they should, as rules that hold for a while: any error of their models to any call,
+// once or in bursts, and answers that lack something or show an older state. A service has carried out what it answers an error
+// of its own to, or has not: the caller cannot know.
+import type { Dice } from './dice.js';
+import { errorNames, errorOf, mayHaveHappened } from './sdk-answers.js';
+import type { Service } from './sdk-answers.js';
+
+export type Mishap =
+  | { readonly type: 'error'; readonly name: string }
+  /** GetRecords ends the chain although the shard goes on. */
+  | { readonly type: 'noIterator' }
+  /** GetRecords brings nothing although there is something, as it does now and then on a long way. */
+  | { readonly type: 'emptyPage' }
+  /** ListShards without some of the shards. */
+  | { readonly type: 'omitsShards' }
+  /** ListShards as it was so long ago. */
+  | { readonly type: 'olderListing'; readonly ageMs: number };
+
+export interface Rule {
+  readonly service: Service;
+  /** Every one where it is undefined. */
+  readonly operation?: string | undefined;
+  readonly mishap: Mishap;
+  readonly chance: number;
+  /** World time. */
+  readonly until: number;
+  /** How many calls meet it at most. */
+  readonly times: number;
+}
+
+export interface ServiceFaults {
+  /** What this call meets; undefined: nothing. */
+  meets(service: Service, operation: string, dice: Dice): Mishap | undefined;
+  add(rule: Rule): void;
+  /** The operations that were called so far. */
+  operations(service: Service): readonly string[];
+  clear(): void;
+}
+
+export function createServiceFaults(now: () => number): ServiceFaults {
+  const called: Record<Service, Set<string>> = { kinesis: new Set(), dynamodb: new Set() };
+  let rules: { readonly rule: Rule; left: number }[] = [];
+  return {
+    meets: (service, operation, dice) => {
+      called[service].add(operation);
+      if (rules.length === 0) return undefined;
+      rules = rules.filter(({ rule, left }) => left > 0 && rule.until > now());
+      const met = rules.find(({ rule }) => {
+        const isMeant = rule.service === service && (rule.operation === undefined || rule.operation === operation);
+        return isMeant && dice.chance(rule.chance);
+      });
+      if (met === undefined) return undefined;
+      met.left -= 1;
+      return met.rule.mishap;
+    },
+    add: (rule) => void rules.push({ rule, left: rule.times }),
+    operations: (service) => [...called[service]],
+    clear: () => void (rules = []),
+  };
+}
+
+/** Throws the error that a mishap is; before or after the call has taken effect. */
+export function answerInstead(service: Service, mishap: Mishap | undefined, dice: Dice, effect: () => object): object {
+  if (mishap?.type !== 'error') return effect();
+  const error = errorOf(service, mishap.name, `${mishap.name}, for no reason`);
+  if (mayHaveHappened(error) && dice.chance(0.5)) effect();
+  throw error;
+}
+
+/** Errors that say themselves that they pass. */
+export function passingErrors(service: Service): readonly string[] {
+  const isPassing = (name: string): boolean => {
+    if (/Throttl|Throughput|LimitExceeded/.test(name)) return true;
+    return mayHaveHappened(errorOf(service, name, ''));
+  };
+  return errorNames(service).filter(isPassing);
+}
+
+/** For how long, how often and how many calls meet something: one, some, or all for a moment. */
+export function drawn(dice: Dice, now: number): Pick<Rule, 'chance' | 'until' | 'times'> {
+  switch (dice.pick(['once', 'some', 'all'])) {
+    case 'once':
+      return { chance: 1, until: now + 60_000, times: 1 };
+    case 'some':
+      return { chance: dice.pick([0.003, 0.03, 0.3]), until: now + dice.between(2_000, 60_000), times: Infinity };
+    default:
+      return { chance: 1, until: now + dice.between(500, 15_000), times: Infinity };
+  }
+}
