@@ -5,7 +5,7 @@
 /** `retryable`: 'no', or when `error.retryable` is true. */
 const advice = {
   INVALID_OPTION: [
-    'createConsumer, kinesisStream, defineReducer, encodeAggregate, supervise',
+    'createConsumer, kinesisStream, defineReducer, encodeAggregate, `stop`, `on`; every function of `kinact/supervision` and `kinact/testing`',
     'no',
     'Correct the option that `data.option` names.',
   ],
@@ -85,11 +85,20 @@ const advice = {
     'no',
     "Mend the producer; `onFailure: 'skip'` passes over such records.",
   ],
-  ACTOR_STOPPED: ['`kinact/supervision`', 'no', 'Ask the actor that took its place.'],
+  ACTOR_STOPPED: [
+    '`kinact/supervision`',
+    'no',
+    'Ask the actor that took its place. `cause` is what it, or the actor above it, crashed with.',
+  ],
   ASK_TIMEOUT: [
     '`kinact/supervision`',
     'always',
     'Ask again, or allow more time. The question may have been acted on.',
+  ],
+  INVALID_BEHAVIOUR: [
+    '`actorCrashed`; `cause` of START_FAILED; `kinact/supervision`',
+    'no',
+    'Correct the behaviour: the message says what it returned.',
   ],
   START_FAILED: ['`closed`, `kinact/supervision`', 'no', '`cause` is what the child threw.'],
   PARENT_STOPPED: ['`closed`', 'no', 'Call `consumer.stop()` before you stop the parent, so that leases are released.'],

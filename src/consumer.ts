@@ -114,7 +114,7 @@ class TreeConsumer implements Consumer {
       ...this.#world,
       emit: (event) => {
         if (event.name === 'orphaned')
-          this.#orphans.push(...event.data.effects.map((effect) => `${event.data.actor} ${effect}`));
+          for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
         this.#emitter.emit(event);
         if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
       },

@@ -31,6 +31,8 @@ export const errorCodes = {
   UNDECODABLE_RECORD: 'An aggregate holds user records that cannot be decoded.',
   ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
   ASK_TIMEOUT: 'A question was not answered by its deadline.',
+  INVALID_BEHAVIOUR:
+    "An actor's behaviour returned something else than [state, effects], or an effect that there is not or that is not its own to ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
   PARENT_STOPPED: 'The actor system or parent the consumer lives under was stopped by the application.',
   STOPPED: 'The consumer was stopped.',

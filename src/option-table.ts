@@ -50,7 +50,8 @@ export function notBuilt(path: string, got: unknown, instead: string): never {
   });
 }
 
-const kind = <T>(expected: string, accepts: (value: unknown) => boolean): Kind<T> => ({
+/** What `accepts` holds for, as it is. */
+export const kind = <T>(expected: string, accepts: (value: unknown) => boolean): Kind<T> => ({
   expected,
   parse: (value, path) => (accepts(value) ? (value as T) : refuse(path, expected, value)),
 });
@@ -66,6 +67,12 @@ export const milliseconds = (min: number): Kind<number> =>
     `milliseconds, ${min} to ${LONGEST_MS}`,
     (value) => typeof value === 'number' && value >= min && value <= LONGEST_MS,
   );
+
+/** As the runtime's own timers take it: as long as it takes, too. */
+export const duration: Kind<number> = kind(
+  'milliseconds, 0 or more',
+  (value) => typeof value === 'number' && value >= 0,
+);
 
 export const text = (expected: string, pattern: RegExp): Kind<string> =>
   kind(expected, (value) => typeof value === 'string' && pattern.test(value));

@@ -84,20 +84,32 @@ interface Held {
 
 /** All actors of a tree, parents first. */
 export function walk(tree: readonly ActorSnapshot[]): readonly ActorSnapshot[] {
-  return tree.flatMap((actor) => [actor, ...walk(actor.children)]);
+  const actors: ActorSnapshot[] = [];
+  const left = [...tree].reverse();
+  for (let actor = left.pop(); actor !== undefined; actor = left.pop()) {
+    actors.push(actor);
+    for (const child of [...actor.children].reverse()) left.push(child);
+  }
+  return actors;
 }
 
 /** The shards a tree reads, each with the holder of its oldest open record. */
 export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
   const actors = walk(tree);
-  const holders = actors.flatMap(({ path, state }) => {
-    const held = (state as { holding?: readonly Held[] } | undefined)?.holding ?? [];
-    return held.map((each) => ({ path, ...each }));
-  });
+  const holders: Holders = new Map();
+  for (const { path, state } of actors) {
+    for (const held of (state as { holding?: readonly Held[] } | undefined)?.holding ?? []) {
+      const name = `${held.worker} ${held.ordinal}`;
+      if (!holders.has(name)) holders.set(name, { path, ...held });
+    }
+  }
   return actors
     .filter(({ path }) => path.startsWith('shard-worker/'))
     .map(({ path, state }) => shardOf(path, state as unknown as WorkerSays, holders));
 }
+
+/** By worker and ordinal. */
+type Holders = Map<string, Held & { readonly path: string }>;
 
 /** What a shard worker's `status` says (actors/shard-worker). */
 interface WorkerSays {
@@ -112,13 +124,9 @@ interface WorkerSays {
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
-function shardOf(
-  path: string,
-  says: WorkerSays,
-  holders: readonly (Held & { readonly path: string })[],
-): ShardSnapshot {
+function shardOf(path: string, says: WorkerSays, holders: Holders): ShardSnapshot {
   const { oldestOpen: oldest, source, shardId, fence, doing, openRecords, openBytes } = says;
-  const held = holders.find(({ worker, ordinal }) => worker === says.worker && ordinal === oldest?.ordinal);
+  const held = oldest === undefined ? undefined : holders.get(`${says.worker} ${oldest.ordinal}`);
   return {
     source,
     shardId,

@@ -66,8 +66,10 @@ export function openQuestion(question: {
 /** Answers a question. False when it is closed: answered before, failed, or its asker has stopped. */
 export function answerQuestion(replyTo: ReplyTo<never>, answer: unknown, by: Ref<never> | undefined): boolean {
   const entry = open.get(replyTo.question);
-  entry?.answer(answer, by);
-  return entry !== undefined;
+  // Another copy of this module counts from 1 as well.
+  if (entry?.replyTo.asker !== replyTo.asker) return false;
+  entry.answer(answer, by);
+  return true;
 }
 
 /** How many questions are open in the whole process: zero once everything has stopped. */
@@ -75,8 +77,12 @@ export function openQuestions(): number {
   return open.size;
 }
 
-export function actorStopped(ref: Ref<never>): KinactError {
-  return new KinactError('ACTOR_STOPPED', `${ref.path} has stopped, or never existed`, { data: { actor: ref.path } });
+/** `because`: what it crashed with, or what took it along. */
+export function actorStopped(ref: Ref<never>, because?: Error): KinactError {
+  return new KinactError('ACTOR_STOPPED', `${ref.path} has stopped, or never existed`, {
+    data: { actor: ref.path },
+    ...(because === undefined ? {} : { cause: because }),
+  });
 }
 
 function askTimeout(ref: Ref<never>, deadlineMs: number): KinactError {

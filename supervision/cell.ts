@@ -1,10 +1,13 @@
 // What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`.
 import type { Behaviour, Ending, Ref } from '../actors/actor.js';
 import type { KinactEvent } from '../src/events.js';
+import { tell } from '../src/callback.js';
 import type { Clock, Random, Timers } from '../src/ports.js';
+import type { Agenda } from './agenda.js';
 import type { Questions } from './ask.js';
 import type { ActorEffects, EffectInfo } from './effects.js';
 import type { Mailbox, NactReference } from './nact.js';
+import type { Orphans } from './orphans.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
 import type { DeathWatch } from './watch.js';
 
@@ -28,7 +31,8 @@ export interface Intercept {
   /**
    * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, a second time included.
    * What an actor sends or asks reaches the other once per call, and kinact's own actors drop what they know already; a
-   * reply, a result, a timer and the news of an end are signals: only their first arrival counts.
+   * reply, a result, a timer and the news of an end are signals: only their first arrival counts. What is thrown here is
+   * counted and told once; the message is then delivered, if it was not before.
    */
   deliver?(delivery: Delivery, deliver: () => void): void;
   /**
@@ -60,12 +64,13 @@ export interface RuntimeOptions {
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
-  /** Gets every event that actors emit, and `actorCrashed` and `orphaned`. What it throws is counted. */
+  /** Gets every event that actors emit, and `actorCrashed` and `orphaned`. What it throws or rejects with is counted. */
   readonly emit?: (event: KinactEvent) => void;
   /** An actor or system of the application's nact to live under. Default: a nact system of our own. */
   readonly parent?: NactReference;
   /** How often to look whether the application has stopped `parent`, of which nact gives no notice. Default 250. */
   readonly probeMs?: number;
+  /** Gets every step. What it throws or rejects with is counted, and told once, by the event `warning`. */
   readonly trace?: (entry: TraceEntry) => void;
   readonly intercept?: Intercept;
 }
@@ -91,6 +96,9 @@ export interface Engine extends Runtime {
   /** Our own nact system, when the application gave no parent. */
   system?: NactReference | undefined;
   incarnations: number;
+  readonly agenda: Agenda;
+  /** Whose failure has been told. */
+  readonly failedSeams: Set<string>;
   stopProbe?: (() => void) | undefined;
 }
 
@@ -98,10 +106,16 @@ export interface Engine extends Runtime {
 export interface Departure {
   readonly reason: Ending['reason'];
   readonly error: Error | undefined;
+  /** Its own error, or that of the actor above it that took it along. */
+  readonly because: Error | undefined;
   stage: 'children' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
-  readonly orphans: string[];
+  readonly orphans: Orphans;
+  /** Children still to be told to stop, the next one last. */
+  left: Cell[];
+  /** The child told last. */
+  current?: Cell;
 }
 
 /** What a parent actor wants to hear of a child, as messages to itself. */
@@ -151,6 +165,16 @@ export interface Envelope {
 export const stamp = Symbol('kinact');
 
 const cells = new WeakMap<Ref<never>, Cell>();
+const runtimes = new WeakSet<object>();
+
+export function isRuntime(value: unknown): value is Runtime {
+  return typeof value === 'object' && value !== null && runtimes.has(value);
+}
+
+export function bindRuntime(engine: Engine): Engine {
+  runtimes.add(engine);
+  return engine;
+}
 
 /** The actor behind a reference. Undefined for one that this process never made. */
 export function cellOf(ref: Ref<never>): Cell | undefined {
@@ -168,18 +192,40 @@ export function count(engine: Engine, what: string, by = 1): void {
   engine.counts.set(what, (engine.counts.get(what) ?? 0) + by);
 }
 
-/** Tells the listeners; a listener that throws is counted, nothing more. */
+/** Tells the listeners; one that throws, or rejects, is counted, nothing more. */
 export function emit(engine: Engine, event: KinactEvent): void {
-  try {
-    engine.options.emit?.(event);
-  } catch {
-    count(engine, 'listenerFailed');
-  }
+  const { emit: listen } = engine.options;
+  if (listen !== undefined)
+    tell(
+      () => listen(event),
+      () => count(engine, 'listenerFailed'),
+    );
+}
+
+/** The first failure of its kind is told, all are counted: something that fails always would otherwise fill the log. */
+function seamFailed(engine: Engine, counter: string, seam: string, error: unknown): void {
+  count(engine, counter);
+  if (engine.failedSeams.has(seam)) return;
+  engine.failedSeams.add(seam);
+  emit(engine, {
+    name: 'warning',
+    data: { message: `${seam} threw; further ones are only counted`, error: toError(error) },
+  });
+}
+
+export function interceptFailed(engine: Engine, method: keyof Intercept, error: unknown): void {
+  seamFailed(engine, 'interceptFailed', `${method} of an intercept`, error);
 }
 
 export function trace(cell: Cell, what: TraceEntry['what'], detail: Partial<TraceEntry> = {}): void {
-  const listen = cell.engine.options.trace;
-  if (listen !== undefined) listen({ at: cell.engine.clock.now(), what, to: cell.ref.path, ...detail });
+  const { engine, ref } = cell;
+  const listen = engine.options.trace;
+  if (listen === undefined) return;
+  const entry = { at: engine.clock.now(), what, to: ref.path, ...detail };
+  tell(
+    () => listen(entry),
+    (error) => seamFailed(engine, 'listenerFailed', 'the listener trace', error),
+  );
 }
 
 export function toError(thrown: unknown): Error {

@@ -1,6 +1,7 @@
 // How a supervisor is told what to supervise, checked before anything starts.
 import type { Behaviour, Effect, Ref } from '../actors/actor.js';
-import { KinactError } from '../src/errors.js';
+import { callback, flag, kind, oneOf, refuse, text } from '../src/option-table.js';
+import type { Kind } from '../src/option-table.js';
 import type { AutoShutdown, Member, Policy, Restart, Strategy } from './strategy.js';
 
 /** The children that are running when another one is started. */
@@ -57,34 +58,64 @@ export interface SupervisorOptions {
   readonly restarting?: (count: number, error: Error) => readonly Effect<never>[];
 }
 
+const optionKinds: Readonly<Record<keyof SupervisorOptions, Kind<unknown>>> = {
+  kind: text('a text that is not empty', /./s),
+  strategy: oneOf('one-for-one', 'rest-for-one', 'one-for-all'),
+  intensity: kind('a number of restarts, 0 or more', (value) => typeof value === 'number' && value >= 0),
+  periodMs: kind('milliseconds, more than 0', (value) => typeof value === 'number' && value > 0),
+  autoShutdown: oneOf('never', 'any-significant', 'all-significant'),
+  children: kind('an array of child specs', Array.isArray),
+  stopChildren: oneOf('one-by-one', 'together'),
+  dynamic: callback(),
+  restarting: callback(),
+};
+
+const specKinds: Readonly<Record<keyof ChildSpec, Kind<unknown>>> = {
+  id: text('a text that is not empty', /./s),
+  start: callback(),
+  restart: oneOf('permanent', 'transient', 'temporary'),
+  shutdown: kind("milliseconds, 'brutal' or 'infinity'", (value) => {
+    return value === 'brutal' || value === 'infinity' || (typeof value === 'number' && value >= 0);
+  }),
+  significant: flag,
+  forgetOnRestart: flag,
+};
+
 /** The policy with its defaults. Throws INVALID_OPTION. */
 export function policyOf(options: SupervisorOptions): Policy {
+  checkMembers(optionKinds, options, ['children'], '');
   const { strategy = 'one-for-one', intensity = 1, periodMs = 5_000, autoShutdown = 'never' } = options;
-  check(['one-for-one', 'rest-for-one', 'one-for-all'].includes(strategy), 'strategy', strategy);
-  check(['never', 'any-significant', 'all-significant'].includes(autoShutdown), 'autoShutdown', autoShutdown);
-  check(intensity >= 0, 'intensity', intensity, 'a number of restarts, 0 or more');
-  check(periodMs > 0, 'periodMs', periodMs, 'milliseconds, more than 0');
   return { strategy, intensity, periodMs, autoShutdown };
 }
 
 /** A spec as the strategy sees it. Throws INVALID_OPTION when it is wrong or its id is taken. */
 export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<string, unknown>): Omit<Member, 'alive'> {
-  const { id, restart = 'permanent', significant = false, forgetOnRestart = false, shutdown = 0 } = spec;
-  check(typeof id === 'string' && id !== '' && !taken.has(id), 'children.id', id, 'an id that no other child has');
-  check(['permanent', 'transient', 'temporary'].includes(restart), 'children.restart', restart);
-  check(
-    shutdown === 'brutal' || shutdown === 'infinity' || shutdown >= 0,
-    'children.shutdown',
-    shutdown,
-    "milliseconds, 'brutal' or 'infinity'",
-  );
-  check(
-    !significant || (restart !== 'permanent' && policy.autoShutdown !== 'never'),
-    'children.significant',
-    significant,
-    'a transient or temporary child, and autoShutdown other than never',
-  );
+  checkMembers(specKinds, spec, ['id', 'start'], 'children');
+  const { id, restart = 'permanent', significant = false, forgetOnRestart = false } = spec;
+  if (taken.has(id)) refuse('children.id', 'an id that no other child has', id);
+  if (significant && (restart === 'permanent' || policy.autoShutdown === 'never')) {
+    const expected = 'false, but for a transient or temporary child of a supervisor with autoShutdown';
+    refuse('children.significant', expected, significant);
+  }
   return { id, restart, significant, forgetOnRestart };
+}
+
+/** `undefined` stands for the default. A name that does not exist would change nothing, silently. */
+function checkMembers(
+  kinds: Readonly<Record<string, Kind<unknown>>>,
+  value: object,
+  needed: readonly string[],
+  path: string,
+): void {
+  if (typeof value !== 'object' || value === null) refuse(path || 'options', 'an object', value);
+  const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
+  for (const name of Object.keys(value)) {
+    if (!Object.hasOwn(kinds, name)) refuse(at(name), `no such member (known: ${Object.keys(kinds).join(', ')})`, name);
+  }
+  for (const [name, { parse }] of Object.entries(kinds)) {
+    const given = (value as Readonly<Record<string, unknown>>)[name];
+    if (given !== undefined || needed.includes(name)) parse(given, at(name));
+  }
 }
 
 /** How long the child may take to stop. */
@@ -99,9 +130,4 @@ export function shutdownMsOf(spec: ChildSpec, behaviour: Behaviour<unknown, unkn
     default:
       return spec.shutdown;
   }
-}
-
-function check(holds: boolean, option: string, got: unknown, expected = 'one of its documented values'): void {
-  if (holds) return;
-  throw new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${String(got)}`, { data: { option } });
 }

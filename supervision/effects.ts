@@ -1,6 +1,7 @@
 // The `run` effects of one actor: started under an AbortSignal, results returned through the host as messages. The host
 // drops results that come after its actor stopped; user effects are what a stop waits for. Called by `system.ts`.
-import { KinactError } from '../src/errors.js';
+import { isThenable } from '../src/callback.js';
+import { invalidBehaviour } from './behaviour-check.js';
 
 /** What is known of a `run` effect: shown by `status()`, given to `Intercept.startEffect`. */
 export interface EffectInfo {
@@ -28,34 +29,41 @@ export interface EffectHost {
 }
 
 export interface ActorEffects {
-  /** Throws BROKEN_INVARIANT when an effect of this name is running. */
+  /** Throws INVALID_BEHAVIOUR when an effect of this name is running. */
   start(work: Work): void;
   /** Aborts the signal only: the effect stays until it has settled, its result comes back. False when none has the name. */
   abort(name: string, reason: Error): boolean;
   abortAll(reason: Error): void;
   readonly running: ReadonlyMap<string, EffectInfo>;
-  /** Names of the user effects that have not settled. */
+  /** Names of the user effects that have not settled, and how many there are. */
   user(): string[];
+  readonly userCount: number;
 }
 
 export function createActorEffects(host: EffectHost): ActorEffects {
   const running = new Map<string, EffectInfo & { readonly controller: AbortController }>();
+  let userCount = 0;
 
   const begin = (work: Work): void => {
     if (running.has(work.name)) {
-      throw new KinactError('BROKEN_INVARIANT', `effect '${work.name}' was started while one of that name is running`);
+      throw invalidBehaviour(`effect '${work.name}' was started while one of that name is running`);
     }
     const controller = new AbortController();
     const { name, kind } = work;
     const entry = { name, kind, signal: controller.signal, startedAt: host.now(), controller };
     running.set(name, entry);
+    if (kind === 'user') userCount += 1;
 
-    const succeed = (result: unknown): void => {
+    const over = (): void => {
       running.delete(name);
+      if (kind === 'user') userCount -= 1;
+    };
+    const succeed = (result: unknown): void => {
+      over();
       host.settled(entry, () => work.done(result as never));
     };
     const fail = (error: unknown): void => {
-      running.delete(name);
+      over();
       host.settled(entry, () => work.failed(error));
     };
     let result: unknown;
@@ -83,13 +91,8 @@ export function createActorEffects(host: EffectHost): ActorEffects {
     },
     running,
     user: () => [...running.values()].filter((entry) => entry.kind === 'user').map((entry) => entry.name),
+    get userCount() {
+      return userCount;
+    },
   };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    (typeof value === 'object' || typeof value === 'function') &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
 }

@@ -3,7 +3,10 @@
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../actors/actor.js';
 import { reply } from '../actors/actor.js';
 import { isKinactError, KinactError } from '../src/errors.js';
+import type { ErrorData } from '../src/errors.js';
+import type { Deque } from '../src/core/deque.js';
 import type { Clock } from '../src/ports.js';
+import { checkBehaviour } from './behaviour-check.js';
 import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
 import type { ChildStarted, Message } from './supervisor.js';
 import * as strategy from './strategy.js';
@@ -17,12 +20,16 @@ export type Purpose =
 
 export type Operation =
   | { readonly type: 'idle' }
-  | { readonly type: 'starting'; readonly purpose: Purpose; readonly id: string; readonly rest: readonly string[] }
+  /** Of `ids` the one at this place. */
+  | { readonly type: 'starting'; readonly purpose: Purpose; readonly ids: readonly string[]; readonly at: number }
   | {
       readonly type: 'stopping';
-      /** Still to be told to stop, in order; empty when all have been. */
-      readonly rest: readonly string[];
-      readonly waitingFor: ReadonlySet<Ref<never>>;
+      /** To be told to stop, in order; those before `at` have been. */
+      readonly stop: readonly string[];
+      at: number;
+      readonly waitingFor: Set<Ref<never>>;
+      /** One by one: who has been told and is not down yet. */
+      told: Ref<never> | undefined;
       readonly then: readonly string[];
     }
   | {
@@ -30,6 +37,12 @@ export type Operation =
       readonly ref: Ref<never>;
       readonly replyTo: ReplyTo<Ending | undefined> | undefined;
     };
+
+/** A message that waits, until it is taken. */
+export interface Waiting {
+  readonly message: Message;
+  taken: boolean;
+}
 
 export interface State {
   readonly self: Ref<never>;
@@ -41,20 +54,26 @@ export interface State {
   readonly shutdownMs: Map<string, number>;
   /** Ended by themselves, but not down yet: a group restart waits for them too. */
   readonly leaving: Set<Ref<never>>;
-  readonly inbox: Message[];
-  group: strategy.Group;
+  /** Messages that wait until the operation under way is over, in the order in which they came. */
+  readonly inbox: Deque<Waiting>;
+  /** Those in `inbox` that say that a child is down, by child: an operation that comes to wait for it takes it out. */
+  readonly waitingDowns: Map<Ref<never>, Waiting>;
+  /** Messages to be handled now. */
+  readonly due: Deque<Message>;
+  readonly group: strategy.Group;
   operation: Operation;
   restarts: number;
   effects: Effect<Message>[];
 }
 
 export function addSpec(state: State, spec: ChildSpec): void {
-  state.group = strategy.withMember(state.group, memberOf(spec, state.policy, state.specs));
+  strategy.addMember(state.group, memberOf(spec, state.policy, state.specs));
   state.specs.set(spec.id, spec);
 }
 
 function forget(state: State, id: string): void {
-  state.group = strategy.withoutMember(state.group, id);
+  strategy.removeMember(state.group, id);
+  state.group.dropped.delete(id);
   state.specs.delete(id);
   state.refs.delete(id);
   state.shutdownMs.delete(id);
@@ -64,23 +83,24 @@ function siblingsOf(state: State): Siblings {
   return { ref: <M>(id: string) => state.refs.get(id) as Ref<M> | undefined };
 }
 
-/** Starts the first of `ids`, or ends the operation when there is none. */
-export function startNext(state: State, purpose: Purpose, ids: readonly string[]): void {
-  const [id, ...rest] = ids;
+/** Starts the one of `ids` at place `at`, or ends the operation when there is none. */
+export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
+  const id = ids[at];
   if (id === undefined) {
     allStarted(state, purpose);
     return;
   }
-  state.operation = { type: 'starting', purpose, id, rest };
+  state.operation = { type: 'starting', purpose, ids, at };
   const spec = state.specs.get(id)!;
   const siblings: Siblings = siblingsOf(state);
   let behaviour: Behaviour<unknown, unknown>;
   try {
     behaviour = spec.start(siblings);
+    checkBehaviour(behaviour, '', 0);
   } catch (thrown) {
-    // By way of the inbox, not of the stack: an intensity without bound must not overflow it.
+    // By way of the queue, not of the stack: an intensity without bound must not overflow it.
     const error = thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
-    state.inbox.push({ type: 'childDidNotStart', id, error });
+    state.due.push({ type: 'childDidNotStart', id, error });
     return;
   }
   const shutdownMs = shutdownMsOf(spec, behaviour);
@@ -119,19 +139,19 @@ function allStarted(state: State, purpose: Purpose): void {
 
 export function childStarted(state: State, id: string, ref: Ref<never>): void {
   state.refs.set(id, ref);
-  state.group = strategy.started(state.group, id);
+  strategy.started(state.group, id);
   const { operation } = state;
   if (operation.type !== 'starting') return;
   if (operation.purpose.type === 'request' && operation.purpose.replyTo !== undefined) {
     state.effects.push(reply(operation.purpose.replyTo, { type: 'started', ref }));
   }
-  startNext(state, operation.purpose, operation.rest);
+  startNext(state, operation.purpose, operation.ids, operation.at + 1);
 }
 
 export function startFailed(state: State, id: string, error: Error): void {
   const { operation } = state;
   if (operation.type !== 'starting') return;
-  const { purpose, rest } = operation;
+  const { purpose, ids, at } = operation;
   switch (purpose.type) {
     case 'first':
       state.effects.push({ type: 'fail', error: startError(state, id, error) });
@@ -142,7 +162,7 @@ export function startFailed(state: State, id: string, error: Error): void {
       return;
     case 'dynamic':
       forget(state, id);
-      startNext(state, purpose, rest);
+      startNext(state, purpose, ids, at + 1);
       return;
     case 'request':
       forget(state, id);
@@ -171,6 +191,7 @@ export function terminate(state: State, id: string, replyTo: ReplyTo<Ending | un
     return;
   }
   state.operation = { type: 'terminating', ref, replyTo };
+  takeDown(state, ref);
   state.effects.push(stopChild(state, id, ref));
 }
 
@@ -182,10 +203,10 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
   const { operation } = state;
   state.leaving.delete(ref);
   if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
-    const waitingFor = new Set(operation.waitingFor);
-    waitingFor.delete(ref);
+    operation.waitingFor.delete(ref);
+    if (operation.told === ref) operation.told = undefined;
     if (state.refs.get(id) === ref) state.refs.delete(id);
-    stopNext(state, { ...operation, waitingFor });
+    stopNext(state, operation);
   } else if (operation.type === 'terminating' && operation.ref === ref) {
     forget(state, id);
     state.operation = { type: 'idle' };
@@ -200,6 +221,7 @@ export function childEnding(state: State, id: string, ref: Ref<never>, how: Endi
   // Alone, a child is restarted when it is down: nobody else has to be told before.
   if (state.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
   state.leaving.add(ref);
+  takeDown(state, ref);
   childEnded(state, id, ref, how);
 }
 
@@ -212,16 +234,17 @@ function childEnded(state: State, id: string, ref: Ref<never>, how: Ending): voi
   decide(state, strategy.exited(state.policy, state.group, id, reason, state.clock.now()), endingError(how));
 }
 
-function decide(state: State, [group, decision]: readonly [strategy.Group, strategy.Decision], error: Error): void {
-  state.group = group;
+function decide(state: State, decision: strategy.Decision, error: Error): void {
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
-      state.effects.push(...(state.options.restarting?.(state.restarts, error) ?? []));
+      for (const effect of state.options.restarting?.(state.restarts, error) ?? []) state.effects.push(effect);
       stopNext(state, {
         type: 'stopping',
-        rest: decision.stop,
+        stop: decision.stop,
+        at: 0,
         waitingFor: new Set(state.leaving),
+        told: undefined,
         then: decision.start,
       });
       break;
@@ -238,30 +261,38 @@ function decide(state: State, [group, decision]: readonly [strategy.Group, strat
 
 /** Forgets the specs of children that the strategy dropped, once they are down. */
 function prune(state: State): void {
-  const ids = new Set(state.group.members.map((member) => member.id));
-  for (const id of [...state.specs.keys()]) {
-    if (!ids.has(id) && !state.refs.has(id)) forget(state, id);
-  }
+  // While they are being stopped, one look at the end is enough.
+  if (state.operation.type === 'stopping') return;
+  for (const id of state.group.dropped) if (!state.refs.has(id)) forget(state, id);
 }
 
 /** Tells the next child, or all of them, to stop; starts what is to be started when nobody is waited for. */
 function stopNext(state: State, operation: Extract<Operation, { type: 'stopping' }>): void {
-  const { rest, then } = operation;
-  const waitingFor = new Set(operation.waitingFor);
+  state.operation = operation;
+  const { stop, waitingFor, then } = operation;
   const oneByOne = state.options.stopChildren !== 'together';
-  const isBusy = oneByOne && [...waitingFor].some((ref) => !state.leaving.has(ref));
-  const now = isBusy ? [] : oneByOne ? rest.slice(0, 1) : rest;
-  for (const id of now) {
+  while (operation.at < stop.length && (!oneByOne || operation.told === undefined)) {
+    const id = stop[operation.at++] as string;
     const ref = state.refs.get(id);
     if (ref === undefined) continue;
+    operation.told = ref;
     waitingFor.add(ref);
+    takeDown(state, ref);
     state.effects.push(stopChild(state, id, ref));
   }
-  const left = rest.slice(now.length);
-  state.operation = { type: 'stopping', rest: left, waitingFor, then };
-  if (waitingFor.size > 0 || left.length > 0) return;
+  if (waitingFor.size > 0) return;
+  state.operation = { type: 'idle' };
   prune(state);
   startNext(state, { type: 'restart' }, then);
+}
+
+/** The news that this child is down is waited for now: if it has come already, it is due. */
+function takeDown(state: State, ref: Ref<never>): void {
+  const waiting = state.waitingDowns.get(ref);
+  if (waiting === undefined) return;
+  state.waitingDowns.delete(ref);
+  waiting.taken = true;
+  state.due.push(waiting.message);
 }
 
 export function endingError(how: Ending): Error {
@@ -269,16 +300,26 @@ export function endingError(how: Ending): Error {
 }
 
 function startError(state: State, id: string, cause: Error): KinactError {
-  return new KinactError('START_FAILED', `${state.self.path}: child '${id}' did not start: ${cause.message}`, {
-    cause,
-  });
+  return escalated('START_FAILED', `${state.self.path}: child '${id}' did not start`, cause, {});
 }
 
 function intensityError(state: State, cause: Error): KinactError {
   const { intensity, periodMs } = state.policy;
-  return new KinactError(
-    'RESTART_INTENSITY',
-    `${state.self.path}: more than ${intensity} restarts within ${periodMs} ms; the last for: ${cause.message}`,
-    { cause, data: { actor: state.self.path } },
-  );
+  const text = `${state.self.path}: more than ${intensity} restarts within ${periodMs} ms; the last for`;
+  return escalated('RESTART_INTENSITY', text, cause, { actor: state.self.path });
+}
+
+/** What an escalated error began with: of supervisors under supervisors, each names that one and not all between. */
+const origins = new WeakMap<Error, string>();
+
+function escalated(
+  code: 'START_FAILED' | 'RESTART_INTENSITY',
+  text: string,
+  cause: Error,
+  data: ErrorData,
+): KinactError {
+  const origin = origins.get(cause) ?? cause.message;
+  const error = new KinactError(code, `${text}: ${origin}`, { cause, data });
+  origins.set(error, origin);
+  return error;
 }

@@ -1,12 +1,15 @@
 // `kinact/supervision`: actors for applications, on the runtime that kinact itself lives on. A thin edge over `system.ts`.
 import type { Behaviour, Ending, Ref, ReplyTo } from '../actors/actor.js';
-import { KinactError } from '../src/errors.js';
-import { cellOf, type Engine, type Runtime, type RuntimeOptions } from './cell.js';
+import { callback, duration, optional, resolveTable, shaped } from '../src/option-table.js';
+import { actorStopped } from './ask.js';
+import { cellOf, isRuntime, type Engine, type Runtime } from './cell.js';
 import type { SupervisorOptions } from './child-spec.js';
-import { isNactReference, type NactReference } from './nact.js';
+import { checkRef, refuseForeign } from './copies.js';
+import type { NactReference } from './nact.js';
 import { supervisor, type SupervisorMessage } from './supervisor.js';
 import {
   askFromOutside,
+  crashActor,
   createRuntime,
   endingOf,
   sendFromOutside,
@@ -26,7 +29,7 @@ export type { Delivery, Intercept, Runtime, RuntimeOptions, TraceEntry, Via } fr
 export type { EffectInfo } from './effects.js';
 export type { NactReference } from './nact.js';
 export type { SpawnOptions } from './system.js';
-export { createRuntime, crashActor as crash } from './system.js';
+export { createRuntime } from './system.js';
 export { attachIntercept } from './intercept.js';
 export { actorsOf, counters, status, statusOf, type ActorStatus, type EffectStatus } from './status.js';
 
@@ -43,16 +46,23 @@ export type Parent = Ref<never> | Runtime | NactReference | undefined;
  * Starts an actor.
  *
  * Its path is `kind/name#n`, with `n` never used before in its runtime; a reference to it never reaches a later one.
- * @throws KinactError START_FAILED when `initial` threw, ACTOR_STOPPED or PARENT_STOPPED when the parent is gone.
+ * @throws KinactError START_FAILED when `initial` threw or returned something else than a step, ACTOR_STOPPED or
+ * PARENT_STOPPED when the parent is gone, INVALID_OPTION for arguments that are none, or another copy's of kinact or nact.
  */
 export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '', options: SpawnOptions = {}): Ref<M> {
-  return isRef(parent)
-    ? spawnUnder(parent, behaviour, name, options)
-    : spawnRoot(runtimeOf(parent), behaviour, name, options);
+  const { shutdownMs } = resolveTable(spawnTable, options, '');
+  const at = placeOf(parent);
+  const given = shutdownMs === undefined ? {} : { shutdownMs };
+  return isRuntime(at) ? spawnRoot(at, behaviour, name, given) : spawnUnder(at, behaviour, name, given);
 }
 
-/** Sends a message. Messages from one sender to one actor arrive in order. To a stopped actor: counted and dropped. */
+/**
+ * Sends a message. Messages from one sender to one actor arrive in order. To a stopped actor: counted and dropped.
+ *
+ * @throws KinactError INVALID_OPTION.
+ */
 export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
+  checkRef(ref);
   sendFromOutside(ref, message);
 }
 
@@ -61,19 +71,38 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
  *
  * `deadlineMs`: milliseconds until the question fails; none by default. `signal`: withdraws the question, rejects with
  * the signal's reason.
- * @throws KinactError ACTOR_STOPPED as soon as the actor stops, ASK_TIMEOUT at the deadline.
+ * @throws KinactError INVALID_OPTION at once; rejects with ACTOR_STOPPED as soon as the actor stops (`cause` is what it
+ * crashed with), ASK_TIMEOUT at the deadline.
  */
 export function ask<M, A, const Q extends M>(
   ref: Ref<M>,
   question: (replyTo: ReplyTo<A>) => Q,
   options: { readonly deadlineMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<A> {
-  return askFromOutside(ref, question as (replyTo: never) => unknown, options) as Promise<A>;
+  checkRef(ref);
+  callback().parse(question, 'question');
+  const { deadlineMs, signal } = resolveTable(askTable, options, '');
+  return askFromOutside(ref, question as (replyTo: never) => unknown, { deadlineMs, signal }) as Promise<A>;
 }
 
-/** Resolves to how the actor ended, when it has ended entirely; at once when it had before. Never rejects. */
+/**
+ * Resolves to how the actor ended, when it has ended entirely; at once when it had before. Never rejects.
+ *
+ * @throws KinactError INVALID_OPTION.
+ */
 export function watch(ref: Ref<never>): Promise<Ending> {
+  checkRef(ref);
   return endingOf(ref);
+}
+
+/**
+ * Crashes an actor where it stands, as if its behaviour had thrown: its supervisor decides. `error` may be anything.
+ *
+ * @throws KinactError INVALID_OPTION.
+ */
+export function crash(ref: Ref<never>, error: unknown): void {
+  checkRef(ref);
+  crashActor(ref, error);
 }
 
 /**
@@ -85,8 +114,8 @@ export function watch(ref: Ref<never>): Promise<Ending> {
  * @throws KinactError INVALID_OPTION.
  */
 export function supervise(parent: Parent, options: SupervisorOptions): Ref<SupervisorMessage> {
-  const at = isRef(parent) ? parent : runtimeOf(parent);
-  const { clock } = isRef(at) ? engineOf(at) : at;
+  const at = placeOf(parent);
+  const { clock } = isRuntime(at) ? at : engineOf(at);
   return spawn(at, supervisor(options, clock), '', { shutdownMs: Infinity });
 }
 
@@ -94,33 +123,30 @@ export function supervise(parent: Parent, options: SupervisorOptions): Ref<Super
  * Stops an actor: its children first, in reverse start order; then its effects are aborted and its user effects waited
  * for, `deadlineMs` in all (default 5,000). Those still running then are named in `orphans`. Idempotent; a second call
  * with an earlier deadline brings it forward.
+ *
+ * @throws KinactError INVALID_OPTION.
  */
 export function stop(ref: Ref<never>, options: { readonly deadlineMs?: number } = {}): Promise<Ending> {
-  return stopRoot(ref, { deadlineMs: options.deadlineMs ?? 5_000 });
+  checkRef(ref);
+  return stopRoot(ref, { deadlineMs: resolveTable(stopTable, options, '').deadlineMs ?? 5_000 });
 }
 
-function isRef(parent: Parent): parent is Ref<never> {
-  return typeof parent === 'object' && 'path' in parent && 'id' in parent;
-}
+const spawnTable = { shutdownMs: optional(duration, '') };
+const stopTable = { deadlineMs: optional(duration, '') };
+const askTable = {
+  deadlineMs: optional(duration, ''),
+  signal: optional(shaped<AbortSignal>('an AbortSignal', ['addEventListener', 'removeEventListener']), ''),
+};
 
-function isRuntime(parent: Parent): parent is Runtime {
-  return typeof parent === 'object' && 'clock' in parent && 'timers' in parent;
+function placeOf(parent: Parent): Ref<never> | Runtime {
+  refuseForeign(parent, 'parent');
+  if (isRuntime(parent)) return parent;
+  if (typeof parent === 'object' && parent !== null && 'path' in parent && 'id' in parent) return parent;
+  return createRuntime(parent === undefined ? {} : { parent: parent as NactReference });
 }
 
 function engineOf(ref: Ref<never>): Engine {
   const cell = cellOf(ref);
-  if (cell === undefined) throw new KinactError('ACTOR_STOPPED', `${ref.path} has stopped, or never existed`);
+  if (cell === undefined) throw actorStopped(ref);
   return cell.engine;
-}
-
-function runtimeOf(parent: Exclude<Parent, Ref<never>>): Runtime {
-  if (isRuntime(parent)) return parent;
-  const options: RuntimeOptions = {};
-  if (parent === undefined) return createRuntime(options);
-  if (!isNactReference(parent)) {
-    throw new KinactError('INVALID_OPTION', 'parent: expected an actor, a runtime, or a nact actor or system', {
-      data: { option: 'parent' },
-    });
-  }
-  return createRuntime({ ...options, parent });
 }

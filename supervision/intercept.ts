@@ -1,15 +1,45 @@
 // What stands between actors and their messages and effects: the one given with the runtime's options, and those attached
 // later. One after the other, the first attached outermost. Called by `mail.ts` and `system.ts`.
+import { refuse } from '../src/option-table.js';
+import type { Kind } from '../src/option-table.js';
 import type { Engine, Intercept, Runtime } from './cell.js';
+import { checkRuntime } from './copies.js';
+
+const methods = ['deliver', 'receive', 'startEffect'] as const;
+
+/** No other methods: under a name that does not exist, one would do nothing, silently. */
+export const interceptKind: Kind<Intercept> = {
+  expected: `an object with methods of ${methods.join(', ')}, and no others`,
+  parse(value, path) {
+    if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
+    for (const name of Object.keys(value)) {
+      if (typeof (value as Record<string, unknown>)[name] !== 'function') continue;
+      if (!(methods as readonly string[]).includes(name)) refuse(`${path}.${name}`, this.expected, name);
+    }
+    const given = methods.map((name) => (value as Intercept)[name] as unknown);
+    const fits = given.every((each) => each === undefined || typeof each === 'function');
+    if (!fits) refuse(path, this.expected, value);
+    return value;
+  },
+};
+
+/** A copy: the same one may be attached twice, and each goes for itself. Also of a class's instance. */
+export function ownIntercept(given: Intercept): Intercept {
+  const own: Intercept = {};
+  for (const name of methods) if (given[name] !== undefined) Object.assign(own, { [name]: given[name].bind(given) });
+  return own;
+}
 
 /**
  * Puts `added` behind what stands there already: each sees what the one before lets through. Returns what takes it away
  * again; whatever it holds back then is its own to let go.
+ *
+ * @throws KinactError INVALID_OPTION.
  */
 export function attachIntercept(runtime: Runtime, added: Intercept): () => void {
+  checkRuntime(runtime);
   const engine = runtime as Engine;
-  // A copy: the same one may be attached twice, and each goes for itself.
-  const own = { ...added };
+  const own = ownIntercept(interceptKind.parse(added, 'intercept'));
   engine.intercepts.push(own);
   engine.intercept = chained(engine.intercepts);
   return () => {

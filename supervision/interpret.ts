@@ -1,7 +1,9 @@
 // Carries out what behaviours ask for: one function per effect type. A throw while doing so is the actor's crash; nothing
 // reaches nact. Called by `system.ts` with the effects of `initial` and `receive`.
 import type { Effect, Ending, Ref } from '../actors/actor.js';
-import { KinactError } from '../src/errors.js';
+import { show } from '../src/option-table.js';
+import { invalidBehaviour } from './behaviour-check.js';
+import { checkRef } from './copies.js';
 import { actorStopped, answerQuestion, openQuestion } from './ask.js';
 import { cellOf, count, emit, toError, type Cell } from './cell.js';
 import { post } from './mail.js';
@@ -9,24 +11,43 @@ import { crash, depart, tellParent } from './stopping.js';
 
 type EffectOf<Type extends Effect<unknown>['type']> = Extract<Effect<unknown>, { readonly type: Type }>;
 
-/** Starts a child: injected, because starting one means carrying out its first effects. */
-export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => void;
+/** Effects under way: those of a child that was just started come before the rest of its parent's. */
+export interface Frame {
+  readonly cell: Cell;
+  readonly effects: readonly Effect<unknown>[];
+  at: number;
+  below?: Frame;
+}
 
-/** In order, until the actor ends or is stopped by one of them. */
-export function carryOut(cell: Cell, effects: readonly Effect<unknown>[], startChild: StartChild): void {
-  for (const effect of effects) {
-    if (cell.phase !== 'running') return;
+/** Starts a child, up to its first effects, which are to be carried out next; undefined when it has ended already. */
+export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
+
+/**
+ * In order, until the actor ends or is stopped by one of them. A child's own children are started here too, and not by a
+ * call within a call: 10,000 levels may be started by one message.
+ */
+export function carryOut(first: Frame, startChild: StartChild): void {
+  for (let frame: Frame | undefined = first; frame !== undefined;) {
+    const { cell, effects } = frame;
+    if (cell.phase !== 'running' || frame.at >= effects.length) {
+      frame = frame.below;
+      continue;
+    }
+    const effect = effects[frame.at++] as Effect<unknown>;
     try {
-      carryOutOne(cell, effect, startChild);
+      if (effect?.type === 'spawn') {
+        const child = startChild(cell, effect);
+        if (child !== undefined) frame = Object.assign(child, { below: frame });
+      } else carryOutOne(cell, effect);
     } catch (thrown) {
       crash(cell, toError(thrown));
     }
   }
 }
 
-function carryOutOne(cell: Cell, effect: Effect<unknown>, startChild: StartChild): void {
+function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spawn'>>): void {
   const { engine, ref } = cell;
-  switch (effect.type) {
+  switch (effect?.type) {
     case 'send':
       sendTo(cell, effect.to, effect.message);
       return;
@@ -57,9 +78,6 @@ function carryOutOne(cell: Cell, effect: Effect<unknown>, startChild: StartChild
     case 'watch':
       watchActor(cell, effect.actor, effect.down);
       return;
-    case 'spawn':
-      startChild(cell, effect);
-      return;
     case 'started':
       announce(cell);
       return;
@@ -78,21 +96,31 @@ function carryOutOne(cell: Cell, effect: Effect<unknown>, startChild: StartChild
 }
 
 function unknownEffect(effect: never): never {
-  throw new KinactError('BROKEN_INVARIANT', `unknown effect '${(effect as { type?: string }).type}'`);
+  const type = (effect as { readonly type?: unknown } | undefined)?.type;
+  throw invalidBehaviour(
+    `expected an effect, got ${show(effect)}${type === undefined ? '' : ` of type ${show(type)}`}`,
+  );
+}
+
+/** Throws INVALID_OPTION for what is no reference, or one of another copy of kinact, where nothing would ever arrive. */
+function known(ref: Ref<never>): Cell | undefined {
+  const cell = cellOf(ref);
+  if (cell === undefined) checkRef(ref, 'effect');
+  return cell;
 }
 
 function sendTo(cell: Cell, to: Ref<never>, message: unknown): void {
-  const target = cellOf(to);
+  const target = known(to);
   if (target === undefined) count(cell.engine, 'deadLetter');
   else post(target, cell.ref, 'send', message);
 }
 
 function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
   const { to, deadlineMs } = effect;
-  const target = cellOf(to);
+  const target = known(to);
   const failed = (error: Error): void => postMade(cell, to, 'reply', () => effect.failed(error));
   if (target?.phase !== 'running') {
-    failed(actorStopped(to));
+    failed(actorStopped(to, target?.departure?.because));
     return;
   }
   const question = openQuestion({
@@ -109,7 +137,7 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
 }
 
 function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknown): void {
-  const target = cellOf(actor);
+  const target = known(actor);
   const tell = (how: Ending): void => postMade(cell, actor, 'down', () => down(how));
   if (target === undefined) {
     tell({ reason: 'shutdown', error: actorStopped(actor), orphans: [] });
@@ -126,7 +154,7 @@ function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknow
 function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
   const child = cellOf(effect.child);
   if (child?.parent !== cell) {
-    throw new KinactError('BROKEN_INVARIANT', `${cell.ref.path} stops ${effect.child.path}, which is no child of it`);
+    throw invalidBehaviour(`${cell.ref.path} stops ${effect.child?.path}, which is no child of it`);
   }
   depart(child, 'shutdown', undefined, effect.deadlineMs);
 }

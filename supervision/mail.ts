@@ -1,7 +1,8 @@
 // Every message between our actors passes here: through `Intercept.deliver`, then through nact, one nact message per
 // message of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
 import type { Ref } from '../actors/actor.js';
-import { count, stamp, type Cell, type Envelope, type Via } from './cell.js';
+import { tell } from '../src/callback.js';
+import { count, interceptFailed, stamp, type Cell, type Envelope, type Via } from './cell.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';
 
@@ -16,7 +17,9 @@ export function postTimer(to: Cell, timer: FiredTimer): void {
 }
 
 function pass(to: Cell, envelope: Envelope, message: unknown): void {
+  let delivered = false;
   const deliver = (): void => {
+    delivered = true;
     if (to.phase === 'stopped') {
       count(to.engine, 'deadLetter');
       return;
@@ -30,5 +33,13 @@ function pass(to: Cell, envelope: Envelope, message: unknown): void {
     return;
   }
   const { from, via } = envelope;
-  intercept.deliver({ to: to.ref, via, message, ...(from === undefined ? {} : { from }) }, deliver);
+  const delivery = { to: to.ref, via, message, ...(from === undefined ? {} : { from }) };
+  tell(
+    () => intercept.deliver?.(delivery, deliver),
+    (error) => {
+      interceptFailed(to.engine, 'deliver', error);
+      // Losing a message is what an intercept may do on purpose, not by a mistake.
+      if (!delivered) deliver();
+    },
+  );
 }

@@ -25,6 +25,19 @@ export function isNactReference(value: unknown): value is NactReference {
   return (type === 'actor' || type === 'system') && typeof system?.name === 'string';
 }
 
+/** The classes of references, by which those of another copy of nact, which can reach nothing of ours, are told. */
+let classes: readonly unknown[] | undefined;
+
+/** Whether the copy of nact that this package uses has made it. */
+export function isOfOurNact(reference: NactReference): boolean {
+  if (classes === undefined) {
+    const system = startNactSystem();
+    classes = [system.constructor, spawnMailbox(system, 'probe', () => {}).constructor];
+    stopMailbox(system);
+  }
+  return classes.includes(reference.constructor);
+}
+
 /** Starts a nact system of our own. */
 export function startNactSystem(): NactReference {
   return start() as NactReference;

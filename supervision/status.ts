@@ -1,6 +1,7 @@
 // What a running tree looks like from outside: a walk over the actors, in start order, and the counters. Reads only.
 import type { Ref } from '../actors/actor.js';
 import { cellOf, toError, type Cell, type Engine, type Runtime } from './cell.js';
+import { checkRef, checkRuntime } from './copies.js';
 
 export interface EffectStatus {
   readonly name: string;
@@ -22,34 +23,67 @@ export interface ActorStatus {
   readonly children: readonly ActorStatus[];
 }
 
-/** One actor and everything under it. Undefined for a reference this process never made. */
+/** One actor and everything under it. Undefined for a reference this process never made. Throws INVALID_OPTION. */
 export function statusOf(ref: Ref<never>): ActorStatus | undefined {
+  checkRef(ref);
   const cell = cellOf(ref);
-  return cell === undefined ? undefined : walk(cell);
+  return cell === undefined ? undefined : statusOfTree([cell])[0];
 }
 
-/** Every actor of the runtime, from its roots down. */
+/** What one actor says of itself, without a look at those under it. */
+export function stateOfActor(ref: Ref<never>): object | undefined {
+  const cell = cellOf(ref);
+  return cell === undefined ? undefined : stateOf(cell);
+}
+
+/** Whether it acts: started, and neither stopping nor stopped. */
+export function isRunning(ref: Ref<never>): boolean {
+  return cellOf(ref)?.phase === 'running';
+}
+
+/** Every actor of the runtime, from its roots down. Throws INVALID_OPTION. */
 export function status(runtime: Runtime): readonly ActorStatus[] {
-  return [...(runtime as Engine).roots].map(walk);
+  checkRuntime(runtime);
+  return statusOfTree([...(runtime as Engine).roots]);
 }
 
-/** References to all of them, parents before their children. */
+/** References to all of them, parents before their children. Throws INVALID_OPTION. */
 export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
-  const under = (cell: Cell): readonly Ref<never>[] => [cell.ref, ...[...cell.children].flatMap(under)];
-  return [...(runtime as Engine).roots].flatMap(under);
+  checkRuntime(runtime);
+  const refs: Ref<never>[] = [];
+  const left = [...(runtime as Engine).roots].reverse();
+  for (let cell = left.pop(); cell !== undefined; cell = left.pop()) {
+    refs.push(cell.ref);
+    for (const child of [...cell.children].reverse()) left.push(child);
+  }
+  return refs;
 }
 
 /**
  * The counters of a runtime. Behaviours' own (`count` effects; those of kinact's actors count a message that came twice as
  * `repeatedMessages`), and: `repeatedMessages` signals that came twice, `deadLetter` messages to stopped actors, `lateAnswer`
  * to closed questions, `lateResult` effects that settled after their actor stopped, `unknownMessage` not from kinact,
- * `orphan` user effects left running, `listenerFailed`, `stopHookFailed`, `effectAfterStop`.
+ * `orphan` user effects left running, `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`.
+ * Throws INVALID_OPTION.
  */
 export function counters(runtime: Runtime): Readonly<Record<string, number>> {
+  checkRuntime(runtime);
   return Object.fromEntries((runtime as Engine).counts);
 }
 
-function walk(cell: Cell): ActorStatus {
+/** Not by a call per level: there may be thousands. */
+function statusOfTree(cells: readonly Cell[]): readonly ActorStatus[] {
+  const found: ActorStatus[] = [];
+  const left = cells.map((cell) => ({ cell, into: found })).reverse();
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const children: ActorStatus[] = [];
+    next.into.push(statusOfOne(next.cell, children));
+    for (const cell of [...next.cell.children].reverse()) left.push({ cell, into: children });
+  }
+  return found;
+}
+
+function statusOfOne(cell: Cell, children: readonly ActorStatus[]): ActorStatus {
   const now = cell.engine.clock.now();
   return {
     path: cell.ref.path,
@@ -63,7 +97,7 @@ function walk(cell: Cell): ActorStatus {
       ageMs: now - startedAt,
       aborted: signal.aborted,
     })),
-    children: [...cell.children].map(walk),
+    children,
   };
 }
 

@@ -1,64 +1,93 @@
 // How an actor ends, by itself or stopped: it acts no more at once; its children stop first, in reverse start order; its
 // stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline. What still runs
 // then is an orphan: named and counted. None of this depends on nact, which may be gone already.
-import type { Effect, Ending, Ref } from '../actors/actor.js';
+import type { Effect, Ending } from '../actors/actor.js';
+import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
 import { cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';
 import { post } from './mail.js';
 import { stopMailbox } from './nact.js';
+import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
 
 /** Begins to end an actor. For one that is ending already, only brings its deadline forward. */
 export function depart(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
   const deadlineAt = cell.engine.clock.now() + withinMs;
   if (cell.phase === 'stopped') return;
   if (cell.departure !== undefined) {
-    hasten(cell, cell.departure, deadlineAt);
+    hasten(cell, deadlineAt);
     return;
   }
   const uninitialised = cell.phase === 'starting';
   cell.phase = 'stopping';
-  const departure: Departure = { reason, error, stage: 'children', deadlineAt, orphans: [] };
+  const because = error ?? cell.parent?.departure?.because;
+  const departure: Departure = {
+    reason,
+    error,
+    because,
+    stage: 'children',
+    deadlineAt,
+    orphans: noOrphans(),
+    left: [],
+  };
   cell.departure = departure;
   trace(cell, 'stopping', { type: reason });
   cell.timers.cancelAll();
   for (const question of [...cell.asking]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
-  if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, departure);
-  if (uninitialised) finish(cell, departure);
-  else stopChildren(cell, departure);
+  perform(cell.engine.agenda, () => {
+    perform(cell.engine.agenda, () => (uninitialised ? finish(cell, departure) : stopChildren(cell, departure)));
+    if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, departure);
+  });
 }
 
 function stopChildren(cell: Cell, departure: Departure): void {
-  const children = inStopOrder(cell);
-  if (children.length === 0) {
+  if (cell.children.size === 0) {
     leave(cell, departure);
     return;
   }
-  const oneByOne = cell.behaviour.stopChildren === 'one-by-one';
-  for (const child of oneByOne ? children.slice(0, 1) : children) {
-    depart(child, 'shutdown', undefined, Math.min(departure.deadlineAt - cell.engine.clock.now(), child.shutdownMs));
-  }
+  departure.left = inStopOrder(cell).reverse();
+  stopNextChild(cell, departure);
 }
 
+function stopNextChild(cell: Cell, departure: Departure): void {
+  let child = departure.left.pop();
+  while (child?.phase === 'stopped') child = departure.left.pop();
+  if (child === undefined) return;
+  departure.current = child;
+  if (cell.behaviour.stopChildren !== 'one-by-one') {
+    perform(cell.engine.agenda, () => stopNextChild(cell, departure));
+  }
+  const leftMs = departure.deadlineAt - cell.engine.clock.now();
+  depart(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
+}
+
+/** Those that the behaviour does not name go first. */
 function inStopOrder(cell: Cell): Cell[] {
   const children = [...cell.children].reverse();
   if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
-  const place = new Map<Ref<never>, number>();
+  const named = new Set<Cell>();
   try {
-    for (const [at, ref] of cell.behaviour.stopOrder(cell.state).entries()) place.set(ref, at);
-  } catch {
-    count(cell.engine, 'stopHookFailed');
+    for (const ref of cell.behaviour.stopOrder(cell.state)) {
+      const child = cellOf(ref);
+      if (child !== undefined && cell.children.has(child)) named.add(child);
+    }
+  } catch (thrown) {
+    hookFailed(cell, 'stopOrder', thrown);
   }
-  return children.sort((a, b) => (place.get(a.ref) ?? -1) - (place.get(b.ref) ?? -1));
+  return [...children.filter((child) => !named.has(child)), ...named];
 }
 
 /** The actor's own turn, with its children gone. */
 function leave(cell: Cell, departure: Departure): void {
+  if (departure.stage !== 'children') return;
   departure.stage = 'effects';
   runStopHook(cell, departure.reason);
-  for (const question of [...cell.asked]) question.fail(actorStopped(cell.ref));
-  cell.effects.abortAll(actorStopped(cell.ref));
+  if (cell.asked.size + cell.effects.running.size > 0) {
+    const reason = actorStopped(cell.ref, departure.because);
+    for (const question of [...cell.asked]) question.fail(reason);
+    cell.effects.abortAll(reason);
+  }
   waitForEffects(cell, departure);
 }
 
@@ -66,7 +95,7 @@ function waitForEffects(cell: Cell, departure: Departure): void {
   const { clock, timers } = cell.engine;
   const brutal = cell.shutdownMs === 0;
   departure.cancelDeadline?.();
-  if (brutal || cell.effects.user().length === 0) {
+  if (brutal || cell.effects.userCount === 0) {
     finish(cell, departure);
     return;
   }
@@ -78,20 +107,19 @@ function waitForEffects(cell: Cell, departure: Departure): void {
 /** An effect of a stopping actor has settled: was it the last one waited for? */
 export function effectSettledWhileStopping(cell: Cell): void {
   const departure = cell.departure;
-  if (cell.phase === 'stopping' && departure?.stage === 'effects' && cell.effects.user().length === 0) {
+  if (cell.phase === 'stopping' && departure?.stage === 'effects' && cell.effects.userCount === 0) {
     finish(cell, departure);
   }
 }
 
-function hasten(cell: Cell, departure: Departure, deadlineAt: number): void {
-  if (deadlineAt >= departure.deadlineAt) return;
-  departure.deadlineAt = deadlineAt;
-  if (departure.stage === 'effects') {
-    waitForEffects(cell, departure);
-    return;
-  }
-  for (const child of [...cell.children]) {
-    if (child.departure !== undefined) hasten(child, child.departure, deadlineAt);
+function hasten(cell: Cell, deadlineAt: number): void {
+  const left = [cell];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { departure } = next;
+    if (departure === undefined || next.phase === 'stopped' || deadlineAt >= departure.deadlineAt) continue;
+    departure.deadlineAt = deadlineAt;
+    if (departure.stage === 'effects') waitForEffects(next, departure);
+    else for (const child of [...next.children].reverse()) left.push(child);
   }
 }
 
@@ -103,13 +131,9 @@ function finish(cell: Cell, departure: Departure): void {
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
     emit(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
+    departure.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
-  departure.orphans.push(...effects.map((effect) => `${ref.path}: ${effect}`));
-  const how: Ending = {
-    reason: departure.reason,
-    ...(departure.error === undefined ? {} : { error: departure.error }),
-    orphans: departure.orphans,
-  };
+  const how = endingFrom(departure);
   cell.phase = 'stopped';
   cell.state = undefined;
   stopMailbox(cell.mailbox);
@@ -120,27 +144,47 @@ function finish(cell: Cell, departure: Departure): void {
     engine.roots.delete(cell);
   } else {
     parent.children.delete(cell);
-    parent.departure?.orphans.push(...how.orphans);
+    if (anyOrphans(departure.orphans)) parent.departure?.orphans.below.push(departure.orphans);
     tellParent(cell, () => cell.hooks?.down(cell.announced ? ref : undefined, how));
   }
   cell.deaths.tell(how);
-  if (parent?.departure?.stage === 'children') childGone(parent, parent.departure);
+  if (parent?.departure?.stage === 'children') childGone(parent, parent.departure, cell);
 }
 
-function childGone(parent: Cell, departure: Departure): void {
-  if (parent.children.size === 0 || parent.behaviour.stopChildren === 'one-by-one') stopChildren(parent, departure);
+function endingFrom({ reason, error, orphans }: Departure): Ending {
+  const how = { reason, ...(error === undefined ? {} : { error }) };
+  if (orphans.below.length === 0) return { ...how, orphans: orphans.names };
+  let names: readonly string[] | undefined;
+  return {
+    ...how,
+    get orphans() {
+      return (names ??= listOrphans(orphans));
+    },
+  };
+}
+
+function childGone(parent: Cell, departure: Departure, child: Cell): void {
+  const oneByOne = parent.behaviour.stopChildren === 'one-by-one';
+  if (parent.children.size === 0) perform(parent.engine.agenda, () => leave(parent, departure));
+  else if (oneByOne && departure.current === child) {
+    perform(parent.engine.agenda, () => stopNextChild(parent, departure));
+  }
 }
 
 function runStopHook(cell: Cell, reason: Ending['reason']): void {
   try {
     for (const effect of cell.behaviour.stopped?.(cell.state, reason) ?? []) lastEffect(cell, effect);
   } catch (thrown) {
-    count(cell.engine, 'stopHookFailed');
-    emit(cell.engine, {
-      name: 'warning',
-      data: { message: `the stop hook of ${cell.ref.path} threw`, error: toError(thrown) },
-    });
+    hookFailed(cell, 'stop hook', thrown);
   }
+}
+
+function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
+  count(cell.engine, 'stopHookFailed');
+  emit(cell.engine, {
+    name: 'warning',
+    data: { message: `the ${hook} of ${cell.ref.path} threw`, error: toError(thrown) },
+  });
 }
 
 function lastEffect(cell: Cell, effect: Effect<unknown>): void {

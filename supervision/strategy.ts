@@ -1,5 +1,10 @@
-// What a supervisor does when a child ends: OTP's rules (V1–V5) as pure functions from a group and an event to a new group
-// and a decision. `supervisor.ts` carries decisions out; the tests hold them against a model of OTP written apart.
+// What a supervisor does when a child ends: OTP's rules (V1–V5), from a group and an event to a decision. They change the
+// group in place and cost what they decide about, not what the group is large. `supervisor.ts` carries decisions out; the
+// tests hold them against a model of OTP written apart.
+import { createDeque } from '../src/core/deque.js';
+import type { Deque } from '../src/core/deque.js';
+import { createRoster } from './roster.js';
+import type { Roster } from './roster.js';
 
 /** Whom the end of a child takes along: nobody, those started after it, everybody. */
 export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
@@ -27,14 +32,17 @@ export interface Member {
   readonly significant: boolean;
   /** A restart drops it instead of starting it again, though its crash counts like any other. */
   readonly forgetOnRestart: boolean;
-  readonly alive: boolean;
+  alive: boolean;
 }
 
 export interface Group {
   /** In start order. */
-  readonly members: readonly Member[];
+  readonly members: Roster<Member>;
   /** When restarts happened, within the period. */
-  readonly restarts: readonly number[];
+  readonly restarts: Deque<number>;
+  /** Left the group by a decision; whoever keeps more of them may forget it once they are down. */
+  readonly dropped: Set<string>;
+  significantAlive: number;
 }
 
 export type Decision =
@@ -46,19 +54,30 @@ export type Decision =
   /** Too many restarts: the supervisor fails. */
   | { readonly type: 'giveUp' };
 
-export const emptyGroup: Group = { members: [], restarts: [] };
+export function createGroup(): Group {
+  return { members: createRoster(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
+}
 
 /** A new last child, not alive yet. */
-export function withMember(group: Group, member: Omit<Member, 'alive'>): Group {
-  return { ...group, members: [...group.members, { ...member, alive: false }] };
+export function addMember(group: Group, member: Omit<Member, 'alive'>): void {
+  group.members.append(member.id, { ...member, alive: false });
 }
 
-export function withoutMember(group: Group, id: string): Group {
-  return { ...group, members: group.members.filter((member) => member.id !== id) };
+export function removeMember(group: Group, id: string): void {
+  const member = group.members.get(id);
+  if (member === undefined) return;
+  setAlive(group, member, false);
+  group.members.remove(id);
 }
 
-export function started(group: Group, id: string): Group {
-  return { ...group, members: group.members.map((member) => (member.id === id ? { ...member, alive: true } : member)) };
+export function started(group: Group, id: string): void {
+  const member = group.members.get(id);
+  if (member !== undefined) setAlive(group, member, true);
+}
+
+function setAlive(group: Group, member: Member, alive: boolean): void {
+  if (member.significant && member.alive !== alive) group.significantAlive += alive ? 1 : -1;
+  member.alive = alive;
 }
 
 /** A child ended by itself. */
@@ -68,28 +87,26 @@ export function exited(
   id: string,
   how: 'normal' | 'shutdown' | 'crash',
   now: number,
-): readonly [Group, Decision] {
-  const child = group.members.find((member) => member.id === id);
-  if (child === undefined) return [group, { type: 'nothing' }];
+): Decision {
+  const child = group.members.get(id);
+  if (child === undefined) return { type: 'nothing' };
   const restarts = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
   return restarts ? restart(policy, group, child, now) : leave(policy, group, child);
 }
 
 /** A restart got as far as this child, which did not start. It is tried again, and counts again. */
-export function restartFailed(policy: Policy, group: Group, id: string, now: number): readonly [Group, Decision] {
-  const child = group.members.find((member) => member.id === id);
-  return child === undefined ? [group, { type: 'nothing' }] : restart(policy, group, child, now);
+export function restartFailed(policy: Policy, group: Group, id: string, now: number): Decision {
+  const child = group.members.get(id);
+  return child === undefined ? { type: 'nothing' } : restart(policy, group, child, now);
 }
 
-function leave(policy: Policy, group: Group, child: Member): readonly [Group, Decision] {
-  const members =
-    child.restart === 'temporary' || child.forgetOnRestart
-      ? group.members.filter((member) => member !== child)
-      : group.members.map((member) => (member === child ? { ...member, alive: false } : member));
-  return [{ ...group, members }, { type: endsSupervisor(policy, members, child) ? 'shutdown' : 'nothing' }];
+function leave(policy: Policy, group: Group, child: Member): Decision {
+  setAlive(group, child, false);
+  if (isDropped(child)) drop(group, child);
+  return { type: endsSupervisor(policy, group, child) ? 'shutdown' : 'nothing' };
 }
 
-function endsSupervisor(policy: Policy, left: readonly Member[], child: Member): boolean {
+function endsSupervisor(policy: Policy, group: Group, child: Member): boolean {
   if (!child.significant) return false;
   switch (policy.autoShutdown) {
     case 'never':
@@ -97,34 +114,39 @@ function endsSupervisor(policy: Policy, left: readonly Member[], child: Member):
     case 'any-significant':
       return true;
     case 'all-significant':
-      return !left.some((member) => member.significant && member.alive);
+      return group.significantAlive === 0;
   }
 }
 
-function restart(policy: Policy, group: Group, child: Member, now: number): readonly [Group, Decision] {
-  const restarts = [...group.restarts.filter((at) => at >= now - policy.periodMs), now];
-  if (restarts.length > policy.intensity) return [{ ...group, restarts }, { type: 'giveUp' }];
-  const affected = affectedBy(policy.strategy, group.members, child);
+function restart(policy: Policy, group: Group, child: Member, now: number): Decision {
+  const { restarts } = group;
+  while ((restarts.peek() ?? now) < now - policy.periodMs) restarts.shift();
+  restarts.push(now);
+  if (restarts.length > policy.intensity) return { type: 'giveUp' };
+  const affected = affectedBy(policy.strategy, group, child);
   const stop = affected.filter((member) => member.alive && member !== child).map((member) => member.id);
   const start = affected.filter((member) => !isDropped(member)).map((member) => member.id);
-  const members = group.members
-    .filter((member) => !(affected.includes(member) && isDropped(member)))
-    .map((member) => (affected.includes(member) ? { ...member, alive: false } : member));
-  return [
-    { members, restarts },
-    { type: 'restart', stop: stop.reverse(), start },
-  ];
+  for (const member of affected) {
+    setAlive(group, member, false);
+    if (isDropped(member)) drop(group, member);
+  }
+  return { type: 'restart', stop: stop.reverse(), start };
 }
 
-function affectedBy(strategy: Strategy, members: readonly Member[], child: Member): readonly Member[] {
+function affectedBy(strategy: Strategy, group: Group, child: Member): readonly Member[] {
   switch (strategy) {
     case 'one-for-one':
       return [child];
     case 'rest-for-one':
-      return members.slice(members.indexOf(child));
+      return [...group.members.from(child.id)];
     case 'one-for-all':
-      return members;
+      return [...group.members.from()];
   }
+}
+
+function drop(group: Group, member: Member): void {
+  group.members.remove(member.id);
+  group.dropped.add(member.id);
 }
 
 function isDropped(member: Member): boolean {

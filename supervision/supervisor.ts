@@ -2,6 +2,7 @@
 // one operation at a time. While one is under way, ends of other children and requests wait in `inbox`, in order.
 import type { Behaviour, Ending, Ref, ReplyTo, Step } from '../actors/actor.js';
 import { reply } from '../actors/actor.js';
+import { createDeque } from '../src/core/deque.js';
 import type { Clock } from '../src/ports.js';
 import { memberOf, policyOf, type ChildSpec, type SupervisorOptions } from './child-spec.js';
 import {
@@ -15,8 +16,9 @@ import {
   startOnRequest,
   terminate,
   type State,
+  type Waiting,
 } from './group.js';
-import { statusOf } from './status.js';
+import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
 
 /** The answer to `startChild`. */
@@ -60,10 +62,11 @@ export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<
     stopChildren: options.stopChildren ?? 'one-by-one',
     initial: (self) => begin(self as Ref<never>, options, policy, clock),
     receive(state, message) {
-      state.inbox.push(message);
+      if (isDue(state, message)) state.due.push(message);
+      else wait(state, message);
       return drain(state);
     },
-    stopOrder: ({ group, refs }) => group.members.flatMap(({ id }) => refs.get(id) ?? []).reverse(),
+    stopOrder: ({ group, refs }) => [...group.members.from()].flatMap(({ id }) => refs.get(id) ?? []).reverse(),
     status: ({ group, operation, restarts }) => ({
       strategy: policy.strategy,
       operation: operation.type,
@@ -76,7 +79,7 @@ export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<
 
 /** Whether a supervisor is starting, stopping or restarting children at this moment. */
 export function isBusy(ref: Ref<SupervisorMessage>): boolean {
-  const { operation } = (statusOf(ref)?.state ?? {}) as { readonly operation?: string };
+  const { operation } = (stateOfActor(ref) ?? {}) as { readonly operation?: string };
   return operation !== undefined && operation !== 'idle';
 }
 
@@ -95,8 +98,10 @@ function begin(
     refs: new Map(),
     shutdownMs: new Map(),
     leaving: new Set(),
-    inbox: [],
-    group: strategy.emptyGroup,
+    inbox: createDeque(),
+    waitingDowns: new Map(),
+    due: createDeque(),
+    group: strategy.createGroup(),
     operation: { type: 'idle' },
     restarts: 0,
     effects: [],
@@ -112,15 +117,27 @@ function begin(
 
 /** Handles whatever the operation under way lets through, oldest first, until nothing more can be. */
 function drain(state: State): Step<State, Message> {
-  for (;;) {
-    const at = state.inbox.findIndex((message) => isDue(state, message));
-    if (at < 0) break;
-    const [message] = state.inbox.splice(at, 1);
-    handle(state, message!);
-  }
+  for (let message = next(state); message !== undefined; message = next(state)) handle(state, message);
   const effects = state.effects;
   state.effects = [];
   return [state, effects];
+}
+
+function next(state: State): Message | undefined {
+  const due = state.due.shift();
+  if (due !== undefined || state.operation.type !== 'idle') return due;
+  let oldest = state.inbox.shift();
+  while (oldest?.taken === true) oldest = state.inbox.shift();
+  if (oldest?.message.type === 'childDown' && oldest.message.ref !== undefined) {
+    state.waitingDowns.delete(oldest.message.ref);
+  }
+  return oldest?.message;
+}
+
+function wait(state: State, message: Message): void {
+  const waiting: Waiting = { message, taken: false };
+  state.inbox.push(waiting);
+  if (message.type === 'childDown' && message.ref !== undefined) state.waitingDowns.set(message.ref, waiting);
 }
 
 function isDue(state: State, message: Message): boolean {
@@ -153,7 +170,7 @@ function handle(state: State, message: Message): void {
       state.effects.push(
         reply(
           message.replyTo,
-          state.group.members.map(({ id }) => ({ id, ref: state.refs.get(id) })),
+          [...state.group.members.from()].map(({ id }) => ({ id, ref: state.refs.get(id) })),
         ),
       );
       return;

@@ -1,59 +1,82 @@
-// The runtime: makes behaviours live on nact, one nact actor per incarnation under a name never used before, and carries
-// out their effects. Every throw is caught here; nact sees none. Used by `tree` code, `index.ts` and the tests.
-import type { Behaviour, Effect, Ending, Ref } from '../actors/actor.js';
+// The runtime from outside: making one, starting, stopping, asking and telling its actors. Used by the code of the tree,
+// `index.ts` and the tests.
+import type { Behaviour, Ending, Ref } from '../actors/actor.js';
 import { KinactError } from '../src/errors.js';
+import { callback, milliseconds, optional, refuse, resolveTable, shaped } from '../src/option-table.js';
+import type { Kind } from '../src/option-table.js';
+import type { Clock, Random, Timers } from '../src/ports.js';
+import { createAgenda } from './agenda.js';
+import { actorStopped, openQuestion } from './ask.js';
 import {
-  bindCell,
+  bindRuntime,
   cellOf,
-  count,
   outside,
-  stamp,
   toError,
-  trace,
   type Cell,
   type Engine,
-  type Envelope,
-  type ParentHooks,
   type Runtime,
   type RuntimeOptions,
 } from './cell.js';
-import { actorStopped, openQuestion } from './ask.js';
-import { createActorEffects } from './effects.js';
-import { announce, carryOut, postMade } from './interpret.js';
-import { post, postTimer } from './mail.js';
-import {
-  isReachable,
-  mailboxName,
-  spawnMailbox,
-  startNactSystem,
-  stopMailbox,
-  type Mailbox,
-  type NactReference,
-} from './nact.js';
-import { crash, depart, effectSettledWhileStopping } from './stopping.js';
-import { createActorTimers, systemClock, systemRandom, systemTimers } from './timers.js';
-import { createDeathWatch } from './watch.js';
+import { start } from './incarnation.js';
+import { chained, interceptKind, ownIntercept } from './intercept.js';
+import { post } from './mail.js';
+import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
+import { crash, depart } from './stopping.js';
+import { systemClock, systemRandom, systemTimers } from './timers.js';
 
-/** OTP's default (V4). */
-export const defaultShutdownMs = 5_000;
-const defaultProbeMs = 250;
+const nactParent: Kind<NactReference> = {
+  expected: 'an actor, a runtime, or a nact actor or system',
+  parse(value, path) {
+    if (!isNactReference(value)) return refuse(path, this.expected, value);
+    if (isOfOurNact(value)) return value;
+    throw new KinactError(
+      'INVALID_OPTION',
+      `${path}: expected a reference of the nact that kinact itself uses, got one of another copy of nact; \`npm ls nact\` shows both`,
+      { data: { option: path } },
+    );
+  },
+};
 
-let lastId = 0;
+const runtimeTable = {
+  clock: optional(
+    shaped<Clock>('an object with the methods now and wallNow', ['now', 'wallNow']),
+    '',
+    '',
+    () => systemClock,
+  ),
+  timers: optional(shaped<Timers>('an object with the method after', ['after']), '', '', () => systemTimers),
+  random: optional(shaped<Random>('an object with the method next', ['next']), '', '', () => systemRandom),
+  emit: optional(callback<NonNullable<RuntimeOptions['emit']>>(), ''),
+  parent: optional(nactParent, ''),
+  probeMs: optional(milliseconds(1), ''),
+  trace: optional(callback<NonNullable<RuntimeOptions['trace']>>(), ''),
+  intercept: optional(interceptKind, ''),
+};
 
-/** Makes a runtime. It holds nothing until an actor is spawned and nothing after the last has stopped. */
+/**
+ * Makes a runtime. It holds nothing until an actor is spawned and nothing after the last has stopped.
+ *
+ * @throws KinactError INVALID_OPTION.
+ */
 export function createRuntime(options: RuntimeOptions = {}): Runtime {
-  const engine: Engine = {
-    options,
-    clock: options.clock ?? systemClock,
-    timers: options.timers ?? systemTimers,
-    random: options.random ?? systemRandom,
+  const { emit, parent, probeMs, trace, intercept, ...ports } = resolveTable(runtimeTable, options, '');
+  const intercepts = intercept === undefined ? [] : [ownIntercept(intercept)];
+  return bindRuntime({
+    ...ports,
+    options: {
+      ...(emit === undefined ? {} : { emit }),
+      ...(parent === undefined ? {} : { parent }),
+      ...(probeMs === undefined ? {} : { probeMs }),
+      ...(trace === undefined ? {} : { trace }),
+    },
     counts: new Map(),
     roots: new Set(),
-    intercepts: options.intercept === undefined ? [] : [options.intercept],
-    intercept: options.intercept,
+    intercepts,
+    intercept: chained(intercepts),
     incarnations: 0,
-  };
-  return engine;
+    agenda: createAgenda(),
+    failedSeams: new Set(),
+  });
 }
 
 /** How an actor is started. */
@@ -83,7 +106,7 @@ export function spawnUnder<S, M>(
   options: SpawnOptions = {},
 ): Ref<M> {
   const cell = cellOf(parent);
-  if (cell?.phase !== 'running') throw actorStopped(parent);
+  if (cell?.phase !== 'running') throw actorStopped(parent, cell?.departure?.because);
   return startOrThrow(cell.engine, cell, behaviour, name, options) as Ref<M>;
 }
 
@@ -94,7 +117,7 @@ function startOrThrow(
   name: string,
   options: SpawnOptions,
 ): Ref<never> {
-  const cell = start(engine, parent, undefined, behaviour as Behaviour<unknown, unknown>, name, options.shutdownMs);
+  const cell = start(engine, parent, behaviour as Behaviour<unknown, unknown>, name, options.shutdownMs);
   if (cell.announced) return cell.ref;
   const cause = cell.departure?.error;
   throw new KinactError('START_FAILED', `${cell.ref.path} did not start`, {
@@ -133,7 +156,7 @@ export function askFromOutside(
   const cell = cellOf(ref);
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason);
-    if (cell?.phase !== 'running') return reject(actorStopped(ref));
+    if (cell?.phase !== 'running') return reject(actorStopped(ref, cell?.departure?.because));
     const unlisten = (): void => signal?.removeEventListener('abort', onAbort);
     const open = openQuestion({
       asker: outside,
@@ -161,223 +184,7 @@ export function askFromOutside(
 }
 
 /** Crashes an actor where it stands, as if its behaviour had thrown: its supervisor decides. */
-export function crashActor(ref: Ref<never>, error: Error): void {
+export function crashActor(ref: Ref<never>, error: unknown): void {
   const cell = cellOf(ref);
-  if (cell !== undefined) crash(cell, error);
-}
-
-function start(
-  engine: Engine,
-  parent: Cell | undefined,
-  hooks: ParentHooks | undefined,
-  behaviour: Behaviour<unknown, unknown>,
-  name: string,
-  shutdownMs = defaultShutdownMs,
-): Cell {
-  const cell = createCell(engine, parent, hooks, behaviour, name, shutdownMs);
-  let effects: readonly Effect<unknown>[];
-  try {
-    const [state, first] = behaviour.initial(cell.ref as Ref<unknown>);
-    cell.state = state;
-    effects = first;
-  } catch (thrown) {
-    crash(cell, toError(thrown));
-    return cell;
-  }
-  // The application's code may have stopped the actor from within `initial`.
-  if (cell.phase !== 'starting') return cell;
-  cell.phase = 'running';
-  trace(cell, 'start');
-  if (behaviour.deferStart !== true || hooks === undefined) announce(cell);
-  carryOut(cell, effects, startChild);
-  return cell;
-}
-
-function startChild(parent: Cell, effect: Extract<Effect<unknown>, { readonly type: 'spawn' }>): void {
-  const { spawned, down, ending, behaviour, name, shutdownMs } = effect;
-  const hooks = { spawned, down, ending } as ParentHooks;
-  start(parent.engine, parent, hooks, behaviour as unknown as Behaviour<unknown, unknown>, name, shutdownMs);
-}
-
-function createCell(
-  engine: Engine,
-  parent: Cell | undefined,
-  hooks: ParentHooks | undefined,
-  behaviour: Behaviour<unknown, unknown>,
-  name: string,
-  shutdownMs: number,
-): Cell {
-  const incarnation = ++engine.incarnations;
-  const { kind } = behaviour;
-  const path = name === '' ? `${kind}#${incarnation}` : `${kind}/${name}#${incarnation}`;
-  const cell: Cell = {
-    ref: Object.freeze({ path, id: ++lastId }),
-    engine,
-    behaviour,
-    parent,
-    hooks,
-    shutdownMs,
-    phase: 'starting',
-    announced: false,
-    state: undefined,
-    mailbox: openMailbox(engine, mailboxName(kind, name, incarnation), (mail) => arrive(cell, mail)),
-    queued: 0,
-    children: new Set(),
-    timers: createActorTimers(engine.timers, (timer) => postTimer(cell, timer)),
-    effects: createActorEffects({
-      now: () => engine.clock.now(),
-      start: (info, run) => {
-        trace(cell, 'effect', { type: info.name });
-        const { intercept } = engine;
-        return intercept?.startEffect === undefined ? run() : intercept.startEffect(cell.ref, info, run);
-      },
-      settled: (info, toMessage) => effectSettled(cell, info.name, toMessage),
-    }),
-    asked: new Set(),
-    asking: new Set(),
-    deaths: createDeathWatch(),
-    unwatch: new Set(),
-  };
-  bindCell(cell);
-  if (parent === undefined) {
-    engine.roots.add(cell);
-    cell.deaths.add(() => releaseHolder(engine));
-  } else {
-    parent.children.add(cell);
-  }
-  return cell;
-}
-
-function effectSettled(cell: Cell, name: string, toMessage: () => unknown): void {
-  trace(cell, 'settled', { type: name });
-  if (cell.phase === 'running') {
-    postMade(cell, undefined, 'result', toMessage);
-    return;
-  }
-  count(cell.engine, 'lateResult');
-  effectSettledWhileStopping(cell);
-}
-
-/** One nact message. */
-function arrive(cell: Cell, mail: unknown): void {
-  const envelope = mail as Envelope | undefined;
-  if (envelope?.stamp !== stamp) {
-    count(cell.engine, 'unknownMessage');
-    return;
-  }
-  const { intercept } = cell.engine;
-  if (intercept?.receive === undefined || cell.phase === 'stopped') {
-    handle(cell, envelope);
-    return;
-  }
-  const { from, via, timer } = envelope;
-  const message = timer === undefined ? envelope.message : timer.message;
-  let handled = false;
-  const receive = (): void => {
-    if (!handled) handle(cell, envelope);
-    handled = true;
-  };
-  try {
-    intercept.receive({ to: cell.ref, via, message, ...(from === undefined ? {} : { from }) }, receive);
-  } catch (thrown) {
-    crash(cell, toError(thrown));
-  }
-}
-
-function handle(cell: Cell, envelope: Envelope): void {
-  // Its letters were counted when it stopped; nact still brings them where the application stopped our parent.
-  if (cell.phase === 'stopped') return;
-  cell.queued -= 1;
-  if (cell.phase !== 'running') {
-    count(cell.engine, 'deadLetter');
-    return;
-  }
-  if (isRepeatedSignal(envelope)) {
-    count(cell.engine, 'repeatedMessages');
-    return;
-  }
-  if (envelope.timer !== undefined && !envelope.timer.claim()) return;
-  const message = envelope.timer === undefined ? envelope.message : envelope.timer.message;
-  traceMessage(cell, envelope, message);
-  let effects: readonly Effect<unknown>[];
-  try {
-    const [state, next] = cell.behaviour.receive(cell.state, message);
-    cell.state = state;
-    effects = next;
-  } catch (thrown) {
-    crash(cell, toError(thrown));
-    return;
-  }
-  carryOut(cell, effects, startChild);
-}
-
-/**
- * A result or an answer acted on twice would run two calls of one actor at once. What actors say to one another is theirs to
- * tell apart: they number it.
- */
-function isRepeatedSignal(envelope: Envelope): boolean {
-  const { via, handled } = envelope;
-  envelope.handled = true;
-  return handled && via !== 'send' && via !== 'ask';
-}
-
-function traceMessage(cell: Cell, { from, via }: Envelope, message: unknown): void {
-  if (cell.engine.options.trace === undefined) return;
-  const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-  trace(cell, 'message', {
-    via,
-    ...(from === undefined ? {} : { from: from.path }),
-    ...(typeof type === 'string' ? { type } : {}),
-  });
-}
-
-function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
-  const holder = holderOf(engine);
-  try {
-    return spawnMailbox(holder, name, receive);
-  } catch (cause) {
-    stopOrphanedTree(engine);
-    throw parentStopped(cause);
-  }
-}
-
-/** The nact actor that all mailboxes of a runtime live under, so that an application's parent has one child from us. */
-function holderOf(engine: Engine): NactReference {
-  if (engine.holder !== undefined) return engine.holder;
-  const parent = engine.options.parent ?? (engine.system ??= startNactSystem());
-  try {
-    engine.holder = spawnMailbox(parent, mailboxName('kinact', '', ++lastId), () => count(engine, 'unknownMessage'));
-  } catch (cause) {
-    throw parentStopped(cause);
-  }
-  if (engine.options.parent !== undefined) probe(engine);
-  return engine.holder;
-}
-
-/** Looks every `probeMs` whether nact still finds us; if not, the application stopped our parent: everything stops. */
-function probe(engine: Engine): void {
-  engine.stopProbe = engine.timers.after(engine.options.probeMs ?? defaultProbeMs, () => {
-    if (engine.holder === undefined) return;
-    if (isReachable(engine.holder)) probe(engine);
-    else stopOrphanedTree(engine);
-  });
-}
-
-function stopOrphanedTree(engine: Engine): void {
-  for (const root of [...engine.roots]) depart(root, 'shutdown', parentStopped(), root.shutdownMs);
-}
-
-function releaseHolder(engine: Engine): void {
-  if (engine.roots.size > 0) return;
-  engine.stopProbe?.();
-  if (engine.holder !== undefined) stopMailbox(engine.holder);
-  if (engine.system !== undefined) stopMailbox(engine.system);
-  engine.holder = undefined;
-  engine.system = undefined;
-}
-
-function parentStopped(cause?: unknown): KinactError {
-  return new KinactError('PARENT_STOPPED', 'the nact parent or system was stopped by the application', {
-    ...(cause === undefined ? {} : { cause }),
-  });
+  if (cell !== undefined) crash(cell, toError(error));
 }

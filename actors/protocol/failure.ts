@@ -1,4 +1,5 @@
 // What a failed record costs: the application's policy, applied the same way wherever user code throws.
+import { isThenable } from '../../src/callback.js';
 import { isKinactError, KinactError } from '../../src/errors.js';
 import type { FailedItem, FailurePolicy, OnFailure } from '../../src/reducer.js';
 
@@ -27,10 +28,6 @@ export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem):
     }
   }
   return { policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash', error: failure(reason, failed) };
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function failure(cause: unknown, failed: FailedItem): KinactError {

@@ -2,7 +2,7 @@
 // call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
 // too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
 import { mayDeliver } from '../protocol/disposition.js';
-import { isThenable } from '../protocol/failure.js';
+import { isThenable } from '../../src/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
 import type { Clock } from '../../src/ports.js';

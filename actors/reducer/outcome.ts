@@ -107,6 +107,7 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
 
 /** Settled without having been done, because the application said so: counted and told, never silent. */
 function skip(state: ReducerState, items: readonly DeliveredItem[], cause: unknown, effects: Effects): void {
+  if (items.length === 0) return;
   effects.push({ type: 'count', what: 'skippedItems', by: items.length });
   for (const item of items) {
     settleItem(state.returns, item);
@@ -157,26 +158,32 @@ export function afterBehaviour(options: ReducerOptions, state: ReducerState, job
   const open = job.items.filter((item) => state.manual.has(item));
   const live = open.filter((item) => !hasEnded(options, item));
   for (const item of open) if (item.tenure.dead) reportDead(state.returns, item);
-  if (job.items.length > 0 && live.length === 0) return;
+  // Also when it has acknowledged all of them before: the call has failed, and whoever wrote it must hear of it.
+  const current = job.items.filter((item) => !dropped.has(item) && !hasEnded(options, item));
+  if (job.items.length > 0 && current.length === 0) return;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
-  const oldest = live[0] ?? state.manual.keys().next().value;
+  const oldest = live[0] ?? current[0] ?? state.manual.keys().next().value;
   const nowhere: FailedItem = { source: '', shardId: '', sequenceNumber: '', at, items: 0 };
   const { policy, error } = judge(
     options.onFailure,
     cause,
     oldest === undefined ? nowhere : described(oldest, at, live.length),
   );
-  if (policy === 'crash') effects.push({ type: 'fail', error });
-  else if (live.length === 0) {
-    effects.push({
-      type: 'emit',
-      event: { name: 'warning', data: { message: `a reducer failed at ${job.message.type}`, error } },
-    });
-  } else {
-    for (const item of live) state.manual.delete(item);
-    if (policy === 'skip') skip(state, live, cause, effects);
-    else for (const item of live) stopShard(state, item, error);
+  if (policy === 'crash') {
+    effects.push({ type: 'fail', error });
+    return;
   }
+  if (live.length === 0) callFailed(job, error, effects);
+  for (const item of live) state.manual.delete(item);
+  if (policy === 'skip') skip(state, live, cause, effects);
+  else for (const item of live.length > 0 ? live : current) stopShard(state, item, error);
+}
+
+/** A call that failed with nothing in it to skip is said all the same. */
+function callFailed(job: RawJob, error: Error, effects: Effects): void {
+  effects.push({ type: 'count', what: 'failedCalls' });
+  const message = `a reducer failed at ${job.message.type}`;
+  effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
 }
 
 /** What application code said through `ctx` since the last look. */

@@ -3,7 +3,8 @@
 // worker stays: it hands over its next batch only when this one has been extracted to its end.
 import type { Effect, Ref } from '../actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
-import { isThenable, judge } from '../protocol/failure.js';
+import { isThenable } from '../../src/callback.js';
+import { judge } from '../protocol/failure.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../tenure.js';

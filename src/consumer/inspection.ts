@@ -3,7 +3,7 @@ import type { CoordinatorMessage } from '../../actors/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { Ref } from '../../actors/actor.js';
 import type { Runtime } from '../../supervision/index.js';
-import { counters, status as treeOf, statusOf } from '../../supervision/status.js';
+import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
 import { shardsOf } from '../status.js';
 import type { ConsumerStatus, Health } from '../status.js';
@@ -25,7 +25,7 @@ export interface Inspected {
 export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, workerId, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
-  const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: statusOf(ref)?.state }));
+  const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
   const thrown = Object.entries(failures).flatMap(([what, times]) => (times > 0 ? [[`${what}Failures`, times]] : []));
   return {
     state,

@@ -1,6 +1,6 @@
 // A kill that waits for its moment.
-import { statusOf } from '../../../supervision/index.js';
 import type { Delivery, Ref } from '../../../supervision/index.js';
+import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../errors.js';
 import type { NemesisMoment } from '../nemesis.js';
 import type { Wishes } from './wishes.js';
@@ -43,7 +43,7 @@ export function receiveOrDie(
   strike: (actor: Ref<never>, kill: Strike, detail: string) => void,
 ): void {
   const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-  const kill = wishes.any && statusOf(to)?.phase === 'running' ? wishes.take(to.path, type) : undefined;
+  const kill = wishes.any && isRunning(to) ? wishes.take(to.path, type) : undefined;
   if (kill?.when === 'before') strike(to, kill, String(type));
   // Also after its death: the letter is then counted as a dead one.
   receive();

@@ -1,6 +1,7 @@
 // Whom a fault is meant for: a path as `status().tree` shows it, the same without its incarnation, or a kind.
-import { actorsOf, statusOf } from '../../../supervision/index.js';
+import { actorsOf } from '../../../supervision/index.js';
 import type { Ref, Runtime } from '../../../supervision/index.js';
+import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../errors.js';
 import type { Dice } from '../dice.js';
 
@@ -26,7 +27,7 @@ export function isMeant(target: string, path: string): boolean {
 
 /** In the order of the tree. */
 export function living(runtime: Runtime): readonly Ref<never>[] {
-  return actorsOf(runtime).filter((ref) => statusOf(ref)?.phase === 'running');
+  return actorsOf(runtime).filter(isRunning);
 }
 
 /** A kind misspelt would wait for ever. Throws INVALID_OPTION. */

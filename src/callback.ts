@@ -1,0 +1,21 @@
+// Calls into what the application handed in for being told: listeners, loggers, meters, `onCheckpoint`, traces. What goes
+// wrong in them must harm nothing, and must not end the process by a promise that nobody waits for.
+
+/**
+ * Calls `callback`. `failed` hears, at most once, of what it throws or, when it returns a promise, of what that rejects
+ * with. `failed` must not throw.
+ */
+export function tell(callback: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const returned = callback();
+    if (isThenable(returned)) Promise.resolve(returned).then(undefined, failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Whether `await` would wait for it. Throws what the getter of its `then` throws. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+  return typeof (value as { readonly then?: unknown }).then === 'function';
+}

@@ -1,0 +1,48 @@
+// What the runtime asks of a behaviour and of what it returns. Applications write behaviours too, in JavaScript as well: a
+// wrong one fails where it is wrong, with an error that says so. Called by `incarnation.ts`, `interpret.ts`, `group.ts`.
+import type { Behaviour, Step } from '../actors/actor.js';
+import { KinactError } from '../src/errors.js';
+import { duration, refuse, show } from '../src/option-table.js';
+
+const needed = ['initial', 'receive'] as const;
+const hooks = ['stopped', 'stopOrder', 'status'] as const;
+
+/** Throws INVALID_OPTION. */
+export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: unknown): void {
+  const expected = 'an object with kind, initial and receive';
+  if (typeof behaviour !== 'object' || behaviour === null) refuse('behaviour', expected, behaviour);
+  const { kind, stopChildren, ...rest } = behaviour as Partial<Behaviour<unknown, unknown>>;
+  if (typeof kind !== 'string' || kind === '') refuse('behaviour.kind', 'a text that is not empty', kind);
+  const member = (hook: (typeof needed | typeof hooks)[number]): unknown => (behaviour as typeof rest)[hook];
+  for (const hook of needed) {
+    if (typeof member(hook) !== 'function') refuse(`behaviour.${hook}`, 'a function', member(hook));
+  }
+  for (const hook of hooks) {
+    const given = member(hook);
+    if (given !== undefined && typeof given !== 'function') refuse(`behaviour.${hook}`, 'a function', given);
+  }
+  if (stopChildren !== undefined && stopChildren !== 'together' && stopChildren !== 'one-by-one') {
+    refuse('behaviour.stopChildren', "'together' or 'one-by-one'", stopChildren);
+  }
+  if (typeof name !== 'string') refuse('name', 'a text', name);
+  duration.parse(shutdownMs, 'shutdownMs');
+}
+
+/** What `initial` or `receive` has returned. Throws INVALID_BEHAVIOUR. */
+export function checkStep(made: unknown, hook: 'initial' | 'receive'): Step<unknown, unknown> {
+  if (Array.isArray(made) && made.length === 2 && Array.isArray(made[1]))
+    return made as unknown as Step<unknown, unknown>;
+  throw invalidBehaviour(
+    `${hook} must return a pair of state and a list of effects, [state, effects]; ${described(made)}`,
+  );
+}
+
+function described(made: unknown): string {
+  if (!Array.isArray(made)) return `it returned ${show(made)}`;
+  if (made.length !== 2) return `it returned a list of ${made.length}`;
+  return `its effects were ${show(made[1])}`;
+}
+
+export function invalidBehaviour(message: string): KinactError {
+  return new KinactError('INVALID_BEHAVIOUR', message);
+}

@@ -1,0 +1,57 @@
+// Several copies of this package in one process: two versions, or one that a bundler has taken in twice. Each lives by
+// itself; what belongs to another is refused with an error that says so, and their nact actors have different names.
+import { KinactError } from '../src/errors.js';
+import { refuse } from '../src/option-table.js';
+import type { Ref } from '../actors/actor.js';
+import { cellOf, isRuntime } from './cell.js';
+
+interface Copy {
+  /** Where its code lies. */
+  readonly url: string;
+  owns(value: object): boolean;
+}
+
+/** The form is for ever: other versions read it. */
+interface Process {
+  readonly copies: Copy[];
+  lastHolder: number;
+}
+
+const key = Symbol.for('kinact.process');
+const shared = ((globalThis as { [key]?: Process })[key] ??= { copies: [], lastHolder: 0 });
+const own: Copy = {
+  url: import.meta.url,
+  owns: (value) => isRuntime(value) || cellOf(value as Ref<never>) !== undefined,
+};
+shared.copies.push(own);
+
+/** A number that no copy in this process has had before. */
+export function nextHolder(): number {
+  shared.lastHolder += 1;
+  return shared.lastHolder;
+}
+
+/** Throws INVALID_OPTION for what another copy has made. */
+export function refuseForeign(value: unknown, path: string): void {
+  if (typeof value !== 'object' || value === null || own.owns(value)) return;
+  const other = shared.copies.find((copy) => copy !== own && copy.owns(value));
+  if (other === undefined) return;
+  throw new KinactError(
+    'INVALID_OPTION',
+    `${path}: expected what this copy of kinact has made (${own.url}), got what another copy in this process has made (${other.url}); \`npm ls kinact\` shows both, and all parts of an application must import one`,
+    { data: { option: path } },
+  );
+}
+
+/** Throws INVALID_OPTION for what is no reference, or another copy's. */
+export function checkRef(ref: unknown, path = 'ref'): void {
+  const { path: named, id } = (ref ?? {}) as Partial<Ref<never>>;
+  if (typeof named !== 'string' || typeof id !== 'number') refuse(path, 'a reference to an actor', ref);
+  refuseForeign(ref, path);
+}
+
+/** Throws INVALID_OPTION for what is no runtime, or another copy's. */
+export function checkRuntime(runtime: unknown): void {
+  refuseForeign(runtime, 'runtime');
+  if (!isRuntime(runtime)) refuse('runtime', 'a runtime, as createRuntime makes it', runtime);
+}

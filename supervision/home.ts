@@ -1,0 +1,72 @@
+// Where the mailboxes of a runtime live in nact: under one actor of ours, under the application's parent or in a system of
+// our own. nact gives no notice when the application stops that parent, so it is looked for. Called by `incarnation.ts`.
+import { KinactError } from '../src/errors.js';
+import { count, type Engine } from './cell.js';
+import { nextHolder } from './copies.js';
+import {
+  isReachable,
+  mailboxName,
+  spawnMailbox,
+  startNactSystem,
+  stopMailbox,
+  type Mailbox,
+  type NactReference,
+} from './nact.js';
+import { depart } from './stopping.js';
+
+const defaultProbeMs = 250;
+
+/** A mailbox for an actor. Throws PARENT_STOPPED when the application has stopped what all of them live under. */
+export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
+  const holder = holderOf(engine);
+  try {
+    return spawnMailbox(holder, name, receive);
+  } catch (cause) {
+    stopOrphanedTree(engine);
+    throw parentStopped(cause);
+  }
+}
+
+/** The nact actor that all mailboxes of a runtime live under, so that an application's parent has one child from us. */
+function holderOf(engine: Engine): NactReference {
+  if (engine.holder !== undefined) return engine.holder;
+  const parent = engine.options.parent ?? (engine.system ??= startNactSystem());
+  try {
+    engine.holder = spawnMailbox(parent, mailboxName('kinact', '', nextHolder()), () =>
+      count(engine, 'unknownMessage'),
+    );
+  } catch (cause) {
+    throw parentStopped(cause);
+  }
+  if (engine.options.parent !== undefined) probe(engine);
+  return engine.holder;
+}
+
+/** Looks every `probeMs` whether nact still finds us; if not, the application stopped our parent: everything stops. */
+function probe(engine: Engine): void {
+  engine.stopProbe = engine.timers.after(engine.options.probeMs ?? defaultProbeMs, () => {
+    if (engine.holder === undefined) return;
+    if (isReachable(engine.holder)) probe(engine);
+    else stopOrphanedTree(engine);
+  });
+}
+
+function stopOrphanedTree(engine: Engine): void {
+  for (const root of [...engine.roots]) depart(root, 'shutdown', parentStopped(), root.shutdownMs);
+}
+
+/** With the last root, nothing of ours stays in the application's nact. */
+export function releaseHolder(engine: Engine): void {
+  if (engine.roots.size > 0) return;
+  engine.stopProbe?.();
+  if (engine.holder !== undefined) stopMailbox(engine.holder);
+  if (engine.system !== undefined) stopMailbox(engine.system);
+  engine.holder = undefined;
+  engine.system = undefined;
+}
+
+function parentStopped(cause?: unknown): KinactError {
+  return new KinactError('PARENT_STOPPED', 'the nact parent or system was stopped by the application', {
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

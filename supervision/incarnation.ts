@@ -1,0 +1,211 @@
+// One incarnation of an actor: how it comes to life on nact, under a name never used before, and what happens to each
+// message it is brought. Every throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
+import type { Behaviour, Effect, Ref } from '../actors/actor.js';
+import { tell } from '../src/callback.js';
+import { checkBehaviour, checkStep } from './behaviour-check.js';
+import {
+  bindCell,
+  count,
+  stamp,
+  toError,
+  trace,
+  type Cell,
+  type Engine,
+  type Envelope,
+  type ParentHooks,
+} from './cell.js';
+import { createActorEffects } from './effects.js';
+import { openMailbox, releaseHolder } from './home.js';
+import { announce, carryOut, postMade, type Frame, type StartChild } from './interpret.js';
+import { postTimer } from './mail.js';
+import { mailboxName } from './nact.js';
+import { crash, effectSettledWhileStopping } from './stopping.js';
+import { createActorTimers } from './timers.js';
+import { createDeathWatch } from './watch.js';
+
+/** OTP's default (V4). */
+const defaultShutdownMs = 5_000;
+
+let lastId = 0;
+
+/**
+ * Starts an actor and whatever it starts at once. Throws INVALID_OPTION for what is no behaviour; one that does not start
+ * comes back unannounced.
+ */
+export function start(
+  engine: Engine,
+  parent: Cell | undefined,
+  behaviour: Behaviour<unknown, unknown>,
+  name: string,
+  shutdownMs?: number,
+): Cell {
+  const [cell, first] = begin(engine, parent, undefined, behaviour, name, shutdownMs);
+  if (first !== undefined) carryOut(first, startChild);
+  return cell;
+}
+
+const startChild: StartChild = (parent, effect) => {
+  const { spawned, down, ending, behaviour, name, shutdownMs } = effect;
+  const hooks = { spawned, down, ending } as ParentHooks;
+  return begin(parent.engine, parent, hooks, behaviour as unknown as Behaviour<unknown, unknown>, name, shutdownMs)[1];
+};
+
+/** Up to its first effects. */
+function begin(
+  engine: Engine,
+  parent: Cell | undefined,
+  hooks: ParentHooks | undefined,
+  behaviour: Behaviour<unknown, unknown>,
+  name: string,
+  shutdownMs = defaultShutdownMs,
+): readonly [Cell, Frame | undefined] {
+  checkBehaviour(behaviour, name, shutdownMs);
+  const cell = createCell(engine, parent, hooks, behaviour, name, shutdownMs);
+  let effects: readonly Effect<unknown>[];
+  try {
+    const [state, first] = checkStep(behaviour.initial(cell.ref as Ref<unknown>), 'initial');
+    cell.state = state;
+    effects = first;
+  } catch (thrown) {
+    crash(cell, toError(thrown));
+    return [cell, undefined];
+  }
+  // The application's code may have stopped the actor from within `initial`.
+  if (cell.phase !== 'starting') return [cell, undefined];
+  cell.phase = 'running';
+  trace(cell, 'start');
+  if (behaviour.deferStart !== true || hooks === undefined) announce(cell);
+  return [cell, { cell, effects, at: 0 }];
+}
+
+function createCell(
+  engine: Engine,
+  parent: Cell | undefined,
+  hooks: ParentHooks | undefined,
+  behaviour: Behaviour<unknown, unknown>,
+  name: string,
+  shutdownMs: number,
+): Cell {
+  const incarnation = ++engine.incarnations;
+  const { kind } = behaviour;
+  const path = name === '' ? `${kind}#${incarnation}` : `${kind}/${name}#${incarnation}`;
+  const cell: Cell = {
+    ref: Object.freeze({ path, id: ++lastId }),
+    engine,
+    behaviour,
+    parent,
+    hooks,
+    shutdownMs,
+    phase: 'starting',
+    announced: false,
+    state: undefined,
+    mailbox: openMailbox(engine, mailboxName(kind, name, incarnation), (mail) => arrive(cell, mail)),
+    queued: 0,
+    children: new Set(),
+    timers: createActorTimers(engine.timers, (timer) => postTimer(cell, timer)),
+    effects: createActorEffects({
+      now: () => engine.clock.now(),
+      start: (info, run) => {
+        trace(cell, 'effect', { type: info.name });
+        const { intercept } = engine;
+        return intercept?.startEffect === undefined ? run() : intercept.startEffect(cell.ref, info, run);
+      },
+      settled: (info, toMessage) => effectSettled(cell, info.name, toMessage),
+    }),
+    asked: new Set(),
+    asking: new Set(),
+    deaths: createDeathWatch(),
+    unwatch: new Set(),
+  };
+  bindCell(cell);
+  if (parent === undefined) {
+    engine.roots.add(cell);
+    cell.deaths.add(() => releaseHolder(engine));
+  } else {
+    parent.children.add(cell);
+  }
+  return cell;
+}
+
+function effectSettled(cell: Cell, name: string, toMessage: () => unknown): void {
+  trace(cell, 'settled', { type: name });
+  if (cell.phase === 'running') {
+    postMade(cell, undefined, 'result', toMessage);
+    return;
+  }
+  count(cell.engine, 'lateResult');
+  effectSettledWhileStopping(cell);
+}
+
+/** One nact message. */
+function arrive(cell: Cell, mail: unknown): void {
+  const envelope = mail as Envelope | undefined;
+  if (envelope?.stamp !== stamp) {
+    count(cell.engine, 'unknownMessage');
+    return;
+  }
+  const { intercept } = cell.engine;
+  if (intercept?.receive === undefined || cell.phase === 'stopped') {
+    handle(cell, envelope);
+    return;
+  }
+  const { from, via, timer } = envelope;
+  const message = timer === undefined ? envelope.message : timer.message;
+  let handled = false;
+  const receive = (): void => {
+    if (!handled) handle(cell, envelope);
+    handled = true;
+  };
+  const delivery = { to: cell.ref, via, message, ...(from === undefined ? {} : { from }) };
+  tell(
+    () => intercept.receive?.(delivery, receive),
+    (thrown) => crash(cell, toError(thrown)),
+  );
+}
+
+function handle(cell: Cell, envelope: Envelope): void {
+  // Its letters were counted when it stopped; nact still brings them where the application stopped our parent.
+  if (cell.phase === 'stopped') return;
+  cell.queued -= 1;
+  if (cell.phase !== 'running') {
+    count(cell.engine, 'deadLetter');
+    return;
+  }
+  if (isRepeatedSignal(envelope)) {
+    count(cell.engine, 'repeatedMessages');
+    return;
+  }
+  if (envelope.timer !== undefined && !envelope.timer.claim()) return;
+  const message = envelope.timer === undefined ? envelope.message : envelope.timer.message;
+  traceMessage(cell, envelope, message);
+  let effects: readonly Effect<unknown>[];
+  try {
+    const [state, next] = checkStep(cell.behaviour.receive(cell.state, message), 'receive');
+    cell.state = state;
+    effects = next;
+  } catch (thrown) {
+    crash(cell, toError(thrown));
+    return;
+  }
+  carryOut({ cell, effects, at: 0 }, startChild);
+}
+
+/**
+ * A result or an answer acted on twice would run two calls of one actor at once. What actors say to one another is theirs to
+ * tell apart: they number it.
+ */
+function isRepeatedSignal(envelope: Envelope): boolean {
+  const { via, handled } = envelope;
+  envelope.handled = true;
+  return handled && via !== 'send' && via !== 'ask';
+}
+
+function traceMessage(cell: Cell, { from, via }: Envelope, message: unknown): void {
+  if (cell.engine.options.trace === undefined) return;
+  const type = (message as { readonly type?: unknown } | null | undefined)?.type;
+  trace(cell, 'message', {
+    via,
+    ...(from === undefined ? {} : { from: from.path }),
+    ...(typeof type === 'string' ? { type } : {}),
+  });
+}

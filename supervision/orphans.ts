@@ -1,0 +1,29 @@
+// The user effects that outlived a stop, by the actor that started them. Every ending names those of all actors below, so
+// they are kept as a tree and listed when somebody looks: a list at each of 10,000 levels would be a copy at each.
+
+export interface Orphans {
+  /** The actor's own. */
+  names: readonly string[];
+  /** Of the actors below that have any, in the order in which they ended. */
+  readonly below: Orphans[];
+}
+
+export function noOrphans(): Orphans {
+  return { names: [], below: [] };
+}
+
+export function anyOrphans({ names, below }: Orphans): boolean {
+  return names.length > 0 || below.length > 0;
+}
+
+/** Those of the actors below first, in the order in which they ended. */
+export function listOrphans(orphans: Orphans): readonly string[] {
+  if (orphans.below.length === 0) return orphans.names;
+  const reversed: string[] = [];
+  const left = [orphans];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    for (let at = next.names.length - 1; at >= 0; at -= 1) reversed.push(next.names[at] as string);
+    for (const each of next.below) left.push(each);
+  }
+  return reversed.reverse();
+}

@@ -1,0 +1,69 @@
+// A raw behaviour that threw on `items` after it had acknowledged all of them was taken for one whose items had all left
+// with their leases: nothing was said, counted or restarted, whatever the policy.
+import { expect } from 'chai';
+import { defineReducer } from '../../src/index.js';
+import type { OnFailure, RawReducer } from '../../src/index.js';
+import type { FailedItem } from '../../src/reducer.js';
+import { drive } from '../../src/testing/index.js';
+
+/** Acknowledges the first so many of each batch, then throws. */
+const throwsAfter = (acknowledged: number): RawReducer<number, unknown> =>
+  defineReducer<number, unknown>({
+    init: () => 0,
+    behaviour: async (state, message, ctx) => {
+      if (message.type !== 'items') return state;
+      for (const { token } of message.items.slice(0, acknowledged)) ctx.ack(token);
+      await Promise.resolve();
+      throw new Error('after it was done');
+    },
+  }) as RawReducer<number, unknown>;
+
+const two = [{ key: 'a' }, { key: 'b', shardId: 'other' }];
+const drivenWith = async (onFailure: OnFailure, acknowledged = 2) => {
+  const driver = drive(throwsAfter(acknowledged), { onFailure });
+  await driver.items(two);
+  return driver;
+};
+
+describe('a raw behaviour that throws when it has acknowledged its items', () => {
+  it('crash: it crashes, with an error that names where it was', async () => {
+    const { failed } = await drivenWith('crash');
+    expect(failed).to.include({ code: 'PROCESSING_FAILED' });
+    expect(failed).to.deep.include({ data: { stream: 'driven', shardId: 'shard', sequenceNumber: '1', key: 'a' } });
+    expect(failed?.cause).to.have.property('message', 'after it was done');
+  });
+
+  it('skip: there is nothing to skip, and it is said and counted', async () => {
+    const { failed, acknowledged, skipped, events, counts, stopped } = await drivenWith('skip');
+    expect({ failed, acknowledged, skipped, stopped }).to.deep.equal({
+      failed: undefined,
+      acknowledged: two,
+      skipped: [],
+      stopped: [],
+    });
+    expect(counts).to.deep.equal({ failedCalls: 1 });
+    expect(events).to.have.length(1);
+    expect(events[0]).to.deep.nested.include({ name: 'warning', 'data.message': 'a reducer failed at items' });
+    expect(events[0]?.data).to.have.nested.property('error.code', 'PROCESSING_FAILED');
+  });
+
+  it('stopShard: the shards of its items are stopped, and it is said', async () => {
+    const { stopped, counts, events } = await drivenWith('stopShard');
+    expect(stopped).to.deep.equal(['shard', 'other']);
+    expect(counts).to.deep.equal({ failedCalls: 1 });
+    expect(events).to.have.length(1);
+  });
+
+  it('a policy function is asked, once, with no items left', async () => {
+    const asked: FailedItem[] = [];
+    await drivenWith((_error, item) => (asked.push(item), 'skip'));
+    expect(asked).to.have.length(1);
+    expect(asked[0]).to.include({ at: 'reduce', items: 0, shardId: 'shard', key: 'a' });
+  });
+
+  it('what it has not acknowledged is skipped as before', async () => {
+    const { acknowledged, skipped, counts } = await drivenWith('skip', 1);
+    expect({ acknowledged, skipped }).to.deep.equal({ acknowledged: [two[0]], skipped: [two[1]] });
+    expect(counts).to.deep.equal({ skippedItems: 1 });
+  });
+});
