@@ -20,6 +20,8 @@ const advice = {
   throttled:
     'Several applications read this shard by polling, or records are large: 5 reads/s and 2 MB/s are all a shard has.',
   retrying: 'Nothing, while it passes. For the lease table it must pass within `failoverMs`.',
+  recordDistribution:
+    'Somebody has set the stream’s `RecordDistributionStrategy`: see [streams.md](streams.md). Under AUTO no key has an order.',
   malformedLease:
     'Mend the row: nobody reads that shard until then. Deleting it works too, at the price of its checkpoint.',
   leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',

@@ -28,6 +28,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   trimmed: 'warn',
   throttled: 'debug',
   retrying: 'warn',
+  recordDistribution: 'warn',
   malformedLease: 'error',
   leaseHole: 'error',
   noProgress: 'error',

@@ -1,5 +1,6 @@
 // What a consumer tells its listeners: a closed map from event name to payload, each documented with when it fires.
 // Emission is free when nobody listens; a listener that throws is counted and reported, nothing more.
+import type { OutOfRangePolicy, RecordDistribution } from './core/placement.js';
 import type { Position } from './core/position.js';
 import type { KinactError } from './errors.js';
 
@@ -39,6 +40,17 @@ export interface ConsumerEvents {
     readonly delayMs: number;
     readonly source?: string;
     readonly shardId?: string;
+  };
+  /**
+   * How a stream places its records (`RecordDistributionStrategy`): said at the start where records of one key may be in
+   * several shards, and at every change. `outOfRange` is what is done from now on, `keepsAllUntil` how long at least.
+   */
+  recordDistribution: {
+    readonly source: string;
+    readonly distribution: RecordDistribution;
+    readonly perKeyOrder: boolean;
+    readonly outOfRange: OutOfRangePolicy;
+    readonly keepsAllUntil?: string;
   };
   /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };

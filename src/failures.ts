@@ -13,6 +13,7 @@ export interface SourceRecord {
 
 /** Wrong settings or rights: no time cures them, as long as nothing has worked yet. */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
+  'INVALID_OPTION',
   'STREAM_NOT_FOUND',
   'ACCESS_DENIED',
   'WRONG_REGION',

@@ -2,6 +2,7 @@
 // interfaces and is handed in by `consumer.ts` (or by a test), so that `src/core` and `actors` stay deterministic.
 import type { Position, StartPosition } from './core/position.js';
 import type { LeaseRow } from './core/lease.js';
+import type { Placement, PlacementState, RecordDistribution } from './core/placement.js';
 
 /** Time. Never read the host's clock directly in `src/core` or `actors`. */
 export interface Clock {
@@ -125,12 +126,6 @@ export type SourceNotice =
 /** What the service says a stream is doing; `UNKNOWN` for a word that kinact does not know. */
 export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING' | 'UNKNOWN';
 
-/**
- * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
- * that is not known yet counts as AUTO: nothing may be concluded from hash keys.
- */
-export type RecordDistribution = 'USER_PARTITION_KEY' | 'AUTO';
-
 /** What a stream says of itself. */
 export interface StreamDescription {
   readonly streamName: string;
@@ -140,6 +135,12 @@ export interface StreamDescription {
   readonly creationEpochSeconds: number;
   /** Only an ACTIVE or UPDATING stream can be read, and only its listings prove anything. */
   readonly status: StreamStatus;
+  /** How it places records; absent where the service has no choice. */
+  readonly distribution?: RecordDistribution;
+  /** How long records stay, where the service says it. */
+  readonly retentionHours?: number;
+  /** The service's time when it said all this, epoch milliseconds. */
+  readonly describedAtMs?: number;
 }
 
 /** The shards of a stream, and the service's own time when it answered (its `Date` header). */
@@ -165,6 +166,8 @@ export interface StreamSource {
   /** Synchronous and total: whatever the bytes, it returns. `range` is the shard's, when known. */
   unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;
   /** Releases sockets that this source opened itself. */
+  /** What is known of how the stream places its records. Absent where a source drops nothing for its hash key. */
+  readonly placement?: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
   close(): void;
 }
 
@@ -231,6 +234,8 @@ export interface LeaseStore {
       readonly kinactLatestAt?: number;
       /** Written only where the row has none. */
       readonly kinactStream?: string;
+      /** Written only where it raises what the row has. */
+      readonly kinactAutoAt?: number;
     },
     signal: AbortSignal,
   ): Promise<boolean>;

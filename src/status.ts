@@ -1,4 +1,5 @@
 // What `consumer.status()` returns, and the verdicts derived from it. Pure: a snapshot in, plain objects out.
+import type { OutOfRangePolicy, RecordDistribution } from './core/placement.js';
 import type { Position } from './core/position.js';
 
 /** One actor of the tree, as people read it. */
@@ -40,6 +41,17 @@ export interface ShardSnapshot {
   readonly oldestOpen: OldestOpen | null;
 }
 
+/** How a stream places its records (`RecordDistributionStrategy`), and what follows. */
+export interface PlacementSnapshot {
+  readonly distribution: RecordDistribution;
+  /** False under AUTO, and for the stream's retention after it: records of one key may be in several shards. */
+  readonly perKeyOrder: boolean;
+  /** What is done now with user records out of their shard's hash range: `emit` while `perKeyOrder` is false. */
+  readonly outOfRange: OutOfRangePolicy;
+  /** ISO time until which nothing is dropped for its hash key; absent where AUTO has not been seen. */
+  readonly keepsAllUntil?: string;
+}
+
 /** One source of the consumer. */
 export interface SourceSnapshot {
   readonly source: string;
@@ -49,6 +61,8 @@ export interface SourceSnapshot {
   readonly state: 'starting' | 'running' | 'failed';
   /** Why it is not running: the failure, or the last error of what is tried. */
   readonly error?: Error;
+  /** How its records are placed, once that is known. */
+  readonly placement?: PlacementSnapshot;
 }
 
 export interface ConsumerStatus {

@@ -6,6 +6,7 @@ import type { HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf, CoordinatorSource, KeeperArguments } from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
+import type { PlacementState } from '../../src/core/placement.js';
 import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
@@ -58,6 +59,8 @@ export interface Stream {
   identity: string;
   /** What its rows carry as `kinactStream`. */
   streamIdentity: string;
+  /** As the last shard sync found it. */
+  placement: PlacementState | undefined;
   /** From the last complete listing, by shard id. */
   ranges: ReadonlyMap<string, HashKeyRange>;
   syncedOnce: boolean;
@@ -263,6 +266,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     identifier: undefined,
     identity: '',
     streamIdentity: '',
+    placement: undefined,
     ranges: new Map(),
     syncedOnce: false,
     syncing: false,

@@ -1,4 +1,5 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
+import { placementSnapshot } from './placement.js';
 import { standingStill } from './standstill.js';
 import { hasFailed } from './sources.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
@@ -94,10 +95,14 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
 
 /** A source that waits for the table has no error of its own. */
 function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot, 'table'> {
-  const source = stream.options.source.name;
-  if (hasFailed(stream)) return { source, state: 'failed', error: stream.record.failure! };
-  if (stream.syncedOnce) return { source, state: 'running' };
+  const { placement } = stream;
+  const named = {
+    source: stream.options.source.name,
+    ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
+  };
+  if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.record.failure! };
+  if (stream.syncedOnce) return { ...named, state: 'running' };
   const error = stream.error ?? tableError;
-  if (error === undefined) return { source, state: 'starting' };
-  return { source, state: 'starting', error: error instanceof Error ? error : new Error(String(error)) };
+  if (error === undefined) return { ...named, state: 'starting' };
+  return { ...named, state: 'starting', error: error instanceof Error ? error : new Error(String(error)) };
 }

@@ -5,6 +5,7 @@ import type { ReplyTo } from '../actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, hasFailed, settleStart, takesPart } from './sources.js';
+import { tellPlacement } from './placement.js';
 import { retryShape } from './start.js';
 import { emit, jittered, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
 import type { Stream, Turn } from './state.js';
@@ -54,6 +55,7 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
   const stream = state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
+  tellPlacement(turn, stream, result.placement);
   if (result.inconsistent !== undefined) {
     const error = new Error(
       visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),

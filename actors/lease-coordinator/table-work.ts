@@ -2,6 +2,7 @@
 // back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
 // coordinator repeats.
 import type { CoordinatorSource } from './messages.js';
+import { notePlacement } from './placement.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { childLeases, childrenIn, awaitedParents, removable } from '../../src/core/shard-graph.js';
@@ -12,6 +13,7 @@ import { incompleteness } from '../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
 import { judgeStream } from '../../src/core/stream-verdict.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
+import type { PlacementState } from '../../src/core/placement.js';
 import { isKinactError } from '../../src/errors.js';
 import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
@@ -53,6 +55,8 @@ export interface SyncResult {
   /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
   readonly orphans: readonly string[];
   readonly unanchored: readonly string[];
+  /** How the stream places its records; undefined where its source has nothing to say of it. */
+  readonly placement: PlacementState | undefined;
 }
 
 /**
@@ -90,9 +94,11 @@ export async function syncShards(
   if (first && compares) listing = await source.listShards(filterFor(initialPosition), signal);
   const { shards, serviceTimeMs } = listing;
   const { unstamped } = verdict;
+  // Before anything can be read under it: what may be dropped depends on it.
+  const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const plan = planSync({ shards, rows, malformed, initial: firstCheckpoint(initialPosition), maker });
-  const seen = { description, shards, complete: !first, unstamped };
+  const seen = { description, shards, complete: !first, unstamped, placement };
   if (plan.type === 'inconsistent')
     return { ...seen, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
   const created: LeaseRow[] = [];

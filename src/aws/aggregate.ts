@@ -2,6 +2,7 @@
 // `unpackRecord` is the hot path of every source that can carry aggregates: synchronous and total, no record is ever lost
 // in it: what is not an aggregate comes out as it went in, and what cannot be decoded is reported as such.
 import { excerpt } from '../core/visible.js';
+import type { OutOfRangePolicy } from '../core/placement.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../ports.js';
 import { openAggregate, STRIDE, UNSET } from './aggregate-wire.js';
 import type { AggregateFormat, WireMessage } from './aggregate-wire.js';
@@ -9,9 +10,6 @@ import { hashKeyOf, readExplicitHashKey, spanContains, spanOf } from './hash-key
 import type { HashKeySpan } from './hash-key.js';
 
 export type { AggregateFormat } from './aggregate-wire.js';
-
-/** What is done with user records whose hash key lies outside the shard they came from. */
-export type OutOfRangePolicy = 'emit' | 'dropRecord' | 'dropAggregate';
 
 /** A user record as it stands in an aggregate. */
 export interface AggregatedRecord {

@@ -1,8 +1,21 @@
 // A Kinesis stream read by polling, as a StreamSource: describe, list, open readers, unpack. Called by consumer.ts.
 // Everything here goes over keep-alive HTTP/1.1 with a deadline per call; the SDK's default transport never polls.
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
-import type { Clock, HashKeyRange, Random, RawRecord, ShardReader, StreamSource, Timers, Unpacked } from '../ports.js';
-import { unpackRecord, type OutOfRangePolicy } from './aggregate.js';
+import type {
+  Clock,
+  HashKeyRange,
+  Random,
+  RawRecord,
+  ShardReader,
+  StreamDescription,
+  StreamSource,
+  Timers,
+  Unpacked,
+} from '../ports.js';
+import { KinactError } from '../errors.js';
+import type { OutOfRangePolicy } from '../core/placement.js';
+import { unpackRecord } from './aggregate.js';
+import { hashKeyVetting, type HashKeyVetting } from './hash-key-vetting.js';
 import {
   checkRegion,
   createKinesisClient,
@@ -61,6 +74,17 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   const client: KinesisClientLike = own ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
   const readers = new Set<ShardReader>();
+  const ranges = new Map<string, HashKeyRange>();
+  const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
+    await checkRegion(client, arnRegion, configured);
+    const description = await describeStream(caller, names, signal);
+    refuseDropping(description, outOfRange, isDescribed, configured);
+    isDescribed = true;
+    vetting.noted(description);
+    return description;
+  };
+  const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
+  let isDescribed = false;
   const reading = {
     ...deps,
     caller,
@@ -72,18 +96,25 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   };
   return {
     name: configured,
-    async describe(signal) {
-      await checkRegion(client, arnRegion, configured);
-      return describeStream(caller, names, signal);
-    },
+    placement: vetting.placement,
+    describe,
     async listShards(filter, signal) {
       await checkRegion(client, arnRegion, configured);
-      return listShards(caller, names, filter, signal);
+      const listing = await listShards(caller, names, filter, signal);
+      if (filter.type === 'all') ranges.clear();
+      for (const { shardId, hashKeyRange } of listing.shards) {
+        if (hashKeyRange !== undefined) ranges.set(shardId, hashKeyRange);
+      }
+      return listing;
     },
     open(shardId, start, notice) {
       const reader = openPollingReader(reading, shardId, start, notice);
       const tracked: ShardReader = {
-        read: (signal) => reader.read(signal),
+        async read(signal) {
+          const result = await reader.read(signal);
+          if (result.type === 'records') await vetting.vet(result.records, ranges.get(shardId), signal);
+          return result;
+        },
         close: () => {
           readers.delete(tracked);
           reader.close();
@@ -92,10 +123,23 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       readers.add(tracked);
       return tracked;
     },
-    unpack: (record: RawRecord, range: HashKeyRange | undefined): Unpacked => unpackRecord(record, range, outOfRange),
+    unpack: (record: RawRecord, range: HashKeyRange | undefined): Unpacked =>
+      unpackRecord(record, range, vetting.policyFor(record)),
     close() {
       for (const reader of [...readers]) reader.close();
       own?.destroy();
     },
   };
+}
+
+/** Only before anything was read is there a choice; what is switched later must not stop a consumer. */
+function refuseDropping(
+  { distribution }: StreamDescription,
+  outOfRange: OutOfRangePolicy,
+  isDescribed: boolean,
+  stream: string,
+): void {
+  if (isDescribed || distribution !== 'AUTO' || outOfRange === 'emit') return;
+  const message = `kinesisStream.outOfRange: expected 'emit', got '${outOfRange}': the RecordDistributionStrategy of '${stream}' is AUTO, so that a record's hash key says nothing of its shard, and good records would be dropped`;
+  throw new KinactError('INVALID_OPTION', message, { data: { option: 'kinesisStream.outOfRange', stream } });
 }

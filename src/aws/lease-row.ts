@@ -73,6 +73,7 @@ export function writeLeaseRow(row: LeaseRow): Item {
     if (value !== undefined) item[name] = { S: value };
   }
   if (row.kinactLatestAt !== undefined) item['kinactLatestAt'] = { N: String(row.kinactLatestAt) };
+  if (row.kinactAutoAt !== undefined) item['kinactAutoAt'] = { N: String(row.kinactAutoAt) };
   const back = readLeaseRow(item);
   if (back.type === 'malformed') {
     throw new KinactError(
@@ -105,6 +106,7 @@ function leaseOf(item: Item): LeaseRow {
     );
   }
   const kinactLatestAt = countOf(item, 'kinactLatestAt');
+  const kinactAutoAt = countOf(item, 'kinactAutoAt');
   const texts: Partial<Record<(typeof optionalTexts)[number], string>> = {};
   for (const name of optionalTexts) {
     const value = textOf(item, name);
@@ -121,6 +123,7 @@ function leaseOf(item: Item): LeaseRow {
     ...rangeOf(item),
     ...texts,
     ...(kinactLatestAt === undefined ? {} : { kinactLatestAt }),
+    ...(kinactAutoAt === undefined ? {} : { kinactAutoAt }),
   };
 }
 

@@ -62,10 +62,11 @@ export function metaUpdate(meta: {
   readonly hashKeyRange?: HashKeyRange;
   readonly kinactLatestAt?: number;
   readonly kinactStream?: string;
+  readonly kinactAutoAt?: number;
 }): UpdateParts | undefined {
   const parts = clauses();
   parts.whenPresent('leaseKey');
-  const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream } = meta;
+  const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
   if (childShardIds !== undefined && childShardIds.length > 0) parts.set('childShardIds', textSet(childShardIds));
   if (hashKeyRange !== undefined) {
     parts.set('startingHashKey', text(hashKeyRange.startingHashKey));
@@ -73,6 +74,7 @@ export function metaUpdate(meta: {
   }
   if (kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(kinactLatestAt));
   if (kinactStream !== undefined) parts.setOnce('kinactStream', text(kinactStream));
+  if (kinactAutoAt !== undefined) parts.raise('kinactAutoAt', count(kinactAutoAt));
   return parts.isEmpty() ? undefined : parts.finish();
 }
 
@@ -82,6 +84,8 @@ interface Clauses {
   set(name: string, value: AttributeValue): void;
   /** Sets the attribute unless the row has it already. */
   setOnce(name: string, value: AttributeValue): void;
+  /** Sets the attribute on condition that the row has none, or a lower one. */
+  raise(name: string, value: AttributeValue): void;
   add(name: string, value: AttributeValue): void;
   remove(name: string): void;
   isEmpty(): boolean;
@@ -109,6 +113,11 @@ function clauses(): Clauses {
     set: (name, value) => void actions.SET.push(`${nameOf(name)} = ${valueOf(value)}`),
     setOnce: (name, value) => {
       actions.SET.push(`${nameOf(name)} = if_not_exists(${nameOf(name)}, ${valueOf(value)})`);
+    },
+    raise: (name, value) => {
+      const [attribute, placeholder] = [nameOf(name), valueOf(value)];
+      conditions.push(`(attribute_not_exists(${attribute}) OR ${attribute} < ${placeholder})`);
+      actions.SET.push(`${attribute} = ${placeholder}`);
     },
     add: (name, value) => void actions.ADD.push(`${nameOf(name)} ${valueOf(value)}`),
     remove: (name) => void actions.REMOVE.push(nameOf(name)),

@@ -21,6 +21,8 @@ interface Summary {
   readonly StreamARN?: string | undefined;
   readonly StreamCreationTimestamp?: Date | undefined;
   readonly StreamStatus?: string | undefined;
+  readonly RecordDistributionStrategy?: string | undefined;
+  readonly RetentionPeriodHours?: number | undefined;
 }
 
 /** Rejects with STREAM_NOT_FOUND also while the stream is being deleted. */
@@ -29,8 +31,8 @@ export async function describeStream(
   names: StreamNames,
   signal: AbortSignal,
 ): Promise<StreamDescription> {
-  const summary = await summaryOf(caller, names, signal);
-  const { StreamARN: arn, StreamCreationTimestamp: created } = summary;
+  const { summary, serviceTimeMs } = await summaryOf(caller, names, signal);
+  const { StreamARN: arn, RecordDistributionStrategy: strategy, RetentionPeriodHours: retentionHours } = summary;
   if (summary.StreamStatus === 'DELETING') {
     throw new KinactError('STREAM_NOT_FOUND', `stream '${names.StreamName}' is being deleted`, {
       data: { stream: names.StreamName, operation: 'kinesis:DescribeStreamSummary' },
@@ -43,8 +45,12 @@ export async function describeStream(
     streamName: summary.StreamName ?? names.StreamName,
     streamArn: arn,
     accountId: arn.split(':')[4] ?? '',
-    creationEpochSeconds: created === undefined ? 0 : Math.floor(created.getTime() / 1000),
+    creationEpochSeconds: secondsOf(summary.StreamCreationTimestamp),
     status: statusOf(summary.StreamStatus),
+    // Of a strategy that kinact does not know, it can only say that keys may not decide.
+    ...(strategy === undefined ? {} : { distribution: strategy === 'USER_PARTITION_KEY' ? strategy : 'AUTO' }),
+    ...(typeof retentionHours === 'number' ? { retentionHours } : {}),
+    describedAtMs: serviceTimeMs,
   };
 }
 
@@ -54,16 +60,28 @@ function statusOf(text: string | undefined): StreamStatus {
   return text !== undefined && statuses.has(text) ? (text as StreamStatus) : 'UNKNOWN';
 }
 
-async function summaryOf(caller: KinesisCaller, names: StreamNames, signal: AbortSignal): Promise<Summary> {
+/** 0 where there is no time, or none that can be read. */
+function secondsOf(created: Date | undefined): number {
+  const ms = created instanceof Date ? created.getTime() : Number.NaN;
+  return Number.isFinite(ms) ? Math.floor(ms / 1000) : 0;
+}
+
+async function summaryOf(
+  caller: KinesisCaller,
+  names: StreamNames,
+  signal: AbortSignal,
+): Promise<{ readonly summary: Summary; readonly serviceTimeMs: number }> {
   const operation = 'DescribeStreamSummary';
   const answer = await caller.attempt(new DescribeStreamSummaryCommand(names), { operation }, signal);
-  if (answer.type === 'answered') return answer.output.StreamDescriptionSummary ?? {};
+  if (answer.type === 'answered') {
+    return { summary: answer.output.StreamDescriptionSummary ?? {}, serviceTimeMs: answer.serviceTimeMs };
+  }
   // A server that does not know the newer call knows the older one.
   const cause = answer.failure.error.cause as { readonly name?: unknown } | undefined;
   if (cause?.name !== 'UnknownOperationException') throw answer.failure.error;
   const older = new DescribeStreamCommand({ ...names, Limit: 1 });
-  const { output } = await caller.call(older, { operation: 'DescribeStream' }, signal);
-  return output.StreamDescription ?? {};
+  const { output, serviceTimeMs } = await caller.call(older, { operation: 'DescribeStream' }, signal);
+  return { summary: output.StreamDescription ?? {}, serviceTimeMs };
 }
 
 /** Every page. `serviceTimeMs` is the first page's: nothing that was listed later can be older than it says. */

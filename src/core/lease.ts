@@ -22,6 +22,8 @@ export interface LeaseRow {
   readonly shardId?: string;
   /** Ours: epoch milliseconds that LATEST was resolved to when the row was created. */
   readonly kinactLatestAt?: number;
+  /** Ours: epoch milliseconds when the stream's `RecordDistributionStrategy` was last seen to be AUTO. In a few rows only. */
+  readonly kinactAutoAt?: number;
   /** Ours: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
   readonly kinactWriter?: string;
   /** Ours: the stream this row was made for, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */

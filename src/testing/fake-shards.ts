@@ -1,7 +1,8 @@
 // The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Every number and name is decided by
 // the order of the calls alone.
 import { createHash } from 'node:crypto';
-import type { ChildShard, RawRecord, RecordDistribution, Shard } from '../ports.js';
+import type { RecordDistribution } from '../core/placement.js';
+import type { ChildShard, RawRecord, Shard } from '../ports.js';
 
 /** A record to put. */
 export interface FakeRecord {

@@ -2,6 +2,8 @@
 // own. What a test puts in can be read at once; a reader that is at the tip waits until there is more.
 import { createShards, merge, put, shardOf, split, trim } from './fake-shards.js';
 import type { FakeRecord, FakeShard } from './fake-shards.js';
+import { createPlacement } from '../core/placement.js';
+import type { RecordDistribution } from '../core/placement.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
 import { KinactError } from '../errors.js';
@@ -9,7 +11,6 @@ import type {
   Clock,
   RawRecord,
   ReadResult,
-  RecordDistribution,
   ShardFilter,
   ShardListing,
   ShardReader,
@@ -70,11 +71,15 @@ export interface FakeStream {
   recordsOf(shardId: string): readonly RawRecord[];
 }
 
+/** As a stream of the service has it that nobody has set. Nothing is trimmed by time here. */
+const retentionHours = 24;
+
 /** Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers. */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const name = options.name ?? 'fake';
   const clock = options.clock ?? { wallNow: () => Date.UTC(2026, 0, 1) };
   const shards = createShards(options.shards ?? 1, () => clock.wallNow(), options.distribution);
+  const placement = createPlacement('emit');
   const failures = new Map<string, { error: Error; times: number }>();
   const failureOf = (shardId: string): Error | undefined => {
     const failure = failures.get(shardId);
@@ -84,7 +89,12 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   };
   const port: StreamSource = {
     name,
-    describe: () => Promise.resolve(describe(name)),
+    placement: { seenAuto: placement.seenAuto, state: () => placement.state(clock.wallNow()) },
+    describe: () => {
+      const { distribution } = shards;
+      placement.described({ distribution, retentionHours, atMs: clock.wallNow() });
+      return Promise.resolve({ ...describe(name), distribution, retentionHours, describedAtMs: clock.wallNow() });
+    },
     listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
     open: (shardId, start, notice) =>
       createReader(shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, () => failureOf(shardId)),

@@ -218,6 +218,9 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
           ...(meta.kinactStream === undefined || row.kinactStream !== undefined
             ? {}
             : { kinactStream: meta.kinactStream }),
+          ...(meta.kinactAutoAt === undefined || (row.kinactAutoAt ?? 0) >= meta.kinactAutoAt
+            ? {}
+            : { kinactAutoAt: meta.kinactAutoAt }),
         });
         return true;
       }),

@@ -132,6 +132,7 @@ describe('what comes late to a coordinator', () => {
         inconsistent: undefined,
         orphans: [],
         unanchored: [],
+        placement: undefined,
       },
     });
     expect(driver.stream.filters).to.deep.equal([]);

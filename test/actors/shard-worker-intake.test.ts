@@ -4,7 +4,7 @@ import type { RawRecord, StreamSource } from '../../src/ports.js';
 import { defineReducer } from '../../src/reducer.js';
 import type { OnFailure } from '../../src/reducer.js';
 import { unpackRecord } from '../../src/aws/aggregate.js';
-import type { OutOfRangePolicy } from '../../src/aws/aggregate.js';
+import type { OutOfRangePolicy } from '../../src/core/placement.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import type { MAGIC } from '../support/aggregate-bytes.js';

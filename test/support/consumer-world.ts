@@ -40,6 +40,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'trimmed',
   'throttled',
   'retrying',
+  'recordDistribution',
   'malformedLease',
   'leaseHole',
   'noProgress',

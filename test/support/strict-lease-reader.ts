@@ -40,6 +40,7 @@ const types: Readonly<Record<string, 'S' | 'N' | 'SS' | 'B'>> = {
   streamName: 'S',
   shardId: 'S',
   kinactLatestAt: 'N',
+  kinactAutoAt: 'N',
   kinactWriter: 'S',
 };
 const needed = [

@@ -1,0 +1,65 @@
+// How each stream places its records (RecordDistributionStrategy): looked up at every shard sync, remembered in lease rows so
+// that it outlives every worker, and told. What follows from it for records out of range is the source's (src/core/placement.ts).
+import { emit } from './state.js';
+import type { Stream, Turn } from './state.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { placementSlackMs } from '../../src/core/placement.js';
+import type { PlacementState } from '../../src/core/placement.js';
+import { hasEnded } from '../../src/core/shard-graph.js';
+import type { LeaseStore, StreamSource } from '../../src/ports.js';
+import type { PlacementSnapshot } from '../../src/status.js';
+
+/** Rows that remember. More than one, for a row goes when its shard has ended. */
+const remembering = 3;
+/** A row is brought up to date when it is behind by so much, well within the slack. */
+const staleMs = placementSlackMs - 5 * 60_000;
+
+/** After the stream was described: has rows and source tell one another when AUTO was last seen. */
+export async function notePlacement(
+  store: LeaseStore,
+  source: StreamSource,
+  rows: ReadonlyMap<string, LeaseRow>,
+  signal: AbortSignal,
+): Promise<PlacementState | undefined> {
+  const { placement } = source;
+  if (placement === undefined) return undefined;
+  for (const { kinactAutoAt } of rows.values()) if (kinactAutoAt !== undefined) placement.seenAuto(kinactAutoAt);
+  const known = placement.state();
+  const { autoSeenAt } = known;
+  if (autoSeenAt === undefined) return known;
+  const live = [...rows.values()].filter((row) => !hasEnded(row));
+  const upToDate = live.filter(({ kinactAutoAt = 0 }) => kinactAutoAt >= autoSeenAt - staleMs);
+  const behind = live.filter((row) => !upToDate.includes(row)).sort((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1));
+  for (const { leaseKey } of behind.slice(0, Math.max(0, remembering - upToDate.length))) {
+    await store.describeLease(leaseKey, { kinactAutoAt: autoSeenAt }, signal);
+  }
+  return known;
+}
+
+/** Whether records of one key are still in one shard and in their order. */
+function keepsKeyOrder({ autoSeenAt }: PlacementState): boolean {
+  return autoSeenAt === undefined;
+}
+
+/** As an event and `status()` show it. */
+export function placementSnapshot(known: PlacementState): PlacementSnapshot {
+  const { distribution, outOfRange, keepsAllUntil } = known;
+  const until = keepsAllUntil === undefined ? {} : { keepsAllUntil: new Date(keepsAllUntil).toISOString() };
+  return { distribution, perKeyOrder: keepsKeyOrder(known), outOfRange, ...until };
+}
+
+/** Says how records are placed, where that is news. That keys decide needs no word at the start. */
+export function tellPlacement(turn: Turn, stream: Stream, known: PlacementState | undefined): void {
+  if (known === undefined) return;
+  const before = stream.placement;
+  stream.placement = known;
+  const same =
+    before === undefined
+      ? keepsKeyOrder(known)
+      : before.distribution === known.distribution &&
+        before.outOfRange === known.outOfRange &&
+        keepsKeyOrder(before) === keepsKeyOrder(known);
+  if (same) return;
+  const data = { source: stream.options.source.name, ...placementSnapshot(known) };
+  emit(turn, { name: 'recordDistribution', data });
+}

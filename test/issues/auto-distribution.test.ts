@@ -1,0 +1,163 @@
+// Symptom: on a stream whose RecordDistributionStrategy is AUTO, `outOfRange: 'dropRecord'` and `'dropAggregate'` dropped good
+// records, and nobody said that a key has no order there. Cause: the strategy was never looked at, and a hash key outside a
+// shard's range was taken for a producer's mistake.
+import { expect } from 'chai';
+import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import type { SourceSpec } from '../../src/source.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import { modelClient, type ModelClient } from '../support/model-kinesis-client.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
+
+const [shard0, shard1] = ['shardId-000000000000', 'shardId-000000000001'];
+const minuteMs = 60_000;
+/** Their hash keys are in the lower and in the upper half. */
+const [low, high] = ['a', 'b'];
+
+interface World {
+  readonly clock: ManualClock;
+  readonly client: ModelClient;
+  readonly store: MemoryLeaseStore;
+  /** A consumer with a source of its own, as another process has it. */
+  consumer(outOfRange: 'emit' | 'dropRecord' | 'dropAggregate'): VirtualConsumer;
+  /** Puts an aggregate of one user record of each half into the lower shard. */
+  putMixed(text: string): void;
+  distribute(distribution: 'AUTO' | 'USER_PARTITION_KEY'): void;
+}
+
+function world(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY'): World {
+  const clock = new ManualClock();
+  const client = modelClient(clock);
+  // Shorter than the service allows, for the sake of the test's time.
+  client.kinesis.createStream('orders', 2, { mode: 'ON_DEMAND', distribution }).retentionHours = 0.5;
+  const store = memoryLeaseStore([], 'orders');
+  return {
+    clock,
+    client,
+    store,
+    consumer(outOfRange) {
+      const spec: SourceSpec = kinesisStream({ streamName: 'orders', client, outOfRange });
+      return virtualConsumer(clock, { source: { ...spec, openLeases: () => store } });
+    },
+    putMixed(text) {
+      const data = encodeAggregate([low, high].map((partitionKey) => ({ partitionKey, data: Buffer.from(text) })));
+      client.kinesis.put('orders', { partitionKey: low, data, shardId: shard0 });
+    },
+    distribute: (to) => void (client.kinesis.stream('orders').distribution = to),
+  };
+}
+
+const texts = ({ seen }: VirtualConsumer): string[] =>
+  seen.map(({ key, value }) => `${key}${Buffer.from(value).toString()}`).toSorted();
+
+describe('a stream whose record distribution is AUTO', () => {
+  it('is said to have no order of keys, by an event and by status(); one that places by key is not', async () => {
+    for (const distribution of ['AUTO', 'USER_PARTITION_KEY'] as const) {
+      const on = world(distribution);
+      const running = on.consumer('emit');
+      await settled(on.clock, running.consumer.start());
+      const auto = distribution === 'AUTO';
+      const [snapshot] = running.consumer.status().sources;
+      expect(snapshot?.placement).to.include({ distribution, perKeyOrder: !auto, outOfRange: 'emit' });
+      const told = running.heard('recordDistribution');
+      expect(told.map((each) => each.perKeyOrder)).to.deep.equal(auto ? [false] : []);
+      await settled(on.clock, running.consumer.stop());
+    }
+  });
+
+  it('is not started on with a policy that drops by hash key', async () => {
+    for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
+      const on = world('AUTO');
+      const refused = on.consumer(outOfRange);
+      const error: unknown = await settled(
+        on.clock,
+        refused.consumer.start().then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        ),
+      );
+      expect(error).to.include({ code: 'INVALID_OPTION', retryable: false });
+      expect((error as Error).message)
+        .to.include(outOfRange)
+        .and.include('AUTO');
+    }
+  });
+});
+
+describe('a stream that is switched to AUTO under a consumer that drops by hash key', () => {
+  it('loses none of the records that come after the switch, long before anybody could look again', async () => {
+    const on = world();
+    const running = on.consumer('dropRecord');
+    await settled(on.clock, running.consumer.start());
+    await on.clock.advance(30_000);
+    on.putMixed('1');
+    await on.clock.advance(3_000);
+    expect(texts(running)).to.deep.equal([`${low}1`]);
+    expect(running.heard('outOfRange')).to.have.length(1);
+    on.distribute('AUTO');
+    on.putMixed('2');
+    await on.clock.advance(3_000);
+    expect(texts(running)).to.deep.equal([`${low}1`, `${low}2`, `${high}2`]);
+    await on.clock.advance(70_000);
+    expect(running.heard('recordDistribution')).to.have.length(1);
+    expect(running.heard('recordDistribution')[0]).to.include({
+      distribution: 'AUTO',
+      perKeyOrder: false,
+      outOfRange: 'emit',
+    });
+    await settled(on.clock, running.consumer.stop());
+  });
+
+  it('delivers what it cannot vouch for, where the stream does not say how it places records', async () => {
+    const on = world();
+    const running = on.consumer('dropAggregate');
+    await settled(on.clock, running.consumer.start());
+    on.client.script = ({ operation }) =>
+      operation === 'DescribeStreamSummary' ? { error: 'LimitExceededException' } : undefined;
+    await on.clock.advance(10_000);
+    on.putMixed('1');
+    await on.clock.advance(3_000);
+    expect(texts(running)).to.deep.equal([`${low}1`, `${high}1`]);
+    await settled(on.clock, running.consumer.stop());
+  });
+
+  it('keeps everything until what was placed then has left the stream, in other processes too; then it drops again', async () => {
+    const on = world();
+    const first = on.consumer('dropRecord');
+    await settled(on.clock, first.consumer.start());
+    on.distribute('AUTO');
+    await on.clock.advance(5 * minuteMs);
+    const live = () => [...on.store.rows.values()].filter(({ checkpoint }) => checkpoint !== 'SHARD_END');
+    const remembering = (): number => live().filter((row) => row.kinactAutoAt !== undefined).length;
+    expect(remembering()).to.equal(2);
+    on.distribute('USER_PARTITION_KEY');
+    await settled(on.clock, first.consumer.stop());
+    const second = on.consumer('dropRecord');
+    await settled(on.clock, second.consumer.start());
+    expect(second.heard('recordDistribution')[0]).to.include({ perKeyOrder: false, outOfRange: 'emit' });
+    // Both shards are split: their rows, which remember, go.
+    on.client.kinesis.split('orders', shard0);
+    on.client.kinesis.split('orders', shard1);
+    await on.clock.advance(20 * minuteMs);
+    expect([live().length, remembering()]).to.deep.equal([4, 3]);
+    await settled(on.clock, second.consumer.stop());
+    const third = on.consumer('dropRecord');
+    await settled(on.clock, third.consumer.start());
+    const child = 'shardId-000000000002';
+    const mixed = (text: string): void => {
+      const data = encodeAggregate([low, high].map((partitionKey) => ({ partitionKey, data: Buffer.from(text) })));
+      on.client.kinesis.put('orders', { partitionKey: low, data, shardId: child });
+    };
+    mixed('1');
+    await on.clock.advance(3_000);
+    expect(texts(third).filter((text) => text.startsWith(high))).to.deep.equal([`${high}1`]);
+    await on.clock.advance(30 * minuteMs);
+    expect(third.heard('recordDistribution').at(-1)).to.include({ perKeyOrder: true, outOfRange: 'dropRecord' });
+    mixed('2');
+    await on.clock.advance(3_000);
+    expect(texts(third).filter((text) => text.startsWith(high))).to.deep.equal([`${high}1`]);
+    await settled(on.clock, third.consumer.stop());
+  });
+});
