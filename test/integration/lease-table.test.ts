@@ -232,6 +232,14 @@ describe('the lease table on dynalite', () => {
       endingHashKey: '9',
       kinactLatestAt: 3,
     });
+    for (const [given, kept] of [
+      [5, 5],
+      [3, 5],
+      [7, 7],
+    ] as const) {
+      await table.describeLease('s', { kinactAutoAt: given }, signal);
+      expect(await table.get('s', signal)).to.include({ kinactAutoAt: kept, leaseCounter: 5 });
+    }
     expect(await table.describeLease('s', {}, signal)).to.equal(true);
     for (const nothing of [meta, {}]) expect(await table.describeLease('gone', nothing, signal)).to.equal(false);
     expect(await table.get('gone', signal)).to.equal(undefined);

@@ -72,6 +72,11 @@ describe('an update of a lease row', () => {
         'SET childShardIds = ["a"], startingHashKey = "0", endingHashKey = "9", kinactLatestAt = if_not_exists(kinactLatestAt, "5")',
     });
     expect(metaUpdate({ childShardIds: [] })).to.equal(undefined);
+    const raised = metaUpdate({ kinactAutoAt: 5 });
+    expect(raised && spelled(raised)).to.deep.equal({
+      when: 'attribute_exists(leaseKey) AND (attribute_not_exists(kinactAutoAt) OR kinactAutoAt < "5")',
+      change: 'SET kinactAutoAt = "5"',
+    });
   });
 
   it('refuses to write what no reader accepts', () => {
