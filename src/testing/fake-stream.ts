@@ -89,7 +89,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   };
   const port: StreamSource = {
     name,
-    placement: { seenAuto: placement.seenAuto, state: () => placement.state(clock.wallNow()) },
+    placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state: () => placement.state(clock.wallNow()) },
     describe: () => {
       const { distribution } = shards;
       placement.described({ distribution, retentionHours, atMs: clock.wallNow() });
