@@ -47,6 +47,22 @@ export interface MemoryLeaseStore extends LeaseStore {
   row(leaseKey: string): LeaseRow;
 }
 
+/** The row with meta-information filled in: what says when something was is written once, or only raised. */
+function described(row: LeaseRow, meta: Parameters<LeaseStore['describeLease']>[1]): LeaseRow {
+  const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
+  const autoAt = Math.max(row.kinactAutoAt ?? 0, kinactAutoAt ?? 0);
+  return {
+    ...row,
+    ...(childShardIds === undefined ? {} : { childShardIds }),
+    ...(hashKeyRange === undefined
+      ? {}
+      : { startingHashKey: hashKeyRange.startingHashKey, endingHashKey: hashKeyRange.endingHashKey }),
+    ...(kinactLatestAt === undefined || row.kinactLatestAt !== undefined ? {} : { kinactLatestAt }),
+    ...(kinactStream === undefined || row.kinactStream !== undefined ? {} : { kinactStream }),
+    ...(autoAt === 0 ? {} : { kinactAutoAt: autoAt }),
+  };
+}
+
 /** A row as a syncer creates it; members given win. */
 export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow {
   return {
@@ -206,22 +222,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       perform({ operation: 'describeLease', leaseKey }, () => {
         const row = rows.get(leaseKey);
         if (row === undefined) return false;
-        rows.set(leaseKey, {
-          ...row,
-          ...(meta.childShardIds === undefined ? {} : { childShardIds: meta.childShardIds }),
-          ...(meta.hashKeyRange === undefined
-            ? {}
-            : { startingHashKey: meta.hashKeyRange.startingHashKey, endingHashKey: meta.hashKeyRange.endingHashKey }),
-          ...(meta.kinactLatestAt === undefined || row.kinactLatestAt !== undefined
-            ? {}
-            : { kinactLatestAt: meta.kinactLatestAt }),
-          ...(meta.kinactStream === undefined || row.kinactStream !== undefined
-            ? {}
-            : { kinactStream: meta.kinactStream }),
-          ...(meta.kinactAutoAt === undefined || (row.kinactAutoAt ?? 0) >= meta.kinactAutoAt
-            ? {}
-            : { kinactAutoAt: meta.kinactAutoAt }),
-        });
+        rows.set(leaseKey, described(row, meta));
         return true;
       }),
     delete: (leaseKey, counter) =>

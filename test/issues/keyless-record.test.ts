@@ -49,7 +49,7 @@ describe('a record without partition key', () => {
     const put = on.stream.put(...Array.from({ length: 64 }, () => ({ data: 'x' })));
     const [last] = on.stream.put({ partitionKey: 'k', data: 'y' });
     await settled(clock, on.consumer.start());
-    await clock.advance(10_000);
+    await clock.advance(20_000);
     expect(on.seen.map(({ key }) => key)).to.have.members([...put.map(({ sequenceNumber }) => sequenceNumber), 'k']);
     expect(new Set(put.map((each) => each.shardId)).size).to.equal(2);
     expect(on.heard('checkpoint').map(({ sequenceNumber }) => sequenceNumber)).to.include(last?.sequenceNumber);
