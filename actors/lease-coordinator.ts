@@ -6,6 +6,7 @@ import * as leases from './lease-coordinator/leases.js';
 import type { CoordinatorSelf, LeaseCoordinatorOptions } from './lease-coordinator/messages.js';
 import { scan, scanFailed, scanned } from './lease-coordinator/scan.js';
 import * as sources from './lease-coordinator/sources.js';
+import * as ends from './lease-coordinator/shard-end.js';
 import * as start from './lease-coordinator/start.js';
 import { newStream } from './lease-coordinator/state.js';
 import type { CoordinatorState, Settings, Turn } from './lease-coordinator/state.js';
@@ -133,7 +134,7 @@ const handlers: Handlers = {
   subscribe: (turn, { subscriber }) => leases.subscribe(turn, subscriber),
   subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
   awaitStart: (turn, { replyTo }) => sources.awaitStart(turn, replyTo),
-  prepareShardEnd: (turn, message) => streams.shardEndAsked(turn, message),
+  prepareShardEnd: (turn, message) => ends.shardEndAsked(turn, message),
   releaseAll: (turn, { deadlineMs, replyTo }) => {
     sources.abandonStart(turn);
     leases.releaseAll(turn, deadlineMs, replyTo);
@@ -168,8 +169,11 @@ const handlers: Handlers = {
   described: (turn, { stream, error }) => streams.described(turn, stream, error),
   cleaned: (turn, { stream, result }) => streams.cleaned(turn, stream, result.removed.length, undefined),
   cleanUpFailed: (turn, { stream, error }) => streams.cleaned(turn, stream, 0, error),
-  shardEndPrepared: (turn, { leaseKey, result, replyTo }) => streams.shardEndPrepared(turn, leaseKey, result, replyTo),
-  shardEndFailed: (turn, { leaseKey, error, replyTo }) => streams.shardEndFailed(turn, leaseKey, error, replyTo),
+  gatherDue: (turn, { stream }) => ends.gather(turn, turn.state.streams[stream]!),
+  gathered: (turn, { stream, asked, evidence }) => ends.gathered(turn, stream, asked, evidence),
+  ungathered: (turn, { stream, asked, error }) => ends.ungathered(turn, stream, asked, error),
+  shardEndPrepared: (turn, { asked, result }) => ends.shardEndPrepared(turn, asked, result),
+  shardEndFailed: (turn, { asked, error }) => ends.shardEndFailed(turn, asked, error),
 };
 
 function handle(turn: Turn, message: CoordinatorSelf): void {

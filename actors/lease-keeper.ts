@@ -118,14 +118,23 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
 /** Whatever is due now, and the timer for what comes due next. */
 function proceed(turn: Turn): void {
   const { options, state, now, effects } = turn;
-  const times = { writeTimeoutMs: options.failoverMs / 2, idleLimitMs: options.stopDeadlineMs + options.failoverMs };
+  const { failoverMs, stopDeadlineMs } = options;
+  const times = {
+    writeTimeoutMs: failoverMs / 2,
+    idleLimitMs: stopDeadlineMs + failoverMs,
+    endLimitMs: stopDeadlineMs + 4 * failoverMs,
+  };
   if (state.phase === 'over') return;
   if (state.write !== undefined && schedule.writeIsOverdue(state, times, now)) {
     const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
     effects.push({ type: 'abort', name: effectName(state.write), reason: error });
     writeFailed(turn, state.write, error);
   }
-  if (schedule.idleTooLong(state, times, now)) giveUp(turn, 'no worker has asked for the shard for too long');
+  if (schedule.idleTooLong(state, times, now)) {
+    const reason =
+      state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
+    giveUp(turn, `${reason} for too long`);
+  }
   if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
@@ -167,6 +176,8 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     watchdog: { count: 0, at: undefined },
     release: undefined,
     shardEnd: undefined,
+    falseEnds: { count: 0, at: undefined },
+    readAt: now,
     calls: 0,
     callsMade: 0,
     wakeAt: Infinity,

@@ -18,7 +18,7 @@ import type { KinactError } from '../src/errors.js';
 import { endsSource } from '../src/failures.js';
 import { murmur3 } from '../src/core/murmur3.js';
 import { startSlice } from '../src/core/time-slice.js';
-import type { ReadResult, UserRecord } from '../src/ports.js';
+import type { ReadResult, SourceNotice, UserRecord } from '../src/ports.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './shard-worker/state.js';
 
@@ -169,10 +169,11 @@ function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: Ten
     return;
   }
   const { tenure } = answer;
-  const { start, shardId, source, fence } = tenure;
+  const { start, stream, shardId, source, fence } = tenure;
   state.tenure = tenure;
   state.intake = createIntake(start.type === 'after' ? start.position : undefined);
-  state.reader = options.source.open(shardId, start, (notice) => options.tell(state.self, { type: 'notice', notice }));
+  const heard = (notice: SourceNotice): void => options.tell(state.self, { type: 'notice', notice });
+  state.reader = options.source.open(shardId, start, heard, { stream });
   state.advancedAt = options.clock.now();
   effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });

@@ -18,6 +18,8 @@ export interface Tenure {
   /** The lease counter that the renewal before this start returned. Rises over owners and over restarts. */
   readonly fence: number;
   readonly start: StartPosition;
+  /** The identity of the stream that the lease is of: no other is read. */
+  readonly stream?: string | undefined;
   readonly hashKeyRange?: HashKeyRange;
   /**
    * Monotonic milliseconds until which records of this tenure may be delivered. The keeper moves it forward with every
@@ -65,7 +67,7 @@ export type TenureGranted =
 
 /** How a worker ended normally, as it tells its keeper. */
 export type WorkerEnd =
-  /** Every record of the shard is settled and the service said that it is closed. */
+  /** Every record that was read is settled, and there are no more as far as reading can tell. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly vanished: boolean }
   /** Asked to drain, and drained: `open` records were left behind when a deadline cut it short. */
   | { readonly type: 'drained'; readonly open: number }

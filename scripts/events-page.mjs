@@ -16,7 +16,8 @@ const advice = {
   outOfRange: 'A producer aggregates keys of several shards and `outOfRange` is not `emit`.',
   malformedAggregate:
     'A producer writes broken aggregates; the KCL’s rule is applied (most often: delivered as one plain record).',
-  trimmed: 'The consumer was away, or behind, for longer than the stream’s retention: records are gone.',
+  trimmed:
+    'The consumer was away, or behind, for longer than the stream’s retention: records are gone, or with `certain: false` may be.',
   throttled:
     'Several applications read this shard by polling, or records are large: 5 reads/s and 2 MB/s are all a shard has.',
   retrying: 'Nothing, while it passes. For the lease table it must pass within `failoverMs`.',

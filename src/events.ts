@@ -29,8 +29,15 @@ export interface ConsumerEvents {
   outOfRange: ShardEvent & Position;
   /** An aggregate was malformed and the named rule applied (once per shard); the counter has the rest. */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
-  /** The record to resume behind is trimmed: reading starts at TRIM_HORIZON. */
-  trimmed: ShardEvent & Position;
+  /**
+   * Records may have expired before they were read: the one at this position, the last that was handed out, has. Without a
+   * position nothing of the shard was handed out. `certain` is false where a rest that expired cannot be told from none.
+   */
+  trimmed: ShardEvent & {
+    readonly sequenceNumber?: string;
+    readonly subSequenceNumber?: number;
+    readonly certain: boolean;
+  };
   /** The service throttled; the call is repeated after `delayMs`. */
   throttled: ShardEvent & { readonly delayMs: number };
   /** A call failed and will be repeated. */

@@ -94,17 +94,30 @@ export type ReadResult =
       /** Milliseconds between the last record and the tip; absent when the service did not say. */
       readonly millisBehindLatest?: number;
     }
+  /**
+   * Everything there is was read, as far as reading can tell: a second chain of iterators behind the last record has ended
+   * too. Whether the shard is closed is for a listing to say.
+   */
   | {
       readonly type: 'shardEnd';
       /** Absent when the service named none: the coordinator then finds them by ListShards. Empty when there are none. */
       readonly children?: readonly ChildShard[];
-      /** The shard does not exist any more (ResourceNotFound): it ends without children. */
+      /** The service has not known the shard for a while (ResourceNotFound). A listing has to prove it. */
       readonly vanished?: boolean;
     };
 
+/** What a reader is told of the lease it reads under. */
+export interface LeasedRead {
+  /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read on. */
+  readonly stream: string | undefined;
+}
+
 /** Reads one shard from one position to its end, throttled, retried and prefetched within bounds by itself. */
 export interface ShardReader {
-  /** The next batch, as soon as there is one. Rejects only on what retrying does not cure (KinactError), or on abort. */
+  /**
+   * The next batch, as soon as there is one. Under a lease it rejects only on abort, for whatever a service answers may pass;
+   * without one also on what retrying does not cure (KinactError).
+   */
   read(signal: AbortSignal): Promise<ReadResult>;
   /** Ends every request and timer of this reader. Idempotent. */
   close(): void;
@@ -114,7 +127,8 @@ export interface ShardReader {
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
-  | { readonly type: 'trimmed'; readonly shardId: string; readonly position: Position }
+  /** Records behind `position` may have expired before they were read; `certain`: some have. */
+  | { readonly type: 'trimmed'; readonly shardId: string; readonly position: Position; readonly certain: boolean }
   | {
       readonly type: 'retrying';
       readonly shardId?: string;
@@ -162,7 +176,7 @@ export interface StreamSource {
   readonly name: string;
   describe(signal: AbortSignal): Promise<StreamDescription>;
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
-  open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void): ShardReader;
+  open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Synchronous and total: whatever the bytes, it returns. `range` is the shard's, when known. */
   unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;
   /** Releases sockets that this source opened itself. */

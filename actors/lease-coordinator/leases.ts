@@ -45,7 +45,8 @@ export function take(turn: Turn, row: LeaseRow): void {
     readingParents: false,
     fence: undefined,
     workingSince: undefined,
-    childlessAsks: 0,
+    endAsks: 0,
+    openAsks: 0,
     endAsked: 0,
   });
   turn.effects.push(
@@ -55,6 +56,7 @@ export function take(turn: Turn, row: LeaseRow): void {
         shardId,
         source: source.name,
         identity: `${stream.identity}:${shardId}`,
+        stream: stream.streamIdentity,
         seen: row,
         workerId: settings.workerId,
         processNonce: settings.nonce,

@@ -1,18 +1,14 @@
 // What a lease coordinator tells itself, and what it is given at birth.
-import type { Behaviour, Ending, Ref, ReplyTo } from '../actor.js';
+import type { Behaviour, Ending, Ref } from '../actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper.js';
-import type {
-  CoordinatorMessage,
-  KeeperCoordinator,
-  KeeperMessage,
-  KeeperNotice,
-  ShardEndPlan,
-} from '../protocol/leasing.js';
+import type { CoordinatorMessage, KeeperCoordinator, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
-import type { CleanUpResult, ShardEndResult, SyncResult } from './table-work.js';
+import type { PrepareShardEnd } from './shard-end.js';
+import type { Evidence, ShardEndResult } from './shard-end-work.js';
+import type { CleanUpResult, SyncResult } from './table-work.js';
 
 /** Everything a coordinator receives: questions, what its keepers say, results of its own work, its timers. */
 export type CoordinatorSelf =
@@ -43,18 +39,21 @@ export type CoordinatorSelf =
   | { readonly type: 'parentsUnread'; readonly leaseKey: string; readonly incarnation: number; readonly error: unknown }
   | { readonly type: 'childrenRead'; readonly rows: readonly LeaseRow[] }
   | { readonly type: 'childrenUnread'; readonly error: unknown }
+  | { readonly type: 'gatherDue'; readonly stream: number }
   | {
-      readonly type: 'shardEndPrepared';
-      readonly leaseKey: string;
-      readonly result: ShardEndResult;
-      readonly replyTo: ReplyTo<ShardEndPlan>;
+      readonly type: 'gathered';
+      readonly stream: number;
+      readonly asked: readonly PrepareShardEnd[];
+      readonly evidence: Evidence;
     }
   | {
-      readonly type: 'shardEndFailed';
-      readonly leaseKey: string;
+      readonly type: 'ungathered';
+      readonly stream: number;
+      readonly asked: readonly PrepareShardEnd[];
       readonly error: unknown;
-      readonly replyTo: ReplyTo<ShardEndPlan>;
     }
+  | { readonly type: 'shardEndPrepared'; readonly asked: PrepareShardEnd; readonly result: ShardEndResult }
+  | { readonly type: 'shardEndFailed'; readonly asked: PrepareShardEnd; readonly error: unknown }
   | {
       readonly type: 'keeperSpawned';
       readonly leaseKey: string;
@@ -72,6 +71,7 @@ export type KeeperArguments = Pick<
   | 'shardId'
   | 'source'
   | 'identity'
+  | 'stream'
   | 'seen'
   | 'workerId'
   | 'processNonce'

@@ -10,10 +10,12 @@ import type { PlacementState } from '../../src/core/placement.js';
 import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
+import type { Absences } from '../../src/core/shard-proof.js';
 import { isSameStream } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { KinactEvent } from '../../src/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { PrepareShardEnd } from './shard-end.js';
 import type { Standstill } from './standstill.js';
 import type { StreamRows } from './table-work.js';
 
@@ -74,6 +76,12 @@ export interface Stream {
   stamping: boolean;
   cleaning: boolean;
   cleanUpDueAt: number;
+  /** Questions for the end of a shard that wait for evidence. */
+  readonly ends: PrepareShardEnd[];
+  gathering: boolean;
+  gatherDueAt: number;
+  /** Since when complete listings lack a shard that somebody asked about. */
+  absences: Absences;
 }
 
 /** One lease with a keeper. */
@@ -92,8 +100,9 @@ export interface Lease {
   fence: number | undefined;
   /** Monotonic; when a worker last began to deliver. */
   workingSince: number | undefined;
-  /** Asks for the end of its shard that found no listed child. */
-  childlessAsks: number;
+  /** Asks for the end of its shard that were answered with not yet; and those of them whose listing showed it open. */
+  endAsks: number;
+  openAsks: number;
   /** The last question of its keeper for the end of the shard: a repeated one is dropped. */
   endAsked: number;
 }
@@ -278,5 +287,9 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     stamping: false,
     cleaning: false,
     cleanUpDueAt: 0,
+    ends: [],
+    gathering: false,
+    gatherDueAt: 0,
+    absences: new Map(),
   };
 }

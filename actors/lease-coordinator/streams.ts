@@ -1,30 +1,24 @@
 // What the coordinator does for each of its streams now and then: shard sync (kcl.md 2.6), the audit of hash keys (2.10),
-// clean-up (2.9), and the child rows at a shard's end (2.7).
-import { reply, run } from '../actor.js';
-import type { ReplyTo } from '../actor.js';
-import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
+// clean-up (2.9). The end of a shard is in shard-end.ts.
+import { run } from '../actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, hasFailed, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { retryShape } from './start.js';
-import { emit, jittered, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
+import { emit, jittered, rowsOf, scanWithin, signature, warn } from './state.js';
 import type { Stream, Turn } from './state.js';
-import { cleanUp, describeRanges, prepareShardEnd, stampRows, syncShards } from './table-work.js';
-import type { ShardEndResult, SyncResult } from './table-work.js';
+import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
+import type { SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { endsSource, isHopeless } from '../../src/failures.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import { earliestLatest } from '../../src/core/shard-sync.js';
 import { visible } from '../../src/core/visible.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HashKeyRange } from '../../src/ports.js';
 
 /** Audits that must see the same hole before it is believed. */
 const confirmations = 3;
-/** Asks at the end of a shard, about half a second apart, before a closed shard without listed children is believed to have none. */
-const childlessPatience = 5;
-const shardEndRetryMs = 500;
 /** Rows that one sync stamps at most: the table's writes are for renewals first. */
 const stampsPerSync = 100;
 
@@ -247,82 +241,4 @@ export function cleaned(turn: Turn, index: number, removed: number, error: unkno
 function laterAgain(turn: Turn, operation: string, stream: Stream, error: unknown, at: number): void {
   const { name } = stream.options.source;
   emit(turn, { name: 'retrying', data: { operation, error, delayMs: Math.max(0, at - turn.now), source: name } });
-}
-
-type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
-
-/** Creates the child rows before the keeper writes SHARD_END. */
-export function shardEndAsked(turn: Turn, { leaseKey, children, vanished, replyTo }: PrepareShardEnd): void {
-  const { settings, state, effects } = turn;
-  const lease = state.leases.get(leaseKey);
-  if (lease === undefined) {
-    return void effects.push(
-      reply(replyTo, { type: 'blocked', reason: 'the lease is not held any more', retryMs: shardEndRetryMs }),
-    );
-  }
-  const { failure } = lease.stream.record;
-  if (failure !== undefined) {
-    const reason = `its source has failed: ${failure.code}`;
-    return void effects.push(reply(replyTo, { type: 'blocked', reason, retryMs: settings.failoverMs }));
-  }
-  // It would count twice towards taking the shard for one without children.
-  if (replyTo.question <= lease.endAsked) return void effects.push({ type: 'count', what: 'repeatedMessages' });
-  lease.endAsked = replyTo.question;
-  const { stream, shardId } = lease;
-  const known = rowsOf(state, stream);
-  const row = known.rows.get(shardId) ?? lease.row;
-  const maker = {
-    identifier: stream.identifier,
-    entityType: state.entityType,
-    writer: signature(turn, 0),
-    serviceTimeMs: serviceNow(turn),
-    stream: stream.streamIdentity,
-  };
-  const latestAt = earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values());
-  const end = { shardId, children, vanished, latestAt, acceptChildless: lease.childlessAsks >= childlessPatience };
-  effects.push(
-    run({
-      name: `shardEnd/${leaseKey}/${++state.works}`,
-      kind: 'io',
-      start: (signal) => prepareShardEnd(settings.store, stream.options, known, maker, end, signal),
-      done: (result): CoordinatorSelf => ({ type: 'shardEndPrepared', leaseKey, result, replyTo }),
-      failed: (error): CoordinatorSelf => ({ type: 'shardEndFailed', leaseKey, error, replyTo }),
-    }),
-  );
-}
-
-export function shardEndPrepared(
-  turn: Turn,
-  leaseKey: string,
-  result: ShardEndResult,
-  replyTo: ReplyTo<ShardEndPlan>,
-): void {
-  const { state, effects, now } = turn;
-  const lease = state.leases.get(leaseKey);
-  if (result.type === 'ready') {
-    if (result.childless && lease !== undefined) {
-      warn(turn, `Shard ${lease.shardId} is closed and no child of it is listed: it ends without children.`, {
-        source: lease.stream.options.source.name,
-        shardId: lease.shardId,
-      });
-    }
-    return void effects.push(reply(replyTo, { type: 'ready', childShardIds: result.childShardIds }));
-  }
-  if (lease !== undefined) {
-    lease.childlessAsks++;
-    if (result.sync) {
-      lease.stream.syncDueAt = Math.min(lease.stream.syncDueAt, now);
-      scanWithin(turn, shardEndRetryMs);
-    }
-  }
-  effects.push(reply(replyTo, { type: 'blocked', reason: result.reason, retryMs: shardEndRetryMs }));
-}
-
-export function shardEndFailed(turn: Turn, leaseKey: string, error: unknown, replyTo: ReplyTo<ShardEndPlan>): void {
-  const { settings, state, effects } = turn;
-  const lease = state.leases.get(leaseKey);
-  const delayMs = shardEndRetryMs + backoffMs(retryShape, 2, settings.random);
-  const about = lease === undefined ? {} : { source: lease.stream.options.source.name, shardId: lease.shardId };
-  emit(turn, { name: 'retrying', data: { operation: 'creating child leases', error, delayMs, ...about } });
-  effects.push(reply(replyTo, { type: 'blocked', reason: 'the child leases could not be created', retryMs: delayMs }));
 }

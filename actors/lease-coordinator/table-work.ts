@@ -5,9 +5,9 @@ import type { CoordinatorSource } from './messages.js';
 import { notePlacement } from './placement.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { childLeases, childrenIn, awaitedParents, removable } from '../../src/core/shard-graph.js';
-import type { FirstCheckpoint, ListedChild } from '../../src/core/shard-graph.js';
-import { childRow, earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
+import { awaitedParents, removable } from '../../src/core/shard-graph.js';
+import type { FirstCheckpoint } from '../../src/core/shard-graph.js';
+import { earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
 import type { RowMaker } from '../../src/core/shard-sync.js';
 import { incompleteness } from '../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
@@ -15,7 +15,7 @@ import { judgeStream } from '../../src/core/stream-verdict.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import { isKinactError } from '../../src/errors.js';
-import type { ChildShard, HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
+import type { HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import { streamChanged } from '../../src/stream-changed.js';
 
@@ -128,7 +128,7 @@ export async function stampRows(
 }
 
 /** A row by a consistent read; `malformed` where there is one that cannot be read. */
-async function readRow(
+export async function readRow(
   store: LeaseStore,
   leaseKey: string,
   signal: AbortSignal,
@@ -167,55 +167,6 @@ export async function readRows(
 ): Promise<LeaseRow[]> {
   const rows = await Promise.all(leaseKeys.map((leaseKey) => readRow(store, leaseKey, signal)));
   return rows.filter((row): row is LeaseRow => row !== undefined && row !== 'malformed');
-}
-
-export type ShardEndResult =
-  | { readonly type: 'ready'; readonly childShardIds: readonly string[]; readonly childless: boolean }
-  /** `sync`: a shard sync may remove the obstacle. */
-  | { readonly type: 'blocked'; readonly reason: string; readonly sync: boolean };
-
-export interface ShardEnd {
-  readonly shardId: string;
-  /** Undefined when the service named none: a listing is asked. */
-  readonly children: readonly ChildShard[] | undefined;
-  readonly vanished: boolean;
-  readonly latestAt: number | undefined;
-  /** Whether a closed shard without listed children is accepted as one that has none. */
-  readonly acceptChildless: boolean;
-}
-
-/** Makes the rows of a shard's children (kcl.md 2.7). `ready` says that all of them exist. */
-export async function prepareShardEnd(
-  store: LeaseStore,
-  { source }: CoordinatorSource,
-  stream: Pick<StreamRows, 'identifier'>,
-  maker: RowMaker,
-  end: ShardEnd,
-  signal: AbortSignal,
-): Promise<ShardEndResult> {
-  if (end.vanished) return { type: 'ready', childShardIds: [], childless: false };
-  let children: readonly ListedChild[] | undefined = end.children;
-  if (children === undefined) {
-    const { shards } = await source.listShards({ type: 'all' }, signal);
-    const self = shards.find((shard) => shard.shardId === end.shardId);
-    children = childrenIn(shards, end.shardId);
-    if (children.length === 0 && self !== undefined) {
-      if (self.endingSequenceNumber === undefined)
-        return { type: 'blocked', reason: 'the listing does not show yet that the shard is closed', sync: false };
-      if (!end.acceptChildless)
-        return { type: 'blocked', reason: 'the listing shows no child of the closed shard yet', sync: false };
-    }
-  }
-  const present = new Set<string>();
-  for (const shardId of new Set(
-    children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]),
-  )) {
-    if ((await readRow(store, leaseKeyOf(stream.identifier, shardId), signal)) !== undefined) present.add(shardId);
-  }
-  const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId));
-  if (plan.type === 'blocked') return { type: 'blocked', reason: plan.reason, sync: true };
-  for (const child of plan.children) await store.create(childRow(maker, child, end.latestAt), signal);
-  return { type: 'ready', childShardIds: children.map((child) => child.shardId), childless: children.length === 0 };
 }
 
 export interface CleanUpResult {

@@ -6,7 +6,9 @@ import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { dropTenure, isBehind, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
-import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import { backoffMs } from '../../src/core/backoff.js';
+import { positionOf } from '../../src/core/checkpoint.js';
+import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-hold.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Somebody asked for the lease to be released: drain first. */
@@ -50,9 +52,10 @@ export function giveUp(turn: Turn, reason: string): void {
   };
 }
 
-export function askShardEnd({ options, effects }: Turn, shardEnd: ShardEnd): void {
+export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
-  const { children } = shardEnd;
+  const { children, vanished } = shardEnd;
+  const position = positionOf(checkpointOnBoard(state.hold) ?? durableCheckpoint(state.hold.row));
   effects.push(
     ask(
       options.coordinator,
@@ -60,7 +63,8 @@ export function askShardEnd({ options, effects }: Turn, shardEnd: ShardEnd): voi
         type: 'prepareShardEnd' as const,
         leaseKey: options.leaseKey,
         ...(children === undefined ? {} : { children }),
-        vanished: false,
+        vanished,
+        ...(position === undefined ? {} : { position }),
         replyTo,
       }),
       (plan): LeaseKeeperMessage => ({ type: 'shardEndPlanned', shardEnd, plan }),
@@ -74,10 +78,32 @@ export function askShardEnd({ options, effects }: Turn, shardEnd: ShardEnd): voi
 }
 
 export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPlan): void {
+  const { state, now } = turn;
+  // The answer to a question about an end that was taken back since.
+  if (state.shardEnd !== shardEnd) return;
   shardEnd.asking = false;
-  shardEnd.blocked = plan.type === 'blocked';
-  if (plan.type === 'ready') shardEnd.childShardIds = plan.childShardIds;
-  else shardEnd.askAt = turn.now + plan.retryMs;
+  switch (plan.type) {
+    case 'ready':
+      shardEnd.childShardIds = plan.childShardIds;
+      return;
+    case 'blocked':
+      shardEnd.blocked = true;
+      shardEnd.askAt = now + plan.retryMs;
+      return;
+    case 'open':
+      return notEnded(turn);
+  }
+}
+
+/** Listings show the shard: the next worker reads on from the frontier, later each time until one gets further. */
+function notEnded({ options, state, now }: Turn): void {
+  const { falseEnds, hold } = state;
+  falseEnds.count = falseEnds.at === hold.frontier ? falseEnds.count + 1 : 1;
+  falseEnds.at = hold.frontier;
+  state.shardEnd = undefined;
+  state.idleSince = now;
+  const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
+  state.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
 /** The last thing a keeper does with its lease. It ends when the last `onCheckpoint` has settled. */

@@ -12,6 +12,8 @@ export interface LeaseKeeperOptions {
   readonly source: string;
   /** `Tenure.identity`. */
   readonly identity: string;
+  /** The identity of the stream as the coordinator knows it, for a row that does not say. */
+  readonly stream?: string;
   /** The row as the coordinator read it; the take is conditional on its counter. */
   readonly seen: LeaseRow;
   readonly workerId: string;

@@ -63,6 +63,9 @@ export interface Release {
 
 export interface ShardEnd {
   readonly children: readonly ChildShard[] | undefined;
+  /** The service does not know the shard, which is not the same as that it is closed. */
+  readonly vanished: boolean;
+  readonly since: number;
   asking: boolean;
   askAt: number;
   blocked: boolean;
@@ -105,6 +108,9 @@ export interface LeaseKeeperState {
   readonly watchdog: { count: number; at: Position | undefined };
   release: Release | undefined;
   shardEnd: ShardEnd | undefined;
+  /** Ends in a row that were none, while the frontier stood at `at`; no worker begins before `readAt`. */
+  readonly falseEnds: { count: number; at: Position | undefined };
+  readAt: number;
   /** `onCheckpoint` calls that have not settled. */
   calls: number;
   callsMade: number;

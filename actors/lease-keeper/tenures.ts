@@ -28,10 +28,11 @@ export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   effects.push(watch(control, (how) => ({ type: 'workerDown', worker, how })));
 }
 
-function refusalOf({ state }: Turn): string | undefined {
+function refusalOf({ state, now }: Turn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (state.shardEnd !== undefined || state.hold.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  if (now < state.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
 }
 
@@ -55,6 +56,7 @@ export function grant(turn: Turn, asked: Asked): void {
     identity: options.identity,
     fence: state.hold.row.leaseCounter,
     start,
+    stream: state.hold.row.kinactStream ?? options.stream,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),

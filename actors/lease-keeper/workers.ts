@@ -21,10 +21,12 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
+        vanished: how.vanished,
+        since: turn.now,
         asking: false,
         askAt: turn.now,
         blocked: false,
-        childShardIds: how.vanished ? [] : undefined,
+        childShardIds: undefined,
       };
       return;
     case 'drained':

@@ -3,6 +3,7 @@
 import type { Ref, ReplyTo } from '../actor.js';
 import type { Frontier, HeldLeases, TenureGranted, WorkerEnd } from '../tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import type { Position } from '../../src/core/position.js';
 import type { KinactError } from '../../src/errors.js';
 import type { ChildShard } from '../../src/ports.js';
 
@@ -11,7 +12,9 @@ export type ShardEndPlan =
   /** Every child row exists: SHARD_END may be written, with these children in the same write. */
   | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
   /** Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. */
-  | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number };
+  | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number }
+  /** It has not ended: listings show the shard. It is to be read on. */
+  | { readonly type: 'open'; readonly reason: string };
 
 /** One line of the report that `consumer.stop()` returns. */
 export interface ReleasedLease {
@@ -42,7 +45,10 @@ export type CoordinatorMessage =
       readonly type: 'prepareShardEnd';
       readonly leaseKey: string;
       readonly children?: readonly ChildShard[];
+      /** The service does not know the shard: a listing has to show that it is gone, rather than that it is closed. */
       readonly vanished: boolean;
+      /** Everything up to here was handed out and settled; absent when nothing was. */
+      readonly position?: Position;
       readonly replyTo: ReplyTo<ShardEndPlan>;
     }
   /**

@@ -8,8 +8,10 @@ export function noticed(options: ShardWorkerOptions, notice: SourceNotice): Effe
   switch (notice.type) {
     case 'throttled':
       return { type: 'emit', event: { name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } } };
-    case 'trimmed':
-      return { type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...notice.position } } };
+    case 'trimmed': {
+      const { certain, position } = notice;
+      return { type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...position, certain } } };
+    }
     case 'retrying': {
       const { operation, error, delayMs } = notice;
       return { type: 'emit', event: { name: 'retrying', data: { source, shardId, operation, error, delayMs } } };

@@ -24,6 +24,7 @@ import {
   type KinesisClientLike,
 } from './kinesis-client.js';
 import { openPollingReader } from './polling-reader.js';
+import { sharedDescribe } from './shared-describe.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
 
@@ -85,8 +86,10 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   };
   const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
   let isDescribed = false;
+  const described = sharedDescribe(describe, deps);
   const reading = {
     ...deps,
+    describe: described.ask,
     caller,
     names,
     maxRecords,
@@ -107,8 +110,8 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       }
       return listing;
     },
-    open(shardId, start, notice) {
-      const reader = openPollingReader(reading, shardId, start, notice);
+    open(shardId, start, notice, lease) {
+      const reader = openPollingReader(reading, shardId, start, notice, lease);
       const tracked: ShardReader = {
         async read(signal) {
           const result = await reader.read(signal);
@@ -127,6 +130,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
       for (const reader of [...readers]) reader.close();
+      described.close();
       own?.destroy();
     },
   };

@@ -4,16 +4,28 @@
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import type { StartPosition } from '../core/position.js';
-import { compareSequenceNumbers } from '../core/sequence-number.js';
+import { isSameStream, streamIdentityOf } from '../core/stream-identity.js';
 import { createTokenBucket, take, waitMs, type TokenBucket } from '../core/token-bucket.js';
-import { isKinactError } from '../errors.js';
-import type { Clock, Random, RawRecord, ShardReader, SourceNotice, Timers } from '../ports.js';
+import { isKinactError, KinactError } from '../errors.js';
+import type {
+  Clock,
+  LeasedRead,
+  Random,
+  RawRecord,
+  ShardReader,
+  SourceNotice,
+  StreamDescription,
+  Timers,
+} from '../ports.js';
+import { streamChanged } from '../stream-changed.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { pause } from './pause.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
-import { findIterator, type IteratorPosition } from './shard-iterator.js';
+import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
+import type { DescribeOnce } from './shared-describe.js';
+import { describeFailure, findIterator, type FoundIterator } from './shard-iterator.js';
 
 export interface PollingReaderDeps {
   readonly caller: KinesisCaller;
@@ -25,6 +37,7 @@ export interface PollingReaderDeps {
   readonly idleMs: number;
   readonly prefetch: PrefetchBounds;
   readonly timestampTimeoutMs: number;
+  readonly describe: DescribeOnce;
 }
 
 /**
@@ -37,6 +50,11 @@ const bytesPerSecond = 2_000_000;
 
 const throttled: Backoff = { baseMs: 1_000, capMs: 20_000 };
 const failing: Backoff = { baseMs: 500, capMs: 20_000 };
+const missingShape: Backoff = { baseMs: 500, capMs: 3_000 };
+/** So long the service must not know a shard before the reader takes it for gone. */
+const missingMs = 5_000;
+/** So soon a second chain must have ended to prove the end of the first: what is older says nothing of it any more. */
+const proofMs = 30_000;
 /** Full jitter may come out as nothing; a loop that failed waits at least this long. */
 const shortestRetryMs = 100;
 
@@ -46,13 +64,14 @@ export function openPollingReader(
   shardId: string,
   start: StartPosition,
   notice: (notice: SourceNotice) => void,
+  lease?: LeasedRead,
 ): ShardReader {
   const closing = new AbortController();
   const buffer = createPrefetchBuffer(deps.prefetch);
   let started = false;
   const begin = async (): Promise<void> => {
     try {
-      await poll({ ...deps, shardId, start, notice, buffer, signal: closing.signal });
+      await poll({ ...deps, shardId, start, notice, lease, buffer, signal: closing.signal });
     } catch (thrown) {
       if (closing.signal.aborted) return;
       buffer.finish(
@@ -81,26 +100,9 @@ interface Poll extends PollingReaderDeps {
   readonly shardId: string;
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;
+  readonly lease: LeasedRead | undefined;
   readonly buffer: ReturnType<typeof createPrefetchBuffer>;
   readonly signal: AbortSignal;
-}
-
-/** Where the loop stands. */
-interface Progress {
-  /** The next iterator of the chain; undefined when the chain has to be begun (anew). */
-  iterator: string | undefined;
-  position: IteratorPosition;
-  /** Set while records that arrived before it are left out. */
-  skipBefore: number | undefined;
-  /** The start time may still be found by asking again. */
-  askAgain: boolean;
-  /** Nothing was read since the start: whether its record still exists shows with the first one that is. */
-  unseen: boolean;
-  /** After a fall back to TRIM_HORIZON: everything up to here has been handed on already. */
-  doneUpTo: string | undefined;
-  /** Failures in a row; and of those, how many were refusals of the iterator. */
-  failures: number;
-  refusals: number;
 }
 
 async function poll(on: Poll): Promise<void> {
@@ -108,16 +110,7 @@ async function poll(on: Poll): Promise<void> {
   const iterators = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
   const reads = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
   const traffic = createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, clock.now());
-  const progress: Progress = {
-    iterator: undefined,
-    position: on.start,
-    skipBefore: undefined,
-    askAgain: false,
-    unseen: on.start.type === 'after',
-    doneUpTo: undefined,
-    failures: 0,
-    refusals: 0,
-  };
+  const progress = progressFrom(on.start);
   for (;;) {
     await on.buffer.room(signal);
     if (progress.iterator === undefined) {
@@ -143,7 +136,7 @@ async function readOnce(
   reads: TokenBucket,
   traffic: TokenBucket,
 ): Promise<boolean> {
-  const { clock, shardId } = on;
+  const { clock } = on;
   const askedAt = clock.now();
   const answer = await getRecords(on, iterator);
   take(reads, 1, clock.now());
@@ -155,12 +148,9 @@ async function readOnce(
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= on.maxRecords;
   handOn(on, progress, answer, behind);
-  if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '') {
-    const children = childrenOf(output, shardId);
-    on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
-    return true;
-  }
-  progress.iterator = output.NextShardIterator;
+  if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '')
+    return chainEnded(on, progress, answer);
+  await chainGoesOn(on, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
   if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
   return false;
@@ -175,45 +165,83 @@ async function pace(on: Poll, buckets: readonly TokenBucket[]): Promise<void> {
   }
 }
 
-/** True when the shard turned out to be gone. */
+/** True when nothing more is to be read: the service has not known the shard for long enough. */
 async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   const found = await findIterator(on, progress.position);
   switch (found.type) {
-    case 'iterator':
+    case 'iterator': {
+      // Asked after the iterator: the stream that has this identity now had it when the iterator was made.
+      const isSuspect = progress.begun || found.fellBack === true;
+      const doubt = isSuspect ? await doubtOf(on) : undefined;
+      if (doubt !== undefined) {
+        await recover(on, progress, doubt, 'DescribeStreamSummary');
+        return false;
+      }
       progress.iterator = found.iterator;
+      progress.begun = true;
       if (found.skipBefore !== undefined) {
         progress.skipBefore = found.skipBefore;
         progress.askAgain = found.askAgain;
       }
       if (found.instead !== undefined) {
-        on.notice({
-          type: 'retrying',
-          shardId: on.shardId,
-          operation: 'GetShardIterator',
-          error: found.instead,
-          delayMs: 0,
-        });
+        const { shardId } = on;
+        on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: found.instead, delayMs: 0 });
       }
-      if (found.trimmed) noteTrimmed(on, progress);
+      if (found.trimmed) recordIsGone(progress);
       return false;
-    case 'vanished':
-      on.buffer.finish({ type: 'shardEnd', vanished: true });
-      return true;
+    }
+    case 'missing':
+      return missing(on, progress, found);
     case 'failed':
       await recover(on, progress, found.failure, found.operation);
       return false;
   }
 }
 
-/** The record that reading was to begin at or behind is gone, so everything that is left comes after it. */
-function noteTrimmed(on: Poll, progress: Progress): void {
-  const { position } = progress;
-  progress.unseen = false;
-  if (position.type === 'after') on.notice({ type: 'trimmed', shardId: on.shardId, position: position.position });
-  if (position.type !== 'behind') return;
-  const { sequenceNumber } = position;
-  progress.doneUpTo = sequenceNumber;
-  on.notice({ type: 'trimmed', shardId: on.shardId, position: { sequenceNumber, subSequenceNumber: 0 } });
+/** Why nothing may be read now: the stream is not the one that the lease row is of, or nobody knows which it is. */
+async function doubtOf(on: Poll, known?: StreamDescription): Promise<AwsFailure | undefined> {
+  const expected = on.lease?.stream;
+  if (expected === undefined) return undefined;
+  try {
+    const description = known ?? (await on.describe(on.signal));
+    const live = streamIdentityOf(description);
+    if (isSameStream(expected, live)) return undefined;
+    return { kind: 'other', error: changedOf(on, expected, live), outcomeUnknown: false };
+  } catch (thrown) {
+    return describeFailure(thrown);
+  }
+}
+
+function changedOf({ shardId, names }: Poll, rowStream: string, liveStream: string): KinactError {
+  const evidence = `the lease of ${shardId} is of that one`;
+  return streamChanged({ stream: names.StreamName, rowStream, liveStream, evidence }, { shardId });
+}
+
+/** The stream is there and its shard is not: that may pass, as while a stream is made anew, and is believed after a while only. */
+async function missing(
+  on: Poll,
+  progress: Progress,
+  { failure, description }: Extract<FoundIterator, { type: 'missing' }>,
+): Promise<boolean> {
+  const doubt = await doubtOf(on, description);
+  if (doubt !== undefined) {
+    progress.missingSince = undefined;
+    await recover(on, progress, doubt, 'DescribeStreamSummary');
+    return false;
+  }
+  const now = on.clock.now();
+  progress.missingSince ??= now;
+  if (now - progress.missingSince >= missingMs) {
+    sayGap(on, progress, false);
+    on.buffer.finish({ type: 'shardEnd', vanished: true });
+    return true;
+  }
+  const attempt = progress.failures++;
+  const delayMs = Math.max(shortestRetryMs, backoffMs(missingShape, attempt, on.random));
+  const { shardId } = on;
+  on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
+  await sleep(on, delayMs);
+  return false;
 }
 
 type Answer =
@@ -243,43 +271,84 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   const { records, output } = answer;
   progress.failures = 0;
   progress.refusals = 0;
-  const last = records.at(-1);
-  if (last === undefined) {
-    on.buffer.push(records, 0, output.MillisBehindLatest);
+  progress.missingSince = undefined;
+  if (progress.proving !== undefined && records.length > 0) progress.proving.records = true;
+  const knewMore = progress.moreKnown;
+  const fresh = takeIn(progress, records, (output.MillisBehindLatest ?? 0) > 0);
+  sayGap(on, progress, knewMore && records.length === 0 && !behind);
+  // A page that is skipped whole on the way to the start is no news, except at the tip.
+  if (records.length === 0 || fresh.length > 0 || !behind)
+    on.buffer.push(fresh, sizeOf(fresh), output.MillisBehindLatest);
+}
+
+/** `certain`: there were more records behind the position, and none is left. */
+function sayGap(on: Poll, progress: Progress, certain: boolean): void {
+  const { gap } = progress;
+  if (gap === undefined) return;
+  progress.gap = undefined;
+  on.notice({ type: 'trimmed', shardId: on.shardId, position: gap, certain });
+}
+
+/** An answer without another iterator. True when that is the end of the shard: when a second chain has come to it, too. */
+async function chainEnded(
+  on: Poll,
+  progress: Progress,
+  answer: Exclude<Answer, { failure: unknown }>,
+): Promise<boolean> {
+  const { proving } = progress;
+  const now = on.clock.now();
+  const children = childrenOf(answer.output, on.shardId) ?? proving?.children;
+  const isProof = proving?.records === false && now - proving.since <= proofMs;
+  if (isProof) {
+    // The record to resume behind was never met: what came behind it may have expired with it.
+    if (progress.unseen) recordIsGone(progress);
+    sayGap(on, progress, false);
+    on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
+    return true;
+  }
+  progress.iterator = undefined;
+  progress.proving = { since: now, children, records: false, goesOn: false };
+  const isFalse = proving?.records === true || (answer.output.MillisBehindLatest ?? 0) > 0;
+  if (isFalse) await falseEnd(on, progress);
+  return false;
+}
+
+/** The service went on behind an answer that looked like the end of the shard. The first time there is nothing to wait for. */
+async function falseEnd(on: Poll, progress: Progress): Promise<void> {
+  const { shardId } = on;
+  const error = new KinactError(
+    'AWS_ERROR',
+    'kinesis:GetRecords was answered without NextShardIterator before the end',
+    {
+      retryable: true,
+      data: { shardId, operation: 'kinesis:GetRecords' },
+    },
+  );
+  const times = progress.falseEnds++;
+  const delayMs = times === 0 ? 0 : Math.max(shortestRetryMs, backoffMs(failing, times - 1, on.random));
+  on.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
+  await sleep(on, delayMs);
+}
+
+/** The chain goes on: where it was to show that the shard has ended, it has shown that it has not. */
+async function chainGoesOn(on: Poll, progress: Progress, iterator: string): Promise<void> {
+  const { proving } = progress;
+  progress.iterator = iterator;
+  if (proving === undefined) {
+    progress.falseEnds = 0;
     return;
   }
-  if (progress.unseen && progress.position.type === 'after') {
-    const { position } = progress.position;
-    // A service that silently begins at the next record that exists.
-    if (compareSequenceNumbers(records[0]!.sequenceNumber, position.sequenceNumber) > 0) noteTrimmed(on, progress);
-  }
-  progress.unseen = false;
-  progress.position = { type: 'behind', sequenceNumber: last.sequenceNumber };
-  const fresh = leaveOut(progress, records);
-  // A page that is skipped whole on the way to the start is no news, except at the tip.
-  if (fresh.length > 0 || !behind) on.buffer.push(fresh, sizeOf(fresh), output.MillisBehindLatest);
+  // A closed shard, too, may be answered with nothing and an iterator for a while.
+  if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
+  if (proving.goesOn) return;
+  proving.goesOn = true;
+  await falseEnd(on, progress);
 }
 
 function sizeOf(records: readonly RawRecord[]): number {
   let bytes = 0;
   for (const record of records) bytes += record.data.length + (record.partitionKey?.length ?? 0);
   return bytes;
-}
-
-/** Leaves out what arrived before the start time, up to the first record that did not, and what was handed on before. */
-function leaveOut(progress: Progress, records: readonly RawRecord[]): readonly RawRecord[] {
-  let fresh = records;
-  const { skipBefore, doneUpTo } = progress;
-  if (skipBefore !== undefined) {
-    const first = fresh.findIndex((record) => record.arrivedAt === undefined || record.arrivedAt >= skipBefore);
-    fresh = first < 0 ? [] : fresh.slice(first);
-    if (first >= 0) progress.skipBefore = undefined;
-  }
-  if (doneUpTo !== undefined) {
-    fresh = fresh.filter((record) => compareSequenceNumbers(record.sequenceNumber, doneUpTo) > 0);
-    if (fresh.length > 0) progress.doneUpTo = undefined;
-  }
-  return fresh;
 }
 
 /** While far-off records are being skipped because AT_TIMESTAMP was once not answered, ask for it again. */
@@ -313,10 +382,11 @@ async function recover(on: Poll, progress: Progress, failure: AwsFailure, operat
     const refusals = progress.refusals;
     progress.refusals += 1;
     if (kind === 'expiredIterator') notice({ type: 'iteratorExpired', shardId });
-    if (kind === 'invalidArgument' && refusals > 0) throw error;
+    if (kind === 'invalidArgument' && refusals > 0 && on.lease === undefined) throw error;
     return refusals === 0 ? undefined : wait(failing, refusals - 1, retrying);
   }
-  if (kind === 'aborted' || error.retryable) return wait(failing, attempt, retrying);
+  // Under a lease all that a service answers may pass; what does not is for the coordinator to find out.
+  if (kind === 'aborted' || error.retryable || on.lease !== undefined) return wait(failing, attempt, retrying);
   throw error;
 }
 

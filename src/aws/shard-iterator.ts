@@ -3,10 +3,11 @@
 // cannot say where a position is, reading starts earlier, never later.
 import { GetShardIteratorCommand, type GetShardIteratorInput } from '@aws-sdk/client-kinesis';
 import type { StartPosition } from '../core/position.js';
-import { isKinactError, type KinactError } from '../errors.js';
+import { isKinactError, KinactError } from '../errors.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import type { KinesisAttempt, KinesisCaller, StreamNames } from './kinesis-client.js';
-import { describeStream } from './stream-listing.js';
+import type { StreamDescription } from '../ports.js';
+import type { DescribeOnce } from './shared-describe.js';
 
 /** Where to begin: the start that was asked for, or behind the last raw record this reader has read. */
 export type IteratorPosition = StartPosition | { readonly type: 'behind'; readonly sequenceNumber: string };
@@ -23,9 +24,11 @@ export type FoundIterator =
       readonly askAgain: boolean;
       /** Why the time that was asked for is not where reading starts. */
       readonly instead?: KinactError;
+      /** Reading starts at TRIM_HORIZON, where something else was asked for. */
+      readonly fellBack?: boolean;
     }
-  /** The shard does not exist any more, but the stream does. */
-  | { readonly type: 'vanished' }
+  /** The service does not know the shard, but the stream is there, and as it is now it can be read. */
+  | { readonly type: 'missing'; readonly failure: AwsFailure; readonly description: StreamDescription }
   | { readonly type: 'failed'; readonly failure: AwsFailure; readonly operation: string };
 
 export interface IteratorSearch {
@@ -35,6 +38,7 @@ export interface IteratorSearch {
   readonly signal: AbortSignal;
   /** How long AT_TIMESTAMP may take; kinesalite never answers it where no record is that late. */
   readonly timestampTimeoutMs: number;
+  readonly describe: DescribeOnce;
 }
 
 /** A `Date` header has whole seconds, and two machines' clocks differ a little. */
@@ -47,7 +51,7 @@ export async function findIterator(search: IteratorSearch, position: IteratorPos
   const { failure } = asked;
   switch (position.type) {
     case 'trimHorizon':
-      return failure.kind === 'notFound' ? whoIsGone(search) : failed(failure);
+      return failure.kind === 'notFound' ? whoIsGone(search, failure) : failed(failure);
     case 'after':
     case 'behind':
       // AWS and kinesalite call the number of no existing record an invalid argument, kinesis-local says not found.
@@ -86,27 +90,38 @@ interface Circumstances {
   readonly skipBefore?: number;
   readonly askAgain?: boolean;
   readonly instead?: KinactError;
+  readonly fellBack?: boolean;
 }
 
 async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Promise<FoundIterator> {
   const asked = await ask(search, { type: 'trimHorizon' });
-  if (asked.type === 'answered') return found(asked, why);
-  return asked.failure.kind === 'notFound' ? whoIsGone(search) : failed(asked.failure);
+  if (asked.type === 'answered') return found(asked, { ...why, fellBack: true });
+  return asked.failure.kind === 'notFound' ? whoIsGone(search, asked.failure) : failed(asked.failure);
 }
 
-/** Not even the shard's oldest record can be asked for: is it the shard that is gone, or the stream? */
-async function whoIsGone(search: IteratorSearch): Promise<FoundIterator> {
+/** Not even the shard's oldest record can be asked for: is it the shard that is not there, or the stream? */
+async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
+  const operation = 'DescribeStreamSummary';
   try {
-    await describeStream(search.caller, search.names, search.signal);
-    return { type: 'vanished' };
+    const description = await search.describe(search.signal);
+    const { status, streamName } = description;
+    if (status === 'ACTIVE' || status === 'UPDATING') return { type: 'missing', failure, description };
+    const error = new KinactError('AWS_ERROR', `stream '${streamName}' is ${status}: its shards cannot be read yet`, {
+      retryable: true,
+      data: { stream: streamName, shardId: search.shardId },
+    });
+    return failed({ kind: 'other', error, outcomeUnknown: false });
   } catch (thrown) {
-    const operation = 'DescribeStreamSummary';
-    const classified = classifyAwsError(thrown, { service: 'kinesis', operation });
-    const cause: unknown = isKinactError(thrown) ? thrown.cause : undefined;
-    // classifyAwsError passes a KinactError through without its kind; what it was made of still has it.
-    const kind = cause === undefined ? 'other' : classifyAwsError(cause, { service: 'kinesis', operation }).kind;
-    return { type: 'failed', operation, failure: { ...classified, kind } };
+    return { type: 'failed', operation, failure: describeFailure(thrown) };
   }
+}
+
+/** What a description failed with: classifyAwsError passes a KinactError through without its kind; what it was made of has it. */
+export function describeFailure(thrown: unknown): AwsFailure {
+  const call = { service: 'kinesis', operation: 'DescribeStreamSummary' } as const;
+  const classified = classifyAwsError(thrown, call);
+  const cause: unknown = isKinactError(thrown) ? thrown.cause : undefined;
+  return cause === undefined ? classified : { ...classified, kind: classifyAwsError(cause, call).kind };
 }
 
 function ask(

@@ -21,6 +21,8 @@ export interface LeaseWants {
 }
 
 export interface ShardEndWants {
+  /** When the worker said so. */
+  readonly since: number;
   readonly asking: boolean;
   readonly askAt: number;
   readonly blocked: boolean;
@@ -30,8 +32,9 @@ export interface ShardEndWants {
 export interface LeaseTimes {
   /** A write without an answer for so long counts as one with an unknown outcome. */
   readonly writeTimeoutMs: number;
-  /** Without a worker for so long the lease is given up. */
+  /** Without a worker for so long the lease is given up; and while the end of its shard is not proven, for so long. */
   readonly idleLimitMs: number;
+  readonly endLimitMs: number;
 }
 
 /** The write that is due now, if any. */
@@ -74,9 +77,11 @@ function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
     wants.phase !== 'held' ||
     wants.tenure?.revoked === false ||
     wants.asked !== undefined ||
-    wants.shardEnd !== undefined ||
+    wants.shardEnd?.childShardIds !== undefined ||
     wants.release !== undefined;
-  return excused ? Infinity : wants.idleSince + times.idleLimitMs;
+  if (excused) return Infinity;
+  const { shardEnd } = wants;
+  return shardEnd === undefined ? wants.idleSince + times.idleLimitMs : shardEnd.since + times.endLimitMs;
 }
 
 /** Whether the coordinator is to be asked now whether SHARD_END may be written. */

@@ -217,17 +217,19 @@ export type ChildLeases =
 
 /**
  * Which child leases the end of `shardId` has to create (kcl.md 2.7). A merge child is created only when the rows of both
- * parents are there, or neither is: with one missing, nobody would hold the child back until that one is read.
+ * parents are there, or neither is: with one missing, nobody would hold the child back until that one is read. A parent
+ * that is gone is read by nobody, and holds nothing back.
  */
 export function childLeases(
   shardId: string,
   children: readonly ListedChild[],
   hasRow: (shardId: string) => boolean,
+  isGone: (shardId: string) => boolean = () => false,
 ): ChildLeases {
   const create: ListedChild[] = [];
   for (const child of children) {
     if (hasRow(child.shardId)) continue;
-    const missing = child.parentShards.filter((parent) => !hasRow(parent));
+    const missing = child.parentShards.filter((parent) => !hasRow(parent) && !isGone(parent));
     if (missing.length > 0 && missing.length < child.parentShards.length) {
       return {
         type: 'blocked',

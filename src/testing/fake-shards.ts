@@ -28,6 +28,8 @@ export interface FakeShard {
 /** All shards of one stream, oldest first. */
 export interface FakeShards {
   readonly all: Map<string, FakeShard>;
+  /** How many there ever were: ids are not given twice. */
+  made: number;
   lastNumber: bigint;
   /** As `RecordDistributionStrategy`: under AUTO the open shards take turns, whatever the keys are. */
   distribution: RecordDistribution;
@@ -41,7 +43,7 @@ export function createShards(
   wallNow: () => number,
   distribution: RecordDistribution = 'USER_PARTITION_KEY',
 ): FakeShards {
-  const shards: FakeShards = { all: new Map(), lastNumber: 496n * 10n ** 53n, distribution, wallNow };
+  const shards: FakeShards = { all: new Map(), made: 0, lastNumber: 496n * 10n ** 53n, distribution, wallNow };
   const each = BigInt(count);
   for (let index = 0n; index < each; index += 1n) {
     openShard(shards, (keys * index) / each, (keys * (index + 1n)) / each - 1n, []);
@@ -55,7 +57,7 @@ function nextNumber(shards: FakeShards): string {
 }
 
 function openShard(shards: FakeShards, low: bigint, high: bigint, parents: readonly string[]): FakeShard {
-  const shardId = `shardId-${String(shards.all.size).padStart(12, '0')}`;
+  const shardId = `shardId-${String(shards.made++).padStart(12, '0')}`;
   const [parentShardId, adjacentParentShardId] = parents;
   const shard: FakeShard = {
     shard: {
@@ -89,7 +91,7 @@ function openShardOf(shards: FakeShards, shardId: string): FakeShard {
   return shard;
 }
 
-function wake(shard: FakeShard): void {
+export function wake(shard: FakeShard): void {
   const waiting = [...shard.waiting];
   shard.waiting.clear();
   for (const resume of waiting) resume();
@@ -150,6 +152,12 @@ export function merge(shards: FakeShards, shardId: string, adjacentShardId: stri
 export function trim(shards: FakeShards, shardId: string, count: number): void {
   const shard = shardOf(shards, shardId);
   shard.trimmed = Math.min(shard.records.length, shard.trimmed + count);
+}
+
+export function forget(shards: FakeShards, shardId: string): void {
+  const shard = shardOf(shards, shardId);
+  shards.all.delete(shardId);
+  wake(shard);
 }
 
 function hashKey(partitionKey: string): bigint {

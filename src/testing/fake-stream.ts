@@ -1,6 +1,6 @@
 // A stream in memory: real shard lineage, sequence numbers, splits, merges and trimming, no network and no clock of its
 // own. What a test puts in can be read at once; a reader that is at the tip waits until there is more.
-import { createShards, merge, put, shardOf, split, trim } from './fake-shards.js';
+import { createShards, forget, merge, put, shardOf, split, trim, wake } from './fake-shards.js';
 import type { FakeRecord, FakeShard } from './fake-shards.js';
 import { createPlacement } from '../core/placement.js';
 import type { RecordDistribution } from '../core/placement.js';
@@ -16,6 +16,7 @@ import type {
   ShardReader,
   SourceNotice,
   StreamDescription,
+  StreamStatus,
   StreamSource,
 } from '../ports.js';
 import { unpackRecord } from '../aws/aggregate.js';
@@ -61,6 +62,12 @@ export interface FakeStream {
   merge(shardId: string, adjacentShardId: string): string;
   /** Forgets the first `count` records of a shard. */
   trim(shardId: string, count: number): void;
+  /** The service forgets a shard, as when the retention of a closed one has passed: it is listed and found no more. */
+  forget(shardId: string): void;
+  /** The next reads of a shard, `times` of them, say that it ends, or that it is not found, though it is there and listed. */
+  misreport(shardId: string, what: 'end' | 'missing', times?: number): void;
+  /** What the stream says that it is doing. */
+  setStatus(status: StreamStatus): void;
   /** The next reads of a shard fail with this error, `times` times. */
   failReads(shardId: string, error: Error, times?: number): void;
   /** Changes how records are placed from now on. */
@@ -81,6 +88,14 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const shards = createShards(options.shards ?? 1, () => clock.wallNow(), options.distribution);
   const placement = createPlacement('emit');
   const failures = new Map<string, { error: Error; times: number }>();
+  const lies = new Map<string, { what: 'end' | 'missing'; times: number }>();
+  let status: StreamStatus = 'ACTIVE';
+  const lieOf = (shardId: string): ReadResult | undefined => {
+    const lie = lies.get(shardId);
+    if (lie === undefined || lie.times === 0) return undefined;
+    lie.times -= 1;
+    return lie.what === 'end' ? { type: 'shardEnd' } : { type: 'shardEnd', vanished: true };
+  };
   const failureOf = (shardId: string): Error | undefined => {
     const failure = failures.get(shardId);
     if (failure === undefined || failure.times === 0) return undefined;
@@ -93,11 +108,14 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     describe: () => {
       const { distribution } = shards;
       placement.described({ distribution, retentionHours, atMs: clock.wallNow() });
-      return Promise.resolve({ ...describe(name), distribution, retentionHours, describedAtMs: clock.wallNow() });
+      return Promise.resolve({ ...describe(name), distribution, retentionHours, describedAtMs: clock.wallNow(), status });
     },
     listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
     open: (shardId, start, notice) =>
-      createReader(shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, () => failureOf(shardId)),
+      createReader(() => shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, {
+        failure: () => failureOf(shardId),
+        lie: () => lieOf(shardId),
+      }),
     unpack: (record, range) => unpackRecord(record, range, 'emit'),
     close: () => {},
   };
@@ -110,6 +128,12 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     split: (shardId) => split(shards, shardId),
     merge: (shardId, adjacentShardId) => merge(shards, shardId, adjacentShardId),
     trim: (shardId, count) => trim(shards, shardId, count),
+    forget: (shardId) => forget(shards, shardId),
+    misreport: (shardId, what, times = 1) => {
+      lies.set(shardId, { what, times });
+      wake(shardOf(shards, shardId));
+    },
+    setStatus: (now) => void (status = now),
     failReads: (shardId, error, times = 1) => failures.set(shardId, { error, times }),
     setDistribution: (distribution) => void (shards.distribution = distribution),
     shardIds: () => [...shards.all.keys()],
@@ -157,13 +181,20 @@ function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: 
   return { shards: shown.map(({ shard }) => ({ ...shard })), serviceTimeMs };
 }
 
+/** What a read is to say instead of what there is. */
+interface Instead {
+  readonly failure: () => Error | undefined;
+  readonly lie: () => ReadResult | undefined;
+}
+
 function createReader(
-  shard: FakeShard | undefined,
+  find: () => FakeShard | undefined,
   start: StartPosition,
   notice: (notice: SourceNotice) => void,
   maxRecords: number,
-  failure: () => Error | undefined,
+  { failure, lie }: Instead,
 ): ShardReader {
+  const shard = find();
   let next = shard === undefined ? 0 : indexOf(shard, start, notice);
   let closed = false;
   let resume: (() => void) | undefined;
@@ -173,7 +204,9 @@ function createReader(
         if (closed || signal.aborted) throw signal.reason ?? new KinactError('STOPPED', 'the reader is closed');
         const error = failure();
         if (error !== undefined) throw error;
-        if (shard === undefined) return { type: 'shardEnd', vanished: true };
+        const untrue = lie();
+        if (untrue !== undefined) return untrue;
+        if (shard === undefined || find() === undefined) return { type: 'shardEnd', vanished: true };
         next = Math.max(next, shard.trimmed);
         if (next < shard.records.length) {
           const records = shard.records.slice(next, next + maxRecords);
@@ -206,6 +239,6 @@ function indexOf(shard: FakeShard, start: StartPosition, notice: (notice: Source
   const { sequenceNumber } = start.position;
   const index = shard.records.findIndex((record) => compareSequenceNumbers(record.sequenceNumber, sequenceNumber) >= 0);
   if (index === -1 || index >= shard.trimmed) return index === -1 ? shard.records.length : index;
-  notice({ type: 'trimmed', shardId: shard.shard.shardId, position: start.position });
+  notice({ type: 'trimmed', shardId: shard.shard.shardId, position: start.position, certain: false });
   return shard.trimmed;
 }

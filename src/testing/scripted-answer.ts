@@ -51,6 +51,8 @@ export type ScriptedAnswer =
   | { readonly type: 'delay'; readonly ms: number }
   /** Carried out; headers and half of the body leave at once, the rest after `ms`, or never where `ms` is absent. */
   | { readonly type: 'slowBody'; readonly ms?: number }
+  /** Carried out, and the answer lacks these members: `['NextShardIterator', 'ChildShards']`. */
+  | { readonly type: 'omit'; readonly members: readonly string[] }
   /** PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others are carried out. */
   | { readonly type: 'failRecords'; readonly indices: readonly number[]; readonly code?: string };
 
@@ -124,6 +126,12 @@ export async function perform(scripted: ScriptedAnswer, call: ScriptedCall): Pro
       const answer = await carryOut();
       await write(response, answer, pause(scripted.ms ?? call.hangLimitMs, response, signal));
       return undefined;
+    }
+    case 'omit': {
+      const answer = await carryOut();
+      const whole = JSON.parse(answer.body.toString()) as object;
+      const left = Object.entries(whole).filter(([member]) => !scripted.members.includes(member));
+      return write(response, { ...answer, body: Buffer.from(JSON.stringify(Object.fromEntries(left))) });
     }
     case 'failRecords':
       return write(response, await failRecords(scripted, call.input, carryOut));

@@ -88,6 +88,7 @@ export class ScriptedKinesis {
       arn,
       createdAt: this.now(),
       retentionHours: 24,
+      status: 'ACTIVE',
       mode: settings.mode ?? 'PROVISIONED',
       distribution: 'USER_PARTITION_KEY',
       maxRecordKiB: settings.maxRecordKiB ?? 1_024,
@@ -115,7 +116,8 @@ export class ScriptedKinesis {
     const stream = this.stream(streamName);
     const shard = stream.shards.get(shardId);
     const gone = shard?.closedAt !== undefined && shard.closedAt < this.now() - stream.retentionHours * 3_600_000;
-    if (shard === undefined || gone)
+    const isThere = stream.status === 'ACTIVE' || stream.status === 'UPDATING';
+    if (shard === undefined || gone || !isThere)
       throw notFound(`Shard ${shardId} in stream ${streamName} under account 123456789012 does not exist`);
     return shard;
   }

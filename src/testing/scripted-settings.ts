@@ -66,7 +66,7 @@ export function summaryOf(stream: ScriptedStream): object {
   return {
     StreamName: stream.name,
     StreamARN: stream.arn,
-    StreamStatus: 'ACTIVE',
+    StreamStatus: stream.status,
     StreamModeDetails: { StreamMode: stream.mode },
     StreamCreationTimestamp: stream.createdAt / 1_000,
     RetentionPeriodHours: stream.retentionHours,

@@ -29,6 +29,8 @@ export interface ScriptedStream {
   readonly arn: string;
   readonly createdAt: number;
   retentionHours: number;
+  /** Only an ACTIVE or UPDATING stream has shards to those who ask for them. Set it as a test needs it. */
+  status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING';
   mode: 'PROVISIONED' | 'ON_DEMAND';
   /** RecordDistributionStrategy. Any other than USER_PARTITION_KEY places records without regard to their keys. */
   distribution: string;

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
@@ -183,7 +184,9 @@ describe('what comes late to a coordinator', () => {
   });
 
   it('the end of a shard whose lease was lost meanwhile is answered all the same', async () => {
-    const driver = await holdingAll();
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    stream.split(zero);
     const get = gate();
     driver.store.script('get', { type: 'holdAfter', until: get.opened });
     driver.store.script('create', { type: 'failBefore' });
@@ -191,7 +194,7 @@ describe('what comes late to a coordinator', () => {
       type: 'prepareShardEnd' as const,
       leaseKey: zero,
       vanished: false,
-      children: [{ shardId: two, parentShards: [zero] }],
+      children: [{ shardId: one, parentShards: [zero] }],
       replyTo,
     }));
     await driver.news(zero, { type: 'lost', reason: 'stolen', current: undefined, retake: false });
@@ -204,17 +207,19 @@ describe('what comes late to a coordinator', () => {
   it('a blocked or childless end of a lease that is gone is answered without a word about it', async () => {
     const driver = await holdingAll();
     for (const result of [
-      { type: 'blocked', reason: 'x', sync: true },
-      { type: 'ready', childShardIds: [], childless: true },
+      { type: 'blocked', reason: 'x', sync: true, absent: [] },
+      { type: 'open', reason: 'x', certain: true },
+      { type: 'changed', rowStream: 'a', liveStream: 'b' },
+      { type: 'ready', childShardIds: [], childless: true, gone: true, mayHaveLost: true },
     ] as const) {
-      const asked = await driver.world.ask(driver.coordinator, (replyTo) => ({
+      const asked = await driver.world.ask<CoordinatorSelf, ShardEndPlan>(driver.coordinator, (replyTo) => ({
         type: 'shardEndPrepared' as const,
-        leaseKey: 'gone',
+        asked: { type: 'prepareShardEnd' as const, leaseKey: 'gone', vanished: false, replyTo },
         result,
-        replyTo,
       }));
-      expect(asked.later()).to.include({ type: result.type });
+      expect(asked.later()).to.include({ type: 'blocked' });
     }
+    expect(driver.world.eventsOf('trimmed')).to.deep.equal([]);
     expect(driver.world.eventsOf('warning')).to.deep.equal([]);
   });
 
@@ -268,8 +273,9 @@ describe('what comes late to a coordinator', () => {
     driver.store.put({ leaseKey: left, parentShardIds: [zero], kinactLatestAt: 77 });
     await driver.end(zero, [left]);
     await driver.taken(left);
-    await driver.prepareEnd(left, { children: [{ shardId: 'grandchild', parentShards: [left] }] });
-    expect(driver.store.row('grandchild').kinactLatestAt).to.equal(77);
+    const [grandchild] = stream.split(left);
+    await driver.prepareEnd(left);
+    expect(driver.store.row(grandchild).kinactLatestAt).to.equal(77);
   });
 });
 

@@ -2,12 +2,10 @@ import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { ChildShard } from '../../src/ports.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
-const three = 'shardId-000000000003';
 
 async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
   const driver = driveCoordinator(setup);
@@ -16,11 +14,6 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
   return driver;
 }
 
-const child = (shardId: string, ...parentShards: string[]): ChildShard => ({
-  shardId,
-  parentShards,
-  hashKeyRange: { startingHashKey: '0', endingHashKey: '9' },
-});
 const warnings = (driver: CoordinatorDriver): string[] =>
   driver.world.eventsOf('warning').map((event) => event.message);
 
@@ -122,108 +115,6 @@ describe('shard sync', () => {
       'shard sync',
     ]);
     expect(driver.status().held).to.equal(2);
-  });
-});
-
-describe('the end of a shard', () => {
-  it('is prepared by child rows at TRIM_HORIZON with parents, hash range and what LATEST was', async () => {
-    const stream = listedStream({ shards: 1 });
-    const driver = await holdingAll({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
-    const plan = await driver.prepareEnd(zero, { children: [child(one, zero), child(two, zero)] });
-    expect(plan).to.deep.equal({ type: 'ready', childShardIds: [one, two] });
-    expect(driver.store.row(one)).to.deep.include({
-      checkpoint: 'TRIM_HORIZON',
-      parentShardIds: [zero],
-      startingHashKey: '0',
-      endingHashKey: '9',
-      childShardIds: [],
-      kinactLatestAt: 1_700_000_498_000,
-      leaseCounter: driver.store.serviceTimeMs,
-    });
-  });
-
-  it('that makes a merge child waits until the rows of both parents are there, and has the missing one looked for', async () => {
-    const stream = listedStream();
-    const driver = await holdingAll({ stream });
-    await driver.world.advance(5_000);
-    stream.merge(zero, one);
-    driver.store.rows.delete(one);
-    const children = [child(two, zero, one)];
-    expect(await driver.prepareEnd(zero, { children })).to.deep.include({
-      type: 'blocked',
-      reason: `shard ${one}, merged with ${zero} into ${two}, has no lease yet`,
-    });
-    expect(driver.store.rows.has(two)).to.equal(false);
-    // Its own keeper, which holds it, has failoverMs to make it anew.
-    await driver.world.advance(12_000);
-    expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
-    expect(await driver.prepareEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
-    expect(driver.store.row(two).parentShardIds).to.deep.equal([zero, one]);
-  });
-
-  it('takes a partner whose row cannot be read as present', async () => {
-    const driver = await holdingAll();
-    const { KinactError } = await import('../../src/errors.js');
-    driver.store.rows.delete(one);
-    driver.store.script('get', { type: 'failBefore', error: new KinactError('MALFORMED_LEASE', 'garbage') }, one);
-    expect(await driver.prepareEnd(zero, { children: [child(two, zero, one)] })).to.deep.equal({
-      type: 'ready',
-      childShardIds: [two],
-    });
-  });
-
-  it('leaves child rows that exist as they are', async () => {
-    const driver = await holdingAll();
-    driver.store.put({ leaseKey: two, checkpoint: '4711', parentShardIds: [zero] });
-    expect(await driver.prepareEnd(zero, { children: [child(two, zero), child(three, zero)] })).to.deep.equal({
-      type: 'ready',
-      childShardIds: [two, three],
-    });
-    expect(driver.store.row(two).checkpoint).to.equal('4711');
-  });
-
-  it('finds the children by a listing when the service named none', async () => {
-    const stream = listedStream({ shards: 1 });
-    const driver = await holdingAll({ stream });
-    expect(await driver.prepareEnd(zero), 'not closed in the listing yet').to.include({ type: 'blocked' });
-    const children = stream.split(zero);
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: children });
-    expect(driver.store.row(children[1]).endingHashKey).to.equal('340282366920938463463374607431768211455');
-  });
-
-  it('believes that a closed shard has no children only after having looked several times, and says so', async () => {
-    const stream = listedStream({ shards: 1 });
-    const driver = await holdingAll({ stream });
-    stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
-    for (let look = 0; look < 5; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
-    expect(warnings(driver)[0]).to.include('no child of it is listed');
-  });
-
-  it('of a shard that the service has forgotten comes without children', async () => {
-    const stream = listedStream({ shards: 1 });
-    const driver = await holdingAll({ stream });
-    expect(await driver.prepareEnd(zero, { vanished: true })).to.deep.equal({ type: 'ready', childShardIds: [] });
-    stream.shards = [];
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
-  });
-
-  it('is put off when the table fails, and said', async () => {
-    const driver = await holdingAll();
-    driver.store.script('create', { type: 'failBefore' });
-    expect(await driver.prepareEnd(zero, { children: [child(two, zero)] })).to.include({ type: 'blocked' });
-    expect(driver.world.eventsOf('retrying')[0]).to.deep.include({
-      operation: 'creating child leases',
-      source: 'orders',
-      shardId: zero,
-    });
-    expect(await driver.prepareEnd(zero, { children: [child(two, zero)] })).to.include({ type: 'ready' });
-  });
-
-  it('of a lease that is not held is not prepared', async () => {
-    const driver = await holdingAll();
-    expect(await driver.prepareEnd('nobody', { children: [child(two, zero)] })).to.include({ type: 'blocked' });
-    expect(driver.store.rows.has(two)).to.equal(false);
   });
 });
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { ShardEndPlan } from '../../actors/lease-coordinator.js';
 import { KinactError } from '../../src/errors.js';
 import { driveKeeper, failoverMs, me, shardId } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
@@ -194,6 +195,8 @@ describe('a keeper that releases its lease', () => {
   });
 });
 
+const open: ShardEndPlan = { type: 'open', reason: 'a listing shows the shard as open' };
+
 describe('a keeper whose shard has ended', () => {
   async function toTheEnd(how: object = {}): Promise<KeeperDriver> {
     const keeper = await driveKeeper();
@@ -255,11 +258,43 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.questions).to.have.length(1);
   });
 
-  it('needs no plan for a shard that does not exist any more', async () => {
+  it('asks also for a shard that the service does not know, and says how far it was read', async () => {
     const keeper = await toTheEnd({ vanished: true });
-    expect(keeper.questions).to.deep.equal([]);
-    expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END', childShardIds: [] });
-    expect(keeper.newsOf('ended')).to.deep.equal([{ type: 'ended', childShardIds: [] }]);
+    expect(keeper.questions[0]).to.deep.include({
+      vanished: true,
+      position: { sequenceNumber: '100', subSequenceNumber: 0 },
+    });
+    expect(keeper.row).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseOwner: me });
+  });
+
+  it('has the shard read on where a listing shows it, later each time that gets no further', async () => {
+    const keeper = await toTheEnd();
+    await keeper.plan(open);
+    let tenure = await keeper.work(2);
+    expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 0 } });
+    await keeper.end(tenure, { type: 'shardEnd', vanished: false });
+    await keeper.plan(open);
+    expect(await keeper.begin(3)).to.have.property('type', 'refused');
+    await keeper.advance(failoverMs);
+    tenure = await keeper.work(4);
+    await keeper.frontier(tenure, '101');
+    await keeper.end(tenure, { type: 'shardEnd', vanished: false });
+    await keeper.plan(open);
+    await keeper.work(5);
+    expect(keeper.newsOf('ended')).to.deep.equal([]);
+  });
+
+  it('gives the lease up where its end is not proven for too long: another worker may find it', async () => {
+    const keeper = await toTheEnd();
+    for (let ask = 0; ask < 100 && keeper.newsOf('released').length === 0; ask += 1) {
+      if (keeper.questions.length > 0) await keeper.plan({ type: 'blocked', reason: 'merge partner', retryMs: 5_000 });
+      await keeper.advance(1_000);
+    }
+    expect(keeper.newsOf('released')[0]).to.deep.include({
+      coolDown: true,
+      reason: 'the end of the shard is not proven for too long',
+    });
+    expect(keeper.row.checkpoint).to.equal('100');
   });
 
   it('repeats the write of unknown outcome, and recognises its own', async () => {

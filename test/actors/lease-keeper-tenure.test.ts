@@ -121,6 +121,7 @@ describe('a keeper and its tenures', () => {
     tenure.dead = true;
     await keeper.frontier(tenure, '100');
     await keeper.end(tenure, { type: 'shardEnd', vanished: true });
+    await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END' });
     expect(keeper.eventsOf('checkpoint')[0]).to.deep.include({ sequenceNumber: '100' });
     expect(keeper.controls.get(1), 'it knows').to.equal(undefined);

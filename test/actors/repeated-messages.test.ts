@@ -246,6 +246,7 @@ describe('a message that comes twice about a lease', () => {
         return question;
       });
       await driver.world.tell(driver.coordinator, question as never);
+      await driver.world.advance(500);
       last = later();
     }
     expect(last).to.include({ type: 'blocked' });

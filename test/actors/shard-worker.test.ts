@@ -210,7 +210,7 @@ describe('a shard worker reads', () => {
         const reader = port.open(shardId, from, notice);
         notice({ type: 'throttled', shardId, delayMs: 200 });
         notice({ type: 'iteratorExpired', shardId });
-        notice({ type: 'trimmed', shardId, position: { sequenceNumber: '5', subSequenceNumber: 0 } });
+        notice({ type: 'trimmed', shardId, position: { sequenceNumber: '5', subSequenceNumber: 0 }, certain: false });
         notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs: 50 });
         return reader;
       },
@@ -222,7 +222,7 @@ describe('a shard worker reads', () => {
     expect(pipeline.events).to.deep.equal([
       { name: 'shardStarted', data: { ...place, fence: keeper.tenures[0]!.fence } },
       { name: 'throttled', data: { ...place, delayMs: 200 } },
-      { name: 'trimmed', data: { ...place, sequenceNumber: '5', subSequenceNumber: 0 } },
+      { name: 'trimmed', data: { ...place, sequenceNumber: '5', subSequenceNumber: 0, certain: false } },
       { name: 'retrying', data: { ...place, operation: 'GetRecords', error, delayMs: 50 } },
     ]);
     expect(pipeline.counters()['expiredIterators']).to.equal(1);

@@ -1,7 +1,7 @@
 // Every message of every actor, and every effect: the compiler holds the names against the unions of `actors`, the tests hold
 // them against what the scenarios reach. What is not reached says why.
 import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator.js';
-import type { ShardEndResult } from '../../actors/lease-coordinator/table-work.js';
+import type { ShardEndResult } from '../../actors/lease-coordinator/shard-end-work.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper.js';
 import type { Write } from '../../actors/lease-keeper/state.js';
 import type { ReducerMessage } from '../../actors/reducer.js';
@@ -94,6 +94,7 @@ const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
   workerDown: true,
   'shardEndPlanned/ready': true,
   'shardEndPlanned/blocked': true,
+  'shardEndPlanned/open': true,
   called: true,
 };
 
@@ -135,6 +136,11 @@ const leaseCoordinator: Record<Names<CoordinatorSelf['type'], Coordinator>, Reac
   childrenUnread: true,
   'shardEndPrepared/ready': true,
   'shardEndPrepared/blocked': true,
+  'shardEndPrepared/open': true,
+  'shardEndPrepared/changed': 'the source of another stream fails before; the coordinator’s own tests reach it',
+  gatherDue: true,
+  gathered: true,
+  ungathered: true,
   shardEndFailed: true,
   keeperSpawned: true,
   keeperDown: true,
@@ -191,6 +197,7 @@ export const effects: Readonly<Record<string, readonly string[]>> = {
     'cleanUp',
     'parents',
     'children',
+    'evidence',
     'shardEnd',
   ],
 };

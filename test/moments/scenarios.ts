@@ -155,14 +155,16 @@ export const scenarios: readonly Scenario[] = [
       feed(world, 7_000);
       at(1_000, () => void (trouble.fails.add('children'), stream.split(one)));
       at(1_700, () => trouble.fails.delete('children'));
-      at(3_000, () => void (trouble.fails.add('create'), stream.split(two)));
-      at(3_300, () => trouble.fails.delete('create'));
+      at(4_000, () => void (trouble.fails.add('create'), stream.split(two)));
+      at(4_300, () => trouble.fails.delete('create'));
       struck.consumer.on('shardEnded', () => {
         trouble.fails.add('get');
         at(900, () => trouble.fails.delete('get'));
         at(30, () => kill(struck, 'lease-coordinator'));
       });
-      at(5_000, () => trouble.fails.add('listShards'));
+      at(3_200, () => stream.misreport(two, 'missing'));
+      at(5_600, () => trouble.fails.add('listShards'));
+      at(5_700, () => void stream.split('shardId-000000000002'));
       at(7_000, () => trouble.fails.delete('listShards'));
     },
   },

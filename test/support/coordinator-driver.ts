@@ -45,7 +45,7 @@ export interface CoordinatorDriver {
   started(): Promise<CoordinatorStarted | undefined>;
   prepareEnd(
     leaseKey: string,
-    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'prepareShardEnd' }>, 'children' | 'vanished'>>,
+    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'prepareShardEnd' }>, 'children' | 'vanished' | 'position'>>,
   ): Promise<ShardEndPlan | undefined>;
   releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
   subscribe(): Promise<Ref<HeldLeases>>;
@@ -138,16 +138,18 @@ export function driveCoordinator({
           replyTo,
         }))
       ).answer,
-    prepareEnd: async (leaseKey, end) =>
-      (
-        await world.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
-          type: 'prepareShardEnd',
-          leaseKey,
-          vanished: false,
-          ...end,
-          replyTo,
-        }))
-      ).answer,
+    async prepareEnd(leaseKey, end) {
+      const asked = await world.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
+        type: 'prepareShardEnd',
+        leaseKey,
+        vanished: false,
+        ...end,
+        replyTo,
+      }));
+      // A stream is asked twice a second at most.
+      if (asked.later() === undefined) await world.advance(500);
+      return asked.later();
+    },
     releaseAll: (deadlineMs) =>
       world.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
         type: 'releaseAll',

@@ -1,6 +1,6 @@
 // One shard of the scripted Kinesis, a polling reader on it and a worker that can be told to ask for everything; in virtual time.
 import type { StartPosition } from '../../src/core/position.js';
-import type { ReadResult, ShardReader, SourceNotice, Timers } from '../../src/ports.js';
+import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/ports.js';
 import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis-polling.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/scripted-kinesis.js';
@@ -55,6 +55,7 @@ export function world(
     readonly model?: ScriptedKinesisOptions;
     readonly settings?: ScriptedStreamSettings;
     readonly random?: number;
+    readonly lease?: LeasedRead;
   } = {},
 ): World {
   const clock = new ManualClock();
@@ -67,7 +68,7 @@ export function world(
   const source = kinesisPollingSource({ streamName: stream, client, ...more.options }, { clock, timers, random });
   const notices: SourceNotice[] = [];
   const position = typeof start === 'function' ? start(put, clock) : start;
-  const reader = source.open(shardId, position, (notice) => notices.push(notice));
+  const reader = source.open(shardId, position, (notice) => notices.push(notice), more.lease);
   const results: ReadResult[] = [];
   const keys: string[] = [];
   let failure: unknown;

@@ -56,15 +56,18 @@ describe('the end of a shard', () => {
     expect(end(on)).to.deep.equal({ type: 'shardEnd' });
   });
 
-  it('is `vanished` when the shard is gone but the stream is there, found at the first iterator or while reading', async () => {
+  it('is `vanished` when the shard is not found for five seconds but the stream is there, from the first iterator on or later', async () => {
     for (const before of [true, false]) {
       const on = world();
       on.put('a');
       if (before) on.client.kinesis.dropShard(stream, shardId);
       on.consume();
       await on.clock.advance(3_000);
-      on.client.kinesis.dropShard(stream, shardId);
-      await on.clock.advance(5_000);
+      if (!before) on.client.kinesis.dropShard(stream, shardId);
+      await on.clock.advance(before ? 1_000 : 4_000);
+      expect(end(on)).to.equal(undefined);
+      expect(on.notices.at(-1)).to.deep.include({ type: 'retrying', operation: 'GetShardIterator' });
+      await on.clock.advance(6_000);
       expect(on.keys).to.deep.equal(before ? [] : ['a']);
       expect(end(on)).to.deep.equal({ type: 'shardEnd', vanished: true });
     }

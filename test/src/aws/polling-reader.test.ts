@@ -205,7 +205,7 @@ describe('iterators of the polling reader', () => {
       on.consume();
       await on.clock.advance(2_000);
       expect(on.keys).to.deep.equal(['c', 'd']);
-      expect(on.notices).to.deep.equal([{ type: 'trimmed', shardId, position }]);
+      expect(on.notices).to.deep.equal([{ type: 'trimmed', shardId, position, certain: false }]);
       expect(end(on)).to.equal(undefined);
     });
 

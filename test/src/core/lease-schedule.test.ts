@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { idleTooLong, nextLook, nextWrite } from '../../../src/core/lease-schedule.js';
 import type { LeaseWants } from '../../../src/core/lease-schedule.js';
 
-const times = { writeTimeoutMs: 500, idleLimitMs: 10_000 };
+const times = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: LeaseWants = {
   phase: 'held',
   write: undefined,
@@ -16,7 +16,7 @@ const held: LeaseWants = {
   shardEnd: undefined,
 };
 const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
-const shardEnd = { asking: true, askAt: 0, blocked: false, childShardIds: undefined };
+const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined };
 
 describe('what a keeper does next', () => {
   it('is nothing while a write is under way, a back-off lasts, or all is over', () => {
@@ -68,8 +68,21 @@ describe('what a keeper does next', () => {
   it('has no idle time while there is a reason to be without a worker', () => {
     expect(idleTooLong(held, times, 10_000)).to.equal(true);
     expect(idleTooLong(held, times, 9_999)).to.equal(false);
-    for (const reason of [{ waiting: true }, { phase: 'taking' }, { asked: {} }, { release }, { shardEnd }] as const) {
+    const proven = { ...shardEnd, childShardIds: [] };
+    for (const reason of [
+      { waiting: true },
+      { phase: 'taking' },
+      { asked: {} },
+      { release },
+      { shardEnd: proven },
+    ] as const) {
       expect(idleTooLong({ ...held, ...reason }, times, 99_000), Object.keys(reason)[0]).to.equal(false);
     }
+  });
+
+  it('has more time while the end of the shard is to be proven, but not for ever', () => {
+    expect(idleTooLong({ ...held, shardEnd }, times, 39_999)).to.equal(false);
+    expect(idleTooLong({ ...held, shardEnd }, times, 40_000)).to.equal(true);
+    expect(nextLook({ ...held, renewAt: 50_000, shardEnd }, times, 0)).to.equal(40_000);
   });
 });

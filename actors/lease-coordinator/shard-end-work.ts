@@ -1,0 +1,157 @@
+// What the end of a shard needs of stream and table: evidence, gathered once for all shards of a stream that end at the same
+// time, and then the rows of the children (kcl.md 2.7). Invariant: `ready` only for a shard that a listing shows closed, or
+// that two complete listings lack, in the stream that its row is of; and only when every child has a row.
+import type { CoordinatorSource } from './messages.js';
+import { readRow } from './table-work.js';
+import { leaseKeyOf } from '../../src/core/lease-key.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { childLeases, childrenIn } from '../../src/core/shard-graph.js';
+import type { ListedChild } from '../../src/core/shard-graph.js';
+import { incompleteness } from '../../src/core/shard-listing.js';
+import { isSecondAbsence, mayHaveExpired, shardIn } from '../../src/core/shard-proof.js';
+import type { Absences, ShardInListing } from '../../src/core/shard-proof.js';
+import { childRow } from '../../src/core/shard-sync.js';
+import type { RowMaker } from '../../src/core/shard-sync.js';
+import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
+import type { ChildShard, LeaseStore, Shard, StreamDescription } from '../../src/ports.js';
+
+/** What the service said of a stream. */
+export interface Evidence {
+  readonly shards: readonly Shard[];
+  readonly serviceTimeMs: number;
+  /** Asked for after the listing: it was of this stream. */
+  readonly description: StreamDescription;
+  /** When it was asked for, monotonic. */
+  readonly askedAt: number;
+}
+
+export async function gatherEvidence(
+  { source }: CoordinatorSource,
+  askedAt: number,
+  signal: AbortSignal,
+): Promise<Evidence> {
+  const { shards, serviceTimeMs } = await source.listShards({ type: 'all' }, signal);
+  return { shards, serviceTimeMs, description: await source.describe(signal), askedAt };
+}
+
+export interface ShardEnd {
+  readonly shardId: string;
+  readonly row: LeaseRow;
+  /** Undefined when the service named none. */
+  readonly children: readonly ChildShard[] | undefined;
+  readonly vanished: boolean;
+  /** Nothing of the shard was ever handed out. */
+  readonly unread: boolean;
+  readonly latestAt: number | undefined;
+  /** Whether a closed shard without listed children is accepted as one that has none. */
+  readonly acceptChildless: boolean;
+  readonly absences: Absences;
+  /** What lies between two listings that prove a shard gone. */
+  readonly apartMs: number;
+}
+
+export type ShardEndResult =
+  | {
+      readonly type: 'ready';
+      readonly childShardIds: readonly string[];
+      readonly childless: boolean;
+      /** The shard is not listed any more. */
+      readonly gone: boolean;
+      /** What was not read of it may have expired. */
+      readonly mayHaveLost: boolean;
+    }
+  /** `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing was found to lack. */
+  | { readonly type: 'blocked'; readonly reason: string; readonly sync: boolean; readonly absent: readonly string[] }
+  /** The listing shows the shard, open or (where the reader could not find it) closed. */
+  | { readonly type: 'open'; readonly reason: string; readonly certain: boolean }
+  /** Another stream has the name now. */
+  | { readonly type: 'changed'; readonly rowStream: string; readonly liveStream: string };
+
+/** Judges the evidence and makes the rows of the shard's children. */
+export async function prepareShardEnd(
+  store: LeaseStore,
+  maker: RowMaker,
+  end: ShardEnd,
+  evidence: Evidence,
+  signal: AbortSignal,
+): Promise<ShardEndResult> {
+  const { shards, description, askedAt } = evidence;
+  const { status } = description;
+  if (status !== 'ACTIVE' && status !== 'UPDATING') return blocked(`the stream is ${status}`);
+  const rowStream = end.row.kinactStream ?? maker.stream;
+  const liveStream = streamIdentityOf(description);
+  if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
+  const found = shardIn(shards, end.shardId, end.row.parentShardIds);
+  const obstacle = obstacleOf(end, found, askedAt);
+  if (obstacle !== undefined) return obstacle;
+  const children = childrenOf(end, shards);
+  if (children.length === 0 && found.type === 'closed') {
+    const reason = end.acceptChildless ? incompleteness(shards) : 'the listing shows no child of the closed shard yet';
+    if (reason !== undefined) return blocked(reason);
+  }
+  const made = await makeChildren(store, maker, end, children, evidence, signal);
+  if (made !== undefined) return made;
+  const createdMs = description.creationEpochSeconds * 1_000;
+  return {
+    type: 'ready',
+    childShardIds: children.map((child) => child.shardId),
+    childless: children.length === 0,
+    gone: found.type === 'absent',
+    mayHaveLost:
+      found.type === 'absent' ||
+      (found.type === 'closed' && end.unread && mayHaveExpired(shards, found.shard, createdMs, evidence.serviceTimeMs)),
+  };
+}
+
+function blocked(reason: string, absent: readonly string[] = [], sync = false): ShardEndResult {
+  return { type: 'blocked', reason, sync, absent };
+}
+
+function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
+  switch (found.type) {
+    case 'open':
+      return { type: 'open', reason: 'a listing shows the shard as open', certain: end.vanished };
+    case 'closed':
+      return end.vanished
+        ? { type: 'open', reason: 'a listing still names the shard, which reading did not find', certain: true }
+        : undefined;
+    case 'unclear':
+      return blocked(`the shard is not listed, and the listing does not prove it gone: ${found.reason}`);
+    case 'absent':
+      return isSecondAbsence(end.absences, end.shardId, askedAt, end.apartMs)
+        ? undefined
+        : blocked('the shard is not listed any more; a second listing has to show the same', [end.shardId]);
+  }
+}
+
+/** Those that reading named, and those that are listed. */
+function childrenOf(end: ShardEnd, shards: readonly Shard[]): readonly ListedChild[] {
+  const children = new Map<string, ListedChild>();
+  for (const child of [...(end.children ?? []), ...childrenIn(shards, end.shardId)]) children.set(child.shardId, child);
+  return [...children.values()];
+}
+
+/** Undefined when every child has a row now. */
+async function makeChildren(
+  store: LeaseStore,
+  maker: RowMaker,
+  end: ShardEnd,
+  children: readonly ListedChild[],
+  { shards, askedAt }: Evidence,
+  signal: AbortSignal,
+): Promise<ShardEndResult | undefined> {
+  const present = new Set<string>();
+  for (const shardId of new Set(
+    children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]),
+  )) {
+    if ((await readRow(store, leaseKeyOf(maker.identifier, shardId), signal)) !== undefined) present.add(shardId);
+  }
+  // A merge partner that has no row and is not listed any more is gone, once both listings say so.
+  const isAbsent = (shardId: string): boolean => shardIn(shards, shardId).type === 'absent';
+  const isGone = (shardId: string): boolean =>
+    isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.apartMs);
+  const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);
+  if (plan.type === 'blocked') return blocked(plan.reason, plan.missing.filter(isAbsent), true);
+  for (const child of plan.children) await store.create(childRow(maker, child, end.latestAt), signal);
+  return undefined;
+}

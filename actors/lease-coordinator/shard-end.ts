@@ -1,0 +1,214 @@
+// What the coordinator does when a keeper asks whether SHARD_END may be written: it gathers evidence of the stream, one
+// request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Nothing is written by keepers before.
+import { reply, run } from '../actor.js';
+import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
+import type { CoordinatorSelf } from './messages.js';
+import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
+import type { Evidence, ShardEndResult } from './shard-end-work.js';
+import { failSource } from './sources.js';
+import { retryShape } from './start.js';
+import { emit, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
+import type { Lease, Stream, Turn } from './state.js';
+import { backoffMs } from '../../src/core/backoff.js';
+import { afterListing } from '../../src/core/shard-proof.js';
+import { earliestLatest } from '../../src/core/shard-sync.js';
+import { KinactError } from '../../src/errors.js';
+import { streamChanged } from '../../src/stream-changed.js';
+
+/** Listings, about half a second apart, before a closed shard without listed children is believed to have none. */
+const childlessPatience = 5;
+/** Listings that may lag behind the end of a shard before it is believed to be open. */
+const openPatience = 3;
+const retryMs = 500;
+const longestRetryMs = 10_000;
+
+export type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
+
+export function shardEndAsked(turn: Turn, asked: PrepareShardEnd): void {
+  const { state, effects } = turn;
+  const lease = state.leases.get(asked.leaseKey);
+  if (lease === undefined)
+    return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+  const { failure } = lease.stream.record;
+  if (failure !== undefined)
+    return answer(turn, asked, {
+      type: 'blocked',
+      reason: `its source has failed: ${failure.code}`,
+      retryMs: turn.settings.failoverMs,
+    });
+  // It would count twice towards taking the shard for one without children.
+  if (asked.replyTo.question <= lease.endAsked) return void effects.push({ type: 'count', what: 'repeatedMessages' });
+  lease.endAsked = asked.replyTo.question;
+  lease.stream.ends.push(asked);
+  gather(turn, lease.stream);
+}
+
+/** Asks the stream, unless that is under way: who asks meanwhile gets the next answer, for this one may be older. */
+export function gather(turn: Turn, stream: Stream): void {
+  const { effects, now } = turn;
+  const { index, options } = stream;
+  if (stream.gathering || stream.ends.length === 0) return;
+  if (now < stream.gatherDueAt) {
+    const ms = Math.max(1, Math.ceil(stream.gatherDueAt - now));
+    effects.push({ type: 'after', key: `gather/${index}`, ms, message: { type: 'gatherDue', stream: index } });
+    return;
+  }
+  stream.gathering = true;
+  stream.gatherDueAt = now + retryMs;
+  const asked = stream.ends.splice(0);
+  effects.push(
+    run({
+      name: `evidence/${index}`,
+      kind: 'io',
+      start: (signal) => gatherEvidence(options, now, signal),
+      done: (evidence): CoordinatorSelf => ({ type: 'gathered', stream: index, asked, evidence }),
+      failed: (error): CoordinatorSelf => ({ type: 'ungathered', stream: index, asked, error }),
+    }),
+  );
+}
+
+export function gathered(turn: Turn, index: number, asked: readonly PrepareShardEnd[], evidence: Evidence): void {
+  const stream = turn.state.streams[index]!;
+  stream.gathering = false;
+  stream.absences = afterListing(stream.absences, evidence.shards, [], turn.now);
+  for (const each of asked) judge(turn, stream, each, evidence);
+  gather(turn, stream);
+}
+
+export function ungathered(turn: Turn, index: number, asked: readonly PrepareShardEnd[], error: unknown): void {
+  const stream = turn.state.streams[index]!;
+  stream.gathering = false;
+  for (const each of asked) shardEndFailed(turn, each, error);
+  gather(turn, stream);
+}
+
+function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evidence): void {
+  const { settings, state, effects } = turn;
+  const { leaseKey, children, vanished, position } = asked;
+  const lease = state.leases.get(leaseKey);
+  if (lease === undefined)
+    return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+  const { shardId } = lease;
+  const known = rowsOf(state, stream);
+  const row = known.rows.get(shardId) ?? lease.row;
+  const maker = {
+    identifier: stream.identifier,
+    entityType: state.entityType,
+    writer: signature(turn, 0),
+    serviceTimeMs: serviceNow(turn),
+    stream: stream.streamIdentity,
+  };
+  const end = {
+    shardId,
+    row,
+    children,
+    vanished,
+    unread: position === undefined,
+    latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values()),
+    acceptChildless: lease.endAsks >= childlessPatience,
+    absences: stream.absences,
+    apartMs: settings.failoverMs,
+  };
+  effects.push(
+    run({
+      name: `shardEnd/${leaseKey}/${++state.works}`,
+      kind: 'io',
+      start: (signal) => prepareShardEnd(settings.store, maker, end, evidence, signal),
+      done: (result): CoordinatorSelf => ({ type: 'shardEndPrepared', asked, result }),
+      failed: (error): CoordinatorSelf => ({ type: 'shardEndFailed', asked, error }),
+    }),
+  );
+}
+
+export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: ShardEndResult): void {
+  const lease = turn.state.leases.get(asked.leaseKey);
+  if (lease === undefined)
+    return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+  switch (result.type) {
+    case 'ready':
+      sayReady(turn, lease, asked, result);
+      return answer(turn, asked, { type: 'ready', childShardIds: result.childShardIds });
+    case 'open':
+      if (!result.certain && ++lease.openAsks < openPatience) return block(turn, lease, asked, result.reason);
+      lease.openAsks = 0;
+      lease.endAsks = 0;
+      sayRetrying(turn, lease, new KinactError('AWS_ERROR', `${lease.shardId}: ${result.reason}`, { retryable: true }));
+      return answer(turn, asked, { type: 'open', reason: result.reason });
+    case 'blocked':
+      return stillBlocked(turn, lease, asked, result);
+    case 'changed':
+      return changed(turn, lease, asked, result);
+  }
+}
+
+/** What nobody expects of the end of a shard. */
+function sayReady(
+  turn: Turn,
+  { shardId, stream }: Lease,
+  { position }: PrepareShardEnd,
+  { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
+): void {
+  const about = { source: stream.options.source.name, shardId };
+  if (gone) warn(turn, `Shard ${shardId} is not listed any more: it ends where reading has come to.`, about);
+  else if (childless)
+    warn(turn, `Shard ${shardId} is closed and no child of it is listed: it ends without children.`, about);
+  if (mayHaveLost) emit(turn, { name: 'trimmed', data: { ...about, ...position, certain: false } });
+}
+
+function stillBlocked(
+  turn: Turn,
+  lease: Lease,
+  asked: PrepareShardEnd,
+  { reason, sync, absent }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
+): void {
+  const { settings, now } = turn;
+  const { stream } = lease;
+  stream.absences = afterListing(stream.absences, [], absent, now);
+  if (sync) {
+    stream.syncDueAt = Math.min(stream.syncDueAt, now);
+    scanWithin(turn, retryMs);
+  }
+  const provenAt = Math.max(0, ...absent.map((shardId) => (stream.absences.get(shardId) ?? now) + settings.failoverMs));
+  block(turn, lease, asked, reason, provenAt - now);
+}
+
+/** Another stream has the name: nothing is written, and the source has failed. */
+function changed(
+  turn: Turn,
+  lease: Lease,
+  asked: PrepareShardEnd,
+  { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
+): void {
+  const { stream, shardId } = lease;
+  const { name } = stream.options.source;
+  const { tableName: table } = turn.settings.store;
+  const evidence = `the lease of ${shardId} is of that one`;
+  const error = streamChanged({ stream: name, table, rowStream, liveStream, evidence }, { shardId });
+  failSource(turn, stream, error);
+  block(turn, lease, asked, error.message);
+}
+
+/** Slower and slower, and not before `leastMs` have passed. */
+function block(turn: Turn, lease: Lease, asked: PrepareShardEnd, reason: string, leastMs = 0): void {
+  const asks = ++lease.endAsks;
+  const ms = Math.min(longestRetryMs, retryMs * 2 ** Math.max(0, asks - 2 * childlessPatience));
+  answer(turn, asked, { type: 'blocked', reason, retryMs: Math.max(ms, Math.ceil(leastMs)) });
+}
+
+function sayRetrying(turn: Turn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
+  const source = stream.options.source.name;
+  emit(turn, { name: 'retrying', data: { operation: 'end of the shard', error, delayMs, source, shardId } });
+}
+
+export function shardEndFailed(turn: Turn, asked: PrepareShardEnd, error: unknown): void {
+  const { settings, state } = turn;
+  const lease = state.leases.get(asked.leaseKey);
+  const delayMs = retryMs + backoffMs(retryShape, 2, settings.random);
+  const about = lease === undefined ? {} : { source: lease.stream.options.source.name, shardId: lease.shardId };
+  emit(turn, { name: 'retrying', data: { operation: 'end of the shard', error, delayMs, ...about } });
+  answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
+}
+
+function answer(turn: Turn, { replyTo }: PrepareShardEnd, plan: ShardEndPlan): void {
+  turn.effects.push(reply(replyTo, plan));
+}

@@ -1,0 +1,73 @@
+// What listings prove of the end of a shard. Invariant: nothing counts as proof but what a listing shows; a shard that is
+// missing counts as gone only by two complete listings, far enough apart, of a stream that can be read. Called by the
+// coordinator before any SHARD_END.
+import { parentsOf } from './shard-graph.js';
+import type { ListedShard } from './shard-graph.js';
+import { incompleteness } from './shard-listing.js';
+
+export type ShardInListing =
+  | { readonly type: 'open' }
+  | { readonly type: 'closed'; readonly shard: ListedShard }
+  | { readonly type: 'absent' }
+  /** Not named, and the listing does not prove that it is gone. */
+  | { readonly type: 'unclear'; readonly reason: string };
+
+/** What a listing says of one shard. `parents` are those its lease row names. */
+export function shardIn(
+  shards: readonly ListedShard[],
+  shardId: string,
+  parents: readonly string[] = [],
+): ShardInListing {
+  const shard = shards.find((each) => each.shardId === shardId);
+  if (shard !== undefined)
+    return shard.endingSequenceNumber === undefined ? { type: 'open' } : { type: 'closed', shard };
+  const reason = incompleteness(shards);
+  if (reason !== undefined) return { type: 'unclear', reason };
+  const parent = shards.find((each) => parents.includes(each.shardId) && each.endingSequenceNumber === undefined);
+  if (parent === undefined) return { type: 'absent' };
+  return { type: 'unclear', reason: `its parent ${parent.shardId} is listed as open` };
+}
+
+/** Since when (monotonic milliseconds) complete listings lack a shard, by shard id. */
+export type Absences = ReadonlyMap<string, number>;
+
+/**
+ * Whether a listing that lacks the shard and was begun at `askedAt` is the second one: the first was answered at least
+ * `apartMs` before.
+ */
+export function isSecondAbsence(absences: Absences, shardId: string, askedAt: number, apartMs: number): boolean {
+  const first = absences.get(shardId);
+  return first !== undefined && askedAt - first >= apartMs;
+}
+
+/** The absences after another listing: `absent` are shards it proved to lack. One that a listing names is not absent. */
+export function afterListing(
+  absences: Absences,
+  listed: readonly ListedShard[],
+  absent: readonly string[],
+  answeredAt: number,
+): Map<string, number> {
+  const next = new Map(absences);
+  for (const { shardId } of listed) next.delete(shardId);
+  for (const shardId of absent) if (!next.has(shardId)) next.set(shardId, answeredAt);
+  return next;
+}
+
+/** No stream keeps records for less than this. */
+export const shortestRetentionMs = 24 * 3_600_000;
+
+/**
+ * Whether records of a closed shard of which nothing was ever read may have expired. Not where the shard is younger than
+ * the retention: then a parent of it is still listed, or the whole stream is that young. `createdMs` is 0 where the service
+ * does not say when the stream was made.
+ */
+export function mayHaveExpired(
+  shards: readonly ListedShard[],
+  shard: ListedShard,
+  createdMs: number,
+  serviceTimeMs: number,
+): boolean {
+  const listed = new Set(shards.map((each) => each.shardId));
+  if (parentsOf(shard).some((parent) => listed.has(parent))) return false;
+  return createdMs === 0 ? parentsOf(shard).length > 0 : serviceTimeMs - createdMs > shortestRetentionMs;
+}

@@ -1,0 +1,320 @@
+import { expect } from 'chai';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream, type ListedStream } from '../support/listed-stream.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import { KinactError } from '../../src/errors.js';
+import type { ChildShard, Shard } from '../../src/ports.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const two = 'shardId-000000000002';
+const three = 'shardId-000000000003';
+const failoverMs = 10_000;
+
+async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator(setup);
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}
+
+const child = (shardId: string, ...parentShards: string[]): ChildShard => ({ shardId, parentShards });
+const warnings = (driver: CoordinatorDriver): string[] =>
+  driver.world.eventsOf('warning').map((event) => event.message);
+/** As the service lists a stream when the retention of a closed shard has passed. */
+const forget = (stream: ListedStream, ...shardIds: readonly string[]): Shard[] =>
+  (stream.shards = stream.shards.filter(({ shardId }) => !shardIds.includes(shardId)));
+
+describe('the end of a shard', () => {
+  it('is prepared by child rows at TRIM_HORIZON with parents, hash range and what LATEST was', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
+    const children = stream.split(zero);
+    const plan = await driver.prepareEnd(zero, { children: [child(one, zero), child(two, zero)] });
+    expect(plan).to.deep.equal({ type: 'ready', childShardIds: children });
+    expect(driver.store.row(one)).to.deep.include({
+      checkpoint: 'TRIM_HORIZON',
+      parentShardIds: [zero],
+      startingHashKey: '0',
+      endingHashKey: '170141183460469231731687303715884105727',
+      childShardIds: [],
+      kinactLatestAt: 1_700_000_498_000,
+      leaseCounter: driver.store.serviceTimeMs,
+    });
+  });
+
+  it('needs a listing that shows the shard closed, however plainly reading named its children', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    const children = [child(one, zero), child(two, zero)];
+    for (let look = 0; look < 2; look += 1)
+      expect(await driver.prepareEnd(zero, { children }), 'the listing may lag').to.include({ type: 'blocked' });
+    expect(await driver.prepareEnd(zero, { children })).to.include({ type: 'open' });
+    expect(driver.world.eventsOf('retrying').at(-1)).to.deep.include({ operation: 'end of the shard', shardId: zero });
+    expect(driver.store.rows.has(one)).to.equal(false);
+  });
+
+  it('makes rows of children that are listed and were not named, and of those named and not listed yet', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    stream.split(zero);
+    const plan = await driver.prepareEnd(zero, { children: [child(three, zero)] });
+    expect(plan).to.deep.equal({ type: 'ready', childShardIds: [three, one, two] });
+    for (const shardId of [one, two, three]) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
+  });
+
+  it('that makes a merge child waits until the rows of both parents are there, and has the missing one looked for', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    await driver.world.advance(5_000);
+    stream.merge(zero, one);
+    driver.store.rows.delete(one);
+    const children = [child(two, zero, one)];
+    expect(await driver.prepareEnd(zero, { children })).to.deep.include({
+      type: 'blocked',
+      reason: `shard ${one}, merged with ${zero} into ${two}, has no lease yet`,
+    });
+    expect(driver.store.rows.has(two)).to.equal(false);
+    // Its own keeper, which holds it, has failoverMs to make it anew.
+    await driver.world.advance(12_000);
+    expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+    expect(await driver.prepareEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
+    expect(driver.store.row(two).parentShardIds).to.deep.equal([zero, one]);
+  });
+
+  it('waits for no merge partner that has neither a row nor, by two complete listings, a shard', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    stream.merge(zero, one);
+    driver.store.rows.delete(one);
+    forget(stream, one);
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked', retryMs: failoverMs });
+    await driver.world.advance(failoverMs / 2);
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    await driver.world.advance(failoverMs / 2);
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
+    expect(driver.store.row(two)).to.deep.include({ checkpoint: 'TRIM_HORIZON', parentShardIds: [zero, one] });
+  });
+
+  it('takes a partner whose row cannot be read as present', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    stream.merge(zero, one);
+    driver.store.rows.delete(one);
+    driver.store.script('get', { type: 'failBefore', error: new KinactError('MALFORMED_LEASE', 'garbage') }, one);
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
+  });
+
+  it('leaves child rows that exist as they are', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    const childShardIds = stream.split(zero);
+    driver.store.put({ leaseKey: two, checkpoint: '4711', parentShardIds: [zero] });
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds });
+    expect(driver.store.row(two).checkpoint).to.equal('4711');
+  });
+
+  it('believes that a closed shard has no children only after having looked several times, and says so', async () => {
+    const stream = listedStream({ shards: 1, hashRanges: false });
+    const driver = await holdingAll({ stream });
+    stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
+    for (let look = 0; look < 5; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
+    expect(warnings(driver)[0]).to.include('no child of it is listed');
+  });
+
+  it('never comes without children while nobody else has its hash keys', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
+    for (let look = 0; look < 20; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+  });
+
+  it('is put off when the table fails, and said', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    stream.split(zero);
+    driver.store.script('create', { type: 'failBefore' });
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(driver.world.eventsOf('retrying')[0]).to.deep.include({
+      operation: 'end of the shard',
+      source: 'orders',
+      shardId: zero,
+    });
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+  });
+
+  it('is put off when the stream cannot be asked, and said', async () => {
+    for (const call of ['listShards', 'describe'] as const) {
+      const stream = listedStream();
+      const driver = await holdingAll({ stream });
+      stream.split(zero);
+      stream.faults[call].push(new Error('not now'));
+      expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+      expect(driver.world.eventsOf('retrying')).to.have.length(1);
+      expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+    }
+  });
+
+  it('of a lease that is not held is not prepared', async () => {
+    const driver = await holdingAll();
+    expect(await driver.prepareEnd('nobody', { children: [child(two, zero)] })).to.include({ type: 'blocked' });
+    expect(driver.store.rows.has(two)).to.equal(false);
+  });
+
+  it('is written for no other stream than the row is of', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    stream.split(zero);
+    const { describe } = stream;
+    stream.describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 1_800_000_000 });
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    const said = driver.world.eventsOf('sourceFailed').at(-1) as { error: KinactError };
+    expect(said.error).to.have.property('code', 'STREAM_CHANGED');
+    expect(driver.store.rows.has(two), 'nothing is written').to.equal(false);
+  });
+
+  it('is written for no stream that is being created or deleted', async () => {
+    for (const status of ['CREATING', 'DELETING'] as const) {
+      const stream = listedStream();
+      const driver = await holdingAll({ stream });
+      stream.split(zero);
+      const { describe } = stream;
+      stream.describe = async (signal) => ({ ...(await describe(signal)), status });
+      expect(await driver.prepareEnd(zero)).to.deep.include({ type: 'blocked', reason: `the stream is ${status}` });
+    }
+  });
+
+  it('asks the stream once for all shards that end at the same time', async () => {
+    const stream = listedStream({ shards: 50 });
+    const driver = await holdingAll({ stream });
+    for (const { shardId } of stream.shards.slice(0, 50)) stream.split(shardId);
+    const listings = stream.filters.length;
+    const later = await Promise.all(
+      [...driver.keepers].map(({ args: { leaseKey } }) =>
+        driver.world.ask(driver.coordinator, (replyTo) => ({
+          type: 'prepareShardEnd' as const,
+          leaseKey,
+          vanished: false,
+          replyTo,
+        })),
+      ),
+    );
+    await driver.world.advance(1_000);
+    for (const each of later) expect(each.later()).to.include({ type: 'ready' });
+    expect(stream.filters.length - listings).to.be.at.most(3);
+  });
+});
+
+describe('a shard that reading does not find', () => {
+  /** A shard with children that is not listed any more. */
+  async function forgotten(): Promise<{ driver: CoordinatorDriver; stream: ListedStream; children: string[] }> {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    const children = stream.split(zero);
+    forget(stream, zero);
+    return { driver, stream, children };
+  }
+  const vanished = { vanished: true, position: { sequenceNumber: '7', subSequenceNumber: 2 } };
+
+  it('is not ended while a listing names it, open or closed', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
+    stream.split(zero);
+    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
+    expect(driver.store.rows.has(two)).to.equal(false);
+  });
+
+  it('is gone by two complete listings, failoverMs apart: then its listed children get rows, and the loss is said', async () => {
+    const { driver, children } = await forgotten();
+    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked', retryMs: failoverMs });
+    await driver.world.advance(failoverMs - 500);
+    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked' });
+    expect(driver.store.rows.has(children[0]!)).to.equal(false);
+    await driver.world.advance(500);
+    expect(await driver.prepareEnd(zero, vanished)).to.deep.equal({ type: 'ready', childShardIds: children });
+    for (const shardId of children) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
+    expect(driver.world.eventsOf('trimmed')).to.deep.equal([
+      { source: 'orders', shardId: zero, sequenceNumber: '7', subSequenceNumber: 2, certain: false },
+    ]);
+    expect(warnings(driver)[0]).to.include('is not listed any more');
+  });
+
+  it('is not gone where a listing between the two names it', async () => {
+    const { driver, stream } = await forgotten();
+    const without = stream.shards;
+    await driver.prepareEnd(zero, vanished);
+    stream.shards = [
+      { shardId: zero, startingSequenceNumber: '1', endingSequenceNumber: '2' },
+      ...without.map((shard) => ({ ...shard })),
+    ];
+    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
+    stream.shards = without;
+    await driver.world.advance(failoverMs);
+    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked' });
+  });
+
+  it('is not gone by listings that are not complete', async () => {
+    const incomplete: Record<string, (shards: readonly Shard[]) => Shard[]> = {
+      'an empty one': () => [],
+      'one that leaves hash keys out': (shards) => shards.slice(0, -1),
+      'one whose open shard has a child': (shards) => [
+        ...shards,
+        { ...shards[0]!, shardId: 'child', parentShardId: shards[0]!.shardId },
+      ],
+    };
+    for (const [what, cut] of Object.entries(incomplete)) {
+      const { driver, stream } = await forgotten();
+      stream.shards = cut(stream.shards);
+      for (let look = 0; look < 4; look += 1) {
+        expect(await driver.prepareEnd(zero, vanished), what).to.include({ type: 'blocked' });
+        await driver.world.advance(failoverMs);
+      }
+      expect(driver.world.eventsOf('trimmed')).to.deep.equal([]);
+    }
+  });
+
+  it('is not gone while its parent is listed as open', async () => {
+    const stream = listedStream({ shards: 1 });
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: zero, checkpoint: 'SHARD_END' }),
+      leaseRow({ leaseKey: one, parentShardIds: [zero], checkpoint: '5' }),
+    ]);
+    const driver = driveCoordinator({ stream, store });
+    await driver.started();
+    await driver.taken(one);
+    for (let look = 0; look < 3; look += 1) {
+      expect(await driver.prepareEnd(one, vanished)).to.include({ type: 'blocked' });
+      await driver.world.advance(failoverMs);
+    }
+  });
+});
+
+describe('a closed shard of which nothing was ever read', () => {
+  const ended = async (createdSeconds: number, parentIsListed: boolean): Promise<unknown[]> => {
+    const stream = listedStream({ shards: 1 });
+    stream.serviceTimeMs = 1_700_000_000_000;
+    const { describe } = stream;
+    stream.describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: createdSeconds });
+    const [left] = stream.split(zero);
+    stream.split(left);
+    if (!parentIsListed) forget(stream, zero);
+    const row = leaseRow({ leaseKey: left, parentShardIds: [zero] });
+    const driver = driveCoordinator({ stream, store: memoryLeaseStore([row, leaseRow({ leaseKey: two })]) });
+    await driver.started();
+    await driver.taken(left);
+    expect(await driver.prepareEnd(left)).to.include({ type: 'ready' });
+    return driver.world.eventsOf('trimmed');
+  };
+  const aWeekAgo = 1_700_000_000 - 7 * 86_400;
+
+  it('may have lost records where it can be older than the retention, and says so without a position', async () => {
+    expect(await ended(aWeekAgo, false)).to.deep.equal([{ source: 'orders', shardId: one, certain: false }]);
+  });
+
+  it('has lost none where its parent is still listed, or the stream is younger than the shortest retention', async () => {
+    expect(await ended(aWeekAgo, true)).to.deep.equal([]);
+    expect(await ended(1_700_000_000 - 3_600, false)).to.deep.equal([]);
+  });
+});

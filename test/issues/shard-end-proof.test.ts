@@ -1,0 +1,134 @@
+// One wrong answer ended shards that were open: a ResourceNotFoundException to GetShardIterator was taken for the end of the
+// shard as soon as a description succeeded, and SHARD_END was written without a listing; a GetRecords answer without
+// NextShardIterator ended the worker while its keeper renewed for ever; and what expired of a closed shard while the
+// application was away was passed over without a word. Now the end needs a second chain and a listing, or two listings.
+import { expect } from 'chai';
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer } from '../../src/testing/scripted-server.js';
+import type { ScriptedServer } from '../../src/testing/scripted-server.js';
+import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
+import type { Watched, World } from '../support/consumer-world.js';
+import { snapshotTable } from '../support/strict-lease-reader.js';
+
+const first = 'shardId-000000000000';
+const notFound = { type: 'error', code: 'ResourceNotFoundException' } as const;
+
+describe('one wrong answer ends no shard', function () {
+  this.timeout(60_000);
+  let servers: LocalServers;
+  let scripted: ScriptedServer;
+  let world: World;
+  let runs = 0;
+
+  before(async () => {
+    servers = await startLocalServers();
+  });
+  after(() => servers.stop());
+  beforeEach(async () => {
+    scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
+    world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    runs += 1;
+  });
+  afterEach(async () => {
+    await world.close();
+    await scripted.stop();
+  });
+
+  const begin = async (): Promise<Watched> => {
+    const made = world.consumer('orders', { application: `proof-${runs}`, leases: { failoverMs: 1_500 } });
+    await made.consumer.start();
+    return made;
+  };
+  let puts = 0;
+  const put = (count: number): void => {
+    for (const to = puts + count; puts < to; puts += 1)
+      scripted.kinesis.put('orders', { partitionKey: `key-${puts}`, data: `${puts}` });
+  };
+  const all = async (...of: readonly Watched[]): Promise<void> => {
+    const seen = (): number => new Set(of.flatMap((each) => each.seen.map(textOf))).size;
+    await eventually(
+      'all seen',
+      () => seen() === puts,
+      20_000,
+      () => of.at(-1)?.said,
+    );
+  };
+  const checkpoints = async (): Promise<(string | undefined)[]> =>
+    [...(await snapshotTable(world.dynamodb, `proof-${runs}`)).values()].map(
+      (row) => (row as Record<string, { S?: string }>)['checkpoint']?.S,
+    );
+  beforeEach(() => (puts = 0));
+
+  it('not a single GetShardIterator that is not found', async () => {
+    scripted.kinesis.createStream('orders', 1);
+    put(20);
+    const order = scripted.respond('GetShardIterator', 1, notFound);
+    const only = await begin();
+    await eventually('it was answered', () => order.remaining === 0);
+    await all(only);
+    put(20);
+    await all(only);
+    expect(only.heard('shardEnded')).to.deep.equal([]);
+    expect(only.heard('retrying').map(({ operation }) => operation)).to.include('GetShardIterator');
+    expect(await checkpoints()).to.not.include('SHARD_END');
+  });
+
+  it('not 700 ms of them under four checkpointed shards', async () => {
+    scripted.kinesis.createStream('orders', 4);
+    put(40);
+    const before = await begin();
+    await all(before);
+    await before.consumer.stop();
+    const burst = scripted.respond('GetShardIterator', Infinity, notFound);
+    const after = await begin();
+    await scripted.called('GetShardIterator', 8);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    burst.cancel();
+    put(40);
+    await all(before, after);
+    expect(after.heard('shardEnded')).to.deep.equal([]);
+    expect(await checkpoints()).to.not.include('SHARD_END');
+  });
+
+  it('not a GetRecords answer without iterator, at the tip or in the middle of the backlog of a closed shard', async () => {
+    scripted.kinesis.createStream('orders', 1);
+    put(10);
+    const members = ['NextShardIterator', 'ChildShards'];
+    scripted.respond('GetRecords', 2, { type: 'omit', members });
+    const only = await begin();
+    await all(only);
+    put(30);
+    await all(only);
+    expect(only.heard('shardEnded')).to.deep.equal([]);
+    expect(only.consumer.status().shards.map(({ shardId }) => shardId)).to.deep.equal([first]);
+    await only.consumer.stop();
+    put(30);
+    const children = scripted.kinesis.split('orders', first);
+    put(10);
+    const pages = { maxRecords: 10 };
+    scripted.respond('GetRecords', 1, { type: 'omit', members });
+    const second = world.consumer('orders', { application: `proof-${runs}`, stream: pages });
+    await second.consumer.start();
+    await all(only, second);
+    await eventually('the end', () => second.heard('shardEnded').length === 1);
+    expect(second.heard('shardEnded')[0]).to.deep.include({ shardId: first, children });
+  });
+
+  it('and a closed shard whose unread rest expired while the application was away says so', async () => {
+    scripted.kinesis.createStream('orders', 1);
+    put(10);
+    const before = await begin();
+    await all(before);
+    await before.consumer.stop();
+    const last = scripted.kinesis.stream('orders').shards.get(first)?.records.at(-1)?.sequenceNumber;
+    put(10);
+    scripted.kinesis.split('orders', first);
+    scripted.kinesis.trim('orders', first);
+    const after = await begin();
+    await eventually('the end', () => after.heard('shardEnded').length === 1);
+    expect(after.heard('trimmed')).to.deep.equal([
+      { source: 'orders', shardId: first, sequenceNumber: last, subSequenceNumber: 0, certain: false },
+    ]);
+  });
+});

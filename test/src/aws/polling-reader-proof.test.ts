@@ -1,0 +1,226 @@
+import { expect } from 'chai';
+import type { SourceNotice } from '../../../src/ports.js';
+import { end, only, shardId, stream, trimHorizon, types, world, type World } from '../../support/polling-world.js';
+
+const arn = 'arn:aws:kinesis:us-east-1:123456789012:stream/orders';
+const retries = (on: World): Extract<SourceNotice, { type: 'retrying' }>[] =>
+  on.notices.filter((notice) => notice.type === 'retrying');
+const trims = (on: World): SourceNotice[] => on.notices.filter((notice) => notice.type === 'trimmed');
+/** GetRecords answers `times` times what it has, but names no iterator. */
+const withoutIterator = (on: World, times: number, ChildShards?: unknown): void => {
+  let left = times;
+  on.client.script = only('GetRecords', (call) => {
+    if (left === 0) return undefined;
+    left -= 1;
+    const { Limit, ShardIterator } = call.input;
+    const answer = on.client.kinesis.handle('GetRecords', { Limit, ShardIterator }) as { Records: any[] };
+    const Records = answer.Records.map((record) => ({
+      ...record,
+      Data: Buffer.from(record.Data, 'base64'),
+      ApproximateArrivalTimestamp: new Date(record.ApproximateArrivalTimestamp * 1_000),
+    }));
+    return { body: { Records, MillisBehindLatest: 0, ...(ChildShards === undefined ? {} : { ChildShards }) } };
+  });
+};
+/** The stream as it is described from now on. */
+const describedAs = (on: World, more: object): void => {
+  const StreamDescriptionSummary = { StreamName: stream, StreamARN: arn, StreamStatus: 'ACTIVE', ...more };
+  on.client.script = only('DescribeStreamSummary', () => ({ body: { StreamDescriptionSummary } }));
+};
+const createdSeconds = (on: World): number => Math.floor(on.client.kinesis.stream(stream).createdAt / 1_000);
+
+describe('the end of a shard is proven by a second chain', () => {
+  it('begun behind the last record, which ends too and without records', async () => {
+    const on = world();
+    on.put('a');
+    on.client.kinesis.split(stream, shardId);
+    on.consume();
+    await on.clock.advance(3_000);
+    expect(types(on)).to.deep.equal(['TRIM_HORIZON', 'AFTER_SEQUENCE_NUMBER']);
+    expect(on.keys).to.deep.equal(['a']);
+    expect(end(on)).to.have.property('type', 'shardEnd');
+    expect(on.notices, 'which is no news').to.deep.equal([]);
+  });
+
+  for (const ChildShards of [undefined, [{ ShardId: 'shardId-000000000009', ParentShards: [shardId] }]]) {
+    const named = ChildShards === undefined ? 'naming no children' : 'naming children';
+    it(`so one answer without iterator in the middle of a backlog ends nothing (${named})`, async () => {
+      const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
+      on.put('a', 'b', 'c', 'd', 'e');
+      on.client.kinesis.split(stream, shardId);
+      withoutIterator(on, 1, ChildShards);
+      on.consume();
+      await on.clock.advance(10_000);
+      expect(on.keys).to.deep.equal(['a', 'b', 'c', 'd', 'e']);
+      expect(end(on)).to.have.property('type', 'shardEnd');
+      expect(retries(on)).to.not.deep.equal([]);
+    });
+
+    it(`nor does one at the tip of an open shard: it is said and read on (${named})`, async () => {
+      const on = world();
+      on.put('a');
+      withoutIterator(on, 1, ChildShards);
+      on.consume();
+      await on.clock.advance(5_000);
+      on.put('b');
+      await on.clock.advance(5_000);
+      expect(on.keys).to.deep.equal(['a', 'b']);
+      expect(end(on)).to.equal(undefined);
+      expect(retries(on)).to.have.length(1);
+      expect(retries(on)[0]).to.include({ operation: 'GetRecords' });
+    });
+  }
+
+  it('records that the second chain brings are handed on, and the proof begins again', async () => {
+    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
+    on.put('a', 'b', 'c', 'd');
+    on.client.kinesis.split(stream, shardId);
+    withoutIterator(on, 3);
+    on.consume();
+    await on.clock.advance(20_000);
+    expect(on.keys).to.deep.equal(['a', 'b', 'c', 'd']);
+    expect(end(on)).to.have.property('type', 'shardEnd');
+  });
+
+  it('a service that never names an iterator is asked slower and slower, and no record is left out', async () => {
+    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
+    const keys = Array.from({ length: 12 }, (_, index) => `key ${index}`);
+    on.put(...keys);
+    withoutIterator(on, Infinity);
+    on.consume();
+    await on.clock.advance(600_000);
+    expect(on.keys).to.deep.equal(keys);
+    const delays = retries(on).map(({ delayMs }) => delayMs);
+    expect(delays[0]).to.equal(0);
+    expect(Math.max(...delays)).to.be.above(5_000);
+  });
+
+  it('an end half an hour ago proves nothing of the one now', async () => {
+    const on = world();
+    withoutIterator(on, 1);
+    on.consume();
+    await on.clock.advance(1_800_000);
+    expect(end(on)).to.equal(undefined);
+    withoutIterator(on, 1);
+    await on.clock.advance(60_000);
+    expect(end(on)).to.equal(undefined);
+  });
+});
+
+describe('what may have expired unread is said', () => {
+  for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
+    it(`where a closed shard has nothing left behind the record to resume in (${missingRecord})`, async () => {
+      let position = { sequenceNumber: '', subSequenceNumber: 0 };
+      const on = world(
+        (put) => {
+          position = { sequenceNumber: put('a', 'b', 'c')[0]!, subSequenceNumber: 0 };
+          return { type: 'after', position };
+        },
+        { model: { missingRecord } },
+      );
+      on.client.kinesis.trim(stream, shardId, 3);
+      on.client.kinesis.split(stream, shardId);
+      on.consume();
+      await on.clock.advance(5_000);
+      expect(end(on)).to.have.property('type', 'shardEnd');
+      expect(trims(on)).to.deep.equal([{ type: 'trimmed', shardId, position, certain: false }]);
+    });
+  }
+
+  it('as certain where the service had said that there was more', async () => {
+    const options = { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } };
+    const on = world(trimHorizon, { options });
+    const [sequenceNumber] = on.put('a', 'b', 'c');
+    await on.clock.advance(10);
+    const first = on.reader.read(new AbortController().signal);
+    await on.clock.advance(1_000);
+    await first;
+    await on.clock.advance(1_000);
+    on.client.kinesis.trim(stream, shardId, 3);
+    on.client.kinesis.expireIterators();
+    on.consume();
+    await on.clock.advance(10_000);
+    const [said] = trims(on);
+    expect(said).to.deep.include({ type: 'trimmed', certain: true });
+    expect(said).to.not.have.nested.property('position.sequenceNumber', sequenceNumber);
+  });
+});
+
+describe('a reader under a lease', () => {
+  const lease = (on: World): { stream: string } => ({ stream: `${arn}#${createdSeconds(on)}` });
+
+  it('takes no answer for final: it goes on as soon as the service is itself again', async () => {
+    for (const error of [
+      'ResourceNotFoundException',
+      'AccessDeniedException',
+      'InvalidArgumentException',
+      'ValidationException',
+      'KMSAccessDeniedException',
+      'UnrecognizedClientException',
+      'ExpiredIteratorException',
+    ]) {
+      for (const operation of ['GetRecords', 'GetShardIterator', 'DescribeStreamSummary']) {
+        const on = world(trimHorizon, { lease: lease(world()) });
+        on.put('a');
+        on.consume();
+        await on.clock.advance(3_000);
+        on.client.kinesis.expireIterators();
+        on.client.script = only(operation, () => ({ error }));
+        await on.clock.advance(4_000);
+        on.client.script = () => undefined;
+        on.put('b');
+        await on.clock.advance(30_000);
+        expect(on.failure(), `${operation} ${error}`).to.equal(undefined);
+        expect(end(on), `${operation} ${error}`).to.equal(undefined);
+        expect(on.keys, `${operation} ${error}`).to.deep.equal(['a', 'b']);
+      }
+    }
+  });
+
+  it('restarts no chain, and falls back to no TRIM_HORIZON, of another stream than its row is of', async () => {
+    const restarts: Record<string, (on: World) => void> = {
+      'iterators expire': (on) => on.client.kinesis.expireIterators(),
+      'the last record is gone': (on) => {
+        on.client.kinesis.trim(stream, shardId, 1);
+        on.client.kinesis.expireIterators();
+      },
+      'an end': (on) => void on.client.kinesis.split(stream, shardId),
+    };
+    for (const [what, restart] of Object.entries(restarts)) {
+      const on = world(trimHorizon, { lease: lease(world()) });
+      on.put('a');
+      on.consume();
+      await on.clock.advance(2_000);
+      on.put('of the new stream');
+      describedAs(on, { StreamCreationTimestamp: new Date((createdSeconds(on) + 60) * 1_000) });
+      on.client.kinesis.expireIterators();
+      restart(on);
+      await on.clock.advance(30_000);
+      expect(on.keys, what).to.deep.equal(['a']);
+      expect(end(on), what).to.equal(undefined);
+      const [said] = retries(on).slice(-1);
+      expect(said?.error, what).to.have.property('code', 'STREAM_CHANGED');
+    }
+  });
+
+  it('waits while the stream is being created, however long it is not found', async () => {
+    const on = world(trimHorizon, { lease: lease(world()) });
+    on.client.kinesis.dropShard(stream, shardId);
+    describedAs(on, { StreamStatus: 'CREATING', StreamCreationTimestamp: new Date(createdSeconds(on) * 1_000) });
+    on.consume();
+    await on.clock.advance(300_000);
+    expect(end(on)).to.equal(undefined);
+  });
+
+  it('asks who the stream is once a second at most, for all readers of a source', async () => {
+    const on = world(trimHorizon, { lease: lease(world()) });
+    on.consume();
+    await on.clock.advance(2_000);
+    on.client.script = only('GetRecords', () => ({ error: 'ExpiredIteratorException' }));
+    await on.clock.advance(60_000);
+    const asked = on.client.of('DescribeStreamSummary');
+    expect(asked.length).to.be.within(2, 60);
+    for (let index = 1; index < asked.length; index += 1)
+      expect(asked[index]!.at - asked[index - 1]!.at).to.be.at.least(1_000);
+  });
+});
