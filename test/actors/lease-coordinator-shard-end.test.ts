@@ -115,9 +115,10 @@ describe('the end of a shard', () => {
   });
 
   it('believes that a closed shard has no children only after having looked several times, and says so', async () => {
-    const stream = listedStream({ shards: 1, hashRanges: false });
+    const stream = listedStream({ hashRanges: false });
     const driver = await holdingAll({ stream });
-    stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
+    const [ending, other] = stream.shards;
+    stream.shards = [{ ...ending!, endingSequenceNumber: '5' }, other!];
     for (let look = 0; look < 5; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
     expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
     expect(warnings(driver)[0]).to.include('no child of it is listed');
