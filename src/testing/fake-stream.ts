@@ -108,7 +108,13 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     describe: () => {
       const { distribution } = shards;
       placement.described({ distribution, retentionHours, atMs: clock.wallNow() });
-      return Promise.resolve({ ...describe(name), distribution, retentionHours, describedAtMs: clock.wallNow(), status });
+      return Promise.resolve({
+        ...describe(name),
+        distribution,
+        retentionHours,
+        describedAtMs: clock.wallNow(),
+        status,
+      });
     },
     listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
     open: (shardId, start, notice) =>
