@@ -73,7 +73,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
     slow: dice.chance(0.5),
     note: (item) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
-      const { value: id, shardId, fence } = item;
+      const { value: id, source, sequenceNumber, fence } = item;
+      const shardId = world.layout.nameOf(source, item.shardId, sequenceNumber);
       const isOver = tenure.dead || hasEnded(tenure.worker);
       oracle.delivered({ process: machine.name, id, shardId, fence, isOver });
     },
@@ -159,7 +160,7 @@ function perShard(work: Work): ReducerDefinition {
     stateBy: 'shard',
     reduce: (batch: Item<string>[], item: Item<string>) => {
       note(item);
-      if (batch.some(({ shardId }) => shardId !== item.shardId))
+      if (batch.some(({ source, shardId }) => source !== item.source || shardId !== item.shardId))
         throw new Error(`a state of ${item.shardId} has items of another shard`);
       return [...batch, item];
     },
@@ -188,6 +189,11 @@ function byHand({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
   });
 }
 
+/** Where a consumer has several sources, a shard is named with its stream. */
+function isOf({ source, shardId }: Item<string>, named: string): boolean {
+  return named === shardId || named === `${source}/${shardId}`;
+}
+
 /** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
 function raw({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
   return defineReducer({
@@ -200,7 +206,7 @@ function raw({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition
         return [...kept, ...items];
       }
       if (message.type === 'revoked')
-        return kept.filter(({ shardId, fence }) => shardId !== message.shardId || fence !== message.fence);
+        return kept.filter((item) => item.fence !== message.fence || !isOf(item, message.shardId));
       if (slow) await pause(dice.between(1, 300));
       finish(kept);
       for (const { token } of kept) ack(token);

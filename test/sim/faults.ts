@@ -1,6 +1,7 @@
 // What can go wrong in a world, one function per kind of fault. Each is decided by the world's dice alone, says what it does
 // in the log, and heals by itself after a while.
-import { streamName, tableName } from './cluster.js';
+import type { ScriptedShard } from '../../src/testing/scripted-shards.js';
+import { recreateStream } from './recreating.js';
 import { crashActor } from '../../supervision/system.js';
 import { walk } from '../../src/status.js';
 import { errorNames } from './sdk-answers.js';
@@ -9,7 +10,7 @@ import { drawn, passingErrors } from './service-faults.js';
 import type { Mishap, Rule } from './service-faults.js';
 import { calm } from './wire.js';
 import { putRecords, trimRecords } from './workload.js';
-import { stopProcess } from './stopping.js';
+import { isAtWork, stopProcess } from './stopping.js';
 import type { Process, World } from './world.js';
 
 /** At most this many open shards, and no fewer than the least a seed may have. */
@@ -29,10 +30,6 @@ export function strike(world: World): void {
 }
 
 type Fault = (world: World, victim: Process) => void;
-
-export function isAtWork({ machine, ended, stopped }: Process): boolean {
-  return machine.alive && ended === undefined && !stopped;
-}
 
 function pickVictim({ processes, dice }: World): Process | undefined {
   const living = processes.filter(isAtWork);
@@ -83,24 +80,40 @@ const stop: Fault = (world, victim) => {
   startAnother(world);
 };
 
-const split: Fault = ({ dice, kinesis, say }) => {
-  const open = [...kinesis.stream(streamName).shards.values()].filter(({ closedAt }) => closedAt === undefined);
-  if (open.length >= mostShards) return;
+/** A stream that is there, with its shards. */
+function streamIn({ dice, kinesis, streams }: World): { stream: string; shards: ScriptedShard[] } | undefined {
+  const there = streams();
+  if (there.length === 0) return undefined;
+  const stream = there.length === 1 ? (there[0] as string) : dice.pick(there);
+  return { stream, shards: [...kinesis.stream(stream).shards.values()] };
+}
+
+const split: Fault = (world) => {
+  const { dice, kinesis, layout, say } = world;
+  const { stream, shards } = streamIn(world) ?? { stream: '', shards: [] };
+  const open = shards.filter(({ closedAt }) => closedAt === undefined);
+  if (open.length === 0 || open.length >= mostShards / layout.streams.length) return;
   const shard = dice.pick(open);
-  say(`split ${shard.shardId}`);
-  kinesis.split(streamName, shard.shardId);
+  say(`split ${stream}/${shard.shardId}`);
+  kinesis.split(stream, shard.shardId);
 };
 
-const merge: Fault = ({ dice, kinesis, say }) => {
-  const open = [...kinesis.stream(streamName).shards.values()]
+const merge: Fault = (world) => void mergeTwo(world);
+
+/** The names of the two that were merged. */
+function mergeTwo(world: World): readonly string[] {
+  const { dice, kinesis, layout, nameOf, say } = world;
+  const { stream, shards } = streamIn(world) ?? { stream: '', shards: [] };
+  const open = shards
     .filter(({ closedAt }) => closedAt === undefined)
     .toSorted((a, b) => (a.startingHashKey < b.startingHashKey ? -1 : 1));
-  if (open.length <= fewestShards) return;
+  if (open.length <= fewestShards / layout.streams.length) return [];
   const at = dice.between(0, open.length - 2);
   const [low, high] = open.slice(at, at + 2).map(({ shardId }) => shardId) as [string, string];
-  say(`merge ${low} ${high}`);
-  kinesis.merge(streamName, low, high);
-};
+  say(`merge ${stream}/${low} ${high}`);
+  kinesis.merge(stream, low, high);
+  return [nameOf(stream, low), nameOf(stream, high)];
+}
 
 const badWeather: Fault = (world) => {
   const ms = world.dice.between(2_000, 30_000);
@@ -121,11 +134,14 @@ const expire: Fault = ({ kinesis, say }) => {
 };
 
 const trim: Fault = (world) => {
-  const { dice, kinesis, say } = world;
-  const shard = dice.pick([...kinesis.stream(streamName).shards.values()]);
+  const { dice, say } = world;
+  const found = streamIn(world);
+  if (found === undefined) return;
+  const { stream, shards } = found;
+  const shard = dice.pick(shards);
   const count = dice.between(1, Math.max(1, shard.records.length));
-  say(`trim ${count} of ${shard.shardId}`);
-  trimRecords(world, shard.shardId, count);
+  say(`trim ${count} of ${stream}/${shard.shardId}`);
+  trimRecords(world, stream, shard.shardId, count);
 };
 
 const repeat: Fault = (world) => {
@@ -217,7 +233,7 @@ const endTenures: Fault = (world, { machine }) => {
 
 /** Deleted by hand: its holder, or a shard sync, makes it anew. */
 const deleteRow: Fault = (world) => {
-  const { dice, dynamoDb, leases, oracle, say } = world;
+  const { dice, leases, oracle, say } = world;
   // A parent whose child row exists already would never be looked for again: no promise is made for it.
   const all = [...leases.rows().values()];
   const hasChild = (leaseKey: string): boolean => all.some(({ parentShardIds }) => parentShardIds.includes(leaseKey));
@@ -226,7 +242,7 @@ const deleteRow: Fault = (world) => {
   const { leaseKey } = dice.pick(rows);
   say(`row ${leaseKey} is deleted`);
   oracle.tampered(leaseKey);
-  dynamoDb.deleteItem(tableName, leaseKey);
+  leases.delete(leaseKey);
 };
 
 const garbleRow: Fault = ({ clock, dice, leases, garbled, say }) => {
@@ -292,11 +308,9 @@ const reshardInBadWeather: Fault = (world, victim) => {
 };
 
 /** One parent of what comes of it has lost its holder, and nobody can read its row: the child has to wait for it. */
-const reshardInTheDark: Fault = (world, victim) => {
+const reshardInTheDark: Fault = (world) => {
   const { clock, dice, garbled, leases, say } = world;
-  merge(world, victim);
-  const shards = [...world.kinesis.stream(streamName).shards.values()];
-  const parents = shards.at(-1)?.parents ?? [];
+  const parents = mergeTwo(world);
   if (parents.length === 0) return;
   const parent = dice.pick(parents);
   const holder = world.processes.find(({ machine }) => machine.name === leases.row(parent)?.leaseOwner);
@@ -304,6 +318,42 @@ const reshardInTheDark: Fault = (world, victim) => {
   garbled.add(parent);
   clock.after(dice.between(20_000, 60_000), () => garbled.delete(parent));
   if (holder !== undefined && isAtWork(holder)) kill(world, holder);
+};
+
+const recreate: Fault = (world) => {
+  const { dice, layout, lostStreams, streams } = world;
+  // One at a time, and one that is being read.
+  if (lostStreams.size > 0 || streams().length < layout.streams.length || world.leases.rows().size === 0) return;
+  recreateStream(world, dice.pick(layout.streams));
+};
+
+/** Deleted with all its rows: whoever holds a lease makes its row anew. */
+const deleteTable: Fault = ({ dice, dynamoDb, initialPosition, layout, leases, oracle, say }) => {
+  const rows = [...leases.rows().values()];
+  const parents = new Set(rows.flatMap(({ parentShardIds }) => parentShardIds));
+  // As with a single row: no promise is made for a parent whose child row exists. And without a row LATEST is now.
+  const isUnpromised = rows.some(({ leaseKey, checkpoint }) => checkpoint !== 'SHARD_END' && parents.has(leaseKey));
+  if (isUnpromised || initialPosition !== 'TRIM_HORIZON') return;
+  const tableName = dice.pick(layout.tables);
+  say(`table ${tableName} is deleted`);
+  for (const { leaseKey } of rows) oracle.tampered(leaseKey);
+  dynamoDb.deleteTable(tableName);
+};
+
+/** What is older has passed out of retention, closed shards and all. */
+const retention: Fault = (world) => {
+  const { clock, dice, kinesis, say } = world;
+  const found = streamIn(world);
+  if (found === undefined) return;
+  const { stream, shards } = found;
+  const horizon = clock.wallNow() - dice.between(30_000, 200_000);
+  say(`retention of ${stream} passes`);
+  for (const { shardId, records, closedAt = Infinity } of shards) {
+    const old = records.findIndex(({ arrivedAt }) => arrivedAt >= horizon);
+    const count = old < 0 ? records.length : old;
+    if (count > 0) trimRecords(world, stream, shardId, count);
+    if (closedAt < horizon) kinesis.dropShard(stream, shardId);
+  }
 };
 
 /** A kind that is named several times is as many times as likely. */
@@ -358,6 +408,9 @@ const provisional: readonly { readonly fault: Fault; readonly waitsFor: string }
   { fault: iteratorsNotFound, waitsFor: 'issue 7, section 1: the end of a shard needs proof' },
   { fault: noIterators, waitsFor: 'issue 7, section 1: the end of a shard needs proof' },
   { fault: noIterators, waitsFor: 'issue 7, section 1: the end of a shard needs proof' },
+  { fault: recreate, waitsFor: 'issue 7, section 2: a stream has an identity' },
+  { fault: deleteTable, waitsFor: 'nothing yet: has to be looked at' },
+  { fault: retention, waitsFor: 'issue 7, section 1: a shard proven gone' },
   { fault: omittedShards, waitsFor: 'issue 7, section 1: complete listings' },
   { fault: olderListings, waitsFor: 'issue 7, section 1: complete listings' },
 ];

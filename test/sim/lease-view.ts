@@ -1,22 +1,28 @@
-// The lease table as the oracle and the faults see it: the rows as they stand, each read once.
+// The lease tables as the oracle and the faults see them: the rows as they stand, each read once, by the oracle's names.
 import { readLeaseRow } from '../../src/aws/lease-row.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Item } from './dynamodb/expressions.js';
 import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
+import type { Layout } from './layout.js';
 
 export interface LeaseView {
-  row(leaseKey: string): LeaseRow | undefined;
+  /** `leaseKey` and `parentShardIds` of the rows are the oracle's names. */
+  row(name: string): LeaseRow | undefined;
   rows(): ReadonlyMap<string, LeaseRow>;
+  at(tableName: string, leaseKey: string): LeaseRow | undefined;
+  /** By hand. */
+  delete(name: string): void;
 }
 
 /** `unreadable` is told of a row that nobody can read: kinact has no business writing one. */
 export function leaseView(
   dynamoDb: MemoryDynamoDb,
-  tableName: string,
+  layout: Layout,
   unreadable: (leaseKey: string, reason: string) => void,
 ): LeaseView {
   const read = new WeakMap<Item, LeaseRow>();
-  const rowOf = (leaseKey: string, item: Item | undefined): LeaseRow | undefined => {
+  const places = new Map<string, { readonly tableName: string; readonly leaseKey: string }>();
+  const rowOf = (tableName: string, leaseKey: string, item: Item | undefined): LeaseRow | undefined => {
     if (item === undefined) return undefined;
     const known = read.get(item);
     if (known !== undefined) return known;
@@ -25,18 +31,34 @@ export function leaseView(
       unreadable(leaseKey, result.type === 'malformed' ? result.malformed.reason : `it is a ${result.entityType}`);
       return undefined;
     }
-    read.set(item, result.row);
-    return result.row;
+    const name = layout.nameOfRow(tableName, leaseKey, item);
+    const sibling = (shardId: string): string => `${name.slice(0, name.indexOf('/'))}/${shardId}`;
+    const row = { ...result.row, leaseKey: name, parentShardIds: result.row.parentShardIds.map(sibling) };
+    read.set(item, row);
+    places.set(name, { tableName, leaseKey });
+    return row;
   };
+  const at: LeaseView['at'] = (tableName, leaseKey) => rowOf(tableName, leaseKey, dynamoDb.item(tableName, leaseKey));
   return {
-    row: (leaseKey) => rowOf(leaseKey, dynamoDb.item(tableName, leaseKey)),
+    at,
+    row: (name) => {
+      const place = places.get(name);
+      const row = place && at(place.tableName, place.leaseKey);
+      return row?.leaseKey === name ? row : undefined;
+    },
     rows: () => {
       const rows = new Map<string, LeaseRow>();
-      for (const [leaseKey, item] of dynamoDb.items(tableName)) {
-        const row = rowOf(leaseKey, item);
-        if (row !== undefined) rows.set(leaseKey, row);
+      for (const tableName of layout.tables) {
+        for (const [leaseKey, item] of dynamoDb.items(tableName)) {
+          const row = rowOf(tableName, leaseKey, item);
+          if (row !== undefined) rows.set(row.leaseKey, row);
+        }
       }
       return rows;
+    },
+    delete: (name) => {
+      const place = places.get(name);
+      if (place !== undefined) dynamoDb.deleteItem(place.tableName, place.leaseKey);
     },
   };
 }

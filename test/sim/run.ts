@@ -1,9 +1,10 @@
 // One seed, from start to verdict: a workload, a schedule of faults, calm, and then everything must have been done.
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
-import { isAtWork, strike } from './faults.js';
+import { strike } from './faults.js';
 import { sample } from './samples.js';
 import { settle } from './settling.js';
+import { isAtWork } from './stopping.js';
 import { putRecords } from './workload.js';
 import { createWorld } from './world.js';
 import type { MakeActors, World } from './world.js';

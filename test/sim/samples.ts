@@ -2,7 +2,7 @@
 // credit: what was granted is under way or free (I13), and a reducer that has nothing to do withholds none (I12).
 import { walk } from '../../src/status.js';
 import type { ActorSnapshot } from '../../src/status.js';
-import { isAtWork } from './faults.js';
+import { isAtWork } from './stopping.js';
 import type { Process, World } from './world.js';
 
 interface LaneSays {
@@ -12,6 +12,7 @@ interface LaneSays {
 }
 
 interface WorkerSays {
+  readonly source: string;
   readonly shardId: string;
   readonly openRecords: number;
   readonly openBytes: number;
@@ -31,13 +32,14 @@ export function sample(world: World): void {
 }
 
 function bounds(
-  { clock, oracle, trimmed }: World,
+  { clock, nameOf, oracle, trimmed }: World,
   { machine, maxPending, maxPendingBytes }: Process,
   actors: readonly ActorSnapshot[],
 ): void {
   for (const { path, state } of actors) {
     if (!path.startsWith('shard-worker/')) continue;
-    const { openRecords, openBytes, oldestOpen, shardId } = state as unknown as WorkerSays;
+    const { openRecords, openBytes, oldestOpen, source, ...says } = state as unknown as WorkerSays;
+    const shardId = nameOf(source, says.shardId);
     if (openRecords > maxPending)
       oracle.violate('I11', `${path} of ${machine.name} has ${openRecords} of ${maxPending} records open`);
     // One that is larger than that by itself is admitted alone.

@@ -4,7 +4,6 @@ import { kinesisStream } from '../../src/aws/kinesis-stream.js';
 import type { DynamoDbClientLike } from '../../src/options.js';
 import type { SourceSpec } from '../../src/source.js';
 import { answerOf } from '../support/model-kinesis-client.js';
-import { streamName, tableName } from './cluster.js';
 import type { Dice } from './dice.js';
 import { DynamoDbRefusal, longestAgeMs } from './dynamodb/memory-dynamodb.js';
 import type { Item } from './dynamodb/expressions.js';
@@ -21,19 +20,23 @@ interface Command {
 
 const operationOf = (command: Command): string => command.constructor.name.replace(/Command$/, '');
 
-export function sourceOf(world: World, wire: Wire, dice: Dice): SourceSpec {
-  return kinesisStream({
-    streamName,
-    initialPosition: world.initialPosition,
-    idleMs: 1_000,
-    maxRecords: dice.pick([50, 1_000]),
-    outOfRange: world.outOfRange,
-    client: kinesisClient(world, wire, dice.fork()),
-  });
+export function sourcesOf(world: World, wire: Wire, dice: Dice): readonly SourceSpec[] {
+  const { initialPosition, layout, outOfRange } = world;
+  return layout.streams.map((streamName) =>
+    kinesisStream({
+      streamName,
+      initialPosition,
+      idleMs: 1_000,
+      maxRecords: dice.pick([50, 1_000]),
+      outOfRange,
+      client: kinesisClient(world, wire, dice.fork()),
+      ...(layout.kind === 'several' ? { application: layout.tableOf(streamName) } : {}),
+    }),
+  );
 }
 
 function kinesisClient(world: World, wire: Wire, dice: Dice): { send(command: never): Promise<object> } {
-  const { clock, kinesis, serviceFaults } = world;
+  const { clock, serviceFaults } = world;
   const repeated = repeating(world, dice.fork());
   const handle = (operation: string, input: Command['input']): object => {
     const mishap = serviceFaults.meets('kinesis', operation, dice);
@@ -42,7 +45,7 @@ function kinesisClient(world: World, wire: Wire, dice: Dice): { send(command: ne
       wire.harm();
       throw errorOf('kinesis', 'ProvisionedThroughputExceededException', 'Rate exceeded');
     }
-    const effect = (): object => repeated(operation, input, answerOf(kinesis, operation, input));
+    const effect = (): object => repeated(operation, input, ofTheStream(world, operation, input));
     const output = answerInstead('kinesis', mishap, dice, effect);
     return mishap === undefined ? output : misshapen(world, operation, input, output, mishap);
   };
@@ -51,6 +54,20 @@ function kinesisClient(world: World, wire: Wire, dice: Dice): { send(command: ne
       .call(() => ({ output: handle(operationOf(command), command.input), at: clock.wallNow() }))
       .then(({ output, at }) => answered(command, output, at));
   return { config: { region: 'us-east-1' }, send } as never;
+}
+
+/** A stream that is being made is there, and has nothing yet. */
+function ofTheStream(world: World, operation: string, input: Command['input']): object {
+  const output = answerOf(world.kinesis, operation, input);
+  const stream = String(input['StreamName'] ?? input['StreamARN'] ?? '')
+    .split('/')
+    .at(-1) as string;
+  if (!world.isCreating(stream)) return output;
+  if (operation === 'DescribeStreamSummary') {
+    const { StreamDescriptionSummary: summary } = output as { readonly StreamDescriptionSummary: object };
+    return { StreamDescriptionSummary: { ...summary, StreamStatus: 'CREATING' } };
+  }
+  throw errorOf('kinesis', 'ResourceNotFoundException', `Stream ${stream} is being made`);
 }
 
 interface Listed {
@@ -67,12 +84,12 @@ function misshapen(world: World, operation: string, input: Command['input'], out
   }
   if (operation === 'GetRecords' && mishap.type === 'emptyPage')
     return { Records: [], NextShardIterator: input['ShardIterator'], MillisBehindLatest: 5_000 };
-  if (operation !== 'ListShards') return output;
+  if (operation !== 'ListShards' || typeof input['StreamName'] !== 'string') return output;
   const { Shards, ...rest } = output as { readonly Shards: readonly Listed[] };
   if (mishap.type === 'omitsShards') return { ...rest, Shards: Shards.filter(() => dice.chance(0.6)) };
   if (mishap.type !== 'olderListing') return output;
   const then = clock.wallNow() - mishap.ageMs;
-  const { shards } = kinesis.stream(streamName);
+  const { shards } = kinesis.stream(String(input['StreamName']));
   const asThen = Shards.filter(({ ShardId }) => (shards.get(ShardId)?.createdAt ?? 0) <= then).map((listed) => {
     const { StartingSequenceNumber } = listed.SequenceNumberRange;
     const wasOpen = (shards.get(listed.ShardId)?.closedAt ?? Infinity) > then;
@@ -101,7 +118,7 @@ function repeating(world: World, dice: Dice): (operation: string, input: Command
 }
 
 export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice: Dice): DynamoDbClientLike {
-  const { clock, dynamoDb, leases, oracle, serviceFaults } = world;
+  const { clock, dynamoDb, layout, leases, oracle, serviceFaults } = world;
   const ageOf = (): number => (dice.chance(world.staleReads) ? dice.next() * longestAgeMs : 0);
   const handle = (operation: string, input: Command['input'], sentAt: number): object => {
     const mishap = serviceFaults.meets('dynamodb', operation, dice);
@@ -110,21 +127,23 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
       wire.harm();
       throw errorOf('dynamodb', 'ProvisionedThroughputExceededException', 'Rate exceeded');
     }
-    const leaseKey = keyOf(input);
-    const before = leaseKey === undefined ? undefined : leases.row(leaseKey);
+    const tableName = String(input['TableName']);
+    const leaseKey = layout.tables.includes(tableName) ? keyOf(input) : undefined;
+    const before = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
     try {
-      const effect = (): object => readBy(world, dynamoDb.handle(operation, input, ageOf));
+      const effect = (): object => readBy(world, tableName, dynamoDb.handle(operation, input, ageOf));
       return answerInstead('dynamodb', mishap, dice, effect);
     } catch (error) {
       if (!(error instanceof DynamoDbRefusal)) throw error;
       const { name, message, item } = error;
       // Refused by what a row says, but not as the caller would have it: a request that no service carries out.
       if (name === 'ValidationException') oracle.violate('I29', `${machine.name} sent ${operation}: ${message}`);
-      throw errorOf('dynamodb', name, message, item === undefined ? undefined : garbled(world, item));
+      throw errorOf('dynamodb', name, message, item === undefined ? undefined : garbled(world, tableName, item));
     } finally {
-      const after = leaseKey === undefined ? undefined : leases.row(leaseKey);
-      if (leaseKey !== undefined && after !== before)
-        oracle.wrote({ process: machine.name, leaseKey, before, after, sentAt });
+      const after = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
+      const name = (after ?? before)?.leaseKey;
+      if (name !== undefined && after !== before)
+        oracle.wrote({ process: machine.name, leaseKey: name, before, after, sentAt });
     }
   };
   const send = (command: Command): Promise<object> => {
@@ -137,18 +156,23 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
 }
 
 function keyOf(input: Command['input']): string | undefined {
-  if (input['TableName'] !== tableName) return undefined;
   return ((input['Key'] ?? input['Item']) as Item | undefined)?.['leaseKey']?.S;
 }
 
 /** What a read shows, with the rows that were garbled by hand as they are then. */
-function readBy(world: World, output: { readonly Item?: Item; readonly Items?: readonly Item[] }): object {
+function readBy(
+  world: World,
+  tableName: string,
+  output: { readonly Item?: Item; readonly Items?: readonly Item[] },
+): object {
   if (world.garbled.size === 0) return output;
-  if (output.Item !== undefined) return { ...output, Item: garbled(world, output.Item) };
-  if (output.Items !== undefined) return { ...output, Items: output.Items.map((item) => garbled(world, item)) };
+  if (output.Item !== undefined) return { ...output, Item: garbled(world, tableName, output.Item) };
+  if (output.Items !== undefined)
+    return { ...output, Items: output.Items.map((item) => garbled(world, tableName, item)) };
   return output;
 }
 
-function garbled(world: World, item: Item): Item {
-  return world.garbled.has(item['leaseKey']?.S ?? '') ? { ...item, leaseCounter: { S: 'garbled by hand' } } : item;
+function garbled(world: World, tableName: string, item: Item): Item {
+  const name = world.layout.nameOfRow(tableName, item['leaseKey']?.S ?? '', item);
+  return world.garbled.has(name) ? { ...item, leaseCounter: { S: 'garbled by hand' } } : item;
 }

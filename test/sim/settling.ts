@@ -1,9 +1,8 @@
 // The end of a seed: calm weather, everybody at work. Within some minutes nothing may be left undone, the table says what was
 // done and who has what stays, and nothing of what stops lives on.
-import { streamName } from './cluster.js';
-import { isAtWork, setWeather } from './faults.js';
+import { setWeather } from './faults.js';
 import { sample } from './samples.js';
-import { noTimerLeft, stopProcess } from './stopping.js';
+import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
 import { calm } from './wire.js';
 import type { World } from './world.js';
 
@@ -64,12 +63,17 @@ function calmDown(world: World): void {
 
 /** I31: every row says what was done, that of a closed shard that it has ended, and every open shard has somebody. */
 function atRest(world: World): void {
-  const { oracle, leases, kinesis } = world;
+  const { oracle, leases, kinesis, layout } = world;
   oracle.atRest();
   const living = new Set(world.processes.filter(isAtWork).map(({ machine }) => machine.name));
-  const { shards } = kinesis.stream(streamName);
   const rows = leases.rows();
-  for (const { shardId, closedAt } of shards.values()) {
+  const shards = layout.streams.flatMap((stream) =>
+    [...kinesis.stream(stream).shards.values()].map((shard) => ({
+      ...shard,
+      name: layout.nameOf(stream, shard.shardId),
+    })),
+  );
+  for (const { name: shardId, closedAt } of shards) {
     const row = rows.get(shardId);
     if (closedAt === undefined && !living.has(row?.leaseOwner ?? ''))
       oracle.violate('I31', `nobody reads the open shard ${shardId}: its lease is ${row?.leaseOwner ?? 'nobody'}'s`);

@@ -23,11 +23,16 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
       if (!process.disturbed && delayed === 0 && tookMs > deadlineMs + graceMs + stopDeadlineMs)
         oracle.violate('I22', `${machine.name} took ${Math.round(tookMs)} ms to stop within ${deadlineMs}`);
       if (mustDrain && !drained) oracle.violate('I22', `${machine.name} did not drain although nothing was open`);
-      oracle.stopped(machine.name, leases);
+      const named = leases.map((lease) => ({ ...lease, leaseKey: world.nameOf(lease.source, lease.shardId) }));
+      oracle.stopped(machine.name, named);
       clock.after(restMs, () => noTimerLeft(world, process));
     },
     (error: unknown) => oracle.violate('I22', `stop of ${machine.name} rejected: ${String(error)}`),
   );
+}
+
+export function isAtWork({ machine, ended, stopped }: Process): boolean {
+  return machine.alive && ended === undefined && !stopped;
 }
 
 export function noTimerLeft({ oracle }: World, { machine, wires }: Process): void {

@@ -5,7 +5,12 @@ import { compareRows } from './stream-log.js';
 
 export interface Notify {
   readonly type: 'notify';
-  readonly tenure: { readonly worker: number; readonly fence: number; readonly shardId: string };
+  readonly tenure: {
+    readonly worker: number;
+    readonly fence: number;
+    readonly source: string;
+    readonly shardId: string;
+  };
   readonly ordinals: readonly number[];
   readonly records: readonly {
     readonly sequenceNumber: string;
@@ -55,7 +60,8 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
   const tenures = new Map<string, TenureLog>();
   const lastOf = new Map<string, { readonly fence: number; readonly log: TenureLog }>();
 
-  const begin = ({ worker, fence, shardId }: Notify['tenure']): TenureLog => {
+  const begin = ({ worker, fence, ...of }: Notify['tenure']): TenureLog => {
+    const shardId = `${of.source}/${of.shardId}`;
     const last = lastOf.get(shardId);
     if (last !== undefined && last.fence >= fence)
       violate('I9', `the fence of ${shardId} at ${process} was ${last.fence} and is now ${fence}`);

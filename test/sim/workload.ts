@@ -1,6 +1,6 @@
 // What is written to the stream: plain and aggregated records, of none, one and several items; and what is trimmed of it.
-import { streamName } from './cluster.js';
 import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import type { ScriptedShard } from '../../src/testing/scripted-shards.js';
 import type { Dice } from './dice.js';
 import { isNumber } from './stream-log.js';
 import type { Oracle } from './oracle.js';
@@ -19,7 +19,10 @@ export interface Workplace {
   /** Records that come without a key: of a stream whose service places them. */
   readonly keyless?: boolean;
   /** Which user records of an aggregate are dropped: those that lie outside this shard, by their keys. */
-  readonly dropped?: (shardId: string, partitionKeys: readonly string[]) => readonly number[];
+  readonly dropped?: (stream: string, shardId: string, partitionKeys: readonly string[]) => readonly number[];
+  /** Streams that can be written to now, and what the oracle calls a shard. Default: one, and its shard ids. */
+  readonly streams?: () => readonly string[];
+  readonly nameOf?: (stream: string, shardId: string) => string;
   /** User records and items written so far, and the items of a raw record by its number. */
   written: number;
   items: number;
@@ -29,6 +32,8 @@ export interface Workplace {
 /** Writes this many user records, of so many partition keys. */
 export function putRecords(world: Workplace, count: number, partitionKeys = 61): void {
   const { dice, kinesis, oracle } = world;
+  const streams = world.streams?.() ?? [''];
+  if (streams.length === 0) return;
   for (let left = count; left > 0;) {
     const users = Math.min(left, dice.chance(0.3) ? dice.between(2, 12) : 1);
     left -= users;
@@ -46,12 +51,16 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
     const [only] = records;
     const data = users === 1 && only !== undefined ? only.data : encodeAggregate(records);
     const isKeyless = world.keyless === true && dice.chance(0.5);
-    const { shardId, sequenceNumber } = kinesis.put(streamName, isKeyless ? { data } : { partitionKey, data });
+    const stream = streams.length === 1 ? (streams[0] as string) : dice.pick(streams);
+    const put = kinesis.put(stream, isKeyless ? { data } : { partitionKey, data });
+    const { sequenceNumber } = put;
+    const shardId = world.nameOf?.(stream, put.shardId) ?? put.shardId;
     const items = records.map((record) => record.items.map(({ key, value }) => ({ id: value, key })));
     oracle.put({ shardId, sequenceNumber, items });
     if (users > 1 && world.dropped !== undefined) {
       const outside = world.dropped(
-        shardId,
+        stream,
+        put.shardId,
         records.map((record) => record.partitionKey),
       );
       oracle.lose(
@@ -67,24 +76,25 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
 }
 
 /** The oldest records of a shard pass out of retention; what of them is unread is gone, and nobody's fault. */
-export function trimRecords(world: World, shardId: string, count: number): void {
+export function trimRecords(world: World, stream: string, shardId: string, count: number): void {
   const { kinesis, oracle, raw } = world;
-  const { records } = kinesis.stream(streamName).shards.get(shardId) as { records: { sequenceNumber: string }[] };
+  const name = world.nameOf(stream, shardId);
+  const { closedAt, records } = kinesis.stream(stream).shards.get(shardId) as ScriptedShard;
   const ids = records.slice(0, count).flatMap(({ sequenceNumber }) => raw.get(sequenceNumber) ?? []);
-  if (mustBeNamed(world, shardId)) oracle.lose('trimmed', ids);
+  if (mustBeNamed(world, name, closedAt !== undefined)) oracle.lose('trimmed', ids);
   else oracle.excuse(ids);
-  world.trimmed.add(shardId);
-  kinesis.trim(streamName, shardId, count);
+  world.trimmed.add(name);
+  kinesis.trim(stream, shardId, count);
 }
 
 /**
  * Whoever begins at the checkpoint finds that it is gone. A reader that is under way cannot see it, and who has never read has
  * lost nothing.
  */
-function mustBeNamed({ kinesis, leases, processes, provisional }: World, shardId: string): boolean {
-  const row = leases.row(shardId);
+function mustBeNamed({ leases, processes, provisional }: World, name: string, isClosed: boolean): boolean {
+  const row = leases.row(name);
   if (row === undefined || !isNumber(row.checkpoint)) return false;
-  if (kinesis.stream(streamName).shards.get(shardId)?.closedAt !== undefined && !provisional) return false;
+  if (isClosed && !provisional) return false;
   const holder = processes.find(({ machine }) => machine.name === row.leaseOwner);
   return holder === undefined || !holder.machine.alive;
 }

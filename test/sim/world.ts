@@ -13,7 +13,7 @@ import type { ConsumerEventName } from '../../src/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
-import { stopDeadlineMs, streamName, tableName } from './cluster.js';
+import { stopDeadlineMs } from './cluster.js';
 import { createCredits } from './credits.js';
 import type { Credits } from './credits.js';
 import { createDice } from './dice.js';
@@ -23,13 +23,15 @@ import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createIncarnations } from './incarnations.js';
 import { createMachine } from './machine.js';
 import type { Machine } from './machine.js';
+import { createLayout } from './layout.js';
+import type { Kind, Layout } from './layout.js';
 import { leaseView } from './lease-view.js';
 import type { LeaseView } from './lease-view.js';
 import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
 import { createServiceFaults } from './service-faults.js';
 import type { ServiceFaults } from './service-faults.js';
-import { dynamoDbClient, sourceOf } from './services.js';
+import { dynamoDbClient, sourcesOf } from './services.js';
 import { createTenures } from './tenures.js';
 import type { Fences, FrontierReport, Notify } from './tenures.js';
 import { calm, createWire } from './wire.js';
@@ -70,6 +72,7 @@ export interface World {
   readonly dice: Dice;
   readonly clock: ManualClock;
   readonly kinesis: ScriptedKinesis;
+  readonly layout: Layout;
   readonly dynamoDb: MemoryDynamoDb;
   readonly leases: LeaseView;
   readonly garbled: Set<string>;
@@ -82,6 +85,13 @@ export interface World {
   readonly outOfRange: OutOfRangePolicy;
   readonly keyless: boolean;
   readonly dropped: NonNullable<Workplace['dropped']>;
+  /** Those that can be written to now. */
+  readonly streams: () => readonly string[];
+  readonly nameOf: (stream: string, shardId: string) => string;
+  /** Streams that were deleted and whose rows nobody has mended yet. */
+  readonly lostStreams: Set<string>;
+  readonly creatingUntil: Map<string, number>;
+  readonly isCreating: (stream: string) => boolean;
   readonly serviceFaults: ServiceFaults;
   /** Faults that production code is known not to bear yet are drawn as well. */
   readonly provisional: boolean;
@@ -121,7 +131,9 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     childShards: dice.chance(0.8),
   });
   const keyless = dice.chance(0.1);
-  kinesis.createStream(streamName, shards, keyless ? { mode: 'ON_DEMAND', distribution: 'AUTO' } : {});
+  const kind = dice.pick<Kind>(['one', 'one', 'one', 'several', 'multi']);
+  const layout = createLayout(kinesis, kind, keyless ? { mode: 'ON_DEMAND', distribution: 'AUTO' } : {});
+  for (const stream of layout.streams) layout.create(stream, Math.ceil(shards / layout.streams.length));
   const outOfRange = keyless ? 'emit' : dice.pick<OutOfRangePolicy>(['emit', 'emit', 'dropRecord', 'dropAggregate']);
   const failoverMs = dice.pick([10_000, 10_000, 10_000, 3_000, 20_000]);
   const dynamoDb = createMemoryDynamoDb({
@@ -131,14 +143,14 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     returnsOld: dice.chance(0.7),
   });
   const trace: World['trace'] = { hash: 0, last: [], atViolation: [] };
-  const leases = leaseView(dynamoDb, tableName, (leaseKey, reason) =>
+  const leases = leaseView(dynamoDb, layout, (leaseKey, reason) =>
     oracle.violate('I29', `the row ${leaseKey} was written and cannot be read: ${reason}`),
   );
   const oracle = createOracle({
     now: () => clock.now(),
     failoverMs,
-    parentsOf: (shardId) => kinesis.stream(streamName).shards.get(shardId)?.parents ?? [],
-    rowOf: (leaseKey) => leases.row(leaseKey),
+    parentsOf: (name) => layout.parentsOf(name),
+    rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
   });
@@ -146,6 +158,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     dice,
     clock,
     kinesis,
+    layout,
     dynamoDb,
     leases,
     garbled: new Set(),
@@ -156,7 +169,12 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     onFailure: dice.pick(['crash', 'crash', 'skip', 'stopShard', 'any']),
     outOfRange,
     keyless,
-    dropped: (shardId, keys) => droppedOf(kinesis.stream(streamName).shards.get(shardId), outOfRange, keys),
+    dropped: (stream, shardId, keys) => droppedOf(kinesis.stream(stream).shards.get(shardId), outOfRange, keys),
+    streams: () => layout.streams.filter((stream) => kinesis.streams.has(stream) && !world.isCreating(stream)),
+    nameOf: (stream, shardId) => layout.nameOf(stream, shardId),
+    isCreating: (stream) => (world.creatingUntil.get(stream) ?? 0) > clock.now(),
+    lostStreams: new Set(),
+    creatingUntil: new Map(),
     serviceFaults: createServiceFaults(() => clock.now()),
     provisional,
     events: [],
@@ -205,8 +223,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
   const consumer = consumerOf(
     {
-      application: tableName,
-      source: sourceOf(world, wires[0], mine.fork()),
+      application: 'leases',
+      source: sourcesOf(world, wires[0], mine.fork()),
       reducers: mine.between(1, 4),
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),
@@ -219,6 +237,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       workerId: name,
       leases: {
         failoverMs: world.failoverMs,
+        multiStream: world.layout.kind === 'multi',
         startDeadlineMs: 600_000,
         client: dynamoDbClient(world, machine, wires[1], mine.fork()),
       },
@@ -263,14 +282,17 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   processes.push(process);
   consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
   consumer.on('checkpoint', (at) => {
-    if (machine.alive) oracle.told(at.shardId, at.sequenceNumber, at.subSequenceNumber);
+    const { source, shardId, sequenceNumber, subSequenceNumber } = at;
+    if (machine.alive)
+      oracle.told(world.layout.nameOf(source, shardId, sequenceNumber), sequenceNumber, subSequenceNumber);
   });
   listen(world, process);
   const failed = (error: unknown): void => {
     if (process.ended !== undefined) return;
     process.ended = error as Error;
     world.say(`${name} ended: ${process.ended.message.slice(0, 120)}`);
-    if (process.hurt === 0)
+    const isLost = world.lostStreams.size > 0 && /STREAM_(CHANGED|NOT_FOUND)/.test(String(codesOf(process.ended)));
+    if (process.hurt === 0 && !isLost)
       oracle.violate('I35', `${name} ended although nothing had failed in it: ${process.ended.message}`);
   };
   consumer.start().catch(failed);
@@ -294,14 +316,26 @@ function droppedOf(
 }
 
 /** Everything but checkpoints is kept: what is lost or stands still has to be in there. */
-function listen({ clock, events }: World, { machine, consumer }: Process): void {
+function listen({ clock, events, layout }: World, { machine, consumer }: Process): void {
   for (const name of Object.keys(levels) as ConsumerEventName[]) {
     if (name === 'checkpoint') continue;
     consumer.on(name, (data: object) => {
-      const { shardId, leaseKey = shardId } = data as { readonly shardId?: string; readonly leaseKey?: string };
-      events.push({ at: clock.now(), process: machine.name, name, shardId: shardId ?? leaseKey, data });
+      const { source, shardId, sequenceNumber, table, leaseKey } = data as Partial<Record<string, string>>;
+      const named =
+        source !== undefined && shardId !== undefined
+          ? layout.nameOf(source, shardId, sequenceNumber)
+          : table !== undefined && leaseKey !== undefined
+            ? layout.nameOfRow(table, leaseKey, undefined)
+            : undefined;
+      events.push({ at: clock.now(), process: machine.name, name, shardId: named, data });
     });
   }
+}
+
+/** The codes of an error and of what caused it. */
+function codesOf(error: unknown): readonly unknown[] {
+  if (!(error instanceof Error)) return [];
+  return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
 }
 
 /** Changes when a call to the table is harmed, mail is held up or repeated, or the machine stands still. */

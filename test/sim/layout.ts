@@ -1,0 +1,88 @@
+// Which streams there are and which tables their leases are in, and what the oracle calls a shard: by its stream, for shard ids
+// are the same in all, and by the stream's generation, for a stream may be deleted and made again under its name.
+import type { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
+import type { ScriptedStream } from '../../src/testing/scripted-shards.js';
+import type { Item } from './dynamodb/expressions.js';
+
+/** One stream; two with a table each; two in one table. */
+export type Kind = 'one' | 'several' | 'multi';
+
+export interface Layout {
+  readonly kind: Kind;
+  readonly streams: readonly string[];
+  readonly tables: readonly string[];
+  tableOf(stream: string): string;
+  /** As the stream is now, or as it was when the record of this number was put. */
+  nameOf(stream: string, shardId: string, sequenceNumber?: string): string;
+  nameOfRow(tableName: string, leaseKey: string, item: Item | undefined): string;
+  parentsOf(name: string): readonly string[];
+  /** Of a stream that was made again. */
+  isOfTheLast(name: string): boolean;
+  create(stream: string, shards: number): void;
+}
+
+interface Generation {
+  readonly stream: ScriptedStream;
+  readonly createdSeconds: number;
+  readonly firstNumber: bigint;
+}
+
+export function createLayout(
+  kinesis: ScriptedKinesis,
+  kind: Kind,
+  settings: Parameters<ScriptedKinesis['createStream']>[2],
+): Layout {
+  const streams = kind === 'one' ? ['sim'] : ['sim', 'other'];
+  const tableOf = (stream: string): string => (kind === 'several' ? `leases-${stream}` : 'leases');
+  const generations = new Map<string, Generation[]>(streams.map((stream) => [stream, []]));
+  const of = (stream: string): Generation[] => generations.get(stream) as Generation[];
+  const nameIn = (stream: string, generation: number, shardId: string): string =>
+    `${stream}${generation === 0 ? '' : `@${generation}`}/${shardId}`;
+  const last = (stream: string): number => of(stream).length - 1;
+  const placeOf = (name: string): { stream: string; generation: number; shardId: string } => {
+    const [place = '', shardId = ''] = name.split('/');
+    const [stream = '', generation = '0'] = place.split('@');
+    return { stream, generation: Number(generation), shardId };
+  };
+  const createdAt = (stream: string, seconds: string | undefined): number => {
+    const found = of(stream).findIndex(({ createdSeconds }) => String(createdSeconds) === seconds);
+    return found < 0 ? last(stream) : found;
+  };
+  return {
+    kind,
+    streams,
+    tables: [...new Set(streams.map(tableOf))],
+    tableOf,
+    nameOf: (stream, shardId, sequenceNumber) => {
+      if (sequenceNumber === undefined || of(stream).length === 1) return nameIn(stream, last(stream), shardId);
+      const generation = of(stream).findLastIndex(({ firstNumber }) => firstNumber <= BigInt(sequenceNumber));
+      return nameIn(stream, Math.max(0, generation), shardId);
+    },
+    nameOfRow: (tableName, leaseKey, item) => {
+      const parts = leaseKey.split(':');
+      const [, named, seconds, shardId] = parts;
+      if (kind === 'multi' && parts.length === 4 && named !== undefined && generations.has(named))
+        return nameIn(named, createdAt(named, seconds), shardId as string);
+      const stream = streams.find((each) => tableOf(each) === tableName) as string;
+      return nameIn(stream, createdAt(stream, item?.['kinactStream']?.S?.split('#')[1]), leaseKey);
+    },
+    parentsOf: (name) => {
+      const { stream, generation, shardId } = placeOf(name);
+      const parents = of(stream)[generation]?.stream.shards.get(shardId)?.parents ?? [];
+      return parents.map((parent) => nameIn(stream, generation, parent));
+    },
+    isOfTheLast: (name) => {
+      const { stream, generation } = placeOf(name);
+      return generation === last(stream);
+    },
+    create: (name, shards) => {
+      const stream = kinesis.createStream(name, shards, settings);
+      const [first] = stream.shards.values();
+      of(name).push({
+        stream,
+        createdSeconds: Math.floor(stream.createdAt / 1_000),
+        firstNumber: BigInt(first?.startingSequenceNumber ?? 0),
+      });
+    },
+  };
+}

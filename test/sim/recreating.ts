@@ -1,0 +1,48 @@
+// A stream is deleted and made again under its name. Its rows are of the old one: whoever reads it has to see that and say so,
+// and nothing of the new one may be read under them. Then somebody mends the table, and everything of the new one is read.
+import { isAtWork, stopProcess } from './stopping.js';
+import type { World } from './world.js';
+
+/** Every describe in a minute has to say so before a stream counts as gone; then there is draining and releasing. */
+const noticeMs = 90_000;
+
+export function recreateStream(world: World, stream: string): void {
+  const { clock, dice, kinesis, layout, oracle, say } = world;
+  const { size } = kinesis.stream(stream).shards;
+  say(`stream ${stream} is deleted`);
+  world.lostStreams.add(stream);
+  oracle.excuse(oracle.missing().filter((id) => oracle.shardOf(id).startsWith(`${stream}/`)));
+  kinesis.streams.delete(stream);
+  kinesis.expireIterators();
+  clock.after(dice.pick([1_000, 10_000, 80_000]), () => {
+    say(`stream ${stream} is made again`);
+    world.creatingUntil.set(stream, clock.now() + dice.between(1_000, 10_000));
+    layout.create(stream, Math.min(size, dice.between(2, 8)));
+    clock.after(noticeMs, () => mend(world, stream));
+  });
+}
+
+/** Nobody holds the stream for the one it was. The rows go, and everybody starts anew. */
+function mend(world: World, stream: string): void {
+  const { layout, leases, oracle, processes, say } = world;
+  for (const process of processes.filter(isAtWork)) {
+    const { machine, consumer } = process;
+    if (consumer.ready().ok && !machine.paused)
+      oracle.violate('I37', `${machine.name} is ready although ${stream} is not the stream that its rows are of`);
+    void stopProcess(world, process, 5_000);
+  }
+  say(`the rows of ${stream} are deleted by hand, all start anew`);
+  for (const name of leases.rows().keys()) {
+    if (!name.startsWith(`${stream}/`)) continue;
+    oracle.tampered(name);
+    leases.delete(name);
+  }
+  world.lostStreams.delete(stream);
+  if (world.initialPosition !== 'TRIM_HORIZON')
+    oracle.excuse(
+      oracle
+        .missing()
+        .filter((id) => layout.isOfTheLast(oracle.shardOf(id)) && oracle.shardOf(id).startsWith(`${stream}@`)),
+    );
+  for (let more = 0; more < 3; more += 1) world.start();
+}
