@@ -111,7 +111,7 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
       client.send(command, { abortSignal }),
     );
     if (failure !== undefined) return failed(failure.cause, call);
-    return { type: 'answered', output: output as Output, serviceTimeMs: seen.dateMs ?? clock.wallNow() };
+    return { type: 'answered', output: saidIn(output), serviceTimeMs: seen.dateMs ?? clock.wallNow() };
   }
 
   return {
@@ -122,6 +122,29 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
       return result;
     },
   };
+}
+
+/** The answer without members that are null: which client read it must make no difference. Rows are read by lease-row.ts. */
+function saidIn<Output>(output: Output | undefined): Output {
+  const said = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
+  return Object.fromEntries(said) as Output;
+}
+
+/** The item in an answer of GetItem; undefined where it says that there is none. Throws where it is one of nothing. */
+export function itemIn<Item extends object>(
+  output: { readonly Item?: Item | undefined },
+  table: string,
+): Item | undefined {
+  if (output.Item === undefined || Object.keys(output.Item).length > 0) return output.Item;
+  throw badAnswer('GetItem', 'an item without attributes', table);
+}
+
+/** An answer that the service's model does not allow: the next one may be right. */
+export function badAnswer(operation: string, what: string, table: string): KinactError {
+  return new KinactError('AWS_ERROR', `dynamodb:${operation} was answered with ${what}`, {
+    retryable: true,
+    data: { operation: `dynamodb:${operation}`, table },
+  });
 }
 
 function failed(cause: unknown, call: AwsCall): { type: 'failed'; failure: AwsFailure; cause: unknown } {

@@ -2,6 +2,7 @@
 // that steals would fight it: such a table is refused, with the action to take, until that protocol is built.
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../errors.js';
+import { itemIn } from './dynamodb-client.js';
 import type { DynamoDbCaller } from './dynamodb-client.js';
 import type { Item } from './lease-row.js';
 
@@ -71,7 +72,8 @@ export async function refuseKcl3Table(
       if (table === coordinatorTableName && (kind === 'notFound' || kind === 'invalidArgument')) continue;
       throw error;
     }
-    const evidence = result.output.Item === undefined ? undefined : judge(result.output.Item);
+    const item = itemIn(result.output, table);
+    const evidence = item === undefined ? undefined : judge(item);
     if (evidence !== undefined) throw kcl3Refusal(tableName, `${evidence}, in table '${table}'`);
   }
 }

@@ -4,8 +4,10 @@ import { CreateTableCommand, DescribeTableCommand } from '@aws-sdk/client-dynamo
 import type { CreateTableCommandInput, TableDescription } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../errors.js';
 import type { Timers } from '../ports.js';
+import { badAnswer } from './dynamodb-client.js';
 import type { DynamoDbCaller } from './dynamodb-client.js';
 import { pause } from './pause.js';
+import { presentMembers } from './present-members.js';
 
 /** How a table that kinact creates is billed. */
 export type LeaseTableBilling =
@@ -76,7 +78,13 @@ async function describe(
 ): Promise<TableDescription | undefined> {
   const command = new DescribeTableCommand({ TableName: tableName });
   const result = await caller.attempt(command, { operation: 'DescribeTable', table: tableName }, signal);
-  if (result.type === 'answered') return result.output.Table;
+  if (result.type === 'answered') {
+    const table = presentMembers(result.output.Table ?? {});
+    // What it does not say of the key is no reason to take the table for another's.
+    const { hash, hashType } = keyOf(table);
+    if (hash !== undefined && hashType !== undefined) return table;
+    throw badAnswer('DescribeTable', 'a table without its key', tableName);
+  }
   if (result.failure.kind === 'notFound') return undefined;
   throw result.failure.error;
 }
@@ -105,12 +113,23 @@ async function create(caller: DynamoDbCaller, setup: LeaseTableSetup, signal: Ab
   throw result.failure.error;
 }
 
+interface TableKey {
+  readonly hash: string | undefined;
+  readonly hashType: string | undefined;
+  readonly range: string | undefined;
+}
+
+function keyOf(table: Partial<TableDescription>): TableKey {
+  const named = (type: string): string | undefined =>
+    table.KeySchema?.find((key) => key?.KeyType === type)?.AttributeName;
+  const hash = named('HASH');
+  const definition = table.AttributeDefinitions?.find((each) => each?.AttributeName === hash);
+  return { hash, hashType: definition?.AttributeType, range: named('RANGE') };
+}
+
 /** What is wrong with the table's key, and whose table it may be; undefined when it is the KCL's. */
 function keyComplaint(table: TableDescription): string | undefined {
-  const keys = table.KeySchema ?? [];
-  const hash = keys.find((key) => key.KeyType === 'HASH')?.AttributeName;
-  const range = keys.find((key) => key.KeyType === 'RANGE')?.AttributeName;
-  const hashType = table.AttributeDefinitions?.find((definition) => definition.AttributeName === hash)?.AttributeType;
+  const { hash, hashType, range } = keyOf(table);
   if (hash === 'leaseKey' && range === undefined && hashType === 'S') return undefined;
   const found = `${hash ?? '?'} (${hashType ?? '?'})${range === undefined ? '' : ` with range key ${range}`}`;
   const whose = ownerByKey(hash, range);

@@ -11,7 +11,7 @@ import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynam
 import type { LeaseRow } from '../core/lease.js';
 import { KinactError } from '../errors.js';
 import type { Clock, LeaseChange, LeaseScan, LeaseStore, MalformedRow, Timers, WriteOutcome } from '../ports.js';
-import { createDynamoDbClient, dynamoDbCaller } from './dynamodb-client.js';
+import { badAnswer, createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
 import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
 import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
 import { readLeaseRow, writeLeaseRow } from './lease-row.js';
@@ -105,7 +105,7 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
     });
     const page = await caller.call(command, { operation: 'Scan', table: tableName }, signal);
     serviceTimeMs = Math.max(serviceTimeMs, page.serviceTimeMs);
-    for (const item of page.output.Items ?? []) {
+    for (const item of itemsIn(page.output, tableName)) {
       const evidence = kcl3Evidence(item);
       if (evidence !== undefined) throw kcl3Refusal(tableName, evidence);
       const read = readLeaseRow(item);
@@ -117,15 +117,27 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
       }
     }
     next = page.output.LastEvaluatedKey;
+    if (next !== undefined && Object.keys(next).length === 0)
+      throw badAnswer('Scan', 'a key of nothing to go on from', tableName);
   } while (next !== undefined);
   return { rows, malformed, serviceTimeMs };
+}
+
+/** A page that withholds its items must not look like a table that has lost them. */
+function itemsIn(
+  { Items, Count }: { readonly Items?: Item[] | undefined; readonly Count?: number | undefined },
+  tableName: string,
+): Item[] {
+  if (Array.isArray(Items) && (Items.length > 0 || (Count ?? 0) === 0)) return Items;
+  throw badAnswer('Scan', 'a page without its items', tableName);
 }
 
 async function get(context: Context, leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined> {
   const { tableName, caller } = context;
   const command = new GetItemCommand({ TableName: tableName, Key: keyOf(leaseKey), ConsistentRead: true });
   const { output } = await caller.call(command, { operation: 'GetItem', table: tableName, leaseKey }, signal);
-  return output.Item === undefined ? undefined : rowOf(context, leaseKey, output.Item);
+  const item = itemIn(output, tableName);
+  return item === undefined ? undefined : rowOf(context, leaseKey, item);
 }
 
 async function create(context: Context, row: LeaseRow, signal: AbortSignal): Promise<'created' | 'exists'> {
@@ -205,8 +217,8 @@ function held(result: Attempt<unknown>): boolean {
 /** The row as the failed condition saw it, where the store says so. */
 function oldItemOf(result: Attempt<unknown>): Item | undefined {
   if (result.type === 'answered') return undefined;
-  const item = (result.cause as { readonly Item?: Item }).Item;
-  return item === undefined || Object.keys(item).length === 0 ? undefined : item;
+  const item = (result.cause as { readonly Item?: Item | null }).Item;
+  return item === undefined || item === null || Object.keys(item).length === 0 ? undefined : item;
 }
 
 function rowOf(context: Context, leaseKey: string, item: Item): LeaseRow {

@@ -1,0 +1,77 @@
+// No answer that the services' models allow stops a shard: whatever members are left out, null, empty or unknown, reading
+// goes on once good answers come again; nothing is lost, and no shard is ended.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { drawnServices } from '../support/drawn-services.js';
+import { settled } from '../support/virtual.js';
+import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
+
+const minuteMs = 60_000;
+
+async function run(seed: number, reads: 'fast' | 'sdk', duringStart: boolean): Promise<ReadonlyMap<string, number>> {
+  const clock = new ManualClock();
+  const services = drawnServices(clock, seeded(seed), reads);
+  services.kinesis.createStream('orders', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
+  const source = kinesisStream({ streamName: 'orders', client: services.kinesisClient });
+  const on = virtualConsumer(clock, {
+    source,
+    leases: { client: services.dynamoDbClient, failoverMs: 3_000, startDeadlineMs: 10 * minuteMs },
+  });
+  const put: string[] = [];
+  const putSome = (): void => {
+    for (const partitionKey of ['a', 'b', undefined]) {
+      const record = { data: `${put.length}`, ...(partitionKey === undefined ? {} : { partitionKey }) };
+      put.push(services.kinesis.put('orders', record).sequenceNumber);
+    }
+  };
+  const all = ['kinesis', 'dynamodb'] as const;
+  if (duringStart) services.drawing = all;
+  putSome();
+  const starting = on.consumer.start();
+  starting.catch(() => undefined);
+  if (!duringStart) await settled(clock, starting);
+  services.drawing = all;
+  for (let passed = 0; passed < 1.25 * minuteMs; passed += 5_000) {
+    putSome();
+    await clock.advance(5_000);
+  }
+  services.drawing = [];
+  await clock.advance(1.5 * minuteMs);
+  await settled(clock, starting);
+  putSome();
+  await clock.advance(5_000);
+  const about = `seed ${seed}, ${reads}${duringStart ? ', from the start on' : ''}`;
+  const seen = new Set(on.seen.map(({ sequenceNumber }) => sequenceNumber));
+  expect(
+    put.filter((number) => !seen.has(number)),
+    `${about}: lost`,
+  ).to.deep.equal([]);
+  expect(on.heard('shardEnded'), about).to.deep.equal([]);
+  expect(on.heard('closed'), about).to.deep.equal([]);
+  expect(on.consumer.status().state, about).to.equal('running');
+  await settled(clock, on.consumer.stop());
+  return services.drawn;
+}
+
+describe('an answer that says as little as the service’s model allows', () => {
+  const asked = new Set<string>();
+  for (const reads of ['fast', 'sdk'] as const) {
+    it(`stops no shard, loses nothing and ends nothing (records read by ${reads === 'fast' ? 'our own way' : 'the SDK'})`, async () => {
+      for (let seed = 1; seed <= 6; seed += 1) {
+        for (const operation of (await run(seed, reads, seed % 3 === 0)).keys()) asked.add(operation);
+      }
+    });
+  }
+
+  it('was one to every call that reading makes', () => {
+    expect([...asked]).to.include.members([
+      'DescribeStreamSummary',
+      'ListShards',
+      'GetShardIterator',
+      'GetRecords',
+      'Scan',
+      'UpdateItem',
+    ]);
+  });
+});
