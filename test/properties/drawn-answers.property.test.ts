@@ -58,8 +58,8 @@ describe('an answer that says as little as the service’s model allows', () => 
   const asked = new Set<string>();
   for (const reads of ['fast', 'sdk'] as const) {
     it(`stops no shard, loses nothing and ends nothing (records read by ${reads === 'fast' ? 'our own way' : 'the SDK'})`, async () => {
-      for (let seed = 1; seed <= 6; seed += 1) {
-        for (const operation of (await run(seed, reads, seed % 3 === 0)).keys()) asked.add(operation);
+      for (let seed = 1; seed <= 4; seed += 1) {
+        for (const operation of (await run(seed, reads, seed % 2 === 0)).keys()) asked.add(operation);
       }
     });
   }

@@ -21,8 +21,6 @@ export interface DrawnServices {
 }
 
 const share = 0.4;
-/** An answer without it says that the shard has ended. */
-const keep = ['NextShardIterator'];
 
 export function drawnServices(clock: Clock, draws: Draws, reads: 'fast' | 'sdk'): DrawnServices {
   const kinesis = new ScriptedKinesis({ now: () => clock.wallNow() });
@@ -68,7 +66,7 @@ export function drawnServices(clock: Clock, draws: Draws, reads: 'fast' | 'sdk')
     if (!services.drawing.includes(service) || draws.next() > share) return answer;
     services.drawn.set(operation, (services.drawn.get(operation) ?? 0) + 1);
     const model = (service === 'kinesis' ? kinesisSdk : dynamoDb) as unknown as Readonly<Record<string, Schema>>;
-    return drawAnswer(model[`${operation}$`] as Schema, answer, draws, { keep });
+    return drawAnswer(model[`${operation}$`] as Schema, answer, draws);
   }
 
   function onWire(request: { readonly headers: Record<string, string>; readonly body: unknown }): WireAnswer {
