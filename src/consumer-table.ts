@@ -62,7 +62,7 @@ const reducer: Kind<ReducerDefinition> = {
   },
 };
 
-const onFailure: Kind<OnFailure> = {
+export const onFailure: Kind<OnFailure> = {
   expected: "'crash', 'skip', 'stopShard' or a function",
   parse(value, path) {
     if (typeof value === 'function') return value as OnFailure;

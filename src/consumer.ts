@@ -19,6 +19,7 @@ import type { Emitter, Listener } from './emitter.js';
 import { KinactError } from './errors.js';
 import type { ConsumerEventName } from './events.js';
 import { guardLogger } from './logger.js';
+import { checkMembers, milliseconds } from './option-table.js';
 import { resolveOptions } from './options.js';
 import type { ConsumerOptions, ResolvedOptions } from './options.js';
 import type { World } from './source.js';
@@ -43,8 +44,9 @@ export interface Consumer extends AsyncDisposable {
   start(): Promise<void>;
   /**
    * Takes no lease any more, drains every shard and releases its lease with its last checkpoint in one write; what is not
-   * drained by `deadlineMs` (default 20,000) is released at its frontier. Always resolves. Calling it again returns the same
-   * promise.
+   * drained by `deadlineMs` (default 20,000) is released at its frontier. Calling it again returns the same promise. Always
+   * resolves, but for what is no deadline:
+   * @throws KinactError INVALID_OPTION; the consumer runs on.
    */
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
@@ -53,7 +55,11 @@ export interface Consumer extends AsyncDisposable {
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */
   live(): Health;
-  /** Listens to an event; returns the unsubscription. What a listener throws is counted and logged, nothing more. */
+  /**
+   * Listens to an event; returns the unsubscription. What a listener throws, or rejects with, is counted and logged, nothing
+   * more.
+   * @throws KinactError INVALID_OPTION for an event that there is not.
+   */
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
   /** Where its actors live: for `kinact/supervision`'s `status`, `actorsOf`, `attachIntercept`, `spawn`. */
   readonly runtime: Runtime;
@@ -214,6 +220,11 @@ class TreeConsumer implements Consumer {
   }
 
   stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {
+    try {
+      checkMembers(stopKinds, options);
+    } catch (refused) {
+      return Promise.reject(refused as Error);
+    }
     this.#stopping ??= this.#stop(options.deadlineMs ?? 20_000);
     return this.#stopping;
   }
@@ -325,6 +336,7 @@ class TreeConsumer implements Consumer {
   }
 }
 
+const stopKinds = { deadlineMs: milliseconds(0) };
 /** How often a start looks whether a coordinator that died has a successor. */
 const restartPollMs = 50;
 /** The coordinator answers by its deadline; this much later it is taken for dead. */

@@ -1,13 +1,16 @@
-// Hands events to listeners and to the log. Free when nobody listens; a listener that throws is counted and reported once to
-// the log, and harms nobody else.
+// Hands events to listeners and to the log. Free when nobody listens; a listener that throws, or returns a promise that
+// rejects, is counted and reported to the log, and harms nobody else.
+import { tell } from './callback.js';
 import { visible } from './core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from './events.js';
 import type { Logger, LogLevel } from './logger.js';
+import { callback, oneOf } from './option-table.js';
 
-export type Listener<Name extends ConsumerEventName> = (data: ConsumerEvents[Name]) => void;
+/** May be async: nobody waits for it, and what it rejects with counts as what it throws. */
+export type Listener<Name extends ConsumerEventName> = (data: ConsumerEvents[Name]) => unknown;
 
 export interface Emitter {
-  /** Returns the unsubscription. */
+  /** Returns the unsubscription. Throws INVALID_OPTION. */
   on<Name extends ConsumerEventName>(name: Name, listener: Listener<Name>): () => void;
   emit(event: KinactEvent): void;
   /** How many listeners have thrown so far. */
@@ -40,11 +43,15 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   closed: 'info',
 };
 
+const eventName = oneOf(...(Object.keys(levels) as ConsumerEventName[]));
+
 export function createEmitter(logger: Logger): Emitter {
-  const listeners = new Map<ConsumerEventName, Set<(data: never) => void>>();
+  const listeners = new Map<ConsumerEventName, Set<(data: never) => unknown>>();
   let failures = 0;
   return {
     on: (name, listener) => {
+      eventName.parse(name, 'event');
+      callback().parse(listener, 'listener');
       const set = listeners.get(name) ?? new Set();
       listeners.set(name, set.add(listener));
       return () => set.delete(listener);
@@ -53,12 +60,11 @@ export function createEmitter(logger: Logger): Emitter {
       const { name, data } = readable(event);
       logger[levels[name]](data, name);
       for (const listener of listeners.get(name) ?? []) {
-        try {
-          listener(data as never);
-        } catch (error) {
+        const failed = (error: unknown): void => {
           failures += 1;
           logger.error({ event: name, error }, 'a listener threw');
-        }
+        };
+        tell(() => listener(data as never), failed);
       }
     },
     failures: () => failures,

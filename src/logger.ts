@@ -1,5 +1,6 @@
 // What kinact needs of a logger, by shape: `pino()` and `console` both have it, and so does whatever an application wraps.
-// Silent unless one is given; a logger that throws is counted and never harms the work it was to tell about.
+// Silent unless one is given; a logger that throws, or rejects, is counted and never harms the work it was to tell about.
+import { tell } from './callback.js';
 import { visible } from './core/visible.js';
 
 /** One line: fields first, then the message, as pino takes them. */
@@ -26,11 +27,7 @@ export function guardLogger(logger: Logger, fields: object, failed: (error: unkn
   const line =
     (level: LogLevel) =>
     (more: object, message: string): void => {
-      try {
-        logger[level](shown({ ...fields, ...more }), message);
-      } catch (error) {
-        failed(error);
-      }
+      tell(() => logger[level](shown({ ...fields, ...more }), message) as unknown, failed);
     };
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
 }

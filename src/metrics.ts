@@ -1,5 +1,6 @@
 // What kinact measures, as one table, and the port it is told through. Names are the KCL's where the KCL measures the same
 // (kcl.md 5), so that dashboards survive the move. Silent unless a meter is given; a meter that throws harms nothing.
+import { tell } from './callback.js';
 
 /** Label values by label name. Which labels an instrument has is in the table. */
 export type Labels = Readonly<Record<string, string>>;
@@ -65,18 +66,11 @@ const nothing = (): void => {};
 /** Measures nothing: the default. */
 export const silentMeter: Meter = Object.freeze({ count: nothing, gauge: nothing });
 
-/** A meter that cannot throw. `failed` hears of what the wrapped one throws; it must not measure. */
+/** A meter that can neither throw nor reject. `failed` hears of what the wrapped one throws; it must not measure. */
 export function guardMeter(meter: Meter, failed: (error: unknown) => void): Meter {
   if (meter === silentMeter) return silentMeter;
-  const guarded = (work: () => void): void => {
-    try {
-      work();
-    } catch (error) {
-      failed(error);
-    }
-  };
   return {
-    count: (name, by, labels) => guarded(() => meter.count(name, by, labels)),
-    gauge: (name, value, labels) => guarded(() => meter.gauge(name, value, labels)),
+    count: (name, by, labels) => tell(() => meter.count(name, by, labels) as unknown, failed),
+    gauge: (name, value, labels) => tell(() => meter.gauge(name, value, labels) as unknown, failed),
   };
 }

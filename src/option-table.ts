@@ -74,6 +74,14 @@ export const duration: Kind<number> = kind(
   (value) => typeof value === 'number' && value >= 0,
 );
 
+export const finite: Kind<number> = kind('a number', (value) => Number.isFinite(value));
+
+/** How often: 0 or more, also without end. */
+export const times: Kind<number> = kind(
+  'how often, 0 or more',
+  (value) => value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 0),
+);
+
 export const text = (expected: string, pattern: RegExp): Kind<string> =>
   kind(expected, (value) => typeof value === 'string' && pattern.test(value));
 
@@ -167,5 +175,30 @@ export function membersOf(value: unknown, path: string): Readonly<Record<string,
       cause,
       data: { option: path || 'options' },
     });
+  }
+}
+
+/**
+ * Checks the members of an object as it is. `undefined` stands for the default; a name that does not exist would change
+ * nothing, silently, and is refused.
+ *
+ * @throws KinactError INVALID_OPTION, naming path, expected and got.
+ */
+export function checkMembers(
+  kinds: Readonly<Record<string, Kind<unknown>>>,
+  value: unknown,
+  needed: readonly string[] = [],
+  path = '',
+): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    refuse(path || 'options', 'an object', value);
+  for (const name of Object.keys(value)) {
+    if (!Object.hasOwn(kinds, name)) {
+      refuse(under(path, name), `no such member (known: ${Object.keys(kinds).join(', ')})`, name);
+    }
+  }
+  for (const [name, each] of Object.entries(kinds)) {
+    const given = (value as Readonly<Record<string, unknown>>)[name];
+    if (given !== undefined || needed.includes(name)) each.parse(given, under(path, name));
   }
 }

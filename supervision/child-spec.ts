@@ -1,6 +1,6 @@
 // How a supervisor is told what to supervise, checked before anything starts.
 import type { Behaviour, Effect, Ref } from '../actors/actor.js';
-import { callback, flag, kind, oneOf, refuse, text } from '../src/option-table.js';
+import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/option-table.js';
 import type { Kind } from '../src/option-table.js';
 import type { AutoShutdown, Member, Policy, Restart, Strategy } from './strategy.js';
 
@@ -98,24 +98,6 @@ export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<str
     refuse('children.significant', expected, significant);
   }
   return { id, restart, significant, forgetOnRestart };
-}
-
-/** `undefined` stands for the default. A name that does not exist would change nothing, silently. */
-function checkMembers(
-  kinds: Readonly<Record<string, Kind<unknown>>>,
-  value: object,
-  needed: readonly string[],
-  path: string,
-): void {
-  if (typeof value !== 'object' || value === null) refuse(path || 'options', 'an object', value);
-  const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
-  for (const name of Object.keys(value)) {
-    if (!Object.hasOwn(kinds, name)) refuse(at(name), `no such member (known: ${Object.keys(kinds).join(', ')})`, name);
-  }
-  for (const [name, { parse }] of Object.entries(kinds)) {
-    const given = (value as Readonly<Record<string, unknown>>)[name];
-    if (given !== undefined || needed.includes(name)) parse(given, at(name));
-  }
 }
 
 /** How long the child may take to stop. */

@@ -7,7 +7,11 @@ import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage.js';
 import type { Tenure } from '../../actors/tenure.js';
 import type { KinactEvent } from '../events.js';
-import type { OnFailure, ReducerDefinition } from '../reducer.js';
+import { onFailure } from '../consumer-table.js';
+import { anything, checkMembers, integer, kind, membersOf, milliseconds, refuse, text } from '../option-table.js';
+import type { Kind } from '../option-table.js';
+import { defineReducer } from '../reducer.js';
+import type { FoldingReducer, OnFailure, ReducerDefinition } from '../reducer.js';
 import { ManualClock } from './manual-clock.js';
 
 /** An item to hand to the reducer. What is left out is made up: numbers rise from 1, the shard is `shard`. */
@@ -60,6 +64,21 @@ interface Lease {
   readonly controller: AbortController;
 }
 
+const driveKinds: Readonly<Record<keyof DriveOptions, Kind<unknown>>> = { onFailure, flushIntervalMs: milliseconds(1) };
+const itemKinds: Readonly<Record<keyof DrivenItem, Kind<unknown>>> = {
+  key: kind('a text', (value) => typeof value === 'string'),
+  value: anything,
+  shardId: text('a text that is not empty', /./s),
+  sequenceNumber: text('digits', /^\d+$/),
+  subSequenceNumber: integer(0),
+  opaque: anything,
+};
+
+function checkItems(items: readonly DrivenItem[]): void {
+  if (!Array.isArray(items)) refuse('items', 'an array', items);
+  for (const [at, item] of items.entries()) checkMembers(itemKinds, item, ['key'], `items[${at}]`);
+}
+
 /**
  * Drives a reducer definition: `init`, `reduce`, `flush` or `behaviour` are called exactly as a consumer would.
  *
@@ -69,9 +88,11 @@ interface Lease {
  * await driver.advance(1_000);
  * expect(driver.acknowledged).to.have.length(2);
  * ```
- * @throws what `init` throws.
+ * @throws what `init` throws; KinactError INVALID_OPTION, as the methods of the driver do.
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
+  checkMembers(driveKinds, options);
+  defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
   const clock = new ManualClock();
   const { flushIntervalMs = 1_000 } = options;
   const bench = createBench(definition, options, clock, flushIntervalMs);
@@ -90,7 +111,8 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     return lease;
   };
   return {
-    items: (items) => {
+    items: async (items) => {
+      checkItems(items);
       const delivered = items.map((item) => {
         const made = makeItem(item, leaseOf(item.shardId ?? 'shard').tenure, stage, (ordinal += 1));
         bench.given.set(made.ordinal, item);
@@ -100,6 +122,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       return rest();
     },
     advance: async (ms) => {
+      milliseconds(0).parse(ms, 'ms');
       for (const until = clock.now() + ms; ; beatAt += flushIntervalMs) {
         await clock.advance(Math.min(beatAt, until) - clock.now());
         await rest();
@@ -110,9 +133,9 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     },
     flush: () => punctuate('flush'),
     drain: () => punctuate('drain'),
-    revoke: (shardId) => {
+    revoke: async (shardId) => {
       const lease = leases.get(shardId);
-      if (lease === undefined) return rest();
+      if (lease === undefined) return refuse('shardId', 'a shard that items were handed over of', shardId);
       leases.delete(shardId);
       lease.tenure.dead = true;
       lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));

@@ -1,5 +1,6 @@
 // The question every test of a consumer ends with: is everything that was put in also seen? Compares ids, nothing else.
 import { visible } from '../core/visible.js';
+import { refuse } from '../option-table.js';
 
 export interface NothingLost {
   /** Always 0: losing something throws. */
@@ -14,14 +15,21 @@ const shown = 20;
  * Throws unless every id of `input` occurs in `seen`; the error names the first missing ones, in the order of `input`,
  * and has all of them in `missing`. What was seen and never put in is ignored: other tests may share the stream.
  *
+ * Throws INVALID_OPTION for an `input` that is empty or has an id twice: neither would show a loss.
+ *
  * ```ts
  * const { moreThanOnce } = expectNothingLost(written.map(({ id }) => id), sink.ids);
  * ```
  */
 export function expectNothingLost(input: Iterable<string>, seen: Iterable<string>): NothingLost {
   const times = new Map<string, number>();
-  for (const id of input) times.set(id, 0);
-  for (const id of seen) {
+  for (const id of ids(input, 'input')) {
+    // One that stands for two records would be found by one of them.
+    if (times.has(id)) refuse('input', 'every id once', `${id} (twice)`);
+    times.set(id, 0);
+  }
+  if (times.size === 0) refuse('input', 'at least one id, for nothing cannot be lost', input);
+  for (const id of ids(seen, 'seen')) {
     const before = times.get(id);
     if (before !== undefined) times.set(id, before + 1);
   }
@@ -33,6 +41,12 @@ export function expectNothingLost(input: Iterable<string>, seen: Iterable<string
   }
   if (missing.length > 0) throw lostError(missing, times.size);
   return { lost: 0, moreThanOnce };
+}
+
+function* ids(given: Iterable<string>, path: string): Generator<string> {
+  const isIterable = typeof (given as Partial<Iterable<string>> | undefined)?.[Symbol.iterator] === 'function';
+  if (!isIterable || typeof given === 'string') refuse(path, 'an iterable of ids', given);
+  for (const id of given) yield typeof id === 'string' ? id : refuse(path, 'ids that are texts', id);
 }
 
 function lostError(missing: readonly string[], of: number): Error {

@@ -20,6 +20,9 @@ import type {
   StreamSource,
 } from '../ports.js';
 import { unpackRecord } from '../aws/aggregate.js';
+import { anything, checkMembers, integer, kind, oneOf, shaped, text, times as howOften } from '../option-table.js';
+import type { Kind } from '../option-table.js';
+import { kinesisStreamTable, tableName } from '../source-options.js';
 import type { SourceSpec } from '../source.js';
 import { memoryLeaseStore } from './memory-lease-store.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
@@ -81,8 +84,32 @@ export interface FakeStream {
 /** As a stream of the service has it that nobody has set. Nothing is trimmed by time here. */
 const retentionHours = 24;
 
-/** Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers. */
+const lieKinds = oneOf('end', 'missing');
+const statuses = oneOf('CREATING', 'ACTIVE', 'UPDATING', 'DELETING');
+const distributions = oneOf('AUTO', 'USER_PARTITION_KEY');
+const streamKinds: Readonly<Record<keyof FakeStreamOptions, Kind<unknown>>> = {
+  name: text('a text that is not empty', /./s),
+  shards: integer(1),
+  distribution: distributions,
+  clock: shaped('an object with the method wallNow', ['wallNow']),
+  maxRecords: integer(1),
+  initialPosition: kinesisStreamTable.initialPosition,
+  opaque: anything,
+  application: tableName,
+};
+const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
+  partitionKey: text('a text that is not empty', /./s),
+  data: kind('bytes or a text', (value) => typeof value === 'string' || value instanceof Uint8Array),
+  explicitHashKey: text('a decimal number', /^\d+$/),
+};
+
+/**
+ * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
+ *
+ * @throws KinactError INVALID_OPTION, as the methods of the stream do; they throw a RangeError for a shard that there is not.
+ */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
+  checkMembers(streamKinds, options);
   const name = options.name ?? 'fake';
   const clock = options.clock ?? { wallNow: () => Date.UTC(2026, 0, 1) };
   const shards = createShards(options.shards ?? 1, () => clock.wallNow(), options.distribution);
@@ -130,18 +157,24 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     source: specOf(options, name, port, leases),
     port,
     leases,
-    put: (...records) => records.map((record) => put(shards, record)),
+    put: (...records) => {
+      for (const [at, record] of records.entries()) checkMembers(recordKinds, record, ['data'], `records[${at}]`);
+      return records.map((record) => put(shards, record));
+    },
     split: (shardId) => split(shards, shardId),
     merge: (shardId, adjacentShardId) => merge(shards, shardId, adjacentShardId),
-    trim: (shardId, count) => trim(shards, shardId, count),
+    trim: (shardId, count) => trim(shards, shardId, howOften.parse(count, 'count')),
     forget: (shardId) => forget(shards, shardId),
     misreport: (shardId, what, times = 1) => {
-      lies.set(shardId, { what, times });
+      lies.set(shardId, { what: lieKinds.parse(what, 'what'), times: howOften.parse(times, 'times') });
       wake(shardOf(shards, shardId));
     },
-    setStatus: (now) => void (status = now),
-    failReads: (shardId, error, times = 1) => failures.set(shardId, { error, times }),
-    setDistribution: (distribution) => void (shards.distribution = distribution),
+    setStatus: (now) => void (status = statuses.parse(now, 'status')),
+    failReads: (shardId, error, times = 1) => {
+      shardOf(shards, shardId);
+      failures.set(shardId, { error, times: howOften.parse(times, 'times') });
+    },
+    setDistribution: (distribution) => void (shards.distribution = distributions.parse(distribution, 'distribution')),
     shardIds: () => [...shards.all.keys()],
     recordsOf: (shardId) => {
       const { records, trimmed } = shardOf(shards, shardId);

@@ -5,6 +5,8 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { httpHandler, type NodeHttpHandler } from '../aws/http-handler.js';
 import { KinactError } from '../errors.js';
+import { checkMembers, integer, milliseconds } from '../option-table.js';
+import type { Kind } from '../option-table.js';
 
 /** How the local servers behave. */
 export interface LocalServersOptions {
@@ -51,6 +53,11 @@ export function localClientConfig(endpoint: string, requestTimeoutMs = localRequ
   };
 }
 
+const localKinds: Readonly<Record<keyof LocalServersOptions, Kind<unknown>>> = {
+  createMs: milliseconds(0),
+  shardLimit: integer(1),
+};
+
 /** Where the two packages are, or PEER_MISSING with the line that installs them. */
 export function resolveServerPeers(resolve: (name: string) => string): { kinesalite: string; dynalite: string } {
   const at = (name: string): string => {
@@ -87,9 +94,10 @@ const boot = `
  * They differ from AWS: no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, no fan-out;
  * `scriptedServer()` shows what they do not.
  *
- * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed.
+ * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed, INVALID_OPTION.
  */
 export async function startLocalServers(options: LocalServersOptions = {}): Promise<LocalServers> {
+  checkMembers(localKinds, options);
   const peers = resolveServerPeers(createRequire(import.meta.url).resolve);
   const worker = new Worker(boot, {
     eval: true,

@@ -1,5 +1,6 @@
 // Virtual time: a clock and timers that move only when a test says so, and between two timers let everything come to
 // rest. Installed, it also replaces the host's timer functions, so that nact moves with it, in the same order every run.
+import { callback, checkMembers, finite, integer, kind } from '../option-table.js';
 import type { Clock, Timers } from '../ports.js';
 
 /** The host's own, from before anybody replaced it: its callback runs when every promise callback has. */
@@ -20,8 +21,13 @@ interface Task {
   run: (() => void) | undefined;
 }
 
+const clockKinds = { now: finite, wallNow: finite, restlessAfter: integer(1) };
+const passing = kind('milliseconds, 0 or more', (value) => Number.isFinite(value) && (value as number) >= 0);
+const delay = kind('milliseconds', (value) => typeof value === 'number' && !Number.isNaN(value));
+const aFunction = callback<unknown>();
+
 /**
- * A `Clock` and `Timers` for tests.
+ * A `Clock` and `Timers` for tests. Its methods throw, or reject with, INVALID_OPTION for what is no number of milliseconds.
  *
  * ```ts
  * const clock = new ManualClock();
@@ -50,6 +56,7 @@ export class ManualClock implements Clock, Timers {
    * without time moving on are taken for an endless loop.
    */
   constructor(options: { readonly now?: number; readonly wallNow?: number; readonly restlessAfter?: number } = {}) {
+    checkMembers(clockKinds, options);
     this.#now = options.now ?? 0;
     this.#restlessAfter = options.restlessAfter ?? 1_000_000;
     this.#wallOffset = (options.wallNow ?? Date.UTC(2026, 0, 1)) - this.#now;
@@ -70,6 +77,7 @@ export class ManualClock implements Clock, Timers {
 
   /** Moves the wall clock alone, as a suspended machine or a time server does. */
   jumpWall(ms: number): void {
+    finite.parse(ms, 'ms');
     this.#wallOffset += ms;
   }
 
@@ -84,6 +92,8 @@ export class ManualClock implements Clock, Timers {
   }
 
   after(ms: number, callback: () => void): () => void {
+    delay.parse(ms, 'ms');
+    aFunction.parse(callback, 'callback');
     const task = this.#schedule(ms, callback);
     return () => {
       task.run = undefined;
@@ -96,11 +106,14 @@ export class ManualClock implements Clock, Timers {
    * on without end at one instant. Not to be called again before it has resolved.
    */
   async advance(ms: number): Promise<void> {
+    passing.parse(ms, 'ms');
     await this.#advance(ms, () => false);
   }
 
   /** As `advance`, but stops as soon as everything rests and `condition` holds. Resolves to whether it does. */
   async advanceUntil(condition: () => boolean, ms: number): Promise<boolean> {
+    aFunction.parse(condition, 'condition');
+    passing.parse(ms, 'ms');
     return this.#advance(ms, condition);
   }
 

@@ -8,14 +8,25 @@ import { createDice } from './dice.js';
 import { createEffectFaults, createHang } from './nemesis/effects.js';
 import { killAt, receiveOrDie } from './nemesis/kills.js';
 import type { Strike } from './nemesis/kills.js';
-import { checkedMs, checkedProbability, checkedSeed, checkedStart } from './nemesis/limits.js';
+import {
+  checkedMs,
+  checkedPause,
+  checkedProbability,
+  checkedStart,
+  checkedVictims,
+  checkedWhen,
+  checkEffect,
+  checkLetters,
+  checkMoment,
+  checkNemesis,
+} from './nemesis/limits.js';
 import { createLog } from './nemesis/log.js';
 import { createMail } from './nemesis/mail.js';
 import type { Letters } from './nemesis/mail.js';
 import { startMayhem } from './nemesis/mayhem.js';
 import { createPauses } from './nemesis/pauses.js';
 import { createTimers } from './nemesis/timers.js';
-import { checkTarget, everydayKinds, pickLiving } from './nemesis/whom.js';
+import { pickLiving } from './nemesis/whom.js';
 import { createWishes } from './nemesis/wishes.js';
 
 export interface NemesisOptions {
@@ -61,9 +72,9 @@ export interface NemesisEntry {
  * incarnation (`reducer/3`: whichever is alive) or a kind (`reducer`). Where several actors are meant, the seed picks one for
  * what is done at once, and whoever gets there first is the one for what waits for its moment.
  *
- * Every verb throws a KinactError: INVALID_OPTION for a kind, an act or a number that there is not, ACTOR_STOPPED when nobody
- * meant is alive and the fault is to be done at once, STOPPED after it was disposed of; `start` also when the consumer has
- * ended.
+ * Every verb throws a KinactError: INVALID_OPTION for a kind, a message, an effect, an act or a number that there is not,
+ * ACTOR_STOPPED when nobody meant is alive and the fault is to be done at once, STOPPED after it was disposed of; `start` also
+ * when the consumer has ended.
  */
 export interface Nemesis extends Disposable {
   readonly seed: number;
@@ -113,8 +124,8 @@ export interface Nemesis extends Disposable {
  * ```
  */
 export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options: NemesisOptions): Nemesis {
+  const seed = checkNemesis(consumer, options);
   const { runtime } = consumer;
-  const seed = checkedSeed(options.seed);
   const dice = createDice(seed);
   const mail = createMail(runtime, dice.fork());
   const mayhemDice = dice.fork();
@@ -124,9 +135,10 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   let ended = false;
   let endMayhem = (): void => {};
 
-  const die = (actor: Ref<never>, detail?: string): void => {
+  const die = (actor: Ref<never>, detail?: string): string => {
     note('kill', actor.path, detail);
     crash(actor, new Error(`nemesis (seed ${seed}) killed ${actor.path}`));
+    return actor.path;
   };
   const strike = (actor: Ref<never>, kill: Strike, detail: string): void => {
     die(actor, `${kill.when} ${detail}`);
@@ -143,26 +155,20 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     receive: (delivery, receive) => pauses.pass(delivery.to, () => receiveOrDie(delivery, receive, messages, strike)),
   });
 
-  const check = (targets: Readonly<Record<string, string | undefined>>): void => {
+  const check = (): void => {
     if (disposed) throw new KinactError('STOPPED', 'this nemesis was disposed of');
-    for (const [option, target] of Object.entries(targets)) {
-      if (target !== undefined) checkTarget(runtime, target, option);
-    }
   };
   const one = (targets: readonly string[], option: string): Ref<never> => {
-    check({});
+    check();
     return pickLiving(runtime, dice, targets, option);
   };
 
   function kill(target: string): string;
   function kill(target: string, moment: NemesisMoment): Promise<string>;
   function kill(target: string, moment?: NemesisMoment): string | Promise<string> {
-    if (moment === undefined) {
-      const actor = one([target], 'target');
-      die(actor);
-      return actor.path;
-    }
-    check({ target });
+    if (moment === undefined) return die(one([target], 'target'));
+    check();
+    checkMoment(runtime, target, moment);
     return killAt(target, moment, messages, effects.kills);
   }
 
@@ -171,12 +177,9 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     log,
     report,
     kill,
-    killRandom: ({ kinds = everydayKinds } = {}) => {
-      const actor = one(kinds, 'kinds');
-      die(actor);
-      return actor.path;
-    },
-    pause: (target, { ms } = {}) => {
+    killRandom: (given = {}) => die(one(checkedVictims(given), 'kinds')),
+    pause: (target, given = {}) => {
+      const ms = checkedPause(given);
       const actor = one([target], 'target');
       note('pause', actor.path, ms === undefined ? undefined : `${checkedMs(ms)} ms`);
       const resume = pauses.pause(actor);
@@ -187,19 +190,22 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       };
       return goOn;
     },
-    delay: ({ ms, ...letters }) => {
-      check({ from: letters.from, to: letters.to });
+    delay: (given) => {
+      check();
+      const { ms, ...letters } = checkLetters(runtime, 'delay', given);
       note('delay', named(letters), `${checkedMs(ms)} ms`);
       return mail.delay(letters, ms);
     },
-    duplicate: ({ probability = 1, ...letters }) => {
-      check({ from: letters.from, to: letters.to });
+    duplicate: (given) => {
+      check();
+      const { probability = 1, ...letters } = checkLetters(runtime, 'duplicate', given);
       note('duplicate', named(letters), `${checkedProbability(probability)}`);
       return mail.duplicate(letters, probability);
     },
-    hang: (target, effect, { when = 'before' } = {}) => {
-      check({ target });
-      const hang = createHang(when);
+    hang: (target, effect, given = {}) => {
+      check();
+      checkEffect(runtime, target, effect);
+      const hang = createHang(checkedWhen(given));
       const withdraw = effects.hangs.add({ target, name: effect, wanted: hang });
       return () => {
         withdraw();
@@ -207,11 +213,12 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       };
     },
     failNext: (target, effect, error) => {
-      check({ target });
+      check();
+      checkEffect(runtime, target, effect);
       return effects.failures.add({ target, name: effect, wanted: { error } });
     },
     start: (given = {}) => {
-      check({});
+      check();
       if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
       endMayhem();
       endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, checkedStart(runtime, given));

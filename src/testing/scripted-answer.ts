@@ -56,6 +56,19 @@ export type ScriptedAnswer =
   /** PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others are carried out. */
   | { readonly type: 'failRecords'; readonly indices: readonly number[]; readonly code?: string };
 
+const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
+  json: true,
+  error: true,
+  raw: true,
+  reset: true,
+  hang: true,
+  dropReply: true,
+  delay: true,
+  slowBody: true,
+  failRecords: true,
+};
+export const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
+
 export function jsonAnswer(body: object, status = 200, headers: Record<string, string> = {}): WireAnswer {
   return { status, headers, body: Buffer.from(JSON.stringify(body)) };
 }

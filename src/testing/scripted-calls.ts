@@ -1,4 +1,6 @@
 // What the scripted server was told to answer and what it has received. Called by scripted-server.ts.
+import { callback, times as howOften, oneOf, text } from '../option-table.js';
+import { answerTypes } from './scripted-answer.js';
 import type { ScriptedAnswer } from './scripted-answer.js';
 
 /** One call the server has received. */
@@ -27,6 +29,9 @@ interface Order {
   remaining: number;
 }
 
+/** As the services write them. A name of another form is no operation's, and would be waited for without end. */
+const operationName = text('the name of an operation, such as GetRecords', /^[A-Z][A-Za-z]+$/);
+
 /** The orders of one server, and its log. */
 export interface ScriptBook {
   readonly log: readonly LoggedCall[];
@@ -51,6 +56,10 @@ export function createScriptBook(): ScriptBook {
     log,
     calls,
     respond(operation, times, answer, when = () => true) {
+      operationName.parse(operation, 'operation');
+      howOften.parse(times, 'times');
+      oneOf(...answerTypes).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
+      callback().parse(when, 'when');
       const order: Order = { operation, answer, when, remaining: times };
       orders.push(order);
       return {
@@ -67,8 +76,10 @@ export function createScriptBook(): ScriptBook {
       for (const wake of waiters) wake();
       return order?.answer;
     },
-    called: (operation, count) =>
-      new Promise((resolve) => {
+    called: async (operation, count) => {
+      operationName.parse(operation, 'operation');
+      howOften.parse(count, 'count');
+      await new Promise<void>((resolve) => {
         const wake = (): void => {
           if (calls(operation).length < count) return;
           waiters.delete(wake);
@@ -76,6 +87,7 @@ export function createScriptBook(): ScriptBook {
         };
         waiters.add(wake);
         wake();
-      }),
+      });
+    },
   };
 }

@@ -3,6 +3,8 @@
 // It shows what no local server does: throttling, partial failures, lost replies, trimmed data, connections that hang.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { checkMembers, finite, kind, milliseconds } from '../option-table.js';
+import type { Kind } from '../option-table.js';
 import { localClientConfig, type LocalClientConfig } from './local-servers.js';
 import {
   AwsAnswerError,
@@ -69,8 +71,26 @@ const services: Record<string, LoggedCall['service']> = {
   DynamoDBStreams_20120810: 'streams',
 };
 
-/** Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive. */
+const proxyKinds: Readonly<Record<keyof NonNullable<ScriptedServerOptions['proxy']>, Kind<unknown>>> = {
+  upstream: kind('a URL', (value) => typeof value === 'string' && URL.canParse(value)),
+  services: kind("a list of 'dynamodb' and 'kinesis'", (value) => {
+    return Array.isArray(value) && value.every((each) => each === 'dynamodb' || each === 'kinesis');
+  }),
+};
+const serverKinds: Readonly<Record<keyof ScriptedServerOptions, Kind<unknown>>> = {
+  kinesis: kind('an object', (value) => typeof value === 'object' && value !== null),
+  proxy: { expected: 'an object', parse: (value, path) => checkMembers(proxyKinds, value, ['upstream'], path) },
+  hangLimitMs: milliseconds(0),
+  requestTimeoutMs: milliseconds(1),
+};
+
+/**
+ * Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive.
+ *
+ * @throws KinactError INVALID_OPTION, as the methods of the server do.
+ */
 export async function scriptedServer(options: ScriptedServerOptions = {}): Promise<ScriptedServer> {
+  checkMembers(serverKinds, options);
   const state: ServerState = {
     options,
     kinesis: new ScriptedKinesis(options.kinesis),
@@ -118,7 +138,10 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     calls,
     count: (operation) => calls(operation).length,
     called,
-    setDate: (to) => (state.date = to),
+    setDate: (to) => {
+      if (to !== undefined && to !== 'none') finite.parse(to, 'date');
+      state.date = to;
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };

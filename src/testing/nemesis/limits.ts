@@ -1,14 +1,80 @@
 // What a nemesis refuses, all with INVALID_OPTION: values with which it would do something else than was meant, or nothing,
 // without a word. A test that injects no fault passes.
 import type { Runtime } from '../../../supervision/index.js';
-import { milliseconds, refuse } from '../../option-table.js';
-import type { NemesisAct, NemesisStartOptions } from '../nemesis.js';
-import { checkTarget, everydayKinds } from './whom.js';
+import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../option-table.js';
+import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from '../nemesis.js';
+import type { Letters } from './mail.js';
+import { checkName, checkTarget, everydayKinds } from './whom.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
 
-export function checkedSeed(seed: number): number {
-  return Number.isFinite(seed) ? seed : refuse('seed', 'a number', seed);
+const whole = kind('anything', () => true);
+const someText = text('a text that is not empty', /./s);
+
+/** The members of every argument that is an object. */
+const shapes = {
+  nemesis: { seed: whole },
+  message: { at: someText, when: oneOf('before', 'after') },
+  effect: { effect: someText, when: oneOf('before', 'during', 'after') },
+  killRandom: { kinds: whole },
+  pause: { ms: milliseconds(0) },
+  delay: { from: whole, to: whole, type: whole, ms: milliseconds(0) },
+  duplicate: { from: whole, to: whole, type: whole, probability: whole },
+  hang: { when: oneOf('before', 'after') },
+  start: { everyMs: whole, acts: kind('an array', Array.isArray), kinds: kind('an array', Array.isArray) },
+} as const;
+
+export function checkNemesis(consumer: unknown, options: NemesisOptions): number {
+  shaped('a consumer, as createConsumer makes it', ['runtime', 'closed'], false).parse(consumer, 'consumer');
+  checkMembers(shapes.nemesis, options, ['seed']);
+  return Number.isFinite(options.seed) ? options.seed : refuse('seed', 'a number', options.seed);
+}
+
+export function checkLetters<T extends Letters>(runtime: Runtime, verb: 'delay' | 'duplicate', given: T): T {
+  checkMembers(shapes[verb], given, verb === 'delay' ? ['ms'] : []);
+  for (const option of ['from', 'to'] as const) {
+    const target = given[option];
+    if (target !== undefined) checkTarget(runtime, target, option);
+  }
+  checkName(runtime, [given.to], 'messages', given.type, 'type');
+  return given;
+}
+
+export function checkEffect(runtime: Runtime, target: string, effect: string | undefined): void {
+  checkTarget(runtime, target, 'target');
+  checkName(runtime, [target], 'effects', effect, 'effect');
+}
+
+/** Throws INVALID_OPTION for a moment that can never come. */
+export function checkMoment(runtime: Runtime, target: string, moment: NemesisMoment): void {
+  checkTarget(runtime, target, 'target');
+  if (typeof moment === 'object' && moment !== null && 'effect' in moment) {
+    checkMembers(shapes.effect, moment, ['effect'], 'moment');
+    checkName(runtime, [target], 'effects', moment.effect, 'moment.effect');
+  } else {
+    checkMembers(shapes.message, moment, ['at'], 'moment');
+    checkName(runtime, [target], 'messages', moment.at, 'moment.at');
+  }
+}
+
+export function checkedWhen(given: { readonly when?: 'before' | 'after' }): 'before' | 'after' {
+  checkMembers(shapes.hang, given);
+  return given.when ?? 'before';
+}
+
+export function checkedPause(given: { readonly ms?: number }): number | undefined {
+  checkMembers(shapes.pause, given);
+  return given.ms;
+}
+
+export function checkedVictims(given: { readonly kinds?: readonly string[] }): readonly string[] {
+  checkMembers(shapes.killRandom, given);
+  return checkedKinds(given.kinds ?? everydayKinds);
+}
+
+function checkedKinds(kinds: readonly string[]): readonly string[] {
+  if (!Array.isArray(kinds) || kinds.length === 0) refuse('kinds', "actors' paths or kinds", kinds);
+  return kinds;
 }
 
 export function checkedMs(ms: number): number {
@@ -16,17 +82,18 @@ export function checkedMs(ms: number): number {
 }
 
 export function checkedProbability(probability: number): number {
-  const may = probability >= 0 && probability <= 1;
+  const may = typeof probability === 'number' && probability >= 0 && probability <= 1;
   return may ? probability : refuse('probability', 'a number from 0 to 1', probability);
 }
 
 /** What `start` was given, with its defaults. */
 export function checkedStart(runtime: Runtime, given: NemesisStartOptions): Required<NemesisStartOptions> {
+  checkMembers(shapes.start, given);
   const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = given;
-  if (!(everyMs > 0)) refuse('everyMs', 'a number above 0', everyMs);
+  if (!(Number.isFinite(everyMs) && everyMs > 0)) refuse('everyMs', 'a number above 0', everyMs);
   if (acts.length === 0) refuse('acts', `some of ${allActs.join(', ')}`, acts);
   for (const act of acts) if (!allActs.includes(act)) refuse('acts', `some of ${allActs.join(', ')}`, act);
-  if (kinds.length === 0) refuse('kinds', "actors' paths or kinds", kinds);
+  checkedKinds(kinds);
   for (const kind of kinds) checkTarget(runtime, kind, 'kinds');
   return { everyMs, acts, kinds };
 }

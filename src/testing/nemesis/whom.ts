@@ -3,7 +3,10 @@ import { actorsOf } from '../../../supervision/index.js';
 import type { Ref, Runtime } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../errors.js';
+import { refuse } from '../../option-table.js';
 import type { Dice } from '../dice.js';
+import { names } from './names.js';
+import type { Known } from './names.js';
 
 /** The actors below the supervisors: what a crash of is an everyday matter. */
 export const everydayKinds = [
@@ -16,6 +19,36 @@ export const everydayKinds = [
 ] as const;
 
 const kinds: readonly string[] = [...everydayKinds, 'consumer', 'coordinators', 'pipeline', 'outside'];
+
+/** Among several actors of one kind and number of work, `#3` or `/key` tell them apart; the name is before it. */
+const baseOf = (name: string): string => name.replace(/[#/].*/s, '');
+
+/**
+ * A message or an effect that there is not would wait for ever. What an application's own actors say is its own to know.
+ * Throws INVALID_OPTION.
+ */
+export function checkName(
+  runtime: Runtime,
+  targets: readonly (string | undefined)[],
+  what: keyof Known,
+  name: string | undefined,
+  option: string,
+): void {
+  if (name === undefined) return;
+  if (typeof name !== 'string') refuse(option, 'a name', name);
+  const given = targets.filter((target) => target !== undefined).map(kindOf);
+  // For anybody: then it is enough that somebody knows it.
+  const meant = given.length > 0 ? given : kindsOf(runtime);
+  if (meant.some((kind) => names[kind] === undefined)) return;
+  const all = [...new Set(meant.flatMap((kind) => names[kind]?.[what] ?? []))];
+  if (all.includes(what === 'effects' ? baseOf(name) : name)) return;
+  const none = `nothing, for ${meant.join(', ')} has no ${what}`;
+  refuse(option, all.length === 0 ? none : `one of ${all.join(', ')}`, name);
+}
+
+const kindsOf = (runtime: Runtime): readonly string[] => [
+  ...new Set([...everydayKinds, ...actorsOf(runtime).map(({ path }) => kindOf(path))]),
+];
 
 const nameOf = (path: string): string => path.replace(/#\d+$/, '');
 const kindOf = (path: string): string => nameOf(path).replace(/\/.*/s, '');
@@ -32,6 +65,7 @@ export function living(runtime: Runtime): readonly Ref<never>[] {
 
 /** A kind misspelt would wait for ever. Throws INVALID_OPTION. */
 export function checkTarget(runtime: Runtime, target: string, option: string): void {
+  if (typeof target !== 'string') refuse(option, "an actor's path or kind", target);
   const kind = kindOf(target);
   if (kinds.includes(kind) || actorsOf(runtime).some(({ path }) => kindOf(path) === kind)) return;
   const message = `${option}: expected an actor's path or a kind (${kinds.join(', ')}), got '${target}'`;

@@ -120,7 +120,8 @@ describe('drive', () => {
       ]),
     );
     await driver.revoke('one');
-    await driver.revoke('never seen');
+    const refused = await driver.revoke('never seen').catch((error: unknown) => error);
+    expect(refused).to.include({ code: 'INVALID_OPTION' });
     for (const token of tokens) ack(token);
     await driver.advance(0);
     expect(namesOf(driver.acknowledged)).to.deep.equal(['b']);

@@ -1,0 +1,163 @@
+// The names of everything that kinact's own actors are told and do, by kind: a misspelt one would be waited for without end.
+// The compiler holds them against the actors' own types; what there is only as text, test/src/testing/nemesis-names.test.ts
+// holds against what the actors really do.
+import type { CoordinatorSelf } from '../../../actors/lease-coordinator.js';
+import type { LeaseKeeperMessage } from '../../../actors/lease-keeper.js';
+import type { Write } from '../../../actors/lease-keeper/state.js';
+import type { ReducerMessage } from '../../../actors/reducer.js';
+import type { ShardWorkerMessage } from '../../../actors/shard-worker.js';
+import type { ShardWorkersMessage } from '../../../actors/shard-workers.js';
+import type { StageMessage } from '../../../actors/stage.js';
+import type { Message as SupervisorsMessage } from '../../../supervision/supervisor.js';
+import type { ReducerMessage as ToBehaviour } from '../../reducer.js';
+
+type Names<Union extends string> = Readonly<Record<Union, true>>;
+
+export interface Known {
+  readonly messages: readonly string[];
+  readonly effects: readonly string[];
+}
+
+const known = <M extends string, E extends string>(messages: Names<M>, effects: Names<E>): Known => ({
+  messages: Object.keys(messages),
+  effects: Object.keys(effects),
+});
+
+const supervisors = known<SupervisorsMessage['type'], never>(
+  {
+    startChild: true,
+    terminateChild: true,
+    children: true,
+    childStarted: true,
+    childEnding: true,
+    childDown: true,
+    childDidNotStart: true,
+  },
+  {},
+);
+
+/** By the actor's kind. */
+export const names: Readonly<Record<string, Known>> = {
+  stage: known<StageMessage['type'], never>(
+    {
+      join: true,
+      notify: true,
+      extract: true,
+      collect: true,
+      punctuate: true,
+      locate: true,
+      retire: true,
+      disposed: true,
+      punctuated: true,
+      workerDown: true,
+      beat: true,
+    },
+    {},
+  ),
+  reducer: known<ReducerMessage['type'], ToBehaviour['type'] | 'reduce'>(
+    {
+      items: true,
+      punctuation: true,
+      heartbeat: true,
+      revoked: true,
+      locate: true,
+      folded: true,
+      flushed: true,
+      behaved: true,
+      broken: true,
+      flushDue: true,
+      called: true,
+    },
+    { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true },
+  ),
+  'shard-worker': known<ShardWorkerMessage['type'], 'read'>(
+    {
+      revoked: true,
+      drain: true,
+      tenure: true,
+      read: true,
+      readFailed: true,
+      notice: true,
+      notified: true,
+      collected: true,
+      punctuated: true,
+      admit: true,
+      located: true,
+      watchdog: true,
+      askFailed: true,
+    },
+    { read: true },
+  ),
+  'shard-workers': known<ShardWorkersMessage['type'], never>(
+    { held: true, started: true, ended: true, again: true },
+    {},
+  ),
+  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'onCheckpoint'>(
+    {
+      beginTenure: true,
+      frontier: true,
+      workerEnded: true,
+      sourceFailed: true,
+      release: true,
+      waiting: true,
+      wake: true,
+      written: true,
+      created: true,
+      writeFailed: true,
+      workerDown: true,
+      shardEndPlanned: true,
+      called: true,
+    },
+    { take: true, create: true, renew: true, release: true, shardEnd: true, onCheckpoint: true },
+  ),
+  'lease-coordinator': known<CoordinatorSelf['type'], string>(
+    {
+      subscribe: true,
+      prepareShardEnd: true,
+      releaseAll: true,
+      awaitStart: true,
+      keeperNotice: true,
+      streamOpened: true,
+      streamNotOpened: true,
+      openStreamAgain: true,
+      tableOpened: true,
+      tableNotOpened: true,
+      openTableAgain: true,
+      startOverdue: true,
+      scanDue: true,
+      scanned: true,
+      scanFailed: true,
+      synced: true,
+      syncFailed: true,
+      stamped: true,
+      described: true,
+      cleaned: true,
+      cleanUpFailed: true,
+      parentsRead: true,
+      parentsUnread: true,
+      childrenRead: true,
+      childrenUnread: true,
+      shardEndPrepared: true,
+      shardEndFailed: true,
+      keeperSpawned: true,
+      keeperDown: true,
+      subscriberDown: true,
+      releaseOverdue: true,
+    },
+    {
+      openStream: true,
+      openTable: true,
+      scan: true,
+      sync: true,
+      stamp: true,
+      describe: true,
+      cleanUp: true,
+      parents: true,
+      children: true,
+      shardEnd: true,
+    },
+  ),
+  consumer: supervisors,
+  coordinators: supervisors,
+  pipeline: supervisors,
+};
