@@ -85,7 +85,7 @@ export interface FakeStream {
 const retentionHours = 24;
 
 const lieKinds = oneOf('end', 'missing');
-const statuses = oneOf('CREATING', 'ACTIVE', 'UPDATING', 'DELETING');
+const statuses = oneOf('CREATING', 'ACTIVE', 'UPDATING', 'DELETING', 'UNKNOWN');
 const distributions = oneOf('AUTO', 'USER_PARTITION_KEY');
 const streamKinds: Readonly<Record<keyof FakeStreamOptions, Kind<unknown>>> = {
   name: text('a text that is not empty', /./s),

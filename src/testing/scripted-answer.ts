@@ -66,6 +66,7 @@ const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
   delay: true,
   slowBody: true,
   failRecords: true,
+  omit: true,
 };
 export const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
 
