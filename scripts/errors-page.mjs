@@ -14,7 +14,7 @@ const advice = {
   STREAM_CHANGED: [
     'start, `sourceFailed`, `closed`',
     'no',
-    'If the stream was created anew, stop all workers and delete its rows, or use another `application`. If two streams share an application name, give each its own, or set `leases.multiStream`.',
+    'If the stream was created anew, stop all workers and run `kinact reset`, which says where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
   ],
   ACCESS_DENIED: [
     'start; later in `retrying` or `closed`',
@@ -102,6 +102,7 @@ const advice = {
   ],
   START_FAILED: ['`closed`, `kinact/supervision`', 'no', '`cause` is what the child threw.'],
   PARENT_STOPPED: ['`closed`', 'no', 'Call `consumer.stop()` before you stop the parent, so that leases are released.'],
+  REFUSED: ['`kinact reset`', 'no', 'Remove what the message names, and run the command again.'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no', 'Nothing: it was asked for.'],
   AWS_ERROR: [
     '`retrying`; `cause` of others',

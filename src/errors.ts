@@ -35,6 +35,7 @@ export const errorCodes = {
     "An actor's behaviour returned something else than [state, effects], or an effect that there is not or that is not its own to ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
   PARENT_STOPPED: 'The actor system or parent the consumer lives under was stopped by the application.',
+  REFUSED: 'A command found a reason not to do what it was asked, or not to go on; the message names it.',
   STOPPED: 'The consumer was stopped.',
   AWS_ERROR: 'The service answered with an error that kinact has no code of its own for; `cause` is it.',
   PEER_MISSING: 'An optional package is not installed; the message has the install line.',

@@ -21,9 +21,10 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
   const { stream, table, rowStream, liveStream, evidence } = difference;
   const rows = table === undefined ? 'The lease rows' : `The rows of lease table '${table}'`;
   const was = rowStream === undefined ? 'another stream of this name' : named(rowStream);
+  const command = `kinact reset --application ${table ?? 'APPLICATION'} --stream ${stream} --to TRIM_HORIZON`;
   return new KinactError(
     'STREAM_CHANGED',
-    `${rows} belong to ${was}; stream '${stream}' is ${named(liveStream)} now (${evidence}). Their checkpoints mean nothing here, so nothing is read and no row is changed. Use another application name, or stop all workers and delete the rows of this stream.`,
+    `${rows} belong to ${was}; stream '${stream}' is ${named(liveStream)} now (${evidence}). Their checkpoints mean nothing here, so nothing of it is read and no row is changed. If it was created anew, stop all workers of the application and say where they are to begin: ${command} (or LATEST, or a time; it prints what it would do, --yes does it). If these are two streams, give each its own application name`,
     {
       data: {
         stream,

@@ -1,12 +1,10 @@
 // The lease table as people look at it: read once, changed never. For the command `leases`; a consumer opens the table by
 // `openLeaseTable` instead.
-import { backoffMs, type Backoff } from '../core/backoff.js';
-import { isKinactError } from '../errors.js';
 import type { Clock, LeaseScan, Random, Timers } from '../ports.js';
 import { createDynamoDbClient, dynamoDbCaller, type DynamoDbClientLike } from './dynamodb-client.js';
 import { checkLeaseTable } from './lease-table-setup.js';
 import { openLeaseTable } from './lease-table.js';
-import { pause } from './pause.js';
+import { patiently } from './patience.js';
 
 export interface LeaseListingOptions {
   readonly tableName: string;
@@ -19,8 +17,6 @@ export interface LeaseListingOptions {
   readonly retryForMs?: number;
 }
 
-const again: Backoff = { baseMs: 200, capMs: 3_000 };
-
 /**
  * Every row of a lease table, from one scan that got through.
  * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, KCL3_TABLE, or what the service failed with.
@@ -31,18 +27,13 @@ export async function listLeases(options: LeaseListingOptions, signal: AbortSign
   const like: DynamoDbClientLike = client;
   const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
   const store = openLeaseTable({ tableName, clock, timers, client: like, failoverMs: 3 * requestTimeoutMs });
-  const giveUpAt = clock.now() + retryForMs;
+  const patience = { clock, timers, random, retryForMs, name: 'reading the lease table' };
+  const read = async (): Promise<LeaseScan> => {
+    await checkLeaseTable(caller, tableName, signal);
+    return await store.scan(signal);
+  };
   try {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        await checkLeaseTable(caller, tableName, signal);
-        return await store.scan(signal);
-      } catch (error) {
-        const delayMs = backoffMs(again, attempt, random);
-        if (!isKinactError(error) || !error.retryable || clock.now() + delayMs > giveUpAt) throw error;
-        await pause(timers, delayMs, signal, 'reading the lease table');
-      }
-    }
+    return await patiently(patience, read, signal);
   } finally {
     client.destroy();
   }

@@ -1,6 +1,7 @@
 // The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under which
 // condition. Only the named attributes are touched, so whatever else a row holds survives.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import type { LeaseRow } from '../core/lease.js';
 import { KinactError } from '../errors.js';
 import type { HashKeyRange, LeaseChange } from '../ports.js';
 import { isCheckpoint, textSet } from './lease-row.js';
@@ -53,6 +54,31 @@ export function leaseUpdate(
   if (change.childShardIds !== undefined && change.childShardIds.length > 0) {
     parts.set('childShardIds', textSet(change.childShardIds));
   }
+  return parts.finish();
+}
+
+/** What `kinact reset` writes over a row: everything a row is made with, on condition that nobody has written to it since. */
+export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
+  const parts = clauses();
+  parts.when('leaseCounter', count(seen.leaseCounter));
+  parts.set('leaseCounter', count(row.leaseCounter));
+  if (!isCheckpoint(row.checkpoint)) throw broken(`'${row.checkpoint}' is no checkpoint`);
+  parts.set('checkpoint', text(row.checkpoint));
+  parts.set('checkpointSubSequenceNumber', count(row.checkpointSubSequenceNumber));
+  parts.set('ownerSwitchesSinceCheckpoint', count(0));
+  for (const name of ['kinactWriter', 'kinactStream', 'startingHashKey', 'endingHashKey'] as const) {
+    const value = row[name];
+    if (value === undefined) parts.remove(name);
+    else parts.set(name, text(value));
+  }
+  const sets = { parentShardId: row.parentShardIds, childShardIds: row.childShardIds };
+  for (const [name, members] of Object.entries(sets)) {
+    if (members.length === 0) parts.remove(name);
+    else parts.set(name, textSet(members));
+  }
+  if (row.kinactLatestAt === undefined) parts.remove('kinactLatestAt');
+  else parts.set('kinactLatestAt', count(row.kinactLatestAt));
+  for (const name of ['leaseOwner', 'checkpointOwner', ...pendingCheckpoint]) parts.remove(name);
   return parts.finish();
 }
 

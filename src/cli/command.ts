@@ -89,3 +89,9 @@ export function applicationOf(text: string): string {
     throw new UsageError(`--application: expected 3 to 255 letters, digits, '_', '-' and '.', got '${text}'`);
   return text;
 }
+
+/** A date, or a date and time, in ISO 8601; undefined for every other text. */
+export function timeOf(text: string): Date | undefined {
+  const at = /^\d{4}-\d\d-\d\d(T[\d:.,+Z-]{1,40})?$/.test(text) ? new Date(text) : new Date(Number.NaN);
+  return Number.isNaN(at.getTime()) ? undefined : at;
+}

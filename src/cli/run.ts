@@ -22,6 +22,11 @@ const commands: readonly Listed[] = [
     load: async () => (await import('./leases.js')).leases,
   },
   {
+    name: 'reset',
+    summary: 'where an application begins: read a stream again, or one that was created anew',
+    load: async () => (await import('./reset.js')).reset,
+  },
+  {
     name: 'tail',
     summary: 'records of a stream as JSON lines',
     load: async () => (await import('./tail.js')).tail,

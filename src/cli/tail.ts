@@ -7,6 +7,7 @@ import {
   required,
   say,
   streamNameOf,
+  timeOf,
   UsageError,
   type Command,
   type CommandIo,
@@ -82,8 +83,8 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
 
 function fromOf(text: string | undefined): InitialPosition {
   if (text === undefined || text === 'TRIM_HORIZON' || text === 'LATEST') return text ?? 'TRIM_HORIZON';
-  const at = /^\d{4}-\d\d-\d\d(T[\d:.,+Z-]{1,40})?$/.test(text) ? new Date(text) : new Date(Number.NaN);
-  if (Number.isNaN(at.getTime()))
+  const at = timeOf(text);
+  if (at === undefined)
     throw new UsageError(`--from: expected TRIM_HORIZON, LATEST or a time such as 2026-01-31T12:00:00Z, got '${text}'`);
   return at;
 }

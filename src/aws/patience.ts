@@ -1,0 +1,33 @@
+// A call that is repeated while what it fails with may pass (throttling, a lost connection), for a limited time. For commands,
+// behind which there is no actor that repeats.
+import { backoffMs, type Backoff } from '../core/backoff.js';
+import { isKinactError } from '../errors.js';
+import type { World } from '../source.js';
+import { pause } from './pause.js';
+
+export interface Patience extends World {
+  /** Milliseconds after which no new attempt is begun. */
+  readonly retryForMs: number;
+  /** Of what waits, for the error when `signal` aborts. */
+  readonly name: string;
+}
+
+const again: Backoff = { baseMs: 200, capMs: 3_000 };
+
+/** Rejects with the last failure: at once with one that is not retryable. */
+export async function patiently<Result>(
+  { clock, timers, random, retryForMs, name }: Patience,
+  call: () => Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const giveUpAt = clock.now() + retryForMs;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      const delayMs = backoffMs(again, attempt, random);
+      if (!isKinactError(error) || !error.retryable || clock.now() + delayMs > giveUpAt) throw error;
+      await pause(timers, delayMs, signal, name);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// How the arguments of `kinact reset` are read: shards, stream and position.
+import type { LeaseRow } from '../core/lease.js';
+import { isDecimal } from '../core/decimal.js';
+import { streamNameOf, timeOf, UsageError } from './command.js';
+
+/** Where reading is to begin, as far as the arguments say. */
+export type AskedPosition =
+  | { readonly type: 'trimHorizon' }
+  | { readonly type: 'latest' }
+  | { readonly type: 'at'; readonly timestampMs: number }
+  | { readonly type: 'behind'; readonly sequenceNumber: string };
+
+/** Takes `--shard a b`, `--shard a --shard b` and `--shard a,b` out of the arguments. */
+export function shardArguments(args: readonly string[]): {
+  readonly shards: ReadonlySet<string> | undefined;
+  readonly rest: readonly string[];
+} {
+  const shards: string[] = [];
+  const rest: string[] = [];
+  let isShard = false;
+  for (const arg of args) {
+    const inline = arg.startsWith('--shard=') ? arg.slice('--shard='.length) : undefined;
+    if (arg === '--shard' || inline === '') shards.push('');
+    if (inline !== undefined) shards.push(...inline.split(','));
+    else if (arg !== '--shard' && isShard && !arg.startsWith('-')) shards.push(...arg.split(','));
+    else if (arg !== '--shard') rest.push(arg);
+    isShard = arg === '--shard' || (isShard && !arg.startsWith('-'));
+  }
+  const named = shards.filter((shardId) => shardId !== '');
+  if (shards.length > 0 && named.length === 0) throw new UsageError('--shard: expected a shard id');
+  const wrong = named.find((shardId) => !/^[a-zA-Z0-9_.-]{1,128}$/.test(shardId));
+  if (wrong !== undefined) throw new UsageError(`--shard: '${wrong}' is no shard id`);
+  return { shards: named.length === 0 ? undefined : new Set(named), rest };
+}
+
+export function streamOf(text: string): string {
+  if (!text.startsWith('arn:')) return streamNameOf(text);
+  if (!/^arn:[\w-]+:kinesis:[\w-]+:\d+:stream\/[a-zA-Z0-9_.-]{1,128}$/.test(text))
+    throw new UsageError(`--stream: '${text}' is no ARN of a stream`);
+  return text;
+}
+
+export function positionOf(text: string, nowMs: number): AskedPosition {
+  if (text === 'TRIM_HORIZON') return { type: 'trimHorizon' };
+  if (text === 'LATEST') return { type: 'latest' };
+  if (isDecimal(text) && text.length <= 129) return { type: 'behind', sequenceNumber: text };
+  const at = timeOf(text);
+  if (at === undefined)
+    throw new UsageError(
+      `--to: expected TRIM_HORIZON, LATEST, a time such as 2026-01-31T12:00:00Z or a sequence number, got '${text}'`,
+    );
+  if (at.getTime() > nowMs) throw new UsageError(`--to: ${text} is in the future: LATEST begins now`);
+  if (at.getTime() < 0) throw new UsageError(`--to: ${text} is before 1970`);
+  return { type: 'at', timestampMs: at.getTime() };
+}
+
+/** Of the streams that rows name, each once. */
+export function streamsNamedIn(rows: readonly LeaseRow[]): readonly string[] {
+  const names = rows.flatMap(({ kinactStream, streamName }) => {
+    const name = kinactStream === undefined ? streamName?.split(':')[1] : /:stream\/([^#]+)/.exec(kinactStream)?.[1];
+    return name !== undefined && /^[a-zA-Z0-9_.-]{1,128}$/.test(name) ? [name] : [];
+  });
+  return [...new Set(names)];
+}

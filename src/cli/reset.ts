@@ -1,0 +1,275 @@
+// `kinact reset`: where an application is to begin on a stream, written into its lease rows. Invariant: without --yes nothing is
+// written; with it, nothing where a worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts.
+import { kinesisPollingSource } from '../aws/kinesis-polling.js';
+import { openLeaseRewriting, type LeaseRewriting } from '../aws/lease-rewriting.js';
+import { patiently } from '../aws/patience.js';
+import { streamIdentifier } from '../core/lease-key.js';
+import { writerNonce, writerOf } from '../core/lease-writer.js';
+import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
+import { hasEnded } from '../core/shard-graph.js';
+import { incompleteness } from '../core/shard-listing.js';
+import { streamIdentityOf } from '../core/stream-identity.js';
+import { KinactError } from '../errors.js';
+import type { LeaseScan, ShardListing, StreamDescription, StreamSource } from '../ports.js';
+import { alignColumns } from './columns.js';
+import {
+  applicationOf,
+  oneLine,
+  readOptions,
+  required,
+  say,
+  UsageError,
+  type Command,
+  type CommandIo,
+} from './command.js';
+import { positionOf, shardArguments, streamOf, streamsNamedIn, type AskedPosition } from './reset-arguments.js';
+import { hostWorld } from './world.js';
+
+/** How long counters are watched at least: three renewals of a worker with the default failover time. */
+const leastWatchMs = 30_000;
+const lookEveryMs = 3_000;
+const listings = 5;
+const patience = { ...hostWorld, retryForMs: 20_000, name: 'the stream' };
+
+interface Request {
+  readonly tableName: string;
+  readonly stream: string | undefined;
+  readonly only: ReadonlySet<string> | undefined;
+  readonly to: AskedPosition;
+  readonly watchMs: number;
+  readonly yes: boolean;
+}
+
+export const reset: Command = {
+  usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER [--yes]
+
+Sets where an application begins on a stream: after the stream was created anew, or to read a part of it again. Stop the
+application first. Without --yes it only prints what it would do to each lease row.
+
+  --application A   the application, which is the name of its lease table
+  --stream S        the stream, by name or ARN; may be left out where the rows name one stream only
+  --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
+  --to P            where to begin: TRIM_HORIZON, LATEST (now), a time such as 2026-01-31T12:00:00Z, or, with one
+                    --shard, behind the record with this sequence number
+  --failover-ms MS  the application's leases.failoverMs, if it is above 30000: counters are watched for that long
+  --yes             do it. Nothing is written when a worker holds one of the leases
+`,
+  handlesSignals: false,
+  async run(args, io) {
+    const { shards, rest } = shardArguments(args);
+    const options = readOptions(rest, {
+      application: 'string',
+      stream: 'string',
+      to: 'string',
+      'failover-ms': 'string',
+      yes: 'boolean',
+    });
+    const failover = options['failover-ms'] ?? '0';
+    if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
+    const request: Request = {
+      tableName: applicationOf(required(options.application, 'application')),
+      stream: options.stream === undefined ? undefined : streamOf(options.stream),
+      only: shards,
+      to: positionOf(required(options.to, 'to'), hostWorld.clock.wallNow()),
+      watchMs: Math.max(leastWatchMs, Number(failover)),
+      yes: options.yes,
+    };
+    if (request.to.type === 'behind' && shards?.size !== 1)
+      throw new UsageError('--to: a sequence number is a place in one shard, so give one --shard');
+    const table = openLeaseRewriting({ tableName: request.tableName, ...hostWorld });
+    try {
+      return await run(request, table, io);
+    } finally {
+      table.close();
+    }
+  },
+};
+
+async function run(request: Request, table: LeaseRewriting, io: CommandIo): Promise<number> {
+  const first = await table.scan(io.signal);
+  const source = openStream(request.stream ?? onlyStream(first, request.tableName));
+  try {
+    const described = await patiently(patience, () => source.describe(io.signal), io.signal);
+    const identifier = identifierOf(first, described);
+    const scan = request.yes ? await watched(request, table, identifier, first, io) : first;
+    const steps = await planned(request, source, scan, io.signal);
+    await print(io, stepLines(steps));
+    const { tableName } = request;
+    if (!request.yes) {
+      const todo = summary(steps, ['to rewrite', 'to create', 'to remove']);
+      await print(io, [`reset: ${todo} in table '${tableName}'; nothing was changed, --yes does it`]);
+      return 0;
+    }
+    await writeAll(request, table, steps, io.signal);
+    await print(io, [`reset: ${summary(steps, ['rewritten', 'created', 'removed'])} in table '${tableName}'`]);
+    return 0;
+  } finally {
+    source.close();
+  }
+}
+
+function openStream(stream: string): StreamSource {
+  return kinesisPollingSource(stream.startsWith('arn:') ? { streamArn: stream } : { streamName: stream }, hostWorld);
+}
+
+function onlyStream({ rows }: LeaseScan, tableName: string): string {
+  const named = streamsNamedIn(rows);
+  if (named.length === 1) return named[0]!;
+  const why = named.length === 0 ? 'do not say which stream they are for' : `name several (${named.join(', ')})`;
+  throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
+}
+
+/** A table serves one stream by bare shard ids, or several by keys that name them. */
+function identifierOf({ rows, malformed }: LeaseScan, stream: StreamDescription): string | undefined {
+  const isMultiStream = [...rows, ...malformed].some(({ leaseKey }) => /^\d+:[^:]+:\d+:/.test(leaseKey));
+  return isMultiStream ? streamIdentifier(stream) : undefined;
+}
+
+function refused(reason: string, tableName: string): KinactError {
+  return new KinactError('REFUSED', reason, { data: { table: tableName } });
+}
+
+/** The table after nobody was seen to write to an unended row of the stream for long enough. */
+async function watched(
+  { tableName, only, watchMs }: Request,
+  table: LeaseRewriting,
+  identifier: string | undefined,
+  first: LeaseScan,
+  io: CommandIo,
+): Promise<LeaseScan> {
+  const { clock, timers } = hostWorld;
+  const live = (scan: LeaseScan) => rowsOfStream(identifier, scan.rows, only).filter(({ row }) => !hasEnded(row));
+  // Every worker writes its name into what it holds; one that comes now meets the conditions of our writes.
+  if (live(first).every(({ row }) => row.leaseOwner === undefined)) return first;
+  say(
+    io,
+    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one`,
+  );
+  const counters = new Map(live(first).map(({ row }) => [row.leaseKey, row.leaseCounter]));
+  const until = clock.now() + watchMs;
+  for (;;) {
+    const waitMs = Math.min(lookEveryMs, until - clock.now());
+    if (waitMs > 0) await new Promise<void>((resolve) => void timers.after(waitMs, resolve));
+    const scan = await table.scan(io.signal);
+    const now = rowsOfStream(identifier, scan.rows, only);
+    const moved = now.find(({ row }) => {
+      const before = counters.get(row.leaseKey);
+      return before === undefined ? !hasEnded(row) : before !== row.leaseCounter;
+    })?.row;
+    if (moved !== undefined) {
+      const owner = moved.leaseOwner === undefined ? '' : `, by worker '${moved.leaseOwner}'`;
+      const what = `row ${moved.leaseKey} is being written to${owner}`;
+      throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
+    }
+    if (clock.now() >= until) return scan;
+  }
+}
+
+async function planned(
+  { tableName, only, to }: Request,
+  source: StreamSource,
+  scan: LeaseScan,
+  signal: AbortSignal,
+): Promise<readonly ResetStep[]> {
+  const description = await patiently(patience, () => source.describe(signal), signal);
+  const { status } = description;
+  if (status !== 'ACTIVE' && status !== 'UPDATING')
+    throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
+  const { shards, serviceTimeMs } = await completeListing(source, tableName, signal);
+  const workerId = 'kinact reset';
+  const plan = planReset({
+    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, to.timestampMs, signal) } : to,
+    only,
+    shards,
+    rows: scan.rows,
+    malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
+    maker: {
+      identifier: identifierOf(scan, description),
+      entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,
+      writer: writerOf(writerNonce(workerId, randomName()), 0),
+      serviceTimeMs,
+      stream: streamIdentityOf(description),
+    },
+  });
+  if (plan.type === 'refused') throw refused(`${plan.reason}. Nothing was changed`, tableName);
+  return plan.steps;
+}
+
+function randomName(): string {
+  return hostWorld.random.next().toString(36).slice(2) + hostWorld.random.next().toString(36).slice(2);
+}
+
+async function completeListing(source: StreamSource, tableName: string, signal: AbortSignal): Promise<ShardListing> {
+  for (let attempt = 1; ; attempt += 1) {
+    const listing = await patiently(patience, () => source.listShards({ type: 'all' }, signal), signal);
+    const reason = incompleteness(listing.shards);
+    if (reason === undefined) return listing;
+    if (attempt === listings) {
+      const text = `the listing of stream '${source.name}' is not complete (${reason})`;
+      throw refused(`${text}: try again in a minute. Nothing was changed`, tableName);
+    }
+    await new Promise<void>((resolve) => void hostWorld.timers.after(1_000, resolve));
+  }
+}
+
+async function openAt(source: StreamSource, timestampMs: number, signal: AbortSignal): Promise<readonly string[]> {
+  const filter = { type: 'atTimestamp', timestampMs } as const;
+  const { shards } = await patiently(patience, () => source.listShards(filter, signal), signal);
+  return shards.map(({ shardId }) => shardId);
+}
+
+/** One after the other: a run that is cut off leaves a prefix, and the next one does it all again. */
+async function writeAll(
+  { tableName }: Request,
+  table: LeaseRewriting,
+  steps: readonly ResetStep[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    const rest = `${index} of ${steps.length} rows were done; stop every worker and run this command again`;
+    let outcome: 'written' | 'refused';
+    try {
+      outcome = await table.write(step, signal);
+    } catch (error) {
+      const cause = error as Error;
+      throw new KinactError('REFUSED', `row ${keyOf(step)} could not be written (${oneLine(cause.message)}): ${rest}`, {
+        cause,
+        data: { table: tableName, leaseKey: keyOf(step) },
+      });
+    }
+    if (outcome === 'refused')
+      throw refused(`row ${keyOf(step)} was written to by somebody else meanwhile: ${rest}`, tableName);
+  }
+}
+
+const keyOf = (step: ResetStep): string => (step.type === 'remove' ? step.seen : step.row).leaseKey;
+
+function stepLines(steps: readonly ResetStep[]): readonly string[] {
+  const cells = steps.map((step) => {
+    const seen = step.type === 'create' ? undefined : step.seen;
+    const owner = seen?.leaseOwner ?? (seen === undefined ? '' : '(free)');
+    const before = seen === undefined ? '(no row)' : checkpointOf(seen);
+    return [keyOf(step), owner, before, step.type === 'remove' ? '(removed: no such shard)' : checkpointOf(step.row)];
+  });
+  return alignColumns([['LEASE', 'OWNER', 'CHECKPOINT', 'BECOMES'], ...cells]);
+}
+
+function checkpointOf(row: {
+  readonly checkpoint: string;
+  readonly checkpointSubSequenceNumber: number;
+  readonly kinactLatestAt?: number;
+}): string {
+  const { checkpoint, checkpointSubSequenceNumber: sub, kinactLatestAt: at } = row;
+  if (checkpoint === 'LATEST' && at !== undefined) return `LATEST of ${new Date(at).toISOString()}`;
+  return sub === 0 ? checkpoint : `${checkpoint}/${sub}`;
+}
+
+/** How many rows are, or will be, rewritten, created and removed. */
+function summary(steps: readonly ResetStep[], [rewrite, create, remove]: readonly [string, string, string]): string {
+  const count = (type: ResetStep['type']): number => steps.filter((step) => step.type === type).length;
+  return `${count('rewrite')} rows ${rewrite}, ${count('create')} ${create}, ${count('remove')} ${remove}`;
+}
+
+async function print(io: CommandIo, lines: readonly string[]): Promise<void> {
+  await new Promise((resolve) => io.stdout.write(`${lines.join('\n')}\n`, resolve));
+}

@@ -1,0 +1,236 @@
+// What `kinact reset` does to each row of a stream: the one place where a checkpoint falls. Pure; the command prints the plan,
+// and with --yes writes it in this order. Invariants: rows of other streams are not in it; parents come before children and
+// removals last, so that a run that breaks off leaves rows that no start takes for a finished reset.
+import type { LeaseRow } from './lease.js';
+import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
+import { isForeign } from './lease-writer.js';
+import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
+import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
+import { latestMarginMs, newLeaseRow, type RowMaker } from './shard-sync.js';
+
+/** Where reading is to begin. */
+export type ResetPosition =
+  | { readonly type: 'trimHorizon' }
+  | { readonly type: 'latest' }
+  /** `openShardIds`: what the service lists as open at that time; one that ignores filters names every shard. */
+  | { readonly type: 'at'; readonly timestampMs: number; readonly openShardIds: readonly string[] }
+  | { readonly type: 'behind'; readonly sequenceNumber: string };
+
+export interface ResetInput {
+  readonly position: ResetPosition;
+  /** The shards that it is restricted to; undefined: all of the stream. */
+  readonly only: ReadonlySet<string> | undefined;
+  /** A complete listing. */
+  readonly shards: readonly ListedShard[];
+  /** Every readable lease row of the table, and the keys of those that cannot be read. */
+  readonly rows: readonly LeaseRow[];
+  readonly malformed: readonly string[];
+  /** Of the stream that has the name now. */
+  readonly maker: RowMaker;
+}
+
+export type ResetStep =
+  | { readonly type: 'create'; readonly row: LeaseRow }
+  /** `row` on condition that its counter still is `seen.leaseCounter`. */
+  | { readonly type: 'rewrite'; readonly seen: LeaseRow; readonly row: LeaseRow }
+  /** The stream has no such shard. */
+  | { readonly type: 'remove'; readonly seen: LeaseRow };
+
+export type ResetPlan =
+  | { readonly type: 'plan'; readonly steps: readonly ResetStep[] }
+  | { readonly type: 'refused'; readonly reason: string };
+
+/** The rows of the stream that `identifier` names (undefined: a single-stream table), of every epoch, with their shards. */
+export function rowsOfStream(
+  identifier: string | undefined,
+  rows: readonly LeaseRow[],
+  only?: ReadonlySet<string>,
+): { readonly shardId: string; readonly isCurrent: boolean; readonly row: LeaseRow }[] {
+  return rows.flatMap((row) => {
+    const current = shardIdOf(identifier, row.leaseKey);
+    const shardId = current ?? (identifier === undefined ? undefined : otherEpochShardId(identifier, row.leaseKey));
+    if (shardId === undefined || only?.has(shardId) === false) return [];
+    return [{ shardId, isCurrent: current !== undefined, row }];
+  });
+}
+
+export function planReset(input: ResetInput): ResetPlan {
+  const { position, only, shards, rows, malformed, maker } = input;
+  const { identifier } = maker;
+  const own = rowsOfStream(identifier, rows, only);
+  const current = new Map(own.filter(({ isCurrent }) => isCurrent).map(({ shardId, row }) => [shardId, row]));
+  const reason =
+    unreadable(identifier, malformed, only) ??
+    unknownShard(shards, own, only) ??
+    foreignOwner(position, rowsOfStream(identifier, rows)) ??
+    outsideRange(position, shards, only);
+  if (reason !== undefined) return { type: 'refused', reason };
+  const before = closedBefore(position, shards);
+  const steps: ResetStep[] = [];
+  for (const shard of parentsFirst(shards)) {
+    const { shardId } = shard;
+    if (only?.has(shardId) === false) continue;
+    const seen = current.get(shardId);
+    const isOver = before.has(shardId);
+    if (seen !== undefined) steps.push({ type: 'rewrite', seen, row: rewritten(input, shard, seen, isOver) });
+    else if (!isOver) steps.push({ type: 'create', row: fresh(input, shard) });
+  }
+  const listed = new Set(shards.map(({ shardId }) => shardId));
+  for (const { shardId, isCurrent, row } of own) {
+    if (!isCurrent || !listed.has(shardId)) steps.push({ type: 'remove', seen: row });
+  }
+  return { type: 'plan', steps };
+}
+
+function unreadable(
+  identifier: string | undefined,
+  malformed: readonly string[],
+  only: ReadonlySet<string> | undefined,
+): string | undefined {
+  const own = malformed.filter((leaseKey) => {
+    const other = identifier === undefined ? undefined : otherEpochShardId(identifier, leaseKey);
+    const shardId = shardIdOf(identifier, leaseKey) ?? other;
+    return shardId !== undefined && only?.has(shardId) !== false;
+  });
+  return own.length === 0 ? undefined : `row ${own[0]} cannot be read: mend or delete it first`;
+}
+
+function unknownShard(
+  shards: readonly ListedShard[],
+  own: readonly { readonly shardId: string }[],
+  only: ReadonlySet<string> | undefined,
+): string | undefined {
+  const known = new Set([...shards, ...own].map(({ shardId }) => shardId));
+  const unknown = [...(only ?? [])].find((shardId) => !known.has(shardId));
+  return unknown === undefined ? undefined : `neither the stream nor the table has a shard ${unknown}`;
+}
+
+/** A Java worker resolves LATEST at the moment when it takes the lease, whatever our attribute says. */
+function foreignOwner(position: ResetPosition, own: readonly { readonly row: LeaseRow }[]): string | undefined {
+  if (position.type !== 'latest' && position.type !== 'at') return undefined;
+  const found = own.find(({ row }) => !hasEnded(row) && isForeign(row));
+  if (found === undefined) return undefined;
+  const { leaseKey, leaseOwner } = found.row;
+  return `row ${leaseKey} belongs to the Java worker ${leaseOwner}, which would read from its own now on: reset to TRIM_HORIZON or to a sequence number`;
+}
+
+function outsideRange(
+  position: ResetPosition,
+  shards: readonly ListedShard[],
+  only: ReadonlySet<string> | undefined,
+): string | undefined {
+  if (position.type !== 'behind') return undefined;
+  const { sequenceNumber } = position;
+  const [shardId] = only ?? [];
+  const shard = shards.find((each) => each.shardId === shardId);
+  if (shardId === undefined || only?.size !== 1) return 'a sequence number is a place in one shard: name it';
+  if (shard === undefined) return `the stream has no shard ${shardId}`;
+  const { startingSequenceNumber: start, endingSequenceNumber: end } = shard;
+  const isEarly = isSequenceNumber(start) && compareSequenceNumbers(sequenceNumber, start) < 0;
+  const isLate = end !== undefined && isSequenceNumber(end) && compareSequenceNumbers(sequenceNumber, end) > 0;
+  if (!isEarly && !isLate) return undefined;
+  return `shard ${shardId} goes from ${start} to ${end ?? 'now'}: ${sequenceNumber} is outside`;
+}
+
+/** Shards that surely were closed at the position, so that nothing behind it is in them. */
+function closedBefore(position: ResetPosition, shards: readonly ListedShard[]): ReadonlySet<string> {
+  switch (position.type) {
+    case 'trimHorizon':
+    case 'behind':
+      return new Set();
+    case 'latest':
+      return new Set(shards.filter((shard) => !isOpen(shard)).map(({ shardId }) => shardId));
+    case 'at':
+      return ancestorsOf(position.openShardIds, shards);
+  }
+}
+
+/** Without those that are in `shardIds` themselves. */
+function ancestorsOf(shardIds: readonly string[], shards: readonly ListedShard[]): ReadonlySet<string> {
+  const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const ancestors = new Set<string>();
+  const given = new Set(shardIds);
+  const left = [...shardIds];
+  for (let shardId = left.pop(); shardId !== undefined; shardId = left.pop()) {
+    const shard = byId.get(shardId);
+    for (const parent of shard === undefined ? [] : parentsOf(shard)) {
+      if (ancestors.has(parent) || given.has(parent)) continue;
+      ancestors.add(parent);
+      left.push(parent);
+    }
+  }
+  return ancestors;
+}
+
+function checkpointFor(position: ResetPosition): string {
+  switch (position.type) {
+    case 'trimHorizon':
+      return 'TRIM_HORIZON';
+    case 'latest':
+    case 'at':
+      return 'LATEST';
+    case 'behind':
+      return position.sequenceNumber;
+  }
+}
+
+function latestAtOf({ position, maker }: ResetInput): number | undefined {
+  if (position.type === 'latest') return Math.floor(maker.serviceTimeMs) - latestMarginMs;
+  return position.type === 'at' ? position.timestampMs : undefined;
+}
+
+function fresh(input: ResetInput, shard: ListedShard): LeaseRow {
+  const row = newLeaseRow(input.maker, {
+    shardId: shard.shardId,
+    parentShardIds: parentsOf(shard),
+    hashKeyRange: shard.hashKeyRange,
+    checkpoint: 'TRIM_HORIZON',
+    latestAt: latestAtOf(input),
+  });
+  return { ...row, checkpoint: checkpointFor(input.position) };
+}
+
+/** What another worker keeps in the row stays, but everything that a row is made with is made anew. */
+function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver: boolean): LeaseRow {
+  const made = fresh(input, shard);
+  const { leaseOwner: _, checkpointOwner: _2, startingHashKey: _3, endingHashKey: _4, kinactLatestAt, ...kept } = seen;
+  const { kinactLatestAt: latestAt, ...row } = made;
+  const isBehind = input.position.type === 'behind';
+  const at = isBehind ? kinactLatestAt : isOver ? undefined : latestAt;
+  return {
+    ...kept,
+    ...row,
+    leaseKey: leaseKeyOf(input.maker.identifier, shard.shardId),
+    leaseCounter: seen.leaseCounter + 1,
+    ...(seen.entityType === undefined ? {} : { entityType: seen.entityType }),
+    ...(at === undefined ? {} : { kinactLatestAt: at }),
+    checkpoint: isOver ? 'SHARD_END' : row.checkpoint,
+    childShardIds: isOver ? childrenIn(input.shards, shard.shardId).map(({ shardId }) => shardId) : [],
+  };
+}
+
+/** Every shard behind its listed parents, and otherwise the oldest first. Without recursion: lineages may be long. */
+function parentsFirst(shards: readonly ListedShard[]): readonly ListedShard[] {
+  const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const state = new Map<string, 'expanded' | 'done'>();
+  const sorted: ListedShard[] = [];
+  const oldest = shards.toSorted((a, b) => compareSequenceNumbers(a.startingSequenceNumber, b.startingSequenceNumber));
+  for (const shard of oldest) {
+    const stack = [shard];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const known = state.get(top.shardId);
+      if (known === undefined) {
+        state.set(top.shardId, 'expanded');
+        for (const parent of parentsOf(top)) {
+          const found = byId.get(parent);
+          if (found !== undefined && !state.has(parent)) stack.push(found);
+        }
+        continue;
+      }
+      stack.pop();
+      if (known === 'expanded') sorted.push(top);
+      state.set(top.shardId, 'done');
+    }
+  }
+  return sorted;
+}

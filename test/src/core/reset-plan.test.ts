@@ -1,0 +1,278 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { leaseRow } from '../../support/memory-lease-store.js';
+import { seeded } from '../../support/seeded.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { planReset, type ResetInput, type ResetPosition, type ResetStep } from '../../../src/core/reset-plan.js';
+import type { ListedShard } from '../../../src/core/shard-graph.js';
+import { judgeStream } from '../../../src/core/stream-verdict.js';
+
+const identity = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders#1700000100';
+const former = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders#1700000000';
+const maker = {
+  identifier: undefined,
+  entityType: undefined,
+  writer: 'w/0',
+  serviceTimeMs: 1_700_000_500_999.5,
+  stream: identity,
+};
+const horizon: ResetPosition = { type: 'trimHorizon' };
+
+const open = (shardId: string, from: string, ...parents: string[]): ListedShard => ({
+  shardId,
+  startingSequenceNumber: from,
+  ...(parents[0] === undefined ? {} : { parentShardId: parents[0] }),
+  ...(parents[1] === undefined ? {} : { adjacentParentShardId: parents[1] }),
+});
+const closed = (shardId: string, from: string, to: string, ...parents: string[]): ListedShard => ({
+  ...open(shardId, from, ...parents),
+  endingSequenceNumber: to,
+});
+/** s0 was split into s1 and s2, and those merged into s3. */
+const lineage = [
+  open('s3', '300', 's1', 's2'),
+  closed('s1', '101', '299', 's0'),
+  closed('s2', '102', '299', 's0'),
+  closed('s0', '1', '100'),
+];
+const row = (leaseKey: string, members: Partial<LeaseRow> = {}): LeaseRow => leaseRow({ leaseKey, ...members });
+
+function stepsOf(input: Partial<ResetInput>): readonly ResetStep[] {
+  const plan = planReset({
+    position: horizon,
+    only: undefined,
+    shards: lineage,
+    rows: [],
+    malformed: [],
+    maker,
+    ...input,
+  });
+  if (plan.type === 'refused') throw new Error(plan.reason);
+  return plan.steps;
+}
+function refusal(input: Partial<ResetInput>): string {
+  const plan = planReset({
+    position: horizon,
+    only: undefined,
+    shards: lineage,
+    rows: [],
+    malformed: [],
+    maker,
+    ...input,
+  });
+  return plan.type === 'refused' ? plan.reason : 'not refused';
+}
+const inShort = (steps: readonly ResetStep[]): readonly string[] =>
+  steps.map((step) =>
+    step.type === 'remove'
+      ? `remove ${step.seen.leaseKey}`
+      : `${step.type} ${step.row.leaseKey} ${step.row.checkpoint}`,
+  );
+
+describe('a reset to TRIM_HORIZON', () => {
+  it('makes a row for every listed shard, parents first, and removes those of shards that there are not', () => {
+    const rows = [
+      row('s3', { checkpoint: '310' }),
+      row('s9', { checkpoint: 'SHARD_END' }),
+      row('s0', { checkpoint: 'SHARD_END' }),
+    ];
+    expect(inShort(stepsOf({ rows }))).to.deep.equal([
+      'rewrite s0 TRIM_HORIZON',
+      'create s1 TRIM_HORIZON',
+      'create s2 TRIM_HORIZON',
+      'rewrite s3 TRIM_HORIZON',
+      'remove s9',
+    ]);
+  });
+
+  it('writes counter + 1, its signature, the new identity, lineage and keys, no owner, and keeps what others keep there', () => {
+    const seen = row('s3', {
+      leaseOwner: 'dead',
+      leaseCounter: 41,
+      checkpoint: '5',
+      checkpointSubSequenceNumber: 3,
+      ownerSwitchesSinceCheckpoint: 2,
+      childShardIds: ['s8'],
+      kinactLatestAt: 5,
+      kinactStream: former,
+      entityType: 'LEASE',
+    });
+    const hashKeyRange = { startingHashKey: '0', endingHashKey: '9' };
+    const shards = lineage.map((shard) => (shard.shardId === 's3' ? { ...shard, hashKeyRange } : shard));
+    const step = stepsOf({ rows: [seen], shards }).find((each) => each.type === 'rewrite');
+    expect(step).to.deep.equal({
+      type: 'rewrite',
+      seen,
+      row: {
+        leaseKey: 's3',
+        leaseCounter: 42,
+        checkpoint: 'TRIM_HORIZON',
+        checkpointSubSequenceNumber: 0,
+        ownerSwitchesSinceCheckpoint: 0,
+        parentShardIds: ['s1', 's2'],
+        childShardIds: [],
+        startingHashKey: '0',
+        endingHashKey: '9',
+        entityType: 'LEASE',
+        kinactWriter: 'w/0',
+        kinactStream: identity,
+      },
+    });
+  });
+
+  it('is restricted to the shards that are named', () => {
+    const rows = [row('s1'), row('s9'), row('s8')];
+    expect(inShort(stepsOf({ rows, only: new Set(['s1', 's9']) }))).to.deep.equal([
+      'rewrite s1 TRIM_HORIZON',
+      'remove s9',
+    ]);
+    expect(refusal({ rows, only: new Set(['s7']) })).to.equal('neither the stream nor the table has a shard s7');
+  });
+
+  it('is refused where a row in question cannot be read', () => {
+    expect(refusal({ malformed: ['s1'] })).to.match(/^row s1 cannot be read/);
+    expect(refusal({ malformed: ['s1', '1:orders:2:s2'], only: new Set(['s2']) })).to.equal('not refused');
+  });
+});
+
+describe('a reset to a time', () => {
+  it('of now stands at LATEST of the service’s time, and ends what is closed', () => {
+    const rows = [
+      row('s0', { checkpoint: '50', kinactLatestAt: 7 }),
+      row('s3', { checkpoint: '300', kinactLatestAt: 7 }),
+    ];
+    const [ended, latest] = stepsOf({ position: { type: 'latest' }, rows });
+    expect(ended).to.have.nested.property('row.checkpoint', 'SHARD_END');
+    expect(ended).to.have.deep.nested.property('row.childShardIds', ['s1', 's2']);
+    expect(ended).not.to.have.nested.property('row.kinactLatestAt');
+    expect(latest).to.have.property('row').that.includes({ checkpoint: 'LATEST', kinactLatestAt: 1_700_000_498_999 });
+    expect(inShort(stepsOf({ position: { type: 'latest' } }))).to.deep.equal(['create s3 LATEST']);
+  });
+
+  it('in the past begins in the shards that were open then, with those that followed', () => {
+    const position = { type: 'at', timestampMs: 1_700_000_300_000, openShardIds: ['s1', 's2'] } as const;
+    const steps = stepsOf({ position, rows: [row('s0', { checkpoint: '50' })] });
+    expect(inShort(steps)).to.deep.equal([
+      'rewrite s0 SHARD_END',
+      'create s1 LATEST',
+      'create s2 LATEST',
+      'create s3 LATEST',
+    ]);
+    for (const step of steps.slice(1)) expect(step).to.have.nested.property('row.kinactLatestAt', 1_700_000_300_000);
+  });
+
+  it('ends nothing that the service does not show to have ended before', () => {
+    for (const openShardIds of [[], ['s0', 's1', 's2', 's3'], ['s0'], ['gone']]) {
+      const steps = stepsOf({ position: { type: 'at', timestampMs: 1, openShardIds } });
+      expect(inShort(steps)).to.deep.equal(['s0', 's1', 's2', 's3'].map((shardId) => `create ${shardId} LATEST`));
+    }
+  });
+
+  it('is refused where a Java worker owns an unended row, even of another shard', () => {
+    const position: ResetPosition = { type: 'latest' };
+    const java = row('s3', { leaseOwner: 'java-1' });
+    expect(refusal({ position, rows: [java], only: new Set(['s1']) })).to.match(
+      /^row s3 belongs to the Java worker java-1/,
+    );
+    expect(refusal({ position, rows: [{ ...java, checkpoint: 'SHARD_END' }] })).to.equal('not refused');
+    expect(refusal({ rows: [java] }), 'TRIM_HORIZON').to.equal('not refused');
+  });
+});
+
+describe('a reset to a sequence number', () => {
+  const position = (sequenceNumber: string): ResetPosition => ({ type: 'behind', sequenceNumber });
+
+  it('goes into the row of the one shard that is named, whose LATEST stays', () => {
+    const rows = [row('s1', { checkpoint: 'SHARD_END', kinactLatestAt: 7 })];
+    const [step, ...more] = stepsOf({ position: position('150'), only: new Set(['s1']), rows });
+    expect(step)
+      .to.have.property('row')
+      .that.includes({ checkpoint: '150', checkpointSubSequenceNumber: 0, kinactLatestAt: 7 });
+    expect(more).to.deep.equal([]);
+  });
+
+  it('is refused outside the range of that shard', () => {
+    const only = new Set(['s1']);
+    for (const number of ['100', '300'])
+      expect(refusal({ position: position(number), only })).to.match(/goes from 101 to 299/);
+    for (const number of ['101', '299']) expect(refusal({ position: position(number), only })).to.equal('not refused');
+    expect(refusal({ position: position('299'), only: new Set(['s3']) })).to.match(/goes from 300 to now/);
+    expect(refusal({ position: position('999'), only: new Set(['s3']) })).to.equal('not refused');
+    expect(refusal({ position: position('150'), only: undefined })).to.match(/name it/);
+    expect(refusal({ position: position('150'), only: new Set(['s9']), rows: [row('s9')] })).to.match(
+      /has no shard s9/,
+    );
+  });
+});
+
+describe('a reset in a multi-stream table', () => {
+  const identifier = '123456789012:orders:1700000100';
+
+  it('touches the rows of its stream alone, and removes those of every other epoch', () => {
+    const rows = [
+      row(`${identifier}:s0`),
+      row('123456789012:orders:1700000000:s0', { kinactStream: former }),
+      row('123456789012:orders:1700000000:s9'),
+      row('123456789012:orders2:1700000000:s0'),
+      row('999999999999:orders:1700000000:s0'),
+      row('s0'),
+    ];
+    const steps = stepsOf({ rows, shards: [open('s0', '1')], maker: { ...maker, identifier } });
+    expect(inShort(steps)).to.deep.equal([
+      `rewrite ${identifier}:s0 TRIM_HORIZON`,
+      'remove 123456789012:orders:1700000000:s0',
+      'remove 123456789012:orders:1700000000:s9',
+    ]);
+    const [created] = stepsOf({ shards: [open('s0', '1')], maker: { ...maker, identifier } });
+    expect(created).to.have.property('row').that.includes({ streamName: identifier, shardId: 's0' });
+  });
+});
+
+describe('whatever a table holds', () => {
+  it('a finished reset leaves the stream’s own rows, and one cut off before leaves no row of the former that is believed', () => {
+    const shardIds = ['s0', 's1', 's2', 's3', 's8', 's9'];
+    const rowsOf = fc.uniqueArray(
+      fc.record({
+        leaseKey: fc.constantFrom(...shardIds),
+        checkpoint: fc.constantFrom('SHARD_END', 'TRIM_HORIZON', 'LATEST', '5'),
+        leaseCounter: fc.nat(99),
+        kinactStream: fc.constant(former),
+      }),
+      { selector: ({ leaseKey }) => leaseKey },
+    );
+    fc.assert(
+      fc.property(rowsOf, fc.nat(12), (given, cut) => {
+        const before = new Map(given.map((each) => [each.leaseKey, leaseRow(each)]));
+        const steps = stepsOf({ rows: [...before.values()] });
+        const apply = (count: number): Map<string, LeaseRow> => {
+          const rows = new Map(before);
+          for (const step of steps.slice(0, count)) {
+            if (step.type === 'remove') rows.delete(step.seen.leaseKey);
+            else rows.set(step.row.leaseKey, step.row);
+          }
+          return rows;
+        };
+        const judge = (rows: Map<string, LeaseRow>) =>
+          judgeStream({
+            identity,
+            shards: lineage,
+            complete: true,
+            rows: [...rows].map(([shardId, each]) => ({ shardId, row: each })),
+            otherEpochs: [],
+          });
+        const done = apply(steps.length);
+        expect(judge(done)).to.deep.equal({ type: 'same', unstamped: [] });
+        expect([...done.keys()].sort()).to.deep.equal(lineage.map(({ shardId }) => shardId).sort());
+        const partly = apply(cut);
+        const isMixed = [...partly.values()].some(({ kinactStream }) => kinactStream === former);
+        expect(judge(partly).type).to.equal(isMixed ? 'changed' : 'same');
+        for (const [index, step] of steps.entries()) {
+          if (step.type === 'remove') continue;
+          const earlier = steps.slice(0, index).map((each) => (each.type === 'remove' ? '' : each.row.leaseKey));
+          for (const parent of step.row.parentShardIds) expect(earlier).to.include(parent);
+        }
+      }),
+      seeded(200),
+    );
+  });
+});
