@@ -97,6 +97,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     subscribers: new Map(),
     version: 0,
     changed: false,
+    failing: new Map(),
     scanning: false,
     scanAttempt: 0,
     scannedAt: undefined,
@@ -144,7 +145,7 @@ const handlers: Handlers = {
   keeperDown: (turn, { leaseKey, incarnation, how }) => leases.keeperDown(turn, leaseKey, incarnation, how),
   keeperNotice: (turn, notice) => leases.keeperNotice(turn, notice),
   parentsRead: (turn, { leaseKey, incarnation, awaited }) => leases.parentsRead(turn, leaseKey, incarnation, awaited),
-  parentsUnread: (turn, { leaseKey, incarnation }) => leases.parentsRead(turn, leaseKey, incarnation, undefined),
+  parentsUnread: (turn, { leaseKey, incarnation, error }) => leases.parentsUnread(turn, leaseKey, incarnation, error),
   childrenRead: (turn, { rows }) => leases.childrenRead(turn, rows),
   // The next scan finds the children as it finds everything.
   childrenUnread: () => undefined,

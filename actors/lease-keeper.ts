@@ -2,6 +2,7 @@
 // and of the tenures under which workers deliver. A message only notes what is wanted or known; `proceed` then compares
 // that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
 import type { Behaviour, Ref } from './actor.js';
+import { failingStatus } from './protocol/failing.js';
 import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
 import type { LeaseKeeperOptions } from './lease-keeper/options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
@@ -53,6 +54,7 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
       liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
       writing: state.write?.kind,
       failedAttempts: state.attempt,
+      failing: failingStatus([state.failing], options.clock.now()),
       releasing: state.release?.reason,
     }),
   };
@@ -158,6 +160,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     write: undefined,
     writes: 0,
     attempt: 0,
+    failing: undefined,
     retryAt: now,
     renewAt: now,
     reported: durableCheckpoint(options.seen),

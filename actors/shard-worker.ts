@@ -62,6 +62,7 @@ function initial(
     turnIsDue: false,
     channels: createChannels(used),
     reading: false,
+    failing: undefined,
     ending: undefined,
     punctuating: 0,
     punctuated: { kind: undefined, progress: 0 },
@@ -99,7 +100,7 @@ function receive(
       readFailed(state, message.error, effects);
       break;
     case 'notice':
-      effects.push(noticed(options, message.notice));
+      effects.push(noticed(options, state, message.notice));
       if (message.notice.type === 'retrying' && endsSource(message.notice.error))
         sourceFailed(state, message.notice.error, effects);
       break;
@@ -181,6 +182,7 @@ function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: Ten
 
 function fetched(state: ShardWorkerState, result: ReadResult): void {
   state.reading = false;
+  state.failing = undefined;
   if (result.type === 'records') {
     state.millisBehindLatest = result.millisBehindLatest;
     if (state.ending === undefined) for (const record of result.records) state.intake.raw.push(record);

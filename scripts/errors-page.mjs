@@ -10,20 +10,24 @@ const advice = {
     'Correct the option that `data.option` names.',
   ],
   NOT_BUILT: ['createConsumer, defineReducer', 'no', 'Use what the message names instead.'],
-  STREAM_NOT_FOUND: ['start', 'no', 'Create the stream, or correct name, region or account.'],
+  STREAM_NOT_FOUND: [
+    'start, `sourceFailed`, `closed`; `retrying`',
+    'no',
+    'Create the stream, or correct name, region or account.',
+  ],
   STREAM_CHANGED: [
     'start, `sourceFailed`, `closed`',
     'no',
     'If the stream was created anew, stop all workers and run `kinact reset`, which says where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
   ],
   ACCESS_DENIED: [
-    'start; later in `retrying` or `closed`',
+    'start; later in `retrying`',
     'no',
     'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
   ],
   WRONG_REGION: ['start', 'no', 'Make ARN, `region` and endpoint agree.'],
   CREDENTIALS_MISSING: [
-    '`cause` of START_TIMEOUT, `retrying`',
+    'start, `cause` of START_TIMEOUT, `retrying`',
     'when the session has expired or the clock was off, which the SDK mends by itself',
     'Configure credentials and region; correct the machine’s clock.',
   ],
@@ -34,7 +38,7 @@ const advice = {
     'Correct the application name, or start a consumer first. A running consumer makes a deleted table anew.',
   ],
   KCL3_TABLE: [
-    'start; `closed`, when the table changes hands later',
+    'start; `sourceFailed` and `closed`, when the table changes hands later',
     'no',
     'Use another application name, or roll the KCL 3 fleet back; the message says how.',
   ],
@@ -106,7 +110,7 @@ const advice = {
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no', 'Nothing: it was asked for.'],
   AWS_ERROR: [
     '`retrying`; `cause` of others',
-    'when throttled, on network failures, timeouts and failures of the service',
+    'when throttled, on network failures, timeouts, failures of the service and of its encryption keys',
     'When it is not retryable, `cause` and `data.operation` say what was refused. `data.outcomeUnknown`: a write may have been carried out.',
   ],
   PEER_MISSING: ['`kinact/testing`, `kinact demo`', 'no', 'Run the install line in the message.'],
@@ -147,7 +151,10 @@ more; the others go on. When none is left, the consumer ends: \`closed\` rejects
   WRONG_REGION or CREDENTIALS_MISSING. TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, fail every
   source of that table. Everything else is tried again with back-off. \`start()\` rejects when no source can be read, and
   resolves when some can: \`ready()\` is then false and names the others. One that only is late joins when it can.
-- **Later** a source fails with STREAM_CHANGED, and all sources of a table with KCL3_TABLE.
+- **Later**, once a source has been read, it fails with STREAM_CHANGED, and with STREAM_NOT_FOUND when every description asked
+  for over 60 s, at least five, finds no such stream; all sources of a table fail with KCL3_TABLE. Any other answer of Kinesis
+  or DynamoDB, a refused permission too, is waited out: the call is repeated with back-off, each failure is an event
+  \`retrying\` with \`kind\` and \`attempt\`, and after 30 s \`ready()\` is false and says which call fails and why.
 - What else ends a consumer has nothing to do with the services: POISON_RECORD, RESTART_INTENSITY, PARENT_STOPPED.
 
 ## Codes

@@ -46,6 +46,24 @@ export type ErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('kinact.error');
 
+/** What went wrong with a call of a service, in the terms that decide what follows. */
+export type FailureKind =
+  | 'throttled'
+  | 'network'
+  | 'timeout'
+  | 'aborted'
+  | 'accessDenied'
+  | 'credentials'
+  | 'notFound'
+  | 'inUse'
+  | 'conditionFailed'
+  | 'expiredIterator'
+  | 'expiredToken'
+  | 'invalidArgument'
+  | 'encryption'
+  | 'serverError'
+  | 'other';
+
 /** Data that belongs to an error: whatever of these is known. */
 export interface ErrorData {
   readonly option?: string;
@@ -62,6 +80,8 @@ export interface ErrorData {
   readonly key?: string;
   readonly actor?: string;
   readonly operation?: string;
+  /** Of a call of a service that failed. */
+  readonly kind?: FailureKind;
   readonly ageMs?: number;
   /** A write failed here and may have been carried out all the same: its reply was lost, or never waited for. */
   readonly outcomeUnknown?: boolean;

@@ -2,7 +2,7 @@
 // Emission is free when nobody listens; a listener that throws is counted and reported, nothing more.
 import type { OutOfRangePolicy, RecordDistribution } from './core/placement.js';
 import type { Position } from './core/position.js';
-import type { KinactError } from './errors.js';
+import type { FailureKind, KinactError } from './errors.js';
 
 /** Common to all events of one shard. */
 export interface ShardEvent {
@@ -43,6 +43,9 @@ export interface ConsumerEvents {
   /** A call failed and will be repeated. */
   retrying: {
     readonly operation: string;
+    readonly kind: FailureKind;
+    /** How many such calls have failed in a row, this one included. */
+    readonly attempt: number;
     readonly error: unknown;
     readonly delayMs: number;
     readonly source?: string;

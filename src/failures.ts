@@ -1,7 +1,7 @@
 // What an error means for the source or the table it came from: which errors no time cures. Called by the coordinator, by
 // shard workers and by `consumer.ts`.
 import { isKinactError } from './errors.js';
-import type { ErrorCode, KinactError } from './errors.js';
+import type { ErrorCode, FailureKind, KinactError } from './errors.js';
 
 /** What is left of a source's history when the coordinator of its table is started anew. Made once per consumer. */
 export interface SourceRecord {
@@ -9,6 +9,11 @@ export interface SourceRecord {
   worked: boolean;
   /** It has failed for good. */
   failure: KinactError | undefined;
+}
+
+/** What went wrong with the call of a service that an error came from. */
+export function kindOf(error: unknown): FailureKind {
+  return (isKinactError(error) ? error.data.kind : undefined) ?? 'other';
 }
 
 /** Wrong settings or rights: no time cures them, as long as nothing has worked yet. */

@@ -39,10 +39,18 @@ export type {
   Token,
 } from './reducer.js';
 export type { AggregatedRecord } from './aws/aggregate.js';
-export type { ErrorCode, ErrorData } from './errors.js';
+export type { ErrorCode, ErrorData, FailureKind } from './errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './events.js';
 export type { Logger } from './logger.js';
 export type { CounterName, GaugeName, Labels, Meter } from './metrics.js';
 export type { Clock, Random, Timers, UserRecord } from './ports.js';
 export type { InitialPosition, Position } from './core/position.js';
-export type { ActorSnapshot, ConsumerStatus, Health, OldestOpen, ShardSnapshot, SourceSnapshot } from './status.js';
+export type {
+  ActorSnapshot,
+  ConsumerStatus,
+  FailingSnapshot,
+  Health,
+  OldestOpen,
+  ShardSnapshot,
+  SourceSnapshot,
+} from './status.js';

@@ -1,5 +1,6 @@
 // What `consumer.status()` returns, and the verdicts derived from it. Pure: a snapshot in, plain objects out.
 import type { OutOfRangePolicy, RecordDistribution } from './core/placement.js';
+import type { FailureKind } from './errors.js';
 import type { Position } from './core/position.js';
 
 /** One actor of the tree, as people read it. */
@@ -50,6 +51,17 @@ export interface PlacementSnapshot {
   readonly outOfRange: OutOfRangePolicy;
   /** ISO time until which nothing is dropped for its hash key; absent where AUTO has not been seen. */
   readonly keepsAllUntil?: string;
+}
+
+/** Calls of one kind that fail again and again. */
+export interface FailingSnapshot {
+  readonly operation: string;
+  readonly kind: FailureKind;
+  /** How many have failed in a row, and for how long. */
+  readonly attempts: number;
+  readonly forMs: number;
+  /** What the last one failed with. */
+  readonly error: string;
 }
 
 /** One source of the consumer. */

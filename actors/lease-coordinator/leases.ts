@@ -7,7 +7,7 @@ import type { HeldLease, HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { failSource, giveBack, takesPart } from './sources.js';
-import { isOwn, placeOf, scanWithin, serviceNow, signature, warn } from './state.js';
+import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
@@ -234,16 +234,23 @@ export function settleParents(turn: Turn, lease: Lease): void {
   );
 }
 
-export function parentsRead(
-  turn: Turn,
-  leaseKey: string,
-  incarnation: number,
-  awaited: readonly string[] | undefined,
-): void {
+const parentReading = 'reading the parents of a lease';
+
+/** The next scan asks again. */
+export function parentsUnread(turn: Turn, leaseKey: string, incarnation: number, error: unknown): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
-  if (awaited === undefined || lease.awaited?.length === 0) return;
+  const { stream, shardId } = lease;
+  retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scanDueAt - turn.now), stream, shardId });
+}
+
+export function parentsRead(turn: Turn, leaseKey: string, incarnation: number, awaited: readonly string[]): void {
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  lease.readingParents = false;
+  worked(turn, parentReading, lease.stream);
+  if (lease.awaited?.length === 0) return;
   const { endedHere, vanished } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.identifier, parent);
   // Whoever holds a parent whose row was deleted is about to make it anew, and reads that shard meanwhile.

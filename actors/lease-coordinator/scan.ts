@@ -5,7 +5,7 @@ import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
 import { isTableFailure, retryShape } from './start.js';
-import { emit, isOwn, jittered, placeOf, scanWithin, warn } from './state.js';
+import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from './state.js';
 import type { Turn } from './state.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -14,6 +14,8 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 import { isKinactError } from '../../src/errors.js';
 import type { LeaseScan } from '../../src/ports.js';
+
+const scanning = 'scan of the lease table';
 
 export function scan(turn: Turn): void {
   const { settings, state, effects } = turn;
@@ -45,7 +47,7 @@ export function scanFailed(turn: Turn, error: unknown): void {
     warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is made anew.`, { error });
   }
   const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scanAttempt++, settings.random));
-  emit(turn, { name: 'retrying', data: { operation: 'scan of the lease table', error, delayMs } });
+  retrying(turn, scanning, { error, delayMs });
   scanWithin(turn, delayMs);
 }
 
@@ -54,6 +56,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.scanning = false;
   state.scanAttempt = 0;
   state.lastError = undefined;
+  worked(turn, scanning);
   state.tableMissing = false;
   noteMalformed(turn, result);
   noteVanished(turn, result.rows);

@@ -6,8 +6,9 @@ import type { CoordinatorSelf } from './messages.js';
 import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
 import type { Evidence, ShardEndResult } from './shard-end-work.js';
 import { failSource } from './sources.js';
+import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { retryShape } from './start.js';
-import { emit, rowsOf, scanWithin, serviceNow, signature, warn } from './state.js';
+import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { afterListing } from '../../src/core/shard-proof.js';
@@ -120,10 +121,13 @@ function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evi
   );
 }
 
+const ending = 'end of the shard';
+
 export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: ShardEndResult): void {
   const lease = turn.state.leases.get(asked.leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+  worked(turn, ending, lease.stream);
   switch (result.type) {
     case 'ready':
       sayReady(turn, lease, asked, result);
@@ -195,17 +199,18 @@ function block(turn: Turn, lease: Lease, asked: PrepareShardEnd, reason: string,
   answer(turn, asked, { type: 'blocked', reason, retryMs: Math.max(ms, Math.ceil(leastMs)) });
 }
 
+/** No call has failed: the shard is read on. */
 function sayRetrying(turn: Turn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.options.source.name;
-  emit(turn, { name: 'retrying', data: { operation: 'end of the shard', error, delayMs, source, shardId } });
+  emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));
 }
 
 export function shardEndFailed(turn: Turn, asked: PrepareShardEnd, error: unknown): void {
   const { settings, state } = turn;
   const lease = state.leases.get(asked.leaseKey);
   const delayMs = retryMs + backoffMs(retryShape, 2, settings.random);
-  const about = lease === undefined ? {} : { source: lease.stream.options.source.name, shardId: lease.shardId };
-  emit(turn, { name: 'retrying', data: { operation: 'end of the shard', error, delayMs, ...about } });
+  const about = lease === undefined ? {} : { stream: lease.stream, shardId: lease.shardId };
+  retrying(turn, ending, { error, delayMs, ...about });
   answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
 }
 

@@ -5,7 +5,8 @@ import type { ReplyTo } from '../actor.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
 import { emit } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
-import { KinactError } from '../../src/errors.js';
+import { isKinactError, KinactError } from '../../src/errors.js';
+import { endsSource, isHopeless } from '../../src/failures.js';
 
 /** Whether its shards are listed and its leases may be taken. */
 export function takesPart({ syncedOnce, record }: Stream): boolean {
@@ -31,6 +32,30 @@ export function failSource(turn: Turn, stream: Stream, error: KinactError): void
     for (const key of ['openTable', 'scan']) turn.effects.push({ type: 'cancel', key });
   }
   settleStart(turn);
+}
+
+/** For so long, and so often, must every look find no stream of this name before it counts as gone. */
+const goneAfterMs = 60_000;
+const goneAfterTimes = 5;
+
+/**
+ * Whether this failure of a describe or listing ends its source: one that has worked ends only when its stream is another one
+ * now, or is gone, which one answer does not prove.
+ */
+export function isSourceFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
+  if (endsSource(error)) return true;
+  if (!stream.record.worked) return isHopeless(error);
+  // A shard may be missing; only a description speaks of the stream.
+  const operation = isKinactError(error) ? error.data.operation : undefined;
+  const speaks = operation === undefined || operation.startsWith('kinesis:DescribeStream');
+  if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND' || !speaks) {
+    stream.missing = undefined;
+    return false;
+  }
+  const { now } = turn;
+  const { since = now, times = 0 } = stream.missing ?? {};
+  stream.missing = { since, times: times + 1 };
+  return now - since >= goneAfterMs && times + 1 >= goneAfterTimes;
 }
 
 /** Ends every source of this table. */

@@ -2,15 +2,16 @@
 // What time cures is tried again without end, for a source that comes late joins the others; `start()` waits for a while only.
 import { run } from '../actor.js';
 import type { CoordinatorSelf } from './messages.js';
-import { failSource, failTable, hasFailed, settleStart } from './sources.js';
-import { emit, scanWithin } from './state.js';
+import { failSource, failTable, hasFailed, isSourceFailure, settleStart } from './sources.js';
+import { retrying, scanWithin, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { streamIdentifier } from '../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../src/core/stream-identity.js';
-import { endsSource, endsTable, isHopeless } from '../../src/failures.js';
+import { endsTable, isHopeless } from '../../src/failures.js';
 import type { StreamDescription } from '../../src/ports.js';
 
+const opening = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
 /** Begins. Sources that failed under an earlier coordinator are not tried again. */
@@ -43,6 +44,8 @@ export function streamOpened(turn: Turn, index: number, description: StreamDescr
   const identifier = streamIdentifier(description);
   stream.opened = true;
   stream.error = undefined;
+  stream.missing = undefined;
+  worked(turn, opening, stream);
   stream.identity = identifier;
   stream.streamIdentity = streamIdentityOf(description);
   if (settings.multiStream) stream.identifier = identifier;
@@ -54,10 +57,10 @@ export function streamNotOpened(turn: Turn, index: number, error: unknown): void
   const { settings, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
-  if (endsSource(error) || (isHopeless(error) && !stream.record.worked)) return failSource(turn, stream, error);
+  if (isSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   stream.error = error;
   const delayMs = backoffMs(retryShape, stream.openAttempt++, settings.random);
-  emit(turn, { name: 'retrying', data: { operation: 'start', error, delayMs, source: stream.options.source.name } });
+  retrying(turn, opening, { error, delayMs, stream });
   effects.push({
     type: 'after',
     key: `openStream/${index}`,
@@ -80,7 +83,9 @@ export function openTable({ settings, state, effects }: Turn): void {
   );
 }
 
-export function tableOpened({ state }: Turn): void {
+export function tableOpened(turn: Turn): void {
+  const { state } = turn;
+  worked(turn, opening);
   state.openingTable = false;
   state.lastError = undefined;
   if (state.phase === 'opening') state.phase = 'syncing';
@@ -93,7 +98,7 @@ export function tableNotOpened(turn: Turn, error: unknown): void {
   state.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
   const delayMs = backoffMs(retryShape, state.openAttempt++, settings.random);
-  emit(turn, { name: 'retrying', data: { operation: 'start', error, delayMs } });
+  retrying(turn, opening, { error, delayMs });
   effects.push({ type: 'after', key: 'openTable', ms: delayMs, message: { type: 'openTableAgain' } });
 }
 

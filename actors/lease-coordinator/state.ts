@@ -1,6 +1,8 @@
 // The state of a lease coordinator, and what one call of `receive` works on. Types, and the few functions that every part
 // of the coordinator needs.
 import type { Effect, Ref, ReplyTo } from '../actor.js';
+import { failedAgain, retryingEvent } from '../protocol/failing.js';
+import type { Failing } from '../protocol/failing.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protocol/leasing.js';
 import type { HeldLeases } from '../tenure.js';
 import type { CoordinatorSelf, CoordinatorSource, KeeperArguments } from './messages.js';
@@ -55,6 +57,8 @@ export interface Stream {
   openAttempt: number;
   /** Why it is not read yet. */
   error: unknown;
+  /** Since when (monotonic), and how often in a row, the service has said that there is no such stream. */
+  missing: { readonly since: number; readonly times: number } | undefined;
   /** In row keys; undefined in a single-stream table. */
   identifier: string | undefined;
   /** In idempotency keys. */
@@ -136,6 +140,8 @@ export interface CoordinatorState {
   version: number;
   /** The held leases have changed since subscribers were told. */
   changed: boolean;
+  /** What is being repeated, by operation and stream. */
+  readonly failing: Map<string, Failing>;
   scanning: boolean;
   scanAttempt: number;
   /** Monotonic. */
@@ -180,6 +186,32 @@ export interface Turn {
 
 export function emit(turn: Turn, event: KinactEvent): void {
   turn.effects.push({ type: 'emit', event });
+}
+
+/** Says that a call has failed and when it is repeated. `stream`: it was for one stream alone. */
+export function retrying(
+  turn: Turn,
+  operation: string,
+  failure: { readonly error: unknown; readonly delayMs: number; readonly stream?: Stream; readonly shardId?: string },
+): void {
+  const { state, now } = turn;
+  const { error, delayMs, stream, shardId } = failure;
+  const key = failingKey(operation, stream);
+  const failing = failedAgain(state.failing.get(key), operation, error, now);
+  state.failing.set(key, failing);
+  const about = {
+    ...(stream === undefined ? {} : { source: stream.options.source.name }),
+    ...(shardId === undefined ? {} : { shardId }),
+  };
+  emit(turn, retryingEvent(failing, delayMs, about));
+}
+
+export function worked({ state }: Turn, operation: string, stream?: Stream): void {
+  state.failing.delete(failingKey(operation, stream));
+}
+
+function failingKey(operation: string, stream: Stream | undefined): string {
+  return `${operation}/${stream?.index ?? ''}`;
 }
 
 export function warn(
@@ -272,6 +304,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     opened: false,
     openAttempt: 0,
     error: undefined,
+    missing: undefined,
     identifier: undefined,
     identity: '',
     streamIdentity: '',

@@ -3,7 +3,8 @@ import { placementSnapshot } from './placement.js';
 import { standingStill } from './standstill.js';
 import { hasFailed } from './sources.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
-import type { SourceSnapshot } from '../../src/status.js';
+import { failingStatus } from '../protocol/failing.js';
+import type { FailingSnapshot, SourceSnapshot } from '../../src/status.js';
 
 export interface LeaseStatus {
   readonly leaseKey: string;
@@ -34,6 +35,8 @@ export interface CoordinatorStatus {
   readonly target: number | undefined;
   /** Whether a Java worker owns leases of this table. */
   readonly foreignOwners: boolean;
+  /** What is repeated because it fails. */
+  readonly failing: readonly FailingSnapshot[];
   readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
   /** Leases held here whose tenures end again and again before a record is dealt with. */
@@ -54,6 +57,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     scanAgeMs: state.scannedAt === undefined ? undefined : now - state.scannedAt,
     target: state.plan?.target,
     foreignOwners: state.plan?.foreign ?? false,
+    failing: failingStatus([...state.failing.values()], now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.lastError)),
     malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     standingStill: standingStill(state.standstills, state.leases),

@@ -2,15 +2,14 @@
 // clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../actor.js';
 import type { CoordinatorSelf } from './messages.js';
-import { failSource, hasFailed, settleStart, takesPart } from './sources.js';
+import { failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { retryShape } from './start.js';
-import { emit, jittered, rowsOf, scanWithin, signature, warn } from './state.js';
+import { emit, jittered, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
 import type { SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
-import { endsSource, isHopeless } from '../../src/failures.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { visible } from '../../src/core/visible.js';
@@ -21,6 +20,10 @@ import type { HashKeyRange } from '../../src/ports.js';
 const confirmations = 3;
 /** Rows that one sync stamps at most: the table's writes are for renewals first. */
 const stampsPerSync = 100;
+
+const syncing = 'shard sync';
+const describing = 'back-filling hash ranges';
+const cleaning = 'clean-up of ended leases';
 
 export function syncWhereDue(turn: Turn): void {
   const { settings, state, effects, now } = turn;
@@ -58,6 +61,8 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
   }
   stream.syncAttempt = 0;
   stream.error = undefined;
+  stream.missing = undefined;
+  worked(turn, syncing, stream);
   stream.syncDueAt = now + jittered(turn, settings.shardSyncIntervalMs);
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
@@ -123,7 +128,7 @@ export function syncFailed(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream)) return;
-  if (endsSource(error) || (isHopeless(error) && !stream.record.worked)) return failSource(turn, stream, error);
+  if (isSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   syncAgain(turn, stream, error);
 }
 
@@ -132,10 +137,7 @@ function syncAgain(turn: Turn, stream: Stream, error: unknown): void {
   stream.error = error;
   const delayMs = Math.max(100, backoffMs(retryShape, stream.syncAttempt++, settings.random));
   stream.syncDueAt = now + delayMs;
-  emit(turn, {
-    name: 'retrying',
-    data: { operation: 'shard sync', error, delayMs, source: stream.options.source.name },
-  });
+  retrying(turn, syncing, { error, delayMs, stream });
   scanWithin(turn, delayMs);
 }
 
@@ -228,17 +230,18 @@ export function cleanUpWhereDue(turn: Turn): void {
 export function described(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
-  if (error !== undefined) laterAgain(turn, 'back-filling hash ranges', stream, error, stream.auditDueAt);
+  if (error === undefined) worked(turn, describing, stream);
+  else laterAgain(turn, describing, stream, error, stream.auditDueAt);
 }
 
 export function cleaned(turn: Turn, index: number, removed: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   if (removed > 0) turn.effects.push({ type: 'count', what: 'leaseRowsRemoved', by: removed });
-  if (error !== undefined) laterAgain(turn, 'clean-up of ended leases', stream, error, stream.cleanUpDueAt);
+  if (error === undefined) worked(turn, cleaning, stream);
+  else laterAgain(turn, cleaning, stream, error, stream.cleanUpDueAt);
 }
 
 function laterAgain(turn: Turn, operation: string, stream: Stream, error: unknown, at: number): void {
-  const { name } = stream.options.source;
-  emit(turn, { name: 'retrying', data: { operation, error, delayMs: Math.max(0, at - turn.now), source: name } });
+  retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
 }

@@ -1,5 +1,6 @@
 // The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
 // it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
+import type { Failing } from '../protocol/failing.js';
 import type { Ending, Ref, ReplyTo } from '../actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, TenureGranted } from '../tenure.js';
@@ -84,6 +85,8 @@ export interface LeaseKeeperState {
   writes: number;
   /** Failed attempts in a row, and when the next may start. */
   attempt: number;
+  /** The same attempts, for what people are told. */
+  failing: Failing | undefined;
   retryAt: number;
   renewAt: number;
   /** The last checkpoint that became known as durable, and when the last write that was answered with one began. */

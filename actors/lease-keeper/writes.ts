@@ -1,6 +1,7 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way; an outcome that
 // nobody knows is remembered until a later write shows it.
 import { run } from '../actor.js';
+import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
@@ -78,6 +79,7 @@ export function answered(
   if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
   state.write = undefined;
   state.attempt = 0;
+  state.failing = undefined;
   if (message.type === 'created') {
     // Whether by us or by somebody else: the take that follows finds out.
     holds.recoverHold(state.hold, holds.recreatedRow(state.hold, turn.options.writer));
@@ -97,7 +99,8 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   state.retryAt = now + delayMs;
   if (current.kind === 'renew') state.renewAt = now;
   const { source, shardId } = options;
-  emit(turn, { name: 'retrying', data: { operation: `lease ${current.kind}`, error, delayMs, source, shardId } });
+  state.failing = failedAgain(state.failing, `lease ${current.kind}`, error, now);
+  emit(turn, retryingEvent(state.failing, delayMs, { source, shardId }));
 }
 
 function written(turn: Turn, current: Write, counter: number): void {

@@ -1,5 +1,6 @@
 // What a shard worker is made with, what it is told, and what it keeps.
 import type { Ref } from '../actor.js';
+import type { Failing } from '../protocol/failing.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Intake, IntakeOptions } from './intake.js';
@@ -53,6 +54,8 @@ export interface ShardWorkerState {
   turnIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
+  /** Calls of the reader that fail one after the other. */
+  failing: Failing | undefined;
   /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Punctuations not answered yet. */

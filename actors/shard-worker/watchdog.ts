@@ -1,5 +1,7 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and brings the answer here.
+import { failingStatus } from '../protocol/failing.js';
+import type { FailingSnapshot } from '../../src/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { Tenure } from '../tenure.js';
@@ -58,6 +60,7 @@ export interface WorkerStatus {
   readonly settled: number;
   readonly duplicates: number;
   readonly millisBehindLatest: number | undefined;
+  readonly failing: readonly FailingSnapshot[];
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
@@ -85,6 +88,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     settled: ledger.settled,
     duplicates: state.intake.duplicates,
     millisBehindLatest: state.millisBehindLatest,
+    failing: failingStatus([state.failing], now),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),

@@ -2,7 +2,7 @@
 // the same. Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` is false only when the
 // service answered that it refused, or the request cannot have left this machine.
 import { isKinactError, KinactError } from '../errors.js';
-import type { ErrorCode, ErrorData } from '../errors.js';
+import type { ErrorCode, ErrorData, FailureKind } from '../errors.js';
 
 /** The call that failed: what the message names and the error's data carries. */
 export interface AwsCall {
@@ -17,25 +17,8 @@ export interface AwsCall {
   readonly write?: boolean;
 }
 
-/** What went wrong, in the terms callers decide by. */
-export type AwsFailureKind =
-  | 'throttled'
-  | 'network'
-  | 'timeout'
-  | 'aborted'
-  | 'accessDenied'
-  | 'credentials'
-  | 'notFound'
-  | 'inUse'
-  | 'conditionFailed'
-  | 'expiredIterator'
-  | 'expiredToken'
-  | 'invalidArgument'
-  | 'serverError'
-  | 'other';
-
 export interface AwsFailure {
-  readonly kind: AwsFailureKind;
+  readonly kind: FailureKind;
   /** `error.retryable` says whether the same call may succeed later by itself; `cause` is what was thrown. */
   readonly error: KinactError;
   /** Of a write: whether it may have been carried out although it failed here. Always false for a read. */
@@ -53,7 +36,7 @@ interface ErrorShape {
   readonly $metadata?: { readonly httpStatusCode?: unknown; readonly clockSkewCorrected?: unknown };
 }
 
-const kindByName: ReadonlyMap<string, AwsFailureKind> = new Map<string, AwsFailureKind>([
+const kindByName: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind>([
   ...names('throttled', [
     'LimitExceededException',
     'ProvisionedThroughputExceededException',
@@ -69,13 +52,7 @@ const kindByName: ReadonlyMap<string, AwsFailureKind> = new Map<string, AwsFailu
     'BandwidthLimitExceeded',
     'PriorRequestNotComplete',
   ]),
-  ...names('accessDenied', [
-    'AccessDeniedException',
-    'AccessDenied',
-    'KMSAccessDeniedException',
-    'NotAuthorized',
-    'UnauthorizedOperation',
-  ]),
+  ...names('accessDenied', ['AccessDeniedException', 'AccessDenied', 'NotAuthorized', 'UnauthorizedOperation']),
   ...names('credentials', [
     'CredentialsProviderError',
     'TokenProviderError',
@@ -110,11 +87,15 @@ const kindByName: ReadonlyMap<string, AwsFailureKind> = new Map<string, AwsFailu
     'ValidationError',
     'SerializationException',
     'UnknownOperationException',
+    'ItemCollectionSizeLimitExceededException',
+  ]),
+  // The key that the data is encrypted with: somebody changes it, or the right to use it, and changes it back.
+  ...names('encryption', [
+    'KMSAccessDeniedException',
     'KMSDisabledException',
     'KMSInvalidStateException',
     'KMSNotFoundException',
     'KMSOptInRequired',
-    'ItemCollectionSizeLimitExceededException',
   ]),
   ...names('timeout', ['TimeoutError', 'RequestTimeout', 'RequestTimeoutException']),
   ...names('aborted', ['AbortError']),
@@ -158,17 +139,19 @@ const networkCodes: ReadonlySet<string> = new Set([
 const dialling: ReadonlySet<string> = new Set(['connect', 'getaddrinfo']);
 
 /**
- * Says what a failed AWS call was. A KinactError is passed through as it is (kind `other`, outcome known), so that a
- * caller may classify whatever its `try` block threw.
+ * Says what a failed AWS call was. A KinactError is passed through as it is, so that a caller may classify whatever its `try`
+ * block threw.
  */
 export function classifyAwsError(cause: unknown, call: AwsCall): AwsFailure {
-  if (isKinactError(cause)) return { kind: 'other', error: cause, outcomeUnknown: cause.data.outcomeUnknown === true };
+  if (isKinactError(cause))
+    return { kind: cause.data.kind ?? 'other', error: cause, outcomeUnknown: cause.data.outcomeUnknown === true };
   const shape: ErrorShape = typeof cause === 'object' && cause !== null ? cause : { message: String(cause) };
   const kind = kindOf(shape);
   const outcomeUnknown = call.write === true && mayHaveHappened(kind, shape);
   const { code, retryable, message } = verdict(kind, shape, call);
   const data: ErrorData = {
     operation: `${call.service}:${call.operation}`,
+    kind,
     ...(call.table === undefined ? {} : { table: call.table }),
     ...(call.stream === undefined ? {} : { stream: call.stream }),
     ...(call.leaseKey === undefined ? {} : { leaseKey: call.leaseKey }),
@@ -178,11 +161,11 @@ export function classifyAwsError(cause: unknown, call: AwsCall): AwsFailure {
   return { kind, error: new KinactError(code, message, { cause, retryable, data }), outcomeUnknown };
 }
 
-function names(kind: AwsFailureKind, list: readonly string[]): readonly (readonly [string, AwsFailureKind])[] {
+function names(kind: FailureKind, list: readonly string[]): readonly (readonly [string, FailureKind])[] {
   return list.map((name) => [name, kind] as const);
 }
 
-function kindOf(error: ErrorShape): AwsFailureKind {
+function kindOf(error: ErrorShape): FailureKind {
   const name = text(error.name);
   const code = text(error.code);
   if (/region (is missing|not accepted)/i.test(text(error.message))) return 'credentials';
@@ -207,7 +190,7 @@ function isCertificateCode(code: string): boolean {
   return /^(ERR_TLS_CERT|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|HOSTNAME_MISMATCH)/.test(code);
 }
 
-function mayHaveHappened(kind: AwsFailureKind, error: ErrorShape): boolean {
+function mayHaveHappened(kind: FailureKind, error: ErrorShape): boolean {
   switch (kind) {
     case 'network':
     case 'timeout':
@@ -224,6 +207,7 @@ function mayHaveHappened(kind: AwsFailureKind, error: ErrorShape): boolean {
     case 'expiredIterator':
     case 'expiredToken':
     case 'invalidArgument':
+    case 'encryption':
       // A refusal with a status of 500 or above comes from something between us and the service.
       return statusOf(error) >= 500 && kind !== 'throttled';
     default:
@@ -241,7 +225,7 @@ function neverLeft(error: ErrorShape): boolean {
 }
 
 function verdict(
-  kind: AwsFailureKind,
+  kind: FailureKind,
   error: ErrorShape,
   call: AwsCall,
 ): { code: ErrorCode; retryable: boolean; message: string } {
@@ -289,6 +273,12 @@ function verdict(
     case 'expiredToken':
     case 'invalidArgument':
       return { code: 'AWS_ERROR', retryable: false, message: `${action}${where} was refused (${said})` };
+    case 'encryption':
+      return {
+        code: 'AWS_ERROR',
+        retryable: true,
+        message: `${action}${where}: the key of the stream or table cannot be used; look at the KMS key and its policy (${said})`,
+      };
     case 'serverError':
       return { code: 'AWS_ERROR', retryable: true, message: `${action}${where}: the service failed (${said})` };
     case 'other':

@@ -5,8 +5,8 @@ import type { Ref } from '../../actors/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
-import { shardsOf } from '../status.js';
-import type { ConsumerStatus, Health } from '../status.js';
+import { shardsOf, walk } from '../status.js';
+import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../status.js';
 
 /** Several times what lies between two scans of an idle worker: longer, and free leases are not seen by this one. */
 const longestScanAgeMs = 30_000;
@@ -42,7 +42,27 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   };
 }
 
-export function readiness({ state, leases, sources }: ConsumerStatus): Health {
+/** How long calls may fail before this process does not count as taking part. */
+const longestFailingMs = 30_000;
+
+/** One reason per operation and kind of failure, however many shards meet it. */
+function outages(tree: readonly ActorSnapshot[]): readonly string[] {
+  const groups = new Map<string, FailingSnapshot[]>();
+  for (const { state } of walk(tree)) {
+    for (const each of (state as { readonly failing?: readonly FailingSnapshot[] } | undefined)?.failing ?? []) {
+      if (each.forMs < longestFailingMs) continue;
+      const key = `${each.operation} ${each.kind}`;
+      groups.set(key, [...(groups.get(key) ?? []), each]);
+    }
+  }
+  return [...groups.values()].map((group) => {
+    const longest = group.reduce((one, other) => (other.forMs > one.forMs ? other : one));
+    const times = group.length > 1 ? ` (${group.length} times over)` : '';
+    return `${longest.operation} has failed for ${Math.round(longest.forMs / 1_000)} s${times}: ${longest.error}`;
+  });
+}
+
+export function readiness({ state, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
@@ -60,6 +80,7 @@ export function readiness({ state, leases, sources }: ConsumerStatus): Health {
     if (standing === 'failed') reasons.push(`the source ${source} has failed for good${why}`);
     else if (standing === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
   }
+  reasons.push(...outages(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

@@ -151,6 +151,33 @@ describe('the sources of one table', () => {
     expect(driver.world.eventsOf('retrying')).to.have.length(4);
   });
 
+  it('have one that is gone when every look for a minute says so, and not before', async () => {
+    const both = two();
+    await both.driver.started();
+    const { faults } = both.returns;
+    faults.listShards.push(...Array.from({ length: 500 }, () => gone));
+    await both.driver.world.advance(115_000);
+    expect(both.driver.world.eventsOf('sourceFailed'), 'the next sync comes within 66 s').to.deep.equal([]);
+    await both.driver.world.advance(20_000);
+    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
+    const retried = both.driver.world.eventsOf('retrying');
+    expect(retried.length).to.be.within(5, 200);
+    expect(retried.map(({ attempt }) => attempt)).to.deep.equal(retried.map((_, index) => index + 1));
+  });
+
+  it('keep one whose shards are not found although it is, and one that is found once in a while', async () => {
+    const both = two();
+    await both.driver.started();
+    const unlisted = new KinactError('STREAM_NOT_FOUND', 'no', { data: { operation: 'kinesis:ListShards' } });
+    both.returns.faults.listShards.push(...Array.from({ length: 2_000 }, () => unlisted));
+    both.orders.faults.listShards.push(
+      ...Array.from({ length: 2_000 }, (_, at) => (at % 12 === 5 ? new Error('throttled') : gone)),
+    );
+    await both.driver.world.advance(600_000);
+    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    expect(both.driver.status().failing.map(({ operation }) => operation)).to.deep.equal(['shard sync', 'shard sync']);
+  });
+
   it('that have failed stay failed under the next coordinator', async () => {
     const record: SourceRecord = { worked: true, failure: changed };
     const stream = listedStream();

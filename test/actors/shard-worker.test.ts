@@ -223,7 +223,7 @@ describe('a shard worker reads', () => {
       { name: 'shardStarted', data: { ...place, fence: keeper.tenures[0]!.fence } },
       { name: 'throttled', data: { ...place, delayMs: 200 } },
       { name: 'trimmed', data: { ...place, sequenceNumber: '5', subSequenceNumber: 0, certain: false } },
-      { name: 'retrying', data: { ...place, operation: 'GetRecords', error, delayMs: 50 } },
+      { name: 'retrying', data: { ...place, operation: 'GetRecords', kind: 'other', attempt: 2, error, delayMs: 50 } },
     ]);
     expect(pipeline.counters()['expiredIterators']).to.equal(1);
   });

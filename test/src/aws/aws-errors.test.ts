@@ -1,9 +1,11 @@
+import * as dynamodb from '@aws-sdk/client-dynamodb';
+import * as kinesis from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { classifyAwsError } from '../../../src/aws/aws-errors.js';
-import type { AwsCall, AwsFailureKind } from '../../../src/aws/aws-errors.js';
+import type { AwsCall } from '../../../src/aws/aws-errors.js';
 import { KinactError } from '../../../src/errors.js';
-import type { ErrorCode } from '../../../src/errors.js';
+import type { ErrorCode, FailureKind } from '../../../src/errors.js';
 
 const write: AwsCall = {
   service: 'dynamodb',
@@ -23,7 +25,7 @@ function network(code: string, syscall?: string): Error {
 }
 
 describe('classifyAwsError', () => {
-  const table: readonly (readonly [string, Error, AwsFailureKind, ErrorCode, boolean, boolean])[] = [
+  const table: readonly (readonly [string, Error, FailureKind, ErrorCode, boolean, boolean])[] = [
     // what, error, kind, code, retryable, outcome of a write unknown
     ['a throttle', service('ProvisionedThroughputExceededException'), 'throttled', 'AWS_ERROR', true, false],
     ['a throttle by status', service('Whatever', 429), 'throttled', 'AWS_ERROR', true, false],
@@ -45,6 +47,7 @@ describe('classifyAwsError', () => {
     ['a busy table', service('ResourceInUseException'), 'inUse', 'AWS_ERROR', true, false],
     ['a failed condition', service('ConditionalCheckFailedException'), 'conditionFailed', 'AWS_ERROR', false, false],
     ['an expired iterator', service('ExpiredIteratorException'), 'expiredIterator', 'AWS_ERROR', false, false],
+    ['a key that is not to be had', service('KMSAccessDeniedException'), 'encryption', 'AWS_ERROR', true, false],
     ['a bad argument', service('ValidationException'), 'invalidArgument', 'AWS_ERROR', false, false],
     ['a failing service', service('InternalServerError', 500), 'serverError', 'AWS_ERROR', true, true],
     ['a failing proxy', service('Unknown', 502), 'serverError', 'AWS_ERROR', true, true],
@@ -133,6 +136,29 @@ describe('classifyAwsError', () => {
       message: "Credential should be scoped to a valid region, not 'eu-west-1'.",
     });
     expect(classifyAwsError(cause, read).error).to.include({ code: 'WRONG_REGION', retryable: false });
+  });
+
+  it('knows every exception of the models of both services, whatever status it comes with', () => {
+    const names = (models: object, base: unknown): string[] =>
+      Object.entries(models).flatMap(([name, made]: [string, unknown]) =>
+        typeof made === 'function' && made.prototype instanceof (base as new () => Error) ? [name] : [],
+      );
+    const all = [
+      ...names(kinesis, kinesis.KinesisServiceException),
+      ...names(dynamodb, dynamodb.DynamoDBServiceException),
+    ];
+    expect(all).to.include.members([
+      'KMSOptInRequired',
+      'DryRunOperationException',
+      'ReplicatedWriteConflictException',
+    ]);
+    for (const name of all) {
+      for (const status of [0, 400, 500]) {
+        const { kind, error } = classifyAwsError(service(name, status), read);
+        expect(kind, `${name} with status ${status}`).not.to.equal('other');
+        expect(error.data.kind).to.equal(kind);
+      }
+    }
   });
 
   it('passes a KinactError through untouched', () => {

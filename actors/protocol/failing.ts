@@ -1,0 +1,40 @@
+// Calls of one kind that fail one after the other: what `retrying` says of each, and what `ready()` says when they go on for
+// long. Kept by whoever repeats the call, and forgotten with the first success.
+import type { ShardEvent, KinactEvent } from '../../src/events.js';
+import { kindOf } from '../../src/failures.js';
+import type { FailingSnapshot } from '../../src/status.js';
+
+export interface Failing {
+  /** Monotonic: when the first of them failed, and the last. */
+  readonly since: number;
+  readonly last: number;
+  /** How many there were. */
+  readonly attempts: number;
+  readonly operation: string;
+  readonly error: unknown;
+}
+
+export function failedAgain(before: Failing | undefined, operation: string, error: unknown, now: number): Failing {
+  return { since: before?.since ?? now, last: now, attempts: (before?.attempts ?? 0) + 1, operation, error };
+}
+
+export function retryingEvent(failing: Failing, delayMs: number, about: Partial<ShardEvent>): KinactEvent {
+  const { operation, error, attempts: attempt } = failing;
+  return { name: 'retrying', data: { operation, kind: kindOf(error), attempt, error, delayMs, ...about } };
+}
+
+/** Longer than any call and the wait after it: who has not failed for so long has nothing to say, or succeeds unheard. */
+const staleMs = 90_000;
+
+export function failingStatus(failing: readonly (Failing | undefined)[], now: number): readonly FailingSnapshot[] {
+  return failing.flatMap((each) => {
+    if (each === undefined || now - each.last > staleMs) return [];
+    const { operation, attempts, error } = each;
+    const kind = kindOf(error);
+    return [{ operation, kind, attempts, forMs: now - each.since, error: asText(error) }];
+  });
+}
+
+function asText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
