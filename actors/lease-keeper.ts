@@ -6,7 +6,7 @@ import { failingStatus } from './protocol/failing.js';
 import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
 import type { LeaseKeeperOptions } from './lease-keeper/options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
-import { begin, dropTenure, frontier, refuseAsked, revokeTenure } from './lease-keeper/tenures.js';
+import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from './lease-keeper/tenures.js';
 import { count, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
@@ -87,6 +87,8 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
       return begin(turn, message);
     case 'frontier':
       return frontier(turn, message.frontier);
+    case 'reads':
+      return reads(turn, message);
     case 'workerEnded':
       return workerEnded(turn, message.worker, message.fence, message.how);
     case 'workerDown':

@@ -13,6 +13,7 @@ import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState 
 import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
+import { readFails, readSucceeds } from './shard-worker/reads.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
 import type { KinactError } from '../src/errors.js';
 import { endsSource } from '../src/failures.js';
@@ -63,6 +64,9 @@ function initial(
     channels: createChannels(used),
     reading: false,
     failing: undefined,
+    hasRead: false,
+    failingSince: undefined,
+    sayFailingAt: 0,
     ending: undefined,
     punctuating: 0,
     punctuated: { kind: undefined, progress: 0 },
@@ -95,12 +99,14 @@ function receive(
       break;
     case 'read':
       fetched(state, message.result);
+      if (message.result.type === 'records') readSucceeds(state, effects);
       break;
     case 'readFailed':
       readFailed(state, message.error, effects);
       break;
     case 'notice':
       effects.push(noticed(options, state, message.notice));
+      readFails(state, message.notice, options.clock.now(), effects);
       if (message.notice.type === 'retrying' && endsSource(message.notice.error))
         sourceFailed(state, message.notice.error, effects);
       break;

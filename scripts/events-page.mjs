@@ -26,6 +26,10 @@ const advice = {
   malformedLease:
     'Mend the row: nobody reads that shard until then. Deleting it works too, at the price of its checkpoint.',
   leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',
+  leaseUnread:
+    'The reason says why. It heals by itself, or the lease goes to another worker; when it comes again and again, report it with `status()`.',
+  leaseContradiction:
+    'Somebody ended the row by hand, or the stream was made anew. Have the shard read again: `kinact reset --application A --shard ID --to TRIM_HORIZON`, or another position.',
   noProgress:
     'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or whatever else blocks the event loop; make it shorter, or raise `failoverMs`.',
   sourceFailed:

@@ -34,6 +34,8 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   recordDistribution: 'warn',
   malformedLease: 'error',
   leaseHole: 'error',
+  leaseUnread: 'error',
+  leaseContradiction: 'error',
   noProgress: 'error',
   sourceFailed: 'error',
   warning: 'warn',

@@ -64,6 +64,16 @@ export interface ConsumerEvents {
   };
   /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
+  /**
+   * Nobody here has read a shard whose lease this process holds for longer than `failoverMs`, and neither a parent nor a stop is
+   * the reason. `ready()` is false. Workers are started anew; where that does not help, the lease is given up.
+   */
+  leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
+  /**
+   * A row says SHARD_END of a shard that two listings, a minute apart, show open: no worker will read it. `ready()` is false
+   * while that is so.
+   */
+  leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string };
   /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
   /**

@@ -10,6 +10,7 @@ import { failSource, giveBack, takesPart } from './sources.js';
 import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
+import { beganIdle, beganReading, isRead, readsFail, readsWork } from './unread.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
@@ -47,6 +48,12 @@ export function take(turn: Turn, row: LeaseRow): void {
     workingSince: undefined,
     endAsks: 0,
     openAsks: 0,
+    idleSince: undefined,
+    idleReason: '',
+    falseEnd: false,
+    unreadTold: false,
+    readsWork: false,
+    givenBack: false,
     endAsked: 0,
   });
   turn.effects.push(
@@ -111,18 +118,26 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       lease.phase = 'held';
       lease.row = news.row;
       state.changed = true;
+      beganIdle(turn, lease, 'no worker has begun to read it');
       return settleParents(turn, lease);
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
+      beganReading(lease);
       return tenureBegan(turn, lease, news);
     case 'advanced':
+      isRead(lease);
       return tenureAdvanced(turn, lease, news);
     case 'sourceFailed':
       return failSource(turn, lease.stream, news.error);
     case 'idle':
       lease.fence = undefined;
+      beganIdle(turn, lease, news.reason);
       return tenureEnded(turn, lease, news);
+    case 'readsWork':
+      return readsWork(turn, lease);
+    case 'readsFail':
+      return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs));
     case 'notTaken':
       drop(turn, lease);
       if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
@@ -267,6 +282,7 @@ function setAwaited(turn: Turn, lease: Lease, awaited: readonly string[]): void 
   const wasStartable = lease.awaited?.length === 0;
   lease.awaited = awaited;
   if (wasStartable || awaited.length > 0) return;
+  lease.idleSince = turn.now;
   turn.state.changed = true;
   if (lease.keeper !== undefined) turn.effects.push(send(lease.keeper, { type: 'waiting', waiting: false }));
 }

@@ -7,6 +7,7 @@ import { hasFailed, failTable, takesPart } from './sources.js';
 import { isTableFailure, retryShape } from './start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from './state.js';
 import type { Turn } from './state.js';
+import { unreadable, watchUnread } from './unread.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
@@ -90,6 +91,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     cleanUpWhereDue(turn);
   }
   reconsiderWaiting(turn);
+  watchUnread(turn);
   for (const { until } of state.vanished.values()) scanWithin(turn, Math.max(50, until - now));
   scanWithin(turn, untilNextScan(turn));
 }
@@ -142,6 +144,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set([...state.coolDowns].filter(([, { until }]) => until > now).map(([leaseKey]) => leaseKey));
+  for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
   // Rows of this process that lost their keeper, and in the first round those of an earlier process of the same name. Later
   // ones are a twin's, who is alive: they are taken when they expire, like anybody's.
   const mine = rows.filter(

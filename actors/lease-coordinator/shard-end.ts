@@ -134,6 +134,8 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
       return answer(turn, asked, { type: 'ready', childShardIds: result.childShardIds });
     case 'open':
       if (!result.certain && ++lease.openAsks < openPatience) return block(turn, lease, asked, result.reason);
+      lease.falseEnd = true;
+      lease.idleReason = `reading seems to end again and again: ${result.reason}`;
       lease.openAsks = 0;
       lease.endAsks = 0;
       sayRetrying(turn, lease, new KinactError('AWS_ERROR', `${lease.shardId}: ${result.reason}`, { retryable: true }));
@@ -195,6 +197,7 @@ function changed(
 /** Slower and slower, and not before `leastMs` have passed. */
 function block(turn: Turn, lease: Lease, asked: PrepareShardEnd, reason: string, leastMs = 0): void {
   const asks = ++lease.endAsks;
+  lease.idleReason = `the end of the shard is not proven: ${reason}`;
   const ms = Math.min(longestRetryMs, retryMs * 2 ** Math.max(0, asks - 2 * childlessPatience));
   answer(turn, asked, { type: 'blocked', reason, retryMs: Math.max(ms, Math.ceil(leastMs)) });
 }

@@ -17,6 +17,7 @@ import { isSameStream } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { KinactEvent } from '../../src/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { Contradiction } from './contradictions.js';
 import type { PrepareShardEnd } from './shard-end.js';
 import type { Standstill } from './standstill.js';
 import type { StreamRows } from './table-work.js';
@@ -86,6 +87,11 @@ export interface Stream {
   gatherDueAt: number;
   /** Since when complete listings lack a shard that somebody asked about. */
   absences: Absences;
+  /** Ended rows of shards that the last listings showed open. */
+  contradictions: ReadonlyMap<string, Contradiction>;
+  /** Its reads failed here so often in a row that leases were given back; nothing of it is taken before `readAgainAt`. */
+  readStrikes: number;
+  readAgainAt: number;
 }
 
 /** One lease with a keeper. */
@@ -107,6 +113,15 @@ export interface Lease {
   /** Asks for the end of its shard that were answered with not yet; and those of them whose listing showed it open. */
   endAsks: number;
   openAsks: number;
+  /** Since when (monotonic) nobody reads it although somebody may, why, and whether that was said. */
+  idleSince: number | undefined;
+  idleReason: string;
+  /** The last end of the shard that a worker came to was none. */
+  falseEnd: boolean;
+  unreadTold: boolean;
+  /** Its last read succeeded. It is being given back because its reads fail. */
+  readsWork: boolean;
+  givenBack: boolean;
   /** The last question of its keeper for the end of the shard: a repeated one is dropped. */
   endAsked: number;
 }
@@ -324,5 +339,8 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     gathering: false,
     gatherDueAt: 0,
     absences: new Map(),
+    contradictions: new Map(),
+    readStrikes: 0,
+    readAgainAt: 0,
   };
 }

@@ -1,5 +1,7 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
 import { placementSnapshot } from './placement.js';
+import { contradictionsOf } from './contradictions.js';
+import { unreadLeases } from './unread.js';
 import { standingStill } from './standstill.js';
 import { hasFailed } from './sources.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
@@ -41,6 +43,10 @@ export interface CoordinatorStatus {
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
   /** Leases held here whose tenures end again and again before a record is dealt with. */
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
+  /** Leases held here that nobody reads, without a reason such as a parent that has not ended. */
+  readonly unread: readonly { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[];
+  /** Rows that say SHARD_END of a shard that listings show open. */
+  readonly contradictions: readonly string[];
   readonly leases: readonly LeaseStatus[];
 }
 
@@ -61,6 +67,8 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     sources: state.streams.map((stream) => sourceStatus(stream, state.lastError)),
     malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     standingStill: standingStill(state.standstills, state.leases),
+    unread: unreadLeases(settings, state),
+    contradictions: contradictionsOf(state.streams),
     leases: rows,
   };
 }

@@ -4,6 +4,7 @@ import { run } from '../actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
+import { contradict } from './contradictions.js';
 import { retryShape } from './start.js';
 import { emit, jittered, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
@@ -70,6 +71,7 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
     ),
   );
   explain(turn, stream, result);
+  if (result.complete) contradict(turn, stream, result.shards);
   stamp(turn, stream, result.unstamped);
   if (!stream.syncedOnce) {
     stream.syncedOnce = true;

@@ -146,3 +146,9 @@ export function frontier(turn: Turn, { worker, fence, position }: Frontier): voi
   tenure.advanced = true;
   tell(turn, { type: 'advanced', fence });
 }
+
+/** What the worker says of its reads concerns the coordinator. */
+export function reads(turn: Turn, { worker, fence, forMs }: { worker: number; fence: number; forMs: number }): void {
+  if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
+  tell(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
+}

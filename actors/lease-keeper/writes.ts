@@ -152,6 +152,9 @@ function taken(turn: Turn, before: LeaseRow): void {
 
 function refused(turn: Turn, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
+  // SHARD_END was written, and its reply lost; whoever has the row since has nothing to read.
+  if (current?.checkpoint === 'SHARD_END' && state.shardEnd?.childShardIds !== undefined && state.hold.unknown.length > 0)
+    return recovered(turn, current);
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {
     case 'spurious':
@@ -184,7 +187,8 @@ function recovered(turn: Turn, row: LeaseRow): void {
   const before = state.hold.row;
   holds.recoverHold(state.hold, row);
   reportDurable(turn);
-  if (row.leaseOwner !== options.workerId) return row.checkpoint === 'SHARD_END' ? ended(turn) : released(turn, true);
+  if (row.checkpoint === 'SHARD_END') return ended(turn);
+  if (row.leaseOwner !== options.workerId) return released(turn, true);
   state.retryAt = now;
   state.renewAt = now;
   if (state.phase === 'taking') taken(turn, before);

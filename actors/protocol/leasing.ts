@@ -80,6 +80,8 @@ export type KeeperMessage =
     }
   /** Everything up to here is settled; durable with the next renewal. A stale fence is counted and dropped. */
   | { readonly type: 'frontier'; readonly frontier: Frontier }
+  /** Reads have succeeded (`forMs` 0: for the first time, or again), or failed one after the other for `forMs`. */
+  | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
   /** From the worker: its source is not what the rows speak of. It reads no more; the coordinator decides. */
@@ -109,6 +111,10 @@ export type KeeperNews =
    * handed records over, and the frontier has not moved since it began.
    */
   | { readonly type: 'idle'; readonly fence: number; readonly openRecords: boolean; readonly reason: string }
+  /** Its worker has read something, for the first time or after failures. */
+  | { readonly type: 'readsWork' }
+  /** Reads of its shard have failed, one after the other, for `forMs`. */
+  | { readonly type: 'readsFail'; readonly forMs: number }
   /** Its worker has found that the whole source has failed. The lease is still held, and drains when it is to be released. */
   | { readonly type: 'sourceFailed'; readonly error: KinactError }
   /** The row is another's. `retake` as in `notTaken`. */
@@ -117,7 +123,7 @@ export type KeeperNews =
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
   /** Given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: the write never succeeded. */
   | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
-  /** SHARD_END is durable and the row has no owner: children may start. */
+  /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */
   | { readonly type: 'ended'; readonly childShardIds: readonly string[] };
 
 /** What a keeper tells its coordinator, in order. */

@@ -56,6 +56,10 @@ export interface ShardWorkerState {
   reading: boolean;
   /** Calls of the reader that fail one after the other. */
   failing: Failing | undefined;
+  /** Something was read under this tenure; since when (monotonic) reads fail, and when that is to be said next. */
+  hasRead: boolean;
+  failingSince: number | undefined;
+  sayFailingAt: number;
   /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Punctuations not answered yet. */

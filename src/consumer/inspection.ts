@@ -66,7 +66,12 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
-    const { scanAgeMs, phase, standingStill = [] } = (coordinator ?? {}) as Partial<CoordinatorStatus>;
+    const known = (coordinator ?? {}) as Partial<CoordinatorStatus>;
+    const { scanAgeMs, phase, standingStill = [], unread = [], contradictions = [] } = known;
+    for (const { leaseKey, unreadMs, reason } of unread)
+      reasons.push(`nobody reads ${leaseKey}, whose lease is held here, for ${unreadMs} ms: ${reason}`);
+    for (const leaseKey of contradictions)
+      reasons.push(`the row ${leaseKey} says SHARD_END, but its shard is open: nobody reads it`);
     for (const { leaseKey, tenures, reason } of standingStill)
       reasons.push(
         `${leaseKey} stands still: ${tenures} tenures in a row ended before a record was dealt with, ${reason}`,

@@ -66,10 +66,10 @@ export function releaseChange(hold: LeaseHold): HoldChange {
   return { ...renewChange(checkpointOnBoard(hold)), leaseOwner: null };
 }
 
+/** The owner stays, as the KCL leaves it: a row without one is taken by its workers, ended or not, and counts as their share. */
 export function shardEndChange(childShardIds: readonly string[]): HoldChange {
   return {
     checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 },
-    leaseOwner: null,
     ...(childShardIds.length === 0 ? {} : { childShardIds }),
   };
 }

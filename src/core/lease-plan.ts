@@ -167,14 +167,10 @@ function planLikeKcl(table: Table, mine: number): Choice {
   const { input, available } = table;
   const counts = new Map<string, number>([[input.workerId, mine]]);
   for (const lease of input.leases) {
-    const owner = lease.row.leaseOwner;
-    if (
-      owner === undefined ||
-      isAvailable(lease, input.failoverMs) ||
-      input.held.has(lease.row.leaseKey) ||
-      input.reclaim.has(lease.row.leaseKey)
-    )
-      continue;
+    const { leaseKey, leaseOwner: owner } = lease.row;
+    // Those of this worker are counted already, but for the ended ones, whose owner stays.
+    const isCounted = input.held.has(leaseKey) || (input.reclaim.has(leaseKey) && !hasEnded(lease.row));
+    if (owner === undefined || isAvailable(lease, input.failoverMs) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
   }
   const total = input.leases.length;
@@ -185,7 +181,7 @@ function planLikeKcl(table: Table, mine: number): Choice {
   const veryOld = available.filter((lease) => lease.ageMs > 3 * input.failoverMs);
   if (veryOld.length > 0)
     return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, spill };
-  const needed = target - mine;
+  const needed = target - (counts.get(input.workerId) ?? mine);
   if (needed <= 0) return { take: [], steal: [], target, spill };
   if (available.length > 0)
     return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, spill };

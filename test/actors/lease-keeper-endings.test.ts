@@ -223,7 +223,7 @@ describe('a keeper whose shard has ended', () => {
       leaseCounter: 7,
       childShardIds: ready.childShardIds,
     });
-    expect(keeper.row).to.not.have.property('leaseOwner');
+    expect(keeper.row.leaseOwner, 'as the KCL leaves it').to.equal(me);
     expect(updates(keeper).at(-1)?.expected).to.deep.equal({ counter: 6, owner: me });
     expect(keeper.newsOf('ended')).to.deep.equal([{ type: 'ended', childShardIds: ready.childShardIds }]);
     expect(keeper.eventsOf('shardEnded')).to.deep.equal([{ source: 'orders', shardId, children: ready.childShardIds }]);
@@ -307,6 +307,16 @@ describe('a keeper whose shard has ended', () => {
       expect(keeper.newsOf('ended'), fault).to.deep.equal([{ type: 'ended', childShardIds: ready.childShardIds }]);
       expect(keeper.row.leaseCounter, fault).to.equal(7);
     }
+  });
+
+  it('is over, too, when the reply was lost and somebody has taken the ended row since', async () => {
+    const keeper = await toTheEnd();
+    keeper.store.script('update', { type: 'failAfter' });
+    await keeper.plan(ready);
+    keeper.store.takeAs(shardId, 'java', undefined);
+    await keeper.advance(1_000);
+    expect(keeper.newsOf('lost')).to.deep.equal([]);
+    expect(keeper.newsOf('ended')).to.have.length(1);
   });
 
   it('releases at its frontier when it is blocked and a release waits', async () => {

@@ -184,7 +184,8 @@ describe('golden rows of the KCL', function () {
     const rows = await snapshotTable(world.dynamodb, application);
     await only.consumer.stop();
     const parent = rows.get(idOf(0)) as Row;
-    const { leaseCounter, kinactWriter, kinactStream, ...rest } = parent;
+    const { leaseCounter, leaseOwner, kinactWriter, kinactStream, ...rest } = parent;
+    expect(leaseOwner?.S, 'as the KCL leaves it').to.equal(only.consumer.status().workerId);
     expect(leaseCounter?.N).to.match(/^[1-9]\d*$/);
     expect(kinactWriter?.S).to.be.a('string');
     expect(kinactStream?.S).to.match(/^arn:aws:kinesis:.*:stream\/orders#\d+$/);

@@ -3,6 +3,9 @@
 // NextShardIterator ended the worker while its keeper renewed for ever; and what expired of a closed shard while the
 // application was away was passed over without a word. Now the end needs a second chain and a listing, or two listings.
 import { expect } from 'chai';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { settled } from '../support/virtual.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server.js';
@@ -10,6 +13,7 @@ import type { ScriptedServer } from '../../src/testing/scripted-server.js';
 import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
 import type { Watched, World } from '../support/consumer-world.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const first = 'shardId-000000000000';
 const notFound = { type: 'error', code: 'ResourceNotFoundException' } as const;
@@ -130,5 +134,36 @@ describe('one wrong answer ends no shard', function () {
     expect(after.heard('trimmed')).to.deep.equal([
       { source: 'orders', shardId: first, sequenceNumber: last, subSequenceNumber: 0, certain: false },
     ]);
+  });
+});
+
+describe('a shard that seems to end again and again', () => {
+  const clock = new ManualClock();
+  beforeEach(() => clock.install());
+  afterEach(() => clock.uninstall());
+
+  it('is said to be unread within a minute, makes ready() false, and is read on when the service is itself again', async () => {
+    const stream = fakeStream({ clock });
+    const { consumer, heard, seen } = virtualConsumer(clock, { stream });
+    await settled(clock, consumer.start());
+    stream.put({ partitionKey: 'a', data: 'a' });
+    await clock.advance(5_000);
+    expect(seen).to.have.length(1);
+    stream.misreport(first, 'end', Infinity);
+    let unready = 0;
+    for (let second = 0; second < 60; second += 1) {
+      await clock.advance(1_000);
+      if (consumer.ready().reasons.some((reason) => reason.startsWith(`nobody reads ${first}`))) unready += 1;
+    }
+    expect(heard('retrying').at(-1)).to.include({ operation: 'end of the shard', shardId: first });
+    expect(heard('leaseUnread')[0]).to.include({ shardId: first });
+    expect(unready).to.be.above(0);
+    expect(heard('shardEnded')).to.deep.equal([]);
+    stream.misreport(first, 'end', 0);
+    stream.put({ partitionKey: 'b', data: 'b' });
+    await clock.advance(30_000);
+    expect(seen).to.have.length(2);
+    expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    await settled(clock, consumer.stop());
   });
 });

@@ -79,6 +79,7 @@ type Keeper = { workerEnded: WorkerEnd['type']; shardEndPlanned: ShardEndPlan['t
 const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
   beginTenure: true,
   frontier: true,
+  reads: true,
   'workerEnded/shardEnd': true,
   'workerEnded/drained': true,
   'workerEnded/tenureDead': true,
@@ -109,6 +110,8 @@ const leaseCoordinator: Record<Names<CoordinatorSelf['type'], Coordinator>, Reac
   'keeperNotice/working': true,
   'keeperNotice/advanced': true,
   'keeperNotice/idle': true,
+  'keeperNotice/readsWork': true,
+  'keeperNotice/readsFail': 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread.test.ts has it',
   'keeperNotice/lost': true,
   'keeperNotice/workerIdInUse': true,
   'keeperNotice/released': true,

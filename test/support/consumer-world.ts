@@ -43,6 +43,8 @@ export const allEvents: readonly ConsumerEventName[] = [
   'recordDistribution',
   'malformedLease',
   'leaseHole',
+  'leaseUnread',
+  'leaseContradiction',
   'noProgress',
   'sourceFailed',
   'warning',

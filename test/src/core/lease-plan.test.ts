@@ -176,6 +176,15 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
     expect(keys(made.take)).to.deep.equal(['f0', 'f1']);
   });
 
+  it('counts the fresh ended leases that it owns itself in its own share, as a Java worker would', () => {
+    const mine = many(2, 'm', 'me', 0, ended);
+    const leases = [...mine, ...many(2, 'j', 'java'), ...many(2, 'f', undefined, 5_000)];
+    const more = { held: new Set<string>(), reclaim: new Set(keys(mine.map(({ row }) => row))) };
+    expect(keys(plan(leases, more).take)).to.have.length(1);
+    const old = many(2, 'm', 'me', failoverMs + 1, ended);
+    expect(keys(plan([...old, ...leases.slice(2)], more).take)).to.have.length(2);
+  });
+
   it('has a target of one where workers are as many as leases', () => {
     expect(plan([...many(1, 'j', 'java'), ...many(1, 'f')]).target).to.equal(1);
   });

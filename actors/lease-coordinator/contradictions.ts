@@ -1,0 +1,45 @@
+// Rows that say SHARD_END of a shard that listings show open: nobody will ever read it again. Not believed before two
+// listings, a minute apart, have shown it, for a listing may be older than the row. Called after every shard sync.
+import { emit, rowsOf, scanWithin } from './state.js';
+import type { Stream, Turn } from './state.js';
+import { leaseKeyOf } from '../../src/core/lease-key.js';
+import { hasEnded } from '../../src/core/shard-graph.js';
+import type { Shard } from '../../src/ports.js';
+
+const apartMs = 60_000;
+
+export interface Contradiction {
+  readonly since: number;
+  told: boolean;
+}
+
+/** `shards` is a complete listing. */
+export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[]): void {
+  const { settings, state, now } = turn;
+  const { rows } = rowsOf(state, stream);
+  const found = new Map<string, Contradiction>();
+  for (const { shardId, endingSequenceNumber } of shards) {
+    const row = rows.get(shardId);
+    if (endingSequenceNumber !== undefined || row === undefined || !hasEnded(row)) continue;
+    const known = stream.contradictions.get(shardId) ?? { since: now, told: false };
+    found.set(shardId, known);
+    if (known.told) continue;
+    if (now - known.since < apartMs) {
+      stream.syncDueAt = Math.min(stream.syncDueAt, known.since + apartMs);
+      scanWithin(turn, known.since + apartMs - now);
+      continue;
+    }
+    known.told = true;
+    const source = stream.options.source.name;
+    const { tableName: table } = settings.store;
+    emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey } });
+  }
+  stream.contradictions = found;
+}
+
+/** Keys of rows that contradict the stream, for `status()` and `ready()`. */
+export function contradictionsOf(streams: readonly Stream[]): string[] {
+  return streams.flatMap(({ contradictions, identifier }) =>
+    [...contradictions].flatMap(([shardId, { told }]) => (told ? [leaseKeyOf(identifier, shardId)] : [])),
+  );
+}

@@ -1,0 +1,115 @@
+// Leases that are held here and read by nobody, and those whose reads fail. The first is said and healed: the pipeline is told
+// again what is held, and a keeper without a worker gives up. The second is given back while a healthy worker is there to take
+// it, and then its source is left alone for a growing time. Called by the coordinator on news of keepers and after scans.
+import { send } from '../actor.js';
+import { emit } from './state.js';
+import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
+
+/** Reads that have failed for so long count as failing for good. */
+const failingMs = 60_000;
+
+/** Nobody reads the shard from now on, though somebody may. */
+export function beganIdle({ now }: Turn, lease: Lease, reason: string): void {
+  lease.idleSince ??= now;
+  if (!lease.falseEnd) lease.idleReason = reason;
+}
+
+/** A worker has begun. After an end that was none that is not enough: it may end as the one before. */
+export function beganReading(lease: Lease): void {
+  if (!lease.falseEnd) isRead(lease);
+}
+
+/** Records were dealt with, or the worker has held out. */
+export function isRead(lease: Lease): void {
+  lease.idleSince = undefined;
+  lease.unreadTold = false;
+  lease.falseEnd = false;
+}
+
+function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, now: number): boolean {
+  return fence !== undefined && (!falseEnd || now - workingSince > forMs);
+}
+
+/** A parent that has not ended, a stop and a source that has failed are reasons enough. */
+function unreadMs({ settings, state }: { settings: Settings; state: CoordinatorState }, lease: Lease, now: number): number {
+  const { awaited, idleSince, phase, stream } = lease;
+  const isExcused = phase !== 'held' || awaited?.length !== 0 || idleSince === undefined;
+  if (isExcused || holdsOut(lease, settings.failoverMs, now) || state.releasing !== undefined || stream.record.failure !== undefined) return 0;
+  const ms = now - idleSince;
+  return ms > settings.failoverMs ? ms : 0;
+}
+
+/** After a scan. */
+export function watchUnread(turn: Turn): void {
+  const { state, now } = turn;
+  for (const lease of state.leases.values()) {
+    if (holdsOut(lease, turn.settings.failoverMs, now)) isRead(lease);
+    const ms = unreadMs(turn, lease, now);
+    if (ms === 0) continue;
+    // Whoever starts workers may have missed something: it hears again what is held.
+    state.changed = true;
+    if (lease.unreadTold) continue;
+    lease.unreadTold = true;
+    const { idleReason: reason, leaseKey, shardId, stream } = lease;
+    const source = stream.options.source.name;
+    emit(turn, { name: 'leaseUnread', data: { source, shardId, leaseKey, unreadMs: Math.round(ms), reason } });
+  }
+}
+
+/** For `status()` and `ready()`. */
+export function unreadLeases(
+  settings: Settings,
+  state: CoordinatorState,
+): { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[] {
+  const now = settings.clock.now();
+  return [...state.leases.values()].flatMap((lease) => {
+    const ms = Math.round(unreadMs({ settings, state }, lease, now));
+    return ms === 0 ? [] : [{ leaseKey: lease.leaseKey, unreadMs: ms, reason: lease.idleReason }];
+  });
+}
+
+/** A read has succeeded: whatever made this source unreadable here is over. */
+export function readsWork({ state }: Turn, lease: Lease): void {
+  const { stream } = lease;
+  lease.readsWork = true;
+  if (stream.readStrikes === 0) return;
+  stream.readStrikes = 0;
+  stream.readAgainAt = 0;
+  for (const other of state.leases.values()) if (other.stream === stream) other.givenBack = false;
+}
+
+/**
+ * Reads of a shard have failed for `forMs`. Beside a living peer the lease is given back; where this worker reads nothing else
+ * of the source, all of it is left alone: otherwise the next steal would bring another shard here.
+ */
+export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () => void): void {
+  const { settings, state, effects, now } = turn;
+  const { keeper, stream } = lease;
+  lease.readsWork = false;
+  if (forMs < failingMs || lease.givenBack || keeper === undefined || state.plan?.peers !== true) return;
+  lease.givenBack = true;
+  const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
+  effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
+  const isOwn = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
+  if (isOwn) return coolDown();
+  // Shards of one source fail together, and count once.
+  if (stream.readAgainAt > now) return;
+  stream.readAgainAt = now + Math.min(failingMs * 2 ** stream.readStrikes, settings.coolDownCapMs);
+  stream.readStrikes += 1;
+}
+
+/** Keys of rows to leave to others: of sources that cannot be read here, unless nobody has taken them for long. */
+export function unreadable({ settings, state, now }: Turn): string[] {
+  const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
+  if (resting.length === 0) return [];
+  return [...state.rows.values()].flatMap(({ leaseKey, leaseOwner }) => {
+    const stream = resting.find((each) => isOf(each, leaseKey));
+    const seen = state.sightings.get(leaseKey);
+    const isLeft = leaseOwner === undefined && seen !== undefined && now - seen.seenAt >= 2 * settings.failoverMs;
+    return stream === undefined || isLeft ? [] : [leaseKey];
+  });
+}
+
+function isOf({ identifier }: Stream, leaseKey: string): boolean {
+  return identifier === undefined || leaseKey.startsWith(`${identifier}:`);
+}

@@ -1,0 +1,36 @@
+// Whether reads of the shard succeed, as the worker tells its keeper: once when the first one has, and again after failures;
+// while they fail one after the other for a minute, that too. The coordinator decides what it means.
+import { send } from '../actor.js';
+import type { Effect } from '../actor.js';
+import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
+import type { SourceNotice } from '../../src/ports.js';
+
+/** Failures for so long are told, and again so often while they last. */
+const failingMs = 60_000;
+const againMs = 10_000;
+
+type Effects = Effect<ShardWorkerMessage>[];
+
+/** Throttling is an answer of the service: another worker would fare no better. */
+export function readFails(state: ShardWorkerState, notice: SourceNotice, now: number, effects: Effects): void {
+  if (notice.type !== 'retrying' || notice.delayMs === 0) return;
+  state.failingSince ??= now;
+  const forMs = now - state.failingSince;
+  if (forMs < failingMs || now < state.sayFailingAt) return;
+  state.sayFailingAt = now + againMs;
+  tell(state, forMs, effects);
+}
+
+export function readSucceeds(state: ShardWorkerState, effects: Effects): void {
+  if (state.hasRead && state.failingSince === undefined) return;
+  state.hasRead = true;
+  state.failingSince = undefined;
+  state.sayFailingAt = 0;
+  tell(state, 0, effects);
+}
+
+function tell({ keeper, tenure }: ShardWorkerState, forMs: number, effects: Effects): void {
+  if (tenure === undefined) return;
+  const { worker, fence } = tenure;
+  effects.push(send(keeper, { type: 'reads', worker, fence, forMs }));
+}

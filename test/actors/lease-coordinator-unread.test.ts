@@ -1,0 +1,200 @@
+import { expect } from 'chai';
+import { driveCoordinator, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const failoverMs = 10_000;
+
+async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator({ failoverMs, ...setup });
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}
+const working = (driver: CoordinatorDriver, leaseKey: string, fence = 7): Promise<void> =>
+  driver.news(leaseKey, { type: 'working', worker: 1, fence });
+
+describe('a lease that is held and read by nobody', () => {
+  it('is said after failoverMs, once, with the reason, and the pipeline hears again what is held', async () => {
+    const driver = await holdingAll();
+    await driver.subscribe();
+    await working(driver, zero);
+    await working(driver, one);
+    await driver.world.advance(60_000);
+    expect(driver.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
+    await driver.world.advance(failoverMs);
+    expect(driver.status().unread).to.deep.equal([]);
+    const heard = driver.heard.length;
+    await driver.world.advance(6_000);
+    const [said, ...more] = driver.world.eventsOf('leaseUnread');
+    expect(said).to.deep.include({ source: 'orders', shardId: zero, reason: 'the worker has ended: shardEnd' });
+    expect(said?.unreadMs).to.be.within(failoverMs, failoverMs + 6_000);
+    expect(more).to.deep.equal([]);
+    expect(driver.heard.length).to.be.above(heard);
+    expect(driver.status().unread[0]).to.include({ leaseKey: zero });
+    await working(driver, zero, 8);
+    expect(driver.status().unread).to.deep.equal([]);
+  });
+
+  it('has nothing to say while a parent has not ended, or everything is released', async () => {
+    const stream = listedStream({ shards: 1 });
+    const [left] = stream.split(zero);
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: zero, leaseOwner: 'peer' }),
+      leaseRow({ leaseKey: left, parentShardIds: [zero] }),
+    ]);
+    const driver = driveCoordinator({ stream, store, failoverMs });
+    await driver.started();
+    await driver.taken(left);
+    for (let beat = 0; beat < 10; beat += 1) {
+      store.put({ ...store.row(zero), leaseCounter: store.row(zero).leaseCounter + 1 });
+      await driver.world.advance(3_000);
+    }
+    expect(driver.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    const other = await holdingAll();
+    await other.releaseAll(60_000);
+    await other.world.advance(50_000);
+    expect(other.world.eventsOf('leaseUnread')).to.deep.equal([]);
+  });
+
+  it('names the end that is not proven', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    await working(driver, zero);
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
+    stream.faults.listShards.push(...Array.from({ length: 40 }, () => new Error('not now')));
+    await driver.prepareEnd(zero);
+    stream.shards = [];
+    stream.faults.listShards.length = 0;
+    await driver.prepareEnd(zero);
+    await driver.world.advance(16_000);
+    expect(driver.world.eventsOf('leaseUnread')[0]?.reason).to.include('the end of the shard is not proven');
+  });
+});
+
+describe('a row that says SHARD_END of an open shard', () => {
+  it('is said once two listings a minute apart have shown it, and only while they do', async () => {
+    const driver = await holdingAll();
+    driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
+    await driver.news(one, { type: 'ended', childShardIds: [] });
+    await driver.world.advance(66_000);
+    expect(driver.world.eventsOf('leaseContradiction')).to.deep.equal([]);
+    await driver.world.advance(70_000);
+    const place = { source: 'orders', shardId: one, leaseKey: one, table: 'memory' };
+    expect(driver.world.eventsOf('leaseContradiction')).to.deep.equal([place]);
+    expect(driver.status().contradictions).to.deep.equal([one]);
+    driver.store.put({ ...driver.store.row(one), checkpoint: 'TRIM_HORIZON' });
+    await driver.world.advance(70_000);
+    expect(driver.status().contradictions).to.deep.equal([]);
+  });
+
+  it('is none where the listing was older than the row', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    driver.store.put({ ...driver.store.row(zero), checkpoint: 'SHARD_END' });
+    await driver.news(zero, { type: 'ended', childShardIds: [] });
+    await driver.world.advance(70_000);
+    stream.split(zero);
+    await driver.world.advance(300_000);
+    expect(driver.world.eventsOf('leaseContradiction')).to.deep.equal([]);
+  });
+});
+
+describe('a shard whose reads fail', () => {
+  const released = (driver: CoordinatorDriver, leaseKey: string): boolean =>
+    driver.keeper(leaseKey).told.some((message) => message.type === 'release');
+  const give = async (driver: CoordinatorDriver, leaseKey: string): Promise<void> => {
+    const { leaseOwner: _, ...row } = driver.store.row(leaseKey);
+    driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
+    const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
+    const place = { source: 'orders', shardId: leaseKey, leaseKey };
+    const lease = { ...place, recordsLeft: 0, checkpoint, subSequenceNumber, released: true };
+    await driver.news(leaseKey, { type: 'released', coolDown: false, reason: 'reads', lease });
+  };
+  /** Two shards are held here; a peer lives and has the third. */
+  async function besidePeer(): Promise<{ driver: CoordinatorDriver; beat: (ms: number) => Promise<void> }> {
+    const stream = listedStream({ shards: 3 });
+    const third = leaseRow({ leaseKey: 'shardId-000000000002', leaseOwner: 'peer' });
+    const driver = driveCoordinator({
+      stream,
+      store: memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one }), third]),
+      failoverMs,
+    });
+    await driver.started();
+    await driver.takenAll();
+    const beat = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 2_000) {
+        for (const row of driver.store.rows.values())
+          if (row.leaseOwner === 'peer') driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
+        await driver.world.advance(2_000);
+      }
+    };
+    await beat(4_000);
+    return { driver, beat };
+  }
+  const keepersOf = (driver: CoordinatorDriver, leaseKey: string): number =>
+    driver.keepers.filter(({ args }) => args.leaseKey === leaseKey).length;
+
+  it('is given back after a minute beside a living peer, and kept where nobody else is there', async () => {
+    const { driver } = await besidePeer();
+    await driver.news(zero, { type: 'readsFail', forMs: 59_000 });
+    expect(released(driver, zero)).to.equal(false);
+    await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
+    expect(released(driver, zero)).to.equal(true);
+    const alone = await holdingAll();
+    await alone.world.advance(3_000);
+    await alone.news(zero, { type: 'readsFail', forMs: 600_000 });
+    expect(released(alone, zero)).to.equal(false);
+  });
+
+  it('leaves its whole source to others for a growing time, also to steal from', async () => {
+    const { driver, beat } = await besidePeer();
+    for (const shard of [zero, one]) {
+      await driver.news(shard, { type: 'readsFail', forMs: 61_000 });
+      await give(driver, shard);
+      driver.store.takeAs(shard, 'peer', 'peer/1');
+    }
+    const before = driver.keepers.length;
+    await beat(56_000);
+    expect(driver.keepers.length, 'nothing is stolen').to.equal(before);
+    await beat(20_000);
+    expect(driver.keepers.length).to.be.above(before);
+  });
+
+  it('is taken again when nobody has taken it for twice failoverMs: the service itself may be away', async () => {
+    const { driver, beat } = await besidePeer();
+    await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
+    await give(driver, zero);
+    await beat(2 * failoverMs - 4_000);
+    expect(keepersOf(driver, zero)).to.equal(1);
+    await beat(10_000);
+    expect(keepersOf(driver, zero)).to.equal(2);
+  });
+
+  it('is taken again as soon as a read of its source succeeds here', async () => {
+    const { driver, beat } = await besidePeer();
+    await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
+    await give(driver, zero);
+    await beat(4_000);
+    expect(keepersOf(driver, zero)).to.equal(1);
+    await driver.news(one, { type: 'readsWork' });
+    await beat(4_000);
+    expect(keepersOf(driver, zero)).to.equal(2);
+    expect(driver.store.row(one).leaseOwner).to.equal(workerId);
+  });
+
+  it('alone cools down where other shards of its source are read here', async () => {
+    const { driver, beat } = await besidePeer();
+    await driver.news(one, { type: 'readsWork' });
+    await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
+    await give(driver, zero);
+    await beat(6_000);
+    expect(keepersOf(driver, zero)).to.equal(1);
+    expect(driver.status().leases.find(({ leaseKey }) => leaseKey === zero)?.coolDownMs).to.be.above(0);
+    await beat(10_000);
+    expect(keepersOf(driver, zero)).to.equal(2);
+  });
+});
