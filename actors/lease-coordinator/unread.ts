@@ -31,10 +31,20 @@ function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, n
 }
 
 /** A parent that has not ended, a stop and a source that has failed are reasons enough. */
-function unreadMs({ settings, state }: { settings: Settings; state: CoordinatorState }, lease: Lease, now: number): number {
+function unreadMs(
+  { settings, state }: { settings: Settings; state: CoordinatorState },
+  lease: Lease,
+  now: number,
+): number {
   const { awaited, idleSince, phase, stream } = lease;
   const isExcused = phase !== 'held' || awaited?.length !== 0 || idleSince === undefined;
-  if (isExcused || holdsOut(lease, settings.failoverMs, now) || state.releasing !== undefined || stream.record.failure !== undefined) return 0;
+  if (
+    isExcused ||
+    holdsOut(lease, settings.failoverMs, now) ||
+    state.releasing !== undefined ||
+    stream.record.failure !== undefined
+  )
+    return 0;
   const ms = now - idleSince;
   return ms > settings.failoverMs ? ms : 0;
 }

@@ -153,7 +153,11 @@ function taken(turn: Turn, before: LeaseRow): void {
 function refused(turn: Turn, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
   // SHARD_END was written, and its reply lost; whoever has the row since has nothing to read.
-  if (current?.checkpoint === 'SHARD_END' && state.shardEnd?.childShardIds !== undefined && state.hold.unknown.length > 0)
+  if (
+    current?.checkpoint === 'SHARD_END' &&
+    state.shardEnd?.childShardIds !== undefined &&
+    state.hold.unknown.length > 0
+  )
     return recovered(turn, current);
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {

@@ -111,7 +111,8 @@ const leaseCoordinator: Record<Names<CoordinatorSelf['type'], Coordinator>, Reac
   'keeperNotice/advanced': true,
   'keeperNotice/idle': true,
   'keeperNotice/readsWork': true,
-  'keeperNotice/readsFail': 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread.test.ts has it',
+  'keeperNotice/readsFail':
+    'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread.test.ts has it',
   'keeperNotice/lost': true,
   'keeperNotice/workerIdInUse': true,
   'keeperNotice/released': true,

@@ -172,7 +172,8 @@ function checkLineage(key: string, row: Row, rows: TableSnapshot, complain: Comp
 function checkOwners(row: Row, reading: StrictReading, complain: Complain): void {
   if (reading.afterCleanStop === true) {
     const isEnded = row['checkpoint']?.S === 'SHARD_END';
-    if (row['leaseOwner'] !== undefined && !isEnded) complain(`is owned by ${row['leaseOwner'].S ?? '?'} after a clean stop`);
+    if (row['leaseOwner'] !== undefined && !isEnded)
+      complain(`is owned by ${row['leaseOwner'].S ?? '?'} after a clean stop`);
     if (row['checkpointOwner'] !== undefined) complain('has a handoff pending after a clean stop');
   }
   if (row['checkpoint']?.S === 'SHARD_END' && row['pendingCheckpoint'] !== undefined)

@@ -96,6 +96,7 @@ export const names: Readonly<Record<string, Known>> = {
     {
       beginTenure: true,
       frontier: true,
+      reads: true,
       workerEnded: true,
       sourceFailed: true,
       release: true,
