@@ -128,7 +128,7 @@ describe('processes that share a lease table', function () {
     });
     await it.world.advance(50);
     expect(it.store.row(parent!)).to.deep.include({ checkpoint: 'SHARD_END', childShardIds: children });
-    expect(it.store.row(parent!).leaseOwner).to.equal(undefined);
+    expect(it.store.row(parent!).leaseOwner, 'as the KCL leaves it').to.equal('a');
     expect(it.cluster.processes.get('a')!.delivering()).to.have.members(children);
   });
 
