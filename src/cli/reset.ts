@@ -3,6 +3,7 @@
 import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import { openLeaseRewriting, type LeaseRewriting } from '../aws/lease-rewriting.js';
 import { patiently } from '../aws/patience.js';
+import type { LeaseRow } from '../core/lease.js';
 import { streamIdentifier } from '../core/lease-key.js';
 import { writerNonce, writerOf } from '../core/lease-writer.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
@@ -23,11 +24,11 @@ import {
   type CommandIo,
 } from './command.js';
 import { positionOf, shardArguments, streamOf, streamsNamedIn, type AskedPosition } from './reset-arguments.js';
+import { firstMove } from './still-table.js';
 import { hostWorld } from './world.js';
 
 /** How long counters are watched at least: three renewals of a worker with the default failover time. */
 const leastWatchMs = 30_000;
-const lookEveryMs = 3_000;
 const listings = 5;
 const patience = { ...hostWorld, retryForMs: 20_000, name: 'the stream' };
 
@@ -137,32 +138,23 @@ async function watched(
   first: LeaseScan,
   io: CommandIo,
 ): Promise<LeaseScan> {
-  const { clock, timers } = hostWorld;
-  const live = (scan: LeaseScan) => rowsOfStream(identifier, scan.rows, only).filter(({ row }) => !hasEnded(row));
+  const own = (): readonly LeaseRow[] => rowsOfStream(identifier, scan.rows, only).map(({ row }) => row);
+  let scan = first;
   // Every worker writes its name into what it holds; one that comes now meets the conditions of our writes.
-  if (live(first).every(({ row }) => row.leaseOwner === undefined)) return first;
+  if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
   say(
     io,
     `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one`,
   );
-  const counters = new Map(live(first).map(({ row }) => [row.leaseKey, row.leaseCounter]));
-  const until = clock.now() + watchMs;
-  for (;;) {
-    const waitMs = Math.min(lookEveryMs, until - clock.now());
-    if (waitMs > 0) await new Promise<void>((resolve) => void timers.after(waitMs, resolve));
-    const scan = await table.scan(io.signal);
-    const now = rowsOfStream(identifier, scan.rows, only);
-    const moved = now.find(({ row }) => {
-      const before = counters.get(row.leaseKey);
-      return before === undefined ? !hasEnded(row) : before !== row.leaseCounter;
-    })?.row;
-    if (moved !== undefined) {
-      const owner = moved.leaseOwner === undefined ? '' : `, by worker '${moved.leaseOwner}'`;
-      const what = `row ${moved.leaseKey} is being written to${owner}`;
-      throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
-    }
-    if (clock.now() >= until) return scan;
-  }
+  const moved = await firstMove(hostWorld, watchMs, async () => {
+    scan = await table.scan(io.signal);
+    // A Java worker takes ended rows as well, and reads nothing there.
+    return new Map(own().map((row) => [row.leaseKey, hasEnded(row) ? 'ended' : String(row.leaseCounter)]));
+  });
+  if (moved === undefined) return scan;
+  const owner = own().find(({ leaseKey }) => leaseKey === moved)?.leaseOwner;
+  const what = `row ${moved} is being written to${owner === undefined ? '' : `, by worker '${owner}'`}`;
+  throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
 }
 
 async function planned(

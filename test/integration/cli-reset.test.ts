@@ -20,7 +20,7 @@ const dataOf = ({ stdout }: { readonly stdout: string }): number[] =>
 const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);
 
 describe('kinact reset', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let servers: LocalServers;
   let env: Record<string, string>;
   let dynamodb: DynamoDBClient;
@@ -111,6 +111,26 @@ describe('kinact reset', function () {
     const remedy = /kinact (reset --application \S+ --stream \S+ --to TRIM_HORIZON)/.exec(refused.stderr)![1]!;
     expect(await rows()).to.deep.equal(before);
     expect(await kinact([...remedy.split(' '), '--yes'], env)).to.include({ code: 0 });
+    expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
+  });
+
+  it('is the remedy for a stream that is created anew while it is read, which ends its reader by itself', async () => {
+    await stream.create(2);
+    await stream.put(numbered(0, 20));
+    const args = ['tail', '--stream', stream.name, '--application', application, '--text'];
+    const running = startKinact(args, env, { limitMs: 90_000 });
+    await running.until(({ stdout }) => stdout.split('\n').length > 20);
+    await kinesis.send(new DeleteStreamCommand({ StreamName: stream.name }));
+    // A reader asks every second or so, and a creation time has whole seconds.
+    await sleep(3_000);
+    await stream.create(2);
+    await stream.put(numbered(100, 140));
+    const ended = await running.ended;
+    expect(ended.code).to.equal(1);
+    expect(ended.stderr).to.match(/\nSTREAM_CHANGED: [^\n]*kinact reset --application [^\n]*\n$/);
+    expect(dataOf(ended)).to.deep.equal(upTo(20));
+    expect((await rows()).map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined]);
+    expect(await reset('--to', 'TRIM_HORIZON', '--yes')).to.include({ code: 0 });
     expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
   });
 

@@ -1,0 +1,28 @@
+// Whether anybody writes to a table: watched for a while, by what is to stand still in it. For commands that change a table by
+// hand, which no worker may be near.
+import type { Clock, Timers } from '../ports.js';
+
+/** By row key, what does not change while nobody writes to the row. */
+export type Picture = ReadonlyMap<string, string>;
+
+const lookEveryMs = 3_000;
+
+/**
+ * Looks again and again for `forMs`, last of all at the end. Resolves with the key of the first row that is new, gone or
+ * different; undefined when all stood still.
+ */
+export async function firstMove(
+  { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
+  forMs: number,
+  look: () => Promise<Picture>,
+): Promise<string | undefined> {
+  const until = clock.now() + forMs;
+  const before = await look();
+  for (;;) {
+    const waitMs = Math.max(0, Math.min(lookEveryMs, until - clock.now()));
+    await new Promise<void>((resolve) => void timers.after(waitMs, resolve));
+    const now = await look();
+    for (const key of new Set([...before.keys(), ...now.keys()])) if (before.get(key) !== now.get(key)) return key;
+    if (clock.now() >= until) return undefined;
+  }
+}

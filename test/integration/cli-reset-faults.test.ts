@@ -1,0 +1,152 @@
+import { DynamoDBClient, PutItemCommand, ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { expect } from 'chai';
+import { openLeaseTable } from '../../src/aws/lease-table.js';
+import { hostWorld } from '../../src/cli/world.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server.js';
+import { environment, kinact, type Ended } from '../support/command.js';
+import { LocalStream } from '../support/local-stream.js';
+import { leaseRow } from '../support/memory-lease-store.js';
+
+type Row = Record<string, { readonly S?: string; readonly N?: string; readonly SS?: readonly string[] }>;
+
+const never = new AbortController().signal;
+const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
+
+describe('kinact reset among faults', function () {
+  this.timeout(60_000);
+  let servers: LocalServers;
+  let scripted: ScriptedServer;
+  let dynamodb: DynamoDBClient;
+  let stream: LocalStream;
+  let application: string;
+  let runs = 0;
+
+  before(async () => {
+    servers = await startLocalServers();
+    dynamodb = new DynamoDBClient(servers.clientConfig.dynamodb);
+    stream = new LocalStream(servers.clientConfig.kinesis, 'faulty');
+    await stream.create(3);
+  });
+  after(async () => {
+    stream.close();
+    dynamodb.destroy();
+    await servers.stop();
+  });
+  beforeEach(async () => {
+    runs += 1;
+    application = `faulty-${runs}`;
+    scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
+    const { region, credentials } = servers.clientConfig.dynamodb;
+    const table = openLeaseTable({
+      tableName: application,
+      region,
+      credentials,
+      endpoint: servers.dynamodb,
+      ...hostWorld,
+    });
+    await table.ensureTable(never);
+    for (const index of [0, 1, 2]) {
+      await table.create(leaseRow({ leaseKey: idOf(index), leaseCounter: 10, checkpoint: 'SHARD_END' }), never);
+    }
+    table.close();
+  });
+  afterEach(() => scripted.stop());
+
+  const rows = async (): Promise<Row[]> => {
+    const { Items = [] } = await dynamodb.send(new ScanCommand({ TableName: application }));
+    return (Items as Row[]).sort((a, b) => (a['leaseKey']!.S! < b['leaseKey']!.S! ? -1 : 1));
+  };
+  const checkpoints = async (): Promise<(string | undefined)[]> =>
+    (await rows()).map(({ checkpoint }) => checkpoint?.S);
+  const counters = async (): Promise<(string | undefined)[]> =>
+    (await rows()).map(({ leaseCounter }) => leaseCounter?.N);
+  const reset = (...more: readonly string[]): Promise<Ended> => {
+    const args = [
+      'reset',
+      '--application',
+      application,
+      '--stream',
+      'faulty',
+      '--to',
+      'TRIM_HORIZON',
+      '--yes',
+      ...more,
+    ];
+    return kinact(args, environment({ ...servers, dynamodb: scripted.url }));
+  };
+  const all = (text: string): string[] => [text, text, text];
+
+  it('waits out a throttled table', async () => {
+    scripted.respond('Scan', 2, { type: 'error', code: 'ProvisionedThroughputExceededException' });
+    scripted.respond('UpdateItem', 4, { type: 'error', code: 'ThrottlingException' });
+    expect(await reset()).to.include({ code: 0, stderr: '' });
+    expect(await checkpoints()).to.deep.equal(all('TRIM_HORIZON'));
+    expect(await counters()).to.deep.equal(all('11'));
+  });
+
+  it('writes each row once where replies are lost', async () => {
+    scripted.respond('UpdateItem', 2, { type: 'dropReply' });
+    expect(await reset()).to.include({ code: 0 });
+    expect(await checkpoints()).to.deep.equal(all('TRIM_HORIZON'));
+    expect(await counters()).to.deep.equal(all('11'));
+  });
+
+  it('stops at the first row that a worker has written to meanwhile, and says how far it came', async () => {
+    const isSecond = (input: unknown): boolean => JSON.stringify(input).includes(idOf(1));
+    scripted.respond('UpdateItem', 1, { type: 'error', code: 'ConditionalCheckFailedException' }, isSecond);
+    const { code, stdout, stderr } = await reset();
+    expect({ code, done: stdout.includes('rewritten') }).to.deep.equal({ code: 1, done: false });
+    expect(stderr).to.match(
+      /^REFUSED: row \S+1 was written to by somebody else meanwhile: 1 of 3 rows were done; [^\n]*\n$/,
+    );
+    expect(await checkpoints()).to.deep.equal(['TRIM_HORIZON', 'SHARD_END', 'SHARD_END']);
+  });
+
+  it('writes nothing where the permission for it is missing, and says which', async () => {
+    scripted.respond('UpdateItem', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
+    const { code, stderr } = await reset();
+    expect(code).to.equal(1);
+    expect(stderr).to.match(
+      /^REFUSED: row \S+0 could not be written \([^\n]*UpdateItem[^\n]*\): 0 of 3 rows were done/,
+    );
+  });
+
+  it('takes what a dead worker holds, after the time it watches, and keeps what others keep in a row', async () => {
+    await dynamodb.send(
+      new UpdateItemCommand({
+        TableName: application,
+        Key: { leaseKey: { S: idOf(2) } },
+        UpdateExpression: 'SET leaseOwner = :o, checkpoint = :c, mine = :m, pendingCheckpoint = :c',
+        ExpressionAttributeValues: { ':o': { S: 'dead' }, ':c': { S: 'TRIM_HORIZON' }, ':m': { S: 'kept' } },
+      }),
+    );
+    const done = await kinact(
+      ['reset', '--application', application, '--stream', 'faulty', '--to', 'TRIM_HORIZON', '--yes'],
+      environment(servers),
+      { limitMs: 50_000 },
+    );
+    expect(done).to.include({ code: 0 });
+    expect(done.stderr).to.match(/^watching [^\n]* for 30 s[^\n]*\n$/);
+    const last = (await rows())[2]!;
+    expect(last).to.include.keys('mine').and.not.have.any.keys('leaseOwner', 'pendingCheckpoint');
+    expect(last)
+      .to.have.deep.property('kinactStream')
+      .that.has.property('S')
+      .that.matches(/stream\/faulty#\d+$/);
+  });
+
+  it('never touches a row of another entity, and refuses a KCL 3 table', async () => {
+    const metric = { leaseKey: { S: 'worker-1' }, entityType: { S: 'WORKER_METRIC_STATS' }, lut: { N: '1' } };
+    await dynamodb.send(new PutItemCommand({ TableName: application, Item: metric }));
+    expect(await reset()).to.include({ code: 0 });
+    expect((await rows()).find(({ leaseKey }) => leaseKey!.S === 'worker-1')).to.deep.equal(metric);
+    const leader = { leaseKey: { S: 'Leader' }, entityType: { S: 'LEADER' }, ownerName: { S: 'j1' } };
+    await dynamodb.send(new PutItemCommand({ TableName: application, Item: leader }));
+    const before = await rows();
+    const refused = await reset();
+    expect(refused).to.include({ code: 1, stdout: '' });
+    expect(refused.stderr).to.match(/^KCL3_TABLE: /);
+    expect(await rows()).to.deep.equal(before);
+  });
+});

@@ -1,0 +1,39 @@
+import { expect } from 'chai';
+import { firstMove, type Picture } from '../../../src/cli/still-table.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+
+/** What `firstMove` finds in 30 s in a table that is changed at the times given. */
+async function moveIn(
+  before: Picture,
+  changes: readonly (readonly [number, Picture])[],
+): Promise<{ key: string | undefined; atMs: number }> {
+  const clock = new ManualClock();
+  const began = clock.now();
+  let table = before;
+  for (const [ms, picture] of changes) clock.after(ms, () => void (table = picture));
+  let found: { key: string | undefined; atMs: number } | undefined;
+  void firstMove({ clock, timers: clock }, 30_000, async () => table).then(
+    (key) => (found = { key, atMs: clock.now() - began }),
+  );
+  await clock.advance(40_000);
+  if (found === undefined) throw new Error('it never ended');
+  return found;
+}
+
+describe('a table that is watched', () => {
+  const rows = new Map([
+    ['a', '1'],
+    ['b', '2'],
+  ]);
+
+  it('stands still when nothing of it changes in all that time', async () => {
+    expect(await moveIn(rows, [])).to.deep.equal({ key: undefined, atMs: 30_000 });
+    expect(await moveIn(rows, [[29_999, new Map([...rows, ['b', '3']])]])).to.deep.equal({ key: 'b', atMs: 30_000 });
+  });
+
+  it('moves as soon as a row is different, new or gone', async () => {
+    expect(await moveIn(rows, [[10_000, new Map([...rows, ['a', '2']])]])).to.deep.equal({ key: 'a', atMs: 12_000 });
+    expect(await moveIn(rows, [[1, new Map([...rows, ['c', '1']])]])).to.deep.equal({ key: 'c', atMs: 3_000 });
+    expect(await moveIn(rows, [[1, new Map([['a', '1']])]])).to.deep.equal({ key: 'b', atMs: 3_000 });
+  });
+});
