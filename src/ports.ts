@@ -151,6 +151,8 @@ export interface StreamDescription {
   readonly status: StreamStatus;
   /** How it places records; absent where the service has no choice. */
   readonly distribution?: RecordDistribution;
+  /** The largest record it takes, data and partition key together, where the service says it. */
+  readonly maxRecordBytes?: number;
   /** How long records stay, where the service says it. */
   readonly retentionHours?: number;
   /** The service's time when it said all this, epoch milliseconds. */

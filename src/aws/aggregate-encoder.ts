@@ -13,8 +13,10 @@ import type { TargetShard } from './shard-map.js';
 
 export type { TargetShard } from './shard-map.js';
 
-/** The service's limit on one record, data and partition key together. */
-export const MAX_RECORD_BYTES = 1024 * 1024;
+/** The service's limit on one record, data and partition key together; a stream may have a lower one, 1 MiB unless set. */
+export const MAX_RECORD_BYTES = 10 * 1024 * 1024;
+/** The limit of a stream for which none was set. */
+export const USUAL_RECORD_BYTES = 1024 * 1024;
 /** The KPL's default for AggregationMaxCount. */
 const MAX_RECORDS = 0xffff_ffff;
 const MAX_PARTITION_KEY_CHARACTERS = 256;
@@ -23,7 +25,7 @@ const MAGIC = Buffer.of(0xf3, 0x89, 0x9a, 0xc2);
 export interface AggregationLimits {
   /**
    * Most bytes of one aggregate, outer partition key included; a larger user record goes alone, as in the KPL.
-   * Default: 1 MiB, the service's own limit.
+   * At most 10 MiB. Default: 1 MiB, which every stream takes.
    */
   readonly maxBytes?: number;
   /** Most user records in one aggregate. Default: 4,294,967,295, the KPL's own. */
@@ -48,7 +50,7 @@ export interface RecordToPut {
  *
  * It has to be put under a hash key of the shard that *all* of them belong to, or a KCL drops it whole (kcl.md 3.3):
  * `aggregateRecords` groups by shard. Throws KinactError INVALID_OPTION for no records, a partition key that is not 1 to
- * 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 1 MiB.
+ * 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 10 MiB.
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
   if (records.length === 0) throw invalid('records', 'at least one user record', 'none');
@@ -77,7 +79,7 @@ export function aggregateRecords(
   shards?: readonly TargetShard[],
   limits: AggregationLimits = {},
 ): RecordToPut[] {
-  const maxBytes = Math.min(limits.maxBytes ?? MAX_RECORD_BYTES, MAX_RECORD_BYTES);
+  const maxBytes = Math.min(limits.maxBytes ?? USUAL_RECORD_BYTES, MAX_RECORD_BYTES);
   const maxRecords = limits.maxRecords ?? MAX_RECORDS;
   const shardOf = shards && shardMap(shards);
   const drafts: Draft[] = [];

@@ -13,10 +13,10 @@ export const DIGEST_BYTES = 16;
 const MAGIC_TAIL = 0x899ac2;
 
 /**
- * erlmld closes an aggregate before its *inflated* message reaches 1 MiB, so twice that refuses nothing genuine and
- * still bounds what a deflate bomb can make us allocate.
+ * erlmld closes an aggregate before its *inflated* message reaches the size of a record, 10 MiB at most, so twice that
+ * refuses nothing genuine and still bounds what a deflate bomb can make us allocate.
  */
-const MAX_INFLATED_BYTES = 2 * 1024 * 1024;
+const MAX_INFLATED_BYTES = 20 * 1024 * 1024;
 
 /** protobuf-java's limit on messages and groups inside one another. */
 const MAX_DEPTH = 100;

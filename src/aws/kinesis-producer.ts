@@ -1,16 +1,18 @@
 // Puts records into a stream: PutRecords in batches within the service's limits, what was refused for a passing reason put
 // again with back-off. For the command `put` and the demo. At least once: after a lost reply a batch is put again whole.
+import { randomUUID } from 'node:crypto';
 import { PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import { KinactError } from '../errors.js';
-import type { Clock, Random, Shard, Timers } from '../ports.js';
+import type { Clock, Random, Shard, StreamDescription, Timers } from '../ports.js';
 import { createKinesisClient, kinesisCaller, streamNames, type KinesisClientLike } from './kinesis-client.js';
 import { pause } from './pause.js';
-import { listShards } from './stream-listing.js';
+import { describeStream, listShards } from './stream-listing.js';
 
 /** A record to put, as it goes to the service. */
 export interface OutgoingRecord {
-  readonly partitionKey: string;
+  /** Only streams that place records themselves (AUTO) take records without one. */
+  readonly partitionKey?: string;
   /** Decimal; absent: the service hashes the partition key. */
   readonly explicitHashKey?: string;
   readonly data: Uint8Array;
@@ -27,6 +29,8 @@ export interface KinesisProducer {
    * rejects with the KinactError of a request that failed for good, or STOPPED.
    */
   put(records: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]>;
+  /** What the stream says of itself; rejects with the KinactError of the request. */
+  describe(signal: AbortSignal): Promise<StreamDescription>;
   /** The stream's shards that take records now. */
   openShards(signal: AbortSignal): Promise<readonly Shard[]>;
   close(): void;
@@ -55,7 +59,12 @@ const shortestRetryMs = 50;
 
 /** The bytes by which the service counts a record. */
 export function sizeOf(record: OutgoingRecord): number {
-  return record.data.length + Buffer.byteLength(record.partitionKey);
+  return record.data.length + Buffer.byteLength(record.partitionKey ?? '');
+}
+
+/** The record with a key, its own or a random one. */
+function keyed(record: OutgoingRecord): OutgoingRecord {
+  return record.partitionKey === undefined ? { ...record, partitionKey: randomUUID() } : record;
 }
 
 /** How many of the records, from `from` on, go into one request: at least one. */
@@ -84,13 +93,16 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
   ): Promise<{ readonly results: readonly (PutResult | undefined)[]; readonly reason: string }> => {
     const Records = batch.map(({ data, partitionKey, explicitHashKey }) => ({
       Data: data,
-      PartitionKey: partitionKey,
+      ...(partitionKey === undefined ? {} : { PartitionKey: partitionKey }),
       ...(explicitHashKey === undefined ? {} : { ExplicitHashKey: explicitHashKey }),
     }));
     const command = new PutRecordsCommand({ ...names, Records });
     const answer = await caller.attempt(command, { operation: 'PutRecords' }, signal);
     if (answer.type === 'failed') {
-      const { error } = answer.failure;
+      const { error, kind } = answer.failure;
+      // The stream has been switched to placing by key: a random one spreads as well.
+      if (kind === 'invalidArgument' && batch.some(({ partitionKey }) => partitionKey === undefined))
+        return request(batch.map(keyed), signal);
       if (!error.retryable) throw error;
       return { results: batch.map(() => undefined), reason: error.message };
     }
@@ -100,7 +112,8 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       throw new KinactError('AWS_ERROR', message, { data: { stream: streamName, operation: 'kinesis:PutRecords' } });
     }
     let reason = '';
-    const results = answered.map(({ ShardId, SequenceNumber, ErrorCode, ErrorMessage }): PutResult | undefined => {
+    const results = answered.map((result): PutResult | undefined => {
+      const { ShardId, SequenceNumber, ErrorCode, ErrorMessage } = (result ?? {}) as Partial<typeof result>;
       if (ErrorCode === undefined && SequenceNumber !== undefined)
         return { type: 'put', shardId: String(ShardId), sequenceNumber: SequenceNumber };
       reason = `${String(ErrorCode)}: ${ErrorMessage ?? ''}`;
@@ -140,6 +153,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       }
       return results;
     },
+    describe: (signal) => describeStream(caller, names, signal),
     async openShards(signal) {
       const { shards } = await listShards(caller, names, { type: 'all' }, signal);
       return shards.filter((shard) => shard.endingSequenceNumber === undefined);

@@ -23,6 +23,7 @@ interface Summary {
   readonly StreamStatus?: string | undefined;
   readonly RecordDistributionStrategy?: string | undefined;
   readonly RetentionPeriodHours?: number | undefined;
+  readonly MaxRecordSizeInKiB?: number | undefined;
 }
 
 /** Rejects with STREAM_NOT_FOUND also while the stream is being deleted. */
@@ -33,6 +34,7 @@ export async function describeStream(
 ): Promise<StreamDescription> {
   const { summary, serviceTimeMs } = await summaryOf(caller, names, signal);
   const { StreamARN: arn, RecordDistributionStrategy: strategy, RetentionPeriodHours: retentionHours } = summary;
+  const { MaxRecordSizeInKiB: maxRecordKiB } = summary;
   if (summary.StreamStatus === 'DELETING') {
     throw new KinactError('STREAM_NOT_FOUND', `stream '${names.StreamName}' is being deleted`, {
       data: { stream: names.StreamName, operation: 'kinesis:DescribeStreamSummary' },
@@ -50,6 +52,7 @@ export async function describeStream(
     // Of a strategy that kinact does not know, it can only say that keys may not decide.
     ...(strategy === undefined ? {} : { distribution: strategy === 'USER_PARTITION_KEY' ? strategy : 'AUTO' }),
     ...(typeof retentionHours === 'number' ? { retentionHours } : {}),
+    ...(typeof maxRecordKiB === 'number' ? { maxRecordBytes: maxRecordKiB * 1024 } : {}),
     describedAtMs: serviceTimeMs,
   };
 }

@@ -2,8 +2,10 @@
 // once, as put or as refused; at most `maxPending…` wait, so the input is read no faster than the stream takes it.
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { aggregateRecords, MAX_RECORD_BYTES, type RecordToPut } from '../aws/aggregate-encoder.js';
+import { aggregateRecords, USUAL_RECORD_BYTES, type RecordToPut } from '../aws/aggregate-encoder.js';
+import type { AggregatedRecord } from '../aws/aggregate.js';
 import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } from '../aws/kinesis-producer.js';
+import { isKinactError, KinactError } from '../errors.js';
 import type { Shard } from '../ports.js';
 import { linesOf } from './input-lines.js';
 
@@ -43,6 +45,7 @@ export async function putLines(job: PutJob): Promise<void> {
   const { input, producer, signal, counts } = job;
   // Also says at once that the stream is missing, before any input is waited for.
   let shards = await producer.openShards(signal);
+  const stream = await lookAt(job);
   let pending: Pending[] = [];
   let bytes = 0;
   let sending: Promise<void> | undefined;
@@ -73,10 +76,10 @@ export async function putLines(job: PutJob): Promise<void> {
     });
   };
 
-  const broken = await read(job, async (lines) => {
+  const broken = await read(job, stream.maxRecordBytes, async (lines) => {
     for (const data of lines) {
       line += 1;
-      const made = recordOf(data, line, job.keyField);
+      const made = recordOf(data, line, job.keyField, stream);
       if (typeof made === 'string') {
         counts.refused += 1;
         job.refused(line, made);
@@ -101,16 +104,41 @@ export async function putLines(job: PutJob): Promise<void> {
   if (broken !== undefined) throw broken.error;
 }
 
+/** What of the stream decides how lines become records. */
+interface PutStream {
+  readonly placesByKey: boolean;
+  readonly maxRecordBytes: number;
+}
+
+/**
+ * How the stream places records, and how large they may be. Where that may not be asked, it is taken for what streams are.
+ * Throws where aggregates are wanted of a stream that has no use for them.
+ */
+async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStream> {
+  const said = await producer.describe(signal).catch((error: unknown) => {
+    if (isKinactError(error) && (error.code === 'ACCESS_DENIED' || (error.retryable && !aggregate))) return undefined;
+    throw error;
+  });
+  const { streamName, distribution = 'USER_PARTITION_KEY', maxRecordBytes = USUAL_RECORD_BYTES } = said ?? {};
+  const placesByKey = distribution === 'USER_PARTITION_KEY';
+  if (aggregate && !placesByKey) {
+    const message = `--aggregate: the RecordDistributionStrategy of '${streamName}' is AUTO: the service places each record itself, so there is no shard that all lines of an aggregate belong to, and a KCL drops those that it finds elsewhere; put without --aggregate`;
+    throw new KinactError('INVALID_OPTION', message, { data: { option: '--aggregate' } });
+  }
+  return { placesByKey, maxRecordBytes };
+}
+
 /** Hands over lines until the input ends or is to end; a line that was begun then is not one. */
 async function read(
   { input, signal }: Pick<PutJob, 'input' | 'signal'>,
+  maxLineBytes: number,
   take: (lines: readonly Uint8Array[]) => Promise<void>,
 ): Promise<void> {
   const stop = (): void => void input.destroy();
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
-    for await (const lines of linesOf(input, MAX_RECORD_BYTES)) await take(lines);
+    for await (const lines of linesOf(input, maxLineBytes)) await take(lines);
   } catch (error) {
     // An input that is ended before its end says so by an error.
     if (!signal.aborted) throw error;
@@ -126,7 +154,10 @@ async function sendAggregates(
   shards: readonly Shard[],
 ): Promise<readonly Shard[]> {
   const { producer } = job;
-  const aggregates: readonly RecordToPut[] = aggregateRecords(records, shards, { maxBytes: aggregateBytes });
+  // Aggregates are only made for streams that place by key, where every line has one.
+  const aggregates: readonly RecordToPut[] = aggregateRecords(records as (Pending & AggregatedRecord)[], shards, {
+    maxBytes: aggregateBytes,
+  });
   const results = await producer.put(aggregates, never);
   count(
     job,
@@ -159,20 +190,28 @@ function count(job: PutJob, lines: readonly (readonly Pending[])[], results: rea
 }
 
 /** The record of a line, or why it is refused. */
-function recordOf(data: Uint8Array, line: number, keyField: string | undefined): Pending | string {
-  const key = keyField === undefined ? { partitionKey: randomUUID() } : keyOf(data, keyField);
+function recordOf(
+  data: Uint8Array,
+  line: number,
+  keyField: string | undefined,
+  { placesByKey, maxRecordBytes }: PutStream,
+): Pending | string {
+  if (data.length > maxRecordBytes) return tooLarge(maxRecordBytes);
+  const made = placesByKey ? { partitionKey: randomUUID() } : {};
+  const key = keyField === undefined ? made : keyOf(data, keyField);
   if (typeof key === 'string') return key;
   const record = { ...key, data, line };
   const size = sizeOf(record);
-  return size <= MAX_RECORD_BYTES
-    ? record
-    : `larger than the service's limit of ${MAX_RECORD_BYTES} bytes, partition key included`;
+  return size <= maxRecordBytes ? record : tooLarge(maxRecordBytes);
+}
+
+function tooLarge(maxRecordBytes: number): string {
+  return `larger than the stream's limit of ${maxRecordBytes} bytes, partition key included`;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: string } | string {
-  if (data.length > MAX_RECORD_BYTES) return `larger than the service's limit of ${MAX_RECORD_BYTES} bytes`;
   let parsed: unknown;
   try {
     parsed = JSON.parse(utf8.decode(data));

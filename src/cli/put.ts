@@ -16,7 +16,8 @@ Puts every line of stdin into a stream as a record; the newline is not part of i
   --stream S      the stream's name
   --aggregate     pack the lines into KPL aggregates, grouped by the shard they belong to
   --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key;
-                  without it every line gets a random key
+                  without it every line gets a random key, or none where the
+                  stream places records itself (AUTO), which takes no --aggregate
 
 What the service throttles is put again. A line that cannot be put is refused and named on stderr, whose last line is
 'N records put'. Exit code 1 when a line was refused. After a lost reply records may be put twice. SIGTERM and SIGINT end

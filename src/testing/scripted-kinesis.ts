@@ -45,6 +45,7 @@ type Input = Record<string, unknown>;
 const hashKeys = 2n ** 128n;
 const iteratorLifeMs = 300_000;
 const maxAnswerBytes = 10 * 1024 * 1024;
+const bytesPerSecond = 2 * 1024 * 1024;
 /** Sequence numbers of AWS have 56 digits; ours start where they would and keep the order of creation. */
 const firstSequenceNumber = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
 
@@ -294,8 +295,8 @@ export class ScriptedKinesis {
     let bytes = 0;
     for (let index = first; index >= 0 && index < shard.records.length && page.length < limit; index += 1) {
       const record = shard.records[index]!;
+      if (bytes + record.bytes > maxAnswerBytes && page.length > 0) break;
       bytes += record.bytes;
-      if (bytes > maxAnswerBytes && page.length > 0) break;
       page.push(record);
     }
     this.#countRead(shard, bytes);
@@ -319,9 +320,10 @@ export class ScriptedKinesis {
 
   #countRead(shard: ScriptedShard, bytes: number): void {
     const now = this.now();
-    shard.reads = shard.reads.filter((read) => read.at > now - 1_000);
+    // An answer of 10 MiB is five seconds' worth: nothing is answered until they have passed.
+    shard.reads = shard.reads.filter((read) => read.at > now - Math.max(1_000, (read.bytes / bytesPerSecond) * 1_000));
     const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
-    if (this.options.enforceReadLimits === true && (shard.reads.length >= 5 || recent > 2 * 1024 * 1024))
+    if (this.options.enforceReadLimits === true && (shard.reads.length >= 5 || recent > bytesPerSecond))
       throw new AwsAnswerError('ProvisionedThroughputExceededException', `Rate exceeded for shard ${shard.shardId}`);
     shard.reads.push({ at: now, bytes });
   }

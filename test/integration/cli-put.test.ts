@@ -137,6 +137,36 @@ describe('kinact put', () => {
     });
     afterEach(() => scripted.stop());
 
+    it('puts lines without keys where the stream places records itself, with keys where they are asked for', async () => {
+      scripted.kinesis.createStream('auto', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
+      const put = await kinact(['put', '--stream', 'auto'], env, { input: '{"id":"a"}\n' });
+      expect(put).to.include({ code: 0, stderr: '1 records put\n' });
+      await kinact(['put', '--stream', 'auto', '--key-field', 'id'], env, { input: '{"id":"a"}\n' });
+      const sent = scripted
+        .calls('PutRecords')
+        .flatMap(({ input: { Records } }) => Records as { PartitionKey?: string }[]);
+      expect(sent.map(({ PartitionKey }) => PartitionKey)).to.deep.equal([undefined, 'a']);
+    });
+
+    it('gives lines keys after all where the stream is switched to placing by key meanwhile', async () => {
+      const summary = { StreamName: 'orders', StreamARN: 'arn:aws:kinesis:us-east-1:123456789012:stream/orders' };
+      const body = { StreamDescriptionSummary: { ...summary, RecordDistributionStrategy: 'AUTO' } };
+      scripted.respond('DescribeStreamSummary', 1, { type: 'json', body });
+      const ended = await kinact(['put', '--stream', 'orders'], env, { input: 'x\ny\n' });
+      expect(ended).to.include({ code: 0, stderr: '2 records put\n' });
+    });
+
+    it('refuses --aggregate where the stream places records itself, and says why', async () => {
+      scripted.kinesis.createStream('auto', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
+      const ended = await kinact(['put', '--stream', 'auto', '--aggregate'], env, { input: 'x\n' });
+      expect(ended.code).to.equal(1);
+      expect(ended.stderr)
+        .to.include('AUTO')
+        .and.include('INVALID_OPTION')
+        .and.match(/\n0 records put\n$/);
+      expect(scripted.count('PutRecords')).to.equal(0);
+    });
+
     it('puts again what was throttled, alone, until all is in', async () => {
       scripted.respond('PutRecords', 1, { type: 'failRecords', indices: [1, 4] });
       scripted.respond('PutRecords', 1, refusal('ProvisionedThroughputExceededException'));

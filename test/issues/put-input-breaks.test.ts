@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { putLines } from '../../src/cli/put-lines.js';
+import { KinactError } from '../../src/errors.js';
 import type { PutResult } from '../../src/aws/kinesis-producer.js';
 
 describe('an input that breaks while its lines are being put', () => {
@@ -21,6 +22,7 @@ describe('an input that breaks while its lines are being put', () => {
         })(),
       ),
       producer: {
+        describe: () => Promise.reject(new KinactError('ACCESS_DENIED', 'may not ask')),
         openShards: () => Promise.resolve([]),
         put: async (records) => {
           await new Promise((resolve) => setTimeout(resolve, 20));
