@@ -16,6 +16,7 @@ export interface Layout {
   nameOf(stream: string, shardId: string, sequenceNumber?: string): string;
   nameOfRow(tableName: string, leaseKey: string, item: Item | undefined): string;
   parentsOf(name: string): readonly string[];
+  childrenOf(name: string): readonly string[];
   /** Of a stream that was made again. */
   isOfTheLast(name: string): boolean;
   create(stream: string, shards: number): void;
@@ -70,6 +71,13 @@ export function createLayout(
       const { stream, generation, shardId } = placeOf(name);
       const parents = of(stream)[generation]?.stream.shards.get(shardId)?.parents ?? [];
       return parents.map((parent) => nameIn(stream, generation, parent));
+    },
+    childrenOf: (name) => {
+      const { stream, generation, shardId } = placeOf(name);
+      const shards = [...(of(stream)[generation]?.stream.shards.values() ?? [])];
+      return shards
+        .filter(({ parents }) => parents.includes(shardId))
+        .map((child) => nameIn(stream, generation, child.shardId));
     },
     isOfTheLast: (name) => {
       const { stream, generation } = placeOf(name);

@@ -17,6 +17,8 @@ export interface Losses {
   lost(id: string, loss: Lost): void;
   /** It was dealt with after all. */
   done(ids: Iterable<string>): void;
+  /** Nobody can be asked any more what became of these shards. */
+  forget(isMeant: (shardId: string) => boolean): void;
   /** The first few that nobody has named. */
   unnamed(events: readonly Said[]): readonly string[];
 }
@@ -29,6 +31,9 @@ export function createLosses(): Losses {
     lost: (id, loss) => void losses.set(id, loss),
     done: (ids) => {
       if (losses.size > 0) for (const id of ids) losses.delete(id);
+    },
+    forget: (isMeant) => {
+      for (const [id, { shardId }] of losses) if (isMeant(shardId)) losses.delete(id);
     },
     unnamed: (events) => {
       const byShard = new Map<string, Said[]>();

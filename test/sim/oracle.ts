@@ -42,6 +42,8 @@ export interface OracleOptions {
   readonly now: () => number;
   readonly failoverMs: number;
   readonly parentsOf: (shardId: string) => readonly string[];
+  /** Shards that take the place of this one. Absent where listings may lack them. */
+  readonly childrenOf?: (shardId: string) => readonly string[];
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   readonly onViolation: () => void;
   /** See takes.ts. Absent where mail and writes are harmed in ways that are not told: those laws are left out then. */
@@ -55,7 +57,7 @@ export interface Oracle {
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** Nobody need deal with these: they came before LATEST. */
-  excuseAll(): void;
+  excuseAll(stream?: string): void;
   /** Nor with these. */
   excuse(ids: Iterable<string>): void;
   /** Nor with these, which are not read any more or dropped for their hash key; but somebody has to say so. */
@@ -116,6 +118,11 @@ export function createOracle(options: OracleOptions): Oracle {
     return { why, at: now(), shardId, sequenceNumber, sub, key };
   };
 
+  const excuse = (ids: readonly string[]): void => {
+    log.excuse(ids);
+    losses.done(ids);
+  };
+
   /** I6: within a tenure a key's items come one after the other; what is before the first of them has been done. */
   const inOrder = ({ process, id, shardId, fence }: Delivery): void => {
     const { key, index } = log.item(id);
@@ -169,6 +176,14 @@ export function createOracle(options: OracleOptions): Oracle {
       violate('I30', `${id} of ${shardId} was handed out by ${process} although the checkpoint had passed it`);
   };
 
+  /** I39: whoever finds the end of a shard finds the rows of what comes after it. */
+  const childrenFirst = (leaseKey: string): void => {
+    for (const child of options.childrenOf?.(leaseKey) ?? []) {
+      if (rowOf(child) === undefined && !changedByHand.has(child))
+        violate('I39', `${leaseKey} has ended, and its child ${child} has no row`);
+    }
+  };
+
   const covers = (row: LeaseRow): void => {
     if (row.checkpoint !== 'SHARD_END' && !isNumber(row.checkpoint)) return;
     checkpoints += 1;
@@ -208,7 +223,10 @@ export function createOracle(options: OracleOptions): Oracle {
     const isTake = before?.leaseOwner !== process || before.kinactWriter !== after.kinactWriter;
     if (isTake && after.leaseOwner === process) lastDelivered.delete(holder);
     if (before?.leaseOwner === process && after.leaseOwner === undefined) releasedAt.set(holder, after);
-    if (after.checkpoint === 'SHARD_END') endedShards.add(leaseKey);
+    if (after.checkpoint === 'SHARD_END') {
+      if (!endedShards.has(leaseKey)) childrenFirst(leaseKey);
+      endedShards.add(leaseKey);
+    }
     if (
       before === undefined ||
       before.checkpoint !== after.checkpoint ||
@@ -224,9 +242,15 @@ export function createOracle(options: OracleOptions): Oracle {
     deliveries: () => deliveries,
     violate,
     put: (record) => log.put(record),
-    excuse: (ids) => log.excuse(ids),
-    excuseAll: () => log.excuse(log.missing()),
-    lose: (why, ids) => {
+    excuse: (ids) => excuse([...ids]),
+    excuseAll: (stream = '') => {
+      const isIts = (shardId: string): boolean => shardId.startsWith(stream);
+      excuse(log.missing().filter((id) => isIts(log.item(id).shardId)));
+      losses.forget(isIts);
+    },
+    lose: (why, of) => {
+      const ids = [...of];
+      if (why === 'trimmed') losses.done(ids);
       for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, why));
       log.excuse(ids);
     },

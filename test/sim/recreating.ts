@@ -1,5 +1,6 @@
 // A stream is deleted and made again under its name. Its rows are of the old one: whoever reads it has to see that and say so,
 // and nothing of the new one may be read under them. Then somebody mends the table, and everything of the new one is read.
+import { longestAgeMs } from './dynamodb/memory-dynamodb.js';
 import { isAtWork, stopProcess } from './stopping.js';
 import type { World } from './world.js';
 
@@ -11,7 +12,7 @@ export function recreateStream(world: World, stream: string): void {
   const { size } = kinesis.stream(stream).shards;
   say(`stream ${stream} is deleted`);
   world.lostStreams.add(stream);
-  oracle.excuse(oracle.missing().filter((id) => oracle.shardOf(id).startsWith(`${stream}/`)));
+  oracle.excuseAll(layout.nameOf(stream, ''));
   kinesis.streams.delete(stream);
   kinesis.expireIterators();
   clock.after(dice.pick([1_000, 10_000, 80_000]), () => {
@@ -33,16 +34,14 @@ function mend(world: World, stream: string): void {
   }
   say(`the rows of ${stream} are deleted by hand, all start anew`);
   for (const name of leases.rows().keys()) {
-    if (!name.startsWith(`${stream}/`)) continue;
+    if (!name.startsWith(stream) || layout.isOfTheLast(name)) continue;
     oracle.tampered(name);
     leases.delete(name);
   }
-  world.lostStreams.delete(stream);
-  if (world.initialPosition !== 'TRIM_HORIZON')
-    oracle.excuse(
-      oracle
-        .missing()
-        .filter((id) => layout.isOfTheLast(oracle.shardOf(id)) && oracle.shardOf(id).startsWith(`${stream}@`)),
-    );
-  for (let more = 0; more < 3; more += 1) world.start();
+  if (world.initialPosition !== 'TRIM_HORIZON') oracle.excuseAll(layout.nameOf(stream, ''));
+  // Reads that need not be consistent show the old rows for a moment.
+  world.clock.after(2 * longestAgeMs, () => {
+    world.lostStreams.delete(stream);
+    for (let more = 0; more < 3; more += 1) world.start();
+  });
 }

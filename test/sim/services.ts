@@ -20,7 +20,14 @@ interface Command {
 
 const operationOf = (command: Command): string => command.constructor.name.replace(/Command$/, '');
 
-export function sourcesOf(world: World, wire: Wire, dice: Dice): readonly SourceSpec[] {
+interface Caller {
+  /** The process. */
+  readonly name: string;
+  readonly wire: Wire;
+  readonly dice: Dice;
+}
+
+export function sourcesOf(world: World, { name, wire, dice }: Caller): readonly SourceSpec[] {
   const { initialPosition, layout, outOfRange } = world;
   return layout.streams.map((streamName) =>
     kinesisStream({
@@ -29,16 +36,18 @@ export function sourcesOf(world: World, wire: Wire, dice: Dice): readonly Source
       idleMs: 1_000,
       maxRecords: dice.pick([50, 1_000]),
       outOfRange,
-      client: kinesisClient(world, wire, dice.fork()),
+      client: kinesisClient(world, { name, wire, dice: dice.fork() }),
       ...(layout.kind === 'several' ? { application: layout.tableOf(streamName) } : {}),
     }),
   );
 }
 
-function kinesisClient(world: World, wire: Wire, dice: Dice): { send(command: never): Promise<object> } {
+function kinesisClient(world: World, { name, wire, dice }: Caller): { send(command: never): Promise<object> } {
   const { clock, serviceFaults } = world;
   const repeated = repeating(world, dice.fork());
   const handle = (operation: string, input: Command['input']): object => {
+    // An iterator says which shard it is of to nobody but the service.
+    world.callRates.called(name, operation, String(input['ShardId'] ?? input['ShardIterator'] ?? 'the stream'));
     const mishap = serviceFaults.meets('kinesis', operation, dice);
     if (mishap !== undefined) wire.harm();
     if (dice.chance(world.throttled)) {
@@ -129,6 +138,7 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
     }
     const tableName = String(input['TableName']);
     const leaseKey = layout.tables.includes(tableName) ? keyOf(input) : undefined;
+    world.callRates.called(machine.name, operation, leaseKey ?? tableName);
     const before = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
     try {
       const effect = (): object => readBy(world, tableName, dynamoDb.handle(operation, input, ageOf));

@@ -4,6 +4,7 @@ import { setWeather } from './faults.js';
 import { sample } from './samples.js';
 import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
 import { calm } from './wire.js';
+import { putRecords } from './workload.js';
 import type { World } from './world.js';
 
 const leastMs = 10 * 60_000;
@@ -12,6 +13,7 @@ const settleMs = 8 * 60_000;
 const stallMs = 120_000;
 /** From the last item done, or the last worker started, until everything rests: a few renewals, some scans. */
 const restMs = 60_000;
+const lastRecords = 100;
 
 export async function settle(world: World): Promise<void> {
   const { clock, oracle, processes } = world;
@@ -39,6 +41,7 @@ export async function settle(world: World): Promise<void> {
   if (done) {
     atRest(world);
     oracle.allNamed(world.events);
+    await nobodySleeps(world);
   }
   sample(world);
   await clock.advance(Math.max(restMs / 2, leastMs - clock.now()));
@@ -80,6 +83,15 @@ function atRest(world: World): void {
     if (closedAt !== undefined && row !== undefined && row.checkpoint !== 'SHARD_END')
       oracle.violate('I31', `${shardId} is closed and read to its end, but its row says ${row.checkpoint}`);
   }
+}
+
+/** I34: all is calm, and what is put now is read now: whoever holds a shard reads it. */
+async function nobodySleeps(world: World): Promise<void> {
+  const { clock, oracle } = world;
+  putRecords(world, lastRecords);
+  if (await clock.advanceUntil(() => oracle.missing().length === 0, restMs)) return;
+  const shards = new Set(oracle.missing().map((id) => oracle.shardOf(id)));
+  oracle.violate('I34', `nobody has read ${[...shards].join(', ')} for ${restMs} ms, although nothing had happened`);
 }
 
 /** I34: whatever stands still is in somebody's events, or somebody is not ready. */

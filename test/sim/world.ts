@@ -13,6 +13,8 @@ import type { ConsumerEventName } from '../../src/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
+import { createCallRates } from './call-rates.js';
+import type { CallRates } from './call-rates.js';
 import { stopDeadlineMs } from './cluster.js';
 import { createCredits } from './credits.js';
 import type { Credits } from './credits.js';
@@ -93,6 +95,7 @@ export interface World {
   readonly creatingUntil: Map<string, number>;
   readonly isCreating: (stream: string) => boolean;
   readonly serviceFaults: ServiceFaults;
+  readonly callRates: CallRates;
   /** Faults that production code is known not to bear yet are drawn as well. */
   readonly provisional: boolean;
   /** Everything but checkpoints. */
@@ -150,6 +153,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     now: () => clock.now(),
     failoverMs,
     parentsOf: (name) => layout.parentsOf(name),
+    childrenOf: (name) => (provisional ? [] : layout.childrenOf(name)),
     rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
@@ -176,6 +180,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     lostStreams: new Set(),
     creatingUntil: new Map(),
     serviceFaults: createServiceFaults(() => clock.now()),
+    callRates: createCallRates(() => clock.now(), oracle.violate),
     provisional,
     events: [],
     throttled: 0,
@@ -224,7 +229,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const consumer = consumerOf(
     {
       application: 'leases',
-      source: sourcesOf(world, wires[0], mine.fork()),
+      source: sourcesOf(world, { name, wire: wires[0], dice: mine.fork() }),
       reducers: mine.between(1, 4),
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),

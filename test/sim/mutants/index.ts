@@ -7,6 +7,7 @@ import { leasingMutants } from './leasing.js';
 import { readingMutants } from './reading.js';
 import { restartingMutants } from './restarting.js';
 import { settlingMutants } from './settling.js';
+import { speakingMutants } from './speaking.js';
 
 export const mutants: readonly Mutant[] = [
   ...settlingMutants,
@@ -16,4 +17,5 @@ export const mutants: readonly Mutant[] = [
   ...holdingMutants,
   ...restartingMutants,
   ...fencingMutants,
+  ...speakingMutants,
 ];

@@ -77,6 +77,23 @@ const iteratorNotRenewed = readBy((reader, { told }) => ({
   },
 }));
 
+const pageLost = readBy((reader, { told }) => ({
+  read: async (signal) => {
+    const result = await reader.read(signal);
+    if (result.type !== 'records' || !told.has('throttled') || result.records.length === 0) return result;
+    told.delete('throttled');
+    return { ...result, records: [] };
+  },
+}));
+
+const repeatsAreNew: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    before: (state, message) => {
+      if (message.type === 'read') state.ledger.newest = undefined;
+      return message;
+    },
+  });
+
 /** The keeper hears of the end as soon as the service says so. */
 const endsAtOnce: Mutant['make'] = () =>
   wrapped('shardWorker', {
@@ -104,6 +121,8 @@ export const readingMutants: readonly Mutant[] = [
   { name: 'P6: an aggregate begun is taken for one that is done', make: wholeAggregates },
   { name: 'a tenure begins one record too far', make: oneTooFar },
   { name: 'an expired iterator is not asked for anew', make: iteratorNotRenewed },
+  { name: 'a page is lost when the service throttles', make: pageLost },
+  { name: 'what the service repeats is handed out again', make: repeatsAreNew },
   { name: 'a shard ends before its records are settled', make: endsAtOnce },
   { name: 'a child shard starts at LATEST', make: childrenAtLatest },
 ];

@@ -1,0 +1,124 @@
+// Mutants of what is said, and of what an application was promised: events, policies, states, watchdog, starts in time.
+import type { LeaseStore } from '../../../src/ports.js';
+import { actors } from '../../../src/consumer/wiring.js';
+import { around, given, wrapped } from './around.js';
+import type { AnyEffect, Mutant } from './around.js';
+
+const silent = (name: string, effects: readonly AnyEffect[]): readonly AnyEffect[] =>
+  effects.filter((effect) => effect.type !== 'emit' || effect.event.name !== name);
+
+const skipUnsaid: Mutant['make'] = () => {
+  const after = (_state: unknown, _message: unknown, effects: readonly AnyEffect[]): readonly AnyEffect[] =>
+    silent('recordSkipped', effects);
+  return wrapped('stage', { after }, wrapped('reducer', { after }));
+};
+
+const dropUnsaid: Mutant['make'] = () =>
+  wrapped('shardWorker', { after: (_state, _message, effects) => silent('outOfRange', effects) });
+
+const toldTooSoon: Mutant['make'] = () => ({
+  ...actors,
+  leaseKeeper: (options) =>
+    around(actors.leaseKeeper(options), {
+      after: (_state, message, effects) => {
+        if (message.type !== 'frontier') return effects;
+        const { source, shardId } = options;
+        const data = { source, shardId, ...message['frontier'].position };
+        return [...effects, { type: 'emit', event: { name: 'checkpoint', data } }];
+      },
+    }),
+});
+
+const triedAtOnce: Mutant['make'] = ({ machine }) =>
+  wrapped('leaseKeeper', {
+    after: (state, message, effects) => {
+      if (message.type !== 'writeFailed') return effects;
+      state.retryAt = machine.clock.now();
+      return [...effects, { type: 'after', key: 'wake', ms: 1, message: { type: 'wake' } }];
+    },
+  });
+
+const childrenLater: Mutant['make'] = ({ machine }) =>
+  given('leaseCoordinator', (options) => {
+    const { store } = options;
+    const create: LeaseStore['create'] = (row, signal) => {
+      if (row.parentShardIds.length === 0) return store.create(row, signal);
+      machine.timers.after(5_000, () => void store.create(row, new AbortController().signal).catch(() => {}));
+      return Promise.resolve('created');
+    };
+    return { ...options, store: { ...store, create } };
+  });
+
+/** A pipeline that was started anew overlooks a lease. */
+const overlooked: Mutant['make'] = () => {
+  let pipelines = 0;
+  return {
+    ...actors,
+    shardWorkers: (options) => {
+      pipelines += 1;
+      const isFirst = pipelines === 1;
+      return around(actors.shardWorkers(options), {
+        before: (_state, message) => {
+          if (isFirst || message.type !== 'held') return message;
+          const leases = message['leases'] as { readonly leaseKey: string }[];
+          return { ...message, leases: leases.filter(({ leaseKey }) => !leaseKey.endsWith('1')) };
+        },
+      });
+    },
+  };
+};
+
+const stopIsSkip: Mutant['make'] = () =>
+  given('reducer', (options) => {
+    const { onFailure } = options;
+    return {
+      ...options,
+      onFailure: (error, item) => {
+        const policy = typeof onFailure === 'function' ? onFailure(error, item) : onFailure;
+        return policy === 'stopShard' ? 'skip' : policy;
+      },
+    };
+  });
+
+const noWatchdog: Mutant['make'] = () => given('shardWorker', (options) => ({ ...options, watchdogMs: 1e9 }));
+
+const oneState: Mutant['make'] = () =>
+  given('reducer', (options) => {
+    const { definition } = options;
+    if (definition.behaviour !== undefined) return options;
+    return { ...options, definition: { ...definition, stateBy: 'reducer' } };
+  });
+
+const timeIsLate: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    before: (_state, message) => {
+      const start = message['answer']?.tenure?.start;
+      if (message.type === 'tenure' && start?.type === 'atTimestamp')
+        message['answer'].tenure.start = { ...start, timestampMs: start.timestampMs + 10_000 };
+      return message;
+    },
+  });
+
+const firstPageOnly: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => {
+    const { store } = options;
+    const scan: LeaseStore['scan'] = async (signal) => {
+      const seen = await store.scan(signal);
+      return { ...seen, rows: seen.rows.slice(0, 5) };
+    };
+    return { ...options, store: { ...store, scan } };
+  });
+
+export const speakingMutants: readonly Mutant[] = [
+  { name: 'what is skipped is not said', make: skipUnsaid },
+  { name: 'what is dropped for its hash key is not said', make: dropUnsaid },
+  { name: 'a checkpoint is told before it is durable', make: toldTooSoon },
+  { name: 'a write that failed is tried again at once', make: triedAtOnce },
+  { name: 'SHARD_END is written before the children have rows', make: childrenLater },
+  { name: 'a pipeline that was started anew overlooks a lease', make: overlooked },
+  { name: 'stopShard passes over what has failed', make: stopIsSkip },
+  { name: 'the watchdog never looks', make: noWatchdog },
+  { name: "stateBy: 'shard' has one state for all", make: oneState },
+  { name: 'a start in time is 10 s late', make: timeIsLate },
+  { name: 'a scan has its first page only', make: firstPageOnly },
+];
