@@ -2,6 +2,7 @@
 // back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
 // coordinator repeats.
 import type { CoordinatorSource } from './messages.js';
+import { checkIdentity, checkRows } from './stream-check.js';
 import { notePlacement } from './placement.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -9,15 +10,11 @@ import { awaitedParents, removable } from '../../src/core/shard-graph.js';
 import type { FirstCheckpoint } from '../../src/core/shard-graph.js';
 import { earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
 import type { RowMaker } from '../../src/core/shard-sync.js';
-import { incompleteness } from '../../src/core/shard-listing.js';
-import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import { judgeStream } from '../../src/core/stream-verdict.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import { isKinactError } from '../../src/errors.js';
 import type { HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import { streamChanged } from '../../src/stream-changed.js';
 
 export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
   return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';
@@ -72,28 +69,15 @@ export async function syncShards(
 ): Promise<SyncResult> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
   const description = await source.describe(signal);
-  const identity = streamIdentityOf(description);
-  const about = { stream: source.name, table: store.tableName, liveStream: identity };
-  if (!isSameStream(streamIdentity, identity)) {
-    const evidence = 'it was deleted and created again while it was being read';
-    throw streamChanged({ ...about, rowStream: streamIdentity, evidence });
-  }
+  const check = { store, source, stream, description, signal };
+  await checkIdentity(check);
   const first = isFirstSync(rows, malformed);
   // What the filter leaves out is no proof of anything: rows are compared with a complete listing.
   const compares = !first || otherEpochs.length > 0;
   let listing = await source.listShards(compares ? { type: 'all' } : filterFor(initialPosition), signal);
-  const isReadable = description.status === 'ACTIVE' || description.status === 'UPDATING';
-  const verdict = judgeStream({
-    identity,
-    shards: listing.shards,
-    complete: compares && isReadable && incompleteness(listing.shards) === undefined,
-    rows: [...rows].map(([shardId, row]) => ({ shardId, row })),
-    otherEpochs,
-  });
-  if (verdict.type === 'changed') throw streamChanged({ ...about, ...verdict });
+  const unstamped = await checkRows(check, compares ? listing.shards : undefined);
   if (first && compares) listing = await source.listShards(filterFor(initialPosition), signal);
   const { shards, serviceTimeMs } = listing;
-  const { unstamped } = verdict;
   // Before anything can be read under it: what may be dropped depends on it.
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };

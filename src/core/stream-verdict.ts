@@ -33,6 +33,8 @@ export type StreamVerdict =
       readonly rowStream: string | undefined;
       /** What shows it, in words that may follow "because". */
       readonly evidence: string;
+      /** Of all rows that differ. */
+      readonly leaseKeys: readonly string[];
     };
 
 export function judgeStream({ identity, shards, complete, rows, otherEpochs }: VerdictInput): StreamVerdict {
@@ -72,6 +74,7 @@ function changed(against: readonly Difference[], identity: string): StreamVerdic
     type: 'changed',
     rowStream: naming === undefined ? undefined : row.kinactStream,
     evidence: `row ${row.leaseKey} ${evidence}${more}`,
+    leaseKeys: against.map((each) => each.row.leaseKey),
   };
 }
 

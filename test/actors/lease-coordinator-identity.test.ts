@@ -124,6 +124,34 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(store.rows.size).to.equal(3);
   });
 
+  it('is believed only from a consistent read: a scan may still show the rows that a reset has rewritten', async () => {
+    const { store, stream } = await started();
+    const before = [...store.rows.values()];
+    stream.recreate();
+    for (const row of before) store.rows.set(row.leaseKey, { ...row, kinactStream: later, leaseCounter: 1 });
+    store.staleScan(before);
+    const driver = driveCoordinator({ store, stream, processNonce: 'p2' });
+    expect(await driver.started()).to.equal(undefined);
+    store.staleScan(undefined);
+    await driver.world.advance(2_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+  });
+
+  it('is believed only when it is described twice: one answer may be of yesterday', async () => {
+    const driver = await started();
+    const { stream } = driver;
+    const yesterday = await stream.describe(new AbortController().signal);
+    stream.recreate();
+    const today = stream.describe;
+    let asked = 0;
+    Object.assign(stream, {
+      describe: (signal: AbortSignal) => (asked++ === 0 ? today(signal) : Promise.resolve(yesterday)),
+    });
+    await driver.world.advance(70_000);
+    expect(asked).to.be.above(1);
+    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+  });
+
   it('is noticed by the next shard sync while it is read, and at once where a row of the new one shows', async () => {
     for (const shows of [false, true]) {
       const driver = await started();

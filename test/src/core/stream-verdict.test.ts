@@ -48,6 +48,7 @@ describe('whether rows belong to the stream', () => {
       type: 'changed',
       rowStream: former,
       evidence: 'row s1 was made for the former; 2 rows differ',
+      leaseKeys: ['s0', 's1'],
     });
     const other = 'arn:aws:kinesis:eu-west-1:123456789012:stream/bills#1700000100';
     expect(judge([row('s0', { kinactStream: other })], [open('s0', '1')])).to.include({ rowStream: other });
@@ -67,6 +68,7 @@ describe('whether rows belong to the stream', () => {
         type: 'changed',
         rowStream: undefined,
         evidence: 'row s0 stands at 0999, before its shard began (1000)',
+        leaseKeys: ['s0'],
       });
       expect(judge([row('s0', { checkpoint: '1000', ...stamp })], [open('s0', '1000')])).to.include({ type: 'same' });
     }

@@ -1,0 +1,69 @@
+// Whether the rows of a table are for the stream that is read: asked at every shard sync, before anything is written. A scan and
+// a description may be older than what they are compared with, and a failed source stays failed: so what speaks against the
+// stream is read once more, consistently, before it is believed.
+import type { StreamRows } from './table-work.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { incompleteness } from '../../src/core/shard-listing.js';
+import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
+import { judgeStream } from '../../src/core/stream-verdict.js';
+import type { ShardRow, StreamVerdict } from '../../src/core/stream-verdict.js';
+import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../src/ports.js';
+import { streamChanged } from '../../src/stream-changed.js';
+
+/** Rows that are read again at most: one that is confirmed is enough. */
+const rereads = 10;
+
+interface Check {
+  readonly store: LeaseStore;
+  readonly source: StreamSource;
+  readonly stream: StreamRows;
+  readonly description: StreamDescription;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with STREAM_CHANGED where the stream is not the one that this coordinator reads. */
+export async function checkIdentity({ store, source, stream, description, signal }: Check): Promise<void> {
+  const { streamIdentity } = stream;
+  const liveStream = streamIdentityOf(description);
+  if (isSameStream(streamIdentity, liveStream)) return;
+  await describedAgain(source, liveStream, signal);
+  const evidence = 'it was deleted and created again while it was being read';
+  throw streamChanged({
+    stream: source.name,
+    table: store.tableName,
+    rowStream: streamIdentity,
+    liveStream,
+    evidence,
+  });
+}
+
+/** The rows to stamp. Rejects with STREAM_CHANGED where some are another stream's. `listed`: undefined for a filtered listing. */
+export async function checkRows(check: Check, listed: readonly Shard[] | undefined): Promise<readonly LeaseRow[]> {
+  const { store, source, stream, description, signal } = check;
+  const { status } = description;
+  const identity = streamIdentityOf(description);
+  const shards = listed ?? [];
+  const isReadable = status === 'ACTIVE' || status === 'UPDATING';
+  const complete = isReadable && listed !== undefined && incompleteness(shards) === undefined;
+  const judge = (rows: readonly ShardRow[], otherEpochs: readonly ShardRow[]): StreamVerdict =>
+    judgeStream({ identity, shards, complete, rows, otherEpochs });
+  const own = [...stream.rows].map(([shardId, row]) => ({ shardId, row }));
+  const verdict = judge(own, stream.otherEpochs);
+  if (verdict.type === 'same') return verdict.unstamped;
+  const doubtful = new Set(verdict.leaseKeys.slice(0, rereads));
+  const again = async (rows: readonly ShardRow[]): Promise<readonly ShardRow[]> => {
+    const found = rows
+      .filter(({ row }) => doubtful.has(row.leaseKey))
+      .map(async ({ shardId, row }) => ({ shardId, row: await store.get(row.leaseKey, signal) }));
+    return (await Promise.all(found)).filter((each): each is ShardRow => each.row !== undefined);
+  };
+  const confirmed = judge(await again(own), await again(stream.otherEpochs));
+  if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
+  await describedAgain(source, identity, signal);
+  throw streamChanged({ stream: source.name, table: store.tableName, liveStream: identity, ...confirmed });
+}
+
+async function describedAgain(source: StreamSource, identity: string, signal: AbortSignal): Promise<void> {
+  if (!isSameStream(streamIdentityOf(await source.describe(signal)), identity))
+    throw new Error(`Two descriptions of ${source.name} contradict each other.`);
+}
