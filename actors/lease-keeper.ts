@@ -11,7 +11,7 @@ import { count, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
 import { answered, beginWrite, called, effectName, writeFailed } from './lease-keeper/writes.js';
-import { durableCheckpoint, holdOf } from '../src/core/lease-hold.js';
+import * as holds from '../src/core/lease-hold.js';
 import * as schedule from '../src/core/lease-schedule.js';
 import { KinactError } from '../src/errors.js';
 
@@ -24,8 +24,11 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
     kind: 'lease-keeper',
     initial(self) {
       const now = options.clock.now();
-      const state = initialState(options, self, now);
+      const { left } = options;
+      const fresh = initialState(options, self, now);
+      const state = left === undefined ? fresh : resumedState(fresh, left.state);
       const turn: Turn = { options, state, now, effects: [] };
+      if (left !== undefined) release(turn, left.reason, left.deadlineMs);
       proceed(turn);
       return [state, turn.effects];
     },
@@ -155,7 +158,7 @@ function proceed(turn: Turn): void {
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   return {
     self,
-    hold: holdOf(options.seen),
+    hold: holds.holdOf(options.seen),
     phase: 'taking',
     everHeld: false,
     retakes: 0,
@@ -165,7 +168,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     failing: undefined,
     retryAt: now,
     renewAt: now,
-    reported: durableCheckpoint(options.seen),
+    reported: holds.durableCheckpoint(options.seen),
     checkpointAt: now,
     liveUntil: 0,
     trustedSince: now,
@@ -186,5 +189,21 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     calls: 0,
     callsMade: 0,
     wakeAt: Infinity,
+  };
+}
+
+/** What the earlier keeper knew and had promised; what it was doing may or may not have been done. */
+function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
+  const { hold, write, writes, shardEnd, reported, checkpointAt, handedOver, inherited, callsMade } = left;
+  if (write !== undefined && write.kind !== 'create') holds.applyUnknown(hold, write.change);
+  return {
+    ...fresh,
+    ...{ hold, writes, reported, checkpointAt, handedOver, inherited, callsMade },
+    phase: 'held',
+    everHeld: true,
+    waiting: true,
+    renewAt: Infinity,
+    // Without the coordinator no child rows can be made: only an end that is ready may be written.
+    shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };
 }

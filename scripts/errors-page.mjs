@@ -105,7 +105,11 @@ const advice = {
     'Correct the behaviour: the message says what it returned.',
   ],
   START_FAILED: ['`closed`, `kinact/supervision`', 'no', '`cause` is what the child threw.'],
-  PARENT_STOPPED: ['`closed`', 'no', 'Call `consumer.stop()` before you stop the parent, so that leases are released.'],
+  PARENT_STOPPED: [
+    '`closed`; `spawn` under such a parent',
+    'no',
+    'Call `consumer.stop()` before you stop the parent: it drains. Without it leases are released where their frontiers are, and records under way are replayed.',
+  ],
   REFUSED: ['`kinact reset`', 'no', 'Remove what the message names, and run the command again.'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no', 'Nothing: it was asked for.'],
   AWS_ERROR: [

@@ -2,7 +2,7 @@
 // drained and released first, then the actors stop. How it ends by itself is in `consumer/escalation.ts`.
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../actors/lease-coordinator.js';
-import type { Effect, Ref, ReplyTo } from '../actors/actor.js';
+import type { Effect, Ending, Ref, ReplyTo } from '../actors/actor.js';
 import { ask, createRuntime, spawn, stop as stopActor, watch } from '../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../supervision/index.js';
 import { isBusy } from '../supervision/supervisor.js';
@@ -11,13 +11,14 @@ import { consumerTree } from '../supervision/tree.js';
 import { createEscalation } from './consumer/escalation.js';
 import type { Escalation } from './consumer/escalation.js';
 import { liveness, readiness, snapshot } from './consumer/inspection.js';
+import { releaseLeft } from './consumer/left-leases.js';
 import { startMetering } from './consumer/metering.js';
 import { actors, openWiring } from './consumer/wiring.js';
 import type { Actors, Wiring } from './consumer/wiring.js';
 import { createEmitter } from './emitter.js';
 import type { Emitter, Listener } from './emitter.js';
-import { KinactError } from './errors.js';
-import type { ConsumerEventName } from './events.js';
+import { isKinactError, KinactError } from './errors.js';
+import type { ConsumerEventName, KinactEvent } from './events.js';
 import { guardLogger } from './logger.js';
 import { checkMembers, milliseconds } from './option-table.js';
 import { resolveOptions } from './options.js';
@@ -118,12 +119,7 @@ class TreeConsumer implements Consumer {
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
       ...this.#world,
-      emit: (event) => {
-        if (event.name === 'orphaned')
-          for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
-        this.#emitter.emit(event);
-        if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
-      },
+      emit: (event) => this.#happened(event),
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
     this.#escalation = createEscalation(
@@ -135,6 +131,13 @@ class TreeConsumer implements Consumer {
     this.#settle = settle as NonNullable<typeof settle>;
     // Whoever does not look at `closed` hears of its end by the event; it must not end the process as well.
     this.closed.catch(() => {});
+  }
+
+  #happened(event: KinactEvent): void {
+    if (event.name === 'orphaned')
+      for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
+    this.#emitter.emit(event);
+    if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
   }
 
   #failed(what: 'logger' | 'meter'): void {
@@ -257,15 +260,26 @@ class TreeConsumer implements Consumer {
         ).catch(() => undefined),
       ),
     );
-    const leases = reports.flatMap((report) => report ?? []);
     this.#stopMetering();
-    const left = Math.max(minimumStopMs, until - clock.now());
-    if (this.#root !== undefined)
-      await stopActor(this.#root, { deadlineMs: Math.min(left, this.#options.stopDeadlineMs) });
+    const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
+    const ending = await this.#stopTree(leftMsNow());
+    const late = isParentStopped(ending?.error) ? await this.#releaseLeft(leftMsNow()) : [];
+    const leases = [...reports.flatMap((report) => report ?? []), ...late];
     this.#wiring?.close();
     // A coordinator that did not answer, or does not know what the one before it held, may have held anything.
     const heard = !reports.includes(undefined);
     return { leases, drained: heard && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
+  }
+
+  async #stopTree(leftMs: number): Promise<Ending | undefined> {
+    if (this.#root === undefined) return undefined;
+    return stopActor(this.#root, { deadlineMs: Math.min(leftMs, this.#options.stopDeadlineMs) });
+  }
+
+  /** No coordinator could: the application has stopped the parent, and no message arrived any more. */
+  #releaseLeft(deadlineMs: number): Promise<readonly ReleasedLease[]> {
+    const left = this.#wiring?.left.all() ?? [];
+    return releaseLeft(left, this.#actors, this.#world, (event) => this.#happened(event), deadlineMs);
   }
 
   /**
@@ -335,6 +349,8 @@ class TreeConsumer implements Consumer {
     await this.stop();
   }
 }
+
+const isParentStopped = (error: Error | undefined): boolean => isKinactError(error) && error.code === 'PARENT_STOPPED';
 
 const stopKinds = { deadlineMs: milliseconds(0) };
 /** How often a start looks whether a coordinator that died has a successor. */

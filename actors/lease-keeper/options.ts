@@ -1,4 +1,5 @@
 // What a lease keeper is given to start with.
+import type { LeaseKeeperState } from './state.js';
 import type { KeeperCoordinator } from '../protocol/leasing.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -38,4 +39,9 @@ export interface LeaseKeeperOptions {
   readonly stopDeadlineMs: number;
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;
+  /**
+   * What an earlier keeper of this lease, with the same options, was stopped with: this one goes on from there, and does
+   * nothing but release the lease. No worker delivers under it any more.
+   */
+  readonly left?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
 }

@@ -3,6 +3,7 @@
 import { leaseCoordinator } from '../../actors/lease-coordinator.js';
 import type { CoordinatorMessage, KeeperArguments } from '../../actors/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper.js';
+import type { LeaseKeeperOptions } from '../../actors/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/actor.js';
 import { reducer } from '../../actors/reducer.js';
 import { shardWorker } from '../../actors/shard-worker.js';
@@ -12,6 +13,8 @@ import type { HeldLease } from '../../actors/tenure.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from '../../supervision/tree.js';
 import type { LeaseStore, StreamSource } from '../ports.js';
+import { createLeftLeases } from './left-leases.js';
+import type { LeftLeases } from './left-leases.js';
 import type { SourceRecord } from '../failures.js';
 import type { ResolvedOptions } from '../options.js';
 import type { SourceSpec, World } from '../source.js';
@@ -41,6 +44,8 @@ export interface Wiring {
   >;
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
+  /** What was held when the tree ended under its keepers. */
+  readonly left: Pick<LeftLeases, 'all'>;
   /** Releases sockets. Idempotent. */
   close(): void;
 }
@@ -71,6 +76,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
   const tables = openTables(options, world, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
   const coordinators = new Map<string, Ref<CoordinatorMessage>>();
+  const left = createLeftLeases();
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
@@ -79,6 +85,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
     tables: [...tables.keys()],
     records: sources.map(({ record }) => record),
     coordinators,
+    left,
     parts: {
       tables: [...tables.keys()],
       stages: options.stages,
@@ -87,8 +94,12 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         const behaviour = coordinatorOf(made, options, world, processNonce, {
           ...(tables.get(table) as Table),
           isSuccessor: coordinators.has(table),
+          left,
         });
-        return registered(behaviour, (self) => coordinators.set(table, self));
+        return registered(behaviour, (self) => {
+          left.forget(table);
+          coordinators.set(table, self);
+        });
       },
       stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
       reducer: (index, stages) =>
@@ -139,7 +150,7 @@ function coordinatorOf(
   options: ResolvedOptions,
   { clock, random }: World,
   processNonce: string,
-  table: Table & { readonly isSuccessor: boolean },
+  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, stopDeadlineMs, onCheckpoint } = options;
   const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
@@ -161,8 +172,8 @@ function coordinatorOf(
     startDeadlineMs,
     stopDeadlineMs,
     ...(maxLeases === undefined ? {} : { maxLeases }),
-    makeKeeper: (args: KeeperArguments) =>
-      made.leaseKeeper({
+    makeKeeper: (args: KeeperArguments) => {
+      const keeper: LeaseKeeperOptions = {
         ...args,
         store,
         clock,
@@ -173,7 +184,9 @@ function coordinatorOf(
         checkpointIntervalMs,
         stopDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
-      }),
+      };
+      return table.left.kept(keeper, made.leaseKeeper(keeper));
+    },
   }) as unknown as Behaviour<never, never>;
 }
 

@@ -1,0 +1,121 @@
+// Leases that keepers still held when their tree ended under them: an application that stops our parent leaves no way for a
+// message, so nobody could release them. Their keepers are woken once more, in a runtime of their own, to do that one write
+// each: by then nothing of the old tree acts any more, and its user calls have settled or are orphans.
+import type { ReleasedLease } from '../../actors/lease-coordinator.js';
+import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper.js';
+import type { Behaviour, Ref, ReplyTo } from '../../actors/actor.js';
+import { recoverHold } from '../core/lease-hold.js';
+import type { KinactEvent } from '../events.js';
+import type { World } from '../source.js';
+import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';
+import type { Runtime } from '../../supervision/index.js';
+import type { Actors } from './wiring.js';
+
+/** A keeper that was stopped while it held its lease, or may have. */
+export interface LeftLease {
+  readonly options: LeaseKeeperOptions;
+  readonly state: LeaseKeeperState;
+}
+
+export interface LeftLeases {
+  /** A keeper's behaviour that leaves word here when it is stopped. */
+  kept(options: LeaseKeeperOptions, behaviour: ReturnType<Actors['leaseKeeper']>): ReturnType<Actors['leaseKeeper']>;
+  /** A new coordinator looks after all leases of its table itself. */
+  forget(tableName: string): void;
+  all(): readonly LeftLease[];
+}
+
+export function createLeftLeases(): LeftLeases {
+  const left = new Map<string, LeftLease>();
+  const nameOf = (tableName: string, leaseKey: string): string => `${tableName} ${leaseKey}`;
+  return {
+    kept: (options, behaviour) => {
+      const name = nameOf(options.store.tableName, options.leaseKey);
+      return {
+        ...behaviour,
+        initial: (self) => (left.delete(name), behaviour.initial(self)),
+        stopped: (state, reason) => {
+          if (reason === 'shutdown' && mayHold(state)) left.set(name, { options, state });
+          return behaviour.stopped?.(state, reason) ?? [];
+        },
+      };
+    },
+    forget: (tableName) => {
+      for (const [name, { options }] of left) if (options.store.tableName === tableName) left.delete(name);
+    },
+    all: () => [...left.values()],
+  };
+}
+
+const isTaking = ({ phase, write, hold }: LeaseKeeperState): boolean =>
+  phase === 'taking' && (write !== undefined || hold.unknown.length > 0);
+
+const mayHold = (state: LeaseKeeperState): boolean => state.phase === 'held' || isTaking(state);
+
+type AsCoordinator = LeaseKeeperOptions['coordinator'] extends Ref<infer Message> ? Message : never;
+type Told = AsCoordinator | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleasedLease[]> };
+
+/** In place of the coordinator: notes what became of each lease. */
+const listener = (): Behaviour<ReleasedLease[], Told> => ({
+  kind: 'left-leases',
+  initial: () => [[], []],
+  receive: (leases, message) => {
+    if (message.type === 'report') return [leases, [effect.reply(message.replyTo, leases)]];
+    if (message.type === 'keeperNotice' && message.news.type === 'released') leases.push(message.news.lease);
+    return [leases, []];
+  },
+});
+
+/** Releases each at its frontier, within `deadlineMs`; the report has those that were, or were not in time. Never rejects. */
+export async function releaseLeft(
+  left: readonly LeftLease[],
+  { leaseKeeper }: Pick<Actors, 'leaseKeeper'>,
+  world: World,
+  emit: (event: KinactEvent) => void,
+  deadlineMs: number,
+): Promise<readonly ReleasedLease[]> {
+  if (left.length === 0) return [];
+  const runtime = createRuntime({ ...world, emit });
+  const coordinator = spawn(runtime, listener());
+  await Promise.all(
+    left.map(async ({ options, state }) => {
+      if (isTaking(state) && !(await wasTaken({ options, state }, world, deadlineMs))) return;
+      const reason = 'the parent was stopped';
+      await ended(runtime, leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }), deadlineMs);
+    }),
+  );
+  const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'report', replyTo }));
+  await stop(coordinator);
+  return report;
+}
+
+/** It ends by itself at its deadline, but for an `onCheckpoint` that never settles. */
+async function ended(
+  runtime: Runtime,
+  behaviour: ReturnType<Actors['leaseKeeper']>,
+  deadlineMs: number,
+): Promise<void> {
+  const keeper = spawn(runtime, behaviour, '', { shutdownMs: 0 });
+  const cancel = runtime.timers.after(deadlineMs + graceMs, () => void stop(keeper, { deadlineMs: 0 }));
+  await watch(keeper);
+  cancel();
+}
+
+const graceMs = 1_000;
+
+/** Nobody knows whether the take that was under way has landed: the row says so, and nothing is taken in order to let go. */
+async function wasTaken({ options, state }: LeftLease, { timers }: World, deadlineMs: number): Promise<boolean> {
+  const overdue = new AbortController();
+  const cancel = timers.after(deadlineMs, () => overdue.abort());
+  try {
+    const row = await options.store.get(options.leaseKey, overdue.signal);
+    if (row?.leaseOwner !== options.workerId || row.kinactWriter !== options.writer) return false;
+    recoverHold(state.hold, row);
+    return true;
+  } catch {
+    // Unknown, as before: peers find it expire.
+    return false;
+  } finally {
+    cancel();
+  }
+}

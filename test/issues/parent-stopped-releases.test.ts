@@ -1,0 +1,133 @@
+// An application that stopped the nact system or parent under its consumer left every lease with its owner: no message
+// arrives any more, so nobody could release them, and peers waited out a failover.
+import { expect } from 'chai';
+import * as nact from 'nact';
+import type { ConsumerEvents } from '../../src/index.js';
+import { expectNothingLost, fakeStream, ManualClock, nemesis } from '../../src/testing/index.js';
+import type { FakeStream } from '../../src/testing/index.js';
+import { textOf } from '../support/consumer-world.js';
+import { gate } from '../support/consumer-world.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+import type { VirtualOptions } from '../support/virtual-consumer.js';
+
+describe('a consumer whose parent the application stops', () => {
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = new ManualClock();
+    clock.install();
+  });
+  afterEach(() => clock.uninstall());
+
+  const put = (stream: FakeStream, ...ids: readonly string[]): void =>
+    void stream.put(...ids.map((id) => ({ partitionKey: id, data: id })));
+  const ids = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => `${from + index}`);
+  const rowsOf = (stream: FakeStream) => [...(stream.leases.get('orders')?.rows.values() ?? [])];
+  const ownersOf = (stream: FakeStream) => rowsOf(stream).map(({ leaseOwner }) => leaseOwner);
+  const failed = (promise: Promise<unknown>) =>
+    promise.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+  const lives = async (options: VirtualOptions = {}) => {
+    const system = nact.start();
+    const stream = fakeStream({ shards: 3, clock });
+    const it = virtualConsumer(clock, { stream, parent: system as object, ...options });
+    const released: ConsumerEvents['leaseReleased'][] = [];
+    it.consumer.on('leaseReleased', (data) => released.push(data));
+    await settled(clock, it.consumer.start());
+    await clock.advance(3_000);
+    return { ...it, stream, released, stopSystem: () => nact.stop(system) };
+  };
+  const lastOf = (stream: FakeStream): (string | undefined)[] =>
+    stream.shardIds().map((shardId) => stream.recordsOf(shardId).at(-1)?.sequenceNumber);
+
+  it('releases every lease at its frontier, before `closed` rejects, and peers go on within 3 s', async () => {
+    const one = await lives();
+    put(one.stream, ...ids(0, 100));
+    await clock.advance(1_000);
+    expect(new Set(ownersOf(one.stream)).size).to.equal(1);
+    one.stopSystem();
+    const begun = clock.now();
+    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(clock.now() - begun).to.be.below(1_000);
+    expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
+    expect(rowsOf(one.stream).map(({ checkpoint }) => checkpoint)).to.have.members(lastOf(one.stream));
+    expect(one.released.map(({ reason }) => reason)).to.deep.equal(Array(3).fill('the parent was stopped'));
+    put(one.stream, ...ids(100, 50));
+    const peer = virtualConsumer(clock, { stream: one.stream });
+    await settled(clock, peer.consumer.start());
+    await clock.advance(3_000);
+    expectNothingLost(ids(100, 50), peer.seen.map(textOf));
+    await settled(clock, peer.consumer.stop());
+  });
+
+  it('a user call that is under way is waited for first, and is replayed where it was not acknowledged', async () => {
+    const held = gate();
+    const one = await lives({ onItem: (item) => (textOf(item) === '7' ? held.opened : undefined) });
+    put(one.stream, ...ids(0, 20));
+    await clock.advance(1_000);
+    one.stopSystem();
+    await clock.advance(2_000);
+    expect(ownersOf(one.stream).filter((owner) => owner !== undefined)).to.have.length(3);
+    held.open();
+    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
+    const peer = virtualConsumer(clock, { stream: one.stream });
+    await settled(clock, peer.consumer.start());
+    await clock.advance(3_000);
+    expectNothingLost(ids(0, 20), [...one.seen, ...peer.seen].map(textOf));
+    expect(peer.seen.map(textOf)).to.include('7');
+    await settled(clock, peer.consumer.stop());
+  });
+
+  it('a renewal under way, whose answer nobody will hear, does not keep a lease', async () => {
+    const one = await lives();
+    const chaos = nemesis(one.consumer, { seed: 1 });
+    // Carried out, and the keeper does not hear of it: its counter is behind the row's.
+    for (const shardId of one.stream.shardIds()) {
+      const target = `lease-keeper/${shardId}`;
+      chaos.hang(target, 'renew', { when: 'after' });
+    }
+    await clock.advance(4_000);
+    expect(chaos.log.filter(({ what }) => what === 'hang')).to.have.length(3);
+    one.stopSystem();
+    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
+  });
+
+  it('a lease that a peer has taken meanwhile stays with the peer', async () => {
+    const held = gate();
+    const one = await lives({ onItem: () => held.opened, stopDeadlineMs: 60_000 });
+    put(one.stream, ...ids(0, 3));
+    await clock.advance(1_000);
+    one.stopSystem();
+    const peer = virtualConsumer(clock, { stream: one.stream });
+    await settled(clock, peer.consumer.start());
+    await clock.advance(20_000);
+    const owners = ownersOf(one.stream);
+    held.open();
+    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(ownersOf(one.stream)).to.deep.equal(owners);
+    expect(one.released).to.deep.equal([]);
+    await settled(clock, peer.consumer.stop());
+  });
+
+  it('a stop that is asked for when the parent has gone already reports what was released', async () => {
+    const one = await lives();
+    one.stopSystem();
+    const { leases } = await settled(clock, one.consumer.stop());
+    expect(leases.map(({ released }) => released)).to.deep.equal([true, true, true]);
+    expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
+  });
+
+  it('where the table takes no write, it ends all the same', async () => {
+    const one = await lives();
+    const store = one.stream.leases.get('orders') as { update: unknown };
+    store.update = () => Promise.reject(new Error('no table'));
+    one.stopSystem();
+    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(clock.pending()).to.equal(0);
+  });
+});
