@@ -96,10 +96,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           isSuccessor: coordinators.has(table),
           left,
         });
-        return registered(behaviour, (self) => {
-          left.forget(table);
-          coordinators.set(table, self);
-        });
+        return registered(behaviour, (self) => (left.forget(table), coordinators.set(table, self)));
       },
       stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
       reducer: (index, stages) =>
@@ -216,7 +213,7 @@ function workerOf(
 
 function registered(
   behaviour: Behaviour<never, never>,
-  started: (self: Ref<CoordinatorMessage>) => void,
+  started: (self: Ref<CoordinatorMessage>) => unknown,
 ): Behaviour<never, never> {
   return {
     ...behaviour,
