@@ -23,5 +23,5 @@ export type {
 export type { Letters } from './nemesis/mail.js';
 export type { ScriptedServer, ScriptedServerOptions } from './scripted-server.js';
 export type { LoggedCall, Script } from './scripted-calls.js';
-export type { ScriptedAnswer } from './scripted-answer.js';
+export type { FaultAction, ScriptedAnswer } from './scripted-answer.js';
 export type { ScriptedKinesis, ScriptedKinesisOptions } from './scripted-kinesis.js';

@@ -27,6 +27,21 @@ export interface WireAnswer {
   readonly body: Buffer;
 }
 
+/** What each action of AWS' Fault Injection Service has Kinesis answer. */
+const injected = {
+  'aws:fis:inject-api-internal-error': { code: 'InternalFailure', status: 500 },
+  'aws:fis:inject-api-throttle-error': { code: 'ThrottlingException', status: 400 },
+  'aws:fis:inject-api-unavailable-error': { code: 'ServiceUnavailable', status: 503 },
+  'aws:kinesis:stream-provisioned-throughput-exception': {
+    code: 'ProvisionedThroughputExceededException',
+    status: 400,
+  },
+  'aws:kinesis:stream-expired-iterator-exception': { code: 'ExpiredIteratorException', status: 400 },
+} as const;
+
+/** An action of AWS' Fault Injection Service that Kinesis knows, by its name there. */
+export type FaultAction = keyof typeof injected;
+
 /** What `respond` can order. "Carried out" means that the call has its usual effect and answer. */
 export type ScriptedAnswer =
   /** This body, with status 200; the call is not carried out. */
@@ -39,6 +54,8 @@ export type ScriptedAnswer =
       readonly status?: number;
       readonly members?: object;
     }
+  /** What an experiment with this action of AWS' Fault Injection Service makes of the call, which is not carried out. */
+  | { readonly type: 'fault'; readonly action: FaultAction }
   /** These bytes, whatever they are: malformed JSON, HTML of a proxy. */
   | { readonly type: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
   /** The connection is reset instead of an answer; the call is not carried out. */
@@ -66,6 +83,7 @@ const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
   delay: true,
   slowBody: true,
   failRecords: true,
+  fault: true,
   omit: true,
 };
 export const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
@@ -118,6 +136,10 @@ export async function perform(scripted: ScriptedAnswer, call: ScriptedCall): Pro
     case 'error': {
       const { code, message = 'scripted', status, members } = scripted;
       return write(response, errorAnswer(new AwsAnswerError(code, message, status, members)));
+    }
+    case 'fault': {
+      const { code, status } = injected[scripted.action];
+      return write(response, errorAnswer(new AwsAnswerError(code, `injected by ${scripted.action}`, status)));
     }
     case 'raw': {
       const headers = { 'content-type': 'application/x-amz-json-1.1', ...scripted.headers };
