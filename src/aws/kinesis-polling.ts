@@ -24,7 +24,7 @@ import {
   type KinesisClientLike,
 } from './kinesis-client.js';
 import { openPollingReader } from './polling-reader.js';
-import { sharedDescribe } from './shared-describe.js';
+import { sharedRequest } from './shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
 
@@ -86,10 +86,12 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   };
   const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
   let isDescribed = false;
-  const described = sharedDescribe(describe, deps);
+  const described = sharedRequest(describe, deps);
+  const listed = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
   const reading = {
     ...deps,
     describe: described.ask,
+    list: listed.ask,
     caller,
     names,
     maxRecords,
@@ -131,6 +133,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     close() {
       for (const reader of [...readers]) reader.close();
       described.close();
+      listed.close();
       own?.destroy();
     },
   };

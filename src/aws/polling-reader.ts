@@ -13,6 +13,7 @@ import type {
   Random,
   RawRecord,
   ShardReader,
+  ShardListing,
   SourceNotice,
   StreamDescription,
   Timers,
@@ -24,8 +25,8 @@ import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { pause } from './pause.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
-import type { DescribeOnce } from './shared-describe.js';
-import { describeFailure, findIterator, type FoundIterator } from './shard-iterator.js';
+import type { Ask } from './shared-request.js';
+import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
 
 export interface PollingReaderDeps {
   readonly caller: KinesisCaller;
@@ -37,7 +38,8 @@ export interface PollingReaderDeps {
   readonly idleMs: number;
   readonly prefetch: PrefetchBounds;
   readonly timestampTimeoutMs: number;
-  readonly describe: DescribeOnce;
+  readonly describe: Ask<StreamDescription>;
+  readonly list: Ask<ShardListing>;
 }
 
 /**
@@ -114,6 +116,7 @@ async function poll(on: Poll): Promise<void> {
   for (;;) {
     await on.buffer.room(signal);
     if (progress.iterator === undefined) {
+      if (progress.ended && !(await isClosed(on, progress))) continue;
       await pace(on, [iterators]);
       const gone = await beginChain(on, progress);
       take(iterators, 1, clock.now());
@@ -150,7 +153,7 @@ async function readOnce(
   handOn(on, progress, answer, behind);
   if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '')
     return chainEnded(on, progress, answer);
-  await chainGoesOn(on, progress, output.NextShardIterator);
+  chainGoesOn(on, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
   if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
   return false;
@@ -171,14 +174,12 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: the stream that has this identity now had it when the iterator was made.
-      const isSuspect = progress.begun || found.fellBack === true;
-      const doubt = isSuspect ? await doubtOf(on) : undefined;
+      const doubt = await doubtOf(on);
       if (doubt !== undefined) {
         await recover(on, progress, doubt, 'DescribeStreamSummary');
         return false;
       }
       progress.iterator = found.iterator;
-      progress.begun = true;
       if (found.skipBefore !== undefined) {
         progress.skipBefore = found.skipBefore;
         progress.askAgain = found.askAgain;
@@ -208,7 +209,7 @@ async function doubtOf(on: Poll, known?: StreamDescription): Promise<AwsFailure 
     if (isSameStream(expected, live)) return undefined;
     return { kind: 'other', error: changedOf(on, expected, live), outcomeUnknown: false };
   } catch (thrown) {
-    return describeFailure(thrown);
+    return failureOf(thrown, 'DescribeStreamSummary');
   }
 }
 
@@ -307,9 +308,30 @@ async function chainEnded(
     return true;
   }
   progress.iterator = undefined;
-  progress.proving = { since: now, children, records: false, goesOn: false };
+  progress.ended = true;
+  progress.proving = { since: now, children, records: false };
   const isFalse = proving?.records === true || (answer.output.MillisBehindLatest ?? 0) > 0;
   if (isFalse) await falseEnd(on, progress);
+  return false;
+}
+
+/**
+ * Whether a listing shows a shard closed whose chain has ended. Only a chain begun after that can prove the end: records may
+ * have come between an end that was none and the shard's own. A shard that is not listed any more is for the coordinator.
+ */
+async function isClosed(on: Poll, progress: Progress): Promise<boolean> {
+  try {
+    const { shards } = await on.list(on.signal);
+    progress.ended = false;
+    const shard = shards.find(({ shardId }) => shardId === on.shardId);
+    const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
+    progress.proving = { since: on.clock.now(), children: progress.proving?.children, records: false };
+    if (!isOpen) return true;
+    progress.proving = undefined;
+    await falseEnd(on, progress);
+  } catch (thrown) {
+    await recover(on, progress, failureOf(thrown, 'ListShards'), 'ListShards');
+  }
   return false;
 }
 
@@ -331,7 +353,7 @@ async function falseEnd(on: Poll, progress: Progress): Promise<void> {
 }
 
 /** The chain goes on: where it was to show that the shard has ended, it has shown that it has not. */
-async function chainGoesOn(on: Poll, progress: Progress, iterator: string): Promise<void> {
+function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
   const { proving } = progress;
   progress.iterator = iterator;
   if (proving === undefined) {
@@ -340,9 +362,6 @@ async function chainGoesOn(on: Poll, progress: Progress, iterator: string): Prom
   }
   // A closed shard, too, may be answered with nothing and an iterator for a while.
   if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
-  if (proving.goesOn) return;
-  proving.goesOn = true;
-  await falseEnd(on, progress);
 }
 
 function sizeOf(records: readonly RawRecord[]): number {

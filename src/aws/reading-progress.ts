@@ -10,8 +10,8 @@ export interface Progress {
   /** The next iterator of the chain; undefined when the chain has to be begun (anew). */
   iterator: string | undefined;
   position: IteratorPosition;
-  /** A chain was begun before: the next one is a restarted one. */
-  begun: boolean;
+  /** A chain has ended, and no listing was asked since whether the shard is closed. */
+  ended: boolean;
   /** Set while records that arrived before it are left out. */
   skipBefore: number | undefined;
   /** The start time may still be found by asking again. */
@@ -39,16 +39,15 @@ export interface Progress {
 export interface Proving {
   readonly since: number;
   readonly children: readonly ChildShard[] | undefined;
-  /** Records came, or another iterator: the end that was to be proven was none. */
+  /** Records came: the end that was to be proven was none. */
   records: boolean;
-  goesOn: boolean;
 }
 
 export function progressFrom(start: StartPosition): Progress {
   return {
     iterator: undefined,
     position: start,
-    begun: false,
+    ended: false,
     skipBefore: undefined,
     askAgain: false,
     unseen: start.type === 'after',

@@ -7,7 +7,7 @@ import { isKinactError, KinactError } from '../errors.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import type { KinesisAttempt, KinesisCaller, StreamNames } from './kinesis-client.js';
 import type { StreamDescription } from '../ports.js';
-import type { DescribeOnce } from './shared-describe.js';
+import type { Ask } from './shared-request.js';
 
 /** Where to begin: the start that was asked for, or behind the last raw record this reader has read. */
 export type IteratorPosition = StartPosition | { readonly type: 'behind'; readonly sequenceNumber: string };
@@ -24,8 +24,6 @@ export type FoundIterator =
       readonly askAgain: boolean;
       /** Why the time that was asked for is not where reading starts. */
       readonly instead?: KinactError;
-      /** Reading starts at TRIM_HORIZON, where something else was asked for. */
-      readonly fellBack?: boolean;
     }
   /** The service does not know the shard, but the stream is there, and as it is now it can be read. */
   | { readonly type: 'missing'; readonly failure: AwsFailure; readonly description: StreamDescription }
@@ -38,7 +36,7 @@ export interface IteratorSearch {
   readonly signal: AbortSignal;
   /** How long AT_TIMESTAMP may take; kinesalite never answers it where no record is that late. */
   readonly timestampTimeoutMs: number;
-  readonly describe: DescribeOnce;
+  readonly describe: Ask<StreamDescription>;
 }
 
 /** A `Date` header has whole seconds, and two machines' clocks differ a little. */
@@ -90,12 +88,11 @@ interface Circumstances {
   readonly skipBefore?: number;
   readonly askAgain?: boolean;
   readonly instead?: KinactError;
-  readonly fellBack?: boolean;
 }
 
 async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Promise<FoundIterator> {
   const asked = await ask(search, { type: 'trimHorizon' });
-  if (asked.type === 'answered') return found(asked, { ...why, fellBack: true });
+  if (asked.type === 'answered') return found(asked, why);
   return asked.failure.kind === 'notFound' ? whoIsGone(search, asked.failure) : failed(asked.failure);
 }
 
@@ -112,13 +109,13 @@ async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<F
     });
     return failed({ kind: 'other', error, outcomeUnknown: false });
   } catch (thrown) {
-    return { type: 'failed', operation, failure: describeFailure(thrown) };
+    return { type: 'failed', operation, failure: failureOf(thrown, operation) };
   }
 }
 
-/** What a description failed with: classifyAwsError passes a KinactError through without its kind; what it was made of has it. */
-export function describeFailure(thrown: unknown): AwsFailure {
-  const call = { service: 'kinesis', operation: 'DescribeStreamSummary' } as const;
+/** What a shared request failed with: classifyAwsError passes a KinactError through without its kind; what it was made of has it. */
+export function failureOf(thrown: unknown, operation: string): AwsFailure {
+  const call = { service: 'kinesis', operation } as const;
   const classified = classifyAwsError(thrown, call);
   const cause: unknown = isKinactError(thrown) ? thrown.cause : undefined;
   return cause === undefined ? classified : { ...classified, kind: classifyAwsError(cause, call).kind };

@@ -37,6 +37,7 @@ describe('the end of a shard', () => {
       [{ ParentShards: [shardId] }],
     ]) {
       const on = world();
+      on.client.kinesis.split(stream, shardId);
       on.client.script = only('GetRecords', () => ({
         body: { Records: [], ...(ChildShards === undefined ? {} : { ChildShards }) },
       }));
