@@ -3,9 +3,10 @@
 // is a crash of the whole pipeline.
 import { ask, run, send } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
+import { openReader, received, recount } from './shard-worker/bytes.js';
 import { converse, createChannels, isFull, punctuate } from './shard-worker/channel.js';
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
-import { admitAll, createIntake, isEmpty } from './shard-worker/intake.js';
+import { abandon, admitAll, createIntake, isEmpty, takeIn } from './shard-worker/intake.js';
 import type { IntakeEnd } from './shard-worker/intake.js';
 import type { KeeperMessage } from './protocol/leasing.js';
 import type { StageMessage } from './protocol/pipeline.js';
@@ -14,6 +15,7 @@ import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { readFails, readSucceeds } from './shard-worker/reads.js';
+import { closeAccount } from '../src/core/byte-budget.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
 import type { KinactError } from '../src/errors.js';
 import { endsSource } from '../src/failures.js';
@@ -34,10 +36,12 @@ export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerS
       if (state.finished) return [state, effects];
       receive(options, state, message, effects);
       if (state.tenure !== undefined && !state.finished) step(options, state, state.tenure, effects);
+      recount(state);
       return [state, effects];
     },
     stopped: (state) => {
       state.reader?.close();
+      if (state.account !== undefined) closeAccount(state.account);
       return [];
     },
     status: (state) => workerStatus(options, state),
@@ -57,6 +61,7 @@ function initial(
     keeper: lease.keeper,
     tenure: undefined,
     reader: undefined,
+    account: undefined,
     ledger: createLedger({ maxPending, maxPendingBytes }),
     intake: createIntake(undefined),
     turns: 0,
@@ -98,17 +103,13 @@ function receive(
       begin(options, state, message.answer, effects);
       break;
     case 'read':
-      fetched(state, message.result);
-      if (message.result.type === 'records') readSucceeds(state, effects);
+      fetched(state, message.result, effects);
       break;
     case 'readFailed':
       readFailed(state, message.error, effects);
       break;
     case 'notice':
-      effects.push(noticed(options, state, message.notice));
-      readFails(state, message.notice, options.clock.now(), effects);
-      if (message.notice.type === 'retrying' && endsSource(message.notice.error))
-        sourceFailed(state, message.notice.error, effects);
+      heard(options, state, message.notice, effects);
       break;
     case 'notified':
       channelOf(state, message.channel).notifying = false;
@@ -122,6 +123,8 @@ function receive(
       // Nothing else says that what is in the intake may be gone on with.
       if (state.turnIsDue && message.turn === state.turns) state.turnIsDue = false;
       else effects.push({ type: 'count', what: 'repeatedMessages' });
+      break;
+    case 'pressed': // What is to be done about it is seen in `step`.
       break;
     case 'punctuated':
       state.punctuating -= 1;
@@ -149,8 +152,15 @@ function receive(
   }
 }
 
+function heard(options: ShardWorkerOptions, state: ShardWorkerState, notice: SourceNotice, effects: Effects): void {
+  effects.push(noticed(options, state, notice));
+  readFails(state, notice, options.clock.now(), effects);
+  if (notice.type === 'retrying' && endsSource(notice.error)) sourceFailed(state, notice.error, effects);
+}
+
 /** The end of the whole source is its coordinator's to decide; until that has the lease drained, nothing more is fetched. */
 function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
+  received(state);
   // A read that was given up on purpose is no failure.
   if (state.ending !== undefined) state.reading = false;
   else if (endsSource(error)) sourceFailed(state, error, effects);
@@ -179,23 +189,24 @@ function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: Ten
   const { start, stream, shardId, source, fence } = tenure;
   state.tenure = tenure;
   state.intake = createIntake(start.type === 'after' ? start.position : undefined);
-  const heard = (notice: SourceNotice): void => options.tell(state.self, { type: 'notice', notice });
-  state.reader = options.source.open(shardId, start, heard, { stream });
+  state.reader = openReader(options, state, start, { stream });
   state.advancedAt = options.clock.now();
   effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
 }
 
-function fetched(state: ShardWorkerState, result: ReadResult): void {
+function fetched(state: ShardWorkerState, result: ReadResult, effects: Effects): void {
   state.reading = false;
   state.failing = undefined;
   if (result.type === 'records') {
     state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) for (const record of result.records) state.intake.raw.push(record);
+    if (state.ending === undefined) takeIn(state.intake, result.records);
   } else if (state.ending === undefined) {
     const { children, vanished } = result;
     state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
   }
+  if (result.type === 'records') readSucceeds(state, effects);
+  received(state);
 }
 
 function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, dispositions: Dispositions): void {
@@ -292,7 +303,9 @@ function read(state: ShardWorkerState, effects: Effects): void {
 function stopReading(state: ShardWorkerState, ending: WorkerEnd, effects: Effects): void {
   if (state.ending !== undefined && isEmpty(state.intake)) return;
   state.ending = ending;
-  state.intake = createIntake(undefined);
+  state.intake = abandon(state.intake, state.ledger);
+  // What it has fetched ahead counts in the byte budget until then.
+  state.reader?.close();
   if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
 }
 
@@ -368,7 +381,7 @@ function judgeStall(
     watchdogMs: options.watchdogMs,
     stillForMs: now - Math.max(state.advancedAt, oldest.admittedAt),
     settledNothingForMs: now - state.settledAt,
-    full: isFull(state),
+    full: isFull(state) || state.account?.waiter !== undefined,
     whereabouts,
     oldest,
     tenure,

@@ -12,17 +12,21 @@ function table(rows) {
 
 /** `{ consumer, kinesisStream }`: the tables of src. */
 export function optionsPage({ consumer, kinesisStream }) {
-  const groups = Object.entries(consumer).filter(([, row]) => row.rows !== undefined);
+  const groupsOf = (rows) =>
+    Object.entries(rows)
+      .filter(([, row]) => row.rows !== undefined)
+      .flatMap(([name, row]) => [`### ${name}`, row.doc, table(row.rows)]);
   return [
     '# Options',
     '<!-- Generated from the tables in src by `npm run build && node scripts/docs.mjs`. Edits belong there. -->',
     'Options are checked once, at construction. `undefined` stands for the default; 0, `false` and the empty string are values.\nA name that is not in its table, a value of another type or out of bounds is refused with a `KinactError` of code\n`INVALID_OPTION`, which says path, expected and got; a value of a later version with `NOT_BUILT`. Durations are in\nmilliseconds (`…Ms`), sizes in bytes (`…Bytes`).',
     '## createConsumer',
     table(consumer),
-    ...groups.flatMap(([name, row]) => [`### ${name}`, row.doc, table(row.rows)]),
+    ...groupsOf(consumer),
     'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`; `key`\nand `extract` exclude one another; two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
     '## kinesisStream',
     table(kinesisStream),
+    ...groupsOf(kinesisStream),
     '',
   ]
     .join('\n\n')

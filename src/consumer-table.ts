@@ -182,6 +182,11 @@ export const consumerTable = {
     32 * 1024 * 1024,
     'Bytes of one shard in flight. A record larger than that is admitted alone.',
   ),
+  maxBytes: defaulting(
+    integer(1),
+    256 * 1024 * 1024,
+    'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to who needs it; see memory.md.',
+  ),
   checkpointIntervalMs: defaulting(
     milliseconds(0),
     0,

@@ -329,6 +329,11 @@ class TreeConsumer implements Consumer {
       orphans: this.#orphans,
       failures: { ...this.#failures, listener: this.#emitter.failures() },
       runtime: this.runtime,
+      bytes: {
+        max: this.#options.maxBytes,
+        held: this.#wiring?.budget.heldBytes ?? 0,
+        waiting: this.#wiring?.budget.waiting.size ?? 0,
+      },
       coordinators: this.#wiring?.coordinators,
     });
   }

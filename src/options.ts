@@ -80,6 +80,8 @@ export interface ConsumerOptions<Value = any> {
   readonly maxPending?: number | undefined;
   /** Bytes of one shard in flight. Default 32 MiB. */
   readonly maxPendingBytes?: number | undefined;
+  /** Bytes of records that the process holds at once, of all shards. Default 256 MiB. */
+  readonly maxBytes?: number | undefined;
   /** Milliseconds between checkpoints of a shard. Default 0: one with every lease renewal. */
   readonly checkpointIntervalMs?: number | undefined;
   /** Milliseconds between heartbeats to every reducer, and the default of `batch.intervalMs`. Default 1,000. */

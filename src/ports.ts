@@ -1,5 +1,6 @@
 // What kinact asks of the world. Everything that performs I/O, tells the time or rolls dice stands behind one of these
 // interfaces and is handed in by `consumer.ts` (or by a test), so that `src/core` and `actors` stay deterministic.
+import type { ByteAccount } from './core/byte-budget.js';
 import type { Position, StartPosition } from './core/position.js';
 import type { LeaseRow } from './core/lease.js';
 import type { Placement, PlacementState, RecordDistribution } from './core/placement.js';
@@ -67,6 +68,11 @@ export interface UserRecord {
   /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
   readonly partitionKey?: string;
   readonly explicitHashKey?: string;
+  /**
+   * The bytes, not copied: of an aggregate they are a view of all of it, which stays in memory as long as any view of it does;
+   * a record of less than 4 KiB shares a buffer of 8 KiB with its neighbours. Keep `data.slice()`, not `data`, beyond the call
+   * (`Uint8Array.prototype.slice.call(data)` where it may be a `Buffer`, whose own `slice` copies nothing).
+   */
   readonly data: Uint8Array;
   readonly arrivedAt?: number;
 }
@@ -110,6 +116,8 @@ export type ReadResult =
 export interface LeasedRead {
   /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read on. */
   readonly stream: string | undefined;
+  /** Where a source that sets `countsBytes` counts what it fetches ahead, and asks before it does. */
+  readonly bytes?: ByteAccount;
 }
 
 /** Reads one shard from one position to its end, throttled, retried and prefetched within bounds by itself. */
@@ -178,6 +186,8 @@ export interface StreamSource {
   readonly name: string;
   describe(signal: AbortSignal): Promise<StreamDescription>;
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
+  /** Its readers ask the account of their lease before each fetch. For others the worker asks before each read. */
+  readonly countsBytes?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Synchronous and total: whatever the bytes, it returns. `range` is the shard's, when known. */
   unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;

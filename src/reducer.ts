@@ -18,6 +18,10 @@ export interface Token {
 export interface Item<Value = Uint8Array> {
   /** Picks the reducer; items of one key and shard arrive in the order of the shard. */
   readonly key: string;
+  /**
+   * What `extract` made, else the record's `data`. Bytes are not copied: of an aggregate they are a view of all of it. Keep
+   * a copy beyond the call, or the whole stays in memory.
+   */
   readonly value: Value;
   readonly token: Token;
   /** The source's name. */

@@ -4,6 +4,7 @@ import {
   anything,
   defaulting,
   exceptNotBuilt,
+  group,
   integer,
   milliseconds,
   oneOf,
@@ -36,6 +37,17 @@ export interface KinesisStreamOptions {
   readonly outOfRange?: 'emit' | 'dropRecord' | 'dropAggregate' | undefined;
   /** Records per GetRecords call, 1 to 10,000. Default 10,000. */
   readonly maxRecords?: number | undefined;
+  /** How far a shard is read ahead of the work on it: until one of these is reached. */
+  readonly prefetch?:
+    | {
+        /** Answers of GetRecords. Default 4. */
+        readonly batches?: number | undefined;
+        /** Default 30,000. */
+        readonly records?: number | undefined;
+        /** Default 8 MiB. */
+        readonly bytes?: number | undefined;
+      }
+    | undefined;
   /** Milliseconds between two reads of a shard that had nothing to give. Default 1,000. */
   readonly idleMs?: number | undefined;
   /** Handed to `extract` and to every item as it is. */
@@ -65,6 +77,12 @@ const maxRecords: Kind<number> = {
       ? integer(1).parse(value, path)
       : refuse(path, this.expected, value);
   },
+};
+
+const prefetchTable = {
+  batches: defaulting(integer(1), 4, 'Answers of GetRecords.'),
+  records: defaulting(integer(1), 30_000, 'Records as the service delivers them, an aggregate as one.'),
+  bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Their bytes.'),
 };
 
 export const kinesisStreamTable = {
@@ -98,6 +116,10 @@ export const kinesisStreamTable = {
     'What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, for only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is dropped is counted, reported once per shard, and settled as filtered.',
   ),
   maxRecords: defaulting(maxRecords, 10_000, 'Records per GetRecords call.'),
+  prefetch: group(
+    prefetchTable,
+    'How far a shard is read ahead of the work on it: until one of these is reached, which leaves the last answer above it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
+  ),
   idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that had nothing to give.'),
   opaque: optional(anything, 'Handed to `extract` and to every item of this source as it is.'),
   application: optional(tableName, "This source's lease table.", "the consumer's"),

@@ -37,6 +37,10 @@ export interface ShardSnapshot {
   readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
   readonly openRecords: number;
   readonly openBytes: number;
+  /** What it holds of `maxBytes`: fetched, asked for, and open; an aggregate as a whole until its last record is done. */
+  readonly heldBytes: number;
+  /** What of it was fetched ahead of the work. */
+  readonly prefetchedBytes: number;
   /** Milliseconds behind the tip, as the service last said; null when it has not. */
   readonly millisBehindLatest: number | null;
   readonly oldestOpen: OldestOpen | null;
@@ -85,6 +89,8 @@ export interface ConsumerStatus {
   readonly shards: readonly ShardSnapshot[];
   /** Every source, with the reason where one is not read. */
   readonly sources: readonly SourceSnapshot[];
+  /** Bytes of records that this process holds, of `maxBytes`; and how many shards wait for some before they read on. */
+  readonly bytes: { readonly max: number; readonly held: number; readonly waiting: number };
   /** Per lease table what its coordinator says: leases, owners, what is waited for. */
   readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
   /** User effects that outlived a stop deadline and may still act. */
@@ -146,12 +152,24 @@ interface WorkerSays {
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
+  readonly heldBytes: number;
+  readonly prefetchedBytes: number;
   readonly millisBehindLatest: number | undefined;
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
 function shardOf(path: string, says: WorkerSays, holders: Holders): ShardSnapshot {
-  const { oldestOpen: oldest, source, shardId, fence, doing, openRecords, openBytes } = says;
+  const {
+    oldestOpen: oldest,
+    source,
+    shardId,
+    fence,
+    doing,
+    openRecords,
+    openBytes,
+    heldBytes,
+    prefetchedBytes,
+  } = says;
   const held = oldest === undefined ? undefined : holders.get(`${says.worker} ${oldest.ordinal}`);
   return {
     source,
@@ -160,6 +178,8 @@ function shardOf(path: string, says: WorkerSays, holders: Holders): ShardSnapsho
     doing,
     openRecords,
     openBytes,
+    heldBytes,
+    prefetchedBytes,
     millisBehindLatest: says.millisBehindLatest ?? null,
     oldestOpen:
       oldest === undefined

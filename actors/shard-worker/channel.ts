@@ -76,7 +76,7 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
 }
 
 /**
- * Asks the reducers to flush when nothing more can be admitted, or nothing more will come: acknowledgements that wait for a
+ * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will come: acknowledgements that wait for a
  * fuller batch would wait for ever. Again only when something has changed since.
  */
 export function punctuate(state: ShardWorkerState, tenure: Tenure, flushes: boolean, effects: Effects): void {
@@ -84,7 +84,8 @@ export function punctuate(state: ShardWorkerState, tenure: Tenure, flushes: bool
   if (state.punctuating > 0 || ledger.openRecords === 0) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = state.ending !== undefined && isEmpty(state.intake);
-  if (!closing && (!flushes || !isFull(state))) return;
+  const isPressed = state.account?.pressed === true;
+  if (!closing && (!flushes || !(isFull(state) || isPressed))) return;
   const kind = closing ? 'drain' : 'flush';
   const progress = state.notified + ledger.settled;
   if (state.punctuated.kind === kind && state.punctuated.progress === progress) return;

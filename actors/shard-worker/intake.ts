@@ -5,13 +5,14 @@ import type { Effect } from '../actor.js';
 import type { Tenure } from '../tenure.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { Deque } from '../../src/core/deque.js';
-import { admit, fork, room, settle } from '../../src/core/ledger.js';
-import type { Ledger } from '../../src/core/ledger.js';
+import { admit, fork, pin, room, settle, unpin } from '../../src/core/ledger.js';
+import type { Ledger, Pin } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import type { TimeSlice } from '../../src/core/time-slice.js';
 import { KinactError } from '../../src/errors.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../src/ports.js';
+import { recordBytes } from '../../src/record-bytes.js';
 import type { OnFailure } from '../../src/reducer.js';
 
 export interface IntakeOptions {
@@ -20,9 +21,20 @@ export interface IntakeOptions {
   readonly onFailure: OnFailure;
 }
 
+interface Current {
+  readonly record: RawRecord;
+  readonly unpacked: Unpacked;
+  next: number;
+  filtered: number;
+  /** Of an aggregate: its buffer, which every user record of it is a part of. */
+  readonly pin: Pin | undefined;
+}
+
 export interface Intake {
   readonly raw: Deque<RawRecord>;
-  current: { readonly record: RawRecord; readonly unpacked: Unpacked; next: number; filtered: number } | undefined;
+  /** Of `raw`, and of a plain record that is being admitted; an aggregate that is counts in the ledger, by its pin. */
+  rawBytes: number;
+  current: Current | undefined;
   /** Everything up to here was settled before this start; undefined once a later record has come. */
   doneBefore: Position | undefined;
   toldOutOfRange: boolean;
@@ -38,6 +50,7 @@ export type IntakeEnd =
 export function createIntake(doneBefore: Position | undefined): Intake {
   return {
     raw: createDeque<RawRecord>(),
+    rawBytes: 0,
     current: undefined,
     doneBefore,
     toldOutOfRange: false,
@@ -48,6 +61,14 @@ export function createIntake(doneBefore: Position | undefined): Intake {
 
 export function isEmpty(intake: Intake): boolean {
   return intake.current === undefined && intake.raw.length === 0;
+}
+
+/** Takes in what was read. */
+export function takeIn(intake: Intake, records: readonly RawRecord[]): void {
+  for (const record of records) {
+    intake.raw.push(record);
+    intake.rawBytes += recordBytes(record);
+  }
 }
 
 /** The clock is looked at after about so many bytes; a record counts for more than it has. A few milliseconds' work at most. */
@@ -79,18 +100,19 @@ export function admitAll<Self>(
     if (intake.current === undefined) {
       const record = intake.raw.shift();
       if (record === undefined) return undefined;
-      intake.current = { record, unpacked: open(options, tenure, intake, record, effects), next: 0, filtered: 0 };
+      intake.current = begin(intake, ledger, record, open(options, tenure, intake, record, effects));
       if (isOver(record.data.byteLength)) return 'gaveWay';
     }
     const { current } = intake;
     const { records } = current.unpacked;
     while (current.next < records.length) {
       const record = records[current.next] as UserRecord;
-      const bytes = sizeOf(record);
+      const bytes = recordBytes(record);
       if (!room(ledger, bytes)) return undefined;
       const end = admitOne(options, tenure, intake, ledger, record, bytes, now, deliver, effects);
       if (end !== undefined) return end;
       current.next += 1;
+      if (current.pin === undefined) intake.rawBytes -= bytes;
       if (isOver(0)) return 'gaveWay';
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
@@ -98,8 +120,27 @@ export function admitAll<Self>(
       const end = closeAggregate(options, tenure, intake, ledger, now, effects);
       if (end !== undefined) return end;
     }
+    if (current.pin !== undefined) unpin(ledger, current.pin);
     intake.current = undefined;
   }
+}
+
+function begin(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
+  const { records } = unpacked;
+  const isPlain = records.length === 1 && records[0]?.data === record.data;
+  if (isPlain) return { record, unpacked, next: 0, filtered: 0, pin: undefined };
+  const size = recordBytes(record);
+  intake.rawBytes -= size;
+  // User records of a deflated one are views of what was inflated.
+  const buffer = records.find(({ data }) => data.byteLength > 0)?.data.buffer;
+  const held = buffer === undefined || buffer === record.data.buffer ? size : buffer.byteLength;
+  return { record, unpacked, next: 0, filtered: 0, pin: pin(ledger, held) };
+}
+
+/** Gives up what is not admitted. Returns the intake of a worker that reads no more. */
+export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake {
+  if (current?.pin !== undefined) unpin(ledger, current.pin);
+  return { ...createIntake(undefined), duplicates };
 }
 
 /**
@@ -170,7 +211,7 @@ function admitOne<Self>(
   };
   // The end of what could be decoded is not the end of the aggregate.
   const last = current.next === records.length - 1 && undecoded === undefined;
-  const ordinal = admit(ledger, position, bytes, divisible || last, now);
+  const ordinal = admit(ledger, position, bytes, divisible || last, now, current.pin);
   if (ordinal === -1) return duplicate(options, tenure, intake, position, effects);
   if (isFiltered) {
     settle(ledger, ordinal, 0);
@@ -253,9 +294,4 @@ function placeOf(
 ): { source: string; shardId: string; sequenceNumber: string; subSequenceNumber: number } {
   const { source, shardId } = tenure;
   return { source, shardId, sequenceNumber, subSequenceNumber };
-}
-
-/** What a record counts for against `maxPendingBytes`: its data, and its key, which may be longer. */
-function sizeOf(record: UserRecord): number {
-  return record.data.byteLength + (record.partitionKey?.length ?? 0);
 }

@@ -6,6 +6,7 @@ import type { StageMessage } from '../protocol/pipeline.js';
 import type { Intake, IntakeOptions } from './intake.js';
 import type { KeeperMessage, WorkerControl } from '../protocol/leasing.js';
 import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from '../tenure.js';
+import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../../src/ports.js';
 
@@ -18,6 +19,8 @@ export interface ShardWorkerOptions extends IntakeOptions {
   readonly spread: 'by-shard' | 'round-robin';
   readonly maxPending: number;
   readonly maxPendingBytes: number;
+  /** Shared with all shard workers of the process. Default: one without a bound. */
+  readonly budget?: ByteBudget;
   readonly watchdogMs: number;
   /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
   readonly flushes: boolean;
@@ -37,6 +40,8 @@ export type ShardWorkerMessage =
   | { readonly type: 'punctuated' }
   /** To itself: the next turn of admission. */
   | { readonly type: 'admit'; readonly turn: number }
+  /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
+  | { readonly type: 'pressed' }
   | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** Somebody asked has died: the supervisor is about to stop this worker as well. */
@@ -47,6 +52,8 @@ export interface ShardWorkerState {
   readonly keeper: Ref<KeeperMessage>;
   tenure: Tenure | undefined;
   reader: ShardReader | undefined;
+  /** What it holds of the byte budget; from the beginning of the tenure on. */
+  account: ByteAccount | undefined;
   readonly ledger: Ledger;
   intake: Intake;
   /** Turns of admission asked for, and whether the last one is still to come. */

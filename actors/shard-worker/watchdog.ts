@@ -33,7 +33,7 @@ export function stalled(stall: Stall): KinactError | undefined {
   const { holder, state, forMs } = whereabouts;
   const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
-    ? `maxPending records of ${tenure.shardId} are open and none was acknowledged for ${watchdogMs} ms; the oldest, ${sequenceNumber}, is held by ${holder}: raise maxPending or acknowledge earlier`
+    ? `maxPending records of ${tenure.shardId}, or the bytes that maxPendingBytes or maxBytes allow, are open and none was acknowledged for ${watchdogMs} ms; the oldest, ${sequenceNumber}, is held by ${holder}: raise that bound or acknowledge earlier`
     : `the frontier of ${tenure.shardId} stood still for ${watchdogMs} ms; its oldest open record, ${sequenceNumber}, is ${state} at ${holder} for ${Math.round(forMs)} ms`;
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
     data: {
@@ -56,6 +56,9 @@ export interface WorkerStatus {
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
+  /** Of the byte budget of the process, and what of it was fetched ahead. */
+  readonly heldBytes: number;
+  readonly prefetchedBytes: number;
   readonly admitted: number;
   readonly settled: number;
   readonly duplicates: number;
@@ -84,6 +87,8 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     fence: tenure?.fence,
     openRecords: ledger.openRecords,
     openBytes: ledger.openBytes,
+    heldBytes: state.account?.heldBytes ?? 0,
+    prefetchedBytes: state.account?.aheadBytes ?? 0,
     admitted: ledger.admitted,
     settled: ledger.settled,
     duplicates: state.intake.duplicates,

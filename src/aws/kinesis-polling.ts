@@ -96,6 +96,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     names,
     maxRecords,
     idleMs,
+    sizes: { recordBytes: undefined },
     prefetch: { ...defaultPrefetch, ...options.prefetch },
     timestampTimeoutMs: Math.min(requestTimeoutMs, longestTimestampWaitMs),
   };
@@ -112,6 +113,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       }
       return listing;
     },
+    countsBytes: true,
     open(shardId, start, notice, lease) {
       const reader = openPollingReader(reading, shardId, start, notice, lease);
       const tracked: ShardReader = {

@@ -17,7 +17,7 @@ import type { SourceSpec } from '../source.js';
 export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
   const { name, application, initialPosition, opaque, streamName, streamArn, region, client, ...reading } =
     resolveKinesisStream(options);
-  const { outOfRange, maxRecords, idleMs } = reading;
+  const { outOfRange, maxRecords, idleMs, prefetch } = reading;
   return Object.freeze({
     name,
     application,
@@ -32,6 +32,7 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
           outOfRange,
           maxRecords,
           idleMs,
+          prefetch,
         },
         world,
       ),

@@ -18,12 +18,14 @@ import type {
   StreamDescription,
   Timers,
 } from '../ports.js';
+import { bytesOf } from '../record-bytes.js';
 import { streamChanged } from '../stream-changed.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { pause } from './pause.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
+import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
 import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
 import type { Ask } from './shared-request.js';
 import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
@@ -40,6 +42,7 @@ export interface PollingReaderDeps {
   readonly timestampTimeoutMs: number;
   readonly describe: Ask<StreamDescription>;
   readonly list: Ask<ShardListing>;
+  readonly sizes: RecordSizes;
 }
 
 /**
@@ -69,11 +72,12 @@ export function openPollingReader(
   lease?: LeasedRead,
 ): ShardReader {
   const closing = new AbortController();
-  const buffer = createPrefetchBuffer(deps.prefetch);
+  const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
+  const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
   let started = false;
   const begin = async (): Promise<void> => {
     try {
-      await poll({ ...deps, shardId, start, notice, lease, buffer, signal: closing.signal });
+      await poll({ ...deps, shardId, start, notice, lease, buffer, allowance, signal: closing.signal });
     } catch (thrown) {
       if (closing.signal.aborted) return;
       buffer.finish(
@@ -93,6 +97,7 @@ export function openPollingReader(
     },
     close() {
       closing.abort();
+      buffer.clear();
       buffer.finish(stopped());
     },
   };
@@ -104,6 +109,7 @@ interface Poll extends PollingReaderDeps {
   readonly notice: (notice: SourceNotice) => void;
   readonly lease: LeasedRead | undefined;
   readonly buffer: ReturnType<typeof createPrefetchBuffer>;
+  readonly allowance: ReadAllowance;
   readonly signal: AbortSignal;
 }
 
@@ -140,17 +146,20 @@ async function readOnce(
   traffic: TokenBucket,
 ): Promise<boolean> {
   const { clock } = on;
+  const limit = await on.allowance.ask(on.signal);
   const askedAt = clock.now();
-  const answer = await getRecords(on, iterator);
+  const answer = await getRecords(on, iterator, limit);
   take(reads, 1, clock.now());
   if ('failure' in answer) {
+    on.allowance.answered([]);
     await recover(on, progress, answer.failure, 'GetRecords');
     return false;
   }
   take(traffic, answer.bytes, clock.now());
   const { output } = answer;
-  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= on.maxRecords;
+  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
   handOn(on, progress, answer, behind);
+  on.allowance.answered(answer.records);
   if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '')
     return chainEnded(on, progress, answer);
   chainGoesOn(on, progress, output.NextShardIterator);
@@ -253,16 +262,16 @@ type Answer =
     }
   | { readonly failure: AwsFailure };
 
-async function getRecords(on: Poll, iterator: string): Promise<Answer> {
+async function getRecords(on: Poll, iterator: string, limit: number): Promise<Answer> {
   const { shardId, names } = on;
   const arn = names.StreamARN === undefined ? {} : { StreamARN: names.StreamARN };
-  const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: on.maxRecords, ...arn });
+  const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
   const call = { operation: 'GetRecords', shardId };
   const answer = await on.caller.attempt(command, call, on.signal);
   if (answer.type === 'failed') return { failure: answer.failure };
   try {
     const records = recordsOf(answer.output);
-    return { output: answer.output, records, bytes: sizeOf(records) };
+    return { output: answer.output, records, bytes: bytesOf(records) };
   } catch (thrown) {
     return { failure: classifyAwsError(thrown, { ...call, service: 'kinesis' }) };
   }
@@ -279,7 +288,7 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   sayGap(on, progress, knewMore && records.length === 0 && !behind);
   // A page that is skipped whole on the way to the start is no news, except at the tip.
   if (records.length === 0 || fresh.length > 0 || !behind)
-    on.buffer.push(fresh, sizeOf(fresh), output.MillisBehindLatest);
+    on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
 
 /** `certain`: there were more records behind the position, and none is left. */
@@ -362,12 +371,6 @@ function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
   }
   // A closed shard, too, may be answered with nothing and an iterator for a while.
   if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
-}
-
-function sizeOf(records: readonly RawRecord[]): number {
-  let bytes = 0;
-  for (const record of records) bytes += record.data.length + (record.partitionKey?.length ?? 0);
-  return bytes;
 }
 
 /** While far-off records are being skipped because AT_TIMESTAMP was once not answered, ask for it again. */

@@ -1,5 +1,6 @@
 // What a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so at most the bounds
 // and one answer are held; batches come out in order, then the end or the error, which stays.
+import { dropAhead, handOver, keepAhead, type ByteAccount } from '../core/byte-budget.js';
 import { createDeque } from '../core/deque.js';
 import { KinactError } from '../errors.js';
 import type { RawRecord, ReadResult } from '../ports.js';
@@ -18,6 +19,8 @@ export interface PrefetchBuffer {
   /** After everything pushed, this is what every further read gets. The first call counts. */
   finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
   read(signal: AbortSignal): Promise<ReadResult>;
+  /** Forgets what nobody has read. */
+  clear(): void;
 }
 
 interface Batch {
@@ -30,7 +33,8 @@ interface Waiter<T> {
   readonly reject: (error: KinactError) => void;
 }
 
-export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
+/** What is kept here is counted in `account`, if there is one. */
+export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccount): PrefetchBuffer {
   const batches = createDeque<Batch>();
   let records = 0;
   let bytes = 0;
@@ -45,6 +49,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
     if (batch === undefined) return undefined;
     records -= batch.result.records.length;
     bytes -= batch.bytes;
+    if (account !== undefined) handOver(account, batch.bytes);
     if (!full()) fetcher?.resolve();
     return batch.result;
   }
@@ -71,6 +76,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
       } else batches.push({ result, bytes: size });
       records += fetched.length;
       bytes += size;
+      if (account !== undefined) keepAhead(account, size);
       serve();
     },
     finish(how) {
@@ -85,11 +91,17 @@ export function createPrefetchBuffer(bounds: PrefetchBounds): PrefetchBuffer {
       serve();
       return result;
     },
+    clear() {
+      while (batches.shift() !== undefined);
+      records = 0;
+      bytes = 0;
+      if (account !== undefined) dropAhead(account);
+    },
   };
 }
 
 /** A promise that an abort ends; `keep` holds its waiter for as long as it is open. */
-function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => void): Promise<T> {
+export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => void): Promise<T> {
   if (signal.aborted) return Promise.reject(stopped());
   return new Promise((resolve, reject) => {
     const settled = (): void => {
@@ -100,6 +112,8 @@ function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => v
       settled();
       reject(stopped());
     };
+    // Before it is kept, for it may be resolved at once.
+    signal.addEventListener('abort', onAbort, { once: true });
     keep({
       resolve: (value) => {
         settled();
@@ -110,7 +124,6 @@ function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => v
         reject(error);
       },
     });
-    signal.addEventListener('abort', onAbort, { once: true });
   });
 }
 

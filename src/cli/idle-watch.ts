@@ -69,8 +69,8 @@ export function idleWatch(options: {
     check,
     observe: (source) => ({
       ...source,
-      open(shardId, start, notice) {
-        const reader = source.open(shardId, start, notice);
+      open(shardId, start, notice, lease) {
+        const reader = source.open(shardId, start, notice, lease);
         const observed: ShardReader = {
           async read(signal) {
             const result = await reader.read(signal);

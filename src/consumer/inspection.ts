@@ -19,6 +19,7 @@ export interface Inspected {
   /** Of the application's logger, meter and listeners. */
   readonly failures: Readonly<Record<'logger' | 'meter' | 'listener', number>>;
   readonly runtime: Runtime;
+  readonly bytes: ConsumerStatus['bytes'];
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>> | undefined;
 }
 
@@ -35,6 +36,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     sources: leases.flatMap(({ table, state: says }) =>
       ((says as Partial<CoordinatorStatus> | undefined)?.sources ?? []).map((each) => ({ ...each, table })),
     ),
+    bytes: inspected.bytes,
     leases,
     orphans: [...orphans],
     counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },

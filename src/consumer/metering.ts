@@ -78,23 +78,27 @@ function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
   }
 }
 
+const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const;
+
 function setGauges(meter: Meter, status: ConsumerStatus, told: Told): void {
   const leases = new Map<string, number>();
   const shards = new Map<string, Labels>();
-  for (const { source, shardId, openRecords, openBytes, oldestOpen, millisBehindLatest } of status.shards) {
+  meter.gauge('HeldBytes', status.bytes.held, {});
+  meter.gauge('WaitingShards', status.bytes.waiting, {});
+  for (const shard of status.shards) {
+    const { source, shardId, openRecords, openBytes, prefetchedBytes, oldestOpen, millisBehindLatest } = shard;
     const labels = { source, shardId };
     leases.set(source, (leases.get(source) ?? 0) + 1);
     shards.set(`${source} ${shardId}`, labels);
     meter.gauge('OpenRecords', openRecords, labels);
     meter.gauge('OpenBytes', openBytes, labels);
+    meter.gauge('PrefetchedBytes', prefetchedBytes, labels);
     meter.gauge('OldestOpenMillis', oldestOpen?.ageMs ?? 0, labels);
     if (millisBehindLatest !== null) meter.gauge('MillisBehindLatest', millisBehindLatest, labels);
   }
   for (const [name, labels] of told.shards) {
     if (shards.has(name)) continue;
-    for (const gauge of ['OpenRecords', 'OpenBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const) {
-      meter.gauge(gauge, 0, labels);
-    }
+    for (const gauge of shardGauges) meter.gauge(gauge, 0, labels);
   }
   for (const source of [...told.sources, ...leases.keys()]) {
     meter.gauge('CurrentLeases', leases.get(source) ?? 0, { source });

@@ -12,6 +12,8 @@ import { stage } from '../../actors/stage.js';
 import type { HeldLease } from '../../actors/tenure.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from '../../supervision/tree.js';
+import { createByteBudget } from '../core/byte-budget.js';
+import type { ByteBudget } from '../core/byte-budget.js';
 import type { LeaseStore, StreamSource } from '../ports.js';
 import { createLeftLeases } from './left-leases.js';
 import type { LeftLeases } from './left-leases.js';
@@ -46,6 +48,8 @@ export interface Wiring {
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
   /** What was held when the tree ended under its keepers. */
   readonly left: Pick<LeftLeases, 'all'>;
+  /** What the shard workers hold together. */
+  readonly budget: ByteBudget;
   /** Releases sockets. Idempotent. */
   close(): void;
 }
@@ -80,12 +84,13 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
-  const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
+  const budget = createByteBudget(options.maxBytes);
   return {
     tables: [...tables.keys()],
     records: sources.map(({ record }) => record),
     coordinators,
     left,
+    budget,
     parts: {
       tables: [...tables.keys()],
       stages: options.stages,
@@ -109,7 +114,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           batchIntervalMs: options.batch.intervalMs,
           onFailure: options.onFailure,
           clock: world.clock,
-          tell,
+          tell: (to, message) => sendFromOutside(to, message),
           shardName,
         }),
       shardWorkers: (stages, coordinatorRefs) =>
@@ -117,7 +122,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           coordinators: coordinatorRefs,
           againMs,
           stopDeadlineMs: options.stopDeadlineMs,
-          makeWorker: (lease) => workerOf(made, options, world, byName, stages, lease),
+          makeWorker: (lease) => workerOf(made, options, world, byName, budget, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
     close: () => {
@@ -192,6 +197,7 @@ function workerOf(
   options: ResolvedOptions,
   { clock }: World,
   sources: ReadonlyMap<string, Opened>,
+  budget: ByteBudget,
   stages: Parameters<TreeParts['shardWorkers']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
@@ -203,6 +209,7 @@ function workerOf(
     lease,
     worker: lastWorker,
     source,
+    budget,
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,

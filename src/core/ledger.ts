@@ -29,6 +29,8 @@ export interface Ledger {
   settled: number;
   openRecords: number;
   openBytes: number;
+  /** What open records keep in memory: their bytes, and for those with a pin the buffer, as often as there are buffers. */
+  heldBytes: number;
   /** Settles and forks that had nothing to act on: repeated, of a record that is done, never admitted, no such leaf. */
   strays: number;
   /** The ordinal the frontier stands on; -1 as long as there is none. */
@@ -51,6 +53,15 @@ export interface LedgerEntry {
   readonly leavesOpen: number;
 }
 
+/**
+ * A buffer that several records are views of: it stays in memory until the last of them is settled, however little that is.
+ * Whoever admits the records holds it until all are admitted.
+ */
+export interface Pin {
+  readonly bytes: number;
+  holders: number;
+}
+
 /** The entries from `head` to `admitted`, entry `ordinal` in slot `ordinal & mask`: one array per member, not an object each. */
 interface Ring {
   readonly mask: number;
@@ -58,6 +69,7 @@ interface Ring {
   readonly bytes: Float64Array;
   readonly admittedAt: Float64Array;
   readonly checkpointable: Uint8Array;
+  readonly pins: (Pin | undefined)[];
   /** Leaves in all; `NOT_FORKED` counts as one. */
   readonly leaves: Int32Array;
   readonly leavesOpen: Int32Array;
@@ -83,6 +95,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     settled: 0,
     openRecords: 0,
     openBytes: 0,
+    heldBytes: 0,
     strays: 0,
     frontierOrdinal: -1,
     frontierPosition: undefined,
@@ -108,7 +121,7 @@ export function room(ledger: Ledger, bytes = 1): boolean {
 /**
  * Admits a record and returns its ordinal, dense from 0; or -1 when its position is not greater than the last admitted
  * one's: a duplicate (W11), of which nothing is noted. `divisibleHere` is false for a record after which no checkpoint
- * may land: inside an erlmld aggregate, all but its last (P6). Throws RangeError when there is no room for a byte more.
+ * may land: inside an erlmld aggregate, all but its last (P6). `pin` is given for a record that is part of a larger buffer. Throws RangeError when there is no room for a byte more.
  */
 export function admit(
   ledger: Ledger,
@@ -116,6 +129,7 @@ export function admit(
   bytes: number,
   divisibleHere: boolean,
   nowMs: number,
+  pin?: Pin,
 ): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
   if (!room(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
@@ -130,10 +144,25 @@ export function admit(
   ring.leaves[slot] = NOT_FORKED;
   ring.leavesOpen[slot] = 1;
   ring.settledLeaves[slot] = 0;
+  ring.pins[slot] = pin;
+  if (pin === undefined) ledger.heldBytes += bytes;
+  else pin.holders++;
   ledger.newest = position;
   ledger.openRecords++;
   ledger.openBytes += bytes;
   return ordinal;
+}
+
+/** Notes a buffer whose records are about to be admitted; `unpin` when they are. */
+export function pin(ledger: Ledger, bytes: number): Pin {
+  ledger.heldBytes += bytes;
+  return { bytes, holders: 1 };
+}
+
+/** One of those who hold the buffer needs it no more. */
+export function unpin(ledger: Ledger, held: Pin): void {
+  held.holders--;
+  if (held.holders === 0) ledger.heldBytes -= held.bytes;
 }
 
 /**
@@ -227,6 +256,10 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   ledger.settled++;
   ledger.openRecords--;
   ledger.openBytes -= ring.bytes[slot] as number;
+  const held = ring.pins[slot];
+  if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
+  else unpin(ledger, held);
+  ring.pins[slot] = undefined;
   if ((ring.leaves[slot] as number) > WORD) ring.moreLeaves.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);
 }
@@ -255,6 +288,7 @@ function createRing(capacity: number, moreLeaves = new Map<number, Int32Array>()
     bytes: new Float64Array(capacity),
     admittedAt: new Float64Array(capacity),
     checkpointable: new Uint8Array(capacity),
+    pins: new Array<Pin | undefined>(capacity).fill(undefined),
     leaves: new Int32Array(capacity),
     leavesOpen: new Int32Array(capacity),
     settledLeaves: new Int32Array(capacity),
@@ -273,6 +307,7 @@ function widened(ledger: Ledger): Ring {
     ring.bytes[to] = old.bytes[from] as number;
     ring.admittedAt[to] = old.admittedAt[from] as number;
     ring.checkpointable[to] = old.checkpointable[from] as number;
+    ring.pins[to] = old.pins[from];
     ring.leaves[to] = old.leaves[from] as number;
     ring.leavesOpen[to] = old.leavesOpen[from] as number;
     ring.settledLeaves[to] = old.settledLeaves[from] as number;

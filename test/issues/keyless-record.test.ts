@@ -42,6 +42,7 @@ describe('a record without partition key', () => {
 
   it('is delivered, spreads over the reducers with its like, and is checkpointed', async () => {
     const clock = new ManualClock();
+    clock.install();
     const on = virtualConsumer(clock, {
       reducers: 4,
       streamOptions: { shards: 2, distribution: 'AUTO' },
@@ -54,6 +55,7 @@ describe('a record without partition key', () => {
     expect(new Set(put.map((each) => each.shardId)).size).to.equal(2);
     expect(on.heard('checkpoint').map(({ sequenceNumber }) => sequenceNumber)).to.include(last?.sequenceNumber);
     await settled(clock, on.consumer.stop());
+    clock.uninstall();
   });
 
   it('needs a stream that allows it', () => {

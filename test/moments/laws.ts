@@ -39,6 +39,9 @@ function livesOf({ name, consumer, lives, hooks, effects }: Member): string[] {
   for (const what of ['unknownMessage', 'stopHookFailed', 'effectAfterStop', 'listenerFailed']) {
     if (counted[what] !== undefined) complaints.push(`${name} counts ${counted[what]} ${what}`);
   }
+  const { held, waiting } = consumer.status().bytes;
+  if (held !== 0 || waiting !== 0)
+    complaints.push(`${name} holds ${held} bytes after it has stopped, ${waiting} shards wait`);
   if (effects !== 0) complaints.push(`I25: ${effects} effects of ${name} live on after it has stopped`);
   return complaints;
 }

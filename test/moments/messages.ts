@@ -63,6 +63,7 @@ const shardWorker: Record<Names<ShardWorkerMessage['type'], Worker>, Reach> = {
   collected: true,
   punctuated: true,
   admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
+  pressed: true,
   located: true,
   watchdog: true,
   askFailed: true,

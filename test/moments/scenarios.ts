@@ -58,10 +58,10 @@ export const scenarios: readonly Scenario[] = [
     script: (world) => feed(world, 3_000, 300, 12),
   },
   {
-    name: 'items are acknowledged by hand',
+    name: 'items are acknowledged by hand, and the byte budget is often full',
     form: 'by hand',
     ms: 3_500,
-    options: { stages: 2, credit: 5 },
+    options: { stages: 2, credit: 5, maxBytes: 100 },
     script: (world) => feed(world, 3_000),
   },
   {

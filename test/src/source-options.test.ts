@@ -26,6 +26,7 @@ describe('the options of kinesisStream', () => {
       outOfRange: 'emit',
       maxRecords: 10_000,
       idleMs: 1000,
+      prefetch: { batches: 4, records: 30_000, bytes: 8_388_608 },
       opaque: undefined,
       application: undefined,
       client: undefined,
@@ -54,6 +55,7 @@ describe('the options of kinesisStream', () => {
       initialPosition: ['latest', new Date(Number.NaN), 5, '2020-01-01'],
       outOfRange: ['drop'],
       maxRecords: [0, 10_001, 1.5],
+      prefetch: [1, null, { bytes: 0 }, { batches: '8 MiB' }, { pages: 1 }],
       idleMs: [-1, '1000'],
       application: ['a', 'no spaces'],
       client: [{}, null],
@@ -62,7 +64,7 @@ describe('the options of kinesisStream', () => {
     for (const [name, values] of Object.entries(wrong)) {
       for (const value of values) {
         const said = refusal({ streamName: 'orders', [name]: value });
-        expect(said).to.match(new RegExp(`^INVALID_OPTION kinesisStream\\.${name}: expected .+, got .+`));
+        expect(said).to.match(new RegExp(`^INVALID_OPTION kinesisStream\\.${name}[.\\w]*: expected .+, got .+`));
       }
     }
     expect(Object.keys(wrong)).to.include.members(Object.keys(kinesisStreamTable).filter((name) => name !== 'opaque'));

@@ -81,6 +81,7 @@ export const names: Readonly<Record<string, Known>> = {
       notified: true,
       collected: true,
       punctuated: true,
+      pressed: true,
       admit: true,
       located: true,
       watchdog: true,

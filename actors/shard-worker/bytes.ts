@@ -1,0 +1,82 @@
+// What a shard worker does about the byte budget of the process: opens an account for its tenure, keeps it true after every
+// message, and lets a reader that counts nothing itself ask before each read. The account is closed with the tenure.
+import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
+import {
+  answered,
+  closeAccount,
+  createByteBudget,
+  handOver,
+  holdOwn,
+  keepAhead,
+  openAccount,
+  requestRecords,
+} from '../../src/core/byte-budget.js';
+import type { ByteAccount } from '../../src/core/byte-budget.js';
+import type { StartPosition } from '../../src/core/position.js';
+import { bytesOf } from '../../src/record-bytes.js';
+import type { LeasedRead, ShardReader, SourceNotice } from '../../src/ports.js';
+
+export function openReader(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  start: StartPosition,
+  lease: LeasedRead,
+): ShardReader {
+  const { source, tell } = options;
+  const { self } = state;
+  const account = openAccount(options.budget ?? createByteBudget(Infinity), () => tell(self, { type: 'pressed' }));
+  state.account = account;
+  const heard = (notice: SourceNotice): void => tell(self, { type: 'notice', notice });
+  const reader = source.open(options.lease.shardId, start, heard, { ...lease, bytes: account });
+  return source.countsBytes === true ? reader : counting(reader, account);
+}
+
+/** What the reader handed over is in the intake, or was given up. Before the next read is begun. */
+export function received({ account, intake, ledger }: ShardWorkerState): void {
+  if (account !== undefined) holdOwn(account, intake.rawBytes + ledger.heldBytes, true);
+}
+
+/** Says what this worker holds now; once it has ended, nothing. */
+export function recount({ account, finished, intake, ledger }: ShardWorkerState): void {
+  if (account === undefined) return;
+  if (finished) closeAccount(account);
+  else holdOwn(account, intake.rawBytes + ledger.heldBytes, false);
+}
+
+/**
+ * Waits until there is room for an answer as large as the last one. Nothing is kept reserved for it: a source may wait as
+ * long as it likes for something to read. So each such shard may be one answer above the bound.
+ */
+function counting(reader: ShardReader, account: ByteAccount): ShardReader {
+  let answerBytes = 1;
+  return {
+    async read(signal) {
+      await allowed(account, answerBytes, signal);
+      answered(account);
+      const result = await reader.read(signal);
+      if (result.type === 'records' && result.records.length > 0) {
+        answerBytes = Math.max(1, bytesOf(result.records));
+        keepAhead(account, answerBytes);
+        handOver(account, answerBytes);
+      }
+      return result;
+    },
+    close: () => reader.close(),
+  };
+}
+
+function allowed(account: ByteAccount, bytes: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let withdraw = (): void => {};
+    const aborted = (): void => {
+      withdraw();
+      reject(signal.reason as Error);
+    };
+    if (signal.aborted) return aborted();
+    signal.addEventListener('abort', aborted, { once: true });
+    withdraw = requestRecords(account, { recordBytes: bytes, maxRecords: 1, answerBytes: Infinity }, () => {
+      signal.removeEventListener('abort', aborted);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,15 @@
+// What a record counts for wherever bytes are bounded: in a reader, in a shard worker, in the budget of the process.
+
+/** Its data, and its key, which may be longer. */
+export function recordBytes(record: { readonly data: Uint8Array; readonly partitionKey?: string | undefined }): number {
+  return record.data.byteLength + (record.partitionKey?.length ?? 0);
+}
+
+/** Of several records. */
+export function bytesOf(
+  records: readonly { readonly data: Uint8Array; readonly partitionKey?: string | undefined }[],
+): number {
+  let bytes = 0;
+  for (const record of records) bytes += recordBytes(record);
+  return bytes;
+}

@@ -1,0 +1,204 @@
+// Cause: each shard had its own bounds (8 MiB ahead, 32 MiB in flight) and the process none: 20 shards of 50 kB records and a
+// slow reducer held 59 MB a shard. Now `maxBytes` bounds them together, shared so that none stands still for another.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { createConsumer } from '../../src/consumer.js';
+import type { Consumer } from '../../src/consumer.js';
+import type { ConsumerOptions } from '../../src/options.js';
+import { defineReducer } from '../../src/reducer.js';
+import type { SourceSpec } from '../../src/source.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import type { ModelClient } from '../support/model-kinesis-client.js';
+import { settled } from '../support/virtual.js';
+
+const recordBytes = 10_000;
+const shards = 20;
+const maxBytes = 4_000_000;
+const oneEach = shards * (recordBytes + 20);
+
+describe('maxBytes', () => {
+  let clock: ManualClock;
+  let client: ModelClient;
+  let source: SourceSpec;
+  beforeEach(() => {
+    clock = new ManualClock();
+    clock.install();
+    client = modelClient(clock);
+    client.kinesis.createStream('orders', shards);
+    const store = memoryLeaseStore([]);
+    const spec = kinesisStream({ streamName: 'orders', client, idleMs: 250 });
+    source = { ...spec, openLeases: () => store };
+  });
+  afterEach(() => clock.uninstall());
+
+  const put = (perShard: number, bytes = recordBytes): string[] =>
+    Array.from({ length: perShard * shards }, (_, index) => {
+      const explicitHashKey = String((2n ** 128n / BigInt(shards)) * BigInt(index % shards) + 1n);
+      const data = Buffer.alloc(bytes);
+      client.kinesis.put('orders', { partitionKey: `k${index}`, explicitHashKey, data });
+      return `k${index}`;
+    });
+
+  const consumerOf = (options: Partial<ConsumerOptions>): Consumer =>
+    createConsumer({
+      application: 'orders',
+      source,
+      reducers: 4,
+      reducer: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
+      maxBytes,
+      runtime: { clock, timers: clock, random: { next: () => 0.5 } },
+      ...options,
+    });
+
+  /** Advances, looking every 100 ms; the most that was held. */
+  const watch = async (consumer: Consumer, ms: number): Promise<number> => {
+    let most = 0;
+    for (let at = 0; at < ms; at += 100) {
+      await clock.advance(100);
+      const status = consumer.status();
+      most = Math.max(most, status.bytes.held);
+      const parts = status.shards.reduce((sum, shard) => sum + shard.heldBytes, 0);
+      expect(status.bytes.held).to.equal(parts);
+      for (const { openBytes, prefetchedBytes, heldBytes } of status.shards)
+        expect(heldBytes).to.be.at.least(openBytes + prefetchedBytes);
+    }
+    return most;
+  };
+
+  it('bounds what 20 shards of a slow reducer hold, but for one record each, and none of them stands still', async () => {
+    const seen = new Map<string, number>();
+    const keys = put(60);
+    const consumer = consumerOf({
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (n: number, { shardId, key }) => {
+          seen.set(shardId, (seen.get(shardId) ?? 0) + 1);
+          keys.splice(keys.indexOf(key), 1);
+          return new Promise<number>((resolve) => void clock.after(40, () => resolve(n + 1)));
+        },
+      }),
+    });
+    await settled(clock, consumer.start());
+    const most = await watch(consumer, 5_000);
+    expect(most).to.be.at.most(maxBytes + oneEach);
+    expect(most).to.be.greaterThan(maxBytes * 0.8);
+    expect(seen.size).to.equal(shards);
+    expect(await watch(consumer, 15_000)).to.be.at.most(maxBytes + oneEach);
+    expect(keys).to.deep.equal([]);
+    expect(consumer.status().bytes).to.deep.equal({ max: maxBytes, held: 0, waiting: 0 });
+    await settled(clock, consumer.stop());
+  });
+
+  it('asks the largest holders to flush when it is full, where a batch would wait for more records than there is room for', async () => {
+    put(60);
+    let flushed = 0;
+    const consumer = consumerOf({
+      reducer: defineReducer({
+        init: (): number => 0,
+        reduce: (n) => n + 1,
+        batch: { size: 100_000, intervalMs: 500_000 },
+        flush: (n) => {
+          flushed += n;
+          return 0;
+        },
+      }),
+      flushIntervalMs: 500_000,
+    });
+    await settled(clock, consumer.start());
+    expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach);
+    // All but what fits and thus waits for its interval.
+    expect((60 * shards - flushed) * recordBytes).to.be.at.most(maxBytes + oneEach);
+    expect(flushed).to.be.greaterThan(0);
+    await settled(clock, consumer.stop());
+  });
+
+  it('reads record by record where it is smaller than one, and so comes to the end', async () => {
+    const keys = new Set(put(4));
+    const consumer = consumerOf({
+      maxBytes: 10,
+      reducer: defineReducer({ init: () => 0, reduce: (n: number, { key }) => (keys.delete(key), n) }),
+    });
+    await settled(clock, consumer.start());
+    expect(await watch(consumer, 12_000)).to.be.at.most(oneEach);
+    expect([...keys]).to.deep.equal([]);
+    expect(client.of('GetRecords').every(({ input }) => input['Limit'] === 1)).to.equal(true);
+    await settled(clock, consumer.stop());
+  });
+
+  it('is not used up by a shard whose records nobody acknowledges: the others go on', async () => {
+    const stuck = 'shardId-000000000000';
+    const keys = put(60);
+    const done = new Set<string>();
+    const consumer = consumerOf({
+      reducer: defineReducer({
+        init: () => 0,
+        acknowledge: 'manual',
+        reduce: (n: number, { shardId, key, token }, { ack }) => {
+          if (shardId === stuck) return n;
+          done.add(key);
+          ack(token);
+          return n;
+        },
+      }),
+    });
+    await settled(clock, consumer.start());
+    expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach);
+    expect(done.size).to.equal((keys.length * (shards - 1)) / shards);
+    await settled(clock, consumer.stop({ deadlineMs: 1_000 }));
+    expect(consumer.status().bytes.held).to.equal(0);
+  });
+
+  it('has everything back after restarts of the pipeline and after a stop, whatever was held', async () => {
+    put(60);
+    let calls = 0;
+    let isSlow = false;
+    const consumer = consumerOf({
+      restart: { intensity: 100, periodMs: 1_000 },
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (n: number) => {
+          calls += 1;
+          if (isSlow) return new Promise<number>((resolve) => void clock.after(1_000, () => resolve(n + 1)));
+          if (calls % 97 === 0) throw new Error('for the test');
+          return n + 1;
+        },
+      }),
+      onFailure: () => (calls < 1_500 ? 'crash' : 'skip'),
+    });
+    await settled(clock, consumer.start());
+    expect(await watch(consumer, 40_000)).to.be.at.most(maxBytes + oneEach);
+    expect(consumer.status().restarts).to.be.at.least(3);
+    expect(consumer.status().bytes).to.include({ held: 0, waiting: 0 });
+    isSlow = true;
+    put(10);
+    await clock.advance(600);
+    expect(consumer.status().bytes.held).to.be.greaterThan(0);
+    await settled(clock, consumer.stop({ deadlineMs: 100 }));
+    expect(consumer.status().bytes).to.include({ held: 0, waiting: 0 });
+  });
+
+  it('counts sources of every kind together: one that knows nothing of it is asked for no more than there is room', async () => {
+    const other = fakeStream({ name: 'other', application: 'others', shards: 2, maxRecords: 10, clock });
+    for (let index = 0; index < 400; index += 1)
+      other.put({ partitionKey: `o${index}`, data: Buffer.alloc(recordBytes) });
+    put(30);
+    const seen = { orders: 0, other: 0 };
+    const consumer = consumerOf({
+      source: [source, other.source],
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (n: number, item) => {
+          seen[item.source as keyof typeof seen] += 1;
+          return new Promise<number>((resolve) => void clock.after(20, () => resolve(n + 1)));
+        },
+      }),
+    });
+    await settled(clock, consumer.start());
+    expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach + 2 * 10 * (recordBytes + 4));
+    expect(seen).to.deep.equal({ orders: 30 * shards, other: 400 });
+    await settled(clock, consumer.stop());
+  });
+});
