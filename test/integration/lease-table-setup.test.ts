@@ -208,7 +208,10 @@ describe('ensuring a lease table', () => {
           expect(error).to.include({ code: 'KCL3_TABLE', retryable: false });
           expect((error as KinactError).message)
             .to.match(message)
-            .and.match(/Use another application name; or roll the fleet back/);
+            .and.match(/Use another application name; or roll the fleet back/)
+            .and.match(
+              /every row that has an entityType other than LEASE .* '\S+-CoordinatorState' and '\S+-WorkerMetricStats'/,
+            );
         }
       });
     }

@@ -196,7 +196,10 @@ export function ownersOf(rows: TableSnapshot): Map<string, number> {
 
 /** Keys of the leases a worker holds. */
 export function heldBy(rows: TableSnapshot, worker: WorkerProcess): readonly string[] {
-  return [...rows].filter(([, row]) => row['leaseOwner']?.S === worker.name).map(([key]) => key);
+  // A shard that has ended keeps its last owner.
+  return [...rows]
+    .filter(([, row]) => row['leaseOwner']?.S === worker.name && row['checkpoint']?.S !== 'SHARD_END')
+    .map(([key]) => key);
 }
 
 /** A line that SIGKILL cut short is no delivery: nothing was acknowledged behind it. */
