@@ -2,6 +2,7 @@
 import { expectTypeOf } from 'expect-type';
 import { spawn, start } from 'nact';
 import type { ConsumerOptions, NactParent } from '../../src/options.js';
+import type { UserRecord } from '../../src/ports.js';
 import { defineReducer } from '../../src/reducer.js';
 import type { SourceSpec } from '../../src/source.js';
 
@@ -26,3 +27,10 @@ create({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', v
 create<string>({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 5 }] });
 // @ts-expect-error no such option
 create({ application: 'a', source, reducer: bytes, maxpending: 5 });
+
+// A record may come without a partition key: whoever uses it has to say what then.
+expectTypeOf<UserRecord['partitionKey']>().toEqualTypeOf<string | undefined>();
+expectTypeOf(({ partitionKey }: UserRecord) => partitionKey).not.toExtend<NonNullable<ConsumerOptions['key']>>();
+expectTypeOf(({ partitionKey, sequenceNumber }: UserRecord) => partitionKey ?? sequenceNumber).toExtend<
+  NonNullable<ConsumerOptions['key']>
+>();
