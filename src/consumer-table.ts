@@ -121,7 +121,11 @@ const leaseTable = {
     "`'PAY_PER_REQUEST'`",
     (): Billing => 'PAY_PER_REQUEST',
   ),
-  startDeadlineMs: defaulting(milliseconds(0), 60_000, 'For how long `start()` retries what may heal.'),
+  startDeadlineMs: defaulting(
+    milliseconds(0),
+    60_000,
+    'For how long `start()` retries what may heal, since the last lease row was made.',
+  ),
   multiStream: defaulting(
     flag,
     false,

@@ -2,6 +2,7 @@
 // and is left alone, while the others go on. What `start()` is told follows from that.
 import { reply, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
+import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
 import { emit } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
@@ -83,11 +84,30 @@ export function startOverdue(turn: Turn): void {
   const { settings, state } = turn;
   if (state.started !== undefined) return;
   if (state.streams.some(takesPart)) return answerStart(turn, { type: 'started' });
+  const { startDeadlineMs } = settings;
+  // A long way is no standstill: the deadline counts from the last row that was made.
+  const movedAt = Math.max(...state.streams.map(({ progress }) => progress.at ?? -Infinity));
+  const leftMs = movedAt + startDeadlineMs - turn.now;
+  if (leftMs > 0) {
+    const message: CoordinatorSelf = { type: 'startOverdue' };
+    return void turn.effects.push({ type: 'after', key: 'startDeadline', ms: Math.ceil(leftMs), message });
+  }
   const table = settings.store.tableName;
-  const message = `The lease table ${table} and its streams could not be read within ${settings.startDeadlineMs} ms.`;
+  const message = overdue(turn);
   const cause = state.lastError ?? state.streams.find(({ error }) => error !== undefined)?.error;
   const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
   answerStart(turn, { type: 'failed', error });
+}
+
+function overdue({ settings, state }: Turn): string {
+  const { store, startDeadlineMs } = settings;
+  const unfinished = state.streams.filter(({ progress }) => progress.made < progress.toMake);
+  if (unfinished.length === 0)
+    return `The lease table ${store.tableName} and its streams could not be read within ${startDeadlineMs} ms.`;
+  const rows = unfinished.map(
+    ({ options, progress }) => `${progress.made} of ${progress.toMake} rows of ${options.source.name} are made`,
+  );
+  return `The lease rows in ${store.tableName} could not be made: ${rows.join(', ')}, and none within ${startDeadlineMs} ms.`;
 }
 
 /** Stopped before it was done. */

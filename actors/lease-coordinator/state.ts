@@ -20,6 +20,7 @@ import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js
 import type { Contradiction } from './contradictions.js';
 import type { PrepareShardEnd } from './shard-end.js';
 import type { Standstill } from './standstill.js';
+import type { RowProgress } from './row-making.js';
 import type { StreamRows } from './table-work.js';
 
 /** The options with their defaults filled in. */
@@ -70,6 +71,8 @@ export interface Stream {
   placement: PlacementState | undefined;
   /** From the last complete listing, by shard id. */
   ranges: ReadonlyMap<string, HashKeyRange>;
+  /** Of the rows that its sync makes. */
+  readonly progress: RowProgress;
   syncedOnce: boolean;
   syncing: boolean;
   syncDueAt: number;
@@ -325,6 +328,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     streamIdentity: '',
     placement: undefined,
     ranges: new Map(),
+    progress: { made: 0, toMake: 0, at: undefined },
     syncedOnce: false,
     syncing: false,
     syncDueAt: 0,

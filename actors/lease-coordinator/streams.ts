@@ -36,11 +36,13 @@ export function syncWhereDue(turn: Turn): void {
     // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
     const vanished = new Map([...state.vanished].map(([leaseKey, { row }]) => [leaseKey, row]));
     const rows = rowsOf(state, stream, vanished);
+    const { progress } = stream;
+    const making = { writer: signature(turn, 0), progress, now: () => settings.clock.now() };
     effects.push(
       run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(settings.store, options, rows, signature(turn, 0), signal),
+        start: (signal) => syncShards(settings.store, options, rows, making, signal),
         done: (result): CoordinatorSelf => ({ type: 'synced', stream: index, result }),
         failed: (error): CoordinatorSelf => ({ type: 'syncFailed', stream: index, error }),
       }),

@@ -4,7 +4,9 @@
 import type { CoordinatorSource } from './messages.js';
 import { checkIdentity, checkRows } from './stream-check.js';
 import { notePlacement } from './placement.js';
-import { leaseKeyOf } from '../../src/core/lease-key.js';
+import { makeRows } from './row-making.js';
+import type { RowProgress } from './row-making.js';
+import { leaseKeyOf, shardIdOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { awaitedParents, removable } from '../../src/core/shard-graph.js';
 import type { FirstCheckpoint } from '../../src/core/shard-graph.js';
@@ -56,6 +58,14 @@ export interface SyncResult {
   readonly placement: PlacementState | undefined;
 }
 
+/** What a sync needs to make rows. */
+export interface Making {
+  readonly writer: string;
+  readonly progress: RowProgress;
+  /** Monotonic. */
+  readonly now: () => number;
+}
+
 /**
  * Asks the stream who it is, lists its shards, compares both with the rows and creates those that are missing (kcl.md 2.6).
  * Rejects with STREAM_CHANGED, before anything is written, where the rows are another stream's.
@@ -64,7 +74,7 @@ export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
   stream: StreamRows,
-  writer: string,
+  { writer, progress, now }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
@@ -85,11 +95,13 @@ export async function syncShards(
   const seen = { description, shards, complete: !first, unstamped, placement };
   if (plan.type === 'inconsistent')
     return { ...seen, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
-  const created: LeaseRow[] = [];
-  // One after the other, oldest first: a sync that breaks off half-way leaves nothing behind that a later one misreads.
-  for (const row of plan.rows) {
-    if ((await store.create(row, signal)) === 'created') created.push(row);
-  }
+  progress.toMake = progress.made + plan.rows.length;
+  const noted = (): void => {
+    progress.made += 1;
+    progress.at = now();
+  };
+  const shardOf = (row: LeaseRow): string => shardIdOf(identifier, row.leaseKey) ?? row.leaseKey;
+  const created = await makeRows(store, plan.rows, shardOf, noted, signal);
   const made = new Set(created.map((row) => row.leaseKey));
   const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(identifier, id)));
   return {

@@ -49,14 +49,20 @@ export function kcl3Refusal(tableName: string, evidence: string): KinactError {
   );
 }
 
+export interface Kcl3Tables {
+  readonly tableName: string;
+  readonly coordinatorTableName: string;
+}
+
 /**
  * Reads the four places where KCL 3 leaves its state: in its side table, and in the lease table itself since 3.5.
  * @throws KinactError KCL3_TABLE, or what the reads failed with. A side table that is missing or not the KCL's is none.
  */
 export async function refuseKcl3Table(
   caller: DynamoDbCaller,
-  tables: { readonly tableName: string; readonly coordinatorTableName: string },
+  tables: Kcl3Tables,
   signal: AbortSignal,
+  where: 'everywhere' | 'side table' = 'everywhere',
 ): Promise<void> {
   const { tableName, coordinatorTableName } = tables;
   const places = [
@@ -66,6 +72,8 @@ export async function refuseKcl3Table(
     { table: tableName, keyName: 'leaseKey', key: leaderKey, judge: leaderEvidence },
   ] as const;
   for (const { table, keyName, key, judge } of places) {
+    // A scan has shown what is in the lease table itself.
+    if (where === 'side table' && table !== coordinatorTableName) continue;
     const command = new GetItemCommand({ TableName: table, Key: { [keyName]: { S: key } }, ConsistentRead: true });
     const result = await caller.attempt(command, { operation: 'GetItem', table }, signal);
     if (result.type === 'failed') {

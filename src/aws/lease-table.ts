@@ -9,11 +9,12 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../core/lease.js';
-import { KinactError } from '../errors.js';
+import { isKinactError, KinactError } from '../errors.js';
 import type { Clock, LeaseChange, LeaseScan, LeaseStore, MalformedRow, Timers, WriteOutcome } from '../ports.js';
 import { badAnswer, createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
 import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
 import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
+import type { Kcl3Tables } from './kcl3-detection.js';
 import { readLeaseRow, writeLeaseRow } from './lease-row.js';
 import type { Item } from './lease-row.js';
 import { ensureLeaseTable } from './lease-table-setup.js';
@@ -44,6 +45,10 @@ interface Context {
   readonly scanPageItems: number | undefined;
   /** Rows carry `entityType` since KCL 3.5; ours do where the others' do (kcl.md 8.2). */
   writesEntityType: boolean;
+  readonly kcl3: Kcl3Tables;
+  /** Monotonic. */
+  sideTableAskedAt: number;
+  readonly now: () => number;
 }
 
 /** Opens a lease table. Nothing is sent before the first call. */
@@ -58,6 +63,9 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
     caller: dynamoDbCaller({ client, clock, timers, requestTimeoutMs }),
     scanPageItems: options.scanPageItems,
     writesEntityType: false,
+    kcl3: { tableName, coordinatorTableName: options.coordinatorTableName ?? `${tableName}-CoordinatorState` },
+    sideTableAskedAt: -Infinity,
+    now: () => clock.now(),
   };
   return {
     tableName,
@@ -69,11 +77,15 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
         pollMs: options.tablePollMs ?? 200,
       };
       const ensured = await ensureLeaseTable(context.caller, setup, signal);
-      const coordinatorTableName = options.coordinatorTableName ?? `${tableName}-CoordinatorState`;
-      await refuseKcl3Table(context.caller, { tableName, coordinatorTableName }, signal);
+      await refuseKcl3Table(context.caller, context.kcl3, signal);
+      context.sideTableAskedAt = clock.now();
       return ensured;
     },
-    scan: (signal) => scan(context, signal),
+    async scan(signal) {
+      const found = await scan(context, signal);
+      await askSideTable(context, signal);
+      return found;
+    },
     get: (leaseKey, signal) => get(context, leaseKey, signal),
     create: (row, signal) => create(context, row, signal),
     update: (leaseKey, expected, change, writer, signal) => update(context, leaseKey, expected, change, writer, signal),
@@ -89,6 +101,21 @@ function connection(options: LeaseTableOptions): Pick<DynamoDBClientConfig, 'reg
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
   };
+}
+
+/** How often the KCL looks for a leader, and so does who shares a table with one. */
+const sideTableIntervalMs = 60_000;
+
+/** A leader of KCL 3.0 to 3.4 shows in its side table alone, and may come at any time. */
+async function askSideTable(context: Context, signal: AbortSignal): Promise<void> {
+  if (context.now() - context.sideTableAskedAt < sideTableIntervalMs) return;
+  try {
+    await refuseKcl3Table(context.caller, context.kcl3, signal, 'side table');
+    context.sideTableAskedAt = context.now();
+  } catch (error) {
+    // What else failed says nothing of the lease table, which has been read: the next scan asks again.
+    if (isKinactError(error) && error.code === 'KCL3_TABLE') throw error;
+  }
 }
 
 async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {

@@ -181,6 +181,22 @@ describe('ensuring a lease table', () => {
       ['the client version INIT', 'Migration3.0', version('INIT'), undefined],
       ['a released leader', 'Leader', { ...leader, isReleased: { S: '1' } }, undefined],
     ];
+    it('asks for a leader in the side table every 60 s, with a scan, and says which rows may go', async () => {
+      let lateMs = 0;
+      const clock = { now: () => performance.now() + lateMs, wallNow: () => Date.now() };
+      const table = open({ clock });
+      await table.ensureTable(signal);
+      await createRaw(side(), [['key', 'S', 'HASH']]);
+      await settled(side());
+      await putRaw(side(), { key: { S: 'Leader' }, ...leader });
+      await table.scan(signal);
+      lateMs = 60_000;
+      const { code, message } = await rejection(table.scan(signal));
+      expect(code).to.equal('KCL3_TABLE');
+      expect(message).to.include('has an entityType other than LEASE');
+      expect(message).to.include(`'${side()}' and '${tableName}-WorkerMetricStats'`);
+    });
+
     for (const [what, key, attributes, message] of cases) {
       it(`${message === undefined ? 'accepts' : 'refuses'} ${what}, in the side table and in the lease table, at start and in a scan`, async () => {
         const table = open();

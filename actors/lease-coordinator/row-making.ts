@@ -1,0 +1,46 @@
+// Makes the rows that a stream lacks: several at once, generation by generation, and says how far it has come. Invariant: a row
+// is begun only when the rows of all its parents are there. Called by the shard sync; rejects with the first failure, after
+// every write that was under way has settled.
+import { generationsOf } from '../../src/core/row-generations.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { LeaseStore } from '../../src/ports.js';
+
+/** How far the rows of a stream's first sync have come. Written by the sync that is under way, read by the start. */
+export interface RowProgress {
+  made: number;
+  toMake: number;
+  /** Monotonic: when the last one was made. */
+  at: number | undefined;
+}
+
+/** Writes under way at once: more would wait in the table's own queue, and count against their time limit there. */
+const width = 10;
+
+/** The rows among `rows` that were not there yet. */
+export async function makeRows(
+  store: LeaseStore,
+  rows: readonly LeaseRow[],
+  shardIdOf: (row: LeaseRow) => string,
+  noted: () => void,
+  signal: AbortSignal,
+): Promise<LeaseRow[]> {
+  const created: LeaseRow[] = [];
+  for (const generation of generationsOf(rows, shardIdOf)) {
+    const waiting = generation[Symbol.iterator]();
+    let failure: { readonly error: unknown } | undefined;
+    const make = async (): Promise<void> => {
+      for (const row of waiting) {
+        if (failure !== undefined) return;
+        try {
+          if ((await store.create(row, signal)) === 'created') created.push(row);
+          noted();
+        } catch (error) {
+          failure ??= { error };
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(width, generation.length) }, make));
+    if (failure !== undefined) throw failure.error;
+  }
+  return created;
+}

@@ -1,0 +1,107 @@
+// Symptom: 200 shards on a table that needs 50 ms for a write ended in START_TIMEOUT, without a cause and with the text that the
+// table could not be read. Cause: rows were made one after the other, and the deadline counted from the birth of the coordinator.
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import { actorWorld } from '../support/actor-world.js';
+import { listedStream } from '../support/listed-stream.js';
+import { memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+
+type World = ReturnType<typeof actorWorld>;
+
+interface SlowTable extends MemoryLeaseStore {
+  /** How many writes were asked for at once. */
+  most: number;
+  due: { readonly at: number; readonly go: () => void }[];
+}
+
+/** Lets time pass for the coordinator and the table alike. */
+async function pass(world: World, store: SlowTable, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 50) {
+    await world.advance(50);
+    const now = world.clock.now();
+    const due = store.due.filter(({ at }) => at <= now);
+    store.due = store.due.filter(({ at }) => at > now);
+    for (const { go } of due) go();
+    await world.settle();
+  }
+}
+
+/** A table that needs `ms` for each write of a row, `width` of them at a time; `limit`: it writes so many and no more. */
+function slowTable(world: World, ms: number, width: number, limit = Infinity): SlowTable {
+  const store = memoryLeaseStore();
+  const { create } = store;
+  let busy = 0;
+  let begun = 0;
+  const queue: (() => void)[] = [];
+  const slow = Object.assign(store, {
+    most: 0,
+    due: [] as SlowTable['due'],
+    create: async (...args: Parameters<typeof create>) => {
+      slow.most = Math.max(slow.most, busy + queue.length + 1);
+      if (busy >= width) await new Promise<void>((go) => queue.push(go));
+      busy += 1;
+      begun += 1;
+      if (begun > limit) await new Promise(() => {});
+      await new Promise<void>((go) => slow.due.push({ at: world.clock.now() + ms, go }));
+      busy -= 1;
+      queue.shift()?.();
+      return create.call(store, ...args);
+    },
+  });
+  return slow;
+}
+
+describe('a first sync of 200 shards', () => {
+  const stream = (): ReturnType<typeof listedStream> => listedStream({ shards: 200 });
+
+  it('makes several rows at once, and not all of them', async () => {
+    const world = actorWorld();
+    const store = slowTable(world, 50, Infinity);
+    const driver = driveCoordinator({ world, store, stream: stream(), startDeadlineMs: 3_000 });
+    await pass(world, store, 2_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect(store.rows.size).to.equal(200);
+    expect(store.most).to.be.within(2, 20);
+  });
+
+  it('takes as long as it takes, while it goes on', async () => {
+    const world = actorWorld();
+    const store = slowTable(world, 50, 1);
+    const driver = driveCoordinator({ world, store, stream: stream(), startDeadlineMs: 3_000 });
+    await pass(world, store, 9_000);
+    expect(await driver.started()).to.equal(undefined);
+    await pass(world, store, 2_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+  });
+
+  it('that stands still ends the start, which says how many rows are made and how many are to make', async () => {
+    const world = actorWorld();
+    const store = slowTable(world, 50, 10, 40);
+    const driver = driveCoordinator({ world, store, stream: stream(), startDeadlineMs: 3_000 });
+    await pass(world, store, 3_100);
+    expect(await driver.started(), 'the deadline counts from the last row').to.equal(undefined);
+    await pass(world, store, 200);
+    const failed = await driver.started();
+    expect(failed).to.have.nested.property('error.code', 'START_TIMEOUT');
+    expect(failed).to.have.nested.property('error.message').that.includes('40 of 200 rows of orders are made');
+  });
+
+  it('that breaks off leaves no child without its parents, and is gone on with', async () => {
+    const lineage = listedStream({ shards: 4 });
+    const ids = lineage.shards.map(({ shardId }) => shardId);
+    lineage.split(ids[0]!);
+    const child = lineage.merge(ids[1]!, ids[2]!);
+    const store = memoryLeaseStore();
+    store.put({ leaseKey: ids[3]! });
+    store.script('create', { type: 'failBefore', error: new Error('throttled') }, ids[1]);
+    const driver = driveCoordinator({ store, stream: lineage });
+    await driver.world.settle();
+    const made = new Set(store.rows.keys());
+    expect(made.has(ids[1]!)).to.equal(false);
+    expect(made.has(child)).to.equal(false);
+    await driver.world.advance(5_000);
+    expect(await driver.started()).to.deep.equal({ type: 'started' });
+    expect([...store.rows.keys()]).to.include.members(ids);
+  });
+});
