@@ -119,6 +119,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     works: 0,
     plan: undefined,
     spilling: false,
+    busy: undefined,
     releasing: undefined,
   };
 }

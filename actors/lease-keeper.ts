@@ -3,8 +3,9 @@
 // that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
 import type { Behaviour, Ref } from './actor.js';
 import { failingStatus } from './protocol/failing.js';
-import { askShardEnd, giveUp, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
+import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './lease-keeper/endings.js';
 import type { LeaseKeeperOptions } from './lease-keeper/options.js';
+import { leaveTraffic, mayWrite, takeIsInVain, turnCame } from './lease-keeper/permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './lease-keeper/state.js';
 import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from './lease-keeper/tenures.js';
 import { count, tell } from './lease-keeper/turn.js';
@@ -43,6 +44,7 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
       const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
       refuseAsked(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
+      leaveTraffic(turn);
       return turn.effects;
     },
     status: (state) => ({
@@ -108,6 +110,8 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'wake':
       state.wakeAt = Infinity;
       return;
+    case 'turnCame':
+      return turnCame(turn, message.permit);
     case 'written':
     case 'created':
     case 'writeFailed':
@@ -145,8 +149,9 @@ function proceed(turn: Turn): void {
   if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
+  if (takeIsInVain(turn)) return notHeld(turn, 'the lease table carries no more writes', undefined, false);
   const kind = schedule.nextWrite(state, now);
-  if (kind !== undefined) beginWrite(turn, kind);
+  if (mayWrite(turn, kind) && kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextLook(state, times, now);
   if (at === state.wakeAt) return;
   state.wakeAt = at;
@@ -154,6 +159,9 @@ function proceed(turn: Turn): void {
   if (at < Infinity)
     effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
 }
+
+/** How many times `failoverMs` a take waits for its turn; by then the row may be quite another. */
+const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   return {
@@ -168,6 +176,11 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     failing: undefined,
     retryAt: now,
     renewAt: now,
+    order: options.traffic?.join(),
+    queued: false,
+    permit: undefined,
+    queues: 0,
+    takeBy: now + takePatience * options.failoverMs,
     reported: holds.durableCheckpoint(options.seen),
     checkpointAt: now,
     liveUntil: 0,

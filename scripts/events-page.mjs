@@ -34,6 +34,8 @@ const advice = {
     'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or whatever else blocks the event loop; make it shorter, or raise `failoverMs`.',
   sourceFailed:
     'Read the error: it names the stream and the remedy. Nothing else is tried with this source until the consumer is started anew.',
+  leaseTableBusy:
+    'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, 1 more while it is taken), or raise `failoverMs` everywhere.',
   warning: 'Read the message.',
   pipelineRestarted:
     'Read the error: its code is PROCESSING_FAILED, WATCHDOG, PENDING_LIMIT_TOO_SMALL, DUPLICATE_RECORD or a bug.',

@@ -38,6 +38,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   leaseContradiction: 'error',
   noProgress: 'error',
   sourceFailed: 'error',
+  leaseTableBusy: 'error',
   warning: 'warn',
   pipelineRestarted: 'error',
   orphaned: 'error',

@@ -91,6 +91,11 @@ export interface ConsumerEvents {
    * consumer ends with this error.
    */
   sourceFailed: { readonly source: string; readonly error: KinactError };
+  /**
+   * The lease table carries no further lease: takes wait for their turn behind renewals, and so many leases have no owner.
+   * Nothing is lost by it but time; said again when it has passed and come back.
+   */
+  leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
   /** Something is wrong that people should look at; processing goes on. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
   /** The pipeline crashed and is started anew. */

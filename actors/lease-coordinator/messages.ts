@@ -4,6 +4,7 @@ import type { LeaseKeeperOptions } from '../lease-keeper.js';
 import type { CoordinatorMessage, KeeperCoordinator, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { SourceRecord } from '../../src/failures.js';
+import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
 import type { PrepareShardEnd } from './shard-end.js';
@@ -94,6 +95,8 @@ export interface CoordinatorSource {
 /** `KeeperState` and `KeeperSelf` are whatever the keeper's behaviour uses inside: the coordinator does not look. */
 export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly store: LeaseStore;
+  /** The queue of its keepers' writes. Default: none. */
+  readonly traffic?: LeaseTraffic;
   /** One, or several when `multiStream`. */
   readonly sources: readonly CoordinatorSource[];
   /** Lease keys name their stream (kcl.md 1.2). Default false. */

@@ -1,6 +1,7 @@
 // The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
 // overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
 import { run } from '../actor.js';
+import { noteBusy } from './busy-table.js';
 import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
@@ -162,7 +163,8 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     random: () => random.next(),
   });
   state.plan = plan;
-  for (const row of [...plan.take, ...plan.steal]) take(turn, row);
+  const wanted = [...plan.take, ...plan.steal];
+  for (const row of wanted.slice(0, noteBusy(turn, wanted.length, rows))) take(turn, row);
   if (plan.spill > 0 && !state.spilling) {
     warn(
       turn,

@@ -10,6 +10,7 @@ import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import type { SourceRecord } from '../../src/failures.js';
+import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
 import type { Absences } from '../../src/core/shard-proof.js';
@@ -26,6 +27,7 @@ import type { StreamRows } from './table-work.js';
 /** The options with their defaults filled in. */
 export interface Settings {
   readonly store: LeaseStore;
+  readonly traffic?: LeaseTraffic;
   readonly sources: readonly CoordinatorSource[];
   readonly multiStream: boolean;
   readonly isSuccessor: boolean;
@@ -191,6 +193,8 @@ export interface CoordinatorState {
   works: number;
   plan: LeasePlan | undefined;
   spilling: boolean;
+  /** The table carries no further lease: rows without an owner, and the writes it carried in the last second. */
+  busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
   releasing: Releasing | undefined;
 }
 

@@ -41,6 +41,8 @@ export interface CoordinatorStatus {
   readonly failing: readonly FailingSnapshot[];
   readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
+  /** Set while the table carries no further lease. */
+  readonly busy: CoordinatorState['busy'];
   /** Leases held here whose tenures end again and again before a record is dealt with. */
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
   /** Leases held here that nobody reads, without a reason such as a parent that has not ended. */
@@ -66,6 +68,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     failing: failingStatus([...state.failing.values()], now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.lastError)),
     malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
+    busy: state.busy,
     standingStill: standingStill(state.standstills, state.leases),
     unread: unreadLeases(settings, state),
     contradictions: contradictionsOf(state.streams),

@@ -3,6 +3,7 @@ import { ask, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
+import { leaveTraffic } from './permit.js';
 import { dropTenure, isBehind, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
@@ -113,6 +114,7 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   dropTenure(turn, reason);
   state.phase = 'over';
   state.liveUntil = 0;
+  leaveTraffic(turn);
   state.write = undefined;
   tell(turn, news);
   effects.push({ type: 'cancel', key: 'wake' });

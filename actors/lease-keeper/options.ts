@@ -2,6 +2,7 @@
 import type { LeaseKeeperState } from './state.js';
 import type { KeeperCoordinator } from '../protocol/leasing.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
 import type { ShardEvent } from '../../src/events.js';
@@ -29,6 +30,8 @@ export interface LeaseKeeperOptions {
   /** True when the shard may not be started yet: having no worker is then no reason to give the lease up. Default false. */
   readonly waiting?: boolean;
   readonly store: LeaseStore;
+  /** The queue of the table: a turn of it comes before each write. Default: none, every write begins at once. */
+  readonly traffic?: LeaseTraffic;
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;

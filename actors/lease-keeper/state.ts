@@ -6,12 +6,15 @@ import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/lea
 import type { Tenure, TenureGranted } from '../tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
+import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { ChildShard, WriteOutcome } from '../../src/ports.js';
 
 /** What a keeper tells itself: results of its effects, and its one timer. */
 type Internal =
   | { readonly type: 'wake' }
+  /** Its turn at the table; undefined where there is none after all. */
+  | { readonly type: 'turnCame'; readonly permit: TrafficTurn | undefined }
   | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
   | { readonly type: 'created'; readonly id: number }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
@@ -25,11 +28,12 @@ export type LeaseKeeperMessage = KeeperMessage | Internal;
 export interface Write {
   readonly id: number;
   readonly kind: 'take' | 'create' | 'renew' | 'release' | 'shardEnd';
-  /** Monotonic: taken before the request leaves, so that a deadline counted from it is never too late. */
+  /** Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too late. */
   readonly startedAt: number;
   readonly change: HoldChange;
   /** The worker whose question this renewal answers. */
   readonly forWorker: number | undefined;
+  readonly permit: TrafficTurn | undefined;
 }
 
 export interface Asked {
@@ -89,6 +93,12 @@ export interface LeaseKeeperState {
   failing: Failing | undefined;
   retryAt: number;
   renewAt: number;
+  /** Its place in the table's queue, whether it waits for its turn there, the turn that has come, and how often it has waited. */
+  readonly order: TrafficOrder | undefined;
+  queued: boolean;
+  permit: TrafficTurn | undefined;
+  queues: number;
+  readonly takeBy: number;
   /** The last checkpoint that became known as durable, and when the last write that was answered with one began. */
   reported: Checkpoint;
   checkpointAt: number;

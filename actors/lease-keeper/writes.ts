@@ -13,6 +13,7 @@ import * as holds from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import { outcomeOf } from '../../src/core/send-pace.js';
 
 /** Attempts at a take that meets rows which earlier keepers of this process wrote. */
 const maxRetakes = 3;
@@ -21,7 +22,9 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
   const { leaseKey, store, workerId, writer } = options;
   const change = changeOf(turn, kind);
-  const current: Write = { id: ++state.writes, kind, startedAt: now, change, forWorker: state.asked?.worker };
+  const { permit } = state;
+  state.permit = undefined;
+  const current: Write = { id: ++state.writes, kind, startedAt: now, change, forWorker: state.asked?.worker, permit };
   const { id } = current;
   state.write = current;
   const { row } = state.hold;
@@ -77,6 +80,7 @@ export function answered(
   const current = state.write;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
   if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
+  current.permit?.end('answered');
   state.write = undefined;
   state.attempt = 0;
   state.failing = undefined;
@@ -91,6 +95,7 @@ export function answered(
 /** The outcome is unknown: the request may have been lost, or only its reply. */
 export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
+  current.permit?.end(outcomeOf(error));
   state.write = undefined;
   if (current.kind !== 'create') holds.applyUnknown(state.hold, current.change);
   const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };

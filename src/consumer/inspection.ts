@@ -69,11 +69,13 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
     const known = (coordinator ?? {}) as Partial<CoordinatorStatus>;
-    const { scanAgeMs, phase, standingStill = [], unread = [], contradictions = [] } = known;
+    const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [] } = known;
     for (const { leaseKey, unreadMs, reason } of unread)
       reasons.push(`nobody reads ${leaseKey}, whose lease is held here, for ${unreadMs} ms: ${reason}`);
     for (const leaseKey of contradictions)
       reasons.push(`the row ${leaseKey} says SHARD_END, but its shard is open: nobody reads it`);
+    if (busy !== undefined)
+      reasons.push(`the lease table ${table} carries no further lease: ${busy.leases} have no owner`);
     for (const { leaseKey, tenures, reason } of standingStill)
       reasons.push(
         `${leaseKey} stands still: ${tenures} tenures in a row ended before a record was dealt with, ${reason}`,

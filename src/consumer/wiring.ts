@@ -14,12 +14,16 @@ import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from '../../supervision/tree.js';
 import { createByteBudget } from '../core/byte-budget.js';
 import type { ByteBudget } from '../core/byte-budget.js';
+import { createLeaseTraffic } from '../core/lease-traffic.js';
+import type { LeaseTraffic } from '../core/lease-traffic.js';
 import type { LeaseStore, StreamSource } from '../ports.js';
 import { createLeftLeases } from './left-leases.js';
 import type { LeftLeases } from './left-leases.js';
 import type { SourceRecord } from '../failures.js';
 import type { ResolvedOptions } from '../options.js';
 import type { SourceSpec, World } from '../source.js';
+import { throughTraffic } from './store-traffic.js';
+import type { TableTraffic } from './store-traffic.js';
 
 /** A source, opened. */
 interface Opened {
@@ -33,6 +37,7 @@ interface Opened {
 /** A lease table and the sources whose shards are in it. */
 interface Table {
   readonly store: LeaseStore;
+  readonly traffic: TableTraffic;
   readonly sources: readonly Opened[];
 }
 
@@ -142,7 +147,9 @@ function openTables(options: ResolvedOptions, world: World, sources: readonly Op
     [...byTable].map(([tableName, of]): [string, Table] => {
       const [{ spec }] = of as [Opened, ...Opened[]];
       const { failoverMs, billing, client } = leases;
-      return [tableName, { store: spec.openLeases(world, { tableName, failoverMs, billing, client }), sources: of }];
+      const store = spec.openLeases(world, { tableName, failoverMs, billing, client });
+      const queue = (): LeaseTraffic => createLeaseTraffic({ ...world, failoverMs });
+      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, sources: of }];
     }),
   );
 }
@@ -156,9 +163,10 @@ function coordinatorOf(
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, stopDeadlineMs, onCheckpoint } = options;
   const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
-  const { store, isSuccessor } = table;
+  const { store, traffic, isSuccessor } = table;
   return made.leaseCoordinator({
-    store,
+    store: throughTraffic(store, traffic),
+    traffic: traffic.writes,
     sources: table.sources.map(({ spec, source, record }) => ({
       source,
       initialPosition: spec.initialPosition,
@@ -178,6 +186,7 @@ function coordinatorOf(
       const keeper: LeaseKeeperOptions = {
         ...args,
         store,
+        traffic: traffic.writes,
         clock,
         random,
         failoverMs,

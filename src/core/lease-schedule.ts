@@ -9,6 +9,10 @@ export interface LeaseWants {
   readonly write: { readonly startedAt: number } | undefined;
   /** No write before this: back-off. */
   readonly retryAt: number;
+  /** It waits for its turn at the table: nothing is due before that comes. */
+  readonly queued?: boolean;
+  /** When to stop waiting for the turn of a first take. */
+  readonly takeBy?: number;
   readonly renewAt: number;
   /** A worker waits for a renewal that will be its fence. */
   readonly asked: unknown;
@@ -94,6 +98,7 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   const { write, tenure, release, shardEnd } = wants;
   let at = idleEnd(wants, times);
   if (write !== undefined) at = Math.min(at, write.startedAt + times.writeTimeoutMs);
+  else if (wants.queued === true) at = wants.phase === 'taking' ? Math.min(at, wants.takeBy ?? Infinity) : at;
   else at = Math.min(at, wants.retryAt > now ? wants.retryAt : wants.renewAt);
   if (tenure?.revoked === false) at = Math.min(at, tenure.cell.deadline);
   if (release !== undefined) {

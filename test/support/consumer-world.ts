@@ -46,6 +46,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'leaseUnread',
   'leaseContradiction',
   'noProgress',
+  'leaseTableBusy',
   'sourceFailed',
   'warning',
   'pipelineRestarted',

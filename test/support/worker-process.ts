@@ -87,6 +87,7 @@ const told: readonly ConsumerEventName[] = [
   'malformedLease',
   'leaseHole',
   'noProgress',
+  'leaseTableBusy',
   'trimmed',
   'retrying',
   'pipelineRestarted',

@@ -1,0 +1,26 @@
+// A lease table that carries no further lease: takes wait for their turn behind renewals, and what this worker would take stays
+// without an owner. Said once, shown while it lasts; meanwhile only a few takes are kept waiting, for whatever turn comes.
+import { emit } from './state.js';
+import type { Turn } from './state.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+/** Takes that wait while the table is busy. */
+const fewTakes = 16;
+/** How many times `failoverMs` a take has waited when the table counts as busy. */
+const patience = 2;
+
+/** `wanted`: the rows that the plan would take. How many of them may be asked for now. */
+export function noteBusy(turn: Turn, wanted: number, rows: readonly LeaseRow[]): number {
+  const { settings, state } = turn;
+  const standing = settings.traffic?.standing();
+  if (standing === undefined) return wanted;
+  const { takesWaiting, oldestTakeMs, perSecond } = standing;
+  if (state.busy !== undefined && takesWaiting === 0 && wanted === 0) state.busy = undefined;
+  if (oldestTakeMs >= patience * settings.failoverMs || state.busy !== undefined) {
+    const leases = rows.filter((row) => row.leaseOwner === undefined && row.checkpoint !== 'SHARD_END').length;
+    const wasBusy = state.busy !== undefined;
+    state.busy = { leases, writesPerSecond: Math.round(perSecond) };
+    if (!wasBusy) emit(turn, { name: 'leaseTableBusy', data: { table: settings.store.tableName, ...state.busy } });
+  }
+  return state.busy === undefined ? wanted : Math.max(0, Math.min(wanted, fewTakes - takesWaiting));
+}

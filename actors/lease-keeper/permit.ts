@@ -1,0 +1,72 @@
+// Leave to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, renewals first. A
+// keeper decides what to write when its turn has come, not when it asks.
+import { run } from '../actor.js';
+import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+import type { Turn } from './turn.js';
+import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
+import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+
+/** Whether the write that is due may begin now; if not, its turn comes as a message. */
+export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
+  const { options, state, effects } = turn;
+  const { traffic } = options;
+  const { order } = state;
+  if (traffic === undefined || order === undefined) return kind !== undefined;
+  keepUpToDate(turn, order, kind);
+  if (kind === undefined) {
+    givePermitBack(state);
+    return false;
+  }
+  if (state.permit !== undefined) return true;
+  if (state.queued) return false;
+  state.permit = traffic.enter(order);
+  if (state.permit !== undefined) return true;
+  state.queued = true;
+  state.queues += 1;
+  effects.push(
+    run({
+      name: `turn#${state.queues}`,
+      kind: 'io',
+      start: (signal) => traffic.wait(order, signal),
+      done: (permit): LeaseKeeperMessage => ({ type: 'turnCame', permit }),
+      failed: (): LeaseKeeperMessage => ({ type: 'turnCame', permit: undefined }),
+    }),
+  );
+  return false;
+}
+
+function keepUpToDate({ options, state }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
+  const { failoverMs, marginMs } = options;
+  order.kind = kind === 'take' || kind === 'renew' ? kind : 'settle';
+  order.deadline = kind === 'renew' ? state.liveUntil : Infinity;
+  const renewed = state.liveUntil + marginMs - failoverMs;
+  order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;
+}
+
+export function turnCame(turn: Turn, permit: TrafficTurn | undefined): void {
+  const { state } = turn;
+  state.queued = false;
+  state.permit = permit;
+  if (state.phase === 'over') givePermitBack(state);
+}
+
+function givePermitBack(state: LeaseKeeperState): void {
+  state.permit?.end('unused');
+  state.permit = undefined;
+}
+
+/** The keeper writes nothing any more. */
+export function leaveTraffic({ options, state }: Turn): void {
+  givePermitBack(state);
+  state.write?.permit?.end('failed');
+  if (state.order !== undefined) options.traffic?.leave(state.order);
+}
+
+/**
+ * A take that still waits for its turn by now is given up: the table carries no further lease. Should an attempt before have been
+ * written after all, the next scan finds the row as this process's own. One that was never sent is given up at a release, too.
+ */
+export function takeIsInVain({ state, now }: Turn): boolean {
+  if (state.phase !== 'taking' || state.write !== undefined || !state.queued) return false;
+  return now >= state.takeBy || (state.release !== undefined && state.writes === 0);
+}

@@ -1,0 +1,41 @@
+// The lease table as a coordinator reaches it: what it writes and the single rows it reads pass the queue that its keepers'
+// writes pass, so that hundreds of them do not wait at the table before a renewal. Scans are one at a time, and their own.
+import type { LeaseTraffic } from '../core/lease-traffic.js';
+import { outcomeOf } from '../core/send-pace.js';
+import type { LeaseStore } from '../ports.js';
+
+export interface TableTraffic {
+  readonly writes: LeaseTraffic;
+  /** A queue of their own: DynamoDB bills and bounds reads apart from writes. */
+  readonly reads: LeaseTraffic;
+}
+
+export function throughTraffic(store: LeaseStore, { reads, writes }: TableTraffic): LeaseStore {
+  return {
+    ...store,
+    get: (leaseKey, signal) => pass(reads, signal, () => store.get(leaseKey, signal)),
+    create: (row, signal) => pass(writes, signal, () => store.create(row, signal)),
+    update: (leaseKey, expected, change, writer, signal) =>
+      pass(writes, signal, () => store.update(leaseKey, expected, change, writer, signal)),
+    describeLease: (leaseKey, meta, signal) => pass(writes, signal, () => store.describeLease(leaseKey, meta, signal)),
+    delete: (leaseKey, counter, signal) => pass(writes, signal, () => store.delete(leaseKey, counter, signal)),
+  };
+}
+
+async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => Promise<R>): Promise<R> {
+  const order = traffic.join();
+  order.kind = 'settle';
+  try {
+    const turn = traffic.enter(order) ?? (await traffic.wait(order, signal));
+    try {
+      const result = await call();
+      turn.end('answered');
+      return result;
+    } catch (error) {
+      turn.end(outcomeOf(error));
+      throw error;
+    }
+  } finally {
+    traffic.leave(order);
+  }
+}

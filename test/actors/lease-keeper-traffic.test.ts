@@ -1,0 +1,157 @@
+import { expect } from 'chai';
+import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
+import type { KeeperDriver } from '../support/keeper-driver.js';
+
+/** A queue that lets nobody in at once; `next` gives the turn to who waits. */
+function closedQueue() {
+  const orders = new Set<TrafficOrder>();
+  const ended: string[] = [];
+  let granting: ((turn: TrafficTurn) => void) | undefined;
+  const turn = (): TrafficTurn => {
+    let isOpen = true;
+    return {
+      end: (outcome) => {
+        if (isOpen) ended.push(outcome);
+        isOpen = false;
+      },
+    };
+  };
+  let open = false;
+  const queue = {
+    orders,
+    ended,
+    setOpen: (now: boolean): void => void (open = now),
+    waits: (): boolean => granting !== undefined,
+    traffic: {
+      join: () => {
+        const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
+        orders.add(order);
+        return order;
+      },
+      leave: (order) => void orders.delete(order),
+      enter: () => (open ? turn() : undefined),
+      wait: (_, signal) =>
+        new Promise((resolve, reject) => {
+          granting = resolve;
+          signal.addEventListener('abort', () => reject(new Error('aborted')));
+        }),
+      standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
+    } satisfies LeaseTraffic as LeaseTraffic,
+    async next(keeper: KeeperDriver): Promise<void> {
+      const grant = granting;
+      granting = undefined;
+      grant?.(turn());
+      await keeper.settle();
+    },
+    order: (): TrafficOrder => [...orders][0]!,
+  };
+  return queue;
+}
+
+async function held(): Promise<{ queue: ReturnType<typeof closedQueue>; keeper: KeeperDriver }> {
+  const queue = closedQueue();
+  queue.setOpen(true);
+  const keeper = await driveKeeper({ traffic: queue.traffic });
+  await keeper.work(1);
+  queue.setOpen(false);
+  queue.ended.length = 0;
+  return { queue, keeper };
+}
+
+describe('a keeper whose table has a queue', () => {
+  it('sends nothing before its turn, and counts its deadline and its time limit from then', async () => {
+    const queue = closedQueue();
+    const keeper = await driveKeeper({ traffic: queue.traffic });
+    await keeper.advance(failoverMs);
+    expect(keeper.store.calls).to.deep.equal([]);
+    const sentAt = keeper.clock.now;
+    let answer = (): void => {};
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await queue.next(keeper);
+    expect(keeper.store.calls).to.have.length(1);
+    await keeper.advance(failoverMs / 2 - 1);
+    expect(keeper.eventsOf('retrying')).to.deep.equal([]);
+    answer();
+    await keeper.settle();
+    expect(keeper.newsOf('taken')).to.have.length(1);
+    expect(keeper.state.liveUntil).to.equal(sentAt + failoverMs - marginMs);
+    expect(queue.ended).to.deep.equal(['answered']);
+  });
+
+  it('asks as what it is about to write: a renewal with its deadline, then a release', async () => {
+    const { keeper, queue } = await held();
+    const { liveUntil } = keeper.state;
+    await keeper.advance(failoverMs / 3);
+    const renewalDue = liveUntil + marginMs - failoverMs + failoverMs / 3;
+    expect(queue.order()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
+    await keeper.down(1);
+    expect(queue.order()).to.deep.equal({ kind: 'settle', deadline: Infinity, renewalDue: Infinity });
+    await queue.next(keeper);
+    expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true });
+    expect(queue.orders.size).to.equal(0);
+  });
+
+  it('decides what to write when its turn has come: the checkpoint on board is the newest', async () => {
+    const { keeper, queue } = await held();
+    await keeper.advance(failoverMs / 3);
+    expect(queue.waits()).to.equal(true);
+    await keeper.frontier(keeper.state.tenure!.cell, '7');
+    await queue.next(keeper);
+    expect(keeper.row.checkpoint).to.equal('7');
+  });
+
+  it('does not look again and again while it waits', async () => {
+    const { keeper } = await held();
+    await keeper.advance(failoverMs / 3 + 1);
+    expect(keeper.timers.get('wake')).to.equal(keeper.state.tenure!.cell.deadline);
+  });
+
+  it('ends its tenure at the deadline, turn or not, and renews when the turn comes', async () => {
+    const { keeper, queue } = await held();
+    const { cell } = keeper.state.tenure!;
+    await keeper.advance(failoverMs);
+    expect(cell.dead).to.equal(true);
+    await queue.next(keeper);
+    expect(keeper.state.liveUntil).to.be.greaterThan(keeper.clock.now);
+    expect(cell.dead).to.equal(true);
+  });
+
+  it('gives a take up that has not had its turn for three times failoverMs', async () => {
+    const queue = closedQueue();
+    const keeper = await driveKeeper({ traffic: queue.traffic });
+    await keeper.advance(3 * failoverMs - 1);
+    expect(keeper.newsOf('notTaken')).to.deep.equal([]);
+    await keeper.advance(1);
+    expect(keeper.newsOf('notTaken')[0]).to.include({
+      reason: 'the lease table carries no more writes',
+      retake: false,
+    });
+    expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);
+  });
+
+  it('gives a take up at once that was never sent, when the lease is to be released', async () => {
+    const queue = closedQueue();
+    const keeper = await driveKeeper({ traffic: queue.traffic });
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    expect(keeper.newsOf('notTaken')).to.have.length(1);
+    expect(keeper.store.calls).to.deep.equal([]);
+  });
+
+  it('gives a turn back that it has no use for, and tells how each request ended', async () => {
+    const { keeper, queue } = await held();
+    await keeper.advance(failoverMs / 3);
+    const error = Object.assign(new Error('slow down'), { name: 'ThrottlingException' });
+    keeper.store.script('update', { type: 'failBefore', error });
+    await queue.next(keeper);
+    expect(queue.ended).to.deep.equal(['throttled']);
+    keeper.store.script('update', { type: 'holdBefore', until: new Promise(() => {}) });
+    await keeper.advance(1_000);
+    await queue.next(keeper);
+    await keeper.advance(failoverMs / 2);
+    expect(queue.ended).to.deep.equal(['throttled', 'failed']);
+    keeper.stop();
+    expect(queue.orders.size).to.equal(0);
+  });
+});

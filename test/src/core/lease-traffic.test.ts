@@ -1,0 +1,154 @@
+import { expect } from 'chai';
+import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficTurn } from '../../../src/core/lease-traffic.js';
+import type { SendOutcome } from '../../../src/core/send-pace.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+
+const failoverMs = 9_000;
+
+/** A queue whose first eight turns are taken, so that whoever comes now waits. */
+function fullQueue(clock = new ManualClock()) {
+  const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
+  const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
+    Object.assign(traffic.join(), { kind, deadline, renewalDue });
+  const turns = Array.from({ length: 8 }, () => traffic.enter(order('settle')) as TrafficTurn);
+  const came: string[] = [];
+  const held: TrafficTurn[] = [];
+  const wait = (name: string, of: TrafficOrder, signal = new AbortController().signal): void =>
+    void traffic.wait(of, signal).then(
+      (turn) => (came.push(name), held.push(turn)),
+      () => came.push(`${name} left`),
+    );
+  const end = async (outcome: SendOutcome = 'answered', turn = turns.pop() ?? held.shift()): Promise<void> => {
+    turn!.end(outcome);
+    await clock.advance(0);
+  };
+  return { clock, traffic, order, turns, came, held, wait, end };
+}
+
+/** A hundred who send as fast as they are let, against a table that refuses what is more than `perSecond`. */
+function busyTable(
+  traffic: LeaseTraffic,
+  clock: ManualClock,
+  perSecond: number,
+): { answered: number; refused: number } {
+  const count = { answered: 0, refused: 0 };
+  let tokens = 1;
+  let at = clock.now();
+  const one = async (): Promise<void> => {
+    for (;;) {
+      const turn = await traffic.wait(traffic.join(), new AbortController().signal);
+      await new Promise<void>((resolve) => void clock.after(5, resolve));
+      tokens = Math.min(Math.max(3, perSecond / 50), tokens + ((clock.now() - at) * perSecond) / 1_000);
+      at = clock.now();
+      const isRefused = tokens < 1;
+      if (!isRefused) tokens -= 1;
+      count[isRefused ? 'refused' : 'answered'] += 1;
+      turn.end(isRefused ? 'throttled' : 'answered');
+    }
+  };
+  for (let n = 0; n < 100; n += 1) void one();
+  return count;
+}
+
+describe('the queue of a lease table', () => {
+  it('lets no more be under way than its window, and the next one in when one has ended', async () => {
+    const { came, end, order, traffic, wait } = fullQueue();
+    expect(traffic.enter(order('renew', 1))).to.equal(undefined);
+    wait('a', order('renew', 1));
+    await end();
+    expect(came).to.deep.equal(['a']);
+  });
+
+  it('lets renewals go first, the earliest deadline before the others, then releases and ends, then takes', async () => {
+    const { came, end, order, wait } = fullQueue();
+    wait('take', order('take'));
+    wait('release', order('settle'));
+    wait('later renewal', order('renew', 900));
+    wait('renewal', order('renew', 100));
+    wait('shard end', order('settle'));
+    for (let n = 0; n < 5; n += 1) await end();
+    expect(came).to.deep.equal(['renewal', 'later renewal', 'release', 'shard end', 'take']);
+  });
+
+  it('reads an order when it chooses, not when it was given: a renewal that has become a release goes as one', async () => {
+    const { came, end, order, wait } = fullQueue();
+    const changing = order('renew', 100);
+    wait('changing', changing);
+    wait('renewal', order('renew', 900));
+    changing.kind = 'settle';
+    await end();
+    expect(came).to.deep.equal(['renewal']);
+  });
+
+  it('sends no take while any renewal is later than a third of failoverMs, also one that does not wait', async () => {
+    const { came, clock, end, order, traffic, wait } = fullQueue();
+    const late = order('renew', 100, clock.now());
+    await clock.advance(failoverMs / 3 + 1);
+    wait('take', order('take'));
+    await end('unused');
+    expect(came).to.deep.equal([]);
+    expect(traffic.enter(order('take'))).to.equal(undefined);
+    const renewal = traffic.enter(order('renew', 100));
+    expect(renewal).to.be.an('object');
+    renewal!.end('unused');
+    late.renewalDue = clock.now() + 3_000;
+    await end('unused');
+    expect(came).to.deep.equal(['take']);
+  });
+
+  it('forgets an order that has left, and one whose signal aborts', async () => {
+    const { came, clock, end, order, traffic, wait } = fullQueue();
+    const late = order('renew', 100, clock.now());
+    await clock.advance(failoverMs / 3 + 1);
+    const controller = new AbortController();
+    wait('aborted', order('renew', 5), controller.signal);
+    wait('take', order('take'));
+    controller.abort();
+    await end('unused');
+    expect(came).to.deep.equal(['aborted left']);
+    traffic.leave(late);
+    await clock.advance(0);
+    expect(came).to.deep.equal(['aborted left', 'take']);
+  });
+
+  it('takes a turn back that nobody has ended for failoverMs, and ends none twice', async () => {
+    const { came, clock, end, held, order, turns, wait } = fullQueue();
+    wait('a', order('renew', 1));
+    await clock.advance(failoverMs - 1);
+    expect(came).to.deep.equal([]);
+    await clock.advance(2);
+    expect(came).to.deep.equal(['a']);
+    for (const turn of turns) turn.end('answered');
+    for (const turn of turns) turn.end('answered');
+    for (const name of ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']) wait(name, order('settle'));
+    await clock.advance(0);
+    expect(came).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+    await end('answered', held[0]);
+    expect(came).to.have.length(9);
+  });
+
+  it('says how many takes wait, and how long the oldest has', async () => {
+    const { clock, order, traffic, wait } = fullQueue();
+    wait('renewal', order('renew', 1));
+    wait('a', order('take'));
+    await clock.advance(300);
+    wait('b', order('take'));
+    await clock.advance(200);
+    expect(traffic.standing()).to.include({ takesWaiting: 2, oldestTakeMs: 500 });
+  });
+
+  for (const perSecond of [20, 100, 400]) {
+    it(`uses what a table carries that refuses more than ${perSecond} a second, and is seldom refused`, async () => {
+      const clock = new ManualClock();
+      const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
+      const count = busyTable(traffic, clock, perSecond);
+      await clock.advance(10_000);
+      const before = { ...count };
+      await clock.advance(10_000);
+      const answered = count.answered - before.answered;
+      expect(answered / 10).to.be.within(perSecond * 0.75, perSecond * 1.05);
+      expect(count.refused - before.refused).to.be.lessThan(answered * 0.06);
+    });
+  }
+});
