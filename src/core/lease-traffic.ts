@@ -58,6 +58,9 @@ interface Turn extends TrafficTurn {
   readonly sentAt: number;
 }
 
+/** How often it is looked, while requests are under way, whether this process is too busy to hear their answers. */
+const probeMs = 50;
+
 interface Queue {
   readonly options: TrafficOptions;
   readonly pace: SendPace;
@@ -67,6 +70,9 @@ interface Queue {
   /** In the order in which they were sent. */
   readonly underWay: Set<Turn>;
   cancelTimer: (() => void) | undefined;
+  /** Time in all for which timers of this process were late while requests were under way. */
+  stalledMs: number;
+  probing: boolean;
 }
 
 const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, settle: 1, take: 2 };
@@ -80,6 +86,8 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     waiting: new Set(),
     underWay: new Set(),
     cancelTimer: undefined,
+    stalledMs: 0,
+    probing: false,
   };
   return {
     join() {
@@ -173,17 +181,34 @@ function mayGo({ pace, underWay, orders, options }: Queue, order: TrafficOrder, 
 
 function begin(queue: Queue, now: number): TrafficTurn {
   noteSent(queue.pace, now);
+  const stalledBefore = queue.stalledMs;
   const turn: Turn = {
     sentAt: now,
     end: (outcome) => {
       const full = queue.underWay.size >= Math.floor(queue.pace.window);
       if (!queue.underWay.delete(turn)) return;
-      noteOutcome(queue.pace, outcome, now, full, queue.options.clock.now());
+      const answeredAt = queue.options.clock.now();
+      const tookMs = answeredAt - now - (queue.stalledMs - stalledBefore);
+      noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, full }, answeredAt);
       serve(queue);
     },
   };
   queue.underWay.add(turn);
+  probe(queue);
   return turn;
+}
+
+/** A worker that is busy hears late: a table that is taken for slow then would get its renewals even later. */
+function probe(queue: Queue): void {
+  if (queue.probing || queue.underWay.size === 0) return;
+  queue.probing = true;
+  const { clock, timers } = queue.options;
+  const due = clock.now() + probeMs;
+  timers.after(probeMs, () => {
+    queue.probing = false;
+    queue.stalledMs += Math.max(0, clock.now() - due);
+    probe(queue);
+  });
 }
 
 /** A turn that nobody ends (its keeper died before it heard of it) must not narrow the way for ever. */

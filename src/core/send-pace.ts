@@ -22,7 +22,7 @@ export interface SendPace {
   readonly slowMs: number;
 }
 
-const firstWindow = 8;
+const firstWindow = 32;
 const leastWindow = 2;
 /** Below the 50 sockets of the SDK's agent, in which requests would queue unseen and time out. */
 const mostWindow = 48;
@@ -65,13 +65,22 @@ export function noteSent(pace: SendPace, now: number): void {
   pace.nextAt = Math.max(pace.nextAt, now - Math.max(gapMs, lateMs)) + gapMs;
 }
 
-/** `full`: the window was used up when the answer came, so that a wider one would have been used. */
-export function noteOutcome(pace: SendPace, outcome: SendOutcome, sentAt: number, full: boolean, now: number): void {
+export interface Sent {
+  readonly outcome: SendOutcome;
+  readonly sentAt: number;
+  /** How long the table took; what this process lost to its own work is not the table's. */
+  readonly tookMs: number;
+  /** The window was used up when the answer came, so that a wider one would have been used. */
+  readonly full: boolean;
+}
+
+export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
+  const { outcome, sentAt } = sent;
   switch (outcome) {
     case 'unused':
       return;
     case 'answered':
-      return answered(pace, sentAt, full, now);
+      return answered(pace, sent, now);
     case 'throttled': {
       const measured = measuredPerSecond(pace, now);
       pace.throttledAt = now;
@@ -82,16 +91,17 @@ export function noteOutcome(pace: SendPace, outcome: SendOutcome, sentAt: number
       return;
     }
     case 'failed':
-      return narrow(pace, sentAt, now);
+      if (sent.tookMs > pace.slowMs) narrow(pace, sentAt, now);
+      return;
     default:
       outcome satisfies never;
   }
 }
 
-function answered(pace: SendPace, sentAt: number, full: boolean, now: number): void {
+function answered(pace: SendPace, { full, sentAt, tookMs }: Sent, now: number): void {
   pace.answers.push(now);
   if (pace.answers.length > 2 * mostPerSecond) forget(pace, now);
-  if (now - sentAt > pace.slowMs) narrow(pace, sentAt, now);
+  if (tookMs > pace.slowMs) narrow(pace, sentAt, now);
   else if (full) pace.window = Math.min(mostWindow, pace.window + 1 / pace.window);
   if (pace.perSecond === Infinity) return;
   pace.perSecond += now - pace.throttledAt > fastAfterMs ? fastGrowth : growth;

@@ -6,12 +6,12 @@ import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 9_000;
 
-/** A queue whose first eight turns are taken, so that whoever comes now waits. */
+/** A queue whose first 32 turns are taken, so that whoever comes now waits. */
 function fullQueue(clock = new ManualClock()) {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
   const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
-  const turns = Array.from({ length: 8 }, () => traffic.enter(order('settle')) as TrafficTurn);
+  const turns = Array.from({ length: 32 }, () => traffic.enter(order('settle')) as TrafficTurn);
   const came: string[] = [];
   const held: TrafficTurn[] = [];
   const wait = (name: string, of: TrafficOrder, signal = new AbortController().signal): void =>
@@ -121,11 +121,27 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['a']);
     for (const turn of turns) turn.end('answered');
     for (const turn of turns) turn.end('answered');
-    for (const name of ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']) wait(name, order('settle'));
+    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('settle'));
     await clock.advance(0);
-    expect(came).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+    expect(came).to.have.length(32);
     await end('answered', held[0]);
-    expect(came).to.have.length(9);
+    expect(came).to.have.length(33);
+  });
+
+  it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
+    const underWay = async (busy: boolean): Promise<number> => {
+      const { clock, order, traffic, turns } = fullQueue();
+      clock.after(1, () => {
+        if (busy) clock.spend(2_000);
+      });
+      await clock.advance(2_100);
+      for (const turn of turns) turn.end('answered');
+      let most = 0;
+      while (traffic.enter(order('settle')) !== undefined) most += 1;
+      return most;
+    };
+    expect(await underWay(true)).to.be.at.least(32);
+    expect(await underWay(false)).to.equal(22);
   });
 
   it('says how many takes wait, and how long the oldest has', async () => {
