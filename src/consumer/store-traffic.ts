@@ -22,18 +22,25 @@ export function throughTraffic(store: LeaseStore, { reads, writes }: TableTraffi
   };
 }
 
+/** Times a call is sent that the table refuses for its pace: the queue finds that by being refused now and then. */
+const mostAttempts = 5;
+
 async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => Promise<R>): Promise<R> {
   const order = traffic.join();
   order.kind = 'settle';
   try {
-    const turn = traffic.enter(order) ?? (await traffic.wait(order, signal));
-    try {
-      const result = await call();
-      turn.end('answered');
-      return result;
-    } catch (error) {
-      turn.end(outcomeOf(error));
-      throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      const turn = traffic.enter(order) ?? (await traffic.wait(order, signal));
+      try {
+        const result = await call();
+        turn.end('answered');
+        return result;
+      } catch (error) {
+        const outcome = outcomeOf(error);
+        turn.end(outcome);
+        // A refusal is no attempt whose outcome is unknown: nothing was written.
+        if (outcome !== 'throttled' || attempt === mostAttempts) throw error;
+      }
     }
   } finally {
     traffic.leave(order);

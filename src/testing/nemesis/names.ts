@@ -93,7 +93,7 @@ export const names: Readonly<Record<string, Known>> = {
     { held: true, started: true, ended: true, again: true },
     {},
   ),
-  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'onCheckpoint'>(
+  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'turn' | 'onCheckpoint'>(
     {
       beginTenure: true,
       frontier: true,
@@ -103,6 +103,7 @@ export const names: Readonly<Record<string, Known>> = {
       release: true,
       waiting: true,
       wake: true,
+      turnCame: true,
       written: true,
       created: true,
       writeFailed: true,
@@ -110,7 +111,7 @@ export const names: Readonly<Record<string, Known>> = {
       shardEndPlanned: true,
       called: true,
     },
-    { take: true, create: true, renew: true, release: true, shardEnd: true, onCheckpoint: true },
+    { take: true, create: true, renew: true, release: true, shardEnd: true, turn: true, onCheckpoint: true },
   ),
   'lease-coordinator': known<CoordinatorSelf['type'], string>(
     {
