@@ -93,7 +93,7 @@ export const names: Readonly<Record<string, Known>> = {
     { held: true, started: true, ended: true, again: true },
     {},
   ),
-  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'turn' | 'onCheckpoint'>(
+  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'onCheckpoint'>(
     {
       beginTenure: true,
       frontier: true,
@@ -111,7 +111,7 @@ export const names: Readonly<Record<string, Known>> = {
       shardEndPlanned: true,
       called: true,
     },
-    { take: true, create: true, renew: true, release: true, shardEnd: true, turn: true, onCheckpoint: true },
+    { take: true, create: true, renew: true, release: true, shardEnd: true, onCheckpoint: true },
   ),
   'lease-coordinator': known<CoordinatorSelf['type'], string>(
     {
