@@ -4,7 +4,6 @@
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import type { StartPosition } from '../core/position.js';
-import { isSameStream, streamIdentityOf } from '../core/stream-identity.js';
 import { createTokenBucket, take, waitMs, type TokenBucket } from '../core/token-bucket.js';
 import { isKinactError, KinactError } from '../errors.js';
 import type {
@@ -19,7 +18,6 @@ import type {
   Timers,
 } from '../ports.js';
 import { bytesOf } from '../record-bytes.js';
-import { streamChanged } from '../stream-changed.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
@@ -28,6 +26,7 @@ import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-b
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
 import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
 import type { Ask } from './shared-request.js';
+import { streamDoubt } from './stream-doubt.js';
 import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
 
 export interface PollingReaderDeps {
@@ -183,7 +182,7 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: the stream that has this identity now had it when the iterator was made.
-      const doubt = await doubtOf(on);
+      const doubt = await streamDoubt(on);
       if (doubt !== undefined) {
         await recover(on, progress, doubt, 'DescribeStreamSummary');
         return false;
@@ -208,32 +207,13 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   }
 }
 
-/** Why nothing may be read now: the stream is not the one that the lease row is of, or nobody knows which it is. */
-async function doubtOf(on: Poll, known?: StreamDescription): Promise<AwsFailure | undefined> {
-  const expected = on.lease?.stream;
-  if (expected === undefined) return undefined;
-  try {
-    const description = known ?? (await on.describe(on.signal));
-    const live = streamIdentityOf(description);
-    if (isSameStream(expected, live)) return undefined;
-    return { kind: 'other', error: changedOf(on, expected, live), outcomeUnknown: false };
-  } catch (thrown) {
-    return failureOf(thrown, 'DescribeStreamSummary');
-  }
-}
-
-function changedOf({ shardId, names }: Poll, rowStream: string, liveStream: string): KinactError {
-  const evidence = `the lease of ${shardId} is of that one`;
-  return streamChanged({ stream: names.StreamName, rowStream, liveStream, evidence }, { shardId });
-}
-
 /** The stream is there and its shard is not: that may pass, as while a stream is made anew, and is believed after a while only. */
 async function missing(
   on: Poll,
   progress: Progress,
   { failure, description }: Extract<FoundIterator, { type: 'missing' }>,
 ): Promise<boolean> {
-  const doubt = await doubtOf(on, description);
+  const doubt = await streamDoubt(on, description);
   if (doubt !== undefined) {
     progress.missingSince = undefined;
     await recover(on, progress, doubt, 'DescribeStreamSummary');
