@@ -91,6 +91,7 @@ async function run(request: Request, table: LeaseRewriting, io: CommandIo): Prom
   const source = openStream(request.stream ?? onlyStream(first, request.tableName));
   try {
     const described = await patiently(patience, () => source.describe(io.signal), io.signal);
+    if (request.stream === undefined) refuseNamesake(first, described, request.tableName);
     const identifier = identifierOf(first, described);
     const scan = request.yes ? await watched(request, table, identifier, first, io) : first;
     const steps = await planned(request, source, scan, io.signal);
@@ -118,6 +119,14 @@ function onlyStream({ rows }: LeaseScan, tableName: string): string {
   if (named.length === 1) return named[0]!;
   const why = named.length === 0 ? 'do not say which stream they are for' : `name several (${named.join(', ')})`;
   throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
+}
+
+/** Nobody has said which stream: the rows may be for one of another account or region. */
+function refuseNamesake({ rows }: LeaseScan, { streamArn }: StreamDescription, tableName: string): void {
+  const other = rows.find(({ kinactStream }) => kinactStream !== undefined && kinactStream.split('#')[0] !== streamArn);
+  if (other === undefined) return;
+  const what = `row ${other.leaseKey} was made for ${other.kinactStream}, and these credentials find ${streamArn}`;
+  throw refused(`${what}: say which by --stream, as an ARN. Nothing was changed`, tableName);
 }
 
 /** A table serves one stream by bare shard ids, or several by keys that name them. */

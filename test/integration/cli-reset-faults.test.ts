@@ -136,6 +136,25 @@ describe('kinact reset among faults', function () {
       .that.matches(/stream\/faulty#\d+$/);
   });
 
+  it('does not take a namesake of another account for the stream of the rows, unless it is told to', async () => {
+    await dynamodb.send(
+      new UpdateItemCommand({
+        TableName: application,
+        Key: { leaseKey: { S: idOf(2) } },
+        UpdateExpression: 'SET kinactStream = :s',
+        ExpressionAttributeValues: { ':s': { S: 'arn:aws:kinesis:us-east-1:999999999999:stream/faulty#1700000000' } },
+      }),
+    );
+    const args = ['reset', '--application', application, '--to', 'TRIM_HORIZON', '--yes'];
+    const refused = await kinact(args, environment(servers));
+    expect(refused).to.include({ code: 1, stdout: '' });
+    expect(refused.stderr).to.match(
+      /^REFUSED: row \S+2 was made for arn:\S+999999999999\S+, and these credentials find arn:/,
+    );
+    expect(await reset()).to.include({ code: 0 });
+    expect(await checkpoints()).to.deep.equal(all('TRIM_HORIZON'));
+  });
+
   it('never touches a row of another entity, and refuses a KCL 3 table', async () => {
     const metric = { leaseKey: { S: 'worker-1' }, entityType: { S: 'WORKER_METRIC_STATS' }, lut: { N: '1' } };
     await dynamodb.send(new PutItemCommand({ TableName: application, Item: metric }));
