@@ -1,0 +1,56 @@
+import { expect } from 'chai';
+import { sharedRequest } from '../../../src/aws/shared-request.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+
+const never = new AbortController().signal;
+
+describe('a request that many share', () => {
+  it('answers whoever asks by a request that was begun after asking, and few leave', async () => {
+    const clock = new ManualClock();
+    const begun: number[] = [];
+    const { ask } = sharedRequest(
+      () => {
+        begun.push(clock.now());
+        return new Promise<number>((resolve) => clock.after(100, () => resolve(begun.length)));
+      },
+      { clock, timers: clock },
+    );
+    const answers: number[] = [];
+    for (let reader = 0; reader < 300; reader += 1)
+      void ask(new AbortController().signal).then((answer) => answers.push(answer));
+    await clock.advance(50);
+    void ask(new AbortController().signal).then((answer) => answers.push(answer));
+    await clock.advance(5_000);
+    expect(answers).to.have.length(301);
+    expect(answers.at(-1)).to.equal(2);
+    expect(begun).to.have.length(2);
+  });
+
+  it('ends with its askers, and with itself', async () => {
+    const clock = new ManualClock();
+    let requests = 0;
+    const shared = sharedRequest(
+      () => {
+        requests += 1;
+        return Promise.reject(new Error('refused'));
+      },
+      { clock, timers: clock },
+    );
+    const codeOf = (asked: Promise<unknown>): Promise<unknown> =>
+      asked.then(
+        () => 'answered',
+        (error: { code?: string; message: string }) => error.code ?? error.message,
+      );
+    expect(await codeOf(shared.ask(never))).to.equal('refused');
+    const abort = new AbortController();
+    const given = codeOf(shared.ask(abort.signal));
+    abort.abort();
+    expect(await given).to.equal('STOPPED');
+    await clock.advance(10_000);
+    expect(requests, 'nobody waits any more').to.equal(1);
+    const waiting = codeOf(shared.ask(never));
+    shared.close();
+    expect(await waiting).to.be.oneOf(['STOPPED', 'refused']);
+    expect(await codeOf(shared.ask(never))).to.equal('STOPPED');
+  });
+});

@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import type { ListedShard } from '../../../src/core/shard-graph.js';
+import { afterListing, isSecondAbsence, mayHaveExpired, shardIn } from '../../../src/core/shard-proof.js';
+
+const top = (1n << 128n) - 1n;
+const half = top / 2n;
+const shard = (shardId: string, from: bigint, to: bigint, more: Partial<ListedShard> = {}): ListedShard => ({
+  shardId,
+  startingSequenceNumber: '1',
+  hashKeyRange: { startingHashKey: String(from), endingHashKey: String(to) },
+  ...more,
+});
+const low = shard('low', 0n, half);
+const high = shard('high', half + 1n, top);
+const closed = shard('closed', 0n, top, { endingSequenceNumber: '9' });
+
+describe('what a listing says of a shard', () => {
+  it('is open, closed or absent', () => {
+    expect(shardIn([low, high], 'low').type).to.equal('open');
+    expect(shardIn([low, high, closed], 'closed')).to.deep.equal({ type: 'closed', shard: closed });
+    expect(shardIn([low, high], 'gone').type).to.equal('absent');
+  });
+
+  it('is unclear where the listing lacks hash keys, or a parent is listed as open', () => {
+    for (const partial of [[], [low], [high], [closed]]) expect(shardIn(partial, 'gone').type).to.equal('unclear');
+    expect(shardIn([low, high], 'gone', ['low']).type).to.equal('unclear');
+  });
+
+  it('is never absent by a listing with any open shard of a complete one taken away', () => {
+    for (let count = 1; count <= 12; count += 1) {
+      const width = (top + 1n) / BigInt(count);
+      const shards = Array.from({ length: count }, (_, index) =>
+        shard(`s${index}`, BigInt(index) * width, index === count - 1 ? top : BigInt(index + 1) * width - 1n),
+      );
+      expect(shardIn(shards, 'gone').type).to.equal('absent');
+      for (const left of shards) {
+        const partial = shards.filter((each) => each !== left);
+        expect(shardIn(partial, 'gone').type, `${count} without ${left.shardId}`).to.equal('unclear');
+        expect(shardIn(partial, left.shardId).type).to.equal('unclear');
+      }
+    }
+  });
+});
+
+describe('an absence', () => {
+  it('is proven by a second listing that was begun long enough after the answer to the first', () => {
+    const first = afterListing(new Map(), [low, high], ['gone'], 1_000);
+    expect(isSecondAbsence(first, 'gone', 10_999, 10_000)).to.equal(false);
+    expect(isSecondAbsence(first, 'gone', 11_000, 10_000)).to.equal(true);
+    expect(isSecondAbsence(first, 'other', 11_000, 0)).to.equal(false);
+    expect(afterListing(first, [low, high], ['gone'], 5_000).get('gone'), 'the first counts').to.equal(1_000);
+  });
+
+  it('ends with a listing that names the shard', () => {
+    const first = afterListing(new Map(), [], ['low', 'gone'], 1_000);
+    expect([...afterListing(first, [low], [], 2_000).keys()]).to.deep.equal(['gone']);
+  });
+});
+
+describe('what was never read of a closed shard', () => {
+  const day = 24 * 3_600_000;
+  const child = shard('child', 0n, top, { parentShardId: 'closed', endingSequenceNumber: '19' });
+
+  it('may have expired unless a parent is still listed or the stream is younger than a day', () => {
+    expect(mayHaveExpired([child], child, 1, 2 * day)).to.equal(true);
+    expect(mayHaveExpired([closed, child], child, 1, 2 * day)).to.equal(false);
+    expect(mayHaveExpired([child], child, 2 * day - 1, 2 * day)).to.equal(false);
+    expect(mayHaveExpired([closed], closed, 0, 2 * day), 'a first shard of unknown age').to.equal(false);
+  });
+});
