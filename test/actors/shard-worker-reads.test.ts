@@ -1,0 +1,43 @@
+import { expect } from 'chai';
+import type { Effect } from '../../actors/actor.js';
+import { readFails, readSucceeds } from '../../actors/shard-worker/reads.js';
+import type { ShardWorkerMessage, ShardWorkerState } from '../../actors/shard-worker/state.js';
+
+const notice = (delayMs: number) =>
+  ({ type: 'retrying', shardId: 's', operation: 'GetRecords', error: new Error('cut'), delayMs }) as const;
+
+describe('what a worker says of its reads', () => {
+  let state: ShardWorkerState;
+  let effects: Effect<ShardWorkerMessage>[];
+  const told = (): number[] =>
+    effects.map((effect) => (effect as unknown as { message: { forMs: number } }).message.forMs);
+  beforeEach(() => {
+    const more = { hasRead: false, failingSince: undefined, sayFailingAt: 0 };
+    state = { keeper: { path: 'lease-keeper/s', id: 1 }, tenure: { worker: 3, fence: 9 }, ...more } as never;
+    effects = [];
+  });
+
+  it('is that the first one succeeded, once', () => {
+    readSucceeds(state, effects);
+    readSucceeds(state, effects);
+    expect(told()).to.deep.equal([0]);
+    expect(effects[0]).to.have.property('message').that.includes({ type: 'reads', worker: 3, fence: 9 });
+  });
+
+  it('is that they have failed for a minute, every ten seconds from then on, until one succeeds', () => {
+    for (let now = 0; now <= 75_000; now += 5_000) readFails(state, notice(500), now, effects);
+    expect(told()).to.deep.equal([60_000, 70_000]);
+    readSucceeds(state, effects);
+    readFails(state, notice(500), 80_000, effects);
+    readFails(state, notice(500), 135_000, effects);
+    expect(told()).to.deep.equal([60_000, 70_000, 0]);
+  });
+
+  it('is nothing about throttling, which another worker would meet as well, nor about what is repeated at once', () => {
+    for (let now = 0; now <= 600_000; now += 10_000) {
+      readFails(state, { type: 'throttled', shardId: 's', delayMs: 900 }, now, effects);
+      readFails(state, notice(0), now, effects);
+    }
+    expect(effects).to.deep.equal([]);
+  });
+});
