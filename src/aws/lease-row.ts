@@ -34,6 +34,9 @@ const optionalTexts = [
 /** Characters of a value that is wrong, in the reason. */
 const longestShown = 64;
 
+/** Leaves room for centuries of renewals. No counter gets there by itself. */
+const highestCounter = Number.MAX_SAFE_INTEGER - 2 ** 32;
+
 /** Thrown and caught inside this file alone: the reason a row is malformed. */
 class Unreadable extends Error {}
 
@@ -114,7 +117,7 @@ function leaseOf(item: Item): LeaseRow {
   }
   return {
     leaseKey,
-    leaseCounter: required(countOf(item, 'leaseCounter'), 'leaseCounter'),
+    leaseCounter: counterOf(item),
     ownerSwitchesSinceCheckpoint: countOf(item, 'ownerSwitchesSinceCheckpoint') ?? 0,
     checkpoint,
     checkpointSubSequenceNumber: countOf(item, 'checkpointSubSequenceNumber') ?? 0,
@@ -125,6 +128,16 @@ function leaseOf(item: Item): LeaseRow {
     ...(kinactLatestAt === undefined ? {} : { kinactLatestAt }),
     ...(kinactAutoAt === undefined ? {} : { kinactAutoAt }),
   };
+}
+
+/** Every write raises it: one that cannot rise reads, but its lease could neither be taken nor renewed, for ever. */
+function counterOf(item: Item): number {
+  const counter = required(countOf(item, 'leaseCounter'), 'leaseCounter');
+  if (counter > highestCounter)
+    throw new Unreadable(
+      `leaseCounter is ${counter}, so close to 2^53 that it cannot rise: stop the workers and set it lower`,
+    );
+  return counter;
 }
 
 /**

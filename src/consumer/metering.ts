@@ -13,7 +13,7 @@ const intervalMs = 10_000;
 /** What the look before has told the meter. */
 interface Told {
   /** Running totals: the meter gets what they have risen by. */
-  readonly totals: Map<string, number>;
+  totals: ReadonlyMap<string, number>;
   /** Shards and sources whose gauges are not 0: one that leaves must not keep its last value on a dashboard. */
   shards: ReadonlyMap<string, Labels>;
   sources: ReadonlySet<string>;
@@ -60,10 +60,11 @@ function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
 
 function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
   setGauges(meter, status, told);
+  // Of what is there now: a process makes workers without end.
+  const totals = new Map<string, number>();
   const risen = (name: string, total: number): number => {
-    const by = total - (told.totals.get(name) ?? 0);
-    told.totals.set(name, total);
-    return by;
+    totals.set(name, total);
+    return total - (told.totals.get(name) ?? 0);
   };
   for (const { path, state } of walk(status.tree)) {
     if (!path.startsWith('shard-worker/')) continue;
@@ -76,6 +77,7 @@ function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
     const by = risen(`incident ${what}`, total);
     if (by > 0) meter.count('Incidents', by, { what });
   }
+  told.totals = totals;
 }
 
 const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const;

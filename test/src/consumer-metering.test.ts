@@ -1,5 +1,9 @@
 import { expect } from 'chai';
+import { startMetering } from '../../src/consumer/metering.js';
 import { createConsumer } from '../../src/consumer.js';
+import { createEmitter } from '../../src/emitter.js';
+import { silentLogger } from '../../src/logger.js';
+import type { ConsumerStatus } from '../../src/status.js';
 import { instruments } from '../../src/metrics.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
@@ -54,6 +58,32 @@ describe('the meter of a consumer', () => {
     expect([...gauges.values()], 'what has left keeps no value').to.satisfy((all: number[]) =>
       all.every((v) => v === 0),
     );
+  });
+
+  it('keeps nothing of a worker that has left: one on the same path counts from its beginning', async () => {
+    const clock = new ManualClock();
+    let settled: number | undefined = 5;
+    let told = 0;
+    const worker = (): object => ({
+      path: 'shard-worker/s#1',
+      state: { settled, source: 'a', shardId: 's' },
+      children: [],
+    });
+    const status = (): ConsumerStatus =>
+      ({
+        shards: [],
+        counters: {},
+        bytes: { max: 1, held: 0, waiting: 0 },
+        tree: settled === undefined ? [] : [worker()],
+      }) as unknown as ConsumerStatus;
+    const meter = { count: (_: string, by: number) => void (told += by), gauge: () => {} };
+    const end = startMetering(meter, createEmitter(silentLogger), clock, status, () => {});
+    for (const next of [undefined, 7]) {
+      settled = next;
+      await clock.advance(10_000);
+    }
+    end();
+    expect(told).to.equal(12);
   });
 
   it('and the logger may throw at every call: counted, and nothing else happens', async () => {

@@ -148,6 +148,7 @@ describe('a lease row', () => {
     ['a checkpoint of the wrong type', { checkpoint: { N: '12' } }, /checkpoint is not of type S but N/],
     ['a counter of the wrong type', { leaseCounter: { S: '12' } }, /leaseCounter is not of type N but S/],
     ['a counter that no double holds', { leaseCounter: { N: '9007199254740993' } }, /leaseCounter is not an integer/],
+    ['a counter that cannot rise', { leaseCounter: { N: '9007199254740991' } }, /leaseCounter .* cannot rise/],
     ['a fractional counter', { leaseCounter: { N: '1.5' } }, /leaseCounter is not an integer/],
     ['a negative counter', { leaseCounter: { N: '-1' } }, /leaseCounter is not an integer/],
     ['an empty owner', { leaseOwner: { S: '' } }, /leaseOwner is an empty string/],
@@ -187,7 +188,7 @@ describe('a lease row', () => {
       .record(
         {
           leaseKey: id,
-          leaseCounter: count,
+          leaseCounter: fc.nat({ max: 2 ** 31 - 1 }).map((n) => n * 2 ** 21),
           ownerSwitchesSinceCheckpoint: count,
           checkpoint: fc.oneof(
             fc.constantFrom('TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP', 'SHARD_END'),
