@@ -40,7 +40,7 @@ const advice = {
   KCL3_TABLE: [
     'start; `sourceFailed` and `closed`, when the table changes hands later',
     'no',
-    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more: delete every row that *has* an `entityType` other than `LEASE` (a row without one is a lease; a KCL 2.7.2 dies of a `WORKER_METRIC_STATS` row), every `checkpointOwner` attribute, and the side tables of KCL 3.0 to 3.4, `APPLICATION-CoordinatorState` and `APPLICATION-WorkerMetricStats`.',
+    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more: `kinact adopt --application A` (docs/kcl-compatibility.md), or by hand: delete every row that *has* an `entityType` other than `LEASE` (a row without one is a lease; a KCL 2.7.2 dies of a `WORKER_METRIC_STATS` row), every `checkpointOwner` attribute, and the side tables of KCL 3.0 to 3.4, `APPLICATION-CoordinatorState` and `APPLICATION-WorkerMetricStats`.',
   ],
   MALFORMED_LEASE: [
     '`retrying`; rows found by a scan come as the event `malformedLease`',

@@ -80,6 +80,8 @@ export interface ErrorData {
   readonly key?: string;
   readonly actor?: string;
   readonly operation?: string;
+  /** Of KCL3_TABLE: what shows that a KCL 3 fleet governs the table. */
+  readonly evidence?: string;
   /** Of a call of a service that failed. */
   readonly kind?: FailureKind;
   readonly ageMs?: number;

@@ -1,10 +1,19 @@
-// The lease table as people look at it: read once, changed never. For the command `leases`; a consumer opens the table by
-// `openLeaseTable` instead.
-import type { Clock, LeaseScan, Random, Timers } from '../ports.js';
-import { createDynamoDbClient, dynamoDbCaller, type DynamoDbClientLike } from './dynamodb-client.js';
+// The lease table as people look at it: read once, changed never, and refused for nothing. For the command `leases`; a consumer
+// opens the table by `openLeaseTable` instead.
+import type { LeaseRow } from '../core/lease.js';
+import { isKinactError } from '../errors.js';
+import type { Clock, MalformedRow, Random, Timers } from '../ports.js';
+import {
+  createDynamoDbClient,
+  dynamoDbCaller,
+  type DynamoDbCaller,
+  type DynamoDbClientLike,
+} from './dynamodb-client.js';
+import { kcl3Evidence, refuseKcl3Table } from './kcl3-detection.js';
+import { readLeaseRow } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { openLeaseTable } from './lease-table.js';
 import { patiently } from './patience.js';
+import { tablePages } from './table-pages.js';
 
 export interface LeaseListingOptions {
   readonly tableName: string;
@@ -17,24 +26,58 @@ export interface LeaseListingOptions {
   readonly retryForMs?: number;
 }
 
+export interface LeaseListing {
+  readonly rows: readonly LeaseRow[];
+  readonly malformed: readonly MalformedRow[];
+  /** What shows that a KCL 3 fleet governs the table, with what to do; absent where nothing does. */
+  readonly kcl3?: string;
+}
+
 /**
  * Every row of a lease table, from one scan that got through.
- * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, KCL3_TABLE, or what the service failed with.
+ * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
  */
-export async function listLeases(options: LeaseListingOptions, signal: AbortSignal): Promise<LeaseScan> {
+export async function listLeases(options: LeaseListingOptions, signal: AbortSignal): Promise<LeaseListing> {
   const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 20_000 } = options;
   const client = createDynamoDbClient({ requestTimeoutMs });
   const like: DynamoDbClientLike = client;
   const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
-  const store = openLeaseTable({ tableName, clock, timers, client: like, failoverMs: 3 * requestTimeoutMs });
   const patience = { clock, timers, random, retryForMs, name: 'reading the lease table' };
-  const read = async (): Promise<LeaseScan> => {
-    await checkLeaseTable(caller, tableName, signal);
-    return await store.scan(signal);
-  };
   try {
-    return await patiently(patience, read, signal);
+    return await patiently(patience, () => read(caller, tableName, signal), signal);
   } finally {
     client.destroy();
+  }
+}
+
+async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<LeaseListing> {
+  await checkLeaseTable(caller, tableName, signal);
+  const rows: LeaseRow[] = [];
+  const malformed: MalformedRow[] = [];
+  let kcl3: string | undefined;
+  for await (const { items } of tablePages(caller, { tableName }, signal)) {
+    for (const item of items) {
+      kcl3 ??= kcl3Evidence(item);
+      const found = readLeaseRow(item);
+      if (found.type === 'lease') rows.push(found.row);
+      else if (found.type === 'malformed') malformed.push(found.malformed);
+    }
+  }
+  kcl3 ??= await inSideTable(caller, tableName, signal);
+  return { rows, malformed, ...(kcl3 === undefined ? {} : { kcl3 }) };
+}
+
+/** Whoever may not read the side table sees the leases all the same. */
+async function inSideTable(
+  caller: DynamoDbCaller,
+  tableName: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const tables = { tableName, coordinatorTableName: `${tableName}-CoordinatorState` };
+  try {
+    await refuseKcl3Table(caller, tables, signal, 'side table');
+    return undefined;
+  } catch (error) {
+    return isKinactError(error) && error.code === 'KCL3_TABLE' ? error.data.evidence : undefined;
   }
 }

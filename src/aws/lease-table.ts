@@ -1,17 +1,11 @@
 // The LeaseStore port on DynamoDB, to the letter of kcl.md 1.1 to 1.5. One attempt per call, every write conditional,
 // existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, who retry and decide.
-import {
-  DeleteItemCommand,
-  GetItemCommand,
-  PutItemCommand,
-  ScanCommand,
-  UpdateItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../core/lease.js';
 import { isKinactError, KinactError } from '../errors.js';
 import type { Clock, LeaseChange, LeaseScan, LeaseStore, MalformedRow, Timers, WriteOutcome } from '../ports.js';
-import { badAnswer, createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
+import { createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
 import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
 import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
 import type { Kcl3Tables } from './kcl3-detection.js';
@@ -20,6 +14,7 @@ import type { Item } from './lease-row.js';
 import { ensureLeaseTable } from './lease-table-setup.js';
 import type { LeaseTableBilling } from './lease-table-setup.js';
 import { leaseUpdate, metaUpdate } from './lease-update.js';
+import { tablePages } from './table-pages.js';
 
 export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> {
   readonly tableName: string;
@@ -119,20 +114,13 @@ async function askSideTable(context: Context, signal: AbortSignal): Promise<void
 }
 
 async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
-  const { tableName, caller } = context;
+  const { tableName, caller, scanPageItems: pageItems } = context;
   const rows: LeaseRow[] = [];
   const malformed: MalformedRow[] = [];
   let serviceTimeMs = 0;
-  let next: Record<string, AttributeValue> | undefined;
-  do {
-    const command = new ScanCommand({
-      TableName: tableName,
-      ...(context.scanPageItems === undefined ? {} : { Limit: context.scanPageItems }),
-      ...(next === undefined ? {} : { ExclusiveStartKey: next }),
-    });
-    const page = await caller.call(command, { operation: 'Scan', table: tableName }, signal);
+  for await (const page of tablePages(caller, { tableName, pageItems }, signal)) {
     serviceTimeMs = Math.max(serviceTimeMs, page.serviceTimeMs);
-    for (const item of itemsIn(page.output, tableName)) {
+    for (const item of page.items) {
       const evidence = kcl3Evidence(item);
       if (evidence !== undefined) throw kcl3Refusal(tableName, evidence);
       const read = readLeaseRow(item);
@@ -143,20 +131,8 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
         malformed.push(read.malformed);
       }
     }
-    next = page.output.LastEvaluatedKey;
-    if (next !== undefined && Object.keys(next).length === 0)
-      throw badAnswer('Scan', 'a key of nothing to go on from', tableName);
-  } while (next !== undefined);
+  }
   return { rows, malformed, serviceTimeMs };
-}
-
-/** A page that withholds its items must not look like a table that has lost them. */
-function itemsIn(
-  { Items, Count }: { readonly Items?: Item[] | undefined; readonly Count?: number | undefined },
-  tableName: string,
-): Item[] {
-  if (Array.isArray(Items) && (Items.length > 0 || (Count ?? 0) === 0)) return Items;
-  throw badAnswer('Scan', 'a page without its items', tableName);
 }
 
 async function get(context: Context, leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined> {

@@ -22,6 +22,11 @@ const commands: readonly Listed[] = [
     load: async () => (await import('./leases.js')).leases,
   },
   {
+    name: 'adopt',
+    summary: 'take over the lease table of an application that a KCL 3 has run',
+    load: async () => (await import('./adopt.js')).adopt,
+  },
+  {
     name: 'reset',
     summary: 'where an application begins: read a stream again, or one that was created anew',
     load: async () => (await import('./reset.js')).reset,

@@ -5,10 +5,15 @@ import {
   waitUntilTableExists,
   type AttributeValue,
 } from '@aws-sdk/client-dynamodb';
+import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
+import { hostWorld } from '../../src/cli/world.js';
+import { streamIdentityOf } from '../../src/core/stream-identity.js';
 import { scriptedServer } from '../../src/testing/scripted-server.js';
 import { environment, kinact } from '../support/command.js';
+import { LocalStream } from '../support/local-stream.js';
 
 type Item = Record<string, AttributeValue>;
 
@@ -130,11 +135,47 @@ describe('kinact leases', () => {
     expect(stdout).to.equal("table 'empty' has no leases\n");
   });
 
-  it('refuses a missing table, one of another kind and a KCL 3 table, each in one line with the action', async () => {
+  it('marks an ended row of a shard that its stream lists as open', async () => {
+    const stream = new LocalStream(servers.clientConfig.kinesis, 'marked');
+    await stream.create(2);
+    const source = kinesisPollingSource({ streamName: 'marked', client: stream.client }, hostWorld);
+    const identity = streamIdentityOf(await source.describe(new AbortController().signal));
+    const stamped = (row: Item, kinactStream: string): Item => ({ ...row, kinactStream: { S: kinactStream } });
+    const other = { ...ended, leaseKey: { S: 'shardId-000000000001' } };
+    await tableOf('contradicted', [stamped(ended, identity), stamped(other, `${identity.split('#')[0]}#1`)]);
+    const { code, stdout, stderr } = await kinact(['leases', '--application', 'contradicted', '--json'], env);
+    expect([code, stderr]).to.deep.equal([0, '']);
+    expect((JSON.parse(stdout) as { shardIsOpen?: true }[]).map(({ shardIsOpen }) => shardIsOpen)).to.deep.equal([
+      true,
+      undefined,
+    ]);
+    const table = await kinact(['leases', '--application', 'contradicted'], env);
+    expect(table.stdout).to.match(
+      /^shardId-000000000000 +! +9 +SHARD_END, but the shard is open: see kinact reset --help/m,
+    );
+    await stream.client.send(new DeleteStreamCommand({ StreamName: 'marked' }));
+    const after = await kinact(['leases', '--application', 'contradicted'], env);
+    expect(after.stdout).not.to.include('the shard is open');
+    expect(after.stderr).to.match(/^whether shards of arn:[^\n]* are open is not known: STREAM_NOT_FOUND: /);
+    stream.close();
+  });
+
+  it('lists a table that a KCL 3 governs, and says so', async () => {
+    const leader = { leaseKey: { S: 'Leader' }, ownerName: { S: 'worker-2' }, entityType: { S: 'LEADER' } };
+    await tableOf('kcl3', [{ ...held, checkpointOwner: { S: 'worker-2' } }, free, leader]);
+    const { code, stdout, stderr } = await kinact(['leases', '--application', 'kcl3', '--json'], env);
+    expect(code).to.equal(0);
+    expect((JSON.parse(stdout) as { leaseKey: string }[]).map(({ leaseKey }) => leaseKey)).to.deep.equal([
+      'shardId-000000000001',
+      'shardId-000000000002',
+    ]);
+    expect(stderr).to.match(/^table 'kcl3' is governed by KCL 3: [^\n]*kinact adopt --help[^\n]*\n$/);
+  });
+
+  it('refuses a missing table and one of another kind, each in one line with the action', async () => {
     await tableOf('go-table', [], 'ShardID');
-    await tableOf('kcl3', [{ ...free, checkpointOwner: { S: 'worker-2' } }]);
-    const [missing, foreign, kcl3] = await Promise.all(
-      ['missing', 'go-table', 'kcl3'].map((application) => kinact(['leases', '--application', application], env)),
+    const [missing, foreign] = await Promise.all(
+      ['missing', 'go-table'].map((application) => kinact(['leases', '--application', application], env)),
     );
     expect(missing).to.include({ code: 1, stdout: '' });
     expect(missing!.stderr).to.match(/^TABLE_NOT_FOUND: table 'missing' does not exist[^\n]*check[^\n]*\n$/);
@@ -142,8 +183,6 @@ describe('kinact leases', () => {
     expect(foreign!.stderr).to.match(
       /^TABLE_NOT_KCL: table 'go-table' is not a KCL lease table[^\n]*Choose another[^\n]*\n$/,
     );
-    expect(kcl3).to.include({ code: 1, stdout: '' });
-    expect(kcl3!.stderr).to.match(/^KCL3_TABLE: [^\n]*Use another application name[^\n]*\n$/);
   });
 
   it('says which permission is missing', async () => {

@@ -131,6 +131,13 @@ function taking(taken: string[]): (operation: string, input: never) => { status:
   };
   return (operation, input) => {
     if (operation === 'ListShards') return { status: 200, body: { Shards: [shard] } };
+    if (operation === 'DescribeStreamSummary') {
+      const StreamARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/orders';
+      return {
+        status: 200,
+        body: { StreamDescriptionSummary: { StreamName: 'orders', StreamARN, StreamStatus: 'ACTIVE' } },
+      };
+    }
     const { Records } = input as { readonly Records: readonly { readonly Data: string }[] };
     taken.push(...Records.map(({ Data }) => Data));
     const results = Records.map(() => ({ ShardId: shard.ShardId, SequenceNumber: '2' }));

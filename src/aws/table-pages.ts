@@ -1,0 +1,49 @@
+// A whole table, page by page, as DynamoDB returns its items. What they mean is the caller's business: leases are read by the
+// lease table, whatever else a KCL keeps there by the commands.
+import { ScanCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
+import { badAnswer, type DynamoDbCaller } from './dynamodb-client.js';
+import type { Item } from './lease-row.js';
+
+export interface TablePage {
+  readonly items: readonly Item[];
+  readonly serviceTimeMs: number;
+}
+
+export interface WholeTable {
+  readonly tableName: string;
+  /** Items per page; absent: as many as fit into 1 MB. */
+  readonly pageItems?: number | undefined;
+  /** Sees every write that was answered before. Costs twice as much. Default false. */
+  readonly consistent?: boolean;
+}
+
+/** Throws what the service fails with, and on an answer that the service's model does not allow. */
+export async function* tablePages(
+  caller: DynamoDbCaller,
+  { tableName, pageItems, consistent = false }: WholeTable,
+  signal: AbortSignal,
+): AsyncGenerator<TablePage> {
+  let next: Record<string, AttributeValue> | undefined;
+  do {
+    const command = new ScanCommand({
+      TableName: tableName,
+      ...(consistent ? { ConsistentRead: true } : {}),
+      ...(pageItems === undefined ? {} : { Limit: pageItems }),
+      ...(next === undefined ? {} : { ExclusiveStartKey: next }),
+    });
+    const page = await caller.call(command, { operation: 'Scan', table: tableName }, signal);
+    yield { items: itemsIn(page.output, tableName), serviceTimeMs: page.serviceTimeMs };
+    next = page.output.LastEvaluatedKey;
+    if (next !== undefined && Object.keys(next).length === 0)
+      throw badAnswer('Scan', 'a key of nothing to go on from', tableName);
+  } while (next !== undefined);
+}
+
+/** A page that withholds its items must not look like a table that has lost them. */
+function itemsIn(
+  { Items, Count }: { readonly Items?: Item[] | undefined; readonly Count?: number | undefined },
+  tableName: string,
+): Item[] {
+  if (Array.isArray(Items) && (Items.length > 0 || (Count ?? 0) === 0)) return Items;
+  throw badAnswer('Scan', 'a page without its items', tableName);
+}

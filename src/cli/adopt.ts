@@ -1,0 +1,162 @@
+// `kinact adopt`: takes over the tables that a KCL 3 fleet has left. Invariant: without --yes nothing is changed; with it,
+// nothing while anybody writes to one of the tables, and never a lease.
+import { openKcl3Remains, type Kcl3Remains, type Remains, type RemainsFound } from '../aws/kcl3-remains.js';
+import { KinactError } from '../errors.js';
+import type { World } from '../source.js';
+import { alignColumns } from './columns.js';
+import {
+  applicationOf,
+  oneLine,
+  readOptions,
+  required,
+  say,
+  UsageError,
+  type Command,
+  type CommandIo,
+} from './command.js';
+import { firstMove } from './still-table.js';
+import { hostWorld } from './world.js';
+
+/** A KCL 3 worker writes its metrics, and a leader its row, every 30 s: twice that, and some more for a slow one. */
+const leastWatchMs = 70_000;
+
+export interface Adoption {
+  readonly tableName: string;
+  readonly watchMs: number;
+  readonly yes: boolean;
+}
+
+export const adopt: Command = {
+  usage: `Usage: kinact adopt --application A [--failover-ms MS] [--yes]
+
+Takes over the lease table of an application that a KCL 3 has run: removes what KCL 3 keeps there beside the leases, and its
+side tables. Leases and checkpoints stay as they are. Stop every KCL 3 worker first. Without --yes it only prints what it
+would remove.
+
+  --application A   the application, which is the name of its lease table
+  --failover-ms MS  the fleet's failover time, if it is above 70000: the tables are watched for that long
+  --yes             do it. Nothing is removed when anything in the tables changes while they are watched, for 70 s
+`,
+  handlesSignals: false,
+  async run(args, io) {
+    const options = readOptions(args, { application: 'string', 'failover-ms': 'string', yes: 'boolean' });
+    const failover = options['failover-ms'] ?? '0';
+    if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
+    const tableName = applicationOf(required(options.application, 'application'));
+    const tables = openKcl3Remains({ tableName, ...hostWorld });
+    const adoption = { tableName, watchMs: Math.max(leastWatchMs, Number(failover)), yes: options.yes };
+    try {
+      return await adoptTables(adoption, tables, hostWorld, io);
+    } finally {
+      tables.close();
+    }
+  },
+};
+
+/** What `kinact adopt` does, in a world of the caller's. Resolves to the exit code. */
+export async function adoptTables(
+  { tableName, watchMs, yes }: Adoption,
+  tables: Kcl3Remains,
+  world: World,
+  io: CommandIo,
+): Promise<number> {
+  const first = await tables.find(io.signal);
+  for (const stranger of first.strangers)
+    say(io, `table '${stranger}' has the name of a side table and is not the KCL's: it is left alone`);
+  if (first.remains.length === 0) {
+    await print(io, [`adopt: table '${tableName}' has nothing of a KCL 3`]);
+    return 0;
+  }
+  const found = yes ? await atRest(tableName, watchMs, tables, world, first, io) : first;
+  await print(io, remainsLines(found.remains));
+  if (!yes) {
+    await print(io, [
+      `adopt: ${summary(found.remains)} to remove for '${tableName}'; nothing was changed, --yes does it`,
+    ]);
+    return 0;
+  }
+  for (const [index, each] of found.remains.entries()) await removeOne(tableName, tables, found, index, each, io);
+  await print(io, [`adopt: ${summary(found.remains)} removed for '${tableName}'`]);
+  return 0;
+}
+
+/** The tables once nobody was seen to write to them for long enough. */
+async function atRest(
+  tableName: string,
+  watchMs: number,
+  tables: Kcl3Remains,
+  world: World,
+  first: RemainsFound,
+  io: CommandIo,
+): Promise<RemainsFound> {
+  say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody writes to them`);
+  let found = first;
+  const moved = await firstMove(world, watchMs, async () => {
+    found = await tables.find(io.signal);
+    return found.picture;
+  });
+  if (moved === undefined) return found;
+  throw new KinactError(
+    'REFUSED',
+    `row ${moved} is being written to: stop every worker of the application first. Nothing was changed`,
+    { data: { table: tableName } },
+  );
+}
+
+async function removeOne(
+  tableName: string,
+  tables: Kcl3Remains,
+  { remains }: RemainsFound,
+  index: number,
+  each: Remains,
+  io: CommandIo,
+): Promise<void> {
+  const rest = `${index} of ${remains.length} were removed; stop every worker and run this command again`;
+  let outcome: 'removed' | 'refused';
+  try {
+    outcome = await tables.remove(each, io.signal);
+  } catch (error) {
+    const cause = error as Error;
+    throw new KinactError('REFUSED', `${nameOf(each)} could not be removed (${oneLine(cause.message)}): ${rest}`, {
+      cause,
+      data: { table: tableName },
+    });
+  }
+  if (outcome === 'removed') return;
+  throw new KinactError('REFUSED', `${nameOf(each)} was written to by somebody else meanwhile: ${rest}`, {
+    data: { table: tableName },
+  });
+}
+
+function nameOf(each: Remains): string {
+  return each.type === 'table' ? `table ${each.tableName}` : `row ${each.key}`;
+}
+
+function remainsLines(remains: readonly Remains[]): readonly string[] {
+  const cells = remains.map((each): readonly string[] => {
+    switch (each.type) {
+      case 'row':
+        return [`row ${each.key}`, each.entityType, '(removed)'];
+      case 'handover':
+        return [`row ${each.key}`, `checkpointOwner ${each.checkpointOwner}`, '(attribute removed; the lease stays)'];
+      case 'table':
+        return [`table ${each.tableName}`, `${each.rows} rows`, '(removed)'];
+    }
+  });
+  return alignColumns([['WHAT', 'IS', 'BECOMES'], ...cells]);
+}
+
+function summary(remains: readonly Remains[]): string {
+  const count = (type: Remains['type']): number => remains.filter((each) => each.type === type).length;
+  return [counted(count('row'), 'row'), counted(count('handover'), 'attribute'), counted(count('table'), 'table')].join(
+    ', ',
+  );
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+async function print(io: CommandIo, lines: readonly string[]): Promise<void> {
+  await new Promise((resolve) => io.stdout.write(`${lines.join('\n')}\n`, resolve));
+}

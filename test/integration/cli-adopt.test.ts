@@ -1,0 +1,188 @@
+import {
+  CreateTableCommand,
+  DynamoDBClient,
+  ListTablesCommand,
+  PutItemCommand,
+  ScanCommand,
+  waitUntilTableExists,
+  waitUntilTableNotExists,
+  type AttributeValue,
+} from '@aws-sdk/client-dynamodb';
+import { expect } from 'chai';
+import { PassThrough } from 'node:stream';
+import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/kcl3-remains.js';
+import { openLeaseTable } from '../../src/aws/lease-table.js';
+import { adoptTables } from '../../src/cli/adopt.js';
+import type { CommandIo } from '../../src/cli/command.js';
+import { hostWorld } from '../../src/cli/world.js';
+import type { World } from '../../src/source.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { environment, kinact } from '../support/command.js';
+
+type Item = Record<string, AttributeValue>;
+
+/** As a KCL 3.5 leaves them (kcl.md 1.5, 1.6, 1.8). */
+const lease: Item = {
+  leaseKey: { S: 'shardId-000000000000' },
+  leaseCounter: { N: '41' },
+  leaseOwner: { S: 'worker-1' },
+  ownerSwitchesSinceCheckpoint: { N: '0' },
+  checkpoint: { S: '49590338271490256608559692538361571095921575989136588898' },
+  checkpointSubSequenceNumber: { N: '0' },
+  entityType: { S: 'LEASE' },
+  throughputKBps: { N: '1.5' },
+};
+const handedOver: Item = {
+  ...lease,
+  leaseKey: { S: 'shardId-000000000001' },
+  leaseOwner: { S: 'worker-2' },
+  checkpointOwner: { S: 'worker-1' },
+};
+const migration: Item = {
+  leaseKey: { S: 'Migration3.0' },
+  cv: { S: 'CLIENT_VERSION_3X' },
+  entityType: { S: 'CLIENT_VERSION_MIGRATION' },
+};
+const leader: Item = {
+  leaseKey: { S: 'Leader' },
+  ownerName: { S: 'worker-1' },
+  recordVersionNumber: { S: 'a' },
+  entityType: { S: 'LEADER' },
+};
+const metrics: Item = {
+  leaseKey: { S: 'worker-1' },
+  lut: { N: '1700000000' },
+  sts: { M: { C: { L: [{ N: '12' }] } } },
+  entityType: { S: 'WORKER_METRIC_STATS' },
+};
+
+/** A minute in a second and a half. */
+const quick: World = {
+  ...hostWorld,
+  clock: { now: () => hostWorld.clock.now() * 40, wallNow: () => hostWorld.clock.wallNow() },
+  timers: { after: (ms, callback) => hostWorld.timers.after(ms / 40, callback) },
+};
+
+describe('kinact adopt', () => {
+  let servers: LocalServers;
+  let client: DynamoDBClient;
+  let tables: Kcl3Remains;
+  let application: string;
+  let runs = 0;
+
+  before(async () => {
+    servers = await startLocalServers();
+    client = new DynamoDBClient(servers.clientConfig.dynamodb);
+  });
+  after(async () => {
+    client.destroy();
+    await servers.stop();
+  });
+  beforeEach(async () => {
+    runs += 1;
+    application = `adopted-${runs}`;
+    tables = openKcl3Remains({ tableName: application, client, ...hostWorld });
+    await create(application, 'leaseKey', [lease, handedOver, migration, leader, metrics]);
+  });
+  afterEach(() => tables.close());
+
+  const create = async (TableName: string, key: string, items: readonly Item[]): Promise<void> => {
+    await client.send(
+      new CreateTableCommand({
+        TableName,
+        BillingMode: 'PAY_PER_REQUEST',
+        AttributeDefinitions: [{ AttributeName: key, AttributeType: 'S' }],
+        KeySchema: [{ AttributeName: key, KeyType: 'HASH' }],
+      }),
+    );
+    await waitUntilTableExists({ client, maxWaitTime: 10, minDelay: 0.05, maxDelay: 0.05 }, { TableName });
+    for (const Item of items) await client.send(new PutItemCommand({ TableName, Item }));
+  };
+  const rows = async (): Promise<Item[]> => {
+    const { Items = [] } = await client.send(new ScanCommand({ TableName: application }));
+    return Items.sort((a, b) => (a['leaseKey']!.S! < b['leaseKey']!.S! ? -1 : 1));
+  };
+  const run = async (yes: boolean): Promise<string> => {
+    const stdout = new PassThrough();
+    const io: CommandIo = {
+      stdin: new PassThrough(),
+      stdout,
+      stderr: new PassThrough(),
+      env: {},
+      signal: new AbortController().signal,
+    };
+    await adoptTables({ tableName: application, watchMs: 70_000, yes }, tables, quick, io);
+    return String(stdout.read());
+  };
+  const failure = (promise: Promise<unknown>): Promise<Error> =>
+    promise.then(
+      () => expect.fail('it did not fail'),
+      (error: Error) => error,
+    );
+
+  it('says what it would remove, as a command, and changes nothing', async () => {
+    const before = await rows();
+    const { code, stdout } = await kinact(['adopt', '--application', application], environment(servers));
+    expect(code).to.equal(0);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.slice(1, -1).map((line) => line.split(/ {2,}/))).to.deep.equal([
+      ['row worker-1', 'WORKER_METRIC_STATS', '(removed)'],
+      ['row shardId-000000000001', 'checkpointOwner worker-1', '(attribute removed; the lease stays)'],
+      ['row Leader', 'LEADER', '(removed)'],
+      ['row Migration3.0', 'CLIENT_VERSION_MIGRATION', '(removed)'],
+    ]);
+    expect(lines.at(-1)).to.equal(
+      `adopt: 3 rows, 1 attribute, 0 tables to remove for '${application}'; nothing was changed, --yes does it`,
+    );
+    expect(await rows()).to.deep.equal(before);
+  });
+
+  it('removes the rows that are no leases, hand-overs and side tables; leases stay as they are, and a consumer may start', async () => {
+    const sides = [`${application}-CoordinatorState`, `${application}-WorkerMetricStats`] as const;
+    await create(sides[0], 'key', [{ key: { S: 'Leader' }, ownerName: { S: 'worker-1' } }]);
+    await create(sides[1], 'wid', []);
+    const said = await run(true);
+    expect(said.trimEnd().split('\n').at(-1)).to.equal(
+      `adopt: 3 rows, 1 attribute, 2 tables removed for '${application}'`,
+    );
+    const { checkpointOwner: _gone, ...kept } = handedOver;
+    expect(await rows()).to.deep.equal([lease, kept]);
+    for (const TableName of sides)
+      await waitUntilTableNotExists({ client, maxWaitTime: 10, minDelay: 0.05, maxDelay: 0.05 }, { TableName });
+    const table = openLeaseTable({ tableName: application, client, ...hostWorld });
+    expect(await table.ensureTable(new AbortController().signal)).to.deep.equal({ created: false });
+    expect(await run(true)).to.equal(`adopt: table '${application}' has nothing of a KCL 3\n`);
+  });
+
+  it('refuses while anything in the tables moves, and says what', async () => {
+    const before = await rows();
+    const beat = quick.timers.after(30_000, () => {
+      void client.send(new PutItemCommand({ TableName: application, Item: { ...metrics, lut: { N: '1700000030' } } }));
+    });
+    const error = await failure(run(true));
+    beat();
+    expect(error).to.include({ code: 'REFUSED' });
+    expect(error.message).to.include(`row ${application}/worker-1 is being written to`);
+    expect((await rows()).length).to.equal(before.length);
+  });
+
+  it('leaves a row that was written to after it was seen', async () => {
+    const { remains } = await tables.find(new AbortController().signal);
+    const Item = { ...leader, recordVersionNumber: { S: 'b' } };
+    await client.send(new PutItemCommand({ TableName: application, Item }));
+    const seen = remains.find((each) => each.type === 'row' && each.key === 'Leader')!;
+    expect(await tables.remove(seen, new AbortController().signal)).to.equal('refused');
+    const other = remains.find((each) => each.type === 'row' && each.key === 'worker-1')!;
+    expect(await tables.remove(other, new AbortController().signal)).to.equal('removed');
+    expect(await tables.remove(other, new AbortController().signal)).to.equal('removed');
+    expect((await rows()).map((row) => row['leaseKey']!.S)).to.include('Leader');
+  });
+
+  it('leaves a table alone that only has the name of a side table', async () => {
+    const side = `${application}-CoordinatorState`;
+    await create(side, 'id', []);
+    await run(true);
+    const { TableNames } = await client.send(new ListTablesCommand({}));
+    expect(TableNames).to.include(side);
+  });
+});
