@@ -6,6 +6,7 @@ import type { World } from './world.js';
 
 /** Every describe in a minute has to say so before a stream counts as gone; then there is draining and releasing. */
 const noticeMs = 90_000;
+const longestStopMs = 20_000;
 
 export function recreateStream(world: World, stream: string): void {
   const { clock, dice, kinesis, layout, oracle, say } = world;
@@ -19,18 +20,26 @@ export function recreateStream(world: World, stream: string): void {
     say(`stream ${stream} is made again`);
     world.creatingUntil.set(stream, clock.now() + dice.between(1_000, 10_000));
     layout.create(stream, Math.min(size, dice.between(2, 8)));
-    clock.after(noticeMs, () => mend(world, stream));
+    clock.after(noticeMs, () => void mend(world, stream));
   });
 }
 
-/** Nobody holds the stream for the one it was. The rows go, and everybody starts anew. */
-function mend(world: World, stream: string): void {
-  const { layout, leases, oracle, processes, say } = world;
-  for (const process of processes.filter(isAtWork)) {
-    const { machine, consumer } = process;
+/** Nobody may take the stream for the one it was any more. All stop, the rows go, and everybody starts anew. */
+async function mend(world: World, stream: string): Promise<void> {
+  const { clock, layout, leases, oracle, processes, say } = world;
+  const atWork = processes.filter(isAtWork);
+  for (const { machine, consumer } of atWork) {
     if (consumer.ready().ok && !machine.paused)
       oracle.violate('I37', `${machine.name} is ready although ${stream} is not the stream that its rows are of`);
-    void stopProcess(world, process, 5_000);
+  }
+  // One that still releases would make its row anew.
+  await Promise.race([
+    Promise.all(atWork.map((process) => stopProcess(world, process, 5_000))),
+    new Promise<void>((resolve) => clock.after(longestStopMs, resolve)),
+  ]);
+  for (const process of processes) {
+    process.machine.kill();
+    process.stopped = true;
   }
   say(`the rows of ${stream} are deleted by hand, all start anew`);
   for (const name of leases.rows().keys()) {
@@ -40,7 +49,7 @@ function mend(world: World, stream: string): void {
   }
   if (world.initialPosition !== 'TRIM_HORIZON') oracle.excuseAll(layout.nameOf(stream, ''));
   // Reads that need not be consistent show the old rows for a moment.
-  world.clock.after(2 * longestAgeMs, () => {
+  clock.after(2 * longestAgeMs, () => {
     world.lostStreams.delete(stream);
     for (let more = 0; more < 3; more += 1) world.start();
   });

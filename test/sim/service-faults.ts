@@ -32,6 +32,8 @@ export interface ServiceFaults {
   /** What this call meets; undefined: nothing. */
   meets(service: Service, operation: string, dice: Dice): Mishap | undefined;
   add(rule: Rule): void;
+  /** Whether any answer to this operation was other than it should have been, so far. */
+  haveLied(operation: string): boolean;
   /** The operations that were called so far. */
   operations(service: Service): readonly string[];
   clear(): void;
@@ -39,6 +41,7 @@ export interface ServiceFaults {
 
 export function createServiceFaults(now: () => number): ServiceFaults {
   const called: Record<Service, Set<string>> = { kinesis: new Set(), dynamodb: new Set() };
+  const lied = new Set<string>();
   let rules: { readonly rule: Rule; left: number }[] = [];
   return {
     meets: (service, operation, dice) => {
@@ -51,9 +54,11 @@ export function createServiceFaults(now: () => number): ServiceFaults {
       });
       if (met === undefined) return undefined;
       met.left -= 1;
+      lied.add(operation);
       return met.rule.mishap;
     },
     add: (rule) => void rules.push({ rule, left: rule.times }),
+    haveLied: (operation) => lied.has(operation),
     operations: (service) => [...called[service]],
     clear: () => void (rules = []),
   };

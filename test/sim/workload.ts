@@ -79,9 +79,9 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
 export function trimRecords(world: World, stream: string, shardId: string, count: number): void {
   const { kinesis, oracle, raw } = world;
   const name = world.nameOf(stream, shardId);
-  const { closedAt, records } = kinesis.stream(stream).shards.get(shardId) as ScriptedShard;
+  const { records } = kinesis.stream(stream).shards.get(shardId) as ScriptedShard;
   const ids = records.slice(0, count).flatMap(({ sequenceNumber }) => raw.get(sequenceNumber) ?? []);
-  if (mustBeNamed(world, name, closedAt !== undefined)) oracle.lose('trimmed', ids);
+  if (mustBeNamed(world, name)) oracle.lose('trimmed', ids);
   else oracle.excuse(ids);
   world.trimmed.add(name);
   kinesis.trim(stream, shardId, count);
@@ -91,10 +91,9 @@ export function trimRecords(world: World, stream: string, shardId: string, count
  * Whoever begins at the checkpoint finds that it is gone. A reader that is under way cannot see it, and who has never read has
  * lost nothing.
  */
-function mustBeNamed({ leases, processes, provisional }: World, name: string, isClosed: boolean): boolean {
+function mustBeNamed({ leases, processes }: World, name: string): boolean {
   const row = leases.row(name);
   if (row === undefined || !isNumber(row.checkpoint)) return false;
-  if (isClosed && !provisional) return false;
   const holder = processes.find(({ machine }) => machine.name === row.leaseOwner);
   return holder === undefined || !holder.machine.alive;
 }

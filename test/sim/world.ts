@@ -15,7 +15,7 @@ import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
 import { createCallRates } from './call-rates.js';
 import type { CallRates } from './call-rates.js';
-import { stopDeadlineMs } from './cluster.js';
+import { stopDeadlineMs, watchdogMs } from './cluster.js';
 import { createCredits } from './credits.js';
 import type { Credits } from './credits.js';
 import { createDice } from './dice.js';
@@ -50,6 +50,8 @@ export interface Process {
   readonly wires: readonly [Wire, Wire];
   /** Set when it ended by itself. */
   ended: Error | undefined;
+  /** `start()` has resolved. */
+  started: boolean;
   stopped: boolean;
   /** It stood still for a while since it was asked to stop. */
   disturbed: boolean;
@@ -109,6 +111,7 @@ export interface World {
   /** Probability that a call of the application's code throws, that one which takes its time never ends. */
   poison: number;
   hangs: number;
+  hasHung: boolean;
   /** User records and items written so far, and the items of a raw record by its number. */
   written: number;
   items: number;
@@ -153,7 +156,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     now: () => clock.now(),
     failoverMs,
     parentsOf: (name) => layout.parentsOf(name),
-    childrenOf: (name) => (provisional ? [] : layout.childrenOf(name)),
+    childrenOf: (name) => (world.serviceFaults.haveLied('ListShards') ? [] : layout.childrenOf(name)),
     rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
@@ -189,6 +192,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     weather: calm,
     poison: 0,
     hangs: 0,
+    hasHung: false,
     written: 0,
     items: 0,
     raw: new Map(),
@@ -238,7 +242,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       ...application(world, machine, { incarnations, tenures, hurt: () => void (process.hurt += 1) }, mine),
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       stopDeadlineMs,
-      watchdogMs: 120_000,
+      watchdogMs,
       workerId: name,
       leases: {
         failoverMs: world.failoverMs,
@@ -277,6 +281,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     consumer,
     wires,
     ended: undefined,
+    started: false,
     stopped: false,
     disturbed: false,
     hurt: 0,
@@ -297,10 +302,12 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     process.ended = error as Error;
     world.say(`${name} ended: ${process.ended.message.slice(0, 120)}`);
     const isLost = world.lostStreams.size > 0 && /STREAM_(CHANGED|NOT_FOUND)/.test(String(codesOf(process.ended)));
-    if (process.hurt === 0 && !isLost)
+    // Whoever is told wrongly at the start that there is no stream gives up, as it should.
+    const wasToldSo = !process.started && wires.some((wire) => wire.harmed() > 0);
+    if (process.hurt === 0 && !isLost && !wasToldSo)
       oracle.violate('I35', `${name} ended although nothing had failed in it: ${process.ended.message}`);
   };
-  consumer.start().catch(failed);
+  consumer.start().then(() => (process.started = true), failed);
   consumer.closed.catch(failed);
   return process;
 }
