@@ -47,6 +47,8 @@ interface Watched {
   readonly tenures: Tenures;
   /** Something was made to fail. */
   hurt(): void;
+  /** A call of the application will never be over. */
+  hung(): void;
 }
 
 export interface Application {
@@ -57,7 +59,7 @@ export interface Application {
 
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
   const { oracle, clock } = world;
-  const { incarnations, tenures, hurt } = watched;
+  const { incarnations, tenures, hurt, hung } = watched;
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
@@ -88,6 +90,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
     pause: (ms) => {
       if (!dice.chance(world.hangs)) return new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));
       hurt();
+      hung();
       return new Promise(() => {});
     },
   };
@@ -96,9 +99,16 @@ export function application(world: World, machine: Machine, watched: Watched, di
       world.onFailure === 'any' ? dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard']) : world.onFailure;
     if (policy !== 'skip' || !(error instanceof Poisoned)) return policy;
     const { items, record } = error;
-    oracle.skipped(record === undefined ? items.map(({ value }) => value) : itemsOf(record).map(({ value }) => value));
-    if (record === undefined) tenures.acknowledged(items);
-    else tenures.skipped(record.sequenceNumber, record.subSequenceNumber ?? 0);
+    if (record === undefined) {
+      oracle.skipped(items.map(({ value }) => value));
+      tenures.acknowledged(items);
+    } else {
+      oracle.notMade(
+        machine.name,
+        itemsOf(record).map(({ value }) => value),
+      );
+      tenures.skipped(record.sequenceNumber, record.subSequenceNumber ?? 0);
+    }
     return policy;
   };
   return {

@@ -64,6 +64,8 @@ export interface Oracle {
   lose(why: 'trimmed' | 'dropped', ids: Iterable<string>): void;
   /** These failed, and the policy is to skip them; somebody has to say so. */
   skipped(ids: Iterable<string>): void;
+  /** As those, but their record failed before there were items: this process cannot hand them out. */
+  notMade(process: string, ids: Iterable<string>): void;
   /** I36. */
   allNamed(events: readonly Said[]): void;
   /** Somebody deleted this row by hand: what it says of order and of where reading was is no promise any more. */
@@ -102,6 +104,8 @@ export function createOracle(options: OracleOptions): Oracle {
   const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
+  /** Per process: items it has skipped with their record. */
+  const unmade = new Set<string>();
   const takes = createTakes({ now, failoverMs, troublesOf: troublesOf ?? (() => '') });
   const losses = createLosses();
   /** Rows that were deleted by hand, until somebody makes them anew. */
@@ -123,6 +127,11 @@ export function createOracle(options: OracleOptions): Oracle {
     losses.done(ids);
   };
 
+  const skipped = (ids: Iterable<string>): void => {
+    for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, 'skipped'));
+    log.done(ids);
+  };
+
   /** I6: within a tenure a key's items come one after the other; what is before the first of them has been done. */
   const inOrder = ({ process, id, shardId, fence }: Delivery): void => {
     const { key, index } = log.item(id);
@@ -137,9 +146,9 @@ export function createOracle(options: OracleOptions): Oracle {
       violate('I6', `${id} of key ${key} came after a later one within fence ${fence} of ${process}`);
     } else {
       for (let at = last + 1; at < index; at += 1) {
-        const skipped = log.at(shardId, key, at);
-        if (!log.isExcused(skipped))
-          violate('I6', `${id} of key ${key} came without ${skipped} in fence ${fence} of ${process}`);
+        const between = log.at(shardId, key, at);
+        if (!log.isExcused(between) && !unmade.has(`${process}/${between}`))
+          violate('I6', `${id} of key ${key} came without ${between} in fence ${fence} of ${process}`);
       }
     }
   };
@@ -256,9 +265,10 @@ export function createOracle(options: OracleOptions): Oracle {
       for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, why));
       log.excuse(ids);
     },
-    skipped: (ids) => {
-      for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, 'skipped'));
-      log.done(ids);
+    skipped,
+    notMade: (process, ids) => {
+      for (const id of ids) unmade.add(`${process}/${id}`);
+      skipped(ids);
     },
     allNamed: (events) => {
       for (const text of losses.unnamed(events)) violate('I36', `${text}, and no event says so`);

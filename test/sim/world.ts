@@ -57,6 +57,8 @@ export interface Process {
   disturbed: boolean;
   /** How often something was made to fail in it: then it may end by itself. */
   hurt: number;
+  /** A call of the application in it will never be over: only the watchdog gets the shard going again. */
+  hasHung: boolean;
   readonly maxPending: number;
   readonly maxPendingBytes: number;
   readonly credits: Credits;
@@ -230,6 +232,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const { deliver, startEffect } = machine.intercept as Required<typeof machine.intercept>;
   const maxPending = mine.pick([16, 128, 1_024]);
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
+  const watch = { hurt: () => void (process.hurt += 1), hung: () => void (process.hasHung = true) };
   const consumer = consumerOf(
     {
       application: 'leases',
@@ -239,7 +242,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       credit: mine.pick([1, 7, 1_024]),
       maxPending,
       maxPendingBytes,
-      ...application(world, machine, { incarnations, tenures, hurt: () => void (process.hurt += 1) }, mine),
+      ...application(world, machine, { incarnations, tenures, ...watch }, mine),
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       stopDeadlineMs,
       watchdogMs,
@@ -285,6 +288,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     stopped: false,
     disturbed: false,
     hurt: 0,
+    hasHung: false,
     maxPending,
     maxPendingBytes,
     credits,

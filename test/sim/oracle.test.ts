@@ -1,0 +1,99 @@
+// What the simulation must not take for a fault of kinact: both were, for one seed each, and cost an investigation.
+import { expect } from 'chai';
+import type { ActorSnapshot } from '../../src/status.js';
+import { watchdogMs } from './cluster.js';
+import { createOracle } from './oracle.js';
+import type { Oracle } from './oracle.js';
+import { sample } from './samples.js';
+import type { World } from './world.js';
+
+const shardId = 'shardId-000000000000';
+
+/** Three items of one key, one record each. */
+function oracleOfThree(now = (): number => 0): Oracle {
+  const oracle = createOracle({
+    now,
+    failoverMs: 10_000,
+    parentsOf: () => [],
+    rowOf: () => undefined,
+    onViolation: () => {},
+  });
+  for (const [at, id] of ['a', 'b', 'c'].entries())
+    oracle.put({ shardId, sequenceNumber: String(100 + at), items: [[{ id, key: 'k' }]] });
+  return oracle;
+}
+
+const broken = (oracle: Oracle, invariant: string): readonly string[] =>
+  oracle.violations.filter((each) => each.invariant === invariant).map(({ text }) => text);
+
+describe('the order of a key, as the simulation judges it (I6)', () => {
+  const hand = (oracle: Oracle, process: string, id: string): void =>
+    oracle.delivered({ process, id, shardId, fence: 1, isOver: false });
+
+  it('has a gap where an item was left out, skipped or not, for its reducer never saw it', () => {
+    const oracle = oracleOfThree();
+    hand(oracle, 'p0', 'a');
+    oracle.skipped(['b']);
+    hand(oracle, 'p0', 'c');
+    expect(broken(oracle, 'I6')).to.deep.equal(['c of key k came without b in fence 1 of p0']);
+  });
+
+  it('has no gap where extract failed and the record was skipped: no item came of it (seed 507 of 02aecfc)', () => {
+    const oracle = oracleOfThree();
+    hand(oracle, 'p0', 'a');
+    oracle.notMade('p0', ['b']);
+    hand(oracle, 'p0', 'c');
+    expect(broken(oracle, 'I6')).to.deep.equal([]);
+  });
+
+  it('has a gap in a process whose own extract did not fail', () => {
+    const oracle = oracleOfThree();
+    hand(oracle, 'p1', 'a');
+    oracle.notMade('p0', ['b']);
+    hand(oracle, 'p1', 'c');
+    expect(broken(oracle, 'I6')).to.deep.equal(['c of key k came without b in fence 1 of p1']);
+  });
+});
+
+describe('records that stay open although their items are done, as the simulation judges them (I10)', () => {
+  /** A worker whose oldest record is that old, of a shard whose items a process before it has done. */
+  const looksAt = (hasHung: boolean, ageMs: number): readonly string[] => {
+    const oracle = oracleOfThree();
+    oracle.acknowledged(['a', 'b', 'c']);
+    const worker: ActorSnapshot = {
+      path: `shard-worker/${shardId}#1`,
+      phase: 'running',
+      state: { source: 's', shardId, openRecords: 1, openBytes: 10, oldestOpen: { ageMs } },
+      queued: 0,
+      effects: [],
+      children: [],
+    };
+    const process = {
+      hasHung,
+      maxPending: 16,
+      maxPendingBytes: 600,
+      ended: undefined,
+      stopped: false,
+      machine: { name: 'p0', alive: true, paused: false, mailWaits: () => false, resumedAt: () => -Infinity },
+      consumer: { status: () => ({ tree: [worker] }) },
+    };
+    sample({
+      clock: { now: () => 0 },
+      nameOf: (_: string, id: string) => id,
+      oracle,
+      trimmed: new Set(),
+      processes: [process],
+    } as unknown as World);
+    return broken(oracle, 'I10').map(() => 'stuck');
+  };
+
+  it('are stuck after a minute', () => {
+    expect(looksAt(false, 59_000)).to.deep.equal([]);
+    expect(looksAt(false, 61_000)).to.deep.equal(['stuck']);
+  });
+
+  it('are left to the watchdog where a call of the application is never over (seed 9131 of 3fbde01)', () => {
+    expect(looksAt(true, watchdogMs)).to.deep.equal([]);
+    expect(looksAt(true, watchdogMs + 61_000)).to.deep.equal(['stuck']);
+  });
+});
