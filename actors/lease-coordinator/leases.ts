@@ -4,6 +4,7 @@ import { reply, run, send, watch } from '../actor.js';
 import type { Ending, Ref, ReplyTo } from '../actor.js';
 import type { KeeperMessage, KeeperNotice, ReleasedLease } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
+import { strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { failSource, giveBack, takesPart } from './sources.js';
@@ -14,6 +15,7 @@ import { beganIdle, beganReading, isRead, readsFail, readsWork } from './unread.
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
+import { withoutAbsence } from '../../src/core/shard-proof.js';
 import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { KinactError } from '../../src/errors.js';
 
@@ -137,7 +139,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
     case 'readsWork':
       return readsWork(turn, lease);
     case 'readsFail':
-      return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs));
+      return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs, 'reads'));
     case 'notTaken':
       drop(turn, lease);
       if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
@@ -170,21 +172,10 @@ function warnOfTwin(turn: Turn, lease: Lease, current: LeaseRow): void {
   });
 }
 
-/** Leaves a shard alone for a while, longer each time, unless it was read for long enough in between. */
-function strike(turn: Turn, lease: Lease, baseMs: number): void {
-  const { settings, state, now } = turn;
-  const before = state.coolDowns.get(lease.leaseKey);
-  const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
-  const strikes = readWell ? 1 : (before?.strikes ?? 0) + 1;
-  state.coolDowns.set(lease.leaseKey, {
-    strikes,
-    until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs),
-  });
-}
-
 function drop(turn: Turn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);
+  lease.stream.absences = withoutAbsence(lease.stream.absences, lease.shardId);
   if (lease.phase === 'held') state.changed = true;
   finishRelease(turn);
 }

@@ -2,6 +2,7 @@
 // overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
 import { run } from '../actor.js';
 import { noteBusy } from './busy-table.js';
+import { cooling } from './cool-downs.js';
 import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
@@ -72,7 +73,9 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     return stream !== undefined && !hasFailed(stream);
   });
   state.sightings = sight(state.sightings, ours, now);
-  for (const leaseKey of state.endedHere) if (!state.rows.has(leaseKey)) state.endedHere.delete(leaseKey);
+  // Deleted, or reset. Where the scan is older than SHARD_END, a consistent read says so.
+  for (const leaseKey of state.endedHere)
+    if (state.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys()) if (!state.rows.has(leaseKey)) state.standstills.delete(leaseKey);
   for (const [leaseKey, { until }] of state.coolDowns) {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
@@ -144,7 +147,7 @@ const spare = 0.3;
 function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
-  const avoid = new Set([...state.coolDowns].filter(([, { until }]) => until > now).map(([leaseKey]) => leaseKey));
+  const avoid = new Set(cooling(turn));
   for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
   // Rows of this process that lost their keeper, and in the first round those of an earlier process of the same name. Later
   // ones are a twin's, who is alive: they are taken when they expire, like anybody's.

@@ -37,6 +37,8 @@ export async function gatherEvidence(
 export interface ShardEnd {
   readonly shardId: string;
   readonly row: LeaseRow;
+  /** As far as lease rows name them. */
+  readonly ancestors: readonly string[];
   /** Undefined when the service named none. */
   readonly children: readonly ChildShard[] | undefined;
   readonly vanished: boolean;
@@ -81,7 +83,7 @@ export async function prepareShardEnd(
   const rowStream = end.row.kinactStream ?? maker.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
-  const found = shardIn(shards, end.shardId, end.row.parentShardIds);
+  const found = shardIn(shards, end.shardId, end.ancestors);
   const obstacle = obstacleOf(end, found, askedAt);
   if (obstacle !== undefined) return obstacle;
   const children = childrenOf(end, shards);

@@ -11,7 +11,7 @@ import { retryShape } from './start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
-import { afterListing } from '../../src/core/shard-proof.js';
+import { afterListing, ancestorsIn } from '../../src/core/shard-proof.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
 import { KinactError } from '../../src/errors.js';
 import { streamChanged } from '../../src/stream-changed.js';
@@ -91,7 +91,9 @@ function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evi
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
   const { shardId } = lease;
   const known = rowsOf(state, stream);
-  const row = known.rows.get(shardId) ?? lease.row;
+  const scanned = known.rows.get(shardId);
+  // A scan may be older than what the keeper has taken.
+  const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
   const maker = {
     identifier: stream.identifier,
     entityType: state.entityType,
@@ -102,6 +104,7 @@ function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evi
   const end = {
     shardId,
     row,
+    ancestors: ancestorsIn(known.rows, row),
     children,
     vanished,
     unread: position === undefined,

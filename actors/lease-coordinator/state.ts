@@ -135,6 +135,8 @@ export interface Lease {
 export interface CoolDown {
   readonly until: number;
   readonly strikes: number;
+  /** `reads`: only its reads failed. `worker`: the pipeline, or a keeper, broke. */
+  readonly cause: 'worker' | 'reads';
 }
 
 export interface Releasing {

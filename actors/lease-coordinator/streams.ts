@@ -13,6 +13,7 @@ import type { SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
+import { afterListing } from '../../src/core/shard-proof.js';
 import { visible } from '../../src/core/visible.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HashKeyRange } from '../../src/ports.js';
@@ -56,6 +57,8 @@ export function synced(turn: Turn, index: number, result: SyncResult): void {
   stream.syncing = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
   tellPlacement(turn, stream, result.placement);
+  // Any listing that names a shard ends its absence: what a listing lacked before then was wrong.
+  stream.absences = afterListing(stream.absences, result.shards, [], now);
   if (result.inconsistent !== undefined) {
     const error = new Error(
       visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),

@@ -2,6 +2,7 @@
 // again what is held, and a keeper without a worker gives up. The second is given back while a healthy worker is there to take
 // it, and then its source is left alone for a growing time. Called by the coordinator on news of keepers and after scans.
 import { send } from '../actor.js';
+import { isLeft, readsAgain } from './cool-downs.js';
 import { emit } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
 
@@ -79,8 +80,11 @@ export function unreadLeases(
 }
 
 /** A read has succeeded: whatever made this source unreadable here is over. */
-export function readsWork({ state }: Turn, lease: Lease): void {
+export function readsWork(turn: Turn, lease: Lease): void {
+  const { state } = turn;
   const { stream } = lease;
+  // One that has worked all along says nothing of those that fail beside it.
+  if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
   lease.readsWork = true;
   if (stream.readStrikes === 0) return;
   stream.readStrikes = 0;
@@ -109,15 +113,13 @@ export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () 
 }
 
 /** Keys of rows to leave to others: of sources that cannot be read here, unless nobody has taken them for long. */
-export function unreadable({ settings, state, now }: Turn): string[] {
+export function unreadable(turn: Turn): string[] {
+  const { state, now } = turn;
   const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
   if (resting.length === 0) return [];
-  return [...state.rows.values()].flatMap(({ leaseKey, leaseOwner }) => {
-    const stream = resting.find((each) => isOf(each, leaseKey));
-    const seen = state.sightings.get(leaseKey);
-    const isLeft = leaseOwner === undefined && seen !== undefined && now - seen.seenAt >= 2 * settings.failoverMs;
-    return stream === undefined || isLeft ? [] : [leaseKey];
-  });
+  return [...state.rows.keys()].filter(
+    (leaseKey) => resting.some((each) => isOf(each, leaseKey)) && !isLeft(turn, leaseKey),
+  );
 }
 
 function isOf({ identifier }: Stream, leaseKey: string): boolean {

@@ -1,6 +1,7 @@
 // What listings prove of the end of a shard. Invariant: nothing counts as proof but what a listing shows; a shard that is
 // missing counts as gone only by two complete listings, far enough apart, of a stream that can be read. Called by the
 // coordinator before any SHARD_END.
+import type { LeaseRow } from './lease.js';
 import { parentsOf } from './shard-graph.js';
 import type { ListedShard } from './shard-graph.js';
 import { incompleteness } from './shard-listing.js';
@@ -12,20 +13,31 @@ export type ShardInListing =
   /** Not named, and the listing does not prove that it is gone. */
   | { readonly type: 'unclear'; readonly reason: string };
 
-/** What a listing says of one shard. `parents` are those its lease row names. */
+/**
+ * What a listing says of one shard. `ancestors` are those that lease rows name: a listing that shows one of them open is from
+ * before the shard began.
+ */
 export function shardIn(
   shards: readonly ListedShard[],
   shardId: string,
-  parents: readonly string[] = [],
+  ancestors: readonly string[] = [],
 ): ShardInListing {
   const shard = shards.find((each) => each.shardId === shardId);
   if (shard !== undefined)
     return shard.endingSequenceNumber === undefined ? { type: 'open' } : { type: 'closed', shard };
   const reason = incompleteness(shards);
   if (reason !== undefined) return { type: 'unclear', reason };
-  const parent = shards.find((each) => parents.includes(each.shardId) && each.endingSequenceNumber === undefined);
-  if (parent === undefined) return { type: 'absent' };
-  return { type: 'unclear', reason: `its parent ${parent.shardId} is listed as open` };
+  const ancestor = shards.find((each) => ancestors.includes(each.shardId) && each.endingSequenceNumber === undefined);
+  if (ancestor === undefined) return { type: 'absent' };
+  return { type: 'unclear', reason: `its ancestor ${ancestor.shardId} is listed as open` };
+}
+
+/** The ancestors of a shard as far as lease rows name them. `rows` is by shard id. */
+export function ancestorsIn(rows: ReadonlyMap<string, Pick<LeaseRow, 'parentShardIds'>>, row: LeaseRow): string[] {
+  const ancestors = new Set(row.parentShardIds);
+  // A set hands out what is added to it on the way.
+  for (const shardId of ancestors) for (const parent of rows.get(shardId)?.parentShardIds ?? []) ancestors.add(parent);
+  return [...ancestors];
 }
 
 /** Since when (monotonic milliseconds) complete listings lack a shard, by shard id. */
@@ -50,6 +62,14 @@ export function afterListing(
   const next = new Map(absences);
   for (const { shardId } of listed) next.delete(shardId);
   for (const shardId of absent) if (!next.has(shardId)) next.set(shardId, answeredAt);
+  return next;
+}
+
+/** The absences without that of one shard: whoever asked about it asks no more, and what comes later is another matter. */
+export function withoutAbsence(absences: Absences, shardId: string): Absences {
+  if (!absences.has(shardId)) return absences;
+  const next = new Map(absences);
+  next.delete(shardId);
   return next;
 }
 

@@ -198,3 +198,49 @@ describe('a shard whose reads fail', () => {
     expect(keepersOf(driver, zero)).to.equal(2);
   });
 });
+
+describe('a shard whose reads fail beside others of its source that are read', () => {
+  it('is taken again when nobody has taken it for twice failoverMs, however often it was given back before', async () => {
+    const third = leaseRow({ leaseKey: 'shardId-000000000002', leaseOwner: 'peer' });
+    const driver = driveCoordinator({
+      stream: listedStream({ shards: 3 }),
+      store: memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one }), third]),
+      failoverMs,
+    });
+    await driver.started();
+    await driver.takenAll();
+    const keepersOf = (): number => driver.keepers.filter(({ args }) => args.leaseKey === zero).length;
+    const beat = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 2_000) {
+        for (const row of driver.store.rows.values())
+          if (row.leaseOwner === 'peer') driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
+        await driver.world.advance(2_000);
+        await driver.news(one, { type: 'readsWork' });
+      }
+    };
+    await beat(4_000);
+    const unowned: number[] = [];
+    for (let round = 0; round < 7; round += 1) {
+      await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
+      const { leaseOwner: _, ...row } = driver.store.row(zero);
+      driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
+      const lease = {
+        source: 'orders',
+        shardId: zero,
+        leaseKey: zero,
+        recordsLeft: 0,
+        checkpoint: row.checkpoint,
+        subSequenceNumber: 0,
+        released: true,
+      };
+      await driver.news(zero, { type: 'released', coolDown: false, reason: 'reads', lease });
+      const before = keepersOf();
+      let ms = 0;
+      for (; keepersOf() === before && ms < 700_000; ms += 2_000) await beat(2_000);
+      unowned.push(ms);
+      if (keepersOf() > before) await driver.taken(zero);
+    }
+    // Nobody reads the shard, no lease is held, so that nothing in ready() speaks of it.
+    expect(Math.max(...unowned), `unowned for ${unowned.join(', ')} ms`).to.be.below(2 * failoverMs + 10_000);
+  });
+});

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { ListedShard } from '../../../src/core/shard-graph.js';
-import { afterListing, isSecondAbsence, mayHaveExpired, shardIn } from '../../../src/core/shard-proof.js';
+import { afterListing, ancestorsIn, isSecondAbsence, mayHaveExpired, shardIn } from '../../../src/core/shard-proof.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
 
 const top = (1n << 128n) - 1n;
 const half = top / 2n;
@@ -24,6 +25,17 @@ describe('what a listing says of a shard', () => {
   it('is unclear where the listing lacks hash keys, or a parent is listed as open', () => {
     for (const partial of [[], [low], [high], [closed]]) expect(shardIn(partial, 'gone').type).to.equal('unclear');
     expect(shardIn([low, high], 'gone', ['low']).type).to.equal('unclear');
+  });
+
+  it('is unclear where a listing from before two reshards shows its grandparent open', () => {
+    const all = shard('0', 0n, top);
+    const rows = new Map([
+      ['1', leaseRow({ leaseKey: '1', parentShardIds: ['0'] })],
+      ['2', leaseRow({ leaseKey: '2', parentShardIds: ['1'] })],
+    ]);
+    const ancestors = ancestorsIn(rows, rows.get('2')!);
+    expect(ancestors).to.deep.equal(['1', '0']);
+    expect(shardIn([all], '2', ancestors).type).to.equal('unclear');
   });
 
   it('is never absent by a listing with any open shard of a complete one taken away', () => {

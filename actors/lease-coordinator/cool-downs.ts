@@ -1,0 +1,45 @@
+// Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: one that was
+// given back because its reads failed is never left alone by everybody: it is taken when a read of its source works here
+// again, or when nobody has wanted it for twice failoverMs.
+import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
+
+/** Leaves a shard alone from now on. What was read for long enough in between begins anew. */
+export function strike(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown['cause'] = 'worker'): void {
+  const { settings, state, now } = turn;
+  const before = state.coolDowns.get(lease.leaseKey);
+  const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
+  const strikes = readWell ? 1 : (before?.strikes ?? 0) + 1;
+  state.coolDowns.set(lease.leaseKey, {
+    strikes,
+    until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs),
+    cause,
+  });
+}
+
+/** Whether a row has had no owner for so long that nobody else seems to want it. */
+export function isLeft({ settings, state, now }: Clocked, leaseKey: string): boolean {
+  const seen = state.sightings.get(leaseKey);
+  const row = state.rows.get(leaseKey);
+  if (row === undefined || row.leaseOwner !== undefined || seen === undefined) return false;
+  return now - seen.seenAt >= 2 * settings.failoverMs;
+}
+
+interface Clocked {
+  readonly settings: Settings;
+  readonly state: CoordinatorState;
+  readonly now: number;
+}
+
+/** Keys of the rows that are not to be taken now. */
+export function cooling(turn: Turn): string[] {
+  const { state, now } = turn;
+  return [...state.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
+    until <= now || (cause === 'reads' && isLeft(turn, leaseKey)) ? [] : [leaseKey],
+  );
+}
+
+/** A read of this source has begun to work here: what was given back for failing reads may be tried again. */
+export function readsAgain({ state }: Turn, isOfStream: (leaseKey: string) => boolean): void {
+  for (const [leaseKey, { cause }] of state.coolDowns)
+    if (cause === 'reads' && isOfStream(leaseKey)) state.coolDowns.delete(leaseKey);
+}

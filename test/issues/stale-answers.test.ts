@@ -1,0 +1,91 @@
+// Answers that were true once. Cause: the coordinator believed a single listing or description, or remembered what a later one
+// had refuted: an absence noted by one wrong listing outlived an hour of listings that named the shard, SHARD_END written here
+// outlived a reset of the row, and a scan's older row was preferred to what the keeper had taken.
+import { expect } from 'chai';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { memoryLeaseStore } from '../support/memory-lease-store.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const two = 'shardId-000000000002';
+
+async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator(setup);
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}
+
+describe('a shard that a listing lacks, and later ones name', () => {
+  const lostAndTakenAgain = async (driver: CoordinatorDriver, ms: number): Promise<void> => {
+    await driver.news(zero, { type: 'lost', reason: 'taken', current: undefined, retake: false });
+    const { leaseOwner: _, ...free } = driver.store.row(zero);
+    driver.store.put({ ...free, leaseCounter: free.leaseCounter + 1 });
+    await driver.world.advance(ms);
+    await driver.taken(zero);
+  };
+
+  it('is not proven gone by one more wrong listing, an hour later', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    stream.split(zero);
+    const all = stream.shards;
+    const wrong = all.filter(({ shardId }) => shardId !== zero);
+    stream.shards = wrong;
+    expect(await driver.prepareEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+    stream.shards = all;
+    await driver.world.advance(3_600_000);
+    stream.shards = wrong;
+    expect(await driver.prepareEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+  });
+
+  it('is not proven gone in a later tenure by what an earlier one has noted', async () => {
+    const stream = listedStream();
+    const driver = await holdingAll({ stream });
+    stream.split(zero);
+    stream.shards = stream.shards.filter(({ shardId }) => shardId !== zero);
+    expect(await driver.prepareEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+    await lostAndTakenAgain(driver, 40_000);
+    expect(await driver.prepareEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+  });
+});
+
+describe('rows that are reset while the process that ended them lives', () => {
+  it('have the child wait for its parent', async () => {
+    const store = memoryLeaseStore();
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream, store });
+    const [left] = stream.split(zero);
+    store.put({ leaseKey: one, parentShardIds: [zero] });
+    store.put({ leaseKey: two, parentShardIds: [zero] });
+    await driver.end(zero, [one, two]);
+    await driver.world.advance(5_000);
+    await driver.takenAll();
+    await driver.end(left, []);
+    await driver.world.advance(5_000);
+    // kinact reset --shard zero one --to TRIM_HORIZON: both rows have ended, so nobody holds them.
+    for (const key of [zero, one]) {
+      const { leaseOwner: _, ...row } = store.row(key);
+      store.put({ ...row, checkpoint: 'TRIM_HORIZON', leaseCounter: row.leaseCounter + 1, childShardIds: [] });
+    }
+    await driver.world.advance(10_000);
+    for (const key of [zero, one]) await driver.taken(key);
+    await driver.world.advance(5_000);
+    expect(driver.startable()).to.not.include(one);
+  });
+});
+
+describe('a scan that is older than what a keeper has taken', () => {
+  it('does not decide of which stream the row is when its shard ends', async () => {
+    const driver = await holdingAll();
+    const { store, stream } = driver;
+    stream.split(zero);
+    const former = `arn:aws:kinesis:x:1:stream/orders#1600000000`;
+    const old = [...store.rows.values()].map((row) => ({ ...row, leaseCounter: 1, kinactStream: former }));
+    store.staleScan(old);
+    await driver.world.advance(70_000);
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+  });
+});
