@@ -10,7 +10,7 @@ import type { Outcome } from './run.js';
 import type { Pool } from './pool.js';
 
 const from = Number(process.env['KINACT_SEED'] ?? 1);
-const seeds = 140;
+const seeds = 80;
 
 describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function () {
   this.timeout(400_000);
