@@ -11,7 +11,8 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { awaitedParents, removable } from '../../src/core/shard-graph.js';
 import type { FirstCheckpoint } from '../../src/core/shard-graph.js';
 import { earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
-import type { RowMaker } from '../../src/core/shard-sync.js';
+import { isSameListing, unlisted } from '../../src/core/shard-listing.js';
+import type { RowMaker, SyncPlan } from '../../src/core/shard-sync.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import { isKinactError } from '../../src/errors.js';
@@ -84,14 +85,22 @@ export async function syncShards(
   const first = isFirstSync(rows, malformed);
   // What the filter leaves out is no proof of anything: rows are compared with a complete listing.
   const compares = !first || otherEpochs.length > 0;
-  let listing = await source.listShards(compares ? { type: 'all' } : filterFor(initialPosition), signal);
+  const filter: ShardFilter = first ? filterFor(initialPosition) : { type: 'all' };
+  let listing = await source.listShards(compares ? { type: 'all' } : filter, signal);
   const unstamped = await checkRows(check, compares ? listing.shards : undefined);
-  if (first && compares) listing = await source.listShards(filterFor(initialPosition), signal);
+  if (first && compares) listing = await source.listShards(filter, signal);
   const { shards, serviceTimeMs } = listing;
   // Before anything can be read under it: what may be dropped depends on it.
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
-  const plan = planSync({ shards, rows, malformed, initial: firstCheckpoint(initialPosition), maker });
+  const initial = firstCheckpoint(initialPosition);
+  const planned = planSync({ shards, rows, malformed, initial, maker });
+  // Who begins at LATEST leaves out what is closed either way.
+  const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
+  const again = leavesOut ? await source.listShards(filter, signal) : listing;
+  const plan: SyncPlan = isSameListing(shards, again.shards)
+    ? planned
+    : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
   const seen = { description, shards, complete: !first, unstamped, placement };
   if (plan.type === 'inconsistent')
     return { ...seen, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
@@ -111,6 +120,13 @@ export async function syncShards(
     orphans: only(plan.orphans),
     unanchored: only(plan.unanchored),
   };
+}
+
+/** Whether a row is to be made of which a parent has neither row nor place in the listing: that one would never be read. */
+function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: readonly Shard[]): boolean {
+  const missing = unlisted(shards);
+  const isSkipped = (shardId: string): boolean => missing.has(shardId) && !rows.has(shardId) && !malformed.has(shardId);
+  return plan.type === 'create' && plan.rows.some(({ parentShardIds }) => parentShardIds.some(isSkipped));
 }
 
 /** Writes into rows that do not say so which stream they belong to. Neither counter nor anything else of them is touched. */

@@ -3,12 +3,13 @@
 import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import { openLeaseRewriting, type LeaseRewriting } from '../aws/lease-rewriting.js';
 import { patiently } from '../aws/patience.js';
+import { pause } from '../aws/pause.js';
 import type { LeaseRow } from '../core/lease.js';
 import { streamIdentifier } from '../core/lease-key.js';
 import { writerNonce, writerOf } from '../core/lease-writer.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
-import { incompleteness } from '../core/shard-listing.js';
+import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
 import { streamIdentityOf } from '../core/stream-identity.js';
 import { KinactError } from '../errors.js';
 import type { LeaseScan, ShardListing, StreamDescription, StreamSource } from '../ports.js';
@@ -30,6 +31,8 @@ import { hostWorld } from './world.js';
 /** How long counters are watched at least: three renewals of a worker with the default failover time. */
 const leastWatchMs = 30_000;
 const listings = 5;
+/** What lies between two listings of which the second confirms the first. */
+const apartMs = 3_000;
 const patience = { ...hostWorld, retryForMs: 20_000, name: 'the stream' };
 
 interface Request {
@@ -176,7 +179,9 @@ async function planned(
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING')
     throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
-  const { shards, serviceTimeMs } = await completeListing(source, tableName, signal);
+  const known = rowsOfStream(identifierOf(scan, description), scan.rows, only);
+  const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
+  const { shards, serviceTimeMs } = await confirmedListing(source, ids, tableName, signal);
   const workerId = 'kinact reset';
   const plan = planReset({
     position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, to.timestampMs, signal) } : to,
@@ -200,6 +205,27 @@ function randomName(): string {
   return hostWorld.random.next().toString(36).slice(2) + hostWorld.random.next().toString(36).slice(2);
 }
 
+/** What it lacks of `known` shards and of parents, a second listing lacks as well. */
+async function confirmedListing(
+  source: StreamSource,
+  known: readonly string[],
+  tableName: string,
+  signal: AbortSignal,
+): Promise<ShardListing> {
+  let listing = await completeListing(source, tableName, signal);
+  for (let attempt = 1; unlisted(listing.shards, known).size > 0; attempt += 1) {
+    await pause(hostWorld.timers, apartMs, signal, patience.name);
+    const second = await completeListing(source, tableName, signal);
+    if (isSameListing(listing.shards, second.shards)) return second;
+    if (attempt === listings) {
+      const text = `the listings of stream '${source.name}' differ`;
+      throw refused(`${text}: try again in a minute. Nothing was changed`, tableName);
+    }
+    listing = second;
+  }
+  return listing;
+}
+
 async function completeListing(source: StreamSource, tableName: string, signal: AbortSignal): Promise<ShardListing> {
   for (let attempt = 1; ; attempt += 1) {
     const listing = await patiently(patience, () => source.listShards({ type: 'all' }, signal), signal);
@@ -209,7 +235,7 @@ async function completeListing(source: StreamSource, tableName: string, signal: 
       const text = `the listing of stream '${source.name}' is not complete (${reason})`;
       throw refused(`${text}: try again in a minute. Nothing was changed`, tableName);
     }
-    await new Promise<void>((resolve) => void hostWorld.timers.after(1_000, resolve));
+    await pause(hostWorld.timers, 1_000, signal, patience.name);
   }
 }
 

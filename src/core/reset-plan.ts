@@ -1,10 +1,12 @@
 // What `kinact reset` does to each row of a stream: the one place where a checkpoint falls. Pure; the command prints the plan,
 // and with --yes writes it in this order. Invariants: rows of other streams are not in it; parents come before children and
-// removals last, so that a run that breaks off leaves rows that no start takes for a finished reset.
+// removals last, so that a run that breaks off leaves rows that no start takes for a finished reset. An unended row of a shard
+// that may hold records and is merely not listed stays: who takes it finds out.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
 import { isForeign } from './lease-writer.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
+import { unlisted } from './shard-listing.js';
 import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
 import { latestMarginMs, newLeaseRow, type RowMaker } from './shard-sync.js';
 
@@ -20,7 +22,7 @@ export interface ResetInput {
   readonly position: ResetPosition;
   /** The shards that it is restricted to; undefined: all of the stream. */
   readonly only: ReadonlySet<string> | undefined;
-  /** A complete listing. */
+  /** A complete listing, which a second one has confirmed where it lacks shards that are named (shard-listing.ts). */
   readonly shards: readonly ListedShard[];
   /** Every readable lease row of the table, and the keys of those that cannot be read. */
   readonly rows: readonly LeaseRow[];
@@ -67,6 +69,11 @@ export function planReset(input: ResetInput): ResetPlan {
   if (reason !== undefined) return { type: 'refused', reason };
   const before = closedBefore(position, shards);
   const steps: ResetStep[] = [];
+  const kept = keptParents(shards, current);
+  for (const { shardId, row: seen } of kept) {
+    const isOver = before.has(shardId) || position.type === 'latest';
+    steps.push({ type: 'rewrite', seen, row: rewritten(input, shardOf(shardId, seen), seen, isOver) });
+  }
   for (const shard of parentsFirst(shards)) {
     const { shardId } = shard;
     if (only?.has(shardId) === false) continue;
@@ -75,11 +82,36 @@ export function planReset(input: ResetInput): ResetPlan {
     if (seen !== undefined) steps.push({ type: 'rewrite', seen, row: rewritten(input, shard, seen, isOver) });
     else if (!isOver) steps.push({ type: 'create', row: fresh(input, shard) });
   }
-  const listed = new Set(shards.map(({ shardId }) => shardId));
+  const listed = new Set([...shards, ...kept].map(({ shardId }) => shardId));
   for (const { shardId, isCurrent, row } of own) {
     if (!isCurrent || !listed.has(shardId)) steps.push({ type: 'remove', seen: row });
   }
   return { type: 'plan', steps };
+}
+
+/** Unended rows of parents that are not listed: the service has forgotten them, or the listing leaves them out. */
+function keptParents(
+  shards: readonly ListedShard[],
+  rows: ReadonlyMap<string, LeaseRow>,
+): readonly { readonly shardId: string; readonly row: LeaseRow }[] {
+  return [...unlisted(shards)].flatMap((shardId) => {
+    const row = rows.get(shardId);
+    return row === undefined || hasEnded(row) ? [] : [{ shardId, row }];
+  });
+}
+
+/** As far as its row shows it. */
+function shardOf(shardId: string, { parentShardIds, startingHashKey, endingHashKey }: LeaseRow): ListedShard {
+  const [parentShardId, adjacentParentShardId] = parentShardIds;
+  return {
+    shardId,
+    startingSequenceNumber: '0',
+    ...(parentShardId === undefined ? {} : { parentShardId }),
+    ...(adjacentParentShardId === undefined ? {} : { adjacentParentShardId }),
+    ...(startingHashKey === undefined || endingHashKey === undefined
+      ? {}
+      : { hashKeyRange: { startingHashKey, endingHashKey } }),
+  };
 }
 
 function unreadable(

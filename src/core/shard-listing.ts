@@ -1,7 +1,7 @@
 // Whether a listing shows all of a stream's shards. Only a complete one proves that a shard is gone, or never was. Called by
 // whoever concludes something from a shard's absence.
 import { holesIn } from './hash-range.js';
-import { isOpen, openParent, type ListedShard } from './shard-graph.js';
+import { isOpen, openParent, parentsOf, type ListedShard } from './shard-graph.js';
 
 /**
  * What speaks against the completeness of a listing; undefined when nothing does. `shards` must be all pages of one. Its open
@@ -17,4 +17,20 @@ export function incompleteness(shards: readonly ListedShard[]): string | undefin
       return `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}`;
   }
   return openParent(shards);
+}
+
+/**
+ * Shards that are named and not listed: parents of listed ones, and `known`. An older stream has such parents by right, and
+ * hash keys do not show whether a closed shard is missing: what is concluded from these needs a second listing.
+ */
+export function unlisted(shards: readonly ListedShard[], known: Iterable<string> = []): ReadonlySet<string> {
+  const missing = new Set([...shards.flatMap(parentsOf), ...known]);
+  for (const { shardId } of shards) missing.delete(shardId);
+  return missing;
+}
+
+/** Whether two listings show the same shards in the same state. */
+export function isSameListing(one: readonly ListedShard[], other: readonly ListedShard[]): boolean {
+  const states = new Map(one.map((shard) => [shard.shardId, isOpen(shard)]));
+  return states.size === other.length && other.every((shard) => states.get(shard.shardId) === isOpen(shard));
 }

@@ -89,3 +89,32 @@ describe('a scan that is older than what a keeper has taken', () => {
     expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
   });
 });
+
+describe('the first listing of a stream that was resharded', () => {
+  const begun = async (wrong: number): Promise<CoordinatorDriver> => {
+    const stream = listedStream({ shards: 1 });
+    stream.split(zero);
+    const { listShards } = stream;
+    let left = wrong;
+    stream.listShards = async (filter, signal) => {
+      const listing = await listShards(filter, signal);
+      return left-- > 0 ? { ...listing, shards: listing.shards.filter(({ shardId }) => shardId !== zero) } : listing;
+    };
+    const driver = driveCoordinator({ stream });
+    await driver.started();
+    await driver.world.advance(10_000);
+    return driver;
+  };
+
+  it('does not have the children read without their parent where it lacks the parent once', async () => {
+    const driver = await begun(1);
+    expect([...driver.store.rows.keys()]).to.deep.equal([zero]);
+    expect(driver.world.eventsOf('retrying')).to.have.length(1);
+  });
+
+  it('is believed where the second one shows the same: the parent may have been trimmed', async () => {
+    const driver = await begun(Infinity);
+    expect([...driver.store.rows.keys()]).to.deep.equal([one, two]);
+    expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
+  });
+});

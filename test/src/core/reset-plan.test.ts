@@ -129,6 +129,20 @@ describe('a reset to TRIM_HORIZON', () => {
     expect(refusal({ rows, only: new Set(['s7']) })).to.equal('neither the stream nor the table has a shard s7');
   });
 
+  it('keeps the unended row of a parent that is merely not listed, before its children, and no other', () => {
+    const shards = lineage.filter(({ shardId }) => shardId !== 's1' && shardId !== 's0');
+    const rows = [row('s1', { checkpoint: '150', parentShardIds: ['s0'] }), row('s0', { checkpoint: 'SHARD_END' })];
+    expect(inShort(stepsOf({ rows, shards }))).to.deep.equal([
+      'rewrite s1 TRIM_HORIZON',
+      'create s2 TRIM_HORIZON',
+      'create s3 TRIM_HORIZON',
+      'remove s0',
+    ]);
+    expect(stepsOf({ rows, shards })[0]).to.have.deep.nested.property('row.parentShardIds', ['s0']);
+    expect(inShort(stepsOf({ rows, shards, position: { type: 'latest' } }))).to.include('rewrite s1 SHARD_END');
+    expect(inShort(stepsOf({ rows, shards, only: new Set(['s3']) }))).to.deep.equal(['create s3 TRIM_HORIZON']);
+  });
+
   it('is refused where a row in question cannot be read', () => {
     expect(refusal({ malformed: ['s1'] })).to.match(/^row s1 cannot be read/);
     expect(refusal({ malformed: ['s1', '1:orders:2:s2'], only: new Set(['s2']) })).to.equal('not refused');
