@@ -15,6 +15,7 @@ import type {
 import { KinactError } from '../errors.js';
 import type { OutOfRangePolicy } from '../core/placement.js';
 import { unpackRecord } from './aggregate.js';
+import { noBacklogsTold } from './end-verdict.js';
 import { hashKeyVetting, type HashKeyVetting } from './hash-key-vetting.js';
 import {
   checkRegion,
@@ -97,6 +98,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     maxRecords,
     idleMs,
     sizes: { recordBytes: undefined },
+    told: noBacklogsTold(),
     prefetch: { ...defaultPrefetch, ...options.prefetch },
     timestampTimeoutMs: Math.min(requestTimeoutMs, longestTimestampWaitMs),
   };

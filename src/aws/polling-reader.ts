@@ -2,7 +2,7 @@
 // waits for something; the position moves forward only with records that are handed on; failures that time cures are
 // repeated without end and said, the others end the reader. Opened by the polling source, one per shard worker.
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
-import { backoffMs, type Backoff } from '../core/backoff.js';
+import type { Backoff } from '../core/backoff.js';
 import type { StartPosition } from '../core/position.js';
 import { createTokenBucket, take, waitMs, type TokenBucket } from '../core/token-bucket.js';
 import { isKinactError, KinactError } from '../errors.js';
@@ -21,9 +21,10 @@ import { bytesOf } from '../record-bytes.js';
 import { classifyAwsError, type AwsFailure } from './aws-errors.js';
 import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
-import { pause } from './pause.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
+import { noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
+import { failing, recover, retryDelayMs, sleep } from './reading-failure.js';
 import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
 import type { Ask } from './shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
@@ -42,6 +43,7 @@ export interface PollingReaderDeps {
   readonly describe: Ask<StreamDescription>;
   readonly list: Ask<ShardListing>;
   readonly sizes: RecordSizes;
+  readonly told: BacklogsTold;
 }
 
 /**
@@ -52,15 +54,11 @@ export interface PollingReaderDeps {
 const readsPerSecond = 4.9;
 const bytesPerSecond = 2_000_000;
 
-const throttled: Backoff = { baseMs: 1_000, capMs: 20_000 };
-const failing: Backoff = { baseMs: 500, capMs: 20_000 };
 const missingShape: Backoff = { baseMs: 500, capMs: 3_000 };
 /** So long the service must not know a shard before the reader takes it for gone. */
 const missingMs = 5_000;
 /** So soon a second chain must have ended to prove the end of the first: what is older says nothing of it any more. */
 const proofMs = 30_000;
-/** Full jitter may come out as nothing; a loop that failed waits at least this long. */
-const shortestRetryMs = 100;
 
 /** Opens a reader. It asks for nothing before the first `read`. */
 export function openPollingReader(
@@ -157,6 +155,7 @@ async function readOnce(
   take(traffic, answer.bytes, clock.now());
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
+  noteAnswer(on.told, progress, output, answer.records.length);
   handOn(on, progress, answer, behind);
   on.allowance.answered(answer.records);
   if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '')
@@ -227,7 +226,7 @@ async function missing(
     return true;
   }
   const attempt = progress.failures++;
-  const delayMs = Math.max(shortestRetryMs, backoffMs(missingShape, attempt, on.random));
+  const delayMs = retryDelayMs(missingShape, attempt, on.random);
   const { shardId } = on;
   on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
   await sleep(on, delayMs);
@@ -288,8 +287,8 @@ async function chainEnded(
   const { proving } = progress;
   const now = on.clock.now();
   const children = childrenOf(answer.output, on.shardId) ?? proving?.children;
-  const isProof = proving?.records === false && now - proving.since <= proofMs;
-  if (isProof) {
+  const weight = weighEnd(on.told, progress, answer.output, now);
+  if (proving?.records === false && now - proving.since <= proofMs && weight === 'proof') {
     // The record to resume behind was never met: what came behind it may have expired with it.
     if (progress.unseen) recordIsGone(progress);
     sayGap(on, progress, false);
@@ -298,9 +297,8 @@ async function chainEnded(
   }
   progress.iterator = undefined;
   progress.ended = true;
-  progress.proving = { since: now, children, records: false };
-  const isFalse = proving?.records === true || (answer.output.MillisBehindLatest ?? 0) > 0;
-  if (isFalse) await falseEnd(on, progress);
+  progress.proving = { since: now, children, records: false, upToDate: false };
+  if (proving?.records === true || weight !== 'proof') await falseEnd(on, progress);
   return false;
 }
 
@@ -314,9 +312,11 @@ async function isClosed(on: Poll, progress: Progress): Promise<boolean> {
     progress.ended = false;
     const shard = shards.find(({ shardId }) => shardId === on.shardId);
     const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
-    progress.proving = { since: on.clock.now(), children: progress.proving?.children, records: false };
+    const children = progress.proving?.children;
+    progress.proving = { since: on.clock.now(), children, records: false, upToDate: false };
     if (!isOpen) return true;
     progress.proving = undefined;
+    progress.unclear = undefined;
     await falseEnd(on, progress);
   } catch (thrown) {
     await recover(on, progress, failureOf(thrown, 'ListShards'), 'ListShards');
@@ -336,7 +336,7 @@ async function falseEnd(on: Poll, progress: Progress): Promise<void> {
     },
   );
   const times = progress.falseEnds++;
-  const delayMs = times === 0 ? 0 : Math.max(shortestRetryMs, backoffMs(failing, times - 1, on.random));
+  const delayMs = times === 0 ? 0 : retryDelayMs(failing, times - 1, on.random);
   on.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
   await sleep(on, delayMs);
 }
@@ -358,42 +358,11 @@ async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
   if (progress.skipBefore === undefined || !progress.askAgain) return;
   const found = await findIterator(on, on.start);
   if (found.type !== 'iterator' || found.skipBefore !== undefined) return;
+  const doubt = await streamDoubt(on);
+  if (doubt !== undefined) {
+    progress.iterator = undefined;
+    return recover(on, progress, doubt, 'DescribeStreamSummary');
+  }
   progress.iterator = found.iterator;
   progress.skipBefore = undefined;
-}
-
-/** Says what failed and waits before the next attempt; throws where another attempt is of no use. */
-async function recover(on: Poll, progress: Progress, failure: AwsFailure, operation: string): Promise<void> {
-  const { shardId, notice, random } = on;
-  const { kind, error } = failure;
-  if (on.signal.aborted) throw stopped();
-  const attempt = progress.failures;
-  progress.failures += 1;
-  const wait = async (shape: Backoff, again: number, say: (delayMs: number) => SourceNotice): Promise<void> => {
-    const delayMs = Math.max(shortestRetryMs, backoffMs(shape, again, random));
-    notice(say(delayMs));
-    await sleep(on, delayMs);
-  };
-  const retrying = (delayMs: number): SourceNotice => ({ type: 'retrying', shardId, operation, error, delayMs });
-  if (kind === 'throttled') {
-    return wait(throttled, attempt, (delayMs) => ({ type: 'throttled', shardId, delayMs }));
-  }
-  if (operation === 'GetRecords' && (kind === 'expiredIterator' || kind === 'invalidArgument' || kind === 'notFound')) {
-    // The chain is begun anew from the position; where that does not help at once, slower and slower.
-    progress.iterator = undefined;
-    const refusals = progress.refusals;
-    progress.refusals += 1;
-    if (kind === 'expiredIterator') notice({ type: 'iteratorExpired', shardId });
-    if (kind === 'invalidArgument' && refusals > 0 && on.lease === undefined) throw error;
-    return refusals === 0 ? undefined : wait(failing, refusals - 1, retrying);
-  }
-  // Under a lease all that a service answers may pass; what does not is for the coordinator to find out.
-  if (kind === 'aborted' || error.retryable || on.lease !== undefined) return wait(failing, attempt, retrying);
-  throw error;
-}
-
-/** Waits, or throws when the reader is closed. */
-async function sleep({ timers, signal }: Pick<Poll, 'timers' | 'signal'>, ms: number): Promise<void> {
-  if (signal.aborted) throw stopped();
-  if (ms > 0) await pause(timers, ms, signal, 'reading the shard');
 }

@@ -22,7 +22,7 @@ export interface Progress {
   doneUpTo: string | undefined;
   /** The last position known from before, where what came behind it may have expired: said with the next answer. */
   gap: Position | undefined;
-  /** The number of the last gap: it is one, however many chains begin there. */
+  /** The highest number of a gap: it is one, however many chains begin there, and up to there everything was handed on. */
   gapAt: string | undefined;
   /** The last answer with records said that there are more. */
   moreKnown: boolean;
@@ -32,6 +32,8 @@ export interface Progress {
   falseEnds: number;
   /** The chain before this one came to an end: this one shows whether that was the shard's. */
   proving: Proving | undefined;
+  /** Chains that have ended in a row, without records, with an answer that does not call itself up to date. */
+  unclear: { readonly since: number; readonly times: number } | undefined;
   /** Since when the service does not know the shard. */
   missingSince: number | undefined;
 }
@@ -41,6 +43,8 @@ export interface Proving {
   readonly children: readonly ChildShard[] | undefined;
   /** Records came: the end that was to be proven was none. */
   records: boolean;
+  /** The chain has said that nothing is behind its position, and then gone on. */
+  upToDate: boolean;
 }
 
 export function progressFrom(start: StartPosition): Progress {
@@ -59,6 +63,7 @@ export function progressFrom(start: StartPosition): Progress {
     refusals: 0,
     falseEnds: 0,
     proving: undefined,
+    unclear: undefined,
     missingSince: undefined,
   };
 }
@@ -70,12 +75,15 @@ export function recordIsGone(progress: Progress): void {
   if (position.type === 'after') noteGap(progress, position.position);
   if (position.type !== 'behind') return;
   const { sequenceNumber } = position;
-  progress.doneUpTo = sequenceNumber;
+  // While what was handed on is being skipped, the position is behind what is done: that it is gone, too, says nothing new.
+  if (progress.doneUpTo === undefined || compareSequenceNumbers(sequenceNumber, progress.doneUpTo) > 0)
+    progress.doneUpTo = sequenceNumber;
   noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
 }
 
 function noteGap(progress: Progress, position: Position): void {
-  if (progress.gapAt === position.sequenceNumber) return;
+  const { gapAt } = progress;
+  if (gapAt !== undefined && compareSequenceNumbers(position.sequenceNumber, gapAt) <= 0) return;
   progress.gapAt = position.sequenceNumber;
   progress.gap = position;
 }

@@ -39,7 +39,7 @@ describe('the end of a shard', () => {
       const on = world();
       on.client.kinesis.split(stream, shardId);
       on.client.script = only('GetRecords', () => ({
-        body: { Records: [], ...(ChildShards === undefined ? {} : { ChildShards }) },
+        body: { Records: [], MillisBehindLatest: 0, ...(ChildShards === undefined ? {} : { ChildShards }) },
       }));
       on.consume();
       await on.clock.advance(3_000);

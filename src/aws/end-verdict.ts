@@ -1,0 +1,49 @@
+// What an answer of GetRecords without NextShardIterator is worth as the proof of a shard's end. It may say of itself that
+// there is more: then it proves nothing. But kinesalite counts the time since the shard was closed there, and never a backlog.
+// Called by polling-reader.ts.
+import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
+import type { Progress } from './reading-progress.js';
+
+/** What the service of a source has used MillisBehindLatest for, so far. One for all readers of the source. */
+export interface BacklogsTold {
+  /** It was above 0 in an answer with another iterator: it tells a backlog. */
+  backlogs: boolean;
+}
+
+/** An end that is unclear is believed when so many chains in a row, over so long, came to nothing else. */
+const unclearTimes = 4;
+const unclearMs = 5_000;
+
+type Output = Pick<Partial<GetRecordsOutput>, 'MillisBehindLatest' | 'NextShardIterator'>;
+
+export function noBacklogsTold(): BacklogsTold {
+  return { backlogs: false };
+}
+
+/** Takes in what every answer says of itself. */
+export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
+  const { MillisBehindLatest: behind, NextShardIterator: next } = output;
+  const goesOn = typeof next === 'string' && next !== '';
+  if (goesOn && (behind ?? 0) > 0) told.backlogs = true;
+  if (records > 0) progress.unclear = undefined;
+  else if (goesOn && progress.proving !== undefined) progress.proving.upToDate = behind === 0;
+}
+
+/**
+ * `proof`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either; counted, and `proof`
+ * when it has been the same for long enough.
+ */
+export function weighEnd(
+  told: BacklogsTold,
+  progress: Progress,
+  { MillisBehindLatest: behind }: Output,
+  now: number,
+): 'proof' | 'more' | 'unclear' {
+  if (typeof behind === 'number' && behind <= 0) return 'proof';
+  // A chain is begun when the shard is known to be closed: where it was up to date once, nothing can have come since.
+  if (progress.proving?.upToDate === true) return 'proof';
+  if (told.backlogs && typeof behind === 'number') return 'more';
+  const { since = now, times = 0 } = progress.unclear ?? {};
+  progress.unclear = { since, times: times + 1 };
+  return times + 1 >= unclearTimes && now - since >= unclearMs ? 'proof' : 'unclear';
+}

@@ -1,0 +1,49 @@
+// Two GetRecords answers in a row without iterator and records, each saying MillisBehindLatest 60,000, ended a closed shard
+// whose backlog was unread: what the answers said of themselves was not looked at, and SHARD_END was written without an event.
+import { expect } from 'chai';
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer } from '../../src/testing/scripted-server.js';
+import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
+import { snapshotTable } from '../support/strict-lease-reader.js';
+
+const first = 'shardId-000000000000';
+
+describe('a burst of ends that say that there is more', function () {
+  this.timeout(60_000);
+  let servers: LocalServers;
+  before(async () => {
+    servers = await startLocalServers();
+  });
+  after(() => servers.stop());
+
+  it('ends no closed shard before its backlog is read', async () => {
+    const scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
+    const world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    try {
+      scripted.kinesis.createStream('orders', 1);
+      const before = world.consumer('orders', { application: 'burst', leases: { failoverMs: 1_500 } });
+      await before.consumer.start();
+      for (let at = 0; at < 10; at += 1) scripted.kinesis.put('orders', { partitionKey: `k${at}`, data: `${at}` });
+      await eventually('ten', () => before.seen.length === 10);
+      await before.consumer.stop();
+      for (let at = 10; at < 40; at += 1) scripted.kinesis.put('orders', { partitionKey: `k${at}`, data: `${at}` });
+      scripted.kinesis.split('orders', first);
+      scripted.respond('GetRecords', 2, { type: 'json', body: { Records: [], MillisBehindLatest: 60_000 } });
+      const after = world.consumer('orders', { application: 'burst', leases: { failoverMs: 1_500 } });
+      await after.consumer.start();
+      await eventually('the end', () => after.heard('shardEnded').length === 1, 20_000);
+      const rows = await snapshotTable(world.dynamodb, 'burst');
+      const row = rows.get(first) as unknown as Record<string, { S?: string }>;
+      const seen = new Set([...before.seen, ...after.seen].map(textOf)).size;
+      expect({ seen, checkpoint: row['checkpoint']?.S, trimmed: after.heard('trimmed') }).to.deep.equal({
+        seen: 40,
+        checkpoint: 'SHARD_END',
+        trimmed: [],
+      });
+    } finally {
+      await world.close();
+      await scripted.stop();
+    }
+  });
+});
