@@ -9,7 +9,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
 import type { PrepareShardEnd } from './shard-end.js';
 import type { Evidence, ShardEndResult } from './shard-end-work.js';
-import type { CleanUpResult, SyncResult } from './table-work.js';
+import type { CleanUpResult, Misidentified, SyncResult } from './table-work.js';
 
 /** Everything a coordinator receives: questions, what its keepers say, results of its own work, its timers. */
 export type CoordinatorSelf =
@@ -25,7 +25,7 @@ export type CoordinatorSelf =
   | { readonly type: 'scanDue' }
   | { readonly type: 'scanned'; readonly scan: LeaseScan }
   | { readonly type: 'scanFailed'; readonly error: unknown }
-  | { readonly type: 'synced'; readonly stream: number; readonly result: SyncResult }
+  | { readonly type: 'synced'; readonly stream: number; readonly result: SyncResult | Misidentified }
   | { readonly type: 'syncFailed'; readonly stream: number; readonly error: unknown }
   | { readonly type: 'stamped'; readonly stream: number; readonly error?: unknown }
   | { readonly type: 'described'; readonly stream: number; readonly error?: unknown }

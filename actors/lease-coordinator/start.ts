@@ -38,19 +38,24 @@ export function openStream({ state, effects }: Turn, stream: Stream): void {
 }
 
 export function streamOpened(turn: Turn, index: number, description: StreamDescription): void {
-  const { settings, state } = turn;
+  const { state } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream)) return;
-  const identifier = streamIdentifier(description);
   stream.opened = true;
   stream.error = undefined;
   stream.missing = undefined;
   worked(turn, opening, stream);
+  identify(turn, stream, description);
+  if (state.phase === 'opening') openTable(turn);
+  else scanWithin(turn, 0);
+}
+
+/** Says who the stream is. Only before anything of it is held: a single description may be older than the stream. */
+export function identify({ settings }: Turn, stream: Stream, description: StreamDescription): void {
+  const identifier = streamIdentifier(description);
   stream.identity = identifier;
   stream.streamIdentity = streamIdentityOf(description);
   if (settings.multiStream) stream.identifier = identifier;
-  if (state.phase === 'opening') openTable(turn);
-  else scanWithin(turn, 0);
 }
 
 export function streamNotOpened(turn: Turn, index: number, error: unknown): void {

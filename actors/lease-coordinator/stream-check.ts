@@ -21,12 +21,19 @@ interface Check {
   readonly signal: AbortSignal;
 }
 
-/** Rejects with STREAM_CHANGED where the stream is not the one that this coordinator reads. */
-export async function checkIdentity({ store, source, stream, description, signal }: Check): Promise<void> {
+/**
+ * Whether the stream is the one that this coordinator took it for. Rejects with STREAM_CHANGED where it is not, and `begun`:
+ * something may have been read of it.
+ */
+export async function isIdentified(
+  { store, source, stream, description, signal }: Check,
+  begun: boolean,
+): Promise<boolean> {
   const { streamIdentity } = stream;
   const liveStream = streamIdentityOf(description);
-  if (isSameStream(streamIdentity, liveStream)) return;
+  if (isSameStream(streamIdentity, liveStream)) return true;
   await describedAgain(source, liveStream, signal);
+  if (!begun) return false;
   const evidence = 'it was deleted and created again while it was being read';
   throw streamChanged({
     stream: source.name,

@@ -5,11 +5,11 @@ import type { CoordinatorSelf } from './messages.js';
 import { failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
-import { retryShape } from './start.js';
+import { identify, retryShape } from './start.js';
 import { emit, jittered, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
-import type { SyncResult } from './table-work.js';
+import type { Misidentified, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
@@ -38,7 +38,12 @@ export function syncWhereDue(turn: Turn): void {
     const vanished = new Map([...state.vanished].map(([leaseKey, { row }]) => [leaseKey, row]));
     const rows = rowsOf(state, stream, vanished);
     const { progress } = stream;
-    const making = { writer: signature(turn, 0), progress, now: () => settings.clock.now() };
+    const making = {
+      writer: signature(turn, 0),
+      progress,
+      now: () => settings.clock.now(),
+      begun: stream.syncedOnce,
+    };
     effects.push(
       run({
         name: `sync/${index}`,
@@ -51,11 +56,16 @@ export function syncWhereDue(turn: Turn): void {
   }
 }
 
-export function synced(turn: Turn, index: number, result: SyncResult): void {
+export function synced(turn: Turn, index: number, result: SyncResult | Misidentified): void {
   const { settings, state, now } = turn;
   const stream = state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
+  if ('another' in result) {
+    // Its rows were told from those of others by the wrong name: they are looked at anew, and judge what is read now.
+    identify(turn, stream, result.another);
+    return scanWithin(turn, 100);
+  }
   tellPlacement(turn, stream, result.placement);
   // Any listing that names a shard ends its absence: what a listing lacked before then was wrong.
   stream.absences = afterListing(stream.absences, result.shards, [], now);

@@ -2,7 +2,7 @@
 // back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
 // coordinator repeats.
 import type { CoordinatorSource } from './messages.js';
-import { checkIdentity, checkRows } from './stream-check.js';
+import { checkRows, isIdentified } from './stream-check.js';
 import { notePlacement } from './placement.js';
 import { makeRows } from './row-making.js';
 import type { RowProgress } from './row-making.js';
@@ -59,12 +59,19 @@ export interface SyncResult {
   readonly placement: PlacementState | undefined;
 }
 
+/** The first description was older than this one, which another has confirmed. Nothing was done. */
+export interface Misidentified {
+  readonly another: StreamDescription;
+}
+
 /** What a sync needs to make rows. */
 export interface Making {
   readonly writer: string;
   readonly progress: RowProgress;
   /** Monotonic. */
   readonly now: () => number;
+  /** A sync has succeeded before, so that leases may be held. */
+  readonly begun: boolean;
 }
 
 /**
@@ -75,13 +82,13 @@ export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
   stream: StreamRows,
-  { writer, progress, now }: Making,
+  { writer, progress, now, begun }: Making,
   signal: AbortSignal,
-): Promise<SyncResult> {
+): Promise<SyncResult | Misidentified> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
   const description = await source.describe(signal);
   const check = { store, source, stream, description, signal };
-  await checkIdentity(check);
+  if (!(await isIdentified(check, begun))) return { another: description };
   const first = isFirstSync(rows, malformed);
   // What the filter leaves out is no proof of anything: rows are compared with a complete listing.
   const compares = !first || otherEpochs.length > 0;

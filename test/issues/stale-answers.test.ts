@@ -118,3 +118,54 @@ describe('the first listing of a stream that was resharded', () => {
     expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
   });
 });
+
+describe('a start whose first description is of the stream as it was before it was made anew', () => {
+  const yesterdayOnce = async ({ stream }: CoordinatorDriver): Promise<void> => {
+    const now = stream.describe;
+    const yesterday = { ...(await now(new AbortController().signal)), creationEpochSeconds: 1_600_000_000 };
+    let left = 1;
+    stream.describe = (signal) => (left-- > 0 ? Promise.resolve(yesterday) : now(signal));
+  };
+
+  for (const multiStream of [false, true]) {
+    const table = multiStream ? 'a multi-stream table' : 'a table';
+    it(`reads on by the rows of ${table}, and makes none`, async () => {
+      const first = await holdingAll({ multiStream });
+      const { stream, store } = first;
+      const keys = [...store.rows.keys()];
+      await yesterdayOnce(first);
+      const driver = driveCoordinator({ store, stream, multiStream, processNonce: 'p2' });
+      await driver.started();
+      await driver.world.advance(10_000);
+      expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+      expect(await driver.started()).to.deep.equal({ type: 'started' });
+      expect([...store.rows.keys()]).to.deep.equal(keys);
+      await driver.takenAll();
+      expect(driver.keepers.map(({ args }) => args.stream?.split('#')[1])).to.deep.equal(['1700000000', '1700000000']);
+    });
+  }
+
+  it('makes rows of the stream that there is in an empty table', async () => {
+    const driver = driveCoordinator();
+    await yesterdayOnce(driver);
+    await driver.started();
+    await driver.world.advance(5_000);
+    const stamps = [...driver.store.rows.values()].map(({ kinactStream }) => kinactStream?.split('#')[1]);
+    expect(stamps).to.deep.equal(['1700000000', '1700000000']);
+  });
+
+  it('fails all the same where the rows are of the former stream', async () => {
+    const { stream, store } = await holdingAll();
+    const now = stream.describe;
+    const yesterday = await now(new AbortController().signal);
+    stream.recreate();
+    const today = stream.describe;
+    let left = 1;
+    stream.describe = (signal) => (left-- > 0 ? Promise.resolve(yesterday) : today(signal));
+    const driver = driveCoordinator({ store, stream, processNonce: 'p2' });
+    await driver.started();
+    await driver.world.advance(10_000);
+    const failures = driver.world.eventsOf('sourceFailed').map(({ error }) => (error as { code?: string }).code);
+    expect(failures).to.deep.equal(['STREAM_CHANGED']);
+  });
+});
