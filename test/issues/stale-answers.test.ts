@@ -120,7 +120,7 @@ describe('the first listing of a stream that was resharded', () => {
 });
 
 describe('a start whose first description is of the stream as it was before it was made anew', () => {
-  const yesterdayOnce = async ({ stream }: CoordinatorDriver): Promise<void> => {
+  const yesterdayOnce = async ({ stream }: Pick<CoordinatorDriver, 'stream'>): Promise<void> => {
     const now = stream.describe;
     const yesterday = { ...(await now(new AbortController().signal)), creationEpochSeconds: 1_600_000_000 };
     let left = 1;
@@ -146,8 +146,9 @@ describe('a start whose first description is of the stream as it was before it w
   }
 
   it('makes rows of the stream that there is in an empty table', async () => {
-    const driver = driveCoordinator();
-    await yesterdayOnce(driver);
+    const stream = listedStream();
+    await yesterdayOnce({ stream });
+    const driver = driveCoordinator({ stream });
     await driver.started();
     await driver.world.advance(5_000);
     const stamps = [...driver.store.rows.values()].map(({ kinactStream }) => kinactStream?.split('#')[1]);
