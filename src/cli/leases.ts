@@ -3,6 +3,7 @@ import { listLeases } from '../aws/lease-listing.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { MalformedRow } from '../ports.js';
 import { visible } from '../core/visible.js';
+import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, type Command } from './command.js';
 import { endedButOpen } from './ended-but-open.js';
@@ -22,6 +23,8 @@ export interface LeaseLine {
   readonly millisBehindLatest: null;
   /** Only in a row that cannot be read: why. */
   readonly malformed?: string;
+  /** Only in a row at LATEST that says when that was: the time where reading begins, in ISO 8601. */
+  readonly latestAt?: string;
   /** Only in a row that has ended while its shard is listed as open: nobody reads that shard. */
   readonly shardIsOpen?: true;
 }
@@ -34,6 +37,7 @@ Lists the leases of an application: one scan of its lease table, which is not ch
   --application A   the application, which is the name of its lease table
   --json            one JSON array of { leaseKey, owner, counter, checkpoint, subSequenceNumber, parents, children,
                     millisBehindLatest }; owner is null when the lease is free, millisBehindLatest when it is unknown;
+                    a lease at LATEST that says when that was has the member latestAt;
                     a row that cannot be read has the member malformed, which says why; one that says SHARD_END of a
                     shard that its stream lists as open has shardIsOpen: true (marked ! in the table)
 `,
@@ -69,6 +73,9 @@ function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
     parents: [...row.parentShardIds].toSorted(),
     children: [...row.childShardIds].toSorted(),
     millisBehindLatest: null,
+    ...(row.checkpoint === 'LATEST' && row.kinactLatestAt !== undefined
+      ? { latestAt: new Date(row.kinactLatestAt).toISOString() }
+      : {}),
     ...(shardIsOpen ? { shardIsOpen } : {}),
   };
 }
@@ -87,18 +94,32 @@ function malformedLine({ leaseKey, reason }: MalformedRow): LeaseLine {
   };
 }
 
+function checkpointOfLine({ checkpoint, subSequenceNumber, latestAt }: LeaseLine): string {
+  return checkpointText({
+    checkpoint: checkpoint ?? '',
+    checkpointSubSequenceNumber: subSequenceNumber ?? 0,
+    ...(latestAt === undefined ? {} : { kinactLatestAt: Date.parse(latestAt) }),
+  });
+}
+
 function table(tableName: string, lines: readonly LeaseLine[]): string {
   if (lines.length === 0) return `table '${tableName}' has no leases`;
   const head = ['LEASE', 'OWNER', 'COUNTER', 'CHECKPOINT', 'PARENTS', 'CHILDREN'];
   const cells = lines.map((line) => {
     if (line.malformed !== undefined) return [line.leaseKey, '!', '', `malformed: ${line.malformed}`, '', ''];
-    const checkpoint = `${line.checkpoint}${line.subSequenceNumber === 0 ? '' : `/${line.subSequenceNumber}`}`;
     if (line.shardIsOpen === true) {
       const what = 'SHARD_END, but the shard is open: see kinact reset --help';
       return [line.leaseKey, '!', String(line.counter), what, line.parents.join(','), line.children.join(',')];
     }
     const owner = line.owner ?? (line.checkpoint === 'SHARD_END' ? '(ended)' : '(free)');
-    return [line.leaseKey, owner, String(line.counter), checkpoint, line.parents.join(','), line.children.join(',')];
+    return [
+      line.leaseKey,
+      owner,
+      String(line.counter),
+      checkpointOfLine(line),
+      line.parents.join(','),
+      line.children.join(','),
+    ];
   });
   return alignColumns([head, ...cells]).join('\n');
 }

@@ -13,6 +13,7 @@ import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.j
 import { streamIdentityOf } from '../core/stream-identity.js';
 import { KinactError } from '../errors.js';
 import type { LeaseScan, ShardListing, StreamDescription, StreamSource } from '../ports.js';
+import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import {
   applicationOf,
@@ -94,15 +95,17 @@ async function run(request: Request, table: LeaseRewriting, io: CommandIo): Prom
   const source = openStream(request.stream ?? onlyStream(first, request.tableName));
   try {
     const described = await patiently(patience, () => source.describe(io.signal), io.signal);
-    if (request.stream === undefined) refuseNamesake(first, described, request.tableName);
     const identifier = identifierOf(first, described);
+    // Who writes a whole ARN means that stream.
+    if (request.stream?.startsWith('arn:') !== true)
+      refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
     const scan = request.yes ? await watched(request, table, identifier, first, io) : first;
     const steps = await planned(request, source, scan, io.signal);
     await print(io, stepLines(steps));
     const { tableName } = request;
     if (!request.yes) {
       const todo = summary(steps, ['to rewrite', 'to create', 'to remove']);
-      await print(io, [`reset: ${todo} in table '${tableName}'; nothing was changed, --yes does it`]);
+      await print(io, [`reset: ${todo} in table '${tableName}'; nothing was changed, ${whenYes(steps)}`]);
       return 0;
     }
     await writeAll(request, table, steps, io.signal);
@@ -124,12 +127,19 @@ function onlyStream({ rows }: LeaseScan, tableName: string): string {
   throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
 }
 
-/** Nobody has said which stream: the rows may be for one of another account or region. */
-function refuseNamesake({ rows }: LeaseScan, { streamArn }: StreamDescription, tableName: string): void {
-  const other = rows.find(({ kinactStream }) => kinactStream !== undefined && kinactStream.split('#')[0] !== streamArn);
+/** The same application name for two streams, or a stream of the same name in another account or region: not ours to rewrite. */
+function refuseOtherStream(
+  rows: readonly { readonly row: LeaseRow }[],
+  { streamArn }: StreamDescription,
+  tableName: string,
+): void {
+  const other = rows.find(({ row }) => row.kinactStream !== undefined && row.kinactStream.split('#')[0] !== streamArn);
   if (other === undefined) return;
-  const what = `row ${other.leaseKey} was made for ${other.kinactStream}, and these credentials find ${streamArn}`;
-  throw refused(`${what}: say which by --stream, as an ARN. Nothing was changed`, tableName);
+  const { leaseKey, kinactStream } = other.row;
+  throw refused(
+    `row ${leaseKey} was made for ${kinactStream}, not for ${streamArn}: give each stream its own application name, or, to take the rows away from that stream, --stream as an ARN. Nothing was changed`,
+    tableName,
+  );
 }
 
 /** A table serves one stream by bare shard ids, or several by keys that name them. */
@@ -156,7 +166,7 @@ async function watched(
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
   say(
     io,
-    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one`,
+    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one (--failover-ms for workers that renew more rarely)`,
   );
   const moved = await firstMove(hostWorld, watchMs, async () => {
     scan = await table.scan(io.signal);
@@ -275,20 +285,26 @@ function stepLines(steps: readonly ResetStep[]): readonly string[] {
   const cells = steps.map((step) => {
     const seen = step.type === 'create' ? undefined : step.seen;
     const owner = seen?.leaseOwner ?? (seen === undefined ? '' : '(free)');
-    const before = seen === undefined ? '(no row)' : checkpointOf(seen);
-    return [keyOf(step), owner, before, step.type === 'remove' ? '(removed: no such shard)' : checkpointOf(step.row)];
+    const before = seen === undefined ? '(no row)' : checkpointText(seen);
+    return [
+      keyOf(step),
+      owner,
+      before,
+      step.type === 'remove' ? '(removed: not a shard of this stream)' : checkpointText(step.row),
+    ];
   });
   return alignColumns([['LEASE', 'OWNER', 'CHECKPOINT', 'BECOMES'], ...cells]);
 }
 
-function checkpointOf(row: {
-  readonly checkpoint: string;
-  readonly checkpointSubSequenceNumber: number;
-  readonly kinactLatestAt?: number;
-}): string {
-  const { checkpoint, checkpointSubSequenceNumber: sub, kinactLatestAt: at } = row;
-  if (checkpoint === 'LATEST' && at !== undefined) return `LATEST of ${new Date(at).toISOString()}`;
-  return sub === 0 ? checkpoint : `${checkpoint}/${sub}`;
+/** Whoever owns an unended row may be alive: only watching tells. */
+function whenYes(steps: readonly ResetStep[]): string {
+  const owners = steps.flatMap((step) =>
+    step.type === 'create' || step.seen.leaseOwner === undefined || hasEnded(step.seen) ? [] : [step.seen.leaseOwner],
+  );
+  const named = [...new Set(owners)].slice(0, 3).map((owner) => `'${owner}'`);
+  return named.length === 0
+    ? '--yes does it'
+    : `--yes does it once no worker holds a lease (owners: ${named.join(', ')})`;
 }
 
 /** How many rows are, or will be, rewritten, created and removed. */

@@ -136,7 +136,7 @@ describe('kinact reset among faults', function () {
       .that.matches(/stream\/faulty#\d+$/);
   });
 
-  it('does not take a namesake of another account for the stream of the rows, unless it is told to', async () => {
+  it('refuses rows that were made for another stream, unless it is told which by an ARN', async () => {
     await dynamodb.send(
       new UpdateItemCommand({
         TableName: application,
@@ -148,10 +148,14 @@ describe('kinact reset among faults', function () {
     const args = ['reset', '--application', application, '--to', 'TRIM_HORIZON', '--yes'];
     const refused = await kinact(args, environment(servers));
     expect(refused).to.include({ code: 1, stdout: '' });
-    expect(refused.stderr).to.match(
-      /^REFUSED: row \S+2 was made for arn:\S+999999999999\S+, and these credentials find arn:/,
-    );
-    expect(await reset()).to.include({ code: 0 });
+    const why = /^REFUSED: row \S+2 was made for arn:\S+999999999999\S+, not for (arn:\S+): [^\n]*own application name/;
+    expect(refused.stderr).to.match(why);
+    const named = await reset();
+    expect(named).to.include({ code: 1, stdout: '' });
+    expect(named.stderr).to.match(why);
+    const [, arn = ''] = why.exec(named.stderr) ?? [];
+    const told = [...args.slice(0, 3), '--stream', arn, ...args.slice(3)];
+    expect(await kinact(told, environment(servers))).to.include({ code: 0 });
     expect(await checkpoints()).to.deep.equal(all('TRIM_HORIZON'));
   });
 

@@ -146,7 +146,7 @@ describe('kinact reset', function () {
     const done = await reset('--to', 'TRIM_HORIZON', '--yes');
     expect(done.stdout)
       .to.include('3 rows rewritten, 0 created, 1 removed')
-      .and.to.match(/0003 .*\(removed: no such shard\)/);
+      .and.to.match(/0003 .*\(removed: not a shard of this stream\)/);
     expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
   });
 
@@ -231,7 +231,7 @@ describe('kinact reset', function () {
     const early = await reset('--shard', 'shardId-000000000000', '--to', '1', '--yes');
     expect(early.stderr).to.match(/^REFUSED: shard shardId-000000000000 goes from \d+ to now: 1 is outside/);
     await sleep(2_100);
-    expect((await reset('--to', 'LATEST', '--yes')).stdout).to.match(/LATEST of \d{4}-/);
+    expect((await reset('--to', 'LATEST', '--yes')).stdout).to.match(/LATEST \(from \d{4}-/);
     await stream.put(numbered(50, 53));
     expect(dataOf(await tail())).to.deep.equal([50, 51, 52]);
     const from = new Date(Date.now() - 3_600_000).toISOString();
