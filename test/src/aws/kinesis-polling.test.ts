@@ -173,7 +173,9 @@ describe('a polled stream over HTTP', () => {
     expect(description).to.include({ streamName: stream, streamArn: arn, accountId: '123456789012' });
     expect(description.creationEpochSeconds).to.be.closeTo(Date.now() / 1000, 5);
     server.respond('DescribeStreamSummary', 1, { type: 'error', code: 'UnknownOperationException' });
-    expect(await source.describe(never)).to.deep.equal(description);
+    // The older call does not say how large a record may be; when it was asked is another second at times.
+    const { maxRecordBytes: _size, describedAtMs: _at, ...same } = description;
+    expect(await source.describe(never)).to.deep.include(same);
     expect(server.count('DescribeStream')).to.equal(1);
   });
 
