@@ -37,7 +37,7 @@ export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
 
 function keepUpToDate({ options, state }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
-  order.kind = kind === 'take' || kind === 'renew' ? kind : 'settle';
+  order.kind = kind === 'renew' ? kind : kind === 'take' || state.phase === 'taking' ? 'take' : 'settle';
   order.deadline = kind === 'renew' ? state.liveUntil : Infinity;
   const renewed = state.liveUntil + marginMs - failoverMs;
   order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;

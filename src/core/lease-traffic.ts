@@ -2,7 +2,7 @@
 // A renewal that is late costs a lease, a take that is late costs nothing yet. Nobody's request waits for its turn at the table
 // itself: whoever has a turn sends at once, so that deadlines and time limits count from there. One per table and process;
 // keepers ask for a turn before each write, and decide what to write when they have it.
-import { createSendPace, maySend, measuredPerSecond, noteOutcome, noteSent } from './send-pace.js';
+import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /** `renew` first, the earliest deadline before the others; then `settle`; then `take`. */
@@ -58,6 +58,11 @@ interface Turn extends TrafficTurn {
   readonly sentAt: number;
 }
 
+/** More than what is owed, so that what has fallen behind catches up. */
+const owedSlack = 1.2;
+/** For how long the count of what is owed is used: orders change by the hundred, and it is asked for at each turn. */
+const countedMs = 100;
+
 /** How often it is looked, while requests are under way, whether this process is too busy to hear their answers. */
 const probeMs = 50;
 
@@ -73,6 +78,7 @@ interface Queue {
   /** Time in all for which timers of this process were late while requests were under way. */
   stalledMs: number;
   probing: boolean;
+  owed: { readonly perSecond: number; readonly at: number };
 }
 
 const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, settle: 1, take: 2 };
@@ -81,13 +87,14 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
   const { clock, failoverMs } = options;
   const queue: Queue = {
     options,
-    pace: createSendPace(failoverMs / 40, clock.now()),
+    pace: createSendPace(failoverMs / 40, (2 * failoverMs) / 3, clock.now()),
     orders: new Set(),
     waiting: new Set(),
     underWay: new Set(),
     cancelTimer: undefined,
     stalledMs: 0,
     probing: false,
+    owed: { perSecond: 0, at: -Infinity },
   };
   return {
     join() {
@@ -105,7 +112,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
       if (!mayGo(queue, order, now)) return undefined;
       for (const other of queue.waiting)
         if (goesBefore(other.order, order) && mayGo(queue, other.order, now)) return undefined;
-      return begin(queue, now);
+      return begin(queue, order, now);
     },
     wait: (order, signal) => wait(queue, order, signal),
     standing: () => standing(queue),
@@ -140,29 +147,35 @@ function serve(queue: Queue): void {
   dropLost(queue, now);
   for (let next = nextOf(queue, now); next !== undefined; next = nextOf(queue, now)) {
     queue.waiting.delete(next);
-    next.grant(begin(queue, now));
+    next.grant(begin(queue, next.order, now));
   }
   queue.cancelTimer?.();
   queue.cancelTimer = undefined;
   if (queue.waiting.size === 0) return;
-  const at = Math.max(now + 1, Math.min(nextSlot(queue), lostAt(queue)));
+  const at = Math.max(now + 1, Math.min(nextSlot(queue, now), lostAt(queue)));
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
 
 /** When the pace allows the next request, unless the window is full: then an answer, or its absence, makes room. */
-function nextSlot({ pace, underWay, options }: Queue): number {
-  if (underWay.size >= Math.floor(pace.window)) return Infinity;
+function nextSlot(queue: Queue, now: number): number {
+  const { options, pace, underWay } = queue;
+  const first = firstOf(queue);
+  if (first === undefined || underWay.size >= Math.floor(pace.window)) return Infinity;
+  const at = nextAt(pace, owedTo(queue, first.order, now));
   // Whoever waits although there is room waits for a renewal, whose answer is heard; a look now and then costs nothing.
-  return pace.nextAt > options.clock.now() ? pace.nextAt : options.clock.now() + options.failoverMs / 10;
+  return at > now ? at : now + options.failoverMs / 10;
 }
 
 function nextOf(queue: Queue, now: number): Waiting | undefined {
-  if (!maySend(queue.pace, queue.underWay.size, now)) return undefined;
+  if (queue.underWay.size >= Math.floor(queue.pace.window)) return undefined;
+  const first = firstOf(queue);
+  return first !== undefined && mayGo(queue, first.order, now) ? first : undefined;
+}
+
+function firstOf({ waiting }: Queue): Waiting | undefined {
   let best: Waiting | undefined;
-  for (const waiting of queue.waiting) {
-    if (best === undefined || goesBefore(waiting.order, best.order)) best = waiting;
-  }
-  return best !== undefined && mayGo(queue, best.order, now) ? best : undefined;
+  for (const one of waiting) if (best === undefined || goesBefore(one.order, best.order)) best = one;
+  return best;
 }
 
 /** Equal ones go in the order in which they came. */
@@ -171,16 +184,35 @@ function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
   return one.deadline < other.deadline;
 }
 
-/** A table on which renewals are late carries no further lease. */
-function mayGo({ pace, underWay, orders, options }: Queue, order: TrafficOrder, now: number): boolean {
-  if (!maySend(pace, underWay.size, now)) return false;
+/**
+ * A table on which renewals are late carries no further lease. One that is so late that its lease is lost says something of its
+ * row, not of the table, and holds nobody up.
+ */
+function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
+  const { options, orders, pace, underWay } = queue;
+  if (!maySend(pace, underWay.size, owedTo(queue, order, now), now)) return false;
   if (order.kind !== 'take') return true;
-  for (const { renewalDue } of orders) if (now - renewalDue > options.failoverMs / 3) return false;
+  const lateMs = options.failoverMs / 3;
+  for (const { renewalDue } of orders) if (now > renewalDue + lateMs && now <= renewalDue + 2 * lateMs) return false;
   return true;
 }
 
-function begin(queue: Queue, now: number): TrafficTurn {
-  noteSent(queue.pace, now);
+/**
+ * The rate at which everything held can be renewed, or released, in time: what has been refused lowers it no further, for
+ * leases that wait for the table to forget are lost as surely as those that it refuses. Takes have no claim to it.
+ */
+function owedTo(queue: Queue, order: TrafficOrder, now: number): number {
+  if (order.kind === 'take') return 0;
+  if (now >= queue.owed.at + countedMs) {
+    let owed = 0;
+    for (const { kind, renewalDue } of queue.orders) if (kind === 'settle' || renewalDue < Infinity) owed += 1;
+    queue.owed = { perSecond: (owedSlack * owed * 3_000) / queue.options.failoverMs, at: now };
+  }
+  return queue.owed.perSecond;
+}
+
+function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
+  noteSent(queue.pace, owedTo(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
   const turn: Turn = {
     sentAt: now,

@@ -10,13 +10,14 @@ export interface SendPace {
   window: number;
   /** Requests a second; Infinity until the first refusal. */
   perSecond: number;
-  /** Monotonic milliseconds: when the next request may be sent. */
-  nextAt: number;
+  /** Monotonic milliseconds: the slot of the last request. The next one follows it at the rate that holds for that one. */
+  slotAt: number;
   /** Requests sent before this say nothing new: the pace was lowered since. */
   loweredAt: number;
   throttledAt: number;
-  /** When the last requests were answered, the last second's at most. */
-  answers: number[];
+  /** What was answered in the last `rememberedMs`, by slices of time. */
+  readonly answers: { readonly slice: number; count: number }[];
+  readonly rememberedMs: number;
   readonly startedAt: number;
   /** An answer that takes longer means that requests queue at the table. */
   readonly slowMs: number;
@@ -26,43 +27,63 @@ const firstWindow = 32;
 const leastWindow = 2;
 /** Below the 50 sockets of the SDK's agent, in which requests would queue unseen and time out. */
 const mostWindow = 48;
+/** So that a table that refused everything for long is still asked. */
 const leastPerSecond = 10;
 const mostPerSecond = 5_000;
 const windowBackOff = 0.7;
 /** Little, for the answers have told quite exactly what the table carries. */
 const paceBackOff = 0.88;
+/** Refusals that come while little is sent say little of what the table carries: no step is larger than this. */
+const leastBackOff = 0.5;
+/** The rate after the first refusal at the least, where too little was sent to know better: four steps from any small table's. */
+const firstPerSecond = 100;
 /** Per answer: 5 % a second at the pace there is; more when no refusal has come for a while. */
 const growth = 0.05;
 const fastGrowth = 0.25;
 const fastAfterMs = 4_000;
 const measuredMs = 1_000;
+const sliceMs = 100;
+const slicesMeasured = measuredMs / sliceMs;
 const lateMs = 10;
 /** One overflow is often told by several refusals. */
 const settleMs = 250;
 
-export function createSendPace(slowMs: number, now: number): SendPace {
+/**
+ * `rememberedMs`: how far back a busy second counts. Writes come in bunches, one bunch per renewal period, so that the last
+ * second alone says next to nothing.
+ */
+export function createSendPace(slowMs: number, rememberedMs: number, now: number): SendPace {
   return {
     window: firstWindow,
     perSecond: Infinity,
-    nextAt: now,
+    slotAt: -Infinity,
     loweredAt: -Infinity,
     throttledAt: -Infinity,
     answers: [],
+    rememberedMs: Math.max(measuredMs, rememberedMs),
     startedAt: now,
     slowMs,
   };
 }
 
-/** Whether one more may be sent now, beside those under way. */
-export function maySend(pace: SendPace, underWay: number, now: number): boolean {
-  return underWay < Math.floor(pace.window) && now >= pace.nextAt;
+/** Whether one more may be sent now, beside those under way. `owedPerSecond`: see `nextAt`. */
+export function maySend(pace: SendPace, underWay: number, owedPerSecond: number, now: number): boolean {
+  return underWay < Math.floor(pace.window) && now >= nextAt(pace, owedPerSecond);
 }
 
-export function noteSent(pace: SendPace, now: number): void {
+/**
+ * When the pace allows the next request. `owedPerSecond`: the rate that this request may have whatever the table has refused,
+ * because a delay would cost more than a refusal; 0 where it can wait.
+ */
+export function nextAt(pace: SendPace, owedPerSecond: number): number {
+  return pace.slotAt + 1_000 / Math.max(pace.perSecond, owedPerSecond);
+}
+
+export function noteSent(pace: SendPace, owedPerSecond: number, now: number): void {
   if (pace.perSecond === Infinity) return;
   // Timers are late by a millisecond or so, which is caught up with. A pause is not: the table may have forgotten it, too.
-  const gapMs = 1_000 / pace.perSecond;
-  pace.nextAt = Math.max(pace.nextAt, now - Math.max(gapMs, lateMs)) + gapMs;
+  const gapMs = 1_000 / Math.max(pace.perSecond, owedPerSecond);
+  pace.slotAt = Math.max(pace.slotAt + gapMs, now - Math.max(gapMs, lateMs));
 }
 
 export interface Sent {
@@ -81,15 +102,8 @@ export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
       return;
     case 'answered':
       return answered(pace, sent, now);
-    case 'throttled': {
-      const measured = measuredPerSecond(pace, now);
-      pace.throttledAt = now;
-      if (sentAt < pace.loweredAt + settleMs) return;
-      pace.loweredAt = now;
-      pace.perSecond = Math.max(leastPerSecond, paceBackOff * Math.min(pace.perSecond, measured));
-      pace.nextAt = Math.max(pace.nextAt, now + 1_000 / pace.perSecond);
-      return;
-    }
+    case 'throttled':
+      return throttled(pace, sentAt, now);
     case 'failed':
       if (sent.tookMs > pace.slowMs) narrow(pace, sentAt, now);
       return;
@@ -98,9 +112,18 @@ export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
   }
 }
 
+function throttled(pace: SendPace, sentAt: number, now: number): void {
+  pace.throttledAt = now;
+  if (sentAt < pace.loweredAt + settleMs) return;
+  pace.loweredAt = now;
+  const before = pace.perSecond;
+  const least = before === Infinity ? firstPerSecond : Math.max(leastPerSecond, leastBackOff * before);
+  pace.perSecond = Math.max(least, paceBackOff * Math.min(before, carriedPerSecond(pace, now)));
+  pace.slotAt = Math.max(pace.slotAt, now);
+}
+
 function answered(pace: SendPace, { full, sentAt, tookMs }: Sent, now: number): void {
-  pace.answers.push(now);
-  if (pace.answers.length > 2 * mostPerSecond) forget(pace, now);
+  noteAnswer(pace, now);
   if (tookMs > pace.slowMs) narrow(pace, sentAt, now);
   else if (full) pace.window = Math.min(mostWindow, pace.window + 1 / pace.window);
   if (pace.perSecond === Infinity) return;
@@ -114,16 +137,37 @@ function narrow(pace: SendPace, sentAt: number, now: number): void {
   pace.window = Math.max(leastWindow, pace.window * windowBackOff);
 }
 
-/** What the table has carried in the last second. */
-export function measuredPerSecond(pace: SendPace, now: number): number {
-  forget(pace, now);
-  const spanMs = Math.min(measuredMs, Math.max(100, now - pace.startedAt));
-  return (pace.answers.length * 1_000) / spanMs;
+function noteAnswer({ answers, rememberedMs }: SendPace, now: number): void {
+  const slice = Math.floor(now / sliceMs);
+  const last = answers.at(-1);
+  if (last?.slice === slice) last.count += 1;
+  else answers.push({ slice, count: 1 });
+  while (answers[0]!.slice < slice - rememberedMs / sliceMs) answers.shift();
 }
 
-function forget(pace: SendPace, now: number): void {
-  const first = pace.answers.findIndex((at) => at > now - measuredMs);
-  pace.answers.splice(0, first === -1 ? pace.answers.length : first);
+/** What the table has carried in the last second. */
+export function measuredPerSecond(pace: SendPace, now: number): number {
+  const spanMs = Math.min(measuredMs, Math.max(sliceMs, now - pace.startedAt));
+  const after = Math.floor(now / sliceMs) - slicesMeasured;
+  let count = 0;
+  for (const one of pace.answers) if (one.slice > after) count += one.count;
+  return (count * 1_000) / spanMs;
+}
+
+/** What the table has carried in the best second that is remembered. */
+function carriedPerSecond(pace: SendPace, now: number): number {
+  const { answers, rememberedMs } = pace;
+  const oldest = Math.floor(now / sliceMs) - rememberedMs / sliceMs;
+  const known = answers.filter(({ slice }) => slice >= oldest);
+  let best = 0;
+  let sum = 0;
+  let first = 0;
+  for (const { count, slice } of known) {
+    sum += count;
+    for (; known[first]!.slice <= slice - slicesMeasured; first += 1) sum -= known[first]!.count;
+    best = Math.max(best, sum);
+  }
+  return Math.max(measuredPerSecond(pace, now), (best * 1_000) / measuredMs);
 }
 
 const throttleName = /Throttl|Throughput|RequestLimit|TooManyRequests|SlowDown/;

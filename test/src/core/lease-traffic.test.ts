@@ -97,6 +97,18 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['take']);
   });
 
+  it('lets takes go again when the late lease is lost: its row alone may be what nobody can write', async () => {
+    const { came, clock, end, order, wait } = fullQueue();
+    order('renew', 100, clock.now());
+    await clock.advance((2 * failoverMs) / 3);
+    wait('take', order('take'));
+    await end('unused');
+    expect(came).to.deep.equal([]);
+    await clock.advance(1);
+    await end('unused');
+    expect(came).to.deep.equal(['take']);
+  });
+
   it('forgets an order that has left, and one whose signal aborts', async () => {
     const { came, clock, end, order, traffic, wait } = fullQueue();
     const late = order('renew', 100, clock.now());

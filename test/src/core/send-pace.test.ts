@@ -1,0 +1,110 @@
+import { expect } from 'chai';
+import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic } from '../../../src/core/lease-traffic.js';
+import { createSendPace, nextAt, noteOutcome, noteSent } from '../../../src/core/send-pace.js';
+import type { SendPace } from '../../../src/core/send-pace.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+
+const failoverMs = 10_000;
+const liveMs = 9_000;
+const refusesAt = 20_000;
+
+interface Spell {
+  readonly leases: number;
+  readonly refuseMs: number;
+  readonly share: number;
+  /** All at the same time in each period, as leases are that were taken together. */
+  readonly bunched: boolean;
+}
+
+/** How many of the leases pass their deadline where the table answers in 10 ms and refuses a share of the writes for a while. */
+async function lostOf({ bunched, leases, refuseMs, share }: Spell): Promise<number> {
+  let drawn = 1;
+  const draw = (): number => (drawn = (drawn * 48_271) % 2_147_483_647) / 2_147_483_647;
+  const clock = new ManualClock();
+  const start = clock.now();
+  const traffic: LeaseTraffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+  const lost = new Set<number>();
+
+  const hold = async (index: number): Promise<void> => {
+    const order = Object.assign(traffic.join(), { kind: 'renew', deadline: clock.now() + liveMs });
+    for (let attempt = 0; ;) {
+      order.renewalDue = order.deadline - liveMs + failoverMs / 3;
+      const turn = traffic.enter(order) ?? (await traffic.wait(order, new AbortController().signal));
+      const sentAt = clock.now();
+      await pause(10);
+      const at = sentAt - start;
+      const isRefused = at >= refusesAt && at < refusesAt + refuseMs && draw() < share;
+      turn.end(isRefused ? 'throttled' : 'answered');
+      if (clock.now() > order.deadline) lost.add(index);
+      attempt = isRefused ? attempt + 1 : 0;
+      if (!isRefused) order.deadline = sentAt + liveMs;
+      await pause(isRefused ? Math.min(125 * 2 ** attempt, failoverMs / 6) * 0.5 : failoverMs / 3 - 10);
+    }
+  };
+
+  for (let index = 0; index < leases; index += 1)
+    clock.after(bunched ? 0 : (index * failoverMs) / 3 / leases, () => void hold(index));
+  await clock.advance(refusesAt + 40_000);
+  return lost.size;
+}
+
+describe('the pace of writes to a lease table', () => {
+  for (const bunched of [false, true]) {
+    for (const [leases, share, refuseMs] of [
+      [300, 1, 1_000],
+      [200, 1, 1_000],
+      [100, 1, 2_000],
+      [300, 0.8, 3_000],
+      [300, 0.5, 3_000],
+      [2_000, 0.5, 3_000],
+    ] as const) {
+      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, where ${share * 100} % is refused for ${refuseMs} ms`, async () => {
+        expect(await lostOf({ leases, share, refuseMs, bunched })).to.equal(0);
+      });
+    }
+  }
+
+  function pace(): { pace: SendPace; send: (outcome: 'answered' | 'throttled', at: number, count?: number) => void } {
+    const made = createSendPace(250, 6_000, 0);
+    const send = (outcome: 'answered' | 'throttled', at: number, count = 1): void => {
+      for (let n = 0; n < count; n += 1) {
+        noteSent(made, 0, at);
+        noteOutcome(made, { outcome, sentAt: at, tookMs: 5, full: false }, at);
+      }
+    };
+    return { pace: made, send };
+  }
+
+  it('is near what the table carried in its best second of late, when the first refusal comes in a quiet one', () => {
+    const { pace: made, send } = pace();
+    send('answered', 2_000, 300);
+    send('throttled', 5_000);
+    expect(made.perSecond).to.be.within(250, 300);
+  });
+
+  it('does not believe a second for ever', () => {
+    const { pace: made, send } = pace();
+    send('answered', 2_000, 300);
+    send('throttled', 9_000);
+    expect(made.perSecond).to.equal(100);
+  });
+
+  it('is lowered once by all refusals of one overflow, and never by more than half', () => {
+    const { pace: made, send } = pace();
+    send('throttled', 5_000, 20);
+    expect(made.perSecond).to.equal(100);
+    send('throttled', 5_300, 20);
+    expect(made.perSecond).to.equal(50);
+  });
+
+  it('holds nothing back that is owed, and counts it against what is not', () => {
+    const { pace: made, send } = pace();
+    send('throttled', 5_000);
+    expect(nextAt(made, 0)).to.equal(5_010);
+    expect(nextAt(made, 200)).to.equal(5_005);
+    noteSent(made, 200, 5_005);
+    expect(nextAt(made, 0)).to.equal(5_015);
+  });
+});
