@@ -1,9 +1,14 @@
-// What the simulation must not take for a fault of kinact: both were, for one seed each, and cost an investigation.
+// What the simulation must not take for a fault of kinact: each was, for one seed, and cost an investigation.
 import { expect } from 'chai';
 import type { ActorSnapshot } from '../../src/status.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { watchdogMs } from './cluster.js';
+import { createDice } from './dice.js';
+import { createLayout } from './layout.js';
 import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
+import { recreateStream } from './recreating.js';
 import { sample } from './samples.js';
 import type { World } from './world.js';
 
@@ -95,5 +100,57 @@ describe('records that stay open although their items are done, as the simulatio
   it('are left to the watchdog where a call of the application is never over (seed 9131 of 3fbde01)', () => {
     expect(looksAt(true, watchdogMs)).to.deep.equal([]);
     expect(looksAt(true, watchdogMs + 61_000)).to.deep.equal(['stuck']);
+  });
+});
+
+describe('who is ready on a stream that was made again, as the simulation judges it (I37)', () => {
+  /** What is said of a process that is ready when the table has rows of the old stream, or only of the new one. */
+  const saysWith = async (rowsAreOld: boolean): Promise<readonly string[]> => {
+    const clock = new ManualClock();
+    const kinesis = new ScriptedKinesis({ now: () => clock.wallNow() });
+    const layout = createLayout(kinesis, 'one', {});
+    const [stream] = layout.streams as readonly [string];
+    layout.create(stream, 2);
+    const old = layout.nameOf(stream, shardId);
+    const oracle = oracleOfThree(() => clock.now());
+    const machine = {
+      name: 'p0',
+      alive: true,
+      paused: false,
+      mischief: { delayed: 0 },
+      kill: () => {},
+      liveTimers: () => 0,
+    };
+    const consumer = { ready: () => ({ ok: true }), stop: () => Promise.resolve({ leases: [], drained: true }) };
+    recreateStream(
+      {
+        clock,
+        dice: createDice(1),
+        kinesis,
+        layout,
+        oracle,
+        processes: [{ machine, consumer, wires: [], ended: undefined, stopped: false }],
+        leases: {
+          rows: () => new Map([[rowsAreOld ? old : layout.nameOf(stream, shardId), {}]]),
+          delete: () => {},
+        },
+        initialPosition: 'TRIM_HORIZON',
+        lostStreams: new Set(),
+        creatingUntil: new Map(),
+        say: () => {},
+        start: () => {},
+      } as unknown as World,
+      stream,
+    );
+    await clock.advance(200_000);
+    return broken(oracle, 'I37');
+  };
+
+  it('must not be, where rows are of the old stream', async () => {
+    expect(await saysWith(true)).to.have.length(1);
+  });
+
+  it('may be, where the table was deleted as well and made anew for the new stream (seed 40186)', async () => {
+    expect(await saysWith(false)).to.deep.equal([]);
   });
 });
