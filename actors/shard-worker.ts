@@ -186,10 +186,10 @@ function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: Ten
     return;
   }
   const { tenure } = answer;
-  const { start, stream, shardId, source, fence } = tenure;
+  const { start, stream, table, shardId, source, fence } = tenure;
   state.tenure = tenure;
   state.intake = createIntake(start.type === 'after' ? start.position : undefined);
-  state.reader = openReader(options, state, start, { stream });
+  state.reader = openReader(options, state, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
   state.advancedAt = options.clock.now();
   effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });

@@ -20,6 +20,8 @@ export interface Tenure {
   readonly start: StartPosition;
   /** The identity of the stream that the lease is of: no other is read. */
   readonly stream?: string | undefined;
+  /** The lease table. */
+  readonly table?: string;
   readonly hashKeyRange?: HashKeyRange;
   /**
    * Monotonic milliseconds until which records of this tenure may be delivered. The keeper moves it forward with every

@@ -113,6 +113,14 @@ export class KinactError extends Error {
     this.retryable = options.retryable ?? false;
     this.data = options.data ?? {};
   }
+
+  /** What `JSON.stringify` shows: an Error alone would leave out its message. Of `cause` the text. */
+  toJSON(): object {
+    const { name, code, message, retryable, data, cause } = this;
+    const why =
+      cause instanceof Error ? `${cause.name}: ${cause.message}` : cause === undefined ? undefined : String(cause);
+    return { name, code, message, retryable, data, ...(why === undefined ? {} : { cause: visible(why) }) };
+  }
 }
 
 /** True for a KinactError, whichever copy of the package made it. */

@@ -116,6 +116,9 @@ export type ReadResult =
 export interface LeasedRead {
   /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read on. */
   readonly stream: string | undefined;
+  /** The lease table, and whether it has rows of several streams: for people who read what goes wrong. */
+  readonly table?: string | undefined;
+  readonly multiStream?: boolean;
   /** Where a source that sets `countsBytes` counts what it fetches ahead, and asks before it does. */
   readonly bytes?: ByteAccount;
 }

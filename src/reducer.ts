@@ -142,7 +142,7 @@ export interface FailedItem {
   /** Absent when no key was known yet (`extract`, `key`, decoding). */
   readonly key?: string | undefined;
   readonly value?: unknown;
-  readonly at: 'decode' | 'extract' | 'reduce' | 'flush' | 'ack';
+  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
   /** More than 1 when a flush failed: the number of items it would have acknowledged; the rest names the oldest. */
   readonly items: number;
 }

@@ -190,9 +190,10 @@ function changed(
 ): void {
   const { stream, shardId } = lease;
   const { name } = stream.options.source;
-  const { tableName: table } = turn.settings.store;
+  const { store, multiStream } = turn.settings;
+  const { tableName: table } = store;
   const evidence = `the lease of ${shardId} is of that one`;
-  const error = streamChanged({ stream: name, table, rowStream, liveStream, evidence }, { shardId });
+  const error = streamChanged({ stream: name, table, multiStream, rowStream, liveStream, evidence }, { shardId });
   failSource(turn, stream, error);
   block(turn, lease, asked, error.message);
 }

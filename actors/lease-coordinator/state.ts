@@ -238,6 +238,11 @@ function failingKey(operation: string, stream: Stream | undefined): string {
   return `${operation}/${stream?.index ?? ''}`;
 }
 
+/** The index of the stream that an operation is repeated for; empty: it is the table's. */
+export function failingStreamOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
 export function warn(
   turn: Turn,
   message: string,

@@ -1,11 +1,14 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
+import { isKinactError } from '../../src/errors.js';
 import { placementSnapshot } from './placement.js';
 import { contradictionsOf } from './contradictions.js';
 import { unreadLeases } from './unread.js';
 import { standingStill } from './standstill.js';
 import { hasFailed } from './sources.js';
+import { failingStreamOf } from './state.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import { failingStatus } from '../protocol/failing.js';
+import type { Failing } from '../protocol/failing.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/status.js';
 
 export interface LeaseStatus {
@@ -65,7 +68,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     scanAgeMs: state.scannedAt === undefined ? undefined : now - state.scannedAt,
     target: state.plan?.target,
     foreignOwners: state.plan?.foreign ?? false,
-    failing: failingStatus([...state.failing.values()], now),
+    failing: failingStatus(repeated(state), now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.lastError)),
     malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     busy: state.busy,
@@ -74,6 +77,13 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     contradictions: contradictionsOf(state.streams),
     leases: rows,
   };
+}
+
+/** What is tried again. Nothing of a source that has failed is, and nothing of the table once all of them have. */
+function repeated({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
+  if (phase === 'failed') return [];
+  const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
+  return [...failing].filter(([key]) => !ended.has(failingStreamOf(key))).map(([, each]) => each);
 }
 
 function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): LeaseStatus {
@@ -119,5 +129,11 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
   if (stream.syncedOnce) return { ...named, state: 'running' };
   const error = stream.error ?? tableError;
   if (error === undefined) return { ...named, state: 'starting' };
-  return { ...named, state: 'starting', error: error instanceof Error ? error : new Error(String(error)) };
+  return { ...named, state: 'starting', error: isKinactError(error) ? error : legible(error) };
+}
+
+/** With a message that `JSON.stringify` shows. */
+function legible(cause: unknown): Error {
+  const value = cause instanceof Error ? cause.message : String(cause);
+  return Object.defineProperty(new Error(value, { cause }), 'message', { value, enumerable: true });
 }

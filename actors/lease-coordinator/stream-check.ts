@@ -38,6 +38,7 @@ export async function isIdentified(
   throw streamChanged({
     stream: source.name,
     table: store.tableName,
+    multiStream: stream.identifier !== undefined,
     rowStream: streamIdentity,
     liveStream,
     evidence,
@@ -67,7 +68,8 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const confirmed = judge(await again(own), await again(stream.otherEpochs));
   if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
   await describedAgain(source, identity, signal);
-  throw streamChanged({ stream: source.name, table: store.tableName, liveStream: identity, ...confirmed });
+  const multiStream = stream.identifier !== undefined;
+  throw streamChanged({ stream: source.name, table: store.tableName, multiStream, liveStream: identity, ...confirmed });
 }
 
 async function describedAgain(source: StreamSource, identity: string, signal: AbortSignal): Promise<void> {

@@ -57,6 +57,7 @@ export function grant(turn: Turn, asked: Asked): void {
     fence: state.hold.row.leaseCounter,
     start,
     stream: state.hold.row.kinactStream ?? options.stream,
+    table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),

@@ -15,24 +15,40 @@ export interface Verdict {
 export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
   let policy: unknown = onFailure;
   let reason = cause;
+  let note = '';
   if (typeof onFailure === 'function') {
     try {
       policy = onFailure(cause, failed);
       if (isThenable(policy)) {
         policy.then(undefined, () => {});
-        throw new TypeError('onFailure must be synchronous, it returned a promise');
+        note = 'onFailure must be synchronous, it returned a promise: taken for crash';
+      } else if (!policies.includes(policy)) {
+        note = `onFailure answered ${shown(policy)} where 'crash', 'skip' or 'stopShard' is expected: taken for crash`;
       }
     } catch (thrown) {
       reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
+      note = `onFailure threw: ${textOf(thrown)}`;
       policy = 'crash';
     }
   }
-  return { policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash', error: failure(reason, failed) };
+  const text = note === '' ? textOf(cause) : `${textOf(cause)} (${note})`;
+  return {
+    policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash',
+    error: failure(reason, text, failed),
+  };
 }
 
-function failure(cause: unknown, failed: FailedItem): KinactError {
+function shown(answer: unknown): string {
+  if (typeof answer === 'string') return `'${answer}'`;
+  return typeof answer === 'object' && answer !== null ? 'an object' : String(answer);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function failure(cause: unknown, text: string, failed: FailedItem): KinactError {
   const code = isKinactError(cause) && cause.code === 'UNDECODABLE_RECORD' ? cause.code : 'PROCESSING_FAILED';
-  const text = cause instanceof Error ? cause.message : String(cause);
   const what =
     failed.items > 1 ? `${failed.items} items from record ${failed.sequenceNumber}` : `record ${failed.sequenceNumber}`;
   return new KinactError(code, `${failed.at} failed for ${what} of ${failed.shardId}: ${text}`, {

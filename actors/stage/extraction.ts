@@ -16,7 +16,7 @@ import { recordKey } from '../../src/core/record-key.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import type { TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/ports.js';
-import type { FailedItem, RecordContext } from '../../src/reducer.js';
+import type { Extracted, FailedItem, RecordContext } from '../../src/reducer.js';
 
 type Effects = Effect<StageMessage>[];
 
@@ -125,10 +125,27 @@ function itemsOf(
     return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
   }
   const items: DeliveredItem[] = [];
-  for (const made of refuseThenable('extract', options.extract(record, context))) {
+  for (const made of iterable(options.extract(record, context))) {
+    if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOf(made)}`);
     items.push(new DeliveredItem(stage, textKey(made.key), made.value, tenure, ordinal, items.length, record, opaque));
   }
   return items;
+}
+
+function iterable(returned: Iterable<Extracted>): Iterable<Extracted> {
+  const made = refuseThenable('extract', returned) as Partial<Iterable<Extracted>> & Partial<AsyncIterable<unknown>>;
+  if (typeof made?.[Symbol.iterator] === 'function') return returned;
+  const isAsync = typeof made?.[Symbol.asyncIterator] === 'function';
+  throw noItems(isAsync ? 'an async iterable: it must be synchronous' : kindOf(made));
+}
+
+function noItems(got: string): TypeError {
+  return new TypeError(`extract must return an iterable of { key, value }, got ${got}`);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 /** Awaiting would reorder a key (R3). Its rejection is nobody's business any more, but must not end the process. */
@@ -154,7 +171,8 @@ function failed(
 ): boolean {
   const { source, shardId } = entry.tenure;
   const { sequenceNumber, subSequenceNumber } = record;
-  const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at: 'extract', items: 1 };
+  const at = options.extract === undefined ? 'key' : 'extract';
+  const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at, items: 1 };
   const { policy, error } = judge(options.onFailure, cause, item);
   if (policy === 'crash') {
     effects.push({ type: 'fail', error });

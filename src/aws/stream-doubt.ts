@@ -23,9 +23,11 @@ export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): 
   try {
     const liveStream = streamIdentityOf(known ?? (await on.describe(on.signal)));
     if (isSameStream(rowStream, liveStream)) return undefined;
-    const { names, shardId } = on;
+    const { names, shardId, lease } = on;
+    const { table, multiStream } = lease as LeasedRead;
     const evidence = `the lease of ${shardId} is of that one`;
-    const error = streamChanged({ stream: names.StreamName, rowStream, liveStream, evidence }, { shardId });
+    const difference = { stream: names.StreamName, table, multiStream, rowStream, liveStream, evidence };
+    const error = streamChanged(difference, { shardId });
     return { kind: 'other', error, outcomeUnknown: false };
   } catch (thrown) {
     return failureOf(thrown, 'DescribeStreamSummary');

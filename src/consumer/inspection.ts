@@ -47,11 +47,19 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
 /** How long calls may fail before this process does not count as taking part. */
 const longestFailingMs = 30_000;
 
-/** One reason per operation and kind of failure, however many shards meet it. */
-function outages(tree: readonly ActorSnapshot[]): readonly string[] {
+interface Failed {
+  /** Of an actor that works for one source. */
+  readonly source?: string;
+  readonly failing?: readonly FailingSnapshot[];
+}
+
+/** One reason per operation and kind of failure, however many shards meet it. Of a source that has failed nothing is repeated. */
+function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();
   for (const { state } of walk(tree)) {
-    for (const each of (state as { readonly failing?: readonly FailingSnapshot[] } | undefined)?.failing ?? []) {
+    const { source, failing = [] } = (state ?? {}) as Failed;
+    if (source !== undefined && failed.has(source)) continue;
+    for (const each of failing) {
       if (each.forMs < longestFailingMs) continue;
       const key = `${each.operation} ${each.kind}`;
       groups.set(key, [...(groups.get(key) ?? []), each]);
@@ -89,7 +97,8 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
     if (standing === 'failed') reasons.push(`the source ${source} has failed for good${why}`);
     else if (standing === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
   }
-  reasons.push(...outages(tree));
+  const failed = sources.filter((each) => each.state === 'failed').map(({ source }) => source);
+  reasons.push(...outages(tree, new Set(failed)));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

@@ -1,0 +1,188 @@
+// What a newcomer met: messages that were true and of no use. A remedy with a placeholder in it; the name of an inner function
+// where `extract` had returned nothing; a policy that nobody understood and nobody mentioned; errors without a message in JSON;
+// a source that had failed for good, and whose last retry went on being counted. Cause: each was said where half was known.
+import { expect } from 'chai';
+import { judge } from '../../actors/protocol/failure.js';
+import { streamDoubt } from '../../src/aws/stream-doubt.js';
+import { readiness } from '../../src/consumer/inspection.js';
+import { KinactError } from '../../src/errors.js';
+import type { LeasedRead, StreamDescription, StreamSource } from '../../src/ports.js';
+import { defineReducer } from '../../src/reducer.js';
+import type { ConsumerStatus } from '../../src/status.js';
+import { streamChanged } from '../../src/stream-changed.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+
+const start = pipelines();
+
+describe('STREAM_CHANGED', () => {
+  const lease = { table: 'shop', multiStream: false };
+  const said = async (of: Pick<LeasedRead, 'table' | 'multiStream'>): Promise<string> => {
+    const description = await listedStream().describe(new AbortController().signal);
+    const on = {
+      names: { StreamName: 'orders' },
+      shardId: shard0,
+      lease: { stream: 'arn:another#1', ...of },
+      describe: (): Promise<StreamDescription> => Promise.resolve(description),
+      signal: new AbortController().signal,
+    };
+    const doubt = await streamDoubt(on as Parameters<typeof streamDoubt>[0]);
+    return (doubt as NonNullable<typeof doubt>).error.message;
+  };
+
+  it('of a reader names the table to reset', async () => {
+    expect(await said(lease)).to.include('kinact reset --application shop --stream orders --to');
+    expect(await said(lease)).to.include('give each its own application name');
+  });
+
+  it('of a table of several streams advises no second application', async () => {
+    expect(await said({ ...lease, multiStream: true })).to.not.include('application name');
+    const difference = { stream: 's', table: 't', rowStream: 'a#1', liveStream: 'b#1', evidence: 'e' };
+    expect(streamChanged({ ...difference, multiStream: true }).message).to.not.include('application name');
+  });
+
+  it('is possible to tell because each reader under a lease is told its table', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    try {
+      const stream = fakeStream({ clock });
+      const given: (LeasedRead | undefined)[] = [];
+      const open: StreamSource['open'] = (...args) => (given.push(args[3]), stream.port.open(...args));
+      const source = { ...stream.source, application: 'shop', open: () => ({ ...stream.port, open }) };
+      const { consumer } = virtualConsumer(clock, { stream: { ...stream, source } });
+      await settled(clock, consumer.start());
+      await clock.advance(5_000);
+      expect(given[0]).to.include({ table: 'shop', multiStream: false });
+      await settled(clock, consumer.stop());
+    } finally {
+      clock.uninstall();
+    }
+  });
+});
+
+describe('the error of a failed record', () => {
+  const crash = async (stage: object): Promise<string> => {
+    const stream = fakeStream();
+    putNumbered(stream, 1);
+    const definition = defineReducer({ init: () => 0, reduce: (n: number) => n });
+    const pipeline = start({ reducers: 2, stage, definition });
+    const ending = pipeline.ending(pipeline.stages[0]!);
+    pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(10);
+    return ((await ending) as unknown as { readonly error: Error }).error.message;
+  };
+
+  it('says what extract must return, and what it returned', async () => {
+    const cases: readonly (readonly [() => unknown, string])[] = [
+      [() => undefined, 'undefined'],
+      [() => null, 'null'],
+      [() => ({ key: 'k', value: 1 }), 'an object'],
+      [() => 7, 'a number'],
+      [async function* () {}, 'an async iterable: it must be synchronous'],
+      [() => [null], 'one of null'],
+      [() => 'text', 'one of a string'],
+    ];
+    for (const [extract, got] of cases) {
+      const message = await crash({ extract });
+      expect(message).to.match(/^extract failed for record /);
+      expect(message.endsWith(`: extract must return an iterable of { key, value }, got ${got}`), message).to.equal(
+        true,
+      );
+    }
+  });
+
+  it('names the option that failed: key', async () => {
+    const key = (): string => {
+      throw new Error('no');
+    };
+    expect(await crash({ key })).to.match(/^key failed for record .*: no$/);
+  });
+
+  it('says that onFailure answered no policy, or threw, beside what it was asked about', () => {
+    const item = { source: 's', shardId: shard0, sequenceNumber: '1', at: 'reduce', items: 1 } as const;
+    const verdict = (policy: () => unknown): string => {
+      const { policy: taken, error } = judge(policy as never, new Error('bad order'), item);
+      expect(taken).to.equal('crash');
+      return error.message.slice(error.message.indexOf('bad order'));
+    };
+    const expected = "where 'crash', 'skip' or 'stopShard' is expected: taken for crash";
+    expect(verdict(() => 'ignore')).to.equal(`bad order (onFailure answered 'ignore' ${expected})`);
+    expect(verdict(() => undefined)).to.equal(`bad order (onFailure answered undefined ${expected})`);
+    expect(verdict(() => ({}))).to.equal(`bad order (onFailure answered an object ${expected})`);
+    expect(verdict(() => Promise.reject(new Error('x')))).to.equal(
+      'bad order (onFailure must be synchronous, it returned a promise: taken for crash)',
+    );
+    const thrower = (): never => {
+      throw new Error('oops');
+    };
+    expect(verdict(thrower)).to.equal('bad order (onFailure threw: oops)');
+    expect(verdict(() => 'crash')).to.equal('bad order');
+  });
+});
+
+it('a source that has failed for good is tried no more, and its last retries are reported no more', async () => {
+  const orders = listedStream({ shards: 1 });
+  const returns = listedStream({ name: 'returns', shards: 1 });
+  const sources = [orders, returns].map((source) => ({ source, initialPosition: 'TRIM_HORIZON' as const }));
+  const driver = driveCoordinator({ sources, multiStream: true });
+  await driver.started();
+  returns.faults.describe.push(...Array.from({ length: 4 }, () => new Error('throttled')));
+  let longest = 0;
+  while (driver.status().failing.length === 0 && (longest += 1_000) < 200_000) await driver.world.advance(1_000);
+  expect(driver.status().failing).to.have.length(1);
+  returns.faults.describe.splice(0, Infinity, new KinactError('STREAM_CHANGED', 'another stream'));
+  while (driver.world.eventsOf('sourceFailed').length === 0 && (longest += 100) < 400_000)
+    await driver.world.advance(100);
+  expect(driver.status().sources.map(({ state }) => state)).to.deep.equal(['running', 'failed']);
+  expect(driver.status().failing).to.deep.equal([]);
+});
+
+it('ready() counts no reads of a source that has failed, beside the words that say so', () => {
+  const failing = [{ operation: 'GetRecords', kind: 'other', attempts: 9, forMs: 60_000, error: 'no' }] as const;
+  const tree = ['orders', 'returns'].map((source) => ({
+    path: `shard-worker/${source}#1`,
+    phase: 'running' as const,
+    state: { source, failing },
+    queued: 0,
+    effects: [],
+    children: [],
+  }));
+  const sources = [{ source: 'orders', table: 't', state: 'failed', error: new Error('changed') }] as const;
+  const status = { state: 'running', leases: [], sources, tree } as unknown as ConsumerStatus;
+  expect(readiness(status).reasons).to.deep.equal([
+    'the source orders has failed for good: changed',
+    'GetRecords has failed for 60 s: no',
+  ]);
+});
+
+describe('JSON of an error', () => {
+  it('has its message, code and data, and the text of its cause', () => {
+    const error = new KinactError('AWS_ERROR', 'no answer', {
+      cause: new TypeError('socket'),
+      data: { stream: 'orders' },
+    });
+    expect(JSON.parse(JSON.stringify({ error }))).to.deep.equal({
+      error: {
+        name: 'KinactError',
+        code: 'AWS_ERROR',
+        message: 'no answer',
+        retryable: false,
+        data: { stream: 'orders' },
+        cause: 'TypeError: socket',
+      },
+    });
+  });
+
+  it('in status().sources has the message, whoever made the error', async () => {
+    const orders = listedStream({ shards: 1 });
+    orders.faults.describe.push(new Error('socket hang up'), new Error('socket hang up'));
+    const driver = driveCoordinator({ sources: [{ source: orders, initialPosition: 'TRIM_HORIZON' }] });
+    await driver.world.advance(1);
+    expect(JSON.stringify(driver.status().sources)).to.include('"message":"socket hang up"');
+  });
+});
