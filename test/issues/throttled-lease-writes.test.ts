@@ -85,6 +85,22 @@ describe('a lease table that refuses a few writes of hundreds', function () {
     await stopped(workers);
   });
 
+  it('of 100 a second between two workers, each with a queue of its own: all shards are read, and none is lost once they are even', async () => {
+    const narrow = { kind: 'refuses', writesPerSecond: 100, clock, requestTimeoutMs: 10_000 / 3 } as const;
+    let table: LeaseStore | undefined;
+    const { heard, workers } = await fleet(['a', 'b'], (inner) => (table ??= narrowStore(inner, narrow)));
+    const seen = (): object => ({ started: heard('shardStarted'), lost: heard('leaseLost') });
+    await clock.advance(60_000);
+    // What has been lost by now evened the two out, as it does on a table that refuses nothing.
+    const before = seen();
+    expect(heard('leaseLost')).to.be.lessThan(4);
+    await clock.advance(60_000);
+    expect(seen()).to.deep.equal(before);
+    for (const { consumer } of workers)
+      expect(consumer.status().shards.filter(({ doing }) => doing === 'reading')).to.have.length(shards / 2);
+    await stopped(workers);
+  });
+
   it('of 100 a second: a stop releases every lease within its deadline', async () => {
     const narrow = { kind: 'refuses', writesPerSecond: 100, clock, requestTimeoutMs: 10_000 / 3 } as const;
     const { heard, workers } = await fleet(['a'], (inner) => narrowStore(inner, narrow));
