@@ -3,18 +3,17 @@
 import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import { openLeaseRewriting, type LeaseRewriting } from '../aws/lease-rewriting.js';
 import { patiently } from '../aws/patience.js';
-import { pause } from '../aws/pause.js';
 import type { LeaseRow } from '../core/lease.js';
 import { streamIdentifier } from '../core/lease-key.js';
 import { writerNonce, writerOf } from '../core/lease-writer.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
-import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
 import { streamIdentityOf } from '../core/stream-identity.js';
 import { KinactError } from '../errors.js';
-import type { LeaseScan, ShardListing, StreamDescription, StreamSource } from '../ports.js';
+import type { LeaseScan, StreamDescription, StreamSource } from '../ports.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
+import { confirmedListing } from './confirmed-listing.js';
 import {
   applicationOf,
   oneLine,
@@ -31,9 +30,6 @@ import { hostWorld } from './world.js';
 
 /** How long counters are watched at least: three renewals of a worker with the default failover time. */
 const leastWatchMs = 30_000;
-const listings = 5;
-/** What lies between two listings of which the second confirms the first. */
-const apartMs = 3_000;
 const patience = { ...hostWorld, retryForMs: 20_000, name: 'the stream' };
 
 interface Request {
@@ -191,7 +187,7 @@ async function planned(
     throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
   const known = rowsOfStream(identifierOf(scan, description), scan.rows, only);
   const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
-  const { shards, serviceTimeMs } = await confirmedListing(source, ids, tableName, signal);
+  const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...patience, tableName }, signal);
   const workerId = 'kinact reset';
   const plan = planReset({
     position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, to.timestampMs, signal) } : to,
@@ -213,40 +209,6 @@ async function planned(
 
 function randomName(): string {
   return hostWorld.random.next().toString(36).slice(2) + hostWorld.random.next().toString(36).slice(2);
-}
-
-/** What it lacks of `known` shards and of parents, a second listing lacks as well. */
-async function confirmedListing(
-  source: StreamSource,
-  known: readonly string[],
-  tableName: string,
-  signal: AbortSignal,
-): Promise<ShardListing> {
-  let listing = await completeListing(source, tableName, signal);
-  for (let attempt = 1; unlisted(listing.shards, known).size > 0; attempt += 1) {
-    await pause(hostWorld.timers, apartMs, signal, patience.name);
-    const second = await completeListing(source, tableName, signal);
-    if (isSameListing(listing.shards, second.shards)) return second;
-    if (attempt === listings) {
-      const text = `the listings of stream '${source.name}' differ`;
-      throw refused(`${text}: try again in a minute. Nothing was changed`, tableName);
-    }
-    listing = second;
-  }
-  return listing;
-}
-
-async function completeListing(source: StreamSource, tableName: string, signal: AbortSignal): Promise<ShardListing> {
-  for (let attempt = 1; ; attempt += 1) {
-    const listing = await patiently(patience, () => source.listShards({ type: 'all' }, signal), signal);
-    const reason = incompleteness(listing.shards);
-    if (reason === undefined) return listing;
-    if (attempt === listings) {
-      const text = `the listing of stream '${source.name}' is not complete (${reason})`;
-      throw refused(`${text}: try again in a minute. Nothing was changed`, tableName);
-    }
-    await pause(hostWorld.timers, 1_000, signal, patience.name);
-  }
 }
 
 async function openAt(source: StreamSource, timestampMs: number, signal: AbortSignal): Promise<readonly string[]> {

@@ -1,0 +1,58 @@
+// The listing that `kinact reset` goes by. Invariant: it is complete, and where shards that somebody names are not in it, another
+// listing, some seconds before, showed the same: one listing may lack a closed shard, and its row would be removed.
+import { patiently, type Patience } from '../aws/patience.js';
+import { pause } from '../aws/pause.js';
+import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
+import { KinactError } from '../errors.js';
+import type { ShardListing, StreamSource } from '../ports.js';
+
+export interface ListingPatience extends Patience {
+  /** For what is said when it is refused. */
+  readonly tableName: string;
+}
+
+const listings = 5;
+/** What lies between two listings of which the second confirms the first. */
+const apartMs = 3_000;
+
+/** What it lacks of `known` shards and of parents, a second listing lacks as well. */
+export async function confirmedListing(
+  source: StreamSource,
+  known: readonly string[],
+  patience: ListingPatience,
+  signal: AbortSignal,
+): Promise<ShardListing> {
+  let listing = await completeListing(source, patience, signal);
+  for (let attempt = 1; unlisted(listing.shards, known).size > 0; attempt += 1) {
+    await pause(patience.timers, apartMs, signal, patience.name);
+    const second = await completeListing(source, patience, signal);
+    if (isSameListing(listing.shards, second.shards)) return second;
+    if (attempt === listings) {
+      const text = `the listings of stream '${source.name}' differ`;
+      throw refused(`${text}: try again in a minute. Nothing was changed`, patience.tableName);
+    }
+    listing = second;
+  }
+  return listing;
+}
+
+async function completeListing(
+  source: StreamSource,
+  patience: ListingPatience,
+  signal: AbortSignal,
+): Promise<ShardListing> {
+  for (let attempt = 1; ; attempt += 1) {
+    const listing = await patiently(patience, () => source.listShards({ type: 'all' }, signal), signal);
+    const reason = incompleteness(listing.shards);
+    if (reason === undefined) return listing;
+    if (attempt === listings) {
+      const text = `the listing of stream '${source.name}' is not complete (${reason})`;
+      throw refused(`${text}: try again in a minute. Nothing was changed`, patience.tableName);
+    }
+    await pause(patience.timers, 1_000, signal, patience.name);
+  }
+}
+
+function refused(reason: string, table: string): KinactError {
+  return new KinactError('REFUSED', reason, { data: { table } });
+}

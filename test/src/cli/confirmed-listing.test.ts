@@ -1,0 +1,48 @@
+import { expect } from 'chai';
+import { confirmedListing } from '../../../src/cli/confirmed-listing.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+import { listedStream } from '../../support/listed-stream.js';
+
+const zero = 'shardId-000000000000';
+
+/** What comes of it where the listings with these numbers lack the closed shard. */
+async function outcome(lacking: (asked: number) => boolean, known: readonly string[] = []): Promise<object> {
+  const clock = new ManualClock();
+  const stream = listedStream({ shards: 1 });
+  stream.split(zero);
+  const { listShards } = stream;
+  let asked = 0;
+  stream.listShards = async (filter, signal) => {
+    const listing = await listShards(filter, signal);
+    asked += 1;
+    return lacking(asked) ? { ...listing, shards: listing.shards.filter(({ shardId }) => shardId !== zero) } : listing;
+  };
+  const world = { clock, timers: clock, random: { next: () => 0.5 } };
+  const patience = { ...world, retryForMs: 20_000, name: 'the stream', tableName: 'orders' };
+  const result = confirmedListing(stream, known, patience, new AbortController().signal).then(
+    ({ shards }) => ({ shards: shards.length }),
+    ({ code, message }: { code: string; message: string }) => ({ code, message }),
+  );
+  await clock.advance(60_000);
+  return { ...(await result), asked };
+}
+
+describe('the listing that a reset goes by', () => {
+  it('is the first one where nothing that is named is missing', async () => {
+    expect(await outcome(() => false, [zero])).to.deep.equal({ shards: 3, asked: 1 });
+  });
+
+  it('is not one that lacks a shard which the next one shows', async () => {
+    expect(await outcome((asked) => asked === 1)).to.deep.equal({ shards: 3, asked: 2 });
+  });
+
+  it('lacks a parent, or the shard of a row, where two in a row do', async () => {
+    expect(await outcome(() => true)).to.deep.equal({ shards: 2, asked: 2 });
+    expect(await outcome(() => false, ['shardId-000000000009'])).to.deep.equal({ shards: 3, asked: 2 });
+  });
+
+  it('is refused where they go on to differ', async () => {
+    const result = await outcome((asked) => asked % 2 === 1, ['shardId-000000000009']);
+    expect(result).to.include({ code: 'REFUSED' });
+  });
+});
