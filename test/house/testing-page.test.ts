@@ -1,0 +1,35 @@
+// The programs in docs/testing.md run to their end as they stand there. One of them compiled, and ended its process: it awaited
+// a kill that `calm()` had rejected before.
+import { execFile } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const page = readFileSync(join(root, 'docs/testing.md'), 'utf8');
+const programs = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+
+/** Runs a program as its reader would; returns what it printed, and rejects when it fails. */
+async function run(program: string, index: number): Promise<string> {
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+  const file = join(root, `.build/examples/testing-page-${process.pid}-${index}.js`);
+  writeFileSync(file, ts.transpileModule(program, { compilerOptions }).outputText);
+  try {
+    return (await promisify(execFile)(process.execPath, [file], { cwd: root, timeout: 60_000 })).stdout;
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+describe('docs/testing.md', function () {
+  this.timeout(90_000);
+
+  it('has programs that run to their end', async () => {
+    expect(programs).to.have.length(3);
+    const printed = await Promise.all(programs.map(run));
+    expect(printed[2]).to.match(/^reducer\/\d#\d+\nnemesis, seed 7:\n[^]*during reduce/);
+  });
+});
