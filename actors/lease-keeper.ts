@@ -98,8 +98,8 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
       return workerEnded(turn, message.worker, message.fence, message.how);
     case 'workerDown':
       return workerDown(turn, message.worker, message.how);
-    case 'sourceFailed':
-      if (state.phase !== 'over') tell(turn, { type: 'sourceFailed', error: message.error });
+    case 'streamDoubted':
+      if (state.phase !== 'over') tell(turn, { type: 'streamDoubted' });
       return;
     case 'release':
       return release(turn, message.reason, message.deadlineMs);

@@ -17,7 +17,6 @@ import { noticed } from './shard-worker/notice.js';
 import { readFails, readSucceeds } from './shard-worker/reads.js';
 import { closeAccount } from '../src/core/byte-budget.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
-import type { KinactError } from '../src/errors.js';
 import { endsSource } from '../src/failures.js';
 import { murmur3 } from '../src/core/murmur3.js';
 import { startSlice } from '../src/core/time-slice.js';
@@ -155,20 +154,23 @@ function receive(
 function heard(options: ShardWorkerOptions, state: ShardWorkerState, notice: SourceNotice, effects: Effects): void {
   effects.push(noticed(options, state, notice));
   readFails(state, notice, options.clock.now(), effects);
-  if (notice.type === 'retrying' && endsSource(notice.error)) sourceFailed(state, notice.error, effects);
+  if (notice.type === 'retrying' && endsSource(notice.error)) doubtStream(state, effects);
 }
 
-/** The end of the whole source is its coordinator's to decide; until that has the lease drained, nothing more is fetched. */
 function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
   received(state);
   // A read that was given up on purpose is no failure.
-  if (state.ending !== undefined) state.reading = false;
-  else if (endsSource(error)) sourceFailed(state, error, effects);
-  else effects.push({ type: 'fail', error: asError(error) });
+  if (state.ending !== undefined) {
+    state.reading = false;
+    return;
+  }
+  if (endsSource(error)) doubtStream(state, effects);
+  effects.push({ type: 'fail', error: asError(error) });
 }
 
-function sourceFailed(state: ShardWorkerState, error: KinactError, effects: Effects): void {
-  effects.push(send(state.keeper, { type: 'sourceFailed', error }));
+/** Whether the stream is another one is its coordinator's to find out. */
+function doubtStream(state: ShardWorkerState, effects: Effects): void {
+  effects.push(send(state.keeper, { type: 'streamDoubted' }));
 }
 
 function asError(error: unknown): Error {

@@ -7,7 +7,7 @@ import type { HeldLease, HeldLeases } from '../tenure.js';
 import { strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
-import { failSource, giveBack, takesPart } from './sources.js';
+import { doubtStream, giveBack, takesPart } from './sources.js';
 import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
@@ -130,8 +130,8 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
     case 'advanced':
       isRead(lease);
       return tenureAdvanced(turn, lease, news);
-    case 'sourceFailed':
-      return failSource(turn, lease.stream, news.error);
+    case 'streamDoubted':
+      return doubtStream(turn, lease.stream);
     case 'idle':
       lease.fence = undefined;
       beganIdle(turn, lease, news.reason);

@@ -5,7 +5,7 @@ import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf } from './messages.js';
 import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
 import type { Evidence, ShardEndResult } from './shard-end-work.js';
-import { failSource } from './sources.js';
+import { doubtStream } from './sources.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { retryShape } from './start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
@@ -181,7 +181,7 @@ function stillBlocked(
   block(turn, lease, asked, reason, provenAt - now);
 }
 
-/** Another stream has the name: nothing is written, and the source has failed. */
+/** Another stream seems to have the name: nothing is written; the shard sync decides. It says nothing of the shard's children. */
 function changed(
   turn: Turn,
   lease: Lease,
@@ -194,8 +194,10 @@ function changed(
   const { tableName: table } = store;
   const evidence = `the lease of ${shardId} is of that one`;
   const error = streamChanged({ stream: name, table, multiStream, rowStream, liveStream, evidence }, { shardId });
-  failSource(turn, stream, error);
-  block(turn, lease, asked, error.message);
+  doubtStream(turn, stream);
+  lease.idleReason = `the end of the shard is not proven: ${error.message}`;
+  sayRetrying(turn, lease, error);
+  answer(turn, asked, { type: 'blocked', reason: error.message, retryMs });
 }
 
 /** Slower and slower, and not before `leastMs` have passed. */

@@ -4,7 +4,7 @@ import { reply, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
-import { emit } from './state.js';
+import { emit, scanWithin } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
 import { isKinactError, KinactError } from '../../src/errors.js';
 import { endsSource, isHopeless } from '../../src/failures.js';
@@ -33,6 +33,19 @@ export function failSource(turn: Turn, stream: Stream, error: KinactError): void
     for (const key of ['openTable', 'scan']) turn.effects.push({ type: 'cancel', key });
   }
   settleStart(turn);
+}
+
+/** So soon the table is scanned, and the stream synced, after somebody has met another one under its name. */
+const doubtMs = 500;
+
+/**
+ * Somebody has met a description of another stream under this name. One answer may be old: only the shard sync, due now, can
+ * fail the source, for it asks twice and reads the rows consistently. Whoever is in doubt reads and writes nothing meanwhile.
+ */
+export function doubtStream(turn: Turn, stream: Stream): void {
+  if (hasFailed(stream)) return;
+  stream.syncDueAt = Math.min(stream.syncDueAt, turn.now);
+  scanWithin(turn, doubtMs);
 }
 
 /** For so long, and so often, must every look find no stream of this name before it counts as gone. */

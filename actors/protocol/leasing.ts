@@ -84,14 +84,14 @@ export type KeeperMessage =
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
-  /** From the worker: its source is not what the rows speak of. It reads no more; the coordinator decides. */
-  | { readonly type: 'sourceFailed'; readonly error: KinactError }
+  /** From the worker: its reader has met another stream than its row is of. It reads nothing meanwhile; the shard sync decides. */
+  | { readonly type: 'streamDoubted' }
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator: nobody may start this shard for now (parents, a restart under way), or may again. */
   | { readonly type: 'waiting'; readonly waiting: boolean };
 
-/** What has become of the lease. After every kind but `taken`, `working`, `advanced`, `sourceFailed` and `idle` the keeper ends. */
+/** What has become of the lease. After every kind but `taken`, `working`, `advanced`, `streamDoubted` and `idle` the keeper ends. */
 export type KeeperNews =
   /** The take is written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
@@ -115,8 +115,8 @@ export type KeeperNews =
   | { readonly type: 'readsWork' }
   /** Reads of its shard have failed, one after the other, for `forMs`. */
   | { readonly type: 'readsFail'; readonly forMs: number }
-  /** Its worker has found that the whole source has failed. The lease is still held, and drains when it is to be released. */
-  | { readonly type: 'sourceFailed'; readonly error: KinactError }
+  /** Its worker has met another stream than its row is of. The lease is still held, and drains when it is to be released. */
+  | { readonly type: 'streamDoubted' }
   /** The row is another's. `retake` as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
   /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */

@@ -170,6 +170,7 @@ describe('the end of a shard', () => {
     const { describe } = stream;
     stream.describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 1_800_000_000 });
     expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    await driver.world.advance(2_000);
     const said = driver.world.eventsOf('sourceFailed').at(-1) as { error: KinactError };
     expect(said.error).to.have.property('code', 'STREAM_CHANGED');
     expect(driver.store.rows.has(two), 'nothing is written').to.equal(false);

@@ -63,13 +63,13 @@ describe('a consumer with a lease table for each of two sources', () => {
     const { consumer, orders } = withMissing();
     await settled(clock, consumer.start());
     orders.put({ partitionKey: 'k', data: 'x' });
-    const changed = new KinactError('STREAM_CHANGED', 'another stream');
-    orders.failReads('shardId-000000000000', changed);
-    const end = await settled(
-      clock,
-      consumer.closed.catch((error: unknown) => error),
-    );
-    expect(end).to.equal(changed);
+    const { describe } = orders.port;
+    const another: typeof describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 2 });
+    Object.assign(orders.port, { describe: another });
+    const closed = consumer.closed.catch((error: unknown) => error);
+    await clock.advance(70_000);
+    const end = await settled(clock, closed);
+    expect(end).to.have.property('code', 'STREAM_CHANGED');
     expect(consumer.status().restarts).to.equal(0);
     expect(consumer.live().ok).to.equal(false);
   });

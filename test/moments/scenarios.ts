@@ -219,9 +219,19 @@ export const scenarios: readonly Scenario[] = [
     script: (world, struck) => {
       feed(world, 3_000);
       const changed = new KinactError('STREAM_CHANGED', 'another stream');
-      world.at(1_500, () => world.stream.failReads(one, changed, Infinity));
+      const { port } = world.stream;
+      const { describe } = port;
+      const another: typeof describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 2 });
+      world.at(1_500, () => {
+        Object.assign(port, { describe: another });
+        // Twice: whoever was to hear of the first may be killed.
+        world.stream.failReads(one, changed, 2);
+      });
       // Whoever comes after it finds the right stream again.
-      struck.consumer.on('closed', () => world.stream.failReads(one, changed, 0));
+      struck.consumer.on('closed', () => {
+        Object.assign(port, { describe });
+        world.stream.failReads(one, changed, 0);
+      });
     },
   },
   {

@@ -99,7 +99,7 @@ export const names: Readonly<Record<string, Known>> = {
       frontier: true,
       reads: true,
       workerEnded: true,
-      sourceFailed: true,
+      streamDoubted: true,
       release: true,
       waiting: true,
       wake: true,

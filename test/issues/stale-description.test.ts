@@ -1,0 +1,85 @@
+// One DescribeStreamSummary answer of the stream as it was before it was created anew failed a source for good: a reader that
+// met it, or the end of a shard, was believed at once. Now it only makes the shard sync due, which asks twice.
+import { expect } from 'chai';
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer } from '../../src/testing/scripted-server.js';
+import { consumerWorld, eventually } from '../support/consumer-world.js';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+
+describe('one stale description', function () {
+  this.timeout(60_000);
+  let servers: LocalServers;
+  before(async () => {
+    servers = await startLocalServers();
+  });
+  after(() => servers.stop());
+
+  it('that a reader meets ends no running consumer: it is read on', async () => {
+    const scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
+    const world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    try {
+      scripted.kinesis.createStream('orders', 1);
+      const only = world.consumer('orders', { application: 'stale', leases: { failoverMs: 1_500 } });
+      await only.consumer.start();
+      scripted.kinesis.put('orders', { partitionKey: 'a', data: 'a' });
+      await eventually('one', () => only.seen.length === 1);
+      const { createdAt } = scripted.kinesis.stream('orders');
+      const order = scripted.respond('DescribeStreamSummary', 1, {
+        type: 'json',
+        body: {
+          StreamDescriptionSummary: {
+            StreamName: 'orders',
+            StreamARN: 'arn:aws:kinesis:us-east-1:123456789012:stream/orders',
+            StreamStatus: 'ACTIVE',
+            StreamCreationTimestamp: Math.floor(createdAt / 1_000) - 3_600,
+          },
+        },
+      });
+      scripted.kinesis.expireIterators();
+      await eventually('it was answered', () => order.remaining === 0, 20_000);
+      scripted.kinesis.put('orders', { partitionKey: 'b', data: 'b' });
+      await eventually('two', () => only.seen.length === 2, 20_000);
+      expect(only.heard('sourceFailed').map(({ error }) => error.message.slice(0, 160))).to.deep.equal([]);
+      expect(only.consumer.status().state).to.equal('running');
+      expect(only.seen).to.have.length(2);
+    } finally {
+      await world.close();
+      await scripted.stop();
+    }
+  });
+
+  const zero = 'shardId-000000000000';
+  const stale = async (): Promise<CoordinatorDriver> => {
+    const stream = listedStream({ shards: 2 });
+    const driver = driveCoordinator({ stream });
+    await driver.started();
+    await driver.takenAll();
+    stream.split(zero);
+    const { describe } = stream;
+    let left = 1;
+    stream.describe = async (signal) => {
+      const description = await describe(signal);
+      return left-- > 0 ? { ...description, creationEpochSeconds: 1_600_000_000 } : description;
+    };
+    return driver;
+  };
+
+  it('at the end of a shard blocks it once, and fails no source', async () => {
+    const driver = await stale();
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    await driver.world.advance(5_000);
+    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+  });
+
+  it('at the shard sync that a doubt makes due fails no source either', async () => {
+    const driver = await stale();
+    const { length } = driver.stream.filters;
+    await driver.news(zero, { type: 'streamDoubted' });
+    await driver.world.advance(5_000);
+    expect(driver.stream.filters.length, 'it was synced').to.be.above(length);
+    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+  });
+});
