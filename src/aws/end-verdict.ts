@@ -10,9 +10,12 @@ export interface BacklogsTold {
   backlogs: boolean;
 }
 
-/** An end that is unclear is believed when so many chains in a row, over so long, came to nothing else. */
-const unclearTimes = 4;
-const unclearMs = 5_000;
+/** Chains in a row that came to nothing else, and over how long, before an end is believed that does not call itself one. */
+const patience = {
+  unclear: { times: 4, ms: 5_000 },
+  // Nobody has seen AWS say this at a true end; were it to, the shard's children must not wait for ever.
+  more: { times: 60, ms: 900_000 },
+} as const;
 
 type Output = Pick<Partial<GetRecordsOutput>, 'MillisBehindLatest' | 'NextShardIterator'>;
 
@@ -30,8 +33,8 @@ export function noteAnswer(told: BacklogsTold, progress: Progress, output: Outpu
 }
 
 /**
- * `proof`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either; counted, and `proof`
- * when it has been the same for long enough.
+ * `proof`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either. The last two are counted,
+ * and `proof` when they have been the same for long enough.
  */
 export function weighEnd(
   told: BacklogsTold,
@@ -42,8 +45,8 @@ export function weighEnd(
   if (typeof behind === 'number' && behind <= 0) return 'proof';
   // A chain is begun when the shard is known to be closed: where it was up to date once, nothing can have come since.
   if (progress.proving?.upToDate === true) return 'proof';
-  if (told.backlogs && typeof behind === 'number') return 'more';
+  const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};
   progress.unclear = { since, times: times + 1 };
-  return times + 1 >= unclearTimes && now - since >= unclearMs ? 'proof' : 'unclear';
+  return times + 1 >= patience[doubt].times && now - since >= patience[doubt].ms ? 'proof' : doubt;
 }

@@ -298,7 +298,9 @@ async function chainEnded(
   progress.iterator = undefined;
   progress.ended = true;
   progress.proving = { since: now, children, records: false, upToDate: false };
-  if (proving?.records === true || weight !== 'proof') await falseEnd(on, progress);
+  if (proving?.records === true || weight === 'more') await falseEnd(on, progress);
+  // That is how kinesalite ends every shard: nothing to tell.
+  else if (weight === 'unclear') await sleep(on, delayOfFalseEnd(on, progress));
   return false;
 }
 
@@ -335,10 +337,14 @@ async function falseEnd(on: Poll, progress: Progress): Promise<void> {
       data: { shardId, operation: 'kinesis:GetRecords' },
     },
   );
-  const times = progress.falseEnds++;
-  const delayMs = times === 0 ? 0 : retryDelayMs(failing, times - 1, on.random);
+  const delayMs = delayOfFalseEnd(on, progress);
   on.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
   await sleep(on, delayMs);
+}
+
+function delayOfFalseEnd(on: Poll, progress: Progress): number {
+  const times = progress.falseEnds++;
+  return times === 0 ? 0 : retryDelayMs(failing, times - 1, on.random);
 }
 
 /** The chain goes on: where it was to show that the shard has ended, it has shown that it has not. */

@@ -28,6 +28,19 @@ describe('an end that does not call itself up to date', () => {
       expect(end(on)).to.have.property('type', 'shardEnd');
     });
 
+  it('is believed in the end where nothing else is ever answered, so that children do not wait for ever', async () => {
+    const on = world(trimHorizon, { options });
+    on.put('a', 'b', 'c', 'd', 'e');
+    on.client.kinesis.split(stream, shardId);
+    burst(on, 4, Infinity, { MillisBehindLatest: 60_000 });
+    on.consume();
+    await on.clock.advance(900_000);
+    expect(on.keys).to.deep.equal(['a', 'b', 'c', 'd', 'e']);
+    expect(end(on)).to.equal(undefined);
+    await on.clock.advance(3_600_000);
+    expect(end(on)).to.have.property('type', 'shardEnd');
+  });
+
   for (const saying of [{ MillisBehindLatest: 60_000 }, {}])
     it(`ends no shard by a burst of 4 s at the first call (${JSON.stringify(saying)})`, async () => {
       const on = world(trimHorizon, { options });
