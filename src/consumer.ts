@@ -98,6 +98,7 @@ class TreeConsumer implements Consumer {
   #stopMetering = (): void => {};
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
+  #ending: Promise<void> | undefined;
   #failure: Error | undefined;
   #restarts = 0;
   readonly #orphans: string[] = [];
@@ -305,7 +306,13 @@ class TreeConsumer implements Consumer {
   }
 
   /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */
-  async #end(error: Error, deadlineMs: number): Promise<void> {
+  #end(error: Error, deadlineMs: number): Promise<void> {
+    // A start that failed waits for an end that is under way: whoever hears of the failure finds nothing running any more.
+    this.#ending ??= this.#endNow(error, deadlineMs);
+    return this.#ending;
+  }
+
+  async #endNow(error: Error, deadlineMs: number): Promise<void> {
     if (this.#state === 'stopping' || this.#state === 'closed') return;
     this.#failure = error;
     this.#stopping ??= this.#release(deadlineMs);
