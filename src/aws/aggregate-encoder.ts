@@ -49,11 +49,11 @@ export interface RecordToPut {
  * Encodes user records as the data of one aggregated record.
  *
  * It has to be put under a hash key of the shard that *all* of them belong to, or a KCL drops it whole (kcl.md 3.3):
- * `aggregateRecords` groups by shard. Throws KinactError INVALID_OPTION for no records, a partition key that is not 1 to
- * 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 10 MiB.
+ * `aggregateRecords` groups by shard. Throws KinactError INVALID_OPTION for no records, data that is no Uint8Array, a partition
+ * key that is not 1 to 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 10 MiB.
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
-  if (records.length === 0) throw invalid('records', 'at least one user record', 'none');
+  if (!Array.isArray(records) || records.length === 0) throw invalid('records', 'at least one user record', 'none');
   const draft = emptyDraft(undefined);
   for (const [index, record] of records.entries()) {
     validate(record, index);
@@ -219,7 +219,13 @@ function effectiveHashKey({ partitionKey, explicitHashKey }: AggregatedRecord): 
   return explicitHashKey === undefined ? hashKeyOf(partitionKey) : readExplicitHashKey(explicitHashKey);
 }
 
-function validate({ partitionKey, explicitHashKey }: AggregatedRecord, index: number): void {
+function validate(record: AggregatedRecord, index: number): void {
+  // Plain JavaScript calls this too, and a text would make an aggregate that nobody can read.
+  const given = record as { readonly [Member in keyof AggregatedRecord]?: unknown } | null | undefined;
+  if (typeof given?.partitionKey !== 'string')
+    throw invalid(`records[${index}].partitionKey`, 'a string', typeof given?.partitionKey);
+  if (!(given.data instanceof Uint8Array)) throw invalid(`records[${index}].data`, 'a Uint8Array', typeof given.data);
+  const { partitionKey, explicitHashKey } = record;
   const characters =
     partitionKey.length > MAX_PARTITION_KEY_CHARACTERS ? [...partitionKey].length : partitionKey.length;
   if (characters === 0 || characters > MAX_PARTITION_KEY_CHARACTERS) {

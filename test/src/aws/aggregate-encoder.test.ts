@@ -75,6 +75,16 @@ describe('encodeAggregate', () => {
     expect(() => encodeAggregate([user('\u{1f600}'.repeat(256), 'x', String(HIGHEST))])).to.not.throw();
   });
 
+  it('refuses what plain JavaScript may hand it, instead of making an aggregate that nobody can read', () => {
+    const given = (records: unknown) => () => encodeAggregate(records as AggregatedRecord[]);
+    expect(invalidOption(given([{ partitionKey: 'a', data: 'hello' }]))).to.match(
+      /records\[0\]\.data: .*Uint8Array, got string/,
+    );
+    expect(invalidOption(given([{ data: Buffer.of(1) }]))).to.match(/records\[0\]\.partitionKey: .*got undefined/);
+    expect(invalidOption(given([null]))).to.match(/records\[0\]\.partitionKey/);
+    expect(invalidOption(given(undefined))).to.match(/at least one/);
+  });
+
   it('fills a record to the byte', () => {
     // Both lengths have as many bytes as in the full one.
     const overhead =
