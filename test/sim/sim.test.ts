@@ -29,7 +29,8 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
       expect(told, `seed ${from + index}, run as ${outcome.seed}\n${log.join('\n')}\n`).to.deep.equal([]);
       expect(hits, `faults of seed ${from + index} that hit an open record`).to.be.greaterThan(0);
       expect(faults).to.be.at.least(10);
-      expect(records).to.be.at.least(2_000);
+      // Enough to be hit by every fault; how many depends on the streams and outages that a seed draws.
+      expect(records).to.be.at.least(1_500);
       expect(virtualMs).to.be.at.least(420_000);
     }
   });
