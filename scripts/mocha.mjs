@@ -35,6 +35,7 @@ function readSummary(path) {
 }
 
 export const testSummary = () => ({
+  lines: totals.failures.map(({ test, message }) => `failed test: ${test}: ${message.split('\n')[0]}`),
   text: `${totals.passed} passed, ${totals.failed} failed${totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`}`,
   data: totals,
 });

@@ -105,6 +105,8 @@ export async function runSteps(title, steps, summary = () => ({})) {
   const ms = Math.round(performance.now() - startedAt);
   const extra = summary();
   const text = extra.text ? `${extra.text}, ` : '';
+  // What is read of a long output is its end.
+  for (const each of extra.lines ?? []) say(each);
   const skipped = done.filter((step) => step.skipped).length;
   const counts = `${done.length - skipped} steps${skipped === 0 ? '' : `, ${skipped} skipped`}`;
   const line =
