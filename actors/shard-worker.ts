@@ -17,7 +17,7 @@ import { noticed } from './shard-worker/notice.js';
 import { readFails, readSucceeds } from './shard-worker/reads.js';
 import { closeAccount } from '../src/core/byte-budget.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
-import { endsSource } from '../src/failures.js';
+import { endsSource, missesStream } from '../src/failures.js';
 import { murmur3 } from '../src/core/murmur3.js';
 import { startSlice } from '../src/core/time-slice.js';
 import type { ReadResult, SourceNotice, UserRecord } from '../src/ports.js';
@@ -154,7 +154,11 @@ function receive(
 function heard(options: ShardWorkerOptions, state: ShardWorkerState, notice: SourceNotice, effects: Effects): void {
   effects.push(noticed(options, state, notice));
   readFails(state, notice, options.clock.now(), effects);
-  if (notice.type === 'retrying' && endsSource(notice.error)) doubtStream(state, effects);
+  if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(state, effects);
+}
+
+function isDoubt(error: unknown): boolean {
+  return endsSource(error) || missesStream(error);
 }
 
 function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
@@ -164,11 +168,11 @@ function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): 
     state.reading = false;
     return;
   }
-  if (endsSource(error)) doubtStream(state, effects);
+  if (isDoubt(error)) doubtStream(state, effects);
   effects.push({ type: 'fail', error: asError(error) });
 }
 
-/** Whether the stream is another one is its coordinator's to find out. */
+/** Whether the stream is another one, or gone, is its coordinator's to find out. */
 function doubtStream(state: ShardWorkerState, effects: Effects): void {
   effects.push(send(state.keeper, { type: 'streamDoubted' }));
 }

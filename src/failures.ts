@@ -37,6 +37,13 @@ export function endsSource(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'STREAM_CHANGED';
 }
 
+/** Whether a look at the stream found none. A shard that is not found says nothing of its stream. */
+export function missesStream(error: unknown): error is KinactError {
+  if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND') return false;
+  const { operation } = error.data;
+  return operation === undefined || operation.startsWith('kinesis:DescribeStream');
+}
+
 /** Whether every source of a table has failed with this, however long they have worked. */
 export function endsTable(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'KCL3_TABLE';

@@ -6,8 +6,8 @@ import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
 import { emit, scanWithin } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
-import { isKinactError, KinactError } from '../../src/errors.js';
-import { endsSource, isHopeless } from '../../src/failures.js';
+import { KinactError } from '../../src/errors.js';
+import { endsSource, isHopeless, missesStream } from '../../src/failures.js';
 
 /** Whether its shards are listed and its leases may be taken. */
 export function takesPart({ syncedOnce, record }: Stream): boolean {
@@ -39,11 +39,13 @@ export function failSource(turn: Turn, stream: Stream, error: KinactError): void
 const doubtMs = 500;
 
 /**
- * Somebody has met a description of another stream under this name. One answer may be old: only the shard sync, due now, can
- * fail the source, for it asks twice and reads the rows consistently. Whoever is in doubt reads and writes nothing meanwhile.
+ * Somebody has met a description of another stream under this name, or none. One answer may be old: only the shard sync, due
+ * now, can fail the source, for it asks twice and reads the rows consistently; and the time in which no look may find a
+ * stream begins with it. Whoever is in doubt reads and writes nothing meanwhile.
  */
 export function doubtStream(turn: Turn, stream: Stream): void {
-  if (hasFailed(stream)) return;
+  // Once a sync has missed it, the stream is looked for again and again.
+  if (hasFailed(stream) || stream.missing !== undefined) return;
   stream.syncDueAt = Math.min(stream.syncDueAt, turn.now);
   scanWithin(turn, doubtMs);
 }
@@ -59,10 +61,7 @@ const goneAfterTimes = 5;
 export function isSourceFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
   if (!stream.record.worked) return isHopeless(error);
-  // A shard may be missing; only a description speaks of the stream.
-  const operation = isKinactError(error) ? error.data.operation : undefined;
-  const speaks = operation === undefined || operation.startsWith('kinesis:DescribeStream');
-  if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND' || !speaks) {
+  if (!missesStream(error)) {
     stream.missing = undefined;
     return false;
   }

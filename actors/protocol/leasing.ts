@@ -84,7 +84,7 @@ export type KeeperMessage =
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
-  /** From the worker: its reader has met another stream than its row is of. It reads nothing meanwhile; the shard sync decides. */
+  /** From the worker: its reader has met another stream than its row is of, or none. It reads nothing meanwhile; the shard sync decides. */
   | { readonly type: 'streamDoubted' }
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
@@ -115,7 +115,7 @@ export type KeeperNews =
   | { readonly type: 'readsWork' }
   /** Reads of its shard have failed, one after the other, for `forMs`. */
   | { readonly type: 'readsFail'; readonly forMs: number }
-  /** Its worker has met another stream than its row is of. The lease is still held, and drains when it is to be released. */
+  /** Its worker has met another stream than its row is of, or none. The lease is still held, and drains when it is to be released. */
   | { readonly type: 'streamDoubted' }
   /** The row is another's. `retake` as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
