@@ -9,7 +9,7 @@ import { hasFailed, failTable, takesPart } from './sources.js';
 import { isTableFailure, retryShape } from './start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from './state.js';
 import type { Turn } from './state.js';
-import { unreadable, watchUnread } from './unread.js';
+import { onTrial, unreadable, watchUnread } from './unread.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
@@ -166,7 +166,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     random: () => random.next(),
   });
   state.plan = plan;
-  const wanted = [...plan.take, ...plan.steal];
+  const wanted = onTrial(turn, [...plan.take, ...plan.steal]);
   for (const row of wanted.slice(0, noteBusy(turn, wanted.length, rows))) take(turn, row);
   if (plan.spill > 0 && !state.spilling) {
     warn(

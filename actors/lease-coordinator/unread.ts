@@ -1,10 +1,12 @@
 // Leases that are held here and read by nobody, and those whose reads fail. The first is said and healed: the pipeline is told
 // again what is held, and a keeper without a worker gives up. The second is given back while a healthy worker is there to take
-// it, and then its source is left alone for a growing time. Called by the coordinator on news of keepers and after scans.
+// it; then its source is left alone for a growing time, and tried with one shard. Called by the coordinator on news of keepers
+// and around scans.
 import { send } from '../actor.js';
 import { isLeft, readsAgain } from './cool-downs.js';
-import { emit } from './state.js';
+import { emit, placeOf } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Reads that have failed for so long count as failing for good. */
 const failingMs = 60_000;
@@ -120,6 +122,23 @@ export function unreadable(turn: Turn): string[] {
   return [...state.rows.keys()].filter(
     (leaseKey) => resting.some((each) => isOf(each, leaseKey)) && !isLeft(turn, leaseKey),
   );
+}
+
+/**
+ * Of the rows that may be taken: of a source that could not be read here, one to try it with, and no other before a read of it
+ * has worked. What nobody else has taken for long is not held back.
+ */
+export function onTrial(turn: Turn, rows: readonly LeaseRow[]): LeaseRow[] {
+  const { state } = turn;
+  const tried = new Set<Stream>();
+  for (const { stream } of state.leases.values()) tried.add(stream);
+  return rows.filter(({ leaseKey }) => {
+    const stream = placeOf(state, leaseKey)?.stream;
+    if (stream === undefined || stream.readStrikes === 0 || isLeft(turn, leaseKey)) return true;
+    if (tried.has(stream)) return false;
+    tried.add(stream);
+    return true;
+  });
 }
 
 function isOf({ identifier }: Stream, leaseKey: string): boolean {

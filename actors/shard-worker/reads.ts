@@ -1,13 +1,18 @@
 // Whether reads of the shard succeed, as the worker tells its keeper: once when the first one has, and again after failures;
-// while they fail one after the other for a minute, that too. The coordinator decides what it means.
+// while they fail one after the other, that too. The coordinator decides what it means.
 import { send } from '../actor.js';
 import type { Effect } from '../actor.js';
 import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
 import type { SourceNotice } from '../../src/ports.js';
 
-/** Failures for so long are told, and again so often while they last. */
-const failingMs = 60_000;
+/**
+ * Failures for so long are told, and again so often while they last. Soon, for whoever gives back another shard of this source
+ * after a minute of failures has to know that this one is not read either.
+ */
+const failingMs = 5_000;
 const againMs = 10_000;
+/** What is told then must not come late: the shard may be given back. */
+const longMs = 60_000;
 
 type Effects = Effect<ShardWorkerMessage>[];
 
@@ -17,7 +22,8 @@ export function readFails(state: ShardWorkerState, notice: SourceNotice, now: nu
   state.failingSince ??= now;
   const forMs = now - state.failingSince;
   if (forMs < failingMs || now < state.sayFailingAt) return;
-  state.sayFailingAt = now + againMs;
+  const again = now + againMs;
+  state.sayFailingAt = forMs < longMs ? Math.min(again, state.failingSince + longMs) : again;
   tell(state, forMs, effects);
 }
 

@@ -1,0 +1,130 @@
+// A host that cannot reach Kinesis held its shards for ever beside healthy peers: its renewals went on, and nobody read them. Now a
+// shard whose reads have failed for a minute is given back where somebody else is alive, and its source is left alone there for
+// a growing time. An outage of Kinesis for all must not have every host leave every shard alone.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import { settled } from '../support/virtual.js';
+import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
+import type { VirtualConsumer } from '../support/virtual-consumer.js';
+
+const failoverMs = 10_000;
+const shards = 4;
+
+interface Host extends VirtualConsumer {
+  /** Its calls to Kinesis fail on the network. */
+  cutOff: boolean;
+  /** Shards whose lease it holds. */
+  held(): number;
+}
+
+describe('a host that cannot reach Kinesis', () => {
+  let clock: ManualClock;
+  let client: ReturnType<typeof modelClient>;
+  let store: ReturnType<typeof memoryLeaseStore>;
+  let puts: number;
+  beforeEach(() => {
+    clock = new ManualClock({ restlessAfter: 20_000 });
+    client = modelClient(clock);
+    client.kinesis.createStream('orders', shards);
+    store = memoryLeaseStore([], 'orders');
+    puts = 0;
+  });
+
+  async function host(workerId: string, seed: number): Promise<Host> {
+    const send = (command: object): Promise<object> =>
+      made.cutOff
+        ? Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
+        : (client.send(command as never) as Promise<object>);
+    const spec = kinesisStream({
+      streamName: 'orders',
+      idleMs: 4_000,
+      client: { config: client.config, send } as never,
+    });
+    const source = { ...spec, openLeases: () => store };
+    const consumer = virtualConsumer(clock, {
+      source,
+      workerId,
+      leases: { failoverMs },
+      runtime: { clock, timers: clock, random: seeded(seed) },
+    });
+    const held = (): number =>
+      [...store.rows.values()].filter(
+        ({ leaseOwner, checkpoint }) => leaseOwner === workerId && checkpoint !== 'SHARD_END',
+      ).length;
+    const made: Host = Object.assign(consumer, { cutOff: false, held });
+    await settled(clock, consumer.consumer.start());
+    return made;
+  }
+  /** One record for each shard. */
+  function put(): void {
+    for (const [shardId] of client.kinesis.stream('orders').shards) {
+      client.kinesis.put('orders', { partitionKey: shardId, data: `${puts}`, shardId });
+      puts += 1;
+    }
+  }
+  const readBy = (...hosts: readonly Host[]): number =>
+    new Set(hosts.flatMap(({ seen }) => seen.map(({ value }) => Buffer.from(value).toString()))).size;
+
+  it('gives its shards to a healthy peer in a minute or two, leaves them there, and takes its share when it is well', async () => {
+    const healthy = await host('healthy', 1);
+    const ill = await host('ill', 2);
+    await clock.advance(40_000);
+    expect([healthy.held(), ill.held()]).to.deep.equal([2, 2]);
+    put();
+    await clock.advance(5_000);
+    expect(readBy(healthy, ill)).to.equal(puts);
+    ill.cutOff = true;
+    put();
+    await clock.advance(85_000);
+    expect(readBy(healthy, ill)).to.equal(puts);
+    expect([healthy.held(), ill.held()]).to.deep.equal([4, 0]);
+    expect(ill.consumer.ready().ok).to.equal(false);
+    const released = ill.heard('leaseReleased').map(({ reason }) => reason);
+    expect(released).to.have.length(2);
+    for (const reason of released) expect(reason).to.match(/^its reads have failed for [67]\d s$/);
+    // It tries again, less and less often and with one shard, which the peer has back soon after a minute.
+    const least: number[] = [];
+    for (let at = 0; at < 30; at += 1) {
+      if (at % 6 === 0) put();
+      await clock.advance(10_000);
+      least.push(healthy.held());
+    }
+    expect(Math.min(...least)).to.equal(shards - 1);
+    expect(least.filter((held) => held < shards).length, `of which it held ${least.join()}`).to.be.below(18);
+    await clock.advance(90_000);
+    expect(readBy(healthy, ill)).to.equal(puts);
+    ill.cutOff = false;
+    // One read that succeeds is enough for it to take its share again at once.
+    await clock.advance(180_000);
+    put();
+    await clock.advance(5_000);
+    expect(readBy(healthy, ill)).to.equal(puts);
+    expect([healthy.held(), ill.held()]).to.deep.equal([2, 2]);
+    expect(ill.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    for (const each of [healthy, ill]) {
+      expect(each.heard('actorCrashed')).to.deep.equal([]);
+      expect((await settled(clock, each.consumer.stop())).drained).to.equal(true);
+    }
+  });
+
+  it('is every host in an outage: when it is over, all shards are read within a minute', async () => {
+    const hosts = [await host('a', 1), await host('b', 2)];
+    await clock.advance(40_000);
+    for (const minutes of [2, 7]) {
+      for (const each of hosts) each.cutOff = true;
+      put();
+      await clock.advance(minutes * 60_000);
+      for (const each of hosts) {
+        expect(each.consumer.ready().ok).to.equal(false);
+        each.cutOff = false;
+      }
+      await clock.advance(2 * failoverMs + 40_000);
+      expect(readBy(...hosts), `after ${minutes} minutes`).to.equal(puts);
+      for (const each of hosts) expect(each.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    }
+    for (const each of hosts) await settled(clock, each.consumer.stop());
+  });
+});
