@@ -31,7 +31,7 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
       expect(faults).to.be.at.least(10);
       // Enough to be hit by every fault; how many depends on the streams and outages that a seed draws.
       expect(records).to.be.at.least(1_500);
-      expect(virtualMs).to.be.at.least(420_000);
+      expect(virtualMs).to.be.at.least(210_000);
     }
   });
 
