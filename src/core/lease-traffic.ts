@@ -2,7 +2,7 @@
 // A renewal that is late costs a lease, a take that is late costs nothing yet. Nobody's request waits for its turn at the table
 // itself: whoever has a turn sends at once, so that deadlines and time limits count from there. One per table and process;
 // keepers ask for a turn before each write, and decide what to write when they have it.
-import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent } from './send-pace.js';
+import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /** `renew` first, the earliest deadline before the others; then `settle`; then `take`. */
@@ -160,14 +160,15 @@ function serve(queue: Queue): void {
 function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
-  if (first === undefined || underWay.size >= Math.floor(pace.window)) return Infinity;
-  const at = nextAt(pace, owedTo(queue, first.order, now));
+  if (first === undefined) return Infinity;
+  const owed = owedTo(queue, first.order, now);
+  if (underWay.size >= roomIn(pace, owed)) return Infinity;
+  const at = nextAt(pace, owed);
   // Whoever waits although there is room waits for a renewal, whose answer is heard; a look now and then costs nothing.
   return at > now ? at : now + options.failoverMs / 10;
 }
 
 function nextOf(queue: Queue, now: number): Waiting | undefined {
-  if (queue.underWay.size >= Math.floor(queue.pace.window)) return undefined;
   const first = firstOf(queue);
   return first !== undefined && mayGo(queue, first.order, now) ? first : undefined;
 }

@@ -19,8 +19,12 @@ export interface SendPace {
   readonly answers: { readonly slice: number; count: number }[];
   readonly rememberedMs: number;
   readonly startedAt: number;
-  /** An answer that takes longer means that requests queue at the table. */
+  /** An answer that takes longer means that requests queue at the table, unless the quickest of late took nearly as long. */
   readonly slowMs: number;
+  /** How long a request occupies its place, on average of late. */
+  placeMs: number;
+  /** The quickest answers of this spell of time and of the one before: what no pace makes quicker. */
+  readonly quickest: { spell: number; ms: number; beforeMs: number };
 }
 
 const firstWindow = 32;
@@ -47,6 +51,13 @@ const slicesMeasured = measuredMs / sliceMs;
 const lateMs = 10;
 /** One overflow is often told by several refusals. */
 const settleMs = 250;
+/** What one request adds to the average. */
+const placeWeight = 1 / 16;
+const spellMs = 15_000;
+/** Answers that take this much longer than the quickest one show a queue. */
+const queueing = 2;
+/** Times `slowMs`: no table that takes longer is taken for one that is merely far away, or is given more at once. */
+const farthest = 4;
 
 /**
  * `rememberedMs`: how far back a busy second counts. Writes come in bunches, one bunch per renewal period, so that the last
@@ -63,12 +74,23 @@ export function createSendPace(slowMs: number, rememberedMs: number, now: number
     rememberedMs: Math.max(measuredMs, rememberedMs),
     startedAt: now,
     slowMs,
+    placeMs: 0,
+    quickest: { spell: 0, ms: Infinity, beforeMs: Infinity },
   };
 }
 
 /** Whether one more may be sent now, beside those under way. `owedPerSecond`: see `nextAt`. */
 export function maySend(pace: SendPace, underWay: number, owedPerSecond: number, now: number): boolean {
-  return underWay < Math.floor(pace.window) && now >= nextAt(pace, owedPerSecond);
+  return underWay < roomIn(pace, owedPerSecond) && now >= nextAt(pace, owedPerSecond);
+}
+
+/**
+ * How many may be under way at once. What is owed needs as many places as are asked for while one is occupied: with fewer, a
+ * table that takes longer for a while, whatever is sent to it, would cost every lease.
+ */
+export function roomIn({ placeMs, slowMs, window }: SendPace, owedPerSecond: number): number {
+  const owed = Math.ceil((owedPerSecond * Math.min(placeMs, farthest * slowMs)) / 1_000);
+  return Math.max(Math.floor(window), Math.min(mostWindow, owed));
 }
 
 /**
@@ -97,15 +119,15 @@ export interface Sent {
 
 export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
   const { outcome, sentAt } = sent;
+  if (outcome === 'unused') return;
+  pace.placeMs += (Math.max(0, sent.tookMs) - pace.placeMs) * placeWeight;
   switch (outcome) {
-    case 'unused':
-      return;
     case 'answered':
       return answered(pace, sent, now);
     case 'throttled':
       return throttled(pace, sentAt, now);
     case 'failed':
-      if (sent.tookMs > pace.slowMs) narrow(pace, sentAt, now);
+      if (isSlow(pace, sent.tookMs)) narrow(pace, sentAt, now);
       return;
     default:
       outcome satisfies never;
@@ -124,7 +146,8 @@ function throttled(pace: SendPace, sentAt: number, now: number): void {
 
 function answered(pace: SendPace, { full, sentAt, tookMs }: Sent, now: number): void {
   noteAnswer(pace, now);
-  if (tookMs > pace.slowMs) narrow(pace, sentAt, now);
+  noteQuickest(pace.quickest, tookMs, now);
+  if (isSlow(pace, tookMs)) narrow(pace, sentAt, now);
   else if (full) pace.window = Math.min(mostWindow, pace.window + 1 / pace.window);
   if (pace.perSecond === Infinity) return;
   pace.perSecond += now - pace.throttledAt > fastAfterMs ? fastGrowth : growth;
@@ -135,6 +158,22 @@ function narrow(pace: SendPace, sentAt: number, now: number): void {
   if (sentAt < pace.loweredAt) return;
   pace.loweredAt = now;
   pace.window = Math.max(leastWindow, pace.window * windowBackOff);
+}
+
+function noteQuickest(quickest: SendPace['quickest'], tookMs: number, now: number): void {
+  const spell = Math.floor(now / spellMs);
+  if (spell !== quickest.spell) {
+    quickest.beforeMs = spell === quickest.spell + 1 ? quickest.ms : Infinity;
+    quickest.ms = Infinity;
+    quickest.spell = spell;
+  }
+  quickest.ms = Math.min(quickest.ms, Math.max(0, tookMs));
+}
+
+function isSlow({ quickest, slowMs }: SendPace, tookMs: number): boolean {
+  const leastMs = Math.min(quickest.ms, quickest.beforeMs);
+  const queuesFrom = leastMs === Infinity ? slowMs : Math.max(slowMs, queueing * leastMs);
+  return tookMs > Math.min(queuesFrom, farthest * slowMs);
 }
 
 function noteAnswer({ answers, rememberedMs }: SendPace, now: number): void {

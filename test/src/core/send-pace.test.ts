@@ -1,24 +1,26 @@
 import { expect } from 'chai';
 import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
 import type { LeaseTraffic } from '../../../src/core/lease-traffic.js';
-import { createSendPace, nextAt, noteOutcome, noteSent } from '../../../src/core/send-pace.js';
+import { createSendPace, nextAt, noteOutcome, noteSent, roomIn } from '../../../src/core/send-pace.js';
 import type { SendPace } from '../../../src/core/send-pace.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 10_000;
 const liveMs = 9_000;
-const refusesAt = 20_000;
+const badFrom = 20_000;
 
 interface Spell {
   readonly leases: number;
-  readonly refuseMs: number;
+  /** For how long a share of the writes, from `badFrom` on, is refused, or takes `tookMs`. */
+  readonly badMs: number;
   readonly share: number;
+  readonly tookMs?: number;
   /** All at the same time in each period, as leases are that were taken together. */
   readonly bunched: boolean;
 }
 
-/** How many of the leases pass their deadline where the table answers in 10 ms and refuses a share of the writes for a while. */
-async function lostOf({ bunched, leases, refuseMs, share }: Spell): Promise<number> {
+/** How many of the leases pass their deadline where the table answers in 10 ms, but not a share of the writes for a while. */
+async function lostOf({ bunched, leases, badMs, share, tookMs }: Spell): Promise<number> {
   let drawn = 1;
   const draw = (): number => (drawn = (drawn * 48_271) % 2_147_483_647) / 2_147_483_647;
   const clock = new ManualClock();
@@ -33,26 +35,28 @@ async function lostOf({ bunched, leases, refuseMs, share }: Spell): Promise<numb
       order.renewalDue = order.deadline - liveMs + failoverMs / 3;
       const turn = traffic.enter(order) ?? (await traffic.wait(order, new AbortController().signal));
       const sentAt = clock.now();
-      await pause(10);
       const at = sentAt - start;
-      const isRefused = at >= refusesAt && at < refusesAt + refuseMs && draw() < share;
+      const isBad = at >= badFrom && at < badFrom + badMs && draw() < share;
+      const isRefused = isBad && tookMs === undefined;
+      await pause(isBad ? (tookMs ?? 10) : 10);
       turn.end(isRefused ? 'throttled' : 'answered');
       if (clock.now() > order.deadline) lost.add(index);
       attempt = isRefused ? attempt + 1 : 0;
       if (!isRefused) order.deadline = sentAt + liveMs;
-      await pause(isRefused ? Math.min(125 * 2 ** attempt, failoverMs / 6) * 0.5 : failoverMs / 3 - 10);
+      const againMs = isRefused ? Math.min(125 * 2 ** attempt, failoverMs / 6) * 0.5 : failoverMs / 3;
+      await pause(Math.max(0, againMs - (clock.now() - sentAt)));
     }
   };
 
   for (let index = 0; index < leases; index += 1)
     clock.after(bunched ? 0 : (index * failoverMs) / 3 / leases, () => void hold(index));
-  await clock.advance(refusesAt + 40_000);
+  await clock.advance(badFrom + 40_000);
   return lost.size;
 }
 
 describe('the pace of writes to a lease table', () => {
   for (const bunched of [false, true]) {
-    for (const [leases, share, refuseMs] of [
+    for (const [leases, share, badMs] of [
       [300, 1, 1_000],
       [200, 1, 1_000],
       [100, 1, 2_000],
@@ -60,8 +64,17 @@ describe('the pace of writes to a lease table', () => {
       [300, 0.5, 3_000],
       [2_000, 0.5, 3_000],
     ] as const) {
-      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, where ${share * 100} % is refused for ${refuseMs} ms`, async () => {
-        expect(await lostOf({ leases, share, refuseMs, bunched })).to.equal(0);
+      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, where ${share * 100} % is refused for ${badMs} ms`, async () => {
+        expect(await lostOf({ leases, share, badMs, bunched })).to.equal(0);
+      });
+    }
+    for (const [leases, share, tookMs] of [
+      [60, 1, 300],
+      [300, 1, 400],
+      [100, 1, 1_000],
+    ] as const) {
+      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, where ${share * 100} % take ${tookMs} ms for 20 s`, async () => {
+        expect(await lostOf({ leases, share, tookMs, badMs: 20_000, bunched })).to.equal(0);
       });
     }
   }
@@ -97,6 +110,36 @@ describe('the pace of writes to a lease table', () => {
     expect(made.perSecond).to.equal(100);
     send('throttled', 5_300, 20);
     expect(made.perSecond).to.equal(50);
+  });
+
+  it('takes a table that is far away for no slow one, but one that takes twice as long as it did', () => {
+    const { pace: made } = pace();
+    const answer = (tookMs: number, at: number): void =>
+      noteOutcome(made, { outcome: 'answered', sentAt: at - tookMs, tookMs, full: false }, at);
+    const before = made.window;
+    for (let n = 1; n <= 20; n += 1) answer(400, n * 400);
+    expect(made.window).to.equal(before);
+    answer(801, 9_000);
+    expect(made.window).to.be.lessThan(before);
+  });
+
+  it('believes the quickest answer for half a minute at the most, and takes more than a second for slow in any case', () => {
+    const { pace: made } = pace();
+    const narrows = (tookMs: number, at: number): boolean => {
+      const before = made.window;
+      noteOutcome(made, { outcome: 'answered', sentAt: at - 1, tookMs, full: false }, at);
+      return made.window < before;
+    };
+    expect([narrows(10, 14_000), narrows(300, 15_000), narrows(300, 29_999)]).to.deep.equal([false, true, true]);
+    expect([narrows(300, 30_000), narrows(900, 61_000), narrows(1_001, 90_000)]).to.deep.equal([false, false, true]);
+  });
+
+  it('lets as many be under way as are owed while one is answered, and for takes only its window', () => {
+    const { pace: made } = pace();
+    for (let n = 1; n <= 200; n += 1)
+      noteOutcome(made, { outcome: 'failed', sentAt: n * 1_000, tookMs: 900, full: false }, n * 1_000);
+    expect(Math.floor(made.window)).to.equal(2);
+    expect([roomIn(made, 0), roomIn(made, 20), roomIn(made, 1_000)]).to.deep.equal([2, 18, 48]);
   });
 
   it('holds nothing back that is owed, and counts it against what is not', () => {
