@@ -2,14 +2,14 @@
 // clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../actor.js';
 import type { CoordinatorSelf } from './messages.js';
-import { failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
+import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
 import { identify, retryShape } from './start.js';
 import { emit, jittered, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
-import type { Misidentified, SyncResult } from './table-work.js';
+import type { CleanUpResult, Misidentified, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
@@ -22,6 +22,8 @@ import type { HashKeyRange } from '../../src/ports.js';
 const confirmations = 3;
 /** Rows that one sync stamps at most: the table's writes are for renewals first. */
 const stampsPerSync = 100;
+/** So soon the table is scanned for a sync that was asked for while another was under way. */
+const againMs = 500;
 
 const syncing = 'shard sync';
 const describing = 'back-filling hash ranges';
@@ -33,6 +35,8 @@ export function syncWhereDue(turn: Turn): void {
   for (const stream of state.streams) {
     if (!stream.opened || hasFailed(stream) || stream.syncing || stream.syncDueAt > now) continue;
     stream.syncing = true;
+    // What asks for a sync from now on is not answered by this one, which may have looked before.
+    stream.syncDueAt = Infinity;
     const { index, options } = stream;
     // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
     const vanished = new Map([...state.vanished].map(([leaseKey, { row }]) => [leaseKey, row]));
@@ -64,6 +68,7 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if ('another' in result) {
     // Its rows were told from those of others by the wrong name: they are looked at anew, and judge what is read now.
     identify(turn, stream, result.another);
+    stream.syncDueAt = now;
     return scanWithin(turn, 100);
   }
   tellPlacement(turn, stream, result.placement);
@@ -79,7 +84,8 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   stream.error = undefined;
   stream.missing = undefined;
   worked(turn, syncing, stream);
-  stream.syncDueAt = now + jittered(turn, settings.shardSyncIntervalMs);
+  if (stream.syncDueAt <= now) scanWithin(turn, againMs);
+  stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs));
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
       shard.hashKeyRange === undefined ? [] : [[shard.shardId, shard.hashKeyRange] as const],
@@ -107,7 +113,8 @@ function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void
   stream.stamping = true;
   const { index, streamIdentity } = stream;
   const rows = unstamped.slice(0, stampsPerSync);
-  if (rows.length < unstamped.length) stream.syncDueAt = now + jittered(turn, settings.shardSyncIntervalMs / 6);
+  if (rows.length < unstamped.length)
+    stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs / 6));
   effects.push(
     run({
       name: `stamp/${index}`,
@@ -251,12 +258,18 @@ export function described(turn: Turn, index: number, error: unknown): void {
   else laterAgain(turn, describing, stream, error, stream.auditDueAt);
 }
 
-export function cleaned(turn: Turn, index: number, removed: number, error: unknown): void {
+export function cleaned(turn: Turn, index: number, { removed: { length: removed }, isAnother }: CleanUpResult): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   if (removed > 0) turn.effects.push({ type: 'count', what: 'leaseRowsRemoved', by: removed });
-  if (error === undefined) worked(turn, cleaning, stream);
-  else laterAgain(turn, cleaning, stream, error, stream.cleanUpDueAt);
+  worked(turn, cleaning, stream);
+  if (isAnother) doubtStream(turn, stream);
+}
+
+export function notCleaned(turn: Turn, index: number, error: unknown): void {
+  const stream = turn.state.streams[index]!;
+  stream.cleaning = false;
+  laterAgain(turn, cleaning, stream, error, stream.cleanUpDueAt);
 }
 
 function laterAgain(turn: Turn, operation: string, stream: Stream, error: unknown, at: number): void {

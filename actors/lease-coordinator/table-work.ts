@@ -13,6 +13,7 @@ import type { FirstCheckpoint } from '../../src/core/shard-graph.js';
 import { earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
 import { isSameListing, unlisted } from '../../src/core/shard-listing.js';
 import type { RowMaker, SyncPlan } from '../../src/core/shard-sync.js';
+import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import { isKinactError } from '../../src/errors.js';
@@ -190,9 +191,14 @@ export async function readRows(
 
 export interface CleanUpResult {
   readonly removed: readonly string[];
+  /** Another stream seems to have the name: nothing was removed. */
+  readonly isAnother: boolean;
 }
 
-/** Deletes rows of ended shards (kcl.md 2.9), each on condition that nobody has written to it since the scan. */
+/**
+ * Deletes rows of ended shards (kcl.md 2.9), each on condition that nobody has written to it since the scan. The listing of a
+ * stream that was created anew says nothing of them.
+ */
 export async function cleanUp(
   store: LeaseStore,
   { source }: CoordinatorSource,
@@ -201,12 +207,16 @@ export async function cleanUp(
 ): Promise<CleanUpResult> {
   const { shards } = await source.listShards({ type: 'all' }, signal);
   const removed: string[] = [];
-  for (const shardId of removable(stream.rows, shards)) {
+  const shardIds = removable(stream.rows, shards);
+  if (shardIds.length === 0) return { removed, isAnother: false };
+  if (!isSameStream(stream.streamIdentity, streamIdentityOf(await source.describe(signal))))
+    return { removed, isAnother: true };
+  for (const shardId of shardIds) {
     const row = stream.rows.get(shardId)!;
     await handDownLatest(store, stream, row, signal);
     if (await store.delete(row.leaseKey, row.leaseCounter, signal)) removed.push(shardId);
   }
-  return { removed };
+  return { removed, isAnother: false };
 }
 
 /** A child that a Java worker made does not say when LATEST was; its parent's row did, and is about to go. */

@@ -37,7 +37,8 @@ export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
 
 function keepUpToDate({ options, state }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
-  order.kind = kind === 'renew' ? kind : kind === 'take' || state.phase === 'taking' ? 'take' : 'settle';
+  // The take of a row that was made anew is none that can wait: others leave it alone for a while only.
+  order.kind = kind === 'renew' ? kind : state.everHeld ? 'settle' : 'take';
   order.deadline = kind === 'renew' ? state.liveUntil : Infinity;
   const renewed = state.liveUntil + marginMs - failoverMs;
   order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;

@@ -98,7 +98,8 @@ export interface LeaseKeeperState {
   queued: boolean;
   permit: TrafficTurn | undefined;
   queues: number;
-  readonly takeBy: number;
+  /** When to stop waiting for the turn of the first take; Infinity once that is written. */
+  takeBy: number;
   /** The last checkpoint that became known as durable, and when the last write that was answered with one began. */
   reported: Checkpoint;
   checkpointAt: number;

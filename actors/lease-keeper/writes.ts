@@ -14,6 +14,7 @@ import type { HoldChange } from '../../src/core/lease-hold.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
+import { hasEnded } from '../../src/core/shard-graph.js';
 
 /** Attempts at a take that meets rows which earlier keepers of this process wrote. */
 const maxRetakes = 3;
@@ -143,6 +144,7 @@ function taken(turn: Turn, before: LeaseRow): void {
   state.phase = 'held';
   if (state.everHeld) return;
   state.everHeld = true;
+  state.takeBy = Infinity;
   state.idleSince = turn.now;
   const from = before.leaseOwner === undefined || before.leaseOwner === workerId ? {} : { from: before.leaseOwner };
   emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
@@ -180,6 +182,7 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
     case 'lost':
       return notHeld(turn, refusal.reason, refusal.row, false);
     case 'own':
+      if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended', refusal.row, false);
       if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, refusal.row, true);
       state.retakes += 1;
       holds.recoverHold(state.hold, refusal.row);

@@ -94,6 +94,19 @@ describe('a stream that is not the one its rows were made for', () => {
     expect([...store.rows.values()]).to.deep.equal(before);
   });
 
+  it('keeps its rows at a clean-up that comes before the shard sync, which is due then', async () => {
+    const stream = listedStream();
+    const driver = driveCoordinator({ stream, shardSyncIntervalMs: 1e9 });
+    await driver.started();
+    await driver.takenAll();
+    driver.store.put({ leaseKey: 'shardId-000000000007', checkpoint: 'SHARD_END', kinactStream: identity });
+    await driver.world.advance(5_000);
+    stream.recreate();
+    await driver.world.advance(70_000);
+    expect([...driver.store.rows.keys()]).to.have.length(3);
+    expect(driver.world.eventsOf('sourceFailed')).to.have.length(1);
+  });
+
   it('is not started on: it is another stream under the same application name', async () => {
     const { store } = await started();
     const stream = listedStream({ name: 'bills', shards: 5 });

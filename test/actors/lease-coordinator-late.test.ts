@@ -91,6 +91,25 @@ describe('what comes late to a coordinator', () => {
     expect(driver.scans()).to.be.at.most(before + 1);
   });
 
+  it('a doubt that comes while a shard sync is under way is looked into after it: that one may be older', async () => {
+    const stream = listedStream();
+    const { describe } = stream;
+    let described = 0;
+    let answered = Promise.resolve();
+    const slow = { ...stream, describe: (signal: AbortSignal) => (described++, answered.then(() => describe(signal))) };
+    const driver = await holdingAll({ stream: Object.assign(stream, { describe: slow.describe }) });
+    const late = gate();
+    answered = late.opened;
+    await driver.world.advance(70_000);
+    const before = described;
+    await driver.news(zero, { type: 'streamDoubted' });
+    late.open();
+    await driver.world.advance(6_000);
+    expect(described).to.equal(before + 1);
+    await driver.world.advance(30_000);
+    expect(described).to.equal(before + 1);
+  });
+
   it('a scan, a sync or a table that comes after the release began takes nothing', async () => {
     const scanning = driveCoordinator();
     const scan = gate();

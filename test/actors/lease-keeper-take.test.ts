@@ -90,6 +90,16 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.ended).to.equal(true);
   });
 
+  it('does not take a row again that an earlier keeper of this process has ended meanwhile', async () => {
+    const store = memoryLeaseStore();
+    const seen = store.put({ leaseKey: shardId, leaseOwner: me, leaseCounter: 4, kinactWriter: `${nonce}/6` });
+    const end = { checkpoint: 'SHARD_END', leaseCounter: 5, leaseOwner: me, kinactWriter: `${nonce}/6` };
+    store.script('update', { type: 'meanwhile', act: () => store.put({ leaseKey: shardId, ...end }) });
+    const keeper = await driveKeeper({ store, seen });
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'the shard has ended', retake: false });
+    expect(store.row(shardId).leaseCounter).to.equal(5);
+  });
+
   it('recovers a take whose reply was lost, and moves no deadline by it', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4, leaseOwner: 'you' })]);
     store.script('update', { type: 'failAfter' });

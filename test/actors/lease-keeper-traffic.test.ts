@@ -131,6 +131,22 @@ describe('a keeper whose table has a queue', () => {
     expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);
   });
 
+  it('keeps a row that it makes anew, however old it is: only a first take is given up, and only that can wait', async () => {
+    const { keeper, queue } = await held();
+    queue.setOpen(true);
+    await keeper.advance(4 * failoverMs);
+    queue.setOpen(false);
+    keeper.store.rows.clear();
+    await keeper.advance(failoverMs / 3);
+    await queue.next(keeper);
+    await queue.next(keeper);
+    expect([keeper.state.phase, queue.order().kind]).to.deep.equal(['taking', 'settle']);
+    await keeper.advance(500);
+    expect(keeper.newsOf('lost')).to.deep.equal([]);
+    await queue.next(keeper);
+    expect([keeper.state.phase, keeper.row.leaseOwner]).to.deep.equal(['held', 'me']);
+  });
+
   it('gives a take up at once that was never sent, when the lease is to be released', async () => {
     const queue = closedQueue();
     const keeper = await driveKeeper({ traffic: queue.traffic });
