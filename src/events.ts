@@ -71,9 +71,9 @@ export interface ConsumerEvents {
   leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
   /**
    * A row says SHARD_END of a shard that two listings, a minute apart, show open: no worker will read it. `ready()` is false
-   * while that is so.
+   * while that is so. `remedy` says what to do.
    */
-  leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string };
+  leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string; readonly remedy: string };
   /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
   /**

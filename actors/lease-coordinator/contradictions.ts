@@ -32,7 +32,10 @@ export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[])
     known.told = true;
     const source = stream.options.source.name;
     const { tableName: table } = settings.store;
-    emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey } });
+    // A checkpoint falls by this command alone: where reading had come to is for people to find out.
+    const command = `kinact reset --application ${table} --stream ${source} --shard ${shardId} --to TRIM_HORIZON`;
+    const remedy = `stop all workers of the application, and say where the shard is to be read from: ${command} (or a time, or SEQUENCE_NUMBER; it prints what it would do, --yes does it)`;
+    emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });
   }
   stream.contradictions = found;
 }

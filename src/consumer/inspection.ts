@@ -81,7 +81,9 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
     for (const { leaseKey, unreadMs, reason } of unread)
       reasons.push(`nobody reads ${leaseKey}, whose lease is held here, for ${unreadMs} ms: ${reason}`);
     for (const leaseKey of contradictions)
-      reasons.push(`the row ${leaseKey} says SHARD_END, but its shard is open: nobody reads it`);
+      reasons.push(
+        `the row ${leaseKey} says SHARD_END, but its shard is open: nobody reads it before \`kinact reset --application ${table}\` says where to begin`,
+      );
     if (busy !== undefined)
       reasons.push(`the lease table ${table} carries no further lease: ${busy.leases} have no owner`);
     for (const { leaseKey, tenures, reason } of standingStill)

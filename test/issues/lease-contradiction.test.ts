@@ -1,0 +1,58 @@
+// Symptom: a lease row that said SHARD_END of a shard that was open, however it had come about, was believed for ever: nobody read
+// the shard, and nobody said so. It cannot be healed without knowing where reading has come to; so it is said, with what to do.
+import { expect } from 'chai';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+
+const [ended, other] = ['shardId-000000000000', 'shardId-000000000001'];
+
+describe('a row that says SHARD_END of a shard that is open', () => {
+  it('is an event, at error level, with what to do, and a reason in ready(), as soon as two listings a minute apart show it', async () => {
+    const clock = new ManualClock();
+    const stream = fakeStream({ shards: 2, clock });
+    const first = virtualConsumer(clock, { stream });
+    await settled(clock, first.consumer.start());
+    await settled(clock, first.consumer.stop());
+    const store = stream.leases.get('orders')!;
+    store.put({ ...store.row(ended), checkpoint: 'SHARD_END' });
+
+    const errors: string[] = [];
+    const quiet = (): void => {};
+    const logger = {
+      debug: quiet,
+      info: quiet,
+      warn: quiet,
+      error: (_: object, message: string): void => void errors.push(message),
+    };
+    const { consumer, heard, seen } = virtualConsumer(clock, { stream, logger });
+    await settled(clock, consumer.start());
+    stream.put({ partitionKey: 'x', data: 'x', explicitHashKey: '0' });
+    await clock.advance(55_000);
+    expect(heard('leaseContradiction')).to.deep.equal([]);
+    expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    await clock.advance(75_000);
+    const [event] = heard('leaseContradiction');
+    expect(event).to.include({ source: 'fake', shardId: ended, table: 'orders', leaseKey: ended });
+    expect(event?.remedy).to.include(`kinact reset --application orders --stream fake --shard ${ended} --to`);
+    expect(errors).to.deep.equal(['leaseContradiction']);
+    expect(consumer.ready()).to.have.property('ok', false);
+    expect(consumer.ready().reasons.join())
+      .to.include(`the row ${ended} says SHARD_END`)
+      .and.to.include('kinact reset --application orders');
+    // Said once; nothing is healed by guessing, and the other shard is read.
+    await clock.advance(300_000);
+    expect(heard('leaseContradiction')).to.have.length(1);
+    expect(store.row(ended).checkpoint).to.equal('SHARD_END');
+    expect(seen).to.deep.equal([]);
+    expect(consumer.status().shards.map(({ shardId }) => shardId)).to.deep.equal([other]);
+
+    // As `kinact reset` does it, but that workers are stopped for it.
+    store.put({ ...store.row(ended), checkpoint: 'TRIM_HORIZON', leaseCounter: store.row(ended).leaseCounter + 1 });
+    await clock.advance(90_000);
+    expect(seen).to.have.length(1);
+    expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    await settled(clock, consumer.stop());
+  });
+});

@@ -1,0 +1,64 @@
+// Symptom: the child of a merge was never read, and its parent never ended. Cause: the end of a shard waited for a lease row of
+// the merge partner, which nobody had made and nobody could make: the service had forgotten that shard.
+import { expect } from 'chai';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+import type { VirtualConsumer } from '../support/virtual-consumer.js';
+
+const left = 'shardId-000000000000';
+const right = 'shardId-000000000001';
+const failoverMs = 20_000;
+
+describe('the child of a merge whose other parent has no row', () => {
+  let clock: ManualClock;
+  let stream: FakeStream;
+  let store: MemoryLeaseStore;
+  let child: string;
+  /** Both parents have a record, and then the child: `left`, `right`, `child`. */
+  beforeEach(() => {
+    clock = new ManualClock();
+    stream = fakeStream({ shards: 2, clock });
+    stream.put({ partitionKey: 'l', data: 'left', explicitHashKey: '0' });
+    stream.put({ partitionKey: 'r', data: 'right', explicitHashKey: String(2n ** 128n - 1n) });
+    child = stream.merge(left, right);
+    stream.put({ partitionKey: 'c', data: 'child' });
+    store = memoryLeaseStore([leaseRow({ leaseKey: left, checkpoint: 'TRIM_HORIZON' })], 'orders');
+  });
+  const start = async (): Promise<VirtualConsumer> => {
+    const source = { ...stream.source, openLeases: () => store };
+    const made = virtualConsumer(clock, { stream: { ...stream, source }, leases: { failoverMs } });
+    await settled(clock, made.consumer.start());
+    return made;
+  };
+  const texts = ({ seen }: VirtualConsumer): string[] => seen.map(({ value }) => Buffer.from(value).toString());
+
+  it('is read once two listings, failoverMs apart, lack that parent, and not before', async () => {
+    stream.forget(right);
+    const made = await start();
+    const { consumer, heard } = made;
+    await clock.advance(failoverMs - 1_000);
+    expect(store.rows.get(left)).to.have.property('checkpoint').that.does.not.equal('SHARD_END');
+    expect(store.rows.has(child)).to.equal(false);
+    expect(texts(made)).to.deep.equal(['left']);
+    await clock.advance(15_000);
+    expect(texts(made)).to.deep.equal(['left', 'child']);
+    expect(heard('shardEnded').map(({ shardId, children }) => [shardId, children])).to.deep.equal([[left, [child]]]);
+    expect(store.row(child).parentShardIds).to.have.members([left, right]);
+    expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    await settled(clock, consumer.stop());
+  });
+
+  it('waits for that parent where it is listed: its row is made, and it is read first', async () => {
+    const made = await start();
+    await clock.advance(30_000);
+    expect(texts(made).slice(0, 2)).to.have.members(['left', 'right']);
+    expect(texts(made).slice(2)).to.deep.equal(['child']);
+    expect(made.heard('shardEnded')).to.have.length(2);
+    await settled(clock, made.consumer.stop());
+  });
+});
