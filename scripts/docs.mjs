@@ -14,13 +14,14 @@ if (!has('dist/src/consumer-table.js')) {
 const { consumerTable } = await import('../dist/src/consumer-table.js');
 const { kinesisStreamTable } = await import('../dist/src/source-options.js');
 const { errorCodes } = await import('../dist/src/errors.js');
+const { remedies } = await import('../dist/src/remedies.js');
 const { levels } = await import('../dist/src/emitter.js');
 const { instruments } = await import('../dist/src/metrics.js');
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const pages = {
   'docs/options.md': optionsPage({ consumer: consumerTable, kinesisStream: kinesisStreamTable }),
-  'docs/errors.md': errorsPage(errorCodes),
+  'docs/errors.md': errorsPage(errorCodes, remedies),
   'docs/events.md': eventsPage(read('src/events.ts'), levels),
   'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),
 };

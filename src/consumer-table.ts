@@ -31,7 +31,7 @@ import type { Clock, Random, Timers, UserRecord } from './ports.js';
 import { defineReducer } from './reducer.js';
 import type { Extract, FailurePolicy, FoldingReducer, OnFailure, ReducerDefinition } from './reducer.js';
 import type { SourceSpec } from './source.js';
-import { tableName } from './source-options.js';
+import { applicationName, tableName } from './source-options.js';
 
 const source: Kind<readonly SourceSpec[]> = {
   expected: 'a source, as kinesisStream makes it, or a non-empty array of them',
@@ -141,8 +141,9 @@ const leaseTable = {
 /** Every option of `createConsumer`. docs/options.md is generated from it. */
 export const consumerTable = {
   application: required(
-    text('name of 1 to 255 characters', /^.{1,255}$/s),
-    'The name that the workers of one application share: the lease table’s name, as in the KCL, unless `leases.tableName` gives another.',
+    // Stricter where it names the table, which placing the sources decides.
+    text(applicationName.expected, /^.{1,255}$/s),
+    'The name that the workers of one application share: also the lease table’s, as in the KCL. Where `leases.tableName`, or an `application` of each source, names the tables instead, any 1 to 255 characters will do.',
   ),
   source: required(source, 'The stream to consume, or several; see *kinesisStream*.'),
   reducer: required(

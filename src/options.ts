@@ -11,7 +11,7 @@ import type { Resolved } from './option-table.js';
 import type { Clock, Random, Timers, UserRecord } from './ports.js';
 import type { Extracted, FoldingReducer, OnFailure, RawReducer, RecordContext } from './reducer.js';
 import type { SourceSpec } from './source.js';
-import { tableName } from './source-options.js';
+import { applicationName } from './source-options.js';
 
 /**
  * A reference of nact's: the actor or system under which the tree is spawned. All optional, for nact's own typings say
@@ -56,7 +56,10 @@ export interface LeaseOptions {
  * reducer gets.
  */
 export interface ConsumerOptions<Value = any> {
-  /** The name that workers of one application share: the lease table, unless `leases.tableName` says otherwise. */
+  /**
+   * The name that workers of one application share: 3 to 255 letters, digits, `_`, `-` and `.`, for it is the lease table's in
+   * DynamoDB, unless `leases.tableName` gives another.
+   */
   readonly application: string;
   /** The stream to consume, or several. */
   readonly source: SourceSpec | readonly SourceSpec[];
@@ -161,12 +164,16 @@ export function resolveOptions(options: unknown): ResolvedOptions {
     const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
     refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
   }
-  const sources = placeSources(specs, rest.leases.tableName ?? rest.application, rest.leases.multiStream);
+  const sources = placeSources(specs, rest.application, rest.leases);
   return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
 }
 
 /** Gives every source its table, and refuses what would make two of them meet in one. */
-function placeSources(specs: readonly SourceSpec[], shared: string, multiStream: boolean): readonly ResolvedSource[] {
+function placeSources(
+  specs: readonly SourceSpec[],
+  application: string,
+  { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
+): readonly ResolvedSource[] {
   const byName = new Set<string>();
   const byTable = new Map<string, string>();
   return Object.freeze(
@@ -174,8 +181,7 @@ function placeSources(specs: readonly SourceSpec[], shared: string, multiStream:
       const path = specs.length === 1 ? 'source' : `source[${index}]`;
       if (byName.has(spec.name)) refuse(path, 'sources of different streams', spec.name);
       byName.add(spec.name);
-      const name = spec.application ?? shared;
-      if (spec.application === undefined) tableName.parse(name, 'application');
+      const name = spec.application ?? tableName ?? applicationName.parse(application, 'application');
       const other = byTable.get(name);
       if (other !== undefined && !multiStream) {
         throw new KinactError(

@@ -59,7 +59,13 @@ export interface KinesisStreamOptions {
 }
 
 /** Names that DynamoDB takes for a table. */
-export const tableName = text('table name of 3 to 255 letters, digits, `_`, `-` and `.`', /^[\w.-]{3,255}$/);
+const tablePattern = /^[\w.-]{3,255}$/;
+export const tableName = text('table name of 3 to 255 letters, digits, `_`, `-` and `.`', tablePattern);
+/** Of an application that names the table itself. */
+export const applicationName = text(
+  'name of 3 to 255 letters, digits, `_`, `-` and `.`, for it is the name of the lease table in DynamoDB where `leases.tableName` gives no other',
+  tablePattern,
+);
 
 const initialPosition: Kind<InitialPosition> = {
   expected: "'TRIM_HORIZON', 'LATEST' or a valid Date",

@@ -1,8 +1,10 @@
 // Unpacks aggregated records by the KCL's rules (kcl.md 3.3) and the two formats of erlmld (seeds.md P5, P6).
 // `unpackRecord` is the hot path of every source that can carry aggregates: synchronous and total, no record is ever lost
 // in it: what is not an aggregate comes out as it went in, and what cannot be decoded is reported as such.
+import { types } from 'node:util';
 import { excerpt } from '../core/visible.js';
 import type { OutOfRangePolicy } from '../core/placement.js';
+import { refuse } from '../option-table.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../ports.js';
 import { openAggregate, STRIDE, UNSET } from './aggregate-wire.js';
 import type { AggregateFormat, WireMessage } from './aggregate-wire.js';
@@ -32,12 +34,14 @@ export interface DecodedAggregate {
 }
 
 /**
- * Decodes aggregated record data by the KCL's rules. Never throws: data that begin like an aggregate and are none (short,
+ * Decodes aggregated record data by the KCL's rules. Never throws for bytes: data that begin like an aggregate and are none (short,
  * wrong checksum, invalid protobuf) are plain data with a complaint; after a user record that names a key which is not
  * in its table, the ones before it are returned. The records' data are views of the given bytes, not copies
  * (of the inflated bytes for erlmld's deflated format).
+ * @throws KinactError INVALID_OPTION for what is no Uint8Array.
  */
 export function decodeAggregate(data: Uint8Array): DecodedAggregate {
+  if (!types.isUint8Array(data)) refuse('data', 'a Uint8Array, as the `data` of a record', data);
   const opened = openAggregate(data);
   if (opened.type === 'plain')
     return { records: undefined, ...(opened.complaint === undefined ? {} : { complaint: opened.complaint }) };

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command `kinact` as a process: its streams, signals and exit code. What it does is in run.ts.
+import { stopWishes } from '../core/stop-wish.js';
 import { say } from './command.js';
 import { isClosedPipe } from './record-lines.js';
 import { run } from './run.js';
@@ -11,11 +12,9 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 const lastWordsMs = 2_000;
 
 const stopping = new AbortController();
-let signals = 0;
-const onSignal = (_: NodeJS.Signals, number: number): void => {
-  signals += 1;
-  // The second one means: at once.
-  if (signals > 1) process.exit(128 + number);
+const wish = stopWishes(() => performance.now());
+const onSignal = (signal: NodeJS.Signals, number: number): void => {
+  if (wish(signal) === 'atOnce') process.exit(128 + number);
   stopping.abort();
 };
 
@@ -42,5 +41,6 @@ if (outputError !== undefined) {
 process.exitCode = code;
 // What is still to be read is not waited for; what is still to be written is, unless nobody reads it.
 stdin.destroy();
-restoreSignals();
+// A signal that comes twice may come a second time only now: it must not turn an end in order into another one.
+if (!stopping.signal.aborted) restoreSignals();
 setTimeout(() => process.exit(code), lastWordsMs).unref();

@@ -37,7 +37,7 @@ const maxPendingBytes = 16 * 1024 * 1024;
 const aggregateBytes = 51_200;
 const longestKey = 256;
 
-/** What is on its way is not given up: the producer's own limits bound it, and a second signal ends the process. */
+/** What is on its way is not given up: the producer's own limits bound it, and a later signal ends the process. */
 const never = new AbortController().signal;
 
 /** Resolves when the input has ended and everything is counted; rejects with the error that ended it before. */

@@ -21,7 +21,7 @@ Puts every line of stdin into a stream as a record; the newline is not part of i
 
 What the service throttles is put again. A line that cannot be put is refused and named on stderr, whose last line is
 'N records put'. Exit code 1 when a line was refused. After a lost reply records may be put twice. SIGTERM and SIGINT end
-the reading: what was read by then is put and counted; a second one ends the command at once.
+the reading: what was read by then is put and counted. One that comes more than 2 s later ends the command at once.
 `,
   handlesSignals: true,
   async run(args, io) {

@@ -31,7 +31,8 @@ record, partitionKey for a record without one.
   --text            data as UTF-8 text instead of base64
   --until-idle MS   end with exit code 0 once no shard has given a record for MS milliseconds
 
-SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0.
+SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0. A signal that comes more than 2 s after the first ends it
+at once.
 `,
   handlesSignals: true,
   async run(args, io) {

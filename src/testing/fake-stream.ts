@@ -20,7 +20,18 @@ import type {
   StreamSource,
 } from '../ports.js';
 import { unpackRecord } from '../aws/aggregate.js';
-import { anything, checkMembers, integer, kind, oneOf, shaped, text, times as howOften } from '../option-table.js';
+import { isExplicitHashKey } from '../aws/hash-key.js';
+import {
+  anything,
+  checkMembers,
+  integer,
+  kind,
+  oneOf,
+  refuse,
+  shaped,
+  text,
+  times as howOften,
+} from '../option-table.js';
 import type { Kind } from '../option-table.js';
 import { kinesisStreamTable, tableName } from '../source-options.js';
 import type { SourceSpec } from '../source.js';
@@ -100,7 +111,10 @@ const streamKinds: Readonly<Record<keyof FakeStreamOptions, Kind<unknown>>> = {
 const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
   partitionKey: text('a text that is not empty', /./s),
   data: kind('bytes or a text', (value) => typeof value === 'string' || value instanceof Uint8Array),
-  explicitHashKey: text('a decimal number', /^\d+$/),
+  explicitHashKey: kind(
+    'a decimal number below 2^128',
+    (value) => typeof value === 'string' && isExplicitHashKey(value),
+  ),
 };
 
 /**
@@ -158,7 +172,12 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     port,
     leases,
     put: (...records) => {
-      for (const [at, record] of records.entries()) checkMembers(recordKinds, record, ['data'], `records[${at}]`);
+      for (const [at, record] of records.entries()) {
+        checkMembers(recordKinds, record, ['data'], `records[${at}]`);
+        if (record.partitionKey !== undefined || shards.distribution === 'AUTO') continue;
+        const expected = "a text; only a stream whose distribution is 'AUTO' takes records without a partition key";
+        refuse(`records[${at}].partitionKey`, expected, undefined);
+      }
       return records.map((record) => put(shards, record));
     },
     split: (shardId) => split(shards, shardId),

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import ts from 'typescript';
 import { levels } from '../../src/emitter.js';
 import { errorCodes } from '../../src/errors.js';
+import { remedies } from '../../src/remedies.js';
 import { instruments } from '../../src/metrics.js';
 
 const root = new URL('../../../', import.meta.url);
@@ -30,20 +31,20 @@ const stale = '(stale? npm run build && node scripts/docs.mjs)';
 
 describe('docs/errors.md', () => {
   interface Page {
-    readonly errorsPage: (codes: object) => string;
+    readonly errorsPage: (codes: object, remedies: object) => string;
     readonly retryableOf: (code: string) => string;
   }
 
   it(`is what the table of error codes says ${stale}`, async () => {
     const { errorsPage } = await script<Page>('errors-page.mjs');
-    expect(read('docs/errors.md')).to.equal(errorsPage(errorCodes));
+    expect(read('docs/errors.md')).to.equal(errorsPage(errorCodes, remedies));
   });
 
   it('demands a word on every code, and on no other', async () => {
     const { errorsPage } = await script<Page>('errors-page.mjs');
-    expect(() => errorsPage({ ...errorCodes, NEW_CODE: 'x' })).to.throw('NEW_CODE');
+    expect(() => errorsPage({ ...errorCodes, NEW_CODE: 'x' }, remedies)).to.throw('NEW_CODE');
     const { WATCHDOG: _, ...fewer } = errorCodes;
-    expect(() => errorsPage(fewer)).to.throw('WATCHDOG');
+    expect(() => errorsPage(fewer, remedies)).to.throw('WATCHDOG');
   });
 
   it('calls retryable exactly the codes that some source makes retryable', async () => {

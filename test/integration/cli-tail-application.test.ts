@@ -78,6 +78,7 @@ describe('kinact tail --application', function () {
     const first = startKinact(args, env);
     await first.until(({ stdout }) => stdout.split('\n').length > 500);
     first.child.kill('SIGTERM');
+    first.child.kill('SIGTERM');
     const one = await first.ended;
     expect(one).to.include({ code: 0, signal: null, stderr: '' });
     for (const { owner } of await leases()) expect(owner).to.equal(null);

@@ -32,7 +32,11 @@ function refusal(options: unknown): KinactError {
 
 /** Each option with values that are refused, and what the message says was expected. */
 const wrong: readonly (readonly [path: string, values: readonly unknown[], expected: string])[] = [
-  ['application', ['', 7, null, 'x'.repeat(256)], 'name of 1 to 255 characters'],
+  [
+    'application',
+    ['', 7, null, 'ab', 'order totals', 'x'.repeat(256)],
+    'name of 3 to 255 letters, digits, `_`, `-` and `.`, for it is the name of the lease table in DynamoDB',
+  ],
   ['source', [[], 'orders', null, {}, [{}]], 'a source, as kinesisStream makes it'],
   ['reducer', [0, null, () => 1], 'object'],
   ['extract', ['text', {}], 'function'],
@@ -167,7 +171,7 @@ describe('the options of createConsumer', () => {
     expect(refusal({ ...least, leases: { table: 'x' } }).data.option).to.equal('leases.table');
     expect(refusal({ ...least, constructor: 1 }).data.option).to.equal('constructor');
     expect(refusal({ source: least.source, reducer }).message).to.equal(
-      'application: expected name of 1 to 255 characters, got undefined',
+      'application: expected name of 3 to 255 letters, digits, `_`, `-` and `.`, for it is the name of the lease table in DynamoDB where `leases.tableName` gives no other, got undefined',
     );
     for (const options of [undefined, null, 5, 'x', [], () => {}]) {
       expect(refusal(options).message).to.match(/^options: expected object/);
@@ -229,7 +233,7 @@ describe('the options of createConsumer', () => {
   });
 
   it('refuse an application that cannot name a table, unless another name is given', () => {
-    expect(refusal({ ...least, application: 'my app' }).message).to.include('application: expected table name');
+    expect(refusal({ ...least, application: 'my app' }).message).to.include('application: expected name of 3 to 255');
     const named = resolveOptions({ ...least, application: 'my app', leases: { tableName: 'my-app' } });
     expect(named.sources[0]?.tableName).to.equal('my-app');
   });

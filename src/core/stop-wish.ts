@@ -1,0 +1,25 @@
+// What a signal says after the ones before it. One wish to stop often comes as several signals: `timeout`, npm and process
+// managers send one to a process and one to its group, and a terminal sends Ctrl-C to the whole group. Used by `runUntilSignal`
+// and the command line.
+
+/** `stop`: the first. `repeated`: the same wish once more, nothing to do. `atOnce`: whoever sends it will not wait any longer. */
+export type StopWish = 'stop' | 'repeated' | 'atOnce';
+
+/** For how long after the first signal others are taken for the same wish. */
+export const sameWishMs = 2_000;
+
+/** Signals that ask for an end and a picture of the process, not for a clean stop. */
+const stronger: ReadonlySet<string> = new Set(['SIGQUIT', 'SIGABRT', 'SIGTRAP']);
+
+/** A judge of the signals that one process gets. `now` is in milliseconds and never goes back. */
+export function stopWishes(now: () => number): (signal: string) => StopWish {
+  let first: { readonly signal: string; readonly at: number } | undefined;
+  return (signal) => {
+    if (first === undefined) {
+      first = { signal, at: now() };
+      return 'stop';
+    }
+    if (now() - first.at > sameWishMs) return 'atOnce';
+    return stronger.has(signal) && !stronger.has(first.signal) ? 'atOnce' : 'repeated';
+  };
+}

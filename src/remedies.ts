@@ -1,0 +1,44 @@
+// What to do about each error code, in Markdown with links between pages of docs. docs/errors.md is made of it, and
+// `runUntilSignal` says it with an error that nobody catches.
+import type { ErrorCode } from './errors.js';
+
+export const remedies: Readonly<Record<ErrorCode, string>> = {
+  INVALID_OPTION: 'Correct the option that `data.option` names.',
+  NOT_BUILT: 'Use what the message names instead.',
+  STREAM_NOT_FOUND: 'Create the stream, or correct name, region or account.',
+  STREAM_CHANGED:
+    'If the stream was created anew, stop all workers and run `kinact reset`, which says where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
+  ACCESS_DENIED: 'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
+  WRONG_REGION: 'Make ARN, `region` and endpoint agree.',
+  CREDENTIALS_MISSING: 'Configure credentials and region; correct the machine’s clock.',
+  TABLE_NOT_KCL: 'Choose another `application` or `leases.tableName`.',
+  TABLE_NOT_FOUND:
+    'Correct the application name, or start a consumer first. A running consumer makes a deleted table anew.',
+  KCL3_TABLE:
+    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more: `kinact adopt --application A` (docs/kcl-compatibility.md), or by hand: delete every row that *has* an `entityType` other than `LEASE` (a row without one is a lease; a KCL 2.7.2 dies of a `WORKER_METRIC_STATS` row), every `checkpointOwner` attribute, and the side tables of KCL 3.0 to 3.4, `APPLICATION-CoordinatorState` and `APPLICATION-WorkerMetricStats`.',
+  MALFORMED_LEASE: 'Mend the row that `data.leaseKey` names. One that is deleted is made anew, without its checkpoint.',
+  START_TIMEOUT: 'Look at `cause`; start again when it is mended.',
+  WORKER_ID_IN_USE: 'Give every process a `workerId` of its own, or leave it to the default.',
+  LEASE_LOST: 'Nothing: the records are delivered by the new owner. Give up work that is under way.',
+  PENDING_LIMIT_TOO_SMALL: 'Raise `maxPending`, or acknowledge earlier; `data.actor` holds the oldest record.',
+  WATCHDOG: 'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
+  POISON_RECORD:
+    'Mend what fails on the record that `data` names, or choose an `onFailure`. Without that the next process ends in the same way.',
+  RESTART_INTENSITY:
+    '`cause` is the last crash: mend that. A supervisor of the process (systemd, Kubernetes) may start it again.',
+  PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
+  DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
+  UNDECODABLE_RECORD: "Mend the producer; `onFailure: 'skip'` passes over such records.",
+  ACTOR_STOPPED: 'Ask the actor that took its place. `cause` is what it, or the actor above it, crashed with.',
+  ASK_TIMEOUT: 'Ask again, or allow more time. The question may have been acted on.',
+  INVALID_BEHAVIOUR: 'Correct the behaviour: the message says what it returned.',
+  START_FAILED: '`cause` is what the child threw.',
+  PARENT_STOPPED:
+    'Call `consumer.stop()` before you stop the parent: it drains. Without it leases are released where their frontiers are, and records under way are replayed.',
+  REFUSED: 'Remove what the message names, and run the command again.',
+  STOPPED: 'Nothing: it was asked for.',
+  AWS_ERROR:
+    'When it is not retryable, `cause` and `data.operation` say what was refused. `data.outcomeUnknown`: a write may have been carried out.',
+  PEER_MISSING: 'Run the install line in the message.',
+  BROKEN_INVARIANT: 'Report it.',
+};
