@@ -1,6 +1,7 @@
 // Rewrites the generated pages of docs. Needs `npm run build` first; the tests fail while a page is stale.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { countersTable, withCounters } from './counters-table.mjs';
 import { errorsPage } from './errors-page.mjs';
 import { eventsPage } from './events-page.mjs';
 import { metricsTable, withMetrics } from './metrics-table.mjs';
@@ -16,6 +17,7 @@ const { kinesisStreamTable } = await import('../dist/src/source-options.js');
 const { errorCodes } = await import('../dist/src/errors.js');
 const { remedies } = await import('../dist/src/remedies.js');
 const { levels } = await import('../dist/src/emitter.js');
+const { counterGroups } = await import('../dist/src/counters.js');
 const { instruments } = await import('../dist/src/metrics.js');
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
@@ -24,6 +26,7 @@ const pages = {
   'docs/errors.md': errorsPage(errorCodes, remedies),
   'docs/events.md': eventsPage(read('src/events.ts'), levels),
   'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),
+  'docs/status.md': withCounters(read('docs/status.md'), countersTable(counterGroups)),
 };
 for (const [file, text] of Object.entries(pages)) writeFileSync(join(root, file), text);
 console.log(`docs: wrote ${Object.keys(pages).join(', ')}`);

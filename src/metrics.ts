@@ -53,7 +53,7 @@ const ours = {
     type: 'counter',
     unit: 'events',
     labels: ['what'],
-    help: 'What is worth a number and no event: stale settles, unknown messages, late answers, filtered records.',
+    help: 'What is worth a number and no alarm: the counters of `status()`, each explained in [status.md](status.md).',
   },
 } as const satisfies Record<string, Instrument>;
 

@@ -95,7 +95,11 @@ export interface ConsumerStatus {
   readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
   /** User effects that outlived a stop deadline and may still act. */
   readonly orphans: readonly string[];
-  /** Things worth counting: stale settles, dead letters, skipped items, out-of-range records, … */
+  /**
+   * What is worth a number and no alarm, since the start: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`, `deadLetter`
+   * (messages to actors that had stopped), … Absent: never raised. docs/status.md says of each name what it counts, and which
+   * are ordinary.
+   */
   readonly counters: Readonly<Record<string, number>>;
   readonly tree: readonly ActorSnapshot[];
 }

@@ -6,6 +6,7 @@ import ts from 'typescript';
 import { levels } from '../../src/emitter.js';
 import { errorCodes } from '../../src/errors.js';
 import { remedies } from '../../src/remedies.js';
+import { counterGroups } from '../../src/counters.js';
 import { instruments } from '../../src/metrics.js';
 
 const root = new URL('../../../', import.meta.url);
@@ -24,7 +25,9 @@ function sourcesOf(...folders: readonly string[]): readonly ts.SourceFile[] {
 
 function* nodesOf(node: ts.Node): Generator<ts.Node> {
   yield node;
-  for (const child of node.getChildren()) yield* nodesOf(child);
+  const children: ts.Node[] = [];
+  node.forEachChild((child) => void children.push(child));
+  for (const child of children) yield* nodesOf(child);
 }
 
 const stale = '(stale? npm run build && node scripts/docs.mjs)';
@@ -87,6 +90,48 @@ describe('docs/events.md', () => {
     expect(eventsOf(source).map(({ name }) => name)).to.have.members(Object.keys(levels));
   });
 });
+
+describe('docs/status.md', () => {
+  interface Page {
+    readonly countersTable: (groups: object) => string;
+    readonly withCounters: (page: string, table: string) => string;
+  }
+
+  it(`has the counters of the table ${stale}`, async () => {
+    const { countersTable, withCounters } = await script<Page>('counters-table.mjs');
+    const page = read('docs/status.md');
+    expect(page).to.equal(withCounters(page, countersTable(counterGroups)));
+  });
+
+  it('explains exactly the counters that actors, runtime and consumer raise', () => {
+    const raised = new Set<string>();
+    for (const file of sourcesOf('actors', 'supervision', 'src')) {
+      for (const node of nodesOf(file)) for (const name of countedBy(node)) raised.add(name);
+    }
+    // Of what the application hands in, by the names it has in `Inspected`.
+    for (const what of ['logger', 'meter', 'listener']) raised.add(`${what}Failures`);
+    const explained = Object.values(counterGroups).flatMap((group) => Object.keys(group));
+    expect([...raised].sort()).to.deep.equal(explained.sort());
+  });
+});
+
+/** `{ type: 'count', what: 'name' }`, `count(where, 'name')`, and the runtime's way to say that a seam failed. */
+function countedBy(node: ts.Node): readonly string[] {
+  if (ts.isCallExpression(node) && /^(count|seamFailed)$/.test(node.expression.getText())) {
+    const [, name] = node.arguments;
+    return name !== undefined && ts.isStringLiteral(name) ? [name.text] : [];
+  }
+  if (!ts.isObjectLiteralExpression(node)) return [];
+  const texts = new Map(
+    node.properties.flatMap((each) =>
+      ts.isPropertyAssignment(each) && ts.isStringLiteral(each.initializer)
+        ? [[each.name.getText(), each.initializer.text] as const]
+        : [],
+    ),
+  );
+  const what = texts.get('what');
+  return texts.get('type') === 'count' && what !== undefined ? [what] : [];
+}
 
 describe('docs/operating.md', () => {
   interface Page {

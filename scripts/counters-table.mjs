@@ -1,0 +1,26 @@
+// The tables of counters in docs/status.md, between their two marks. Called by scripts/docs.mjs;
+// test/house/docs-pages.test.ts compares.
+const marks = ['<!-- counters: generated from src/counters.ts by scripts/docs.mjs -->', '<!-- /counters -->'];
+
+const heads = {
+  yours: 'Something of yours is behind these:',
+  ordinary: 'These happen in a healthy consumer too, at restarts, lost leases and stops:',
+  unexpected: 'These should stay absent; please report them:',
+};
+
+/** @param {Readonly<Record<string, Readonly<Record<string, string>>>>} groups */
+export function countersTable(groups) {
+  return Object.entries(groups)
+    .map(([group, counters]) => {
+      const rows = Object.entries(counters).map(([name, help]) => `| \`${name}\` | ${help} |`);
+      return [heads[group], '', '| counter | counts |', '|---|---|', ...rows].join('\n');
+    })
+    .join('\n\n');
+}
+
+/** The page with what stands between the marks replaced. */
+export function withCounters(page, table) {
+  const [start, end] = marks.map((mark) => page.indexOf(mark));
+  if (start < 0 || end < start) throw new Error('docs/status.md has lost its marks');
+  return `${page.slice(0, start)}${marks[0]}\n\n${table}\n\n${page.slice(end)}`;
+}

@@ -1,0 +1,53 @@
+// The counters of `status().counters`, which are also the label `what` of the instrument `Incidents`: each with what it counts.
+// docs/status.md is made of this table; a test compares it with the names that actors and runtime count under.
+
+/** What people look for: something of theirs is behind it. */
+const yours = {
+  skippedItems:
+    'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
+  outOfRangeRecords: 'User records dropped by `outOfRange`. The first one of a shard is an event `outOfRange`.',
+  duplicateRecords: 'Records that the service delivered twice, left out.',
+  malformedAggregates:
+    'Records that look like aggregates and cannot be read as such. The first one of a shard is an event `malformedAggregate`.',
+  foldedAfterLoss:
+    'Items that were done, or handed out, when their lease was lost: the new owner does them again. The replays to expect.',
+  strayAcknowledgements:
+    'Calls of `ctx.ack` and `ctx.fail` with a token that waits for nothing: acknowledged twice, or not a token.',
+  failedCalls: 'Calls of a raw behaviour that failed with nothing to skip or to give up.',
+  onCheckpointFailed: 'Calls of `onCheckpoint` that threw.',
+  loggerFailures: 'Calls of `logger` that threw.',
+  meterFailures: 'Calls of `meter` that threw.',
+  listenerFailures: 'Calls of listeners of the consumer’s events that threw or rejected.',
+  listenerFailed: 'Calls of `runtime.trace` and of other listeners of the runtime that threw.',
+  interceptFailed: 'Calls of `runtime.intercept` that threw.',
+  orphan: 'Calls of yours that still ran at a stop deadline: `orphans` names them.',
+} as const;
+
+/** What happens in a healthy consumer too, at every restart, loss of a lease and stop. */
+const ordinary = {
+  expiredIterators: 'Shard iterators that had expired, each replaced behind the last record.',
+  leaseRowsRemoved: 'Lease rows of shards that are gone, removed by this worker.',
+  deadLetter: 'Messages to actors that had stopped.',
+  repeatedMessages: 'Messages that came twice and changed nothing.',
+  lateAnswer: 'Answers to questions that nobody waited for any more.',
+  lateResult: 'Results of effects whose actor had stopped.',
+  lateWrite: 'Results of lease writes that a later one had taken the place of.',
+  askFailures: 'Questions for the holder of a stalled record that were not answered in time. The watchdog asks again.',
+  staleControls: 'Orders to a shard worker that were for an earlier tenure of the shard.',
+  staleFrontier: 'Frontiers of a shard worker that is not the lease’s any more.',
+  frontierNotAhead: 'Frontiers that said nothing new.',
+  staleReads: 'News of reads from a shard worker that is not the lease’s any more.',
+  staleSettles: 'Records settled under an earlier tenure of the shard, which count for nothing.',
+  staleWorkerEnd: 'Ends of shard workers that were not the lease’s any more.',
+  staleKeeperNotice: 'News of a lease from a keeper that does not keep it any more.',
+} as const;
+
+/** What should stay absent: please report it. */
+const unexpected = {
+  unknownMessage: 'Messages that an actor does not know.',
+  stopHookFailed: 'Last words of an actor that threw.',
+  effectAfterStop: 'Effects that an actor asked for after its end, of a kind that is not carried out then.',
+} as const;
+
+/** By what a number above 0 means. */
+export const counterGroups = Object.freeze({ yours, ordinary, unexpected });
