@@ -19,8 +19,17 @@ function sourcesOf(...folders: readonly string[]): readonly ts.SourceFile[] {
   return folders.flatMap((folder) =>
     readdirSync(fileURLToPath(new URL(folder, root)), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
-      .map((file) => ts.createSourceFile(file, read(`${folder}/${file}`), ts.ScriptTarget.ES2023, true)),
+      .map((file) => parsed(folder, file)),
   );
+}
+
+const files = new Map<string, ts.SourceFile>();
+
+function parsed(folder: string, file: string): ts.SourceFile {
+  const path = `${folder}/${file}`;
+  const known = files.get(path) ?? ts.createSourceFile(file, read(path), ts.ScriptTarget.ES2023, true);
+  files.set(path, known);
+  return known;
 }
 
 function* nodesOf(node: ts.Node): Generator<ts.Node> {
