@@ -1,5 +1,6 @@
 // The generated pages are what their tables say, and what stands in them about permissions and retrying is what the sources do.
 import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import ts from 'typescript';
@@ -27,7 +28,7 @@ const files = new Map<string, ts.SourceFile>();
 
 function parsed(folder: string, file: string): ts.SourceFile {
   const path = `${folder}/${file}`;
-  const known = files.get(path) ?? ts.createSourceFile(file, read(path), ts.ScriptTarget.ES2023, true);
+  const known = files.get(path) ?? ts.createSourceFile(path, read(path), ts.ScriptTarget.ES2023, true);
   files.set(path, known);
   return known;
 }
@@ -161,7 +162,7 @@ describe('docs/operating.md', () => {
     const used = new Set<string>();
     // What makes records and streams is of `kinact put`, the demo and tests, what deletes tables of `kinact adopt`.
     const others = new Set(['kinesis-producer.ts', 'stream-admin.ts', 'kcl3-remains.ts']);
-    for (const file of sourcesOf('src/aws').filter(({ fileName }) => !others.has(fileName))) {
+    for (const file of sourcesOf('src/aws').filter(({ fileName }) => !others.has(posix.basename(fileName)))) {
       for (const node of nodesOf(file)) {
         const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
         if (made !== undefined) used.add(`${file.text.includes('client-kinesis') ? 'kinesis' : 'dynamodb'}:${made}`);
