@@ -247,9 +247,11 @@ class TreeConsumer implements Consumer {
     const until = clock.now() + deadlineMs;
     await this.#endRestart(deadlineMs - Math.min(deadlineMs / 2, escalationDeadlineMs));
     const leftMs = Math.max(0, until - clock.now());
-    const coordinators = [...(this.#wiring?.coordinators.values() ?? [])];
+    const coordinators = [...(this.#wiring?.coordinators ?? [])];
+    // A coordinator that does not answer, or does not know what the one before it held, may have held anything.
+    const unheard = new Set<string>();
     const reports = await Promise.all(
-      coordinators.map((ref) =>
+      coordinators.map(([table, ref]) =>
         ask(
           ref,
           (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({
@@ -258,18 +260,22 @@ class TreeConsumer implements Consumer {
             replyTo,
           }),
           { deadlineMs: leftMs + releaseGraceMs },
-        ).catch(() => undefined),
+        )
+          .catch(() => undefined)
+          .then((report) => (report === undefined && unheard.add(table), report)),
       ),
     );
     this.#stopMetering();
     const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
     const ending = await this.#stopTree(leftMsNow());
-    const late = isParentStopped(ending?.error) ? await this.#releaseLeft(leftMsNow()) : [];
+    const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
+    const late = await this.#releaseLeft(unheard, reason, leftMsNow());
     const leases = [...reports.flatMap((report) => report ?? []), ...late];
     this.#wiring?.close();
-    // A coordinator that did not answer, or does not know what the one before it held, may have held anything.
-    const heard = !reports.includes(undefined);
-    return { leases, drained: heard && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0) };
+    return {
+      leases,
+      drained: unheard.size === 0 && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0),
+    };
   }
 
   async #stopTree(leftMs: number): Promise<Ending | undefined> {
@@ -277,10 +283,10 @@ class TreeConsumer implements Consumer {
     return stopActor(this.#root, { deadlineMs: Math.min(leftMs, this.#options.stopDeadlineMs) });
   }
 
-  /** No coordinator could: the application has stopped the parent, and no message arrived any more. */
-  #releaseLeft(deadlineMs: number): Promise<readonly ReleasedLease[]> {
-    const left = this.#wiring?.left.all() ?? [];
-    return releaseLeft(left, this.#actors, this.#world, (event) => this.#happened(event), deadlineMs);
+  /** No coordinator could: it was down, or the application has stopped the parent, and no message arrived any more. */
+  #releaseLeft(tables: ReadonlySet<string>, reason: string, deadlineMs: number): Promise<readonly ReleasedLease[]> {
+    const left = this.#wiring?.left.of(tables) ?? [];
+    return releaseLeft(left, this.#actors, this.#world, (event) => this.#happened(event), reason, deadlineMs);
   }
 
   /**

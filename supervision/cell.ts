@@ -108,7 +108,8 @@ export interface Departure {
   readonly error: Error | undefined;
   /** Its own error, or that of the actor above it that took it along. */
   readonly because: Error | undefined;
-  stage: 'children' | 'effects';
+  /** `leaving`: in its stop hook, whose listeners may stop it once more. */
+  stage: 'children' | 'leaving' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
   readonly orphans: Orphans;

@@ -40,6 +40,12 @@ export interface ActorEffects {
   readonly userCount: number;
 }
 
+/** Whoever stands between may start it late, and a listener may have stopped its actor meanwhile. */
+function startUnlessAborted(work: Work, signal: AbortSignal): unknown {
+  signal.throwIfAborted();
+  return work.start(signal);
+}
+
 export function createActorEffects(host: EffectHost): ActorEffects {
   const running = new Map<string, EffectInfo & { readonly controller: AbortController }>();
   let userCount = 0;
@@ -69,7 +75,7 @@ export function createActorEffects(host: EffectHost): ActorEffects {
     let result: unknown;
     let waits: boolean;
     try {
-      result = host.start(entry, () => work.start(controller.signal));
+      result = host.start(entry, () => startUnlessAborted(work, controller.signal));
       waits = isThenable(result);
     } catch (error) {
       fail(error);

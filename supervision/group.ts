@@ -7,6 +7,7 @@ import type { ErrorData } from '../src/errors.js';
 import type { Deque } from '../src/core/deque.js';
 import type { Clock } from '../src/ports.js';
 import { checkBehaviour } from './behaviour-check.js';
+import { toError } from './cell.js';
 import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
 import type { ChildStarted, Message } from './supervisor.js';
 import * as strategy from './strategy.js';
@@ -98,9 +99,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     behaviour = spec.start(siblings);
     checkBehaviour(behaviour, '', 0);
   } catch (thrown) {
-    // By way of the queue, not of the stack: an intensity without bound must not overflow it.
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
-    state.due.push({ type: 'childDidNotStart', id, error });
+    state.effects.push(didNotStart(id, thrown));
     return;
   }
   const shutdownMs = shutdownMsOf(spec, behaviour);
@@ -114,6 +113,12 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     down: (ref, how) => ({ type: 'childDown', id, ref, how }),
     shutdownMs,
   });
+}
+
+/** As a message: under an intensity without bound, tries at once would never let the supervisor be stopped. */
+function didNotStart(id: string, thrown: unknown): Effect<Message> {
+  const news = (): Message => ({ type: 'childDidNotStart', id, error: toError(thrown) });
+  return { type: 'run', name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news };
 }
 
 function actorName(id: string, kind: string): string {

@@ -153,8 +153,9 @@ function arrive(cell: Cell, mail: unknown): void {
   const message = timer === undefined ? envelope.message : timer.message;
   let handled = false;
   const receive = (): void => {
-    if (!handled) handle(cell, envelope);
+    if (handled) return;
     handled = true;
+    handle(cell, envelope);
   };
   const delivery = { to: cell.ref, via, message, ...(from === undefined ? {} : { from }) };
   tell(
@@ -178,6 +179,10 @@ function handle(cell: Cell, envelope: Envelope): void {
   if (envelope.timer !== undefined && !envelope.timer.claim()) return;
   const message = envelope.timer === undefined ? envelope.message : envelope.timer.message;
   traceMessage(cell, envelope, message);
+  if (hasBeenStopped(cell)) {
+    count(cell.engine, 'deadLetter');
+    return;
+  }
   let effects: readonly Effect<unknown>[];
   try {
     const [state, next] = checkStep(cell.behaviour.receive(cell.state, message), 'receive');
@@ -189,6 +194,9 @@ function handle(cell: Cell, envelope: Envelope): void {
   }
   carryOut({ cell, effects, at: 0 }, startChild);
 }
+
+/** By what listens to the trace, a moment ago. */
+const hasBeenStopped = (cell: Cell): boolean => cell.phase !== 'running';
 
 /**
  * A result or an answer acted on twice would run two calls of one actor at once. What actors say to one another is theirs to

@@ -30,6 +30,9 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
     left: [],
   };
   cell.departure = departure;
+  // A listener that stops it now finds it ending: what it crashed with stays.
+  if (reason === 'crash' && error !== undefined)
+    emit(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
   cell.timers.cancelAll();
   for (const question of [...cell.asking]) question.withdraw();
@@ -81,13 +84,14 @@ function inStopOrder(cell: Cell): Cell[] {
 /** The actor's own turn, with its children gone. */
 function leave(cell: Cell, departure: Departure): void {
   if (departure.stage !== 'children') return;
-  departure.stage = 'effects';
+  departure.stage = 'leaving';
   runStopHook(cell, departure.reason);
   if (cell.asked.size + cell.effects.running.size > 0) {
     const reason = actorStopped(cell.ref, departure.because);
     for (const question of [...cell.asked]) question.fail(reason);
     cell.effects.abortAll(reason);
   }
+  departure.stage = 'effects';
   waitForEffects(cell, departure);
 }
 
@@ -127,6 +131,7 @@ function finish(cell: Cell, departure: Departure): void {
   if (cell.phase === 'stopped') return;
   const { engine, ref, parent } = cell;
   departure.cancelDeadline?.();
+  cell.phase = 'stopped';
   const effects = cell.effects.user();
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
@@ -134,7 +139,6 @@ function finish(cell: Cell, departure: Departure): void {
     departure.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
   const how = endingFrom(departure);
-  cell.phase = 'stopped';
   cell.state = undefined;
   stopMailbox(cell.mailbox);
   if (cell.queued > 0) count(engine, 'deadLetter', cell.queued);
@@ -233,6 +237,5 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
 /** Ends an actor that threw or failed. */
 export function crash(cell: Cell, error: Error): void {
   if (cell.phase !== 'starting' && cell.phase !== 'running') return;
-  emit(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   depart(cell, 'crash', error, cell.shutdownMs);
 }

@@ -1,6 +1,7 @@
-// Leases that keepers still held when their tree ended under them: an application that stops our parent leaves no way for a
-// message, so nobody could release them. Their keepers are woken once more, in a runtime of their own, to do that one write
-// each: by then nothing of the old tree acts any more, and its user calls have settled or are orphans.
+// Leases that keepers still held when their tree ended under them, with no coordinator to release them: it was down, or the
+// application had stopped our parent, and no message arrived any more. Their keepers are woken once more, in a runtime of
+// their own, to do that one write each: by then nothing of the old tree acts any more, and its user calls have settled or
+// are orphans.
 import type { ReleasedLease } from '../../actors/lease-coordinator.js';
 import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/actor.js';
@@ -15,14 +16,17 @@ import type { Actors } from './wiring.js';
 export interface LeftLease {
   readonly options: LeaseKeeperOptions;
   readonly state: LeaseKeeperState;
+  /** Another coordinator has begun since: what it did with the row is not known here. */
+  superseded: boolean;
 }
 
 export interface LeftLeases {
   /** A keeper's behaviour that leaves word here when it is stopped. */
   kept(options: LeaseKeeperOptions, behaviour: ReturnType<Actors['leaseKeeper']>): ReturnType<Actors['leaseKeeper']>;
-  /** A new coordinator looks after all leases of its table itself. */
-  forget(tableName: string): void;
-  all(): readonly LeftLease[];
+  /** A new coordinator begins. It looks after all leases of its table itself, once it knows them. */
+  supersede(tableName: string): void;
+  /** Of these tables. */
+  of(tableNames: ReadonlySet<string>): readonly LeftLease[];
 }
 
 export function createLeftLeases(): LeftLeases {
@@ -35,15 +39,15 @@ export function createLeftLeases(): LeftLeases {
         ...behaviour,
         initial: (self) => (left.delete(name), behaviour.initial(self)),
         stopped: (state, reason) => {
-          if (reason === 'shutdown' && mayHold(state)) left.set(name, { options, state });
+          if (reason === 'shutdown' && mayHold(state)) left.set(name, { options, state, superseded: false });
           return behaviour.stopped?.(state, reason) ?? [];
         },
       };
     },
-    forget: (tableName) => {
-      for (const [name, { options }] of left) if (options.store.tableName === tableName) left.delete(name);
+    supersede: (tableName) => {
+      for (const lease of left.values()) lease.superseded ||= lease.options.store.tableName === tableName;
     },
-    all: () => [...left.values()],
+    of: (tableNames) => [...left.values()].filter(({ options }) => tableNames.has(options.store.tableName)),
   };
 }
 
@@ -72,15 +76,15 @@ export async function releaseLeft(
   { leaseKeeper }: Pick<Actors, 'leaseKeeper'>,
   world: World,
   emit: (event: KinactEvent) => void,
+  reason: string,
   deadlineMs: number,
 ): Promise<readonly ReleasedLease[]> {
   if (left.length === 0) return [];
   const runtime = createRuntime({ ...world, emit });
   const coordinator = spawn(runtime, listener());
   await Promise.all(
-    left.map(async ({ options, state }) => {
-      if (isTaking(state) && !(await wasTaken({ options, state }, world, deadlineMs))) return;
-      const reason = 'the parent was stopped';
+    left.map(async ({ options, state, superseded }) => {
+      if ((superseded || isTaking(state)) && !(await isOurs({ options, state }, world, deadlineMs))) return;
       await ended(runtime, leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }), deadlineMs);
     }),
   );
@@ -103,8 +107,15 @@ async function ended(
 
 const graceMs = 1_000;
 
-/** Nobody knows whether the take that was under way has landed: the row says so, and nothing is taken in order to let go. */
-async function wasTaken({ options, state }: LeftLease, { timers }: World, deadlineMs: number): Promise<boolean> {
+/**
+ * Nobody knows whether the take that was under way has landed, or what has become of a lease that a dead coordinator left: the
+ * row says so, and nothing is taken in order to let go.
+ */
+async function isOurs(
+  { options, state }: Pick<LeftLease, 'options' | 'state'>,
+  { timers }: World,
+  deadlineMs: number,
+): Promise<boolean> {
   const overdue = new AbortController();
   const cancel = timers.after(deadlineMs, () => overdue.abort());
   try {

@@ -52,7 +52,7 @@ export interface Wiring {
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
   /** What was held when the tree ended under its keepers. */
-  readonly left: Pick<LeftLeases, 'all'>;
+  readonly left: Pick<LeftLeases, 'of'>;
   /** What the shard workers hold together. */
   readonly budget: ByteBudget;
   /** Releases sockets. Idempotent. */
@@ -106,7 +106,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           isSuccessor: coordinators.has(table),
           left,
         });
-        return registered(behaviour, (self) => (left.forget(table), coordinators.set(table, self)));
+        return registered(behaviour, (self) => (left.supersede(table), coordinators.set(table, self)));
       },
       stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
       reducer: (index, stages) =>

@@ -1,0 +1,86 @@
+// A consumer that ended because its lease coordinator had crashed too often left every lease with its owner, though `closed`
+// is to reject when they have been released: whoever could have released them was dead, and peers waited out a failover.
+// The same for a stop in the middle of a coordinator's restart (stop-unheard.test.ts).
+import { expect } from 'chai';
+import { expectNothingLost, ManualClock, nemesis } from '../../src/testing/index.js';
+import type { FakeStream } from '../../src/testing/index.js';
+import { textOf } from '../support/consumer-world.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+
+describe('a consumer whose lease coordinator has crashed too often', () => {
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = new ManualClock();
+    clock.install();
+  });
+  afterEach(() => clock.uninstall());
+
+  const rowsOf = (stream: FakeStream) => [...(stream.leases.get('orders')?.rows.values() ?? [])];
+  const ids = (from: number, count: number): string[] => Array.from({ length: count }, (_, index) => `${from + index}`);
+  const put = (stream: FakeStream, given: readonly string[]): void =>
+    void stream.put(...given.map((id) => ({ partitionKey: id, data: id })));
+
+  const killed = async (everyMs: number) => {
+    const one = virtualConsumer(clock, { streamOptions: { shards: 3 } });
+    await settled(clock, one.consumer.start());
+    await clock.advance(3_000);
+    put(one.stream, ids(0, 30));
+    await clock.advance(1_000);
+    const closed = one.consumer.closed.catch((error: unknown) => error);
+    const chaos = nemesis(one.consumer, { seed: 1 });
+    for (let times = 0; times < 3; times += 1) {
+      chaos.kill('lease-coordinator');
+      await clock.advance(everyMs);
+    }
+    expect(await settled(clock, closed)).to.include({ code: 'RESTART_INTENSITY' });
+    return one;
+  };
+
+  // Before the next coordinator has looked at the table, and when it holds the leases again.
+  for (const everyMs of [5, 1_000]) {
+    it(`every ${everyMs} ms: its leases are released at their frontier, and peers go on within 3 s`, async () => {
+      const one = await killed(everyMs);
+      expect(rowsOf(one.stream).map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined, undefined]);
+      put(one.stream, ids(30, 30));
+      const peer = virtualConsumer(clock, { stream: one.stream, workerId: 'peer' });
+      await settled(clock, peer.consumer.start());
+      await clock.advance(3_000);
+      expect(peer.seen.map(textOf)).to.have.members(ids(30, 30));
+      expectNothingLost(ids(0, 60), [...one.seen, ...peer.seen].map(textOf));
+      await settled(clock, peer.consumer.stop());
+      expect(clock.pending()).to.equal(0);
+    });
+  }
+});
+
+describe('a lease that a dead coordinator left', () => {
+  const rowsOf = (stream: FakeStream) =>
+    [...(stream.leases.get('orders')?.rows.values() ?? [])].map(({ leaseOwner }) => leaseOwner);
+
+  it('and that a peer has taken since stays with the peer', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    try {
+      const one = virtualConsumer(clock, { streamOptions: { shards: 3 } });
+      await settled(clock, one.consumer.start());
+      await clock.advance(3_000);
+      const lost: unknown[] = [];
+      one.consumer.on('leaseLost', (data) => lost.push(data));
+      const chaos = nemesis(one.consumer, { seed: 1 });
+      // The one that follows never gets to know the table, and the leases expire meanwhile.
+      chaos.kill('lease-coordinator');
+      chaos.hang('lease-coordinator');
+      const peer = virtualConsumer(clock, { stream: one.stream, workerId: 'peer' });
+      await settled(clock, peer.consumer.start());
+      await clock.advance(30_000);
+      const { drained } = await settled(clock, one.consumer.stop());
+      expect(drained).to.equal(false);
+      expect(rowsOf(one.stream)).to.deep.equal(['peer', 'peer', 'peer']);
+      expect(lost).to.deep.equal([]);
+      await settled(clock, peer.consumer.stop());
+    } finally {
+      clock.uninstall();
+    }
+  });
+});
