@@ -53,7 +53,7 @@ export interface ConsumerEvents {
   };
   /**
    * How a stream places its records (`RecordDistributionStrategy`): said at the start where records of one key may be in
-   * several shards, and at every change. `outOfRange` is what is done from now on, `keepsAllUntil` how long at least.
+   * several shards, or where the `outOfRange` that was asked for is not carried out, and at every change. `outOfRange` is what is done from now on, `keepsAllUntil` how long at least.
    */
   recordDistribution: {
     readonly source: string;

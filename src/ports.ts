@@ -162,6 +162,8 @@ export interface StreamDescription {
   readonly status: StreamStatus;
   /** How it places records; absent where the service has no choice. */
   readonly distribution?: RecordDistribution;
+  /** That may change, and change back, at any moment: it is in the on-demand mode. */
+  readonly switchable?: boolean;
   /** The largest record it takes, data and partition key together, where the service says it. */
   readonly maxRecordBytes?: number;
   /** How long records stay, where the service says it. */

@@ -51,7 +51,7 @@ export interface PlacementSnapshot {
   readonly distribution: RecordDistribution;
   /** False under AUTO, and for the stream's retention after it: records of one key may be in several shards. */
   readonly perKeyOrder: boolean;
-  /** What is done now with user records out of their shard's hash range: `emit` while `perKeyOrder` is false. */
+  /** What is done now with user records out of their shard's hash range: `emit` on streams in the on-demand mode. */
   readonly outOfRange: OutOfRangePolicy;
   /** ISO time until which nothing is dropped for its hash key; absent where AUTO has not been seen. */
   readonly keepsAllUntil?: string;

@@ -48,14 +48,14 @@ export function placementSnapshot(known: PlacementState): PlacementSnapshot {
   return { distribution, perKeyOrder: keepsKeyOrder(known), outOfRange, ...until };
 }
 
-/** Says how records are placed, where that is news. That keys decide needs no word at the start. */
+/** Says how records are placed, where that is news. That keys decide needs no word at the start, unless it is not relied on. */
 export function tellPlacement(turn: Turn, stream: Stream, known: PlacementState | undefined): void {
   if (known === undefined) return;
   const before = stream.placement;
   stream.placement = known;
   const same =
     before === undefined
-      ? keepsKeyOrder(known)
+      ? keepsKeyOrder(known) && known.outOfRange === known.configured
       : before.distribution === known.distribution &&
         before.outOfRange === known.outOfRange &&
         keepsKeyOrder(before) === keepsKeyOrder(known);

@@ -1,6 +1,6 @@
-// Keeps a source from dropping what the service placed without regard to its key. A stream can be switched to AUTO at any
-// moment, and nobody is told: so a record that is to be dropped for its hash key is dropped only where the stream was seen
-// to place by key after the record had come. Such records are rare, so the question is too. Where it is not answered, the
+// Keeps a source from dropping what the service placed without regard to its key. A stream can become one that is switched to
+// AUTO at any moment, and nobody is told: so a record that is to be dropped for its hash key is dropped only where the stream
+// was seen to be bound to keys after the record had come. Such records are rare, so the question is too. Where it is not answered, the
 // record is handed on. Called by the polling source, around each read and for each record.
 import { createPlacement } from '../core/placement.js';
 import type { OutOfRangePolicy, Placement, PlacementState } from '../core/placement.js';
@@ -51,8 +51,8 @@ export function hashKeyVetting(
   };
   return {
     placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state },
-    noted({ distribution = 'USER_PARTITION_KEY', retentionHours, describedAtMs = clock.wallNow() }) {
-      placement.described({ distribution, retentionHours, atMs: describedAtMs });
+    noted({ distribution = 'USER_PARTITION_KEY', switchable, retentionHours, describedAtMs = clock.wallNow() }) {
+      placement.described({ distribution, switchable, retentionHours, atMs: describedAtMs });
     },
     async vet(records, range, signal) {
       const { outOfRange } = state();

@@ -22,6 +22,7 @@ interface Summary {
   readonly StreamCreationTimestamp?: Date | undefined;
   readonly StreamStatus?: string | undefined;
   readonly RecordDistributionStrategy?: string | undefined;
+  readonly StreamModeDetails?: { readonly StreamMode?: string | undefined } | undefined;
   readonly RetentionPeriodHours?: number | undefined;
   readonly MaxRecordSizeInKiB?: number | undefined;
 }
@@ -51,10 +52,17 @@ export async function describeStream(
     status: statusOf(summary.StreamStatus),
     // Of a strategy that kinact does not know, it can only say that keys may not decide.
     ...(strategy === undefined ? {} : { distribution: strategy === 'USER_PARTITION_KEY' ? strategy : 'AUTO' }),
+    ...(isSwitchable(summary) ? { switchable: true } : {}),
     ...(typeof retentionHours === 'number' ? { retentionHours } : {}),
     ...(typeof maxRecordKiB === 'number' ? { maxRecordBytes: maxRecordKiB * 1024 } : {}),
     describedAtMs: serviceTimeMs,
   };
+}
+
+/** A service that knows neither modes nor strategies has nothing to switch; of a mode that kinact does not know, it may be so. */
+function isSwitchable({ StreamModeDetails: details, RecordDistributionStrategy: strategy }: Summary): boolean {
+  const mode = details?.StreamMode;
+  return mode === undefined ? strategy !== undefined : mode !== 'PROVISIONED';
 }
 
 const statuses: ReadonlySet<string> = new Set<StreamStatus>(['CREATING', 'ACTIVE', 'UPDATING', 'DELETING']);

@@ -1,7 +1,7 @@
 // What is known of how a stream chooses its records' shards, and what may therefore be dropped for its hash key. Invariant:
-// a record that the service may have placed without regard to its key is never dropped for it: while the stream's
-// RecordDistributionStrategy is AUTO, and for the stream's retention after AUTO was last seen, everything is handed on.
-// Kept by a source, asked by its `unpack`, shown by the coordinator. Times are the service's, epoch milliseconds.
+// a record that the service may have placed without regard to its key is never dropped for it: while the stream is in the
+// on-demand mode, whose RecordDistributionStrategy can be AUTO for a moment that nobody sees, and for the stream's retention
+// after that or AUTO was last seen, everything is handed on. Kept by a source, asked by its `unpack`, shown by the coordinator. Times are the service's, epoch milliseconds.
 
 /**
  * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
@@ -19,6 +19,8 @@ const longestRetentionMs = 8_760 * 3_600_000;
 
 /** What is known now. */
 export interface PlacementState {
+  /** What is done with user records outside their shard's hash range where nothing speaks against it. */
+  readonly configured: OutOfRangePolicy;
   /** As the stream was last described; a stream that does not say places by key. */
   readonly distribution: RecordDistribution;
   /** What is done now with user records outside their shard's hash range. */
@@ -33,12 +35,17 @@ export interface Placement {
   /** The stream was described at `atMs`. */
   described(description: {
     readonly distribution: RecordDistribution;
+    /** It may be switched to AUTO and back at any moment. Default: under AUTO. */
+    readonly switchable?: boolean | undefined;
     readonly retentionHours?: number | undefined;
     readonly atMs: number;
   }): void;
   /** Somebody saw AUTO then. */
   seenAuto(atMs: number): void;
-  /** When the stream was last seen to place records by key; undefined before that, and since AUTO was seen. */
+  /**
+   * When the stream was last seen to place records by key, and to be bound to it; undefined before that, and since it was
+   * seen not to be.
+   */
   keyedAt(): number | undefined;
   state(nowMs: number): PlacementState;
 }
@@ -49,23 +56,28 @@ export function createPlacement(configured: OutOfRangePolicy): Placement {
   let retentionMs = longestRetentionMs;
   let autoSeenAt: number | undefined;
   let keyedAt: number | undefined;
+  let switchableAt: number | undefined;
   const seenAuto = (atMs: number): void => {
     autoSeenAt = Math.max(autoSeenAt ?? atMs, atMs);
   };
   return {
-    described({ distribution: said, retentionHours, atMs }) {
+    described({ distribution: said, switchable = said === 'AUTO', retentionHours, atMs }) {
       distribution = said;
       retentionMs = retentionHours === undefined ? longestRetentionMs : retentionHours * 3_600_000;
-      keyedAt = said === 'AUTO' ? undefined : atMs;
+      keyedAt = switchable ? undefined : atMs;
+      if (switchable) switchableAt = Math.max(switchableAt ?? atMs, atMs);
       if (said === 'AUTO') seenAuto(atMs);
     },
     seenAuto,
     keyedAt: () => keyedAt,
     state(nowMs) {
-      const keepsAllUntil = autoSeenAt === undefined ? 0 : autoSeenAt + retentionMs + placementSlackMs;
-      if (autoSeenAt === undefined || (distribution !== 'AUTO' && nowMs > keepsAllUntil))
-        return { distribution, outOfRange: configured };
-      return { distribution, outOfRange: 'emit', autoSeenAt, keepsAllUntil };
+      const untilOf = (seenAt: number | undefined): number =>
+        seenAt === undefined ? -Infinity : seenAt + retentionMs + placementSlackMs;
+      const keepsAllUntil = untilOf(autoSeenAt);
+      if (autoSeenAt !== undefined && (distribution === 'AUTO' || nowMs <= keepsAllUntil))
+        return { configured, distribution, outOfRange: 'emit', autoSeenAt, keepsAllUntil };
+      const isBound = keyedAt !== undefined && nowMs > untilOf(switchableAt);
+      return { configured, distribution, outOfRange: isBound ? configured : 'emit' };
     },
   };
 }

@@ -25,6 +25,8 @@ interface World {
   /** Puts an aggregate of one user record of each half into the lower shard. */
   putMixed(text: string): void;
   distribute(distribution: 'AUTO' | 'USER_PARTITION_KEY'): void;
+  /** The capacity mode. */
+  setMode(mode: 'ON_DEMAND' | 'PROVISIONED'): void;
 }
 
 function world(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY'): World {
@@ -46,6 +48,7 @@ function world(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY
       client.kinesis.put('orders', { partitionKey: low, data, shardId: shard0 });
     },
     distribute: (to) => void (client.kinesis.stream('orders').distribution = to),
+    setMode: (to) => void (client.kinesis.stream('orders').mode = to),
   };
 }
 
@@ -89,6 +92,7 @@ describe('a stream whose record distribution is AUTO', () => {
 describe('a stream that is switched to AUTO under a consumer that drops by hash key', () => {
   it('loses none of the records that come after the switch, long before anybody could look again', async () => {
     const on = world();
+    on.setMode('PROVISIONED');
     const running = on.consumer('dropRecord');
     await settled(on.clock, running.consumer.start());
     await on.clock.advance(30_000);
@@ -96,6 +100,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     await on.clock.advance(3_000);
     expect(texts(running)).to.deep.equal([`${low}1`]);
     expect(running.heard('outOfRange')).to.have.length(1);
+    on.setMode('ON_DEMAND');
     on.distribute('AUTO');
     on.putMixed('2');
     await on.clock.advance(3_000);
@@ -112,6 +117,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
 
   it('delivers what it cannot vouch for, where the stream does not say how it places records', async () => {
     const on = world();
+    on.setMode('PROVISIONED');
     const running = on.consumer('dropAggregate');
     await settled(on.clock, running.consumer.start());
     // Once the shards are being read: a chain of iterators is begun only where the stream says who it is.
@@ -124,6 +130,35 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     await settled(on.clock, running.consumer.stop());
   });
 
+  it('loses none where it is switched back before anybody looks, or while nobody is there', async () => {
+    for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
+      const on = world();
+      const running = on.consumer(outOfRange);
+      await settled(on.clock, running.consumer.start());
+      const told = running.heard('recordDistribution');
+      expect(told.map((each) => [each.distribution, each.perKeyOrder, each.outOfRange])).to.deep.equal([
+        ['USER_PARTITION_KEY', true, 'emit'],
+      ]);
+      await on.clock.advance(30_000);
+      on.distribute('AUTO');
+      on.putMixed('1');
+      on.distribute('USER_PARTITION_KEY');
+      await on.clock.advance(3_000);
+      expect(texts(running)).to.deep.equal([`${low}1`, `${high}1`]);
+      await settled(on.clock, running.consumer.stop());
+      on.distribute('AUTO');
+      on.putMixed('2');
+      await on.clock.advance(10 * minuteMs);
+      on.distribute('USER_PARTITION_KEY');
+      await on.clock.advance(5 * minuteMs);
+      const later = on.consumer(outOfRange);
+      await settled(on.clock, later.consumer.start());
+      await on.clock.advance(3_000);
+      expect(texts(later)).to.deep.equal([`${low}2`, `${high}2`]);
+      await settled(on.clock, later.consumer.stop());
+    }
+  });
+
   it('keeps everything until what was placed then has left the stream, in other processes too; then it drops again', async () => {
     const on = world();
     const first = on.consumer('dropRecord');
@@ -134,6 +169,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     const remembering = (): number => live().filter((row) => row.kinactAutoAt !== undefined).length;
     expect(remembering()).to.equal(2);
     on.distribute('USER_PARTITION_KEY');
+    on.setMode('PROVISIONED');
     await settled(on.clock, first.consumer.stop());
     const second = on.consumer('dropRecord');
     await settled(on.clock, second.consumer.start());
