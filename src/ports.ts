@@ -189,6 +189,8 @@ export type ShardFilter =
 export interface StreamSource {
   /** Distinguishes this source from the consumer's others in names and messages: the stream's name or ARN as configured. */
   readonly name: string;
+  /** The region, where it was configured beside a name: with the name alone, the AWS environment's would be meant. */
+  readonly region?: string | undefined;
   describe(signal: AbortSignal): Promise<StreamDescription>;
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
   /** Its readers ask the account of their lease before each fetch. For others the worker asks before each read. */

@@ -5,6 +5,7 @@ import type { Stream, Turn } from './state.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { Shard } from '../../src/ports.js';
+import { resetCommand } from '../../src/stream-changed.js';
 
 const apartMs = 60_000;
 
@@ -30,10 +31,10 @@ export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[])
       continue;
     }
     known.told = true;
-    const source = stream.options.source.name;
+    const { name: source, region } = stream.options.source;
     const { tableName: table } = settings.store;
     // A checkpoint falls by this command alone: where reading had come to is for people to find out.
-    const command = `kinact reset --application ${table} --stream ${source} --shard ${shardId} --to TRIM_HORIZON`;
+    const command = resetCommand({ stream: source, region, table, liveStream: stream.streamIdentity, shardId });
     const remedy = `stop all workers of the application, and say where the shard is to be read from: ${command} (or a time, or SEQUENCE_NUMBER; it prints what it would do, --yes does it)`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });
   }

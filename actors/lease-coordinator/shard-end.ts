@@ -189,11 +189,14 @@ function changed(
   { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
 ): void {
   const { stream, shardId } = lease;
-  const { name } = stream.options.source;
+  const { name, region } = stream.options.source;
   const { store, multiStream } = turn.settings;
   const { tableName: table } = store;
   const evidence = `the lease of ${shardId} is of that one`;
-  const error = streamChanged({ stream: name, table, multiStream, rowStream, liveStream, evidence }, { shardId });
+  const error = streamChanged(
+    { stream: name, region, table, multiStream, rowStream, liveStream, evidence },
+    { shardId },
+  );
   doubtStream(turn, stream);
   lease.idleReason = `the end of the shard is not proven: ${error.message}`;
   sayRetrying(turn, lease, error);

@@ -37,6 +37,7 @@ export async function isIdentified(
   const evidence = 'it was deleted and created again while it was being read';
   throw streamChanged({
     stream: source.name,
+    region: source.region,
     table: store.tableName,
     multiStream: stream.identifier !== undefined,
     rowStream: streamIdentity,
@@ -69,7 +70,9 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
   await describedAgain(source, identity, signal);
   const multiStream = stream.identifier !== undefined;
-  throw streamChanged({ stream: source.name, table: store.tableName, multiStream, liveStream: identity, ...confirmed });
+  const { name, region } = source;
+  const of = { stream: name, region, table: store.tableName, multiStream, liveStream: identity };
+  throw streamChanged({ ...of, ...confirmed });
 }
 
 async function describedAgain(source: StreamSource, identity: string, signal: AbortSignal): Promise<void> {

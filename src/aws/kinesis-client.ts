@@ -111,7 +111,10 @@ export interface StreamNames {
 }
 
 /** Name, ARN and region from what the user configured. Throws INVALID_OPTION unless exactly one of the two is given. */
-export function streamNames(options: { readonly streamName?: string; readonly streamArn?: string }): {
+export function streamNames(options: {
+  readonly streamName?: string | undefined;
+  readonly streamArn?: string | undefined;
+}): {
   readonly configured: string;
   readonly names: StreamNames;
   readonly arnRegion?: string;

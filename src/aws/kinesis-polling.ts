@@ -31,8 +31,8 @@ import { describeStream, listShards } from './stream-listing.js';
 
 /** What can be set on a polled stream. Exactly one of `streamName` and `streamArn`. */
 export interface KinesisPollingOptions {
-  readonly streamName?: string;
-  readonly streamArn?: string;
+  readonly streamName?: string | undefined;
+  readonly streamArn?: string | undefined;
   /** Default: the region in `streamArn`, else the usual AWS environment. */
   readonly region?: string;
   /** Default `emit`. */
@@ -104,6 +104,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   };
   return {
     name: configured,
+    region: arnRegion === undefined ? options.region : undefined,
     placement: vetting.placement,
     describe,
     async listShards(filter, signal) {

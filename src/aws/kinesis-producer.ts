@@ -37,7 +37,9 @@ export interface KinesisProducer {
 }
 
 export interface KinesisProducerOptions {
-  readonly streamName: string;
+  /** The stream, by one of these two. An ARN also says the region. */
+  readonly streamName?: string | undefined;
+  readonly streamArn?: string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -80,11 +82,14 @@ export function batchLength(records: readonly OutgoingRecord[], from: number): n
 }
 
 export function kinesisProducer(options: KinesisProducerOptions): KinesisProducer {
-  const { clock, timers, random, streamName, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
-  const { names } = streamNames({ streamName });
-  const own = options.client === undefined ? createKinesisClient({ requestTimeoutMs }) : undefined;
+  const { clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
+  const { configured, names, arnRegion: region } = streamNames(options);
+  const own =
+    options.client === undefined
+      ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      : undefined;
   const client: KinesisClientLike = own ?? options.client!;
-  const caller = kinesisCaller({ client, stream: streamName, clock, timers, requestTimeoutMs });
+  const caller = kinesisCaller({ client, stream: configured, clock, timers, requestTimeoutMs });
 
   /** One request. What comes back undefined is to be put again. */
   const request = async (
@@ -109,7 +114,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     const answered = answer.output.Records ?? [];
     if (answered.length !== batch.length) {
       const message = `kinesis:PutRecords: ${batch.length} records were sent and ${answered.length} results came back`;
-      throw new KinactError('AWS_ERROR', message, { data: { stream: streamName, operation: 'kinesis:PutRecords' } });
+      throw new KinactError('AWS_ERROR', message, { data: { stream: configured, operation: 'kinesis:PutRecords' } });
     }
     let reason = '';
     const results = answered.map((result): PutResult | undefined => {

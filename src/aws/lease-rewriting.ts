@@ -14,6 +14,8 @@ import { patiently } from './patience.js';
 
 export interface LeaseRewritingOptions {
   readonly tableName: string;
+  /** Default: the AWS environment's. */
+  readonly region?: string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -33,7 +35,8 @@ export interface LeaseRewriting {
 
 export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriting {
   const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
-  const client = createDynamoDbClient({ requestTimeoutMs });
+  const { region } = options;
+  const client = createDynamoDbClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) });
   const like: DynamoDbClientLike = client;
   const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
   const store = openLeaseTable({ tableName, clock, timers, client: like, failoverMs: 3 * requestTimeoutMs });

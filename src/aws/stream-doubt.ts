@@ -26,7 +26,14 @@ export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): 
     const { names, shardId, lease } = on;
     const { table, multiStream } = lease as LeasedRead;
     const evidence = `the lease of ${shardId} is of that one`;
-    const difference = { stream: names.StreamName, table, multiStream, rowStream, liveStream, evidence };
+    const difference = {
+      stream: names.StreamARN ?? names.StreamName,
+      table,
+      multiStream,
+      rowStream,
+      liveStream,
+      evidence,
+    };
     const error = streamChanged(difference, { shardId });
     return { kind: 'other', error, outcomeUnknown: false };
   } catch (thrown) {

@@ -33,7 +33,7 @@ Takes over the lease table of an application that a KCL 3 has run: removes what 
 side tables. Leases and checkpoints stay as they are. Stop every KCL 3 worker first. Without --yes it only prints what it
 would remove.
 
-  --application A   the application, which is the name of its lease table
+  --application A   the application, which is the name of its lease table, in the region of the AWS environment
   --failover-ms MS  the fleet's failover time, if it is above 70000: the tables are watched for that long
   --yes             do it. Nothing is removed when anything in the tables changes while they are watched, for 70 s
 `,

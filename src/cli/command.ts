@@ -77,10 +77,24 @@ export function say({ stderr }: Pick<CommandIo, 'stderr'>, text: string): void {
   stderr.write(`${oneLine(text)}\n`);
 }
 
-/** Kinesis' own rule for names. */
-export function streamNameOf(text: string): string {
-  if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) throw new UsageError(`--stream: '${text}' is no stream name`);
-  return text;
+/** A stream by its name, or by its ARN, which also says account and region. */
+export type StreamReference =
+  | { readonly streamName: string; readonly streamArn?: undefined }
+  | { readonly streamArn: string; readonly streamName?: undefined };
+
+/** By Kinesis' own rules for names and ARNs; undefined for what is neither. */
+export function streamReference(text: string): StreamReference | undefined {
+  if (/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) return { streamName: text };
+  if (/^arn:[\w-]+:kinesis:[\w-]+:\d{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/.test(text)) return { streamArn: text };
+  return undefined;
+}
+
+/** The value of `--stream`. */
+export function streamOf(text: string): StreamReference {
+  const reference = streamReference(text);
+  if (reference !== undefined) return reference;
+  const arn = 'an ARN, arn:aws:kinesis:REGION:ACCOUNT:stream/NAME';
+  throw new UsageError(`--stream: expected a stream name (letters, digits, '_', '-', '.') or ${arn}, got '${text}'`);
 }
 
 /** DynamoDB's rule for tables, since an application's name is its lease table's. */

@@ -4,11 +4,12 @@
 import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../ports.js';
 import type { LineWriter } from './record-lines.js';
+import type { StreamReference } from './command.js';
 import { hostWorld } from './world.js';
 
 /** What a user asked `tail` for. */
 export interface TailRequest {
-  readonly streamName: string;
+  readonly stream: StreamReference;
   readonly from: InitialPosition;
   readonly asText: boolean;
   readonly untilIdleMs: number | undefined;

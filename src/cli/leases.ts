@@ -34,7 +34,7 @@ export const leases: Command = {
 
 Lists the leases of an application: one scan of its lease table, which is not changed.
 
-  --application A   the application, which is the name of its lease table
+  --application A   the application, which is the name of its lease table, in the region of the AWS environment
   --json            one JSON array of { leaseKey, owner, counter, checkpoint, subSequenceNumber, parents, children,
                     millisBehindLatest }; owner is null when the lease is free, millisBehindLatest when it is unknown;
                     a lease at LATEST that says when that was has the member latestAt;

@@ -1,7 +1,7 @@
 // `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
 // says how many the service accepted, whatever happened.
 import { kinesisProducer } from '../aws/kinesis-producer.js';
-import { errorLine, readOptions, required, say, streamNameOf, type Command } from './command.js';
+import { errorLine, readOptions, required, say, streamOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
 import { hostWorld } from './world.js';
 
@@ -13,7 +13,7 @@ export const put: Command = {
 
 Puts every line of stdin into a stream as a record; the newline is not part of it.
 
-  --stream S      the stream's name
+  --stream S      the stream, by name or ARN, which also says account and region
   --aggregate     pack the lines into KPL aggregates, grouped by the shard they belong to
   --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key;
                   without it every line gets a random key, or none where the
@@ -26,9 +26,9 @@ the reading: what was read by then is put and counted. One that comes more than 
   handlesSignals: true,
   async run(args, io) {
     const options = readOptions(args, { stream: 'string', aggregate: 'boolean', 'key-field': 'string' });
-    const streamName = streamNameOf(required(options.stream, 'stream'));
+    const stream = streamOf(required(options.stream, 'stream'));
     const counts: PutCounts = { put: 0, refused: 0 };
-    const producer = kinesisProducer({ streamName, ...hostWorld });
+    const producer = kinesisProducer({ ...stream, ...hostWorld });
     let failed = false;
     try {
       await putLines({

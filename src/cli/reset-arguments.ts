@@ -1,7 +1,8 @@
 // How the arguments of `kinact reset` are read: shards, stream and position.
 import type { LeaseRow } from '../core/lease.js';
+import { arnOf } from '../core/stream-identity.js';
 import { isDecimal } from '../core/decimal.js';
-import { streamNameOf, timeOf, UsageError } from './command.js';
+import { streamReference, timeOf, UsageError, type StreamReference } from './command.js';
 
 /** Where reading is to begin, as far as the arguments say. */
 export type AskedPosition =
@@ -33,13 +34,6 @@ export function shardArguments(args: readonly string[]): {
   return { shards: named.length === 0 ? undefined : new Set(named), rest };
 }
 
-export function streamOf(text: string): string {
-  if (!text.startsWith('arn:')) return streamNameOf(text);
-  if (!/^arn:[\w-]+:kinesis:[\w-]+:\d+:stream\/[a-zA-Z0-9_.-]{1,128}$/.test(text))
-    throw new UsageError(`--stream: '${text}' is no ARN of a stream`);
-  return text;
-}
-
 export function positionOf(text: string, nowMs: number): AskedPosition {
   if (text === 'TRIM_HORIZON') return { type: 'trimHorizon' };
   if (text === 'LATEST') return { type: 'latest' };
@@ -54,11 +48,14 @@ export function positionOf(text: string, nowMs: number): AskedPosition {
   return { type: 'at', timestampMs: at.getTime() };
 }
 
-/** Of the streams that rows name, each once. */
-export function streamsNamedIn(rows: readonly LeaseRow[]): readonly string[] {
-  const names = rows.flatMap(({ kinactStream, streamName }) => {
-    const name = kinactStream === undefined ? streamName?.split(':')[1] : /:stream\/([^#]+)/.exec(kinactStream)?.[1];
-    return name !== undefined && /^[a-zA-Z0-9_.-]{1,128}$/.test(name) ? [name] : [];
-  });
-  return [...new Set(names)];
+/** Of the streams that rows name, each once: by ARN where a row has it, for it may be another account's. */
+export function streamsNamedIn(rows: readonly LeaseRow[]): readonly StreamReference[] {
+  const texts = new Set(
+    rows.map(({ kinactStream, streamName }) =>
+      kinactStream === undefined ? (streamName?.split(':')[1] ?? '') : arnOf(kinactStream),
+    ),
+  );
+  const named = [...texts].flatMap((text) => streamReference(text) ?? []);
+  const byArn = new Set(named.map(({ streamArn }) => streamArn?.split('/')[1]));
+  return named.filter(({ streamName }) => streamName === undefined || !byArn.has(streamName));
 }

@@ -20,11 +20,13 @@ import {
   readOptions,
   required,
   say,
+  streamOf,
   UsageError,
   type Command,
   type CommandIo,
+  type StreamReference,
 } from './command.js';
-import { positionOf, shardArguments, streamOf, streamsNamedIn, type AskedPosition } from './reset-arguments.js';
+import { positionOf, shardArguments, streamsNamedIn, type AskedPosition } from './reset-arguments.js';
 import { firstMove } from './still-table.js';
 import { hostWorld } from './world.js';
 
@@ -34,7 +36,7 @@ const patience = { ...hostWorld, retryForMs: 20_000, name: 'the stream' };
 
 interface Request {
   readonly tableName: string;
-  readonly stream: string | undefined;
+  readonly stream: StreamReference | undefined;
   readonly only: ReadonlySet<string> | undefined;
   readonly to: AskedPosition;
   readonly watchMs: number;
@@ -48,7 +50,8 @@ Sets where an application begins on a stream: after the stream was created anew,
 application first. Without --yes it only prints what it would do to each lease row.
 
   --application A   the application, which is the name of its lease table
-  --stream S        the stream, by name or ARN; may be left out where the rows name one stream only
+  --stream S        the stream, by name or ARN; may be left out where the rows name one stream only. With an ARN, stream
+                    and table are in its region, and rows of another stream are rewritten too
   --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
   --to P            where to begin: TRIM_HORIZON, LATEST (now), a time such as 2026-01-31T12:00:00Z, or, with one
                     --shard, behind the record with this sequence number
@@ -77,7 +80,9 @@ application first. Without --yes it only prints what it would do to each lease r
     };
     if (request.to.type === 'behind' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number is a place in one shard, so give one --shard');
-    const table = openLeaseRewriting({ tableName: request.tableName, ...hostWorld });
+    // As a consumer has it: the table of a stream that goes by its ARN is in that region.
+    const region = request.stream?.streamArn?.split(':')[3];
+    const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostWorld });
     try {
       return await run(request, table, io);
     } finally {
@@ -88,12 +93,12 @@ application first. Without --yes it only prints what it would do to each lease r
 
 async function run(request: Request, table: LeaseRewriting, io: CommandIo): Promise<number> {
   const first = await table.scan(io.signal);
-  const source = openStream(request.stream ?? onlyStream(first, request.tableName));
+  const source = kinesisPollingSource(request.stream ?? onlyStream(first, request.tableName), hostWorld);
   try {
     const described = await patiently(patience, () => source.describe(io.signal), io.signal);
     const identifier = identifierOf(first, described);
     // Who writes a whole ARN means that stream.
-    if (request.stream?.startsWith('arn:') !== true)
+    if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
     const scan = request.yes ? await watched(request, table, identifier, first, io) : first;
     const steps = await planned(request, source, scan, io.signal);
@@ -112,14 +117,13 @@ async function run(request: Request, table: LeaseRewriting, io: CommandIo): Prom
   }
 }
 
-function openStream(stream: string): StreamSource {
-  return kinesisPollingSource(stream.startsWith('arn:') ? { streamArn: stream } : { streamName: stream }, hostWorld);
-}
-
-function onlyStream({ rows }: LeaseScan, tableName: string): string {
+function onlyStream({ rows }: LeaseScan, tableName: string): StreamReference {
   const named = streamsNamedIn(rows);
   if (named.length === 1) return named[0]!;
-  const why = named.length === 0 ? 'do not say which stream they are for' : `name several (${named.join(', ')})`;
+  const why =
+    named.length === 0
+      ? 'do not say which stream they are for'
+      : `name several (${named.map(({ streamArn, streamName }) => streamArn ?? streamName).join(', ')})`;
   throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
 }
 

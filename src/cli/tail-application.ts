@@ -24,8 +24,8 @@ export async function tailApplication(application: string, request: TailRequest,
   const writer = lineWriter(io.stdout);
   const broken = new AbortController();
   const idle = watchOf(request, writer, handOverMs);
-  const { streamName, from, asText } = request;
-  const spec = kinesisStream({ streamName, initialPosition: from, idleMs: idleMsOf(request) });
+  const { stream, from, asText } = request;
+  const spec = kinesisStream({ ...stream, initialPosition: from, idleMs: idleMsOf(request) });
   const consumer = createConsumer({
     application,
     source: idle === undefined ? spec : observed(spec, idle),

@@ -6,7 +6,7 @@ import {
   readOptions,
   required,
   say,
-  streamNameOf,
+  streamOf,
   timeOf,
   UsageError,
   type Command,
@@ -25,7 +25,7 @@ Writes every user record as one JSON line on stdout, the records of a key in the
 {"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}; subSequenceNumber is null for a plain
 record, partitionKey for a record without one.
 
-  --stream S        the stream's name
+  --stream S        the stream, by name or ARN. With an ARN, stream and leases are in its region
   --application A   as a member of this application: leases, balance, and checkpoints behind what was written
   --from P          where to begin on shards without a checkpoint: TRIM_HORIZON (default), LATEST, or a time
   --text            data as UTF-8 text instead of base64
@@ -44,7 +44,7 @@ at once.
       'until-idle': 'string',
     });
     const request: TailRequest = {
-      streamName: streamNameOf(required(options.stream, 'stream')),
+      stream: streamOf(required(options.stream, 'stream')),
       from: fromOf(options.from),
       asText: options.text,
       untilIdleMs: idleOf(options['until-idle']),
@@ -58,7 +58,7 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   const writer = lineWriter(io.stdout);
   const idle = watchOf(request, writer, 0);
   const polled = kinesisPollingSource(
-    { streamName: request.streamName, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
+    { ...request.stream, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
     hostWorld,
   );
   const stop = new AbortController();

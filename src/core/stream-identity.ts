@@ -22,6 +22,11 @@ export function isSameStream(one: string, other: string): boolean {
   return arn === otherArn && (created === undefined || otherCreated === undefined);
 }
 
+/** The ARN in an identity. */
+export function arnOf(identity: string): string {
+  return identity.split(separator)[0]!;
+}
+
 /** The creation time in an identity as people read it, to the second; undefined where it has none. */
 export function createdAt(identity: string): string | undefined {
   const text = identity.split(separator)[1] ?? '';

@@ -13,7 +13,11 @@ describe('the command line', () => {
       [['put', '--stream'], /--stream/],
       [['put', '--stream', 'a', '--stream', 'b'], /--stream is given 2 times/],
       [['put', '--stream', ''], /--stream is empty/],
-      [['put', '--stream', 'a b'], /'a b' is no stream name/],
+      [['put', '--stream', 'a b'], /--stream: expected a stream name .* or an ARN, .*, got 'a b'/],
+      [
+        ['tail', '--stream', 'arn:aws:kinesis:us-east-1:1:stream/a'],
+        /--stream: expected .* an ARN, arn:aws:kinesis:REGION/,
+      ],
       [['put', '--stream', 'a', 'stray'], /stray/],
       [['leases', '--application', 'app', '--jason'], /--jason/],
       [['leases', '--json=yes', '--application', 'app'], /--json/],

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { judge } from '../../actors/protocol/failure.js';
 import { streamDoubt } from '../../src/aws/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
 import { KinactError } from '../../src/errors.js';
 import type { LeasedRead, StreamDescription, StreamSource } from '../../src/ports.js';
 import { defineReducer } from '../../src/reducer.js';
@@ -22,12 +23,17 @@ const start = pipelines();
 
 describe('STREAM_CHANGED', () => {
   const lease = { table: 'shop', multiStream: false };
-  const said = async (of: Pick<LeasedRead, 'table' | 'multiStream'>): Promise<string> => {
+  const arn = 'arn:aws:kinesis:x:1:stream/orders';
+  const said = async (
+    of: Pick<LeasedRead, 'table' | 'multiStream'>,
+    stream = `${arn}#1`,
+    names: object = { StreamName: 'orders' },
+  ): Promise<string> => {
     const description = await listedStream().describe(new AbortController().signal);
     const on = {
-      names: { StreamName: 'orders' },
+      names,
       shardId: shard0,
-      lease: { stream: 'arn:another#1', ...of },
+      lease: { stream, ...of },
       describe: (): Promise<StreamDescription> => Promise.resolve(description),
       signal: new AbortController().signal,
     };
@@ -37,11 +43,41 @@ describe('STREAM_CHANGED', () => {
 
   it('of a reader names the table to reset', async () => {
     expect(await said(lease)).to.include('kinact reset --application shop --stream orders --to');
-    expect(await said(lease)).to.include('give each its own application name');
+  });
+
+  it('of a stream that goes by its ARN names that in the command: a name is looked up in one’s own account and region', async () => {
+    const names = { StreamName: 'orders', StreamARN: arn };
+    expect(await said(lease, undefined, names)).to.include(`kinact reset --application shop --stream ${arn} --to`);
+  });
+
+  it('of a stream by name in a region of its own names the ARN in the command', () => {
+    const liveStream = `${arn}#2`;
+    const difference = {
+      stream: 'orders',
+      region: 'x',
+      table: 'shop',
+      rowStream: `${arn}#1`,
+      liveStream,
+      evidence: 'e',
+    };
+    expect(streamChanged(difference).message).to.include(`kinact reset --application shop --stream ${arn} --to`);
+    const deps = { clock: new ManualClock(), timers: new ManualClock(), random: { next: () => 0 } };
+    const source = kinesisPollingSource({ streamName: 'orders', region: 'eu-west-1' }, deps);
+    source.close();
+    expect(source.region).to.equal('eu-west-1');
+  });
+
+  it('of two streams advises two applications first, and a command that may touch the rows of the other one', async () => {
+    const message = await said(lease, 'arn:another#1');
+    expect(message).to.match(
+      /These are two streams: give each its own application name\. To take the rows away from the/,
+    );
+    expect(message).to.include(`kinact reset --application shop --stream ${arn} --to`);
+    expect(message).to.not.include('created anew');
   });
 
   it('of a table of several streams advises no second application', async () => {
-    expect(await said({ ...lease, multiStream: true })).to.not.include('application name');
+    expect(await said({ ...lease, multiStream: true }, 'arn:another#1')).to.not.include('application name');
     const difference = { stream: 's', table: 't', rowStream: 'a#1', liveStream: 'b#1', evidence: 'e' };
     expect(streamChanged({ ...difference, multiStream: true }).message).to.not.include('application name');
   });

@@ -101,7 +101,7 @@ describe('the judge of idleness', () => {
   });
 
   it('is made from what the user asked for: none without --until-idle, and one that heeds the writer with it', async () => {
-    const request = { streamName: 's', from: 'LATEST', asText: false } as const;
+    const request = { stream: { streamName: 's' }, from: 'LATEST', asText: false } as const;
     const writer = { pending: 1, write: () => Promise.resolve() };
     expect(watchOf({ ...request, untilIdleMs: undefined }, writer, 0)).to.equal(undefined);
     const watch = watchOf({ ...request, untilIdleMs: -1 }, writer, -1)!;
