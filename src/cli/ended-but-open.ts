@@ -1,14 +1,16 @@
 // Ended rows of shards that their stream still lists as open: nobody will ever read those again. For `kinact leases`; a running
-// consumer finds them by itself (`leaseContradiction`).
+// consumer finds them by itself (`leaseContradiction`). As there, two listings a minute apart have to show it, for a listing may
+// be older than the row; the wait is spared where the first shows none.
 import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
-import { isSameStream, streamIdentityOf } from '../core/stream-identity.js';
+import { arnOf, isSameStream, streamIdentityOf } from '../core/stream-identity.js';
+import type { StreamSource } from '../ports.js';
 import type { World } from '../source.js';
 import { errorLine } from './command.js';
 
-/** A listing may be older than the row. */
-const apartMs = 2_000;
+/** As the coordinator has it. */
+const apartMs = 60_000;
 const requestTimeoutMs = 5_000;
 
 export interface EndedButOpen {
@@ -17,50 +19,84 @@ export interface EndedButOpen {
   readonly unasked: readonly string[];
 }
 
-/** Asks the streams that ended rows name, by their ARN. Rows that name none are passed over. Never rejects. */
+interface Asked {
+  readonly streamArn: string;
+  readonly source: StreamSource;
+  /** Ended rows; after the first listing, those that it contradicts. */
+  suspects: readonly LeaseRow[];
+}
+
+/**
+ * Asks the streams that ended rows name, by their ARN. Rows that name none are passed over. `say` hears why it takes a minute.
+ * Never rejects.
+ */
 export async function endedButOpen(
   rows: readonly LeaseRow[],
   world: World,
   signal: AbortSignal,
+  say: (text: string) => void,
 ): Promise<EndedButOpen> {
-  const byArn = new Map<string, LeaseRow[]>();
-  for (const row of rows) {
-    const arn = row.kinactStream?.split('#')[0];
-    if (arn !== undefined && hasEnded(row)) byArn.set(arn, [...(byArn.get(arn) ?? []), row]);
-  }
-  const leaseKeys = new Set<string>();
   const unasked: string[] = [];
-  for (const [streamArn, ended] of byArn) {
-    try {
-      for (const leaseKey of await contradicting(streamArn, ended, world, signal)) leaseKeys.add(leaseKey);
-    } catch (error) {
-      unasked.push(`whether shards of ${streamArn} are open is not known: ${errorLine(error)}`);
-    }
-  }
-  return { leaseKeys, unasked };
-}
-
-async function contradicting(
-  streamArn: string,
-  ended: readonly LeaseRow[],
-  world: World,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const source = kinesisPollingSource({ streamArn, requestTimeoutMs }, world);
-  const stillOpen = async (among: readonly LeaseRow[]): Promise<readonly LeaseRow[]> => {
-    const { shards } = await source.listShards({ type: 'all' }, signal);
-    const open = new Set(shards.flatMap((shard) => (shard.endingSequenceNumber === undefined ? [shard.shardId] : [])));
-    return among.filter((row) => open.has(row.shardId ?? row.leaseKey));
+  const asked = byStream(rows, world);
+  const narrow = async (look: (each: Asked) => Promise<readonly LeaseRow[]>): Promise<void> => {
+    await Promise.all(
+      asked.map(async (each) => {
+        try {
+          if (each.suspects.length > 0) each.suspects = await look(each);
+        } catch (error) {
+          unasked.push(`whether shards of ${each.streamArn} are open is not known: ${errorLine(error)}`);
+          each.suspects = [];
+        }
+      }),
+    );
   };
   try {
-    const identity = streamIdentityOf(await source.describe(signal));
-    // A row of an earlier stream of that name is another matter, which a consumer says at its start.
-    const own = ended.filter(({ kinactStream }) => kinactStream !== undefined && isSameStream(kinactStream, identity));
-    const suspects = await stillOpen(own);
-    if (suspects.length === 0) return [];
-    await new Promise<void>((resolve) => void world.timers.after(apartMs, resolve));
-    return (await stillOpen(suspects)).map(({ leaseKey }) => leaseKey);
+    await narrow(async (each) => stillOpen(each.source, await ownRows(each, signal), signal));
+    const suspects = asked.flatMap((each) => each.suspects.map(({ leaseKey }) => leaseKey));
+    if (suspects.length > 0) {
+      const what = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
+      say(
+        `${what}, and the stream lists the shard as open; as one listing may be old, it is asked again in ${apartMs / 1_000} s`,
+      );
+      await new Promise<void>((resolve) => void world.timers.after(apartMs, resolve));
+      await narrow(({ source, suspects: among }) => stillOpen(source, among, signal));
+    }
   } finally {
-    source.close();
+    for (const { source } of asked) source.close();
   }
+  return { leaseKeys: new Set(asked.flatMap(({ suspects }) => suspects.map(({ leaseKey }) => leaseKey))), unasked };
+}
+
+function byStream(rows: readonly LeaseRow[], world: World): readonly Asked[] {
+  const byArn = new Map<string, LeaseRow[]>();
+  for (const row of rows) {
+    if (row.kinactStream === undefined || !hasEnded(row)) continue;
+    const arn = arnOf(row.kinactStream);
+    byArn.set(arn, [...(byArn.get(arn) ?? []), row]);
+  }
+  return [...byArn].flatMap(([streamArn, suspects]) => {
+    try {
+      return [{ streamArn, source: kinesisPollingSource({ streamArn, requestTimeoutMs }, world), suspects }];
+    } catch {
+      // What stands in a row may be anything.
+      return [];
+    }
+  });
+}
+
+/** A row of an earlier stream of that name is another matter, which a consumer says at its start. */
+async function ownRows({ source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
+  const identity = streamIdentityOf(await source.describe(signal));
+  return suspects.filter(({ kinactStream }) => kinactStream !== undefined && isSameStream(kinactStream, identity));
+}
+
+async function stillOpen(
+  source: StreamSource,
+  among: readonly LeaseRow[],
+  signal: AbortSignal,
+): Promise<readonly LeaseRow[]> {
+  if (among.length === 0) return [];
+  const { shards } = await source.listShards({ type: 'all' }, signal);
+  const open = new Set(shards.flatMap((shard) => (shard.endingSequenceNumber === undefined ? [shard.shardId] : [])));
+  return among.filter((row) => open.has(row.shardId ?? row.leaseKey));
 }

@@ -1,17 +1,24 @@
 // `kinact leases`: who owns what, from one scan of the lease table. Reads only; works on any KCL table.
 import { listLeases } from '../aws/lease-listing.js';
 import type { LeaseRow } from '../core/lease.js';
+import { arnOf, createdAt } from '../core/stream-identity.js';
 import type { MalformedRow } from '../ports.js';
+import type { World } from '../source.js';
+import { resetCommand } from '../stream-changed.js';
 import { visible } from '../core/visible.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
-import { applicationOf, readOptions, required, say, type Command } from './command.js';
+import { applicationOf, readOptions, required, say, type Command, type CommandIo } from './command.js';
 import { endedButOpen } from './ended-but-open.js';
 import { hostWorld } from './world.js';
 
 /** One element of what `--json` prints. */
 export interface LeaseLine {
   readonly leaseKey: string;
+  /** The ARN of the stream that the row was made for; of a multi-stream row without one what its key says; null: it says none. */
+  readonly stream: string | null;
+  /** When that stream was created, in ISO 8601; only in a row that says it. */
+  readonly streamCreatedAt?: string;
   /** Null when free. */
   readonly owner: string | null;
   readonly counter: number | null;
@@ -35,37 +42,57 @@ export const leases: Command = {
 Lists the leases of an application: one scan of its lease table, which is not changed.
 
   --application A   the application, which is the name of its lease table, in the region of the AWS environment
-  --json            one JSON array of { leaseKey, owner, counter, checkpoint, subSequenceNumber, parents, children,
-                    millisBehindLatest }; owner is null when the lease is free, millisBehindLatest when it is unknown;
-                    a lease at LATEST that says when that was has the member latestAt;
+  --json            one JSON array of { leaseKey, stream, owner, counter, checkpoint, subSequenceNumber, parents, children,
+                    millisBehindLatest }; stream is the ARN in the row, null where it has none; owner is null when the
+                    lease is free, millisBehindLatest when it is unknown; streamCreatedAt says when the stream was created,
+                    latestAt when LATEST was, of a lease that stands there;
                     a row that cannot be read has the member malformed, which says why; one that says SHARD_END of a
                     shard that its stream lists as open has shardIsOpen: true (marked ! in the table)
+
+A shard that is open although its lease has ended is looked at twice, a minute apart, before it is marked: a listing may be old.
 `,
   handlesSignals: false,
   async run(args, io) {
     const options = readOptions(args, { application: 'string', json: 'boolean' });
     const tableName = applicationOf(required(options.application, 'application'));
-    const { rows, malformed, kcl3 } = await listLeases({ tableName, ...hostWorld }, io.signal);
-    const { leaseKeys: contradicting, unasked } = await endedButOpen(rows, hostWorld, io.signal);
-    for (const reason of unasked) say(io, reason);
-    const lines = [
-      ...rows.map((row) => lineOf(row, contradicting.has(row.leaseKey))),
-      ...malformed.map(malformedLine),
-    ].toSorted((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1));
-    if (kcl3 !== undefined)
-      say(
-        io,
-        `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact does not join it; kinact adopt --help tells how to take it over`,
-      );
-    const text = options.json ? visible(JSON.stringify(lines)) : table(tableName, lines);
-    await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
-    return 0;
+    return await printLeases({ tableName, asJson: options.json }, hostWorld, io);
   },
 };
+
+/** What `kinact leases` does, in a world of the caller's. Resolves to the exit code. */
+export async function printLeases(
+  { tableName, asJson }: { readonly tableName: string; readonly asJson: boolean },
+  world: World,
+  io: CommandIo,
+): Promise<number> {
+  const { rows, malformed, kcl3 } = await listLeases({ tableName, ...world }, io.signal);
+  const tell = (text: string): void => say(io, text);
+  const { leaseKeys: contradicting, unasked } = await endedButOpen(rows, world, io.signal, tell);
+  for (const reason of unasked) say(io, reason);
+  for (const row of rows.filter(({ leaseKey }) => contradicting.has(leaseKey))) say(io, remedyOf(row, tableName));
+  const lines = [
+    ...rows.map((row) => lineOf(row, contradicting.has(row.leaseKey))),
+    ...malformed.map(malformedLine),
+  ].toSorted((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1));
+  if (kcl3 !== undefined)
+    say(
+      io,
+      `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact does not join it; kinact adopt --help tells how to take it over`,
+    );
+  const text = asJson ? visible(JSON.stringify(lines)) : table(tableName, lines);
+  await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
+  return 0;
+}
+
+function remedyOf({ leaseKey, shardId = leaseKey, kinactStream = '' }: LeaseRow, table: string): string {
+  const command = resetCommand({ stream: arnOf(kinactStream), table, liveStream: kinactStream, shardId });
+  return `lease ${leaseKey} says SHARD_END of a shard that is open, so nobody reads it: stop all workers of the application, and say where it is to be read from: ${command} (it prints what it would do, --yes does it)`;
+}
 
 function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
   return {
     leaseKey: row.leaseKey,
+    ...streamOfRow(row),
     owner: row.leaseOwner ?? null,
     counter: row.leaseCounter,
     checkpoint: row.checkpoint,
@@ -83,6 +110,7 @@ function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
 function malformedLine({ leaseKey, reason }: MalformedRow): LeaseLine {
   return {
     leaseKey,
+    stream: null,
     owner: null,
     counter: null,
     checkpoint: null,
@@ -92,6 +120,24 @@ function malformedLine({ leaseKey, reason }: MalformedRow): LeaseLine {
     millisBehindLatest: null,
     malformed: reason,
   };
+}
+
+function streamOfRow({ kinactStream, streamName }: LeaseRow): Pick<LeaseLine, 'stream' | 'streamCreatedAt'> {
+  if (kinactStream === undefined) return { stream: streamName ?? null };
+  const created = createdAt(kinactStream);
+  return { stream: arnOf(kinactStream), ...(created === undefined ? {} : { streamCreatedAt: created }) };
+}
+
+/** Of which streams the leases are, each on a line of its own below the table. */
+function streamLines(lines: readonly LeaseLine[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { stream, streamCreatedAt, malformed } of lines) {
+    if (malformed !== undefined) continue;
+    const created = streamCreatedAt === undefined ? '' : ` (created ${streamCreatedAt})`;
+    const of = stream === null ? 'no stream named in the row' : `stream ${stream}${created}`;
+    counts.set(of, (counts.get(of) ?? 0) + 1);
+  }
+  return [...counts].map(([of, count]) => visible(`${of}: ${count} ${count === 1 ? 'lease' : 'leases'}`));
 }
 
 function checkpointOfLine({ checkpoint, subSequenceNumber, latestAt }: LeaseLine): string {
@@ -121,5 +167,5 @@ function table(tableName: string, lines: readonly LeaseLine[]): string {
       line.children.join(','),
     ];
   });
-  return alignColumns([head, ...cells]).join('\n');
+  return [...alignColumns([head, ...cells]), '', ...streamLines(lines)].join('\n');
 }
