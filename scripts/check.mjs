@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAll, buildDist } from './compile.mjs';
 import { checkCoverage } from './coverage.mjs';
-import { mocha, testSummary } from './mocha.mjs';
-import { bin, has, must, runSteps } from './steps.mjs';
+import { testLanes } from './lanes.mjs';
+import { mocha, mochaSideBySide, testSummary } from './mocha.mjs';
+import { bin, has, must, root, runSteps } from './steps.mjs';
 
 const packed = mkdtempSync(join(tmpdir(), 'kinact-pack-'));
 let tarball;
@@ -27,16 +28,13 @@ async function pack() {
 }
 
 async function testsWithCoverage() {
+  rmSync(join(root, 'coverage'), { recursive: true, force: true });
   // Loading every module first makes a file that no test touches count as uncovered. The processes that tests start count
   // too: much of the command line is tested in no other way.
-  const coverage = [bin('c8'), '--config', '.c8rc.json'];
-  await mocha(
-    [
-      ...['--file', 'scripts/mocha/load-all.mjs', '--ignore', '.build/test/package/**'],
-      ...['.build/test/**/*.test.js', '.build/examples/*.test.js'],
-    ],
-    { prefix: coverage },
-  );
+  const [first, ...others] = testLanes();
+  const lanes = [{ ...first, tests: ['--file', 'scripts/mocha/load-all.mjs', ...first.tests] }, ...others];
+  await mochaSideBySide(lanes, { env: { NODE_V8_COVERAGE: join(root, 'coverage/tmp') } });
+  await must(bin('c8'), ['report', '--config', '.c8rc.json']);
   return checkCoverage();
 }
 
@@ -47,8 +45,7 @@ try {
       ['format', () => must(bin('oxfmt'), ['--check'])],
       ['lint', () => must(bin('oxlint'))],
       ['build', buildDist],
-      ['types', () => must(bin('tsc'), ['-p', '.'])],
-      ['build all roots', buildAll],
+      ['types, build of all roots', buildAll],
       ['tests and coverage', testsWithCoverage],
       ['pack', packaged(pack)],
       ['publint', packaged(() => must(bin('publint'), ['run', '--strict', tarball]))],

@@ -2,17 +2,27 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bin, run, StepFailed } from './steps.mjs';
+import { bin, run, say, StepFailed } from './steps.mjs';
 
-export const totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
+/** @type {{ test: string, message: string }[]} */
+const failures = [];
+export const totals = { passed: 0, failed: 0, skipped: 0, failures };
 
-/** `tests`: mocha's arguments; `prefix`: a program to run it under. A group without any test is no failure. */
-export async function mocha(tests, { prefix = [], env = {}, limitMs = 1_500_000 } = {}) {
+/**
+ * Runs mocha with `tests` as its arguments; `env`: more environment; `capture`: what it prints is shown when it ends. A run
+ * without any test is no failure.
+ */
+export async function mocha(tests, { env = {}, capture = false, limitMs = 1_500_000 } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'kinact-mocha-'));
   const summary = join(directory, 'summary.json');
   try {
-    const [command, ...args] = [...prefix, bin('mocha'), '--reporter', 'scripts/mocha/reporter.cjs', ...tests];
-    const { code } = await run(command, args, { env: { ...env, KINACT_TEST_SUMMARY: summary }, limitMs });
+    const args = ['--reporter', 'scripts/mocha/reporter.cjs', ...tests];
+    const { code, printed } = await run(bin('mocha'), args, {
+      env: { ...env, KINACT_TEST_SUMMARY: summary },
+      capture,
+      limitMs,
+    });
+    if (capture) say(printed);
     const counts = readSummary(summary);
     if (counts === undefined) throw new StepFailed(`mocha ended with exit code ${code} before it had run the tests`);
     totals.passed += counts.passed;
@@ -26,6 +36,18 @@ export async function mocha(tests, { prefix = [], env = {}, limitMs = 1_500_000 
   }
 }
 
+/** Runs each of `lanes` ({ name, tests }) in a mocha process of its own, all at once. The first shows what it prints at once. */
+export async function mochaSideBySide(lanes, options = {}) {
+  const ends = await Promise.allSettled(
+    lanes.map(({ tests }, place) => mocha(tests, { ...options, capture: place > 0 })),
+  );
+  const broken = ends.flatMap(({ reason }, place) => (reason === undefined ? [] : [{ reason, lane: lanes[place] }]));
+  const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));
+  if (unknown !== undefined) throw unknown.reason;
+  if (broken.length > 0)
+    throw new StepFailed(broken.map(({ reason, lane }) => `${lane.name}: ${reason.message}`).join('; '));
+}
+
 function readSummary(path) {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
@@ -35,7 +57,7 @@ function readSummary(path) {
 }
 
 export const testSummary = () => ({
-  lines: totals.failures.map(({ test, message }) => `failed test: ${test}: ${message.split('\n')[0]}`),
+  lines: failures.map(({ test, message }) => `failed test: ${test}: ${message.split('\n')[0]}`),
   text: `${totals.passed} passed, ${totals.failed} failed${totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`}`,
   data: totals,
 });
