@@ -11,7 +11,7 @@ const exists = (file: string): boolean => existsSync(join(root, file));
 const docs = readdirSync(join(root, 'docs'))
   .filter((file) => file.endsWith('.md'))
   .map((file) => `docs/${file}`);
-const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs];
+const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.md', ...docs];
 
 const fence = /^( *)(```+)(.*)\n([\s\S]*?)^\1\2 *$/gm;
 

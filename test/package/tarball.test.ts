@@ -2,6 +2,8 @@
 // `npm run check`, which has packed it already (KINACT_TARBALL).
 import { execFile, execFileSync } from 'node:child_process';
 import {
+  cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -29,7 +31,7 @@ interface Manifest {
 }
 
 describe('the packed tarball', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let home: string;
   let installed: string;
   let files: readonly string[];
@@ -63,11 +65,24 @@ describe('the packed tarball', function () {
   const entries = (): string[] => Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
   const specifiers = (): string[] => entries().map((entry) => join('kinact', entry));
 
-  it('holds programs, types and documents, and nothing else', () => {
+  it('holds programs, types, documents and examples, and nothing else', () => {
     const expected =
-      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.md|examples\/(support\/)?[\w-]+(\.test)?\.ts|examples\/README\.md|package\.json|README\.md|LICENSE|(CHANGELOG|CONTRIBUTING)\.md)$/;
     expect(files.filter((file) => !expected.test(file))).to.deep.equal([]);
     expect(files).to.include.members(['LICENSE', 'README.md', 'CHANGELOG.md']);
+  });
+
+  it('has whatever its pages link to: a reader of the package finds no dead link', () => {
+    const pages = files.filter((file) => file.endsWith('.md'));
+    expect(pages).to.include.members(['README.md', 'examples/README.md', 'docs/operating.md']);
+    const dead = pages.flatMap((page) => {
+      const text = readFileSync(join(installed, page), 'utf8').replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
+      return [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)]
+        .map(([, target = '']) => join(dirname(page), target))
+        .filter((target) => !files.includes(target))
+        .map((target) => `${page}: ${target}`);
+    });
+    expect(dead).to.deep.equal([]);
   });
 
   it('has every file that its manifest names', () => {
@@ -121,6 +136,74 @@ describe('the packed tarball', function () {
     expect(required).to.deep.equal(imported);
     expect(required).to.have.length(entries().length);
     for (const exported of required ?? []) expect(exported).to.not.equal('');
+  });
+
+  it('is a service in CommonJS, too: it runs, drains on a signal, and says what it failed with', async () => {
+    const service = `const { createConsumer, defineReducer, runUntilSignal } = require('kinact');
+      const { fakeStream } = require('kinact/testing');
+      const stream = fakeStream();
+      stream.put({ partitionKey: 'a', data: '1' });
+      const reduce = (count) => (process.kill(process.pid, 'SIGTERM'), count + 1);
+      const reducer = defineReducer({ init: () => 0, reduce });
+      const source = process.argv[2] === 'missing' ? require('kinact').kinesisStream({ streamName: 'none' }) : stream.source;
+      const leases = { startDeadlineMs: 0 };
+      const consumer = createConsumer({ application: 'commonjs', source, reducer, leases });
+      void runUntilSignal(consumer).then(({ drained }) => console.log('drained', drained));`;
+    writeFileSync(join(home, 'service.cjs'), service);
+    const { stdout } = await run(process.execPath, ['service.cjs'], { cwd: home });
+    expect(stdout).to.equal('drained true\n');
+    const nowhere = { AWS_ENDPOINT_URL: 'http://127.0.0.1:9', AWS_REGION: 'us-east-1', PATH: process.env['PATH'] };
+    const env = { ...nowhere, AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' };
+    const failed = await run(process.execPath, ['service.cjs', 'missing'], { cwd: home, env }).then(
+      () => undefined,
+      (error: unknown) => error as { code: number; stderr: string },
+    );
+    expect(failed?.code).to.equal(1);
+    expect(failed?.stderr)
+      .to.match(/^kinact: START_TIMEOUT: /m)
+      .and.to.match(/^ {2}what to do: /m);
+    expect(failed?.stderr).to.not.match(/node_modules.*\n.*node_modules/);
+  });
+
+  it('is what CommonJS in TypeScript requires, with the module setting that the README names', () => {
+    const file = join(home, 'typed.cts');
+    writeFileSync(file, `import { createConsumer } from 'kinact';\nexport const made: unknown = createConsumer({});\n`);
+    const complaints = (module: ts.ModuleKind): readonly number[] => {
+      const settings = {
+        module,
+        target: ts.ScriptTarget.ES2022,
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        types: [],
+      };
+      return ts.getPreEmitDiagnostics(ts.createProgram([file], settings)).map(({ code }) => code);
+    };
+    // An argument that is wrong: the types are there.
+    expect(complaints(ts.ModuleKind.NodeNext)).to.deep.equal([2345]);
+  });
+
+  it('has examples that run as their page says', async () => {
+    cpSync(join(installed, 'examples'), join(home, 'examples'), { recursive: true });
+    writeFileSync(join(home, 'package.json'), '{ "type": "module" }');
+    for (const name of ['kinesalite', 'dynalite', '@types', 'nact']) {
+      if (!existsSync(join(home, 'node_modules', name)))
+        symlinkSync(join(root, 'node_modules', name), join(home, 'node_modules', name));
+    }
+    const page = readFileSync(join(installed, 'examples/README.md'), 'utf8');
+    const commands = [.../^(npx tsc|node) (.*)$/gm[Symbol.matchAll](page)].map(([, program, args = '']) => ({
+      program: program === 'node' ? [] : [join(root, 'node_modules/typescript/bin/tsc')],
+      args: args.split(' '),
+    }));
+    expect(commands).to.have.length(2);
+    let last = '';
+    for (const { program, args } of commands) {
+      const { stdout } = await run(process.execPath, [...program, ...args], { cwd: home }).catch((error: unknown) => {
+        throw new Error(`${args.join(' ')}: ${(error as { stdout: string }).stdout}`, { cause: error });
+      });
+      last = stdout;
+    }
+    expect(last.trimEnd().split('\n').at(-1)).to.match(/^quickstart: 1000 orders counted, .* drained: true$/);
   });
 
   it('says nothing when it is loaded but what the SDK says', async () => {
