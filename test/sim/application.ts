@@ -24,6 +24,8 @@ interface Work {
   finish(items: readonly Item<string>[]): void;
   /** Throws when the world says so: with it, these items fail. */
   fail(items: readonly Item<string>[]): void;
+  /** Computes, where the world says so: nothing else of this process runs meanwhile. */
+  compute(): void;
   /** Waits in this process's time; never over when it dies, nor when the world says so. */
   pause(ms: number): Promise<void>;
 }
@@ -49,6 +51,8 @@ interface Watched {
   hurt(): void;
   /** A call of the application will never be over. */
   hung(): void;
+  /** Code of the application let nothing else run for a while. */
+  blocked(): void;
 }
 
 export interface Application {
@@ -59,7 +63,7 @@ export interface Application {
 
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
   const { oracle, clock } = world;
-  const { incarnations, tenures, hurt, hung } = watched;
+  const { incarnations, tenures, hurt, hung, blocked } = watched;
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
@@ -70,15 +74,22 @@ export function application(world: World, machine: Machine, watched: Watched, di
     hurt();
     return true;
   };
+  const compute = (): void => {
+    const { chance, leastMs, mostMs } = world.blocking;
+    if (chance === 0 || !dice.chance(chance)) return;
+    machine.spend(dice.between(leastMs, mostMs));
+    blocked();
+  };
   const work: Work = {
     dice,
+    compute,
     slow: dice.chance(0.5),
     note: (item) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
       const { value: id, source, sequenceNumber, fence } = item;
       const shardId = world.layout.nameOf(source, item.shardId, sequenceNumber);
       const isOver = tenure.dead || hasEnded(tenure.worker);
-      oracle.delivered({ process: machine.name, id, shardId, fence, isOver });
+      oracle.delivered({ process: machine.name, id, shardId, fence, isOver, at: machine.worldNow() });
     },
     finish: (items) => {
       oracle.acknowledged(items.map(({ value }) => value));
@@ -114,6 +125,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
   return {
     reducer: dice.pick([atOnce, inBatches, perShard, byHand, raw])(work),
     extract: (record) => {
+      compute();
       if (dice.chance(0.2) && isPoisoned()) throw new Poisoned([], record);
       return itemsOf(record);
     },
@@ -125,14 +137,17 @@ function itemsOf(record: UserRecord): readonly Extracted<string>[] {
   return JSON.parse(Buffer.from(record.data).toString()) as Extracted<string>[];
 }
 
-function atOnce({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
+function atOnce({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     reduce: (count: number, item: Item<string>) => {
       note(item);
+      compute();
       fail([item]);
       if (slow && dice.chance(0.02)) {
         return pause(dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
+          compute();
+          fail([item]);
           finish([item]);
           return count + 1;
         });
@@ -143,18 +158,20 @@ function atOnce({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinit
   });
 }
 
-function inBatches({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
+function inBatches({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   const size = dice.pick([1, 10, 200]);
   return defineReducer({
     init: (): Item<string>[] => [],
     reduce: (batch: Item<string>[], item: Item<string>) => {
       note(item);
+      compute();
       fail([item]);
       return [...batch, item];
     },
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
     flush: async (batch) => {
       if (slow) await pause(dice.between(1, 20 * size));
+      compute();
       fail(batch);
       finish(batch);
       return [];
@@ -164,7 +181,7 @@ function inBatches({ dice, slow, note, fail, finish, pause }: Work): ReducerDefi
 
 /** As the one before, with a state per shard, which has nothing of another shard in it. */
 function perShard(work: Work): ReducerDefinition {
-  const { dice, note, fail, finish, pause } = work;
+  const { dice, note, fail, finish, pause, compute } = work;
   return defineReducer({
     init: (): Item<string>[] => [],
     stateBy: 'shard',
@@ -172,6 +189,7 @@ function perShard(work: Work): ReducerDefinition {
       note(item);
       if (batch.some(({ source, shardId }) => source !== item.source || shardId !== item.shardId))
         throw new Error(`a state of ${item.shardId} has items of another shard`);
+      compute();
       return [...batch, item];
     },
     batch: { size: dice.pick([5, 50]), intervalMs: 500 },
@@ -184,12 +202,14 @@ function perShard(work: Work): ReducerDefinition {
   });
 }
 
-function byHand({ dice, slow, note, finish, pause }: Work): ReducerDefinition {
+function byHand({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     acknowledge: 'manual',
     reduce: (count: number, item: Item<string>, ctx: ReducerContext) => {
       note(item);
+      compute();
+      fail([item]);
       void pause(slow ? dice.between(1, 1_500) : 1).then(() => {
         finish([item]);
         ctx.ack(item.token);
@@ -205,13 +225,14 @@ function isOf({ source, shardId }: Item<string>, named: string): boolean {
 }
 
 /** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
-function raw({ dice, slow, note, fail, finish, pause }: Work): ReducerDefinition {
+function raw({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   return defineReducer({
     init: (): Item<string>[] => [],
     behaviour: async (kept: Item<string>[], message, { ack }) => {
       if (message.type === 'items') {
         const items = message.items as readonly Item<string>[];
         for (const item of items) note(item);
+        compute();
         fail(items);
         return [...kept, ...items];
       }

@@ -11,6 +11,7 @@ import type { Mishap, Rule } from './service-faults.js';
 import { calm } from './wire.js';
 import { putRecords, trimRecords } from './workload.js';
 import { isAtWork, stopProcess } from './stopping.js';
+import { neverBlocks } from './world.js';
 import type { Process, World } from './world.js';
 
 /** At most this many open shards, and no fewer than the least a seed may have. */
@@ -150,18 +151,34 @@ const repeat: Fault = (world) => {
   world.clock.after(world.dice.between(5_000, 40_000), () => (world.repeats = 0));
 };
 
-const poison: Fault = (world) => {
-  world.say('poison');
-  world.poison = 0.01;
-  world.clock.after(world.dice.between(500, 4_000), () => (world.poison = 0));
+export const poison = (world: World): void => {
+  const { clock, dice, onFailure, say } = world;
+  const ms = dice.between(1_000, 8_000);
+  say(`poison for ${ms}`);
+  // Every crash takes a pipeline down; with the other policies the work goes on, and more is seen of what comes of them.
+  world.poison = dice.pick(onFailure === 'crash' ? [0.01, 0.03] : [0.03, 0.2]);
+  clock.after(ms, () => (world.poison = 0));
 };
 
 /** Calls that take their time never end: the watchdog has to find that out. */
-const hang: Fault = (world) => {
+export const hang = (world: World): void => {
   world.say('calls hang');
-  world.hangs = 0.05;
+  world.hangs = world.dice.pick([0.02, 0.1]);
   world.hasHung = true;
   world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
+};
+
+/** Code of the application computes and lets nothing else run: a little often, seconds now and then, longer than a lease lasts. */
+const block: Fault = (world) => {
+  const { clock, dice, failoverMs, say } = world;
+  const blocking = dice.pick([
+    { chance: 0.3, leastMs: 1, mostMs: 60 },
+    { chance: 0.02, leastMs: 200, mostMs: 2_000 },
+    { chance: 0.003, leastMs: failoverMs / 2, mostMs: 2 * failoverMs },
+  ]);
+  say(`calls compute for up to ${blocking.mostMs} ms, at ${blocking.chance}`);
+  world.blocking = blocking;
+  clock.after(dice.between(2_000, 20_000), () => (world.blocking = neverBlocks));
 };
 
 /** A service answers calls with errors of its model. */
@@ -390,6 +407,8 @@ const faults: readonly Fault[] = [
   crashActorOf,
   crashSupervisor,
   hang,
+  block,
+  block,
   errors(passingErrors),
   errors(errorNames),
   errors(errorNames),

@@ -1,5 +1,6 @@
 // One simulated process: its clocks (which may drift, jump or stand still), its timers, the mail between its actors, and
-// what can happen to it as a whole: killed, paused, suspended. A paused process does nothing; what comes for it waits in order.
+// what can happen to it as a whole: killed, paused, suspended, blocked by code that computes. A process that is paused or blocked
+// does nothing; what comes for it waits in order.
 import type { Ref } from '../../actors/actor.js';
 import type { Intercept } from '../../supervision/cell.js';
 import type { Clock, Timers } from '../../src/ports.js';
@@ -21,7 +22,7 @@ export interface Machine {
   readonly mischief: Mischief;
   /** How many messages were repeated, and how often mail was held up. */
   readonly harmed: () => number;
-  /** When it last went on after a pause, world time; -Infinity if never. */
+  /** When it last went on after a pause, or goes on after what blocks it, world time; -Infinity if never. */
   readonly resumedAt: () => number;
   /** Whether mail is held up now. */
   readonly mailWaits: () => boolean;
@@ -31,6 +32,8 @@ export interface Machine {
   readonly actors: ReadonlyMap<string, Ref<never>>;
   readonly alive: boolean;
   readonly paused: boolean;
+  /** Paused or blocked: what comes for it waits. */
+  readonly standsStill: () => boolean;
   /** Timers that have neither fired nor been cancelled. */
   readonly liveTimers: () => number;
   /** From now on nothing of this process acts or is answered. */
@@ -43,7 +46,11 @@ export interface Machine {
   jumpWall(ms: number): void;
   /** When the wall clock was last set back, world time; -Infinity if never. */
   readonly setBackAt: () => number;
-  /** Runs now, later when paused, never when dead. */
+  /** Code of this process computes for so long. What it does afterwards in the same step is done that much later. */
+  spend(ms: number): void;
+  /** World time as this process lives it: ahead of the world's while it is blocked. */
+  readonly worldNow: () => number;
+  /** Runs now, later when paused or blocked, never when dead. */
   run(work: () => void): void;
 }
 
@@ -56,19 +63,32 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
   let wallOffset = 0;
   let setBackAt = -Infinity;
   let resumedAt = -Infinity;
+  let blockedUntil = -Infinity;
   let waiting: (() => void)[] = [];
   const live = new Set<() => void>();
   const actors = new Map<string, Ref<never>>();
-  const now = (): number => ((suspendedAt ?? world.now()) - slept) * drift;
+  const worldNow = (): number => Math.max(world.now(), blockedUntil);
+  const now = (): number => ((suspendedAt ?? worldNow()) - slept) * drift;
+  const isBlocked = (): boolean => world.now() < blockedUntil;
   const run = (work: () => void): void => {
     if (!alive) return;
-    if (paused) waiting.push(work);
+    if (paused || isBlocked() || waiting.length > 0) waiting.push(work);
     else work();
+  };
+  /** What waits runs in order, until something blocks again. */
+  const release = (): void => {
+    let next = 0;
+    while (alive && !paused && !isBlocked() && next < waiting.length) {
+      const work = waiting[next] as () => void;
+      next += 1;
+      work();
+    }
+    waiting.splice(0, next);
   };
   const mail = createMail(world, dice.fork(), run);
   return {
     name,
-    clock: { now, wallNow: () => world.wallNow() + wallOffset },
+    clock: { now, wallNow: () => world.wallNow() + (worldNow() - world.now()) + wallOffset },
     timers: { after: (ms, callback) => after(ms, callback) },
     intercept: {
       deliver: (delivery, deliver) => {
@@ -82,7 +102,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     harmed: mail.harmed,
     mailWaits: mail.waits,
     mailHeldAt: mail.heldAt,
-    resumedAt: () => resumedAt,
+    resumedAt: () => Math.max(resumedAt, blockedUntil),
     actors,
     get alive() {
       return alive;
@@ -90,6 +110,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     get paused() {
       return paused;
     },
+    standsStill: () => paused || isBlocked(),
     liveTimers: () => live.size,
     kill: () => {
       alive = false;
@@ -102,17 +123,20 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     },
     suspend: () => {
       paused = true;
-      suspendedAt ??= world.now();
+      suspendedAt ??= worldNow();
     },
     resume: () => {
       paused = false;
       resumedAt = world.now();
-      if (suspendedAt !== undefined) slept += world.now() - suspendedAt;
+      if (suspendedAt !== undefined) slept += Math.max(0, world.now() - suspendedAt);
       suspendedAt = undefined;
-      const due = waiting;
-      waiting = [];
-      for (const work of due) run(work);
+      release();
     },
+    spend: (ms) => {
+      blockedUntil = worldNow() + ms;
+      world.after(blockedUntil - world.now(), release);
+    },
+    worldNow,
     jumpWall: (ms) => {
       wallOffset += ms;
       if (ms < 0) setBackAt = world.now();

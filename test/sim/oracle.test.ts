@@ -79,8 +79,16 @@ describe('records that stay open although their items are done, as the simulatio
       maxPendingBytes: 600,
       ended: undefined,
       stopped: false,
-      machine: { name: 'p0', alive: true, paused: false, mailWaits: () => false, resumedAt: () => -Infinity },
-      consumer: { status: () => ({ tree: [worker] }) },
+      machine: {
+        name: 'p0',
+        alive: true,
+        standsStill: () => false,
+        mailWaits: () => false,
+        resumedAt: () => -Infinity,
+      },
+      maxBytes: 1_000,
+      largestAnswerBytes: 0,
+      consumer: { status: () => ({ tree: [worker], bytes: { held: 10 } }) },
     };
     sample({
       clock: { now: () => 0 },
@@ -117,6 +125,7 @@ describe('who is ready on a stream that was made again, as the simulation judges
       name: 'p0',
       alive: true,
       paused: false,
+      standsStill: () => false,
       mischief: { delayed: 0 },
       kill: () => {},
       liveTimers: () => 0,

@@ -15,6 +15,8 @@ export interface Delivery {
   readonly fence: number;
   /** Its worker has ended, or kinact itself holds that its tenure has. */
   readonly isOver: boolean;
+  /** World time as its process lives it, which is ahead while it computes. Default: now. */
+  readonly at?: number;
 }
 
 export interface Written {
@@ -280,11 +282,11 @@ export function createOracle(options: OracleOptions): Oracle {
     },
     delivered: (delivery) => {
       deliveries += 1;
-      const { process, id, shardId, fence, isOver } = delivery;
+      const { process, id, shardId, fence, isOver, at = now() } = delivery;
       const until = heldUntil.get(`${process}/${shardId}`);
       if (isOver)
         violate('I27', `${id} of ${shardId} was handed out by ${process} after its tenure (fence ${fence}) had ended`);
-      else if (until === undefined || now() >= until) {
+      else if (until === undefined || at >= until) {
         violate('I27', `${id} of ${shardId} was handed out by ${process} (fence ${fence}) after its lease had run out`);
       }
       lastDelivered.set(`${process}/${shardId}`, { fence, id });

@@ -1,7 +1,7 @@
 // One seed, from start to verdict: a workload, a schedule of faults, calm, and then everything must have been done.
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
-import { strike } from './faults.js';
+import { hang, poison, strike } from './faults.js';
 import { sample } from './samples.js';
 import { settle } from './settling.js';
 import { isAtWork } from './stopping.js';
@@ -106,7 +106,12 @@ async function live(world: World, size: Size, tally: { faults: number; hits: num
     await clock.advance(firstStepMs);
   }
   const step = Math.ceil((size.records - world.written) / Math.max(1, size.faults));
+  // What the application does wrong is every seed's, for what comes of it is decided by what is drawn for the seed.
+  const poisonedAt = dice.between(0, Math.max(0, size.faults - 1));
+  const hangsAt = dice.chance(1 / 3) ? dice.between(0, Math.max(0, size.faults - 1)) : -1;
   for (let fault = 0; fault < size.faults; fault += 1) {
+    if (fault === poisonedAt) poison(world);
+    if (fault === hangsAt) hang(world);
     putRecords(world, Math.min(step, Math.max(0, size.records - world.written)));
     await clock.advance(dice.between(10, dice.chance(0.8) ? 1_500 : 15_000));
     tally.faults += 1;

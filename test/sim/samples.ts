@@ -25,9 +25,10 @@ const patienceMs = 60_000;
 
 export function sample(world: World): void {
   for (const process of world.processes) {
-    if (!isAtWork(process) || process.machine.paused) continue;
+    if (!isAtWork(process) || process.machine.standsStill()) continue;
     const actors = walk(process.consumer.status().tree);
     bounds(world, process, actors);
+    bytes(world, process, actors);
     if (!process.machine.mailWaits()) credit(world, process, actors);
   }
 }
@@ -56,6 +57,15 @@ function bounds(
         `${path} of ${machine.name} has ${openRecords} records open, but every item of its shard is done`,
       );
   }
+}
+
+/** I40: all that is held of records is bounded, whatever each shard might take: that, and for every shard one answer. */
+function bytes({ oracle }: World, { consumer, machine, ...process }: Process, actors: readonly ActorSnapshot[]): void {
+  const { held } = consumer.status().bytes;
+  const workers = actors.filter(({ path }) => path.startsWith('shard-worker/')).length;
+  const most = process.maxBytes + workers * process.largestAnswerBytes;
+  if (held > most)
+    oracle.violate('I40', `${machine.name} holds ${held} bytes of ${process.maxBytes}, for ${workers} shards`);
 }
 
 function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {

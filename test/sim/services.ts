@@ -25,9 +25,11 @@ interface Caller {
   readonly name: string;
   readonly wire: Wire;
   readonly dice: Dice;
+  /** A read brings so many bytes of records. */
+  readonly answered: (bytes: number) => void;
 }
 
-export function sourcesOf(world: World, { name, wire, dice }: Caller): readonly SourceSpec[] {
+export function sourcesOf(world: World, { name, wire, dice, answered: told }: Caller): readonly SourceSpec[] {
   const { initialPosition, layout, outOfRange } = world;
   return layout.streams.map((streamName) =>
     kinesisStream({
@@ -35,14 +37,22 @@ export function sourcesOf(world: World, { name, wire, dice }: Caller): readonly 
       initialPosition,
       idleMs: 1_000,
       maxRecords: dice.pick([50, 1_000]),
+      prefetch: {
+        batches: dice.pick([1, 2, 4]),
+        records: dice.pick([1, 100, 30_000]),
+        bytes: dice.pick([500, 8 * 1024 * 1024]),
+      },
       outOfRange,
-      client: kinesisClient(world, { name, wire, dice: dice.fork() }),
+      client: kinesisClient(world, { name, wire, dice: dice.fork(), answered: told }),
       ...(layout.kind === 'several' ? { application: layout.tableOf(streamName) } : {}),
     }),
   );
 }
 
-function kinesisClient(world: World, { name, wire, dice }: Caller): { send(command: never): Promise<object> } {
+function kinesisClient(
+  world: World,
+  { name, wire, dice, answered: told }: Caller,
+): { send(command: never): Promise<object> } {
   const { clock, serviceFaults } = world;
   const repeated = repeating(world, dice.fork());
   const handle = (operation: string, input: Command['input']): object => {
@@ -56,6 +66,7 @@ function kinesisClient(world: World, { name, wire, dice }: Caller): { send(comma
     }
     const effect = (): object => repeated(operation, input, ofTheStream(world, operation, input));
     const output = answerInstead('kinesis', mishap, dice, effect);
+    if (operation === 'GetRecords') told(bytesIn(output));
     return mishap === undefined ? output : misshapen(world, operation, input, output, mishap);
   };
   const send = (command: Command): Promise<object> =>
@@ -108,14 +119,20 @@ function misshapen(world: World, operation: string, input: Command['input'], out
 }
 
 interface Page {
-  readonly Records?: readonly object[];
+  readonly Records?: readonly { readonly Data: Uint8Array; readonly PartitionKey?: string }[];
   readonly NextShardIterator?: string;
+}
+
+function bytesIn({ Records = [] }: Page): number {
+  let bytes = 0;
+  for (const { Data, PartitionKey = '' } of Records) bytes += Data.length + Buffer.byteLength(PartitionKey);
+  return bytes;
 }
 
 /** Now and then a read brings the last records again: at least once is all that a stream promises. */
 function repeating(world: World, dice: Dice): (operation: string, input: Command['input'], output: Page) => object {
   // By iterator, for an answer that gets lost is asked for again by the same one.
-  const before = new Map<unknown, readonly object[]>();
+  const before = new Map<unknown, NonNullable<Page['Records']>>();
   return (operation, input, output) => {
     if (operation !== 'GetRecords') return output;
     const { Records = [], NextShardIterator } = output;
@@ -157,7 +174,7 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
     }
   };
   const send = (command: Command): Promise<object> => {
-    const sentAt = clock.now();
+    const sentAt = machine.worldNow();
     return wire
       .call(() => ({ output: handle(operationOf(command), command.input, sentAt), at: clock.wallNow() }))
       .then(({ output, at }) => answered(command, output, at));

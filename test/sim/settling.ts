@@ -6,6 +6,7 @@ import { sample } from './samples.js';
 import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
 import { calm } from './wire.js';
 import { putRecords } from './workload.js';
+import { neverBlocks } from './world.js';
 import type { World } from './world.js';
 
 /** Rare enough seeds are watched for this long in all: what happens every some minutes happens again then. */
@@ -63,6 +64,7 @@ function calmDown(world: World): void {
   world.throttled = 0;
   world.poison = 0;
   world.hangs = 0;
+  world.blocking = neverBlocks;
   world.serviceFaults.clear();
   world.repeats = 0;
   for (const { machine } of world.processes) {

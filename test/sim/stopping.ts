@@ -13,7 +13,7 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
   const { machine, consumer } = process;
   world.say(`stop ${machine.name} within ${deadlineMs}`);
   process.stopped = true;
-  process.disturbed = machine.paused;
+  process.disturbed = machine.standsStill();
   const askedAt = clock.now();
   return consumer.stop({ deadlineMs }).then(
     ({ leases, drained }) => {
@@ -36,7 +36,7 @@ export function isAtWork({ machine, ended, stopped }: Process): boolean {
 }
 
 export function noTimerLeft({ oracle }: World, { machine, wires }: Process): void {
-  if (!machine.alive || machine.paused || wires.some((wire) => wire.open() > 0)) return;
+  if (!machine.alive || machine.standsStill() || wires.some((wire) => wire.open() > 0)) return;
   const left = machine.liveTimers();
   if (left > 0) oracle.violate('I25', `${left} timers of ${machine.name} live on after it has stopped`);
 }

@@ -27,8 +27,8 @@ export interface Wire {
 export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wire {
   let harmed = 0;
   let open = 0;
-  const travel = (work: () => void, slow: boolean): void => {
-    world.after(dice.between(1, 8) + (slow ? dice.between(500, 6_000) : 0), work);
+  const travel = (work: () => void, slow: boolean, leavesInMs = 0): void => {
+    world.after(leavesInMs + dice.between(1, 8) + (slow ? dice.between(500, 6_000) : 0), work);
   };
   const wire: Wire = {
     weather: calm,
@@ -55,7 +55,7 @@ export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wi
         world.after(dice.between(200, 3_000), () => machine.run(() => reject(unreachable())));
       };
       // A process that dies after it has sent has still sent.
-      travel(() => {
+      const arrive = (): void => {
         if (isLost) return fail();
         let outcome: () => void;
         try {
@@ -68,7 +68,8 @@ export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wi
         }
         if (isUnanswered) return fail();
         travel(() => machine.run(outcome), isSlow && dice.chance(0.5));
-      }, isSlow);
+      };
+      travel(arrive, isSlow, machine.worldNow() - world.now());
     });
   return wire;
 }

@@ -40,6 +40,8 @@ import { calm, createWire } from './wire.js';
 import type { Weather, Wire } from './wire.js';
 import type { Workplace } from './workload.js';
 
+export const neverBlocks: Blocking = { chance: 0, leastMs: 0, mostMs: 0 };
+
 /** Trace entries kept for whoever has to understand a violation. */
 const remembered = 80;
 
@@ -61,6 +63,9 @@ export interface Process {
   hasHung: boolean;
   readonly maxPending: number;
   readonly maxPendingBytes: number;
+  readonly maxBytes: number;
+  /** Of records, in an answer to it. */
+  largestAnswerBytes: number;
   readonly credits: Credits;
 }
 
@@ -72,6 +77,12 @@ export interface Said {
   readonly name: ConsumerEventName;
   readonly shardId: string | undefined;
   readonly data: object;
+}
+
+export interface Blocking {
+  readonly chance: number;
+  readonly leastMs: number;
+  readonly mostMs: number;
 }
 
 export interface World {
@@ -114,6 +125,8 @@ export interface World {
   poison: number;
   hangs: number;
   hasHung: boolean;
+  /** Code of the application that computes: how likely a call is to, and for how long. */
+  blocking: Blocking;
   /** User records and items written so far, and the items of a raw record by its number. */
   written: number;
   items: number;
@@ -195,6 +208,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     poison: 0,
     hangs: 0,
     hasHung: false,
+    blocking: neverBlocks,
     written: 0,
     items: 0,
     raw: new Map(),
@@ -232,16 +246,25 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const { deliver, startEffect } = machine.intercept as Required<typeof machine.intercept>;
   const maxPending = mine.pick([16, 128, 1_024]);
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
-  const watch = { hurt: () => void (process.hurt += 1), hung: () => void (process.hasHung = true) };
+  const maxBytes = mine.pick([2_000, 20_000, 256 * 1024 * 1024, 256 * 1024 * 1024]);
+  const watch = {
+    hurt: () => void (process.hurt += 1),
+    hung: () => void (process.hasHung = true),
+    blocked: () => void (process.disturbed = true),
+  };
+  const answered = (bytes: number): void => {
+    process.largestAnswerBytes = Math.max(process.largestAnswerBytes, bytes);
+  };
   const consumer = consumerOf(
     {
       application: 'leases',
-      source: sourcesOf(world, { name, wire: wires[0], dice: mine.fork() }),
+      source: sourcesOf(world, { name, wire: wires[0], dice: mine.fork(), answered }),
       reducers: mine.between(1, 4),
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),
       maxPending,
       maxPendingBytes,
+      maxBytes,
       ...application(world, machine, { incarnations, tenures, ...watch }, mine),
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       stopDeadlineMs,
@@ -291,6 +314,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     hasHung: false,
     maxPending,
     maxPendingBytes,
+    maxBytes,
+    largestAnswerBytes: 0,
     credits,
   };
   processes.push(process);
@@ -311,7 +336,11 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     if (process.hurt === 0 && !isLost && !wasToldSo)
       oracle.violate('I35', `${name} ended although nothing had failed in it: ${process.ended.message}`);
   };
-  consumer.start().then(() => (process.started = true), failed);
+  // Whoever is stopped while it starts is told so, and by no other failure.
+  const notStarted = (error: unknown): void => {
+    if (!process.stopped || !/ stopped while it started/.test(String(error))) failed(error);
+  };
+  consumer.start().then(() => (process.started = true), notStarted);
   consumer.closed.catch(failed);
   return process;
 }
@@ -358,7 +387,7 @@ function codesOf(error: unknown): readonly unknown[] {
 function troublesOf(process: Process | undefined): string {
   if (process === undefined) return '';
   const { machine, wires } = process;
-  return `${wires[1].harmed()} ${machine.harmed()} ${machine.resumedAt()} ${machine.paused} ${machine.mailWaits()}`;
+  return `${wires[1].harmed()} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
 }
 
 function note(world: World, name: string, { at, what, to, from, type }: TraceEntry): void {
