@@ -1,0 +1,43 @@
+// Symptom: a row whose counter is 2^53 − 1 was read like any other, but every take of it threw, for ever, and nobody said so. The
+// next number cannot be told from it: such a row is malformed, and said to be.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+import { virtualTables } from '../support/virtual-tables.js';
+
+const [full, other] = ['shardId-000000000000', 'shardId-000000000001'];
+
+describe('a lease row whose counter cannot rise', () => {
+  it('is named in an event and in status(), taken by nobody, and read when it is mended; the other shard is read', async () => {
+    const clock = new ManualClock();
+    const client = modelClient(clock);
+    client.kinesis.createStream('orders', 2);
+    const tables = virtualTables(clock);
+    const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
+      const source = kinesisStream({ streamName: 'orders', client });
+      const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
+      await settled(clock, made.consumer.start());
+      return made;
+    };
+    const first = await start();
+    await settled(clock, first.consumer.stop());
+    const row = tables.items('orders').get(full)!;
+    tables.put('orders', { ...row, leaseCounter: { N: String(Number.MAX_SAFE_INTEGER) } });
+    for (const shardId of [full, other]) client.kinesis.put('orders', { partitionKey: shardId, data: 'x', shardId });
+
+    const { consumer, heard, seen } = await start();
+    await clock.advance(60_000);
+    expect(seen.map(({ key }) => key)).to.deep.equal([other]);
+    expect(heard('malformedLease').map(({ leaseKey }) => leaseKey)).to.deep.equal([full]);
+    expect(heard('malformedLease')[0]?.reason).to.match(/leaseCounter .* cannot rise/);
+    for (const name of ['actorCrashed', 'retrying', 'leaseHole'] as const) expect(heard(name), name).to.deep.equal([]);
+    expect(JSON.stringify(consumer.status().leases)).to.include(full);
+    tables.put('orders', row);
+    await clock.advance(15_000);
+    expect(seen.map(({ key }) => key)).to.deep.equal([other, full]);
+    await settled(clock, consumer.stop());
+  });
+});

@@ -1,0 +1,133 @@
+// Symptom: a stream that was deleted and created again under a running consumer was ended shard by shard: while it is CREATING,
+// GetShardIterator finds no shard and a description succeeds, which was taken for the end of each shard; what was put into the
+// new stream was read by nobody, and nobody said so. Now the rows say which stream they are of, and an end needs proof.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import type { ModelClient } from '../support/model-kinesis-client.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+import type { VirtualConsumer } from '../support/virtual-consumer.js';
+
+const shards = ['shardId-000000000000', 'shardId-000000000001'];
+
+describe('a stream that is made anew under a running consumer', () => {
+  let clock: ManualClock;
+  let client: ModelClient;
+  let store: ReturnType<typeof memoryLeaseStore>;
+  beforeEach(() => {
+    clock = new ManualClock();
+    client = modelClient(clock);
+    client.kinesis.createStream('orders', 2);
+    store = memoryLeaseStore([], 'orders');
+  });
+  const consumer = (): VirtualConsumer => {
+    const source = { ...kinesisStream({ streamName: 'orders', client }), openLeases: () => store };
+    return virtualConsumer(clock, { source });
+  };
+  const put = (...texts: readonly string[]): void => {
+    for (const [at, data] of texts.entries())
+      client.kinesis.put('orders', { partitionKey: data, data, shardId: shards[at % 2]! });
+  };
+  const texts = (...of: readonly VirtualConsumer[]): string[] =>
+    of.flatMap(({ seen }) => seen.map(({ value }) => Buffer.from(value).toString())).toSorted();
+  const checkpoints = (): string[] => [...store.rows.values()].map(({ checkpoint }) => checkpoint);
+
+  it('is not ended, and not read on: the source fails with STREAM_CHANGED, its leases released where reading had come to', async () => {
+    const running = consumer();
+    const closed = running.consumer.closed.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await settled(clock, running.consumer.start());
+    put('a', 'b');
+    await clock.advance(10_000);
+    expect(texts(running)).to.deep.equal(['a', 'b']);
+    const before = checkpoints();
+    client.kinesis.streams.delete('orders');
+    client.kinesis.expireIterators();
+    await clock.advance(2_000);
+    client.kinesis.createStream('orders', 2).status = 'CREATING';
+    await clock.advance(8_000);
+    client.kinesis.stream('orders').status = 'ACTIVE';
+    put('new a', 'new b');
+    expect(await settled(clock, closed)).to.have.property('code', 'STREAM_CHANGED');
+    expect(running.heard('shardEnded')).to.deep.equal([]);
+    expect(checkpoints()).to.deep.equal(before);
+    expect([...store.rows.values()].map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined]);
+    expect(texts(running)).to.deep.equal(['a', 'b']);
+
+    // What `kinact reset --to TRIM_HORIZON` comes to where nothing of the new stream has been read.
+    store.rows.clear();
+    const heir = consumer();
+    await settled(clock, heir.consumer.start());
+    await clock.advance(5_000);
+    expect(texts(heir)).to.deep.equal(['new a', 'new b']);
+    await settled(clock, heir.consumer.stop());
+  });
+
+  it('is read on where it was only not to be had for a while: the same stream, its shards not found meanwhile', async () => {
+    const running = consumer();
+    await settled(clock, running.consumer.start());
+    put('a', 'b');
+    await clock.advance(10_000);
+    client.kinesis.expireIterators();
+    client.kinesis.stream('orders').status = 'CREATING';
+    await clock.advance(40_000);
+    client.kinesis.stream('orders').status = 'ACTIVE';
+    put('c', 'd');
+    await clock.advance(30_000);
+    expect(texts(running)).to.deep.equal(['a', 'b', 'c', 'd']);
+    expect(running.heard('shardEnded')).to.deep.equal([]);
+    expect(running.heard('retrying')).to.not.have.length(0);
+    expect(running.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+    await settled(clock, running.consumer.stop());
+  });
+
+  it('is told from the former one by a number alone, in rows that do not say which stream they are of', async () => {
+    const first = consumer();
+    await settled(clock, first.consumer.start());
+    put('a', 'b');
+    await clock.advance(10_000);
+    await settled(clock, first.consumer.stop());
+    for (const [leaseKey, { kinactStream: _, ...row }] of store.rows) store.rows.set(leaseKey, row);
+    const rows = structuredClone([...store.rows]);
+    client.kinesis.streams.delete('orders');
+    client.kinesis.createStream('orders', 2);
+    put('new a', 'new b');
+    const second = consumer();
+    const error: unknown = await settled(
+      clock,
+      second.consumer.start().then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      ),
+    );
+    expect(error).to.have.property('code', 'STREAM_CHANGED');
+    expect(structuredClone([...store.rows])).to.deep.equal(rows);
+    expect(texts(second)).to.deep.equal([]);
+  });
+
+  it('has rows of a worker that knows no stamps stamped, ended ones too, their counters untouched', async () => {
+    const first = consumer();
+    await settled(clock, first.consumer.start());
+    put('a', 'b');
+    const [child] = client.kinesis.split('orders', shards[0]!);
+    await clock.advance(30_000);
+    await settled(clock, first.consumer.stop());
+    expect(store.row(shards[0]!).checkpoint).to.equal('SHARD_END');
+    for (const [leaseKey, { kinactStream: _, ...row }] of store.rows) store.rows.set(leaseKey, row);
+    store.rows.set(child, { ...store.row(child), leaseOwner: 'java', leaseCounter: 77 });
+    const ended = store.row(shards[0]!);
+    const second = consumer();
+    await settled(clock, second.consumer.start());
+    await clock.advance(3_000);
+    const stamp = store.row(shards[1]!).kinactStream;
+    expect(stamp).to.match(/^arn:aws:kinesis:.*:stream\/orders#\d+$/);
+    expect(store.row(shards[0]!)).to.deep.equal({ ...ended, kinactStream: stamp });
+    expect(store.row(child)).to.include({ leaseOwner: 'java', leaseCounter: 77, kinactStream: stamp });
+    await settled(clock, second.consumer.stop());
+  });
+});
