@@ -69,8 +69,13 @@ export function hashKeyVetting(
   };
 }
 
-/** Whoever unpacks it may know a range that is not known here. */
+/**
+ * Whoever unpacks it may know a range that is not known here. A hash key that is no number counts too: whether it ends the
+ * aggregate must not depend on when the record is read.
+ */
 function mayBeDropped(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): boolean {
   if (formatOf(record.data) === undefined) return false;
-  return range === undefined || (unpackRecord(record, range, policy).filtered?.length ?? 0) > 0;
+  if (range === undefined) return true;
+  const { filtered = [], undecoded } = unpackRecord(record, range, policy);
+  return filtered.length > 0 || undecoded !== undefined;
 }

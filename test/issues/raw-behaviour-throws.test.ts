@@ -1,10 +1,11 @@
 // A raw behaviour that threw on `items` after it had acknowledged all of them was taken for one whose items had all left
 // with their leases: nothing was said, counted or restarted, whatever the policy.
 import { expect } from 'chai';
-import { defineReducer } from '../../src/index.js';
-import type { OnFailure, RawReducer } from '../../src/index.js';
+import { createConsumer, defineReducer } from '../../src/index.js';
+import type { Consumer, OnFailure, RawReducer } from '../../src/index.js';
 import type { FailedItem } from '../../src/reducer.js';
-import { drive } from '../../src/testing/index.js';
+import { drive, fakeStream, ManualClock } from '../../src/testing/index.js';
+import { settled } from '../support/virtual.js';
 
 /** Acknowledges the first so many of each batch, then throws. */
 const throwsAfter = (acknowledged: number): RawReducer<number, unknown> =>
@@ -65,5 +66,40 @@ describe('a raw behaviour that throws when it has acknowledged its items', () =>
     const { acknowledged, skipped, counts } = await drivenWith('skip', 1);
     expect({ acknowledged, skipped }).to.deep.equal({ acknowledged: [two[0]], skipped: [two[1]] });
     expect(counts).to.deep.equal({ skippedItems: 1 });
+  });
+});
+
+describe('a consumer whose raw behaviour throws when it has acknowledged its items', () => {
+  const clock = new ManualClock();
+  beforeEach(() => clock.install());
+  afterEach(() => clock.uninstall());
+  const run = async (onFailure: OnFailure): Promise<{ consumer: Consumer; messages: string[]; restarts: number }> => {
+    const stream = fakeStream({ clock });
+    const reducer = throwsAfter(Infinity);
+    const runtime = { clock, timers: clock };
+    const consumer = createConsumer({ application: 'orders', source: stream.source, reducer, onFailure, runtime });
+    const messages: string[] = [];
+    let restarts = 0;
+    consumer.on('warning', ({ message }) => messages.push(message));
+    consumer.on('pipelineRestarted', () => (restarts += 1));
+    consumer.closed.catch(() => {});
+    await settled(clock, consumer.start());
+    stream.put({ partitionKey: 'a', data: 'a' });
+    await clock.advance(20_000);
+    return { consumer, messages, restarts };
+  };
+
+  it('under crash: the pipeline restarts', async () => {
+    const { consumer, restarts } = await run('crash');
+    expect(restarts).to.equal(1);
+    await settled(clock, consumer.stop());
+  });
+
+  it('under skip: it is said and counted, and the consumer goes on', async () => {
+    const { consumer, messages, restarts } = await run('skip');
+    expect(restarts).to.equal(0);
+    expect(messages).to.deep.equal(['a reducer failed at items']);
+    expect(consumer.status().counters).to.include({ failedCalls: 1 });
+    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
   });
 });

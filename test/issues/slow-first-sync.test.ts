@@ -1,11 +1,15 @@
 // Symptom: 200 shards on a table that needs 50 ms for a write ended in START_TIMEOUT, without a cause and with the text that the
 // table could not be read. Cause: rows were made one after the other, and the deadline counted from the birth of the coordinator.
 import { expect } from 'chai';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { actorWorld } from '../support/actor-world.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
 
 type World = ReturnType<typeof actorWorld>;
 
@@ -103,5 +107,40 @@ describe('a first sync of 200 shards', () => {
     await driver.world.advance(5_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
     expect([...store.rows.keys()]).to.include.members(ids);
+  });
+});
+
+describe('a consumer of 200 shards on a table that needs 50 ms for each write', () => {
+  it('starts, and reads all of them; where the table stands still, START_TIMEOUT says how far it came', async () => {
+    for (const limit of [Infinity, 40]) {
+      const clock = new ManualClock();
+      const stream = fakeStream({ shards: 200, clock });
+      const store = memoryLeaseStore([], 'orders');
+      const { create } = store;
+      let begun = 0;
+      store.create = async (...args: Parameters<typeof create>) => {
+        begun += 1;
+        await new Promise<void>((go) => (begun > limit ? undefined : void clock.after(50, go)));
+        return create.call(store, ...args);
+      };
+      const source = { ...stream.source, openLeases: () => store };
+      const leases = { startDeadlineMs: 5_000 };
+      const { consumer, seen } = virtualConsumer(clock, { stream: { ...stream, source }, leases });
+      const starting = consumer.start().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const error = await settled(clock, starting);
+      if (limit === Infinity) {
+        expect(error).to.equal(undefined);
+        for (const shardId of stream.shardIds()) stream.put({ partitionKey: shardId, data: 'x' });
+        await clock.advance(10_000);
+        expect(seen).to.have.length(200);
+      } else {
+        expect(error).to.have.property('code', 'START_TIMEOUT');
+        expect(error).to.have.property('message').that.includes('40 of 200 rows of fake are made');
+      }
+      await settled(clock, consumer.stop());
+    }
   });
 });

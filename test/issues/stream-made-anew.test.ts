@@ -86,6 +86,38 @@ describe('a stream that is made anew under a running consumer', () => {
     await settled(clock, running.consumer.stop());
   });
 
+  it('fails alone in a table of several streams, where the rows of its former self have keys of their own', async () => {
+    client.kinesis.createStream('kept', 1);
+    const both = (): VirtualConsumer => {
+      const source = ['orders', 'kept'].map((streamName) => ({
+        ...kinesisStream({ streamName, client }),
+        openLeases: () => store,
+      }));
+      return virtualConsumer(clock, { source, leases: { multiStream: true } });
+    };
+    const first = both();
+    await settled(clock, first.consumer.start());
+    put('a', 'b');
+    await clock.advance(10_000);
+    expect(texts(first)).to.deep.equal(['a', 'b']);
+    await settled(clock, first.consumer.stop());
+    const keys = [...store.rows.keys()];
+    client.kinesis.streams.delete('orders');
+    client.kinesis.createStream('orders', 2);
+    put('new a', 'new b');
+    client.kinesis.put('kept', { partitionKey: 'k', data: 'kept' });
+    const second = both();
+    await settled(clock, second.consumer.start());
+    await clock.advance(10_000);
+    expect(texts(second)).to.deep.equal(['kept']);
+    expect(second.heard('sourceFailed').map(({ source, error }) => [source, error.code])).to.deep.equal([
+      ['orders', 'STREAM_CHANGED'],
+    ]);
+    expect(second.consumer.ready().reasons.join()).to.include('kinact reset --application orders --stream orders');
+    expect([...store.rows.keys()]).to.deep.equal(keys);
+    await settled(clock, second.consumer.stop());
+  });
+
   it('is told from the former one by a number alone, in rows that do not say which stream they are of', async () => {
     const first = consumer();
     await settled(clock, first.consumer.start());

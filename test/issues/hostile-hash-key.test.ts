@@ -1,0 +1,43 @@
+// Symptom: an aggregate with 100 kB of `0…0x` for a hash key blocked the event loop for 64 s under `outOfRange: 'dropRecord'`.
+// Cause: a regular expression that went back over the zeros for each of them, and a BigInt of the whole text. How many steps
+// reading takes is in test/properties/linear-parsing.fuzz.test.ts; here it is a whole consumer that gets over such a record.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import { envelope, message } from '../support/aggregate-bytes.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+
+const zeros = '0'.repeat(100_000);
+
+describe('a user record whose hash key is 100 kB long', () => {
+  for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
+    it(`stops nothing under ${outOfRange}: no number ends the aggregate, a number with zeros before it is one`, async () => {
+      const clock = new ManualClock();
+      const client = modelClient(clock);
+      client.kinesis.createStream('orders', 1);
+      const source = {
+        ...kinesisStream({ streamName: 'orders', client, outOfRange }),
+        openLeases: () => memoryLeaseStore([], 'orders'),
+      };
+      const { consumer, heard, seen } = virtualConsumer(clock, { source, onFailure: 'skip' });
+      await settled(clock, consumer.start());
+      const put = (...hashKeys: readonly string[]): void => {
+        const records = hashKeys.map((_, at) => ({ pk: 0, ehk: at, data: `${at}` }));
+        client.kinesis.put('orders', { partitionKey: 'k', data: envelope(message(['k'], records, hashKeys)) });
+      };
+      put('1', `${zeros}x`, '2');
+      put(`${zeros}7`, '8');
+      client.kinesis.put('orders', { partitionKey: 'plain', data: 'plain' });
+      await clock.advance(20_000);
+      const texts = seen.map(({ value }) => Buffer.from(value).toString());
+      expect(texts.toSorted()).to.deep.equal(['0', '0', '1', 'plain']);
+      expect(heard('malformedAggregate')).to.have.length(1);
+      const last = client.kinesis.stream('orders').shards.get('shardId-000000000000')?.records.at(-1);
+      expect(heard('checkpoint').at(-1)?.sequenceNumber).to.equal(last?.sequenceNumber);
+      await settled(clock, consumer.stop());
+    });
+  }
+});
