@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
-import type { CoordinatorDriver } from '../support/coordinator-driver.js';
+import type { CoordinatorDriver, StubKeeper } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import type { ListedStream } from '../support/listed-stream.js';
 import { KinactError } from '../../src/errors.js';
@@ -102,7 +102,10 @@ describe('the sources of one table', () => {
       coolDown: false,
     });
     const listed = both.returns.filters.length;
+    const described = Array.from({ length: 50 }, () => new Error('nobody asks'));
+    both.returns.faults.describe.push(...described);
     await both.driver.world.advance(200_000);
+    expect(both.returns.faults.describe).to.have.length(50);
     expect(both.returns.filters).to.have.length(listed);
     expect(both.orders.filters.length).to.be.above(2);
     expect(heldBy(both)).to.have.members(['orders', 'returns']);
@@ -118,6 +121,18 @@ describe('the sources of one table', () => {
     await driver.world.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
     expect(keeper!.told.map(({ type }) => type)).to.deep.equal(['release']);
     expect(await driver.prepareEnd(keeper!.args.leaseKey)).to.deep.include({ type: 'blocked' });
+  });
+
+  it('give back a take whose keeper was born only after its source had failed', async () => {
+    const driver = driveCoordinator({ stream: listedStream({ shards: 1 }) });
+    await driver.started();
+    const [{ args, ref, told }] = driver.keepers as [StubKeeper];
+    await driver.world.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
+    told.length = 0;
+    const incarnation = Number(args.writer.split('.').at(-1));
+    const { leaseKey } = args;
+    await driver.world.tell(driver.coordinator, { type: 'keeperSpawned', leaseKey, incarnation, keeper: ref });
+    expect(told.map(({ type }) => type)).to.deep.equal(['release']);
   });
 
   it('all fail when a KCL 3 leader has taken the table over, once, and nothing crashes', async () => {

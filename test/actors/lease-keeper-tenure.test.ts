@@ -224,10 +224,25 @@ describe('a keeper and its tenures', () => {
     await keeper.frontier(first, '100');
     await keeper.frontier({ ...second, fence: first.fence }, '100');
     await keeper.end(first, { type: 'shardEnd', vanished: true });
-    expect(Object.fromEntries(keeper.counts)).to.deep.equal({ staleFrontier: 2, staleWorkerEnd: 1 });
+    await keeper.tell({ type: 'reads', worker: 1, fence: first.fence, forMs: 60_000 });
+    expect(Object.fromEntries(keeper.counts)).to.deep.equal({ staleFrontier: 2, staleWorkerEnd: 1, staleReads: 1 });
+    expect(keeper.newsOf('readsFail')).to.deep.equal([]);
     await keeper.advance(10_000);
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     expect(second.dead).to.equal(false);
+  });
+
+  it('answers a worker that waits for its fence when the lease is to be released, and begins no tenure any more', async () => {
+    const keeper = await driveKeeper();
+    let answer = (): void => {};
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    expect(await keeper.begin(1)).to.equal(undefined);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    answer();
+    await keeper.settle();
+    expect(keeper.answers.get(1)).to.have.property('type', 'refused');
+    expect(keeper.newsOf('working')).to.deep.equal([]);
+    expect(keeper.newsOf('released')).to.have.length(1);
   });
 
   it('ends the tenure, the signal and the question when it is stopped itself', async () => {

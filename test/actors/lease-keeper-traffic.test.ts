@@ -131,6 +131,31 @@ describe('a keeper whose table has a queue', () => {
     expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);
   });
 
+  it('gives a turn back that comes when nothing is to be written any more', async () => {
+    const { keeper, queue } = await held();
+    await keeper.begin(2);
+    expect(queue.waits()).to.equal(true);
+    await keeper.down(2);
+    await queue.next(keeper);
+    expect(queue.ended).to.deep.equal(['unused']);
+  });
+
+  it('gives a turn back that comes after the lease was lost, while onCheckpoint is waited for', async () => {
+    const queue = closedQueue();
+    queue.setOpen(true);
+    const keeper = await driveKeeper({ traffic: queue.traffic, onCheckpoint: () => new Promise(() => {}) });
+    await keeper.frontier(await keeper.work(1), '7');
+    await keeper.advance(failoverMs / 3);
+    queue.setOpen(false);
+    await keeper.advance(failoverMs / 3);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 1_000 });
+    await keeper.advance(1_000);
+    expect([keeper.state.phase, keeper.ended]).to.deep.equal(['over', false]);
+    queue.ended.length = 0;
+    await queue.next(keeper);
+    expect(queue.ended).to.deep.equal(['unused']);
+  });
+
   it('keeps a row that it makes anew, however old it is: only a first take is given up, and only that can wait', async () => {
     const { keeper, queue } = await held();
     queue.setOpen(true);

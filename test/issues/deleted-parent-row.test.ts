@@ -52,6 +52,19 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
+  it('waits for it also where the child is taken only then', async () => {
+    store.rows.delete(parent);
+    await driver.world.advance(1_200);
+    const current = store.row(child);
+    await driver.news(child, { type: 'lost', reason: 'stolen and released', current, retake: true });
+    await driver.world.advance(500);
+    await driver.taken(child);
+    expect(driver.keepers).to.have.length(2);
+    expect(driver.startable()).to.deep.equal([]);
+    await driver.world.advance(2 * failoverMs);
+    expect(driver.startable()).to.deep.equal([child]);
+  });
+
   it('waits no longer than a holder has for that', async () => {
     store.rows.delete(parent);
     await driver.world.advance(2 * failoverMs + 1_500);

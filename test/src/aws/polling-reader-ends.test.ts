@@ -74,6 +74,24 @@ describe('the end of a shard', () => {
     }
   });
 
+  it('is not `vanished` where it was found in between: five seconds count from the last time that it was', async () => {
+    const on = world();
+    on.put('a');
+    on.consume();
+    for (let times = 0; times < 4; times += 1) {
+      await on.clock.advance(4_000);
+      on.client.script = ({ operation }) =>
+        operation === 'GetRecords' || operation === 'GetShardIterator'
+          ? { error: 'ResourceNotFoundException' }
+          : undefined;
+      await on.clock.advance(4_000);
+      on.client.script = () => undefined;
+    }
+    await on.clock.advance(10_000);
+    expect(on.notices.some(({ type }) => type === 'retrying')).to.equal(true);
+    expect(end(on)).to.equal(undefined);
+  });
+
   it('is no end at all but STREAM_NOT_FOUND when the stream is gone, or going', async () => {
     for (const going of ['gone', 'deleting'] as const) {
       const on = world();

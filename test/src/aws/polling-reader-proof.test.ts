@@ -42,6 +42,16 @@ describe('the end of a shard is proven by a second chain', () => {
     expect(on.notices, 'which is no news').to.deep.equal([]);
   });
 
+  it('slower and slower, where the shard is open and no answer ever names an iterator', async () => {
+    const on = world();
+    withoutIterator(on, Infinity);
+    on.consume();
+    await on.clock.advance(120_000);
+    expect(end(on)).to.equal(undefined);
+    expect(types(on).length).to.be.within(5, 25);
+    expect(retries(on).at(-1)!.delayMs).to.be.above(1_000);
+  });
+
   for (const ChildShards of [undefined, [{ ShardId: 'shardId-000000000009', ParentShards: [shardId] }]]) {
     const named = ChildShards === undefined ? 'naming no children' : 'naming children';
     it(`so one answer without iterator in the middle of a backlog ends nothing (${named})`, async () => {

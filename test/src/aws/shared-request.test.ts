@@ -26,6 +26,21 @@ describe('a request that many share', () => {
     expect(begun).to.have.length(2);
   });
 
+  it('goes out for whoever asks after those who waited for their turn have left', async () => {
+    const clock = new ManualClock();
+    const { ask } = sharedRequest(() => Promise.resolve('here'), { clock, timers: clock });
+    await ask(never);
+    const abort = new AbortController();
+    const left = ask(abort.signal).catch(() => 'left');
+    await clock.advance(10);
+    abort.abort();
+    expect(await left).to.equal('left');
+    let answer: unknown;
+    void ask(never).then((given) => (answer = given));
+    await clock.advance(1_000);
+    expect(answer).to.equal('here');
+  });
+
   it('ends with its askers, and with itself', async () => {
     const clock = new ManualClock();
     let requests = 0;

@@ -156,6 +156,18 @@ describe('the queue of a lease table', () => {
     expect(await underWay(false)).to.equal(22);
   });
 
+  it('lets nobody in at once before one who waits and goes first, though its timer has not come yet', async () => {
+    const { came, clock, order, traffic, turns, wait } = fullQueue();
+    await clock.advance(1);
+    for (const turn of turns) turn.end('throttled');
+    traffic.enter(order('settle'));
+    let passed: TrafficTurn | undefined;
+    for (let ms = 1; ms <= 20; ms += 1) clock.after(ms, () => (passed ??= traffic.enter(order('take'))));
+    wait('renewal', order('renew', 100));
+    await clock.advance(10);
+    expect([came, passed]).to.deep.equal([['renewal'], undefined]);
+  });
+
   it('says how many takes wait, and how long the oldest has', async () => {
     const { clock, order, traffic, wait } = fullQueue();
     wait('renewal', order('renew', 1));

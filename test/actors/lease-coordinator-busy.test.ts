@@ -1,0 +1,26 @@
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import type { LeaseTraffic, TrafficStanding } from '../../src/core/lease-traffic.js';
+
+describe('a table that carries no further lease', () => {
+  it('is said once, asked for a few takes more, and forgotten when nobody wants any', async () => {
+    let standing: TrafficStanding = { takesWaiting: 16, oldestTakeMs: 20_000, perSecond: 10 };
+    const traffic = { standing: () => standing } as LeaseTraffic;
+    const driver = driveCoordinator({ stream: listedStream({ shards: 20 }), traffic });
+    await driver.started();
+    await driver.world.advance(3_000);
+    expect(driver.keepers).to.deep.equal([]);
+    expect(driver.status().busy).to.deep.equal({ leases: 20, writesPerSecond: 10 });
+    standing = { takesWaiting: 0, oldestTakeMs: 0, perSecond: 10 };
+    await driver.world.advance(1_200);
+    expect(driver.keepers).to.have.length(16);
+    await driver.takenAll();
+    await driver.world.advance(6_000);
+    expect(driver.status().busy).to.have.property('leases', 4);
+    await driver.takenAll();
+    await driver.world.advance(6_000);
+    expect(driver.status()).to.include({ busy: undefined, held: 20 });
+    expect(driver.world.eventsOf('leaseTableBusy')).to.have.length(1);
+  });
+});
