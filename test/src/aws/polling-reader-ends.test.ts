@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/ports.js';
 import { kinesisPollingSource } from '../../../src/aws/kinesis-polling.js';
+import { createByteBudget, openAccount } from '../../../src/core/byte-budget.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { modelClient } from '../../support/model-kinesis-client.js';
 import { countedTimers, end, only, shardId, stream, trimHorizon, world } from '../../support/polling-world.js';
@@ -129,6 +130,19 @@ describe('the end of a shard', () => {
 });
 
 describe('prefetching', () => {
+  it('gives back the bytes that it had reserved for a read that fails', async () => {
+    const budget = createByteBudget(100 * 1024 * 1024);
+    const on = world(trimHorizon, { lease: { stream: undefined, bytes: openAccount(budget, () => {}) } });
+    on.client.script = only('GetRecords', () => ({ error: 'InternalFailureException' }));
+    on.consume();
+    await on.clock.advance(60_000);
+    expect(on.notices.length).to.be.above(3);
+    on.client.script = () => undefined;
+    await on.clock.advance(60_000);
+    expect(on.results.length).to.be.above(3);
+    expect(budget.heldBytes).to.equal(0);
+  });
+
   const bounds = { batches: 1_000, records: 1_000_000, bytes: 1_000_000_000 };
   const fetched = async (
     prefetch: Partial<typeof bounds>,

@@ -168,6 +168,22 @@ describe('the queue of a lease table', () => {
     expect([came, passed]).to.deep.equal([['renewal'], undefined]);
   });
 
+  it('has hundreds released in a third of failoverMs after a refusal, for each of them is owed its write', async () => {
+    const { clock, order, traffic, turns } = fullQueue();
+    await clock.advance(1);
+    for (const turn of turns) turn.end('throttled');
+    let released = 0;
+    const release = async (): Promise<void> => {
+      const turn = await traffic.wait(order('settle'), new AbortController().signal);
+      await new Promise<void>((resolve) => void clock.after(5, resolve));
+      turn.end('answered');
+      released += 1;
+    };
+    for (let n = 0; n < 600; n += 1) void release();
+    await clock.advance(failoverMs / 3);
+    expect(released).to.equal(600);
+  });
+
   it('says how many takes wait, and how long the oldest has', async () => {
     const { clock, order, traffic, wait } = fullQueue();
     wait('renewal', order('renew', 1));
