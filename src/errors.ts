@@ -74,6 +74,8 @@ export interface ErrorData {
   readonly liveStream?: string;
   readonly table?: string;
   readonly leaseKey?: string;
+  /** MALFORMED_LEASE: the worker that owns the lease, where at least that can be read. */
+  readonly leaseOwner?: string;
   readonly shardId?: string;
   readonly sequenceNumber?: string;
   readonly subSequenceNumber?: number;

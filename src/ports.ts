@@ -208,6 +208,8 @@ export interface StreamSource {
 export interface MalformedRow {
   readonly leaseKey: string;
   readonly reason: string;
+  /** Who owns it, where at least that can be read. */
+  readonly leaseOwner?: string;
 }
 
 export interface LeaseScan {

@@ -15,6 +15,7 @@ import { classifyRefusal } from '../../src/core/lease-write.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
+import { isKinactError } from '../../src/errors.js';
 
 /** Attempts at a take that meets rows which earlier keepers of this process wrote. */
 const maxRetakes = 3;
@@ -99,6 +100,8 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   current.permit?.end(outcomeOf(error));
   state.write = undefined;
   if (current.kind !== 'create') holds.applyUnknown(state.hold, current.change);
+  const other = otherOwner(turn, error);
+  if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`, undefined, false);
   const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
   const delayMs = backoffMs(shape, state.attempt, options.random);
   state.attempt += 1;
@@ -107,6 +110,13 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { source, shardId } = options;
   state.failing = failedAgain(state.failing, `lease ${current.kind}`, error, now);
   emit(turn, retryingEvent(state.failing, delayMs, { source, shardId }));
+}
+
+/** The owner of a row that refused a write and cannot be read, where that is somebody else: no mending of it makes the lease ours. */
+function otherOwner({ options, state }: Turn, error: unknown): string | undefined {
+  if (!state.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
+  const { leaseOwner } = error.data;
+  return leaseOwner === options.workerId ? undefined : leaseOwner;
 }
 
 function written(turn: Turn, current: Write, counter: number): void {

@@ -51,7 +51,9 @@ export function readLeaseRow(item: Item): ReadRow {
     return { type: 'lease', row: leaseOf(item) };
   } catch (thrown) {
     if (!(thrown instanceof Unreadable)) throw thrown;
-    return { type: 'malformed', malformed: { leaseKey: key, reason: thrown.message } };
+    const owner = item['leaseOwner']?.S;
+    const leaseOwner = typeof owner === 'string' && owner !== '' ? { leaseOwner: owner } : {};
+    return { type: 'malformed', malformed: { leaseKey: key, reason: thrown.message, ...leaseOwner } };
   }
 }
 

@@ -227,12 +227,13 @@ function oldItemOf(result: Attempt<unknown>): Item | undefined {
 function rowOf(context: Context, leaseKey: string, item: Item): LeaseRow {
   const read = readLeaseRow(item);
   if (read.type === 'lease') return read.row;
-  const reason = read.type === 'malformed' ? read.malformed.reason : `it is a row of type ${read.entityType}`;
+  const { reason, leaseOwner } =
+    read.type === 'malformed' ? read.malformed : { reason: `it is a row of type ${read.entityType}` };
   throw new KinactError(
     'MALFORMED_LEASE',
     `lease '${leaseKey}' in table '${context.tableName}' cannot be read: ${reason}`,
     {
-      data: { table: context.tableName, leaseKey },
+      data: { table: context.tableName, leaseKey, ...(leaseOwner === undefined ? {} : { leaseOwner }) },
     },
   );
 }

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { KinactError } from '../../src/errors.js';
 import { driveKeeper, me, nonce, shardId } from '../support/keeper-driver.js';
 
 async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) => void) {
@@ -31,6 +32,28 @@ describe('a keeper that loses its lease', () => {
       leaseKey: shardId,
       reason: 'taken by java',
     });
+  });
+
+  it('to a worker that is named by a row that cannot be read, ends at once, and before its deadline', async () => {
+    const keeper = await meets(({ store }) => {
+      store.takeAs(shardId, 'java');
+      const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, leaseOwner: 'java' } });
+      store.script('update', { type: 'failBefore', error }, shardId);
+    });
+    expect(keeper.newsOf('lost')[0]).to.deep.include({ reason: 'taken by java; its row cannot be read' });
+  });
+
+  it('reads on to its deadline, where an unreadable row names itself as the owner, or nobody', async () => {
+    for (const owner of [{ leaseOwner: me }, {}]) {
+      const keeper = await driveKeeper();
+      const tenure = await keeper.work(1);
+      const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, ...owner } });
+      for (let again = 0; again < 99; again += 1) keeper.store.script('update', { type: 'failBefore', error }, shardId);
+      await keeper.advance(3_000);
+      expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
+      await keeper.advance(60_000);
+      expect(tenure.dead).to.equal(true);
+    }
   });
 
   it('to a KCL 3 leader that names another owner says so', async () => {

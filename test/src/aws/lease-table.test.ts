@@ -84,7 +84,7 @@ describe('the lease table on a scripted client', () => {
       fail(thrown('ConditionalCheckFailedException', { Item: { ...row, checkpoint: { N: '1' } } })),
     );
     const error = await rejection(table.update('s', { counter: 7 }, {}, 'p/1', signal));
-    expect(error).to.include({ code: 'MALFORMED_LEASE' });
+    expect(error).to.include({ code: 'MALFORMED_LEASE' }).and.have.nested.property('data.leaseOwner', row.leaseOwner.S);
     expect(error.message).to.include('checkpoint is not of type S but N').and.include("'orders'");
   });
 
