@@ -184,7 +184,7 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
       if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone', undefined, false);
       // Nobody else can have processed and cleaned up the shard while the lease was live.
       revokeTenure(turn, 'the row has vanished');
-      warn(turn, 'The lease row has vanished and is made anew at its last checkpoint.');
+      warn(turn, 'The lease row has vanished and is made anew where its shard has been settled to.');
       state.phase = 'recreating';
       return;
     case 'handedOver':

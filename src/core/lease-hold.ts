@@ -107,12 +107,15 @@ export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
 }
 
 /**
- * A vanished row made anew: ownerless, at the last durable checkpoint, with a counter that no write still under way can
- * expect. What this process does not read (a prepared checkpoint, foreign attributes) is gone.
+ * A vanished row made anew: ownerless, at the frontier, with a counter that no write still under way can expect. The last
+ * durable checkpoint may be behind what the row had, for a write whose reply was lost may have taken effect. What this
+ * process does not read (a prepared checkpoint, foreign attributes) is gone.
  */
 export function recreatedRow(hold: LeaseHold, writer: string): LeaseRow {
   const { leaseOwner: _owner, checkpointOwner: _checkpointOwner, ...kept } = hold.row;
-  return { ...kept, leaseCounter: hold.row.leaseCounter + 2, kinactWriter: writer };
+  const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
+  const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
+  return { ...kept, ...at, leaseCounter: hold.row.leaseCounter + 2, kinactWriter: writer };
 }
 
 /** Where a worker is to begin; undefined when the shard has ended. */
