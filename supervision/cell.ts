@@ -108,8 +108,8 @@ export interface Departure {
   readonly error: Error | undefined;
   /** Its own error, or that of the actor above it that took it along. */
   readonly because: Error | undefined;
-  /** `leaving`: in its stop hook, whose listeners may stop it once more. */
-  stage: 'children' | 'leaving' | 'effects';
+  /** `beginning` and `leaving`: listeners and its stop hook are being called, and may stop it, or a child, once more. */
+  stage: 'beginning' | 'children' | 'leaving' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
   readonly orphans: Orphans;

@@ -24,7 +24,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
     reason,
     error,
     because,
-    stage: 'children',
+    stage: 'beginning',
     deadlineAt,
     orphans: noOrphans(),
     left: [],
@@ -45,6 +45,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
 }
 
 function stopChildren(cell: Cell, departure: Departure): void {
+  departure.stage = 'children';
   if (cell.children.size === 0) {
     leave(cell, departure);
     return;

@@ -1,6 +1,6 @@
 // How actors end: order, deadlines, orphans, and that nothing acts afterwards (I23, I25).
 import { expect } from 'chai';
-import type { Ending, Ref } from '../../actors/actor.js';
+import type { Behaviour, Ending, Ref } from '../../actors/actor.js';
 import {
   counters,
   createRuntime,
@@ -11,6 +11,8 @@ import {
   watch,
   type Runtime,
 } from '../../supervision/index.js';
+import { cellOf } from '../../supervision/cell.js';
+import { isReachable } from '../../supervision/nact.js';
 import { crashActor } from '../../supervision/system.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, note, order, puppet, spawned, type Order } from './support.js';
@@ -81,6 +83,96 @@ describe('stopping', () => {
     expect(log.slice(4)).to.deep.equal(['stop one shutdown', 'stop root shutdown']);
   });
 
+  it('one-by-one: one that was ending by itself does not bring the turn of the next forward', async () => {
+    const log: string[] = [];
+    const root = spawn(runtime, puppet('root', [], log, { stopChildren: 'one-by-one' }), 'root');
+    const children = ['one', 'two', 'three'].map((name) => spawned(root, puppet(name, [], log)));
+    await clock.advance(0);
+    const [one, , three] = await Promise.all(children);
+    const [short, long] = [gate(), gate()];
+    user(one!, 'work', () => short.promise);
+    user(three!, 'work', () => long.promise);
+    order(one!, { type: 'end' });
+    await clock.advance(0);
+    void stop(root, { deadlineMs: 1_000 });
+    short.open();
+    await clock.advance(500);
+    expect(log.slice(4)).to.deep.equal(['stop one normal', 'stop three shutdown']);
+    long.open();
+    await clock.advance(0);
+    expect(log.slice(6)).to.deep.equal(['stop two shutdown', 'stop root shutdown']);
+  });
+
+  it('`stopOrder` names the order; children that it does not name go first', async () => {
+    const log: string[] = [];
+    const named: Ref<Order>[] = [];
+    const root = spawn(runtime, puppet('root', [], log, { stopOrder: () => named }), 'root');
+    const children = ['one', 'two', 'three'].map((name) => spawned(root, puppet(name, [], log)));
+    await clock.advance(0);
+    const [one, two] = await Promise.all(children);
+    named.push(one!, two!);
+    await stop(root);
+    expect(log.slice(4)).to.deep.equal([
+      'stop three shutdown',
+      'stop one shutdown',
+      'stop two shutdown',
+      'stop root shutdown',
+    ]);
+  });
+
+  it('leaves neither its nact actor nor the watches that it kept on others', async () => {
+    const root = spawn(runtime, puppet('root'), 'root');
+    const [watching, watched] = [spawned(root, puppet('watching')), spawned(root, puppet('watched'))];
+    await clock.advance(0);
+    const { deaths } = cellOf(await watched)! as { deaths: { add: (down: (how: Ending) => void) => () => void } };
+    const add = deaths.add;
+    let kept = 0;
+    deaths.add = (down) => {
+      const forget = add(down);
+      kept += 1;
+      return () => ((kept -= 1), forget());
+    };
+    order(await watching, { type: 'watch', actor: await watched, down: note });
+    await clock.advance(0);
+    expect(kept).to.equal(1);
+    const { mailbox } = cellOf(await watching)!;
+    expect(isReachable(mailbox)).to.equal(true);
+    await stop(await watching);
+    expect(kept).to.equal(0);
+    expect(isReachable(mailbox)).to.equal(false);
+    void stop(root);
+  });
+
+  it('`ending` comes as soon as a child ends by itself, `down` when it has; one that is stopped has `down` alone', async () => {
+    const notes: unknown[] = [];
+    const root = spawn(runtime, puppet('root', notes), 'root');
+    const hold = gate();
+    const start = (): Ref<Order>[] => {
+      const started: Ref<Order>[] = [];
+      order(root, {
+        type: 'spawn',
+        name: 'child',
+        behaviour: puppet('child') as unknown as Behaviour<never, never>,
+        spawned: (ref) => (started.push(ref as Ref<Order>), note('spawned')),
+        ending: (_ref, { reason }) => note(`ending ${reason}`),
+        down: (_ref, { reason }) => note(`down ${reason}`),
+      });
+      return started;
+    };
+    const [one, two] = [start(), start()];
+    await clock.advance(0);
+    for (const [ref] of [one, two]) user(ref!, 'work', () => hold.promise);
+    order(one[0]!, { type: 'end' });
+    await clock.advance(0);
+    void stop(two[0]!);
+    await clock.advance(0);
+    expect(notes.slice(2)).to.deep.equal(['ending normal']);
+    hold.open();
+    await clock.advance(0);
+    expect(notes.slice(3)).to.deep.equal(['down normal', 'down shutdown']);
+    void stop(root);
+  });
+
   it('waits for user effects until the deadline, not for io; what runs then is an orphan, named and counted', async () => {
     const root = spawn(runtime, puppet('root'), 'root');
     const child = spawned(root, puppet('child'));
@@ -108,6 +200,49 @@ describe('stopping', () => {
     hold.open();
     await clock.advance(0);
     expect(counters(runtime)).to.deep.equal({ orphan: 1, lateResult: 1 });
+  });
+
+  it('waits for the last of several user effects; a crash meanwhile neither hastens it nor changes how it ends', async () => {
+    const root = spawn(runtime, puppet('root'), 'root', { shutdownMs: 50 });
+    const [one, two] = [gate(), gate()];
+    user(root, 'one', () => one.promise);
+    user(root, 'two', () => two.promise);
+    await clock.advance(0);
+    const ending = ended(root);
+    void stop(root, { deadlineMs: 1_000 });
+    crashActor(root, new Error('for the test'));
+    await clock.advance(100);
+    one.open();
+    await clock.advance(100);
+    expect(statusOf(root)?.phase).to.equal('stopping');
+    two.open();
+    await clock.advance(0);
+    expect(await ending).to.deep.equal({ reason: 'shutdown', orphans: [], at: clock.now() });
+    expect(events).to.deep.equal([]);
+  });
+
+  it("what a parent's own `spawned`, `ending` or `down` throws is the parent's crash", async () => {
+    for (const which of ['spawned', 'ending', 'down']) {
+      const error = new Error(which);
+      const told = (news: string) => () => {
+        if (news === which) throw error;
+        return note(news);
+      };
+      const root = spawn(runtime, puppet('root'), 'root');
+      order(root, {
+        type: 'spawn',
+        name: 'child',
+        behaviour: puppet('child', [], [], {
+          initial: () => [undefined, [{ type: 'end' }]],
+        }) as unknown as Behaviour<never, never>,
+        spawned: told('spawned'),
+        ending: told('ending'),
+        down: told('down'),
+      });
+      await clock.advance(0);
+      expect(await watch(root)).to.deep.equal({ reason: 'crash', error, orphans: [] });
+    }
+    expect(status(runtime)).to.deep.equal([]);
   });
 
   it('a stop with an earlier deadline brings a stop under way forward, a later one changes nothing', async () => {
