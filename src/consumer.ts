@@ -12,7 +12,7 @@ import { createEscalation } from './consumer/escalation.js';
 import type { Escalation } from './consumer/escalation.js';
 import { liveness, readiness, snapshot } from './consumer/inspection.js';
 import { releaseLeft } from './consumer/left-leases.js';
-import { startMetering } from './consumer/metering.js';
+import { noMetering, startMetering } from './consumer/metering.js';
 import { actors, openWiring } from './consumer/wiring.js';
 import type { Actors, Wiring } from './consumer/wiring.js';
 import { createEmitter } from './emitter.js';
@@ -95,7 +95,7 @@ class TreeConsumer implements Consumer {
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
   #pipeline: Ref<SupervisorMessage> | undefined;
-  #stopMetering = (): void => {};
+  #metering = noMetering;
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
   #ending: Promise<void> | undefined;
@@ -158,7 +158,7 @@ class TreeConsumer implements Consumer {
     try {
       this.#wiring = openWiring(this.#options, this.#world, randomUUID(), this.#actors);
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
-      this.#stopMetering = startMetering(
+      this.#metering = startMetering(
         this.#options.meter,
         this.#emitter,
         this.#world.timers,
@@ -265,12 +265,13 @@ class TreeConsumer implements Consumer {
           .then((report) => (report === undefined && unheard.add(table), report)),
       ),
     );
-    this.#stopMetering();
+    this.#metering.look();
     const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
     const ending = await this.#stopTree(leftMsNow());
     const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
     const late = await this.#releaseLeft(unheard, reason, leftMsNow());
     const leases = [...reports.flatMap((report) => report ?? []), ...late];
+    this.#metering.end();
     this.#wiring?.close();
     return {
       leases,

@@ -19,28 +19,41 @@ interface Told {
   sources: ReadonlySet<string>;
 }
 
-/** Starts to measure; returns what ends it, after one last look. `failed` hears of what the meter throws. */
+export interface Metering {
+  /** Before actors stop: what they have counted goes with them. */
+  look(): void;
+  /** When nothing happens any more, after one last look. */
+  end(): void;
+}
+
+export const noMetering: Metering = { look: () => {}, end: () => {} };
+
+/** Starts to measure. `failed` hears of what the meter throws. */
 export function startMetering(
   given: Meter,
   emitter: Emitter,
   timers: Timers,
   status: () => ConsumerStatus,
   failed: () => void,
-): () => void {
-  if (given === silentMeter) return () => {};
+): Metering {
+  if (given === silentMeter) return noMetering;
   const meter = guardMeter(given, failed);
   const ends = countEvents(meter, emitter);
   const told: Told = { totals: new Map(), shards: new Map(), sources: new Set() };
   let cancel = (): void => {};
-  const look = (): void => {
-    sample(meter, status(), told);
-    cancel = timers.after(intervalMs, look);
+  const look = (): void => sample(meter, status(), told);
+  const again = (): void => {
+    look();
+    cancel = timers.after(intervalMs, again);
   };
-  look();
-  return () => {
-    cancel();
-    sample(meter, status(), told);
-    for (const end of ends) end();
+  again();
+  return {
+    look,
+    end: () => {
+      cancel();
+      look();
+      for (const end of ends) end();
+    },
   };
 }
 

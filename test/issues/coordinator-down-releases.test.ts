@@ -54,6 +54,30 @@ describe('a consumer whose lease coordinator has crashed too often', () => {
   }
 });
 
+describe('a stop beside a lease coordinator that answers nothing', () => {
+  it('lasts little longer than its deadline, and gives back what the keepers hold', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    try {
+      const one = virtualConsumer(clock, { streamOptions: { shards: 3 } });
+      await settled(clock, one.consumer.start());
+      await clock.advance(3_000);
+      const store = one.stream.leases.get('orders')!;
+      const update = store.update.bind(store);
+      store.update = (...given) => new Promise((resolve) => void clock.after(100, () => resolve(update(...given))));
+      nemesis(one.consumer, { seed: 1 }).pause('lease-coordinator');
+      const begun = clock.now();
+      const { leases, drained } = await settled(clock, one.consumer.stop({ deadlineMs: 2_000 }));
+      expect(clock.now() - begun).to.be.below(4_000);
+      expect(drained).to.equal(false);
+      expect(leases.map(({ released }) => released)).to.deep.equal([true, true, true]);
+      expect([...store.rows.values()].filter(({ leaseOwner }) => leaseOwner !== undefined)).to.deep.equal([]);
+    } finally {
+      clock.uninstall();
+    }
+  });
+});
+
 describe('a lease that a dead coordinator left', () => {
   const rowsOf = (stream: FakeStream) =>
     [...(stream.leases.get('orders')?.rows.values() ?? [])].map(({ leaseOwner }) => leaseOwner);

@@ -97,6 +97,69 @@ describe('a consumer whose parent the application stops', () => {
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
   });
 
+  for (const when of ['before', 'after'] as const) {
+    const [landed, becomes] = when === 'after' ? ['landed', 'released'] : ['not landed', 'nothing'];
+    it(`a take under way that has ${landed} becomes ${becomes}`, async () => {
+      const system = nact.start();
+      const stream = fakeStream({ shards: 3, clock });
+      const { consumer } = virtualConsumer(clock, { stream, parent: system as object });
+      const told: string[] = [];
+      consumer.on('leaseReleased', () => told.push('released'));
+      consumer.on('leaseLost', () => told.push('lost'));
+      const chaos = nemesis(consumer, { seed: 1 });
+      for (const shardId of stream.shardIds()) chaos.hang(`lease-keeper/${shardId}`, 'take', { when });
+      await settled(clock, consumer.start());
+      await clock.advance(1_000);
+      expect(ownersOf(stream)).to.deep.equal(Array(3).fill(when === 'after' ? 'virtual' : undefined));
+      nact.stop(system);
+      expect(await settled(clock, failed(consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+      expect(ownersOf(stream)).to.deep.equal([undefined, undefined, undefined]);
+      expect(told).to.deep.equal(when === 'after' ? Array(3).fill('released') : []);
+      expect(clock.pending()).to.equal(0);
+    });
+  }
+
+  it('a take under way that lost against a process of the same worker id leaves that one its lease', async () => {
+    const system = nact.start();
+    const stream = fakeStream({ clock });
+    const one = virtualConsumer(clock, { stream, parent: system as object });
+    nemesis(one.consumer, { seed: 1 }).hang('lease-keeper', 'take');
+    await settled(clock, one.consumer.start());
+    const twin = virtualConsumer(clock, { stream });
+    await settled(clock, twin.consumer.start());
+    await clock.advance(2_000);
+    expect(ownersOf(stream)).to.deep.equal(['virtual']);
+    nact.stop(system);
+    await settled(clock, failed(one.consumer.closed));
+    expect(ownersOf(stream)).to.deep.equal(['virtual']);
+    await settled(clock, twin.consumer.stop());
+  });
+
+  it('a table that does not answer who has taken a lease is asked no longer than the stop lasts', async () => {
+    const system = nact.start();
+    const stream = fakeStream({ clock });
+    const one = virtualConsumer(clock, { stream, parent: system as object });
+    nemesis(one.consumer, { seed: 1 }).hang('lease-keeper', 'take');
+    await settled(clock, one.consumer.start());
+    await clock.advance(1_000);
+    const store = stream.leases.get('orders') as { get: unknown };
+    store.get = (_key: string, signal: AbortSignal) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    nact.stop(system);
+    expect(await settled(clock, failed(one.consumer.closed), 10_000)).to.include({ code: 'PARENT_STOPPED' });
+    expect(clock.pending()).to.equal(0);
+  });
+
+  it('an `onCheckpoint` that never settles holds up nothing for ever', async () => {
+    const one = await lives({ onCheckpoint: () => new Promise(() => {}) });
+    put(one.stream, ...ids(0, 10));
+    await clock.advance(1_000);
+    one.stopSystem();
+    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
+    expect(rowsOf(one.stream).map(({ checkpoint }) => checkpoint)).to.have.members(lastOf(one.stream));
+  });
+
   it('a lease that a peer has taken meanwhile stays with the peer', async () => {
     const held = gate();
     const one = await lives({ onItem: () => held.opened, stopDeadlineMs: 60_000 });

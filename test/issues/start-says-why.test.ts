@@ -5,6 +5,7 @@
 import { expect } from 'chai';
 import type { Ref } from '../../actors/actor.js';
 import { createConsumer } from '../../src/consumer.js';
+import type { Consumer } from '../../src/consumer.js';
 import { KinactError } from '../../src/errors.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
@@ -20,6 +21,13 @@ describe('a start that fails', () => {
   });
   afterEach(() => clock.uninstall());
 
+  /** Whoever hears of it finds nothing running any more. */
+  const failureOf = (consumer: Consumer): Promise<unknown> =>
+    consumer.start().catch((error: unknown) => {
+      expect(consumer.status().state).to.equal('closed');
+      return error;
+    });
+
   it('rejects with what a throwing `init` threw as the cause', async () => {
     const broken = new Error('no database');
     const consumer = createConsumer({
@@ -34,10 +42,7 @@ describe('a start that fails', () => {
       }),
       runtime: { clock, timers: clock },
     });
-    const failure = await settled(
-      clock,
-      consumer.start().catch((error: unknown) => error),
-    );
+    const failure = await settled(clock, failureOf(consumer));
     expect(failure).to.include({ code: 'START_FAILED', cause: broken });
     const end = await settled(
       clock,
@@ -74,11 +79,7 @@ describe('a start that fails', () => {
       reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
       runtime: { clock, timers: clock },
     });
-    const failure = await settled(
-      clock,
-      consumer.start().catch((error: unknown) => error),
-      1_000,
-    );
+    const failure = await settled(clock, failureOf(consumer), 1_000);
     expect(failure).to.include({ code: 'CREDENTIALS_MISSING' });
   });
 

@@ -5,7 +5,9 @@ import { createConsumer } from '../../src/consumer.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
+import { nemesis } from '../../src/testing/nemesis.js';
 import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a stop while a restart waits for a user call', () => {
   let clock: ManualClock;
@@ -44,5 +46,45 @@ describe('a stop while a restart waits for a user call', () => {
     expect(report.drained).to.equal(false);
     await clock.advance(60_000);
     expect(clock.pending()).to.equal(0);
+  });
+
+  /** A consumer with a user call of `callMs` under way, killed and stopped at once; the table takes 50 ms for a write. */
+  const stoppedAtTheCrashOf = async (kind: string, callMs: number) => {
+    const stream = fakeStream({ clock });
+    let settledAt = Infinity;
+    const one = virtualConsumer(clock, {
+      stream,
+      onItem: () => new Promise<void>((resolve) => void clock.after(callMs, () => resolve())),
+    });
+    await settled(clock, one.consumer.start());
+    await clock.advance(2_000);
+    const store = stream.leases.get('orders')!;
+    const update = store.update.bind(store);
+    store.update = (...given) => new Promise((resolve) => void clock.after(50, () => resolve(update(...given))));
+    stream.put({ partitionKey: 'k', data: 'under way' });
+    await clock.advance(1_000);
+    expect(one.seen).to.have.length(1);
+    const until = clock.now() + callMs - 1_000;
+    nemesis(one.consumer, { seed: 1 }).kill(kind);
+    const stopped = one.consumer.stop().then((report) => ((settledAt = clock.now()), report));
+    const { leases } = await settled(clock, stopped);
+    expect(one.seen).to.have.length(1);
+    return { leases, lateMs: settledAt - until, rows: [...store.rows.values()], consumer: one.consumer };
+  };
+
+  for (const kind of ['reducer', 'stage', 'shard-workers', 'shard-worker']) {
+    it(`of ${kind}: waits for the call before it gives the lease back, and starts nothing`, async () => {
+      const { leases, lateMs, rows, consumer } = await stoppedAtTheCrashOf(kind, 6_000);
+      expect(lateMs).to.be.within(0, 200);
+      expect(leases.map(({ released }) => released)).to.deep.equal([true]);
+      expect(rows[0]).not.to.have.property('leaseOwner');
+      expect(consumer.status().orphans).to.deep.equal([]);
+    });
+  }
+
+  it('keeps the time for giving the lease back, however long the call takes', async () => {
+    const { leases, rows } = await stoppedAtTheCrashOf('reducer', 100_000);
+    expect(leases.map(({ released }) => released)).to.deep.equal([true]);
+    expect(rows[0]).not.to.have.property('leaseOwner');
   });
 });

@@ -7,6 +7,7 @@ import type { ConsumerStatus } from '../../src/status.js';
 import { instruments } from '../../src/metrics.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
+import { nemesis } from '../../src/testing/nemesis.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 describe('the meter of a consumer', () => {
@@ -77,13 +78,41 @@ describe('the meter of a consumer', () => {
         tree: settled === undefined ? [] : [worker()],
       }) as unknown as ConsumerStatus;
     const meter = { count: (_: string, by: number) => void (told += by), gauge: () => {} };
-    const end = startMetering(meter, createEmitter(silentLogger), clock, status, () => {});
+    const metering = startMetering(meter, createEmitter(silentLogger), clock, status, () => {});
     for (const next of [undefined, 7]) {
       settled = next;
       await clock.advance(10_000);
     }
-    end();
+    metering.end();
+    expect(clock.pending()).to.equal(0);
     expect(told).to.equal(12);
+  });
+
+  it('hears of what happens last: effects that outlive the stop, and leases given back after it', async () => {
+    const clock = new ManualClock();
+    clock.install();
+    const stream = fakeStream({ clock });
+    stream.put({ partitionKey: 'k', data: 'x' });
+    const totals = new Map<string, number>();
+    const consumer = createConsumer({
+      application: 'orders',
+      source: stream.source,
+      reducers: 1,
+      reducer: defineReducer({ init: () => 0, reduce: () => new Promise<number>(() => {}) }),
+      runtime: { clock, timers: clock },
+      meter: { count: (name, by) => void totals.set(name, (totals.get(name) ?? 0) + by), gauge: () => {} },
+    });
+    const started = consumer.start();
+    await clock.advance(5_000);
+    await started;
+    nemesis(consumer, { seed: 1 }).kill('lease-coordinator');
+    await clock.advance(10);
+    const stopped = consumer.stop();
+    await clock.advance(30_000);
+    await stopped;
+    clock.uninstall();
+    expect(Object.fromEntries(totals)).to.include({ OrphanedEffects: 1, TakenLeases: 1, ReleasedLeases: 1 });
+    expect(clock.pending()).to.equal(0);
   });
 
   it('and the logger may throw at every call: counted, and nothing else happens', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer.js';
+import type { StopReport } from '../../src/consumer.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -77,5 +78,51 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     await settled(clock, consumer.stop());
     const parent = stream.leases.get('orders')?.rows.get('shardId-000000000000');
     expect(parent?.checkpoint ?? 'SHARD_END').to.equal('SHARD_END');
+  });
+
+  it('is stopped at any step of its start: `start` says STOPPED, nothing is left, and what was opened is closed', async () => {
+    let reached = true;
+    for (let at = 1; reached; at += 3) {
+      const stream = fakeStream({ shards: 2, clock });
+      let [steps, opened, closes] = [0, 0, 0];
+      let stopped: Promise<StopReport> | undefined;
+      const { open } = stream.source;
+      const consumer = createConsumer({
+        application: 'orders',
+        source: {
+          ...stream.source,
+          open: (world) => {
+            opened += 1;
+            const source = open(world);
+            return { ...source, close: () => ((closes += 1), source.close()) };
+          },
+        },
+        reducers: 1,
+        reducer: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
+        runtime: {
+          clock,
+          timers: clock,
+          trace: () => {
+            steps += 1;
+            if (steps === at && !begun) stopped = consumer.stop();
+          },
+        },
+      });
+      let begun = false;
+      const start = consumer.start().then(
+        () => (begun = true),
+        (error: unknown) => error,
+      );
+      const how = await settled(clock, start);
+      reached = stopped !== undefined;
+      if (reached) expect(how).to.include({ code: 'STOPPED' });
+      else stopped = consumer.stop();
+      await settled(clock, stopped as Promise<StopReport>);
+      expect(consumer.status().state).to.equal('closed');
+      const rows = [...(stream.leases.get('orders')?.rows.values() ?? [])];
+      expect(rows.filter(({ leaseOwner }) => leaseOwner !== undefined)).to.deep.equal([]);
+      expect([opened, closes]).to.deep.equal([1, 1]);
+      expect(clock.pending()).to.equal(0);
+    }
   });
 });

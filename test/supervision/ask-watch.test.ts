@@ -57,6 +57,17 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal(['ACTOR_STOPPED', 'ACTOR_STOPPED']);
   });
 
+  it('an actor that is stopping answers nothing more: the question fails at once', async () => {
+    const start = (): Promise<void> => new Promise(() => {});
+    order(asked, { type: 'run', name: 'save', kind: 'user', start, done: note, failed: note });
+    await clock.advance(0);
+    void stop(asked, { deadlineMs: 60_000 });
+    await askNow();
+    expect(notes).to.deep.equal(['ACTOR_STOPPED']);
+    void stop(asked, { deadlineMs: 0 });
+    await clock.advance(0);
+  });
+
   it('death while the question is open fails it, by stop, crash or normal end alike', async () => {
     for (const last of [{ type: 'end' } as const, { type: 'fail', error: new Error('x') } as const, undefined]) {
       asked = spawn(runtime, puppet('asked', questions), 'asked');

@@ -100,6 +100,7 @@ describe("under an application's nact parent", () => {
     nact.dispatch(parent, 'look');
     await clock.advance(0);
     expect(children).to.deep.equal([]);
+    expect(clock.pending()).to.equal(0);
     nact.stop(system);
   });
 

@@ -42,6 +42,35 @@ describe('runtime seams', () => {
     void stop(ref);
   });
 
+  it('a result, an answer, a timer and the news of an end that are delivered twice count once', async () => {
+    const notes: unknown[] = [];
+    const deliver = ({ via }: Delivery, go: () => void): void => {
+      go();
+      if (via !== 'send' && via !== 'ask') go();
+    };
+    const runtime = createRuntime({ clock, timers: clock, intercept: { deliver } });
+    const [ref, other] = [spawn(runtime, puppet('a', notes), 'a'), spawn(runtime, puppet('other'), 'other')];
+    const question = (replyTo: unknown) => ({
+      type: 'do',
+      effects: [{ type: 'reply', to: replyTo, answer: 'answer' }],
+    });
+    send(ref, {
+      type: 'do',
+      effects: [
+        { type: 'run', name: 'work', kind: 'io', start: () => 'result', done: note, failed: note },
+        { type: 'after', key: 'timer', ms: 1, message: note('timer') },
+        { type: 'ask', to: other, question, answered: note, failed: note },
+        { type: 'watch', actor: other, down: () => note('down') },
+      ],
+    });
+    await clock.advance(10);
+    void stop(other);
+    await clock.advance(0);
+    expect(notes).to.deep.equal(['result', 'answer', 'timer', 'down']);
+    expect(counters(runtime)).to.deep.equal({ repeatedMessages: 4 });
+    void stop(ref);
+  });
+
   it('intercept.startEffect may fail, hang or replace an effect, under its own signal', async () => {
     const notes: unknown[] = [];
     const runtime = createRuntime({
@@ -182,15 +211,19 @@ describe('runtime seams', () => {
 
   it("an actor's timer is one per key, and setting it again replaces it", async () => {
     const fired: unknown[] = [];
-    const timers = createActorTimers(clock, (timer) => timer.claim() && fired.push(timer.message));
+    const own = new ManualClock();
+    const timers = createActorTimers(own, (timer) => timer.claim() && fired.push(timer.message));
     timers.set('a', 10, 'first');
     timers.set('a', 20, 'second');
     timers.set('b', 5, 'b');
     timers.cancel('b');
     timers.set('c', 30, 'c');
-    await clock.advance(25);
+    // What was replaced or cancelled does not keep the process.
+    expect(own.pending()).to.equal(2);
+    await own.advance(25);
     timers.cancelAll();
-    await clock.advance(100);
+    expect(own.pending()).to.equal(0);
+    await own.advance(100);
     expect(fired).to.deep.equal(['second']);
   });
 

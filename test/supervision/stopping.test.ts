@@ -305,9 +305,10 @@ describe('stopping', () => {
     await clock.advance(0);
     await stopped;
     expect(clock.pending()).to.equal(0);
+    order(root);
     await clock.advance(1_000);
     expect([notes, events]).to.deep.equal([[], []]);
-    expect(counters(runtime)).to.deep.equal({ lateResult: 1, deadLetter: 1 });
+    expect(counters(runtime)).to.deep.equal({ lateResult: 1, deadLetter: 2 });
   });
 
   it('a timer that is cancelled or replaced after it fired, its message waiting already, does not act', async () => {
@@ -401,5 +402,28 @@ describe('stopping', () => {
     expect((await watch(root)).reason).to.equal('shutdown');
     expect(events).to.deep.equal([]);
     expect(status(runtime)).to.deep.equal([]);
+  });
+
+  it('an actor that ends carries out nothing behind the end, also while its user effects are waited for', async () => {
+    const [notes, begun] = [[] as unknown[], [] as string[]];
+    const other = spawn(runtime, puppet('other', notes), 'other');
+    const root = spawn(runtime, puppet('root'), 'root');
+    const hold = gate();
+    const run = (name: string, start: () => unknown) =>
+      ({ type: 'run', name, kind: 'user', start, done: note, failed: note }) as const;
+    order(
+      root,
+      run('save', () => hold.promise),
+      { type: 'end' },
+      run('more', () => begun.push('more')),
+      { type: 'send', to: other, message: note('more') },
+    );
+    await clock.advance(0);
+    expect(statusOf(root)?.phase).to.equal('stopping');
+    hold.open();
+    await clock.advance(0);
+    expect((await watch(root)).reason).to.equal('normal');
+    expect([notes, begun]).to.deep.equal([[], []]);
+    void stop(other);
   });
 });

@@ -5,6 +5,7 @@ import {
   ask,
   createRuntime,
   send,
+  statusOf,
   stop,
   supervise,
   watch,
@@ -97,6 +98,20 @@ describe('supervisor, beyond the model', () => {
     expect((cause.cause as Error).message).to.equal('a crashed');
   });
 
+  it('one that gives up waits for its children as long as each may take', async () => {
+    const ref = await started({ intensity: 0, children: [child('a'), child('slow', { shutdown: 20_000 })] });
+    const hold = gate();
+    const save = { name: 'save', kind: 'user', start: () => hold.promise, done: note, failed: note } as const;
+    order(refs.get('slow')!, { type: 'run', ...save });
+    await clock.advance(0);
+    await crash('a');
+    await clock.advance(10_000);
+    expect(statusOf(ref)?.phase).to.equal('stopping');
+    hold.open();
+    await clock.advance(0);
+    expect((await watch(ref)).orphans).to.deep.equal([]);
+  });
+
   it('restarts are counted over a sliding period', async () => {
     const ref = await started({ intensity: 1, periodMs: 100, children: [child('a')] });
     for (let crashes = 0; crashes < 5; crashes += 1) {
@@ -165,6 +180,26 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
+  it('a group restart stops one by one: the crashed child that goes meanwhile brings no turn forward', async () => {
+    const ref = await started({ strategy: 'one-for-all', children: ['a', 'b', 'c'].map((id) => child(id)) });
+    const [b, c] = ['b', 'c'].map((id) => {
+      const hold = gate();
+      const save = { name: 'save', kind: 'user', start: () => hold.promise, done: note, failed: note } as const;
+      order(refs.get(id)!, { type: 'run', ...save });
+      return hold;
+    });
+    await clock.advance(0);
+    log.length = 0;
+    await crash('c');
+    c!.open();
+    await clock.advance(0);
+    expect(log).to.deep.equal(['stop c crash', 'stop b shutdown']);
+    b!.open();
+    await clock.advance(0);
+    expect(log.slice(2)).to.deep.equal(['stop a shutdown', 'start a', 'start b', 'start c']);
+    void stop(ref);
+  });
+
   it('a child that ended normally but still has a user effect is waited for by the next group restart', async () => {
     const ref = await started({
       strategy: 'one-for-all',
@@ -213,6 +248,20 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
+  it('`dynamic`: one that does not start is left out, those after it start, and its id is free', async () => {
+    const bad = child('bad', {
+      start: () => {
+        throw new Error('no start');
+      },
+    });
+    const ref = await started({ children: [child('a')], dynamic: () => [bad, child('b')] });
+    expect(await children(ref)).to.deep.equal(['puppet/a#2', 'puppet/b#3']);
+    send(ref, { type: 'startChild', spec: child('bad') });
+    await clock.advance(0);
+    expect(await children(ref)).to.deep.equal(['puppet/a#2', 'puppet/b#3', 'puppet/bad#4']);
+    void stop(ref);
+  });
+
   it('requests: an id that is taken or a start that fails is refused; terminateChild tells how it ended', async () => {
     const ref = await started({ children: [child('a')] });
     const startChild = async (spec: ChildSpec): Promise<unknown> => {
@@ -239,6 +288,21 @@ describe('supervisor, beyond the model', () => {
     expect(await terminate('a')).to.deep.equal({ reason: 'shutdown', orphans: [] });
     expect(await terminate('a')).to.equal(undefined);
     expect(await children(ref)).to.deep.equal(['puppet/b#3']);
+    void stop(ref);
+  });
+
+  it('requests wait for their turn: a child that crashed while its terminateChild waited is not waited for twice', async () => {
+    const ref = await started({ children: [child('slow', { shutdown: 1_000 }), child('b')] });
+    const save = { name: 'save', kind: 'user', start: () => new Promise(() => {}), done: note, failed: note } as const;
+    order(refs.get('slow')!, { type: 'run', ...save });
+    await clock.advance(0);
+    send(ref, { type: 'terminateChild', id: 'slow' });
+    const ended = ask(ref, (replyTo: ReplyTo<Ending | undefined>) => ({ type: 'terminateChild', id: 'b', replyTo }));
+    await clock.advance(0);
+    await crash('b');
+    await clock.advance(1_000);
+    expect(await ended).to.have.property('reason', 'crash');
+    expect(await children(ref)).to.deep.equal([]);
     void stop(ref);
   });
 

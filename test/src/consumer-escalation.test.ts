@@ -1,0 +1,61 @@
+// Why a consumer ends by itself, and that it is said once.
+import { expect } from 'chai';
+import { createEscalation } from '../../src/consumer/escalation.js';
+import { KinactError } from '../../src/errors.js';
+
+describe('a consumer ends by itself', () => {
+  const failedAt = (sequenceNumber: string): KinactError =>
+    new KinactError('PROCESSING_FAILED', 'for the test', { data: { stream: 's', shardId: 'shard', sequenceNumber } });
+  const wrapped = (cause: Error): KinactError =>
+    new KinactError('RESTART_INTENSITY', 'a shard worker', { cause: new Error('between', { cause }) });
+  const gaveUp = (cause: Error) =>
+    ({ reason: 'crash', error: new KinactError('RESTART_INTENSITY', 'the pipeline', { cause }), orphans: [] }) as const;
+  const escalation = (intensity: number) => {
+    const ends: Error[] = [];
+    return { ends, ...createEscalation(intensity, (error) => ends.push(error)) };
+  };
+
+  it('when one record has failed in one incarnation more than `intensity`, in a row, however it is wrapped', () => {
+    const { poisoned } = escalation(2);
+    expect(poisoned(failedAt('1'))).to.equal(undefined);
+    expect(poisoned(wrapped(failedAt('1')))).to.equal(undefined);
+    expect(poisoned(new Error('something else'))).to.equal(undefined);
+    expect(poisoned(failedAt('1'))).to.equal(undefined);
+    expect(poisoned(failedAt('2'))).to.equal(undefined);
+    expect(poisoned(failedAt('1'))).to.equal(undefined);
+    expect(poisoned(failedAt('1'))).to.equal(undefined);
+    expect(poisoned(wrapped(failedAt('1')))).to.include({ code: 'POISON_RECORD' });
+  });
+
+  it('when its pipeline gives up: with POISON_RECORD where the same record failed all the while, else with its error', () => {
+    const same = escalation(1);
+    same.poisoned(failedAt('1'));
+    same.pipelineEnded(gaveUp(failedAt('1')));
+    expect(same.ends.map((error) => (error as KinactError).code)).to.deep.equal(['POISON_RECORD']);
+    const other = escalation(1);
+    other.poisoned(failedAt('1'));
+    const end = gaveUp(failedAt('2'));
+    other.pipelineEnded(end);
+    expect(other.ends).to.deep.equal([end.error]);
+  });
+
+  it('not when its pipeline was stopped or has ended, nor when its root was stopped without an error', () => {
+    const { ends, pipelineEnded, rootEnded } = escalation(1);
+    const error = new KinactError('PARENT_STOPPED', 'for the test');
+    for (const reason of ['shutdown', 'normal'] as const) pipelineEnded({ reason, error, orphans: [] });
+    pipelineEnded({ reason: 'shutdown', orphans: [] });
+    rootEnded({ reason: 'shutdown', orphans: [] });
+    expect(ends).to.deep.equal([]);
+    rootEnded({ reason: 'shutdown', error, orphans: [] });
+    expect(ends).to.deep.equal([error]);
+  });
+
+  it('once, for the first reason', () => {
+    const { ends, pipelineEnded, rootEnded } = escalation(0);
+    const first = new Error('the first');
+    pipelineEnded({ reason: 'crash', error: first, orphans: [] });
+    rootEnded({ reason: 'crash', error: new Error('the second'), orphans: [] });
+    pipelineEnded(gaveUp(failedAt('1')));
+    expect(ends).to.deep.equal([first]);
+  });
+});
