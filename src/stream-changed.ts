@@ -1,6 +1,6 @@
 // The error of a stream that is not the one its lease rows were made for, and the command that says where reading begins instead:
 // whoever finds the difference (start, shard sync, a reader or keeper) says it in the same words, with both streams and the way out.
-import { arnOf, createdAt } from './core/stream-identity.js';
+import { arnOf, readableIdentity } from './core/stream-identity.js';
 import { KinactError } from './errors.js';
 
 export interface StreamDifference {
@@ -24,10 +24,10 @@ export interface StreamDifference {
 export function streamChanged(difference: StreamDifference, about: { readonly shardId?: string } = {}): KinactError {
   const { stream, table, rowStream, liveStream, evidence } = difference;
   const rows = table === undefined ? 'The lease rows' : `The rows of lease table '${table}'`;
-  const was = rowStream === undefined ? 'another stream of this name' : named(rowStream);
+  const was = rowStream === undefined ? 'another stream of this name' : readableIdentity(rowStream);
   return new KinactError(
     'STREAM_CHANGED',
-    `${rows} belong to ${was}; stream '${stream}' is ${named(liveStream)} now (${evidence}). Their checkpoints mean nothing here, so nothing of it is read and no row is changed. ${wayOut(difference)}`,
+    `${rows} belong to ${was}; stream '${stream}' is ${readableIdentity(liveStream)} now (${evidence}). Their checkpoints mean nothing here, so nothing of it is read and no row is changed. ${wayOut(difference)}`,
     {
       data: {
         stream,
@@ -69,9 +69,4 @@ export function resetCommand({ stream, region, table = 'APPLICATION', liveStream
   const of = region === undefined ? stream : arnOf(liveStream);
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;
   return `kinact reset --application ${table} --stream ${of}${only} --to TRIM_HORIZON`;
-}
-
-function named(identity: string): string {
-  const created = createdAt(identity);
-  return created === undefined ? identity : `${identity} (created ${created})`;
 }

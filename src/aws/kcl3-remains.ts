@@ -17,7 +17,7 @@ import {
 } from './dynamodb-client.js';
 import type { Item } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently } from './patience.js';
+import { patiently, type Repeating } from './patience.js';
 import { tablePages } from './table-pages.js';
 
 /** One thing to remove. */
@@ -57,6 +57,7 @@ export interface Kcl3RemainsOptions {
   readonly requestTimeoutMs?: number;
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
+  readonly repeating?: Repeating | undefined;
 }
 
 /** The side tables with their keys (kcl.md 1.5, 1.6), the one that shows a leader last. */
@@ -73,7 +74,7 @@ export function openKcl3Remains(options: Kcl3RemainsOptions): Kcl3Remains {
   const own = options.client === undefined ? createDynamoDbClient({ requestTimeoutMs }) : undefined;
   const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
   const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
-  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}` };
+  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
   return {
     find: (signal) => patiently(patience, () => find(caller, tableName, signal), signal),
     remove: (remains, signal) => patiently(patience, () => remove(caller, tableName, remains, signal), signal),

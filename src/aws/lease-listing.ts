@@ -12,7 +12,7 @@ import {
 import { kcl3Evidence, refuseKcl3Table } from './kcl3-detection.js';
 import { readLeaseRow } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently } from './patience.js';
+import { patiently, type Repeating } from './patience.js';
 import { tablePages } from './table-pages.js';
 
 export interface LeaseListingOptions {
@@ -24,6 +24,7 @@ export interface LeaseListingOptions {
   readonly requestTimeoutMs?: number;
   /** How long what passes (throttling, a lost connection) is waited out, milliseconds. Default 20,000. */
   readonly retryForMs?: number;
+  readonly repeating?: Repeating | undefined;
 }
 
 export interface LeaseListing {
@@ -42,7 +43,7 @@ export async function listLeases(options: LeaseListingOptions, signal: AbortSign
   const client = createDynamoDbClient({ requestTimeoutMs });
   const like: DynamoDbClientLike = client;
   const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
-  const patience = { clock, timers, random, retryForMs, name: 'reading the lease table' };
+  const patience = { clock, timers, random, retryForMs, name: 'reading the lease table', repeating: options.repeating };
   try {
     return await patiently(patience, () => read(caller, tableName, signal), signal);
   } finally {

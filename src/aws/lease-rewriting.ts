@@ -10,7 +10,7 @@ import { refuseKcl3Table } from './kcl3-detection.js';
 import { checkLeaseTable } from './lease-table-setup.js';
 import { openLeaseTable } from './lease-table.js';
 import { resetUpdate } from './lease-update.js';
-import { patiently } from './patience.js';
+import { patiently, type Repeating } from './patience.js';
 
 export interface LeaseRewritingOptions {
   readonly tableName: string;
@@ -23,6 +23,7 @@ export interface LeaseRewritingOptions {
   readonly requestTimeoutMs?: number;
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
+  readonly repeating?: Repeating | undefined;
 }
 
 export interface LeaseRewriting {
@@ -41,7 +42,7 @@ export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriti
   const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
   const store = openLeaseTable({ tableName, clock, timers, client: like, failoverMs: 3 * requestTimeoutMs });
 
-  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}` };
+  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
   return {
     scan: (signal) =>
       patiently(

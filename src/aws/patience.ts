@@ -10,13 +10,18 @@ export interface Patience extends World {
   readonly retryForMs: number;
   /** Of what waits, for the error when `signal` aborts. */
   readonly name: string;
+  /** Hears of each failure that is waited out: without a word, a command that waits looks as if it hung. */
+  readonly repeating?: Repeating | undefined;
 }
+
+/** What is repeated, in words, and what it failed with. */
+export type Repeating = (operation: string, error: unknown) => void;
 
 const again: Backoff = { baseMs: 200, capMs: 3_000 };
 
 /** Rejects with the last failure: at once with one that is not retryable. */
 export async function patiently<Result>(
-  { clock, timers, random, retryForMs, name }: Patience,
+  { clock, timers, random, retryForMs, name, repeating }: Patience,
   call: () => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
@@ -27,6 +32,7 @@ export async function patiently<Result>(
     } catch (error) {
       const delayMs = backoffMs(again, attempt, random);
       if (!isKinactError(error) || !error.retryable || clock.now() + delayMs > giveUpAt) throw error;
+      repeating?.(error.data.operation ?? name, error);
       await pause(timers, delayMs, signal, name);
     }
   }

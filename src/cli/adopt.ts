@@ -14,6 +14,7 @@ import {
   type Command,
   type CommandIo,
 } from './command.js';
+import { repeatsTo } from './repeats.js';
 import { firstMove } from './still-table.js';
 import { hostWorld } from './world.js';
 
@@ -43,7 +44,8 @@ would remove.
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
     const tableName = applicationOf(required(options.application, 'application'));
-    const tables = openKcl3Remains({ tableName, ...hostWorld });
+    const repeating = repeatsTo((text) => say(io, text), hostWorld.clock);
+    const tables = openKcl3Remains({ tableName, ...hostWorld, repeating });
     const adoption = { tableName, watchMs: Math.max(leastWatchMs, Number(failover)), yes: options.yes };
     try {
       return await adoptTables(adoption, tables, hostWorld, io);

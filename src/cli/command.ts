@@ -41,7 +41,7 @@ export function readOptions<const Types extends OptionTypes>(args: readonly stri
   try {
     given = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
   } catch (error) {
-    throw new UsageError((error as Error).message.split('\n')[0]);
+    throw new UsageError(oneLine((error as Error).message).replace(/\.$/, ''));
   }
   const values: Record<string, string | boolean | undefined> = {};
   for (const [name, type] of Object.entries(types)) {
@@ -102,6 +102,13 @@ export function applicationOf(text: string): string {
   if (!/^[\w.-]{3,255}$/.test(text))
     throw new UsageError(`--application: expected 3 to 255 letters, digits, '_', '-' and '.', got '${text}'`);
   return text;
+}
+
+/** A time at which records may have come: the service refuses to begin at any other. */
+export function pastTime(at: Date, text: string, option: string, nowMs: number): Date {
+  if (at.getTime() > nowMs) throw new UsageError(`${option}: ${text} is in the future: LATEST begins now`);
+  if (at.getTime() < 0) throw new UsageError(`${option}: ${text} is before 1970`);
+  return at;
 }
 
 /** A date, or a date and time, in ISO 8601; undefined for every other text. */

@@ -10,6 +10,7 @@ import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, type Command, type CommandIo } from './command.js';
 import { endedButOpen } from './ended-but-open.js';
+import { repeatsTo } from './repeats.js';
 import { hostWorld } from './world.js';
 
 /** One element of what `--json` prints. */
@@ -65,8 +66,11 @@ export async function printLeases(
   world: World,
   io: CommandIo,
 ): Promise<number> {
-  const { rows, malformed, kcl3 } = await listLeases({ tableName, ...world }, io.signal);
   const tell = (text: string): void => say(io, text);
+  const { rows, malformed, kcl3 } = await listLeases(
+    { tableName, ...world, repeating: repeatsTo(tell, world.clock) },
+    io.signal,
+  );
   const { leaseKeys: contradicting, unasked } = await endedButOpen(rows, world, io.signal, tell);
   for (const reason of unasked) say(io, reason);
   for (const row of rows.filter(({ leaseKey }) => contradicting.has(leaseKey))) say(io, remedyOf(row, tableName));

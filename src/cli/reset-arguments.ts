@@ -2,7 +2,7 @@
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf } from '../core/stream-identity.js';
 import { isDecimal } from '../core/decimal.js';
-import { streamReference, timeOf, UsageError, type StreamReference } from './command.js';
+import { pastTime, streamReference, timeOf, UsageError, type StreamReference } from './command.js';
 
 /** Where reading is to begin, as far as the arguments say. */
 export type AskedPosition =
@@ -43,9 +43,7 @@ export function positionOf(text: string, nowMs: number): AskedPosition {
     throw new UsageError(
       `--to: expected TRIM_HORIZON, LATEST, a time such as 2026-01-31T12:00:00Z or a sequence number, got '${text}'`,
     );
-  if (at.getTime() > nowMs) throw new UsageError(`--to: ${text} is in the future: LATEST begins now`);
-  if (at.getTime() < 0) throw new UsageError(`--to: ${text} is before 1970`);
-  return { type: 'at', timestampMs: at.getTime() };
+  return { type: 'at', timestampMs: pastTime(at, text, '--to', nowMs).getTime() };
 }
 
 /** Of the streams that rows name, each once: by ARN where a row has it, for it may be another account's. */

@@ -2,13 +2,13 @@
 // written; with it, nothing where a worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts.
 import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import { openLeaseRewriting, type LeaseRewriting } from '../aws/lease-rewriting.js';
-import { patiently } from '../aws/patience.js';
+import { patiently, type Patience } from '../aws/patience.js';
 import type { LeaseRow } from '../core/lease.js';
 import { streamIdentifier } from '../core/lease-key.js';
 import { writerNonce, writerOf } from '../core/lease-writer.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
-import { streamIdentityOf } from '../core/stream-identity.js';
+import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
 import { KinactError } from '../errors.js';
 import type { LeaseScan, StreamDescription, StreamSource } from '../ports.js';
 import { checkpointText } from './checkpoint-text.js';
@@ -27,12 +27,12 @@ import {
   type StreamReference,
 } from './command.js';
 import { positionOf, shardArguments, streamsNamedIn, type AskedPosition } from './reset-arguments.js';
+import { repeatsTo } from './repeats.js';
 import { firstMove } from './still-table.js';
 import { hostWorld } from './world.js';
 
 /** How long counters are watched at least: three renewals of a worker with the default failover time. */
 const leastWatchMs = 30_000;
-const patience = { ...hostWorld, retryForMs: 20_000, name: 'the stream' };
 
 interface Request {
   readonly tableName: string;
@@ -41,6 +41,8 @@ interface Request {
   readonly to: AskedPosition;
   readonly watchMs: number;
   readonly yes: boolean;
+  /** For what is asked of the stream. */
+  readonly patience: Patience;
 }
 
 export const reset: Command = {
@@ -53,8 +55,8 @@ application first. Without --yes it only prints what it would do to each lease r
   --stream S        the stream, by name or ARN; may be left out where the rows name one stream only. With an ARN, stream
                     and table are in its region, and rows of another stream are rewritten too
   --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
-  --to P            where to begin: TRIM_HORIZON, LATEST (now), a time such as 2026-01-31T12:00:00Z, or, with one
-                    --shard, behind the record with this sequence number
+  --to P            where to begin: TRIM_HORIZON, LATEST (now), a time such as 2026-01-31T12:00:00Z (which the row has as
+                    LATEST from that time on), or, with one --shard, behind the record with this sequence number
   --failover-ms MS  the application's leases.failoverMs, if it is above 30000: counters are watched for that long
   --yes             do it. Nothing is written when a worker holds one of the leases
 `,
@@ -70,6 +72,7 @@ application first. Without --yes it only prints what it would do to each lease r
     });
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
+    const repeating = repeatsTo((text) => say(io, text), hostWorld.clock);
     const request: Request = {
       tableName: applicationOf(required(options.application, 'application')),
       stream: options.stream === undefined ? undefined : streamOf(options.stream),
@@ -77,12 +80,13 @@ application first. Without --yes it only prints what it would do to each lease r
       to: positionOf(required(options.to, 'to'), hostWorld.clock.wallNow()),
       watchMs: Math.max(leastWatchMs, Number(failover)),
       yes: options.yes,
+      patience: { ...hostWorld, retryForMs: 20_000, name: 'the stream', repeating },
     };
     if (request.to.type === 'behind' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number is a place in one shard, so give one --shard');
     // As a consumer has it: the table of a stream that goes by its ARN is in that region.
     const region = request.stream?.streamArn?.split(':')[3];
-    const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostWorld });
+    const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostWorld, repeating });
     try {
       return await run(request, table, io);
     } finally {
@@ -95,7 +99,7 @@ async function run(request: Request, table: LeaseRewriting, io: CommandIo): Prom
   const first = await table.scan(io.signal);
   const source = kinesisPollingSource(request.stream ?? onlyStream(first, request.tableName), hostWorld);
   try {
-    const described = await patiently(patience, () => source.describe(io.signal), io.signal);
+    const described = await patiently(request.patience, () => source.describe(io.signal), io.signal);
     const identifier = identifierOf(first, described);
     // Who writes a whole ARN means that stream.
     if (request.stream?.streamArn === undefined)
@@ -137,7 +141,7 @@ function refuseOtherStream(
   if (other === undefined) return;
   const { leaseKey, kinactStream } = other.row;
   throw refused(
-    `row ${leaseKey} was made for ${kinactStream}, not for ${streamArn}: give each stream its own application name, or, to take the rows away from that stream, --stream as an ARN. Nothing was changed`,
+    `row ${leaseKey} was made for ${readableIdentity(kinactStream!)}, not for ${streamArn}: give each stream its own application name, or, to take the rows away from that stream, --stream as an ARN. Nothing was changed`,
     tableName,
   );
 }
@@ -180,7 +184,7 @@ async function watched(
 }
 
 async function planned(
-  { tableName, only, to }: Request,
+  { tableName, only, to, patience }: Request,
   source: StreamSource,
   scan: LeaseScan,
   signal: AbortSignal,
@@ -194,7 +198,7 @@ async function planned(
   const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...patience, tableName }, signal);
   const workerId = 'kinact reset';
   const plan = planReset({
-    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, to.timestampMs, signal) } : to,
+    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, patience, to.timestampMs, signal) } : to,
     only,
     shards,
     rows: scan.rows,
@@ -215,7 +219,12 @@ function randomName(): string {
   return hostWorld.random.next().toString(36).slice(2) + hostWorld.random.next().toString(36).slice(2);
 }
 
-async function openAt(source: StreamSource, timestampMs: number, signal: AbortSignal): Promise<readonly string[]> {
+async function openAt(
+  source: StreamSource,
+  patience: Patience,
+  timestampMs: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const filter = { type: 'atTimestamp', timestampMs } as const;
   const { shards } = await patiently(patience, () => source.listShards(filter, signal), signal);
   return shards.map(({ shardId }) => shardId);
@@ -276,7 +285,8 @@ function whenYes(steps: readonly ResetStep[]): string {
 /** How many rows are, or will be, rewritten, created and removed. */
 function summary(steps: readonly ResetStep[], [rewrite, create, remove]: readonly [string, string, string]): string {
   const count = (type: ResetStep['type']): number => steps.filter((step) => step.type === type).length;
-  return `${count('rewrite')} rows ${rewrite}, ${count('create')} ${create}, ${count('remove')} ${remove}`;
+  const rewrites = count('rewrite');
+  return `${rewrites} ${rewrites === 1 ? 'row' : 'rows'} ${rewrite}, ${count('create')} ${create}, ${count('remove')} ${remove}`;
 }
 
 async function print(io: CommandIo, lines: readonly string[]): Promise<void> {

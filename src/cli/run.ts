@@ -53,11 +53,14 @@ kinact <command> --help tells the options of one. Region, credentials and endpoi
  */
 export async function run(args: readonly string[], io: CommandIo, restoreSignals: () => void): Promise<number> {
   const [name, ...rest] = args;
-  if (name === '--help' || name === '-h' || name === 'help') return print(io, overview);
-  if (name === '--version' || name === '-v') return print(io, `${version()}\n`);
+  const isHelp = name === '--help' || name === '-h' || name === 'help';
+  const [of] = rest;
+  if (isHelp && of !== undefined && !of.startsWith('-')) return run([of, '--help'], io, restoreSignals);
+  if (isHelp) return print(io, overview);
+  if (name === '--version' || name === '-v' || name === '-V') return print(io, `${version()}\n`);
   const listed = commands.find((each) => each.name === name);
   try {
-    if (name === undefined) throw new UsageError('which command?');
+    if (name === undefined) throw new UsageError('no command is given');
     if (listed === undefined) throw new UsageError(`unknown command '${name}'`);
     const command = await listed.load();
     if (rest.includes('--help') || rest.includes('-h')) return await print(io, command.usage);

@@ -9,6 +9,8 @@ import { defineReducer, type RawReducer } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
 import { errorLine, say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
+import { repeatsTo } from './repeats.js';
+import { hostWorld } from './world.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
 /** As `runUntilSignal` has it. */
@@ -34,9 +36,8 @@ export async function tailApplication(application: string, request: TailRequest,
     reducers: 1,
     watchdogMs: longestMs,
   });
-  consumer.on('retrying', ({ operation, delayMs, error }) =>
-    say(io, `${operation} is repeated in ${delayMs} ms: ${errorLine(error)}`),
-  );
+  const repeat = repeatsTo((text) => say(io, text), hostWorld.clock);
+  consumer.on('retrying', ({ operation, error }) => repeat(operation, error));
   consumer.on('warning', ({ message, error }) =>
     say(io, error === undefined ? message : `${message}: ${errorLine(error)}`),
   );

@@ -3,9 +3,10 @@
 // leave in order; of a shard no more is read while what was read of it is being written.
 import { backoffMs } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
-import { isKinactError } from '../errors.js';
+import { isKinactError, KinactError } from '../errors.js';
 import type { ChildShard, ReadResult, Shard, ShardFilter, ShardListing, SourceNotice, StreamSource } from '../ports.js';
 import type { World } from '../source.js';
+import type { SayRepeat } from './repeats.js';
 import { recordLine, type LineWriter } from './record-lines.js';
 
 export interface TailJob extends World {
@@ -14,8 +15,9 @@ export interface TailJob extends World {
   readonly asText: boolean;
   readonly writer: LineWriter;
   readonly signal: AbortSignal;
-  /** For people: what is being retried, what was malformed. */
+  /** For people: what was malformed or lost. */
   readonly say: (text: string) => void;
+  readonly repeat: SayRepeat;
 }
 
 /** A `Date` header has whole seconds, and two machines' clocks differ a little. */
@@ -87,7 +89,7 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
   const { source, signal, writer } = job;
   const { shardId } = shard;
   let complained = false;
-  const reader = source.open(shardId, shard.start, (notice) => job.say(noticeText(notice)));
+  const reader = source.open(shardId, shard.start, (notice) => tell(job, notice));
   try {
     for (;;) {
       const result: ReadResult = await reader.read(signal);
@@ -156,7 +158,7 @@ async function persistently<T>(job: TailJob, deadlineMs: number, call: () => Pro
     } catch (error) {
       if (!isKinactError(error) || !error.retryable || job.signal.aborted || clock.now() > giveUpAt) throw error;
       const delayMs = Math.max(100, backoffMs(again, attempt, random));
-      job.say(`repeated in ${delayMs} ms: ${error.message}`);
+      job.repeat(error.data.operation ?? 'a call', error);
       await pause(job, delayMs);
     }
   }
@@ -174,17 +176,15 @@ function pause({ timers, signal }: TailJob, ms: number): Promise<void> {
   });
 }
 
-function noticeText(notice: SourceNotice): string {
+function tell({ say, repeat }: TailJob, notice: SourceNotice): void {
   switch (notice.type) {
     case 'throttled':
-      return `${notice.shardId}: throttled, repeated in ${notice.delayMs} ms`;
+      return repeat('GetRecords', new KinactError('AWS_ERROR', `${notice.shardId} is throttled`));
     case 'iteratorExpired':
-      return `${notice.shardId}: the iterator expired, reading goes on where it was`;
+      return say(`${notice.shardId}: the iterator expired, reading goes on where it was`);
     case 'trimmed':
-      return `${notice.shardId}: records behind ${notice.position.sequenceNumber} are trimmed`;
-    case 'retrying': {
-      const { shardId = '', operation, error, delayMs } = notice;
-      return `${shardId}: ${operation} is repeated in ${delayMs} ms: ${(error as Error).message}`;
-    }
+      return say(`${notice.shardId}: records behind ${notice.position.sequenceNumber} are trimmed`);
+    case 'retrying':
+      return repeat(notice.operation, notice.error);
   }
 }

@@ -3,6 +3,7 @@ import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import type { InitialPosition } from '../core/position.js';
 import {
   applicationOf,
+  pastTime,
   readOptions,
   required,
   say,
@@ -13,6 +14,7 @@ import {
   type CommandIo,
 } from './command.js';
 import { idleMsOf, watchOf, type TailRequest } from './idle-watch.js';
+import { repeatsTo } from './repeats.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
 import { tailStream } from './tail-stream.js';
@@ -45,7 +47,7 @@ at once.
     });
     const request: TailRequest = {
       stream: streamOf(required(options.stream, 'stream')),
-      from: fromOf(options.from),
+      from: fromOf(options.from, hostWorld.clock.wallNow()),
       asText: options.text,
       untilIdleMs: idleOf(options['until-idle']),
     };
@@ -61,6 +63,7 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
     { ...request.stream, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
     hostWorld,
   );
+  const tell = (text: string): void => say(io, text);
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
   void idle?.idle.then(() => stop.abort());
@@ -71,7 +74,8 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
       source: idle?.observe(polled) ?? polled,
       writer,
       signal,
-      say: (text) => say(io, text),
+      say: tell,
+      repeat: repeatsTo(tell, hostWorld.clock),
     });
     return 0;
   } catch (error) {
@@ -82,16 +86,17 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   }
 }
 
-function fromOf(text: string | undefined): InitialPosition {
+function fromOf(text: string | undefined, nowMs: number): InitialPosition {
   if (text === undefined || text === 'TRIM_HORIZON' || text === 'LATEST') return text ?? 'TRIM_HORIZON';
   const at = timeOf(text);
   if (at === undefined)
     throw new UsageError(`--from: expected TRIM_HORIZON, LATEST or a time such as 2026-01-31T12:00:00Z, got '${text}'`);
-  return at;
+  return pastTime(at, text, '--from', nowMs);
 }
 
 function idleOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--until-idle: expected milliseconds, got '${text}'`);
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new UsageError(`--until-idle: expected milliseconds, 1 to 999999999, got '${text}'`);
   return Number(text);
 }

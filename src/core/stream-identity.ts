@@ -27,6 +27,12 @@ export function arnOf(identity: string): string {
   return identity.split(separator)[0]!;
 }
 
+/** An identity as people read it: `<arn> (created <time>)`. */
+export function readableIdentity(identity: string): string {
+  const created = createdAt(identity);
+  return created === undefined ? identity : `${arnOf(identity)} (created ${created})`;
+}
+
 /** The creation time in an identity as people read it, to the second; undefined where it has none. */
 export function createdAt(identity: string): string | undefined {
   const text = identity.split(separator)[1] ?? '';

@@ -162,7 +162,7 @@ describe('kinact reset', function () {
     second.close();
     expect(refused).to.include({ code: 1, stdout: '' });
     expect(refused.stderr).to.match(
-      /^STREAM_CHANGED: .*stream\/reset-\d+#.*stream\/reset-\d+-second#.*its own application name/,
+      /^STREAM_CHANGED: .*stream\/reset-\d+ \(created .*stream\/reset-\d+-second \(created .*its own application name/,
     );
     expect(await rows()).to.deep.equal(before);
     await stream.put(numbered(20, 30));

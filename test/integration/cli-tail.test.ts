@@ -241,8 +241,8 @@ describe('kinact tail', () => {
       );
       expect(run).to.include({ code: 0, stdout: '' });
       expect(run.stderr)
-        .to.match(/repeated in \d+ ms: .*ListShards/)
-        .and.match(/throttled, repeated in \d+ ms/);
+        .to.match(/^kinesis:ListShards is repeated: AWS_ERROR: /m)
+        .and.match(/^GetRecords is repeated: AWS_ERROR: shardId-\d+ is throttled$/m);
     } finally {
       await scripted.stop();
     }

@@ -7,7 +7,7 @@ const env = environment({});
 describe('the command line', () => {
   it('answers wrong usage with exit code 2, one line on stderr and nothing on stdout', async () => {
     const wrong: [string[], RegExp][] = [
-      [[], /which command/],
+      [[], /no command is given; see kinact --help/],
       [['frobnicate'], /unknown command 'frobnicate'; see kinact --help/],
       [['put'], /--stream is missing; see kinact put --help/],
       [['put', '--stream'], /--stream/],
@@ -24,6 +24,11 @@ describe('the command line', () => {
       [['leases', '--application', 'a/b'], /--application: expected 3 to 255/],
       [['tail', '--stream', 's', '--application', 'a'], /--application: expected 3 to 255/],
       [['demo', 'again'], /again/],
+      [['help', 'frobnicate'], /unknown command 'frobnicate'/],
+      [['tail', '--stream', 's', '--from', '2999-01-01'], /--from: 2999-01-01 is in the future/],
+      [['tail', '--stream', 's', '--from', '1960-01-01'], /--from: 1960-01-01 is before 1970/],
+      [['tail', '--stream', 's', '--until-idle', '0'], /--until-idle: expected milliseconds, 1 to 999999999, got '0'/],
+      [['reset', '--application', 'app', '--to', '-5'], /starting with a dash use '--to=-XYZ'/],
     ];
     const runs = await Promise.all(wrong.map(([args]) => kinact(args, env)));
     for (const [index, { code, stdout, stderr }] of runs.entries()) {
@@ -42,6 +47,7 @@ describe('the command line', () => {
     const [help, of, short, said] = await Promise.all(
       [['--help'], ['put', '--help'], ['leases', '-h'], ['--version']].map((args) => kinact(args, env)),
     );
+    expect((await kinact(['help', 'leases'], env)).stdout).to.equal(short!.stdout);
     for (const run of [help, of, short, said]) expect(run).to.include({ code: 0, stderr: '' });
     expect(help!.stdout)
       .to.match(/^Usage: kinact <command>/)

@@ -1,0 +1,31 @@
+import { expect } from 'chai';
+import { repeatsTo } from '../../../src/cli/repeats.js';
+import { KinactError } from '../../../src/errors.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+
+describe('what a command says of repeated calls', () => {
+  const clock = new ManualClock();
+  const refused = (shard: number): KinactError =>
+    new KinactError('AWS_ERROR', `shard ${shard} was refused`, { data: { kind: 'network' } });
+
+  it('is each kind of failure at once, and then every ten seconds with how many there were, whichever shard met it', () => {
+    const said: string[] = [];
+    const repeat = repeatsTo((text) => said.push(text), clock);
+    for (let shard = 0; shard < 16; shard += 1) repeat('GetRecords', refused(shard));
+    repeat('ListShards', refused(0));
+    repeat('GetRecords', new KinactError('AWS_ERROR', 'slow down', { data: { kind: 'throttled' } }));
+    clock.spend(9_999);
+    repeat('GetRecords', refused(3));
+    clock.spend(1);
+    repeat('GetRecords', refused(4));
+    clock.spend(10_000);
+    repeat('GetRecords', refused(5));
+    expect(said).to.deep.equal([
+      'GetRecords is repeated: AWS_ERROR: shard 0 was refused',
+      'ListShards is repeated: AWS_ERROR: shard 0 was refused',
+      'GetRecords is repeated: AWS_ERROR: slow down',
+      'GetRecords is repeated, 16 more since then: AWS_ERROR: shard 4 was refused',
+      'GetRecords is repeated: AWS_ERROR: shard 5 was refused',
+    ]);
+  });
+});
