@@ -249,7 +249,10 @@ describe('kinact reset', function () {
       [['--application', 'app', '--to', '12', '--shard', 'a', 'b'], /one --shard/],
       [['--application', 'app', '--to', 'LATEST', '--shard'], /--shard: expected a shard id/],
       [['--application', 'app', '--to', 'LATEST', '--failover-ms', '-1'], /--failover-ms/],
-      [['--application', 'app', '--to', 'LATEST', '--stream', 'arn:x'], /no ARN/],
+      [
+        ['--application', 'app', '--to', 'LATEST', '--stream', 'arn:x'],
+        /--stream: expected a stream name .* or an ARN/,
+      ],
     ];
     const ended = await Promise.all(wrong.map(([args]) => kinact(['reset', ...args], env)));
     for (const [index, { code, stdout, stderr }] of ended.entries()) {
