@@ -15,6 +15,8 @@ export interface TailRequest {
   readonly untilIdleMs: number | undefined;
 }
 
+/** For how long shards that are not open yet are waited for. */
+const openingMs = 30_000;
 /** Milliseconds between reads at the tip, as in the library. */
 const defaultIdleMs = 1_000;
 
@@ -36,8 +38,10 @@ export function idleWatch(options: {
   readonly now: () => number;
   /** Nothing waits to be written. */
   readonly settled: () => boolean;
+  /** No further shard is about to be opened. Not waited for without end: a lease may stay without anybody. Default: true. */
+  readonly opened?: () => boolean;
 }): IdleWatch {
-  const { idleMs, handOverMs, now, settled } = options;
+  const { idleMs, handOverMs, now, settled, opened = () => true } = options;
   /** Per open reader when its last read, an empty one at the tip, was answered; undefined when it was another. */
   const quiet = new Map<object, number | undefined>();
   let stirredAt = now();
@@ -48,9 +52,9 @@ export function idleWatch(options: {
     stirredAt = Math.max(stirredAt, now() + extraMs);
   };
   const check = (): void => {
-    if (quiet.size === 0 || !settled()) return;
+    if (quiet.size === 0) return;
     for (const at of quiet.values()) if (at === undefined || at < stirredAt + idleMs) return;
-    settle();
+    if (settled() && (opened() || now() >= stirredAt + idleMs + openingMs)) settle();
   };
   const noticed = (reader: object, result: ReadResult): void => {
     if (result.type === 'shardEnd') {
@@ -91,8 +95,13 @@ export function idleWatch(options: {
   };
 }
 
-/** The judge of `--until-idle`; undefined without it. */
-export function watchOf(request: TailRequest, writer: LineWriter, handOverMs: number): IdleWatch | undefined {
+/** The judge of `--until-idle`; undefined without it. `opened`: no shard is about to be opened, as far as anybody knows. */
+export function watchOf(
+  request: TailRequest,
+  writer: LineWriter,
+  handOverMs: number,
+  opened: () => boolean = () => true,
+): IdleWatch | undefined {
   const { untilIdleMs } = request;
   if (untilIdleMs === undefined) return undefined;
   return idleWatch({
@@ -100,6 +109,7 @@ export function watchOf(request: TailRequest, writer: LineWriter, handOverMs: nu
     handOverMs,
     now: () => hostWorld.clock.now(),
     settled: () => writer.pending === 0,
+    opened,
   });
 }
 

@@ -7,6 +7,7 @@ import { recordKey } from '../core/record-key.js';
 import type { UserRecord } from '../ports.js';
 import { defineReducer, type RawReducer } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
+import type { ConsumerStatus } from '../status.js';
 import { errorLine, say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { repeatsTo } from './repeats.js';
@@ -25,7 +26,7 @@ const handOverMs = 3_000;
 export async function tailApplication(application: string, request: TailRequest, io: CommandIo): Promise<number> {
   const writer = lineWriter(io.stdout);
   const broken = new AbortController();
-  const idle = watchOf(request, writer, handOverMs);
+  const idle = watchOf(request, writer, handOverMs, () => hasOpenedAll(consumer.status()));
   const { stream, from, asText } = request;
   const spec = kinesisStream({ ...stream, initialPosition: from, idleMs: idleMsOf(request) });
   const consumer = createConsumer({
@@ -44,6 +45,32 @@ export async function tailApplication(application: string, request: TailRequest,
   consumer.on('malformedLease', ({ leaseKey, reason }) => say(io, `lease ${leaseKey} cannot be read: ${reason}`));
   consumer.on('pipelineRestarted', ({ error }) => say(io, `restarted after ${errorLine(error)}`));
   return await runToItsEnd(consumer, io.signal, broken, idle);
+}
+
+/** What a coordinator says of a lease, as far as it matters here. */
+interface LeaseSaid {
+  readonly leaseKey: string;
+  readonly owner: string | undefined;
+  readonly checkpoint: string;
+  readonly here?: { readonly phase: 'taking' | 'held'; readonly startable: boolean };
+}
+
+/**
+ * Every lease that is not another member's has ended, is read here, or waits for its parents. On a slow machine the first shards
+ * are read to their tips before the last ones are taken.
+ */
+export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus): boolean {
+  if (state !== 'running') return false;
+  const reading = new Set(shards.flatMap(({ shardId, doing }) => (doing === 'reading' ? [shardId] : [])));
+  return leases.every(({ state: said }) => {
+    const rows = (said as { readonly leases?: readonly LeaseSaid[] } | undefined)?.leases ?? [];
+    return rows.every(({ leaseKey, owner, checkpoint, here }) => {
+      // A key with colons is of another stream, in a table that several share.
+      if (checkpoint === 'SHARD_END' || leaseKey.includes(':')) return true;
+      if (here === undefined) return owner !== undefined && owner !== workerId;
+      return here.phase === 'held' && (!here.startable || reading.has(leaseKey));
+    });
+  });
 }
 
 async function runToItsEnd(

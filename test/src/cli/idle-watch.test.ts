@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { idleWatch, watchOf, type IdleWatch } from '../../../src/cli/idle-watch.js';
+import { hasOpenedAll } from '../../../src/cli/tail-application.js';
+import type { ConsumerStatus } from '../../../src/status.js';
 import type { ReadResult, ShardReader, StreamSource } from '../../../src/ports.js';
 
 const signal = new AbortController().signal;
@@ -11,13 +13,21 @@ const some: ReadResult = { type: 'records', records: [{ sequenceNumber: '1', par
 function world(): {
   at: (ms: number) => void;
   settled: { is: boolean };
+  opened: { is: boolean };
   watch: IdleWatch;
   isIdle: () => Promise<boolean>;
   open: () => { answer: (result: ReadResult) => Promise<void>; close: () => void };
 } {
   let now = 0;
   const settled = { is: true };
-  const watch = idleWatch({ idleMs: 100, handOverMs: 1_000, now: () => now, settled: () => settled.is });
+  const opened = { is: true };
+  const watch = idleWatch({
+    idleMs: 100,
+    handOverMs: 1_000,
+    now: () => now,
+    settled: () => settled.is,
+    opened: () => opened.is,
+  });
   let next: ReadResult = empty;
   const bare: Partial<StreamSource> = {
     open: (): ShardReader => ({ read: () => Promise.resolve(next), close: () => undefined }),
@@ -28,6 +38,7 @@ function world(): {
   return {
     at: (ms) => (now = ms),
     settled,
+    opened,
     watch,
     isIdle: async () => {
       await new Promise(setImmediate);
@@ -100,6 +111,30 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
+  it('waits for shards that are not open yet: on a slow machine the first are read before the last are taken', async () => {
+    const { at, open, opened, isIdle } = world();
+    const first = open();
+    opened.is = false;
+    at(5_000);
+    await first.answer(empty);
+    expect(await isIdle(), 'more are coming').to.equal(false);
+    opened.is = true;
+    await first.answer(empty);
+    expect(await isIdle()).to.equal(true);
+  });
+
+  it('does not wait without end for a shard that nobody opens', async () => {
+    const { at, open, opened, isIdle } = world();
+    const first = open();
+    opened.is = false;
+    at(30_099);
+    await first.answer(empty);
+    expect(await isIdle()).to.equal(false);
+    at(30_100);
+    await first.answer(empty);
+    expect(await isIdle()).to.equal(true);
+  });
+
   it('is made from what the user asked for: none without --until-idle, and one that heeds the writer with it', async () => {
     const request = { stream: { streamName: 's' }, from: 'LATEST', asText: false } as const;
     const writer = { pending: 1, write: () => Promise.resolve() };
@@ -135,5 +170,34 @@ describe('the judge of idleness', () => {
     await other.answer(empty);
     await child.answer(empty);
     expect(await isIdle()).to.equal(true);
+  });
+});
+
+describe('a member of an application', () => {
+  const held = { phase: 'held', startable: true };
+  const row = { leaseKey: 'a', owner: 'me', checkpoint: 'TRIM_HORIZON', here: held };
+  const asked = (leases: readonly object[], reading: readonly string[] = ['a'], state = 'running'): boolean =>
+    hasOpenedAll({
+      state,
+      workerId: 'me',
+      shards: reading.map((shardId) => ({ shardId, doing: 'reading' })),
+      leases: [{ table: 't', state: { leases } }],
+    } as unknown as ConsumerStatus);
+
+  it('has opened all shards once each lease is read here, waits for its parents, has ended, or is another member’s', () => {
+    const { here: _, ...bare } = row;
+    expect(asked([row])).to.equal(true);
+    expect(asked([row, { ...row, leaseKey: 'b', here: { ...held, startable: false } }])).to.equal(true);
+    expect(asked([row, { ...bare, leaseKey: 'b', checkpoint: 'SHARD_END' }])).to.equal(true);
+    expect(asked([row, { ...bare, leaseKey: 'b', owner: 'peer' }])).to.equal(true);
+    expect(asked([row, { ...bare, leaseKey: '1:other:2:b', owner: undefined }])).to.equal(true);
+  });
+
+  it('has not while one is free, being taken, or held and not read yet, or the start is under way', () => {
+    const { here: _, ...bare } = row;
+    expect(asked([row, { ...bare, leaseKey: 'b', owner: undefined }])).to.equal(false);
+    expect(asked([row, { ...row, leaseKey: 'b', here: { ...held, phase: 'taking' } }])).to.equal(false);
+    expect(asked([row, { ...row, leaseKey: 'b' }])).to.equal(false);
+    expect(asked([row], ['a'], 'starting')).to.equal(false);
   });
 });
