@@ -185,6 +185,8 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     checkpointAt: now,
     liveUntil: 0,
     trustedSince: now,
+    serviceTimeMs: options.serviceTimeMs ?? options.clock.wallNow(),
+    bornAt: now,
     lastNow: now,
     lastWall: options.clock.wallNow(),
     asked: undefined,

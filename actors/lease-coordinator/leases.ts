@@ -16,7 +16,6 @@ import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
 import { withoutAbsence } from '../../src/core/shard-proof.js';
-import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { KinactError } from '../../src/errors.js';
 
 /** Spawns a keeper that tries to take this row. */
@@ -72,7 +71,7 @@ export function take(turn: Turn, row: LeaseRow): void {
         writer: signature(turn, incarnation),
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
-        latestAt: serviceNow(turn) - latestMarginMs,
+        serviceTimeMs: serviceNow(turn),
         waiting: !mayStart,
         coordinator: state.self,
       },

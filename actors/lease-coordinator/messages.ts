@@ -80,7 +80,7 @@ export type KeeperArguments = Pick<
   | 'initialPosition'
   | 'hashKeyRange'
 > & {
-  readonly latestAt: number;
+  readonly serviceTimeMs: number;
   readonly waiting: boolean;
   readonly coordinator: KeeperCoordinator;
 };

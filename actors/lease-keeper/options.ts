@@ -25,8 +25,8 @@ export interface LeaseKeeperOptions {
   readonly writer: string;
   readonly initialPosition: InitialPosition;
   readonly hashKeyRange?: HashKeyRange;
-  /** What a row that stands at LATEST without `kinactLatestAt` is stamped with: the service's time, less 2 s. Default: the local wall clock, less 2 s. */
-  readonly latestAt?: number;
+  /** The service's time when the keeper begins, epoch milliseconds. Default: the local wall clock. */
+  readonly serviceTimeMs?: number;
   /** True when the shard may not be started yet: having no worker is then no reason to give the lease up. Default false. */
   readonly waiting?: boolean;
   readonly store: LeaseStore;

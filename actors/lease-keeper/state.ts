@@ -5,6 +5,7 @@ import type { Ending, Ref, ReplyTo } from '../actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, TenureGranted } from '../tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
@@ -31,6 +32,8 @@ export interface Write {
   /** Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too late. */
   readonly startedAt: number;
   readonly change: HoldChange;
+  /** Of a create: the row. */
+  readonly made: LeaseRow | undefined;
   /** The worker whose question this renewal answers. */
   readonly forWorker: number | undefined;
   readonly permit: TrafficTurn | undefined;
@@ -107,6 +110,9 @@ export interface LeaseKeeperState {
   liveUntil: number;
   /** Writes begun before this prove nothing: the machine was suspended since. */
   trustedSince: number;
+  /** The service's time when the keeper began, and when that was by our own clock. */
+  readonly serviceTimeMs: number;
+  readonly bornAt: number;
   lastNow: number;
   lastWall: number;
   asked: Asked | undefined;

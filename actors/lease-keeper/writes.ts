@@ -15,6 +15,7 @@ import { classifyRefusal } from '../../src/core/lease-write.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
+import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/errors.js';
 
 /** Attempts at a take that meets rows which earlier keepers of this process wrote. */
@@ -24,20 +25,21 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
   const { leaseKey, store, workerId, writer } = options;
   const change = changeOf(turn, kind);
-  const { permit } = state;
+  const made = kind === 'create' ? holds.recreatedRow(state.hold, writer, serviceNow(turn)) : undefined;
+  const { permit, asked } = state;
   state.permit = undefined;
-  const current: Write = { id: ++state.writes, kind, startedAt: now, change, forWorker: state.asked?.worker, permit };
+  const current: Write = { id: ++state.writes, kind, startedAt: now, change, made, forWorker: asked?.worker, permit };
   const { id } = current;
   state.write = current;
   const { row } = state.hold;
   const owner = kind === 'release' || kind === 'shardEnd' ? { owner: workerId } : {};
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
-    kind === 'create'
+    made !== undefined
       ? run({
           name: effectName(current),
           kind: 'io',
-          start: (signal) => store.create(holds.recreatedRow(state.hold, writer), signal),
+          start: (signal) => store.create(made, signal),
           done: (): LeaseKeeperMessage => ({ type: 'created', id }),
           failed,
         })
@@ -51,6 +53,11 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   );
 }
 
+/** The service's time now, by what it was when the keeper began and our own clock. */
+function serviceNow({ state, now }: Turn): number {
+  return state.serviceTimeMs + (now - state.bornAt);
+}
+
 export function effectName(current: Write): string {
   return `${current.kind}#${current.id}`;
 }
@@ -59,7 +66,7 @@ function changeOf({ options, state, now }: Turn, kind: Write['kind']): HoldChang
   const { hold } = state;
   switch (kind) {
     case 'take':
-      return holds.takeChange(hold.row, options.workerId, options.latestAt ?? options.clock.wallNow() - 2_000);
+      return holds.takeChange(hold.row, options.workerId, state.serviceTimeMs - latestMarginMs);
     case 'renew': {
       const due = now - state.checkpointAt >= options.checkpointIntervalMs;
       return holds.renewChange(due ? holds.checkpointOnBoard(hold) : undefined);
@@ -88,7 +95,7 @@ export function answered(
   state.failing = undefined;
   if (message.type === 'created') {
     // Whether by us or by somebody else: the take that follows finds out.
-    holds.recoverHold(state.hold, holds.recreatedRow(state.hold, turn.options.writer));
+    holds.recoverHold(state.hold, current.made ?? state.hold.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome.counter);
   else refused(turn, message.outcome.current);
@@ -167,6 +174,8 @@ function taken(turn: Turn, before: LeaseRow): void {
   tell(turn, { type: 'taken', row });
 }
 
+const isOurs = ({ options }: Turn, row: LeaseRow | undefined): row is LeaseRow => row?.kinactWriter === options.writer;
+
 function refused(turn: Turn, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
   // SHARD_END was written, and its reply lost; whoever has the row since has nothing to read.
@@ -176,6 +185,9 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
     state.hold.unknown.length > 0
   )
     return recovered(turn, current);
+  // Made anew by an earlier attempt, whose reply was lost: to be taken as it is.
+  if (state.phase === 'taking' && state.everHeld && current?.leaseOwner === undefined && isOurs(turn, current))
+    return holds.recoverHold(state.hold, current);
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {
     case 'spurious':

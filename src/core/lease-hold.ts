@@ -107,15 +107,21 @@ export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
 }
 
 /**
- * A vanished row made anew: ownerless, at the frontier, with a counter that no write still under way can expect. The last
- * durable checkpoint may be behind what the row had, for a write whose reply was lost may have taken effect. What this
- * process does not read (a prepared checkpoint, foreign attributes) is gone.
+ * A vanished row made anew: ownerless, at the frontier. The last durable checkpoint may be behind what the row had, for a write
+ * whose reply was lost may have taken effect. The counter begins at the service's time, as that of every row we make: no write
+ * still under way can expect it, and no fence falls, though the row may have been made, taken and deleted once more since.
+ * What this process does not read (a prepared checkpoint, foreign attributes) is gone.
  */
-export function recreatedRow(hold: LeaseHold, writer: string): LeaseRow {
+export function recreatedRow(hold: LeaseHold, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, checkpointOwner: _checkpointOwner, ...kept } = hold.row;
   const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
-  return { ...kept, ...at, leaseCounter: hold.row.leaseCounter + 2, kinactWriter: writer };
+  return {
+    ...kept,
+    ...at,
+    leaseCounter: Math.max(hold.row.leaseCounter + 2, Math.floor(serviceTimeMs)),
+    kinactWriter: writer,
+  };
 }
 
 /** Where a worker is to begin; undefined when the shard has ended. */

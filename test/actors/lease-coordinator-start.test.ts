@@ -97,7 +97,7 @@ describe('a lease coordinator that starts', () => {
       seen: driver.store.row(zero),
       waiting: false,
       hashKeyRange: { startingHashKey: '0', endingHashKey: '170141183460469231731687303715884105727' },
-      latestAt: driver.store.serviceTimeMs - 2_000,
+      serviceTimeMs: driver.store.serviceTimeMs,
     });
     expect(args.writer.startsWith(`${args.processNonce}/`)).to.equal(true);
     expect(new Set(driver.keepers.map((keeper) => keeper.args.writer)).size).to.equal(2);

@@ -32,7 +32,10 @@ describe('a keeper that takes a lease', () => {
   });
 
   it('stamps a row of a Java worker that stands at LATEST, and says so once', async () => {
-    const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }), latestAt: 123 });
+    const keeper = await driveKeeper({
+      seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }),
+      serviceTimeMs: 2_123,
+    });
     expect(keeper.row).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 123 });
     expect(keeper.eventsOf('warning')).to.have.length(1);
     const tenure = await keeper.work(1);

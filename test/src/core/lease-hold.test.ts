@@ -96,10 +96,12 @@ describe('what a keeper knows of its row', () => {
   it('makes a vanished row anew without owner, above every counter that a lost write may expect', () => {
     const hold = holds.holdOf({ ...row, checkpoint: '12', kinactLatestAt: 5 });
     holds.applyUnknown(hold, {});
-    const made = holds.recreatedRow(hold, 'n1/7');
+    const made = holds.recreatedRow(hold, 'n1/7', 0);
     expect(made).to.deep.include({ checkpoint: '12', kinactLatestAt: 5, kinactWriter: 'n1/7' });
     expect(made).to.not.have.property('leaseOwner');
     expect(made.leaseCounter).to.be.above(hold.unknown[0]!.counter);
+    const later = holds.recreatedRow(hold, 'n1/7', 1_767_225_600_000.5).leaseCounter;
+    expect(later, 'above that of a row made, taken and deleted meanwhile').to.equal(1_767_225_600_000);
   });
 
   it('remembers attempts that leave the same owner behind once', () => {
