@@ -151,11 +151,16 @@ describe('a consumer whose parent the application stops', () => {
   });
 
   it('an `onCheckpoint` that never settles holds up nothing for ever', async () => {
-    const one = await lives({ onCheckpoint: () => new Promise(() => {}) });
+    // The first checkpoint is the one of the release.
+    const onCheckpoint = () => ((calls += 1), new Promise<void>(() => {}));
+    let calls = 0;
+    const one = await lives({ onCheckpoint, checkpointIntervalMs: 60_000 });
     put(one.stream, ...ids(0, 10));
     await clock.advance(1_000);
     one.stopSystem();
+    expect(calls).to.equal(0);
     expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(calls).to.equal(3);
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
     expect(rowsOf(one.stream).map(({ checkpoint }) => checkpoint)).to.have.members(lastOf(one.stream));
   });

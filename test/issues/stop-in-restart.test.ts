@@ -51,11 +51,12 @@ describe('a stop while a restart waits for a user call', () => {
   /** A consumer with a user call of `callMs` under way, killed and stopped at once; the table takes 50 ms for a write. */
   const stoppedAtTheCrashOf = async (kind: string, callMs: number) => {
     const stream = fakeStream({ clock });
-    let settledAt = Infinity;
+    let releasedAt = 0;
     const one = virtualConsumer(clock, {
       stream,
       onItem: () => new Promise<void>((resolve) => void clock.after(callMs, () => resolve())),
     });
+    one.consumer.on('leaseReleased', () => (releasedAt = clock.now()));
     await settled(clock, one.consumer.start());
     await clock.advance(2_000);
     const store = stream.leases.get('orders')!;
@@ -66,10 +67,9 @@ describe('a stop while a restart waits for a user call', () => {
     expect(one.seen).to.have.length(1);
     const until = clock.now() + callMs - 1_000;
     nemesis(one.consumer, { seed: 1 }).kill(kind);
-    const stopped = one.consumer.stop().then((report) => ((settledAt = clock.now()), report));
-    const { leases } = await settled(clock, stopped);
+    const { leases } = await settled(clock, one.consumer.stop());
     expect(one.seen).to.have.length(1);
-    return { leases, lateMs: settledAt - until, rows: [...store.rows.values()], consumer: one.consumer };
+    return { leases, lateMs: releasedAt - until, rows: [...store.rows.values()], consumer: one.consumer };
   };
 
   for (const kind of ['reducer', 'stage', 'shard-workers', 'shard-worker']) {
