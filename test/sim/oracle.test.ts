@@ -88,6 +88,7 @@ describe('records that stay open although their items are done, as the simulatio
       },
       maxBytes: 1_000,
       largestAnswerBytes: 0,
+      lags: { look: () => {} },
       consumer: { status: () => ({ tree: [worker], bytes: { held: 10 } }) },
     };
     sample({

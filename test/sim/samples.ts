@@ -29,6 +29,7 @@ export function sample(world: World): void {
     const actors = walk(process.consumer.status().tree);
     bounds(world, process, actors);
     bytes(world, process, actors);
+    process.lags.look();
     if (!process.machine.mailWaits()) credit(world, process, actors);
   }
 }

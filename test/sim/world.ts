@@ -25,6 +25,8 @@ import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createIncarnations } from './incarnations.js';
 import { createMachine } from './machine.js';
 import type { Machine } from './machine.js';
+import { createLags } from './lags.js';
+import type { Lags } from './lags.js';
 import { createLayout } from './layout.js';
 import type { Kind, Layout } from './layout.js';
 import { leaseView } from './lease-view.js';
@@ -67,6 +69,7 @@ export interface Process {
   /** Of records, in an answer to it. */
   largestAnswerBytes: number;
   readonly credits: Credits;
+  readonly lags: Lags;
 }
 
 /** What a consumer has said. */
@@ -243,6 +246,17 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     workers: incarnations.workers(),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
+  const checkpointIntervalMs = mine.pick([0, 0, 7_000]);
+  const lags = createLags({
+    process: name,
+    now: () => clock.now(),
+    // A renewal each third of it; what a queue or a refusal before has slowed down has its time.
+    limitMs: checkpointIntervalMs + world.failoverMs + 5_000,
+    nameOf: (source, shardId, sequenceNumber) => world.layout.nameOf(source, shardId, sequenceNumber),
+    rowOf: (leaseKey) => world.leases.row(leaseKey),
+    troubles: () => `${troublesOf(process)} ${process.hurt}`,
+    violate: oracle.violate,
+  });
   const { deliver, startEffect } = machine.intercept as Required<typeof machine.intercept>;
   const maxPending = mine.pick([16, 128, 1_024]);
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
@@ -276,7 +290,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         startDeadlineMs: 600_000,
         client: dynamoDbClient(world, machine, wires[1], mine.fork()),
       },
-      checkpointIntervalMs: mine.pick([0, 0, 7_000]),
+      checkpointIntervalMs,
       runtime: {
         clock: machine.clock,
         timers: machine.timers,
@@ -288,7 +302,11 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             if (message?.type === 'notify') {
               incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
               tenures.notified(message);
-            } else if (message?.type === 'frontier') tenures.reported(message);
+              lags.notified(message);
+            } else if (message?.type === 'frontier') {
+              tenures.reported(message);
+              lags.reported(message);
+            }
             deliver(delivery, arrive);
           },
           startEffect: (actor: { path: string }, info: { name: string }, start: () => unknown) =>
@@ -317,6 +335,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     maxBytes,
     largestAnswerBytes: 0,
     credits,
+    lags,
   };
   processes.push(process);
   consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));

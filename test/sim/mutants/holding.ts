@@ -96,4 +96,8 @@ export const holdingMutants: readonly Mutant[] = [
   { name: 'a parent whose row cannot be read counts as ended', make: unreadableIsEnded },
   { name: 'live leases are stolen all the time', make: stealsAllTheTime },
   { name: 'the last frontier is never said', make: lastFrontierUnsaid },
+  {
+    name: 'checkpoints are written once a minute',
+    make: () => given('leaseKeeper', (options) => ({ ...options, checkpointIntervalMs: 60_000 })),
+  },
 ];
