@@ -3,108 +3,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { openLeaseTable } from '../../src/aws/lease-table.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseChange, LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/ports.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
+import { call, keys, perform, sorted } from '../support/lease-calls.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
 const signal = new AbortController().signal;
-
-type Call =
-  | { readonly type: 'create'; readonly row: LeaseRow }
-  | {
-      readonly type: 'update';
-      readonly key: string;
-      readonly ahead: number;
-      readonly owner?: string;
-      readonly change: LeaseChange;
-      readonly writer: string;
-    }
-  | {
-      readonly type: 'describe';
-      readonly key: string;
-      readonly meta: { readonly childShardIds?: readonly string[]; readonly kinactLatestAt?: number };
-    }
-  | { readonly type: 'delete'; readonly key: string; readonly ahead: number };
-
-const keys = ['shardId-1', 'shardId-2'];
-const key = fc.constantFrom(...keys);
-const owner = fc.constantFrom('a', 'b');
-/** Added to the counter as it stands: 0 is what a holder of the lease would say, 1 a mistake. */
-const ahead = fc.constantFrom(0, 0, 0, 1);
-const checkpoint = fc.record({
-  checkpoint: fc.constantFrom('TRIM_HORIZON', 'SHARD_END', '41', '42'),
-  subSequenceNumber: fc.nat(3),
-});
-const change: fc.Arbitrary<LeaseChange> = fc
-  .record(
-    {
-      checkpoint,
-      leaseOwner: fc.option(owner),
-      kinactLatestAt: fc.nat(9),
-      childShardIds: fc.constant(['c', 'd']),
-      countOwnerSwitch: fc.constant(true),
-    },
-    { requiredKeys: [] },
-  )
-  // Nobody takes a lease and checkpoints it in the same write.
-  .filter((each) => each.checkpoint === undefined || each.countOwnerSwitch === undefined);
-const row: fc.Arbitrary<LeaseRow> = fc
-  .record({ leaseKey: key, leaseCounter: fc.nat(5), leaseOwner: owner })
-  .map((some) => ({
-    ownerSwitchesSinceCheckpoint: 1,
-    checkpoint: 'LATEST',
-    checkpointSubSequenceNumber: 0,
-    parentShardIds: ['shardId-0'],
-    childShardIds: [],
-    startingHashKey: '0',
-    endingHashKey: '9',
-    checkpointOwner: 'old',
-    ...some,
-  }));
-const call: fc.Arbitrary<Call> = fc.oneof(
-  row.map((each): Call => ({ type: 'create', row: each })),
-  fc
-    .record(
-      { key, ahead, owner, change, writer: fc.constantFrom('p/1', 'p/2') },
-      { requiredKeys: ['key', 'ahead', 'change', 'writer'] },
-    )
-    .map((each): Call => ({ type: 'update', ...each })),
-  fc
-    .record({
-      key,
-      meta: fc.record({ childShardIds: fc.constant(['x']), kinactLatestAt: fc.nat(9) }, { requiredKeys: [] }),
-    })
-    .map((each): Call => ({ type: 'describe', ...each })),
-  fc.record({ key, ahead }).map((each): Call => ({ type: 'delete', ...each })),
-);
-
-async function perform(store: LeaseStore, each: Call): Promise<unknown> {
-  if (each.type === 'create') return store.create(each.row, signal);
-  const counter = (await store.get(each.key, signal))?.leaseCounter ?? 0;
-  switch (each.type) {
-    case 'update': {
-      const expected = { counter: counter + each.ahead, ...(each.owner === undefined ? {} : { owner: each.owner }) };
-      return store.update(each.key, expected, each.change, each.writer, signal);
-    }
-    case 'describe':
-      return store.describeLease(each.key, each.meta, signal);
-    case 'delete':
-      return store.delete(each.key, counter + each.ahead, signal);
-    default:
-      return each satisfies never;
-  }
-}
-
-/** Children are a set: DynamoDB keeps no order. */
-function sorted(value: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(value, (name, each: unknown) =>
-      name === 'childShardIds' && Array.isArray(each) ? [...each].sort() : each,
-    ) ?? 'null',
-  );
-}
 
 describe('the lease store in memory', () => {
   let servers: LocalServers;

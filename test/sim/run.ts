@@ -63,7 +63,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   clock.install();
   try {
     await live(world, size, tally);
-    await settle(world);
+    await settle(world, size.records);
   } finally {
     clock.uninstall();
     process.off('unhandledRejection', stray);

@@ -21,11 +21,13 @@ const lastRecords = 100;
 /** Until a stream that was made again has been noticed and its rows mended. */
 const mendingMs = 300_000;
 
-export async function settle(world: World): Promise<void> {
+/** `records`: so many are to be put in all; a stream that was gone has taken none meanwhile. */
+export async function settle(world: World, records: number): Promise<void> {
   const { clock, oracle, processes } = world;
   await clock.advance(45_000);
   calmDown(world);
   if (world.lostStreams.size > 0) await clock.advanceUntil(() => world.lostStreams.size === 0, mendingMs);
+  putRecords(world, Math.max(0, records - world.written));
   if (world.dice.chance(0.3)) {
     world.say('everybody is killed');
     for (const process of processes) {
