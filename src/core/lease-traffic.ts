@@ -77,7 +77,7 @@ interface Queue {
   cancelTimer: (() => void) | undefined;
   /** Time in all for which timers of this process were late while requests were under way. */
   stalledMs: number;
-  probing: boolean;
+  cancelProbe: (() => void) | undefined;
   owed: { readonly perSecond: number; readonly at: number };
 }
 
@@ -93,7 +93,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     underWay: new Set(),
     cancelTimer: undefined,
     stalledMs: 0,
-    probing: false,
+    cancelProbe: undefined,
     owed: { perSecond: 0, at: -Infinity },
   };
   return {
@@ -224,6 +224,7 @@ function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
       const tookMs = answeredAt - now - (queue.stalledMs - stalledBefore);
       noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, full }, answeredAt);
       serve(queue);
+      stopProbe(queue);
     },
   };
   queue.underWay.add(turn);
@@ -233,15 +234,23 @@ function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
 
 /** A worker that is busy hears late: a table that is taken for slow then would get its renewals even later. */
 function probe(queue: Queue): void {
-  if (queue.probing || queue.underWay.size === 0) return;
-  queue.probing = true;
+  if (queue.cancelProbe !== undefined || queue.underWay.size === 0) return;
   const { clock, timers } = queue.options;
   const due = clock.now() + probeMs;
-  timers.after(probeMs, () => {
-    queue.probing = false;
-    queue.stalledMs += Math.max(0, clock.now() - due);
+  queue.cancelProbe = timers.after(probeMs, () => {
+    const now = clock.now();
+    queue.cancelProbe = undefined;
+    queue.stalledMs += Math.max(0, now - due);
+    dropLost(queue, now);
     probe(queue);
   });
+}
+
+/** With nothing under way there is nothing to hear late, and no timer outlives the last request. */
+function stopProbe(queue: Queue): void {
+  if (queue.underWay.size > 0) return;
+  queue.cancelProbe?.();
+  queue.cancelProbe = undefined;
 }
 
 /** A turn that nobody ends (its keeper died before it heard of it) must not narrow the way for ever. */

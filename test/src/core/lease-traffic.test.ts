@@ -140,6 +140,19 @@ describe('the queue of a lease table', () => {
     expect(came).to.have.length(33);
   });
 
+  it('has no timer once nothing waits or is under way, and none for a turn that nobody will end', async () => {
+    const { clock, turns, end } = fullQueue();
+    expect(clock.pending()).to.be.above(0);
+    turns.splice(1);
+    await clock.advance(failoverMs + 100);
+    expect(clock.pending(), 'the turns are taken back').to.equal(0);
+    const ended = fullQueue();
+    while (ended.turns.length > 0) await ended.end();
+    expect(ended.clock.pending(), 'every turn has ended').to.equal(0);
+    await end();
+    expect(clock.pending()).to.equal(0);
+  });
+
   it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
     const underWay = async (busy: boolean): Promise<number> => {
       const { clock, order, traffic, turns } = fullQueue();
