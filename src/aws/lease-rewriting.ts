@@ -24,6 +24,8 @@ export interface LeaseRewritingOptions {
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
   readonly repeating?: Repeating | undefined;
+  /** Of the caller's own, which is not closed. Default: one of the AWS environment's. */
+  readonly client?: DynamoDbClientLike | undefined;
 }
 
 export interface LeaseRewriting {
@@ -37,10 +39,13 @@ export interface LeaseRewriting {
 export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriting {
   const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
   const { region } = options;
-  const client = createDynamoDbClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) });
-  const like: DynamoDbClientLike = client;
-  const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
-  const store = openLeaseTable({ tableName, clock, timers, client: like, failoverMs: 3 * requestTimeoutMs });
+  const own =
+    options.client === undefined
+      ? createDynamoDbClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      : undefined;
+  const client: DynamoDbClientLike = options.client ?? own!;
+  const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
+  const store = openLeaseTable({ tableName, clock, timers, client, failoverMs: 3 * requestTimeoutMs });
 
   const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
   return {
@@ -56,7 +61,7 @@ export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriti
         signal,
       ),
     write: (step, signal) => patiently(patience, () => write({ tableName, caller, store }, step, signal), signal),
-    close: () => client.destroy(),
+    close: () => own?.destroy(),
   };
 }
 

@@ -73,7 +73,7 @@ export function oneLine(text: string): string {
 }
 
 /** One line on stderr, for people. */
-export function say({ stderr }: Pick<CommandIo, 'stderr'>, text: string): void {
+export function say({ stderr }: { readonly stderr: Pick<Writable, 'write'> }, text: string): void {
   stderr.write(`${oneLine(text)}\n`);
 }
 

@@ -72,6 +72,8 @@ export interface Oracle {
   allNamed(events: readonly Said[]): void;
   /** Somebody deleted this row by hand: what it says of order and of where reading was is no promise any more. */
   tampered(leaseKey: string): void;
+  /** `kinact reset` has written this row, over one of an earlier stream or of this one: its checkpoint may fall. */
+  reset(before: LeaseRow | undefined, after: LeaseRow): void;
   delivered(delivery: Delivery): void;
   /** The application has acknowledged, or returned from what acknowledges. */
   acknowledged(ids: readonly string[]): void;
@@ -279,6 +281,12 @@ export function createOracle(options: OracleOptions): Oracle {
       changedByHand.add(leaseKey);
       const row = rowOf(leaseKey);
       if (row !== undefined) deleted.set(leaseKey, row);
+    },
+    reset: (before, after) => {
+      // Names are by the generation of the stream: the old stream's row is gone.
+      if (before !== undefined && before.leaseKey !== after.leaseKey) changedByHand.add(before.leaseKey);
+      if (after.checkpoint !== 'SHARD_END') endedShards.delete(after.leaseKey);
+      covers(after);
     },
     delivered: (delivery) => {
       deliveries += 1;

@@ -116,8 +116,8 @@ async function live(world: World, size: Size, tally: { faults: number; hits: num
     await clock.advance(dice.between(10, dice.chance(0.8) ? 1_500 : 15_000));
     tally.faults += 1;
     if (oracle.hasOpen()) tally.hits += 1;
-    strike(world);
-    while (world.processes.filter(isAtWork).length < 3) world.start();
+    if (!world.isShutDown) strike(world);
+    while (!world.isShutDown && world.processes.filter(isAtWork).length < 3) world.start();
     sample(world);
     await clock.advance(dice.between(10, 15_000));
     sample(world);

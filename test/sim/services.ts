@@ -8,6 +8,7 @@ import type { Dice } from './dice.js';
 import { DynamoDbRefusal, longestAgeMs } from './dynamodb/memory-dynamodb.js';
 import type { Item } from './dynamodb/expressions.js';
 import type { Machine } from './machine.js';
+import type { Written } from './oracle.js';
 import { answerInstead } from './service-faults.js';
 import type { Mishap } from './service-faults.js';
 import { answered, errorOf } from './sdk-answers.js';
@@ -49,7 +50,7 @@ export function sourcesOf(world: World, { name, wire, dice, answered: told }: Ca
   );
 }
 
-function kinesisClient(
+export function kinesisClient(
   world: World,
   { name, wire, dice, answered: told }: Caller,
 ): { send(command: never): Promise<object> } {
@@ -143,7 +144,14 @@ function repeating(world: World, dice: Dice): (operation: string, input: Command
   };
 }
 
-export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice: Dice): DynamoDbClientLike {
+/** `wrote` hears of every write as it takes effect; the oracle, if nobody is named. */
+export function dynamoDbClient(
+  world: World,
+  machine: Machine,
+  wire: Wire,
+  dice: Dice,
+  wrote: (written: Written) => void = world.oracle.wrote,
+): DynamoDbClientLike {
   const { clock, dynamoDb, layout, leases, oracle, serviceFaults } = world;
   const ageOf = (): number => (dice.chance(world.staleReads) ? dice.next() * longestAgeMs : 0);
   const handle = (operation: string, input: Command['input'], sentAt: number): object => {
@@ -170,7 +178,7 @@ export function dynamoDbClient(world: World, machine: Machine, wire: Wire, dice:
       const after = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
       const name = (after ?? before)?.leaseKey;
       if (name !== undefined && after !== before)
-        oracle.wrote({ process: machine.name, leaseKey: name, before, after, sentAt });
+        wrote({ process: machine.name, leaseKey: name, before, after, sentAt });
     }
   };
   const send = (command: Command): Promise<object> => {

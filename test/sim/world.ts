@@ -110,6 +110,8 @@ export interface World {
   readonly nameOf: (stream: string, shardId: string) => string;
   /** Streams that were deleted and whose rows nobody has mended yet. */
   readonly lostStreams: Set<string>;
+  /** Somebody mends a table and has stopped every worker: none is started. */
+  isShutDown: boolean;
   readonly creatingUntil: Map<string, number>;
   readonly isCreating: (stream: string) => boolean;
   readonly serviceFaults: ServiceFaults;
@@ -199,6 +201,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     nameOf: (stream, shardId) => layout.nameOf(stream, shardId),
     isCreating: (stream) => (world.creatingUntil.get(stream) ?? 0) > clock.now(),
     lostStreams: new Set(),
+    isShutDown: false,
     creatingUntil: new Map(),
     serviceFaults: createServiceFaults(() => clock.now()),
     callRates: createCallRates(() => clock.now(), oracle.violate),

@@ -1,0 +1,250 @@
+// What `kinact reset` does once its arguments are read. Invariant: without --yes nothing is written; with it, nothing where a
+// worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts. Time and services are arguments,
+// so that the simulation can run it as well.
+import type { Writable } from 'node:stream';
+import type { LeaseRewriting } from '../aws/lease-rewriting.js';
+import { patiently, type Patience } from '../aws/patience.js';
+import type { LeaseRow } from '../core/lease.js';
+import { streamIdentifier } from '../core/lease-key.js';
+import { writerNonce, writerOf } from '../core/lease-writer.js';
+import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
+import { hasEnded } from '../core/shard-graph.js';
+import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
+import { KinactError } from '../errors.js';
+import type { LeaseScan, Random, StreamDescription, StreamSource } from '../ports.js';
+import type { World } from '../source.js';
+import { checkpointText } from './checkpoint-text.js';
+import { alignColumns } from './columns.js';
+import { confirmedListing } from './confirmed-listing.js';
+import { oneLine, say, UsageError, type CommandIo, type StreamReference } from './command.js';
+import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
+import { firstMove } from './still-table.js';
+
+/** How long counters are watched at least: three renewals of a worker with the default failover time. */
+export const leastWatchMs = 30_000;
+
+export interface ResetRequest {
+  readonly tableName: string;
+  readonly stream: StreamReference | undefined;
+  readonly only: ReadonlySet<string> | undefined;
+  readonly to: AskedPosition;
+  readonly watchMs: number;
+  readonly yes: boolean;
+  /** For what is asked of the stream. */
+  readonly patience: Patience;
+}
+
+/** Where it is done. */
+export interface ResetPlace {
+  readonly world: World;
+  readonly table: LeaseRewriting;
+  /** What is opened is closed again. */
+  readonly open: (stream: StreamReference) => StreamSource;
+}
+
+/** What a run may touch of the command line's. */
+export type ResetIo = Pick<CommandIo, 'signal'> & {
+  readonly stdout: Pick<Writable, 'write'>;
+  readonly stderr: Pick<Writable, 'write'>;
+};
+
+/** Resolves to the exit code. Rejects with REFUSED, or with what the services failed with. */
+export async function runReset(request: ResetRequest, place: ResetPlace, io: ResetIo): Promise<number> {
+  const { table, world } = place;
+  const first = await table.scan(io.signal);
+  const source = place.open(request.stream ?? onlyStream(first, request.tableName));
+  try {
+    const described = await patiently(request.patience, () => source.describe(io.signal), io.signal);
+    const identifier = identifierOf(first, described);
+    // Who writes a whole ARN means that stream.
+    if (request.stream?.streamArn === undefined)
+      refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
+    const scan = request.yes ? await watched(request, place, identifier, first, io) : first;
+    const steps = await planned(request, source, scan, world.random, io.signal);
+    await print(io, stepLines(steps));
+    const { tableName } = request;
+    if (!request.yes) {
+      const todo = summary(steps, ['to rewrite', 'to create', 'to remove']);
+      await print(io, [`reset: ${todo} in table '${tableName}'; nothing was changed, ${whenYes(steps)}`]);
+      return 0;
+    }
+    await writeAll(request, table, steps, io.signal);
+    await print(io, [`reset: ${summary(steps, ['rewritten', 'created', 'removed'])} in table '${tableName}'`]);
+    return 0;
+  } finally {
+    source.close();
+  }
+}
+
+function onlyStream({ rows }: LeaseScan, tableName: string): StreamReference {
+  const named = streamsNamedIn(rows);
+  if (named.length === 1) return named[0]!;
+  const why =
+    named.length === 0
+      ? 'do not say which stream they are for'
+      : `name several (${named.map(({ streamArn, streamName }) => streamArn ?? streamName).join(', ')})`;
+  throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
+}
+
+/** The same application name for two streams, or a stream of the same name in another account or region: not ours to rewrite. */
+function refuseOtherStream(
+  rows: readonly { readonly row: LeaseRow }[],
+  { streamArn }: StreamDescription,
+  tableName: string,
+): void {
+  const other = rows.find(({ row }) => row.kinactStream !== undefined && row.kinactStream.split('#')[0] !== streamArn);
+  if (other === undefined) return;
+  const { leaseKey, kinactStream } = other.row;
+  throw refused(
+    `row ${leaseKey} was made for ${readableIdentity(kinactStream!)}, not for ${streamArn}: give each stream its own application name, or, to take the rows away from that stream, --stream as an ARN. Nothing was changed`,
+    tableName,
+  );
+}
+
+/** A table serves one stream by bare shard ids, or several by keys that name them. */
+function identifierOf({ rows, malformed }: LeaseScan, stream: StreamDescription): string | undefined {
+  const isMultiStream = [...rows, ...malformed].some(({ leaseKey }) => /^\d+:[^:]+:\d+:/.test(leaseKey));
+  return isMultiStream ? streamIdentifier(stream) : undefined;
+}
+
+function refused(reason: string, tableName: string): KinactError {
+  return new KinactError('REFUSED', reason, { data: { table: tableName } });
+}
+
+/** The table after nobody was seen to write to an unended row of the stream for long enough. */
+async function watched(
+  { tableName, only, watchMs }: ResetRequest,
+  { table, world }: ResetPlace,
+  identifier: string | undefined,
+  first: LeaseScan,
+  io: ResetIo,
+): Promise<LeaseScan> {
+  const own = (): readonly LeaseRow[] => rowsOfStream(identifier, scan.rows, only).map(({ row }) => row);
+  let scan = first;
+  // Every worker writes its name into what it holds; one that comes now meets the conditions of our writes.
+  if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
+  say(
+    io,
+    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one (--failover-ms for workers that renew more rarely)`,
+  );
+  const moved = await firstMove(world, watchMs, async () => {
+    scan = await table.scan(io.signal);
+    // A Java worker takes ended rows as well, and reads nothing there.
+    return new Map(own().map((row) => [row.leaseKey, hasEnded(row) ? 'ended' : String(row.leaseCounter)]));
+  });
+  if (moved === undefined) return scan;
+  const owner = own().find(({ leaseKey }) => leaseKey === moved)?.leaseOwner;
+  const what = `row ${moved} is being written to${owner === undefined ? '' : `, by worker '${owner}'`}`;
+  throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
+}
+
+async function planned(
+  { tableName, only, to, patience }: ResetRequest,
+  source: StreamSource,
+  scan: LeaseScan,
+  random: Random,
+  signal: AbortSignal,
+): Promise<readonly ResetStep[]> {
+  const description = await patiently(patience, () => source.describe(signal), signal);
+  const { status } = description;
+  if (status !== 'ACTIVE' && status !== 'UPDATING')
+    throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
+  const known = rowsOfStream(identifierOf(scan, description), scan.rows, only);
+  const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
+  const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...patience, tableName }, signal);
+  const workerId = 'kinact reset';
+  const plan = planReset({
+    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, patience, to.timestampMs, signal) } : to,
+    only,
+    shards,
+    rows: scan.rows,
+    malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
+    maker: {
+      identifier: identifierOf(scan, description),
+      entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,
+      writer: writerOf(writerNonce(workerId, randomName(random)), 0),
+      serviceTimeMs,
+      stream: streamIdentityOf(description),
+    },
+  });
+  if (plan.type === 'refused') throw refused(`${plan.reason}. Nothing was changed`, tableName);
+  return plan.steps;
+}
+
+function randomName(random: Random): string {
+  return random.next().toString(36).slice(2) + random.next().toString(36).slice(2);
+}
+
+async function openAt(
+  source: StreamSource,
+  patience: Patience,
+  timestampMs: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const filter = { type: 'atTimestamp', timestampMs } as const;
+  const { shards } = await patiently(patience, () => source.listShards(filter, signal), signal);
+  return shards.map(({ shardId }) => shardId);
+}
+
+/** One after the other: a run that is cut off leaves a prefix, and the next one does it all again. */
+async function writeAll(
+  { tableName }: ResetRequest,
+  table: LeaseRewriting,
+  steps: readonly ResetStep[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    const rest = `${index} of ${steps.length} rows were done; stop every worker and run this command again`;
+    let outcome: 'written' | 'refused';
+    try {
+      outcome = await table.write(step, signal);
+    } catch (error) {
+      const cause = error as Error;
+      throw new KinactError('REFUSED', `row ${keyOf(step)} could not be written (${oneLine(cause.message)}): ${rest}`, {
+        cause,
+        data: { table: tableName, leaseKey: keyOf(step) },
+      });
+    }
+    if (outcome === 'refused')
+      throw refused(`row ${keyOf(step)} was written to by somebody else meanwhile: ${rest}`, tableName);
+  }
+}
+
+const keyOf = (step: ResetStep): string => (step.type === 'remove' ? step.seen : step.row).leaseKey;
+
+function stepLines(steps: readonly ResetStep[]): readonly string[] {
+  const cells = steps.map((step) => {
+    const seen = step.type === 'create' ? undefined : step.seen;
+    const owner = seen?.leaseOwner ?? (seen === undefined ? '' : '(free)');
+    const before = seen === undefined ? '(no row)' : checkpointText(seen);
+    return [
+      keyOf(step),
+      owner,
+      before,
+      step.type === 'remove' ? '(removed: not a shard of this stream)' : checkpointText(step.row),
+    ];
+  });
+  return alignColumns([['LEASE', 'OWNER', 'CHECKPOINT', 'BECOMES'], ...cells]);
+}
+
+/** Whoever owns an unended row may be alive: only watching tells. */
+function whenYes(steps: readonly ResetStep[]): string {
+  const owners = steps.flatMap((step) =>
+    step.type === 'create' || step.seen.leaseOwner === undefined || hasEnded(step.seen) ? [] : [step.seen.leaseOwner],
+  );
+  const named = [...new Set(owners)].slice(0, 3).map((owner) => `'${owner}'`);
+  return named.length === 0
+    ? '--yes does it'
+    : `--yes does it once no worker holds a lease (owners: ${named.join(', ')})`;
+}
+
+/** How many rows are, or will be, rewritten, created and removed. */
+function summary(steps: readonly ResetStep[], [rewrite, create, remove]: readonly [string, string, string]): string {
+  const count = (type: ResetStep['type']): number => steps.filter((step) => step.type === type).length;
+  const rewrites = count('rewrite');
+  return `${rewrites} ${rewrites === 1 ? 'row' : 'rows'} ${rewrite}, ${count('create')} ${create}, ${count('remove')} ${remove}`;
+}
+
+async function print(io: ResetIo, lines: readonly string[]): Promise<void> {
+  await new Promise((resolve) => io.stdout.write(`${lines.join('\n')}\n`, resolve));
+}

@@ -1,0 +1,79 @@
+// Who mends the rows of a stream that was made again, as STREAM_CHANGED says: every worker is stopped, and `kinact reset --yes`
+// is run until it has gone through. It is the command's own code, over the services of this world.
+import { openLeaseRewriting } from '../../src/aws/lease-rewriting.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
+import { runReset } from '../../src/cli/reset-run.js';
+import { errorLine } from '../../src/cli/command.js';
+import { createMachine } from './machine.js';
+import { dynamoDbClient, kinesisClient } from './services.js';
+import { createWire } from './wire.js';
+import type { World } from './world.js';
+
+const watchMs = 30_000;
+/** What passes has passed by then: calm weather comes before the end of every seed. */
+const mostRuns = 20;
+const againMs = 5_000;
+
+/**
+ * Runs it until it goes through. `cutAfter`: the operator is killed after so many writes of a run, and nothing more of it is
+ * done. `failed`: it never went through.
+ */
+export function resetStream(world: World, stream: string, cutAfter = Infinity): Promise<'done' | 'cut' | 'failed'> {
+  return new Promise((resolve) => {
+    let writes = 0;
+    const cut = (): boolean => (writes += 1) === cutAfter;
+    void run(world, stream, cut, () => resolve('cut')).then(resolve);
+  });
+}
+
+async function run(world: World, stream: string, isCut: () => boolean, cut: () => void): Promise<'done' | 'failed'> {
+  const { clock, dice, layout, oracle, say } = world;
+  const machine = createMachine('operator', clock, dice.fork());
+  const wires = [createWire(machine, clock, dice.fork()), createWire(machine, clock, dice.fork())] as const;
+  const mine = dice.fork();
+  const host = { clock: machine.clock, timers: machine.timers, random: { next: () => mine.next() } };
+  const tableName = layout.tableOf(stream);
+  const request = {
+    tableName,
+    stream: { streamName: stream },
+    only: undefined,
+    to: { type: 'trimHorizon' },
+    watchMs,
+    yes: true,
+    patience: { ...host, retryForMs: 20_000, name: 'the stream' },
+  } as const;
+  const client = dynamoDbClient(world, machine, wires[1], dice.fork(), ({ before, after }) => {
+    if (after !== undefined) oracle.reset(before, after);
+    else if (before !== undefined) oracle.tampered(before.leaseKey);
+    if (!isCut()) return;
+    say(`kinact reset of ${stream} is killed`);
+    machine.kill();
+    cut();
+  });
+  const caller = { name: machine.name, wire: wires[0], dice: dice.fork(), answered: () => {} };
+  const place = {
+    world: host,
+    table: openLeaseRewriting({ tableName, ...host, client }),
+    open: () => kinesisPollingSource({ streamName: stream, client: kinesisClient(world, caller) }, host),
+  };
+  const lines: string[] = [];
+  const out = {
+    write: (text: string, written?: unknown): boolean => {
+      lines.push(text.trim().split('\n').at(-1) as string);
+      if (typeof written === 'function') written();
+      return true;
+    },
+  };
+  for (let times = 0; times < mostRuns; times += 1) {
+    for (const wire of wires) wire.weather = world.weather;
+    try {
+      await runReset(request, place, { signal: new AbortController().signal, stdout: out, stderr: out });
+      say(`kinact reset of ${stream}: ${lines.at(-1)}`);
+      return 'done';
+    } catch (error) {
+      say(`kinact reset of ${stream} failed: ${errorLine(error)}`);
+    }
+    await new Promise<void>((resolve) => clock.after(againMs, resolve));
+  }
+  return 'failed';
+}
