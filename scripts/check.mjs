@@ -33,8 +33,11 @@ async function testsWithCoverage() {
   // too: much of the command line is tested in no other way.
   const [first, ...others] = testLanes();
   const lanes = [{ ...first, tests: ['--file', 'scripts/mocha/load-all.mjs', ...first.tests] }, ...others];
-  await mochaSideBySide(lanes, { env: { NODE_V8_COVERAGE: join(root, 'coverage/tmp') } });
-  await must(bin('c8'), ['report', '--config', '.c8rc.json']);
+  try {
+    await mochaSideBySide(lanes, { env: { NODE_V8_COVERAGE: join(root, 'coverage/tmp') } });
+  } finally {
+    await must(bin('c8'), ['report', '--config', '.c8rc.json']);
+  }
   return checkCoverage();
 }
 

@@ -55,5 +55,10 @@ function plain(markdown: string): string {
 }
 
 function oneLine(text: string): string {
-  return visible(text.replaceAll(/\s*[\n\r\u2028\u2029]\s*/g, ' ').trim());
+  return visible(onOneLine(text));
+}
+
+function onOneLine(text: string): string {
+  const lines = text.split(/[\n\r\u2028\u2029]/).map((line) => line.trim());
+  return lines.filter((line) => line !== '').join(' ');
 }

@@ -281,7 +281,7 @@ describe('kinact leases', () => {
       scripted.respond('DescribeTable', 2, { type: 'error', code: 'ThrottlingException', message: 'slow down' });
       scripted.respond('DescribeTable', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
       const run = await kinact(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
-      expect(run.stderr).to.match(/^ACCESS_DENIED: [^\n]*\n$/);
+      expect(run.stderr).to.match(/^dynamodb:DescribeTable is repeated: [^\n]*\nACCESS_DENIED: [^\n]*\n$/);
       expect(scripted.calls('DescribeTable').length).to.equal(3);
     } finally {
       await scripted.stop();

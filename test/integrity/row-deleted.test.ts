@@ -49,6 +49,8 @@ describe('a lease row that is deleted under its holder', function () {
     await stopWriting();
     await expectNothingLost('row-deleted', fleet);
     const told = fleet.workers.flatMap((worker) => worker.events('warning').map(({ data }) => data.message ?? ''));
-    expect(told.filter((message) => message.includes('made anew at its last checkpoint'))).to.have.length(1);
+    expect(told.filter((message) => message.includes('made anew where its shard has been settled to'))).to.have.length(
+      1,
+    );
   });
 });

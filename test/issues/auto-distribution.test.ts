@@ -5,10 +5,10 @@ import { expect } from 'chai';
 import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
 import type { SourceSpec } from '../../src/source.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient, type ModelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const [shard0, shard1] = ['shardId-000000000000', 'shardId-000000000001'];
@@ -16,7 +16,7 @@ const minuteMs = 60_000;
 /** Their hash keys are in the lower and in the upper half. */
 const [low, high] = ['a', 'b'];
 
-interface World {
+interface World extends Disposable {
   readonly clock: ManualClock;
   readonly client: ModelClient;
   readonly store: MemoryLeaseStore;
@@ -30,7 +30,7 @@ interface World {
 }
 
 function world(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY'): World {
-  const clock = new ManualClock();
+  const clock = virtualClock();
   const client = modelClient(clock);
   // Shorter than the service allows, for the sake of the test's time.
   client.kinesis.createStream('orders', 2, { mode: 'ON_DEMAND', distribution }).retentionHours = 0.5;
@@ -39,6 +39,7 @@ function world(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY
     clock,
     client,
     store,
+    [Symbol.dispose]: () => clock.uninstall(),
     consumer(outOfRange) {
       const spec: SourceSpec = kinesisStream({ streamName: 'orders', client, outOfRange });
       return virtualConsumer(clock, { source: { ...spec, openLeases: () => store } });
@@ -58,7 +59,7 @@ const texts = ({ seen }: VirtualConsumer): string[] =>
 describe('a stream whose record distribution is AUTO', () => {
   it('is said to have no order of keys, by an event and by status(); one that places by key is not', async () => {
     for (const distribution of ['AUTO', 'USER_PARTITION_KEY'] as const) {
-      const on = world(distribution);
+      using on = world(distribution);
       const running = on.consumer('emit');
       await settled(on.clock, running.consumer.start());
       const auto = distribution === 'AUTO';
@@ -72,7 +73,7 @@ describe('a stream whose record distribution is AUTO', () => {
 
   it('is not started on with a policy that drops by hash key', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
-      const on = world('AUTO');
+      using on = world('AUTO');
       const refused = on.consumer(outOfRange);
       const error: unknown = await settled(
         on.clock,
@@ -91,7 +92,7 @@ describe('a stream whose record distribution is AUTO', () => {
 
 describe('a stream that is switched to AUTO under a consumer that drops by hash key', () => {
   it('loses none of the records that come after the switch, long before anybody could look again', async () => {
-    const on = world();
+    using on = world();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropRecord');
     await settled(on.clock, running.consumer.start());
@@ -116,7 +117,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
   });
 
   it('delivers what it cannot vouch for, where the stream does not say how it places records', async () => {
-    const on = world();
+    using on = world();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropAggregate');
     await settled(on.clock, running.consumer.start());
@@ -132,7 +133,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
 
   it('loses none where it is switched back before anybody looks, or while nobody is there', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
-      const on = world();
+      using on = world();
       const running = on.consumer(outOfRange);
       await settled(on.clock, running.consumer.start());
       const told = running.heard('recordDistribution');
@@ -160,7 +161,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
   });
 
   it('keeps everything until what was placed then has left the stream, in other processes too; then it drops again', async () => {
-    const on = world();
+    using on = world();
     const first = on.consumer('dropRecord');
     await settled(on.clock, first.consumer.start());
     on.distribute('AUTO');

@@ -2,9 +2,8 @@
 // next number cannot be told from it: such a row is malformed, and said to be.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -12,7 +11,7 @@ const [full, other] = ['shardId-000000000000', 'shardId-000000000001'];
 
 describe('a lease row whose counter cannot rise', () => {
   it('is named in an event and in status(), taken by nobody, and read when it is mended; the other shard is read', async () => {
-    const clock = new ManualClock();
+    using clock = virtualClock();
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 2);
     const tables = virtualTables(clock);

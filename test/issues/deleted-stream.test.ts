@@ -2,11 +2,11 @@
 // which every describe must find nothing began with the next shard sync, although the readers had met it at once.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import type { ModelCall, ModelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -29,7 +29,7 @@ describe('a stream that is deleted under a running consumer', () => {
     client.of('DescribeStreamSummary').filter(({ input }) => input['StreamName'] === name);
 
   it('fails a minute after it was first missed, and after five looks at least; a source beside it is read on', async () => {
-    const clock = new ManualClock();
+    using clock = virtualClock();
     const [client, { consumer, heard, seen }] = await start(clock, ['gone', 'kept']);
     const before = lookedFor(client, 'gone').length;
     client.kinesis.streams.delete('gone');
@@ -51,7 +51,7 @@ describe('a stream that is deleted under a running consumer', () => {
   });
 
   it('ends the consumer where it was the only one, its leases released', async () => {
-    const clock = new ManualClock();
+    using clock = virtualClock();
     const [client, { consumer, heard }] = await start(clock, ['gone']);
     client.kinesis.streams.delete('gone');
     const closed = consumer.closed.then(
@@ -63,7 +63,7 @@ describe('a stream that is deleted under a running consumer', () => {
   });
 
   it('is not gone where it is found again within the minute, however often that happens', async () => {
-    const clock = new ManualClock();
+    using clock = virtualClock();
     const [client, { consumer, heard, seen }] = await start(clock, ['gone']);
     const stream = client.kinesis.stream('gone');
     for (let round = 0; round < 3; round += 1) {

@@ -3,11 +3,10 @@
 // reading takes is in test/properties/linear-parsing.fuzz.test.ts; here it is a whole consumer that gets over such a record.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const zeros = '0'.repeat(100_000);
@@ -15,7 +14,7 @@ const zeros = '0'.repeat(100_000);
 describe('a user record whose hash key is 100 kB long', () => {
   for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
     it(`stops nothing under ${outOfRange}: no number ends the aggregate, a number with zeros before it is one`, async () => {
-      const clock = new ManualClock();
+      using clock = virtualClock();
       const client = modelClient(clock);
       client.kinesis.createStream('orders', 1);
       const source = {

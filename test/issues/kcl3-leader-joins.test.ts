@@ -2,9 +2,8 @@
 // at when a consumer started, and never again. A KCL 3.5 leader crashed the coordinator three times, and left owners behind.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -16,7 +15,7 @@ describe('the leader of a KCL 3 fleet that joins a running kinact', () => {
     ['3.5', 'orders', 'leaseKey'],
   ] as const) {
     it(`is noticed within 70 s, as of version ${version}: the shards drain, are checkpointed and released, then KCL3_TABLE`, async () => {
-      const clock = new ManualClock();
+      using clock = virtualClock();
       const client = modelClient(clock);
       client.kinesis.createStream('orders', 2);
       const tables = virtualTables(clock);

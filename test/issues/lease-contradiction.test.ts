@@ -2,15 +2,14 @@
 // the shard, and nobody said so. It cannot be healed without knowing where reading has come to; so it is said, with what to do.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const [ended, other] = ['shardId-000000000000', 'shardId-000000000001'];
 
 describe('a row that says SHARD_END of a shard that is open', () => {
   it('is an event, at error level, with what to do, and a reason in ready(), as soon as two listings a minute apart show it', async () => {
-    const clock = new ManualClock();
+    using clock = virtualClock();
     const stream = fakeStream({ shards: 2, clock });
     const first = virtualConsumer(clock, { stream });
     await settled(clock, first.consumer.start());

@@ -3,10 +3,10 @@
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -21,7 +21,7 @@ describe('the child of a merge whose other parent has no row', () => {
   let child: string;
   /** Both parents have a record, and then the child: `left`, `right`, `child`. */
   beforeEach(() => {
-    clock = new ManualClock();
+    clock = virtualClock();
     stream = fakeStream({ shards: 2, clock });
     stream.put({ partitionKey: 'l', data: 'left', explicitHashKey: '0' });
     stream.put({ partitionKey: 'r', data: 'right', explicitHashKey: String(2n ** 128n - 1n) });
@@ -29,6 +29,7 @@ describe('the child of a merge whose other parent has no row', () => {
     stream.put({ partitionKey: 'c', data: 'child' });
     store = memoryLeaseStore([leaseRow({ leaseKey: left, checkpoint: 'TRIM_HORIZON' })], 'orders');
   });
+  afterEach(() => clock.uninstall());
   const start = async (): Promise<VirtualConsumer> => {
     const source = { ...stream.source, openLeases: () => store };
     const made = virtualConsumer(clock, { stream: { ...stream, source }, leases: { failoverMs } });

@@ -2,13 +2,12 @@
 // table could not be read. Cause: rows were made one after the other, and the deadline counted from the birth of the coordinator.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { actorWorld } from '../support/actor-world.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 type World = ReturnType<typeof actorWorld>;
@@ -113,7 +112,7 @@ describe('a first sync of 200 shards', () => {
 describe('a consumer of 200 shards on a table that needs 50 ms for each write', () => {
   it('starts, and reads all of them; where the table stands still, START_TIMEOUT says how far it came', async () => {
     for (const limit of [Infinity, 40]) {
-      const clock = new ManualClock();
+      using clock = virtualClock();
       const stream = fakeStream({ shards: 200, clock });
       const store = memoryLeaseStore([], 'orders');
       const { create } = store;

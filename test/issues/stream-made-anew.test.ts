@@ -3,11 +3,11 @@
 // new stream was read by nobody, and nobody said so. Now the rows say which stream they are of, and an end needs proof.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import type { ModelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -18,11 +18,12 @@ describe('a stream that is made anew under a running consumer', () => {
   let client: ModelClient;
   let store: ReturnType<typeof memoryLeaseStore>;
   beforeEach(() => {
-    clock = new ManualClock();
+    clock = virtualClock();
     client = modelClient(clock);
     client.kinesis.createStream('orders', 2);
     store = memoryLeaseStore([], 'orders');
   });
+  afterEach(() => clock.uninstall());
   const consumer = (): VirtualConsumer => {
     const source = { ...kinesisStream({ streamName: 'orders', client }), openLeases: () => store };
     return virtualConsumer(clock, { source });

@@ -3,10 +3,10 @@
 // a growing time. An outage of Kinesis for all must not have every host leave every shard alone.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
+import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { settled, virtualClock } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -26,12 +26,13 @@ describe('a host that cannot reach Kinesis', () => {
   let store: ReturnType<typeof memoryLeaseStore>;
   let puts: number;
   beforeEach(() => {
-    clock = new ManualClock({ restlessAfter: 20_000 });
+    clock = virtualClock({ restlessAfter: 20_000 });
     client = modelClient(clock);
     client.kinesis.createStream('orders', shards);
     store = memoryLeaseStore([], 'orders');
     puts = 0;
   });
+  afterEach(() => clock.uninstall());
 
   async function host(workerId: string, seed: number): Promise<Host> {
     const send = (command: object): Promise<object> =>
