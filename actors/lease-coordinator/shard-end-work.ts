@@ -154,6 +154,12 @@ async function makeChildren(
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.apartMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);
   if (plan.type === 'blocked') return blocked(plan.reason, plan.missing.filter(isAbsent), true);
-  for (const child of plan.children) await store.create(childRow(maker, child, end.latestAt), signal);
+  for (const child of plan.children) {
+    const row = childRow(maker, child, end.latestAt);
+    if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)
+      continue;
+    // Refused as if it were there, and it is not: one wrong answer must not leave a child without a row.
+    return blocked(`the row of its child ${child.shardId} was refused as one that exists, and does not`);
+  }
   return undefined;
 }

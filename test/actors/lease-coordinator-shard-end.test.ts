@@ -105,6 +105,20 @@ describe('the end of a shard', () => {
     expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
   });
 
+  it('does not believe that the row of a child exists before it has been read', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = await holdingAll({ stream });
+    const children = stream.split(zero);
+    // As after an answer that is wrong, or a row that somebody deletes.
+    driver.store.script('create', { type: 'meanwhile', act: () => driver.store.put({ leaseKey: one }) }, one);
+    driver.store.script('get', { type: 'meanwhile', act: () => {} }, one);
+    driver.store.script('get', { type: 'meanwhile', act: () => driver.store.rows.delete(one) }, one);
+    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(driver.store.rows.has(one)).to.equal(false);
+    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: children });
+    expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+  });
+
   it('leaves child rows that exist as they are', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });

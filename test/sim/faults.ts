@@ -325,18 +325,48 @@ const reshardInBadWeather: Fault = (world, victim) => {
   world.dice.pick([split, merge])(world, victim);
 };
 
-/** One parent of what comes of it has lost its holder, and nobody can read its row: the child has to wait for it. */
+/**
+ * One parent of what comes of it has lost its holder, and nobody can read its row: the child has to wait for it. Now and then
+ * from the beginning; or from when the other parent has ended and the child is held, by somebody who then dies too.
+ */
 const reshardInTheDark: Fault = (world) => {
-  const { clock, dice, garbled, leases, say } = world;
+  const { dice, leases } = world;
   const parents = mergeTwo(world);
   if (parents.length === 0) return;
-  const parent = dice.pick(parents);
-  const holder = world.processes.find(({ machine }) => machine.name === leases.row(parent)?.leaseOwner);
-  say(`row ${parent} is garbled`);
-  garbled.add(parent);
-  clock.after(dice.between(20_000, 60_000), () => garbled.delete(parent));
-  if (holder !== undefined && isAtWork(holder)) kill(world, holder);
+  const [unread, other] = (dice.chance(0.5) ? parents : parents.toReversed()) as [string, string];
+  if (leases.row(unread)?.leaseOwner === leases.row(other)?.leaseOwner || dice.chance(1 / 3)) darken(world, unread);
+  else darkenLater(world, unread, other, mostLooks);
+  killHolder(world, unread);
 };
+
+const lookMs = 100;
+const mostLooks = 200;
+
+function darkenLater(world: World, unread: string, other: string, tries: number): void {
+  const { clock, dice, failoverMs, layout, leases } = world;
+  const isOver = tries === 0 || leases.row(unread)?.checkpoint === 'SHARD_END';
+  if (isOver || world.lostStreams.size > 0) return;
+  const child = layout.childrenOf(other).find((name) => leases.row(name)?.leaseOwner !== undefined);
+  if (child === undefined || leases.row(other)?.checkpoint !== 'SHARD_END')
+    return void clock.after(lookMs, () => darkenLater(world, unread, other, tries - 1));
+  darken(world, unread);
+  killHolder(world, unread);
+  killHolder(world, child);
+  // Whoever takes the child next has something to read in it.
+  clock.after(failoverMs, () => putRecords(world, dice.between(20, 40)));
+}
+
+function darken({ clock, dice, failoverMs, garbled, say }: World, leaseKey: string): void {
+  say(`row ${leaseKey} is garbled`);
+  garbled.add(leaseKey);
+  clock.after(failoverMs + dice.between(10_000, 50_000), () => garbled.delete(leaseKey));
+}
+
+function killHolder(world: World, leaseKey: string): void {
+  const owner = world.leases.row(leaseKey)?.leaseOwner;
+  const holder = world.processes.find(({ machine }) => machine.name === owner);
+  if (holder !== undefined && isAtWork(holder)) kill(world, holder);
+}
 
 const recreate: Fault = (world) => {
   const { dice, layout, lostStreams, streams } = world;
