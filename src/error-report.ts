@@ -1,6 +1,6 @@
 // An error in a few lines, for whoever reads the last words of a process: code, what happened, why, what to do. Called by
 // `runUntilSignal` for a KinactError that nobody catches, in place of Node's picture of the object.
-import { visible } from './core/visible.js';
+import { oneLine, visible } from './core/visible.js';
 import { isKinactError } from './errors.js';
 import type { KinactError } from './errors.js';
 import { remedies } from './remedies.js';
@@ -52,13 +52,4 @@ function framesOf(cause: unknown): readonly string[] {
 /** Markdown as a terminal shows it: of a link the page. */
 function plain(markdown: string): string {
   return markdown.replaceAll(/\[[^\]]*\]\(([^)]*)\)/g, 'docs/$1').replaceAll(/[`*]/g, '');
-}
-
-function oneLine(text: string): string {
-  return visible(onOneLine(text));
-}
-
-function onOneLine(text: string): string {
-  const lines = text.split(/[\n\r\u2028\u2029]/).map((line) => line.trim());
-  return lines.filter((line) => line !== '').join(' ');
 }

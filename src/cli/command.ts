@@ -2,7 +2,7 @@
 // run one inside their own process; main.ts hands in the real streams.
 import { parseArgs } from 'node:util';
 import type { Readable, Writable } from 'node:stream';
-import { visible } from '../core/visible.js';
+import { oneLine } from '../core/visible.js';
 import { isKinactError } from '../errors.js';
 
 /** What a command may touch. */
@@ -64,12 +64,6 @@ export function errorLine(error: unknown): string {
   const { message } = error as { readonly message?: unknown };
   const text = typeof message === 'string' && message.trim() !== '' ? message : String(error);
   return `${isKinactError(error) ? error.code : 'UNEXPECTED'}: ${oneLine(text)}`;
-}
-
-/** Of text that may be anything: what a terminal shows as one line, and nothing that moves its cursor. */
-export function oneLine(text: string): string {
-  const lines = text.split(/[\n\r\u2028\u2029]/).map((line) => line.trim());
-  return visible(lines.filter((line) => line !== '').join(' '));
 }
 
 /** One line on stderr, for people. */

@@ -1,8 +1,9 @@
 // `kinact demo`, which is what `npm start` runs: kinact's main job on real local servers, in front of one's eyes. Bounded in
 // time, and on every way out its processes and servers are gone.
+import { oneLine } from '../core/visible.js';
 import { KinactError } from '../errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
-import { errorLine, oneLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
+import { errorLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
 import type { ConsumerProcess } from './demo/processes.js';
 import { reportLines, shortcomings, verdictLine } from './demo/report.js';
 import { play, type ScenarioOptions, type Story } from './demo/scenario.js';

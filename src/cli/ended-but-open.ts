@@ -5,6 +5,7 @@ import { kinesisPollingSource } from '../aws/kinesis-polling.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isSameStream, streamIdentityOf } from '../core/stream-identity.js';
+import { KinactError } from '../errors.js';
 import type { StreamSource } from '../ports.js';
 import type { World } from '../source.js';
 import { errorLine } from './command.js';
@@ -38,11 +39,11 @@ export async function endedButOpen(
 ): Promise<EndedButOpen> {
   const unasked: string[] = [];
   const asked = byStream(rows, world);
-  const narrow = async (look: (each: Asked) => Promise<readonly LeaseRow[]>): Promise<void> => {
+  const narrow = async (): Promise<void> => {
     await Promise.all(
       asked.map(async (each) => {
         try {
-          if (each.suspects.length > 0) each.suspects = await look(each);
+          if (each.suspects.length > 0) each.suspects = await stillOpen(each, signal);
         } catch (error) {
           unasked.push(`whether shards of ${each.streamArn} are open is not known: ${errorLine(error)}`);
           each.suspects = [];
@@ -51,7 +52,7 @@ export async function endedButOpen(
     );
   };
   try {
-    await narrow(async (each) => stillOpen(each.source, await ownRows(each, signal), signal));
+    await narrow();
     const suspects = asked.flatMap((each) => each.suspects.map(({ leaseKey }) => leaseKey));
     if (suspects.length > 0) {
       const what = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
@@ -59,7 +60,7 @@ export async function endedButOpen(
         `${what}, and the stream lists the shard as open; as one listing may be old, it is asked again in ${apartMs / 1_000} s`,
       );
       await new Promise<void>((resolve) => void world.timers.after(apartMs, resolve));
-      await narrow(({ source, suspects: among }) => stillOpen(source, among, signal));
+      await narrow();
     }
   } finally {
     for (const { source } of asked) source.close();
@@ -85,18 +86,15 @@ function byStream(rows: readonly LeaseRow[], world: World): readonly Asked[] {
 }
 
 /** A row of an earlier stream of that name is another matter, which a consumer says at its start. */
-async function ownRows({ source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
-  const identity = streamIdentityOf(await source.describe(signal));
-  return suspects.filter(({ kinactStream }) => kinactStream !== undefined && isSameStream(kinactStream, identity));
-}
-
-async function stillOpen(
-  source: StreamSource,
-  among: readonly LeaseRow[],
-  signal: AbortSignal,
-): Promise<readonly LeaseRow[]> {
-  if (among.length === 0) return [];
+async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
+  const description = await source.describe(signal);
+  // One that is on its way out is listed with the shards it had.
+  if (description.status === 'DELETING')
+    throw new KinactError('STREAM_NOT_FOUND', `stream ${streamArn} is being deleted`);
+  const identity = streamIdentityOf(description);
+  const own = suspects.filter(({ kinactStream = '' }) => isSameStream(kinactStream, identity));
+  if (own.length === 0) return [];
   const { shards } = await source.listShards({ type: 'all' }, signal);
   const open = new Set(shards.flatMap((shard) => (shard.endingSequenceNumber === undefined ? [shard.shardId] : [])));
-  return among.filter((row) => open.has(row.shardId ?? row.leaseKey));
+  return own.filter((row) => open.has(row.shardId ?? row.leaseKey));
 }

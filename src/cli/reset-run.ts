@@ -10,13 +10,14 @@ import { writerNonce, writerOf } from '../core/lease-writer.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
+import { oneLine } from '../core/visible.js';
 import { KinactError } from '../errors.js';
 import type { LeaseScan, Random, StreamDescription, StreamSource } from '../ports.js';
 import type { World } from '../source.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
-import { oneLine, say, UsageError, type CommandIo, type StreamReference } from './command.js';
+import { say, UsageError, type CommandIo, type StreamReference } from './command.js';
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
 import { firstMove } from './still-table.js';
 

@@ -21,6 +21,12 @@ export function excerpt(text: string, maxCharacters: number): string {
   return visible(text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`);
 }
 
+/** Of text that may have several: its lines as one, escaped. */
+export function oneLine(text: string): string {
+  const lines = text.split(/[\n\r\u2028\u2029]/).map((line) => line.trim());
+  return visible(lines.filter((line) => line !== '').join(' '));
+}
+
 function escaped(character: string): string {
   return short[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -1,6 +1,7 @@
 // Whatever text comes from outside (sequence numbers, hash keys, lease rows, keys, dates, ARNs, error texts, arguments) is
 // read in time linear in its length. Counted in steps, never by a clock: every regular expression of the sources is found
 // by the compiler and run by a matcher that counts; the parsers are given a text that counts how often it is looked at.
+import { oneLine } from '../../src/core/visible.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -10,7 +11,6 @@ import { readLeaseRow } from '../../src/aws/lease-row.js';
 import { isDecimal, readDecimal } from '../../src/core/decimal.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { compareSequenceNumbers, isSequenceNumber } from '../../src/core/sequence-number.js';
-import { oneLine } from '../../src/cli/command.js';
 import { createDice } from '../../src/testing/dice.js';
 import { alphabetOf, stepsOf } from '../support/counted-regexp.js';
 
