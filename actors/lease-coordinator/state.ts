@@ -76,6 +76,11 @@ export interface Stream {
   /** Of the rows that its sync makes. */
   readonly progress: RowProgress;
   syncedOnce: boolean;
+  /**
+   * Monotonic: before then, rows that were missing when this coordinator first looked may be about to be made by their holders.
+   * Undefined until it has looked.
+   */
+  makesRowsAt: number | undefined;
   syncing: boolean;
   syncDueAt: number;
   syncAttempt: number;
@@ -341,6 +346,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     ranges: new Map(),
     progress: { made: 0, toMake: 0, at: undefined },
     syncedOnce: false,
+    makesRowsAt: undefined,
     syncing: false,
     syncDueAt: 0,
     syncAttempt: 0,

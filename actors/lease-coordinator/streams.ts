@@ -13,6 +13,7 @@ import type { CleanUpResult, Misidentified, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
+import { isFirstSync } from '../../src/core/shard-sync.js';
 import { afterListing } from '../../src/core/shard-proof.js';
 import { visible } from '../../src/core/visible.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -41,12 +42,15 @@ export function syncWhereDue(turn: Turn): void {
     // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
     const vanished = new Map([...state.vanished].map(([leaseKey, { row }]) => [leaseKey, row]));
     const rows = rowsOf(state, stream, vanished);
+    // Nobody has begun before. What this coordinator makes and does not finish, it may go on with at once.
+    if (isFirstSync(rows.rows, rows.malformed)) stream.makesRowsAt ??= now;
     const { progress } = stream;
     const making = {
       writer: signature(turn, 0),
       progress,
       now: () => settings.clock.now(),
       begun: stream.syncedOnce,
+      waits: now < (stream.makesRowsAt ?? Infinity),
     };
     effects.push(
       run({
@@ -68,6 +72,7 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if ('another' in result) {
     // Its rows were told from those of others by the wrong name: they are looked at anew, and judge what is read now.
     identify(turn, stream, result.another);
+    stream.makesRowsAt = undefined;
     stream.syncDueAt = now;
     return scanWithin(turn, 100);
   }
@@ -86,6 +91,8 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   worked(turn, syncing, stream);
   if (stream.syncDueAt <= now) scanWithin(turn, againMs);
   stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs));
+  if (result.postponed) makeLater(turn, stream);
+  else stream.makesRowsAt ??= now;
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
       shard.hashKeyRange === undefined ? [] : [[shard.shardId, shard.hashKeyRange] as const],
@@ -104,6 +111,15 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
     return scanWithin(turn, 0);
   }
   if (result.created.length > 0) scanWithin(turn, 0);
+}
+
+/** As with a row that vanishes while this coordinator looks (noteVanished): a holder has `failoverMs` to make it anew. */
+function makeLater(turn: Turn, stream: Stream): void {
+  const { settings, now } = turn;
+  stream.makesRowsAt ??= now + settings.failoverMs;
+  const at = Math.max(now, stream.makesRowsAt);
+  stream.syncDueAt = Math.min(stream.syncDueAt, at);
+  scanWithin(turn, Math.max(50, at - now));
 }
 
 /** The rest, if there is one, is due soon: a row that nobody has stamped may be taken for a later stream's. */

@@ -49,6 +49,8 @@ export interface SyncResult {
   /** False when only a part of the shards was asked for. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
+  /** There are rows to make, and it is too early for that: see Making. */
+  readonly postponed: boolean;
   /** Rows that belong to the stream and do not say so. */
   readonly unstamped: readonly LeaseRow[];
   /** Set when the listing contradicted itself: nothing was created. */
@@ -73,6 +75,11 @@ export interface Making {
   readonly now: () => number;
   /** A sync has succeeded before, so that leases may be held. */
   readonly begun: boolean;
+  /**
+   * Where the stream has rows, those that it lacks are not made yet. Somebody has deleted them, maybe a moment ago, and a
+   * holder that lives makes its row anew at its checkpoint.
+   */
+  readonly waits: boolean;
 }
 
 /**
@@ -83,7 +90,7 @@ export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
   stream: StreamRows,
-  { writer, progress, now, begun }: Making,
+  { writer, progress, now, begun, waits }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
@@ -109,9 +116,12 @@ export async function syncShards(
   const plan: SyncPlan = isSameListing(shards, again.shards)
     ? planned
     : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
-  const seen = { description, shards, complete: !first, unstamped, placement };
-  if (plan.type === 'inconsistent')
-    return { ...seen, created: [], inconsistent: plan.reason, orphans: [], unanchored: [] };
+  const postponed = !first && waits && plan.type === 'create' && plan.rows.length > 0;
+  const seen = { description, shards, complete: !first, unstamped, placement, postponed };
+  if (plan.type === 'inconsistent' || postponed) {
+    const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
+    return { ...seen, created: [], inconsistent, orphans: [], unanchored: [] };
+  }
   progress.toMake = progress.made + plan.rows.length;
   const noted = (): void => {
     progress.made += 1;

@@ -148,6 +148,7 @@ describe('what comes late to a coordinator', () => {
         shards: [],
         complete: true,
         created: [],
+        postponed: false,
         unstamped: [],
         inconsistent: undefined,
         orphans: [],

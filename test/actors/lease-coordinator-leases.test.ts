@@ -103,6 +103,7 @@ describe('the leases a coordinator takes', () => {
   it('are taken as soon as their counter has stood still for failoverMs, and no sooner', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, leaseOwner: 'peer', kinactWriter: peer });
+    store.put({ leaseKey: one });
     const driver = await holdingAll({ store });
     await driver.world.advance(10_000);
     expect(driver.keepers).to.have.length(1);
@@ -164,6 +165,7 @@ describe('the leases a coordinator takes', () => {
   it('include at once those that an earlier process of the same name left behind', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, leaseOwner: workerId, kinactWriter: writerOf(writerNonce(workerId, 'before'), 3) });
+    store.put({ leaseKey: one });
     const driver = await holdingAll({ store });
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.have.members([zero, one]);
   });

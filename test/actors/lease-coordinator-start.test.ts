@@ -55,6 +55,7 @@ describe('a lease coordinator that starts', () => {
     const driver = driveCoordinator({ store });
     await driver.started();
     expect(driver.stream.filters[0]).to.deep.equal({ type: 'all' });
+    await driver.world.advance(11_000);
     expect([...store.rows.keys()]).to.deep.equal([one]);
   });
 
@@ -82,6 +83,7 @@ describe('a lease coordinator that starts', () => {
     store.put({ leaseKey: zero, entityType: 'LEASE' });
     const driver = driveCoordinator({ store });
     await driver.started();
+    await driver.world.advance(11_000);
     expect(store.row(one).entityType).to.equal('LEASE');
   });
 

@@ -44,12 +44,43 @@ describe('shard sync', () => {
     ]);
   });
 
+  it('by a coordinator that has just started leaves rows that are missing to their holders for failoverMs, and takes the others', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
+    const driver = driveCoordinator({ store, stream: listedStream({ shards: 3 }), failoverMs: 20_000 });
+    await driver.started();
+    await driver.taken(zero);
+    await driver.world.advance(5_000);
+    expect([...store.rows.keys()]).to.deep.equal([zero]);
+    store.put({ leaseKey: one, checkpoint: '18', leaseOwner: 'other' });
+    await driver.world.advance(14_000);
+    expect(store.rows.has(two)).to.equal(false);
+    await driver.world.advance(2_000);
+    expect(store.row(one)).to.deep.include({ checkpoint: '18', leaseOwner: 'other' });
+    expect(store.row(two).checkpoint).to.equal('TRIM_HORIZON');
+  });
+
+  it('makes what is missing no sooner where something else asks for it', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
+    const driver = driveCoordinator({ store, failoverMs: 20_000 });
+    await driver.started();
+    await driver.taken(zero);
+    await driver.world.advance(10_000);
+    const listed = driver.stream.filters.length;
+    await driver.news(zero, { type: 'streamDoubted' });
+    await driver.world.advance(8_000);
+    expect(driver.stream.filters).to.have.length.above(listed);
+    expect(store.rows.has(one)).to.equal(false);
+    await driver.world.advance(4_000);
+    expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+  });
+
   it('at LATEST starts a shard whose row is gone where the stream started, not now', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17', kinactLatestAt: 1_600_000_000_000 })]);
     const stream = listedStream({ shards: 3 });
     store.put({ leaseKey: two, checkpoint: '18', kinactLatestAt: 1_650_000_000_000 });
     const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     await driver.started();
+    await driver.world.advance(11_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 1_600_000_000_000 });
     expect(warnings(driver)).to.deep.equal([]);
   });
@@ -59,6 +90,7 @@ describe('shard sync', () => {
     const stream = listedStream();
     const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     await driver.started();
+    await driver.world.advance(11_000);
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
     expect(store.row(one).kinactLatestAt).to.equal(undefined);
     expect(driver.world.eventsOf('warning')[0]).to.have.property('error').that.is.instanceOf(Error);
@@ -73,6 +105,7 @@ describe('shard sync', () => {
     ]);
     const driver = driveCoordinator({ store, stream });
     await driver.started();
+    await driver.world.advance(11_000);
     expect(store.row(two)).to.deep.include({
       checkpoint: 'TRIM_HORIZON',
       parentShardIds: [zero],

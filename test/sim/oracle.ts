@@ -166,15 +166,17 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I30: a holder makes a deleted row anew where it was. */
+  /** I30: as long as somebody holds a lease whose row was deleted, it is made anew where it was, by the holder. */
   const madeAnew = (process: string, row: LeaseRow): void => {
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
-    // A coordinator that has just started anew does not know that there was a row; what it makes costs replays.
-    if (row.kinactWriter?.endsWith('.0') === true) return;
-    if (before?.leaseOwner !== process || now() >= (heldUntil.get(`${process}/${row.leaseKey}`) ?? 0)) return;
+    const holder = before?.leaseOwner;
+    if (before === undefined || now() >= (heldUntil.get(`${holder}/${row.leaseKey}`) ?? 0)) return;
     if (compareRows(row, before) < 0)
-      violate('I30', `${process} made ${row.leaseKey} anew at ${row.checkpoint}, which was at ${before.checkpoint}`);
+      violate(
+        'I30',
+        `${process} made ${row.leaseKey} anew at ${row.checkpoint}, which was ${holder}'s at ${before.checkpoint}`,
+      );
   };
 
   /** I30 and I32. */
