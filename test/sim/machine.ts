@@ -44,6 +44,8 @@ export interface Machine {
   resume(): void;
   /** The wall clock is set. */
   jumpWall(ms: number): void;
+  /** How often the wall clock was set. */
+  readonly wallJumps: () => number;
   /** When the wall clock was last set back, world time; -Infinity if never. */
   readonly setBackAt: () => number;
   /** Code of this process computes for so long. What it does afterwards in the same step is done that much later. */
@@ -61,6 +63,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
   let suspendedAt: number | undefined;
   let slept = 0;
   let wallOffset = 0;
+  let wallJumps = 0;
   let setBackAt = -Infinity;
   let resumedAt = -Infinity;
   let blockedUntil = -Infinity;
@@ -139,8 +142,10 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     worldNow,
     jumpWall: (ms) => {
       wallOffset += ms;
+      wallJumps += 1;
       if (ms < 0) setBackAt = world.now();
     },
+    wallJumps: () => wallJumps,
     setBackAt: () => setBackAt,
     run,
   };

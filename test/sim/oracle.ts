@@ -1,6 +1,8 @@
 // What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
 // every checkpoint claims, who may write and deliver when. It is told everything by the services and the application's own code.
 import type { LeaseRow } from '../../src/core/lease.js';
+import { createHands } from './hands.js';
+import type { HandsOptions } from './hands.js';
 import { createLosses } from './losses.js';
 import type { Losses } from './losses.js';
 import { compareRows, createStreamLog, isNumber } from './stream-log.js';
@@ -50,6 +52,8 @@ export interface OracleOptions {
   readonly onViolation: () => void;
   /** See takes.ts. Absent where mail and writes are harmed in ways that are not told: those laws are left out then. */
   readonly troublesOf?: (process: string) => string;
+  /** See hands.ts. Absent: that law is left out. */
+  readonly hands?: Pick<HandsOptions, 'tableOf' | 'conditionOf' | 'worldCondition'>;
 }
 
 export interface Oracle {
@@ -80,6 +84,8 @@ export interface Oracle {
   wrote(written: Written): void;
   /** kinact said that this checkpoint is durable. */
   told(shardId: string, sequenceNumber: string, subSequenceNumber: number): void;
+  /** kinact said that this lease is held and read by nobody. */
+  unread(process: string, leaseKey: string, reason: string): void;
   /** A process has stopped and reported this. */
   stopped(process: string, leases: readonly StoppedLease[]): void;
   missing(): readonly string[];
@@ -88,7 +94,7 @@ export interface Oracle {
   openIn(shardId: string): number;
   /** Whether anything handed out is not done yet. */
   hasOpen(): boolean;
-  /** Takes of leases that had an owner, since the start. */
+  /** Leases that were taken from an owner, or given back by one that was not asked to, since the start. */
   switches(): number;
   /** I31: nothing is open, and the table has had its time: it says so. */
   atRest(): void;
@@ -120,6 +126,20 @@ export function createOracle(options: OracleOptions): Oracle {
     if (violations.length === 0) options.onViolation();
     if (violations.filter((each) => each.invariant === invariant).length < enough) violations.push({ invariant, text });
   };
+
+  let tamperedTimes = 0;
+  const hands =
+    options.hands &&
+    createHands({
+      ...options.hands,
+      worldCondition: () => {
+        const condition = options.hands!.worldCondition();
+        return { ...condition, troubles: `${condition.troubles} ${tamperedTimes}` };
+      },
+      now,
+      failoverMs,
+      violate,
+    });
 
   const lossOf = (id: string, why: 'trimmed' | 'dropped' | 'skipped'): Parameters<Losses['lost']>[1] => {
     const { shardId, sequenceNumber, sub, key } = log.item(id);
@@ -212,6 +232,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const wrote = ({ process, leaseKey, before, after, sentAt }: Written): void => {
     const holder = `${process}/${leaseKey}`;
     takes.wrote({ process, leaseKey, before, after, sentAt });
+    hands?.wrote({ process, leaseKey, before, after, sentAt });
     if (before === undefined && after !== undefined) madeAnew(process, after);
     if (after === undefined) {
       if (before?.checkpoint !== 'SHARD_END')
@@ -280,6 +301,7 @@ export function createOracle(options: OracleOptions): Oracle {
       for (const text of losses.unnamed(events)) violate('I36', `${text}, and no event says so`);
     },
     tampered: (leaseKey) => {
+      tamperedTimes += 1;
       changedByHand.add(leaseKey);
       const row = rowOf(leaseKey);
       if (row !== undefined) deleted.set(leaseKey, row);
@@ -317,6 +339,7 @@ export function createOracle(options: OracleOptions): Oracle {
       if (compareRows(row, told) < 0)
         violate('I28', `checkpoint ${sequenceNumber} of ${shardId} was told, but the table says ${row.checkpoint}`);
     },
+    unread: (process, leaseKey, reason) => hands?.unread(process, leaseKey, reason),
     stopped: (process, leases) => {
       for (const { leaseKey, released, recordsLeft } of leases) {
         const last = lastDelivered.get(`${process}/${leaseKey}`);
@@ -330,7 +353,7 @@ export function createOracle(options: OracleOptions): Oracle {
     shardOf: (id) => log.item(id).shardId,
     openIn: (shardId) => log.openIn(shardId),
     hasOpen: () => log.hasOpen(),
-    switches: takes.switches,
+    switches: () => hands?.changes() ?? 0,
     atRest: () => {
       for (const { shardId, last } of log.ends()) {
         const row = rowOf(shardId);

@@ -1,5 +1,5 @@
-// Who holds a lease, told by the writes alone: I30, what a checkpoint has passed its holder does not hand out again; I32, nobody
-// hands out for longer than a renewal and a write after another's take; I33, leases do not go to and fro.
+// Who has lost a lease to another, told by the writes alone: I30, what a checkpoint has passed its holder does not hand out again;
+// I32, nobody hands out for longer than a renewal and a write after another's take.
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Written } from './oracle.js';
 
@@ -15,8 +15,6 @@ export interface Takes {
   wrote(written: Written): void;
   /** An item is handed out; undefined, or how long ago another has taken the lease. */
   overstays(process: string, leaseKey: string): number | undefined;
-  /** Takes from an owner that had it, since the start. */
-  readonly switches: () => number;
 }
 
 /** Calls take some milliseconds each way in calm weather, and what is answered at once is mailed at once. */
@@ -30,14 +28,12 @@ interface Taken {
 export function createTakes({ now, failoverMs, troublesOf }: TakesOptions): Takes {
   const takenFrom = new Map<string, Taken>();
   const renewMs = failoverMs / 3;
-  let switches = 0;
   const isOf = (row: LeaseRow | undefined, process: string): boolean => row?.leaseOwner === process;
   return {
     wrote: ({ process, leaseKey, before, after }) => {
       const loser = before?.leaseOwner;
       if (isOf(after, process)) takenFrom.delete(`${process}/${leaseKey}`);
       if (loser === undefined || loser === process || !isOf(after, process)) return;
-      switches += 1;
       takenFrom.set(`${loser}/${leaseKey}`, { at: now(), troubles: troublesOf(loser) });
     },
     overstays: (process, leaseKey) => {
@@ -46,6 +42,5 @@ export function createTakes({ now, failoverMs, troublesOf }: TakesOptions): Take
       const ms = now() - taken.at;
       return ms > renewMs + writeMs ? ms : undefined;
     },
-    switches: () => switches,
   };
 }

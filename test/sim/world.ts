@@ -22,6 +22,7 @@ import { createDice } from './dice.js';
 import type { Dice } from './dice.js';
 import { createMemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
+import type { Condition } from './hands.js';
 import { createIncarnations } from './incarnations.js';
 import { createMachine } from './machine.js';
 import type { Machine } from './machine.js';
@@ -180,6 +181,16 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
+    hands: {
+      tableOf: (name) =>
+        kind === 'several' ? layout.tableOf((name.split('/')[0] as string).split('@')[0] as string) : '',
+      conditionOf: (name) => conditionOf(world.processes.find(({ machine }) => machine.name === name)),
+      worldCondition: () => ({
+        troubles: `${world.garbled.size} ${world.lostStreams.size}`,
+        isTroubled: world.garbled.size > 0 || world.lostStreams.size > 0,
+        hasHung: false,
+      }),
+    },
   });
   const world: World = {
     dice,
@@ -383,7 +394,7 @@ function droppedOf(
 }
 
 /** Everything but checkpoints is kept: what is lost or stands still has to be in there. */
-function listen({ clock, events, layout }: World, { machine, consumer }: Process): void {
+function listen({ clock, events, layout, oracle }: World, { machine, consumer }: Process): void {
   for (const name of Object.keys(levels) as ConsumerEventName[]) {
     if (name === 'checkpoint') continue;
     consumer.on(name, (data: object) => {
@@ -395,6 +406,8 @@ function listen({ clock, events, layout }: World, { machine, consumer }: Process
             ? layout.nameOfRow(table, leaseKey, undefined)
             : undefined;
       events.push({ at: clock.now(), process: machine.name, name, shardId: named, data });
+      if (name === 'leaseUnread' && named !== undefined && machine.alive)
+        oracle.unread(machine.name, named, String((data as { readonly reason?: string }).reason));
     });
   }
 }
@@ -410,6 +423,18 @@ function troublesOf(process: Process | undefined): string {
   if (process === undefined) return '';
   const { machine, wires } = process;
   return `${wires[1].harmed()} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
+}
+
+/** As that; and what makes it start anew, end tenures, fail to read. */
+function conditionOf(process: Process | undefined): Condition {
+  if (process === undefined) return { troubles: 'there is no such process', isTroubled: true, hasHung: false };
+  const { ended, hurt, machine, stopped, wires } = process;
+  const isGone = stopped || ended !== undefined || !machine.alive;
+  return {
+    troubles: `${troublesOf(process)} ${wires[0].harmed()} ${hurt} ${machine.wallJumps()}`,
+    isTroubled: isGone || machine.standsStill() || machine.mailWaits(),
+    hasHung: process.hasHung,
+  };
 }
 
 function note(world: World, name: string, { at, what, to, from, type }: TraceEntry): void {

@@ -88,6 +88,21 @@ const unreadableIsEnded: Mutant['make'] = () =>
     return { ...options, store: { ...store, get } };
   });
 
+/** Once a minute a keeper gives its lease back, for no reason. */
+const givesBack: Mutant['make'] = ({ machine }) => {
+  const heldSince = new WeakMap<object, number>();
+  return wrapped('leaseKeeper', {
+    before: (state, message) => {
+      if (state.phase !== 'held' || message.type !== 'wake' || state.release !== undefined) return message;
+      const since = heldSince.get(state) ?? machine.clock.now();
+      heldSince.set(state, since);
+      if (machine.clock.now() - since < 60_000) return message;
+      heldSince.delete(state);
+      return { type: 'release', reason: 'a minute is over', deadlineMs: 1_000 };
+    },
+  });
+};
+
 export const holdingMutants: readonly Mutant[] = [
   { name: 'a lost lease is noticed 4.5 s late', make: noticedLate },
   { name: 'no renewal carries a checkpoint while an interval is set', make: renewalsAreBare },
@@ -95,6 +110,7 @@ export const holdingMutants: readonly Mutant[] = [
   { name: 'LATEST is resolved 10 s late', make: latestLate },
   { name: 'a parent whose row cannot be read counts as ended', make: unreadableIsEnded },
   { name: 'live leases are stolen all the time', make: stealsAllTheTime },
+  { name: 'a lease is given back once a minute', make: givesBack },
   { name: 'the last frontier is never said', make: lastFrontierUnsaid },
   {
     name: 'checkpoints are written once a minute',

@@ -1,0 +1,95 @@
+import { expect } from 'chai';
+import { createHands } from './hands.js';
+import type { Hands } from './hands.js';
+import { leaseRow } from '../support/memory-lease-store.js';
+
+interface Scene {
+  readonly hands: Hands;
+  readonly broken: string[];
+  readonly troubles: Map<string, string>;
+  at: number;
+  /** The lease is this process's from now on, or nobody's. */
+  write(process: string, leaseKey: string, owner?: string): void;
+}
+
+function scene(): Scene {
+  const rows = new Map<string, ReturnType<typeof leaseRow>>();
+  const broken: string[] = [];
+  const troubles = new Map<string, string>();
+  const hands = createHands({
+    now: () => self.at,
+    failoverMs: 10_000,
+    tableOf: () => '',
+    conditionOf: (name) => ({ troubles: troubles.get(name) ?? 'none', isTroubled: false, hasHung: false }),
+    worldCondition: () => ({ troubles: 'none', isTroubled: false, hasHung: false }),
+    violate: (invariant) => void broken.push(invariant),
+  });
+  const self: Scene = {
+    hands,
+    broken,
+    troubles,
+    at: 0,
+    write: (process, leaseKey, owner) => {
+      const before = rows.get(leaseKey);
+      const leaseCounter = (before?.leaseCounter ?? 0) + 1;
+      const after = leaseRow({ leaseKey, leaseCounter, ...(owner === undefined ? {} : { leaseOwner: owner }) });
+      rows.set(leaseKey, after);
+      hands.wrote({ process, leaseKey, before, after, sentAt: self.at });
+    },
+  };
+  return self;
+}
+
+/** `a` and `b` renew these for so long. */
+function renewed(world: Scene, ms: number, of: Readonly<Record<string, readonly string[]>>): void {
+  for (const until = world.at + ms; world.at < until; world.at += 3_000)
+    for (const [owner, leases] of Object.entries(of)) for (const lease of leases) world.write(owner, lease, owner);
+}
+
+describe('the law that leases do not go to and fro', () => {
+  const even = { a: ['1', '2'], b: ['3'] };
+
+  it('lets balance move a lease from who has two more, and no other', () => {
+    const world = scene();
+    renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
+    world.write('b', '1', 'b');
+    expect(world.broken).to.deep.equal([]);
+    renewed(world, 60_000, { a: ['2', '3'], b: ['1', '4'] });
+    world.write('a', '1', 'a');
+    expect(world.broken).to.deep.equal(['I33']);
+  });
+
+  it('lets a lease expire that its holder was kept from renewing, and no other', () => {
+    const world = scene();
+    renewed(world, 60_000, even);
+    renewed(world, 12_000, { b: ['3'] });
+    world.troubles.set('a', 'paused');
+    world.write('b', '1', 'b');
+    expect(world.broken).to.deep.equal([]);
+    renewed(world, 60_000, { a: ['2'], b: ['1', '3'] });
+    renewed(world, 12_000, { b: ['1', '3'] });
+    world.write('b', '2', 'b');
+    expect(world.broken).to.deep.equal(['I33']);
+  });
+
+  it('lets whoever was harmed give a lease back, for a while', () => {
+    const world = scene();
+    renewed(world, 60_000, even);
+    world.troubles.set('a', 'failed');
+    world.write('a', '1');
+    expect(world.broken).to.deep.equal([]);
+    renewed(world, 60_000, even);
+    world.write('a', '1');
+    expect(world.broken).to.deep.equal(['I33']);
+  });
+
+  it('wants every lease read whose holder has been well for a minute', () => {
+    const world = scene();
+    renewed(world, 90_000, even);
+    world.hands.unread('a', '1', 'no worker has begun to read it');
+    expect(world.broken).to.deep.equal(['I42']);
+    world.troubles.set('b', 'failed');
+    world.hands.unread('b', '3', 'no worker has begun to read it');
+    expect(world.broken).to.deep.equal(['I42']);
+  });
+});

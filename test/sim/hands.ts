@@ -1,0 +1,171 @@
+// I33: leases do not go to and fro. A lease changes hands only for a reason that the world knows: its holder was away or troubled
+// for as long as a lease lasts, was asked to stop, failed with what it read, or another had two fewer than it. Told by the writes.
+// I42: and in calm weather its holder reads it.
+import { stopDeadlineMs } from './cluster.js';
+import type { Written } from './oracle.js';
+
+/** What the world knows of a process. */
+export interface Condition {
+  /** Changes with whatever harms it. */
+  readonly troubles: string;
+  /** It is troubled now, or gone. */
+  readonly isTroubled: boolean;
+  /** A call of the application in it will never be over: the watchdog ends its pipeline, and gives up what stands still again. */
+  readonly hasHung: boolean;
+}
+
+export interface HandsOptions {
+  /** World time. */
+  readonly now: () => number;
+  readonly failoverMs: number;
+  readonly tableOf: (leaseKey: string) => string;
+  readonly conditionOf: (process: string) => Condition;
+  /** What harms everybody at once: rows or streams that are not what they were. */
+  readonly worldCondition: () => Condition;
+  readonly violate: (invariant: string, text: string) => void;
+}
+
+export interface Hands {
+  wrote(written: Written): void;
+  /** Its holder says that nobody reads it. */
+  unread(process: string, leaseKey: string, reason: string): void;
+  /** Leases that were taken from an owner or given back, since the start. */
+  readonly changes: () => number;
+}
+
+/** From the look at the table to the write that follows from it, in calm weather. */
+const lookMs = 3_000;
+/** Who holds a lease reads it, if nothing was wrong for so long. */
+const calmMs = 60_000;
+/** Clocks drift by a thousandth, and a read may be a second old. */
+const blurMs = 1_500;
+/** A lease that nobody can be blamed for may move so often. */
+const spare = 6;
+
+interface Count {
+  readonly at: number;
+  readonly of: ReadonlyMap<string, number>;
+}
+
+export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondition, violate }: HandsOptions): Hands {
+  const troubledAt = createTroubles(now, (name) => (name === '' ? worldCondition() : conditionOf(name)));
+  const movedAt = new Map<string, number>();
+  const ownerOf = new Map<string, string>();
+  const counts = new Map<string, Count[]>();
+  const changesOf = new Map<string, number>();
+  let changes = 0;
+  // A worker that was harmed gives back what it cannot get on with when it has tried for a while.
+  const patienceMs = stopDeadlineMs + failoverMs + lookMs;
+
+  const isExcused = (process: string, since: number): boolean =>
+    troubledAt.of(process) >= since || troubledAt.of('') >= since;
+
+  const counted = (table: string): void => {
+    const of = new Map<string, number>();
+    for (const [leaseKey, owner] of ownerOf) if (tableOf(leaseKey) === table) of.set(owner, (of.get(owner) ?? 0) + 1);
+    const kept = counts.get(table) ?? [];
+    kept.push({ at: now(), of });
+    // The last one before the time that is looked at is what there was at its beginning.
+    while ((kept[1]?.at ?? Infinity) < now() - failoverMs - lookMs) kept.shift();
+    counts.set(table, kept);
+  };
+
+  /** Of all moments since then the largest difference. */
+  const isOwed = (table: string, taker: string, loser: string): boolean =>
+    (counts.get(table) ?? []).some(({ of }) => (of.get(loser) ?? 0) - (of.get(taker) ?? 0) >= 2);
+
+  const taken = (taker: string, loser: string, leaseKey: string): void => {
+    const moved = movedAt.get(leaseKey) ?? -Infinity;
+    const stoodMs = Math.round(now() - moved);
+    if (stoodMs >= failoverMs - blurMs) {
+      if (!isExcused(loser, moved - failoverMs))
+        violate(
+          'I33',
+          `${taker} took ${leaseKey}, for ${loser} had not renewed it for ${stoodMs} ms, although nothing was wrong with it`,
+        );
+    } else if (!isOwed(tableOf(leaseKey), taker, loser) && !isExcused(taker, now() - failoverMs - lookMs))
+      violate(
+        'I33',
+        `${taker} took ${leaseKey} from ${loser}, who had renewed it ${stoodMs} ms ago and has no more to spare`,
+      );
+  };
+
+  const changed = (leaseKey: string): void => {
+    changes += 1;
+    const times = (changesOf.get(leaseKey) ?? 0) + 1;
+    changesOf.set(leaseKey, times);
+    const most = troubledAt.episodes() + spare;
+    if (times === most + 1)
+      violate('I33', `${leaseKey} has changed hands ${times} times, and there were ${most - spare} reasons for it`);
+  };
+
+  return {
+    wrote: ({ process, leaseKey, before, after }) => {
+      troubledAt.of(process);
+      troubledAt.look();
+      if (before?.leaseCounter === after?.leaseCounter) return;
+      const [loser, owner] = [before?.leaseOwner, after?.leaseOwner];
+      const isLive = after !== undefined && after.checkpoint !== 'SHARD_END';
+      if (isLive && before !== undefined && loser !== undefined && loser !== owner) {
+        if (owner !== undefined) {
+          taken(owner, loser, leaseKey);
+          changed(leaseKey);
+        } else {
+          if (!isExcused(process, now() - patienceMs) && !conditionOf(process).hasHung)
+            violate(
+              'I33',
+              `${process} has given ${leaseKey} back, although nothing was wrong with it for ${patienceMs} ms`,
+            );
+          if (!conditionOf(process).isTroubled) changed(leaseKey);
+        }
+      }
+      movedAt.set(leaseKey, now());
+      if (isLive && owner !== undefined) ownerOf.set(leaseKey, owner);
+      else ownerOf.delete(leaseKey);
+      counted(tableOf(leaseKey));
+    },
+    unread: (process, leaseKey, reason) => {
+      troubledAt.look();
+      if (isExcused(process, now() - calmMs) || conditionOf(process).hasHung) return;
+      violate('I42', `nobody reads ${leaseKey} of ${process} (${reason}), although nothing was wrong for ${calmMs} ms`);
+    },
+    changes: () => changes,
+  };
+}
+
+interface Troubles {
+  /** Looks at everybody known. */
+  look(): void;
+  /** When this one was last troubled, as far as it was seen. */
+  of(name: string): number;
+  /** How often somebody began to be troubled. */
+  readonly episodes: () => number;
+}
+
+/** What comes within this is one episode. */
+const episodeMs = 1_000;
+
+function createTroubles(now: () => number, conditionOf: (name: string) => Condition): Troubles {
+  const known = new Map<string, { troubles: string; at: number }>();
+  let episodes = 0;
+  const of = (name: string): number => {
+    const { troubles, isTroubled } = conditionOf(name);
+    // One that is new has joined, which is a reason by itself.
+    const last = known.get(name) ?? { troubles: '', at: -Infinity };
+    if (isTroubled || last.troubles !== troubles) {
+      if (now() - last.at > episodeMs) episodes += 1;
+      last.at = now();
+    }
+    last.troubles = troubles;
+    known.set(name, last);
+    return last.at;
+  };
+  return {
+    look: () => {
+      of('');
+      for (const name of known.keys()) of(name);
+    },
+    of,
+    episodes: () => episodes,
+  };
+}
