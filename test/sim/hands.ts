@@ -44,7 +44,7 @@ const spare = 6;
 
 interface Count {
   readonly at: number;
-  readonly of: ReadonlyMap<string, number>;
+  readonly of: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondition, violate }: HandsOptions): Hands {
@@ -61,8 +61,12 @@ export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondit
     troubledAt.of(process) >= since || troubledAt.of('') >= since;
 
   const counted = (table: string): void => {
-    const of = new Map<string, number>();
-    for (const [leaseKey, owner] of ownerOf) if (tableOf(leaseKey) === table) of.set(owner, (of.get(owner) ?? 0) + 1);
+    const of = new Map<string, Set<string>>();
+    for (const [leaseKey, owner] of ownerOf) {
+      if (tableOf(leaseKey) !== table) continue;
+      const owned = of.get(owner) ?? new Set();
+      of.set(owner, owned.add(leaseKey));
+    }
     const kept = counts.get(table) ?? [];
     kept.push({ at: now(), of });
     // The last one before the time that is looked at is what there was at its beginning.
@@ -70,9 +74,17 @@ export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondit
     counts.set(table, kept);
   };
 
-  /** Of all moments since then the largest difference. */
-  const isOwed = (table: string, taker: string, loser: string): boolean =>
-    (counts.get(table) ?? []).some(({ of }) => (of.get(loser) ?? 0) - (of.get(taker) ?? 0) >= 2);
+  /** At any moment since then. A scan need not be consistent: it may show a parent that has ended beside its children. */
+  const isOwed = (table: string, taker: string, loser: string): boolean => {
+    const kept = counts.get(table) ?? [];
+    return kept.some(({ at }, last) => {
+      const first = kept.findLastIndex((each) => each.at < at - blurMs);
+      const seen = kept.slice(Math.max(0, first), last + 1);
+      const lost = new Set(seen.flatMap(({ of }) => [...(of.get(loser) ?? [])]));
+      const least = Math.min(...seen.map(({ of }) => of.get(taker)?.size ?? 0));
+      return lost.size - least >= 2;
+    });
+  };
 
   const taken = (taker: string, loser: string, leaseKey: string): void => {
     const moved = movedAt.get(leaseKey) ?? -Infinity;
