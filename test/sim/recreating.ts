@@ -11,6 +11,7 @@ const noticeMs = 90_000;
 const longestStopMs = 20_000;
 /** How long a worker lives that is started on a table that was reset in part. */
 const earlyMs = 30_000;
+const lookMs = 50;
 
 export function recreateStream(world: World, stream: string): void {
   const { clock, dice, kinesis, layout, oracle, say } = world;
@@ -58,7 +59,7 @@ async function mend(world: World, stream: string): Promise<void> {
       oracle.tampered(name);
       leases.delete(name);
     }
-    if (world.initialPosition !== 'TRIM_HORIZON') oracle.excuseAll(layout.nameOf(stream, ''));
+    if (world.initialPosition !== 'TRIM_HORIZON') excuseUntilRead(world, stream);
   }
   // Reads that need not be consistent show the old rows for a moment.
   clock.after(2 * longestAgeMs, () => {
@@ -66,6 +67,14 @@ async function mend(world: World, stream: string): Promise<void> {
     world.lostStreams.delete(stream);
     for (let more = 0; more < 3; more += 1) world.start();
   });
+}
+
+/** At LATEST what came before anybody looked is nobody's: the first row says that somebody has. */
+function excuseUntilRead(world: World, stream: string): void {
+  const { clock, initialPosition, layout, leases, oracle } = world;
+  oracle.excuseAll(layout.nameOf(stream, ''));
+  const isRead = [...leases.rows().keys()].some((name) => name.startsWith(stream) && layout.isOfTheLast(name));
+  if (initialPosition === 'LATEST' && !isRead) clock.after(lookMs, () => excuseUntilRead(world, stream));
 }
 
 /** To the end of each: one that still releases would make its row anew. */
