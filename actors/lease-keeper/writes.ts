@@ -18,7 +18,7 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/errors.js';
 
-/** Attempts at a take that meets rows which earlier keepers of this process wrote. */
+/** Attempts at a take that meets rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
 
 export function beginWrite(turn: Turn, kind: Write['kind']): void {
@@ -174,7 +174,11 @@ function taken(turn: Turn, before: LeaseRow): void {
   tell(turn, { type: 'taken', row });
 }
 
-const isOurs = ({ options }: Turn, row: LeaseRow | undefined): row is LeaseRow => row?.kinactWriter === options.writer;
+/** A vanished row, made anew by an earlier attempt whose reply was lost: to be taken as it is. */
+function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is LeaseRow {
+  const { leaseOwner, kinactWriter } = row ?? {};
+  return state.phase === 'taking' && state.everHeld && leaseOwner === undefined && kinactWriter === options.writer;
+}
 
 function refused(turn: Turn, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
@@ -185,9 +189,10 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
     state.hold.unknown.length > 0
   )
     return recovered(turn, current);
-  // Made anew by an earlier attempt, whose reply was lost: to be taken as it is.
-  if (state.phase === 'taking' && state.everHeld && current?.leaseOwner === undefined && isOurs(turn, current))
+  if (isMadeByUs(turn, current) && state.retakes < maxRetakes) {
+    state.retakes += 1;
     return holds.recoverHold(state.hold, current);
+  }
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {
     case 'spurious':

@@ -203,6 +203,26 @@ describe('a keeper and its checkpoints', () => {
     expect((await keeper.begin(2))?.type).to.equal('granted');
   });
 
+  it('gives up the take of a row that it made anew and that refuses it again and again, instead of asking without end', async () => {
+    const keeper = await driveKeeper();
+    await keeper.work(1);
+    keeper.store.rows.clear();
+    const act = (): void => {
+      const { leaseOwner: _owner, ...row } = keeper.store.row(shardId);
+      keeper.store.put({ ...row, leaseCounter: row.leaseCounter + 5 });
+    };
+    await keeper.advance(3_000);
+    keeper.store.calls.length = 0;
+    keeper.store.rows.clear();
+    for (let time = 0; time < 99; time += 1) {
+      keeper.store.script('create', { type: 'meanwhile', act: () => {} });
+      keeper.store.script('update', { type: 'meanwhile', act: () => keeper.store.rows.has(shardId) && act() });
+    }
+    await keeper.advance(10_000);
+    expect(keeper.newsOf('lost')).to.have.length(1);
+    expect(keeper.store.calls.filter(({ operation }) => operation === 'update').length).to.be.below(12);
+  });
+
   it('has lost the lease when somebody else made the vanished row anew', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
