@@ -1,7 +1,7 @@
 // Keeps a source from dropping what the service placed without regard to its key. A stream can become one that is switched to
 // AUTO at any moment, and nobody is told: so a record that is to be dropped for its hash key is dropped only where the stream
-// was seen to be bound to keys after the record had come. Such records are rare, so the question is too. Where it is not answered, the
-// record is handed on. Called by the polling source, around each read and for each record.
+// was seen to be bound to keys after the record had come. Such records are rare, so the question is too. Where it is not
+// answered, the record is handed on. Called by the polling source, around each read and for each record.
 import { createPlacement } from '../core/placement.js';
 import type { OutOfRangePolicy, Placement, PlacementState } from '../core/placement.js';
 import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../ports.js';

@@ -1,7 +1,8 @@
 // What is known of how a stream chooses its records' shards, and what may therefore be dropped for its hash key. Invariant:
 // a record that the service may have placed without regard to its key is never dropped for it: while the stream is in the
 // on-demand mode, whose RecordDistributionStrategy can be AUTO for a moment that nobody sees, and for the stream's retention
-// after that or AUTO was last seen, everything is handed on. Kept by a source, asked by its `unpack`, shown by the coordinator. Times are the service's, epoch milliseconds.
+// after that or AUTO was last seen, everything is handed on. Kept by a source, asked by its `unpack`, shown by the coordinator.
+// Times are the service's, epoch milliseconds.
 
 /**
  * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
