@@ -56,8 +56,14 @@ function readSummary(path) {
   }
 }
 
+/** A long message has the subject at its head and the difference at its end. */
+const ends = (message) => {
+  const lines = message.split('\n');
+  return lines.length < 2 ? message : `${lines[0]} ... ${lines.at(-1)}`;
+};
+
 export const testSummary = () => ({
-  lines: failures.map(({ test, message }) => `failed test: ${test}: ${message.split('\n')[0]}`),
+  lines: failures.map(({ test, message }) => `failed test: ${test}: ${ends(message)}`),
   text: `${totals.passed} passed, ${totals.failed} failed${totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`}`,
   data: totals,
 });

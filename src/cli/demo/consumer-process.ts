@@ -64,11 +64,14 @@ process.on('message', (message: ToConsumer) => {
     unconfirmed.delete(message.batch);
     return;
   }
-  const shards = consumer.status().shards.map(({ shardId, openRecords, doing }) => ({
-    shardId,
-    openRecords,
-    reading: doing === 'reading',
-  }));
+  const shards = consumer
+    .status()
+    .shards.map(({ shardId, openRecords, prefetchedBytes, millisBehindLatest, doing }) => ({
+      shardId,
+      openRecords,
+      reading: doing === 'reading',
+      idle: doing === 'reading' && millisBehindLatest === 0 && prefetchedBytes === 0 && openRecords === 0,
+    }));
   tell({ type: 'status', shards });
 });
 // Nothing of the demo stays behind, not even when the demo itself is killed.

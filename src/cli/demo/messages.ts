@@ -24,6 +24,8 @@ export interface ShardSays {
   readonly shardId: string;
   readonly openRecords: number;
   readonly reading: boolean;
+  /** It is read, up to its tip, and nothing of it is open or waits to be. */
+  readonly idle: boolean;
 }
 
 /** To a consumer process. */

@@ -19,9 +19,11 @@ const reducers = 4;
 const perSecond = 1_800;
 /** Shares of the total: seen when a consumer is killed, written until it was killed, and until the split. */
 const killFrom = 0.45;
+/** Share that the victim delivers at most before its batches are withheld, however far behind the other consumer is. */
+const victimShare = 0.2;
 const untilKilled = 0.6;
 const untilSplit = 0.8;
-/** After this long without a delivery, and with nothing open, nothing more will come. */
+/** After this long without a delivery, and with every shard read to its tip and nothing open, nothing more will come. */
 const quietMs = 5_000;
 const stalledMs = 30_000;
 
@@ -148,8 +150,9 @@ async function killOne(stage: Stage): Promise<void> {
   const victim = story.consumers[0]!;
   await new Promise<void>((resolve, reject) => {
     stage.onBatch = (from) => {
-      if (from !== victim || sink.seen < total * killFrom) return;
-      stage.withheld = victim;
+      const due = sink.seen >= total * killFrom;
+      if (from === victim && (due || deliveredBy(sink, victim) >= total * victimShare)) stage.withheld = victim;
+      if (!due || stage.withheld !== victim) return;
       stage.onBatch = () => {};
       resolve();
     };
@@ -170,6 +173,9 @@ async function killOne(stage: Stage): Promise<void> {
     `SIGKILL to ${victim.name} at ${percent} % seen, holding ${lease ?? 'no lease'} with ${openRecords} open records`,
   );
 }
+
+const deliveredBy = (sink: Sink, { name }: ConsumerProcess): number =>
+  sink.byProcess.reduce((sum, { process, records }) => (process === name ? sum + records : sum), 0);
 
 async function leaseChangesHands(stage: Stage): Promise<void> {
   const { story, say, signal } = stage;
@@ -212,6 +218,6 @@ async function everythingSeen(stage: Stage): Promise<void> {
     if (now - movedAt < quietMs) return false;
     const alive = story.consumers.filter(({ ended }) => ended === undefined);
     const shards = (await Promise.all(alive.map((consumer) => consumer.status()))).flat();
-    return shards.length >= 3 && shards.every(({ openRecords }) => openRecords === 0);
+    return shards.length >= 3 && shards.every(({ idle }) => idle);
   });
 }
