@@ -19,6 +19,8 @@ import type { World } from './world.js';
 interface Work {
   readonly dice: Dice;
   readonly slow: boolean;
+  /** This call takes seconds, whatever it is, for the world says so. */
+  lingers(): boolean;
   note(item: Item<string>): void;
   /** These count as done from now on. */
   finish(items: readonly Item<string>[]): void;
@@ -84,6 +86,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
     dice,
     compute,
     slow: dice.chance(0.5),
+    lingers: () => world.lingering > 0 && dice.chance(world.lingering),
     note: (item) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
       const { value: id, source, sequenceNumber, fence } = item;
@@ -137,15 +140,18 @@ function itemsOf(record: UserRecord): readonly Extracted<string>[] {
   return JSON.parse(Buffer.from(record.data).toString()) as Extracted<string>[];
 }
 
-function atOnce({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+const lingerMs = (dice: Dice): number => dice.between(500, 6_000);
+
+function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     reduce: (count: number, item: Item<string>) => {
       note(item);
       compute();
       fail([item]);
-      if (slow && dice.chance(0.02)) {
-        return pause(dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
+      const lasts = lingers();
+      if (lasts || (slow && dice.chance(0.02))) {
+        return pause(lasts ? lingerMs(dice) : dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
           compute();
           fail([item]);
           finish([item]);
@@ -158,7 +164,7 @@ function atOnce({ dice, slow, note, fail, finish, pause, compute }: Work): Reduc
   });
 }
 
-function inBatches({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   const size = dice.pick([1, 10, 200]);
   return defineReducer({
     init: (): Item<string>[] => [],
@@ -170,7 +176,8 @@ function inBatches({ dice, slow, note, fail, finish, pause, compute }: Work): Re
     },
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
     flush: async (batch) => {
-      if (slow) await pause(dice.between(1, 20 * size));
+      if (lingers()) await pause(lingerMs(dice));
+      else if (slow) await pause(dice.between(1, 20 * size));
       compute();
       fail(batch);
       finish(batch);
@@ -194,7 +201,8 @@ function perShard(work: Work): ReducerDefinition {
     },
     batch: { size: dice.pick([5, 50]), intervalMs: 500 },
     flush: async (batch) => {
-      if (work.slow) await pause(dice.between(1, 400));
+      if (work.lingers()) await pause(lingerMs(dice));
+      else if (work.slow) await pause(dice.between(1, 400));
       fail(batch);
       finish(batch);
       return [];
@@ -202,7 +210,7 @@ function perShard(work: Work): ReducerDefinition {
   });
 }
 
-function byHand({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     acknowledge: 'manual',
@@ -210,7 +218,7 @@ function byHand({ dice, slow, note, fail, finish, pause, compute }: Work): Reduc
       note(item);
       compute();
       fail([item]);
-      void pause(slow ? dice.between(1, 1_500) : 1).then(() => {
+      void pause(lingers() ? lingerMs(dice) : slow ? dice.between(1, 1_500) : 1).then(() => {
         finish([item]);
         ctx.ack(item.token);
       });
@@ -225,7 +233,7 @@ function isOf({ source, shardId }: Item<string>, named: string): boolean {
 }
 
 /** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
-function raw({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+function raw({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
   return defineReducer({
     init: (): Item<string>[] => [],
     behaviour: async (kept: Item<string>[], message, { ack }) => {
@@ -238,7 +246,8 @@ function raw({ dice, slow, note, fail, finish, pause, compute }: Work): ReducerD
       }
       if (message.type === 'revoked')
         return kept.filter((item) => item.fence !== message.fence || !isOf(item, message.shardId));
-      if (slow) await pause(dice.between(1, 300));
+      if (lingers()) await pause(lingerMs(dice));
+      else if (slow) await pause(dice.between(1, 300));
       finish(kept);
       for (const { token } of kept) ack(token);
       return [];

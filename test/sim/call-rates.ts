@@ -1,13 +1,21 @@
 // I38: whatever fails, nobody asks without pause: within ten seconds one process makes so many calls of one kind about one thing.
+// Writes of a row have a pace of their own: back-off up to a sixth of `failoverMs`.
 export interface CallRates {
   called(process: string, operation: string, about: string): void;
 }
 
 const spanMs = 10_000;
 /** Five reads a second are what a shard bears; a scan that fails is tried ten times a second at most. */
-const most = 120;
+const mostCalls = 120;
+/** Twice what full jitter comes to on average, and some more for what is new. */
+const mostWrites = (failoverMs: number): number => 20 + (2 * spanMs) / (failoverMs / 12);
 
-export function createCallRates(now: () => number, violate: (invariant: string, text: string) => void): CallRates {
+export function createCallRates(
+  now: () => number,
+  failoverMs: number,
+  violate: (invariant: string, text: string) => void,
+): CallRates {
+  const writes = Math.round(mostWrites(failoverMs));
   const counts = new Map<string, { since: number; count: number }>();
   return {
     called: (process, operation, about) => {
@@ -16,6 +24,7 @@ export function createCallRates(now: () => number, violate: (invariant: string, 
       const known = counts.get(name);
       if (known === undefined || known.since < at - spanMs) return void counts.set(name, { since: at, count: 1 });
       known.count += 1;
+      const most = operation === 'UpdateItem' ? writes : mostCalls;
       if (known.count === most)
         violate(
           'I38',

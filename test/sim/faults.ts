@@ -123,6 +123,15 @@ const badWeather: Fault = (world) => {
   world.clock.after(ms, () => setWeather(world, calm));
 };
 
+/** A table that takes its time with everything: nobody need lose a lease for that. */
+const slowTable: Fault = ({ clock, processes, say }) => {
+  say('the lease table is slow');
+  for (const { wires } of processes) wires[1].longWay = { leastMs: 150, mostMs: 500 };
+  clock.after(20_000, () => {
+    for (const { wires } of processes) wires[1].longWay = undefined;
+  });
+};
+
 const throttle: Fault = (world) => {
   world.say('throttling');
   world.throttled = 0.4;
@@ -231,12 +240,13 @@ const mischief: Fault = ({ clock, dice, say }, { machine }) => {
 
 /**
  * Tenures that end one after the other under a burst of records of few shards: what was said and done under those before is
- * still on its way when the next begins, and its ordinals are open again.
+ * still on its way when the next begins, and its ordinals are open again; calls of the application outlast them, too.
  */
 const endTenures: Fault = (world, { machine }) => {
   const { clock, dice, say } = world;
   say(`wall clock of ${machine.name} jumps again and again, its mail is late`);
   machine.mischief.delayed = 0.1;
+  world.lingering = dice.pick([0, 0.05, 0.3]);
   const times = dice.between(3, 8);
   let at = 0;
   for (let time = 0; time < times; time += 1) {
@@ -246,7 +256,10 @@ const endTenures: Fault = (world, { machine }) => {
       machine.jumpWall(dice.between(1_500, 5_000));
     });
   }
-  clock.after(at, () => (machine.mischief.delayed = 0));
+  clock.after(at, () => {
+    machine.mischief.delayed = 0;
+    world.lingering = 0;
+  });
 };
 
 /** Deleted by hand: its holder, or a shard sync, makes it anew. */
@@ -420,6 +433,7 @@ const faults: readonly Fault[] = [
   merge,
   badWeather,
   badWeather,
+  slowTable,
   throttle,
   expire,
   trim,

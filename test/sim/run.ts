@@ -41,7 +41,8 @@ const firstStepMs = 2_500;
 /** The size a seed has by itself. */
 export function sizeOf(seed: number): Size {
   const dice = createDice(seed ^ 0x5eed);
-  return { shards: dice.between(4, 9), records: 2_000 + dice.between(0, 400), faults: dice.between(leastFaults, 24) };
+  const shards = dice.chance(0.04) ? dice.between(20, 40) : dice.between(4, 9);
+  return { shards, records: 2_000 + dice.between(0, 400), faults: dice.between(leastFaults, 24) };
 }
 
 export interface RunOptions {

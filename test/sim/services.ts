@@ -163,7 +163,9 @@ export function dynamoDbClient(
     }
     const tableName = String(input['TableName']);
     const leaseKey = layout.tables.includes(tableName) ? keyOf(input) : undefined;
-    world.callRates.called(machine.name, operation, leaseKey ?? tableName);
+    // The further pages of a scan are one question with the first.
+    if (input['ExclusiveStartKey'] === undefined)
+      world.callRates.called(machine.name, operation, leaseKey ?? tableName);
     const before = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
     try {
       const effect = (): object => readBy(world, tableName, dynamoDb.handle(operation, input, ageOf));

@@ -80,10 +80,12 @@ function calmDown(world: World): void {
   world.throttled = 0;
   world.poison = 0;
   world.hangs = 0;
+  world.lingering = 0;
   world.blocking = neverBlocks;
   world.serviceFaults.clear();
   world.repeats = 0;
-  for (const { machine } of world.processes) {
+  for (const { machine, wires } of world.processes) {
+    wires[1].longWay = undefined;
     Object.assign(machine.mischief, { delayed: 0, duplicated: 0 });
     if (machine.paused) machine.resume();
   }

@@ -15,6 +15,8 @@ export const calm: Weather = { lost: 0, unanswered: 0, slow: 0 };
 
 export interface Wire {
   weather: Weather;
+  /** Every call takes so much longer, each way. */
+  longWay: { readonly leastMs: number; readonly mostMs: number } | undefined;
   /** How many calls were harmed, on their way or by the service. */
   readonly harmed: () => number;
   /** The service does not do what it is asked. */
@@ -28,10 +30,13 @@ export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wi
   let harmed = 0;
   let open = 0;
   const travel = (work: () => void, slow: boolean, leavesInMs = 0): void => {
-    world.after(leavesInMs + dice.between(1, 8) + (slow ? dice.between(500, 6_000) : 0), work);
+    const { longWay } = wire;
+    const longMs = longWay === undefined ? 0 : dice.between(longWay.leastMs, longWay.mostMs);
+    world.after(leavesInMs + dice.between(1, 8) + longMs + (slow ? dice.between(500, 6_000) : 0), work);
   };
   const wire: Wire = {
     weather: calm,
+    longWay: undefined,
     harmed: () => harmed,
     harm: () => void (harmed += 1),
     open: () => open,

@@ -131,6 +131,8 @@ export interface World {
   poison: number;
   hangs: number;
   hasHung: boolean;
+  /** Probability that a call of the application's code takes seconds. */
+  lingering: number;
   /** Code of the application that computes: how likely a call is to, and for how long. */
   blocking: Blocking;
   /** User records and items written so far, and the items of a raw record by its number. */
@@ -215,7 +217,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     isShutDown: false,
     creatingUntil: new Map(),
     serviceFaults: createServiceFaults(() => clock.now()),
-    callRates: createCallRates(() => clock.now(), oracle.violate),
+    callRates: createCallRates(() => clock.now(), failoverMs, oracle.violate),
     provisional,
     events: [],
     throttled: 0,
@@ -225,6 +227,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     poison: 0,
     hangs: 0,
     hasHung: false,
+    lingering: 0,
     blocking: neverBlocks,
     written: 0,
     items: 0,

@@ -79,6 +79,23 @@ const keepsUnread = (machine: Machine): Actors =>
     },
   });
 
+/** A lease that no worker ever hears of. */
+const neverHandedOver: Mutant['make'] = () =>
+  wrapped('shardWorkers', {
+    before: (_state, message) => {
+      if (message.type !== 'held') return message;
+      const leases = message['leases'] as { readonly leaseKey: string }[];
+      return { ...message, leases: leases.filter(({ leaseKey }) => !leaseKey.endsWith('2')) };
+    },
+  });
+
+/** What all shards hold together has no bound. */
+const noBudget: Mutant['make'] = () =>
+  given('shardWorker', (options) => {
+    if (options.budget !== undefined) Object.assign(options.budget, { maxBytes: Infinity });
+    return options;
+  });
+
 const stopIsSkip: Mutant['make'] = () =>
   given('reducer', (options) => {
     const { onFailure } = options;
@@ -135,6 +152,8 @@ export const speakingMutants: readonly Mutant[] = [
       off: ({ machine }) => keepsUnread(machine),
     },
   },
+  { name: 'no worker ever hears of a lease', make: neverHandedOver },
+  { name: 'the bytes of the process have no bound', make: noBudget },
   { name: 'stopShard passes over what has failed', make: stopIsSkip },
   { name: 'the watchdog never looks', make: noWatchdog },
   { name: "stateBy: 'shard' has one state for all", make: oneState },
