@@ -272,7 +272,9 @@ class TreeConsumer implements Consumer {
     const late = await this.#releaseLeft(unheard, reason, leftMsNow());
     const leases = [...reports.flatMap((report) => report ?? []), ...late];
     this.#metering.end();
-    this.#wiring?.close();
+    this.#wiring?.close((what, error) =>
+      this.#happened({ name: 'warning', data: { message: `${what} could not be closed`, error } }),
+    );
     return {
       leases,
       drained: unheard.size === 0 && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0),

@@ -55,8 +55,8 @@ export interface Wiring {
   readonly left: Pick<LeftLeases, 'of'>;
   /** What the shard workers hold together. */
   readonly budget: ByteBudget;
-  /** Releases sockets. Idempotent. */
-  close(): void;
+  /** Releases sockets: all of them, whichever cannot be closed; those are told. Idempotent. */
+  close(failed: (what: string, error: unknown) => void): void;
 }
 
 /** The behaviours the tree is made of. Others are handed in by tests that show what a broken one would lead to. */
@@ -130,9 +130,18 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           makeWorker: (lease) => workerOf(made, options, world, byName, budget, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
-    close: () => {
-      for (const { source } of sources) source.close();
-      for (const { store } of tables.values()) store.close();
+    close: (failed) => {
+      const all = [
+        ...sources.map(({ source }) => [`source '${source.name}'`, source] as const),
+        ...[...tables].map(([name, { store }]) => [`lease table '${name}'`, store] as const),
+      ];
+      for (const [what, open] of all) {
+        try {
+          open.close();
+        } catch (error) {
+          failed(what, error);
+        }
+      }
     },
   };
 }

@@ -125,4 +125,38 @@ describe('a consumer over a stream in memory, in virtual time', () => {
       expect(clock.pending()).to.equal(0);
     }
   });
+
+  it('ends although a source cannot be closed, says so, and closes the rest', async () => {
+    const stream = fakeStream({ shards: 1, clock });
+    const { open, openLeases } = stream.source;
+    let tablesClosed = 0;
+    const consumer = createConsumer({
+      application: 'orders',
+      source: {
+        ...stream.source,
+        open: (world) => ({
+          ...open(world),
+          close: () => {
+            throw new Error('the socket is stuck');
+          },
+        }),
+        openLeases: (...of) => {
+          const store = openLeases(...of);
+          return { ...store, close: () => ((tablesClosed += 1), store.close()) };
+        },
+      },
+      reducers: 1,
+      reducer: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
+      runtime: { clock, timers: clock },
+    });
+    const warnings: string[] = [];
+    consumer.on('warning', ({ message, error }) => warnings.push(`${message}: ${(error as Error).message}`));
+    await settled(clock, consumer.start());
+    const report = await settled(clock, consumer.stop());
+    expect(report.drained).to.equal(true);
+    await settled(clock, consumer.closed);
+    expect(warnings).to.deep.equal(["source 'fake' could not be closed: the socket is stuck"]);
+    expect(tablesClosed).to.equal(1);
+    expect(consumer.status().state).to.equal('closed');
+  });
 });
