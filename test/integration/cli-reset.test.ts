@@ -121,8 +121,8 @@ describe('kinact reset', function () {
     const running = startKinact(args, env, { limitMs: 90_000 });
     await running.until(({ stdout }) => stdout.split('\n').length > 20);
     await kinesis.send(new DeleteStreamCommand({ StreamName: stream.name }));
-    // A reader asks every second or so, and a creation time has whole seconds.
-    await sleep(3_000);
+    // It has heard that the stream is gone; and a creation time has whole seconds.
+    await Promise.all([running.until(({ stderr }) => stderr.includes(' is repeated')), sleep(1_100)]);
     await stream.create(2);
     await stream.put(numbered(100, 140));
     const ended = await running.ended;
