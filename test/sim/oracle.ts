@@ -52,6 +52,8 @@ export interface OracleOptions {
   readonly onViolation: () => void;
   /** See takes.ts. Absent where mail and writes are harmed in ways that are not told: those laws are left out then. */
   readonly troublesOf?: (process: string) => string;
+  /** Whoever is still starting knows of no row that was there before. Default: nobody is. */
+  readonly isStarting?: (process: string) => boolean;
   /** See hands.ts. Absent: that law is left out. */
   readonly hands?: Pick<HandsOptions, 'tableOf' | 'conditionOf' | 'worldCondition'>;
 }
@@ -191,7 +193,8 @@ export function createOracle(options: OracleOptions): Oracle {
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
     const holder = before?.leaseOwner;
-    if (before === undefined || now() >= (heldUntil.get(`${holder}/${row.leaseKey}`) ?? 0)) return;
+    if (before === undefined || options.isStarting?.(process) === true) return;
+    if (now() >= (heldUntil.get(`${holder}/${row.leaseKey}`) ?? 0)) return;
     if (compareRows(row, before) < 0)
       violate(
         'I30',

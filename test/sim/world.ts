@@ -183,6 +183,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
+    isStarting: (name) => world.processes.find(({ machine }) => machine.name === name)?.started === false,
     hands: {
       tableOf: (name) =>
         kind === 'several' ? layout.tableOf((name.split('/')[0] as string).split('@')[0] as string) : '',
