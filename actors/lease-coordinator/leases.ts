@@ -51,6 +51,7 @@ export function take(turn: Turn, row: LeaseRow): void {
     openAsks: 0,
     idleSince: undefined,
     idleReason: '',
+    endWaits: false,
     falseEnd: false,
     unreadTold: false,
     readsWork: false,

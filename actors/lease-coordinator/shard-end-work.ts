@@ -62,8 +62,17 @@ export type ShardEndResult =
       /** What was not read of it may have expired. */
       readonly mayHaveLost: boolean;
     }
-  /** `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing was found to lack. */
-  | { readonly type: 'blocked'; readonly reason: string; readonly sync: boolean; readonly absent: readonly string[] }
+  /**
+   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing was found to lack. `waits`: what is missing
+   * is somebody else's to make, however long that takes.
+   */
+  | {
+      readonly type: 'blocked';
+      readonly reason: string;
+      readonly sync: boolean;
+      readonly absent: readonly string[];
+      readonly waits: boolean;
+    }
   /** The listing shows the shard, open or (where the reader could not find it) closed. */
   | { readonly type: 'open'; readonly reason: string; readonly certain: boolean }
   /** Another stream has the name now. */
@@ -105,8 +114,11 @@ export async function prepareShardEnd(
   };
 }
 
-function blocked(reason: string, absent: readonly string[] = [], sync = false): ShardEndResult {
-  return { type: 'blocked', reason, sync, absent };
+function blocked(
+  reason: string,
+  absent: readonly string[] = [],
+): Extract<ShardEndResult, { readonly type: 'blocked' }> {
+  return { type: 'blocked', reason, sync: false, absent, waits: false };
 }
 
 function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
@@ -153,7 +165,11 @@ async function makeChildren(
   const isGone = (shardId: string): boolean =>
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.apartMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);
-  if (plan.type === 'blocked') return blocked(plan.reason, plan.missing.filter(isAbsent), true);
+  if (plan.type === 'blocked') {
+    const absent = plan.missing.filter(isAbsent);
+    // A listed merge partner gets its row at the end of its own parent, which somebody may have to read for hours.
+    return { ...blocked(plan.reason, absent), sync: true, waits: absent.length === 0 };
+  }
   for (const child of plan.children) {
     const row = childRow(maker, child, end.latestAt);
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)

@@ -136,7 +136,8 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
       sayReady(turn, lease, asked, result);
       return answer(turn, asked, { type: 'ready', childShardIds: result.childShardIds });
     case 'open':
-      if (!result.certain && ++lease.openAsks < openPatience) return block(turn, lease, asked, result.reason);
+      if (!result.certain && ++lease.openAsks < openPatience)
+        return block(turn, lease, asked, { reason: result.reason });
       lease.falseEnd = true;
       lease.idleReason = `reading seems to end again and again: ${result.reason}`;
       lease.openAsks = 0;
@@ -168,7 +169,7 @@ function stillBlocked(
   turn: Turn,
   lease: Lease,
   asked: PrepareShardEnd,
-  { reason, sync, absent }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
+  { reason, sync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
 ): void {
   const { settings, now } = turn;
   const { stream } = lease;
@@ -178,7 +179,10 @@ function stillBlocked(
     scanWithin(turn, retryMs);
   }
   const provenAt = Math.max(0, ...absent.map((shardId) => (stream.absences.get(shardId) ?? now) + settings.failoverMs));
-  block(turn, lease, asked, reason, provenAt - now);
+  // What it is unread for is counted from the last time that it had a reason to wait.
+  if (waits || lease.endWaits) lease.idleSince = now;
+  lease.endWaits = waits;
+  block(turn, lease, asked, { reason, leastMs: provenAt - now, waits });
 }
 
 /** Another stream seems to have the name: nothing is written; the shard sync decides. It says nothing of the shard's children. */
@@ -204,11 +208,21 @@ function changed(
 }
 
 /** Slower and slower, and not before `leastMs` have passed. */
-function block(turn: Turn, lease: Lease, asked: PrepareShardEnd, reason: string, leastMs = 0): void {
+function block(
+  turn: Turn,
+  lease: Lease,
+  asked: PrepareShardEnd,
+  {
+    reason,
+    leastMs = 0,
+    waits = false,
+  }: { readonly reason: string; readonly leastMs?: number; readonly waits?: boolean },
+): void {
   const asks = ++lease.endAsks;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
   const ms = Math.min(longestRetryMs, retryMs * 2 ** Math.max(0, asks - 2 * childlessPatience));
-  answer(turn, asked, { type: 'blocked', reason, retryMs: Math.max(ms, Math.ceil(leastMs)) });
+  const retryIn = Math.max(ms, Math.ceil(leastMs));
+  answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
 
 /** No call has failed: the shard is read on. */

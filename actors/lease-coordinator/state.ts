@@ -126,6 +126,8 @@ export interface Lease {
   /** Since when (monotonic) nobody reads it although somebody may, why, and whether that was said. */
   idleSince: number | undefined;
   idleReason: string;
+  /** Its end waits for what another shard's holder is to make. */
+  endWaits: boolean;
   /** The last end of the shard that a worker came to was none. */
   falseEnd: boolean;
   unreadTold: boolean;

@@ -25,6 +25,7 @@ export function beganReading(lease: Lease): void {
 /** Records were dealt with, or the worker has held out. */
 export function isRead(lease: Lease): void {
   lease.idleSince = undefined;
+  lease.endWaits = false;
   lease.unreadTold = false;
   lease.falseEnd = false;
 }
@@ -33,14 +34,14 @@ function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, n
   return fence !== undefined && (!falseEnd || now - workingSince > forMs);
 }
 
-/** A parent that has not ended, a stop and a source that has failed are reasons enough. */
+/** A parent that has not ended, an end that waits for a merge partner, a stop and a source that has failed are reasons enough. */
 function unreadMs(
   { settings, state }: { settings: Settings; state: CoordinatorState },
   lease: Lease,
   now: number,
 ): number {
-  const { awaited, idleSince, phase, stream } = lease;
-  const isExcused = phase !== 'held' || awaited?.length !== 0 || idleSince === undefined;
+  const { awaited, endWaits, idleSince, phase, stream } = lease;
+  const isExcused = phase !== 'held' || awaited?.length !== 0 || endWaits || idleSince === undefined;
   if (
     isExcused ||
     holdsOut(lease, settings.failoverMs, now) ||

@@ -90,6 +90,7 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
     case 'blocked':
       shardEnd.blocked = true;
       shardEnd.askAt = now + plan.retryMs;
+      if (plan.waits === true) shardEnd.since = now;
       return;
     case 'open':
       return notEnded(turn);

@@ -73,7 +73,8 @@ export interface ShardEnd {
   readonly children: readonly ChildShard[] | undefined;
   /** The service does not know the shard, which is not the same as that it is closed. */
   readonly vanished: boolean;
-  readonly since: number;
+  /** When the worker said so, or when it was last told to wait for somebody else. */
+  since: number;
   asking: boolean;
   askAt: number;
   blocked: boolean;

@@ -11,8 +11,11 @@ import type { ChildShard } from '../../src/ports.js';
 export type ShardEndPlan =
   /** Every child row exists: SHARD_END may be written, with these children in the same write. */
   | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
-  /** Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. */
-  | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number }
+  /**
+   * Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. `waits`: for what another shard's
+   * holder is to make; no other holder of this one would get any further.
+   */
+  | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number; readonly waits?: boolean }
   /** It has not ended: listings show the shard. It is to be read on. */
   | { readonly type: 'open'; readonly reason: string };
 

@@ -25,7 +25,7 @@ export interface LeaseWants {
 }
 
 export interface ShardEndWants {
-  /** When the worker said so. */
+  /** When the worker said so, or when it was last told to wait for somebody else. */
   readonly since: number;
   readonly asking: boolean;
   readonly askAt: number;

@@ -227,7 +227,7 @@ describe('what comes late to a coordinator', () => {
   it('a blocked or childless end of a lease that is gone is answered without a word about it', async () => {
     const driver = await holdingAll();
     for (const result of [
-      { type: 'blocked', reason: 'x', sync: true, absent: [] },
+      { type: 'blocked', reason: 'x', sync: true, absent: [], waits: false },
       { type: 'open', reason: 'x', certain: true },
       { type: 'changed', rowStream: 'a', liveStream: 'b' },
       { type: 'ready', childShardIds: [], childless: true, gone: true, mayHaveLost: true },

@@ -60,6 +60,29 @@ describe('a lease that is held and read by nobody', () => {
     expect(other.world.eventsOf('leaseUnread')).to.deep.equal([]);
   });
 
+  it('has nothing to say while its end waits for a merge partner whose own parent a peer still reads', async () => {
+    const stream = listedStream();
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'peer' })]);
+    const driver = driveCoordinator({ stream, store, failoverMs });
+    await driver.started();
+    await driver.taken(zero);
+    await working(driver, zero);
+    const [partner] = stream.split(one);
+    const merged = stream.merge(zero, partner);
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
+    const children = [{ shardId: merged, parentShards: [zero, partner] }];
+    for (let beat = 0; beat < 60; beat += 1) {
+      store.put({ ...store.row(one), leaseCounter: store.row(one).leaseCounter + 1 });
+      // Asked more rarely than failoverMs, as its keeper does in the end.
+      if (beat % 5 === 0)
+        expect(await driver.prepareEnd(zero, { children })).to.include({ type: 'blocked', waits: true });
+      await driver.world.advance(3_000);
+    }
+    expect(driver.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    expect(driver.status().unread).to.deep.equal([]);
+    expect(store.rows.has(merged)).to.equal(false);
+  });
+
   it('names the end that is not proven', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });

@@ -297,6 +297,20 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
+  it('keeps the lease for as long as its end waits for what another shard’s holder is to make', async () => {
+    const keeper = await toTheEnd();
+    const answer = async (waits: boolean): Promise<void> => {
+      if (keeper.questions.length > 0)
+        await keeper.plan({ type: 'blocked', reason: 'merge partner', retryMs: 5_000, ...(waits ? { waits } : {}) });
+      await keeper.advance(1_000);
+    };
+    for (let second = 0; second < 600; second += 1) await answer(true);
+    expect(keeper.newsOf('released')).to.deep.equal([]);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    for (let second = 0; second < 100; second += 1) await answer(false);
+    expect(keeper.newsOf('released')).to.have.length(1);
+  });
+
   it('repeats the write of unknown outcome, and recognises its own', async () => {
     for (const fault of ['failBefore', 'failAfter'] as const) {
       const keeper = await toTheEnd();

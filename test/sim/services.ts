@@ -58,7 +58,8 @@ export function kinesisClient(
   const repeated = repeating(world, dice.fork());
   const handle = (operation: string, input: Command['input']): object => {
     // An iterator says which shard it is of to nobody but the service.
-    world.callRates.called(name, operation, String(input['ShardId'] ?? input['ShardIterator'] ?? 'the stream'));
+    const about = `${String(input['StreamName'] ?? input['StreamARN'] ?? '')} ${String(input['ShardId'] ?? input['ShardIterator'] ?? '')}`;
+    world.callRates.called(name, operation, about);
     const mishap = serviceFaults.meets('kinesis', operation, dice);
     if (mishap !== undefined) wire.harm();
     if (dice.chance(world.throttled)) {
@@ -165,7 +166,7 @@ export function dynamoDbClient(
     const leaseKey = layout.tables.includes(tableName) ? keyOf(input) : undefined;
     // The further pages of a scan are one question with the first.
     if (input['ExclusiveStartKey'] === undefined)
-      world.callRates.called(machine.name, operation, leaseKey ?? tableName);
+      world.callRates.called(machine.name, operation, `${tableName} ${leaseKey ?? ''}`);
     const before = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
     try {
       const effect = (): object => readBy(world, tableName, dynamoDb.handle(operation, input, ageOf));
