@@ -26,6 +26,8 @@ export interface Lags {
 
 interface Said {
   readonly row: Pick<LeaseRow, 'checkpoint' | 'checkpointSubSequenceNumber'>;
+  /** Of the row, as it was: a later take may begin before what was said. */
+  readonly writer: string | undefined;
   readonly at: number;
   readonly troubles: string;
 }
@@ -36,7 +38,8 @@ export function createLags({ process, now, limitMs, nameOf, rowOf, troubles, vio
   const waiting = new Map<string, Said>();
   const isOver = (leaseKey: string, said: Said): boolean => {
     const row = rowOf(leaseKey);
-    return row?.leaseOwner !== process || said.troubles !== troubles() || compareRows(row, said.row) >= 0;
+    if (row?.leaseOwner !== process || row.kinactWriter !== said.writer) return true;
+    return said.troubles !== troubles() || compareRows(row, said.row) >= 0;
   };
   return {
     notified: ({ tenure }) => void tenures.set(tenure.worker, tenure),
@@ -48,7 +51,8 @@ export function createLags({ process, now, limitMs, nameOf, rowOf, troubles, vio
       const known = waiting.get(leaseKey);
       if (known !== undefined && !isOver(leaseKey, known)) return;
       const row = { checkpoint: sequenceNumber, checkpointSubSequenceNumber: subSequenceNumber };
-      waiting.set(leaseKey, { row, at: now(), troubles: troubles() });
+      const writer = rowOf(leaseKey)?.kinactWriter;
+      waiting.set(leaseKey, { row, writer, at: now(), troubles: troubles() });
     },
     look: () => {
       for (const [leaseKey, said] of waiting) {
