@@ -96,7 +96,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   }
   reconsiderWaiting(turn);
   watchUnread(turn);
-  for (const { until } of state.vanished.values()) scanWithin(turn, Math.max(50, until - now));
+  for (const { until, lost } of state.vanished.values()) if (!lost) scanWithin(turn, Math.max(50, until - now));
   scanWithin(turn, untilNextScan(turn));
 }
 
@@ -116,29 +116,28 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
 function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const there = new Set(rows.map((row) => row.leaseKey));
-  for (const [leaseKey, { until }] of state.vanished) {
-    const back = there.has(leaseKey) || state.malformed.has(leaseKey);
-    if (!back && now < until) continue;
-    state.vanished.delete(leaseKey);
-    if (!back) lookFor(turn, leaseKey);
+  for (const [leaseKey, gone] of state.vanished) {
+    const stream = placeOf(state, leaseKey)?.stream;
+    const isOver = stream === undefined || hasFailed(stream);
+    if (isOver || there.has(leaseKey) || state.malformed.has(leaseKey)) state.vanished.delete(leaseKey);
+    else if (!gone.lost && now >= gone.until) {
+      gone.lost = true;
+      stream.syncDueAt = Math.min(stream.syncDueAt, now);
+    }
   }
   for (const [leaseKey, row] of state.rows) {
     if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.malformed.has(leaseKey)) continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
     // Also where it was free or had expired: somebody may have taken it since the last scan.
-    state.vanished.set(leaseKey, { row, until: now + settings.failoverMs });
+    if (state.vanished.has(leaseKey)) continue;
+    state.vanished.set(leaseKey, { row, until: now + settings.failoverMs, lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for anew.`, {
       source: place.stream.options.source.name,
       shardId: place.shardId,
     });
   }
-}
-
-function lookFor({ state, now }: Turn, leaseKey: string): void {
-  const stream = placeOf(state, leaseKey)?.stream;
-  if (stream !== undefined) stream.syncDueAt = Math.min(stream.syncDueAt, now);
 }
 
 /** The fraction of a scan interval for which an available lease is left to workers that have less. */

@@ -155,6 +155,15 @@ export interface Releasing {
   answered: boolean;
 }
 
+/** A row that somebody has deleted, as it was last seen. */
+export interface Vanished {
+  readonly row: LeaseRow;
+  /** Monotonic: a holder who lives has made it anew by then. */
+  readonly until: number;
+  /** That time is over, and nobody has: the next shard sync does. */
+  lost: boolean;
+}
+
 export interface CoordinatorState {
   readonly self: Ref<CoordinatorSelf>;
   phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
@@ -183,8 +192,8 @@ export interface CoordinatorState {
   /** Every readable row of the last scan. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
-  /** Rows that vanished while somebody who makes them anew may hold them, with the moment (monotonic) that ends that. */
-  readonly vanished: Map<string, { readonly row: LeaseRow; readonly until: number }>;
+  /** Rows that vanished, until they are back or a shard sync has dealt with them. */
+  readonly vanished: Map<string, Vanished>;
   /** The last scan found no table. */
   tableMissing: boolean;
   entityType: string | undefined;

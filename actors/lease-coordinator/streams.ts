@@ -6,11 +6,12 @@ import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takes
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
 import { identify, retryShape } from './start.js';
-import { emit, jittered, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
-import type { Stream, Turn } from './state.js';
+import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
+import type { CoordinatorState, Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
 import type { CleanUpResult, Misidentified, SyncResult } from './table-work.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import { shardIdOf } from '../../src/core/lease-key.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { isFirstSync } from '../../src/core/shard-sync.js';
@@ -40,16 +41,18 @@ export function syncWhereDue(turn: Turn): void {
     stream.syncDueAt = Infinity;
     const { index, options } = stream;
     // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
-    const vanished = new Map([...state.vanished].map(([leaseKey, { row }]) => [leaseKey, row]));
-    const rows = rowsOf(state, stream, vanished);
+    const awaited = [...state.vanished].filter(([, { lost }]) => !lost);
+    const rows = rowsOf(state, stream, new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row])));
+    const lost = lostRows(state, stream);
     // Nobody has begun before. What this coordinator makes and does not finish, it may go on with at once.
-    if (isFirstSync(rows.rows, rows.malformed)) stream.makesRowsAt ??= now;
+    if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.makesRowsAt ??= now;
     const { progress } = stream;
     const making = {
       writer: signature(turn, 0),
       progress,
       now: () => settings.clock.now(),
       begun: stream.syncedOnce,
+      lost,
       waits: now < (stream.makesRowsAt ?? Infinity),
     };
     effects.push(
@@ -62,6 +65,16 @@ export function syncWhereDue(turn: Turn): void {
       }),
     );
   }
+}
+
+/** Vanished rows of this stream whose holders have had their time, by shard id. */
+function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow> {
+  const lost = new Map<string, LeaseRow>();
+  for (const [leaseKey, gone] of state.vanished) {
+    const shardId = shardIdOf(stream.identifier, leaseKey);
+    if (gone.lost && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream) lost.set(shardId, gone.row);
+  }
+  return lost;
 }
 
 export function synced(turn: Turn, index: number, result: SyncResult | Misidentified): void {
@@ -92,7 +105,10 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if (stream.syncDueAt <= now) scanWithin(turn, againMs);
   stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs));
   if (result.postponed) makeLater(turn, stream);
-  else stream.makesRowsAt ??= now;
+  else {
+    stream.makesRowsAt ??= now;
+    for (const leaseKey of result.lookedFor) state.vanished.delete(leaseKey);
+  }
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
       shard.hashKeyRange === undefined ? [] : [[shard.shardId, shard.hashKeyRange] as const],

@@ -51,6 +51,8 @@ export interface SyncResult {
   readonly created: readonly LeaseRow[];
   /** There are rows to make, and it is too early for that: see Making. */
   readonly postponed: boolean;
+  /** Keys of the lost rows that were looked for: they are there now, or cannot be made as they were. */
+  readonly lookedFor: readonly string[];
   /** Rows that belong to the stream and do not say so. */
   readonly unstamped: readonly LeaseRow[];
   /** Set when the listing contradicted itself: nothing was created. */
@@ -80,6 +82,8 @@ export interface Making {
    * holder that lives makes its row anew at its checkpoint.
    */
   readonly waits: boolean;
+  /** Rows that somebody has deleted and nobody made anew, as they were last seen, by shard id. */
+  readonly lost: ReadonlyMap<string, LeaseRow>;
 }
 
 /**
@@ -90,14 +94,14 @@ export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
   stream: StreamRows,
-  { writer, progress, now, begun, waits }: Making,
+  { writer, progress, now, begun, waits, lost }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
   const description = await source.describe(signal);
   const check = { store, source, stream, description, signal };
   if (!(await isIdentified(check, begun))) return { another: description };
-  const first = isFirstSync(rows, malformed);
+  const first = isFirstSync(rows, malformed) && lost.size === 0;
   // What the filter leaves out is no proof of anything: rows are compared with a complete listing.
   const compares = !first || otherEpochs.length > 0;
   const filter: ShardFilter = first ? filterFor(initialPosition) : { type: 'all' };
@@ -109,7 +113,7 @@ export async function syncShards(
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const initial = firstCheckpoint(initialPosition);
-  const planned = planSync({ shards, rows, malformed, initial, maker });
+  const planned = planSync({ shards, rows, malformed, lost, initial, maker });
   // Who begins at LATEST leaves out what is closed either way.
   const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
   const again = leavesOut ? await source.listShards(filter, signal) : listing;
@@ -117,7 +121,8 @@ export async function syncShards(
     ? planned
     : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
   const postponed = !first && waits && plan.type === 'create' && plan.rows.length > 0;
-  const seen = { description, shards, complete: !first, unstamped, placement, postponed };
+  const lookedFor = [...lost.values()].map(({ leaseKey }) => leaseKey);
+  const seen = { description, shards, complete: !first, unstamped, placement, postponed, lookedFor };
   if (plan.type === 'inconsistent' || postponed) {
     const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
     return { ...seen, created: [], inconsistent, orphans: [], unanchored: [] };

@@ -91,8 +91,11 @@ export function answered(
   if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
   current.permit?.end('answered');
   state.write = undefined;
-  state.attempt = 0;
-  state.failing = undefined;
+  // A refusal is an answer, but no success: it may be to the repetition of a write that was carried out and failed.
+  if (message.type === 'created' || message.outcome.type === 'written') {
+    state.attempt = 0;
+    state.failing = undefined;
+  }
   if (message.type === 'created') {
     // Whether by us or by somebody else: the take that follows finds out.
     holds.recoverHold(state.hold, current.made ?? state.hold.row);

@@ -131,19 +131,18 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         }) as unknown as Behaviour<never, never>,
     },
     close: (failed) => {
-      const all = [
-        ...sources.map(({ source }) => [`source '${source.name}'`, source] as const),
-        ...[...tables].map(([name, { store }]) => [`lease table '${name}'`, store] as const),
-      ];
-      for (const [what, open] of all) {
-        try {
-          open.close();
-        } catch (error) {
-          failed(what, error);
-        }
-      }
+      for (const { source } of sources) attempt(`source '${source.name}'`, () => source.close(), failed);
+      for (const [name, { store }] of tables) attempt(`lease table '${name}'`, () => store.close(), failed);
     },
   };
+}
+
+function attempt(what: string, close: () => void, failed: (what: string, error: unknown) => void): void {
+  try {
+    close();
+  } catch (error) {
+    failed(what, error);
+  }
 }
 
 function openTables(options: ResolvedOptions, world: World, sources: readonly Opened[]): ReadonlyMap<string, Table> {

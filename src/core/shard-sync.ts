@@ -2,8 +2,9 @@
 // them ours for LATEST (design.md section 5): a row says when LATEST was, so that nothing falls between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
-import { firstLeases, hasEnded, missingLeases, parentsOf } from './shard-graph.js';
+import { childrenIn, firstLeases, hasEnded, hasProgress, missingLeases, parentsOf } from './shard-graph.js';
 import type { FirstCheckpoint, ListedChild, ListedShard, MissingLease, MissingLeases } from './shard-graph.js';
+import { isSameStream } from './stream-identity.js';
 import type { HashRangeText } from './hash-range.js';
 
 /** LATEST is resolved this long before the service's time, so that clock skew between its hosts hides no record. */
@@ -56,6 +57,8 @@ export interface SyncInput {
   readonly rows: ReadonlyMap<string, LeaseRow>;
   /** Shards whose row cannot be read: they are taken as leased and left alone. */
   readonly malformed: ReadonlySet<string>;
+  /** Rows that somebody has deleted, as they were last seen: they come back where they were, as far as that can be. */
+  readonly lost?: ReadonlyMap<string, LeaseRow>;
   readonly initial: FirstCheckpoint;
   readonly maker: RowMaker;
 }
@@ -77,8 +80,8 @@ export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: Read
 
 /** The rows a stream lacks. */
 export function planSync(input: SyncInput): SyncPlan {
-  const { shards, rows, malformed, initial, maker } = input;
-  if (isFirstSync(rows, malformed)) {
+  const { shards, rows, malformed, lost = none, initial, maker } = input;
+  if (isFirstSync(rows, malformed) && lost.size === 0) {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
     const latestAt = initial === 'LATEST' ? maker.serviceTimeMs - latestMarginMs : undefined;
@@ -87,18 +90,48 @@ export function planSync(input: SyncInput): SyncPlan {
     );
     return { type: 'create', rows: made, orphans: [], unanchored: [] };
   }
-  const leased = new Map([...rows].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]));
+  const back = comeBack(input);
+  const leased = new Map([...rows, ...back].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]));
   for (const shardId of malformed) leased.set(shardId, { ended: false });
-  const anchor = earliestLatest(rows.values());
+  const anchor = earliestLatest([...rows.values(), ...lost.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
-    rows: found.leases.map((lease) => missingRow(maker, lease, rows, anchor)),
+    rows: [...back.values(), ...found.leases.map((lease) => missingRow(maker, lease, rows, anchor))],
     orphans: ids(found.leases.filter((lease) => lease.because === 'orphan')),
     unanchored: anchor === undefined ? ids(found.leases.filter((lease) => lease.checkpoint === 'LATEST')) : [],
   };
+}
+
+const none: ReadonlyMap<string, LeaseRow> = new Map();
+
+/**
+ * The lost rows that can be made as they were. Not where the shard is not listed or the row was another stream's; and not where
+ * a child has begun: then the row may have ended and been cleaned up since it was seen.
+ */
+function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): Map<string, LeaseRow> {
+  const listed = new Set(shards.map(({ shardId }) => shardId));
+  const hasBegun = (shardId: string): boolean => {
+    const row = rows.get(shardId);
+    return malformed.has(shardId) || (row !== undefined && (hasProgress(row) || hasEnded(row)));
+  };
+  const back = new Map<string, LeaseRow>();
+  for (const [shardId, row] of lost) {
+    const isIts = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
+    if (!isIts || !listed.has(shardId) || rows.has(shardId) || malformed.has(shardId)) continue;
+    const children = [...row.childShardIds, ...childrenIn(shards, shardId).map((child) => child.shardId)];
+    if (!children.some(hasBegun)) back.set(shardId, asItWas(maker, row));
+  }
+  return back;
+}
+
+/** Ownerless, at its last known checkpoint; the counter as in any row that we make. */
+function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
+  const { leaseOwner: _owner, checkpointOwner: _checkpointOwner, ...kept } = row;
+  const leaseCounter = Math.max(row.leaseCounter + 2, Math.floor(serviceTimeMs));
+  return { ...kept, leaseCounter, kinactWriter: writer, kinactStream: stream };
 }
 
 /**

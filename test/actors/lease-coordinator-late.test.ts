@@ -149,6 +149,7 @@ describe('what comes late to a coordinator', () => {
         complete: true,
         created: [],
         postponed: false,
+        lookedFor: [],
         unstamped: [],
         inconsistent: undefined,
         orphans: [],

@@ -128,6 +128,23 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.newsOf('taken')).to.have.length(1);
   });
 
+  it('tries more and more rarely, too, where the table does what it answers an error to', async () => {
+    const store = memoryLeaseStore([seenRow]);
+    const { update } = store;
+    let calls = 0;
+    store.update = async (...args) => {
+      calls += 1;
+      const outcome = await update(...args);
+      if (outcome.type === 'written') throw new Error('InternalServerError');
+      return outcome;
+    };
+    const keeper = await driveKeeper({ store, seen: seenRow });
+    await keeper.advance(9_000);
+    const delays = keeper.events.flatMap((event) => (event.name === 'retrying' ? [event.data.delayMs] : []));
+    expect(delays).to.deep.equal([...delays].sort((a, b) => a - b));
+    expect(calls).to.be.within(10, 40);
+  });
+
   it('is a clash of worker ids when another process holds the lease under the same id', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: 'n2/1' }),
