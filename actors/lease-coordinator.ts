@@ -106,6 +106,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     serviceTimeAt: settings.clock.now(),
     rows: new Map(),
     malformed: new Map(),
+    lastReadable: new Map(),
     vanished: new Map(),
     tableMissing: false,
     entityType: undefined,

@@ -61,8 +61,8 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.lastError = undefined;
   worked(turn, scanning);
   state.tableMissing = false;
+  noteVanished(turn, result);
   noteMalformed(turn, result);
-  noteVanished(turn, result.rows);
   state.scannedAt = now;
   state.serviceTimeMs = result.serviceTimeMs;
   state.serviceTimeAt = now;
@@ -106,27 +106,33 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
     if (state.malformed.get(leaseKey) !== reason)
       emit(turn, { name: 'malformedLease', data: { table: settings.store.tableName, leaseKey, reason } });
   }
+  const readable = malformed.flatMap(({ leaseKey }) => {
+    const row = state.rows.get(leaseKey) ?? state.lastReadable.get(leaseKey);
+    return row === undefined ? [] : [[leaseKey, row] as const];
+  });
   state.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
+  state.lastReadable = new Map(readable);
 }
 
 /**
  * A row that was there and had not ended is gone: somebody deleted it. Its stream is synced now rather than in a minute, but
  * not before a holder who may live has had its time to make the row anew, for it alone knows the last checkpoint.
  */
-function noteVanished(turn: Turn, rows: readonly LeaseRow[]): void {
+function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
-  const there = new Set(rows.map((row) => row.leaseKey));
+  const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
   for (const [leaseKey, gone] of state.vanished) {
     const stream = placeOf(state, leaseKey)?.stream;
     const isOver = stream === undefined || hasFailed(stream);
-    if (isOver || there.has(leaseKey) || state.malformed.has(leaseKey)) state.vanished.delete(leaseKey);
+    if (isOver || there.has(leaseKey)) state.vanished.delete(leaseKey);
     else if (!gone.lost && now >= gone.until) {
       gone.lost = true;
       stream.syncDueAt = Math.min(stream.syncDueAt, now);
     }
   }
-  for (const [leaseKey, row] of state.rows) {
-    if (there.has(leaseKey) || row.checkpoint === 'SHARD_END' || state.malformed.has(leaseKey)) continue;
+  for (const leaseKey of [...state.rows.keys(), ...state.malformed.keys()]) {
+    const row = state.rows.get(leaseKey) ?? state.lastReadable.get(leaseKey);
+    if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
     // Also where it was free or had expired: somebody may have taken it since the last scan.

@@ -155,9 +155,10 @@ export interface Releasing {
   answered: boolean;
 }
 
-/** A row that somebody has deleted, as it was last seen. */
+/** A row that somebody has deleted. */
 export interface Vanished {
-  readonly row: LeaseRow;
+  /** As it was when it could last be read; undefined: it never could. */
+  readonly row: LeaseRow | undefined;
   /** Monotonic: a holder who lives has made it anew by then. */
   readonly until: number;
   /** That time is over, and nobody has: the next shard sync does. */
@@ -192,6 +193,8 @@ export interface CoordinatorState {
   /** Every readable row of the last scan. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
+  /** Those rows as they were when they could last be read. */
+  lastReadable: ReadonlyMap<string, LeaseRow>;
   /** Rows that vanished, until they are back or a shard sync has dealt with them. */
   readonly vanished: Map<string, Vanished>;
   /** The last scan found no table. */
@@ -299,19 +302,20 @@ export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): b
   return kinactStream === undefined || isSameStream(kinactStream, streamIdentity);
 }
 
-const none: ReadonlyMap<string, LeaseRow> = new Map();
+const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
-/** The rows of one stream in the last scan; `more`: as if these were there, too. */
+/** The rows of one stream in the last scan; `more`: as if these were there, too, those of which nothing is known as unreadable ones. */
 export function rowsOf(
   state: CoordinatorState,
   stream: Stream,
-  more: ReadonlyMap<string, LeaseRow> = none,
+  more: ReadonlyMap<string, LeaseRow | undefined> = none,
 ): StreamRows {
   const { identifier, streamIdentity } = stream;
   const rows = new Map<string, LeaseRow>();
   const otherEpochs: ShardRow[] = [];
   for (const [leaseKey, row] of [...more, ...state.rows]) {
     const shardId = shardIdOf(identifier, leaseKey);
+    if (row === undefined) continue;
     if (shardId !== undefined) rows.set(shardId, row);
     else if (identifier !== undefined) {
       const other = otherEpochShardId(identifier, leaseKey);
@@ -319,7 +323,8 @@ export function rowsOf(
     }
   }
   const malformed = new Set<string>();
-  for (const leaseKey of state.malformed.keys()) {
+  const unknown = [...more].flatMap(([leaseKey, row]) => (row === undefined ? [leaseKey] : []));
+  for (const leaseKey of [...state.malformed.keys(), ...unknown]) {
     const shardId = shardIdOf(identifier, leaseKey);
     if (shardId !== undefined) malformed.add(shardId);
   }

@@ -41,8 +41,7 @@ export function syncWhereDue(turn: Turn): void {
     stream.syncDueAt = Infinity;
     const { index, options } = stream;
     // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
-    const awaited = [...state.vanished].filter(([, { lost }]) => !lost);
-    const rows = rowsOf(state, stream, new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row])));
+    const rows = rowsOf(state, stream, awaitedRows(state));
     const lost = lostRows(state, stream);
     // Nobody has begun before. What this coordinator makes and does not finish, it may go on with at once.
     if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.makesRowsAt ??= now;
@@ -67,9 +66,15 @@ export function syncWhereDue(turn: Turn): void {
   }
 }
 
+/** Vanished rows whose holders may be about to make them. */
+function awaitedRows({ vanished }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
+  const awaited = [...vanished].filter(([, { lost }]) => !lost);
+  return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
+}
+
 /** Vanished rows of this stream whose holders have had their time, by shard id. */
-function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow> {
-  const lost = new Map<string, LeaseRow>();
+function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
+  const lost = new Map<string, LeaseRow | undefined>();
   for (const [leaseKey, gone] of state.vanished) {
     const shardId = shardIdOf(stream.identifier, leaseKey);
     if (gone.lost && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream) lost.set(shardId, gone.row);

@@ -82,8 +82,8 @@ export interface Making {
    * holder that lives makes its row anew at its checkpoint.
    */
   readonly waits: boolean;
-  /** Rows that somebody has deleted and nobody made anew, as they were last seen, by shard id. */
-  readonly lost: ReadonlyMap<string, LeaseRow>;
+  /** Rows that somebody has deleted and nobody made anew, as they could last be read, by shard id. */
+  readonly lost: ReadonlyMap<string, LeaseRow | undefined>;
 }
 
 /**
@@ -121,7 +121,7 @@ export async function syncShards(
     ? planned
     : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
   const postponed = !first && waits && plan.type === 'create' && plan.rows.length > 0;
-  const lookedFor = [...lost.values()].map(({ leaseKey }) => leaseKey);
+  const lookedFor = [...lost.keys()].map((shardId) => leaseKeyOf(identifier, shardId));
   const seen = { description, shards, complete: !first, unstamped, placement, postponed, lookedFor };
   if (plan.type === 'inconsistent' || postponed) {
     const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;

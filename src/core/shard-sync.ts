@@ -57,8 +57,8 @@ export interface SyncInput {
   readonly rows: ReadonlyMap<string, LeaseRow>;
   /** Shards whose row cannot be read: they are taken as leased and left alone. */
   readonly malformed: ReadonlySet<string>;
-  /** Rows that somebody has deleted, as they were last seen: they come back where they were, as far as that can be. */
-  readonly lost?: ReadonlyMap<string, LeaseRow>;
+  /** Rows that somebody has deleted, as they could last be read: they come back where they were, as far as that can be. */
+  readonly lost?: ReadonlyMap<string, LeaseRow | undefined>;
   readonly initial: FirstCheckpoint;
   readonly maker: RowMaker;
 }
@@ -105,7 +105,7 @@ export function planSync(input: SyncInput): SyncPlan {
   };
 }
 
-const none: ReadonlyMap<string, LeaseRow> = new Map();
+const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
  * The lost rows that can be made as they were. Not where the shard is not listed or the row was another stream's; and not where
@@ -119,6 +119,7 @@ function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): M
   };
   const back = new Map<string, LeaseRow>();
   for (const [shardId, row] of lost) {
+    if (row === undefined) continue;
     const isIts = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
     if (!isIts || !listed.has(shardId) || rows.has(shardId) || malformed.has(shardId)) continue;
     const children = [...row.childShardIds, ...childrenIn(shards, shardId).map((child) => child.shardId)];
