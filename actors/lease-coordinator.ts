@@ -100,6 +100,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     failing: new Map(),
     scanning: false,
     scanAttempt: 0,
+    scanSentAt: settings.clock.now(),
     scannedAt: undefined,
     scanDueAt: Infinity,
     serviceTimeMs: settings.clock.wallNow(),
@@ -120,6 +121,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     works: 0,
     plan: undefined,
     spilling: false,
+    untaken: new Set(),
     busy: undefined,
     releasing: undefined,
   };

@@ -109,7 +109,12 @@ const leaseTable = {
     10_000,
     'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same.',
   ),
-  maxLeases: optional(integer(1), 'Leases this worker takes at most.', 'no limit', () => Number.POSITIVE_INFINITY),
+  maxLeases: optional(
+    integer(1),
+    'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',
+    'no limit',
+    () => Number.POSITIVE_INFINITY,
+  ),
   protocol: defaulting(
     exceptNotBuilt(oneOf('kcl2'), (value) => value === 'kcl3', "use 'kcl2'"),
     'kcl2',

@@ -1,6 +1,7 @@
 // Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: one that was
 // given back because its reads failed is never left alone by everybody: it is taken when a read of its source works here
-// again, or when nobody has wanted it for twice failoverMs.
+// again, or when nobody has wanted it for twice failoverMs, be it without an owner or with one who is dead.
+import { hasEnded } from '../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
 
 /** Leaves a shard alone from now on. What was read for long enough in between begins anew. */
@@ -16,12 +17,17 @@ export function strike(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown
   });
 }
 
-/** Whether a row has had no owner for so long that nobody else seems to want it. */
-export function isLeft({ settings, state, now }: Clocked, leaseKey: string): boolean {
+/** Whether a row has had no owner, or none that lives, for so long that nobody else seems to want it. */
+export function isLeft(turn: Clocked, leaseKey: string): boolean {
+  return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
+}
+
+/** For how long anybody might have taken this lease, as far as this worker has seen. */
+export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): number {
   const seen = state.sightings.get(leaseKey);
   const row = state.rows.get(leaseKey);
-  if (row === undefined || row.leaseOwner !== undefined || seen === undefined) return false;
-  return now - seen.seenAt >= 2 * settings.failoverMs;
+  if (row === undefined || seen === undefined || hasEnded(row)) return 0;
+  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : settings.failoverMs);
 }
 
 interface Clocked {

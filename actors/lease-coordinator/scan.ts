@@ -10,9 +10,12 @@ import { isTableFailure, retryShape } from './start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from './state.js';
 import type { Turn } from './state.js';
 import { onTrial, unreadable, watchUnread } from './unread.js';
+import { watchUntaken } from './untaken.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
+import type { LeasePlanInput } from '../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 import { isKinactError } from '../../src/errors.js';
@@ -25,6 +28,7 @@ export function scan(turn: Turn): void {
   state.scanDueAt = Infinity;
   if (state.scanning || (state.phase !== 'syncing' && state.phase !== 'running')) return;
   state.scanning = true;
+  state.scanSentAt = turn.now;
   effects.push(
     run({
       name: 'scan',
@@ -87,10 +91,9 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   }
   syncWhereDue(turn);
   if (state.phase === 'running') {
-    takeByPlan(
-      turn,
-      ours.filter(({ leaseKey }) => takesPart(placeOf(state, leaseKey)!.stream)),
-    );
+    const open = ours.filter(({ leaseKey }) => takesPart(placeOf(state, leaseKey)!.stream));
+    takeByPlan(turn, open);
+    watchUntaken(turn, open);
     auditWhereDue(turn);
     cleanUpWhereDue(turn);
   }
@@ -167,6 +170,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     held: new Set(state.leases.keys()),
     avoid,
     reclaim: new Set(mine.map((row) => row.leaseKey)),
+    ...waitingFor(turn),
     spareMs: spare * scanIntervalMs,
     random: () => random.next(),
   });
@@ -180,6 +184,18 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     );
   }
   state.spilling = plan.spill > 0;
+}
+
+/** What leases of this worker wait for, and how many of them do. */
+function waitingFor({ state }: Turn): Pick<LeasePlanInput, 'awaited' | 'waiting'> {
+  const awaited = new Set<string>();
+  let waiting = 0;
+  for (const lease of state.leases.values()) {
+    if (lease.phase !== 'held' || lease.awaited === undefined || lease.awaited.length === 0) continue;
+    waiting += 1;
+    for (const parent of lease.awaited) awaited.add(leaseKeyOf(lease.stream.identifier, parent));
+  }
+  return { awaited, waiting };
 }
 
 /**

@@ -183,7 +183,8 @@ export interface CoordinatorState {
   readonly failing: Map<string, Failing>;
   scanning: boolean;
   scanAttempt: number;
-  /** Monotonic. */
+  /** Monotonic: of the last scan that was sent, and of the last that was answered. */
+  scanSentAt: number;
   scannedAt: number | undefined;
   /** When the pending scan timer fires. */
   scanDueAt: number;
@@ -214,6 +215,8 @@ export interface CoordinatorState {
   works: number;
   plan: LeasePlan | undefined;
   spilling: boolean;
+  /** Leases that nobody takes, as far as that was said. */
+  untaken: ReadonlySet<string>;
   /** The table carries no further lease: rows without an owner, and the writes it carried in the last second. */
   busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
   releasing: Releasing | undefined;

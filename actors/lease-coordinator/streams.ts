@@ -52,6 +52,7 @@ export function syncWhereDue(turn: Turn): void {
       now: () => settings.clock.now(),
       begun: stream.syncedOnce,
       lost,
+      seenAt: state.scanSentAt,
       waits: now < (stream.makesRowsAt ?? Infinity),
     };
     effects.push(

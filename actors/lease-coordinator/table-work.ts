@@ -82,6 +82,8 @@ export interface Making {
    * holder that lives makes its row anew at its checkpoint.
    */
   readonly waits: boolean;
+  /** Monotonic: when the scan that showed the rows was sent. */
+  readonly seenAt: number;
   /** Rows that somebody has deleted and nobody made anew, as they could last be read, by shard id. */
   readonly lost: ReadonlyMap<string, LeaseRow | undefined>;
 }
@@ -94,7 +96,7 @@ export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
   stream: StreamRows,
-  { writer, progress, now, begun, waits, lost }: Making,
+  { writer, progress, now, begun, waits, lost, seenAt }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
@@ -109,11 +111,12 @@ export async function syncShards(
   const unstamped = await checkRows(check, compares ? listing.shards : undefined);
   if (first && compares) listing = await source.listShards(filter, signal);
   const { shards, serviceTimeMs } = listing;
+  const seenAgoMs = Math.ceil(now() - seenAt);
   // Before anything can be read under it: what may be dropped depends on it.
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const initial = firstCheckpoint(initialPosition);
-  const planned = planSync({ shards, rows, malformed, lost, initial, maker });
+  const planned = planSync({ shards, rows, malformed, lost, initial, seenAgoMs, maker });
   // Who begins at LATEST leaves out what is closed either way.
   const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
   const again = leavesOut ? await source.listShards(filter, signal) : listing;

@@ -27,7 +27,9 @@ export function hashKeyVetting(
   describe: (signal: AbortSignal) => Promise<unknown>,
 ): HashKeyVetting {
   const placement = createPlacement(configured);
-  const state = (): PlacementState => placement.state(clock.wallNow());
+  /** What the service's clock is ahead of this host's, as of the last description. */
+  let aheadMs = 0;
+  const state = (): PlacementState => placement.state(clock.wallNow() + aheadMs);
   /** Records that came before the stream was seen to place by key, although their arrival time does not show it. */
   const keyed = new WeakSet<RawRecord>();
   let asking: Promise<boolean> | undefined;
@@ -52,6 +54,7 @@ export function hashKeyVetting(
   return {
     placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state },
     noted({ distribution = 'USER_PARTITION_KEY', switchable, retentionHours, describedAtMs = clock.wallNow() }) {
+      aheadMs = describedAtMs - clock.wallNow();
       placement.described({ distribution, switchable, retentionHours, atMs: describedAtMs });
     },
     async vet(records, range, signal) {

@@ -68,6 +68,9 @@ export interface LeasePlanInput {
   readonly avoid: ReadonlySet<string>;
   /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
+  /** Keys of parents that leases held here wait for, and how many of these wait: they read nothing. Default: none. */
+  readonly awaited?: ReadonlySet<string>;
+  readonly waiting?: number;
   /** An available lease is left to workers below their target for this long, then whoever sees it takes it. */
   readonly spareMs: number;
   /** In [0, 1). */
@@ -147,13 +150,25 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
   const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.mine));
   const mine = table.mine + reclaim.length;
   const plan = foreign ? planLikeKcl(table, mine) : planEvenly(table, mine);
+  const take = [...reclaim, ...plan.take];
   return {
     ...plan,
-    take: [...reclaim, ...plan.take],
+    take: [...take, ...parentsToo(table, mine + plan.take.length, take)],
     left: table.available.length > plan.take.length,
     foreign,
     peers: table.owned.size > 0,
   };
+}
+
+/**
+ * A worker that may hold no more, and whose leases wait for parents that nobody reads, would wait for ever: it takes such
+ * parents all the same, as many as make it read no more than it may.
+ */
+function parentsToo({ input, available }: Table, mine: number, take: readonly LeaseRow[]): LeaseRow[] {
+  const { awaited, waiting = 0, maxLeases } = input;
+  if (awaited === undefined || mine < maxLeases) return [];
+  const free = rowsOf(available).filter((row) => awaited.has(row.leaseKey) && !take.includes(row));
+  return free.slice(0, Math.max(0, maxLeases - (mine - waiting)));
 }
 
 type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'spill'>;

@@ -1,6 +1,7 @@
 // What `kinact reset` does to each row of a stream: the one place where a checkpoint falls. Pure; the command prints the plan,
 // and with --yes writes it in this order. Invariants: rows of other streams are not in it; parents come before children and
-// removals last, so that a run that breaks off leaves rows that no start takes for a finished reset. An unended row of a shard
+// removals last; after them what shows that the rows are another stream's, so that a run that breaks off leaves rows that no
+// start takes for a finished reset. An unended row of a shard
 // that may hold records and is merely not listed stays: who takes it finds out.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
@@ -9,6 +10,7 @@ import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { unlisted } from './shard-listing.js';
 import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
 import { latestMarginMs, newLeaseRow, type RowMaker } from './shard-sync.js';
+import { judgeStream } from './stream-verdict.js';
 
 /** Where reading is to begin. */
 export type ResetPosition =
@@ -86,7 +88,25 @@ export function planReset(input: ResetInput): ResetPlan {
   for (const { shardId, isCurrent, row } of own) {
     if (!isCurrent || !listed.has(shardId)) steps.push({ type: 'remove', seen: row });
   }
-  return { type: 'plan', steps };
+  return { type: 'plan', steps: evidenceLast(steps, maker.stream, shards, current) };
+}
+
+/**
+ * Where some of the former stream's rows do not show it by themselves, those that do come last, parents or not: as long as one
+ * of them stands, no worker starts.
+ */
+function evidenceLast(
+  steps: readonly ResetStep[],
+  identity: string,
+  shards: readonly ListedShard[],
+  current: ReadonlyMap<string, LeaseRow>,
+): readonly ResetStep[] {
+  const rows = [...current].map(([shardId, row]) => ({ shardId, row }));
+  const verdict = judgeStream({ identity, shards, complete: true, rows, otherEpochs: [] });
+  const keys = new Set(verdict.type === 'changed' ? verdict.leaseKeys : []);
+  const isEvidence = (step: ResetStep): boolean => step.type !== 'create' && keys.has(step.seen.leaseKey);
+  if (rows.every(({ row }) => keys.has(row.leaseKey))) return steps;
+  return [...steps.filter((step) => !isEvidence(step)), ...steps.filter(isEvidence)];
 }
 
 /** Unended rows of parents that are not listed: the service has forgotten them, or the listing leaves them out. */

@@ -60,6 +60,8 @@ export interface SyncInput {
   /** Rows that somebody has deleted, as they could last be read: they come back where they were, as far as that can be. */
   readonly lost?: ReadonlyMap<string, LeaseRow | undefined>;
   readonly initial: FirstCheckpoint;
+  /** How long before the listing the table was seen to have these rows. Default: 0. */
+  readonly seenAgoMs?: number;
   readonly maker: RowMaker;
 }
 
@@ -84,7 +86,9 @@ export function planSync(input: SyncInput): SyncPlan {
   if (isFirstSync(rows, malformed) && lost.size === 0) {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
-    const latestAt = initial === 'LATEST' ? maker.serviceTimeMs - latestMarginMs : undefined;
+    // Who made rows between the two looks may have begun before the listing, and what it reads may have been split since.
+    const sinceMs = maker.serviceTimeMs - (input.seenAgoMs ?? 0);
+    const latestAt = initial === 'LATEST' ? sinceMs - latestMarginMs : undefined;
     const made = found.leases.map(({ shard, checkpoint }) =>
       newLeaseRow(maker, { ...described(shard), checkpoint, latestAt }),
     );

@@ -98,6 +98,23 @@ describe('a lease that is held and read by nobody', () => {
   });
 });
 
+describe('a lease without a living owner that nobody takes', () => {
+  it('is said after a while, once, with its shard', async () => {
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'dead' })]);
+    const driver = await holdingAll({ store, maxLeases: 1 });
+    const said = (): (string | undefined)[] =>
+      driver.world
+        .eventsOf('warning')
+        .filter(({ message }) => message.startsWith('Nobody reads'))
+        .map(({ shardId }) => shardId);
+    await driver.world.advance(60_000 + 2 * failoverMs);
+    expect(said()).to.deep.equal([]);
+    await driver.world.advance(120_000);
+    const [held] = driver.status().leases.map(({ leaseKey }) => leaseKey);
+    expect(said()).to.deep.equal([held === zero ? one : zero]);
+  });
+});
+
 describe('a row that says SHARD_END of an open shard', () => {
   it('is said once two listings a minute apart have shown it, and only while they do', async () => {
     const driver = await holdingAll();

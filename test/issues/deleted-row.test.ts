@@ -53,6 +53,18 @@ describe('a lease row that is deleted while another worker holds it', () => {
     expect(store.row(theirs)).to.include({ checkpoint: '4711', leaseCounter: driver.stream.serviceTimeMs });
   });
 
+  it('is left to that worker although it could not be read when it was deleted', async () => {
+    const row = store.row(theirs);
+    store.rows.delete(theirs);
+    store.malformed.push({ leaseKey: theirs, reason: 'garbled' });
+    await driver.world.advance(3_000);
+    store.malformed.length = 0;
+    await driver.world.advance(failoverMs - 500);
+    expect(made()).to.equal(0);
+    await driver.world.advance(failoverMs + 1_500);
+    expect(store.row(theirs)).to.include({ checkpoint: row.checkpoint });
+  });
+
   it('is left to a worker that has taken it since the last scan, in which it was free', async () => {
     store = memoryLeaseStore([leaseRow({ leaseKey: own })]);
     driver = driveCoordinator({ store, failoverMs });

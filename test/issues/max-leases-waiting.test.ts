@@ -1,0 +1,34 @@
+// Symptom: a worker at `maxLeases`, whose lease waited for a parent of which the holder had died, held it for ever and read
+// nothing. Cause: what waits counted against the limit like what is read. Found by reading.
+import { expect } from 'chai';
+import { driveCoordinator } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const failoverMs = 10_000;
+
+describe('a worker at maxLeases whose leases all wait for a parent', () => {
+  it('reads the parent when its owner has died', async () => {
+    const stream = listedStream({ shards: 2 });
+    const child = stream.merge(zero, one);
+    const store = memoryLeaseStore([
+      leaseRow({ leaseKey: zero, checkpoint: 'SHARD_END' }),
+      leaseRow({ leaseKey: one, leaseOwner: 'peer' }),
+      leaseRow({ leaseKey: child, parentShardIds: [zero, one] }),
+    ]);
+    const driver = driveCoordinator({ stream, store, failoverMs, maxLeases: 1 });
+    await driver.started();
+    await driver.takenAll();
+    await driver.world.advance(4_000);
+    const told = driver.world.events.length;
+    await driver.world.advance(3_600_000);
+    const taken = driver.keepers.map(({ args }) => args.leaseKey);
+    const events = driver.world.events.slice(told).map((e) => `${e.name} ${JSON.stringify(e.data).slice(0, 120)}`);
+    expect(
+      taken,
+      `in an hour; told: ${events.join(' | ')}; unread ${JSON.stringify(driver.status().unread)}; released ${JSON.stringify(driver.keeper(child).told)}`,
+    ).to.include(one);
+  });
+});

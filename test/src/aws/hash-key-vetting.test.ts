@@ -1,0 +1,29 @@
+// What may be dropped for its hash key, judged by the service's clock and not by the host's.
+import { expect } from 'chai';
+import { hashKeyVetting } from '../../../src/aws/hash-key-vetting.js';
+
+const hourMs = 3_600_000;
+
+describe('what AUTO placed, on a host whose wall clock is ahead', () => {
+  for (const aheadMs of [0, 2 * hourMs]) {
+    it(`is handed on for the whole retention (clock ${aheadMs / hourMs} h ahead)`, async () => {
+      let serviceMs = Date.UTC(2026, 0, 1);
+      const vetting = hashKeyVetting('dropRecord', { wallNow: () => serviceMs + aheadMs }, async () => {
+        vetting.noted({ ...described, describedAtMs: serviceMs });
+      });
+      const described = {
+        streamName: 's',
+        streamArn: 'a',
+        accountId: '1',
+        creationEpochSeconds: 1,
+        status: 'ACTIVE' as const,
+        retentionHours: 24,
+      };
+      vetting.noted({ ...described, distribution: 'AUTO', describedAtMs: serviceMs });
+      const record = { sequenceNumber: '1', data: new Uint8Array(), arrivedAt: serviceMs };
+      serviceMs += 23 * hourMs;
+      vetting.noted({ ...described, distribution: 'USER_PARTITION_KEY', describedAtMs: serviceMs });
+      expect(vetting.policyFor(record)).to.equal('emit');
+    });
+  }
+});
