@@ -15,6 +15,7 @@ import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { readFails, readSucceeds } from './shard-worker/reads.js';
+import { countSettled } from './shard-worker/settled.js';
 import { closeAccount } from '../src/core/byte-budget.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../src/core/ledger.js';
 import { endsSource, missesStream } from '../src/failures.js';
@@ -36,6 +37,7 @@ export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerS
       receive(options, state, message, effects);
       if (state.tenure !== undefined && !state.finished) step(options, state, state.tenure, effects);
       recount(state);
+      countSettled(options, state);
       return [state, effects];
     },
     stopped: (state) => {
@@ -78,6 +80,7 @@ function initial(
     reportedOrdinal: -1,
     advancedAt: now,
     settledAt: now,
+    tallied: 0,
     millisBehindLatest: undefined,
     astray: undefined,
     finished: false,

@@ -160,9 +160,8 @@ class TreeConsumer implements Consumer {
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#metering = startMetering(
         this.#options.meter,
-        this.#emitter,
+        { emitter: this.#emitter, settled: this.#wiring.settled, status: () => this.status() },
         this.#world.timers,
-        () => this.status(),
         () => this.#failed('meter'),
       );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
@@ -265,7 +264,6 @@ class TreeConsumer implements Consumer {
           .then((report) => (report === undefined && unheard.add(table), report)),
       ),
     );
-    this.#metering.look();
     const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
     const ending = await this.#stopTree(leftMsNow());
     const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';

@@ -8,6 +8,7 @@ import type { KeeperMessage, WorkerControl } from '../protocol/leasing.js';
 import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from '../tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Ledger } from '../../src/core/ledger.js';
+import type { SettledCell } from '../../src/core/settled-tally.js';
 import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../../src/ports.js';
 
 export interface ShardWorkerOptions extends IntakeOptions {
@@ -21,6 +22,8 @@ export interface ShardWorkerOptions extends IntakeOptions {
   readonly maxPendingBytes: number;
   /** Shared with all shard workers of the process. Default: one without a bound. */
   readonly budget?: ByteBudget;
+  /** Where what it settles is counted for the meter. Absent where there is none. */
+  readonly settled?: SettledCell;
   readonly watchdogMs: number;
   /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
   readonly flushes: boolean;
@@ -77,6 +80,8 @@ export interface ShardWorkerState {
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
+  /** Of what the ledger has settled, what the meter's tally knows. */
+  tallied: number;
   millisBehindLatest: number | undefined;
   /** The record the watchdog asked for last that nobody had, and since when. */
   astray: { readonly ordinal: number; readonly since: number } | undefined;

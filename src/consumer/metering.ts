@@ -1,54 +1,61 @@
 // Tells the meter what happens: events as they come, the state of every shard at an interval. Costs nothing when no meter was
 // given.
+import { takeSettled } from '../core/settled-tally.js';
+import type { SettledTally } from '../core/settled-tally.js';
 import type { Emitter } from '../emitter.js';
 import { guardMeter, silentMeter } from '../metrics.js';
 import type { Labels, Meter } from '../metrics.js';
 import type { Timers } from '../ports.js';
 import type { ConsumerStatus } from '../status.js';
-import { walk } from '../status.js';
 
-/** How often gauges are set. */
+/** How often gauges are set and running totals told. */
 const intervalMs = 10_000;
 
 /** What the look before has told the meter. */
 interface Told {
   /** Running totals: the meter gets what they have risen by. */
-  totals: ReadonlyMap<string, number>;
+  incidents: ConsumerStatus['counters'];
   /** Shards and sources whose gauges are not 0: one that leaves must not keep its last value on a dashboard. */
   shards: ReadonlyMap<string, Labels>;
   sources: ReadonlySet<string>;
 }
 
 export interface Metering {
-  /** Before actors stop: what they have counted goes with them. */
-  look(): void;
   /** When nothing happens any more, after one last look. */
   end(): void;
 }
 
-export const noMetering: Metering = { look: () => {}, end: () => {} };
+export const noMetering: Metering = { end: () => {} };
+
+/** What is measured: events, what workers settle, and the rest as `status` has it. */
+export interface Measured {
+  readonly emitter: Emitter;
+  readonly settled: SettledTally | undefined;
+  readonly status: () => ConsumerStatus;
+}
 
 /** Starts to measure. `failed` hears of what the meter throws. */
 export function startMetering(
   given: Meter,
-  emitter: Emitter,
+  { emitter, settled, status }: Measured,
   timers: Timers,
-  status: () => ConsumerStatus,
   failed: () => void,
 ): Metering {
-  if (given === silentMeter) return noMetering;
+  if (given === silentMeter || settled === undefined) return noMetering;
   const meter = guardMeter(given, failed);
   const ends = countEvents(meter, emitter);
-  const told: Told = { totals: new Map(), shards: new Map(), sources: new Set() };
+  const told: Told = { incidents: {}, shards: new Map(), sources: new Set() };
   let cancel = (): void => {};
-  const look = (): void => sample(meter, status(), told);
+  const look = (): void => {
+    for (const { records, ...shard } of takeSettled(settled)) meter.count('RecordsProcessed', records, shard);
+    sample(meter, status(), told);
+  };
   const again = (): void => {
     look();
     cancel = timers.after(intervalMs, again);
   };
   again();
   return {
-    look,
     end: () => {
       cancel();
       look();
@@ -73,24 +80,11 @@ function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
 
 function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
   setGauges(meter, status, told);
-  // Of what is there now: a process makes workers without end.
-  const totals = new Map<string, number>();
-  const risen = (name: string, total: number): number => {
-    totals.set(name, total);
-    return total - (told.totals.get(name) ?? 0);
-  };
-  for (const { path, state } of walk(status.tree)) {
-    if (!path.startsWith('shard-worker/')) continue;
-    const { settled, source, shardId } = state as { settled: number; source: string; shardId: string };
-    // A worker's total starts anew with every worker, and no two have one path.
-    const by = risen(path, settled);
-    if (by > 0) meter.count('RecordsProcessed', by, { source, shardId });
-  }
   for (const [what, total] of Object.entries(status.counters)) {
-    const by = risen(`incident ${what}`, total);
+    const by = total - (told.incidents[what] ?? 0);
     if (by > 0) meter.count('Incidents', by, { what });
   }
-  told.totals = totals;
+  told.incidents = status.counters;
 }
 
 const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const;

@@ -16,10 +16,13 @@ import { createByteBudget } from '../core/byte-budget.js';
 import type { ByteBudget } from '../core/byte-budget.js';
 import { createLeaseTraffic } from '../core/lease-traffic.js';
 import type { LeaseTraffic } from '../core/lease-traffic.js';
+import { createSettledTally, openCell } from '../core/settled-tally.js';
+import type { SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../ports.js';
 import { createLeftLeases } from './left-leases.js';
 import type { LeftLeases } from './left-leases.js';
 import type { SourceRecord } from '../failures.js';
+import { silentMeter } from '../metrics.js';
 import type { ResolvedOptions } from '../options.js';
 import type { SourceSpec, World } from '../source.js';
 import { throughTraffic } from './store-traffic.js';
@@ -55,6 +58,8 @@ export interface Wiring {
   readonly left: Pick<LeftLeases, 'of'>;
   /** What the shard workers hold together. */
   readonly budget: ByteBudget;
+  /** What they settle, for the meter; undefined without one, for nobody would empty it. */
+  readonly settled: SettledTally | undefined;
   /** Releases sockets: all of them, whichever cannot be closed; those are told. Idempotent. */
   close(failed: (what: string, error: unknown) => void): void;
 }
@@ -90,12 +95,14 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
   const budget = createByteBudget(options.maxBytes);
+  const settled = options.meter === silentMeter ? undefined : createSettledTally();
   return {
     tables: [...tables.keys()],
     records: sources.map(({ record }) => record),
     coordinators,
     left,
     budget,
+    settled,
     parts: {
       tables: [...tables.keys()],
       stages: options.stages,
@@ -127,7 +134,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           coordinators: coordinatorRefs,
           againMs,
           stopDeadlineMs: options.stopDeadlineMs,
-          makeWorker: (lease) => workerOf(made, options, world, byName, budget, stages, lease),
+          makeWorker: (lease) => workerOf(made, options, world, byName, { budget, settled }, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
     close: (failed) => {
@@ -214,7 +221,7 @@ function workerOf(
   options: ResolvedOptions,
   { clock }: World,
   sources: ReadonlyMap<string, Opened>,
-  budget: ByteBudget,
+  { budget, settled }: Pick<Wiring, 'budget' | 'settled'>,
   stages: Parameters<TreeParts['shardWorkers']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
@@ -227,6 +234,7 @@ function workerOf(
     worker: lastWorker,
     source,
     budget,
+    ...(settled === undefined ? {} : { settled: openCell(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,

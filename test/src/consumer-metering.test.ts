@@ -1,9 +1,6 @@
 import { expect } from 'chai';
-import { startMetering } from '../../src/consumer/metering.js';
 import { createConsumer } from '../../src/consumer.js';
-import { createEmitter } from '../../src/emitter.js';
-import { silentLogger } from '../../src/logger.js';
-import type { ConsumerStatus } from '../../src/status.js';
+import type { Consumer } from '../../src/consumer.js';
 import { instruments } from '../../src/metrics.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
@@ -61,31 +58,60 @@ describe('the meter of a consumer', () => {
     );
   });
 
-  it('keeps nothing of a worker that has left: one on the same path counts from its beginning', async () => {
+  /** A consumer of 100 records whose meter adds up `RecordsProcessed`; `reduce` may throw. */
+  const counted = (
+    reduce: (count: number, item: { readonly key: string }) => number,
+  ): { clock: ManualClock; consumer: Consumer; put: (records: number) => void; processed: () => number } => {
     const clock = new ManualClock();
-    let settled: number | undefined = 5;
-    let told = 0;
-    const worker = (): object => ({
-      path: 'shard-worker/s#1',
-      state: { settled, source: 'a', shardId: 's' },
-      children: [],
+    clock.install();
+    const stream = fakeStream({ clock });
+    let processed = 0;
+    const consumer = createConsumer({
+      application: 'orders',
+      source: stream.source,
+      reducers: 1,
+      reducer: defineReducer({ init: () => 0, reduce }),
+      meter: { count: (name, by) => void (processed += name === 'RecordsProcessed' ? by : 0), gauge: () => {} },
+      runtime: { clock, timers: clock },
     });
-    const status = (): ConsumerStatus =>
-      ({
-        shards: [],
-        counters: {},
-        bytes: { max: 1, held: 0, waiting: 0 },
-        tree: settled === undefined ? [] : [worker()],
-      }) as unknown as ConsumerStatus;
-    const meter = { count: (_: string, by: number) => void (told += by), gauge: () => {} };
-    const metering = startMetering(meter, createEmitter(silentLogger), clock, status, () => {});
-    for (const next of [undefined, 7]) {
-      settled = next;
-      await clock.advance(10_000);
-    }
-    metering.end();
-    expect(clock.pending()).to.equal(0);
-    expect(told).to.equal(12);
+    const put = (records: number): void => {
+      stream.put(...Array.from({ length: records }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
+    };
+    return { clock, consumer, put, processed: () => processed };
+  };
+
+  it('is told what a worker settled after the last look, when a stop ends it', async () => {
+    const { clock, consumer, put, processed } = counted((count) => count + 1);
+    put(100);
+    const started = consumer.start();
+    await clock.advance(3_000);
+    await started;
+    const stopped = consumer.stop();
+    await clock.advance(5_000);
+    expect((await stopped).drained).to.equal(true);
+    clock.uninstall();
+    expect(processed()).to.equal(100);
+  });
+
+  it('is told what a worker settled after the last look, when a restart of the pipeline ends it', async () => {
+    const { clock, consumer, put, processed } = counted((count) => count + 1);
+    put(100);
+    const started = consumer.start();
+    await clock.advance(3_000);
+    await started;
+    nemesis(consumer, { seed: 1 }).kill('reducer');
+    // Well before the second look: the worker that settled them is gone by then.
+    await clock.advance(15_000);
+    expect(consumer.status().restarts).to.equal(1);
+    expect(processed()).to.equal(100);
+    put(10);
+    await clock.advance(15_000);
+    expect(processed(), 'nothing twice').to.equal(110);
+    const stopped = consumer.stop();
+    await clock.advance(5_000);
+    await stopped;
+    clock.uninstall();
+    expect(processed()).to.equal(110);
   });
 
   it('hears of what happens last: effects that outlive the stop, and leases given back after it', async () => {
