@@ -52,7 +52,10 @@ export interface Consumer extends AsyncDisposable {
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
   status(): ConsumerStatus;
-  /** Whether this process takes part: started, every source is read, and the coordinator of every lease table is running. */
+  /**
+   * Whether this process takes part: started, every source is read, every lease table was scanned within 30 s, and nothing that
+   * people have to look at holds; docs/operating.md lists what. `reasons` says what is missing.
+   */
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */
   live(): Health;
@@ -193,15 +196,22 @@ class TreeConsumer implements Consumer {
         this.#pipeline = pipeline;
         void watch(pipeline).then((ending) => this.#escalation.pipelineEnded(ending));
       },
-      pipelineRestarting: (incarnation, error) => this.#restarting(incarnation, error),
+      pipelineRestarting: (error) => this.#restarting(error),
+      coordinatorsRestarting: (error) => this.#restarted(causeOf(error)),
     });
   }
 
-  #restarting(count: number, error: Error): readonly Effect<never>[] {
-    this.#restarts += 1;
+  #restarting(error: Error): readonly Effect<never>[] {
     const poison = this.#escalation.poisoned(error);
-    if (poison !== undefined) return [{ type: 'fail', error: poison }];
-    return [{ type: 'emit', event: { name: 'pipelineRestarted', data: { incarnation: count + 1, error } } }];
+    const told = this.#restarted(error);
+    return poison === undefined ? told : [{ type: 'fail', error: poison }];
+  }
+
+  /** Whoever crashed: the pipeline is started anew either way, and its incarnations are counted through. */
+  #restarted(error: Error): readonly Effect<never>[] {
+    this.#restarts += 1;
+    const data = { incarnation: this.#restarts + 1, error };
+    return [{ type: 'emit', event: { name: 'pipelineRestarted', data } }];
   }
 
   async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
@@ -370,6 +380,10 @@ class TreeConsumer implements Consumer {
 }
 
 const isParentStopped = (error: Error | undefined): boolean => isKinactError(error) && error.code === 'PARENT_STOPPED';
+
+/** A coordinator's supervisor bears no crash: it escalates at once, and says so around what the coordinator crashed with. */
+const causeOf = (error: Error): Error =>
+  isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
 
 const stopKinds = { deadlineMs: milliseconds(0) };
 /** How often a start looks whether a coordinator that died has a successor. */

@@ -98,7 +98,7 @@ export interface ConsumerEvents {
   leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
   /** Something is wrong that people should look at; processing goes on. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
-  /** The pipeline crashed and is started anew. */
+  /** The pipeline is started anew: something of it crashed, or a lease coordinator, which takes it along. `incarnation` is 2 after the first restart. */
   pipelineRestarted: { readonly incarnation: number; readonly error: Error };
   /** User effects did not settle by the stop deadline: they may still act. */
   orphaned: { readonly actor: string; readonly effects: readonly string[] };

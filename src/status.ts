@@ -84,7 +84,7 @@ export interface SourceSnapshot {
 export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   readonly workerId: string;
-  /** Of the pipeline, since the start. */
+  /** Of the pipeline, since the start; a lease coordinator that crashes takes it along. */
   readonly restarts: number;
   readonly shards: readonly ShardSnapshot[];
   /** Every source, with the reason where one is not read. */

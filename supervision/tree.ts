@@ -44,7 +44,9 @@ export interface TreeParts {
   /** Called when a pipeline supervisor has started: its end, however it comes, is the consumer's business. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
-  readonly pipelineRestarting: (count: number, error: Error) => readonly Effect<never>[];
+  readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];
+  /** What to do when coordinators restart, and the pipeline with them. */
+  readonly coordinatorsRestarting: (error: Error) => readonly Effect<never>[];
 }
 
 export function consumerTree(parts: TreeParts): AnyBehaviour {
@@ -55,6 +57,7 @@ export function consumerTree(parts: TreeParts): AnyBehaviour {
       ...parts.restart,
       children: [{ id: 'coordinators', start: () => coordinators(parts), shutdown: 'infinity' }],
       dynamic: () => [{ id: 'pipeline', start: () => pipeline(parts), restart: 'temporary', shutdown: 'infinity' }],
+      restarting: (_, error) => parts.coordinatorsRestarting(error),
     },
     parts.clock,
   );
@@ -93,7 +96,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
         },
       ],
       stopChildren: 'together',
-      restarting: (count, error) => parts.pipelineRestarting(count, error),
+      restarting: (_, error) => parts.pipelineRestarting(error),
     },
     parts.clock,
   );

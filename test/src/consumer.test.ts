@@ -4,6 +4,7 @@ import type { StopReport } from '../../src/consumer.js';
 import { defineReducer } from '../../src/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
+import { nemesis } from '../../src/testing/nemesis.js';
 
 /** Settles a promise that only virtual time can settle. */
 async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {
@@ -158,5 +159,37 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     expect(warnings).to.deep.equal(["source 'fake' could not be closed: the socket is stuck"]);
     expect(tablesClosed).to.equal(1);
     expect(consumer.status().state).to.equal('closed');
+  });
+
+  it('says that its pipeline restarts and counts it, whether a reducer crashed or a coordinator', async () => {
+    const stream = fakeStream({ clock });
+    let folded = 0;
+    const told = new Map<string, number>();
+    const consumer = createConsumer({
+      application: 'orders',
+      source: stream.source,
+      reducers: 1,
+      reducer: defineReducer({ init: () => 0, reduce: () => (folded += 1) }),
+      meter: { count: (name, by) => void told.set(name, (told.get(name) ?? 0) + by), gauge: () => {} },
+      runtime: { clock, timers: clock },
+    });
+    const said: { readonly incarnation: number; readonly error: Error }[] = [];
+    const crashed: Error[] = [];
+    consumer.on('pipelineRestarted', (event) => said.push(event));
+    consumer.on('actorCrashed', ({ error }) => crashed.push(error));
+    await settled(clock, consumer.start());
+    const chaos = nemesis(consumer, { seed: 1 });
+    for (const whom of ['reducer', 'lease-coordinator', 'reducer']) {
+      chaos.kill(whom);
+      await clock.advance(30_000);
+    }
+    stream.put({ partitionKey: 'k', data: 'x' });
+    await clock.advance(5_000);
+    expect(folded).to.equal(1);
+    expect(said.map(({ incarnation }) => incarnation)).to.deep.equal([2, 3, 4]);
+    expect(crashed, 'what the actor crashed with, and not what its supervisor made of it').to.include(said[1]?.error);
+    expect(consumer.status().restarts).to.equal(3);
+    expect(told.get('PipelineRestarts')).to.equal(3);
+    await settled(clock, consumer.stop());
   });
 });
