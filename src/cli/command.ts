@@ -98,6 +98,9 @@ export function applicationOf(text: string): string {
   return text;
 }
 
+/** What `timeOf` takes, as people read it. */
+export const timeExpected = 'a date (midnight UTC) or a time with its zone, such as 2026-01-31T12:00:00Z';
+
 /** A time at which records may have come: the service refuses to begin at any other. */
 export function pastTime(at: Date, text: string, option: string, nowMs: number): Date {
   if (at.getTime() > nowMs) throw new UsageError(`${option}: ${text} is in the future: LATEST begins now`);
@@ -105,8 +108,8 @@ export function pastTime(at: Date, text: string, option: string, nowMs: number):
   return at;
 }
 
-/** A date, or a date and time, in ISO 8601; undefined for every other text. */
+/** A date, which is midnight UTC, or a date and time with its zone, in ISO 8601; undefined for every other text. */
 export function timeOf(text: string): Date | undefined {
-  const at = /^\d{4}-\d\d-\d\d(T[\d:.,+Z-]{1,40})?$/.test(text) ? new Date(text) : new Date(Number.NaN);
+  const at = /^\d{4}-\d\d-\d\d(T[\d:.,]{1,40}(Z|[+-]\d\d:?\d\d))?$/.test(text) ? new Date(text) : new Date(Number.NaN);
   return Number.isNaN(at.getTime()) ? undefined : at;
 }

@@ -2,7 +2,7 @@
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf } from '../core/stream-identity.js';
 import { isDecimal } from '../core/decimal.js';
-import { pastTime, streamReference, timeOf, UsageError, type StreamReference } from './command.js';
+import { pastTime, streamReference, timeExpected, timeOf, UsageError, type StreamReference } from './command.js';
 
 /** Where reading is to begin, as far as the arguments say. */
 export type AskedPosition =
@@ -40,9 +40,7 @@ export function positionOf(text: string, nowMs: number): AskedPosition {
   if (isDecimal(text) && text.length <= 129) return { type: 'behind', sequenceNumber: text };
   const at = timeOf(text);
   if (at === undefined)
-    throw new UsageError(
-      `--to: expected TRIM_HORIZON, LATEST, a time such as 2026-01-31T12:00:00Z or a sequence number, got '${text}'`,
-    );
+    throw new UsageError(`--to: expected TRIM_HORIZON, LATEST, ${timeExpected}, or a sequence number, got '${text}'`);
   return { type: 'at', timestampMs: pastTime(at, text, '--to', nowMs).getTime() };
 }
 

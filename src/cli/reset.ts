@@ -18,8 +18,9 @@ application first. Without --yes it only prints what it would do to each lease r
   --stream S        the stream, by name or ARN; may be left out where the rows name one stream only. With an ARN, stream
                     and table are in its region, and rows of another stream are rewritten too
   --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
-  --to P            where to begin: TRIM_HORIZON, LATEST (now), a time such as 2026-01-31T12:00:00Z (which the row has as
-                    LATEST from that time on), or, with one --shard, behind the record with this sequence number
+  --to P            where to begin: TRIM_HORIZON, LATEST (now), a date (midnight UTC) or a time with its zone, such as
+                    2026-01-31T12:00:00Z (which the row has as LATEST from that time on), or, with one --shard, behind
+                    the record with this sequence number
   --failover-ms MS  the application's leases.failoverMs, if it is above 30000: counters are watched for that long
   --yes             do it. Nothing is written when a worker holds one of the leases
 `,

@@ -46,6 +46,9 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(8)}${summary}`).join('\n'
 
 kinact <command> --help tells the options of one. Region, credentials and endpoints come from the usual AWS environment
 (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL_DYNAMODB, …).
+
+Exit codes: 0 done; 1 failed, with one line 'CODE: what happened' on stderr; 2 wrong usage; 128 + the signal's number when a
+signal ended it at once.
 `;
 
 /**

@@ -8,6 +8,7 @@ import {
   required,
   say,
   streamOf,
+  timeExpected,
   timeOf,
   UsageError,
   type Command,
@@ -29,7 +30,8 @@ record, partitionKey for a record without one.
 
   --stream S        the stream, by name or ARN. With an ARN, stream and leases are in its region
   --application A   as a member of this application: leases, balance, and checkpoints behind what was written
-  --from P          where to begin on shards without a checkpoint: TRIM_HORIZON (default), LATEST, or a time
+  --from P          where to begin on shards without a checkpoint: TRIM_HORIZON (default), LATEST, a date (midnight UTC), or
+                    a time with its zone: 2026-01-31T12:00:00Z, or +01:00 for Z
   --text            data as UTF-8 text instead of base64
   --until-idle MS   end with exit code 0 once no shard has given a record for MS milliseconds
 
@@ -89,8 +91,7 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
 function fromOf(text: string | undefined, nowMs: number): InitialPosition {
   if (text === undefined || text === 'TRIM_HORIZON' || text === 'LATEST') return text ?? 'TRIM_HORIZON';
   const at = timeOf(text);
-  if (at === undefined)
-    throw new UsageError(`--from: expected TRIM_HORIZON, LATEST or a time such as 2026-01-31T12:00:00Z, got '${text}'`);
+  if (at === undefined) throw new UsageError(`--from: expected TRIM_HORIZON, LATEST, ${timeExpected}, got '${text}'`);
   return pastTime(at, text, '--from', nowMs);
 }
 

@@ -243,7 +243,7 @@ describe('kinact reset', function () {
     const wrong: [string[], RegExp][] = [
       [['--to', 'LATEST'], /--application is missing/],
       [['--application', 'app'], /--to is missing/],
-      [['--application', 'app', '--to', 'yesterday'], /--to: expected TRIM_HORIZON, LATEST, a time/],
+      [['--application', 'app', '--to', 'yesterday'], /--to: expected TRIM_HORIZON, LATEST, a date/],
       [['--application', 'app', '--to', '2999-01-01'], /in the future/],
       [['--application', 'app', '--to', '12'], /one --shard/],
       [['--application', 'app', '--to', '12', '--shard', 'a', 'b'], /one --shard/],

@@ -37,6 +37,8 @@ describe('the command line', () => {
       [['help', 'frobnicate'], /unknown command 'frobnicate'/],
       [['tail', '--stream', 's', '--from', '2999-01-01'], /--from: 2999-01-01 is in the future/],
       [['tail', '--stream', 's', '--from', '1960-01-01'], /--from: 1960-01-01 is before 1970/],
+      [['tail', '--stream', 's', '--from', '2026-01-31T12:00:00'], /--from: expected .*a time with its zone/],
+      [['reset', '--application', 'app', '--to', '2026-01-31T12:00'], /--to: expected .*a date \(midnight UTC\)/],
       [['tail', '--stream', 's', '--until-idle', '0'], /--until-idle: expected milliseconds, 1 to 999999999, got '0'/],
       [['reset', '--application', 'app', '--to', '-5'], /starting with a dash use '--to=-XYZ'/],
     ];
@@ -62,7 +64,8 @@ describe('the command line', () => {
     for (const each of [help, of, short, said]) expect(each).to.include({ code: 0, stderr: '' });
     expect(help!.stdout)
       .to.match(/^Usage: kinact <command>/)
-      .and.match(/\n {2}put /);
+      .and.match(/\n {2}put /)
+      .and.match(/\nExit codes: 0 done; 1 failed/);
     expect(of!.stdout).to.match(/^Usage: kinact put --stream S/);
     expect(short!.stdout).to.match(/^Usage: kinact leases --application A/);
     expect(said!.stdout).to.equal(`${version}\n`);
