@@ -22,7 +22,10 @@ const { instruments } = await import('../dist/src/metrics.js');
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const pages = {
-  'docs/options.md': optionsPage({ consumer: consumerTable, kinesisStream: kinesisStreamTable }),
+  'docs/options.md': optionsPage(
+    { consumer: consumerTable, kinesisStream: kinesisStreamTable },
+    { reducer: read('src/reducer.ts'), signals: read('src/signals.ts') },
+  ),
   'docs/errors.md': errorsPage(errorCodes, remedies),
   'docs/events.md': eventsPage(read('src/events.ts'), levels),
   'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),

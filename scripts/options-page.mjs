@@ -1,4 +1,6 @@
-// Writes docs/options.md out of the option tables. Called by scripts/docs.mjs; test/house/options-page.test.ts compares.
+// Writes docs/options.md out of the option tables and, for what is checked without one, out of the interfaces in src and their
+// TSDoc. Called by scripts/docs.mjs; test/house/options-page.test.ts compares.
+import ts from 'typescript';
 
 const cell = (text) => text.replaceAll('|', '\\|');
 
@@ -10,8 +12,32 @@ function table(rows) {
   return lines.join('\n');
 }
 
-/** `{ consumer, kinesisStream }`: the tables of src. */
-export function optionsPage({ consumer, kinesisStream }) {
+/** The members of an interface that may be given, with their types and texts. */
+function members(source, name) {
+  const file = ts.createSourceFile('source.ts', source, ts.ScriptTarget.ES2023, true);
+  const found = file.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === name);
+  if (found === undefined) throw new Error(`scripts/options-page.mjs finds no interface ${name}`);
+  const lines = ['| option | type | meaning |', '|---|---|---|'];
+  for (const member of found.members) {
+    const type = member.type
+      .getText(file)
+      .replaceAll(/\s+/g, ' ')
+      .replace('( ', '(')
+      .replace(', )', ')')
+      .replace(/ \| undefined$/, '')
+      .replace(/^\((.*)\)$/, '$1');
+    // Only there to tell one kind of definition from the other.
+    if (type === 'undefined') continue;
+    const [comment] = ts.getJSDocCommentsAndTags(member);
+    if (comment === undefined) throw new Error(`${name}.${member.name.getText(file)} has no TSDoc`);
+    const doc = ts.getTextOfJSDocComment(comment.comment).replaceAll(/\s+/g, ' ');
+    lines.push(`| \`${member.name.getText(file)}\` | \`${cell(type)}\` | ${cell(doc)} |`);
+  }
+  return lines.join('\n');
+}
+
+/** `{ consumer, kinesisStream }`: the tables of src; `{ reducer, signals }`: the texts of src/reducer.ts and src/signals.ts. */
+export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
   const groupsOf = (rows) =>
     Object.entries(rows)
       .filter(([, row]) => row.rows !== undefined)
@@ -27,6 +53,19 @@ export function optionsPage({ consumer, kinesisStream }) {
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),
+    '## defineReducer',
+    'With `reduce`, items are folded into a state. `init` and `reduce` are required:',
+    members(reducer, 'FoldingReducer'),
+    '### batch',
+    'When a flush happens: whichever comes first.',
+    members(reducer, 'Batch'),
+    '### A raw behaviour',
+    'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge` and `stateBy`:',
+    members(reducer, 'RawReducer'),
+    '## runUntilSignal',
+    'The second argument of `runUntilSignal(consumer, options)`:',
+    members(signals, 'RunOptions'),
+    '`consumer.stop({ deadlineMs })` takes the same `deadlineMs`, with the same default.',
     '',
   ]
     .join('\n\n')

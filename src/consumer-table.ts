@@ -225,9 +225,12 @@ export const consumerTable = {
   ),
   onCheckpoint: optional(
     callback<(at: CheckpointNotice) => unknown>(),
-    'Called with `{ shardId, sequenceNumber, subSequenceNumber }` after the checkpoint has become durable. What it throws is counted and reported.',
+    'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after the checkpoint has become durable. What it throws is counted and reported.',
   ),
-  restart: group(restartTable, 'How often the pipeline may restart.'),
+  restart: group(
+    restartTable,
+    'How often the pipeline may restart; and, counted apart, the lease coordinators, which take it along.',
+  ),
   stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.'),
   workerId: optional(
     text('name of 1 to 256 characters', /^.{1,256}$/s),
@@ -244,7 +247,7 @@ export const consumerTable = {
   ),
   meter: optional(
     shaped<Meter>('a meter with count and gauge', ['count', 'gauge']),
-    'Is told the instruments of `src/metrics.ts`: counters as they happen, gauges every 10 s.',
+    'Is told the instruments that operating.md lists: counters as they happen, gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
     'silent',
     () => silentMeter,
   ),

@@ -97,7 +97,7 @@ export interface ConsumerOptions<Value = any> {
   readonly onFailure?: OnFailure | undefined;
   /** Called after a checkpoint has become durable. What it throws is counted and reported. */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
-  /** How often the pipeline may restart before the consumer ends. Default 2 within 10,000 ms. */
+  /** How often the pipeline, and, counted apart, the lease coordinators may restart before the consumer ends. Default 2 within 10,000 ms. */
   readonly restart?: { readonly intensity?: number | undefined; readonly periodMs?: number | undefined } | undefined;
   /** Milliseconds a restart waits for user effects under way. Default 30,000. */
   readonly stopDeadlineMs?: number | undefined;

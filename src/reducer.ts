@@ -36,7 +36,10 @@ export interface Item<Value = Uint8Array> {
   readonly fence: number;
   /** What the source was configured with. */
   readonly opaque: unknown;
-  /** Aborts when the lease this item was read under ends. */
+  /**
+   * Aborts, with LEASE_LOST as its reason, when the right to deliver this item ends: the lease went to another worker, or this
+   * worker stopped, restarted or finished the shard.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -104,6 +107,7 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
   readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
   /** Makes the state durable. What it returns replaces the state; `undefined` keeps it. */
   readonly flush?: ((state: State, context: FlushContext) => unknown) | undefined;
+  /** When a flush happens. Without `flush`, `size` bounds how many items are folded in one go. */
   readonly batch?: Batch | undefined;
   /**
    * `auto` (default): an item is acknowledged when its `reduce` has returned, or, with `flush`, when the flush after it
@@ -117,7 +121,12 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
 
 /** A reducer as a raw actor behaviour: it acknowledges through `ctx`. */
 export interface RawReducer<State = unknown, Value = Uint8Array> {
+  /** Makes a fresh state: at start and after every restart. */
   readonly init: () => State;
+  /**
+   * Gets each message and returns the new state. May be async: nothing more is handed to it until its promise has settled. It
+   * acknowledges through `context.ack`.
+   */
   readonly behaviour: (
     state: State,
     message: ReducerMessage<Value>,

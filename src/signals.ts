@@ -10,9 +10,9 @@ import { checkMembers, kind, milliseconds, shaped } from './option-table.js';
 import type { Kind } from './option-table.js';
 
 export interface RunOptions {
-  /** Default SIGTERM and SIGINT. */
+  /** What ends it. Default SIGTERM and SIGINT. */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
-  /** For draining, in milliseconds. Default 20,000. */
+  /** How long draining may take, in milliseconds; what is not drained by then is released at its frontier. Default 20,000. */
   readonly deadlineMs?: number | undefined;
 }
 

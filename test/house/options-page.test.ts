@@ -1,18 +1,39 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { consumerTable } from '../../src/consumer-table.js';
+import { defineReducer } from '../../src/reducer.js';
 import { kinesisStreamTable } from '../../src/source-options.js';
 
 const root = new URL('../../../', import.meta.url);
 
+const read = (file: string): string => readFileSync(new URL(file, root), 'utf8');
+
 interface Page {
-  readonly optionsPage: (tables: object) => string;
+  readonly optionsPage: (tables: object, sources: object) => string;
 }
 
 describe('docs/options.md', () => {
   it('is what the option tables say (stale? npm run build && node scripts/docs.mjs)', async () => {
     const { optionsPage } = (await import(new URL('scripts/options-page.mjs', root).href)) as Page;
-    const page = optionsPage({ consumer: consumerTable, kinesisStream: kinesisStreamTable });
-    expect(readFileSync(new URL('docs/options.md', root), 'utf8')).to.equal(page);
+    const page = optionsPage(
+      { consumer: consumerTable, kinesisStream: kinesisStreamTable },
+      { reducer: read('src/reducer.ts'), signals: read('src/signals.ts') },
+    );
+    expect(read('docs/options.md')).to.equal(page);
+  });
+
+  it('has every member that defineReducer and runUntilSignal take', () => {
+    const [, reducer = '', run = ''] =
+      /\n## defineReducer\n([\s\S]*)\n## runUntilSignal\n([\s\S]*)$/.exec(read('docs/options.md')) ?? [];
+    const named = (text: string): string[] => [...text.matchAll(/^\| `(\w+)` /gm)].map(([, name = '']) => name);
+    let refusal = '';
+    try {
+      defineReducer({ init: () => 0, reduce: () => 0, other: 1 } as never);
+    } catch (error) {
+      refusal = (error as Error).message;
+    }
+    const [, taken = ''] = /expected one of ([\w, ]+), got/.exec(refusal) ?? [];
+    expect(new Set(named(reducer))).to.deep.equal(new Set([...taken.split(', '), 'size', 'intervalMs']));
+    expect(named(run)).to.deep.equal(['signals', 'deadlineMs']);
   });
 });
