@@ -5,21 +5,21 @@
 /** `retryable`: 'no', or when `error.retryable` is true. */
 const advice = {
   INVALID_OPTION: [
-    'createConsumer, kinesisStream, defineReducer, encodeAggregate, `stop`, `on`; every function of `kinact/supervision` and `kinact/testing`',
+    'createConsumer, kinesisStream, defineReducer, start, runUntilSignal, encodeAggregate, decodeAggregate, `stop`, `on`; every function of `kinact/supervision` and `kinact/testing`',
     'no',
   ],
-  NOT_BUILT: ['createConsumer, defineReducer', 'no'],
+  NOT_BUILT: ['createConsumer, kinesisStream, defineReducer', 'no'],
   STREAM_NOT_FOUND: ['start, `sourceFailed`, `closed`; `retrying`', 'no'],
   STREAM_CHANGED: ['start, `sourceFailed`, `closed`', 'no'],
-  ACCESS_DENIED: ['start; later in `retrying`', 'no'],
-  WRONG_REGION: ['start', 'no'],
+  ACCESS_DENIED: ['start, `sourceFailed`, `closed`; later in `retrying`', 'no'],
+  WRONG_REGION: ['start, `sourceFailed`, `closed`', 'no'],
   CREDENTIALS_MISSING: [
-    'start, `cause` of START_TIMEOUT, `retrying`',
+    'start, `sourceFailed`, `closed`, `cause` of START_TIMEOUT, `retrying`',
     'when the session has expired or the clock was off, which the SDK mends by itself',
   ],
-  TABLE_NOT_KCL: ['start, `kinact leases`', 'no'],
-  TABLE_NOT_FOUND: ['`kinact leases`; `retrying`', 'in a consumer'],
-  KCL3_TABLE: ['start; `sourceFailed` and `closed`, when the table changes hands later', 'no'],
+  TABLE_NOT_KCL: ['start, `sourceFailed`, `closed`; `kinact leases`, `kinact reset`, `kinact adopt`', 'no'],
+  TABLE_NOT_FOUND: ['`kinact leases`, `kinact reset`, `kinact adopt`; `retrying`', 'in a consumer'],
+  KCL3_TABLE: ['start, `kinact reset`; `sourceFailed` and `closed`, also when the table changes hands later', 'no'],
   MALFORMED_LEASE: ['`retrying`; rows found by a scan come as the event `malformedLease`', 'no'],
   START_TIMEOUT: ['start', 'always'],
   WORKER_ID_IN_USE: ['`error` of a `warning`', 'no'],
@@ -34,9 +34,9 @@ const advice = {
   ACTOR_STOPPED: ['`kinact/supervision`', 'no'],
   ASK_TIMEOUT: ['`kinact/supervision`', 'always'],
   INVALID_BEHAVIOUR: ['`actorCrashed`; `cause` of START_FAILED; `kinact/supervision`', 'no'],
-  START_FAILED: ['`closed`, `kinact/supervision`', 'no'],
+  START_FAILED: ['start, `closed`, `kinact/supervision`', 'no'],
   PARENT_STOPPED: ['`closed`; `spawn` under such a parent', 'no'],
-  REFUSED: ['`kinact reset`', 'no'],
+  REFUSED: ['`kinact reset`, `kinact adopt`', 'no'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no'],
   AWS_ERROR: [
     '`retrying`; `cause` of others',
@@ -68,9 +68,9 @@ export function errorsPage(errorCodes, remedies) {
 
 <!-- Generated from errorCodes in src/errors.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there, in src/remedies.ts and in scripts/errors-page.mjs. -->
 
-Every error that leaves kinact is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`. Tell
-it apart with \`isKinactError(error)\`, which also recognises errors of another copy of the package. A code never changes its
-meaning.
+An error that kinact makes is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`. Tell it apart
+with \`isKinactError(error)\`, which also recognises errors of another copy of the package: the \`error\` of an event, of
+\`status()\` or of \`closed\` may be any other, what your code or a source of your own threw. A code never changes its meaning.
 
 \`retryable\` says whether the same call may succeed later without anyone changing anything.
 
@@ -80,14 +80,16 @@ Sources are isolated from one another. One that fails for good says \`sourceFail
 more; the others go on. When none is left, the consumer ends: \`closed\` rejects with the error of the last one.
 
 - **At start**, before a source has been read once, it fails at once with STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED,
-  WRONG_REGION or CREDENTIALS_MISSING. TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, fail every
+  WRONG_REGION, INVALID_OPTION (an \`outOfRange\` that drops, on a stream under AUTO) or a CREDENTIALS_MISSING that is not
+  \`retryable\`. TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, fail every
   source of that table. Everything else is tried again with back-off. \`start()\` rejects when no source can be read, and
   resolves when some can: \`ready()\` is then false and names the others. One that only is late joins when it can.
 - **Later**, once a source has been read, it fails with STREAM_CHANGED, and with STREAM_NOT_FOUND when every description asked
   for over 60 s, at least five, finds no such stream; all sources of a table fail with KCL3_TABLE. Any other answer of Kinesis
   or DynamoDB, a refused permission too, is waited out: the call is repeated with back-off, each failure is an event
   \`retrying\` with \`kind\` and \`attempt\`, and after 30 s \`ready()\` is false and says which call fails and why.
-- What else ends a consumer has nothing to do with the services: POISON_RECORD, RESTART_INTENSITY, PARENT_STOPPED.
+- What else ends a consumer has nothing to do with the services: POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\`
+  threw at the first start), PARENT_STOPPED.
 
 ## Codes
 

@@ -20,9 +20,10 @@ export const errorCodes = {
   MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is mended.',
   START_TIMEOUT: 'Starting did not succeed within leases.startDeadlineMs; `cause` is the last error.',
   WORKER_ID_IN_USE: 'Another live process uses the same workerId. Make it unique per process.',
-  LEASE_LOST: 'The lease of this shard is held by another worker now.',
+  LEASE_LOST:
+    'The right to deliver this item has ended: the lease went to another worker, or this worker stopped, restarted or finished the shard.',
   PENDING_LIMIT_TOO_SMALL:
-    'maxPending records are open and nothing settles: acknowledgements wait for more records than that. Raise maxPending or acknowledge earlier.',
+    'A shard has no room (maxPending records are open, or the bytes of maxPendingBytes or maxBytes, or 64 × maxPending records lie behind the oldest open one) and nothing settles: acknowledgements wait for more than that.',
   WATCHDOG: "A shard's frontier stood still for watchdogMs; the error names the holder of the oldest open record.",
   POISON_RECORD: 'The same record failed in restart.intensity + 1 incarnations in a row.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',

@@ -24,7 +24,12 @@ const shard = ['source', 'shardId'] as const;
 const source = ['source'] as const;
 
 const kcl = {
-  RecordsProcessed: { type: 'counter', unit: 'records', labels: shard, help: 'User records settled.' },
+  RecordsProcessed: {
+    type: 'counter',
+    unit: 'records',
+    labels: shard,
+    help: 'User records settled, told every 10 s and at the end.',
+  },
   MillisBehindLatest: { type: 'gauge', unit: 'ms', labels: shard, help: 'How far the last read was behind the tip.' },
   CurrentLeases: { type: 'gauge', unit: 'leases', labels: source, help: 'Shards this process reads.' },
   TakenLeases: { type: 'counter', unit: 'leases', labels: source, help: 'Leases taken, free ones and stolen ones.' },
@@ -46,8 +51,18 @@ const ours = {
   WaitingShards: { type: 'gauge', unit: 'leases', labels: [], help: 'Shards that wait for bytes before they read on.' },
   OldestOpenMillis: { type: 'gauge', unit: 'ms', labels: shard, help: 'Age of the oldest open record; 0 without one.' },
   SkippedRecords: { type: 'counter', unit: 'items', labels: shard, help: 'Items settled by the policy `skip`.' },
-  Throttled: { type: 'counter', unit: 'calls', labels: shard, help: 'Calls the service refused for their rate.' },
-  PipelineRestarts: { type: 'counter', unit: 'events', labels: [], help: 'Restarts of the pipeline.' },
+  Throttled: {
+    type: 'counter',
+    unit: 'calls',
+    labels: shard,
+    help: 'Reads of a shard that the service refused for their rate. A lease table that is throttled shows as the event `retrying` of kind `throttled`, and as `leaseTableBusy`.',
+  },
+  PipelineRestarts: {
+    type: 'counter',
+    unit: 'events',
+    labels: [],
+    help: 'Restarts of the pipeline, with those of a lease coordinator, which takes it along.',
+  },
   OrphanedEffects: { type: 'counter', unit: 'events', labels: [], help: 'User effects running at a stop deadline.' },
   Incidents: {
     type: 'counter',

@@ -19,8 +19,9 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   MALFORMED_LEASE: 'Mend the row that `data.leaseKey` names. One that is deleted is made anew, without its checkpoint.',
   START_TIMEOUT: 'Look at `cause`; start again when it is mended.',
   WORKER_ID_IN_USE: 'Give every process a `workerId` of its own, or leave it to the default.',
-  LEASE_LOST: 'Nothing: the records are delivered by the new owner. Give up work that is under way.',
-  PENDING_LIMIT_TOO_SMALL: 'Raise `maxPending`, or acknowledge earlier; `data.actor` holds the oldest record.',
+  LEASE_LOST: 'Give up work that is under way. Whatever is not settled is delivered again, here or elsewhere.',
+  PENDING_LIMIT_TOO_SMALL:
+    'Raise `maxPending`, `maxPendingBytes` or `maxBytes`, whichever is reached, or acknowledge earlier; `data.actor` holds the oldest record.',
   WATCHDOG: 'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
   POISON_RECORD:
     'Mend what fails on the record that `data` names, or choose an `onFailure`. Without that the next process ends in the same way.',
