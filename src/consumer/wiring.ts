@@ -137,11 +137,17 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           makeWorker: (lease) => workerOf(made, options, world, byName, { budget, settled }, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
-    close: (failed) => {
-      for (const { source } of sources) attempt(`source '${source.name}'`, () => source.close(), failed);
-      for (const [name, { store }] of tables) attempt(`lease table '${name}'`, () => store.close(), failed);
-    },
+    close: (failed) => closeAll(sources, tables, failed),
   };
+}
+
+function closeAll(
+  sources: readonly Opened[],
+  tables: ReadonlyMap<string, Table>,
+  failed: Parameters<Wiring['close']>[0],
+): void {
+  for (const { source } of sources) attempt(`source '${source.name}'`, () => source.close(), failed);
+  for (const [name, { store }] of tables) attempt(`lease table '${name}'`, () => store.close(), failed);
 }
 
 function attempt(what: string, close: () => void, failed: (what: string, error: unknown) => void): void {
