@@ -113,13 +113,22 @@ const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
  * The lost rows that can be made as they were. Not where the shard is not listed or the row was another stream's; and not where
- * a child has begun: then the row may have ended and been cleaned up since it was seen.
+ * a descendant has begun, or has a row although a child in between has none: then the row may have ended and been cleaned up
+ * since it was seen.
  */
 function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): Map<string, LeaseRow> {
   const listed = new Set(shards.map(({ shardId }) => shardId));
+  const hasRow = (shardId: string): boolean => rows.has(shardId) || malformed.has(shardId);
+  const isLeasedBelow = (shardId: string): boolean => {
+    // A set takes what is added to it while it is walked: each descendant once, however often lines have parted and met.
+    const below = new Set([shardId]);
+    for (const each of below) for (const child of childrenIn(shards, each)) below.add(child.shardId);
+    below.delete(shardId);
+    return [...below].some(hasRow);
+  };
   const hasBegun = (shardId: string): boolean => {
     const row = rows.get(shardId);
-    return malformed.has(shardId) || (row !== undefined && (hasProgress(row) || hasEnded(row)));
+    return row === undefined ? hasRow(shardId) || isLeasedBelow(shardId) : hasProgress(row) || hasEnded(row);
   };
   const back = new Map<string, LeaseRow>();
   for (const [shardId, row] of lost) {

@@ -83,6 +83,15 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
+  it('is no reason to make the row anew where the child was cleaned up as well: only what came of it has a row', async () => {
+    const grandchildren = driver.stream.split(child);
+    store.rows.delete(parent);
+    store.rows.delete(child);
+    for (const leaseKey of grandchildren) store.put(leaseRow({ leaseKey, parentShardIds: [child] }));
+    await driver.world.advance(2 * failoverMs + 1_500);
+    expect(store.rows.has(parent)).to.equal(false);
+  });
+
   it('does not wait, and the row is not made, where it has begun: the parent may have ended and been cleaned up', async () => {
     store.rows.delete(parent);
     store.put({ ...store.row(child), checkpoint: '4800', leaseCounter: store.row(child).leaseCounter + 1 });
