@@ -60,6 +60,7 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
   }
   return {
     isSuccessor: false,
+    tableRecord: { longestFailoverMs: 0, failoverTold: false },
     startDeadlineMs: 60_000,
     stopDeadlineMs: 30_000,
     scanIntervalMs: 1_000,

@@ -2,6 +2,7 @@
 // it, docs/options.md is generated from it.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
+import { LONGEST_FAILOVER_MS } from './core/lease-failover.js';
 import { silentLogger } from './logger.js';
 import type { Logger } from './logger.js';
 import { silentMeter } from './metrics.js';
@@ -105,9 +106,9 @@ const restartTable = {
 const leaseTable = {
   tableName: optional(tableName, 'Name of the lease table.', '`application`'),
   failoverMs: defaulting(
-    milliseconds(100),
+    milliseconds(100, LONGEST_FAILOVER_MS),
     10_000,
-    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same.',
+    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same: where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
   ),
   maxLeases: optional(
     integer(1),

@@ -62,11 +62,8 @@ export const LONGEST_MS = 2_147_483_647;
 export const integer = (min: number): Kind<number> =>
   kind(`integer >= ${min}`, (value) => Number.isSafeInteger(value) && (value as number) >= min);
 
-export const milliseconds = (min: number): Kind<number> =>
-  kind(
-    `milliseconds, ${min} to ${LONGEST_MS}`,
-    (value) => typeof value === 'number' && value >= min && value <= LONGEST_MS,
-  );
+export const milliseconds = (min: number, max: number = LONGEST_MS): Kind<number> =>
+  kind(`milliseconds, ${min} to ${max}`, (value) => typeof value === 'number' && value >= min && value <= max);
 
 /** As the runtime's own timers take it: as long as it takes, too. */
 export const duration: Kind<number> = kind(

@@ -31,7 +31,7 @@ export interface DynamoDbClientLike {
 export interface LeaseOptions {
   /** Name of the table. Default: `application`. */
   readonly tableName?: string | undefined;
-  /** Milliseconds without a renewal after which a lease may be taken by others. Default 10,000, as in the KCL. */
+  /** Milliseconds without a renewal after which a lease may be taken by others, 600,000 at most. Default 10,000, as in the KCL. */
   readonly failoverMs?: number | undefined;
   /** Leases this worker takes at most. Default: no limit. */
   readonly maxLeases?: number | undefined;

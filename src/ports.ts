@@ -225,6 +225,8 @@ export interface LeaseChange {
   readonly checkpoint?: { readonly checkpoint: string; readonly subSequenceNumber: number };
   /** `null` releases the lease: leaseOwner is removed. A string takes it. Absent: the owner stays. */
   readonly leaseOwner?: string | null;
+  /** With a take: the owner's `leases.failoverMs`, which goes into kinactFailover beside the writer. A release removes that. */
+  readonly failoverMs?: number;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
   readonly countOwnerSwitch?: boolean;
   /** Written only where the row has none: the first resolution of LATEST stands. */

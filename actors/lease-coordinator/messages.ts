@@ -92,6 +92,14 @@ export interface CoordinatorSource {
   readonly record?: SourceRecord;
 }
 
+/** What is known of a table, whichever coordinator looks after it. Made once per consumer and table. */
+export interface TableRecord {
+  /** The longest `failoverMs` that a row has shown, milliseconds; 0 while none has. */
+  longestFailoverMs: number;
+  /** That another worker's `failoverMs` differs has been said. */
+  failoverTold: boolean;
+}
+
 /** `KeeperState` and `KeeperSelf` are whatever the keeper's behaviour uses inside: the coordinator does not look. */
 export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly store: LeaseStore;
@@ -107,6 +115,8 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
+  /** Lives as long as the consumer. Default: a new one. */
+  readonly tableRecord?: TableRecord;
   /** Default: no limit. */
   readonly maxLeases?: number;
   readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;

@@ -3,6 +3,7 @@
 import { run } from '../actor.js';
 import { noteBusy } from './busy-table.js';
 import { cooling } from './cool-downs.js';
+import { holdersTimeMs, noteFailovers } from './failovers.js';
 import { forgetAbandoned, reconsiderWaiting, take } from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
@@ -13,6 +14,7 @@ import { onTrial, unreadable, watchUnread } from './unread.js';
 import { watchUntaken } from './untaken.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../src/core/lease-plan.js';
@@ -65,6 +67,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.lastError = undefined;
   worked(turn, scanning);
   state.tableMissing = false;
+  noteFailovers(turn, result.rows);
   noteVanished(turn, result);
   noteMalformed(turn, result);
   state.scannedAt = now;
@@ -122,7 +125,7 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
  * not before a holder who may live has had its time to make the row anew, for it alone knows the last checkpoint.
  */
 function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
-  const { settings, state, now } = turn;
+  const { state, now } = turn;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
   for (const [leaseKey, gone] of state.vanished) {
     const stream = placeOf(state, leaseKey)?.stream;
@@ -140,7 +143,7 @@ function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
     if (place === undefined || hasFailed(place.stream)) continue;
     // Also where it was free or had expired: somebody may have taken it since the last scan.
     if (state.vanished.has(leaseKey)) continue;
-    state.vanished.set(leaseKey, { row, until: now + settings.failoverMs, lost: false });
+    state.vanished.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for anew.`, {
       source: place.stream.options.source.name,
@@ -163,9 +166,8 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
   const plan = planLeases({
-    leases: observe(rows, state.sightings, now),
+    leases: observe(rows, state.sightings, now, failoverMs),
     workerId,
-    failoverMs,
     maxLeases,
     held: new Set(state.leases.keys()),
     avoid,
@@ -222,7 +224,7 @@ function untilNextExpiry({ settings, state }: Turn, now: number): number {
   for (const [leaseKey, { since }] of state.sightings) {
     const row = state.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
-    const remains = since + settings.failoverMs + 1 - now;
+    const remains = since + honouredFailoverMs(row, settings.failoverMs) + 1 - now;
     if (remains > 0 && remains < soonest) soonest = remains;
   }
   return soonest;

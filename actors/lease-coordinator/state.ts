@@ -5,7 +5,7 @@ import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protocol/leasing.js';
 import type { HeldLeases } from '../tenure.js';
-import type { CoordinatorSelf, CoordinatorSource, KeeperArguments } from './messages.js';
+import type { CoordinatorSelf, CoordinatorSource, KeeperArguments, TableRecord } from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/placement.js';
@@ -37,6 +37,7 @@ export interface Settings {
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
+  readonly tableRecord: TableRecord;
   readonly maxLeases: number;
   readonly startDeadlineMs: number;
   readonly stopDeadlineMs: number;

@@ -5,6 +5,7 @@ import type { CoordinatorSelf } from './messages.js';
 import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
+import { holdersTimeMs } from './failovers.js';
 import { identify, retryShape } from './start.js';
 import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
 import type { CoordinatorState, Stream, Turn } from './state.js';
@@ -135,10 +136,10 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if (result.created.length > 0) scanWithin(turn, 0);
 }
 
-/** As with a row that vanishes while this coordinator looks (noteVanished): a holder has `failoverMs` to make it anew. */
+/** As with a row that vanishes while this coordinator looks (noteVanished): a holder has its `failoverMs` to make it anew. */
 function makeLater(turn: Turn, stream: Stream): void {
-  const { settings, now } = turn;
-  stream.makesRowsAt ??= now + settings.failoverMs;
+  const { now } = turn;
+  stream.makesRowsAt ??= now + holdersTimeMs(turn);
   const at = Math.max(now, stream.makesRowsAt);
   stream.syncDueAt = Math.min(stream.syncDueAt, at);
   scanWithin(turn, Math.max(50, at - now));

@@ -66,7 +66,7 @@ function changeOf({ options, state, now }: Turn, kind: Write['kind']): HoldChang
   const { hold } = state;
   switch (kind) {
     case 'take':
-      return holds.takeChange(hold.row, options.workerId, state.serviceTimeMs - latestMarginMs);
+      return holds.takeChange(hold.row, options, state.serviceTimeMs - latestMarginMs);
     case 'renew': {
       const due = now - state.checkpointAt >= options.checkpointIntervalMs;
       return holds.renewChange(due ? holds.checkpointOnBoard(hold) : undefined);

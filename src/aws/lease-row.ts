@@ -28,6 +28,7 @@ const optionalTexts = [
   'streamName',
   'shardId',
   'kinactWriter',
+  'kinactFailover',
   'kinactStream',
 ] as const;
 

@@ -1,6 +1,7 @@
 // The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under which
 // condition. Only the named attributes are touched, so whatever else a row holds survives.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { KinactError } from '../errors.js';
 import type { HashKeyRange, LeaseChange } from '../ports.js';
@@ -45,10 +46,13 @@ export function leaseUpdate(
   }
   if (change.leaseOwner === null) {
     parts.remove('leaseOwner');
+    // A Java worker of the same name, which takes the row next, has a failover time of its own.
+    parts.remove('kinactFailover');
   } else if (change.leaseOwner !== undefined) {
     parts.set('leaseOwner', text(change.leaseOwner));
     parts.remove('checkpointOwner');
   }
+  if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
   if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));
   // No children is an absent attribute, never an empty set.
   if (change.childShardIds !== undefined && change.childShardIds.length > 0) {
@@ -66,7 +70,7 @@ export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
   parts.set('checkpoint', text(row.checkpoint));
   parts.set('checkpointSubSequenceNumber', count(row.checkpointSubSequenceNumber));
   parts.set('ownerSwitchesSinceCheckpoint', count(0));
-  for (const name of ['kinactWriter', 'kinactStream', 'startingHashKey', 'endingHashKey'] as const) {
+  for (const name of ['kinactWriter', 'kinactFailover', 'kinactStream', 'startingHashKey', 'endingHashKey'] as const) {
     const value = row[name];
     if (value === undefined) parts.remove(name);
     else parts.set(name, text(value));

@@ -1,7 +1,7 @@
 // Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources and
 // lease tables; knows no strategy and no lifetime.
 import { leaseCoordinator } from '../../actors/lease-coordinator.js';
-import type { CoordinatorMessage, KeeperArguments } from '../../actors/lease-coordinator.js';
+import type { CoordinatorMessage, KeeperArguments, TableRecord } from '../../actors/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper.js';
 import type { LeaseKeeperOptions } from '../../actors/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/actor.js';
@@ -41,6 +41,7 @@ interface Opened {
 interface Table {
   readonly store: LeaseStore;
   readonly traffic: TableTraffic;
+  readonly record: TableRecord;
   readonly sources: readonly Opened[];
 }
 
@@ -170,7 +171,8 @@ function openTables(options: ResolvedOptions, world: World, sources: readonly Op
       const { failoverMs, billing, client } = leases;
       const store = spec.openLeases(world, { tableName, failoverMs, billing, client });
       const queue = (): LeaseTraffic => createLeaseTraffic({ ...world, failoverMs });
-      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, sources: of }];
+      const record: TableRecord = { longestFailoverMs: 0, failoverTold: false };
+      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, record, sources: of }];
     }),
   );
 }
@@ -188,6 +190,7 @@ function coordinatorOf(
   return made.leaseCoordinator({
     store: throughTraffic(store, traffic),
     traffic: traffic.writes,
+    tableRecord: table.record,
     sources: table.sources.map(({ spec, source, record }) => ({
       source,
       initialPosition: spec.initialPosition,

@@ -2,6 +2,7 @@
 // lower than the row's (I2) and never past the frontier handed in (I1); the row's own checkpoint alone is durable.
 import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
+import { failoverText } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import type { UnknownWrite } from './lease-write.js';
 import type { InitialPosition, Position, StartPosition } from './position.js';
@@ -19,6 +20,7 @@ export interface LeaseHold {
 export interface HoldChange {
   readonly checkpoint?: Checkpoint;
   readonly leaseOwner?: string | null;
+  readonly failoverMs?: number;
   readonly countOwnerSwitch?: boolean;
   readonly kinactLatestAt?: number;
   readonly childShardIds?: readonly string[];
@@ -48,10 +50,16 @@ export function checkpointOnBoard(hold: LeaseHold): Checkpoint | undefined {
   return compareCheckpoints(checkpoint, durableCheckpoint(hold.row)) > 0 ? checkpoint : undefined;
 }
 
-/** kcl.md 1.3 `take`, and the stamp that makes a foreign row's LATEST a point in time. */
-export function takeChange(row: LeaseRow, workerId: string, latestAt: number): HoldChange {
+/** kcl.md 1.3 `take`, how long others are to wait for a renewal, and the stamp that makes a foreign row's LATEST a point in time. */
+export function takeChange(
+  row: LeaseRow,
+  taker: { readonly workerId: string; readonly failoverMs: number },
+  latestAt: number,
+): HoldChange {
+  const { workerId, failoverMs } = taker;
   return {
     leaseOwner: workerId,
+    failoverMs,
     ...(row.leaseOwner !== undefined && row.leaseOwner !== workerId ? { countOwnerSwitch: true } : {}),
     ...(row.checkpoint === 'LATEST' && row.kinactLatestAt === undefined ? { kinactLatestAt: latestAt } : {}),
   };
@@ -79,8 +87,11 @@ export function applyWritten(hold: LeaseHold, change: HoldChange, counter: numbe
   const row = { ...hold.row, leaseCounter: counter, kinactWriter: writer } as {
     -readonly [K in keyof LeaseRow]: LeaseRow[K];
   };
-  if (change.leaseOwner === null) delete row.leaseOwner;
-  else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
+  if (change.leaseOwner === null) {
+    delete row.leaseOwner;
+    delete row.kinactFailover;
+  } else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
+  if (change.failoverMs !== undefined) row.kinactFailover = failoverText(change.failoverMs, writer);
   if (change.countOwnerSwitch === true) row.ownerSwitchesSinceCheckpoint += 1;
   if (change.checkpoint !== undefined) {
     row.checkpoint = change.checkpoint.checkpoint;
@@ -113,7 +124,7 @@ export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
  * What this process does not read (a prepared checkpoint, foreign attributes) is gone.
  */
 export function recreatedRow(hold: LeaseHold, writer: string, serviceTimeMs: number): LeaseRow {
-  const { leaseOwner: _owner, checkpointOwner: _checkpointOwner, ...kept } = hold.row;
+  const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = hold.row;
   const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
   return {

@@ -1,6 +1,7 @@
 // Which leases a worker takes and which it steals, from one scan. Ages are local: how long the counter has been seen to
 // stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row both sides must share one
 // formula or leases would go to and fro for ever; among kinact's workers a better one holds. Called after every scan.
+import { honouredFailoverMs } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './lease-writer.js';
 import { hasEnded } from './shard-graph.js';
@@ -20,6 +21,8 @@ export interface ObservedLease {
   readonly ageMs: number;
   /** Since this worker first saw this counter. */
   readonly seenMs: number;
+  /** Its counter must have stood still for longer than this before it counts as expired: the larger of ours and its owner's. */
+  readonly failoverMs: number;
 }
 
 /**
@@ -45,22 +48,23 @@ export function sight(
   return next;
 }
 
-/** The rows of a scan with their ages, by sightings that are up to date with it. */
+/** The rows of a scan with their ages, by sightings that are up to date with it. `failoverMs` is this worker's own. */
 export function observe(
   rows: readonly LeaseRow[],
   sightings: ReadonlyMap<string, Sighting>,
   now: number,
+  failoverMs: number,
 ): ObservedLease[] {
   return rows.map((row) => {
     const seen = sightings.get(row.leaseKey) ?? { since: now, seenAt: now };
-    return { row, ageMs: now - seen.since, seenMs: now - seen.seenAt };
+    const honouredMs = honouredFailoverMs(row, failoverMs);
+    return { row, ageMs: now - seen.since, seenMs: now - seen.seenAt, failoverMs: honouredMs };
   });
 }
 
 export interface LeasePlanInput {
   readonly leases: readonly ObservedLease[];
   readonly workerId: string;
-  readonly failoverMs: number;
   readonly maxLeases: number;
   /** Keys this process holds or is about to take, whatever the scan says of them. */
   readonly held: ReadonlySet<string>;
@@ -93,9 +97,9 @@ export interface LeasePlan {
   readonly peers: boolean;
 }
 
-/** A lease is free when nobody owns it, and expired when its counter has stood still for longer than `failoverMs`. */
-function isAvailable(lease: ObservedLease, failoverMs: number): boolean {
-  return lease.row.leaseOwner === undefined || lease.ageMs > failoverMs;
+/** A lease is free when nobody owns it, and expired when its counter has stood still for longer than its `failoverMs`. */
+function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
+  return row.leaseOwner === undefined || ageMs > failoverMs;
 }
 
 /** Fisher–Yates, so that workers that look at the same table at once rarely reach for the same row. */
@@ -130,7 +134,7 @@ function survey(input: LeasePlanInput): Table {
     if (input.held.has(row.leaseKey)) mine++;
     else if (input.reclaim.has(row.leaseKey)) {
       if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
-    } else if (isAvailable(lease, input.failoverMs)) {
+    } else if (isAvailable(lease)) {
       if (!input.avoid.has(row.leaseKey)) available.push(lease);
     } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {
       const rows = owned.get(row.leaseOwner);
@@ -145,7 +149,7 @@ function survey(input: LeasePlanInput): Table {
 export function planLeases(input: LeasePlanInput): LeasePlan {
   const table = survey(input);
   const foreign = input.leases.some(
-    (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease, input.failoverMs),
+    (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );
   const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.mine));
   const mine = table.mine + reclaim.length;
@@ -185,7 +189,7 @@ function planLikeKcl(table: Table, mine: number): Choice {
     const { leaseKey, leaseOwner: owner } = lease.row;
     // Those of this worker are counted already, but for the ended ones, whose owner stays.
     const isCounted = input.held.has(leaseKey) || (input.reclaim.has(leaseKey) && !hasEnded(lease.row));
-    if (owner === undefined || isAvailable(lease, input.failoverMs) || isCounted) continue;
+    if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
   }
   const total = input.leases.length;
@@ -193,7 +197,7 @@ function planLikeKcl(table: Table, mine: number): Choice {
   const target = Math.min(share, input.maxLeases);
   const room = Math.max(0, input.maxLeases - mine);
   const spill = Math.max(0, available.length - room);
-  const veryOld = available.filter((lease) => lease.ageMs > 3 * input.failoverMs);
+  const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
   if (veryOld.length > 0)
     return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, spill };
   const needed = target - (counts.get(input.workerId) ?? mine);
@@ -229,7 +233,7 @@ function planEvenly(table: Table, mine: number): Choice {
   if (available.length > 0) {
     const order = shuffled(available, input.random);
     const freeMs = (lease: ObservedLease): number =>
-      lease.row.leaseOwner === undefined ? lease.seenMs : lease.ageMs - input.failoverMs;
+      lease.row.leaseOwner === undefined ? lease.seenMs : lease.ageMs - lease.failoverMs;
     const overdue = order.filter((lease) => freeMs(lease) >= input.spareMs);
     const fresh = order.filter((lease) => freeMs(lease) < input.spareMs);
     const share = Math.max(overdue.length, target - mine);

@@ -26,6 +26,8 @@ export interface LeaseRow {
   readonly kinactAutoAt?: number;
   /** Ours: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
   readonly kinactWriter?: string;
+  /** Ours: the owner's `failoverMs` and the `kinactWriter` it belongs to (lease-failover.ts). From a take of ours to the release. */
+  readonly kinactFailover?: string;
   /** Ours: the stream this row was made for, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */
   readonly kinactStream?: string;
 }

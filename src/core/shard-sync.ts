@@ -143,7 +143,7 @@ function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): M
 
 /** Ownerless, at its last known checkpoint; the counter as in any row that we make. */
 function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
-  const { leaseOwner: _owner, checkpointOwner: _checkpointOwner, ...kept } = row;
+  const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = row;
   const leaseCounter = Math.max(row.leaseCounter + 2, Math.floor(serviceTimeMs));
   return { ...kept, leaseCounter, kinactWriter: writer, kinactStream: stream };
 }

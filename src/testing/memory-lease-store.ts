@@ -1,5 +1,6 @@
 // A LeaseStore in memory with the rules of ports.ts and kcl.md 1.3, and faults that a test scripts call by call. Used by
 // the tests of keeper and coordinator: what the real table does is tested against it in test/integration.
+import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WriteOutcome } from '../ports.js';
 
@@ -90,8 +91,11 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
     next.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
     next.ownerSwitchesSinceCheckpoint = 0;
   }
-  if (change.leaseOwner === null) delete next.leaseOwner;
-  else if (change.leaseOwner !== undefined) next.leaseOwner = change.leaseOwner;
+  if (change.leaseOwner === null) {
+    delete next.leaseOwner;
+    delete next.kinactFailover;
+  } else if (change.leaseOwner !== undefined) next.leaseOwner = change.leaseOwner;
+  if (change.failoverMs !== undefined) next.kinactFailover = failoverText(change.failoverMs, writer);
   if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
   if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint = row.ownerSwitchesSinceCheckpoint + 1;
   if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)

@@ -104,6 +104,25 @@ describe('processes that share a lease table', function () {
     });
   }
 
+  for (const seed of seeds) {
+    it(`move no lease because their failoverMs differ, as while a deploy changes it (seed ${seed})`, async () => {
+      const it = scene(9, seed);
+      it.cluster.join('a', { failoverMs: 20_000 });
+      it.cluster.join('b', { failoverMs: 3_000 });
+      it.cluster.join('c', { failoverMs: 10_000 });
+      await it.world.advance(60_000);
+      expectEven(it, 9);
+      const before = it.cluster.deliveries.length;
+      await it.world.advance(120_000);
+      expect(it.cluster.deliveries.length).to.equal(before);
+      expectEven(it, 9);
+      const held = it.cluster.processes.get('a')!.delivering();
+      await it.cluster.kill('a');
+      await it.world.advance(23_000);
+      for (const leaseKey of held) expect(it.cluster.owner(leaseKey), leaseKey).to.be.oneOf(['b', 'c']);
+    });
+  }
+
   it('go on delivering through a scan that fails for a minute', async () => {
     const it = scene(4, 1);
     for (const id of ['a', 'b']) it.cluster.join(id);

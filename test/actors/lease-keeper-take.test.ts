@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { driveKeeper, me, nonce, shardId, writer } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, nonce, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 
 const seenRow = leaseRow({ leaseKey: shardId, leaseCounter: 4 });
@@ -10,7 +10,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.store.calls[0]).to.deep.include({
       operation: 'update',
       expected: { counter: 4 },
-      change: { leaseOwner: me },
+      change: { leaseOwner: me, failoverMs },
       writer,
     });
     expect(keeper.row).to.deep.include({
@@ -18,6 +18,7 @@ describe('a keeper that takes a lease', () => {
       leaseCounter: 5,
       ownerSwitchesSinceCheckpoint: 0,
       kinactWriter: writer,
+      kinactFailover: `${failoverMs} ${writer}`,
     });
     expect(keeper.news).to.deep.equal([{ type: 'taken', row: keeper.row }]);
     expect(keeper.eventsOf('leaseTaken')).to.deep.equal([{ source: 'orders', shardId, leaseKey: shardId, counter: 5 }]);

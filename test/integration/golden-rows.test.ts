@@ -171,7 +171,7 @@ describe('golden rows of the KCL', function () {
     expect(seen(only)).to.deep.equal(['left', 'right']);
   });
 
-  it('writes rows that hold what Java writes, and three attributes of its own', async () => {
+  it('writes rows that hold what Java writes, and four attributes of its own', async () => {
     scripted.kinesis.createStream('orders', 1);
     const [last] = put(idOf(0), 'old');
     const only = world.consumer('orders', { application });
@@ -184,10 +184,11 @@ describe('golden rows of the KCL', function () {
     const rows = await snapshotTable(world.dynamodb, application);
     await only.consumer.stop();
     const parent = rows.get(idOf(0)) as Row;
-    const { leaseCounter, leaseOwner, kinactWriter, kinactStream, ...rest } = parent;
+    const { leaseCounter, leaseOwner, kinactWriter, kinactFailover, kinactStream, ...rest } = parent;
     expect(leaseOwner?.S, 'as the KCL leaves it').to.equal(only.consumer.status().workerId);
     expect(leaseCounter?.N).to.match(/^[1-9]\d*$/);
     expect(kinactWriter?.S).to.be.a('string');
+    expect(kinactFailover?.S, 'of its owner').to.equal(`10000 ${kinactWriter?.S}`);
     expect(kinactStream?.S).to.match(/^arn:aws:kinesis:.*:stream\/orders#\d+$/);
     expect(rest).to.deep.equal({
       leaseKey: { S: idOf(0) },

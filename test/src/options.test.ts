@@ -61,7 +61,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['workerId', ['', 5], 'name of 1 to 256 characters'],
   ['leases', ['table'], 'object'],
   ['leases.tableName', ['a', 'no spaces', 'x'.repeat(256)], 'table name'],
-  ['leases.failoverMs', [0, 99], 'milliseconds, 100 to 2147483647'],
+  ['leases.failoverMs', [0, 99, 600_001], 'milliseconds, 100 to 600000'],
   ['leases.maxLeases', [0], 'integer >= 1'],
   ['leases.protocol', ['kcl1'], "'kcl2'"],
   ['leases.billing', ['PROVISIONED', null, 5], "'PAY_PER_REQUEST'"],

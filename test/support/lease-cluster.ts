@@ -165,6 +165,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
     processes,
     deliveries,
     join(id, options = {}) {
+      const ownMs = options.failoverMs ?? failoverMs;
       controls.set(id, []);
       const coordinator = world.spawn(
         `lease-coordinator/${id}`,
@@ -182,8 +183,8 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               store,
               clock: world.clock,
               random: world.random,
-              failoverMs,
-              marginMs: failoverMs / 10,
+              failoverMs: ownMs,
+              marginMs: ownMs / 10,
               checkpointIntervalMs: 0,
               stopDeadlineMs: 30_000,
             }),

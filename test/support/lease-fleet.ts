@@ -48,9 +48,8 @@ export function fleet(leases: number, random: () => number): Fleet {
   const plan = (worker: FleetWorker, picture: readonly LeaseRow[]): LeasePlan => {
     worker.sightings = sight(worker.sightings, picture, self.now);
     return planLeases({
-      leases: observe(picture, worker.sightings, self.now),
+      leases: observe(picture, worker.sightings, self.now, failoverMs),
       workerId: worker.id,
-      failoverMs,
       maxLeases: worker.maxLeases,
       held: worker.held,
       avoid: new Set(),

@@ -42,6 +42,7 @@ const types: Readonly<Record<string, 'S' | 'N' | 'SS' | 'B'>> = {
   kinactLatestAt: 'N',
   kinactAutoAt: 'N',
   kinactWriter: 'S',
+  kinactFailover: 'S',
 };
 const needed = [
   'leaseKey',

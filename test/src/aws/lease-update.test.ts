@@ -29,10 +29,10 @@ describe('an update of a lease row', () => {
         'REMOVE pendingCheckpoint, pendingCheckpointSubSequenceNumber, pendingCheckpointState',
     ],
     [
-      'a release removes the owner on condition that it still is the owner',
+      'a release removes the owner, and what it said of itself, on condition that it still is the owner',
       leaseUpdate({ counter: 7, owner: 'me' }, { leaseOwner: null }, 'p/1'),
       'leaseCounter = "7" AND leaseOwner = "me"',
-      'SET leaseCounter = "8", kinactWriter = "p/1" REMOVE leaseOwner',
+      'SET leaseCounter = "8", kinactWriter = "p/1" REMOVE leaseOwner, kinactFailover',
     ],
     [
       'a take from another owner counts the switch and ends a handoff',
@@ -40,6 +40,12 @@ describe('an update of a lease row', () => {
       'leaseCounter = "7"',
       'SET leaseCounter = "8", kinactWriter = "p/1", leaseOwner = "me", kinactLatestAt = if_not_exists(kinactLatestAt, "9") ' +
         'REMOVE checkpointOwner ADD ownerSwitchesSinceCheckpoint "1"',
+    ],
+    [
+      'a take says how long its owner may go without a renewal, and whose word that is',
+      leaseUpdate({ counter: 7 }, { leaseOwner: 'me', failoverMs: 10_000 }, 'p/1'),
+      'leaseCounter = "7"',
+      'SET leaseCounter = "8", kinactWriter = "p/1", leaseOwner = "me", kinactFailover = "10000 p/1" REMOVE checkpointOwner',
     ],
     [
       'no children are an absent attribute',

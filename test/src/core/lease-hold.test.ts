@@ -5,6 +5,7 @@ import type { HoldChange } from '../../../src/core/lease-hold.js';
 import { applyChange, leaseRow } from '../../support/memory-lease-store.js';
 
 const at = (sequenceNumber: string, subSequenceNumber = 0) => ({ sequenceNumber, subSequenceNumber });
+const me = { workerId: 'me', failoverMs: 10_000 };
 const row = leaseRow({ leaseKey: 's', leaseCounter: 3, leaseOwner: 'me' });
 
 describe('what a keeper knows of its row', () => {
@@ -36,7 +37,11 @@ describe('what a keeper knows of its row', () => {
       },
       { requiredKeys: [] },
     );
-    const take = fc.record({ leaseOwner: fc.constant('me'), countOwnerSwitch: fc.constant(true) });
+    const take = fc.record({
+      leaseOwner: fc.constant('me'),
+      failoverMs: fc.constantFrom(3_000, 20_000),
+      countOwnerSwitch: fc.constant(true),
+    });
     const changes: fc.Arbitrary<HoldChange> = fc.oneof(write, take);
     fc.assert(
       fc.property(fc.array(changes, { maxLength: 6 }), (all) => {
@@ -53,21 +58,22 @@ describe('what a keeper knows of its row', () => {
   });
 
   it('counts an owner switch for a take from somebody else only', () => {
-    expect(holds.takeChange({ ...row, leaseOwner: 'you' }, 'me', 1)).to.deep.equal({
+    expect(holds.takeChange({ ...row, leaseOwner: 'you' }, me, 1)).to.deep.equal({
       leaseOwner: 'me',
+      failoverMs: 10_000,
       countOwnerSwitch: true,
     });
-    expect(holds.takeChange(row, 'me', 1)).to.deep.equal({ leaseOwner: 'me' });
+    expect(holds.takeChange(row, me, 1)).to.deep.equal({ leaseOwner: 'me', failoverMs: 10_000 });
     const { leaseOwner: _owner, ...free } = row;
-    expect(holds.takeChange(free, 'me', 1)).to.deep.equal({ leaseOwner: 'me' });
+    expect(holds.takeChange(free, me, 1)).to.deep.equal({ leaseOwner: 'me', failoverMs: 10_000 });
   });
 
   it('stamps a row at LATEST that has no time, and no other', () => {
-    expect(holds.takeChange({ ...row, checkpoint: 'LATEST' }, 'me', 7)).to.deep.include({ kinactLatestAt: 7 });
-    expect(holds.takeChange({ ...row, checkpoint: 'LATEST', kinactLatestAt: 5 }, 'me', 7)).to.not.have.property(
+    expect(holds.takeChange({ ...row, checkpoint: 'LATEST' }, me, 7)).to.deep.include({ kinactLatestAt: 7 });
+    expect(holds.takeChange({ ...row, checkpoint: 'LATEST', kinactLatestAt: 5 }, me, 7)).to.not.have.property(
       'kinactLatestAt',
     );
-    expect(holds.takeChange(row, 'me', 7)).to.not.have.property('kinactLatestAt');
+    expect(holds.takeChange(row, me, 7)).to.not.have.property('kinactLatestAt');
   });
 
   it('starts each kind of checkpoint where it says', () => {

@@ -21,6 +21,7 @@ function lease(leaseKey: string, owner?: string, age = 0, more: Partial<LeaseRow
     row: leaseRow({ leaseKey, ...(owner === undefined ? {} : { leaseOwner: owner }), ...ours, ...more }),
     ageMs: age,
     seenMs: Math.min(age, 60_000),
+    failoverMs,
   };
 }
 
@@ -32,7 +33,6 @@ function plan(leases: readonly ObservedLease[], more: Partial<LeasePlanInput> = 
   return planLeases({
     leases,
     workerId: 'me',
-    failoverMs,
     maxLeases: Infinity,
     avoid: new Set(),
     reclaim: new Set(),
@@ -50,24 +50,24 @@ describe('the age of a lease', () => {
 
   it('begins when its owner is first seen, for he may be alive', () => {
     const first = sight(new Map(), rows(4, 'x'), 1_000);
-    expect(observe(rows(4, 'x'), first, 3_000)[0]).to.include({ ageMs: 2_000, seenMs: 2_000 });
+    expect(observe(rows(4, 'x'), first, 3_000, failoverMs)[0]).to.include({ ageMs: 2_000, seenMs: 2_000 });
   });
 
   it('is beyond measure for a row first seen without an owner', () => {
     const first = sight(new Map(), rows(4), 1_000);
-    expect(observe(rows(4), first, 3_000)[0]).to.include({ ageMs: Infinity, seenMs: 2_000 });
+    expect(observe(rows(4), first, 3_000, failoverMs)[0]).to.include({ ageMs: Infinity, seenMs: 2_000 });
   });
 
   it('begins anew with every change of the counter, and only with that', () => {
     const first = sight(new Map(), rows(4), 1_000);
     expect(sight(first, rows(4, 'x'), 2_000).get('a')).to.equal(first.get('a'));
     const second = sight(first, rows(5), 2_000);
-    expect(observe(rows(5), second, 2_500)[0]).to.include({ ageMs: 500, seenMs: 500 });
+    expect(observe(rows(5), second, 2_500, failoverMs)[0]).to.include({ ageMs: 500, seenMs: 500 });
   });
 
   it('is forgotten with the row, and zero for a row that was never sighted', () => {
     expect(sight(sight(new Map(), rows(4), 1), [], 2).size).to.equal(0);
-    expect(observe(rows(4), new Map(), 7)[0]).to.include({ ageMs: 0, seenMs: 0 });
+    expect(observe(rows(4), new Map(), 7, failoverMs)[0]).to.include({ ageMs: 0, seenMs: 0 });
   });
 });
 
@@ -81,6 +81,20 @@ describe('a plan among kinact workers', () => {
 
   it('takes no lease that has not stood still for longer than failoverMs', () => {
     expect(keys(plan(many(3, 'x', 'b', 10_000)).take)).to.deep.equal([]);
+  });
+
+  it('takes a lease by its own failoverMs, which is the larger of its holder’s and ours', () => {
+    const writer = writerOf(writerNonce('b', 'n'), 1);
+    const { row } = lease('x', 'b', 0, { kinactWriter: writer, kinactFailover: `20000 ${writer}` });
+    const [seen] = observe([row], sight(new Map(), [row], 0), 20_000, failoverMs);
+    expect(seen).to.include({ ageMs: 20_000, failoverMs: 20_000 });
+    expect(keys(plan([seen!]).take)).to.deep.equal([]);
+    const [later] = observe([row], sight(new Map(), [row], 0), 20_001, failoverMs);
+    expect(keys(plan([later!]).take)).to.deep.equal(['x']);
+    // What others than this worker may take is left to them for a moment from then on.
+    const beside = [...many(3, 'm', 'me'), ...many(2, 'b', 'b')];
+    expect(keys(plan([...beside, later!]).take)).to.deep.equal([]);
+    expect(keys(plan([...beside, { ...later!, ageMs: 20_500 }]).take)).to.deep.equal(['x']);
   });
 
   it('leaves free leases beyond its share to others for a moment, then takes them', () => {
@@ -207,6 +221,17 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
       keys(plan(many(2, 'f', undefined, Infinity).concat(many(1, 'j', 'java'))).take),
       'first seen without an owner',
     ).to.deep.equal(['f0', 'f1']);
+  });
+
+  it('counts three failovers of the lease, where its holder has a larger one', () => {
+    const slow = { ...lease('slow', 'dead', 35_000), failoverMs: 20_000 };
+    const made = plan([lease('j', 'java'), ...many(5, 'b', 'b'), slow, ...many(2, 'm', 'me')]);
+    expect(keys(made.take)).to.deep.equal(['slow']);
+    const over = plan([lease('j', 'java'), ...many(5, 'b', 'b'), slow, ...many(4, 'm', 'me')]);
+    expect(keys(over.take), 'it is beyond the target, and not very old').to.deep.equal([]);
+    const old = { ...slow, ageMs: 60_001 };
+    const taken = plan([lease('j', 'java'), ...many(5, 'b', 'b'), old, ...many(4, 'm', 'me')]);
+    expect(keys(taken.take)).to.deep.equal(['slow']);
   });
 
   it('is not kept busy by ended leases that nobody needs', () => {

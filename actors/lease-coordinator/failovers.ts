@@ -1,0 +1,32 @@
+// What the rows say of the other workers' `failoverMs`: whoever may hold a row that is gone has the longest of them to make it
+// anew, and a living worker whose `failoverMs` differs is said once. Called with every scan.
+import { warn } from './state.js';
+import type { Turn } from './state.js';
+import { failoverOf } from '../../src/core/lease-failover.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { hasEnded } from '../../src/core/shard-graph.js';
+
+/** `rows` is a new scan; the state still has the one before. */
+export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
+  const { settings, state } = turn;
+  const { tableRecord: record, workerId } = settings;
+  const ownMs = Math.ceil(settings.failoverMs);
+  for (const row of rows) {
+    const ms = hasEnded(row) ? undefined : failoverOf(row);
+    if (ms === undefined) continue;
+    record.longestFailoverMs = Math.max(record.longestFailoverMs, ms);
+    if (record.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
+    // Only a counter that rises shows that its owner lives: what a dead one has left is about to be taken, and says nothing.
+    if (row.leaseCounter <= (state.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
+    record.failoverTold = true;
+    warn(
+      turn,
+      `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, so that no shard gets two readers, and what a killed worker held waits for that long. Give every worker of the application the same value; where a deploy changes it, this passes with the last old worker.`,
+    );
+  }
+}
+
+/** For how long whoever may hold a row that is gone is left the time to make it anew, milliseconds. */
+export function holdersTimeMs({ settings }: Pick<Turn, 'settings'>): number {
+  return Math.max(settings.failoverMs, settings.tableRecord.longestFailoverMs);
+}

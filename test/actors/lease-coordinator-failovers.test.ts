@@ -1,0 +1,155 @@
+import { expect } from 'chai';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { listedStream } from '../support/listed-stream.js';
+import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
+import type { TableRecord } from '../../actors/lease-coordinator.js';
+import { failoverText } from '../../src/core/lease-failover.js';
+import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const two = 'shardId-000000000002';
+const peer = writerOf(writerNonce('peer', 'x'), 1);
+
+/** A row that `peer` has taken, with this failover time. */
+const peers = (leaseKey: string, failoverMs: number): LeaseRow =>
+  leaseRow({
+    leaseKey,
+    leaseOwner: 'peer',
+    leaseCounter: 5,
+    kinactWriter: peer,
+    kinactFailover: failoverText(failoverMs, peer),
+  });
+
+async function holdingRest(
+  store: MemoryLeaseStore,
+  more: Parameters<typeof driveCoordinator>[0] = {},
+): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator({ store, failoverMs: 3_000, ...more });
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}
+
+/** `peer` renews what it holds. */
+function renew(store: MemoryLeaseStore): void {
+  for (const { leaseKey, leaseOwner } of store.rows.values()) if (leaseOwner === 'peer') store.renewAs(leaseKey, peer);
+}
+
+const warnings = (driver: CoordinatorDriver): string[] =>
+  driver.world.eventsOf('warning').map((event) => event.message);
+
+describe('a lease whose holder has another failoverMs', () => {
+  it('expires when its counter has stood still for the holder’s, where that is the larger one, and no sooner', async () => {
+    const driver = await holdingRest(memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]));
+    await driver.world.advance(19_900);
+    expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
+    await driver.world.advance(200);
+    expect(driver.keeper(zero).args.seen.leaseOwner).to.equal('peer');
+  });
+
+  it('expires by the own one where that is larger, where a Java worker has taken it, and where the row’s is absurd', async () => {
+    const rows = [peers(zero, 3_000), { ...peers(zero, 20_000), leaseOwner: 'java' }, peers(zero, 600_001)];
+    for (const row of rows) {
+      const driver = await holdingRest(memoryLeaseStore([row, leaseRow({ leaseKey: one })]), { failoverMs: 10_000 });
+      await driver.world.advance(9_900);
+      expect(driver.keepers, row.leaseOwner).to.have.length(1);
+      await driver.world.advance(200);
+      expect(driver.keepers, row.leaseOwner).to.have.length(2);
+    }
+  });
+
+  it('has its row made anew by others only after the longest failoverMs that any row has shown', async () => {
+    // Whoever has most is seen in another row: this one was free at the last look, and may have been taken since.
+    const store = memoryLeaseStore([peers(zero, 20_000), { ...peers(one, 3_000), leaseCounter: 9 }, peers(two, 3_000)]);
+    const driver = await holdingRest(store, { stream: listedStream({ shards: 3 }) });
+    renew(store);
+    await driver.world.advance(1_500);
+    store.rows.delete(one);
+    for (let beat = 0; beat < 18; beat += 1) {
+      await driver.world.advance(1_000);
+      renew(store);
+      expect(store.rows.has(one), `after ${beat} s`).to.equal(false);
+    }
+    for (let beat = 0; beat < 6; beat += 1) {
+      await driver.world.advance(1_000);
+      renew(store);
+    }
+    expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+  });
+
+  it('has its row left to it by a coordinator that has just started too, by what an earlier one of the consumer saw', async () => {
+    const tableRecord: TableRecord = { longestFailoverMs: 20_000, failoverTold: true };
+    const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
+    const driver = driveCoordinator({ store, failoverMs: 3_000, tableRecord });
+    await driver.started();
+    await driver.taken(zero);
+    await driver.world.advance(18_000);
+    expect(store.rows.has(one)).to.equal(false);
+    await driver.world.advance(4_000);
+    expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
+  });
+});
+
+describe('the warning that failover times differ', () => {
+  it('names the worker, both values and what to do, once for the consumer and the table', async () => {
+    const store = memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]);
+    const tableRecord: TableRecord = { longestFailoverMs: 0, failoverTold: false };
+    const driver = await holdingRest(store, { tableRecord });
+    await driver.world.advance(1_500);
+    renew(store);
+    await driver.world.advance(1_500);
+    expect(warnings(driver)).to.have.length(1);
+    expect(warnings(driver)[0]).to.match(
+      /^Worker peer has leases\.failoverMs 20000, this one 3000, in the lease table memory: .*Give every worker/,
+    );
+    renew(store);
+    await driver.world.advance(1_500);
+    expect(warnings(driver)).to.have.length(1);
+    const successor = await holdingRest(store, { tableRecord, isSuccessor: true });
+    for (let beat = 0; beat < 3; beat += 1) {
+      renew(store);
+      await successor.world.advance(1_500);
+    }
+    expect(warnings(successor)).to.deep.equal([]);
+  });
+
+  it('comes for a smaller one too, which its worker may have by mistake', async () => {
+    const store = memoryLeaseStore([peers(zero, 3_000), leaseRow({ leaseKey: one })]);
+    const driver = await holdingRest(store, { failoverMs: 10_000 });
+    renew(store);
+    await driver.world.advance(1_500);
+    expect(warnings(driver)[0]).to.match(/^Worker peer has leases\.failoverMs 3000, this one 10000/);
+  });
+
+  it('does not come for what a dead worker, or an earlier process of the same worker id, has left', async () => {
+    const dead = await holdingRest(memoryLeaseStore([peers(zero, 5_000), leaseRow({ leaseKey: one })]));
+    await dead.world.advance(60_000);
+    expect(warnings(dead)).to.deep.equal([]);
+    const before = writerOf(writerNonce('me', 'before'), 1);
+    const own = leaseRow({
+      leaseKey: zero,
+      leaseOwner: 'me',
+      kinactWriter: before,
+      kinactFailover: failoverText(5_000, before),
+    });
+    const store = memoryLeaseStore([own, leaseRow({ leaseKey: one })]);
+    const restarted = driveCoordinator({ store, failoverMs: 3_000, workerId: 'me' });
+    await restarted.started();
+    store.renewAs(zero, before);
+    await restarted.world.advance(12_000);
+    expect(restarted.scans(), 'it has looked again').to.be.above(2);
+    expect(warnings(restarted)).to.deep.equal([]);
+  });
+
+  it('does not come where all have the same', async () => {
+    const store = memoryLeaseStore([peers(zero, 3_000), leaseRow({ leaseKey: one })]);
+    const driver = await holdingRest(store);
+    for (let beat = 0; beat < 10; beat += 1) {
+      renew(store);
+      await driver.world.advance(1_000);
+    }
+    expect(warnings(driver)).to.deep.equal([]);
+  });
+});

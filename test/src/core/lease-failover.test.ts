@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import { failoverOf, failoverText, honouredFailoverMs, LONGEST_FAILOVER_MS } from '../../../src/core/lease-failover.js';
+import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
+
+const writer = writerOf(writerNonce('w', 'p'), '3.1');
+const next = writerOf(writerNonce('w', 'p'), '3.2');
+
+const row = (more: Partial<LeaseRow> = {}): LeaseRow =>
+  leaseRow({
+    leaseKey: 's',
+    leaseOwner: 'w',
+    kinactWriter: writer,
+    kinactFailover: failoverText(20_000, writer),
+    ...more,
+  });
+
+describe("the failover time of a row's owner", () => {
+  it('is what its take has written, whole milliseconds and never less', () => {
+    expect(row().kinactFailover).to.equal(`20000 ${writer}`);
+    expect(failoverOf(row())).to.equal(20_000);
+    expect(failoverText(100.2, writer)).to.equal(`101 ${writer}`);
+  });
+
+  it('is unknown where a Java worker took the row and left both attributes standing', () => {
+    expect(failoverOf(row({ leaseOwner: 'java' }))).to.equal(undefined);
+  });
+
+  it('is unknown where a kinact that does not write it has taken the row since, under the same worker id too', () => {
+    expect(failoverOf(row({ kinactWriter: next }))).to.equal(undefined);
+    const other = writerOf(writerNonce('v', 'q'), 1);
+    expect(failoverOf(row({ leaseOwner: 'v', kinactWriter: other }))).to.equal(undefined);
+  });
+
+  it('is unknown without an owner, and in a row that does not say it', () => {
+    const { leaseOwner: _, ...free } = row();
+    const { kinactFailover: _failover, ...silent } = row();
+    expect([free, silent].map(failoverOf)).to.deep.equal([undefined, undefined]);
+  });
+
+  it('is not believed above ten minutes, nor where it is no number', () => {
+    expect(failoverOf(row({ kinactFailover: failoverText(LONGEST_FAILOVER_MS, writer) }))).to.equal(600_000);
+    const garbled = [
+      failoverText(600_001, writer),
+      `-1 ${writer}`,
+      ` ${writer}`,
+      writer,
+      'x',
+      '20000',
+      `1e3 ${writer}`,
+    ];
+    for (const text of garbled) expect(failoverOf(row({ kinactFailover: text })), text).to.equal(undefined);
+  });
+
+  it('counts for another worker where it is the larger one', () => {
+    expect(honouredFailoverMs(row(), 3_000)).to.equal(20_000);
+    expect(honouredFailoverMs(row(), 30_000)).to.equal(30_000);
+    expect(honouredFailoverMs(row({ leaseOwner: 'java' }), 3_000)).to.equal(3_000);
+  });
+});
