@@ -8,6 +8,7 @@ import {
   UpdateItemCommand,
   type AttributeValue,
 } from '@aws-sdk/client-dynamodb';
+import { failoverOf } from '../core/lease-failover.js';
 import type { Clock, Random, Timers } from '../ports.js';
 import {
   createDynamoDbClient,
@@ -15,7 +16,7 @@ import {
   type DynamoDbCaller,
   type DynamoDbClientLike,
 } from './dynamodb-client.js';
-import type { Item } from './lease-row.js';
+import { readLeaseRow, type Item } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
 import { patiently, type Repeating } from './patience.js';
 import { tablePages } from './table-pages.js';
@@ -34,6 +35,8 @@ export interface RemainsFound {
   readonly remains: readonly Remains[];
   /** By table and key, every row as it stands: whoever works on the application changes one of them. */
   readonly picture: ReadonlyMap<string, string>;
+  /** How long the owner of a lease may go without a renewal, by what the rows say of kinact's workers; 0 where none does. */
+  readonly failoverMs: number;
   /** Tables that have the name of a side table and are not the KCL's: they are left alone. */
   readonly strangers: readonly string[];
 }
@@ -90,11 +93,14 @@ async function find(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   };
   const rows: Remains[] = [];
   const handovers: Remains[] = [];
+  let failoverMs = 0;
   for (const item of await itemsOf(caller, tableName, signal)) {
     const key = item['leaseKey']?.S ?? '';
     note(tableName, key, item);
     const entityType = item['entityType']?.S;
     const checkpointOwner = item['checkpointOwner']?.S;
+    const lease = readLeaseRow(item);
+    if (lease.type === 'lease') failoverMs = Math.max(failoverMs, failoverOf(lease.row) ?? 0);
     if (entityType !== undefined && entityType !== 'LEASE') rows.push({ type: 'row', key, entityType, item });
     else if (checkpointOwner !== undefined) handovers.push({ type: 'handover', key, checkpointOwner, item });
   }
@@ -114,7 +120,7 @@ async function find(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   }
   const governs = (each: Remains): boolean => each.type === 'row' && governing.has(each.entityType);
   const harmless = rows.filter((row) => !governs(row));
-  return { remains: [...harmless, ...handovers, ...tables, ...rows.filter(governs)], picture, strangers };
+  return { remains: [...harmless, ...handovers, ...tables, ...rows.filter(governs)], picture, failoverMs, strangers };
 }
 
 function byName([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {

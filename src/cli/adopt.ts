@@ -77,12 +77,13 @@ export async function adoptTables(
 /** The tables once nobody was seen to write to them for long enough. */
 async function atRest(
   tableName: string,
-  watchMs: number,
+  asked: number,
   tables: Kcl3Remains,
   world: World,
   first: RemainsFound,
   io: CommandIo,
 ): Promise<RemainsFound> {
+  const watchMs = Math.max(asked, first.failoverMs);
   say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody writes to them`);
   let found = first;
   const moved = await firstMove(world, watchMs, async () => {

@@ -1,5 +1,6 @@
 // `kinact leases`: who owns what, from one scan of the lease table. Reads only; works on any KCL table.
 import { listLeases } from '../aws/lease-listing.js';
+import { failoverOf } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf, createdAt } from '../core/stream-identity.js';
 import type { MalformedRow } from '../ports.js';
@@ -33,6 +34,8 @@ export interface LeaseLine {
   readonly malformed?: string;
   /** Only in a row at LATEST that says when that was: the time where reading begins, in ISO 8601. */
   readonly latestAt?: string;
+  /** Only in a row that says it of its owner, who is a kinact worker: its `leases.failoverMs`. */
+  readonly failoverMs?: number;
   /** Only in a row that has ended while its shard is listed as open: nobody reads that shard. */
   readonly shardIsOpen?: true;
 }
@@ -46,7 +49,8 @@ Lists the leases of an application: one scan of its lease table, which is not ch
   --json            one JSON array of { leaseKey, stream, owner, counter, checkpoint, subSequenceNumber, parents, children,
                     millisBehindLatest }; stream is the ARN in the row, null where it has none; owner is null when the
                     lease is free, millisBehindLatest when it is unknown; streamCreatedAt says when the stream was created,
-                    latestAt when LATEST was, of a lease that stands there;
+                    latestAt when LATEST was, of a lease that stands there; failoverMs is what a kinact worker has said
+                    of itself when it took the lease;
                     a row that cannot be read has the member malformed, which says why; one that says SHARD_END of a
                     shard that its stream lists as open has shardIsOpen: true (marked ! in the table)
 
@@ -94,6 +98,7 @@ function remedyOf({ leaseKey, shardId = leaseKey, kinactStream = '' }: LeaseRow,
 }
 
 function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
+  const failoverMs = failoverOf(row);
   return {
     leaseKey: row.leaseKey,
     ...streamOfRow(row),
@@ -107,6 +112,7 @@ function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
     ...(row.checkpoint === 'LATEST' && row.kinactLatestAt !== undefined
       ? { latestAt: new Date(row.kinactLatestAt).toISOString() }
       : {}),
+    ...(failoverMs === undefined ? {} : { failoverMs }),
     ...(shardIsOpen ? { shardIsOpen } : {}),
   };
 }

@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import type { LeaseRewriting } from '../aws/lease-rewriting.js';
 import { patiently, type Patience } from '../aws/patience.js';
 import type { LeaseRow } from '../core/lease.js';
+import { failoverOf } from '../core/lease-failover.js';
 import { streamIdentifier } from '../core/lease-key.js';
 import { writerNonce, writerOf } from '../core/lease-writer.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
@@ -21,7 +22,7 @@ import { say, UsageError, type CommandIo, type StreamReference } from './command
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
 import { firstMove } from './still-table.js';
 
-/** How long counters are watched at least: three renewals of a worker with the default failover time. */
+/** How long counters are watched at least, and for as long as rows say that their owners may go without a renewal: three renewals of a worker with the default failover time. */
 export const leastWatchMs = 30_000;
 
 export interface ResetRequest {
@@ -114,7 +115,7 @@ function refused(reason: string, tableName: string): KinactError {
 
 /** The table after nobody was seen to write to an unended row of the stream for long enough. */
 async function watched(
-  { tableName, only, watchMs }: ResetRequest,
+  { tableName, only, watchMs: asked }: ResetRequest,
   { table, world }: ResetPlace,
   identifier: string | undefined,
   first: LeaseScan,
@@ -124,9 +125,10 @@ async function watched(
   let scan = first;
   // Every worker writes its name into what it holds; one that comes now meets the conditions of our writes.
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
+  const watchMs = Math.max(asked, ...own().map((row) => failoverOf(row) ?? 0));
   say(
     io,
-    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one (--failover-ms for workers that renew more rarely)`,
+    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one (--failover-ms for workers that renew more rarely, where rows do not say it)`,
   );
   const moved = await firstMove(world, watchMs, async () => {
     scan = await table.scan(io.signal);

@@ -21,7 +21,8 @@ application first. Without --yes it only prints what it would do to each lease r
   --to P            where to begin: TRIM_HORIZON, LATEST (now), a date (midnight UTC) or a time with its zone, such as
                     2026-01-31T12:00:00Z (which the row has as LATEST from that time on), or, with one --shard, behind
                     the record with this sequence number
-  --failover-ms MS  the application's leases.failoverMs, if it is above 30000: counters are watched for that long
+  --failover-ms MS  the application's leases.failoverMs, if it is above 30000 and rows do not say it (a Java worker's do not):
+                    counters are watched for that long
   --yes             do it. Nothing is written when a worker holds one of the leases
 `,
   handlesSignals: false,

@@ -9,6 +9,8 @@ import {
   type AttributeValue,
 } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
+import { failoverText } from '../../src/core/lease-failover.js';
+import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { PassThrough } from 'node:stream';
 import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/kcl3-remains.js';
 import { openLeaseTable } from '../../src/aws/lease-table.js';
@@ -164,6 +166,15 @@ describe('kinact adopt', () => {
     expect(error).to.include({ code: 'REFUSED' });
     expect(error.message).to.include(`row ${application}/worker-1 is being written to`);
     expect((await rows()).length).to.equal(before.length);
+  });
+
+  it('knows how long a kinact worker that holds a lease may go without a renewal', async () => {
+    const find = async (): Promise<number> => (await tables.find(new AbortController().signal)).failoverMs;
+    expect(await find()).to.equal(0);
+    const writer = writerOf(writerNonce('worker-2', 'p'), 1);
+    const ours = { kinactWriter: { S: writer }, kinactFailover: { S: failoverText(300_000, writer) } };
+    await client.send(new PutItemCommand({ TableName: application, Item: { ...handedOver, ...ours } }));
+    expect(await find()).to.equal(300_000);
   });
 
   it('leaves a row that was written to after it was seen', async () => {

@@ -8,6 +8,8 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
+import { failoverText } from '../../src/core/lease-failover.js';
+import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
 import { printLeases } from '../../src/cli/leases.js';
@@ -76,7 +78,9 @@ describe('kinact leases', () => {
   };
 
   it('prints one JSON array with a member per row, malformed ones with their reason', async () => {
-    await tableOf('rows', [held, free, ended, garbage]);
+    const writer = writerOf(writerNonce('worker-1', 'p'), 1);
+    const ours = { kinactWriter: { S: writer }, kinactFailover: { S: failoverText(20_000, writer) } };
+    await tableOf('rows', [{ ...held, ...ours }, free, ended, garbage]);
     const run = await kinact(['leases', '--application', 'rows', '--json'], env);
     expect(run).to.include({ code: 0, stderr: '' });
     expect(run.stdout).to.match(/^\[.*\]\n$/);
@@ -114,6 +118,7 @@ describe('kinact leases', () => {
         parents: ['shardId-000000000000'],
         children: [],
         millisBehindLatest: null,
+        failoverMs: 20_000,
       },
     ]);
     expect(bad).to.include({ leaseKey: 'shardId-\u001b[2J', owner: null, checkpoint: null });

@@ -1,0 +1,115 @@
+// How long `kinact reset` and `kinact adopt` watch before they write: as long as the rows say that a holder may be silent.
+import { PassThrough } from 'node:stream';
+import { expect } from 'chai';
+import type { LeaseRewriting } from '../../../src/aws/lease-rewriting.js';
+import type { Kcl3Remains } from '../../../src/aws/kcl3-remains.js';
+import { adoptTables } from '../../../src/cli/adopt.js';
+import type { CommandIo } from '../../../src/cli/command.js';
+import { leastWatchMs, runReset } from '../../../src/cli/reset-run.js';
+import { failoverText } from '../../../src/core/lease-failover.js';
+import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { World } from '../../../src/source.js';
+import { listedStream } from '../../support/listed-stream.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
+
+const zero = 'shardId-000000000000';
+const one = 'shardId-000000000001';
+const writer = writerOf(writerNonce('w', 'p'), 1);
+
+interface Instant extends World {
+  /** Milliseconds that were waited for so far. */
+  readonly waited: () => number;
+}
+
+/** Whatever is waited for is over at once. */
+function instant(): Instant {
+  let now = 0;
+  return {
+    clock: { now: () => now, wallNow: () => now },
+    timers: {
+      after: (ms, callback) => {
+        now += ms;
+        setImmediate(callback);
+        return () => undefined;
+      },
+    },
+    random: { next: () => 0.5 },
+    waited: () => now,
+  };
+}
+
+function told(): CommandIo & { readonly said: () => string } {
+  const stderr = new PassThrough();
+  return {
+    stdin: new PassThrough(),
+    stdout: new PassThrough().resume(),
+    stderr,
+    env: {},
+    signal: new AbortController().signal,
+    said: () => String(stderr.read() ?? ''),
+  };
+}
+
+const held = (leaseKey: string, failoverMs: number, more: Partial<LeaseRow> = {}): LeaseRow =>
+  leaseRow({
+    leaseKey,
+    leaseOwner: 'w',
+    kinactWriter: writer,
+    kinactFailover: failoverText(failoverMs, writer),
+    ...more,
+  });
+
+async function reset(rows: readonly LeaseRow[], watchMs = leastWatchMs): Promise<{ waited: number; said: string }> {
+  const world = instant();
+  const io = told();
+  const table: LeaseRewriting = {
+    scan: () => Promise.resolve({ rows, malformed: [], serviceTimeMs: 1 }),
+    write: () => Promise.resolve('written'),
+    close: () => undefined,
+  };
+  const request = { tableName: 'app', stream: { streamName: 'orders' }, only: undefined, watchMs, yes: true };
+  const patience = { ...world, retryForMs: 1_000, name: 'the stream' };
+  const place = { world, table, open: () => listedStream() };
+  expect(await runReset({ ...request, to: { type: 'trimHorizon' }, patience }, place, io)).to.equal(0);
+  return { waited: world.waited(), said: io.said() };
+}
+
+describe('kinact reset watches leases', () => {
+  it('for as long as the longest failoverMs of a holder that the rows name, if that is above 30 s', async () => {
+    const { waited, said } = await reset([held(zero, 20_000), held(one, 120_000)]);
+    expect(said).to.match(/^watching .* for 120 s/);
+    expect(waited).to.equal(120_000);
+  });
+
+  it('for 30 s where rows name less, or a Java worker has taken what one of ours had; longer where it is asked to', async () => {
+    expect((await reset([held(zero, 20_000), held(one, 120_000, { leaseOwner: 'java' })])).waited).to.equal(30_000);
+    expect((await reset([held(zero, 20_000), held(one, 45_000)], 60_000)).waited).to.equal(60_000);
+  });
+});
+
+describe('kinact adopt watches the tables', () => {
+  it('for as long as a holder in the lease table may be silent, if that is above what it watches anyway', async () => {
+    for (const [failoverMs, watchedMs] of [
+      [0, 70_000],
+      [300_000, 300_000],
+    ] as const) {
+      const world = instant();
+      const io = told();
+      const tables: Kcl3Remains = {
+        find: () =>
+          Promise.resolve({
+            remains: [{ type: 'row', key: 'Leader', entityType: 'LEADER', item: {} }],
+            picture: new Map(),
+            failoverMs,
+            strangers: [],
+          }),
+        remove: () => Promise.resolve('removed'),
+        close: () => undefined,
+      };
+      expect(await adoptTables({ tableName: 'app', watchMs: 70_000, yes: true }, tables, world, io)).to.equal(0);
+      expect(world.waited()).to.equal(watchedMs);
+      expect(io.said()).to.contain(` for ${watchedMs / 1_000} s`);
+    }
+  });
+});
