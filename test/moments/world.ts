@@ -101,7 +101,8 @@ export function createWorld(setting: Setting): World {
   const ids = new Set<string>();
   const oracle = createOracle({
     now: () => clock.now(),
-    failoverMs,
+    failoverMsOf: () => failoverMs,
+    longestFailoverMs: failoverMs,
     parentsOf: (shardId) => lineage.get(shardId) ?? [],
     rowOf: (leaseKey) => leases.rows.get(leaseKey),
     onViolation: () => {},

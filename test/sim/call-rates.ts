@@ -1,5 +1,5 @@
 // I38: whatever fails, nobody asks without pause: within ten seconds one process makes so many calls of one kind about one thing.
-// Writes of a row have a pace of their own: back-off up to a sixth of `failoverMs`.
+// Writes of a row have a pace of their own: back-off up to a sixth of the writer's `failoverMs`.
 export interface CallRates {
   called(process: string, operation: string, about: string): void;
 }
@@ -12,10 +12,9 @@ const mostWrites = (failoverMs: number): number => 20 + (2 * spanMs) / (failover
 
 export function createCallRates(
   now: () => number,
-  failoverMs: number,
+  failoverMsOf: (process: string) => number,
   violate: (invariant: string, text: string) => void,
 ): CallRates {
-  const writes = Math.round(mostWrites(failoverMs));
   const counts = new Map<string, { since: number; count: number }>();
   return {
     called: (process, operation, about) => {
@@ -24,7 +23,7 @@ export function createCallRates(
       const known = counts.get(name);
       if (known === undefined || known.since < at - spanMs) return void counts.set(name, { since: at, count: 1 });
       known.count += 1;
-      const most = operation === 'UpdateItem' ? writes : mostCalls;
+      const most = operation === 'UpdateItem' ? Math.round(mostWrites(failoverMsOf(process))) : mostCalls;
       if (known.count === most)
         violate(
           'I38',

@@ -7,6 +7,8 @@ interface Scene {
   readonly hands: Hands;
   readonly broken: string[];
   readonly troubles: Map<string, string>;
+  /** Of processes that differ from the rest. */
+  readonly failovers: Map<string, number>;
   at: number;
   /** The lease is this process's from now on, or nobody's. */
   write(process: string, leaseKey: string, owner?: string): void;
@@ -16,9 +18,11 @@ function scene(): Scene {
   const rows = new Map<string, ReturnType<typeof leaseRow>>();
   const broken: string[] = [];
   const troubles = new Map<string, string>();
+  const failovers = new Map<string, number>();
   const hands = createHands({
     now: () => self.at,
-    failoverMs: 10_000,
+    failoverMsOf: (process) => failovers.get(process) ?? 10_000,
+    longestFailoverMs: 20_000,
     tableOf: () => '',
     conditionOf: (name) => ({ troubles: troubles.get(name) ?? 'none', isTroubled: false, hasHung: false }),
     worldCondition: () => ({ troubles: 'none', isTroubled: false, hasHung: false }),
@@ -28,6 +32,7 @@ function scene(): Scene {
     hands,
     broken,
     troubles,
+    failovers,
     at: 0,
     write: (process, leaseKey, owner) => {
       const before = rows.get(leaseKey);
@@ -70,6 +75,26 @@ describe('the law that leases do not go to and fro', () => {
     renewed(world, 12_000, { b: ['1', '3'] });
     world.write('b', '2', 'b');
     expect(world.broken).to.deep.equal(['I33']);
+  });
+
+  it('lets a lease expire by the larger failover time of holder and taker, and no sooner', () => {
+    for (const [holderMs, takerMs] of [
+      [20_000, 3_000],
+      [3_000, 20_000],
+    ] as const) {
+      const world = scene();
+      world.failovers.set('a', holderMs).set('b', takerMs);
+      renewed(world, 60_000, even);
+      renewed(world, 21_000, { b: ['3'] });
+      world.troubles.set('a', 'paused');
+      world.write('b', '1', 'b');
+      expect(world.broken, 'after 21 s').to.deep.equal([]);
+      renewed(world, 60_000, { a: ['2'], b: ['1', '3'] });
+      renewed(world, 12_000, { b: ['1', '3'] });
+      world.troubles.set('a', 'paused again');
+      world.write('b', '2', 'b');
+      expect(world.broken, 'after 12 s').to.deep.equal(['I33']);
+    }
   });
 
   it('lets whoever was harmed give a lease back, for a while', () => {

@@ -17,7 +17,9 @@ export interface Condition {
 export interface HandsOptions {
   /** World time. */
   readonly now: () => number;
-  readonly failoverMs: number;
+  /** Of this process, and the longest of any. */
+  readonly failoverMsOf: (process: string) => number;
+  readonly longestFailoverMs: number;
   readonly tableOf: (leaseKey: string) => string;
   readonly conditionOf: (process: string) => Condition;
   /** What harms everybody at once: rows or streams that are not what they were. */
@@ -47,7 +49,8 @@ interface Count {
   readonly of: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondition, violate }: HandsOptions): Hands {
+export function createHands(options: HandsOptions): Hands {
+  const { now, failoverMsOf, longestFailoverMs, tableOf, conditionOf, worldCondition, violate } = options;
   const troubledAt = createTroubles(now, (name) => (name === '' ? worldCondition() : conditionOf(name)));
   const movedAt = new Map<string, number>();
   const ownerOf = new Map<string, string>();
@@ -55,7 +58,7 @@ export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondit
   const changesOf = new Map<string, number>();
   let changes = 0;
   // A worker that was harmed gives back what it cannot get on with when it has tried for a while.
-  const patienceMs = stopDeadlineMs + failoverMs + lookMs;
+  const patienceMsOf = (process: string): number => stopDeadlineMs + failoverMsOf(process) + lookMs;
 
   const isExcused = (process: string, since: number): boolean =>
     troubledAt.of(process) >= since || troubledAt.of('') >= since;
@@ -70,7 +73,7 @@ export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondit
     const kept = counts.get(table) ?? [];
     kept.push({ at: now(), of });
     // The last one before the time that is looked at is what there was at its beginning.
-    while ((kept[1]?.at ?? Infinity) < now() - failoverMs - lookMs) kept.shift();
+    while ((kept[1]?.at ?? Infinity) < now() - longestFailoverMs - lookMs) kept.shift();
     counts.set(table, kept);
   };
 
@@ -89,6 +92,8 @@ export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondit
   const taken = (taker: string, loser: string, leaseKey: string): void => {
     const moved = movedAt.get(leaseKey) ?? -Infinity;
     const stoodMs = Math.round(now() - moved);
+    // The larger counts: a row says its holder's.
+    const failoverMs = Math.max(failoverMsOf(taker), failoverMsOf(loser));
     if (stoodMs >= failoverMs - blurMs) {
       if (!isExcused(loser, moved - failoverMs))
         violate(
@@ -123,6 +128,7 @@ export function createHands({ now, failoverMs, tableOf, conditionOf, worldCondit
           taken(owner, loser, leaseKey);
           changed(leaseKey);
         } else {
+          const patienceMs = patienceMsOf(process);
           if (!isExcused(process, now() - patienceMs) && !conditionOf(process).hasHung)
             violate(
               'I33',

@@ -18,7 +18,8 @@ const shardId = 'shardId-000000000000';
 function oracleOfThree(now = (): number => 0): Oracle {
   const oracle = createOracle({
     now,
-    failoverMs: 10_000,
+    failoverMsOf: () => 10_000,
+    longestFailoverMs: 10_000,
     parentsOf: () => [],
     rowOf: () => undefined,
     onViolation: () => {},

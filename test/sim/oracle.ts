@@ -44,7 +44,9 @@ export interface Violation {
 export interface OracleOptions {
   /** World time. */
   readonly now: () => number;
-  readonly failoverMs: number;
+  readonly failoverMsOf: (process: string) => number;
+  /** The longest of any process. */
+  readonly longestFailoverMs: number;
   readonly parentsOf: (shardId: string) => readonly string[];
   /** Shards that take the place of this one. Absent where listings may lack them. */
   readonly childrenOf?: (shardId: string) => readonly string[];
@@ -106,7 +108,7 @@ export interface Oracle {
 const enough = 10;
 
 export function createOracle(options: OracleOptions): Oracle {
-  const { now, failoverMs, parentsOf, rowOf, troublesOf } = options;
+  const { now, failoverMsOf, longestFailoverMs, parentsOf, rowOf, troublesOf } = options;
   const violations: Violation[] = [];
   const log: StreamLog = createStreamLog();
   const changedByHand = new Set<string>();
@@ -118,7 +120,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const lastOfKey = new Map<string, number>();
   /** Per process: items it has skipped with their record. */
   const unmade = new Set<string>();
-  const takes = createTakes({ now, failoverMs, troublesOf: troublesOf ?? (() => '') });
+  const takes = createTakes({ now, failoverMsOf, troublesOf: troublesOf ?? (() => '') });
   const losses = createLosses();
   /** Rows that were deleted by hand, until somebody makes them anew. */
   const deleted = new Map<string, LeaseRow>();
@@ -139,7 +141,8 @@ export function createOracle(options: OracleOptions): Oracle {
         return { ...condition, troubles: `${condition.troubles} ${tamperedTimes}` };
       },
       now,
-      failoverMs,
+      failoverMsOf,
+      longestFailoverMs,
       violate,
     });
 
@@ -242,7 +245,8 @@ export function createOracle(options: OracleOptions): Oracle {
         violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);
       return;
     }
-    if (after.leaseOwner === process) heldUntil.set(holder, Math.max(heldUntil.get(holder) ?? 0, sentAt + failoverMs));
+    if (after.leaseOwner === process)
+      heldUntil.set(holder, Math.max(heldUntil.get(holder) ?? 0, sentAt + failoverMsOf(process)));
     else if (before?.leaseOwner === process) heldUntil.delete(holder);
     if (before !== undefined && compareRows(after, before) < 0) {
       violate('I2', `the checkpoint of ${leaseKey} fell from ${before.checkpoint} to ${after.checkpoint}`);

@@ -6,7 +6,7 @@ import type { Written } from './oracle.js';
 export interface TakesOptions {
   /** World time. */
   readonly now: () => number;
-  readonly failoverMs: number;
+  readonly failoverMsOf: (process: string) => number;
   /** Changes when a call of this process to the table is harmed, its mail held up, or when it stands still. */
   readonly troublesOf: (process: string) => string;
 }
@@ -25,9 +25,8 @@ interface Taken {
   readonly troubles: string;
 }
 
-export function createTakes({ now, failoverMs, troublesOf }: TakesOptions): Takes {
+export function createTakes({ now, failoverMsOf, troublesOf }: TakesOptions): Takes {
   const takenFrom = new Map<string, Taken>();
-  const renewMs = failoverMs / 3;
   const isOf = (row: LeaseRow | undefined, process: string): boolean => row?.leaseOwner === process;
   return {
     wrote: ({ process, leaseKey, before, after }) => {
@@ -40,7 +39,7 @@ export function createTakes({ now, failoverMs, troublesOf }: TakesOptions): Take
       const taken = takenFrom.get(`${process}/${leaseKey}`);
       if (taken === undefined || taken.troubles !== troublesOf(process)) return undefined;
       const ms = now() - taken.at;
-      return ms > renewMs + writeMs ? ms : undefined;
+      return ms > failoverMsOf(process) / 3 + writeMs ? ms : undefined;
     },
   };
 }

@@ -22,6 +22,8 @@ import { createDice } from './dice.js';
 import type { Dice } from './dice.js';
 import { createMemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
+import { createFailovers } from './failovers.js';
+import type { Failovers } from './failovers.js';
 import type { Condition } from './hands.js';
 import { createIncarnations } from './incarnations.js';
 import { createMachine } from './machine.js';
@@ -100,7 +102,9 @@ export interface World {
   readonly oracle: Oracle;
   readonly processes: Process[];
   readonly initialPosition: InitialPosition;
+  /** The longest of any process. In a fifth of the worlds each has its own, as while a deploy changes it. */
   readonly failoverMs: number;
+  readonly failovers: Failovers;
   /** `any`: whatever comes to mind at each failure. */
   readonly onFailure: FailurePolicy | 'any';
   readonly outOfRange: OutOfRangePolicy;
@@ -164,7 +168,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
   const layout = createLayout(kinesis, kind, keyless ? { mode: 'ON_DEMAND', distribution: 'AUTO' } : {});
   for (const stream of layout.streams) layout.create(stream, Math.ceil(shards / layout.streams.length));
   const outOfRange = keyless ? 'emit' : dice.pick<OutOfRangePolicy>(['emit', 'emit', 'dropRecord', 'dropAggregate']);
-  const failoverMs = dice.pick([10_000, 10_000, 10_000, 3_000, 20_000]);
+  const failovers = createFailovers(seed, dice.pick([10_000, 10_000, 10_000, 3_000, 20_000]));
   const dynamoDb = createMemoryDynamoDb({
     now: () => clock.now(),
     pageItems: dice.pick([3, 1_000]),
@@ -177,7 +181,8 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
   );
   const oracle = createOracle({
     now: () => clock.now(),
-    failoverMs,
+    failoverMsOf: failovers.of,
+    longestFailoverMs: failovers.longestMs,
     parentsOf: (name) => layout.parentsOf(name),
     childrenOf: (name) => (world.serviceFaults.haveLied('ListShards') ? [] : layout.childrenOf(name)),
     rowOf: (name) => leases.row(name),
@@ -206,7 +211,8 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     oracle,
     processes: [],
     initialPosition: dice.pick(['TRIM_HORIZON', 'TRIM_HORIZON', 'LATEST', new Date(clock.wallNow() + 7_000)]),
-    failoverMs,
+    failoverMs: failovers.longestMs,
+    failovers,
     onFailure: dice.pick(['crash', 'crash', 'skip', 'stopShard', 'any']),
     outOfRange,
     keyless,
@@ -218,7 +224,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     isShutDown: false,
     creatingUntil: new Map(),
     serviceFaults: createServiceFaults(() => clock.now()),
-    callRates: createCallRates(() => clock.now(), failoverMs, oracle.violate),
+    callRates: createCallRates(() => clock.now(), failovers.of, oracle.violate),
     provisional,
     events: [],
     throttled: 0,
@@ -251,6 +257,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const { clock, dice, processes, oracle } = world;
   const name = `p${processes.length}`;
   const mine = dice.fork();
+  const failoverMs = world.failovers.draw(name);
   const machine = createMachine(name, clock, mine.fork());
   const wires = [createWire(machine, clock, mine.fork()), createWire(machine, clock, mine.fork())] as const;
   for (const wire of wires) wire.weather = world.weather;
@@ -269,7 +276,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     process: name,
     now: () => clock.now(),
     // A renewal each third of it; what a queue or a refusal before has slowed down has its time.
-    limitMs: checkpointIntervalMs + world.failoverMs + 5_000,
+    limitMs: checkpointIntervalMs + failoverMs + 5_000,
     nameOf: (source, shardId, sequenceNumber) => world.layout.nameOf(source, shardId, sequenceNumber),
     rowOf: (leaseKey) => world.leases.row(leaseKey),
     troubles: () => `${troublesOf(process)} ${process.hurt}`,
@@ -303,7 +310,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       watchdogMs,
       workerId: name,
       leases: {
-        failoverMs: world.failoverMs,
+        failoverMs,
         multiStream: world.layout.kind === 'multi',
         startDeadlineMs: 600_000,
         client: dynamoDbClient(world, machine, wires[1], mine.fork()),

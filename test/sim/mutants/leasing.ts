@@ -132,6 +132,19 @@ const settledIsEnded: Mutant['make'] = () =>
     },
   });
 
+/** Nobody sees what rows say of their holders' failover times. */
+const ownFailoverOnly: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => ({
+    ...options,
+    store: {
+      ...options.store,
+      scan: async (signal) => {
+        const scan = await options.store.scan(signal);
+        return { ...scan, rows: scan.rows.map(({ kinactFailover: _, ...row }) => row) };
+      },
+    },
+  }));
+
 /** LATEST is when this keeper was made. */
 const latestNow =
   (isMeant: (row: LeaseRow) => boolean): Mutant['make'] =>
@@ -168,6 +181,7 @@ export const leasingMutants: readonly Mutant[] = [
   },
   { name: 'waiting for one merge parent only', make: oneParent },
   { name: 'expiry by the wall clock', make: wallClock },
+  { name: 'expiry by the own failoverMs, whatever the row says', make: ownFailoverOnly },
   { name: 'a spurious renewal counted as a written checkpoint', make: spuriousCounts },
   { name: 'a child started when its parent is settled, before SHARD_END', make: settledIsEnded },
   {
