@@ -1,6 +1,7 @@
 // Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: one that was
 // given back because its reads failed is never left alone by everybody: it is taken when a read of its source works here
 // again, or when nobody has wanted it for twice failoverMs, be it without an owner or with one who is dead.
+import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
 
@@ -27,7 +28,7 @@ export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): 
   const seen = state.sightings.get(leaseKey);
   const row = state.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
-  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : settings.failoverMs);
+  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : honouredFailoverMs(row, settings.failoverMs));
 }
 
 interface Clocked {
