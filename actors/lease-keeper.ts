@@ -11,7 +11,7 @@ import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from '.
 import { count, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
-import { answered, beginWrite, called, effectName, writeFailed } from './lease-keeper/writes.js';
+import { answered, beginWrite, called, effectName, nextExtraAt, writeFailed } from './lease-keeper/writes.js';
 import * as holds from '../src/core/lease-hold.js';
 import * as schedule from '../src/core/lease-schedule.js';
 import { KinactError } from '../src/errors.js';
@@ -150,6 +150,7 @@ function proceed(turn: Turn): void {
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
   if (takeIsInVain(turn)) return notHeld(turn, 'the lease table carries no more writes', undefined, false);
+  state.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (mayWrite(turn, kind) && kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextLook(state, times, now);
@@ -176,6 +177,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     failing: undefined,
     retryAt: now,
     renewAt: now,
+    extraAt: Infinity,
     order: options.traffic?.join(),
     queued: false,
     permit: undefined,

@@ -290,7 +290,8 @@ function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Te
   const position = frontier(ledger);
   if (position === undefined) return;
   const { worker, fence } = tenure;
-  effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position } }));
+  const records = ledger.frontierOrdinal + 1;
+  effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
 }
 
 function read(state: ShardWorkerState, effects: Effects): void {

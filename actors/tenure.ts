@@ -83,4 +83,6 @@ export interface Frontier {
   readonly worker: number;
   readonly fence: number;
   readonly position: Position;
+  /** How many records of this worker that is, from its first one on. */
+  readonly records: number;
 }

@@ -11,7 +11,8 @@ const advice = {
     'Normal at a stop. With another reason than `stopping`: the reason says what the process gave the shard up for.',
   shardStarted: 'Normal; `fence` is what `item.fence` will be.',
   shardEnded: 'Normal after a reshard.',
-  checkpoint: 'Normal: about three in `failoverMs` for a shard that moves, fewer with `checkpointIntervalMs`.',
+  checkpoint:
+    'Normal: about three in `failoverMs` for a shard that moves; more or fewer with `checkpointIntervalMs`, more with `checkpointRecords`.',
   recordSkipped: 'Passed over by your own policy, for good: the listener is the place to keep what you need of it.',
   outOfRange: 'A producer aggregates keys of several shards and `outOfRange` is not `emit`.',
   malformedAggregate:

@@ -15,6 +15,8 @@ import {
   flag,
   group,
   integer,
+  kind,
+  LONGEST_MS,
   membersOf,
   milliseconds,
   notBuilt,
@@ -81,6 +83,14 @@ const zero: Kind<number> = {
   expected: '0',
   parse: (value, path) => (value === 0 ? 0 : refuse(path, '0', value)),
 };
+
+const shortestIntervalMs = 200;
+
+/** More writes than five a second of one row are no cadence: that is what `checkpointRecords` is for. */
+const checkpointInterval: Kind<number> = kind(
+  `0, or milliseconds, ${shortestIntervalMs} to ${LONGEST_MS}`,
+  (value) => value === 0 || (typeof value === 'number' && value >= shortestIntervalMs && value <= LONGEST_MS),
+);
 
 type Billing = NonNullable<LeaseOptions['billing']>;
 
@@ -199,9 +209,14 @@ export const consumerTable = {
     'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to who needs it; see memory.md.',
   ),
   checkpointIntervalMs: defaulting(
-    milliseconds(0),
+    checkpointInterval,
     0,
-    'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write; more: renewals in between go without.',
+    'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the time between two renewals (`failoverMs` / 3): so often, each a write of its own while the shard moves; see checkpoints.md. As much or more: renewals in between go without.',
+  ),
+  checkpointRecords: defaulting(
+    integer(0),
+    0,
+    'A checkpoint is written when so many settled records are not covered by the last one, whatever `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason.',
   ),
   flushIntervalMs: defaulting(
     milliseconds(1),

@@ -85,8 +85,13 @@ export interface ConsumerOptions<Value = any> {
   readonly maxPendingBytes?: number | undefined;
   /** Bytes of records that the process holds at once, of all shards. Default 256 MiB. */
   readonly maxBytes?: number | undefined;
-  /** Milliseconds between checkpoints of a shard. Default 0: one with every lease renewal. */
+  /**
+   * Milliseconds between checkpoints of a shard, 200 at least. Default 0: one with every lease renewal. Less than a third of
+   * `leases.failoverMs` costs writes of its own.
+   */
   readonly checkpointIntervalMs?: number | undefined;
+  /** So many records that are settled and not covered yet make a checkpoint, which is a write. Default 0: no number does. */
+  readonly checkpointRecords?: number | undefined;
   /** Milliseconds between heartbeats to every reducer, and the default of `batch.intervalMs`. Default 1,000. */
   readonly flushIntervalMs?: number | undefined;
   /** Milliseconds a shard may stand still because of one record. Default 600,000. */

@@ -37,8 +37,9 @@ export interface LeaseKeeperOptions {
   readonly failoverMs: number;
   /** Delivery stops this long before the lease can expire at a peer. */
   readonly marginMs: number;
-  /** 0: a checkpoint with every renewal. */
+  /** `CheckpointCadence.intervalMs` and `.records`. */
   readonly checkpointIntervalMs: number;
+  readonly checkpointRecords: number;
   readonly stopDeadlineMs: number;
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;

@@ -1,5 +1,5 @@
-// Leave to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, renewals first. A
-// keeper decides what to write when its turn has come, not when it asks.
+// Leave to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, due renewals
+// first. A keeper decides what to write when its turn has come, not when it asks.
 import { run } from '../actor.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 import type { Turn } from './turn.js';
@@ -12,7 +12,9 @@ export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
   const { traffic } = options;
   const { order } = state;
   if (traffic === undefined || order === undefined) return kind !== undefined;
+  const before = order.kind;
   keepUpToDate(turn, order, kind);
+  if (state.queued && order.kind !== before) traffic.moved(order);
   if (kind === undefined) {
     givePermitBack(state);
     return false;
@@ -38,7 +40,7 @@ export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
 function keepUpToDate({ options, state }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
   // The take of a row that was made anew is none that can wait: others leave it alone for a while only.
-  order.kind = kind === 'renew' ? kind : state.everHeld ? 'settle' : 'take';
+  order.kind = kind === 'renew' || kind === 'checkpoint' ? kind : state.everHeld ? 'settle' : 'take';
   order.deadline = kind === 'renew' ? state.liveUntil : Infinity;
   const renewed = state.liveUntil + marginMs - failoverMs;
   order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;

@@ -7,6 +7,7 @@ import type { Tenure, TenureGranted } from '../tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
+import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { ChildShard, WriteOutcome } from '../../src/ports.js';
@@ -28,10 +29,12 @@ export type LeaseKeeperMessage = KeeperMessage | Internal;
 /** The write under way. */
 export interface Write {
   readonly id: number;
-  readonly kind: 'take' | 'create' | 'renew' | 'release' | 'shardEnd';
+  readonly kind: LeaseWriteKind;
   /** Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too late. */
   readonly startedAt: number;
   readonly change: HoldChange;
+  /** Records that are behind the durable checkpoint no more, once this is written. */
+  readonly covers: number;
   /** Of a create: the row. */
   readonly made: LeaseRow | undefined;
   /** The worker whose question this renewal answers. */
@@ -54,6 +57,8 @@ export interface OpenTenure {
   revoked: boolean;
   /** The frontier has moved under it. */
   advanced: boolean;
+  /** `Frontier.records` of its worker's last word. */
+  records: number;
 }
 
 /** The lease is to be given up: once the worker has drained, at `cutAt` at the latest. */
@@ -97,6 +102,8 @@ export interface LeaseKeeperState {
   failing: Failing | undefined;
   retryAt: number;
   renewAt: number;
+  /** When a checkpoint is due that no renewal waits for; Infinity where none is. */
+  extraAt: number;
   /** Its place in the table's queue, whether it waits for its turn there, the turn that has come, and how often it has waited. */
   readonly order: TrafficOrder | undefined;
   queued: boolean;

@@ -68,7 +68,7 @@ export function grant(turn: Turn, asked: Asked): void {
   };
   state.asked = undefined;
   state.inherited = false;
-  state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false };
+  state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
 }
@@ -139,10 +139,12 @@ export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTe
   return tenure?.cell.worker === worker && tenure.cell.fence === fence ? tenure : undefined;
 }
 
-export function frontier(turn: Turn, { worker, fence, position }: Frontier): void {
+export function frontier(turn: Turn, { worker, fence, position, records }: Frontier): void {
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
-  if (!advanceFrontier(turn.state.hold, position)) return count(turn, 'frontierNotAhead');
+  const passed = records - tenure.records;
+  tenure.records = records;
+  if (!advanceFrontier(turn.state.hold, position, passed)) return count(turn, 'frontierNotAhead');
   if (tenure.advanced) return;
   tenure.advanced = true;
   tell(turn, { type: 'advanced', fence });

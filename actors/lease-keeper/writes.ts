@@ -3,11 +3,14 @@
 import { run } from '../actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { ended, finish, notHeld, released } from './endings.js';
+import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
+import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import * as holds from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
@@ -24,12 +27,14 @@ const maxRetakes = 3;
 export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
   const { leaseKey, store, workerId, writer } = options;
-  const change = changeOf(turn, kind);
+  const carries = carriesCheckpoint(turn, kind);
+  const change = changeOf(turn, kind, carries);
   const made = kind === 'create' ? holds.recreatedRow(state.hold, writer, serviceNow(turn)) : undefined;
   const { permit, asked } = state;
   state.permit = undefined;
-  const current: Write = { id: ++state.writes, kind, startedAt: now, change, made, forWorker: asked?.worker, permit };
-  const { id } = current;
+  const id = ++state.writes;
+  const covers = carries ? state.hold.behind : 0;
+  const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
   state.write = current;
   const { row } = state.hold;
   const owner = kind === 'release' || kind === 'shardEnd' ? { owner: workerId } : {};
@@ -62,15 +67,30 @@ export function effectName(current: Write): string {
   return `${current.kind}#${current.id}`;
 }
 
-function changeOf({ options, state, now }: Turn, kind: Write['kind']): HoldChange {
+function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
+  const standing = { checkpointAt: state.checkpointAt, behind: state.hold.behind };
+  return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
+}
+
+/** When a checkpoint is due by itself. A keeper that only finishes what an earlier one left writes none. */
+export function nextExtraAt({ options, state }: Turn): number {
+  if (state.phase !== 'held' || options.left !== undefined) return Infinity;
+  return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.hold.behind });
+}
+
+function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
+  const { checkpointIntervalMs, checkpointRecords, failoverMs } = options;
+  return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: failoverMs / 3 };
+}
+
+function changeOf({ options, state }: Turn, kind: Write['kind'], carries: boolean): HoldChange {
   const { hold } = state;
   switch (kind) {
     case 'take':
       return holds.takeChange(hold.row, options, state.serviceTimeMs - latestMarginMs);
-    case 'renew': {
-      const due = now - state.checkpointAt >= options.checkpointIntervalMs;
-      return holds.renewChange(due ? holds.checkpointOnBoard(hold) : undefined);
-    }
+    case 'renew':
+    case 'checkpoint':
+      return holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined);
     case 'release':
       return holds.releaseChange(hold);
     case 'shardEnd':
@@ -115,7 +135,8 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
   const delayMs = backoffMs(shape, state.attempt, options.random);
   state.attempt += 1;
-  state.retryAt = now + delayMs;
+  // No lease needs it: a renewal does not wait for it either.
+  state.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.renewAt) : now + delayMs;
   if (current.kind === 'renew') state.renewAt = now;
   const { source, shardId } = options;
   state.failing = failedAgain(state.failing, `lease ${current.kind}`, error, now);
@@ -134,6 +155,7 @@ function written(turn: Turn, current: Write, counter: number): void {
   const before = state.hold.row;
   holds.applyWritten(state.hold, current.change, counter, options.writer);
   if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
+  state.hold.behind -= current.covers;
   reportDurable(turn);
   if (current.kind === 'release') return released(turn, true);
   if (current.kind === 'shardEnd') return ended(turn);

@@ -184,7 +184,7 @@ function coordinatorOf(
   processNonce: string,
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases },
 ): Behaviour<never, never> {
-  const { leases, workerId, checkpointIntervalMs, stopDeadlineMs, onCheckpoint } = options;
+  const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
   const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
   const { store, traffic, isSuccessor } = table;
   return made.leaseCoordinator({
@@ -217,6 +217,7 @@ function coordinatorOf(
         // A tenth of the failover time: more than two machines' clocks drift in it, and than a request needs to arrive.
         marginMs: failoverMs / 10,
         checkpointIntervalMs,
+        checkpointRecords,
         stopDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
       };

@@ -12,6 +12,8 @@ export interface LeaseHold {
   row: LeaseRow;
   /** Everything up to here is settled: the furthest that any worker under this keeper has reported. */
   frontier: Position | undefined;
+  /** Records that the frontier has passed since the row's checkpoint; too many, never too few, after a write whose reply was lost. */
+  behind: number;
   /** Attempts at the next counter whose outcome nobody knows. Empty again as soon as one outcome is known. */
   unknown: UnknownWrite[];
 }
@@ -27,19 +29,20 @@ export interface HoldChange {
 }
 
 export function holdOf(row: LeaseRow): LeaseHold {
-  return { row, frontier: undefined, unknown: [] };
+  return { row, frontier: undefined, behind: 0, unknown: [] };
 }
 
 export function durableCheckpoint(row: LeaseRow): Checkpoint {
   return { checkpoint: row.checkpoint, subSequenceNumber: row.checkpointSubSequenceNumber };
 }
 
-/** Moves the frontier forward; false when the position is not ahead of it, and nothing has changed. */
-export function advanceFrontier(hold: LeaseHold, position: Position): boolean {
+/** Moves the frontier forward over so many records; false when the position is not ahead of it, and nothing has changed. */
+export function advanceFrontier(hold: LeaseHold, position: Position, records: number): boolean {
   if (hold.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(hold.frontier)) <= 0) {
     return false;
   }
   hold.frontier = position;
+  hold.behind += records;
   return true;
 }
 
@@ -115,6 +118,7 @@ export function applyUnknown(hold: LeaseHold, change: HoldChange): void {
 export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
   hold.row = row;
   hold.unknown = [];
+  if (checkpointOnBoard(hold) === undefined) hold.behind = 0;
 }
 
 /**

@@ -1,7 +1,7 @@
 // What a lease keeper does next, and when it must look again: a pure function of what is wanted and of the clock.
 // Invariants: one write at a time; nothing but a renewal while a worker may still settle records; SHARD_END before a
-// release, a release before renewals.
-export type LeaseWriteKind = 'take' | 'create' | 'renew' | 'release' | 'shardEnd';
+// release, a release before renewals, a renewal before a checkpoint that no renewal waits for.
+export type LeaseWriteKind = 'take' | 'create' | 'renew' | 'checkpoint' | 'release' | 'shardEnd';
 
 /** Times are monotonic milliseconds. A keeper's state fits this by shape. */
 export interface LeaseWants {
@@ -14,6 +14,8 @@ export interface LeaseWants {
   /** When to stop waiting for the turn of a first take. */
   readonly takeBy?: number;
   readonly renewAt: number;
+  /** When a checkpoint is due by itself, see `checkpoint-cadence.ts`. Default: Infinity. */
+  readonly extraAt?: number;
   /** A worker waits for a renewal that will be its fence. */
   readonly asked: unknown;
   readonly tenure: { readonly cell: { readonly deadline: number }; readonly revoked: boolean } | undefined;
@@ -54,7 +56,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
-      return wants.asked !== undefined || now >= wants.renewAt ? 'renew' : undefined;
+      if (wants.asked !== undefined || now >= wants.renewAt) return 'renew';
+      return now >= (wants.extraAt ?? Infinity) ? 'checkpoint' : undefined;
   }
 }
 
@@ -98,8 +101,8 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   const { write, tenure, release, shardEnd } = wants;
   let at = idleEnd(wants, times);
   if (write !== undefined) at = Math.min(at, write.startedAt + times.writeTimeoutMs);
-  else if (wants.queued === true) at = wants.phase === 'taking' ? Math.min(at, wants.takeBy ?? Infinity) : at;
-  else at = Math.min(at, wants.retryAt > now ? wants.retryAt : wants.renewAt);
+  else if (wants.queued === true) at = Math.min(at, queuedUntil(wants, now));
+  else at = Math.min(at, wants.retryAt > now ? wants.retryAt : Math.min(wants.renewAt, wants.extraAt ?? Infinity));
   if (tenure?.revoked === false) at = Math.min(at, tenure.cell.deadline);
   if (release !== undefined) {
     const times = [release.cutAt, release.writeAt, release.until];
@@ -107,4 +110,10 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   }
   if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
   return at;
+}
+
+/** Until when it makes no difference what it waits for in the queue: a checkpoint there becomes a renewal in time. */
+function queuedUntil({ phase, renewAt, takeBy = Infinity }: LeaseWants, now: number): number {
+  if (phase === 'taking') return takeBy;
+  return renewAt > now ? renewAt : Infinity;
 }

@@ -5,8 +5,11 @@
 import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
-/** `renew` first, the earliest deadline before the others; then `settle`; then `take`. */
-export type TrafficKind = 'renew' | 'settle' | 'take';
+/**
+ * `renew` first, the earliest deadline before the others; then `settle`; then `take`; then `checkpoint`, a renewal that the lease
+ * does not need yet: none is sent while the table throttles, or while it is half as busy as it may be.
+ */
+export type TrafficKind = 'renew' | 'settle' | 'take' | 'checkpoint';
 
 /** One writer's place: a cell that the writer keeps up to date and the queue reads whenever it chooses. */
 export interface TrafficOrder {
@@ -35,6 +38,8 @@ export interface LeaseTraffic {
   /** A new order, known to the queue until it leaves. */
   join(): TrafficOrder;
   leave(order: TrafficOrder): void;
+  /** An order that waits has another rank than it had. */
+  moved(order: TrafficOrder): void;
   /** A turn at once, if one is free and nobody who waits goes first. */
   enter(order: TrafficOrder): TrafficTurn | undefined;
   /** A turn, when it comes. Rejects when `signal` aborts before. */
@@ -81,7 +86,9 @@ interface Queue {
   owed: { readonly perSecond: number; readonly at: number };
 }
 
-const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, settle: 1, take: 2 };
+const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, settle: 1, take: 2, checkpoint: 3 };
+/** How long a table must not have refused anything before checkpoints that no lease needs are sent again. */
+export const calmMs = 5_000;
 
 export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
   const { clock, failoverMs } = options;
@@ -106,6 +113,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
       queue.orders.delete(order);
       serve(queue);
     },
+    moved: () => serve(queue),
     enter(order) {
       const now = clock.now();
       dropLost(queue, now);
@@ -163,8 +171,8 @@ function nextSlot(queue: Queue, now: number): number {
   if (first === undefined) return Infinity;
   const owed = owedTo(queue, first.order, now);
   if (underWay.size >= roomIn(pace, owed)) return Infinity;
-  const at = nextAt(pace, owed);
-  // Whoever waits although there is room waits for a renewal, whose answer is heard; a look now and then costs nothing.
+  const at = Math.max(nextAt(pace, owed), first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
+  // Whoever waits although there is room waits for an answer, which is heard; a look now and then costs nothing.
   return at > now ? at : now + options.failoverMs / 10;
 }
 
@@ -186,13 +194,15 @@ function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
 }
 
 /**
- * A table on which renewals are late carries no further lease. One that is so late that its lease is lost says something of its
+ * A table on which renewals are late carries no further lease, and nothing that no lease needs. One that is so late that its lease is lost says something of its
  * row, not of the table, and holds nobody up.
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
   if (!maySend(pace, underWay.size, owedTo(queue, order, now), now)) return false;
-  if (order.kind !== 'take') return true;
+  if (isOwed(order)) return true;
+  if (order.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
+    return false;
   const lateMs = options.failoverMs / 3;
   for (const { renewalDue } of orders) if (now > renewalDue + lateMs && now <= renewalDue + 2 * lateMs) return false;
   return true;
@@ -200,16 +210,21 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
 
 /**
  * The rate at which everything held can be renewed, or released, in time: what has been refused lowers it no further, for
- * leases that wait for the table to forget are lost as surely as those that it refuses. Takes have no claim to it.
+ * leases that wait for the table to forget are lost as surely as those that it refuses. Takes, and checkpoints that can wait, have
+ * no claim to it.
  */
 function owedTo(queue: Queue, order: TrafficOrder, now: number): number {
-  if (order.kind === 'take') return 0;
+  if (!isOwed(order)) return 0;
   if (now >= queue.owed.at + countedMs) {
     let owed = 0;
     for (const { kind, renewalDue } of queue.orders) if (kind === 'settle' || renewalDue < Infinity) owed += 1;
     queue.owed = { perSecond: (owedSlack * owed * 3_000) / queue.options.failoverMs, at: now };
   }
   return queue.owed.perSecond;
+}
+
+function isOwed({ kind }: TrafficOrder): boolean {
+  return kind === 'renew' || kind === 'settle';
 }
 
 function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {

@@ -110,7 +110,7 @@ describe('a keeper and its checkpoints', () => {
   });
 
   it('sends a checkpoint of unknown outcome again, whatever checkpointIntervalMs says', async () => {
-    const keeper = await driveKeeper({ checkpointIntervalMs: 2_500 });
+    const keeper = await driveKeeper({ checkpointIntervalMs: 3_000 });
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
     keeper.store.script('update', { type: 'failBefore' });

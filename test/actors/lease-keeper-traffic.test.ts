@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
+import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
 
 /** A queue that lets nobody in at once; `next` gives the turn to who waits. */
 function closedQueue() {
   const orders = new Set<TrafficOrder>();
   const ended: string[] = [];
+  const moved: string[] = [];
   let granting: ((turn: TrafficTurn) => void) | undefined;
   const turn = (): TrafficTurn => {
     let isOpen = true;
@@ -21,6 +22,7 @@ function closedQueue() {
   const queue = {
     orders,
     ended,
+    moved,
     setOpen: (now: boolean): void => void (open = now),
     waits: (): boolean => granting !== undefined,
     traffic: {
@@ -36,6 +38,7 @@ function closedQueue() {
           granting = resolve;
           signal.addEventListener('abort', () => reject(new Error('aborted')));
         }),
+      moved: (order) => void moved.push(order.kind),
       standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     } satisfies LeaseTraffic as LeaseTraffic,
     async next(keeper: KeeperDriver): Promise<void> {
@@ -49,10 +52,10 @@ function closedQueue() {
   return queue;
 }
 
-async function held(): Promise<{ queue: ReturnType<typeof closedQueue>; keeper: KeeperDriver }> {
+async function held(setup: KeeperSetup = {}): Promise<{ queue: ReturnType<typeof closedQueue>; keeper: KeeperDriver }> {
   const queue = closedQueue();
   queue.setOpen(true);
-  const keeper = await driveKeeper({ traffic: queue.traffic });
+  const keeper = await driveKeeper({ traffic: queue.traffic, ...setup });
   await keeper.work(1);
   queue.setOpen(false);
   queue.ended.length = 0;
@@ -116,6 +119,19 @@ describe('a keeper whose table has a queue', () => {
     await queue.next(keeper);
     expect(keeper.state.liveUntil).to.be.greaterThan(keeper.clock.now);
     expect(cell.dead).to.equal(true);
+  });
+
+  it('asks for a checkpoint that no renewal waits for as that, and says when it has become a renewal', async () => {
+    const { keeper, queue } = await held({ checkpointIntervalMs: 200 });
+    await keeper.advance(1_000);
+    await keeper.frontier(keeper.state.tenure!.cell, '7');
+    expect([queue.waits(), queue.order().kind]).to.deep.equal([true, 'checkpoint']);
+    expect(queue.moved).to.deep.equal([]);
+    await keeper.advance(failoverMs / 3 - 1_000);
+    expect(queue.order()).to.include({ kind: 'renew', deadline: keeper.state.liveUntil });
+    expect(queue.moved).to.deep.equal(['renew']);
+    await queue.next(keeper);
+    expect(keeper.row.checkpoint).to.equal('7');
   });
 
   it('gives a take up that has not had its turn for three times failoverMs', async () => {

@@ -186,7 +186,14 @@ const behaviourCalls: Record<ToBehaviour['type'], true> = {
   revoked: true,
   drain: true,
 };
-const writes: Record<Write['kind'], true> = { take: true, create: true, renew: true, release: true, shardEnd: true };
+const writes: Record<Write['kind'], true> = {
+  take: true,
+  create: true,
+  renew: true,
+  checkpoint: true,
+  release: true,
+  shardEnd: true,
+};
 
 /** By the actor's kind, the names of what it does outside. */
 export const effects: Readonly<Record<string, readonly string[]>> = {

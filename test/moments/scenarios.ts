@@ -326,6 +326,13 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'checkpoints are written between renewals',
+    form: 'folds',
+    ms: 3_500,
+    options: { checkpointIntervalMs: 300, checkpointRecords: 12 },
+    script: (world) => feed(world, 3_000, 250),
+  },
+  {
     name: 'effects break off',
     form: 'flushes',
     ms: 5_000,

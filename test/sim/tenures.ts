@@ -25,6 +25,7 @@ export interface FrontierReport {
     readonly worker: number;
     readonly fence: number;
     readonly position: { readonly sequenceNumber: string; readonly subSequenceNumber: number };
+    readonly records: number;
   };
 }
 

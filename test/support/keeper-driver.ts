@@ -47,7 +47,8 @@ export interface KeeperDriver {
   begin(worker: number): Promise<TenureGranted | undefined>;
   /** Begins, and expects the grant. */
   work(worker: number): Promise<Tenure>;
-  frontier(tenure: Tenure, sequenceNumber: string, subSequenceNumber?: number): Promise<void>;
+  /** `records`: how many of this worker that is. Default: one more than before. */
+  frontier(tenure: Tenure, sequenceNumber: string, subSequenceNumber?: number, records?: number): Promise<void>;
   end(tenure: Tenure, how: WorkerEnd): Promise<void>;
   /** The worker's actor is gone: what its death watch says. */
   down(worker: number, how?: Partial<Ending>): Promise<void>;
@@ -99,12 +100,15 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     failoverMs,
     marginMs,
     checkpointIntervalMs: 0,
+    checkpointRecords: 0,
     stopDeadlineMs: 30_000,
     coordinator,
     ...setup,
     seen,
     store,
   });
+  /** Records of each worker. */
+  const settled = new Map<number, number>();
   let ended = false;
   const [state, first] = behaviour.initial(self);
 
@@ -239,10 +243,12 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       if (answer?.type !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
       return answer.tenure;
     },
-    frontier({ worker, fence }: Tenure, sequenceNumber: string, subSequenceNumber = 0) {
+    frontier({ worker, fence }: Tenure, sequenceNumber: string, subSequenceNumber = 0, given?: number) {
+      const records = given ?? (settled.get(worker) ?? 0) + 1;
+      settled.set(worker, records);
       return driver.tell({
         type: 'frontier',
-        frontier: { worker, fence, position: { sequenceNumber, subSequenceNumber } },
+        frontier: { worker, fence, position: { sequenceNumber, subSequenceNumber }, records },
       });
     },
     end({ worker, fence }: Tenure, how: WorkerEnd) {

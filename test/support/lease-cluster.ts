@@ -186,6 +186,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               failoverMs: ownMs,
               marginMs: ownMs / 10,
               checkpointIntervalMs: 0,
+              checkpointRecords: 0,
               stopDeadlineMs: 30_000,
             }),
           ...options,

@@ -111,7 +111,7 @@ export const names: Readonly<Record<string, Known>> = {
       shardEndPlanned: true,
       called: true,
     },
-    { take: true, create: true, renew: true, release: true, shardEnd: true, onCheckpoint: true },
+    { take: true, create: true, renew: true, checkpoint: true, release: true, shardEnd: true, onCheckpoint: true },
   ),
   'lease-coordinator': known<CoordinatorSelf['type'], string>(
     {

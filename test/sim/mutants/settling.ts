@@ -110,7 +110,10 @@ function byCompletionOrder(): Mutant['make'] {
         if (state.tenure === undefined || known.position === known.told) return effects;
         known.told = known.position;
         const { worker, fence } = state.tenure;
-        const early = { type: 'frontier', frontier: { worker, fence, position: known.position } };
+        const early = {
+          type: 'frontier',
+          frontier: { worker, fence, position: known.position, records: state.ledger.settled },
+        };
         return [send(state.keeper, early as never), ...effects];
       },
     });

@@ -11,20 +11,32 @@ const row = leaseRow({ leaseKey: 's', leaseCounter: 3, leaseOwner: 'me' });
 describe('what a keeper knows of its row', () => {
   it('moves the frontier forward only', () => {
     const hold = holds.holdOf(row);
-    expect(holds.advanceFrontier(hold, at('10', 2))).to.equal(true);
-    expect(holds.advanceFrontier(hold, at('10', 2))).to.equal(false);
-    expect(holds.advanceFrontier(hold, at('9'))).to.equal(false);
-    expect(holds.advanceFrontier(hold, at('10', 3))).to.equal(true);
+    expect(holds.advanceFrontier(hold, at('10', 2), 1)).to.equal(true);
+    expect(holds.advanceFrontier(hold, at('10', 2), 1)).to.equal(false);
+    expect(holds.advanceFrontier(hold, at('9'), 1)).to.equal(false);
+    expect(holds.advanceFrontier(hold, at('10', 3), 1)).to.equal(true);
     expect(hold.frontier).to.deep.equal(at('10', 3));
+  });
+
+  it('counts the records that the frontier has passed, until a row is found that says so', () => {
+    const hold = holds.holdOf(row);
+    holds.advanceFrontier(hold, at('10'), 3);
+    holds.advanceFrontier(hold, at('9'), 5);
+    holds.advanceFrontier(hold, at('20'), 4);
+    expect(hold.behind).to.equal(7);
+    holds.recoverHold(hold, { ...row, checkpoint: '10' });
+    expect(hold.behind, 'too many, never too few').to.equal(7);
+    holds.recoverHold(hold, { ...row, checkpoint: '20' });
+    expect(hold.behind).to.equal(0);
   });
 
   it('has no checkpoint on board when the row is at the frontier or past it', () => {
     const hold = holds.holdOf({ ...row, checkpoint: '10', checkpointSubSequenceNumber: 2 });
-    holds.advanceFrontier(hold, at('10', 1));
+    holds.advanceFrontier(hold, at('10', 1), 1);
     expect(holds.checkpointOnBoard(hold)).to.equal(undefined);
-    holds.advanceFrontier(hold, at('10', 2));
+    holds.advanceFrontier(hold, at('10', 2), 1);
     expect(holds.checkpointOnBoard(hold)).to.equal(undefined);
-    holds.advanceFrontier(hold, at('10', 3));
+    holds.advanceFrontier(hold, at('10', 3), 1);
     expect(holds.checkpointOnBoard(hold)).to.deep.equal({ checkpoint: '10', subSequenceNumber: 3 });
   });
 
@@ -93,7 +105,7 @@ describe('what a keeper knows of its row', () => {
 
   it('starts at the frontier when that is further than the row', () => {
     const hold = holds.holdOf({ ...row, checkpoint: '12' });
-    holds.advanceFrontier(hold, at('13', 1));
+    holds.advanceFrontier(hold, at('13', 1), 1);
     expect(holds.startOf(hold, 'TRIM_HORIZON')).to.deep.equal({ type: 'after', position: at('13', 1) });
     hold.row = { ...row, checkpoint: '14' };
     expect(holds.startOf(hold, 'TRIM_HORIZON')).to.deep.equal({ type: 'after', position: at('14') });

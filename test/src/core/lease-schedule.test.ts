@@ -31,6 +31,18 @@ describe('what a keeper does next', () => {
     expect(nextWrite({ ...held, asked: {} }, 0)).to.equal('renew');
   });
 
+  it('is a checkpoint when one is due and no renewal is, and nothing else goes first', () => {
+    const extra = { ...held, extraAt: 500 };
+    expect(nextWrite(extra, 499)).to.equal(undefined);
+    expect(nextWrite(extra, 500)).to.equal('checkpoint');
+    expect(nextWrite(extra, 1_000)).to.equal('renew');
+    expect(nextWrite({ ...extra, asked: {} }, 500)).to.equal('renew');
+    expect(nextWrite({ ...extra, release }, 500)).to.equal('release');
+    expect(nextWrite({ ...extra, shardEnd: { ...shardEnd, childShardIds: [] } }, 500)).to.equal('shardEnd');
+    expect(nextWrite({ ...extra, phase: 'recreating' }, 500)).to.equal('create');
+    expect(nextWrite({ ...extra, write: { startedAt: 0 } }, 500)).to.equal(undefined);
+  });
+
   it('is SHARD_END before a release, and a release before a renewal', () => {
     expect(nextWrite({ ...held, release }, 1_000)).to.equal('release');
     expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, childShardIds: [] } }, 1_000)).to.equal('shardEnd');
@@ -63,6 +75,13 @@ describe('what a keeper does next', () => {
     expect(nextLook({ ...held, tenure: { cell: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
+  });
+
+  it('looks again when a checkpoint is due; and while one waits for its turn, when the renewal is', () => {
+    expect(nextLook({ ...held, extraAt: 500 }, times, 0)).to.equal(500);
+    expect(nextLook({ ...held, extraAt: 500, retryAt: 700 }, times, 0)).to.equal(700);
+    expect(nextLook({ ...held, extraAt: 500, queued: true }, times, 600)).to.equal(1_000);
+    expect(nextLook({ ...held, extraAt: 500, queued: true }, times, 1_000)).to.equal(10_000);
   });
 
   it('has no idle time while there is a reason to be without a worker', () => {

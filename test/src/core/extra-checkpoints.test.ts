@@ -1,0 +1,143 @@
+// What the queue of a lease table does with checkpoints that no lease needs.
+import { expect } from 'chai';
+import { calmMs, createLeaseTraffic } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficTurn } from '../../../src/core/lease-traffic.js';
+import { ManualClock } from '../../../src/testing/manual-clock.js';
+
+const failoverMs = 9_000;
+
+function openQueue() {
+  const clock = new ManualClock();
+  const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
+  const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
+    Object.assign(traffic.join(), { kind, deadline, renewalDue });
+  const enter = (kind: TrafficKind, count: number): (TrafficTurn | undefined)[] =>
+    Array.from({ length: count }, () => traffic.enter(order(kind)));
+  const came: string[] = [];
+  const wait = (name: string, of: TrafficOrder): void =>
+    void traffic.wait(of, new AbortController().signal).then(() => came.push(name));
+  return { clock, traffic, order, enter, came, wait };
+}
+
+describe('a checkpoint that no lease needs, in the queue of a lease table', () => {
+  it('goes last', async () => {
+    const { came, clock, enter, order, wait } = openQueue();
+    const turns = enter('settle', 32);
+    wait('checkpoint', order('checkpoint', 1));
+    wait('take', order('take'));
+    wait('release', order('settle'));
+    wait('renewal', order('renew', 100));
+    for (const turn of turns) {
+      turn!.end('answered');
+      await clock.advance(0);
+    }
+    expect(came).to.deep.equal(['renewal', 'release', 'take', 'checkpoint']);
+  });
+
+  it('leaves half of the places to what is worth more', () => {
+    const { enter } = openQueue();
+    expect(enter('checkpoint', 20).filter((turn) => turn !== undefined)).to.have.length(16);
+    expect(enter('take', 20).filter((turn) => turn !== undefined)).to.have.length(16);
+  });
+
+  it('is not sent until the table has refused nothing for some seconds, and then by itself', async () => {
+    const { came, clock, enter, order, traffic, wait } = openQueue();
+    await clock.advance(1);
+    const refusedAt = clock.now();
+    enter('renew', 1)[0]!.end('throttled');
+    expect(traffic.enter(order('checkpoint'))).to.equal(undefined);
+    wait('checkpoint', order('checkpoint'));
+    await clock.advance(calmMs - 1_000);
+    expect(traffic.enter(order('checkpoint')), 'one that has just come').to.equal(undefined);
+    enter('settle', 1)[0]!.end('throttled');
+    await clock.advance(calmMs - 1);
+    expect(came, `${clock.now() - refusedAt} ms after the first refusal`).to.deep.equal([]);
+    await clock.advance(1);
+    expect(came).to.deep.equal(['checkpoint']);
+  });
+
+  it('is not sent while a renewal is late', async () => {
+    const { clock, order, traffic } = openQueue();
+    const late = order('renew', 100, clock.now());
+    await clock.advance(failoverMs / 3 + 1);
+    expect(traffic.enter(order('checkpoint'))).to.equal(undefined);
+    traffic.leave(late);
+    expect(traffic.enter(order('checkpoint'))).to.be.an('object');
+  });
+
+  it('goes at once when it has become a renewal that is due, and the queue is told', async () => {
+    const { came, clock, enter, order, traffic, wait } = openQueue();
+    await clock.advance(1);
+    enter('renew', 1)[0]!.end('throttled');
+    const changing = order('checkpoint');
+    wait('checkpoint', changing);
+    await clock.advance(500);
+    Object.assign(changing, { kind: 'renew', deadline: clock.now() + 5_000, renewalDue: clock.now() });
+    traffic.moved(changing);
+    await clock.advance(0);
+    expect(came).to.deep.equal(['checkpoint']);
+  });
+
+  for (const [leases, perSecond] of [
+    [100, 200],
+    [300, 200],
+    [300, 110],
+  ] as const) {
+    it(`costs none of ${leases} leases on a table that carries ${perSecond} writes a second, where five a second are asked for each`, async () => {
+      const fleet = holdAll(leases, perSecond);
+      await fleet.clock.advance(120_000);
+      expect(fleet.lost.size, 'lost').to.equal(0);
+      expect(fleet.extra, 'and what is left over is used').to.be.above(1_000);
+    });
+  }
+});
+
+/** Keepers that renew in time, and in between write as often as they are let, at a table that refuses what it cannot carry. */
+function holdAll(leases: number, perSecond: number) {
+  const clock = new ManualClock();
+  const traffic: LeaseTraffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
+  const fleet = { clock, lost: new Set<number>(), extra: 0 };
+  const liveMs = 0.9 * failoverMs;
+  let tokens = perSecond;
+  let at = clock.now();
+  const isCarried = (): boolean => {
+    tokens = Math.min(perSecond, tokens + ((clock.now() - at) * perSecond) / 1_000);
+    at = clock.now();
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+  };
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+  const turnOf = async (order: TrafficOrder, renewAt: number): Promise<TrafficTurn> => {
+    const turn = traffic.enter(order);
+    if (turn !== undefined) return turn;
+    const cancel = clock.after(Math.max(1, renewAt - clock.now()), () => {
+      order.kind = 'renew';
+      traffic.moved(order);
+    });
+    const came = await traffic.wait(order, new AbortController().signal);
+    cancel();
+    return came;
+  };
+  const hold = async (index: number): Promise<void> => {
+    const order = Object.assign(traffic.join(), { deadline: clock.now() + liveMs });
+    for (let attempt = 0; ;) {
+      const renewAt = order.deadline - liveMs + failoverMs / 3;
+      order.renewalDue = renewAt;
+      order.kind = clock.now() >= renewAt ? 'renew' : 'checkpoint';
+      const turn = await turnOf(order, renewAt);
+      const sentAt = clock.now();
+      await pause(10);
+      const carried = isCarried();
+      turn.end(carried ? 'answered' : 'throttled');
+      if (clock.now() > order.deadline) fleet.lost.add(index);
+      if (carried && order.kind === 'checkpoint') fleet.extra += 1;
+      if (carried) order.deadline = sentAt + liveMs;
+      attempt = carried ? 0 : attempt + 1;
+      const backOffMs = Math.min((failoverMs / 40) * 2 ** (attempt - 1), failoverMs / 6) / 2;
+      await pause(carried ? 190 : Math.max(1, backOffMs));
+    }
+  };
+  for (let index = 0; index < leases; index += 1) clock.after(index * 3, () => void hold(index));
+  return fleet;
+}
