@@ -1,0 +1,167 @@
+// What checkpoints of their own cost and save: a worker is killed again and again, in virtual time, and the next one reads its
+// shards on. Counted are records that come again, and writes to the lease table. `node .build/bench/cadence.js` prints the table
+// of docs/checkpoints.md.
+import { pathToFileURL } from 'node:url';
+import { consumerOf } from '../src/consumer.js';
+import { actors } from '../src/consumer/wiring.js';
+import type { ConsumerOptions } from '../src/options.js';
+import type { LeaseStore } from '../src/ports.js';
+import { defineReducer } from '../src/reducer.js';
+import { fakeStream } from '../src/testing/fake-stream.js';
+import type { FakeStream } from '../src/testing/fake-stream.js';
+import { ManualClock } from '../src/testing/manual-clock.js';
+import { createDice } from '../test/sim/dice.js';
+import type { Dice } from '../test/sim/dice.js';
+import { createMachine } from '../test/sim/machine.js';
+import type { Machine } from '../test/sim/machine.js';
+import { createWire } from '../test/sim/wire.js';
+import type { Wire } from '../test/sim/wire.js';
+
+export interface CadenceSetup {
+  readonly seed: number;
+  readonly kills: number;
+  readonly shards: number;
+  /** Of all shards. */
+  readonly recordsPerSecond: number;
+  readonly options: Pick<ConsumerOptions, 'checkpointIntervalMs' | 'checkpointRecords'>;
+}
+
+export interface CadenceResult {
+  /** Records that came again, after each kill. */
+  readonly repeated: readonly number[];
+  /** Of a shard, while it is read at the tip. */
+  readonly writesPerSecond: number;
+  readonly lost: number;
+}
+
+const putMs = 20;
+const failoverMs = 10_000;
+/** Until the leases of the dead have expired and are taken, and what came meanwhile is read. */
+const recoveryMs = failoverMs + 5_000;
+
+/** What is counted, and the stream that it is counted of. */
+interface Run {
+  readonly setup: CadenceSetup;
+  readonly clock: ManualClock;
+  readonly dice: Dice;
+  readonly stream: FakeStream;
+  readonly seen: Set<string>;
+  repeated: number;
+  writes: number;
+  put: number;
+  owed: number;
+}
+
+export async function measureCadence(setup: CadenceSetup): Promise<CadenceResult> {
+  const { kills, seed, shards } = setup;
+  const clock = new ManualClock({ restlessAfter: 50_000_000 });
+  clock.install();
+  try {
+    const counts = { seen: new Set<string>(), repeated: 0, writes: 0, put: 0, owed: 0 };
+    const run: Run = { setup, clock, dice: createDice(seed), stream: fakeStream({ shards, clock }), ...counts };
+    const repeated: number[] = [];
+    let writes = 0;
+    let calmMs = 0;
+    let worker = begin(run, 'w0');
+    await flow(run, recoveryMs);
+    for (let kill = 1; kill <= kills; kill += 1) {
+      const before = run.writes;
+      const ms = run.dice.between(3_000, 12_000);
+      await flow(run, ms);
+      writes += run.writes - before;
+      calmMs += ms;
+      worker.kill();
+      run.repeated = 0;
+      worker = begin(run, `w${kill}`);
+      await flow(run, recoveryMs);
+      repeated.push(run.repeated);
+    }
+    worker.kill();
+    return { repeated, writesPerSecond: (writes * 1_000) / calmMs / shards, lost: run.put - run.seen.size };
+  } finally {
+    clock.uninstall();
+  }
+}
+
+/** A worker as a machine of its own: killed, it says nothing more to anybody. */
+function begin(run: Run, workerId: string): Machine {
+  const { clock, dice, setup, stream } = run;
+  const machine = createMachine(workerId, clock, dice.fork());
+  const wire = createWire(machine, clock, dice.fork());
+  const { source } = stream;
+  const consumer = consumerOf(
+    {
+      application: 'cadence',
+      workerId,
+      source: { ...source, openLeases: (world, table) => farAway(run, wire, source.openLeases(world, table)) },
+      reducers: 2,
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (count: number, item) => {
+          note(run, Buffer.from(item.value as Uint8Array).toString());
+          return count + 1;
+        },
+      }),
+      leases: { failoverMs },
+      runtime: { clock: machine.clock, timers: machine.timers, random: dice.fork(), intercept: machine.intercept },
+      ...setup.options,
+    },
+    actors,
+  );
+  consumer.closed.catch(() => {});
+  consumer.start().catch(() => {});
+  return machine;
+}
+
+function note(run: Run, id: string): void {
+  if (run.seen.has(id)) run.repeated += 1;
+  run.seen.add(id);
+}
+
+function farAway(run: Run, wire: Wire, store: LeaseStore): LeaseStore {
+  return {
+    ...store,
+    scan: async (signal) => await wire.call(() => store.scan(signal)),
+    update: async (...args) => {
+      run.writes += 1;
+      return await wire.call(() => store.update(...args));
+    },
+  };
+}
+
+/** Records at an even pace. */
+async function flow(run: Run, ms: number): Promise<void> {
+  for (let at = 0; at < ms; at += putMs) {
+    run.owed += (run.setup.recordsPerSecond * putMs) / 1_000;
+    for (; run.owed >= 1; run.owed -= 1) {
+      run.stream.put({ partitionKey: `key ${run.put}`, data: String(run.put) });
+      run.put += 1;
+    }
+    await run.clock.advance(putMs);
+  }
+}
+
+const rows: readonly CadenceSetup['options'][] = [
+  {},
+  { checkpointIntervalMs: 1_000 },
+  { checkpointIntervalMs: 500 },
+  { checkpointIntervalMs: 200 },
+  { checkpointRecords: 1_000 },
+  { checkpointRecords: 100 },
+];
+
+async function main(): Promise<void> {
+  const setup = { seed: 8, kills: 20, shards: 2, recordsPerSecond: 1_500 };
+  console.log('| options | writes per second and shard | records that came again, per kill: mean, most | lost |');
+  console.log('|---|---|---|---|');
+  for (const options of rows) {
+    const { lost, repeated, writesPerSecond } = await measureCadence({ ...setup, options });
+    const mean = repeated.reduce((sum, count) => sum + count, 0) / repeated.length;
+    const name = Object.entries(options).map(([option, value]) => `\`${option}: ${value}\``);
+    console.log(
+      `| ${name.join(', ') || 'the defaults'} | ${writesPerSecond.toFixed(2)} | ${Math.round(mean)}, ${Math.max(...repeated)} | ${lost} |`,
+    );
+  }
+}
+
+if (import.meta.url === pathToFileURL(String(process.argv[1])).href) await main();
