@@ -1,5 +1,6 @@
 // I41, replays are bounded per fault: a holder whose calls work writes what its workers have said to be done with the next
-// renewals, so that whatever hits it then costs no more than what was done since. One of these per process.
+// renewals, or as often as it was told to, so that whatever hits it then costs no more than what was done since. One of these per
+// process.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { compareRows } from './stream-log.js';
 import type { FrontierReport, Notify } from './tenures.js';
@@ -8,8 +9,9 @@ export interface LagsOptions {
   readonly process: string;
   /** World time. */
   readonly now: () => number;
-  /** From the word of a worker until the row says it. */
+  /** From the word of a worker until the row says it; and where nothing was wrong for a while before. */
   readonly limitMs: number;
+  readonly calmLimitMs: number;
   readonly nameOf: (source: string, shardId: string, sequenceNumber: string) => string;
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   /** Changes with whatever may keep this process from writing. */
@@ -20,6 +22,8 @@ export interface LagsOptions {
 export interface Lags {
   notified(message: Notify): void;
   reported(message: FrontierReport): void;
+  /** The row of this name was written, by whomever. */
+  wrote(leaseKey: string): void;
   /** Looks whether the rows say what they should by now. */
   look(): void;
 }
@@ -30,16 +34,41 @@ interface Said {
   readonly writer: string | undefined;
   readonly at: number;
   readonly troubles: string;
+  readonly limitMs: number;
 }
 
-export function createLags({ process, now, limitMs, nameOf, rowOf, troubles, violate }: LagsOptions): Lags {
+/** Refusals have their time to be forgotten by whoever was refused. */
+const calmAfterMs = 20_000;
+
+export function createLags(options: LagsOptions): Lags {
+  const { process, now, nameOf, rowOf, violate } = options;
   const tenures = new Map<number, Notify['tenure']>();
   /** Of each shard the oldest word that its row does not say yet. */
   const waiting = new Map<string, Said>();
-  const isOver = (leaseKey: string, said: Said): boolean => {
+  let known: string | undefined;
+  let restlessAt = -Infinity;
+  const troubles = (): string => {
+    const next = options.troubles();
+    if (known !== undefined && next !== known) restlessAt = now();
+    known = next;
+    return next;
+  };
+  const isExcused = (leaseKey: string, said: Said): boolean => {
     const row = rowOf(leaseKey);
-    if (row?.leaseOwner !== process || row.kinactWriter !== said.writer) return true;
-    return said.troubles !== troubles() || compareRows(row, said.row) >= 0;
+    return row?.leaseOwner !== process || row.kinactWriter !== said.writer || said.troubles !== troubles();
+  };
+  const isWritten = (leaseKey: string, said: Said): boolean => {
+    const row = rowOf(leaseKey);
+    return row !== undefined && compareRows(row, said.row) >= 0;
+  };
+  const judge = (leaseKey: string, said: Said, how: string): void => {
+    const ms = Math.round(now() - said.at);
+    if (ms <= said.limitMs) return;
+    waiting.delete(leaseKey);
+    violate(
+      'I41',
+      `${process} has known for ${ms} ms that ${leaseKey} is done up to ${said.row.checkpoint}, and ${how}`,
+    );
   };
   return {
     notified: ({ tenure }) => void tenures.set(tenure.worker, tenure),
@@ -48,23 +77,24 @@ export function createLags({ process, now, limitMs, nameOf, rowOf, troubles, vio
       if (tenure === undefined) return;
       const { sequenceNumber, subSequenceNumber } = position;
       const leaseKey = nameOf(tenure.source, tenure.shardId, sequenceNumber);
-      const known = waiting.get(leaseKey);
-      if (known !== undefined && !isOver(leaseKey, known)) return;
+      const before = waiting.get(leaseKey);
+      if (before !== undefined && !isExcused(leaseKey, before) && !isWritten(leaseKey, before)) return;
       const row = { checkpoint: sequenceNumber, checkpointSubSequenceNumber: subSequenceNumber };
       const writer = rowOf(leaseKey)?.kinactWriter;
-      waiting.set(leaseKey, { row, writer, at: now(), troubles: troubles() });
+      const said = { row, writer, at: now(), troubles: troubles() };
+      const isCalm = now() - restlessAt > calmAfterMs;
+      waiting.set(leaseKey, { ...said, limitMs: isCalm ? options.calmLimitMs : options.limitMs });
+    },
+    wrote: (leaseKey) => {
+      const said = waiting.get(leaseKey);
+      if (said === undefined || !isWritten(leaseKey, said)) return;
+      if (!isExcused(leaseKey, said)) judge(leaseKey, said, 'has written it only now');
+      waiting.delete(leaseKey);
     },
     look: () => {
       for (const [leaseKey, said] of waiting) {
-        const ms = Math.round(now() - said.at);
-        if (isOver(leaseKey, said)) waiting.delete(leaseKey);
-        else if (ms > limitMs) {
-          waiting.delete(leaseKey);
-          violate(
-            'I41',
-            `${process} has known for ${ms} ms that ${leaseKey} is done up to ${said.row.checkpoint}, and has not written it`,
-          );
-        }
+        if (isExcused(leaseKey, said) || isWritten(leaseKey, said)) waiting.delete(leaseKey);
+        else judge(leaseKey, said, 'has not written it');
       }
     },
   };

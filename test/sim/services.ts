@@ -160,6 +160,7 @@ export function dynamoDbClient(
     if (mishap !== undefined) wire.harm();
     if (dice.chance(world.throttled / 2)) {
       wire.harm();
+      world.refusals.refused(machine.name, operation, String(input['TableName']));
       throw errorOf('dynamodb', 'ProvisionedThroughputExceededException', 'Rate exceeded');
     }
     const tableName = String(input['TableName']);
@@ -180,8 +181,11 @@ export function dynamoDbClient(
     } finally {
       const after = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
       const name = (after ?? before)?.leaseKey;
-      if (name !== undefined && after !== before)
-        wrote({ process: machine.name, leaseKey: name, before, after, sentAt });
+      if (name !== undefined && after !== before) {
+        const written = { process: machine.name, leaseKey: name, before, after, sentAt };
+        world.refusals.wrote(tableName, written);
+        wrote(written);
+      }
     }
   };
   const send = (command: Command): Promise<object> => {

@@ -13,6 +13,7 @@ import type { ConsumerEventName } from '../../src/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
 import { application } from './application.js';
+import { calmLimitMs, drawCadence, limitMs } from './cadence.js';
 import { createCallRates } from './call-rates.js';
 import type { CallRates } from './call-rates.js';
 import { stopDeadlineMs, watchdogMs } from './cluster.js';
@@ -36,6 +37,8 @@ import { leaseView } from './lease-view.js';
 import type { LeaseView } from './lease-view.js';
 import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
+import { createRefusals } from './refusals.js';
+import type { Refusals } from './refusals.js';
 import { createServiceFaults } from './service-faults.js';
 import type { ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourcesOf } from './services.js';
@@ -121,6 +124,7 @@ export interface World {
   readonly isCreating: (stream: string) => boolean;
   readonly serviceFaults: ServiceFaults;
   readonly callRates: CallRates;
+  readonly refusals: Refusals;
   /** Faults that production code is known not to bear yet are drawn as well. */
   readonly provisional: boolean;
   /** Everything but checkpoints. */
@@ -225,6 +229,12 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     creatingUntil: new Map(),
     serviceFaults: createServiceFaults(() => clock.now()),
     callRates: createCallRates(() => clock.now(), failovers.of, oracle.violate),
+    refusals: createRefusals({
+      now: () => clock.now(),
+      failoverMsOf: failovers.of,
+      violate: oracle.violate,
+      troublesOf: (name) => earlyRenewals(world, name),
+    }),
     provisional,
     events: [],
     throttled: 0,
@@ -271,17 +281,23 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     workers: incarnations.workers(),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
-  const checkpointIntervalMs = mine.pick([0, 0, 7_000]);
+  const cadence = drawCadence(mine, failoverMs);
+  world.callRates.cadence(name, cadence);
   const lags = createLags({
     process: name,
     now: () => clock.now(),
-    // A renewal each third of it; what a queue or a refusal before has slowed down has its time.
-    limitMs: checkpointIntervalMs + failoverMs + 5_000,
+    limitMs: limitMs(cadence),
+    calmLimitMs: calmLimitMs(cadence),
     nameOf: (source, shardId, sequenceNumber) => world.layout.nameOf(source, shardId, sequenceNumber),
     rowOf: (leaseKey) => world.leases.row(leaseKey),
-    troubles: () => `${troublesOf(process)} ${process.hurt}`,
+    troubles: () => `${troublesOf(process)} ${process.hurt} ${wires[1].longWay === undefined}`,
     violate: oracle.violate,
   });
+  const settledOf = new Map<number, number>();
+  const noteSettled = ({ worker, records }: FrontierReport['frontier']): void => {
+    world.callRates.settled(name, Math.max(0, records - (settledOf.get(worker) ?? 0)));
+    settledOf.set(worker, records);
+  };
   const { deliver, startEffect } = machine.intercept as Required<typeof machine.intercept>;
   const maxPending = mine.pick([16, 128, 1_024]);
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
@@ -313,9 +329,13 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         failoverMs,
         multiStream: world.layout.kind === 'multi',
         startDeadlineMs: 600_000,
-        client: dynamoDbClient(world, machine, wires[1], mine.fork()),
+        client: dynamoDbClient(world, machine, wires[1], mine.fork(), (written) => {
+          oracle.wrote(written);
+          lags.wrote(written.leaseKey);
+        }),
       },
-      checkpointIntervalMs,
+      checkpointIntervalMs: cadence.intervalMs,
+      checkpointRecords: cadence.records,
       runtime: {
         clock: machine.clock,
         timers: machine.timers,
@@ -323,14 +343,16 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         intercept: {
           deliver: (delivery: Delivery, arrive: () => void) => {
             credits.passed(delivery);
-            const message = delivery.message as Notify | FrontierReport | { readonly type: 'other' } | undefined;
+            const message = delivery.message as Notify | FrontierReport | { readonly type: 'beginTenure' } | undefined;
             if (message?.type === 'notify') {
               incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
               tenures.notified(message);
               lags.notified(message);
-            } else if (message?.type === 'frontier') {
+            } else if (message?.type === 'beginTenure') world.refusals.begins(name);
+            else if (message?.type === 'frontier') {
               tenures.reported(message);
               lags.reported(message);
+              noteSettled(message.frontier);
             }
             deliver(delivery, arrive);
           },
@@ -434,6 +456,14 @@ function troublesOf(process: Process | undefined): string {
   if (process === undefined) return '';
   const { machine, wires } = process;
   return `${wires[1].harmed()} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
+}
+
+/** Changes when its calls to the table are harmed other than by a refusal, and when it may hold that it was suspended. */
+function earlyRenewals({ processes, refusals }: World, name: string): string {
+  const process = processes.find(({ machine }) => machine.name === name);
+  if (process === undefined) return '';
+  const { machine, wires } = process;
+  return `${wires[1].harmed() - refusals.count(name)} ${machine.resumedAt()} ${machine.standsStill()} ${machine.wallJumps()}`;
 }
 
 /** As that; and what makes it start anew, end tenures, fail to read. */

@@ -1,6 +1,7 @@
 // Mutants of what a holder does with its lease: when it sees that it has lost it, what its renewals carry, where it makes a row
 // anew, whose leases it takes, what a worker says at last.
 import type { LeaseStore } from '../../../src/ports.js';
+import type { LeaseTraffic, TrafficOrder } from '../../../src/core/lease-traffic.js';
 import { given, resent, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 
@@ -103,6 +104,25 @@ const givesBack: Mutant['make'] = ({ machine }) => {
   });
 };
 
+/** As if a lease hung on it. */
+const extraCheckpointsAreUrgent: Mutant['make'] = () =>
+  given('leaseKeeper', ({ traffic, ...options }) => {
+    if (traffic === undefined) return options;
+    const urgent = (order: TrafficOrder): TrafficOrder => {
+      if (order.kind === 'checkpoint') order.kind = 'settle';
+      return order;
+    };
+    const hurried: LeaseTraffic = {
+      ...traffic,
+      enter: (order) => traffic.enter(urgent(order)),
+      wait: (order, signal) => traffic.wait(urgent(order), signal),
+    };
+    return { ...options, traffic: hurried };
+  });
+
+const noExtraCheckpoints: Mutant['make'] = () =>
+  given('leaseKeeper', (options) => ({ ...options, checkpointIntervalMs: 0, checkpointRecords: 0 }));
+
 export const holdingMutants: readonly Mutant[] = [
   { name: 'a lost lease is noticed 4.5 s late', make: noticedLate },
   { name: 'no renewal carries a checkpoint while an interval is set', make: renewalsAreBare },
@@ -110,6 +130,12 @@ export const holdingMutants: readonly Mutant[] = [
   { name: 'LATEST is resolved 10 s late', make: latestLate },
   { name: 'a parent whose row cannot be read counts as ended', make: unreadableIsEnded },
   { name: 'live leases are stolen all the time', make: stealsAllTheTime },
+  { name: 'checkpoints that no lease needs go on while the table throttles', make: extraCheckpointsAreUrgent },
+  { name: 'checkpoints go with renewals alone, whatever was asked for', make: noExtraCheckpoints },
+  {
+    name: 'no number of settled records makes a checkpoint',
+    make: () => given('leaseKeeper', (options) => ({ ...options, checkpointRecords: 0 })),
+  },
   { name: 'a lease is given back once a minute', make: givesBack },
   { name: 'the last frontier is never said', make: lastFrontierUnsaid },
   {

@@ -1,0 +1,26 @@
+// How often a process of the simulation is asked to write checkpoints, and how long one may be in coming.
+import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
+import type { Dice } from './dice.js';
+
+export function drawCadence(dice: Dice, failoverMs: number): CheckpointCadence {
+  return {
+    intervalMs: dice.pick([0, 0, 7_000, 200, 500]),
+    records: dice.pick([0, 0, 1, 50]),
+    renewalMs: failoverMs / 3,
+  };
+}
+
+/** A renewal comes in any case; what a queue or a refusal before has slowed down has its time. */
+export function limitMs({ intervalMs, renewalMs }: CheckpointCadence): number {
+  return intervalMs + 3 * renewalMs + 5_000;
+}
+
+/** A write before it may be under way, and calls take some milliseconds. */
+const slackMs = 1_500;
+
+/** Where nothing was wrong for a while. */
+export function calmLimitMs(cadence: CheckpointCadence): number {
+  const { intervalMs, records, renewalMs } = cadence;
+  if (records === 1) return slackMs;
+  return intervalMs > 0 && intervalMs < renewalMs ? intervalMs + slackMs : limitMs(cadence);
+}
