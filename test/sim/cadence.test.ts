@@ -18,7 +18,11 @@ describe('how often a process may write one row, as the simulation judges it (I3
   /** Writes of one row within ten seconds until that is too much; at most 1,000. */
   const most = (intervalMs: number, records: number, settled = 0): number => {
     const of = world();
-    const rates = createCallRates(() => of.now, failoverMs, of.violate);
+    const rates = createCallRates(
+      () => of.now,
+      () => failoverMs,
+      of.violate,
+    );
     rates.cadence('p0', { intervalMs, records, renewalMs: failoverMs / 3 });
     for (let count = 1; count < 1_000; count += 1) {
       rates.called('p0', 'UpdateItem', 'a row');
@@ -100,7 +104,12 @@ describe('checkpoints while the table refuses, as the simulation judges them (I4
     how: { operation?: string; begins?: boolean; bare?: boolean } = {},
   ) => {
     const of = world();
-    const refusals = createRefusals({ now: () => of.now, failoverMs, troublesOf: () => '', violate: of.violate });
+    const refusals = createRefusals({
+      now: () => of.now,
+      failoverMsOf: () => failoverMs,
+      troublesOf: () => '',
+      violate: of.violate,
+    });
     let row = leaseRow({ leaseKey: 's/1', leaseOwner: 'p0', checkpoint: '10' });
     const write = (at: number, checkpoint: string): void => {
       of.now = at;

@@ -50,7 +50,8 @@ export function createCallRates(
       if (known === undefined || known.since < at - spanMs)
         return void counts.set(name, { since: at, count: 1, records: recordsOf(process) });
       known.count += 1;
-      const most = operation === 'UpdateItem' ? Math.round(mostWrites(failoverMsOf(process))) + extra(process, known) : mostCalls;
+      const most =
+        operation === 'UpdateItem' ? Math.round(mostWrites(failoverMsOf(process))) + extra(process, known) : mostCalls;
       if (known.count < most) return;
       violate(
         'I38',
