@@ -290,7 +290,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     calmLimitMs: calmLimitMs(cadence),
     nameOf: (source, shardId, sequenceNumber) => world.layout.nameOf(source, shardId, sequenceNumber),
     rowOf: (leaseKey) => world.leases.row(leaseKey),
-    troubles: () => `${troublesOf(process)} ${process.hurt} ${wires[1].longWay === undefined}`,
+    troubles: () => `${troublesOf(process)} ${process.hurt} ${wires[1].longWay === undefined} ${world.garbled.size}`,
     violate: oracle.violate,
   });
   const settledOf = new Map<number, number>();
