@@ -56,6 +56,8 @@ export interface OracleOptions {
   readonly troublesOf?: (process: string) => string;
   /** Whoever is still starting knows of no row that was there before. Default: nobody is. */
   readonly isStarting?: (process: string) => boolean;
+  /** See takes.ts. */
+  readonly wayMsOf?: (process: string) => number;
   /** See hands.ts. Absent: that law is left out. */
   readonly hands?: Pick<HandsOptions, 'tableOf' | 'conditionOf' | 'worldCondition'>;
 }
@@ -120,7 +122,12 @@ export function createOracle(options: OracleOptions): Oracle {
   const lastOfKey = new Map<string, number>();
   /** Per process: items it has skipped with their record. */
   const unmade = new Set<string>();
-  const takes = createTakes({ now, failoverMsOf, troublesOf: troublesOf ?? (() => '') });
+  const takes = createTakes({
+    now,
+    failoverMsOf,
+    troublesOf: troublesOf ?? (() => ''),
+    ...(options.wayMsOf === undefined ? {} : { wayMsOf: options.wayMsOf }),
+  });
   const losses = createLosses();
   /** Rows that were deleted by hand, until somebody makes them anew. */
   const deleted = new Map<string, LeaseRow>();

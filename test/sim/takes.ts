@@ -9,6 +9,8 @@ export interface TakesOptions {
   readonly failoverMsOf: (process: string) => number;
   /** Changes when a call of this process to the table is harmed, its mail held up, or when it stands still. */
   readonly troublesOf: (process: string) => string;
+  /** How much longer than in calm weather a call of this process to the table may take now. Default: none. */
+  readonly wayMsOf?: (process: string) => number;
 }
 
 export interface Takes {
@@ -25,7 +27,7 @@ interface Taken {
   readonly troubles: string;
 }
 
-export function createTakes({ now, failoverMsOf, troublesOf }: TakesOptions): Takes {
+export function createTakes({ now, failoverMsOf, troublesOf, wayMsOf = () => 0 }: TakesOptions): Takes {
   const takenFrom = new Map<string, Taken>();
   const isOf = (row: LeaseRow | undefined, process: string): boolean => row?.leaseOwner === process;
   return {
@@ -39,7 +41,7 @@ export function createTakes({ now, failoverMsOf, troublesOf }: TakesOptions): Ta
       const taken = takenFrom.get(`${process}/${leaseKey}`);
       if (taken === undefined || taken.troubles !== troublesOf(process)) return undefined;
       const ms = now() - taken.at;
-      return ms > failoverMsOf(process) / 3 + writeMs ? ms : undefined;
+      return ms > failoverMsOf(process) / 3 + writeMs + wayMsOf(process) ? ms : undefined;
     },
   };
 }

@@ -193,6 +193,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
     isStarting: (name) => world.processes.find(({ machine }) => machine.name === name)?.started === false,
+    wayMsOf: (name) => wayMsOf(world.processes.find(({ machine }) => machine.name === name)),
     hands: {
       tableOf: (name) =>
         kind === 'several' ? layout.tableOf((name.split('/')[0] as string).split('@')[0] as string) : '',
@@ -451,11 +452,15 @@ function codesOf(error: unknown): readonly unknown[] {
   return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
 }
 
+/** There and back, where the table takes its time. */
+const wayMsOf = (process: Process | undefined): number => 2 * (process?.wires[1].longWay?.mostMs ?? 0);
+
 /** Changes when a call to the table is harmed, mail is held up or repeated, or the machine stands still. */
 function troublesOf(process: Process | undefined): string {
   if (process === undefined) return '';
   const { machine, wires } = process;
-  return `${wires[1].harmed()} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
+  const table = `${wires[1].harmed()} ${wires[1].longWay === undefined}`;
+  return `${table} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
 }
 
 /** Changes when its calls to the table are harmed other than by a refusal, and when it may hold that it was suspended. */
