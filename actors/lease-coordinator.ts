@@ -4,6 +4,7 @@ import { spawn } from './actor.js';
 import type { Behaviour, Effect } from './actor.js';
 import * as leases from './lease-coordinator/leases.js';
 import type { CoordinatorSelf, LeaseCoordinatorOptions } from './lease-coordinator/messages.js';
+import * as releasing from './lease-coordinator/releasing.js';
 import { scan, scanFailed, scanned } from './lease-coordinator/scan.js';
 import * as sources from './lease-coordinator/sources.js';
 import * as ends from './lease-coordinator/shard-end.js';
@@ -143,9 +144,10 @@ const handlers: Handlers = {
   prepareShardEnd: (turn, message) => ends.shardEndAsked(turn, message),
   releaseAll: (turn, { deadlineMs, replyTo }) => {
     sources.abandonStart(turn);
-    leases.releaseAll(turn, deadlineMs, replyTo);
+    releasing.releaseAll(turn, deadlineMs, replyTo);
   },
-  releaseOverdue: (turn) => leases.releaseOverdue(turn),
+  callsEnded: (turn) => releasing.callsEnded(turn),
+  releaseOverdue: (turn) => releasing.releaseOverdue(turn),
   keeperSpawned: (turn, { leaseKey, incarnation, keeper }) => leases.keeperSpawned(turn, leaseKey, incarnation, keeper),
   keeperDown: (turn, { leaseKey, incarnation, how }) => leases.keeperDown(turn, leaseKey, incarnation, how),
   keeperNotice: (turn, notice) => leases.keeperNotice(turn, notice),

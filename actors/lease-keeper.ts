@@ -12,6 +12,7 @@ import { count, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
 import { answered, beginWrite, called, effectName, nextExtraAt, writeFailed } from './lease-keeper/writes.js';
+import { createHandedOut } from '../src/core/handed-out.js';
 import * as holds from '../src/core/lease-hold.js';
 import * as schedule from '../src/core/lease-schedule.js';
 import { KinactError } from '../src/errors.js';
@@ -107,6 +108,9 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
       state.waiting = message.waiting;
       state.idleSince = turn.now;
       return;
+    case 'callsEnded':
+      state.callsMayRun = false;
+      return;
     case 'wake':
       state.wakeAt = Infinity;
       return;
@@ -194,8 +198,8 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     asked: undefined,
     tenure: undefined,
     lastWorker: undefined,
-    handedOver: undefined,
-    inherited: options.seen.leaseOwner === options.workerId,
+    handedOut: options.handedOut ?? createHandedOut(),
+    callsMayRun: false,
     idleSince: now,
     waiting: options.waiting ?? false,
     watchdog: { count: 0, at: undefined },
@@ -211,11 +215,11 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
 
 /** What the earlier keeper knew and had promised; what it was doing may or may not have been done. */
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
-  const { hold, write, writes, shardEnd, reported, checkpointAt, handedOver, inherited, callsMade } = left;
+  const { hold, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
   if (write !== undefined && write.kind !== 'create') holds.applyUnknown(hold, write.change);
   return {
     ...fresh,
-    ...{ hold, writes, reported, checkpointAt, handedOver, inherited, callsMade },
+    ...{ hold, writes, reported, checkpointAt, handedOut, callsMade },
     phase: 'held',
     everHeld: true,
     waiting: true,

@@ -3,15 +3,15 @@
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../actors/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../actors/actor.js';
-import { ask, createRuntime, spawn, stop as stopActor, watch } from '../supervision/index.js';
+import { ask, createRuntime, spawn, watch } from '../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../supervision/index.js';
-import { isBusy } from '../supervision/supervisor.js';
+import { sendFromOutside } from '../supervision/system.js';
 import { systemClock, systemRandom, systemTimers } from '../supervision/timers.js';
 import { consumerTree } from '../supervision/tree.js';
 import { createEscalation } from './consumer/escalation.js';
 import type { Escalation } from './consumer/escalation.js';
 import { liveness, readiness, snapshot } from './consumer/inspection.js';
-import { releaseLeft } from './consumer/left-leases.js';
+import { releaseEverything } from './consumer/releasing.js';
 import { noMetering, startMetering } from './consumer/metering.js';
 import { actors, openWiring } from './consumer/wiring.js';
 import type { Actors, Wiring } from './consumer/wiring.js';
@@ -194,11 +194,18 @@ class TreeConsumer implements Consumer {
       coordinators: () => [...wiring.coordinators.values()],
       pipelineStarted: (pipeline) => {
         this.#pipeline = pipeline;
-        void watch(pipeline).then((ending) => this.#escalation.pipelineEnded(ending));
+        void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
       },
       pipelineRestarting: (error) => this.#restarting(error),
       coordinatorsRestarting: (error) => this.#restarted(causeOf(error)),
     });
+  }
+
+  #pipelineEnded(ending: Ending): void {
+    // Leases that are being released wait for its calls.
+    for (const coordinator of this.#wiring?.coordinators.values() ?? [])
+      sendFromOutside(coordinator, { type: 'callsEnded' });
+    this.#escalation.pipelineEnded(ending);
   }
 
   #restarting(error: Error): readonly Effect<never>[] {
@@ -249,71 +256,26 @@ class TreeConsumer implements Consumer {
     return report;
   }
 
-  /** Leases first, while the pipeline still works; the actors when nothing of theirs is left to do. */
   async #release(deadlineMs: number): Promise<StopReport> {
     this.#state = 'stopping';
-    const { clock } = this.#world;
-    const until = clock.now() + deadlineMs;
-    await this.#endRestart(deadlineMs - Math.min(deadlineMs / 2, escalationDeadlineMs));
-    const leftMs = Math.max(0, until - clock.now());
-    const coordinators = [...(this.#wiring?.coordinators ?? [])];
-    // A coordinator that does not answer, or does not know what the one before it held, may have held anything.
-    const unheard = new Set<string>();
-    const reports = await Promise.all(
-      coordinators.map(([table, ref]) =>
-        ask(
-          ref,
-          (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({
-            type: 'releaseAll',
-            deadlineMs: leftMs,
-            replyTo,
-          }),
-          { deadlineMs: leftMs + releaseGraceMs },
-        )
-          .catch(() => undefined)
-          .then((report) => (report === undefined && unheard.add(table), report)),
-      ),
+    const report = await releaseEverything(
+      {
+        world: this.#world,
+        runtime: this.runtime,
+        actors: this.#actors,
+        wiring: () => this.#wiring,
+        root: () => this.#root,
+        pipeline: () => this.#pipeline,
+        stopDeadlineMs: this.#options.stopDeadlineMs,
+        emit: (event) => this.#happened(event),
+      },
+      deadlineMs,
     );
-    const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
-    const ending = await this.#stopTree(leftMsNow());
-    const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
-    const late = await this.#releaseLeft(unheard, reason, leftMsNow());
-    const leases = [...reports.flatMap((report) => report ?? []), ...late];
     this.#metering.end();
     this.#wiring?.close((what, error) =>
       this.#happened({ name: 'warning', data: { message: `${what} could not be closed`, error } }),
     );
-    return {
-      leases,
-      drained: unheard.size === 0 && leases.every(({ released, recordsLeft }) => released && recordsLeft === 0),
-    };
-  }
-
-  async #stopTree(leftMs: number): Promise<Ending | undefined> {
-    if (this.#root === undefined) return undefined;
-    return stopActor(this.#root, { deadlineMs: Math.min(leftMs, this.#options.stopDeadlineMs) });
-  }
-
-  /** No coordinator could: it was down, or the application has stopped the parent, and no message arrived any more. */
-  #releaseLeft(tables: ReadonlySet<string>, reason: string, deadlineMs: number): Promise<readonly ReleasedLease[]> {
-    const left = this.#wiring?.left.of(tables) ?? [];
-    return releaseLeft(left, this.#actors, this.#world, (event) => this.#happened(event), reason, deadlineMs);
-  }
-
-  /**
-   * A pipeline in the middle of a restart drains nothing, and its keepers would release at once, with user calls of the old
-   * incarnation still running. They are waited for; the new one is not started any more.
-   */
-  async #endRestart(deadlineMs: number): Promise<void> {
-    const pipeline = this.#pipeline;
-    if (pipeline === undefined) return;
-    // Behind the news of a crash, if there is any on its way: a shard worker's takes two steps.
-    const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
-    const idle = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: restartPollMs });
-    await idle()
-      .then(idle, () => {})
-      .catch(() => {});
-    if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
+    return report;
   }
 
   /** The pipeline works as long as there is a source; after the last one it has something to drain. */
@@ -379,8 +341,6 @@ class TreeConsumer implements Consumer {
   }
 }
 
-const isParentStopped = (error: Error | undefined): boolean => isKinactError(error) && error.code === 'PARENT_STOPPED';
-
 /** A coordinator's supervisor bears no crash: it escalates at once, and says so around what the coordinator crashed with. */
 const causeOf = (error: Error): Error =>
   isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
@@ -388,9 +348,5 @@ const causeOf = (error: Error): Error =>
 const stopKinds = { deadlineMs: milliseconds(0) };
 /** How often a start looks whether a coordinator that died has a successor. */
 const restartPollMs = 50;
-/** The coordinator answers by its deadline; this much later it is taken for dead. */
-const releaseGraceMs = 1_000;
-/** What stopping the actors gets even when draining has used up the deadline. */
-const minimumStopMs = 1_000;
 /** With the pipeline gone there is nothing to drain: releasing is one write per lease. */
 const escalationDeadlineMs = 5_000;

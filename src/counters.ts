@@ -21,6 +21,7 @@ const yours = {
   listenerFailed: 'Calls of `runtime.trace` and of other listeners of the runtime that threw.',
   interceptFailed: 'Calls of `runtime.intercept` that threw.',
   orphan: 'Calls of yours that still ran at a stop deadline: `orphans` names them.',
+  orphanEnded: 'Those of them that have ended since.',
 } as const;
 
 /** What happens in a healthy consumer too, at every restart, loss of a lease and stop. */

@@ -15,6 +15,7 @@ import {
   type ParentHooks,
 } from './cell.js';
 import { createActorEffects } from './effects.js';
+import type { EffectInfo } from './effects.js';
 import { openMailbox, releaseHolder } from './home.js';
 import { announce, carryOut, postMade, type Frame, type StartChild } from './interpret.js';
 import { postTimer } from './mail.js';
@@ -110,7 +111,7 @@ function createCell(
         const { intercept } = engine;
         return intercept?.startEffect === undefined ? run() : intercept.startEffect(cell.ref, info, run);
       },
-      settled: (info, toMessage) => effectSettled(cell, info.name, toMessage),
+      settled: (info, toMessage) => effectSettled(cell, info, toMessage),
     }),
     asked: new Set(),
     asking: new Set(),
@@ -127,13 +128,14 @@ function createCell(
   return cell;
 }
 
-function effectSettled(cell: Cell, name: string, toMessage: () => unknown): void {
+function effectSettled(cell: Cell, { kind, name }: EffectInfo, toMessage: () => unknown): void {
   trace(cell, 'settled', { type: name });
   if (cell.phase === 'running') {
     postMade(cell, undefined, 'result', toMessage);
     return;
   }
   count(cell.engine, 'lateResult');
+  if (cell.phase === 'stopped' && kind === 'user') count(cell.engine, 'orphanEnded');
   effectSettledWhileStopping(cell);
 }
 

@@ -63,7 +63,7 @@ export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
  * The counters of a runtime. Behaviours' own (`count` effects; those of kinact's actors count a message that came twice as
  * `repeatedMessages`), and: `repeatedMessages` signals that came twice, `deadLetter` messages to stopped actors, `lateAnswer`
  * to closed questions, `lateResult` effects that settled after their actor stopped, `unknownMessage` not from kinact,
- * `orphan` user effects left running, `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`.
+ * `orphan` user effects left running, `orphanEnded` those of them that have settled since, `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`.
  * Throws INVALID_OPTION.
  */
 export function counters(runtime: Runtime): Readonly<Record<string, number>> {

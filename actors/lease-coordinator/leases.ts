@@ -1,15 +1,16 @@
 // The leases this process holds or is taking: their keepers, who of them may start, what subscribers are told, how they
 // are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
-import { reply, run, send, watch } from '../actor.js';
-import type { Ending, Ref, ReplyTo } from '../actor.js';
-import type { KeeperMessage, KeeperNotice, ReleasedLease } from '../protocol/leasing.js';
+import { run, send, watch } from '../actor.js';
+import type { Ending, Ref } from '../actor.js';
+import type { KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
 import { strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
+import { callsEnded, finishRelease, notReleased } from './releasing.js';
 import { doubtStream, giveBack, takesPart } from './sources.js';
 import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
-import type { Lease, Releasing, Turn } from './state.js';
+import type { Lease, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
 import { beganIdle, beganReading, isRead, readsFail, readsWork } from './unread.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
@@ -145,10 +146,12 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
       return;
     case 'lost':
+      notReleased(turn, lease);
       drop(turn, lease);
       // Whoever took it may have joined since the last scan; what is there to steal back is seen by the next one.
       return scanWithin(turn, news.retake ? settings.scanIntervalMs / 4 : settings.scanIntervalMs);
     case 'workerIdInUse':
+      notReleased(turn, lease);
       drop(turn, lease);
       strike(turn, lease, settings.coolDownMs);
       return warnOfTwin(turn, lease, news.current);
@@ -296,6 +299,8 @@ export function reconsiderWaiting(turn: Turn): void {
 export function subscribe(turn: Turn, subscriber: Ref<HeldLeases>): void {
   const { state, effects } = turn;
   if (!state.subscribers.has(subscriber.id)) {
+    // A pipeline begins when the calls of the one before it have settled, or are orphans.
+    callsEnded(turn);
     state.subscribers.set(subscriber.id, subscriber);
     effects.push(watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
   }
@@ -319,71 +324,4 @@ function heldLeases({ settings, state }: Turn): HeldLeases {
       leases.push({ leaseKey, shardId, source: stream.options.source.name, keeper, startable: awaited?.length === 0 });
   }
   return { type: 'held', table: settings.store.tableName, version: state.version, leases };
-}
-
-/** From now on nothing is taken; every keeper drains, checkpoints and releases. */
-export function releaseAll(
-  turn: Turn,
-  deadlineMs: number,
-  replyTo: ReplyTo<readonly ReleasedLease[] | undefined>,
-): void {
-  const { settings, state, effects, now } = turn;
-  if (state.releasing !== undefined) {
-    if (state.releasing.answered) effects.push(reply(replyTo, reportOf(state.releasing)));
-    else state.releasing.replyTo.push(replyTo);
-    return;
-  }
-  const blind = settings.isSuccessor && state.plan === undefined;
-  state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
-  if (state.phase !== 'failed') state.phase = 'releasing';
-  effects.push(
-    { type: 'cancel', key: 'scan' },
-    { type: 'after', key: 'release', ms: deadlineMs, message: { type: 'releaseOverdue' } },
-  );
-  for (const lease of state.leases.values()) {
-    if (lease.keeper !== undefined)
-      effects.push(send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));
-  }
-  finishRelease(turn);
-}
-
-function finishRelease(turn: Turn): void {
-  const { state, effects } = turn;
-  if (state.releasing === undefined || state.releasing.answered || state.leases.size > 0) return;
-  effects.push({ type: 'cancel', key: 'release' });
-  answerRelease(turn, state.releasing);
-}
-
-function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
-  const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
-  const source = stream.options.source.name;
-  return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
-}
-
-/** The deadline: what has not said its last word is reported as it was last known. */
-export function releaseOverdue(turn: Turn): void {
-  const { releasing, leases } = turn.state;
-  if (releasing === undefined || releasing.answered) return;
-  // A take that is not answered yet may have been written.
-  for (const lease of leases.values()) releasing.report.push(unreleased(lease));
-  answerRelease(turn, releasing);
-}
-
-function answerRelease({ state, effects }: Turn, releasing: Releasing): void {
-  releasing.answered = true;
-  for (const lease of state.abandoned.values()) releasing.report.push(unreleased(lease));
-  for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, reportOf(releasing)));
-}
-
-function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | undefined {
-  return blind ? undefined : report;
-}
-
-/** After a scan: what somebody else has taken, or has deleted, is not this worker's to give back. */
-export function forgetAbandoned({ settings, state }: Turn): void {
-  for (const [leaseKey, { row: known }] of state.abandoned) {
-    const row = state.rows.get(leaseKey);
-    const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
-    if (row === undefined || isTaken) state.abandoned.delete(leaseKey);
-  }
 }

@@ -4,11 +4,12 @@ import type { ReplyTo } from '../actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { leaveTraffic } from './permit.js';
-import { dropTenure, isBehind, refuseAsked } from './tenures.js';
+import { dropTenure, isBehind, leaseName, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
+import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-hold.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
@@ -114,6 +115,7 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   refuseAsked(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
+  if (news.type !== 'notTaken') forgetHandedOut(state.handedOut, leaseName(turn.options));
   state.liveUntil = 0;
   leaveTraffic(turn);
   state.write = undefined;
@@ -125,7 +127,7 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
 export function released(turn: Turn, written: boolean): void {
   const { options, state } = turn;
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
-  const recordsLeft = said.recordsLeft === 0 && isBehind(state) ? -1 : said.recordsLeft;
+  const recordsLeft = said.recordsLeft === 0 && isBehind(turn) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.hold.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };

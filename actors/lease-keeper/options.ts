@@ -2,6 +2,7 @@
 import type { LeaseKeeperState } from './state.js';
 import type { KeeperCoordinator } from '../protocol/leasing.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { HandedOut } from '../../src/core/handed-out.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
@@ -32,6 +33,8 @@ export interface LeaseKeeperOptions {
   readonly store: LeaseStore;
   /** The queue of the table: a turn of it comes before each write. Default: none, every write begins at once. */
   readonly traffic?: LeaseTraffic;
+  /** What this process has handed out, of any lease: it outlives the keeper. Default: one of its own. */
+  readonly handedOut?: HandedOut;
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;

@@ -6,6 +6,7 @@ import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/lea
 import type { Tenure, TenureGranted } from '../tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import type { HandedOut } from '../../src/core/handed-out.js';
 import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
@@ -126,10 +127,10 @@ export interface LeaseKeeperState {
   asked: Asked | undefined;
   tenure: OpenTenure | undefined;
   lastWorker: number | undefined;
-  /** The newest record that any worker which has ended had handed to a stage: until the frontier is there, some may be open. */
-  handedOver: Position | undefined;
-  /** An earlier keeper had this lease, and no worker has begun since: what its last one left open is not known. */
-  inherited: boolean;
+  /** Until the frontier is at its newest record of this lease, some may be open. */
+  readonly handedOut: HandedOut;
+  /** A worker has gone without a last word: calls of user code that it led to may still run. */
+  callsMayRun: boolean;
   idleSince: number;
   waiting: boolean;
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */

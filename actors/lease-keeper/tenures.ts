@@ -2,12 +2,14 @@
 // one that has ended is never revived (design.md section 5).
 import { reply, send, watch } from '../actor.js';
 import type { Tenure, Frontier } from '../tenure.js';
-import type { Asked, LeaseKeeperState, OpenTenure } from './state.js';
+import type { LeaseKeeperOptions } from './options.js';
+import type { Asked, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
-import { advanceFrontier, startOf } from '../../src/core/lease-hold.js';
+import { positionOf } from '../../src/core/checkpoint.js';
+import { beganHandingOut, newestOf } from '../../src/core/handed-out.js';
+import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-hold.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { Position } from '../../src/core/position.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
 import { KinactError } from '../../src/errors.js';
 import type { HashKeyRange } from '../../src/ports.js';
@@ -67,7 +69,7 @@ export function grant(turn: Turn, asked: Asked): void {
     signal: controller.signal,
   };
   state.asked = undefined;
-  state.inherited = false;
+  beganHandingOut(state.handedOut, leaseName(options), cell);
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
@@ -94,7 +96,6 @@ export function revokeTenure(turn: Turn, reason: string): void {
 /** The worker has ended. */
 export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) kill(turn, tenure, reason);
-  noteHandedOver(turn, tenure.cell);
   turn.state.tenure = undefined;
   turn.state.idleSince = turn.now;
 }
@@ -102,23 +103,23 @@ export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): voi
 /** Whatever the worker says from now on is stale. */
 export function dropTenure(turn: Turn, reason: string): void {
   revokeTenure(turn, reason);
-  noteHandedOver(turn, turn.state.tenure?.cell);
   turn.state.tenure = undefined;
 }
 
-/** A worker that begins anew reads all of this again: before it has, the shard is not drained, whatever it says of itself. */
-function noteHandedOver({ state }: Turn, cell: Tenure | undefined): void {
-  if (cell?.handedOver !== undefined && isBefore(state.handedOver, cell.handedOver)) state.handedOver = cell.handedOver;
-}
+/** Tables of several streams may have keys in common. */
+export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' | 'leaseKey'>): string =>
+  `${store.tableName} ${leaseKey}`;
 
-/** Whether something handed out under this lease may be open. */
-export function isBehind({ hold, handedOver, inherited, tenure }: LeaseKeeperState): boolean {
-  const newest = [handedOver, tenure?.cell.handedOver];
-  return inherited || newest.some((position) => position !== undefined && isBefore(hold.frontier, position));
+/**
+ * Whether something that this process has handed out under this lease may be open. A worker that begins anew reads all of it
+ * again: before it has, the shard is not drained, whatever it says of itself.
+ */
+export function isBehind({ options, state }: Turn): boolean {
+  const newest = newestOf(state.handedOut, leaseName(options));
+  if (newest === undefined || state.hold.row.checkpoint === 'SHARD_END') return false;
+  const reached = positionOf(checkpointOnBoard(state.hold) ?? durableCheckpoint(state.hold.row));
+  return reached === undefined || comparePositions(reached, newest) < 0;
 }
-
-const isBefore = (position: Position | undefined, other: Position): boolean =>
-  position === undefined || comparePositions(position, other) < 0;
 
 function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;

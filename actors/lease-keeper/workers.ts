@@ -47,6 +47,7 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
   }
   if (state.tenure?.cell.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
+    state.callsMayRun = true;
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.lastWorker === worker && standstill(how.error)) {

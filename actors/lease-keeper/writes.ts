@@ -5,16 +5,18 @@ import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
-import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
+import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
+import { forgetHandedOut } from '../../src/core/handed-out.js';
 import * as holds from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
+import { isWriterOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
@@ -186,6 +188,9 @@ function taken(turn: Turn, before: LeaseRow): void {
   state.phase = 'held';
   if (state.everHeld) return;
   state.everHeld = true;
+  // It was somebody else's, or nobody's, in between.
+  if (before.leaseOwner !== workerId || !isWriterOf(options.processNonce, before.kinactWriter))
+    forgetHandedOut(state.handedOut, leaseName(options));
   state.takeBy = Infinity;
   state.idleSince = turn.now;
   const from = before.leaseOwner === undefined || before.leaseOwner === workerId ? {} : { from: before.leaseOwner };

@@ -63,6 +63,8 @@ export type CoordinatorMessage =
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
     }
+  /** From the consumer: its pipeline has ended for good, and no call of user code that it led to is waited for any more. */
+  | { readonly type: 'callsEnded' }
   /** Answered when table, streams and shards have been looked at once and leases are being taken, or when that failed. */
   | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
@@ -92,7 +94,9 @@ export type KeeperMessage =
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator: nobody may start this shard for now (parents, a restart under way), or may again. */
-  | { readonly type: 'waiting'; readonly waiting: boolean };
+  | { readonly type: 'waiting'; readonly waiting: boolean }
+  /** From the coordinator: what a pipeline that has crashed had called has settled, or will be waited for no longer. */
+  | { readonly type: 'callsEnded' };
 
 /** What has become of the lease. After every kind but `taken`, `working`, `advanced`, `streamDoubted` and `idle` the keeper ends. */
 export type KeeperNews =

@@ -13,6 +13,8 @@ import type { HeldLease } from '../../actors/tenure.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from '../../supervision/tree.js';
 import { createByteBudget } from '../core/byte-budget.js';
+import { createHandedOut } from '../core/handed-out.js';
+import type { HandedOut } from '../core/handed-out.js';
 import type { ByteBudget } from '../core/byte-budget.js';
 import { createLeaseTraffic } from '../core/lease-traffic.js';
 import type { LeaseTraffic } from '../core/lease-traffic.js';
@@ -91,7 +93,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
   const tables = openTables(options, world, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
   const coordinators = new Map<string, Ref<CoordinatorMessage>>();
-  const left = createLeftLeases();
+  const kept = { left: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
@@ -101,7 +103,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
     tables: [...tables.keys()],
     records: sources.map(({ record }) => record),
     coordinators,
-    left,
+    left: kept.left,
     budget,
     settled,
     parts: {
@@ -112,9 +114,9 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         const behaviour = coordinatorOf(made, options, world, processNonce, {
           ...(tables.get(table) as Table),
           isSuccessor: coordinators.has(table),
-          left,
+          ...kept,
         });
-        return registered(behaviour, (self) => (left.supersede(table), coordinators.set(table, self)));
+        return registered(behaviour, (self) => (kept.left.supersede(table), coordinators.set(table, self)));
       },
       stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
       reducer: (index, stages) =>
@@ -182,7 +184,7 @@ function coordinatorOf(
   options: ResolvedOptions,
   { clock, random }: World,
   processNonce: string,
-  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases },
+  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
   const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
@@ -213,6 +215,7 @@ function coordinatorOf(
         traffic: traffic.writes,
         clock,
         random,
+        handedOut: table.handedOut,
         failoverMs,
         // A tenth of the failover time: more than two machines' clocks drift in it, and than a request needs to arrive.
         marginMs: failoverMs / 10,

@@ -22,6 +22,8 @@ export interface LeaseWants {
   readonly idleSince: number;
   /** Nobody may start the shard for now, so that having no worker means nothing. */
   readonly waiting: boolean;
+  /** Calls of user code for this shard may run, although it has no worker. */
+  readonly callsMayRun?: boolean;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
 }
@@ -64,6 +66,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
 /** Drained, and no SHARD_END is about to come that would say more than the frontier does. */
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
   if (wants.release === undefined) return false;
+  // Whoever takes it next must not work beside them.
+  if (wants.callsMayRun === true && now < wants.release.cutAt) return false;
   if (wants.tenure !== undefined) return wants.tenure.revoked && now >= wants.release.writeAt;
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= wants.release.cutAt;
 }

@@ -118,12 +118,40 @@ describe('a keeper that releases its lease', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('releases when the draining worker crashes', async () => {
+  it('renews when the draining worker crashes, and releases when the calls that it led to have ended', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.down(1);
+    await keeper.advance(15_000);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    await keeper.tell({ type: 'callsEnded' });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ recordsLeft: -1, released: true });
+  });
+
+  it('waits for those calls no longer than it has time, whether the release or the crash came first', async () => {
+    for (const order of ['release first', 'crash first']) {
+      const keeper = await driveKeeper();
+      await keeper.work(1);
+      if (order === 'crash first') await keeper.down(1);
+      await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+      if (order === 'release first') await keeper.down(1);
+      await keeper.advance(19_000);
+      expect(keeper.row.leaseOwner, order).to.equal(me);
+      await keeper.advance(1_000);
+      expect(keeper.newsOf('released')[0]?.lease, order).to.deep.include({ released: true });
+    }
+  });
+
+  it('does not wait for calls of a pipeline that has gone: a later worker has begun since', async () => {
+    const keeper = await driveKeeper();
+    await keeper.work(1);
+    await keeper.down(1);
+    await keeper.tell({ type: 'callsEnded' });
+    const tenure = await keeper.work(2);
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true });
   });
 
   it('repeats a release of unknown outcome, and recognises its own', async () => {

@@ -90,6 +90,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.order()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
     await keeper.down(1);
+    await keeper.tell({ type: 'callsEnded' });
     expect(queue.order()).to.deep.equal({ kind: 'settle', deadline: Infinity, renewalDue: Infinity });
     await queue.next(keeper);
     expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true });

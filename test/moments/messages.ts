@@ -99,6 +99,7 @@ const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
   'shardEndPlanned/blocked': true,
   'shardEndPlanned/open': true,
   called: true,
+  callsEnded: true,
 };
 
 type Coordinator = { keeperNotice: KeeperNews['type']; shardEndPrepared: ShardEndResult['type'] };
@@ -106,6 +107,7 @@ const leaseCoordinator: Record<Names<CoordinatorSelf['type'], Coordinator>, Reac
   subscribe: true,
   prepareShardEnd: true,
   releaseAll: true,
+  callsEnded: 'a pipeline ends for good in no scenario; test/issues/drained-is-exact.test.ts has it',
   awaitStart: true,
   'keeperNotice/taken': true,
   'keeperNotice/notTaken': true,

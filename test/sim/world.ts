@@ -25,7 +25,7 @@ import { createMemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createFailovers } from './failovers.js';
 import type { Failovers } from './failovers.js';
-import type { Condition } from './hands.js';
+import { conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
 import { createIncarnations } from './incarnations.js';
 import { createMachine } from './machine.js';
 import type { Machine } from './machine.js';
@@ -450,37 +450,6 @@ function listen({ clock, events, layout, oracle }: World, { machine, consumer }:
 function codesOf(error: unknown): readonly unknown[] {
   if (!(error instanceof Error)) return [];
   return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
-}
-
-/** There and back, where the table takes its time. */
-const wayMsOf = (process: Process | undefined): number => 2 * (process?.wires[1].longWay?.mostMs ?? 0);
-
-/** Changes when a call to the table is harmed, mail is held up or repeated, or the machine stands still. */
-function troublesOf(process: Process | undefined): string {
-  if (process === undefined) return '';
-  const { machine, wires } = process;
-  const table = `${wires[1].harmed()} ${wires[1].longWay === undefined}`;
-  return `${table} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
-}
-
-/** Changes when its calls to the table are harmed other than by a refusal, and when it may hold that it was suspended. */
-function earlyRenewals({ processes, refusals }: World, name: string): string {
-  const process = processes.find(({ machine }) => machine.name === name);
-  if (process === undefined) return '';
-  const { machine, wires } = process;
-  return `${wires[1].harmed() - refusals.count(name)} ${machine.resumedAt()} ${machine.standsStill()} ${machine.wallJumps()}`;
-}
-
-/** As that; and what makes it start anew, end tenures, fail to read. */
-function conditionOf(process: Process | undefined): Condition {
-  if (process === undefined) return { troubles: 'there is no such process', isTroubled: true, hasHung: false };
-  const { ended, hurt, machine, stopped, wires } = process;
-  const isGone = stopped || ended !== undefined || !machine.alive;
-  return {
-    troubles: `${troublesOf(process)} ${wires[0].harmed()} ${hurt} ${machine.wallJumps()}`,
-    isTroubled: isGone || machine.standsStill() || machine.mailWaits(),
-    hasHung: process.hasHung,
-  };
 }
 
 function note(world: World, name: string, { at, what, to, from, type }: TraceEntry): void {

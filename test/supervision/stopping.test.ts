@@ -199,7 +199,7 @@ describe('stopping', () => {
     expect(events).to.deep.equal([{ name: 'orphaned', data: { actor: path, effects: ['save'] } }]);
     hold.open();
     await clock.advance(0);
-    expect(counters(runtime)).to.deep.equal({ orphan: 1, lateResult: 1 });
+    expect(counters(runtime)).to.deep.equal({ orphan: 1, orphanEnded: 1, lateResult: 1 });
   });
 
   it('waits for the last of several user effects; a crash meanwhile neither hastens it nor changes how it ends', async () => {

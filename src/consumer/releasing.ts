@@ -1,0 +1,102 @@
+// The stop of a consumer, once it is decided: leases first, while the pipeline still works; the actors when nothing of theirs is
+// left to do; and the report of what became of each lease. Called once per consumer.
+import { ask, counters, stop as stopActor } from '../../supervision/index.js';
+import type { Runtime, SupervisorMessage } from '../../supervision/index.js';
+import { isBusy } from '../../supervision/supervisor.js';
+import type { ReleasedLease } from '../../actors/lease-coordinator.js';
+import type { Ending, Ref, ReplyTo } from '../../actors/actor.js';
+import { isKinactError } from '../errors.js';
+import type { KinactEvent } from '../events.js';
+import type { World } from '../source.js';
+import { releaseLeft } from './left-leases.js';
+import type { Actors, Wiring } from './wiring.js';
+
+/** What is to be stopped. The functions say what there is by then: a start may still be under way. */
+export interface Releasing {
+  readonly world: World;
+  readonly runtime: Runtime;
+  readonly actors: Actors;
+  readonly wiring: () => Wiring | undefined;
+  readonly root: () => Ref<never> | undefined;
+  readonly pipeline: () => Ref<SupervisorMessage> | undefined;
+  readonly stopDeadlineMs: number;
+  readonly emit: (event: KinactEvent) => void;
+}
+
+export interface Released {
+  readonly leases: readonly ReleasedLease[];
+  readonly drained: boolean;
+}
+
+/** Never rejects. */
+export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
+  const { actors, emit, pipeline, runtime, wiring, world } = releasing;
+  const { clock } = world;
+  const until = clock.now() + deadlineMs;
+  await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
+  const leftMs = Math.max(0, until - clock.now());
+  const coordinators = [...(wiring()?.coordinators ?? [])];
+  // A coordinator that does not answer, or does not know what the one before it held, may have held anything.
+  const unheard = new Set<string>();
+  const reports = await Promise.all(
+    coordinators.map(([table, ref]) =>
+      ask(
+        ref,
+        (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({
+          type: 'releaseAll',
+          deadlineMs: leftMs,
+          replyTo,
+        }),
+        { deadlineMs: leftMs + graceMs },
+      )
+        .catch(() => undefined)
+        .then((report) => (report === undefined && unheard.add(table), report)),
+    ),
+  );
+  const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
+  const ending = await stopTree(releasing, leftMsNow());
+  const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
+  // No coordinator could: it was down, or the application has stopped the parent, and no message arrived any more.
+  const left = wiring()?.left.of(unheard) ?? [];
+  const late = await releaseLeft(left, actors, world, emit, reason, leftMsNow());
+  const leases = [...reports.flatMap((report) => report ?? []), ...late];
+  const isReleased = leases.every(({ released, recordsLeft }) => released && recordsLeft === 0);
+  return { leases, drained: unheard.size === 0 && isReleased && !hasOrphans(runtime) };
+}
+
+/**
+ * A pipeline in the middle of a restart drains nothing, and its keepers would release at once, with user calls of the old
+ * incarnation still running. They are waited for; the new one is not started any more.
+ */
+async function endRestart(pipeline: ReturnType<Releasing['pipeline']>, deadlineMs: number): Promise<void> {
+  if (pipeline === undefined) return;
+  // Behind the news of a crash, if there is any on its way: a shard worker's takes two steps.
+  const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
+  const idle = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: idleMs });
+  await idle()
+    .then(idle, () => {})
+    .catch(() => {});
+  if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
+}
+
+async function stopTree({ root, stopDeadlineMs }: Releasing, leftMs: number): Promise<Ending | undefined> {
+  const tree = root();
+  return tree === undefined ? undefined : stopActor(tree, { deadlineMs: Math.min(leftMs, stopDeadlineMs) });
+}
+
+/** Calls of user code that outlived their deadline and have not ended since. */
+function hasOrphans(runtime: Runtime): boolean {
+  const { orphan = 0, orphanEnded = 0 } = counters(runtime);
+  return orphan > orphanEnded;
+}
+
+const isParentStopped = (error: Error | undefined): boolean => isKinactError(error) && error.code === 'PARENT_STOPPED';
+
+/** For a pipeline that is not restarting to say so. */
+const idleMs = 50;
+/** What is kept of the deadline for releasing behind a restart: one write per lease. */
+const afterRestartMs = 5_000;
+/** The coordinator answers by its deadline; this much later it is taken for dead. */
+const graceMs = 1_000;
+/** What stopping the actors gets even when draining has used up the deadline. */
+const minimumStopMs = 1_000;

@@ -1,0 +1,34 @@
+// What the world knows of a process that may excuse it: what harms its calls, its mail and its clocks; whether it is there at all.
+import type { Condition } from './hands.js';
+import type { Process, World } from './world.js';
+
+/** There and back, where the table takes its time. */
+export const wayMsOf = (process: Process | undefined): number => 2 * (process?.wires[1].longWay?.mostMs ?? 0);
+
+/** Changes when a call to the table is harmed, mail is held up or repeated, or the machine stands still. */
+export function troublesOf(process: Process | undefined): string {
+  if (process === undefined) return '';
+  const { machine, wires } = process;
+  const table = `${wires[1].harmed()} ${wires[1].longWay === undefined}`;
+  return `${table} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
+}
+
+/** Changes when its calls to the table are harmed other than by a refusal, and when it may hold that it was suspended. */
+export function earlyRenewals({ processes, refusals }: World, name: string): string {
+  const process = processes.find(({ machine }) => machine.name === name);
+  if (process === undefined) return '';
+  const { machine, wires } = process;
+  return `${wires[1].harmed() - refusals.count(name)} ${machine.resumedAt()} ${machine.standsStill()} ${machine.wallJumps()}`;
+}
+
+/** As that; and what makes it start anew, end tenures, fail to read. */
+export function conditionOf(process: Process | undefined): Condition {
+  if (process === undefined) return { troubles: 'there is no such process', isTroubled: true, hasHung: false };
+  const { ended, hurt, machine, stopped, wires } = process;
+  const isGone = stopped || ended !== undefined || !machine.alive;
+  return {
+    troubles: `${troublesOf(process)} ${wires[0].harmed()} ${hurt} ${machine.wallJumps()}`,
+    isTroubled: isGone || machine.standsStill() || machine.mailWaits(),
+    hasHung: process.hasHung,
+  };
+}
