@@ -60,6 +60,7 @@ interface Waiting {
 }
 
 interface Turn extends TrafficTurn {
+  readonly order: TrafficOrder;
   readonly sentAt: number;
 }
 
@@ -111,6 +112,9 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     },
     leave(order) {
       queue.orders.delete(order);
+      // A turn that came when its writer was about to go is heard of by nobody.
+      for (const turn of queue.underWay) if (turn.order === order) queue.underWay.delete(turn);
+      stopProbe(queue);
       serve(queue);
     },
     moved: () => serve(queue),
@@ -231,6 +235,7 @@ function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
   noteSent(queue.pace, owedTo(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
   const turn: Turn = {
+    order,
     sentAt: now,
     end: (outcome) => {
       const full = queue.underWay.size >= Math.floor(queue.pace.window);

@@ -153,6 +153,18 @@ describe('the queue of a lease table', () => {
     expect(clock.pending()).to.equal(0);
   });
 
+  it('takes a turn back at once from a writer that leaves: it came when nobody heard of it any more', async () => {
+    const { came, clock, end, order, traffic, turns, wait } = fullQueue();
+    const leaving = order('settle');
+    wait('leaving', leaving);
+    await end();
+    expect(came).to.deep.equal(['leaving']);
+    while (turns.length > 0) await end();
+    expect(clock.pending()).to.be.above(0);
+    traffic.leave(leaving);
+    expect(clock.pending()).to.equal(0);
+  });
+
   it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
     const underWay = async (busy: boolean): Promise<number> => {
       const { clock, order, traffic, turns } = fullQueue();
