@@ -120,7 +120,7 @@ describe('checkpoints while the table refuses, as the simulation judges them (I4
     write(1_000, '11');
     write(5_000, '12');
     of.now = 5_000 + lastMs - refusedMs;
-    refusals.refused('p0', how.operation ?? 'UpdateItem', 't');
+    refusals.refused('p0', how.operation ?? 'UpdateItem', 't', of.now);
     if (how.begins === true) refusals.begins('p0');
     write(5_000 + lastMs, how.bare === true ? '12' : '13');
     return of.broken;

@@ -15,8 +15,8 @@ export interface RefusalsOptions {
 }
 
 export interface Refusals {
-  /** The table has refused a call of this process for its pace. */
-  refused(process: string, operation: string, table: string): void;
+  /** This process hears that the table has refused a call for its pace, which was sent then. */
+  refused(process: string, operation: string, table: string, sentAt: number): void;
   /** Of this process, so far, whatever the call. */
   count(process: string): number;
   /** A worker of this process asks for a tenure: its fence is a renewal. */
@@ -43,9 +43,10 @@ export function createRefusals({ now, failoverMsOf, troublesOf, violate }: Refus
   const refuses = (of: string, sentAt: number): boolean =>
     (heard.get(of) ?? []).some((at) => at <= sentAt - heardMs && at >= sentAt - calmMs + heardMs);
   return {
-    refused: (process, operation, table) => {
+    refused: (process, operation, table, sentAt) => {
       add(counts, process);
-      if (operation !== 'UpdateItem') return;
+      // An answer that comes after the time limit of its call is not listened to any more.
+      if (operation !== 'UpdateItem' || now() - sentAt > failoverMsOf(process) / 3) return;
       const name = `${process} ${table}`;
       heard.set(name, [...(heard.get(name) ?? []).filter((at) => at > now() - 2 * calmMs), now()]);
     },

@@ -160,8 +160,7 @@ export function dynamoDbClient(
     if (mishap !== undefined) wire.harm();
     if (dice.chance(world.throttled / 2)) {
       wire.harm();
-      world.refusals.refused(machine.name, operation, String(input['TableName']));
-      throw errorOf('dynamodb', 'ProvisionedThroughputExceededException', 'Rate exceeded');
+      throw errorOf('dynamodb', tooFast, 'Rate exceeded');
     }
     const tableName = String(input['TableName']);
     const leaseKey = layout.tables.includes(tableName) ? keyOf(input) : undefined;
@@ -190,12 +189,21 @@ export function dynamoDbClient(
   };
   const send = (command: Command): Promise<object> => {
     const sentAt = machine.worldNow();
+    const operation = operationOf(command);
+    // A refusal whose answer is lost changes nothing for whoever asked.
+    const heard = (error: Error): never => {
+      if (error.name === tooFast)
+        world.refusals.refused(machine.name, operation, String(command.input['TableName']), sentAt);
+      throw error;
+    };
     return wire
-      .call(() => ({ output: handle(operationOf(command), command.input, sentAt), at: clock.wallNow() }))
-      .then(({ output, at }) => answered(command, output, at));
+      .call(() => ({ output: handle(operation, command.input, sentAt), at: clock.wallNow() }))
+      .then(({ output, at }) => answered(command, output, at), heard);
   };
   return { send } as never;
 }
+
+const tooFast = 'ProvisionedThroughputExceededException';
 
 function keyOf(input: Command['input']): string | undefined {
   return ((input['Key'] ?? input['Item']) as Item | undefined)?.['leaseKey']?.S;
