@@ -170,7 +170,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     leases: observe(rows, state.sightings, now, failoverMs),
     workerId,
     maxLeases,
-    held: new Set(state.leases.keys()),
+    held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
     avoid,
     reclaim: new Set(mine.map((row) => row.leaseKey)),
     ...waitingFor(turn),

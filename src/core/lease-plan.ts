@@ -121,13 +121,17 @@ interface Table {
   readonly owned: ReadonlyMap<string, LeaseRow[]>;
   readonly reclaimed: readonly LeaseRow[];
   readonly mine: number;
+  /** Of those, leases whose rows the scan lacks: it need not be consistent, and they were made a moment ago. */
+  readonly unseen: number;
 }
 
 function survey(input: LeasePlanInput): Table {
   const available: ObservedLease[] = [];
   const owned = new Map<string, LeaseRow[]>();
   const reclaimed: LeaseRow[] = [];
-  let mine = 0;
+  const unseen = new Set(input.held);
+  for (const { row } of input.leases) unseen.delete(row.leaseKey);
+  let mine = unseen.size;
   for (const lease of input.leases) {
     const { row } = lease;
     if (hasEnded(row)) continue;
@@ -142,7 +146,7 @@ function survey(input: LeasePlanInput): Table {
       else rows.push(row);
     }
   }
-  return { input, available, owned, reclaimed, mine };
+  return { input, available, owned, reclaimed, mine, unseen: unseen.size };
 }
 
 /** Plans one round. */
@@ -192,7 +196,7 @@ function planLikeKcl(table: Table, mine: number): Choice {
     if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
   }
-  const total = input.leases.length;
+  const total = input.leases.length + table.unseen;
   const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
   const target = Math.min(share, input.maxLeases);
   const room = Math.max(0, input.maxLeases - mine);
@@ -227,7 +231,7 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
  */
 function planEvenly(table: Table, mine: number): Choice {
   const { input, available, owned } = table;
-  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length;
+  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + table.unseen;
   const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
   const room = Math.max(0, input.maxLeases - mine);
   if (available.length > 0) {

@@ -144,6 +144,14 @@ describe('a plan among kinact workers', () => {
     expect(plan(leases, { held: new Set(['f0', 'f1']) })).to.deep.include({ take: [], steal: [] });
   });
 
+  it('counts what it holds and the scan lacks, for that need not be consistent: it steals nothing that would be stolen back', () => {
+    const held = new Set(['new']);
+    const leases = [...many(2, 'p', 'peer'), lease('gone', 'me', 0, { checkpoint: 'SHARD_END' }), lease('o', 'other')];
+    expect(plan(leases, { held }).steal).to.deep.equal([]);
+    expect(plan(leases, { held: new Set() }).steal).to.have.length(1);
+    expect(plan([...many(4, 'p', 'peer'), lease('o', 'other')], { held }).steal).to.have.length(1);
+  });
+
   it('never plans beyond maxLeases and says what is left undone for it', () => {
     const made = plan(many(9, 'f', undefined, 60_000), { maxLeases: 4 });
     expect(made.take).to.have.length(4);
