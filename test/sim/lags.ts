@@ -12,6 +12,8 @@ export interface LagsOptions {
   /** From the word of a worker until the row says it; and where nothing was wrong for a while before. */
   readonly limitMs: number;
   readonly calmLimitMs: number;
+  /** How much longer than in calm weather a call to the table may take now. Default: none. */
+  readonly wayMs?: () => number;
   readonly nameOf: (source: string, shardId: string, sequenceNumber: string) => string;
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   /** Changes with whatever may keep this process from writing. */
@@ -83,7 +85,9 @@ export function createLags(options: LagsOptions): Lags {
       const writer = rowOf(leaseKey)?.kinactWriter;
       const said = { row, writer, at: now(), troubles: troubles() };
       const isCalm = now() - restlessAt > calmAfterMs;
-      waiting.set(leaseKey, { ...said, limitMs: isCalm ? options.calmLimitMs : options.limitMs });
+      // The write before it may be under way.
+      const wayMs = 2 * (options.wayMs?.() ?? 0);
+      waiting.set(leaseKey, { ...said, limitMs: wayMs + (isCalm ? options.calmLimitMs : options.limitMs) });
     },
     wrote: (leaseKey) => {
       const said = waiting.get(leaseKey);

@@ -289,6 +289,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     now: () => clock.now(),
     limitMs: limitMs(cadence),
     calmLimitMs: calmLimitMs(cadence),
+    wayMs: () => wayMsOf(process),
     nameOf: (source, shardId, sequenceNumber) => world.layout.nameOf(source, shardId, sequenceNumber),
     rowOf: (leaseKey) => world.leases.row(leaseKey),
     troubles: () => `${troublesOf(process)} ${process.hurt} ${wires[1].longWay === undefined} ${world.garbled.size}`,
