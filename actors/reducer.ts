@@ -172,7 +172,7 @@ function startMark(options: ReducerOptions, state: ReducerState, mark: Mark, eff
   }
   const message: ToBehaviour<unknown> =
     mark.type === 'revoked'
-      ? { type: 'revoked', shardId: mark.shardId, fence: mark.fence }
+      ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
       : { type: mark.type === 'punctuation' ? mark.kind : 'heartbeat' };
   startRaw(options, state, createRawJob([], message, options.clock.now()), mark, effects);
 }

@@ -265,13 +265,13 @@ function retire(options: StageOptions, state: StageState, worker: number, effect
   state.workers.delete(worker);
   // A worker that died without a word did not say so itself: what a reducer is about to fold must not be handed out.
   entry.tenure.dead = true;
-  const { shardId, fence } = entry.tenure;
+  const { source, shardId, fence } = entry.tenure;
   for (const lane of state.lanes) {
     discard(lane, worker);
     if (lane.ref !== undefined) {
       lane.sent += 1;
       const number = lane.sent;
-      effects.push(send(lane.ref, { type: 'revoked', stage: state.self, number, worker, shardId, fence }));
+      effects.push(send(lane.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }));
     }
     dispatch(state.self, lane, effects);
   }

@@ -83,8 +83,11 @@ export type ReducerMessage<Value = Uint8Array> =
   | { readonly type: 'heartbeat' }
   /** Somebody waits for acknowledgements: acknowledge what you can. */
   | { readonly type: 'flush' }
-  /** The lease ended: nothing more of this fence arrives, and acknowledgements for it are ignored. */
-  | { readonly type: 'revoked'; readonly shardId: string; readonly fence: number }
+  /**
+   * The lease ended: nothing more of this source, shard and fence arrives, and acknowledgements for it are ignored. Compare all
+   * three with the members of your items: shards of two streams may have the same id, and even the same fence.
+   */
+  | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
   /** As `flush`, at the end of a shard or before a stop. */
   | { readonly type: 'drain' };
 

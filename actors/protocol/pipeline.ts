@@ -71,6 +71,7 @@ export type ReducerInbox =
       readonly stage: Ref<StageMessage>;
       readonly number: number;
       readonly worker: number;
+      readonly source: string;
       readonly shardId: string;
       readonly fence: number;
     }

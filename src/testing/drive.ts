@@ -139,8 +139,8 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       leases.delete(shardId);
       lease.tenure.dead = true;
       lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));
-      const { worker, fence: lost } = lease.tenure;
-      deliver({ type: 'revoked', stage, number: (number += 1), worker, shardId, fence: lost });
+      const { worker, source, fence: lost } = lease.tenure;
+      deliver({ type: 'revoked', stage, number: (number += 1), worker, source, shardId, fence: lost });
       return rest();
     },
     stop: () => bench.stop(),

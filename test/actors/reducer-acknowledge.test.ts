@@ -316,7 +316,8 @@ describe('a reducer as a raw behaviour', () => {
     await pipeline.clock.advance(10);
     keeper.control({ type: 'revoked', reason: 'test' });
     await pipeline.clock.advance(10);
-    expect(log.at(-1)).to.deep.equal({ type: 'revoked', shardId: shard0, fence: keeper.tenures[0]!.fence });
+    const { source, fence } = keeper.tenures[0]!;
+    expect(log.at(-1)).to.deep.equal({ type: 'revoked', source, shardId: shard0, fence });
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(3);
     expect(keeper.frontiers).to.deep.equal([]);
   });

@@ -227,9 +227,14 @@ function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
   });
 }
 
-/** Where a consumer has several sources, a shard is named with its stream. */
-function isOf({ source, shardId }: Item<string>, named: string): boolean {
-  return named === shardId || named === `${source}/${shardId}`;
+interface Ended {
+  readonly source: string;
+  readonly shardId: string;
+  readonly fence: number;
+}
+
+function isOf(item: Item<string>, { source, shardId, fence }: Ended): boolean {
+  return item.source === source && item.shardId === shardId && item.fence === fence;
 }
 
 /** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
@@ -244,8 +249,7 @@ function raw({ dice, slow, lingers, note, fail, finish, pause, compute }: Work):
         fail(items);
         return [...kept, ...items];
       }
-      if (message.type === 'revoked')
-        return kept.filter((item) => item.fence !== message.fence || !isOf(item, message.shardId));
+      if (message.type === 'revoked') return kept.filter((item) => !isOf(item, message));
       if (lingers()) await pause(lingerMs(dice));
       else if (slow) await pause(dice.between(1, 300));
       finish(kept);
