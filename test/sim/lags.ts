@@ -12,6 +12,8 @@ export interface LagsOptions {
   /** From the word of a worker until the row says it; and where nothing was wrong for a while before. */
   readonly limitMs: number;
   readonly calmLimitMs: number;
+  /** Nobody can read, or write, this row now. Default: every row can be. */
+  readonly isGarbled?: (leaseKey: string) => boolean;
   /** How much longer than in calm weather a call to the table may take now. Default: none. */
   readonly wayMs?: () => number;
   readonly nameOf: (source: string, shardId: string, sequenceNumber: string) => string;
@@ -57,7 +59,8 @@ export function createLags(options: LagsOptions): Lags {
   };
   const isExcused = (leaseKey: string, said: Said): boolean => {
     const row = rowOf(leaseKey);
-    return row?.leaseOwner !== process || row.kinactWriter !== said.writer || said.troubles !== troubles();
+    if (row?.leaseOwner !== process || row.kinactWriter !== said.writer) return true;
+    return options.isGarbled?.(leaseKey) === true || said.troubles !== troubles();
   };
   const isWritten = (leaseKey: string, said: Said): boolean => {
     const row = rowOf(leaseKey);

@@ -208,7 +208,10 @@ export function createOracle(options: OracleOptions): Oracle {
     if (parentsOf(row.leaseKey).some((parent) => begunAnew.has(parent))) return;
     const holder = before?.leaseOwner;
     if (before === undefined || options.isStarting?.(process) === true) return;
-    if (now() >= (heldUntil.get(`${holder}/${row.leaseKey}`) ?? 0)) return;
+    const holdsStill = (name: string | undefined): boolean => now() < (heldUntil.get(`${name}/${row.leaseKey}`) ?? 0);
+    if (!holdsStill(holder)) return;
+    // It has been taken from somebody who cannot have heard of that, and takes itself for the holder.
+    if (process !== holder && holdsStill(process)) return;
     if (compareRows(row, before) < 0)
       violate(
         'I30',

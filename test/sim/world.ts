@@ -290,6 +290,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     limitMs: limitMs(cadence),
     calmLimitMs: calmLimitMs(cadence),
     wayMs: () => wayMsOf(process),
+    isGarbled: (leaseKey) => world.garbled.has(leaseKey),
     nameOf: (source, shardId, sequenceNumber) => world.layout.nameOf(source, shardId, sequenceNumber),
     rowOf: (leaseKey) => world.leases.row(leaseKey),
     troubles: () => `${troublesOf(process)} ${process.hurt} ${wires[1].longWay === undefined} ${world.garbled.size}`,
