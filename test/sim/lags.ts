@@ -50,7 +50,8 @@ export function createLags(options: LagsOptions): Lags {
   /** Of each shard the oldest word that its row does not say yet. */
   const waiting = new Map<string, Said>();
   let known: string | undefined;
-  let restlessAt = -Infinity;
+  // What has befallen it before anybody looked is not known.
+  let restlessAt = now();
   const troubles = (): string => {
     const next = options.troubles();
     if (known !== undefined && next !== known) restlessAt = now();
