@@ -50,11 +50,11 @@ export function createLags(options: LagsOptions): Lags {
   /** Of each shard the oldest word that its row does not say yet. */
   const waiting = new Map<string, Said>();
   let known: string | undefined;
-  // What has befallen it before anybody looked is not known.
-  let restlessAt = now();
+  let restlessAt = -Infinity;
   const troubles = (): string => {
     const next = options.troubles();
-    if (known !== undefined && next !== known) restlessAt = now();
+    // What has befallen it before anybody looked is not known.
+    if (next !== known) restlessAt = now();
     known = next;
     return next;
   };
