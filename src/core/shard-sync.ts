@@ -100,12 +100,15 @@ export function planSync(input: SyncInput): SyncPlan {
   const anchor = earliestLatest([...rows.values(), ...lost.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
+  // A shard with a lease answers for its ancestors, also where the listing is older than that shard.
+  const answered = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
+  const missing = found.leases.filter(({ shard }) => !answered.has(shard.shardId));
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
-    rows: [...back.values(), ...found.leases.map((lease) => missingRow(maker, lease, rows, anchor))],
-    orphans: ids(found.leases.filter((lease) => lease.because === 'orphan')),
-    unanchored: anchor === undefined ? ids(found.leases.filter((lease) => lease.checkpoint === 'LATEST')) : [],
+    rows: [...back.values(), ...missing.map((lease) => missingRow(maker, lease, rows, anchor))],
+    orphans: ids(missing.filter((lease) => lease.because === 'orphan')),
+    unanchored: anchor === undefined ? ids(missing.filter((lease) => lease.checkpoint === 'LATEST')) : [],
   };
 }
 

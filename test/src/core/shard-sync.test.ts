@@ -54,6 +54,15 @@ describe('rows to create', () => {
     );
   });
 
+  it('are none for a parent of a row, which has ended and was cleaned up, though an older listing shows it open', () => {
+    const children = ['b', 'c'].map((leaseKey) => leaseRow({ leaseKey, parentShardIds: ['a'], checkpoint: '7' }));
+    const rows = new Map(children.map((row) => [row.leaseKey, row]));
+    for (const initial of ['LATEST', 'TRIM_HORIZON'] as const)
+      expect(rowsOf({ shards: [shard('a')], rows, initial })).to.deep.equal([]);
+    const other = rowsOf({ shards: [shard('a'), shard('d')], rows, initial: 'TRIM_HORIZON' });
+    expect(other.map(({ leaseKey }) => leaseKey)).to.deep.equal(['d']);
+  });
+
   it('of a multi-stream table name stream and shard apart from the key', () => {
     const row = childRow(
       { ...maker, identifier: '1:orders:2', entityType: 'LEASE' },
