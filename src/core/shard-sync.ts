@@ -2,7 +2,7 @@
 // them ours for LATEST (design.md section 5): a row says when LATEST was, so that nothing falls between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
-import { childrenIn, firstLeases, hasEnded, hasProgress, missingLeases, parentsOf } from './shard-graph.js';
+import { childrenIn, firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
 import type { FirstCheckpoint, ListedChild, ListedShard, MissingLease, MissingLeases } from './shard-graph.js';
 import { isSameStream } from './stream-identity.js';
 import type { HashRangeText } from './hash-range.js';
@@ -100,9 +100,9 @@ export function planSync(input: SyncInput): SyncPlan {
   const anchor = earliestLatest([...rows.values(), ...lost.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
-  // A shard with a lease answers for its ancestors, also where the listing is older than that shard.
+  // A parent of a leased shard has been read to its end; a listing that shows it open is older than that.
   const answered = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
-  const missing = found.leases.filter(({ shard }) => !answered.has(shard.shardId));
+  const missing = found.leases.filter(({ shard }) => !isOpen(shard) || !answered.has(shard.shardId));
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',

@@ -59,6 +59,11 @@ describe('rows to create', () => {
     const rows = new Map(children.map((row) => [row.leaseKey, row]));
     for (const initial of ['LATEST', 'TRIM_HORIZON'] as const)
       expect(rowsOf({ shards: [shard('a')], rows, initial })).to.deep.equal([]);
+    // Closed, it is read once more where another of its children has no row: nothing else makes that one (seed 160284).
+    const closed = [shard('a', undefined, true), shard('b', 'a'), shard('c', 'a')];
+    const lacking = new Map([...rows].slice(0, 1));
+    const again = rowsOf({ shards: closed, rows: lacking, initial: 'TRIM_HORIZON' });
+    expect(again.map(({ leaseKey }) => leaseKey)).to.deep.equal(['a']);
     const other = rowsOf({ shards: [shard('a'), shard('d')], rows, initial: 'TRIM_HORIZON' });
     expect(other.map(({ leaseKey }) => leaseKey)).to.deep.equal(['d']);
   });
