@@ -21,7 +21,7 @@ const messagesPerWorker = 2;
 const beats = 8;
 
 export interface Load {
-  /** Workers that live now. */
+  /** Workers that live now, or did a moment ago: the news of each one's end goes to every reducer. */
   readonly workers: number;
   /** How often one message may come. */
   readonly repeats: number;

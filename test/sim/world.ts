@@ -278,8 +278,9 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   );
   const violate = (invariant: string, text: string): void => oracle.violate(invariant, `${name}: ${text}`);
   const tenures = createTenures(name, world.fences, violate);
+  const retired: number[] = [];
   const credits = createCredits(violate, () => ({
-    workers: incarnations.workers(),
+    workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);
@@ -346,12 +347,17 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         intercept: {
           deliver: (delivery: Delivery, arrive: () => void) => {
             credits.passed(delivery);
-            const message = delivery.message as Notify | FrontierReport | { readonly type: 'beginTenure' } | undefined;
+            const message = delivery.message as
+              | Notify
+              | FrontierReport
+              | { readonly type: 'beginTenure' | 'retire' }
+              | undefined;
             if (message?.type === 'notify') {
               incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
               tenures.notified(message);
               lags.notified(message);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
+            else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'frontier') {
               tenures.reported(message);
               lags.reported(message);
