@@ -1,7 +1,9 @@
 // Mutants of what keeps one tenure apart from the next one of its shard: fences, numbers, names, what is known of an end.
 import type { Tenure } from '../../../actors/tenure.js';
 import { actors } from '../../../src/consumer/wiring.js';
+import type { Clock } from '../../../src/ports.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
+import type { Machine } from '../machine.js';
 import { blindToEnds, given, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 
@@ -92,13 +94,22 @@ const revokedIgnored = (base: Actors = actors): Actors =>
   wrapped('reducer', { before: (_state, message) => (message.type === 'revoked' ? undefined : message) }, base);
 
 /** A suspended machine's monotonic clock says that no time has passed. */
-const monotonicOnly = (base: Actors = actors): Actors =>
-  given('reducer', (options) => ({ ...options, clock: { ...options.clock, wallNow: () => -1 } }), base);
+const monotonicOnly = (base: Actors = actors): Actors => {
+  const blind = (clock: Clock): Clock => ({ ...clock, wallNow: () => -1 });
+  const stages = given('stage', (options) => ({ ...options, clock: blind(options.clock) }), base);
+  return given('reducer', (options) => ({ ...options, clock: blind(options.clock) }), stages);
+};
 
-const keeperMonotonicOnly = (base: Actors = actors): Actors =>
-  given(
+/** Nor does the keeper see that the wall clock has gone on meanwhile; what it writes into a tenure is right all the same. */
+const keeperSeesNoSleep = ({ clock }: Machine, base: Actors = actors): Actors =>
+  wrapped(
     'leaseKeeper',
-    (options) => ({ ...options, clock: { ...options.clock, wallNow: () => options.clock.now() } }),
+    {
+      before: (state, message) => {
+        state.lastWall = clock.wallNow() - (clock.now() - state.lastNow);
+        return message;
+      },
+    },
     base,
   );
 
@@ -142,8 +153,8 @@ export const fencingMutants: readonly Mutant[] = [
     make: () => monotonicOnly(),
     masked: {
       by: 'the keeper sees the sleep',
-      make: () => keeperMonotonicOnly(monotonicOnly()),
-      off: () => keeperMonotonicOnly(),
+      make: ({ machine }) => keeperSeesNoSleep(machine, monotonicOnly()),
+      off: ({ machine }) => keeperSeesNoSleep(machine),
     },
   },
   { name: 'a fence is that of the take', make: fenceOfTheTake },
