@@ -7,7 +7,7 @@ import type { HeldLease, HeldLeases } from '../tenure.js';
 import { strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
-import { callsEnded, finishRelease, notReleased } from './releasing.js';
+import { callsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack, takesPart } from './sources.js';
 import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Turn } from './state.js';
@@ -146,12 +146,10 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
       return;
     case 'lost':
-      notReleased(turn, lease);
       drop(turn, lease);
       // Whoever took it may have joined since the last scan; what is there to steal back is seen by the next one.
       return scanWithin(turn, news.retake ? settings.scanIntervalMs / 4 : settings.scanIntervalMs);
     case 'workerIdInUse':
-      notReleased(turn, lease);
       drop(turn, lease);
       strike(turn, lease, settings.coolDownMs);
       return warnOfTwin(turn, lease, news.current);

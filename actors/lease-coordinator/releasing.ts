@@ -71,11 +71,6 @@ export function forgetAbandoned({ settings, state }: Turn): void {
   }
 }
 
-/** What is lost while everything is to be released is not: whoever has it begins where its row says. */
-export function notReleased({ state }: Turn, lease: Lease): void {
-  if (lease.phase === 'held') state.releasing?.report.push(unreleased(lease));
-}
-
 /** No call of a pipeline that has gone runs any more, as far as anybody waits for it. */
 export function callsEnded({ state, effects }: Turn): void {
   for (const { keeper } of state.leases.values())
