@@ -103,6 +103,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     scanning: false,
     scanAttempt: 0,
     scanSentAt: settings.clock.now(),
+    rowsSeenAt: settings.clock.now(),
     scannedAt: undefined,
     scanDueAt: Infinity,
     serviceTimeMs: settings.clock.wallNow(),

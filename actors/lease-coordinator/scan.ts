@@ -72,6 +72,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   noteVanished(turn, result);
   noteMalformed(turn, result);
   state.scannedAt = now;
+  state.rowsSeenAt = state.scanSentAt;
   state.serviceTimeMs = result.serviceTimeMs;
   state.serviceTimeAt = now;
   state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));

@@ -184,8 +184,9 @@ export interface CoordinatorState {
   readonly failing: Map<string, Failing>;
   scanning: boolean;
   scanAttempt: number;
-  /** Monotonic: of the last scan that was sent, and of the last that was answered. */
+  /** Monotonic: when the last scan was sent, when the one that showed `rows` was, and when that was answered. */
   scanSentAt: number;
+  rowsSeenAt: number;
   scannedAt: number | undefined;
   /** When the pending scan timer fires. */
   scanDueAt: number;
@@ -308,7 +309,10 @@ export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): b
 
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
-/** The rows of one stream in the last scan; `more`: as if these were there, too, those of which nothing is known as unreadable ones. */
+/**
+ * The rows of one stream in the last scan; `more`: as if these were there, too, those of which nothing is known as unreadable
+ * ones.
+ */
 export function rowsOf(
   state: CoordinatorState,
   stream: Stream,

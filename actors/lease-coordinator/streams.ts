@@ -53,7 +53,7 @@ export function syncWhereDue(turn: Turn): void {
       now: () => settings.clock.now(),
       begun: stream.syncedOnce,
       lost,
-      seenAt: state.scanSentAt,
+      seenAt: state.rowsSeenAt,
       waits: now < (stream.makesRowsAt ?? Infinity),
     };
     effects.push(
@@ -114,7 +114,9 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if (result.postponed) makeLater(turn, stream);
   else {
     stream.makesRowsAt ??= now;
-    for (const leaseKey of result.lookedFor) state.vanished.delete(leaseKey);
+    // One that is back and has vanished again since is its holder's to make, as before.
+    for (const leaseKey of result.lookedFor)
+      if (state.vanished.get(leaseKey)?.lost === true) state.vanished.delete(leaseKey);
   }
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>

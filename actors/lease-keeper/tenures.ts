@@ -70,6 +70,8 @@ export function grant(turn: Turn, asked: Asked): void {
   };
   state.asked = undefined;
   beganHandingOut(state.handedOut, leaseName(options), cell);
+  // Its pipeline began when the calls of the one before had ended, whatever news of that is still on its way.
+  state.callsMayRun = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
