@@ -25,9 +25,9 @@ export interface ConsumerEvents {
   checkpoint: ShardEvent & Position;
   /** Records of a shard were skipped, by policy or because they could not be decoded. */
   recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
-  /** User records outside their shard's hash range were dropped (once per shard); the counter has the rest. */
+  /** User records outside their shard's hash range were dropped (once each time a worker starts on the shard); the counter has the rest. */
   outOfRange: ShardEvent & Position;
-  /** An aggregate was malformed and the named rule applied (once per shard); the counter has the rest. */
+  /** An aggregate was malformed and the named rule applied (once each time a worker starts on the shard); the counter has the rest. */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /**
    * Records may have expired before they were read: the one at this position, the last that was handed out, has. Without a

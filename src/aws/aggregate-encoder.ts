@@ -48,8 +48,8 @@ export interface RecordToPut {
 /**
  * Encodes user records as the data of one aggregated record.
  *
- * It has to be put under a hash key of the shard that *all* of them belong to, or a KCL drops it whole (kcl.md 3.3). Throws KinactError INVALID_OPTION for no records, data that is no Uint8Array, a partition
- * key that is not 1 to 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 10 MiB.
+ * It has to be put under a hash key of the shard that *all* of them belong to, or a KCL drops it whole (kcl.md 3.3). Throws
+ * KinactError INVALID_OPTION for no records, data that is no Uint8Array, a partition key that is not 1 to 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 10 MiB.
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
   if (!Array.isArray(records) || records.length === 0) throw invalid('records', 'at least one user record', 'none');

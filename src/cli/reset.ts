@@ -9,7 +9,8 @@ import { leastWatchMs, runReset, type ResetRequest } from './reset-run.js';
 import { hostWorld } from './world.js';
 
 export const reset: Command = {
-  usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER [--yes]
+  usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER
+                    [--failover-ms MS] [--yes]
 
 Sets where an application begins on a stream: after the stream was created anew, or to read a part of it again. Stop the
 application first. Without --yes it only prints what it would do to each lease row.

@@ -35,7 +35,7 @@ record, partitionKey for a record without one.
   --text            data as UTF-8 text instead of base64
   --until-idle MS   end with exit code 0 once no shard has given a record for MS milliseconds
 
-SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0. A signal that comes more than 2 s after the first ends it
+SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0 (1 where a lease of --application could not be given back). A signal that comes more than 2 s after the first ends it
 at once.
 `,
   handlesSignals: true,

@@ -198,8 +198,8 @@ function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
 }
 
 /**
- * A table on which renewals are late carries no further lease, and nothing that no lease needs. One that is so late that its lease is lost says something of its
- * row, not of the table, and holds nobody up.
+ * A table on which renewals are late carries no further lease, and nothing that no lease needs. One that is so late that its
+ * lease is lost says something of its row, not of the table, and holds nobody up.
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
