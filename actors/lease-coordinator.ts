@@ -118,6 +118,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     leases: new Map(),
     abandoned: new Map(),
     coolDowns: new Map(),
+    retakes: new Map(),
     standstills: new Map(),
     endedHere: new Set(),
     incarnations: 0,

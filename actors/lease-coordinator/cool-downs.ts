@@ -18,6 +18,21 @@ export function strike(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown
   });
 }
 
+/** What comes within this after the last time is one more of the same. */
+const retakeMemoryMs = 60_000;
+
+/**
+ * A row that this process itself has written is to be read and taken again: at once, but not again and again, for a table may refuse
+ * what it should not. Returns when to look, in milliseconds.
+ */
+export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
+  const before = state.retakes.get(leaseKey);
+  const count = before === undefined || now - before.until > retakeMemoryMs ? 1 : before.count + 1;
+  const ms = Math.min((settings.scanIntervalMs / 4) * 2 ** (count - 1), settings.failoverMs);
+  state.retakes.set(leaseKey, { count, until: now + ms });
+  return ms;
+}
+
 /** Whether a row has had no owner, or none that lives, for so long that nobody else seems to want it. */
 export function isLeft(turn: Clocked, leaseKey: string): boolean {
   return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
@@ -40,9 +55,12 @@ interface Clocked {
 /** Keys of the rows that are not to be taken now. */
 export function cooling(turn: Turn): string[] {
   const { state, now } = turn;
-  return [...state.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
+  for (const [leaseKey, { until }] of state.retakes) if (now - until > retakeMemoryMs) state.retakes.delete(leaseKey);
+  const retaken = [...state.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
+  const cool = [...state.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
     until <= now || (cause === 'reads' && isLeft(turn, leaseKey)) ? [] : [leaseKey],
   );
+  return [...cool, ...retaken];
 }
 
 /** A read of this source has begun to work here: what was given back for failing reads may be tried again. */

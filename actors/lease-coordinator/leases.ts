@@ -4,7 +4,7 @@ import { run, send, watch } from '../actor.js';
 import type { Ending, Ref } from '../actor.js';
 import type { KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
-import { strike } from './cool-downs.js';
+import { retakeLater, strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
@@ -143,12 +143,12 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs, 'reads'));
     case 'notTaken':
       drop(turn, lease);
-      if (news.retake) scanWithin(turn, settings.scanIntervalMs / 4);
+      if (news.retake) scanWithin(turn, retakeLater(turn, lease));
       return;
     case 'lost':
       drop(turn, lease);
       // Whoever took it may have joined since the last scan; what is there to steal back is seen by the next one.
-      return scanWithin(turn, news.retake ? settings.scanIntervalMs / 4 : settings.scanIntervalMs);
+      return scanWithin(turn, news.retake ? retakeLater(turn, lease) : settings.scanIntervalMs);
     case 'workerIdInUse':
       drop(turn, lease);
       strike(turn, lease, settings.coolDownMs);

@@ -208,6 +208,8 @@ export interface CoordinatorState {
   /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
+  /** Rows of this process that it takes anew: how often in a row, and not before when. */
+  readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
   /** By lease, how its tenures in this process have fared. */
   readonly standstills: Map<string, Standstill>;
   /** Keys of shards whose SHARD_END this process wrote. */

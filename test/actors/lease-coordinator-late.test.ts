@@ -354,6 +354,31 @@ describe('what a coordinator forgets', () => {
     expect(driver.keepers).to.have.length(3);
   });
 
+  it('a take that must be repeated again and again is repeated ever more rarely, and soon again after a minute', async () => {
+    const driver = driveCoordinator();
+    await driver.started();
+    const refusedFor = async (ms: number): Promise<number> => {
+      const before = driver.keepers.length;
+      for (let at = 0; at < ms; at += 50) {
+        const { writer } = driver.keeper(zero).args;
+        const row = driver.store.takeAs(zero, 'me', writer);
+        await driver.news(zero, { type: 'notTaken', reason: 'own', current: row, retake: true });
+        await driver.world.advance(50);
+      }
+      return driver.keepers.length - before;
+    };
+    // 250, 500, 1,000, 2,000, 4,000 ms, and from then on failoverMs.
+    expect(await refusedFor(10_000)).to.be.within(4, 7);
+    expect(await refusedFor(30_000)).to.be.within(2, 5);
+    await driver.taken(zero);
+    await driver.world.advance(70_000);
+    const row = driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
+    const before = driver.keepers.length;
+    await driver.news(zero, { type: 'lost', reason: 'own', current: row, retake: true });
+    await driver.world.advance(300);
+    expect(driver.keepers).to.have.length(before + 1);
+  });
+
   it('are not its signatures: keepers of a restarted coordinator sign differently', async () => {
     const first = await holdingAll();
     await first.world.kill(first.coordinator);
