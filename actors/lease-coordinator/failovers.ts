@@ -11,6 +11,7 @@ export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const { tableRecord: record, workerId } = settings;
   const ownMs = Math.ceil(settings.failoverMs);
+  const timeBefore = holdersTimeMs(turn);
   for (const row of rows) {
     const ms = hasEnded(row) ? undefined : failoverOf(row);
     if (ms === undefined) continue;
@@ -24,6 +25,14 @@ export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
       `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, so that no shard gets two readers, and what a killed worker held waits for that long. Give every worker of the application the same value; where a deploy changes it, this passes with the last old worker.`,
     );
   }
+  leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);
+}
+
+/** Who has the time for something gone has it by the longest time that anybody may have, also where that is heard of meanwhile. */
+function leaveMoreTime({ state }: Turn, moreMs: number): void {
+  for (const stream of state.streams)
+    if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;
+  for (const gone of state.vanished.values()) if (!gone.lost) gone.until += moreMs;
 }
 
 /** For how long whoever may hold a row that is gone is left the time to make it anew, milliseconds. */

@@ -82,6 +82,8 @@ export interface Stream {
    * Undefined until it has looked.
    */
   makesRowsAt: number | undefined;
+  /** The last sync has left some to their holders. */
+  postponed: boolean;
   syncing: boolean;
   syncDueAt: number;
   syncAttempt: number;
@@ -161,7 +163,7 @@ export interface Vanished {
   /** As it was when it could last be read; undefined: it never could. */
   readonly row: LeaseRow | undefined;
   /** Monotonic: a holder who lives has made it anew by then. */
-  readonly until: number;
+  until: number;
   /** That time is over, and nobody has: the next shard sync does. */
   lost: boolean;
 }
@@ -373,6 +375,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     progress: { made: 0, toMake: 0, at: undefined },
     syncedOnce: false,
     makesRowsAt: undefined,
+    postponed: false,
     syncing: false,
     syncDueAt: 0,
     syncAttempt: 0,

@@ -111,6 +111,7 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   worked(turn, syncing, stream);
   if (stream.syncDueAt <= now) scanWithin(turn, againMs);
   stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs));
+  stream.postponed = result.postponed;
   if (result.postponed) makeLater(turn, stream);
   else {
     stream.makesRowsAt ??= now;

@@ -90,6 +90,32 @@ describe('a lease whose holder has another failoverMs', () => {
     await driver.world.advance(4_000);
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
+
+  it('has its row left to it also by who hears of the longest failoverMs only meanwhile', async () => {
+    for (const isVanished of [true, false]) {
+      const store = memoryLeaseStore([
+        leaseRow({ leaseKey: zero, checkpoint: '17' }),
+        ...(isVanished ? [peers(one, 3_000)] : []),
+      ]);
+      const driver = driveCoordinator({ store, failoverMs: 3_000 });
+      await driver.started();
+      await driver.taken(zero);
+      store.rows.delete(one);
+      await driver.world.advance(1_500);
+      // The holder of both has made another row of its anew.
+      store.rows.set(two, peers(two, 20_000));
+      for (let beat = 0; beat < 17; beat += 1) {
+        await driver.world.advance(1_000);
+        renew(store);
+        expect(store.rows.has(one), `${beat} s after that`).to.equal(false);
+      }
+      for (let beat = 0; beat < 6; beat += 1) {
+        await driver.world.advance(1_000);
+        renew(store);
+      }
+      expect(store.rows.has(one)).to.equal(true);
+    }
+  });
 });
 
 describe('the warning that failover times differ', () => {
