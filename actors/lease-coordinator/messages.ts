@@ -98,6 +98,8 @@ export interface TableRecord {
   longestFailoverMs: number;
   /** That another worker's `failoverMs` differs has been said. */
   failoverTold: boolean;
+  /** Rows as they were seen last, of a stream that has not been opened since by whichever coordinator saw them. Default: none. */
+  rows?: ReadonlyMap<string, LeaseRow>;
 }
 
 /** `KeeperState` and `KeeperSelf` are whatever the keeper's behaviour uses inside: the coordinator does not look. */

@@ -76,6 +76,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   state.serviceTimeMs = result.serviceTimeMs;
   state.serviceTimeAt = now;
   state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
+  rememberRows(turn);
   state.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
   const ours = result.rows.filter((row) => {
     const stream = placeOf(state, row.leaseKey)?.stream;
@@ -108,6 +109,14 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   scanWithin(turn, untilNextScan(turn));
 }
 
+/** The next coordinator of the table must not take a row that vanishes in between for one that never was. */
+function rememberRows({ settings, state }: Turn): void {
+  const { tableRecord: record } = settings;
+  const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
+  const before = isToOpen ? [...(record.rows ?? [])] : [];
+  record.rows = new Map([...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined), ...state.rows]);
+}
+
 function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
   const { settings, state } = turn;
   for (const { leaseKey, reason } of malformed) {
@@ -127,7 +136,8 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
  * not before a holder who may live has had its time to make the row anew, for it alone knows the last checkpoint.
  */
 function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
-  const { state, now } = turn;
+  const { settings, state, now } = turn;
+  const known = settings.tableRecord.rows ?? state.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
   for (const [leaseKey, gone] of state.vanished) {
     const stream = placeOf(state, leaseKey)?.stream;
@@ -138,8 +148,8 @@ function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
       stream.syncDueAt = Math.min(stream.syncDueAt, now);
     }
   }
-  for (const leaseKey of [...state.rows.keys(), ...state.malformed.keys()]) {
-    const row = state.rows.get(leaseKey) ?? state.lastReadable.get(leaseKey);
+  for (const leaseKey of [...known.keys(), ...state.malformed.keys()]) {
+    const row = known.get(leaseKey) ?? state.lastReadable.get(leaseKey);
     if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;

@@ -91,6 +91,22 @@ describe('a lease whose holder has another failoverMs', () => {
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
+  it('has its row left to it by a successor of the coordinator that saw it, where the whole table is gone meanwhile', async () => {
+    const tableRecord: TableRecord = { longestFailoverMs: 0, failoverTold: false };
+    const store = memoryLeaseStore([peers(zero, 3_000), peers(one, 3_000)]);
+    const first = driveCoordinator({ store, failoverMs: 3_000, tableRecord });
+    await first.started();
+    await first.world.kill(first.coordinator);
+    store.rows.clear();
+    const { world } = first;
+    const next = driveCoordinator({ world, store, failoverMs: 3_000, tableRecord, isSuccessor: true });
+    await next.started();
+    await world.advance(2_500);
+    expect([...store.rows.keys()]).to.deep.equal([]);
+    await world.advance(3_000);
+    expect([...store.rows.keys()]).to.have.members([zero, one]);
+  });
+
   it('has its row left to it also by who hears of the longest failoverMs only meanwhile', async () => {
     for (const isVanished of [true, false]) {
       const store = memoryLeaseStore([
