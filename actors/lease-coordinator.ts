@@ -111,7 +111,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     rows: new Map(),
     malformed: new Map(),
     lastReadable: new Map(),
-    vanished: new Map(),
+    vanished: (settings.tableRecord.vanished ??= new Map()),
     tableMissing: false,
     entityType: undefined,
     sightings: new Map(),

@@ -8,6 +8,7 @@ import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
 import type { PrepareShardEnd } from './shard-end.js';
+import type { Vanished } from './state.js';
 import type { Evidence, ShardEndResult } from './shard-end-work.js';
 import type { CleanUpResult, Misidentified, SyncResult } from './table-work.js';
 
@@ -100,6 +101,8 @@ export interface TableRecord {
   failoverTold: boolean;
   /** Rows as they were seen last, of a stream that has not been opened since by whichever coordinator saw them. Default: none. */
   rows?: ReadonlyMap<string, LeaseRow>;
+  /** `CoordinatorState.vanished`, which outlives the coordinator that has noted them. Default: none. */
+  vanished?: Map<string, Vanished>;
 }
 
 /** `KeeperState` and `KeeperSelf` are whatever the keeper's behaviour uses inside: the coordinator does not look. */
