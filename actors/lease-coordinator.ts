@@ -119,6 +119,8 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     abandoned: new Map(),
     coolDowns: new Map(),
     retakes: new Map(),
+    wishes: new Map(),
+    askedInVain: new Map(),
     standstills: new Map(),
     endedHere: new Set(),
     incarnations: 0,

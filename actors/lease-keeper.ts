@@ -11,6 +11,8 @@ import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from '.
 import { count, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
+import { looked, lookFailed, proceedWishing, wishingOf } from './lease-keeper/wishing.js';
+import { proceedYielding } from './lease-keeper/yielding.js';
 import { answered, beginWrite, called, effectName, nextExtraAt, writeFailed } from './lease-keeper/writes.js';
 import { createHandedOut } from '../src/core/handed-out.js';
 import * as holds from '../src/core/lease-hold.js';
@@ -62,6 +64,8 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
       failedAttempts: state.attempt,
       failing: failingStatus([state.failing], options.clock.now()),
       releasing: state.release?.reason,
+      wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
+      yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,
     }),
   };
 }
@@ -118,8 +122,13 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
       return turnCame(turn, message.permit);
     case 'written':
     case 'created':
+    case 'wished':
     case 'writeFailed':
       return answered(turn, message);
+    case 'looked':
+      return looked(turn, message.row);
+    case 'lookFailed':
+      return lookFailed(turn);
     case 'shardEndPlanned':
       return shardEndPlanned(turn, message.shardEnd, message.plan);
     case 'called':
@@ -154,6 +163,9 @@ function proceed(turn: Turn): void {
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
   if (takeIsInVain(turn)) return notHeld(turn, 'the lease table carries no more writes', undefined, false);
+  proceedWishing(turn);
+  proceedYielding(turn);
+  if (isOver(state)) return;
   state.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (mayWrite(turn, kind) && kind !== undefined) beginWrite(turn, kind);
@@ -165,14 +177,20 @@ function proceed(turn: Turn): void {
     effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
 }
 
+/** What is due of a wish may end the keeper. */
+function isOver({ phase }: LeaseKeeperState): boolean {
+  return phase === 'over';
+}
+
 /** How many times `failoverMs` a take waits for its turn; by then the row may be quite another. */
 const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
+  const wishing = wishingOf(options, now);
   return {
     self,
     hold: holds.holdOf(options.seen),
-    phase: 'taking',
+    phase: wishing === undefined ? 'taking' : 'wishing',
     everHeld: false,
     retakes: 0,
     write: undefined,
@@ -204,6 +222,9 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     waiting: options.waiting ?? false,
     watchdog: { count: 0, at: undefined },
     release: undefined,
+    wishing,
+    handedFrom: undefined,
+    yielding: undefined,
     shardEnd: undefined,
     falseEnds: { count: 0, at: undefined },
     readAt: now,

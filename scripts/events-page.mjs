@@ -9,6 +9,7 @@ const advice = {
     'Normal when a worker joins, and after a pause longer than `failoverMs`. What was folded and not checkpointed is delivered again by the new owner.',
   leaseReleased:
     'Normal at a stop. With another reason than `stopping`: the reason says what the process gave the shard up for.',
+  leaseHandedOver: 'Normal when a worker joins: nothing of the shard is delivered again.',
   shardStarted: 'Normal; `fence` is what `item.fence` will be.',
   shardEnded: 'Normal after a reshard.',
   checkpoint:

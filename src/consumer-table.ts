@@ -120,6 +120,11 @@ const leaseTable = {
     10_000,
     'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same: where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
   ),
+  handOverMs: optional(
+    milliseconds(1, LONGEST_FAILOVER_MS),
+    'For how long a shard may drain when another worker asks for its lease. What takes longer stays here, and the other worker asks again later.',
+    '`failoverMs`',
+  ),
   maxLeases: optional(
     integer(1),
     'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',

@@ -22,6 +22,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   leaseTaken: 'info',
   leaseLost: 'warn',
   leaseReleased: 'info',
+  leaseHandedOver: 'info',
   shardStarted: 'info',
   shardEnded: 'info',
   checkpoint: 'debug',

@@ -17,6 +17,8 @@ export interface ConsumerEvents {
   leaseLost: ShardEvent & { readonly leaseKey: string; readonly reason: string };
   /** A lease was given up by one write that also checkpointed. */
   leaseReleased: ShardEvent & { readonly leaseKey: string; readonly reason: string };
+  /** A lease was given to the worker that had asked for it, by one write that also checkpointed, with nothing left open. */
+  leaseHandedOver: ShardEvent & { readonly leaseKey: string; readonly to: string };
   /** A worker has started to read a shard. */
   shardStarted: ShardEvent & { readonly fence: number };
   /** A shard is done: SHARD_END is durable. */

@@ -33,6 +33,11 @@ export interface LeaseOptions {
   readonly tableName?: string | undefined;
   /** Milliseconds without a renewal after which a lease may be taken by others, 600,000 at most. Default 10,000, as in the KCL. */
   readonly failoverMs?: number | undefined;
+  /**
+   * Milliseconds for which a shard may drain when another worker of the application asks for its lease; what takes longer stays
+   * here. 1 to 600,000. Default: `failoverMs`.
+   */
+  readonly handOverMs?: number | undefined;
   /** Leases this worker takes at most. Default: no limit. */
   readonly maxLeases?: number | undefined;
   /** Default `'kcl2'`; `'kcl3'` is not built yet. */

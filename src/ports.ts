@@ -227,6 +227,10 @@ export interface LeaseChange {
   readonly leaseOwner?: string | null;
   /** With a take: the owner's `leases.failoverMs`, which goes into kinactFailover beside the writer. A release removes that. */
   readonly failoverMs?: number;
+  /** Gives the lease to the author of the wish that stands in the row, and only to that one: as if it had taken it. */
+  readonly handOver?: LeaseHeir;
+  /** What is answered to the wish that stands in the row: goes into kinactAnswer. */
+  readonly answer?: string;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
   readonly countOwnerSwitch?: boolean;
   /** Written only where the row has none: the first resolution of LATEST stands. */
@@ -234,10 +238,26 @@ export interface LeaseChange {
   readonly childShardIds?: readonly string[];
 }
 
+/** Who gets a lease that is handed over: its `workerId`, `kinactWriter` and `failoverMs`. */
+export interface LeaseHeir {
+  readonly workerId: string;
+  readonly writer: string;
+  readonly failoverMs: number;
+}
+
 /** How a conditional write ended. A write whose outcome is unknown rejects instead. */
 export type WriteOutcome =
-  | { readonly type: 'written'; readonly counter: number }
+  | {
+      readonly type: 'written';
+      readonly counter: number;
+      /** `kinactWish` as the write left it. */ readonly wish?: string;
+    }
   /** The condition failed. `current` is the row as it stood (a consistent view); undefined when the row is gone. */
+  | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
+
+/** How the write of a wish ended; `current` as in WriteOutcome. */
+export type WishOutcome =
+  | { readonly type: 'written' }
   | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
 
 /** The lease table. One attempt per call: retrying is the caller's, who must know which outcomes are unknown. */
@@ -262,6 +282,17 @@ export interface LeaseStore {
     writer: string,
     signal: AbortSignal,
   ): Promise<WriteOutcome>;
+  /**
+   * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner. To leave one, the
+   * row must have this owner and this `kinactWriter`, and no wish but the author's own or `stale`; to withdraw one, the author's own.
+   * `author`: the `kinactWriter` that all wishes of this keeper begin with.
+   */
+  wish(
+    leaseKey: string,
+    expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
+    wish: { readonly author: string; readonly text: string | null },
+    signal: AbortSignal,
+  ): Promise<WishOutcome>;
   /** kcl.md 1.3 meta-info: children or hash range of an existing row, without touching the counter. False when it is gone. */
   describeLease(
     leaseKey: string,

@@ -33,6 +33,20 @@ export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<L
   return ms;
 }
 
+/** Keys of leases whose holder is not to be asked for them now. */
+export function notToBeAsked({ state, now }: Turn): string[] {
+  return [...state.askedInVain].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
+}
+
+/** The holder of this lease has refused, or not answered. */
+export function askedInVain({ settings, state, now }: Turn, { leaseKey, row }: Lease): void {
+  const { kinactWriter: holder } = row;
+  const before = state.askedInVain.get(leaseKey);
+  const count = before?.holder === holder ? before!.count + 1 : 1;
+  const ms = Math.min(settings.failoverMs * 2 ** (count - 1), settings.coolDownCapMs);
+  state.askedInVain.set(leaseKey, { holder, count, until: now + ms });
+}
+
 /** Whether a row has had no owner, or none that lives, for so long that nobody else seems to want it. */
 export function isLeft(turn: Clocked, leaseKey: string): boolean {
   return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;

@@ -2,9 +2,10 @@
 // are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
 import { run, send, watch } from '../actor.js';
 import type { Ending, Ref } from '../actor.js';
+import type { LeaseKeeperOptions } from '../lease-keeper.js';
 import type { KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../tenure.js';
-import { retakeLater, strike } from './cool-downs.js';
+import { askedInVain, retakeLater, strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
@@ -19,8 +20,8 @@ import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
 import { withoutAbsence } from '../../src/core/shard-proof.js';
 import { KinactError } from '../../src/errors.js';
 
-/** Spawns a keeper that tries to take this row. */
-export function take(turn: Turn, row: LeaseRow): void {
+/** Spawns a keeper that tries to take this row, or with `wish` asks its holder for it. */
+export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { settings, state } = turn;
   const place = placeOf(state, row.leaseKey);
   if (place === undefined || !takesPart(place.stream)) return;
@@ -43,7 +44,7 @@ export function take(turn: Turn, row: LeaseRow): void {
     incarnation,
     keeper: undefined,
     row,
-    phase: 'taking',
+    phase: wish === undefined ? 'taking' : 'wishing',
     awaited: mayStart ? [] : undefined,
     readingParents: false,
     fence: undefined,
@@ -68,6 +69,7 @@ export function take(turn: Turn, row: LeaseRow): void {
         identity: `${stream.identity}:${shardId}`,
         stream: stream.streamIdentity,
         seen: row,
+        ...(wish === undefined ? {} : { wish }),
         workerId: settings.workerId,
         processNonce: settings.nonce,
         writer: signature(turn, incarnation),
@@ -143,8 +145,12 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs, 'reads'));
     case 'notTaken':
       drop(turn, lease);
+      if (news.askedInVain === true) askedInVain(turn, lease);
       if (news.retake) scanWithin(turn, retakeLater(turn, lease));
       return;
+    case 'handedOver':
+      drop(turn, lease);
+      return scanWithin(turn, settings.scanIntervalMs);
     case 'lost':
       drop(turn, lease);
       // Whoever took it may have joined since the last scan; what is there to steal back is seen by the next one.

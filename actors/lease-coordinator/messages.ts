@@ -80,6 +80,7 @@ export type KeeperArguments = Pick<
   | 'writer'
   | 'initialPosition'
   | 'hashKeyRange'
+  | 'wish'
 > & {
   readonly serviceTimeMs: number;
   readonly waiting: boolean;

@@ -2,7 +2,7 @@
 // overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
 import { run } from '../actor.js';
 import { noteBusy } from './busy-table.js';
-import { cooling } from './cool-downs.js';
+import { cooling, notToBeAsked } from './cool-downs.js';
 import { holdersTimeMs, noteFailovers } from './failovers.js';
 import { reconsiderWaiting, take } from './leases.js';
 import { forgetAbandoned } from './releasing.js';
@@ -13,6 +13,7 @@ import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } fr
 import type { Turn } from './state.js';
 import { onTrial, unreadable, watchUnread } from './unread.js';
 import { watchUntaken } from './untaken.js';
+import { askedByOthers, noteWishes, steal } from './wishes.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
@@ -91,6 +92,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
   }
   forgetAbandoned(turn);
+  noteWishes(turn, ours);
   for (const row of ours) {
     const { stream } = placeOf(state, row.leaseKey)!;
     if (!isOwn(stream, row)) stream.syncDueAt = Math.min(stream.syncDueAt, now);
@@ -183,6 +185,8 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     maxLeases,
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
     avoid,
+    asked: askedByOthers(turn),
+    notAsked: new Set(notToBeAsked(turn)),
     reclaim: new Set(mine.map((row) => row.leaseKey)),
     ...waitingFor(turn),
     spareMs: spare * scanIntervalMs,
@@ -190,7 +194,13 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   });
   state.plan = plan;
   const wanted = onTrial(turn, [...plan.take, ...plan.steal]);
-  for (const row of wanted.slice(0, noteBusy(turn, wanted.length, rows))) take(turn, row);
+  const stolen = new Set(plan.steal);
+  const possible = wanted.slice(0, noteBusy(turn, wanted.length, rows));
+  for (const row of possible) if (!stolen.has(row)) take(turn, row);
+  steal(
+    turn,
+    possible.filter((row) => stolen.has(row)),
+  );
   if (plan.spill > 0 && !state.spilling) {
     warn(
       turn,

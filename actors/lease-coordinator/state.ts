@@ -13,6 +13,7 @@ import type { SourceRecord } from '../../src/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
+import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
 import { isSameStream } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
@@ -116,7 +117,8 @@ export interface Lease {
   keeper: Ref<KeeperMessage> | undefined;
   /** As far as this coordinator knows it. */
   row: LeaseRow;
-  phase: 'taking' | 'held';
+  /** `wishing`: its holder is asked for it. */
+  phase: 'wishing' | 'taking' | 'held';
   /** Parents that have not ended; undefined while that is not known. Empty: it may start. */
   awaited: readonly string[] | undefined;
   readingParents: boolean;
@@ -168,6 +170,20 @@ export interface Vanished {
   lost: boolean;
 }
 
+export interface StandingWish {
+  readonly wish: Wish;
+  readonly text: string;
+  /** Monotonic: since when scans have shown this text. */
+  readonly seenAt: number;
+}
+
+export interface AskedInVain {
+  /** `kinactWriter` of the keeper that was asked. */
+  readonly holder: string | undefined;
+  readonly count: number;
+  readonly until: number;
+}
+
 export interface CoordinatorState {
   readonly self: Ref<CoordinatorSelf>;
   phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
@@ -210,6 +226,9 @@ export interface CoordinatorState {
   /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
+  /** Wishes that stand in the rows, by lease; and leases that this worker has asked for in vain, of whom. */
+  wishes: ReadonlyMap<string, StandingWish>;
+  readonly askedInVain: Map<string, AskedInVain>;
   /** Rows of this process that it takes anew: how often in a row, and not before when. */
   readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
   /** By lease, how its tenures in this process have fared. */

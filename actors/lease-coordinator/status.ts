@@ -21,7 +21,7 @@ export interface LeaseStatus {
   readonly children: readonly string[];
   /** Present for leases with a keeper in this process. */
   readonly here?: {
-    readonly phase: 'taking' | 'held';
+    readonly phase: 'wishing' | 'taking' | 'held';
     readonly keeper: string | undefined;
     readonly fence: number | undefined;
     readonly startable: boolean;

@@ -149,9 +149,19 @@ export function ended(turn: Turn): void {
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }
 
-export function notHeld(turn: Turn, reason: string, current: LeaseRow | undefined, retake: boolean): void {
+/** `askedInVain`: its holder was asked for it, and is not to be asked again soon. */
+export function notHeld(
+  turn: Turn,
+  reason: string,
+  current: LeaseRow | undefined,
+  retake: boolean,
+  askedInVain = false,
+): void {
   const { leaseKey, shardId, source } = turn.options;
-  if (!turn.state.everHeld) return finish(turn, { type: 'notTaken', reason, current, retake }, reason);
+  if (!turn.state.everHeld) {
+    const vain = askedInVain ? { askedInVain } : {};
+    return finish(turn, { type: 'notTaken', reason, current, retake, ...vain }, reason);
+  }
   emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'lost', reason, current, retake }, reason);
 }

@@ -19,6 +19,8 @@ export interface LeaseKeeperOptions {
   readonly stream?: string;
   /** The row as the coordinator read it; the take is conditional on its counter. */
   readonly seen: LeaseRow;
+  /** The row's owner is to be asked for the lease. `stale`: a wish that stands there and that nobody raises. Default: it is taken. */
+  readonly wish?: { readonly stale: string | undefined };
   readonly workerId: string;
   /** Unique per process. */
   readonly processNonce: string;
@@ -38,6 +40,8 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
+  /** How long a worker may drain for a hand-over before it is called off. */
+  readonly handOverMs: number;
   /** Delivery stops this long before the lease can expire at a peer. */
   readonly marginMs: number;
   /** `CheckpointCadence.intervalMs` and `.records`. */

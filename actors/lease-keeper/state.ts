@@ -11,7 +11,8 @@ import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
-import type { ChildShard, WriteOutcome } from '../../src/ports.js';
+import type { Wish } from '../../src/core/lease-wish.js';
+import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/ports.js';
 
 /** What a keeper tells itself: results of its effects, and its one timer. */
 type Internal =
@@ -20,6 +21,10 @@ type Internal =
   | { readonly type: 'turnCame'; readonly permit: TrafficTurn | undefined }
   | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
   | { readonly type: 'created'; readonly id: number }
+  | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
+  /** Of the row that it has asked for. */
+  | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
+  | { readonly type: 'lookFailed'; readonly error: unknown }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
   | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
   | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
@@ -88,10 +93,44 @@ export interface ShardEnd {
   childShardIds: readonly string[] | undefined;
 }
 
+/** The lease is another's, who is asked for it. Times are monotonic. */
+export interface Wishing {
+  readonly holder: { readonly owner: string; readonly writer: string };
+  /** A wish of somebody else's that nobody has raised for long. */
+  readonly stale: string | undefined;
+  /** Of the last wish that was sent; 0: none was. */
+  number: number;
+  raiseAt: number;
+  /** Infinity until the wish has been left. */
+  lookAt: number;
+  looking: boolean;
+  looks: number;
+  isYielding: boolean;
+  /** When it is withdrawn if the lease has not come. */
+  until: number;
+  /** The row's, and since when it is that: a holder that has died hands nothing over. */
+  counter: number;
+  counterAt: number;
+  /** It is to be withdrawn, and forgotten by `until` all the same. `inVain`: its holder is not to be asked again soon. */
+  over: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
+}
+
+/** Another worker has asked for the lease. */
+export interface Yielding {
+  wish: Wish;
+  /** When its number was seen to change. */
+  seenAt: number;
+  /** To be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused. */
+  phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused';
+  drainAt: number;
+  /** What is not drained, or not handed over, by then is refused. */
+  until: number;
+}
+
 export interface LeaseKeeperState {
   readonly self: Ref<LeaseKeeperMessage>;
   readonly hold: LeaseHold;
-  phase: 'taking' | 'recreating' | 'held' | 'over';
+  phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
   everHeld: boolean;
   /** How often the take met a row that an earlier keeper of this process wrote. */
   retakes: number;
@@ -136,6 +175,11 @@ export interface LeaseKeeperState {
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
   readonly watchdog: { count: number; at: Position | undefined };
   release: Release | undefined;
+  /** Of the phase `wishing`; afterwards as it was. */
+  readonly wishing: Wishing | undefined;
+  /** Who has handed it over. */
+  handedFrom: string | undefined;
+  yielding: Yielding | undefined;
   shardEnd: ShardEnd | undefined;
   /** Ends in a row that were none, while the frontier stood at `at`; no worker begins before `readAt`. */
   readonly falseEnds: { count: number; at: Position | undefined };

@@ -9,6 +9,7 @@ import type { Turn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { beganHandingOut, newestOf } from '../../src/core/handed-out.js';
 import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-hold.js';
+import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
 import { KinactError } from '../../src/errors.js';
@@ -34,6 +35,7 @@ function refusalOf({ state, now }: Turn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (state.shardEnd !== undefined || state.hold.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  if (isHandingOver(state.yielding)) return 'the lease is being handed over';
   if (now < state.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
 }

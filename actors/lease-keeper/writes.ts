@@ -8,6 +8,8 @@ import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
+import { wished, wishEffect } from './wishing.js';
+import { answerOf, answerWritten, handedOver, heirOf, settledByRow, wishSeen } from './yielding.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
@@ -22,6 +24,7 @@ import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/errors.js';
+import type { WriteOutcome } from '../../src/ports.js';
 
 /** Attempts at a take that meets rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
@@ -38,8 +41,10 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const covers = carries ? state.hold.behind : 0;
   const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
   state.write = current;
+  if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current, effectName(current));
   const { row } = state.hold;
-  const owner = kind === 'release' || kind === 'shardEnd' ? { owner: workerId } : {};
+  const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
+  const owner = isLast ? { owner: workerId } : {};
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
     made !== undefined
@@ -71,7 +76,9 @@ export function effectName(current: Write): string {
 
 function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
   const standing = { checkpointAt: state.checkpointAt, behind: state.hold.behind };
-  return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
+  return (
+    kind === 'checkpoint' || ((kind === 'renew' || kind === 'answer') && takesAlong(cadenceOf(options), standing, now))
+  );
 }
 
 /** When a checkpoint is due by itself. A keeper that only finishes what an earlier one left writes none. */
@@ -85,19 +92,27 @@ function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
   return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: failoverMs / 3 };
 }
 
-function changeOf({ options, state }: Turn, kind: Write['kind'], carries: boolean): HoldChange {
+function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): HoldChange {
+  const { options, state } = turn;
   const { hold } = state;
   switch (kind) {
     case 'take':
       return holds.takeChange(hold.row, options, state.serviceTimeMs - latestMarginMs);
     case 'renew':
+    case 'answer':
+      return { ...holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined), ...answerOf(state) };
     case 'checkpoint':
       return holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined);
-    case 'release':
-      return holds.releaseChange(hold);
+    case 'handOver':
+    case 'release': {
+      const heir = heirOf(turn);
+      return heir === undefined ? holds.releaseChange(hold) : holds.handOverChange(hold, heir);
+    }
     case 'shardEnd':
       return holds.shardEndChange(state.shardEnd?.childShardIds ?? []);
     case 'create':
+    case 'wish':
+    case 'unwish':
       return {};
   }
 }
@@ -105,7 +120,7 @@ function changeOf({ options, state }: Turn, kind: Write['kind'], carries: boolea
 /** The table has answered. An answer to a write that was given up already is counted: it stays one of unknown outcome. */
 export function answered(
   turn: Turn,
-  message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'writeFailed' }>,
+  message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
 ): void {
   const { state } = turn;
   const current = state.write;
@@ -113,6 +128,7 @@ export function answered(
   if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
   current.permit?.end('answered');
   state.write = undefined;
+  if (message.type === 'wished') return wished(turn, current, message.outcome);
   // A refusal is an answer, but no success: it may be to the repetition of a write that was carried out and failed.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.attempt = 0;
@@ -122,7 +138,7 @@ export function answered(
     // Whether by us or by somebody else: the take that follows finds out.
     holds.recoverHold(state.hold, current.made ?? state.hold.row);
     state.phase = 'taking';
-  } else if (message.outcome.type === 'written') written(turn, current, message.outcome.counter);
+  } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
   else refused(turn, message.outcome.current);
 }
 
@@ -131,7 +147,7 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
   state.write = undefined;
-  if (current.kind !== 'create') holds.applyUnknown(state.hold, current.change);
+  if (concernsOwner(current)) holds.applyUnknown(state.hold, current.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`, undefined, false);
   const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
@@ -145,6 +161,10 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   emit(turn, retryingEvent(state.failing, delayMs, { source, shardId }));
 }
 
+function concernsOwner({ kind }: Write): boolean {
+  return kind !== 'create' && kind !== 'wish' && kind !== 'unwish';
+}
+
 /** The owner of a row that refused a write and cannot be read, where that is somebody else: no mending of it makes the lease ours. */
 function otherOwner({ options, state }: Turn, error: unknown): string | undefined {
   if (!state.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
@@ -152,17 +172,21 @@ function otherOwner({ options, state }: Turn, error: unknown): string | undefine
   return leaseOwner === options.workerId ? undefined : leaseOwner;
 }
 
-function written(turn: Turn, current: Write, counter: number): void {
+function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { readonly type: 'written' }>): void {
   const { options, state } = turn;
+  const { counter, wish } = outcome;
   const before = state.hold.row;
   holds.applyWritten(state.hold, current.change, counter, options.writer);
   if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
   state.hold.behind -= current.covers;
   reportDurable(turn);
+  if (current.change.handOver !== undefined) return handedOver(turn, current.change.handOver.workerId);
   if (current.kind === 'release') return released(turn, true);
   if (current.kind === 'shardEnd') return ended(turn);
   confirm(turn, current.startedAt);
   if (current.kind === 'take') return taken(turn, before);
+  answerWritten(turn, current);
+  wishSeen(turn, wish);
   const { asked } = state;
   // Only a renewal that began after the question, and after the last suspension, gives a fence and time to use it.
   if (asked !== undefined && asked.worker === current.forWorker && turn.now < state.liveUntil) grant(turn, asked);
@@ -189,11 +213,16 @@ function taken(turn: Turn, before: LeaseRow): void {
   if (state.everHeld) return;
   state.everHeld = true;
   // It was somebody else's, or nobody's, in between.
-  if (before.leaseOwner !== workerId || !isWriterOf(options.processNonce, before.kinactWriter))
+  if (
+    state.handedFrom !== undefined ||
+    before.leaseOwner !== workerId ||
+    !isWriterOf(options.processNonce, before.kinactWriter)
+  )
     forgetHandedOut(state.handedOut, leaseName(options));
   state.takeBy = Infinity;
   state.idleSince = turn.now;
-  const from = before.leaseOwner === undefined || before.leaseOwner === workerId ? {} : { from: before.leaseOwner };
+  const loser = state.handedFrom ?? before.leaseOwner;
+  const from = loser === undefined || loser === workerId ? {} : { from: loser };
   emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
   if (before.checkpoint === 'LATEST' && before.kinactLatestAt === undefined) {
     warn(
@@ -223,6 +252,7 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
     state.retakes += 1;
     return holds.recoverHold(state.hold, current);
   }
+  if (settledByRow(turn, current)) return;
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {
     case 'spurious':

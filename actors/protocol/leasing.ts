@@ -108,6 +108,8 @@ export type KeeperNews =
       readonly reason: string;
       readonly current: LeaseRow | undefined;
       readonly retake: boolean;
+      /** Its holder was asked for the lease, and did not give it. */
+      readonly askedInVain?: boolean;
     }
   /** A worker delivers under this fence. */
   | { readonly type: 'working'; readonly worker: number; readonly fence: number }
@@ -130,6 +132,8 @@ export type KeeperNews =
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
   /** Given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: the write never succeeded. */
   | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
+  /** Its keeper has given it to the worker that had asked for it, with nothing open. */
+  | { readonly type: 'handedOver'; readonly to: string }
   /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */
   | { readonly type: 'ended'; readonly childShardIds: readonly string[] };
 

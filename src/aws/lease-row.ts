@@ -29,6 +29,8 @@ const optionalTexts = [
   'shardId',
   'kinactWriter',
   'kinactFailover',
+  'kinactWish',
+  'kinactAnswer',
   'kinactStream',
 ] as const;
 

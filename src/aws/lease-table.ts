@@ -4,7 +4,16 @@ import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } 
 import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../core/lease.js';
 import { isKinactError, KinactError } from '../errors.js';
-import type { Clock, LeaseChange, LeaseScan, LeaseStore, MalformedRow, Timers, WriteOutcome } from '../ports.js';
+import type {
+  Clock,
+  LeaseChange,
+  LeaseScan,
+  LeaseStore,
+  MalformedRow,
+  Timers,
+  WishOutcome,
+  WriteOutcome,
+} from '../ports.js';
 import { createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
 import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
 import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
@@ -13,7 +22,7 @@ import { readLeaseRow, writeLeaseRow } from './lease-row.js';
 import type { Item } from './lease-row.js';
 import { ensureLeaseTable } from './lease-table-setup.js';
 import type { LeaseTableBilling } from './lease-table-setup.js';
-import { leaseUpdate, metaUpdate } from './lease-update.js';
+import { leaseUpdate, metaUpdate, wishUpdate } from './lease-update.js';
 import { tablePages } from './table-pages.js';
 
 export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> {
@@ -84,6 +93,7 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
     get: (leaseKey, signal) => get(context, leaseKey, signal),
     create: (row, signal) => create(context, row, signal),
     update: (leaseKey, expected, change, writer, signal) => update(context, leaseKey, expected, change, writer, signal),
+    wish: (leaseKey, expected, said, signal) => wish(context, leaseKey, wishUpdate(expected, said), signal),
     describeLease: (leaseKey, meta, signal) => describeLease(context, leaseKey, meta, signal),
     delete: (leaseKey, counter, signal) => remove(context, leaseKey, counter, signal),
     close: () => own?.destroy(),
@@ -168,6 +178,8 @@ async function update(
     TableName: tableName,
     Key: keyOf(leaseKey),
     ...leaseUpdate(expected, change, writer),
+    // A holder hears of a wish by its own renewals.
+    ReturnValues: 'ALL_NEW',
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   });
   const result = await caller.attempt(
@@ -175,11 +187,40 @@ async function update(
     { operation: 'UpdateItem', table: tableName, leaseKey, write: true },
     signal,
   );
-  if (held(result)) return { type: 'written', counter: expected.counter + 1 };
+  if (held(result)) return { type: 'written', counter: expected.counter + 1, ...wishIn(result) };
+  return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
+}
+
+/** A row that is gone has no owner: no wish makes one. */
+async function wish(
+  context: Context,
+  leaseKey: string,
+  parts: ReturnType<typeof wishUpdate>,
+  signal: AbortSignal,
+): Promise<WishOutcome> {
+  const { tableName, caller } = context;
+  const command = new UpdateItemCommand({
+    TableName: tableName,
+    Key: keyOf(leaseKey),
+    ...parts,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  });
+  const call = { operation: 'UpdateItem', table: tableName, leaseKey, write: true };
+  const result = await caller.attempt(command, call, signal);
+  if (held(result)) return { type: 'written' };
+  return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
+}
+
+/** The row as it stood at a refusal. */
+async function currentOf(
+  context: Context,
+  leaseKey: string,
+  result: Attempt<unknown>,
+  signal: AbortSignal,
+): Promise<LeaseRow | undefined> {
   const old = oldItemOf(result);
   // Without an item either the row is gone or the store does not return any (dynalite): one read tells.
-  const current = old === undefined ? await get(context, leaseKey, signal) : rowOf(context, leaseKey, old);
-  return { type: 'refused', current };
+  return old === undefined ? await get(context, leaseKey, signal) : rowOf(context, leaseKey, old);
 }
 
 async function describeLease(
@@ -215,6 +256,13 @@ function held(result: Attempt<unknown>): boolean {
   if (result.type === 'answered') return true;
   if (result.failure.kind === 'conditionFailed') return false;
   throw result.failure.error;
+}
+
+/** The wish that a write has left in its row, where the store says what it left. */
+function wishIn(result: Attempt<unknown>): { readonly wish?: string } {
+  const { Attributes } = (result.type === 'answered' ? result.output : {}) as { readonly Attributes?: Item | null };
+  const text: unknown = Attributes?.['kinactWish']?.S;
+  return typeof text === 'string' ? { wish: text } : {};
 }
 
 /** The row as the failed condition saw it, where the store says so. */

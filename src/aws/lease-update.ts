@@ -3,6 +3,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
+import { wishPrefix } from '../core/lease-wish.js';
 import { KinactError } from '../errors.js';
 import type { HashKeyRange, LeaseChange } from '../ports.js';
 import { isCheckpoint, textSet } from './lease-row.js';
@@ -22,6 +23,32 @@ const pendingCheckpoint = [
   'pendingCheckpointState',
 ] as const;
 
+/** What is said between two workers about the tenure that a row shows. */
+const wishes = ['kinactWish', 'kinactAnswer'] as const;
+
+function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {
+  return leaseOwner !== undefined || handOver !== undefined || checkpoint?.checkpoint === 'SHARD_END';
+}
+
+/** A wish for a row, see ports.ts: neither counter nor owner is touched, and no row is made. */
+export function wishUpdate(
+  expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
+  wish: { readonly author: string; readonly text: string | null },
+): UpdateParts {
+  const parts = clauses();
+  const prefix = wishPrefix(wish.author);
+  if (wish.text === null) {
+    parts.whenBegins('kinactWish', prefix);
+    for (const name of wishes) parts.remove(name);
+    return parts.finish();
+  }
+  parts.when('leaseOwner', text(expected.owner));
+  parts.when('kinactWriter', text(expected.writer));
+  parts.whenNoneBut('kinactWish', prefix, expected.stale);
+  parts.set('kinactWish', text(wish.text));
+  return parts.finish();
+}
+
 /** The one write to a held row: condition on the counter and, where given, the owner; the counter rises by one. */
 export function leaseUpdate(
   expected: { readonly counter: number; readonly owner?: string },
@@ -31,8 +58,9 @@ export function leaseUpdate(
   const parts = clauses();
   parts.when('leaseCounter', count(expected.counter));
   if (expected.owner !== undefined) parts.when('leaseOwner', text(expected.owner));
+  if (change.handOver !== undefined) parts.whenBegins('kinactWish', wishPrefix(change.handOver.writer));
   parts.set('leaseCounter', count(expected.counter + 1));
-  parts.set('kinactWriter', text(writer));
+  parts.set('kinactWriter', text(change.handOver?.writer ?? writer));
   if (change.checkpoint !== undefined) {
     const { checkpoint, subSequenceNumber } = change.checkpoint;
     if (!isCheckpoint(checkpoint)) throw broken(`'${checkpoint}' is no checkpoint`);
@@ -51,8 +79,16 @@ export function leaseUpdate(
   } else if (change.leaseOwner !== undefined) {
     parts.set('leaseOwner', text(change.leaseOwner));
     parts.remove('checkpointOwner');
+  } else if (change.handOver !== undefined) {
+    const { workerId, writer: heir, failoverMs } = change.handOver;
+    parts.set('leaseOwner', text(workerId));
+    parts.set('kinactFailover', text(failoverText(failoverMs, heir)));
+    parts.remove('checkpointOwner');
   }
   if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
+  // The tenure that they are about is over.
+  if (endsTenure(change)) for (const name of wishes) parts.remove(name);
+  else if (change.answer !== undefined) parts.set('kinactAnswer', text(change.answer));
   if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));
   // No children is an absent attribute, never an empty set.
   if (change.childShardIds !== undefined && change.childShardIds.length > 0) {
@@ -82,7 +118,7 @@ export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
   }
   if (row.kinactLatestAt === undefined) parts.remove('kinactLatestAt');
   else parts.set('kinactLatestAt', count(row.kinactLatestAt));
-  for (const name of ['leaseOwner', 'checkpointOwner', ...pendingCheckpoint]) parts.remove(name);
+  for (const name of ['leaseOwner', 'checkpointOwner', ...pendingCheckpoint, ...wishes]) parts.remove(name);
   return parts.finish();
 }
 
@@ -111,6 +147,10 @@ export function metaUpdate(meta: {
 interface Clauses {
   when(name: string, value: AttributeValue): void;
   whenPresent(name: string): void;
+  /** The attribute is there and begins with this. */
+  whenBegins(name: string, prefix: string): void;
+  /** The attribute is not there, or begins with this, or is exactly that. */
+  whenNoneBut(name: string, prefix: string, exactly: string | undefined): void;
   set(name: string, value: AttributeValue): void;
   /** Sets the attribute unless the row has it already. */
   setOnce(name: string, value: AttributeValue): void;
@@ -140,6 +180,13 @@ function clauses(): Clauses {
   return {
     when: (name, value) => void conditions.push(`${nameOf(name)} = ${valueOf(value)}`),
     whenPresent: (name) => void conditions.push(`attribute_exists(${nameOf(name)})`),
+    whenBegins: (name, prefix) => void conditions.push(`begins_with(${nameOf(name)}, ${valueOf(text(prefix))})`),
+    whenNoneBut: (name, prefix, exactly) => {
+      const attribute = nameOf(name);
+      const allowed = [`attribute_not_exists(${attribute})`, `begins_with(${attribute}, ${valueOf(text(prefix))})`];
+      if (exactly !== undefined) allowed.push(`${attribute} = ${valueOf(text(exactly))}`);
+      conditions.push(`(${allowed.join(' OR ')})`);
+    },
     set: (name, value) => void actions.SET.push(`${nameOf(name)} = ${valueOf(value)}`),
     setOnce: (name, value) => {
       actions.SET.push(`${nameOf(name)} = if_not_exists(${nameOf(name)}, ${valueOf(value)})`);

@@ -52,7 +52,7 @@ interface LeaseSaid {
   readonly leaseKey: string;
   readonly owner: string | undefined;
   readonly checkpoint: string;
-  readonly here?: { readonly phase: 'taking' | 'held'; readonly startable: boolean };
+  readonly here?: { readonly phase: 'wishing' | 'taking' | 'held'; readonly startable: boolean };
 }
 
 /**

@@ -54,7 +54,13 @@ export function createLeftLeases(): LeftLeases {
 const isTaking = ({ phase, write, hold }: LeaseKeeperState): boolean =>
   phase === 'taking' && (write !== undefined || hold.unknown.length > 0);
 
-const mayHold = (state: LeaseKeeperState): boolean => state.phase === 'held' || isTaking(state);
+/** It may have been handed over since, or has been. */
+const isAsking = ({ phase, wishing, handedFrom }: LeaseKeeperState): boolean =>
+  handedFrom !== undefined || (phase === 'wishing' && wishing !== undefined && wishing.number > 0);
+
+const isUnsure = (state: LeaseKeeperState): boolean => state.phase !== 'held' && (isTaking(state) || isAsking(state));
+
+const mayHold = (state: LeaseKeeperState): boolean => state.phase === 'held' || isUnsure(state);
 
 type AsCoordinator = LeaseKeeperOptions['coordinator'] extends Ref<infer Message> ? Message : never;
 type Told = AsCoordinator | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleasedLease[]> };
@@ -84,7 +90,7 @@ export async function releaseLeft(
   const coordinator = spawn(runtime, listener());
   await Promise.all(
     left.map(async ({ options, state, superseded }) => {
-      if ((superseded || isTaking(state)) && !(await isOurs({ options, state }, world, deadlineMs))) return;
+      if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, world, deadlineMs))) return;
       await ended(runtime, leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }), deadlineMs);
     }),
   );

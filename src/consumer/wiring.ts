@@ -187,7 +187,7 @@ function coordinatorOf(
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
-  const { failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
+  const { failoverMs, handOverMs = failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
   const { store, traffic, isSuccessor } = table;
   return made.leaseCoordinator({
     store: throughTraffic(store, traffic),
@@ -217,6 +217,7 @@ function coordinatorOf(
         random,
         handedOut: table.handedOut,
         failoverMs,
+        handOverMs,
         // A tenth of the failover time: more than two machines' clocks drift in it, and than a request needs to arrive.
         marginMs: failoverMs / 10,
         checkpointIntervalMs,

@@ -23,6 +23,8 @@ export interface HoldChange {
   readonly checkpoint?: Checkpoint;
   readonly leaseOwner?: string | null;
   readonly failoverMs?: number;
+  readonly handOver?: { readonly workerId: string; readonly writer: string; readonly failoverMs: number };
+  readonly answer?: string;
   readonly countOwnerSwitch?: boolean;
   readonly kinactLatestAt?: number;
   readonly childShardIds?: readonly string[];
@@ -77,6 +79,11 @@ export function releaseChange(hold: LeaseHold): HoldChange {
   return { ...renewChange(checkpointOnBoard(hold)), leaseOwner: null };
 }
 
+/** As a release; the row then looks as if `heir` had taken it. It has changed hands once since its checkpoint. */
+export function handOverChange(hold: LeaseHold, heir: NonNullable<HoldChange['handOver']>): HoldChange {
+  return { ...renewChange(checkpointOnBoard(hold)), handOver: heir, countOwnerSwitch: true };
+}
+
 /** The owner stays, as the KCL leaves it: a row without one is taken by its workers, ended or not, and counts as their share. */
 export function shardEndChange(childShardIds: readonly string[]): HoldChange {
   return {
@@ -90,7 +97,10 @@ export function applyWritten(hold: LeaseHold, change: HoldChange, counter: numbe
   const row = { ...hold.row, leaseCounter: counter, kinactWriter: writer } as {
     -readonly [K in keyof LeaseRow]: LeaseRow[K];
   };
-  if (change.leaseOwner === null) {
+  if (change.handOver !== undefined) {
+    row.leaseOwner = change.handOver.workerId;
+    row.kinactWriter = change.handOver.writer;
+  } else if (change.leaseOwner === null) {
     delete row.leaseOwner;
     delete row.kinactFailover;
   } else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
@@ -109,7 +119,8 @@ export function applyWritten(hold: LeaseHold, change: HoldChange, counter: numbe
 
 /** The write may have taken effect. Attempts that would leave the same row behind count once. */
 export function applyUnknown(hold: LeaseHold, change: HoldChange): void {
-  const owner = change.leaseOwner === undefined ? hold.row.leaseOwner : (change.leaseOwner ?? undefined);
+  const to = change.handOver?.workerId ?? change.leaseOwner;
+  const owner = to === undefined ? hold.row.leaseOwner : (to ?? undefined);
   const counter = hold.row.leaseCounter + 1;
   if (!hold.unknown.some((write) => write.owner === owner)) hold.unknown.push({ counter, owner });
 }
@@ -128,7 +139,8 @@ export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
  * What this process does not read (a prepared checkpoint, foreign attributes) is gone.
  */
 export function recreatedRow(hold: LeaseHold, writer: string, serviceTimeMs: number): LeaseRow {
-  const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = hold.row;
+  const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = hold.row;
+  const { kinactWish: _wish, kinactAnswer: _answer, ...kept } = rest;
   const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
   return {

@@ -70,6 +70,10 @@ export interface LeasePlanInput {
   readonly held: ReadonlySet<string>;
   /** Keys this process must leave alone for now. */
   readonly avoid: ReadonlySet<string>;
+  /** Leases that another worker has asked for, by whom: they count as that one's, and nobody else asks for them. Default: none. */
+  readonly asked?: ReadonlyMap<string, string>;
+  /** Keys of leases that are not to be stolen now: their holders were asked for them in vain. Default: none. */
+  readonly notAsked?: ReadonlySet<string>;
   /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
   /** Keys of parents that leases held here wait for, and how many of these wait: they read nothing. Default: none. */
@@ -112,41 +116,59 @@ function shuffled<T>(list: readonly T[], random: () => number): T[] {
   return result;
 }
 
+interface Stock {
+  /** Those that may be stolen. */
+  readonly rows: LeaseRow[];
+  count: number;
+}
+
 /** What both formulas start from. */
 interface Table {
   readonly input: LeasePlanInput;
   /** Not held, not ended, not to be avoided: what this worker may take if it is available. */
   readonly available: readonly ObservedLease[];
   /** Live leases of other workers that are not expired, by owner. */
-  readonly owned: ReadonlyMap<string, LeaseRow[]>;
+  readonly owned: ReadonlyMap<string, Stock>;
   readonly reclaimed: readonly LeaseRow[];
   readonly mine: number;
+  /** Held here, and asked for by others: not among `mine`. */
+  readonly given: number;
   /** Of those, leases whose rows the scan lacks: it need not be consistent, and they were made a moment ago. */
   readonly unseen: number;
 }
 
 function survey(input: LeasePlanInput): Table {
   const available: ObservedLease[] = [];
-  const owned = new Map<string, LeaseRow[]>();
+  const owned = new Map<string, Stock>();
+  const stockOf = (owner: string): Stock => {
+    const stock = owned.get(owner) ?? { rows: [], count: 0 };
+    owned.set(owner, stock);
+    return stock;
+  };
   const reclaimed: LeaseRow[] = [];
   const unseen = new Set(input.held);
   for (const { row } of input.leases) unseen.delete(row.leaseKey);
   let mine = unseen.size;
+  let given = 0;
   for (const lease of input.leases) {
     const { row } = lease;
     if (hasEnded(row)) continue;
-    if (input.held.has(row.leaseKey)) mine++;
+    const asker = input.asked?.get(row.leaseKey);
+    if (asker !== undefined && !isAvailable(lease)) {
+      stockOf(asker).count += 1;
+      if (input.held.has(row.leaseKey)) given += 1;
+    } else if (input.held.has(row.leaseKey)) mine++;
     else if (input.reclaim.has(row.leaseKey)) {
       if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
     } else if (isAvailable(lease)) {
       if (!input.avoid.has(row.leaseKey)) available.push(lease);
     } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {
-      const rows = owned.get(row.leaseOwner);
-      if (rows === undefined) owned.set(row.leaseOwner, [row]);
-      else rows.push(row);
+      const stock = stockOf(row.leaseOwner);
+      stock.count += 1;
+      if (!input.avoid.has(row.leaseKey) && input.notAsked?.has(row.leaseKey) !== true) stock.rows.push(row);
     }
   }
-  return { input, available, owned, reclaimed, mine, unseen: unseen.size };
+  return { input, available, owned, reclaimed, mine, given, unseen: unseen.size };
 }
 
 /** Plans one round. */
@@ -155,7 +177,7 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
   const foreign = input.leases.some(
     (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );
-  const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.mine));
+  const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.given - table.mine));
   const mine = table.mine + reclaim.length;
   const plan = foreign ? planLikeKcl(table, mine) : planEvenly(table, mine);
   const take = [...reclaim, ...plan.take];
@@ -199,7 +221,7 @@ function planLikeKcl(table: Table, mine: number): Choice {
   const total = input.leases.length + table.unseen;
   const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
   const target = Math.min(share, input.maxLeases);
-  const room = Math.max(0, input.maxLeases - mine);
+  const room = Math.max(0, input.maxLeases - table.given - mine);
   const spill = Math.max(0, available.length - room);
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
   if (veryOld.length > 0)
@@ -219,8 +241,7 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
   }
   const allowed = most > target || (most === target && needed > 1);
   if (victim === undefined || !allowed) return [];
-  const candidates = (table.owned.get(victim) ?? []).filter((row) => !table.input.avoid.has(row.leaseKey));
-  return shuffled(candidates, table.input.random).slice(0, 1);
+  return shuffled(table.owned.get(victim)?.rows ?? [], table.input.random).slice(0, 1);
 }
 
 /**
@@ -233,7 +254,7 @@ function planEvenly(table: Table, mine: number): Choice {
   const { input, available, owned } = table;
   const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + table.unseen;
   const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
-  const room = Math.max(0, input.maxLeases - mine);
+  const room = Math.max(0, input.maxLeases - table.given - mine);
   if (available.length > 0) {
     const order = shuffled(available, input.random);
     const freeMs = (lease: ObservedLease): number =>
@@ -253,15 +274,9 @@ function planEvenly(table: Table, mine: number): Choice {
 
 function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {
   const { input } = table;
-  const stock = [...table.owned.values()].map((rows) => ({
-    rows: shuffled(
-      rows.filter((row) => !input.avoid.has(row.leaseKey)),
-      input.random,
-    ),
-    count: rows.length,
-  }));
+  const stock = [...table.owned.values()].map(({ rows, count }) => ({ rows: shuffled(rows, input.random), count }));
   const steal: LeaseRow[] = [];
-  for (let count = mine; count < input.maxLeases; count++) {
+  for (let count = mine; count < input.maxLeases - table.given; count++) {
     const candidates = stock.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
     const most = Math.max(...candidates.map((worker) => worker.count));
     const victims = candidates.filter((worker) => worker.count === most);

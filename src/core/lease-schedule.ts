@@ -1,11 +1,21 @@
 // What a lease keeper does next, and when it must look again: a pure function of what is wanted and of the clock.
 // Invariants: one write at a time; nothing but a renewal while a worker may still settle records; SHARD_END before a
 // release, a release before renewals, a renewal before a checkpoint that no renewal waits for.
-export type LeaseWriteKind = 'take' | 'create' | 'renew' | 'checkpoint' | 'release' | 'shardEnd';
+export type LeaseWriteKind =
+  | 'wish'
+  | 'unwish'
+  | 'take'
+  | 'create'
+  | 'renew'
+  | 'checkpoint'
+  | 'answer'
+  | 'handOver'
+  | 'release'
+  | 'shardEnd';
 
 /** Times are monotonic milliseconds. A keeper's state fits this by shape. */
 export interface LeaseWants {
-  readonly phase: 'taking' | 'recreating' | 'held' | 'over';
+  readonly phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
   readonly write: { readonly startedAt: number } | undefined;
   /** No write before this: back-off. */
   readonly retryAt: number;
@@ -26,6 +36,25 @@ export interface LeaseWants {
   readonly callsMayRun?: boolean;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
+  /** Of the phase `wishing`. */
+  readonly wishing?: WishWants | undefined;
+  /** Another worker has asked for the lease. Default: nobody has. */
+  readonly yielding?: YieldingWants | undefined;
+}
+
+export interface WishWants {
+  readonly raiseAt: number;
+  readonly lookAt: number;
+  readonly looking: boolean;
+  readonly until: number;
+  /** It is to be withdrawn, and to be forgotten by then. */
+  readonly over: { readonly until: number } | undefined;
+}
+
+export interface YieldingWants {
+  readonly phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused';
+  readonly drainAt: number;
+  readonly until: number;
 }
 
 export interface ShardEndWants {
@@ -51,6 +80,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
   switch (wants.phase) {
     case 'over':
       return undefined;
+    case 'wishing':
+      return wishWrite(wants.wishing, now);
     case 'taking':
       return 'take';
     case 'recreating':
@@ -58,9 +89,23 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
+      // The last of all writes: it makes a renewal needless.
+      if (wants.yielding?.phase === 'ready' && wants.release === undefined) return 'handOver';
       if (wants.asked !== undefined || now >= wants.renewAt) return 'renew';
+      if (wants.yielding?.phase === 'asked' || wants.yielding?.phase === 'refusing') return 'answer';
       return now >= (wants.extraAt ?? Infinity) ? 'checkpoint' : undefined;
   }
+}
+
+/** Whether no worker may begin, for the lease is about to be another's. */
+export function isHandingOver(yielding: YieldingWants | undefined): boolean {
+  return yielding?.phase === 'draining' || yielding?.phase === 'ready';
+}
+
+function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind | undefined {
+  if (wishing === undefined) return undefined;
+  if (wishing.over !== undefined) return 'unwish';
+  return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
 /** Drained, and no SHARD_END is about to come that would say more than the frontier does. */
@@ -103,7 +148,9 @@ export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
 /** The next moment at which any answer above changes by itself; Infinity when none does. */
 export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): number {
   const { write, tenure, release, shardEnd } = wants;
-  let at = idleEnd(wants, times);
+  let at = Math.min(idleEnd(wants, times), askedLook(wants, now));
+  if (wants.phase === 'wishing')
+    return Math.min(at, write === undefined ? Infinity : write.startedAt + times.writeTimeoutMs);
   if (write !== undefined) at = Math.min(at, write.startedAt + times.writeTimeoutMs);
   else if (wants.queued === true) at = Math.min(at, queuedUntil(wants, now));
   else at = Math.min(at, wants.retryAt > now ? wants.retryAt : Math.min(wants.renewAt, wants.extraAt ?? Infinity));
@@ -114,6 +161,21 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   }
   if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
   return at;
+}
+
+/** The next moment that concerns what workers ask of one another. */
+function askedLook({ phase, wishing, yielding, write, retryAt, queued, release }: LeaseWants, now: number): number {
+  if (phase !== 'wishing' || wishing === undefined) {
+    const times = yielding === undefined ? [] : [yielding.drainAt, yielding.until];
+    return Math.min(...times.filter((time) => time > now), Infinity);
+  }
+  const { over, looking, lookAt, raiseAt, until } = wishing;
+  const times = [over === undefined ? until : over.until];
+  if (release !== undefined) times.push(release.cutAt, release.writeAt, release.until);
+  const writes = write === undefined && queued !== true;
+  if (writes) times.push(over === undefined ? Math.max(raiseAt, retryAt) : retryAt);
+  if (over === undefined && !looking && write === undefined) times.push(lookAt);
+  return Math.min(...times.filter((time) => time > now), Infinity);
 }
 
 /** Until when it makes no difference what it waits for in the queue: a checkpoint there becomes a renewal in time. */

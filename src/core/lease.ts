@@ -28,6 +28,9 @@ export interface LeaseRow {
   readonly kinactWriter?: string;
   /** Ours: the owner's `failoverMs` and the `kinactWriter` it belongs to (lease-failover.ts). From a take of ours to the release. */
   readonly kinactFailover?: string;
+  /** Ours: another worker's wish for this lease, and the holder's answer (lease-wish.ts). Gone with the tenure that they are about. */
+  readonly kinactWish?: string;
+  readonly kinactAnswer?: string;
   /** Ours: the stream this row was made for, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */
   readonly kinactStream?: string;
 }

@@ -2,9 +2,10 @@
 // the tests of keeper and coordinator: what the real table does is tested against it in test/integration.
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
-import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WriteOutcome } from '../ports.js';
+import { wishPrefix } from '../core/lease-wish.js';
+import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WishOutcome, WriteOutcome } from '../ports.js';
 
-export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'describeLease' | 'delete';
+export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'describeLease' | 'delete';
 
 /** What happens to one call. `before`: no effect, the call rejects. `after`: the effect stands, the reply is lost. */
 export type StoreFault =
@@ -24,6 +25,7 @@ export interface StoreCall {
   readonly change?: LeaseChange;
   readonly writer?: string;
   readonly row?: LeaseRow;
+  readonly wish?: { readonly author: string; readonly text: string | null };
 }
 
 export interface MemoryLeaseStore extends LeaseStore {
@@ -84,7 +86,7 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
   const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = {
     ...row,
     leaseCounter: row.leaseCounter + 1,
-    kinactWriter: writer,
+    kinactWriter: change.handOver?.writer ?? writer,
   };
   if (change.checkpoint !== undefined) {
     next.checkpoint = change.checkpoint.checkpoint;
@@ -95,6 +97,15 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
     delete next.leaseOwner;
     delete next.kinactFailover;
   } else if (change.leaseOwner !== undefined) next.leaseOwner = change.leaseOwner;
+  if (change.handOver !== undefined) {
+    next.leaseOwner = change.handOver.workerId;
+    next.kinactFailover = failoverText(change.handOver.failoverMs, change.handOver.writer);
+    delete next.checkpointOwner;
+  }
+  if (change.leaseOwner !== undefined || change.handOver !== undefined || next.checkpoint === 'SHARD_END') {
+    delete next.kinactWish;
+    delete next.kinactAnswer;
+  } else if (change.answer !== undefined) next.kinactAnswer = change.answer;
   if (change.failoverMs !== undefined) next.kinactFailover = failoverText(change.failoverMs, writer);
   if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
   if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint = row.ownerSwitchesSinceCheckpoint + 1;
@@ -103,6 +114,19 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
   if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];
   return next;
 }
+
+function isBy(author: string, wish: string | undefined): boolean {
+  return wish?.startsWith(wishPrefix(author)) === true;
+}
+
+function mayWish(row: LeaseRow, ...[expected, { author, text }]: MayWish): boolean {
+  const { kinactWish: wish } = row;
+  if (text === null) return isBy(author, wish);
+  if (row.leaseOwner !== expected.owner || row.kinactWriter !== expected.writer) return false;
+  return wish === undefined || isBy(author, wish) || wish === expected.stale;
+}
+
+type MayWish = [Parameters<LeaseStore['wish']>[1], Parameters<LeaseStore['wish']>[2]];
 
 async function meet<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
   switch (fault?.type) {
@@ -214,13 +238,28 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         if (
           row === undefined ||
           row.leaseCounter !== expected.counter ||
-          (expected.owner !== undefined && row.leaseOwner !== expected.owner)
+          (expected.owner !== undefined && row.leaseOwner !== expected.owner) ||
+          (change.handOver !== undefined && !isBy(change.handOver.writer, row.kinactWish))
         ) {
           return { type: 'refused', current: row };
         }
         const next = applyChange(row, change, writer);
         rows.set(leaseKey, next);
-        return { type: 'written', counter: next.leaseCounter };
+        const { kinactWish: wish } = next;
+        return { type: 'written', counter: next.leaseCounter, ...(wish === undefined ? {} : { wish }) };
+      }),
+    wish: (leaseKey, expected, wish) =>
+      perform({ operation: 'wish', leaseKey, wish }, (): WishOutcome => {
+        const row = rows.get(leaseKey);
+        if (row === undefined || !mayWish(row, expected, wish)) return { type: 'refused', current: row };
+        const { kinactWish: _wish, kinactAnswer, ...rest } = row;
+        rows.set(
+          leaseKey,
+          wish.text === null
+            ? rest
+            : { ...rest, kinactWish: wish.text, ...(kinactAnswer === undefined ? {} : { kinactAnswer }) },
+        );
+        return { type: 'written' };
       }),
     describeLease: (leaseKey, meta) =>
       perform({ operation: 'describeLease', leaseKey }, () => {

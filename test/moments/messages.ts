@@ -93,6 +93,9 @@ const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
   'written/written': true,
   'written/refused': true,
   created: true,
+  wished: true,
+  looked: true,
+  lookFailed: true,
   writeFailed: true,
   workerDown: true,
   'shardEndPlanned/ready': true,
@@ -121,6 +124,7 @@ const leaseCoordinator: Record<Names<CoordinatorSelf['type'], Coordinator>, Reac
   'keeperNotice/workerIdInUse': true,
   'keeperNotice/released': true,
   'keeperNotice/ended': true,
+  'keeperNotice/handedOver': true,
   'keeperNotice/streamDoubted': true,
   streamOpened: true,
   streamNotOpened: true,
@@ -195,13 +199,17 @@ const writes: Record<Write['kind'], true> = {
   checkpoint: true,
   release: true,
   shardEnd: true,
+  wish: true,
+  unwish: true,
+  answer: true,
+  handOver: true,
 };
 
 /** By the actor's kind, the names of what it does outside. */
 export const effects: Readonly<Record<string, readonly string[]>> = {
   reducer: ['reduce', ...Object.keys(behaviourCalls)],
   'shard-worker': ['read'],
-  'lease-keeper': [...Object.keys(writes), 'onCheckpoint'],
+  'lease-keeper': [...Object.keys(writes), 'look', 'onCheckpoint'],
   'lease-coordinator': [
     'openStream',
     'openTable',

@@ -1,5 +1,6 @@
 // I33: leases do not go to and fro. A lease changes hands only for a reason that the world knows: its holder was away or troubled
-// for as long as a lease lasts, was asked to stop, failed with what it read, or another had two fewer than it. Told by the writes.
+// for as long as a lease lasts, was asked to stop, failed with what it read, or gave it to another that had two fewer than it. Told by
+// the writes.
 // I42: and in calm weather its holder reads it.
 import { stopDeadlineMs } from './cluster.js';
 import type { Written } from './oracle.js';
@@ -60,6 +61,9 @@ export function createHands(options: HandsOptions): Hands {
   // A worker that was harmed gives back what it cannot get on with when it has tried for a while.
   const patienceMsOf = (process: string): number => stopDeadlineMs + failoverMsOf(process) + lookMs;
 
+  // From the look at the table to the end of a wish that is answered at the last moment, and drained for as long as it may take.
+  const wishLastsMs = 4 * longestFailoverMs + lookMs;
+
   const isExcused = (process: string, since: number): boolean =>
     troubledAt.of(process) >= since || troubledAt.of('') >= since;
 
@@ -73,13 +77,19 @@ export function createHands(options: HandsOptions): Hands {
     const kept = counts.get(table) ?? [];
     kept.push({ at: now(), of });
     // The last one before the time that is looked at is what there was at its beginning.
-    while ((kept[1]?.at ?? Infinity) < now() - longestFailoverMs - lookMs) kept.shift();
+    while ((kept[1]?.at ?? Infinity) < now() - wishLastsMs) kept.shift();
     counts.set(table, kept);
   };
 
   /** At any moment since then. A scan need not be consistent: it may show a parent that has ended beside its children. */
-  const isOwed = (table: string, taker: string, loser: string): boolean => {
-    const kept = counts.get(table) ?? [];
+  const isOwed = (table: string, taker: string, loser: string, withinMs: number): boolean => {
+    const all = counts.get(table) ?? [];
+    const kept = all.slice(
+      Math.max(
+        0,
+        all.findLastIndex(({ at }) => at < now() - withinMs),
+      ),
+    );
     return kept.some(({ at }, last) => {
       const first = kept.findLastIndex((each) => each.at < at - blurMs);
       const seen = kept.slice(Math.max(0, first), last + 1);
@@ -89,6 +99,11 @@ export function createHands(options: HandsOptions): Hands {
     });
   };
 
+  const given = (taker: string, loser: string, leaseKey: string): void => {
+    if (!isOwed(tableOf(leaseKey), taker, loser, wishLastsMs) && !isExcused(taker, now() - wishLastsMs))
+      violate('I33', `${loser} gave ${leaseKey} to ${taker}, who had asked for it and has as many`);
+  };
+
   const taken = (taker: string, loser: string, leaseKey: string): void => {
     const moved = movedAt.get(leaseKey) ?? -Infinity;
     const stoodMs = Math.round(now() - moved);
@@ -96,15 +111,15 @@ export function createHands(options: HandsOptions): Hands {
     const failoverMs = Math.max(failoverMsOf(taker), failoverMsOf(loser));
     if (stoodMs >= failoverMs - blurMs) {
       // So soon before that it may as well have been taken for balance.
-      if (!isOwed(tableOf(leaseKey), taker, loser) && !isExcused(loser, moved - failoverMs))
+      if (!isOwed(tableOf(leaseKey), taker, loser, longestFailoverMs + lookMs) && !isExcused(loser, moved - failoverMs))
         violate(
           'I33',
           `${taker} took ${leaseKey}, for ${loser} had not renewed it for ${stoodMs} ms, although nothing was wrong with it`,
         );
-    } else if (!isOwed(tableOf(leaseKey), taker, loser) && !isExcused(taker, now() - failoverMs - lookMs))
+    } else if (!isExcused(taker, now() - failoverMs - lookMs))
       violate(
         'I33',
-        `${taker} took ${leaseKey} from ${loser}, who had renewed it ${stoodMs} ms ago and has no more to spare`,
+        `${taker} took ${leaseKey} from ${loser} by force, who had renewed it ${stoodMs} ms ago and knows of wishes`,
       );
   };
 
@@ -126,7 +141,8 @@ export function createHands(options: HandsOptions): Hands {
       const isLive = after !== undefined && after.checkpoint !== 'SHARD_END';
       if (isLive && before !== undefined && loser !== undefined && loser !== owner) {
         if (owner !== undefined) {
-          taken(owner, loser, leaseKey);
+          if (process === loser) given(owner, loser, leaseKey);
+          else taken(owner, loser, leaseKey);
           changed(leaseKey);
         } else {
           const patienceMs = patienceMsOf(process);

@@ -249,6 +249,15 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
+  /** I44: whoever hands a lease over has dealt with everything that it handed out under it, and hands out nothing more. */
+  const handedOver = (process: string, heir: string, row: LeaseRow): void => {
+    const { leaseKey } = row;
+    lastDelivered.delete(`${heir}/${leaseKey}`);
+    const last = lastDelivered.get(`${process}/${leaseKey}`);
+    if (last !== undefined && !log.isPassed(last.id, row) && !changedByHand.has(leaseKey))
+      violate('I44', `${process} handed ${leaseKey} over to ${heir} at ${row.checkpoint}, before ${last.id}`);
+  };
+
   const wrote = ({ process, leaseKey, before, after, sentAt }: Written): void => {
     const holder = `${process}/${leaseKey}`;
     takes.wrote({ process, leaseKey, before, after, sentAt });
@@ -259,6 +268,9 @@ export function createOracle(options: OracleOptions): Oracle {
         violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);
       return;
     }
+    // Given away: whatever the new owner handed out before went with that hold.
+    const heir = before?.leaseOwner === process && after.leaseOwner !== process ? after.leaseOwner : undefined;
+    if (heir !== undefined) handedOver(process, heir, after);
     if (after.leaseOwner === process)
       heldUntil.set(holder, Math.max(heldUntil.get(holder) ?? 0, sentAt + failoverMsOf(process)));
     else if (before?.leaseOwner === process) heldUntil.delete(holder);
@@ -281,7 +293,7 @@ export function createOracle(options: OracleOptions): Oracle {
     // What was handed out under an earlier hold of the lease went with that hold.
     const isTake = before?.leaseOwner !== process || before.kinactWriter !== after.kinactWriter;
     if (isTake && after.leaseOwner === process) lastDelivered.delete(holder);
-    if (before?.leaseOwner === process && after.leaseOwner === undefined) releasedAt.set(holder, after);
+    if (before?.leaseOwner === process && after.leaseOwner !== process) releasedAt.set(holder, after);
     if (after.checkpoint === 'SHARD_END') {
       if (!endedShards.has(leaseKey)) childrenFirst(leaseKey);
       endedShards.add(leaseKey);

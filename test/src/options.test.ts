@@ -111,6 +111,7 @@ describe('the options of createConsumer', () => {
     expect(rest.leases).to.deep.equal({
       tableName: undefined,
       failoverMs: 10_000,
+      handOverMs: undefined,
       maxLeases: Infinity,
       protocol: 'kcl2',
       billing: 'PAY_PER_REQUEST',

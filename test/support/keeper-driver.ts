@@ -87,6 +87,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
   const due = new Map<string, { at: number; message: LeaseKeeperMessage }>();
   const running = new Map<string, AbortController>();
   const behaviour = leaseKeeper({
+    handOverMs: 10_000,
     leaseKey: seen.leaseKey,
     shardId,
     source: 'orders',

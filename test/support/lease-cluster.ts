@@ -184,6 +184,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               clock: world.clock,
               random: world.random,
               failoverMs: ownMs,
+              handOverMs: ownMs,
               marginMs: ownMs / 10,
               checkpointIntervalMs: 0,
               checkpointRecords: 0,

@@ -93,7 +93,7 @@ export const names: Readonly<Record<string, Known>> = {
     { held: true, started: true, ended: true, again: true },
     {},
   ),
-  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'onCheckpoint'>(
+  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint'>(
     {
       beginTenure: true,
       frontier: true,
@@ -106,13 +106,29 @@ export const names: Readonly<Record<string, Known>> = {
       turnCame: true,
       written: true,
       created: true,
+      wished: true,
+      looked: true,
+      lookFailed: true,
       writeFailed: true,
       workerDown: true,
       shardEndPlanned: true,
       called: true,
       callsEnded: true,
     },
-    { take: true, create: true, renew: true, checkpoint: true, release: true, shardEnd: true, onCheckpoint: true },
+    {
+      wish: true,
+      unwish: true,
+      look: true,
+      take: true,
+      create: true,
+      renew: true,
+      checkpoint: true,
+      answer: true,
+      handOver: true,
+      release: true,
+      shardEnd: true,
+      onCheckpoint: true,
+    },
   ),
   'lease-coordinator': known<CoordinatorSelf['type'], string>(
     {

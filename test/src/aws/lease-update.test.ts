@@ -32,20 +32,20 @@ describe('an update of a lease row', () => {
       'a release removes the owner, and what it said of itself, on condition that it still is the owner',
       leaseUpdate({ counter: 7, owner: 'me' }, { leaseOwner: null }, 'p/1'),
       'leaseCounter = "7" AND leaseOwner = "me"',
-      'SET leaseCounter = "8", kinactWriter = "p/1" REMOVE leaseOwner, kinactFailover',
+      'SET leaseCounter = "8", kinactWriter = "p/1" REMOVE leaseOwner, kinactFailover, kinactWish, kinactAnswer',
     ],
     [
       'a take from another owner counts the switch and ends a handoff',
       leaseUpdate({ counter: 7 }, { leaseOwner: 'me', countOwnerSwitch: true, kinactLatestAt: 9 }, 'p/1'),
       'leaseCounter = "7"',
       'SET leaseCounter = "8", kinactWriter = "p/1", leaseOwner = "me", kinactLatestAt = if_not_exists(kinactLatestAt, "9") ' +
-        'REMOVE checkpointOwner ADD ownerSwitchesSinceCheckpoint "1"',
+        'REMOVE checkpointOwner, kinactWish, kinactAnswer ADD ownerSwitchesSinceCheckpoint "1"',
     ],
     [
       'a take says how long its owner may go without a renewal, and whose word that is',
       leaseUpdate({ counter: 7 }, { leaseOwner: 'me', failoverMs: 10_000 }, 'p/1'),
       'leaseCounter = "7"',
-      'SET leaseCounter = "8", kinactWriter = "p/1", leaseOwner = "me", kinactFailover = "10000 p/1" REMOVE checkpointOwner',
+      'SET leaseCounter = "8", kinactWriter = "p/1", leaseOwner = "me", kinactFailover = "10000 p/1" REMOVE checkpointOwner, kinactWish, kinactAnswer',
     ],
     [
       'no children are an absent attribute',

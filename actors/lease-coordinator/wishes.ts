@@ -1,0 +1,50 @@
+// Leases that change hands between living workers: whom this one asks, how often, and which wishes of others stand in the rows.
+// Invariants: a lease whose holder knows of wishes is never taken by force while it lives; few wishes are open at a time; a holder
+// that did not give a lease is left alone with it for a growing time.
+import { take } from './leases.js';
+import type { Turn } from './state.js';
+import { knowsWishes, wishLastsMs, wishOf } from '../../src/core/lease-wish.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+/** Wishes of one worker that are open at a time. */
+const mostWishes = 4;
+
+/** After every scan: since when each wish says what it says. */
+export function noteWishes({ state, now }: Turn, rows: readonly LeaseRow[]): void {
+  const before = state.wishes;
+  const standing = rows.flatMap((row) => {
+    const wish = wishOf(row);
+    const text = row.kinactWish;
+    if (wish === undefined || text === undefined) return [];
+    const known = before.get(row.leaseKey);
+    return [[row.leaseKey, known?.text === text ? known : { wish, text, seenAt: now }] as const];
+  });
+  state.wishes = new Map(standing);
+  for (const [leaseKey, { holder }] of state.askedInVain)
+    if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder) state.askedInVain.delete(leaseKey);
+}
+
+/** By whom each lease is asked for, other than by this worker: it counts as that one's. */
+export function askedByOthers({ settings, state, now }: Turn): Map<string, string> {
+  const asked = new Map<string, string>();
+  for (const [leaseKey, { wish, seenAt }] of state.wishes) {
+    if (wish.workerId === settings.workerId || now - seenAt >= wishLastsMs(wish, settings.failoverMs)) continue;
+    asked.set(leaseKey, wish.workerId);
+  }
+  return asked;
+}
+
+/** Asks the holders of these leases for them, as many as may be asked; takes those of holders that cannot be asked. */
+export function steal(turn: Turn, rows: readonly LeaseRow[]): void {
+  const { settings, state, now } = turn;
+  let open = [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
+  for (const row of rows) {
+    if (!knowsWishes(row)) take(turn, row);
+    else if (open < mostWishes) {
+      open += 1;
+      const seen = state.wishes.get(row.leaseKey);
+      const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, settings.failoverMs);
+      take(turn, row, { stale: isStale ? seen.text : undefined });
+    }
+  }
+}

@@ -1,0 +1,180 @@
+// How a keeper asks another worker for a lease: it leaves a wish in the row, raises its number as long as it wants the lease, looks
+// at the row now and then, and withdraws the wish when that comes to nothing. A lease that was handed to it is taken like any other.
+import { run } from '../actor.js';
+import { notHeld } from './endings.js';
+import type { LeaseKeeperOptions } from './options.js';
+import type { LeaseKeeperMessage, Wishing, Write } from './state.js';
+import { leaseName } from './tenures.js';
+import { count } from './turn.js';
+import type { Turn } from './turn.js';
+import { forgetHandedOut } from '../../src/core/handed-out.js';
+import { honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { durableCheckpoint, recoverHold } from '../../src/core/lease-hold.js';
+import { answerTo, wishText } from '../../src/core/lease-wish.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { isWriterOf } from '../../src/core/lease-writer.js';
+import { hasEnded } from '../../src/core/shard-graph.js';
+import type { WishOutcome } from '../../src/ports.js';
+
+/** Between two looks at the row, before and after its holder has said that it yields. */
+const lookMs = 1_000;
+const soonMs = 100;
+
+export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: number): Wishing | undefined {
+  const { leaseOwner: owner, kinactWriter: writer } = seen;
+  if (wish === undefined || owner === undefined || writer === undefined) return undefined;
+  return {
+    holder: { owner, writer },
+    stale: wish.stale,
+    number: 0,
+    raiseAt: now,
+    lookAt: Infinity,
+    looking: false,
+    looks: 0,
+    isYielding: false,
+    until: now + 3 * failoverMs,
+    counter: seen.leaseCounter,
+    counterAt: now,
+    over: undefined,
+  };
+}
+
+/** The request that leaves the wish, raises its number, or withdraws it. */
+export function wishEffect(turn: Turn, current: Write, name: string): void {
+  const { options, state, effects } = turn;
+  const { store, leaseKey, writer, workerId, failoverMs } = options;
+  const { holder, stale, number } = state.wishing!;
+  const { id, kind } = current;
+  const wish = { writer, workerId, failoverMs, number: number + 1, holder: holder.writer };
+  const text = kind === 'wish' ? wishText(wish) : null;
+  if (kind === 'wish') state.wishing!.number += 1;
+  effects.push(
+    run({
+      name,
+      kind: 'io',
+      start: (signal) => store.wish(leaseKey, { ...holder, stale }, { author: writer, text }, signal),
+      done: (outcome): LeaseKeeperMessage => ({ type: 'wished', id, outcome }),
+      failed: (error): LeaseKeeperMessage => ({ type: 'writeFailed', id, error }),
+    }),
+  );
+}
+
+export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
+  const { options, state } = turn;
+  const wishing = state.wishing!;
+  if (outcome.type === 'refused') return rowSeen(turn, outcome.current, current.kind);
+  if (current.kind === 'unwish') return withdrawn(turn, undefined);
+  state.attempt = 0;
+  state.failing = undefined;
+  wishing.raiseAt = current.startedAt + options.failoverMs / 3;
+  if (wishing.lookAt < Infinity) return;
+  wishing.lookAt = current.startedAt + lookMs;
+  wishing.until = current.startedAt + 2 * options.failoverMs;
+}
+
+/** What cannot be withdrawn is forgotten when nobody believes it any more. */
+function giveUpWish({ options, now }: Turn, wishing: Wishing, reason: string, inVain: boolean): void {
+  wishing.over ??= { reason, inVain, until: now + options.failoverMs };
+}
+
+/** Whatever is due of a wish by the clock. */
+export function proceedWishing(turn: Turn): void {
+  const { options, state, now, effects } = turn;
+  const { wishing, release } = state;
+  if (state.phase !== 'wishing' || wishing === undefined) return;
+  if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
+  else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
+  if (wishing.over !== undefined) {
+    if (wishing.number === 0 || now >= wishing.over.until) withdrawn(turn, undefined);
+    return;
+  }
+  if (wishing.looking || state.write !== undefined || now < wishing.lookAt) return;
+  wishing.looking = true;
+  wishing.looks += 1;
+  wishing.lookAt = now + (wishing.isYielding ? soonMs : lookMs);
+  effects.push(
+    run({
+      name: `look#${wishing.looks}`,
+      kind: 'io',
+      start: (signal) => options.store.get(options.leaseKey, signal),
+      done: (row): LeaseKeeperMessage => ({ type: 'looked', row }),
+      failed: (error): LeaseKeeperMessage => ({ type: 'lookFailed', error }),
+    }),
+  );
+}
+
+export function looked(turn: Turn, row: LeaseRow | undefined): void {
+  const { wishing, phase } = turn.state;
+  if (wishing === undefined || phase !== 'wishing') return count(turn, 'lateLook');
+  wishing.looking = false;
+  rowSeen(turn, row, undefined);
+}
+
+/** The wish is raised all the same; nothing depends on one look. */
+export function lookFailed({ state, now }: Turn): void {
+  if (state.wishing === undefined) return;
+  state.wishing.looking = false;
+  state.wishing.lookAt = Math.max(state.wishing.lookAt, now + lookMs);
+}
+
+/** `refused`: the write that the row has refused. */
+function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] | undefined): void {
+  const { options, state, now } = turn;
+  const { workerId, processNonce, writer, failoverMs } = options;
+  const wishing = state.wishing!;
+  const isOver = wishing.over !== undefined;
+  if (row === undefined) return notHeld(turn, 'the row is gone', undefined, false);
+  if (hasEnded(row)) return notHeld(turn, 'the shard has ended', row, false);
+  if (row.leaseOwner === workerId && row.kinactWriter === writer) return handedOver(turn, row);
+  if (row.leaseOwner === undefined) return isOver ? withdrawn(turn, row) : toBeTaken(turn, row);
+  if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
+    const isOwn = row.leaseOwner === workerId && isWriterOf(processNonce, row.kinactWriter);
+    return notHeld(turn, `taken by ${row.leaseOwner}`, row, isOwn);
+  }
+  if (row.leaseCounter !== wishing.counter) {
+    wishing.counter = row.leaseCounter;
+    wishing.counterAt = now;
+  }
+  if (refused === 'unwish') return withdrawn(turn, row);
+  if (isOver) return;
+  if (now - wishing.counterAt > honouredFailoverMs(row, failoverMs)) return toBeTaken(turn, row);
+  if (refused === 'wish') return notHeld(turn, 'another worker has asked for it', row, false);
+  const answer = answerTo(writer, row);
+  if (answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
+  if (answer !== 'yielding' || wishing.isYielding) return;
+  wishing.isYielding = true;
+  wishing.lookAt = now + soonMs;
+  // It says so when it does not get there.
+  wishing.until = now + options.handOverMs + 2 * failoverMs;
+}
+
+/** The row names this keeper. A stop that has come meanwhile gives it back at once. */
+function handedOver(turn: Turn, row: LeaseRow): void {
+  const { options, state, now } = turn;
+  const { release } = state;
+  forgetHandedOut(state.handedOut, leaseName(options));
+  toBeTaken(turn, row);
+  state.handedFrom = state.wishing!.holder.owner;
+  if (release === undefined) return;
+  state.phase = 'held';
+  state.everHeld = true;
+  release.recordsLeft = 0;
+  state.renewAt = now;
+}
+
+/** Nobody has it any more, or it is ours: the take that follows is a conditional write like any other. */
+function toBeTaken({ options, state, now }: Turn, row: LeaseRow): void {
+  recoverHold(state.hold, row);
+  state.reported = durableCheckpoint(row);
+  state.phase = 'taking';
+  state.takeBy = now + 3 * options.failoverMs;
+  state.attempt = 0;
+  state.retryAt = now;
+}
+
+function withdrawn(turn: Turn, row: LeaseRow | undefined): void {
+  const { over, number } = turn.state.wishing!;
+  const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
+  if (number > 0) count(turn, 'withdrawnWishes');
+  notHeld(turn, reason, row, false, inVain);
+}

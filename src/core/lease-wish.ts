@@ -1,0 +1,76 @@
+// How a worker asks another one for a lease: a wish in the lease's row, and the holder's answer beside it. Both are texts of ours
+// that touch neither counter nor owner, so a Java worker that meets them is not concerned. A wish is addressed to one tenure of
+// the row, by the `kinactWriter` that it was seen with: whatever changes that has answered it. Written and read by keepers.
+import { isDecimal } from './decimal.js';
+import { failoverOf, LONGEST_FAILOVER_MS } from './lease-failover.js';
+import type { LeaseRow } from './lease.js';
+
+export interface Wish {
+  /** `kinactWriter` of the keeper that asks, and what its take will say of it. */
+  readonly writer: string;
+  readonly workerId: string;
+  readonly failoverMs: number;
+  /** Raised as long as the one who asks lives. */
+  readonly number: number;
+  /** `kinactWriter` of the keeper that is asked. */
+  readonly holder: string;
+}
+
+/** How a holder answers: it will drain and hand over, or it will not. */
+export type WishAnswer = 'yielding' | 'refused';
+
+/** `kinactWish`: a worker id may hold anything, so it comes last. */
+export function wishText({ writer, failoverMs, number, holder, workerId }: Wish): string {
+  return `${writer} ${Math.ceil(failoverMs)} ${number} ${holder} ${workerId}`;
+}
+
+/** What each wish of one keeper begins with. */
+export function wishPrefix(writer: string): string {
+  return `${writer} `;
+}
+
+const shape = /^(\S+) (\d{1,6}) (\d{1,15}) (\S+) (.+)$/s;
+
+/** Total: undefined for a text that is none. */
+export function readWish(text: string | undefined): Wish | undefined {
+  const match = text === undefined ? null : shape.exec(text);
+  if (match === null) return undefined;
+  const [, writer, failoverMs, number, holder, workerId] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  if (!isDecimal(failoverMs) || !isDecimal(number) || Number(failoverMs) > LONGEST_FAILOVER_MS) return undefined;
+  return { writer, workerId, failoverMs: Number(failoverMs), number: Number(number), holder };
+}
+
+/** The wish that stands in a row for its present tenure. */
+export function wishOf(row: LeaseRow): Wish | undefined {
+  if (row.kinactWish === undefined || !knowsWishes(row)) return undefined;
+  const wish = readWish(row.kinactWish);
+  return wish?.holder === row.kinactWriter ? wish : undefined;
+}
+
+/** Whether the holder of a row is to be asked: only one who knows of wishes has written its failover time beside its signature. */
+export function knowsWishes(row: LeaseRow): boolean {
+  return failoverOf(row) !== undefined;
+}
+
+/** `kinactAnswer`. */
+export function answerText(answer: WishAnswer, wish: Pick<Wish, 'writer'>): string {
+  return `${answer} ${wish.writer}`;
+}
+
+/** The answer to the wishes of this keeper; undefined while there is none. */
+export function answerTo(writer: string, row: LeaseRow): WishAnswer | undefined {
+  if (row.kinactAnswer === answerText('yielding', { writer })) return 'yielding';
+  return row.kinactAnswer === answerText('refused', { writer }) ? 'refused' : undefined;
+}
+
+/** For how long a wish whose number does not change is believed: both sides look three times in that time. */
+export function wishLastsMs(wish: Pick<Wish, 'failoverMs'>, ownFailoverMs: number): number {
+  return Math.max(wish.failoverMs, ownFailoverMs);
+}
