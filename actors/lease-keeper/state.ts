@@ -120,8 +120,11 @@ export interface Yielding {
   wish: Wish;
   /** When its number was seen to change. */
   seenAt: number;
-  /** To be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused. */
-  phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused';
+  /**
+   * To be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused; not raised by its
+   * author for so long that nobody waits for it.
+   */
+  phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
   drainAt: number;
   /** What is not drained, or not handed over, by then is refused. */
   until: number;

@@ -25,6 +25,7 @@ export function wishSeen({ options, state, now }: Turn, text: string | undefined
   } else if (before.wish.number !== wish.number) {
     before.wish = wish;
     before.seenAt = now;
+    if (before.phase === 'stale') before.phase = 'asked';
   }
 }
 
@@ -50,9 +51,9 @@ export function proceedYielding(turn: Turn): void {
   const { yielding } = state;
   if (yielding === undefined || state.phase !== 'held' || state.release !== undefined) return;
   const { phase } = yielding;
-  if (phase === 'refused' || phase === 'refusing') return;
+  if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
   // Whoever drains for it goes on under a new fence.
-  if (!isFresh(turn, yielding)) state.yielding = undefined;
+  if (!isFresh(turn, yielding)) yielding.phase = 'stale';
   else if (state.shardEnd !== undefined || (phase === 'ready' && now >= yielding.until)) yielding.phase = 'refusing';
   else if (phase === 'asked' && state.tenure === undefined) drain(turn, yielding);
   else if (phase === 'yielding' && now >= yielding.drainAt) drain(turn, yielding);

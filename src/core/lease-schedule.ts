@@ -52,7 +52,7 @@ export interface WishWants {
 }
 
 export interface YieldingWants {
-  readonly phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused';
+  readonly phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
   readonly drainAt: number;
   readonly until: number;
 }

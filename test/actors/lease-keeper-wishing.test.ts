@@ -1,0 +1,234 @@
+import { expect } from 'chai';
+import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
+import type { KeeperDriver } from '../support/keeper-driver.js';
+import { applyChange, leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+
+const theirs = 'y1/3';
+const seen = leaseRow({
+  leaseKey: shardId,
+  leaseCounter: 4,
+  leaseOwner: 'you',
+  checkpoint: '100',
+  kinactWriter: theirs,
+  kinactFailover: `${failoverMs} ${theirs}`,
+});
+
+const asking = (store: MemoryLeaseStore, stale?: string): Promise<KeeperDriver> =>
+  driveKeeper({ seen, store, wish: { stale } });
+
+const wishes = (store: MemoryLeaseStore): number => store.calls.filter(({ wish }) => wish?.text != null).length;
+const looks = (store: MemoryLeaseStore): number => store.calls.filter(({ operation }) => operation === 'get').length;
+
+/** What its holder writes. */
+function handOver(store: MemoryLeaseStore): void {
+  const heir = { workerId: me, writer, failoverMs };
+  store.rows.set(
+    shardId,
+    applyChange(
+      store.row(shardId),
+      { checkpoint: { checkpoint: '200', subSequenceNumber: 0 }, handOver: heir },
+      theirs,
+    ),
+  );
+}
+
+function answer(store: MemoryLeaseStore, text: string): void {
+  store.rows.set(shardId, { ...store.row(shardId), kinactAnswer: `${text} ${writer}` });
+}
+
+/** The holder lives. */
+function renew(store: MemoryLeaseStore): void {
+  const row = store.row(shardId);
+  store.rows.set(shardId, { ...row, leaseCounter: row.leaseCounter + 1 });
+}
+
+describe('a keeper that asks for a lease', () => {
+  it('leaves a wish that touches neither counter nor owner, and raises it three times in failoverMs', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    expect(keeper.row).to.deep.equal({ ...seen, kinactWish: `${writer} ${failoverMs} 1 ${theirs} ${me}` });
+    expect(keeper.news).to.deep.equal([]);
+    for (let at = 0; at < failoverMs; at += 1_000) {
+      await keeper.advance(1_000);
+      renew(store);
+    }
+    expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 4 ${theirs} ${me}`);
+    expect(keeper.row.leaseOwner).to.equal('you');
+    expect(looks(store)).to.be.within(8, 9);
+  });
+
+  it('takes what was handed to it by a conditional write of its own, from which its fence and its time count', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    handOver(store);
+    expect(store.row(shardId)).to.deep.include({ leaseOwner: me, kinactWriter: writer, leaseCounter: 5 });
+    await keeper.advance(1_000);
+    expect(keeper.row).to.deep.include({ leaseCounter: 6, leaseOwner: me, checkpoint: '200' });
+    expect(keeper.newsOf('taken')).to.have.length(1);
+    expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you', counter: 6 });
+    const tenure = await keeper.work(1);
+    expect(tenure).to.deep.include({ fence: 7, deadline: keeper.clock.now + failoverMs - 900 });
+    expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '200', subSequenceNumber: 0 } });
+  });
+
+  it('looks ten times as often once the holder yields', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    answer(store, 'yielding');
+    await keeper.advance(1_000);
+    expect(looks(store)).to.equal(1);
+    await keeper.advance(1_000);
+    expect(looks(store)).to.be.within(10, 12);
+  });
+
+  it('withdraws it when the holder refuses, and says that it asked in vain', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    answer(store, 'refused');
+    await keeper.advance(1_000);
+    expect(keeper.row).to.deep.equal(seen);
+    expect(keeper.newsOf('notTaken')).to.have.length(1);
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ askedInVain: true, retake: false });
+    expect(keeper.ended).to.equal(true);
+  });
+
+  it('withdraws one that nobody has answered for twice failoverMs', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    for (let at = 0; at < 2 * failoverMs; at += 1_000) {
+      expect(keeper.ended, `after ${at} ms`).to.equal(false);
+      renew(store);
+      await keeper.advance(1_000);
+    }
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ askedInVain: true });
+    expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
+  });
+
+  it('waits for a holder that yields until that must have said why not', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    answer(store, 'yielding');
+    for (let at = 0; at < 2 * failoverMs + 9_000; at += 1_000) {
+      renew(store);
+      await keeper.advance(1_000);
+    }
+    expect(keeper.ended).to.equal(false);
+    for (let at = 0; at < 3_000; at += 1_000) {
+      renew(store);
+      await keeper.advance(1_000);
+    }
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ askedInVain: true });
+  });
+
+  it('takes by force what has expired meanwhile', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    await keeper.advance(failoverMs);
+    expect(keeper.row.leaseOwner).to.equal('you');
+    await keeper.advance(2_000);
+    expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 5 });
+    expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
+  });
+
+  it('takes what was released meanwhile', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, theirs));
+    await keeper.advance(1_000);
+    expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 6 });
+  });
+
+  it('ends when another has it, or its holder has begun anew, without asking in vain', async () => {
+    for (const row of [
+      { ...seen, leaseOwner: 'java', leaseCounter: 5 },
+      { ...seen, kinactWriter: 'y1/4', leaseCounter: 5 },
+    ]) {
+      const store = memoryLeaseStore([seen]);
+      const keeper = await asking(store);
+      store.rows.set(shardId, row);
+      await keeper.advance(1_000);
+      expect(keeper.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
+      expect(store.row(shardId), 'nothing is written').to.deep.equal(row);
+    }
+  });
+
+  it('makes no row where there is none any more, and asks nobody whose shard has ended', async () => {
+    const store = memoryLeaseStore([seen]);
+    store.script('wish', { type: 'meanwhile', act: () => store.rows.delete(shardId) });
+    const gone = await asking(store);
+    expect(gone.newsOf('notTaken')[0]).to.deep.include({ reason: 'the row is gone' });
+    expect(store.rows.size).to.equal(0);
+    const over = memoryLeaseStore([{ ...seen, checkpoint: 'SHARD_END' }]);
+    const keeper = await asking(over);
+    await keeper.advance(1_000);
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'the shard has ended' });
+  });
+
+  it('leaves a lease to another who has asked before, unless that one has not raised its wish for long', async () => {
+    const other = `z1/1 ${failoverMs} 3 ${theirs} them`;
+    const store = memoryLeaseStore([{ ...seen, kinactWish: other }]);
+    const second = await asking(store);
+    expect(second.newsOf('notTaken')[0]).to.deep.include({ reason: 'another worker has asked for it' });
+    expect(second.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
+    const heir = await asking(store, other);
+    expect(heir.row.kinactWish).to.equal(`${writer} ${failoverMs} 1 ${theirs} ${me}`);
+  });
+
+  it('writes it again when a reply is lost, which its own wish does not refuse', async () => {
+    const store = memoryLeaseStore([seen]);
+    store.script('wish', { type: 'failAfter' });
+    const keeper = await asking(store);
+    await keeper.advance(2_000);
+    expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 2 ${theirs} ${me}`);
+    expect(keeper.state.hold.unknown, 'it says nothing of the lease').to.deep.equal([]);
+    expect(keeper.eventsOf('retrying')).to.have.length(1);
+  });
+
+  it('goes on after a look that fails', async () => {
+    const store = memoryLeaseStore([seen]);
+    store.script('get', { type: 'failBefore' });
+    const keeper = await asking(store);
+    handOver(store);
+    await keeper.advance(3_000);
+    expect(keeper.newsOf('taken')).to.have.length(1);
+  });
+
+  describe('and has to stop', () => {
+    const stopping = { type: 'release', reason: 'stopping', deadlineMs: 5_000 } as const;
+
+    it('withdraws the wish', async () => {
+      const store = memoryLeaseStore([seen]);
+      const keeper = await asking(store);
+      await keeper.tell(stopping);
+      expect(keeper.row).to.deep.equal(seen);
+      expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'stopping' });
+      expect(keeper.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
+    });
+
+    it('gives back at once what was handed to it meanwhile', async () => {
+      const store = memoryLeaseStore([seen]);
+      const keeper = await asking(store);
+      handOver(store);
+      await keeper.tell(stopping);
+      expect(keeper.row).to.deep.include({ leaseCounter: 6, checkpoint: '200' });
+      expect(keeper.row).to.not.have.property('leaseOwner');
+      expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
+        released: true,
+        recordsLeft: 0,
+        checkpoint: '200',
+      });
+    });
+
+    it('forgets what it cannot withdraw by the deadline', async () => {
+      const store = memoryLeaseStore([seen]);
+      const keeper = await asking(store);
+      const before = wishes(store);
+      for (let times = 0; times < 50; times += 1) store.script('wish', { type: 'failBefore' });
+      await keeper.tell(stopping);
+      await keeper.advance(5_000);
+      expect(keeper.newsOf('notTaken')).to.have.length(1);
+      expect(wishes(store), 'it is not raised any more').to.equal(before);
+    });
+  });
+});

@@ -1,0 +1,242 @@
+import { expect } from 'chai';
+import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
+import type { KeeperDriver } from '../support/keeper-driver.js';
+import { applyChange } from '../support/memory-lease-store.js';
+import type { Tenure } from '../../actors/tenure.js';
+
+const theirs = 'y1/3';
+const renewalMs = failoverMs / 3;
+const heirs = { leaseOwner: 'you', kinactWriter: theirs, kinactFailover: `7000 ${theirs}` };
+
+function ask(keeper: KeeperDriver, number = 1, holder = writer): void {
+  keeper.store.rows.set(shardId, { ...keeper.row, kinactWish: `${theirs} 7000 ${number} ${holder} you` });
+}
+
+function withdraw(keeper: KeeperDriver): void {
+  const { kinactWish: _wish, kinactAnswer: _answer, ...row } = keeper.row;
+  keeper.store.rows.set(shardId, row);
+}
+
+/** Holds the lease, delivers, has been asked and has answered. */
+async function yielding(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
+  const keeper = await driveKeeper(setup);
+  const tenure = await keeper.work(1);
+  tenure.handedOver = { sequenceNumber: '100', subSequenceNumber: 0 };
+  await keeper.frontier(tenure, '100');
+  ask(keeper);
+  await keeper.advance(renewalMs);
+  return [keeper, tenure];
+}
+
+/** Its worker has been told to drain. */
+async function draining(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
+  const [keeper, tenure] = await yielding(setup);
+  await keeper.advance(1_000);
+  return [keeper, tenure];
+}
+
+const drained = { type: 'drained', open: 0 } as const;
+
+describe('a keeper that is asked for its lease', () => {
+  it('sees it with its next renewal, answers at once, and delivers on for a second', async () => {
+    const [keeper, tenure] = await yielding();
+    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${theirs}`, leaseOwner: me });
+    await keeper.advance(999);
+    expect(keeper.controls.get(1)).to.equal(undefined);
+    expect(tenure.dead).to.equal(false);
+    await keeper.advance(1);
+    expect(keeper.controls.get(1)).to.deep.equal([{ type: 'drain', fence: tenure.fence }]);
+  });
+
+  it('hands over what is drained in one write, as if the other had taken it, and is done with it', async () => {
+    const [keeper, tenure] = await draining();
+    tenure.handedOver = { sequenceNumber: '200', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '200');
+    const { leaseCounter } = keeper.row;
+    await keeper.end(tenure, drained);
+    expect(keeper.row).to.deep.include({
+      ...heirs,
+      checkpoint: '200',
+      leaseCounter: leaseCounter + 1,
+      ownerSwitchesSinceCheckpoint: 1,
+    });
+    expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
+    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
+    expect(keeper.eventsOf('leaseHandedOver')).to.deep.equal([
+      { source: 'orders', shardId, leaseKey: shardId, to: 'you' },
+    ]);
+    expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
+    expect(keeper.ended).to.equal(true);
+  });
+
+  it('hands nothing over while its worker may still settle, and goes on renewing', async () => {
+    const [keeper] = await draining();
+    const { leaseCounter } = keeper.row;
+    await keeper.advance(renewalMs);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    expect(keeper.row.leaseCounter).to.be.greaterThan(leaseCounter);
+  });
+
+  it('lets no worker begin while it hands over', async () => {
+    const [keeper, tenure] = await draining();
+    keeper.store.script('update', { type: 'holdBefore', until: new Promise(() => {}) });
+    await keeper.end(tenure, drained);
+    expect(await keeper.begin(2)).to.deep.equal({ type: 'refused', reason: 'the lease is being handed over' });
+  });
+
+  it('refuses what is not drained in time, lets it drain, and goes on under a new fence', async () => {
+    const [keeper, tenure] = await draining({ handOverMs: 2_000 });
+    ask(keeper, 2);
+    await keeper.advance(2_000);
+    expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
+    expect(tenure.dead, 'what is under way is not cut off').to.equal(false);
+    await keeper.end(tenure, drained);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    const next = await keeper.work(2);
+    expect(next.fence).to.be.greaterThan(tenure.fence);
+    ask(keeper, 3);
+    await keeper.advance(renewalMs + 2_000);
+    expect(keeper.controls.get(2), 'the same wish is not heard again').to.equal(undefined);
+  });
+
+  it('refuses when its worker crashes, whose calls may still run', async () => {
+    const [keeper] = await draining();
+    await keeper.down(1);
+    expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${theirs}` });
+  });
+
+  it('refuses when a worker has ended with something open', async () => {
+    const [keeper, tenure] = await draining();
+    tenure.handedOver = { sequenceNumber: '300', subSequenceNumber: 0 };
+    await keeper.end(tenure, { type: 'drained', open: 1 });
+    expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${theirs}` });
+  });
+
+  it('hands over at once what nobody reads here', async () => {
+    const keeper = await driveKeeper({ waiting: true });
+    ask(keeper);
+    await keeper.advance(renewalMs);
+    expect(keeper.row).to.deep.include(heirs);
+    expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
+  });
+
+  it('keeps the lease when the wish is withdrawn, before it drains, while it drains, and at the last moment', async () => {
+    const [early] = await yielding();
+    withdraw(early);
+    ask(early, 9, 'another/tenure');
+    early.state.renewAt = early.clock.now;
+    await early.advance(1_000);
+    await early.advance(renewalMs);
+    expect(early.row.leaseOwner).to.equal(me);
+
+    const [late, tenure] = await draining();
+    withdraw(late);
+    await late.advance(renewalMs);
+    await late.end(tenure, drained);
+    expect(late.row.leaseOwner).to.equal(me);
+    expect((await late.work(2)).fence).to.be.greaterThan(tenure.fence);
+
+    const [last, lastTenure] = await draining();
+    last.store.script('update', { type: 'meanwhile', act: () => withdraw(last) });
+    await last.end(lastTenure, drained);
+    expect(last.row).to.deep.include({ leaseOwner: me });
+    expect(last.ended).to.equal(false);
+    expect((await last.work(2)).fence).to.be.greaterThan(lastTenure.fence);
+  });
+
+  it('does not believe a wish that nobody raises', async () => {
+    const [keeper, tenure] = await draining({ handOverMs: 60_000 });
+    await keeper.advance(failoverMs);
+    await keeper.end(tenure, drained);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    await keeper.work(2);
+    await keeper.advance(renewalMs + 2_000);
+    expect(keeper.controls.get(2), 'as long as it is not raised').to.equal(undefined);
+    ask(keeper, 2);
+    await keeper.advance(renewalMs + 1_000);
+    expect(keeper.controls.get(2)).to.have.length(1);
+  });
+
+  it('ignores a wish that is addressed to another tenure', async () => {
+    const keeper = await driveKeeper();
+    await keeper.work(1);
+    ask(keeper, 1, 'n1/6');
+    await keeper.advance(renewalMs + 2_000);
+    expect(keeper.row).to.not.have.property('kinactAnswer');
+    expect(keeper.controls.get(1)).to.equal(undefined);
+  });
+
+  it('settles a lost reply by reading: also after the other has written, or has given the lease back', async () => {
+    for (const then of [
+      (): void => {},
+      (keeper: KeeperDriver): void => void keeper.store.takeAs(shardId, 'you', theirs),
+      (keeper: KeeperDriver): void =>
+        void keeper.store.rows.set(shardId, applyChange(keeper.row, { leaseOwner: null }, theirs)),
+    ]) {
+      const [keeper, tenure] = await draining();
+      keeper.store.script('update', { type: 'failAfter' });
+      await keeper.end(tenure, drained);
+      expect(keeper.ended).to.equal(false);
+      expect(await keeper.begin(2)).to.deep.include({ type: 'refused' });
+      then(keeper);
+      await keeper.advance(2_000);
+      expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
+      expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
+    }
+  });
+
+  it('goes on when the hand-over was not carried out, and the wish still stands', async () => {
+    const [keeper, tenure] = await draining();
+    keeper.store.script('update', { type: 'failBefore' });
+    await keeper.end(tenure, drained);
+    await keeper.advance(2_000);
+    expect(keeper.row).to.deep.include(heirs);
+  });
+
+  it('says that the lease is lost when a Java worker has taken it meanwhile', async () => {
+    const [keeper, tenure] = await draining();
+    keeper.store.takeAs(shardId, 'java');
+    await keeper.end(tenure, drained);
+    expect(keeper.news.at(-1)).to.deep.include({ type: 'lost', reason: 'taken by java' });
+  });
+
+  it('ends the shard rather than handing it over', async () => {
+    const [keeper, tenure] = await draining();
+    await keeper.end(tenure, { type: 'shardEnd', children: [], vanished: false });
+    await keeper.plan({ type: 'ready', childShardIds: [] });
+    expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END', leaseOwner: me });
+    expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
+  });
+
+  describe('and has to stop', () => {
+    const stopping = { type: 'release', reason: 'stopping', deadlineMs: 5_000 } as const;
+
+    it('gives it directly to who has asked for it', async () => {
+      const [keeper, tenure] = await yielding();
+      await keeper.tell(stopping);
+      await keeper.end(tenure, drained);
+      expect(keeper.row).to.deep.include({ ...heirs, checkpoint: '100' });
+      expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
+        released: true,
+        recordsLeft: 0,
+        checkpoint: '100',
+      });
+    });
+
+    it('gives it to whoever comes when the wish is gone, or something is open', async () => {
+      const [gone, goneTenure] = await yielding();
+      await gone.tell(stopping);
+      gone.store.script('update', { type: 'meanwhile', act: () => withdraw(gone) });
+      await gone.end(goneTenure, drained);
+      expect(gone.row).to.not.have.property('leaseOwner');
+      expect(gone.newsOf('released')[0]!.lease).to.deep.include({ released: true, recordsLeft: 0 });
+
+      const [open, tenure] = await yielding();
+      tenure.handedOver = { sequenceNumber: '300', subSequenceNumber: 0 };
+      await open.tell(stopping);
+      await open.end(tenure, { type: 'drained', open: 1 });
+      expect(open.row).to.not.have.property('leaseOwner');
+    });
+  });
+});
