@@ -120,6 +120,8 @@ interface Stock {
   /** Those that may be stolen. */
   readonly rows: LeaseRow[];
   count: number;
+  /** Leases that it has asked others for, which it may not get. */
+  asked: number;
 }
 
 /** What both formulas start from. */
@@ -141,7 +143,7 @@ function survey(input: LeasePlanInput): Table {
   const available: ObservedLease[] = [];
   const owned = new Map<string, Stock>();
   const stockOf = (owner: string): Stock => {
-    const stock = owned.get(owner) ?? { rows: [], count: 0 };
+    const stock = owned.get(owner) ?? { rows: [], count: 0, asked: 0 };
     owned.set(owner, stock);
     return stock;
   };
@@ -155,7 +157,7 @@ function survey(input: LeasePlanInput): Table {
     if (hasEnded(row)) continue;
     const asker = input.asked?.get(row.leaseKey);
     if (asker !== undefined && !isAvailable(lease)) {
-      stockOf(asker).count += 1;
+      stockOf(asker).asked += 1;
       if (input.held.has(row.leaseKey)) given += 1;
     } else if (input.held.has(row.leaseKey)) mine++;
     else if (input.reclaim.has(row.leaseKey)) {
@@ -274,7 +276,7 @@ function planEvenly(table: Table, mine: number): Choice {
 
 function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {
   const { input } = table;
-  const stock = [...table.owned.values()].map(({ rows, count }) => ({ rows: shuffled(rows, input.random), count }));
+  const stock = [...table.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
   const steal: LeaseRow[] = [];
   for (let count = mine; count < input.maxLeases - table.given; count++) {
     const candidates = stock.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
@@ -282,7 +284,7 @@ function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {
     const victims = candidates.filter((worker) => worker.count === most);
     if (victims.length === 0) break;
     if (count >= floor) {
-      const rivals = 1 + stock.filter((worker) => most >= worker.count + 2).length;
+      const rivals = 1 + stock.filter((worker) => most >= worker.count + worker.asked + 2).length;
       if (input.random() >= 1 / rivals) break;
     }
     const victim = victims[Math.floor(input.random() * victims.length)]!;

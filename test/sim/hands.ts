@@ -32,6 +32,8 @@ export interface Hands {
   wrote(written: Written): void;
   /** Its holder says that nobody reads it. */
   unread(process: string, leaseKey: string, reason: string): void;
+  /** Whether this process, or the world, was troubled at some time since then. */
+  wasTroubled(process: string, since: number): boolean;
   /** Leases that were taken from an owner or given back, since the start. */
   readonly changes: () => number;
 }
@@ -164,6 +166,7 @@ export function createHands(options: HandsOptions): Hands {
       if (isExcused(process, now() - calmMs) || conditionOf(process).hasHung) return;
       violate('I42', `nobody reads ${leaseKey} of ${process} (${reason}), although nothing was wrong for ${calmMs} ms`);
     },
+    wasTroubled: isExcused,
     changes: () => changes,
   };
 }

@@ -12,6 +12,8 @@ export interface Layout {
   readonly streams: readonly string[];
   readonly tables: readonly string[];
   tableOf(stream: string): string;
+  /** Of a shard, by the oracle's name; what is in one table has one answer. */
+  tableOfShard(name: string): string;
   /** As the stream is now, or as it was when the record of this number was put. */
   nameOf(stream: string, shardId: string, sequenceNumber?: string): string;
   nameOfRow(tableName: string, leaseKey: string, item: Item | undefined): string;
@@ -54,6 +56,7 @@ export function createLayout(
     streams,
     tables: [...new Set(streams.map(tableOf))],
     tableOf,
+    tableOfShard: (name) => tableOf(placeOf(name).stream),
     nameOf: (stream, shardId, sequenceNumber) => {
       if (sequenceNumber === undefined || of(stream).length === 1) return nameIn(stream, last(stream), shardId);
       const generation = of(stream).findLastIndex(({ firstNumber }) => firstNumber <= BigInt(sequenceNumber));

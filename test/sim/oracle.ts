@@ -5,6 +5,7 @@ import { createHands } from './hands.js';
 import type { HandsOptions } from './hands.js';
 import { createLosses } from './losses.js';
 import type { Losses } from './losses.js';
+import { createRepeats } from './repeats.js';
 import { compareRows, createStreamLog, isNumber } from './stream-log.js';
 import type { Put, StreamLog } from './stream-log.js';
 import { createTakes } from './takes.js';
@@ -102,6 +103,8 @@ export interface Oracle {
   hasOpen(): boolean;
   /** Leases that were taken from an owner, or given back by one that was not asked to, since the start. */
   switches(): number;
+  /** World time when a wish was left, or raised, for the last time. */
+  wishedAt(): number;
   /** I31: nothing is open, and the table has had its time: it says so. */
   atRest(): void;
 }
@@ -134,6 +137,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const begunAnew = new Set<string>();
   let checkpoints = 0;
   let deliveries = 0;
+  let wishedAt = -Infinity;
   const violate = (invariant: string, text: string): void => {
     if (violations.length === 0) options.onViolation();
     if (violations.filter((each) => each.invariant === invariant).length < enough) violations.push({ invariant, text });
@@ -151,6 +155,15 @@ export function createOracle(options: OracleOptions): Oracle {
       now,
       failoverMsOf,
       longestFailoverMs,
+      violate,
+    });
+
+  const repeats =
+    hands &&
+    createRepeats({
+      now,
+      wasTroubled: hands.wasTroubled,
+      isTampered: (shardId) => changedByHand.has(shardId),
       violate,
     });
 
@@ -262,6 +275,7 @@ export function createOracle(options: OracleOptions): Oracle {
     const holder = `${process}/${leaseKey}`;
     takes.wrote({ process, leaseKey, before, after, sentAt });
     hands?.wrote({ process, leaseKey, before, after, sentAt });
+    if (after?.kinactWish !== undefined && after.kinactWish !== before?.kinactWish) wishedAt = now();
     if (before === undefined && after !== undefined) madeAnew(process, after);
     if (after === undefined) {
       if (before?.checkpoint !== 'SHARD_END')
@@ -356,6 +370,7 @@ export function createOracle(options: OracleOptions): Oracle {
       }
       lastDelivered.set(`${process}/${shardId}`, { fence, id });
       log.handedOut(id);
+      repeats?.delivered(delivery);
       byTheHolder(delivery);
       afterParents(delivery);
       inOrder(delivery);
@@ -387,6 +402,7 @@ export function createOracle(options: OracleOptions): Oracle {
     openIn: (shardId) => log.openIn(shardId),
     hasOpen: () => log.hasOpen(),
     switches: () => hands?.changes() ?? 0,
+    wishedAt: () => wishedAt,
     atRest: () => {
       for (const { shardId, last } of log.ends()) {
         const row = rowOf(shardId);

@@ -8,6 +8,7 @@ import { calm } from './wire.js';
 import { putRecords } from './workload.js';
 import { neverBlocks } from './world.js';
 import type { World } from './world.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Rare enough seeds are watched for this long in all: what happens every some minutes happens again then. */
 const longMs = 7 * 60_000;
@@ -97,6 +98,7 @@ function atRest(world: World): void {
   oracle.atRest();
   const living = new Set(world.processes.filter(isAtWork).map(({ machine }) => machine.name));
   const rows = leases.rows();
+  balanced(world, rows, living);
   const shards = layout.streams.flatMap((stream) =>
     [...kinesis.stream(stream).shards.values()].map((shard) => ({
       ...shard,
@@ -109,6 +111,29 @@ function atRest(world: World): void {
       oracle.violate('I31', `nobody reads the open shard ${shardId}: its lease is ${row?.leaseOwner ?? 'nobody'}'s`);
     if (closedAt !== undefined && row !== undefined && row.checkpoint !== 'SHARD_END')
       oracle.violate('I31', `${shardId} is closed and read to its end, but its row says ${row.checkpoint}`);
+  }
+}
+
+/**
+ * I46: nobody asks for anything any more, and every worker has as many leases as any other, or one more. `living` are those at work;
+ * what an application cannot get on with is left alone for a while.
+ */
+function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: ReadonlySet<string>): void {
+  const { oracle, layout, hasHung } = world;
+  const counts = new Map<string, Map<string, number>>();
+  for (const row of rows.values()) {
+    if (row.checkpoint === 'SHARD_END' || row.leaseOwner === undefined) continue;
+    const table = layout.tableOfShard(row.leaseKey);
+    const of = counts.get(table) ?? new Map([...living].map((name) => [name, 0]));
+    counts.set(table, of.set(row.leaseOwner, (of.get(row.leaseOwner) ?? 0) + 1));
+  }
+  if (hasHung) return;
+  const quietMs = Math.round(world.clock.now() - oracle.wishedAt());
+  if (quietMs < restMs / 2) oracle.violate('I46', `somebody has asked for a lease ${quietMs} ms ago`);
+  for (const of of counts.values()) {
+    const held = [...of.values()];
+    if (Math.max(...held) - Math.min(...held) > 1)
+      oracle.violate('I46', `leases are not shared evenly: ${JSON.stringify(Object.fromEntries(of))}`);
   }
 }
 

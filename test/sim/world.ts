@@ -195,8 +195,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     isStarting: (name) => world.processes.find(({ machine }) => machine.name === name)?.started === false,
     wayMsOf: (name) => wayMsOf(world.processes.find(({ machine }) => machine.name === name)),
     hands: {
-      tableOf: (name) =>
-        kind === 'several' ? layout.tableOf((name.split('/')[0] as string).split('@')[0] as string) : '',
+      tableOf: (name) => layout.tableOfShard(name),
       conditionOf: (name) => conditionOf(world.processes.find(({ machine }) => machine.name === name)),
       worldCondition: () => ({
         troubles: `${world.garbled.size} ${world.lostStreams.size}`,

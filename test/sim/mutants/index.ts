@@ -2,6 +2,7 @@
 import type { Mutant } from './around.js';
 import { creditingMutants } from './crediting.js';
 import { fencingMutants } from './fencing.js';
+import { handingMutants } from './handing.js';
 import { holdingMutants } from './holding.js';
 import { leasingMutants } from './leasing.js';
 import { readingMutants } from './reading.js';
@@ -15,6 +16,7 @@ export const mutants: readonly Mutant[] = [
   ...readingMutants,
   ...leasingMutants,
   ...holdingMutants,
+  ...handingMutants,
   ...restartingMutants,
   ...fencingMutants,
   ...speakingMutants,

@@ -1,0 +1,122 @@
+// Mutants of how leases are asked for and handed over: one for each step of it.
+import type { LeaseStore } from '../../../src/ports.js';
+import { given, wrapped } from './around.js';
+import type { AnyMessage, AnyState, Mutant } from './around.js';
+
+type Update = Parameters<LeaseStore['update']>;
+
+/** A keeper whose store is another: only what it writes, or hears of what it wrote, differs. */
+const withStore =
+  (change: (store: LeaseStore) => Partial<LeaseStore>): Mutant['make'] =>
+  () =>
+    given('leaseKeeper', (options) => ({ ...options, store: { ...options.store, ...change(options.store) } }));
+
+/** A keeper that is tampered with before each message. */
+const nudged =
+  (nudge: (state: AnyState, message: AnyMessage) => void): Mutant['make'] =>
+  () =>
+    wrapped('leaseKeeper', {
+      before: (state, message) => {
+        nudge(state, message);
+        return message;
+      },
+    });
+
+/** What comes of the second line of defence is taken away as well. */
+const unguarded = (state: AnyState): void => {
+  state.callsMayRun = false;
+  state.handedOut.clear?.();
+};
+
+const bareHandOver = withStore((store) => ({
+  update: (leaseKey, expected, change, writer, signal) => {
+    const { checkpoint: _, ...bare } = change;
+    return store.update(leaseKey, expected, change.handOver === undefined ? change : bare, writer, signal);
+  },
+}));
+
+const unconditional = withStore((store) => ({
+  update: async (...[leaseKey, expected, change, writer, signal]: Update) => {
+    if (change.handOver === undefined) return store.update(leaseKey, expected, change, writer, signal);
+    const { handOver, ...rest } = change;
+    const taken = { ...rest, leaseOwner: handOver.workerId, failoverMs: handOver.failoverMs };
+    return store.update(leaseKey, expected, taken, handOver.writer, signal);
+  },
+}));
+
+const deaf = withStore((store) => ({
+  update: async (...args: Update) => {
+    const outcome = await store.update(...args);
+    return outcome.type === 'written' ? { type: 'written', counter: outcome.counter } : outcome;
+  },
+}));
+
+const keepsItsWish = withStore((store) => ({
+  wish: (leaseKey, expected, wish, signal) =>
+    wish.text === null ? Promise.resolve({ type: 'written' }) : store.wish(leaseKey, expected, wish, signal),
+}));
+
+const byForce: Mutant['make'] = () => given('leaseKeeper', ({ wish: _, ...options }) => options);
+
+const blindToWishes: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => {
+    const { store } = options;
+    const scan: LeaseStore['scan'] = async (signal) => {
+      const seen = await store.scan(signal);
+      return { ...seen, rows: seen.rows.map(({ kinactWish: _, ...row }) => row) };
+    };
+    return { ...options, store: { ...store, scan } };
+  });
+
+export const handingMutants: readonly Mutant[] = [
+  { name: 'leases of living workers that know wishes are taken by force', make: byForce },
+  {
+    name: 'a lease is handed over before its worker has drained',
+    make: nudged((state) => {
+      if (state.yielding?.phase === 'draining') state.yielding.phase = 'ready';
+    }),
+  },
+  {
+    name: 'a lease whose worker has crashed while it drained is handed over',
+    make: nudged((state, message) => {
+      if (state.yielding?.phase !== 'draining' || message.type !== 'workerDown') return;
+      state.yielding.phase = 'ready';
+      unguarded(state);
+    }),
+  },
+  { name: 'a hand-over carries no checkpoint', make: bareHandOver },
+  { name: 'a lease is handed over although the wish is gone', make: unconditional },
+  { name: 'nobody hears of a wish', make: deaf },
+  { name: 'a wish is never withdrawn', make: keepsItsWish },
+  {
+    name: 'a lease is taken as soon as its holder yields',
+    make: nudged((state, message) => {
+      if (message.type !== 'looked' || state.wishing === undefined || state.phase !== 'wishing') return;
+      const { row } = message as unknown as { row?: { kinactAnswer?: string } };
+      if (row?.kinactAnswer?.startsWith('yielding') !== true) return;
+      state.hold.row = row;
+      state.phase = 'taking';
+    }),
+  },
+  {
+    name: 'a holder answers, and never drains',
+    make: nudged((state) => {
+      if (state.yielding?.phase === 'yielding') state.yielding.drainAt = Infinity;
+    }),
+  },
+  {
+    name: 'what is handed over is cut off, not drained',
+    make: nudged((state) => {
+      const { tenure, yielding } = state;
+      if (yielding?.phase !== 'draining' || tenure === undefined || tenure.revoked) return;
+      tenure.cell.dead = true;
+    }),
+  },
+  {
+    name: 'one who asks never looks',
+    make: nudged((state) => {
+      if (state.wishing !== undefined) state.wishing.lookAt = Infinity;
+    }),
+  },
+  { name: 'open wishes of others are not counted', make: blindToWishes },
+];

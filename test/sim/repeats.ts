@@ -1,0 +1,38 @@
+// I45: nothing is handed out twice where nothing failed. Whatever comes again has been handed out by somebody who was troubled since,
+// or was taken over by somebody who was. Told by the deliveries; who was troubled is known to hands.ts.
+import type { Delivery } from './oracle.js';
+
+export interface RepeatsOptions {
+  /** World time. */
+  readonly now: () => number;
+  /** Whether this process, or the world, was troubled at some time since then. */
+  readonly wasTroubled: (process: string, since: number) => boolean;
+  /** Somebody changed its row by hand. */
+  readonly isTampered: (shardId: string) => boolean;
+  readonly violate: (invariant: string, text: string) => void;
+}
+
+export interface Repeats {
+  delivered(delivery: Delivery): void;
+}
+
+/** What was wrong so long before a delivery may have kept its settle from the table. */
+const aftermathMs = 30_000;
+
+export function createRepeats({ now, wasTroubled, isTampered, violate }: RepeatsOptions): Repeats {
+  const last = new Map<string, { readonly process: string; readonly fence: number; readonly at: number }>();
+  return {
+    delivered: ({ process, id, shardId, fence }) => {
+      const before = last.get(id);
+      last.set(id, { process, fence, at: now() });
+      // Within one tenure the order of keys tells.
+      if (before === undefined || (before.process === process && before.fence === fence)) return;
+      const since = before.at - aftermathMs;
+      if (wasTroubled(before.process, since) || wasTroubled(process, since) || isTampered(shardId)) return;
+      violate(
+        'I45',
+        `${id} of ${shardId} was handed out by ${before.process} (fence ${before.fence}), and ${Math.round(now() - before.at)} ms later by ${process} (fence ${fence}), although nothing had failed`,
+      );
+    },
+  };
+}
