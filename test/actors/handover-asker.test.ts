@@ -1,0 +1,109 @@
+// What a worker that asks for a lease leaves behind, and how long it waits, against issue 8.
+import { expect } from 'chai';
+import { failoverText } from '../../src/core/lease-failover.js';
+import { answerText, wishText } from '../../src/core/lease-wish.js';
+import { writerNonce } from '../../src/core/lease-writer.js';
+import { driveKeeper, failoverMs, shardId, writer } from '../support/keeper-driver.js';
+import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
+import { leaseRow } from '../support/memory-lease-store.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+const holder = { id: 'holder', writer: `${writerNonce('holder', 'h1')}/3` };
+
+function theirs(holderMs = failoverMs): LeaseRow {
+  return leaseRow({
+    leaseKey: shardId,
+    leaseCounter: 40,
+    leaseOwner: holder.id,
+    kinactWriter: holder.writer,
+    kinactFailover: failoverText(holderMs, holder.writer),
+  });
+}
+
+const asking = (setup: KeeperSetup & { readonly holderMs?: number } = {}): Promise<KeeperDriver> =>
+  driveKeeper({ handOverMs: failoverMs, seen: theirs(setup.holderMs), wish: { stale: undefined }, ...setup });
+
+const change = (keeper: KeeperDriver, row: Partial<LeaseRow>): void =>
+  void keeper.store.rows.set(shardId, { ...keeper.row, ...row });
+
+const renewed = (keeper: KeeperDriver): void => change(keeper, { leaseCounter: keeper.row.leaseCounter + 1 });
+
+describe('a worker that asks for a lease', () => {
+  it('leaves no wish in the row of a shard that has ended', async () => {
+    const keeper = await asking();
+    await keeper.advance(failoverMs / 3 - 200);
+    renewed(keeper);
+    await keeper.advance(100);
+    // SHARD_END: owner and writer stay, wish and answer go.
+    const { kinactWish: _wish, ...rest } = keeper.row;
+    keeper.store.rows.set(shardId, { ...rest, checkpoint: 'SHARD_END', leaseCounter: keeper.row.leaseCounter + 1 });
+    await keeper.advance(3 * failoverMs);
+    expect(keeper.ended).to.equal(true);
+    expect(keeper.row.kinactWish).to.equal(undefined);
+  });
+
+  it('waits for a holder that renews more rarely than it would itself', async () => {
+    const holderMs = 10 * failoverMs;
+    const keeper = await asking({ holderMs });
+    // A holder renews after a third of its failover time, and hears of the wish then.
+    for (let ms = 0; ms < holderMs / 3; ms += 1_000) await keeper.advance(1_000);
+    expect(keeper.newsOf('notTaken').map(({ reason }) => reason)).to.deep.equal([]);
+    expect(keeper.row.kinactWish).to.match(/^n1\/7 /);
+  });
+
+  it('waits for as long as the holder may drain, which need not be its own handOverMs', async () => {
+    const keeper = await asking();
+    await keeper.advance(1_000);
+    change(keeper, { kinactAnswer: answerText('yielding', { writer }), leaseCounter: keeper.row.leaseCounter + 1 });
+    // The holder's handOverMs is a minute, and it goes on renewing.
+    for (let ms = 0; ms < 50_000; ms += 1_000) {
+      await keeper.advance(1_000);
+      if (ms % 3_000 === 0) renewed(keeper);
+    }
+    expect(keeper.newsOf('notTaken').map(({ reason }) => reason)).to.deep.equal([]);
+  });
+
+  it('takes what it was given at once, though its last wish hangs', async () => {
+    const keeper = await asking();
+    await keeper.advance(1_000);
+    change(keeper, { kinactAnswer: answerText('yielding', { writer }), leaseCounter: keeper.row.leaseCounter + 1 });
+    await keeper.advance(1_100);
+    keeper.store.script('wish', { type: 'holdBefore', until: new Promise(() => {}) });
+    await keeper.advance(failoverMs / 3 - 2_100);
+    expect(keeper.status()).to.include({ writing: 'wish' });
+    const { kinactWish: _wish, kinactAnswer: _answer, ...rest } = keeper.row;
+    const counter = rest.leaseCounter + 1;
+    keeper.store.rows.set(shardId, {
+      ...rest,
+      leaseCounter: counter,
+      leaseOwner: 'me',
+      kinactWriter: writer,
+      kinactFailover: failoverText(failoverMs, writer),
+    });
+    await keeper.advance(1_000);
+    expect(keeper.row.leaseCounter, 'a second after it was handed over').to.equal(counter + 1);
+  });
+
+  it('does not leave a holder alone that it could not ask', async () => {
+    const keeper = await asking();
+    expect(keeper.row.kinactWish).to.equal(
+      wishText({ writer, failoverMs, number: 1, holder: holder.writer, workerId: 'me' }),
+    );
+    const other = await driveKeeper({
+      handOverMs: failoverMs,
+      seen: theirs(),
+      wish: { stale: undefined },
+      traffic: {
+        join: () => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),
+        leave: () => {},
+        enter: () => undefined,
+        wait: () => new Promise(() => {}),
+        moved: () => {},
+        standing: () => ({ takesWaiting: 1, oldestTakeMs: 0, perSecond: 0 }),
+      },
+    });
+    await other.advance(4 * failoverMs);
+    expect(other.store.calls.filter(({ operation }) => operation === 'wish')).to.deep.equal([]);
+    expect(other.newsOf('notTaken').map(({ askedInVain }) => askedInVain)).to.deep.equal([undefined]);
+  });
+});
