@@ -4,7 +4,7 @@
 import { ask, run, send } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
 import { openReader, received, recount } from './shard-worker/bytes.js';
-import { converse, createChannels, isFull, punctuate } from './shard-worker/channel.js';
+import { converse, createChannels, isFull, isQuiet, punctuate } from './shard-worker/channel.js';
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
 import { abandon, admitAll, createIntake, isEmpty, takeIn } from './shard-worker/intake.js';
 import type { IntakeEnd } from './shard-worker/intake.js';
@@ -74,6 +74,7 @@ function initial(
     failingSince: undefined,
     sayFailingAt: 0,
     ending: undefined,
+    paused: false,
     punctuating: 0,
     punctuated: { kind: undefined, progress: 0 },
     notified: 0,
@@ -146,6 +147,11 @@ function receive(
       break;
     case 'drain':
       if (message.fence === state.tenure?.fence) stopReading(state, { type: 'drained', open: 0 }, effects);
+      else effects.push({ type: 'count', what: 'staleControls' });
+      break;
+    case 'pause':
+    case 'resume':
+      if (message.fence === state.tenure?.fence) state.paused = message.type === 'pause';
       else effects.push({ type: 'count', what: 'staleControls' });
       break;
     default:
@@ -239,7 +245,7 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
     revoke(state, effects);
     return;
   }
-  const end = state.turnIsDue ? undefined : fill(options, state, tenure, effects);
+  const end = state.turnIsDue || state.paused ? undefined : fill(options, state, tenure, effects);
   if (end === 'gaveWay') askForTurn(state, effects);
   else if (end?.type === 'crash') {
     effects.push({ type: 'fail', error: end.error });
@@ -252,6 +258,7 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
   }
   converse(state, tenure, effects);
   punctuate(state, tenure, options.flushes, effects);
+  if (state.paused && isQuiet(state)) stopReading(state, { type: 'drained', open: 0 }, effects);
   if (state.ending === undefined) read(state, effects);
   else if (ledger.openRecords === 0 && isEmpty(state.intake)) finish(state, tenure, state.ending, effects);
 }
@@ -296,7 +303,7 @@ function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Te
 
 function read(state: ShardWorkerState, effects: Effects): void {
   const { reader } = state;
-  if (reader === undefined || state.reading || !isEmpty(state.intake) || !room(state.ledger)) return;
+  if (reader === undefined || state.reading || state.paused || !isEmpty(state.intake) || !room(state.ledger)) return;
   state.reading = true;
   effects.push(
     run({

@@ -284,7 +284,8 @@ export interface LeaseStore {
   ): Promise<WriteOutcome>;
   /**
    * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner. To leave one, the
-   * row must have this owner and this `kinactWriter`, and no wish but the author's own or `stale`; to withdraw one, the author's own.
+   * row must not have ended, and must have this owner, this `kinactWriter`, and no wish but the author's own or `stale`; to withdraw
+   * one, the author's own.
    * `author`: the `kinactWriter` that all wishes of this keeper begin with.
    */
   wish(

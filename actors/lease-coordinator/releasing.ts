@@ -48,7 +48,7 @@ export function releaseOverdue(turn: Turn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
   // A take that is not answered yet may have been written.
-  for (const lease of leases.values()) releasing.report.push(unreleased(lease));
+  for (const lease of leases.values()) if (lease.phase !== 'wishing') releasing.report.push(unreleased(lease));
   answerRelease(turn, releasing);
 }
 

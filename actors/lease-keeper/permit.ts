@@ -37,11 +37,13 @@ export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
   return false;
 }
 
-function keepUpToDate({ options, state }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
+function keepUpToDate({ options, state, now }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
   // The take of a row that was made anew is none that can wait: others leave it alone for a while only.
-  order.kind = kind === 'renew' || kind === 'checkpoint' ? kind : state.everHeld ? 'settle' : 'take';
-  order.deadline = kind === 'renew' ? state.liveUntil : Infinity;
+  // A hand-over is the renewal as well, once that is due.
+  const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.renewAt);
+  order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.everHeld ? 'settle' : 'take';
+  order.deadline = isRenewal ? state.liveUntil : Infinity;
   const renewed = state.liveUntil + marginMs - failoverMs;
   order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;
 }

@@ -3,7 +3,7 @@ import { send } from '../actor.js';
 import type { Effect } from '../actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
 import type { KinactEvent } from '../../src/events.js';
 
 export interface Turn {
@@ -32,4 +32,9 @@ export function count({ effects }: Turn, what: string): void {
 export function warn(turn: Turn, message: string, error?: unknown): void {
   const { source, shardId } = turn.options;
   emit(turn, { name: 'warning', data: { message, source, shardId, ...(error === undefined ? {} : { error }) } });
+}
+
+/** Of the request that carries this write out. */
+export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
+  return `${kind}#${id}`;
 }

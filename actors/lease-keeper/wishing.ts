@@ -3,9 +3,9 @@
 import { run } from '../actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Wishing, Write } from './state.js';
+import type { LeaseKeeperMessage, Release, Wishing, Write } from './state.js';
 import { leaseName } from './tenures.js';
-import { count } from './turn.js';
+import { count, effectName } from './turn.js';
 import type { Turn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
@@ -32,7 +32,7 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
     looking: false,
     looks: 0,
     isYielding: false,
-    until: now + 3 * failoverMs,
+    until: now + 3 * honouredFailoverMs(seen, failoverMs),
     counter: seen.leaseCounter,
     counterAt: now,
     over: undefined,
@@ -40,7 +40,7 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
 }
 
 /** The request that leaves the wish, raises its number, or withdraws it. */
-export function wishEffect(turn: Turn, current: Write, name: string): void {
+export function wishEffect(turn: Turn, current: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
   const { holder, stale, number } = state.wishing!;
@@ -50,7 +50,7 @@ export function wishEffect(turn: Turn, current: Write, name: string): void {
   if (kind === 'wish') state.wishing!.number += 1;
   effects.push(
     run({
-      name,
+      name: effectName(current),
       kind: 'io',
       start: (signal) => store.wish(leaseKey, { ...holder, stale }, { author: writer, text }, signal),
       done: (outcome): LeaseKeeperMessage => ({ type: 'wished', id, outcome }),
@@ -69,26 +69,32 @@ export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
   wishing.raiseAt = current.startedAt + options.failoverMs / 3;
   if (wishing.lookAt < Infinity) return;
   wishing.lookAt = current.startedAt + lookMs;
-  wishing.until = current.startedAt + 2 * options.failoverMs;
+  wishing.until = current.startedAt + 2 * honouredFailoverMs(options.seen, options.failoverMs);
 }
 
 /** What cannot be withdrawn is forgotten when nobody believes it any more. */
 function giveUpWish({ options, now }: Turn, wishing: Wishing, reason: string, inVain: boolean): void {
-  wishing.over ??= { reason, inVain, until: now + options.failoverMs };
+  const { failoverMs } = options;
+  // A stop that holds nothing does not wait for it: nobody who lives believes it for long.
+  wishing.over ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
 }
 
 /** Whatever is due of a wish by the clock. */
 export function proceedWishing(turn: Turn): void {
   const { options, state, now, effects } = turn;
   const { wishing, release } = state;
-  if (state.phase !== 'wishing' || wishing === undefined) return;
+  if (wishing === undefined) return;
+  // It was handed over, and a stop has come before the take.
+  const isUntaken = state.phase === 'taking' && state.handedFrom !== undefined && state.hold.unknown.length === 0;
+  if (release !== undefined && isUntaken && state.write === undefined) return toBeReleased(turn, release);
+  if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
   if (wishing.over !== undefined) {
     if (wishing.number === 0 || now >= wishing.over.until) withdrawn(turn, undefined);
     return;
   }
-  if (wishing.looking || state.write !== undefined || now < wishing.lookAt) return;
+  if (wishing.looking || now < wishing.lookAt) return;
   wishing.looking = true;
   wishing.looks += 1;
   wishing.lookAt = now + (wishing.isYielding ? soonMs : lookMs);
@@ -139,27 +145,39 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
   if (isOver) return;
   if (now - wishing.counterAt > honouredFailoverMs(row, failoverMs)) return toBeTaken(turn, row);
   if (refused === 'wish') return notHeld(turn, 'another worker has asked for it', row, false);
-  const answer = answerTo(writer, row);
-  if (answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
-  if (answer !== 'yielding' || wishing.isYielding) return;
+  const said = answerTo(writer, row);
+  if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
+  if (said?.answer !== 'yielding' || wishing.isYielding) return;
   wishing.isYielding = true;
   wishing.lookAt = now + soonMs;
   // It says so when it does not get there.
-  wishing.until = now + options.handOverMs + 2 * failoverMs;
+  wishing.until = now + said.handOverMs + 2 * honouredFailoverMs(row, failoverMs);
 }
 
 /** The row names this keeper. A stop that has come meanwhile gives it back at once. */
 function handedOver(turn: Turn, row: LeaseRow): void {
-  const { options, state, now } = turn;
+  const { options, state } = turn;
   const { release } = state;
   forgetHandedOut(state.handedOut, leaseName(options));
+  dropWish(turn);
   toBeTaken(turn, row);
   state.handedFrom = state.wishing!.holder.owner;
-  if (release === undefined) return;
+  if (release !== undefined) toBeReleased(turn, release);
+}
+
+function toBeReleased({ state, now }: Turn, release: Release): void {
   state.phase = 'held';
   state.everHeld = true;
   release.recordsLeft = 0;
   state.renewAt = now;
+}
+
+/** What is under way of the wish is void: the row refuses it now. */
+function dropWish({ state, effects }: Turn): void {
+  if (state.write === undefined) return;
+  effects.push({ type: 'abort', name: effectName(state.write), reason: new Error('the lease has come') });
+  state.write.permit?.end('unused');
+  state.write = undefined;
 }
 
 /** Nobody has it any more, or it is ours: the take that follows is a conditional write like any other. */
@@ -176,5 +194,5 @@ function withdrawn(turn: Turn, row: LeaseRow | undefined): void {
   const { over, number } = turn.state.wishing!;
   const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');
-  notHeld(turn, reason, row, false, inVain);
+  notHeld(turn, reason, row, false, inVain && number > 0);
 }

@@ -6,7 +6,7 @@ import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
-import { count, emit, tell, warn } from './turn.js';
+import { count, effectName, emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, handedOver, heirOf, settledByRow, wishSeen } from './yielding.js';
@@ -41,7 +41,7 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const covers = carries ? state.hold.behind : 0;
   const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
   state.write = current;
-  if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current, effectName(current));
+  if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
   const { row } = state.hold;
   const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
   const owner = isLast ? { owner: workerId } : {};
@@ -70,10 +70,6 @@ function serviceNow({ state, now }: Turn): number {
   return state.serviceTimeMs + (now - state.bornAt);
 }
 
-export function effectName(current: Write): string {
-  return `${current.kind}#${current.id}`;
-}
-
 function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
   const standing = { checkpointAt: state.checkpointAt, behind: state.hold.behind };
   return (
@@ -100,7 +96,7 @@ function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): HoldChange
       return holds.takeChange(hold.row, options, state.serviceTimeMs - latestMarginMs);
     case 'renew':
     case 'answer':
-      return { ...holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined), ...answerOf(state) };
+      return { ...holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined), ...answerOf(turn) };
     case 'checkpoint':
       return holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined);
     case 'handOver':
@@ -139,7 +135,7 @@ export function answered(
     holds.recoverHold(state.hold, current.made ?? state.hold.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
-  else refused(turn, message.outcome.current);
+  else refused(turn, current, message.outcome.current);
 }
 
 /** The outcome is unknown: the request may have been lost, or only its reply. */
@@ -239,7 +235,7 @@ function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is
   return state.phase === 'taking' && state.everHeld && leaseOwner === undefined && kinactWriter === options.writer;
 }
 
-function refused(turn: Turn, current: LeaseRow | undefined): void {
+function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
   // SHARD_END was written, and its reply lost; whoever has the row since has nothing to read.
   if (
@@ -252,7 +248,7 @@ function refused(turn: Turn, current: LeaseRow | undefined): void {
     state.retakes += 1;
     return holds.recoverHold(state.hold, current);
   }
-  if (settledByRow(turn, current)) return;
+  if (settledByRow(turn, write, current)) return;
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {
     case 'spurious':

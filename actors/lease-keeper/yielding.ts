@@ -2,25 +2,31 @@
 // drains, and hands over in one write. Invariants: that write is sent only when no worker and no call of the application can touch
 // the shard any more, and no worker begins under this keeper before its outcome is known; what is not drained in time is kept.
 import { send } from '../actor.js';
-import { finish, released } from './endings.js';
+import { finish, notHeld, released } from './endings.js';
 import type { Write, Yielding } from './state.js';
 import { isBehind, refuseAsked } from './tenures.js';
 import { emit } from './turn.js';
 import type { Turn } from './turn.js';
+import { backoffMs } from '../../src/core/backoff.js';
+import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
+import { durableCheckpoint } from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
-import { answerText, readWish, wishLastsMs } from '../../src/core/lease-wish.js';
+import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Until the one who asks has looked, and looks more often from then on. */
 const noticeMs = 1_000;
 
 /** What a write has left in the row. A wish that is addressed to another tenure is none. */
-export function wishSeen({ options, state, now }: Turn, text: string | undefined): void {
+export function wishSeen(turn: Turn, text: string | undefined): void {
+  const { options, state, now } = turn;
   const wish = readWish(text);
   const before = state.yielding;
   if (wish === undefined || wish.holder !== options.writer) {
+    if (before !== undefined) callOff(turn, before, 'stale');
     state.yielding = undefined;
   } else if (before?.wish.writer !== wish.writer) {
+    if (before !== undefined) callOff(turn, before, 'stale');
     state.yielding = { wish, seenAt: now, phase: 'asked', drainAt: Infinity, until: Infinity };
   } else if (before.wish.number !== wish.number) {
     before.wish = wish;
@@ -30,16 +36,18 @@ export function wishSeen({ options, state, now }: Turn, text: string | undefined
 }
 
 /** What is answered with the next renewal, if anything is. */
-export function answerOf({ yielding }: Turn['state']): HoldChange {
-  if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish) };
+export function answerOf({ options, state }: Turn): HoldChange {
+  const { yielding } = state;
+  if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, options.handOverMs) };
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
 }
 
-export function answerWritten({ state, now }: Turn, { change }: Write): void {
+export function answerWritten({ options, state, now }: Turn, { change }: Write): void {
   const { yielding } = state;
   if (yielding === undefined || change.answer === undefined) return;
   if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
-  else if (change.answer === answerText('yielding', yielding.wish) && yielding.phase === 'asked') {
+  else if (yielding.phase !== 'asked') return;
+  else if (change.answer === answerText('yielding', yielding.wish, options.handOverMs)) {
     yielding.phase = 'yielding';
     yielding.drainAt = now + noticeMs;
   }
@@ -52,13 +60,12 @@ export function proceedYielding(turn: Turn): void {
   if (yielding === undefined || state.phase !== 'held' || state.release !== undefined) return;
   const { phase } = yielding;
   if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
-  // Whoever drains for it goes on under a new fence.
-  if (!isFresh(turn, yielding)) yielding.phase = 'stale';
-  else if (state.shardEnd !== undefined || (phase === 'ready' && now >= yielding.until)) yielding.phase = 'refusing';
+  if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
+  else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
+  else if ((phase === 'draining' || phase === 'ready') && now >= yielding.until) callOff(turn, yielding, 'refusing');
   else if (phase === 'asked' && state.tenure === undefined) drain(turn, yielding);
   else if (phase === 'yielding' && now >= yielding.drainAt) drain(turn, yielding);
   else if (phase === 'draining' && state.tenure === undefined) drained(turn, yielding);
-  else if (phase === 'draining' && now >= yielding.until) yielding.phase = 'refusing';
 }
 
 function drain(turn: Turn, yielding: Yielding): void {
@@ -68,19 +75,31 @@ function drain(turn: Turn, yielding: Yielding): void {
   yielding.phase = 'draining';
   yielding.until = now + options.handOverMs;
   if (tenure === undefined) drained(turn, yielding);
-  else if (!tenure.revoked) effects.push(send(tenure.control, { type: 'drain', fence: tenure.cell.fence }));
+  else if (!tenure.revoked) effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence }));
+}
+
+/** Its worker goes on where it is, as long as it has not ended: no hand-over has been sent. */
+function callOff({ state, effects }: Turn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+  const { tenure } = state;
+  if (yielding.phase === 'draining' && tenure?.revoked === false)
+    effects.push(send(tenure.control, { type: 'resume', fence: tenure.cell.fence }));
+  yielding.phase = phase;
 }
 
 /** No worker is left; but a crashed one may have left calls behind, and records that would come again. */
 function drained(turn: Turn, yielding: Yielding): void {
-  yielding.phase = isClean(turn) ? 'ready' : 'refusing';
+  if (!isClean(turn)) yielding.phase = 'refusing';
+  // What the application does with a checkpoint belongs to the shard as well.
+  else if (turn.state.calls === 0) yielding.phase = 'ready';
 }
 
 function isClean(turn: Turn): boolean {
   return turn.state.tenure === undefined && !turn.state.callsMayRun && !isBehind(turn);
 }
 
-function isFresh({ options, now }: Turn, { wish, seenAt }: Yielding): boolean {
+/** Whether its author seems to live. What may have been handed over already is not judged by that. */
+function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yielding): boolean {
+  if (phase === 'ready' && (state.write?.kind === 'handOver' || state.hold.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
@@ -103,15 +122,22 @@ export function handedOver(turn: Turn, to: string): void {
   finish(turn, { type: 'handedOver', to }, `handed over to ${to}`);
 }
 
+/** A table that refuses a hand-over so often, although the wish stands, says something of the lease. */
+const mostRefusals = 3;
+
 /** What a refused write says of a hand-over. True: nothing else is to be done about it. */
-export function settledByRow(turn: Turn, current: LeaseRow | undefined): boolean {
+export function settledByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { hold, yielding } = state;
-  if (yielding === undefined || current === undefined) return false;
-  const { workerId, writer } = yielding.wish;
-  // Its reply was lost; the new owner may have written since, or even given the lease back.
-  const isTheirs = current.leaseOwner === workerId || current.kinactWriter === writer;
-  if (isTheirs && hold.unknown.some(({ owner }) => owner === workerId)) {
+  if (yielding === undefined) return false;
+  const { workerId } = yielding.wish;
+  const maybeGiven = hold.unknown.some(({ owner }) => owner === workerId);
+  if (current === undefined) {
+    // Whoever has it now makes the row anew.
+    if (maybeGiven) notHeld(turn, 'the row is gone, and was about to be another’s', undefined, false);
+    return maybeGiven;
+  }
+  if (maybeGiven && isTheirs(turn, yielding, current)) {
     handedOver(turn, workerId);
     return true;
   }
@@ -119,11 +145,32 @@ export function settledByRow(turn: Turn, current: LeaseRow | undefined): boolean
     current.leaseCounter === hold.row.leaseCounter &&
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
-  if (!isSame) return false;
+  if (!isSame || write.change.handOver === undefined) return false;
+  if (isBy(yielding, current)) return state.attempt < mostRefusals && triesAgain(turn);
   // Withdrawn, or another worker has asked since.
-  hold.unknown = [];
-  state.yielding = undefined;
+  yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
   state.retryAt = now;
   return true;
+}
+
+function isBy({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
+  return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
+}
+
+function triesAgain({ options, state, now }: Turn): true {
+  const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
+  state.retryAt = now + Math.max(1, backoffMs(shape, state.attempt, options.random));
+  state.attempt += 1;
+  return true;
+}
+
+/**
+ * Its reply was lost; the new owner may have written since, or even given the lease back. A row that says less than was handed out
+ * here was taken by force instead.
+ */
+function isTheirs({ state }: Turn, { wish }: Yielding, current: LeaseRow): boolean {
+  if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;
+  const { frontier } = state.hold;
+  return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointAt(frontier)) >= 0;
 }

@@ -73,7 +73,13 @@ export type WorkerControl =
   /** The tenure is over: deliver nothing more, drop what is queued, end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
   /** Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`; the keeper watches the time. */
-  | { readonly type: 'drain'; readonly fence: number };
+  | { readonly type: 'drain'; readonly fence: number }
+  /**
+   * Another worker has asked for the lease: fetch nothing more, flush, and report `workerEnded { drained }` once nothing is open and
+   * no call runs; `resume` takes it back.
+   */
+  | { readonly type: 'pause'; readonly fence: number }
+  | { readonly type: 'resume'; readonly fence: number };
 
 export type KeeperMessage =
   /** A worker's first question. The keeper renews once; the counter that write returns is the fence. */

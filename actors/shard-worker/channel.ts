@@ -75,15 +75,21 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
   return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
+/** Nothing is open, and since the last record was settled every reducer has come to an end with the call that it was in. */
+export function isQuiet({ ledger, notified, punctuated, punctuating }: ShardWorkerState): boolean {
+  if (ledger.openRecords > 0 || punctuating > 0) return false;
+  return punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled;
+}
+
 /**
  * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will come: acknowledgements that wait for a
  * fuller batch would wait for ever. Again only when something has changed since.
  */
 export function punctuate(state: ShardWorkerState, tenure: Tenure, flushes: boolean, effects: Effects): void {
   const { ledger, channels } = state;
-  if (state.punctuating > 0 || ledger.openRecords === 0) return;
+  if (state.punctuating > 0 || (ledger.openRecords === 0 && !state.paused)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
-  const closing = state.ending !== undefined && isEmpty(state.intake);
+  const closing = state.paused || (state.ending !== undefined && isEmpty(state.intake));
   const isPressed = state.account?.pressed === true;
   if (!closing && (!flushes || !(isFull(state) || isPressed))) return;
   const kind = closing ? 'drain' : 'flush';

@@ -72,6 +72,8 @@ export interface ShardWorkerState {
   sayFailingAt: number;
   /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
+  /** Nothing more is fetched or admitted for now, for the lease is to be handed over. */
+  paused: boolean;
   /** Punctuations not answered yet. */
   punctuating: number;
   /** The last punctuation, with the records notified and settled by then: the same again makes sense when one has grown. */

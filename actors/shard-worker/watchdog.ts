@@ -76,7 +76,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     ? 'ended'
     : tenure === undefined
       ? 'starting'
-      : state.ending === undefined
+      : state.ending === undefined && !state.paused
         ? 'reading'
         : 'draining';
   return {

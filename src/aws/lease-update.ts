@@ -45,6 +45,7 @@ export function wishUpdate(
   parts.when('leaseOwner', text(expected.owner));
   parts.when('kinactWriter', text(expected.writer));
   parts.whenNoneBut('kinactWish', prefix, expected.stale);
+  parts.whenNot('checkpoint', text('SHARD_END'));
   parts.set('kinactWish', text(wish.text));
   return parts.finish();
 }
@@ -147,6 +148,7 @@ export function metaUpdate(meta: {
 interface Clauses {
   when(name: string, value: AttributeValue): void;
   whenPresent(name: string): void;
+  whenNot(name: string, value: AttributeValue): void;
   /** The attribute is there and begins with this. */
   whenBegins(name: string, prefix: string): void;
   /** The attribute is not there, or begins with this, or is exactly that. */
@@ -179,6 +181,7 @@ function clauses(): Clauses {
   };
   return {
     when: (name, value) => void conditions.push(`${nameOf(name)} = ${valueOf(value)}`),
+    whenNot: (name, value) => void conditions.push(`${nameOf(name)} <> ${valueOf(value)}`),
     whenPresent: (name) => void conditions.push(`attribute_exists(${nameOf(name)})`),
     whenBegins: (name, prefix) => void conditions.push(`begins_with(${nameOf(name)}, ${valueOf(text(prefix))})`),
     whenNoneBut: (name, prefix, exactly) => {

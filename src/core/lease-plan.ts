@@ -156,7 +156,7 @@ function survey(input: LeasePlanInput): Table {
     const { row } = lease;
     if (hasEnded(row)) continue;
     const asker = input.asked?.get(row.leaseKey);
-    if (asker !== undefined && !isAvailable(lease)) {
+    if (asker !== undefined && !isAvailable(lease) && !input.reclaim.has(row.leaseKey)) {
       stockOf(asker).asked += 1;
       if (input.held.has(row.leaseKey)) given += 1;
     } else if (input.held.has(row.leaseKey)) mine++;

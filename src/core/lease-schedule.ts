@@ -174,7 +174,7 @@ function askedLook({ phase, wishing, yielding, write, retryAt, queued, release }
   if (release !== undefined) times.push(release.cutAt, release.writeAt, release.until);
   const writes = write === undefined && queued !== true;
   if (writes) times.push(over === undefined ? Math.max(raiseAt, retryAt) : retryAt);
-  if (over === undefined && !looking && write === undefined) times.push(lookAt);
+  if (over === undefined && !looking) times.push(lookAt);
   return Math.min(...times.filter((time) => time > now), Infinity);
 }
 

@@ -19,6 +19,12 @@ export interface Wish {
 /** How a holder answers: it will drain and hand over, or it will not. */
 export type WishAnswer = 'yielding' | 'refused';
 
+export interface Answer {
+  readonly answer: WishAnswer;
+  /** For how long it may drain before it refuses after all. */
+  readonly handOverMs: number;
+}
+
 /** `kinactWish`: a worker id may hold anything, so it comes last. */
 export function wishText({ writer, failoverMs, number, holder, workerId }: Wish): string {
   return `${writer} ${Math.ceil(failoverMs)} ${number} ${holder} ${workerId}`;
@@ -59,15 +65,17 @@ export function knowsWishes(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;
 }
 
-/** `kinactAnswer`. */
-export function answerText(answer: WishAnswer, wish: Pick<Wish, 'writer'>): string {
-  return `${answer} ${wish.writer}`;
+/** `kinactAnswer`. One that yields says for how many milliseconds it may drain at most. */
+export function answerText(answer: WishAnswer, wish: Pick<Wish, 'writer'>, handOverMs?: number): string {
+  return `${answer} ${wish.writer}${handOverMs === undefined ? '' : ` ${Math.ceil(handOverMs)}`}`;
 }
 
 /** The answer to the wishes of this keeper; undefined while there is none. */
-export function answerTo(writer: string, row: LeaseRow): WishAnswer | undefined {
-  if (row.kinactAnswer === answerText('yielding', { writer })) return 'yielding';
-  return row.kinactAnswer === answerText('refused', { writer }) ? 'refused' : undefined;
+export function answerTo(writer: string, { kinactAnswer }: LeaseRow): Answer | undefined {
+  const [answer, to, ms = '0', ...more] = kinactAnswer?.split(' ') ?? [];
+  if (to !== writer || more.length > 0 || !isDecimal(ms)) return undefined;
+  if (answer === 'refused') return { answer, handOverMs: 0 };
+  return answer === 'yielding' ? { answer, handOverMs: Math.min(Number(ms), LONGEST_FAILOVER_MS) } : undefined;
 }
 
 /** For how long a wish whose number does not change is believed: both sides look three times in that time. */

@@ -123,6 +123,7 @@ function mayWish(row: LeaseRow, ...[expected, { author, text }]: MayWish): boole
   const { kinactWish: wish } = row;
   if (text === null) return isBy(author, wish);
   if (row.leaseOwner !== expected.owner || row.kinactWriter !== expected.writer) return false;
+  if (row.checkpoint === 'SHARD_END') return false;
   return wish === undefined || isBy(author, wish) || wish === expected.stale;
 }
 

@@ -54,7 +54,8 @@ describe('a worker that asks for a lease', () => {
   it('waits for as long as the holder may drain, which need not be its own handOverMs', async () => {
     const keeper = await asking();
     await keeper.advance(1_000);
-    change(keeper, { kinactAnswer: answerText('yielding', { writer }), leaseCounter: keeper.row.leaseCounter + 1 });
+    const kinactAnswer = answerText('yielding', { writer }, 60_000);
+    change(keeper, { kinactAnswer, leaseCounter: keeper.row.leaseCounter + 1 });
     // The holder's handOverMs is a minute, and it goes on renewing.
     for (let ms = 0; ms < 50_000; ms += 1_000) {
       await keeper.advance(1_000);

@@ -20,7 +20,7 @@ function withdrawWish(keeper: KeeperDriver): void {
 }
 
 const drains = (keeper: KeeperDriver): number =>
-  [...keeper.controls.values()].flat().filter(({ type }) => type === 'drain').length;
+  [...keeper.controls.values()].flat().filter(({ type }) => type === 'pause').length;
 
 async function held(setup: KeeperSetup = {}): Promise<KeeperDriver> {
   const keeper = await driveKeeper({ handOverMs: failoverMs, ...setup });
@@ -35,7 +35,7 @@ describe('a holder that is asked for its lease', () => {
     // Its author dies at once. One call of the application takes longer than a failover time.
     leaveWish(keeper, 1);
     await keeper.advance(2.5 * failoverMs);
-    expect(drains(keeper), 'told to drain').to.equal(1);
+    expect(drains(keeper), 'told to pause').to.equal(1);
     await keeper.frontier(cell, '7');
     await keeper.end(cell, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs);

@@ -33,8 +33,8 @@ function handOver(store: MemoryLeaseStore): void {
   );
 }
 
-function answer(store: MemoryLeaseStore, text: string): void {
-  store.rows.set(shardId, { ...store.row(shardId), kinactAnswer: `${text} ${writer}` });
+function answer(store: MemoryLeaseStore, text: string, more = ''): void {
+  store.rows.set(shardId, { ...store.row(shardId), kinactAnswer: `${text} ${writer}${more}` });
 }
 
 /** The holder lives. */
@@ -75,7 +75,7 @@ describe('a keeper that asks for a lease', () => {
   it('looks ten times as often once the holder yields', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
-    answer(store, 'yielding');
+    answer(store, 'yielding', ' 9000');
     await keeper.advance(1_000);
     expect(looks(store)).to.equal(1);
     await keeper.advance(1_000);
@@ -108,7 +108,7 @@ describe('a keeper that asks for a lease', () => {
   it('waits for a holder that yields until that must have said why not', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
-    answer(store, 'yielding');
+    answer(store, 'yielding', ' 9000');
     for (let at = 0; at < 2 * failoverMs + 9_000; at += 1_000) {
       renew(store);
       await keeper.advance(1_000);

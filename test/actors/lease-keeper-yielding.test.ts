@@ -40,12 +40,12 @@ const drained = { type: 'drained', open: 0 } as const;
 describe('a keeper that is asked for its lease', () => {
   it('sees it with its next renewal, answers at once, and delivers on for a second', async () => {
     const [keeper, tenure] = await yielding();
-    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${theirs}`, leaseOwner: me });
+    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${theirs} 10000`, leaseOwner: me });
     await keeper.advance(999);
     expect(keeper.controls.get(1)).to.equal(undefined);
     expect(tenure.dead).to.equal(false);
     await keeper.advance(1);
-    expect(keeper.controls.get(1)).to.deep.equal([{ type: 'drain', fence: tenure.fence }]);
+    expect(keeper.controls.get(1)).to.deep.equal([{ type: 'pause', fence: tenure.fence }]);
   });
 
   it('hands over what is drained in one write, as if the other had taken it, and is done with it', async () => {

@@ -53,6 +53,8 @@ type Worker = { tenure: TenureGranted['type']; read: ReadResult['type'] };
 const shardWorker: Record<Names<ShardWorkerMessage['type'], Worker>, Reach> = {
   revoked: true,
   drain: true,
+  pause: true,
+  resume: true,
   'tenure/granted': true,
   'tenure/refused': true,
   'read/records': true,

@@ -74,6 +74,8 @@ export const names: Readonly<Record<string, Known>> = {
     {
       revoked: true,
       drain: true,
+      pause: true,
+      resume: true,
       tenure: true,
       read: true,
       readFailed: true,
