@@ -1,13 +1,24 @@
-// What `npm run bench` runs: kinact against the hand-written loop. Arguments: --json, --records N, --runs N.
+// What `npm run bench` runs: kinact against the hand-written loop (--json, --records N, --runs N); `npm run bench -- handover`:
+// what it costs that leases move (--json, --rounds N).
 import { bench } from './bench.js';
+import { handover } from './handover.js';
+import { runHandovers } from './handover-run.js';
 import { runKinact } from './kinact-side.js';
 import { runLoop } from './loop-side.js';
 
-process.exitCode = await bench(
-  process.argv.slice(2),
-  [
-    { name: 'kinact', run: runKinact },
-    { name: 'loop', run: runLoop },
-  ],
-  { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) },
-);
+const [what, ...rest] = process.argv.slice(2);
+const output = {
+  stdout: (text: string) => process.stdout.write(text),
+  stderr: (text: string) => process.stderr.write(text),
+};
+process.exitCode =
+  what === 'handover'
+    ? await handover(rest, runHandovers, output)
+    : await bench(
+        process.argv.slice(2),
+        [
+          { name: 'kinact', run: runKinact },
+          { name: 'loop', run: runLoop },
+        ],
+        output,
+      );

@@ -1,0 +1,216 @@
+// The fleet of the hand-over benchmark: consumers with their defaults in one process, each with clients of its own, over local
+// servers in a thread; records at an even pace; rounds of joins, leaves and one rolling deploy, in which nothing fails.
+import { setTimeout as delay } from 'node:timers/promises';
+import { CreateStreamCommand, DescribeStreamCommand, KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
+import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
+import type { Consumer } from '../src/index.js';
+import { localClientConfig, startLocalServers } from '../src/testing/local-servers.js';
+import type { LocalServers } from '../src/testing/local-servers.js';
+import { notingClient } from './handover-calls.js';
+import type { TableCall } from './handover-calls.js';
+import type { Delivered, DrainOrder, Notes } from './handover-judge.js';
+
+export interface HandoverSetup {
+  readonly workers: number;
+  readonly shards: number;
+  readonly recordsPerShardSecond: number;
+  readonly rounds: number;
+}
+
+export interface HandoverRun extends Notes {
+  readonly calls: readonly TableCall[];
+  /** When each round began; the last one is the end. */
+  readonly rounds: readonly number[];
+  /** Stops that did not report that all was drained. */
+  readonly undrained: readonly string[];
+}
+
+const streamName = 'handover';
+const putMs = 100;
+/** For which the shares must have been even before the next thing happens. */
+const calmMs = 1_500;
+const longestMs = 45_000;
+
+interface Worker {
+  readonly name: string;
+  readonly consumer: Consumer;
+  readonly close: () => void;
+}
+
+interface World {
+  readonly setup: HandoverSetup;
+  readonly servers: LocalServers;
+  readonly kinesis: KinesisClient;
+  readonly written: string[];
+  readonly deliveries: Delivered[];
+  readonly orders: DrainOrder[];
+  readonly stops: Map<string, number>;
+  readonly calls: TableCall[];
+  readonly undrained: string[];
+  /** Shard → who delivered it last. */
+  readonly deliverers: Map<string, string>;
+  started: number;
+  /** By name, the longest there first. */
+  readonly working: Worker[];
+}
+
+export async function runHandovers(setup: HandoverSetup, say: (line: string) => void): Promise<HandoverRun> {
+  const servers = await startLocalServers();
+  const kinesis = new KinesisClient(localClientConfig(servers.kinesis));
+  const world: World = {
+    ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
+    ...{ written: [], deliveries: [], orders: [], calls: [], undrained: [] },
+  };
+  try {
+    const shardIds = await createStream(world);
+    const stopWriting = keepWriting(world, shardIds);
+    const rounds: number[] = [];
+    try {
+      await Promise.all(Array.from({ length: setup.workers }, () => join(world)));
+      await settled(world);
+      for (let round = 1; round <= setup.rounds; round += 1) {
+        rounds.push(performance.now());
+        await oneRound(world);
+        say(`round ${round} of ${setup.rounds}: ${Math.round((performance.now() - rounds.at(-1)!) / 1_000)} s`);
+      }
+      rounds.push(performance.now());
+    } finally {
+      await stopWriting();
+    }
+    await everythingDelivered(world);
+    for (const worker of [...world.working]) await leave(world, worker);
+    return { ...world, rounds };
+  } finally {
+    for (const { consumer, close } of world.working) await consumer.stop({ deadlineMs: 0 }).finally(close);
+    kinesis.destroy();
+    await servers.stop();
+  }
+}
+
+/** One more worker, which steals; one less; and every worker replaced: the others have its leases before the new one starts. */
+async function oneRound(world: World): Promise<void> {
+  const [oldest] = world.working;
+  await join(world);
+  await settled(world);
+  await leave(world, oldest!);
+  await settled(world);
+  for (const worker of [...world.working]) {
+    await leave(world, worker);
+    await settled(world);
+    await join(world);
+    await settled(world);
+  }
+}
+
+async function createStream({ kinesis, setup }: World): Promise<readonly string[]> {
+  await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: setup.shards }));
+  for (;;) {
+    const { StreamDescription: of } = await kinesis.send(new DescribeStreamCommand({ StreamName: streamName }));
+    if (of?.StreamStatus === 'ACTIVE')
+      return (of.Shards ?? []).map(({ HashKeyRange }) => HashKeyRange!.StartingHashKey!);
+    await delay(10);
+  }
+}
+
+/** The same number of records to each shard, numbered; settles when the last are written. */
+function keepWriting({ kinesis, setup, written }: World, hashKeys: readonly string[]): () => Promise<void> {
+  const ended = new AbortController();
+  const done = (async () => {
+    const began = performance.now();
+    for (let serial = 0; !ended.signal.aborted;) {
+      const due = ((performance.now() - began) / 1_000) * setup.recordsPerShardSecond;
+      const Records: { Data: Buffer; PartitionKey: string; ExplicitHashKey: string }[] = [];
+      for (; serial < due && Records.length + hashKeys.length <= 500; serial += 1)
+        for (const [shard, ExplicitHashKey] of hashKeys.entries())
+          Records.push({
+            Data: Buffer.from(`${shard}/${serial}`),
+            PartitionKey: `key ${serial % 50}`,
+            ExplicitHashKey,
+          });
+      const { FailedRecordCount } = await kinesis.send(new PutRecordsCommand({ StreamName: streamName, Records }));
+      if (FailedRecordCount !== 0) throw new Error(`${FailedRecordCount} records were refused`);
+      for (const { Data } of Records) written.push(Data.toString());
+      await delay(putMs, undefined, { signal: ended.signal }).catch(() => {});
+    }
+  })();
+  return async () => {
+    ended.abort();
+    await done;
+  };
+}
+
+async function join(world: World): Promise<void> {
+  const { servers, deliveries, deliverers, orders, calls } = world;
+  world.started += 1;
+  const name = `w${world.started}`;
+  const client = new KinesisClient(localClientConfig(servers.kinesis));
+  const table = notingClient(servers.dynamodb, name, calls);
+  const consumer = createConsumer({
+    application: 'handover',
+    workerId: name,
+    source: kinesisStream({ streamName, client }),
+    reducer: defineReducer({
+      init: () => 0,
+      reduce: (count: number, { value, shardId, fence }) => {
+        deliveries.push({ id: Buffer.from(value).toString(), shardId, worker: name, fence, at: performance.now() });
+        deliverers.set(shardId, name);
+        return count + 1;
+      },
+    }),
+    leases: { client: table },
+    runtime: { intercept: noteOrders(name, orders) },
+  });
+  const close = (): void => {
+    client.destroy();
+    table.destroy();
+  };
+  world.working.push({ name, consumer, close });
+  await consumer.start();
+}
+
+/** What a keeper tells its worker, when it says so: no event tells that. */
+function noteOrders(worker: string, orders: DrainOrder[]): object {
+  return {
+    deliver({ to, message }: { to: { path: string }; message: unknown }, deliver: () => void): void {
+      const { type, fence } = message as { readonly type?: string; readonly fence?: number };
+      const [, shardId] = /^shard-worker\/(.+)#\d+$/.exec(to.path.split(/\/(?=shard-worker\/)/).at(-1)!) ?? [];
+      if (type === 'drain' && fence !== undefined && shardId !== undefined)
+        orders.push({ shardId, worker, fence, at: performance.now() });
+      deliver();
+    },
+  };
+}
+
+async function leave(world: World, worker: Worker): Promise<void> {
+  const { working, stops, undrained } = world;
+  stops.set(worker.name, performance.now());
+  const { drained } = await worker.consumer.stop();
+  if (!drained) undrained.push(worker.name);
+  working.splice(working.indexOf(worker), 1);
+  worker.close();
+}
+
+/** Told by who delivers: every shard is delivered by one of these, whose numbers differ by one at most, for a while. */
+async function settled({ setup, working, deliverers }: World): Promise<void> {
+  const deadline = performance.now() + longestMs;
+  for (let since = Infinity; performance.now() - since < calmMs || since === Infinity; await delay(50)) {
+    const counts = new Map(working.map(({ name }) => [name, 0]));
+    for (const name of deliverers.values()) counts.set(name, (counts.get(name) ?? NaN) + 1);
+    const shares = [...counts.values()];
+    const isEven = deliverers.size === setup.shards && Math.max(...shares) - Math.min(...shares) <= 1;
+    if (!isEven) since = Infinity;
+    else if (since === Infinity) since = performance.now();
+    if (performance.now() > deadline)
+      throw new Error(`the leases are not shared evenly after ${longestMs / 1_000} s: ${[...counts].join('; ')}`);
+  }
+}
+
+/** What is not there after a while is lost, and the judge says so. */
+async function everythingDelivered({ written, deliveries }: World): Promise<void> {
+  const deadline = performance.now() + longestMs / 3;
+  while (performance.now() < deadline) {
+    const seen = new Set(deliveries.map(({ id }) => id));
+    if (written.every((id) => seen.has(id))) return;
+    await delay(250);
+  }
+}

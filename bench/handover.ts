@@ -1,0 +1,153 @@
+// `npm run bench -- handover`: what it costs that a lease moves between healthy workers, in records that are lost or come twice,
+// in silence, and in calls of DynamoDB. Fails when a record was lost or came twice, or two workers delivered one shard at once;
+// the times are printed beside their aims, and fail nothing, for they are the machine's as well. Called by main.ts.
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Output } from './bench.js';
+import { spreadOf } from './comparison.js';
+import type { Spread } from './comparison.js';
+import { costOf } from './handover-calls.js';
+import type { MoveCost } from './handover-calls.js';
+import { judge, percentile } from './handover-judge.js';
+import type { Judgement, Move, MoveKind } from './handover-judge.js';
+import type { HandoverRun, HandoverSetup } from './handover-run.js';
+
+const aims: Readonly<Record<MoveKind, { readonly p50: number; readonly p99: number }>> = {
+  steal: { p50: 300, p99: 1_000 },
+  leave: { p50: 1_000, p99: 2_000 },
+};
+const kinds = ['steal', 'leave'] as const;
+
+/** Of one kind of move. The spread is that of the rounds, each taken by itself. */
+export interface MoveFigures {
+  readonly kind: MoveKind;
+  readonly moves: number;
+  readonly p50: number;
+  readonly p50OfRounds: Spread;
+  readonly p99: number;
+  readonly p99OfRounds: Spread;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** `--json`, `--rounds N`. */
+function setupOf(args: readonly string[]): HandoverSetup {
+  const options = { json: { type: 'boolean' }, rounds: { type: 'string' } } as const;
+  const { rounds = '4' } = parseArgs({ args: [...args], options }).values;
+  if (!/^[1-9]\d{0,2}$/.test(rounds)) throw new Error(`--rounds: expected a positive integer, got '${rounds}'`);
+  return { workers: 3, shards: 8, recordsPerShardSecond: 100, rounds: Number(rounds) };
+}
+
+export function figuresOf(kind: MoveKind, moves: readonly Move[], rounds: readonly number[]): MoveFigures {
+  const times = (some: readonly Move[]): number[] => some.filter((move) => move.kind === kind).map(({ ms }) => ms);
+  const all = times(moves);
+  const byRound = rounds
+    .slice(0, -1)
+    .map((from, place) => times(moves.filter(({ at }) => at >= from && at < rounds[place + 1]!)))
+    .filter((round) => round.length > 0);
+  return {
+    kind,
+    moves: all.length,
+    p50: percentile(all, 0.5),
+    p50OfRounds: spreadOf(byRound.map((round) => percentile(round, 0.5))),
+    p99: percentile(all, 0.99),
+    p99OfRounds: spreadOf(byRound.map((round) => percentile(round, 0.99))),
+    min: Math.min(...all),
+    max: Math.max(...all),
+  };
+}
+
+function rowOf({ kind, moves, p50, p50OfRounds, p99, p99OfRounds, min, max }: MoveFigures): string {
+  const ms = (value: number): string => Math.round(value).toLocaleString('en-US');
+  const shown = (value: number, rounds: Spread, aim: number): string =>
+    `${ms(value)} (${ms(rounds.min)}–${ms(rounds.max)}), aim ${ms(aim)}${value <= aim ? '' : ': MISSED'}`.padStart(36);
+  const aim = aims[kind];
+  const range = `${ms(min)}–${ms(max)}`;
+  return `${`${kind}s`.padEnd(8)} ${String(moves).padStart(6)} ${shown(p50, p50OfRounds, aim.p50)} ${shown(p99, p99OfRounds, aim.p99)} ${range.padStart(14)}`;
+}
+
+function costLine(kind: MoveKind, { moves, calls }: MoveCost): string {
+  const each = (count: number): string => (count / moves).toFixed(1);
+  const parts = [...calls].toSorted((a, b) => b[1] - a[1]).map(([name, count]) => `${name} ${each(count)}`);
+  const total = [...calls.values()].reduce((sum, count) => sum + count, 0);
+  return `DynamoDB calls per ${kind}: ${each(total)} (${parts.join(', ')})`;
+}
+
+function heading({ workers, shards, recordsPerShardSecond, rounds }: HandoverSetup): readonly string[] {
+  const packageOf = createRequire(import.meta.url);
+  const version = (name: string): string =>
+    `${name} ${(packageOf(`${name}/package.json`) as { readonly version: string }).version}`;
+  const machine = `${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}, load ${loadavg()
+    .map((value) => value.toFixed(1))
+    .join(' ')}`;
+  return [
+    `Node ${process.versions.node}, ${machine}; servers: ${version('kinesalite')} and ${version('dynalite')}, local, in a thread`,
+    `${workers} workers (a fourth for a while), ${shards} shards, ${recordsPerShardSecond} records/s a shard, all defaults; ${rounds} rounds of a join, a leave and a rolling deploy`,
+  ];
+}
+
+function verdictOf({ lost, twice, together }: Judgement, written: number, undrained: readonly string[]) {
+  const counts = `${written.toLocaleString('en-US')} written, ${lost.length} lost, ${twice.length} delivered twice, ${together.length} times two deliverers of one shard`;
+  const isClean = lost.length + twice.length + together.length + undrained.length === 0 && written > 0;
+  return {
+    isClean,
+    text: undrained.length === 0 ? counts : `${counts}; stopped without being drained: ${undrained.join(', ')}`,
+  };
+}
+
+/** Runs it and resolves to the exit code. The last line on stdout says the outcome. */
+export async function handover(
+  args: readonly string[],
+  run: (setup: HandoverSetup, say: (line: string) => void) => Promise<HandoverRun>,
+  output: Output,
+): Promise<number> {
+  const json = args.includes('--json');
+  const say = (line: string): void => void (json ? output.stderr : output.stdout)(`${line}\n`);
+  let report: object = {};
+  let line: string;
+  let ok = false;
+  try {
+    const setup = setupOf(args);
+    for (const each of heading(setup)) say(each);
+    const result = await run(setup, say);
+    const { written, rounds, undrained, calls } = result;
+    const judged = judge(result);
+    // The first owners had it from nobody, and the last stops hand nothing over.
+    const moves = judged.moves.filter(({ at }) => at >= rounds[0]!);
+    const figures = kinds.map((kind) => figuresOf(kind, moves, rounds));
+    say(
+      `${'moves'.padEnd(8)} ${'number'.padStart(6)} ${'p50 ms (of rounds)'.padStart(36)} ${'p99 ms (of rounds)'.padStart(36)} ${'least–most'.padStart(14)}`,
+    );
+    for (const each of figures) say(rowOf(each));
+    const costs = costOf(calls, rounds[0]!);
+    for (const [kind, cost] of costs) say(costLine(kind, cost));
+    for (const complaint of complaintsOf(judged)) say(complaint);
+    const { isClean, text } = verdictOf(judged, written.length, undrained);
+    ok = isClean;
+    line = `bench handover: ${ok ? 'ok' : 'FAILED'}, ${text}`;
+    const { lost, twice, together } = judged;
+    report = {
+      ...{ written: written.length, lost, twice, together, undrained, figures, moves },
+      costs: Object.fromEntries(
+        [...costs].map(([kind, cost]) => [kind, { moves: cost.moves, calls: Object.fromEntries(cost.calls) }]),
+      ),
+    };
+  } catch (error) {
+    line = `bench handover: FAILED, ${(error as Error).message}`;
+  }
+  output.stdout(`${json ? JSON.stringify({ ok, line, loadAverage: loadavg(), ...report }) : line}\n`);
+  return ok ? 0 : 1;
+}
+
+/** The first few of each. */
+function complaintsOf({ lost, twice, together }: Judgement): readonly string[] {
+  const few = 5;
+  return [
+    ...lost.slice(0, few).map((id) => `lost: ${id}`),
+    ...twice
+      .slice(0, few)
+      .map(({ id, shardId, worker, fence }) => `twice: ${id} of ${shardId}, by ${worker} under ${fence}`),
+    ...together.slice(0, few),
+  ];
+}
