@@ -47,6 +47,8 @@ interface World {
   readonly stops: Map<string, number>;
   readonly calls: TableCall[];
   readonly undrained: string[];
+  /** What consumers told of failures, for the error that ends a run. */
+  readonly troubles: string[];
   /** Shard → who delivered it last. */
   readonly deliverers: Map<string, string>;
   started: number;
@@ -59,7 +61,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
   const kinesis = new KinesisClient(localClientConfig(servers.kinesis));
   const world: World = {
     ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
-    ...{ written: [], deliveries: [], orders: [], calls: [], undrained: [] },
+    ...{ written: [], deliveries: [], orders: [], calls: [], undrained: [], troubles: [] },
   };
   try {
     const shardIds = await createStream(world);
@@ -140,7 +142,7 @@ function keepWriting({ kinesis, setup, written }: World, hashKeys: readonly stri
 }
 
 async function join(world: World): Promise<void> {
-  const { servers, deliveries, deliverers, orders, calls } = world;
+  const { servers, deliveries, deliverers, orders, calls, troubles } = world;
   world.started += 1;
   const name = `w${world.started}`;
   const client = new KinesisClient(localClientConfig(servers.kinesis));
@@ -160,6 +162,13 @@ async function join(world: World): Promise<void> {
     leases: { client: table },
     runtime: { intercept: noteOrders(name, orders) },
   });
+  const note = (what: string, error: unknown): void => {
+    troubles.push(`${name} ${what}: ${error instanceof Error ? error.message : String(error)}`);
+  };
+  consumer.on('retrying', ({ operation, error }) => note(`retries ${operation}`, error));
+  consumer.on('warning', ({ message }) => note('warns', message));
+  consumer.on('leaseLost', ({ shardId, reason }) => note(`has lost ${shardId}`, reason));
+  consumer.closed.catch((error: unknown) => note('has ended', error));
   const close = (): void => {
     client.destroy();
     table.destroy();
@@ -191,7 +200,7 @@ async function leave(world: World, worker: Worker): Promise<void> {
 }
 
 /** Told by who delivers: every shard is delivered by one of these, whose numbers differ by one at most, for a while. */
-async function settled({ setup, working, deliverers }: World): Promise<void> {
+async function settled({ setup, working, deliverers, troubles }: World): Promise<void> {
   const deadline = performance.now() + longestMs;
   for (let since = Infinity; performance.now() - since < calmMs || since === Infinity; await delay(50)) {
     const counts = new Map(working.map(({ name }) => [name, 0]));
@@ -201,7 +210,12 @@ async function settled({ setup, working, deliverers }: World): Promise<void> {
     if (!isEven) since = Infinity;
     else if (since === Infinity) since = performance.now();
     if (performance.now() > deadline)
-      throw new Error(`the leases are not shared evenly after ${longestMs / 1_000} s: ${[...counts].join('; ')}`);
+      throw new Error(
+        [
+          `the leases are not shared evenly after ${longestMs / 1_000} s: ${[...counts].join('; ')}`,
+          ...troubles.slice(-8),
+        ].join('; '),
+      );
   }
 }
 

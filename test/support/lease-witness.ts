@@ -1,0 +1,109 @@
+// Stands between processes and DynamoDB and writes down every write that there is, with its answer. Writes to one row go through it
+// one at a time, so the order of the notes is the order in which the table has done them, whatever the callers heard of it.
+import { Agent, createServer, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+
+export type WitnessedRow = Readonly<Record<string, AttributeValue>>;
+
+export interface WriteRequest {
+  readonly Key?: WitnessedRow;
+  readonly Item?: WitnessedRow;
+  readonly UpdateExpression?: string;
+  readonly ConditionExpression?: string;
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
+  readonly ExpressionAttributeValues?: WitnessedRow;
+}
+
+export interface WitnessedWrite {
+  /** Whose endpoint it came to. */
+  readonly worker: string;
+  readonly operation: string;
+  /** Undefined for one that is not about a single row, such as a batch. */
+  readonly leaseKey: string | undefined;
+  readonly request: WriteRequest;
+  readonly accepted: boolean;
+  /** The row that the answer showed, where it showed one. */
+  readonly shown: WitnessedRow | undefined;
+  /** Monotonic milliseconds of this process: when the request was here, and when the table had answered it. */
+  readonly sentAt: number;
+  readonly doneAt: number;
+}
+
+export interface LeaseWitness {
+  /** The endpoint for one worker. */
+  endpoint(worker: string): string;
+  /** Those of one row in the order in which the table has done them. */
+  readonly writes: readonly WitnessedWrite[];
+  stop(): Promise<void>;
+}
+
+/** Everything but these is a write, what nobody has heard of as well; tables are made in no row's order. */
+const noWrites = /^(GetItem|Scan|Query|BatchGetItem|CreateTable|Describe\w+|List\w+)$/;
+
+/** Starts on a free port of 127.0.0.1. */
+export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
+  const writes: WitnessedWrite[] = [];
+  const lastOf = new Map<string | undefined, Promise<unknown>>();
+  const agent = new Agent({ keepAlive: true });
+  const { hostname, port: upstreamPort } = new URL(upstream);
+
+  const ask = async (incoming: IncomingMessage, body: Buffer): Promise<{ answer: IncomingMessage; text: Buffer }> => {
+    const headers = { ...incoming.headers, host: `${hostname}:${upstreamPort}` };
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = request({ agent, hostname, port: upstreamPort, method: 'POST', path: '/', headers }, resolve);
+      outgoing.on('error', reject).end(body);
+    });
+    return { answer, text: await collect(answer) };
+  };
+
+  const witnessed = async (incoming: IncomingMessage, body: Buffer): ReturnType<typeof ask> => {
+    const operation = String(incoming.headers['x-amz-target']).split('.')[1] ?? '';
+    if (noWrites.test(operation)) return await ask(incoming, body);
+    const input = JSON.parse(body.toString()) as WriteRequest;
+    const leaseKey = (input.Key ?? input.Item)?.['leaseKey']?.S;
+    const worker = (incoming.url ?? '').split('/')[1] ?? '';
+    const sentAt = performance.now();
+    const turn = (lastOf.get(leaseKey) ?? Promise.resolve()).then(async () => {
+      const asked = await ask(incoming, body);
+      const accepted = asked.answer.statusCode === 200;
+      const { Attributes: shown } = (accepted ? JSON.parse(asked.text.toString()) : {}) as {
+        Attributes?: WitnessedRow;
+      };
+      writes.push({ worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt: performance.now() });
+      return asked;
+    });
+    lastOf.set(
+      leaseKey,
+      turn.catch(() => {}),
+    );
+    return await turn;
+  };
+
+  const server = createServer((incoming, response) => {
+    incoming.on('error', () => response.destroy());
+    collect(incoming)
+      .then((body) => witnessed(incoming, body))
+      .then(({ answer, text }) => response.writeHead(answer.statusCode ?? 500, answer.headers).end(text))
+      .catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    endpoint: (worker) => `http://127.0.0.1:${port}/${worker}`,
+    writes,
+    stop: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      agent.destroy();
+      await closed;
+    },
+  };
+}
+
+async function collect(stream: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}

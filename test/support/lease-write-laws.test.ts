@@ -1,0 +1,147 @@
+// That the laws of lease writes find what they are to find: writes as kinact makes them are in order, and each broken one is named.
+import { expect } from 'chai';
+import { leaseUpdate, wishUpdate } from '../../src/aws/lease-update.js';
+import type { UpdateParts } from '../../src/aws/lease-update.js';
+import type { LeaseChange } from '../../src/ports.js';
+import type { WitnessedWrite, WriteRequest } from './lease-witness.js';
+import { judgeWrites } from './lease-write-laws.js';
+
+const failoverMs = 1_000;
+const writerOf = (worker: string): string => `${worker}-nonce/1`;
+
+/** Writes to one row; every worker's id is `id of <its name>`. */
+class Story {
+  readonly writes: WitnessedWrite[] = [];
+  #at = 0;
+  #counter = 0;
+
+  constructor() {
+    const Item = { leaseKey: { S: 's' }, leaseCounter: { N: '0' }, checkpoint: { S: 'TRIM_HORIZON' } };
+    this.#add('a', 'PutItem', { Item });
+  }
+
+  after(ms: number): this {
+    this.#at += ms;
+    return this;
+  }
+
+  update(worker: string, change: LeaseChange, writer = worker, counter = this.#counter): this {
+    this.#counter += 1;
+    return this.parts(worker, leaseUpdate({ counter }, change, writerOf(writer)));
+  }
+
+  take(worker: string): this {
+    return this.update(worker, { leaseOwner: `id of ${worker}`, failoverMs });
+  }
+
+  release(worker: string): this {
+    return this.update(worker, { leaseOwner: null });
+  }
+
+  checkpoint(worker: string, checkpoint: string): this {
+    return this.update(worker, { checkpoint: { checkpoint, subSequenceNumber: 0 } });
+  }
+
+  handOver(worker: string, heir: string): this {
+    return this.update(worker, { handOver: { workerId: `id of ${heir}`, writer: writerOf(heir), failoverMs } });
+  }
+
+  wish(worker: string, holder: string, number = 1): this {
+    const text = `${writerOf(worker)} ${failoverMs} ${number} ${writerOf(holder)} id of ${worker}`;
+    const expected = { owner: `id of ${holder}`, writer: writerOf(holder) };
+    return this.parts(worker, wishUpdate(expected, { author: writerOf(worker), text }));
+  }
+
+  parts(worker: string, parts: Partial<UpdateParts>): this {
+    return this.#add(worker, 'UpdateItem', { Key: { leaseKey: { S: 's' } }, ...parts });
+  }
+
+  other(worker: string, operation: string): this {
+    return this.#add(worker, operation, { Key: { leaseKey: { S: 's' } } });
+  }
+
+  #add(worker: string, operation: string, request: WriteRequest): this {
+    const at = { sentAt: this.#at, doneAt: (this.#at += 1) };
+    this.writes.push({ worker, operation, leaseKey: 's', request, accepted: true, shown: undefined, ...at });
+    return this;
+  }
+
+  judged() {
+    return judgeWrites(this.writes, (workerId) => /^id of (.+)$/.exec(workerId)?.[1]);
+  }
+}
+
+const story = (): Story => new Story();
+const wished = (): Story => story().take('a').checkpoint('a', '5').wish('b', 'a');
+
+describe('the laws of lease writes', () => {
+  it('find nothing wrong with a hand-over, a release, a take by force in time, and a wish that is withdrawn', () => {
+    const { complaints, changes } = wished()
+      .update('a', { answer: `yielding ${writerOf('b')}` })
+      .handOver('a', 'b')
+      .take('b')
+      .wish('c', 'b')
+      .parts('c', wishUpdate({ owner: '', writer: '' }, { author: writerOf('c'), text: null }))
+      .release('b')
+      .take('c')
+      .after(failoverMs + 1)
+      .take('a')
+      .judged();
+    expect(complaints).to.deep.equal([]);
+    expect(changes.map(({ kind, from, to }) => [kind, from, to])).to.deep.equal([
+      ['take', undefined, 'a'],
+      ['handOver', 'a', 'b'],
+      ['release', 'b', undefined],
+      ['take', undefined, 'c'],
+      ['take', 'c', 'a'],
+    ]);
+  });
+
+  it('leave out what was refused', () => {
+    const { writes } = story().take('a').checkpoint('b', '5');
+    const refused = writes.map((write) => (write.worker === 'b' ? { ...write, accepted: false } : write));
+    expect(judgeWrites(refused, () => 'a').complaints).to.deep.equal([]);
+  });
+
+  const broken: Readonly<Record<string, Story>> = {
+    'taken from a, silent for': wished()
+      .after(failoverMs - 10)
+      .take('b'),
+    'the owner is a': story().take('a').checkpoint('b', '5'),
+    'the owner is b': wished().handOver('a', 'b').checkpoint('a', '7'),
+    'a hand-over without a wish': story().take('a').handOver('a', 'b'),
+    'handed to id of c, and wished for by id of b': wished().handOver('a', 'c'),
+    'its wish was for the tenure of': story().take('a').wish('b', 'c').handOver('a', 'b'),
+    'a handOver of what a owns': wished().handOver('c', 'b'),
+    'a release of what a owns': story().take('a').release('b'),
+    'the checkpoint falls': story().take('a').checkpoint('a', '50').checkpoint('a', '7'),
+    'its condition is counter 0': story().take('a').update('a', {}, 'a', 0),
+    'kinactWish outlives the tenure': wished().parts('a', {
+      ...leaseUpdate({ counter: 2 }, {}, writerOf('a')),
+      UpdateExpression: 'SET #leaseCounter = :v1 REMOVE #leaseOwner',
+      ExpressionAttributeNames: { '#leaseCounter': 'leaseCounter', '#leaseOwner': 'leaseOwner' },
+    }),
+    'the living wish of id of b is replaced': wished().wish('c', 'a'),
+    'a wish for the tenure of': story().take('a').wish('b', 'c'),
+    'a wish for a lease that nobody holds': story().wish('b', 'a'),
+    'DeleteItem is no write that is expected': story().take('a').other('a', 'DeleteItem'),
+    'a row that was there is put anew': story().other('a', 'PutItem'),
+  };
+  for (const [what, told] of Object.entries(broken))
+    it(`say '${what}'`, () => {
+      expect(told.judged().complaints.join('\n')).to.include(what);
+    });
+
+  it('say that an update makes a row', () => {
+    const { writes } = story().take('a');
+    expect(judgeWrites(writes.slice(1), () => 'a').complaints.join()).to.include('an update makes a row');
+  });
+
+  it('say that the table shows another row than the writes add up to', () => {
+    const writes = story()
+      .take('a')
+      .checkpoint('a', '5')
+      .writes.map((write) => ({ ...write, shown: {} }));
+    expect(judgeWrites(writes, () => 'a').complaints.join()).to.include('the table shows another leaseCounter');
+  });
+});

@@ -1,0 +1,195 @@
+// What must hold of the writes to a lease table among kinact's workers, judged by the writes alone, as a witness has seen them; it
+// shares no code with the library. A lease changes its owner only by what the owner writes (a release, a hand-over that carries the
+// wish that stood there) or by a take of a row without an owner, or with one that has been silent for its failover time. Nobody
+// else's write moves a row's counter or its checkpoint, and what two workers say of a tenure ends with it.
+import type { WitnessedRow, WitnessedWrite } from './lease-witness.js';
+
+export interface OwnerChange {
+  readonly kind: 'take' | 'release' | 'handOver';
+  readonly leaseKey: string;
+  /** Names of workers. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  /** The row as the change has left it. */
+  readonly row: WitnessedRow;
+  readonly doneAt: number;
+}
+
+export interface WriteVerdict {
+  readonly complaints: readonly string[];
+  readonly changes: readonly OwnerChange[];
+}
+
+interface Standing {
+  row: WitnessedRow;
+  /** When its counter was last moved, and when its wish last changed. */
+  movedAt: number;
+  wishedAt: number;
+}
+
+/** One accepted write, with the row before and after it. */
+interface Step {
+  readonly write: WitnessedWrite;
+  readonly before: Standing;
+  readonly after: WitnessedRow;
+  readonly complain: (what: string) => void;
+  readonly nameOf: (workerId: string) => string | undefined;
+}
+
+/** `nameOf`: the worker's name at the witness, from its id in the table. */
+export function judgeWrites(
+  writes: readonly WitnessedWrite[],
+  nameOf: (workerId: string) => string | undefined,
+): WriteVerdict {
+  const complaints: string[] = [];
+  const changes: OwnerChange[] = [];
+  const rows = new Map<string, Standing>();
+  for (const write of writes) {
+    const { worker, operation, leaseKey = '?', request, doneAt } = write;
+    if (!write.accepted) continue;
+    const before = rows.get(leaseKey);
+    const complain = (what: string): void =>
+      void complaints.push(`${leaseKey} #${before?.row['leaseCounter']?.N ?? '-'}, by ${worker}: ${what}`);
+    if (operation === 'PutItem') {
+      if (before !== undefined) complain('a row that was there is put anew');
+      if (request.Item?.['leaseOwner'] !== undefined) complain('a row is made with an owner');
+      rows.set(leaseKey, { row: request.Item ?? {}, movedAt: doneAt, wishedAt: doneAt });
+    } else if (operation !== 'UpdateItem') complain(`${operation} is no write that is expected here`);
+    else if (before === undefined) complain('an update makes a row of a few attributes');
+    else {
+      const after = applied(before.row, write);
+      const change = judgeStep({ write, before, after, complain, nameOf });
+      if (change !== undefined) changes.push(change);
+      const moved = after['leaseCounter']?.N !== before.row['leaseCounter']?.N;
+      const wished = after['kinactWish']?.S !== before.row['kinactWish']?.S;
+      rows.set(leaseKey, {
+        row: after,
+        movedAt: moved ? doneAt : before.movedAt,
+        wishedAt: wished ? doneAt : before.wishedAt,
+      });
+    }
+  }
+  return { complaints, changes };
+}
+
+function judgeStep(step: Step): OwnerChange | undefined {
+  const { write, before, after, complain } = step;
+  const touched = touchedBy(write);
+  for (const name of judged)
+    if (write.shown !== undefined && JSON.stringify(write.shown[name]) !== JSON.stringify(after[name]))
+      complain(`the table shows another ${name} than the witness has`);
+  if (!['leaseCounter', 'leaseOwner', 'checkpoint', 'kinactWriter'].some((name) => touched.has(name))) {
+    if (touched.has('kinactWish') || touched.has('kinactAnswer')) judgeWish(step, touched);
+    return undefined;
+  }
+  judgeCounter(step);
+  if (numberOf(after['checkpoint']?.S) < numberOf(before.row['checkpoint']?.S)) complain('the checkpoint falls');
+  return judgeOwner(step);
+}
+
+/** What the answer of a write is compared with. */
+const judged = ['leaseOwner', 'leaseCounter', 'checkpoint', 'kinactWriter', 'kinactWish', 'kinactAnswer'];
+
+function judgeCounter({ write: { request }, before: { row }, after, complain }: Step): void {
+  const [, placeholder = ''] = /#leaseCounter = (:\w+)/.exec(request.ConditionExpression ?? '') ?? [];
+  const behind = request.ExpressionAttributeValues?.[placeholder]?.N;
+  if (behind === undefined || behind !== row['leaseCounter']?.N) complain(`its condition is counter ${behind}`);
+  if (Number(after['leaseCounter']?.N) !== Number(row['leaseCounter']?.N) + 1)
+    complain('the counter does not rise by one');
+}
+
+function judgeOwner(step: Step): OwnerChange | undefined {
+  const { write, before, after, complain, nameOf } = step;
+  const { worker, doneAt, leaseKey = '' } = write;
+  const [was, is] = [before.row['leaseOwner']?.S, after['leaseOwner']?.S];
+  const [from, to] = [was, is].map((id) => (id === undefined ? undefined : (nameOf(id) ?? `a stranger, ${id}`)));
+  if (was === is) {
+    if (from !== worker) complain(`the owner is ${from}`);
+    return undefined;
+  }
+  for (const name of ['kinactWish', 'kinactAnswer'])
+    if (after[name] !== undefined) complain(`${name} outlives the tenure that it is about`);
+  const kind = is === undefined ? 'release' : to === worker ? 'take' : 'handOver';
+  if (kind !== 'take' && from !== worker) complain(`a ${kind} of what ${from} owns`);
+  if (kind === 'take' && was !== undefined) judgeForce(step, from);
+  if (kind === 'handOver') judgeHandOver(step);
+  return { kind, leaseKey, from, to, row: after, doneAt };
+}
+
+function judgeForce({ write, before, complain }: Step, from: string | undefined): void {
+  const failoverMs = Number(before.row['kinactFailover']?.S?.split(' ')[0] ?? Number.NaN);
+  const silentMs = write.sentAt - before.movedAt;
+  if (!(silentMs > failoverMs)) complain(`taken from ${from}, silent for ${Math.round(silentMs)} of ${failoverMs} ms`);
+}
+
+/** Whom it names is the one who has asked, in the wish that stood there for this very tenure. */
+function judgeHandOver({ before, after, complain }: Step): void {
+  const wish = wishIn(before.row);
+  const heir = after['leaseOwner']?.S;
+  if (wish === undefined) return complain('a hand-over without a wish');
+  if (wish.workerId !== heir) complain(`handed to ${heir}, and wished for by ${wish.workerId}`);
+  if (wish.writer !== after['kinactWriter']?.S)
+    complain(`handed to ${after['kinactWriter']?.S}, wished by ${wish.writer}`);
+  if (wish.holder !== before.row['kinactWriter']?.S) complain(`its wish was for the tenure of ${wish.holder}`);
+}
+
+function judgeWish({ write, before, after, complain, nameOf }: Step, touched: ReadonlySet<string>): void {
+  const others = [...touched].filter((name) => name !== 'kinactWish' && name !== 'kinactAnswer');
+  if (others.length > 0) complain(`a wish that writes ${others.join(', ')}`);
+  const [old, wish] = [wishIn(before.row), wishIn(after)];
+  const isOwn = old === undefined || nameOf(old.workerId) === write.worker;
+  const oldFailoverMs = old?.failoverMs ?? 0;
+  if (wish === undefined) {
+    if (!isOwn) complain(`the wish of ${old?.workerId} is withdrawn`);
+    return;
+  }
+  if (nameOf(wish.workerId) !== write.worker) complain(`a wish in the name of ${wish.workerId}`);
+  if (wish.holder !== before.row['kinactWriter']?.S) complain(`a wish for the tenure of ${wish.holder}`);
+  if (before.row['leaseOwner'] === undefined) complain('a wish for a lease that nobody holds');
+  if (!isOwn && write.sentAt - before.wishedAt < oldFailoverMs)
+    complain(`the living wish of ${old?.workerId} is replaced`);
+}
+
+function wishIn(row: WitnessedRow) {
+  const match = /^(\S+) (\d+) (\d+) (\S+) (.+)$/s.exec(row['kinactWish']?.S ?? '');
+  if (match === null) return undefined;
+  const [, writer, failoverMs, , holder, workerId] = match;
+  return { writer, failoverMs: Number(failoverMs), holder, workerId: workerId as string };
+}
+
+/** A sentinel is before every number, and the end behind. */
+function numberOf(checkpoint = ''): bigint {
+  if (checkpoint === 'SHARD_END') return 1n << 256n;
+  return /^\d+$/.test(checkpoint) ? BigInt(checkpoint) : -1n;
+}
+
+/** The clauses of an update expression: `SET #a = :b, #c = if_not_exists(#c, :d) REMOVE #e, #f ADD #g :h`. */
+function clausesOf({ request }: WitnessedWrite): {
+  readonly SET: string;
+  readonly REMOVE: string;
+  readonly ADD: string;
+} {
+  const found = { SET: '', REMOVE: '', ADD: '' };
+  const parts = (request.UpdateExpression ?? '').split(/\b(SET|REMOVE|ADD) /);
+  for (let place = 1; place < parts.length; place += 2)
+    found[parts[place] as keyof typeof found] = parts[place + 1] ?? '';
+  return found;
+}
+
+function touchedBy(write: WitnessedWrite): Set<string> {
+  const names = write.request.ExpressionAttributeNames ?? {};
+  const all = Object.values(clausesOf(write)).flatMap((clause) => clause.match(/#\w+/g) ?? []);
+  return new Set(all.map((name) => names[name] ?? name));
+}
+
+function applied(row: WitnessedRow, write: WitnessedWrite): WitnessedRow {
+  const { ExpressionAttributeNames: names = {}, ExpressionAttributeValues: values = {} } = write.request;
+  const { SET, REMOVE, ADD } = clausesOf(write);
+  const next = { ...row };
+  for (const [, name = '', once, value = ''] of SET.matchAll(/(#\w+) = (if_not_exists\(#\w+, )?(:\w+)/g))
+    if (once === undefined || row[names[name]!] === undefined) next[names[name]!] = values[value]!;
+  for (const [name] of REMOVE.matchAll(/#\w+/g)) delete next[names[name]!];
+  for (const [, name = '', value = ''] of ADD.matchAll(/(#\w+) (:\w+)/g))
+    next[names[name]!] = { N: String(Number(row[names[name]!]?.N ?? 0) + Number(values[value]?.N)) };
+  return next;
+}
