@@ -30,6 +30,8 @@ const putMs = 100;
 /** For which the shares must have been even before the next thing happens. */
 const calmMs = 1_500;
 const longestMs = 45_000;
+/** A read that is given up is read again from its beginning, by the same server. */
+const kinesisTimeoutMs = 30_000;
 
 interface Worker {
   readonly name: string;
@@ -65,10 +67,11 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
   };
   try {
     const shardIds = await createStream(world);
+    // First the readers: what piles up before them is what a starved server never catches up with.
+    await Promise.all(Array.from({ length: setup.workers }, () => join(world)));
     const stopWriting = keepWriting(world, shardIds);
     const rounds: number[] = [];
     try {
-      await Promise.all(Array.from({ length: setup.workers }, () => join(world)));
       await settled(world);
       for (let round = 1; round <= setup.rounds; round += 1) {
         rounds.push(performance.now());
@@ -145,7 +148,7 @@ async function join(world: World): Promise<void> {
   const { servers, deliveries, deliverers, orders, calls, troubles } = world;
   world.started += 1;
   const name = `w${world.started}`;
-  const client = new KinesisClient(localClientConfig(servers.kinesis));
+  const client = new KinesisClient(localClientConfig(servers.kinesis, kinesisTimeoutMs));
   const table = notingClient(servers.dynamodb, name, calls);
   const consumer = createConsumer({
     application: 'handover',

@@ -46,7 +46,8 @@ const noWrites = /^(GetItem|Scan|Query|BatchGetItem|CreateTable|Describe\w+|List
 export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
   const writes: WitnessedWrite[] = [];
   const lastOf = new Map<string | undefined, Promise<unknown>>();
-  const agent = new Agent({ keepAlive: true });
+  // A connection that the other side has just closed would be a failed call that nobody made fail: none is kept idle.
+  const agent = new Agent();
   const { hostname, port: upstreamPort } = new URL(upstream);
 
   const ask = async (incoming: IncomingMessage, body: Buffer): Promise<{ answer: IncomingMessage; text: Buffer }> => {
@@ -88,6 +89,7 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
       .then(({ answer, text }) => response.writeHead(answer.statusCode ?? 500, answer.headers).end(text))
       .catch(() => response.destroy());
   });
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
