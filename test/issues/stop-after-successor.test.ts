@@ -3,8 +3,8 @@
 // for what its predecessor held; a lease whose keeper had died was forgotten; a keeper that took over its own worker's lease
 // took a shard without a worker for one without open records.
 import { expect } from 'chai';
-import { feed, kill } from '../moments/scenarios.js';
-import type { Scenario } from '../moments/scenarios.js';
+import { feed, kill } from '../moments/scenario.js';
+import type { Scenario } from '../moments/scenario.js';
 import { run } from '../moments/run.js';
 
 /** Killed at 2,200 ms, with records that are acknowledged a second later. */

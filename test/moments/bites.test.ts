@@ -40,7 +40,7 @@ const broken: Readonly<Record<string, Broken>> = {
     make: () => mutant("nact's reset in place of stop and spawn"),
   },
   'a stage that keeps what dead workers left': {
-    scenario: 'joins and leaves',
+    scenario: 'by force',
     make: () => mutant("S4: a dead worker's items stay queued"),
   },
   'a keeper that does not hear how its worker ended': {

@@ -6,6 +6,7 @@ import { effects, messages } from './messages.js';
 import { killed, watch } from './killed.js';
 import type { Watched } from './killed.js';
 import { middle, momentsIn } from './moment.js';
+import type { Outcome } from './run.js';
 import { scenarios } from './scenarios.js';
 
 const watched: Watched[] = [];
@@ -16,12 +17,19 @@ const reached = (kind: string, name: string): boolean =>
     [...(observed.get(kind)?.keys() ?? [])].some((what) => what === name || what.endsWith(` ${name}`)),
   );
 
+/** What came to any consumer more than once. */
+function handedOutAgain({ world }: Outcome): string[] {
+  const all = world.members.flatMap(({ seen }) => seen);
+  return all.filter((id, at) => all.indexOf(id) !== at);
+}
+
 describe('the scenarios', () => {
   for (const { scenario, outcome } of watched) {
     it(`lose nothing while nobody is killed: ${scenario.name}`, () => {
       expect(outcome.complaints).to.deep.equal([]);
       if (scenario.ends === undefined) expect(outcome.ended).to.equal(undefined);
       else expect(outcome.ended).to.have.property('code', scenario.ends);
+      if (scenario.once === true) expect(handedOutAgain(outcome), 'handed out again').to.deep.equal([]);
     });
   }
 
@@ -55,8 +63,11 @@ describe('the scenarios', () => {
   });
 });
 
-/** The first few scenarios are struck at each of their moments, the others at those that no earlier one has. */
-const thorough = process.env['KINACT_MOMENTS'] === 'all' ? scenarios.length : 6;
+/**
+ * The first few scenarios, a hand-over from either side among them, are struck at each of their moments, the others at those that no
+ * earlier one has.
+ */
+const thorough = process.env['KINACT_MOMENTS'] === 'all' ? scenarios.length : 7;
 const seed = process.env['KINACT_SEED'];
 const dice = createDice(Number(seed ?? 0));
 const pick = (from: readonly number[]): number => (seed === undefined ? middle(from) : dice.pick(from));

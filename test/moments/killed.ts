@@ -4,7 +4,7 @@ import { comes, observe, strikeWhere } from './moment.js';
 import type { Moment, Observed } from './moment.js';
 import { run } from './run.js';
 import type { Outcome } from './run.js';
-import type { Scenario } from './scenarios.js';
+import type { Scenario } from './scenario.js';
 
 export interface Watched {
   readonly scenario: Scenario;

@@ -9,7 +9,7 @@ import type { ShardWorkerMessage } from '../../actors/shard-worker.js';
 import type { ShardWorkersMessage } from '../../actors/shard-workers.js';
 import type { StageMessage } from '../../actors/stage.js';
 import type { TenureGranted, WorkerEnd } from '../../actors/tenure.js';
-import type { ReadResult, WriteOutcome } from '../../src/ports.js';
+import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/ports.js';
 import type { ReducerMessage as ToBehaviour } from '../../src/reducer.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor.js';
 
@@ -78,7 +78,12 @@ const shardWorkers: Record<ShardWorkersMessage['type'], Reach> = {
   again: true,
 };
 
-type Keeper = { workerEnded: WorkerEnd['type']; shardEndPlanned: ShardEndPlan['type']; written: WriteOutcome['type'] };
+type Keeper = {
+  workerEnded: WorkerEnd['type'];
+  shardEndPlanned: ShardEndPlan['type'];
+  written: WriteOutcome['type'];
+  wished: WishOutcome['type'];
+};
 const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
   beginTenure: true,
   frontier: true,
@@ -95,7 +100,8 @@ const leaseKeeper: Record<Names<LeaseKeeperMessage['type'], Keeper>, Reach> = {
   'written/written': true,
   'written/refused': true,
   created: true,
-  wished: true,
+  'wished/written': true,
+  'wished/refused': true,
   looked: true,
   lookFailed: true,
   writeFailed: true,

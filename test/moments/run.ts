@@ -4,7 +4,7 @@ import { openQuestions } from '../../supervision/ask.js';
 import type { StopReport } from '../../src/consumer.js';
 import { putRecords } from '../sim/workload.js';
 import { complaintsOf, incarnationsOf } from './laws.js';
-import type { Scenario } from './scenarios.js';
+import type { Scenario } from './scenario.js';
 import { createWorld } from './world.js';
 import type { Member, World } from './world.js';
 
@@ -35,6 +35,7 @@ export async function run(scenario: Scenario, attach: (world: World) => (member:
   try {
     putRecords(world, 30);
     scenario.before?.(world);
+    if (scenario.joinsMs !== undefined) await clock.advance(scenario.joinsMs);
     const first = world.start('a', attach(world));
     scenario.script(world, first);
     await clock.advance(scenario.ms);

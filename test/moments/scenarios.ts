@@ -2,34 +2,22 @@
 // reach every message of every actor (`messages.ts`).
 import type { Actors } from '../../src/consumer/wiring.js';
 import { KinactError } from '../../src/errors.js';
-import { actorsOf, attachIntercept, crash } from '../../supervision/index.js';
+import { attachIntercept } from '../../supervision/index.js';
 import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
+import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
+import { feed, kill } from './scenario.js';
+import type { Scenario } from './scenario.js';
 import { twin } from './world.js';
-import type { Member, Setting, World } from './world.js';
+import type { World } from './world.js';
 
-export interface Scenario extends Setting {
-  readonly name: string;
-  /** How long its script takes. */
-  readonly ms: number;
-  readonly before?: (world: World) => void;
-  readonly script: (world: World, struck: Member) => void;
-  /** The code with which the consumer ends by itself without being struck. */
-  readonly ends?: string;
-  /** The table takes no write when it stops: no lease can be released. */
-  readonly unreleased?: true;
-}
-
-/** Records all along. */
-export function feed(world: World, untilMs: number, everyMs = 400, count = 8): void {
-  for (let ms = everyMs; ms < untilMs; ms += everyMs) world.at(ms, () => putRecords(world, count));
-}
-
-/** Crashes one actor of a kind, if there is one. */
-export function kill({ consumer }: Member, kind: string, why = 'scripted'): void {
-  const victim = actorsOf(consumer.runtime).find((actor) => kindOf(actor) === kind);
-  if (victim !== undefined) crash(victim, new Error(why));
+/** A worker that knows nothing of wishes takes a lease from whoever has it, and does nothing with it. */
+function takenByJava({ clock, leases, oracle }: World, leaseKey: string): void {
+  const before = leases.rows.get(leaseKey);
+  if (before === undefined || before.checkpoint === 'SHARD_END') return;
+  const after = leases.takeAs(leaseKey, 'java');
+  oracle.wrote({ process: 'java', leaseKey, before, after, sentAt: clock.now() });
 }
 
 /** Sync, audit and clean-up every few seconds instead of every few minutes. */
@@ -100,17 +88,33 @@ export const scenarios: readonly Scenario[] = [
     name: 'a second consumer joins and leaves',
     form: 'flushes',
     ms: 9_000,
+    once: true,
     options: { credit: 4 },
     script: (world) => {
       const { at, trouble } = world;
       feed(world, 8_000);
-      // So that items wait, at the stage as well, when a lease is lost.
+      // So that items wait, at the stage as well, when another asks for a lease.
       at(1_300, () => (trouble.callMs = 900));
       at(4_000, () => (trouble.callMs = 0));
       at(1_500, () => {
         const other = world.start('b');
         at(5_000, () => world.stop(other));
       });
+    },
+  },
+  ...handOvers,
+  {
+    name: 'a Java worker takes a lease by force and dies',
+    form: 'flushes',
+    ms: 9_000,
+    options: { credit: 4 },
+    script: (world) => {
+      const { at, trouble } = world;
+      feed(world, 8_000, 400, 16);
+      // So that items wait, at the stage as well, when the lease is lost.
+      at(1_300, () => (trouble.callMs = 900));
+      at(4_000, () => (trouble.callMs = 0));
+      at(2_400, () => takenByJava(world, one));
     },
   },
   {

@@ -5,7 +5,7 @@ import { kindOf, strikeWhere } from './moment.js';
 import type { Strike } from './moment.js';
 import { run } from './run.js';
 import { named } from './scenarios.js';
-import type { Scenario } from './scenarios.js';
+import type { Scenario } from './scenario.js';
 
 const flushes = named('batches are flushed');
 const scenario: Scenario = { ...flushes, options: { ...flushes.options, restart: { intensity: 2, periodMs: 10_000 } } };

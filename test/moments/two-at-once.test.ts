@@ -8,8 +8,9 @@ import { comes, indices, kindOf, middle, strikeWhere } from './moment.js';
 import type { Moment, Strike, When } from './moment.js';
 import { run } from './run.js';
 import type { Outcome } from './run.js';
-import { kill, named } from './scenarios.js';
-import type { Scenario } from './scenarios.js';
+import { kill } from './scenario.js';
+import { named } from './scenarios.js';
+import type { Scenario } from './scenario.js';
 import type { Member } from './world.js';
 
 /** What each kind does in the midst of its work. */

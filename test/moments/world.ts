@@ -33,7 +33,7 @@ const wayMs = 2;
 export interface Trouble {
   /** These calls of the stream or the table fail; `children`: nobody is told of a closed shard's children. */
   readonly fails: Set<
-    'describe' | 'listShards' | 'children' | 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'delete'
+    'describe' | 'listShards' | 'children' | 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'delete'
   >;
   /** The next read says that it was throttled. */
   notices: number;
@@ -336,7 +336,7 @@ function sourceOf(world: World, process: string): ConsumerOptions['source'] {
     },
   };
   const store = watchedStore(leases, { process, oracle, now: () => clock.now(), call: (effect) => call('', effect) });
-  const named = <Name extends 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'delete'>(
+  const named = <Name extends 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'delete'>(
     name: Name,
   ): (typeof store)[Name] =>
     ((...args: never[]) => {
@@ -354,6 +354,7 @@ function sourceOf(world: World, process: string): ConsumerOptions['source'] {
       get: named('get'),
       create: named('create'),
       update: named('update'),
+      wish: named('wish'),
       delete: named('delete'),
     }),
   };

@@ -1,0 +1,112 @@
+// One consumer asks another for a lease: granted, refused, and stopped on either side in the middle of it. The consumer that is struck
+// is the one that asks in some of these scenarios and the one that is asked in the others.
+import type { LeaseRow } from '../../src/core/lease.js';
+import { feed } from './scenario.js';
+import type { Scenario } from './scenario.js';
+import type { World } from './world.js';
+
+/** Does something as soon as a row of the table is so, if that comes soon. */
+function whenRow(world: World, isSo: (row: LeaseRow) => boolean, act: () => void, forMs = 8_000): void {
+  if ([...world.leases.rows.values()].some(isSo)) act();
+  else if (forMs > 0) world.at(10, () => whenRow(world, isSo, act, forMs - 10));
+}
+
+/** As soon as one consumer has asked another for a lease. */
+const whenWished = (world: World, act: () => void): void =>
+  whenRow(world, ({ kinactWish }) => kinactWish !== undefined, act);
+
+export const handOvers: readonly Scenario[] = [
+  {
+    name: 'it asks another consumer for a lease',
+    form: 'flushes',
+    ms: 7_000,
+    joinsMs: 1_500,
+    once: true,
+    before: (world) => void world.start('b'),
+    script: (world) => {
+      const { at, trouble } = world;
+      feed(world, 6_000);
+      // Its first looks fail; the wish is raised all the same.
+      whenWished(world, () => {
+        trouble.fails.add('get');
+        at(1_200, () => trouble.fails.delete('get'));
+      });
+    },
+  },
+  {
+    name: 'its wish is refused, and the next one is not',
+    form: 'flushes',
+    ms: 12_000,
+    joinsMs: 1_500,
+    once: true,
+    options: { leases: { handOverMs: 500 } },
+    before: (world) => void world.start('b'),
+    script: (world) => {
+      const { at, trouble } = world;
+      feed(world, 11_000);
+      whenWished(world, () => {
+        trouble.callMs = 2_000;
+        at(2_200, () => (trouble.callMs = 0));
+      });
+    },
+  },
+  {
+    name: 'it refuses the wish of another, and hands over to the next one',
+    form: 'flushes',
+    ms: 12_000,
+    once: true,
+    options: { leases: { handOverMs: 500 } },
+    script: (world) => {
+      const { at, trouble } = world;
+      feed(world, 11_000);
+      at(1_500, () => {
+        world.start('b');
+        whenWished(world, () => {
+          trouble.callMs = 2_000;
+          at(2_200, () => (trouble.callMs = 0));
+        });
+      });
+    },
+  },
+  {
+    name: 'it is stopped while it asks for a lease',
+    form: 'folds',
+    ms: 4_000,
+    joinsMs: 1_500,
+    once: true,
+    before: (world) => void world.start('b'),
+    script: (world, struck) => {
+      feed(world, 3_500);
+      whenWished(world, () => world.at(300, () => world.stop(struck)));
+    },
+  },
+  {
+    name: 'it is stopped while it is asked for a lease',
+    form: 'flushes',
+    ms: 4_500,
+    once: true,
+    script: (world, struck) => {
+      feed(world, 4_000);
+      world.at(1_500, () => {
+        world.start('b');
+        whenWished(world, () => world.at(300, () => world.stop(struck)));
+      });
+    },
+  },
+  {
+    name: 'it is stopped before it knows that a lease was handed to it',
+    form: 'folds',
+    ms: 6_000,
+    joinsMs: 1_500,
+    once: true,
+    before: (world) => void world.start('b'),
+    script: (world, struck) => {
+      feed(world, 5_500);
+      whenRow(
+        world,
+        ({ leaseOwner }) => leaseOwner === struck.name,
+        () => world.stop(struck),
+      );
+    },
+  },
+];
