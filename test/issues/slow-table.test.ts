@@ -32,6 +32,7 @@ describe('a lease table that takes long to answer, but carries whatever is sent 
       const store: LeaseStore = {
         ...inner,
         update: (...args) => answered().then(() => inner.update(...args)),
+        wish: (...args) => answered().then(() => inner.wish(...args)),
         describeLease: (...args) => answered().then(() => inner.describeLease(...args)),
       };
       const source = { ...stream.source, openLeases: () => store };

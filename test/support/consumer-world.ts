@@ -31,6 +31,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'leaseTaken',
   'leaseLost',
   'leaseReleased',
+  'leaseHandedOver',
   'shardStarted',
   'shardEnded',
   'checkpoint',

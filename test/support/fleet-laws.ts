@@ -90,7 +90,8 @@ export async function settled(fleet: Fleet, among: readonly WorkerProcess[] = fl
     return among.every((worker) => {
       const held = heldBy(rows, worker);
       const told = (name: string): number => worker.events(name).length;
-      const open = told('leaseTaken') - told('leaseLost') - told('leaseReleased') - told('shardEnded');
+      const gone = told('leaseLost') + told('leaseReleased') + told('leaseHandedOver') + told('shardEnded');
+      const open = told('leaseTaken') - gone;
       const since = (shardId: string): number =>
         worker.events('leaseTaken').findLast(({ data }) => data.shardId === shardId)?.data.counter ?? Infinity;
       return (

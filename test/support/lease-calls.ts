@@ -1,6 +1,7 @@
-// Drawn calls of a lease store: creates, conditional updates, descriptions and deletes of two rows, right and wrong ones. Whoever
+// Drawn calls of a lease store: creates, conditional updates, wishes, descriptions and deletes of two rows, right and wrong ones. Whoever
 // stands in for the lease table is held against it by performing the same on both.
 import fc from 'fast-check';
+import { answerText, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseChange, LeaseStore } from '../../src/ports.js';
 
@@ -15,6 +16,18 @@ export type Call =
       readonly owner?: string;
       readonly change: LeaseChange;
       readonly writer: string;
+    }
+  | {
+      readonly type: 'wish';
+      readonly key: string;
+      /** Which owner, and whose signature, it takes the row to have; absent: those that it has. */
+      readonly owner?: string;
+      readonly signed?: string;
+      /** It may take the place of the wish that stands there. */
+      readonly overStale?: true;
+      readonly author: string;
+      /** Absent: the wish is withdrawn. */
+      readonly number?: number;
     }
   | {
       readonly type: 'describe';
@@ -32,19 +45,32 @@ const checkpoint = fc.record({
   checkpoint: fc.constantFrom('TRIM_HORIZON', 'SHARD_END', '41', '42'),
   subSequenceNumber: fc.nat(3),
 });
+const writer = fc.constantFrom('p/1', 'p/2');
+const heir = fc.record({ workerId: owner, writer, failoverMs: fc.constantFrom(3_000, 10_000) });
+const answer = fc
+  .record({ answer: fc.constantFrom('yielding' as const, 'refused' as const), writer })
+  .map((each) => answerText(each.answer, each));
 const change: fc.Arbitrary<LeaseChange> = fc
   .record(
     {
       checkpoint,
       leaseOwner: fc.option(owner),
+      failoverMs: fc.constantFrom(3_000, 10_000),
+      handOver: heir,
+      answer,
       kinactLatestAt: fc.nat(9),
       childShardIds: fc.constant(['c', 'd']),
       countOwnerSwitch: fc.constant(true),
     },
     { requiredKeys: [] },
   )
-  // Nobody takes a lease and checkpoints it in the same write.
-  .filter((each) => each.checkpoint === undefined || each.countOwnerSwitch === undefined);
+  // Nobody takes a lease and checkpoints it in the same write; whoever gives it away names no other owner.
+  .filter(
+    ({ leaseOwner, handOver, checkpoint: at, countOwnerSwitch, failoverMs }) =>
+      (at === undefined || countOwnerSwitch === undefined || handOver !== undefined) &&
+      (handOver === undefined || leaseOwner === undefined) &&
+      (failoverMs === undefined || typeof leaseOwner === 'string'),
+  );
 const row: fc.Arbitrary<LeaseRow> = fc
   .record({ leaseKey: key, leaseCounter: fc.nat(5), leaseOwner: owner })
   .map((some) => ({
@@ -61,11 +87,14 @@ const row: fc.Arbitrary<LeaseRow> = fc
 export const call: fc.Arbitrary<Call> = fc.oneof(
   row.map((each): Call => ({ type: 'create', row: each })),
   fc
-    .record(
-      { key, ahead, owner, change, writer: fc.constantFrom('p/1', 'p/2') },
-      { requiredKeys: ['key', 'ahead', 'change', 'writer'] },
-    )
+    .record({ key, ahead, owner, change, writer }, { requiredKeys: ['key', 'ahead', 'change', 'writer'] })
     .map((each): Call => ({ type: 'update', ...each })),
+  fc
+    .record(
+      { key, owner, signed: writer, overStale: fc.constant(true as const), author: writer, number: fc.nat(9) },
+      { requiredKeys: ['key', 'author'] },
+    )
+    .map((each): Call => ({ type: 'wish', ...each })),
   fc
     .record({
       key,
@@ -77,11 +106,20 @@ export const call: fc.Arbitrary<Call> = fc.oneof(
 
 export async function perform(store: LeaseStore, each: Call): Promise<unknown> {
   if (each.type === 'create') return store.create(each.row, signal);
-  const counter = (await store.get(each.key, signal))?.leaseCounter ?? 0;
+  const stands = await store.get(each.key, signal);
+  const counter = stands?.leaseCounter ?? 0;
   switch (each.type) {
     case 'update': {
       const expected = { counter: counter + each.ahead, ...(each.owner === undefined ? {} : { owner: each.owner }) };
       return store.update(each.key, expected, each.change, each.writer, signal);
+    }
+    case 'wish': {
+      const { author, number, owner: thought = stands?.leaseOwner, signed = stands?.kinactWriter } = each;
+      const expected = { owner: thought ?? 'nobody', writer: signed ?? 'nobody' };
+      const wish = { writer: author, workerId: 'a b', failoverMs: 3_000, number: number ?? 0, holder: expected.writer };
+      const text = number === undefined ? null : wishText(wish);
+      const stale = each.overStale === undefined ? undefined : stands?.kinactWish;
+      return store.wish(each.key, { ...expected, stale }, { author, text }, signal);
     }
     case 'describe':
       return store.describeLease(each.key, each.meta, signal);

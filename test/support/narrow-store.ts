@@ -60,6 +60,7 @@ export function narrowStore(
     create: (row, signal) => write(() => store.create(row, signal)),
     update: (leaseKey, expected, change, writer, signal) =>
       write(() => store.update(leaseKey, expected, change, writer, signal)),
+    wish: (leaseKey, expected, wish, signal) => write(() => store.wish(leaseKey, expected, wish, signal)),
     describeLease: (leaseKey, meta, signal) => write(() => store.describeLease(leaseKey, meta, signal)),
     delete: (leaseKey, counter, signal) => write(() => store.delete(leaseKey, counter, signal)),
   };

@@ -72,6 +72,19 @@ describe('the strict reader', () => {
     ['a hash key in hex', { startingHashKey: { S: '0x1' } }, /not decimal below/],
     ['half a multi-stream key', { streamName: { S: '1:s:2' } }, /only one of/],
     ['a multi-stream key that does not match', { streamName: { S: '1:s:2' }, shardId: { S: 'x' } }, /leaseKey is not/],
+    ['a wish as a number', { kinactWish: { N: '1' } }, /kinactWish has type N, not S/],
+    [
+      'a wish after a clean stop',
+      { kinactWish: { S: 'p/1 3000 1 q/1 w' } },
+      /kinactWish is left after a clean stop/,
+      { afterCleanStop: true },
+    ],
+    [
+      'an answer after a clean stop',
+      { kinactAnswer: { S: 'refused p/1' } },
+      /kinactAnswer is left after a clean stop/,
+      { afterCleanStop: true },
+    ],
     [
       'an owner after a clean stop',
       { leaseOwner: { S: 'w' } },

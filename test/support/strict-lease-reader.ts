@@ -43,6 +43,8 @@ const types: Readonly<Record<string, 'S' | 'N' | 'SS' | 'B'>> = {
   kinactAutoAt: 'N',
   kinactWriter: 'S',
   kinactFailover: 'S',
+  kinactWish: 'S',
+  kinactAnswer: 'S',
 };
 const needed = [
   'leaseKey',
@@ -176,6 +178,8 @@ function checkOwners(row: Row, reading: StrictReading, complain: Complain): void
     if (row['leaseOwner'] !== undefined && !isEnded)
       complain(`is owned by ${row['leaseOwner'].S ?? '?'} after a clean stop`);
     if (row['checkpointOwner'] !== undefined) complain('has a handoff pending after a clean stop');
+    for (const name of ['kinactWish', 'kinactAnswer'])
+      if (row[name] !== undefined) complain(`${name} is left after a clean stop`);
   }
   if (row['checkpoint']?.S === 'SHARD_END' && row['pendingCheckpoint'] !== undefined)
     complain('a pending checkpoint behind SHARD_END');

@@ -11,6 +11,8 @@ export interface TableWrite {
   readonly leaseKey: string;
   /** The counter that was its condition; undefined: it had none. */
   readonly behind: number | undefined;
+  /** It gives the lease to the author of a wish, and sets that one's owner. */
+  readonly handsOver: boolean;
   /** The attributes it set. */
   readonly set: Readonly<Record<string, AttributeValue>>;
   readonly accepted: boolean;
@@ -80,11 +82,13 @@ function writeOf(incoming: IncomingMessage, body: Buffer): Omit<TableWrite, 'acc
     ) as Record<string, AttributeValue>;
   const set = values(input.UpdateExpression);
   if (['leaseCounter', 'leaseOwner', 'checkpoint'].every((name) => set[name] === undefined)) return undefined;
-  const behind = values(input.ConditionExpression ?? '')['leaseCounter']?.N;
+  const condition = input.ConditionExpression ?? '';
+  const behind = values(condition)['leaseCounter']?.N;
   return {
     worker: (incoming.url ?? '').split('/')[1] ?? '',
     leaseKey: input.Key['leaseKey']?.S ?? '',
     behind: behind === undefined ? undefined : Number(behind),
+    handsOver: condition.includes('begins_with(#kinactWish,'),
     set,
   };
 }

@@ -72,6 +72,7 @@ export interface EventData {
   readonly reason?: string;
   readonly message?: string;
   readonly from?: string;
+  readonly to?: string;
   readonly counter?: number;
   readonly error?: { readonly code?: string; readonly message: string };
 }
@@ -80,6 +81,7 @@ const told: readonly ConsumerEventName[] = [
   'leaseTaken',
   'leaseLost',
   'leaseReleased',
+  'leaseHandedOver',
   'shardStarted',
   'shardEnded',
   'checkpoint',

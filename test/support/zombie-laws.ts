@@ -42,7 +42,8 @@ export function finishedAfter(deliveries: readonly Delivery[], worker: string, m
 
 /**
  * The accepted writes of each row, in the order of their counters: no two behind one counter, none without one, each by whom
- * the one before left as the owner unless it takes the lease, and no checkpoint lower than the one before.
+ * the one before left as the owner unless it takes the lease, and no checkpoint lower than the one before. Who gives a lease away
+ * is its owner, too.
  */
 export function brokenChains(writes: readonly TableWrite[]): readonly string[] {
   const complaints: string[] = [];
@@ -56,11 +57,13 @@ export function brokenChains(writes: readonly TableWrite[]): readonly string[] {
         void complaints.push(`${leaseKey} #${write.behind} by ${write.worker}: ${what}`);
       if (write.behind === undefined) complain('without a condition');
       else if (write.behind === counter) complain('a second write behind this counter');
-      if (write.set['leaseOwner'] === undefined && owner !== write.worker) complain(`not the owner, who is ${owner}`);
+      const takes = write.set['leaseOwner'] !== undefined && !write.handsOver;
+      if (!takes && owner !== write.worker) complain(`not the owner, who is ${owner}`);
       const text = write.set['checkpoint']?.S;
       const number = text === undefined || !/^\d+$/.test(text) ? checkpoint : BigInt(text);
       if (number < checkpoint) complain(`checkpoint ${number} behind ${checkpoint}`);
-      [owner, counter, checkpoint] = [write.worker, write.behind ?? counter, number];
+      owner = write.handsOver ? write.set['leaseOwner']?.S : write.worker;
+      [counter, checkpoint] = [write.behind ?? counter, number];
     }
   }
   return complaints;
