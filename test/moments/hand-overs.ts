@@ -7,8 +7,9 @@ import type { World } from './world.js';
 
 /** Does something as soon as a row of the table is so, if that comes soon. */
 function whenRow(world: World, isSo: (row: LeaseRow) => boolean, act: () => void, forMs = 8_000): void {
+  const isOver = world.members.every(({ ended, stopping }) => ended !== undefined || stopping !== undefined);
   if ([...world.leases.rows.values()].some(isSo)) act();
-  else if (forMs > 0) world.at(10, () => whenRow(world, isSo, act, forMs - 10));
+  else if (forMs > 0 && !isOver) world.at(10, () => whenRow(world, isSo, act, forMs - 10));
 }
 
 /** As soon as one consumer has asked another for a lease. */
