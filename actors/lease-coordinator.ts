@@ -9,7 +9,7 @@ import { scan, scanFailed, scanned } from './lease-coordinator/scan.js';
 import * as sources from './lease-coordinator/sources.js';
 import * as ends from './lease-coordinator/shard-end.js';
 import * as start from './lease-coordinator/start.js';
-import { newStream } from './lease-coordinator/state.js';
+import { newStream } from './lease-coordinator/streams.js';
 import type { CoordinatorState, Settings, Turn } from './lease-coordinator/state.js';
 import { coordinatorStatus } from './lease-coordinator/status.js';
 import * as streams from './lease-coordinator/streams.js';

@@ -6,12 +6,13 @@ import type { Behaviour, Effect, Ref, Step } from './actor.js';
 import { openReader, received, recount } from './shard-worker/bytes.js';
 import { converse, createChannels, isFull, isQuiet, punctuate } from './shard-worker/channel.js';
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
-import { abandon, admitAll, createIntake, isEmpty, takeIn } from './shard-worker/intake.js';
+import { controlled, finish, revoke, stopReading } from './shard-worker/endings.js';
+import { admitAll, createIntake, isEmpty, takeIn } from './shard-worker/intake.js';
 import type { IntakeEnd } from './shard-worker/intake.js';
 import type { KeeperMessage } from './protocol/leasing.js';
 import type { StageMessage } from './protocol/pipeline.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './shard-worker/state.js';
-import type { Tenure, TenureGranted, WorkerEnd } from './tenure.js';
+import type { Tenure, TenureGranted } from './tenure.js';
 import { stalled, workerStatus } from './shard-worker/watchdog.js';
 import { noticed } from './shard-worker/notice.js';
 import { readFails, readSucceeds } from './shard-worker/reads.js';
@@ -142,17 +143,10 @@ function receive(
       effects.push({ type: 'count', what: 'askFailures' });
       break;
     case 'revoked':
-      if (message.fence === state.tenure?.fence) revoke(state, effects);
-      else effects.push({ type: 'count', what: 'staleControls' });
-      break;
     case 'drain':
-      if (message.fence === state.tenure?.fence) stopReading(state, { type: 'drained', open: 0 }, effects);
-      else effects.push({ type: 'count', what: 'staleControls' });
-      break;
     case 'pause':
     case 'resume':
-      if (message.fence === state.tenure?.fence) state.paused = message.type === 'pause';
-      else effects.push({ type: 'count', what: 'staleControls' });
+      controlled(state, message, effects);
       break;
     default:
       message satisfies never;
@@ -314,38 +308,6 @@ function read(state: ShardWorkerState, effects: Effects): void {
       failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
     }),
   );
-}
-
-/** What was fetched but not admitted is given up: it was never promised to anybody and will be read again. */
-function stopReading(state: ShardWorkerState, ending: WorkerEnd, effects: Effects): void {
-  if (state.ending !== undefined && isEmpty(state.intake)) return;
-  state.ending = ending;
-  state.intake = abandon(state.intake, state.ledger);
-  // What it has fetched ahead counts in the byte budget until then.
-  state.reader?.close();
-  if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
-}
-
-function revoke(state: ShardWorkerState, effects: Effects): void {
-  const tenure = state.tenure as Tenure;
-  const { ending, ledger } = state;
-  const how: WorkerEnd =
-    tenure.stopError !== undefined
-      ? { type: 'stopShard', error: tenure.stopError }
-      : ending?.type === 'drained'
-        ? { type: 'drained', open: ledger.openRecords }
-        : { type: 'tenureDead' };
-  finish(state, tenure, how, effects);
-}
-
-function finish(state: ShardWorkerState, tenure: Tenure, how: WorkerEnd, effects: Effects): void {
-  // Before anything else: no reducer may be handed an item of a worker that is gone.
-  tenure.dead = true;
-  state.finished = true;
-  state.reader?.close();
-  const { worker, fence } = tenure;
-  for (const { stage } of state.channels) effects.push(send(stage, { type: 'retire', worker }));
-  effects.push(send(state.keeper, { type: 'workerEnded', worker, fence, how }), { type: 'end' });
 }
 
 function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Effects): void {

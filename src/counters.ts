@@ -32,6 +32,8 @@ const ordinary = {
   repeatedMessages: 'Messages that came twice and changed nothing.',
   lateAnswer: 'Answers to questions that nobody waited for any more.',
   lateResult: 'Results of effects whose actor had stopped.',
+  lateLook: 'Looks at the row of a lease that was asked for, after the answer was known.',
+  withdrawnWishes: 'Leases asked for and not got: refused, not answered, or not wanted any more.',
   lateWrite: 'Results of lease writes that a later one had taken the place of.',
   askFailures: 'Questions for the holder of a stalled record that were not answered in time. The watchdog asks again.',
   staleControls: 'Orders to a shard worker that were for an earlier tenure of the shard.',

@@ -37,29 +37,10 @@ export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish'
     startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
   const mayStart = hasProgress(row) || row.parentShardIds.length === 0;
   state.abandoned.delete(row.leaseKey);
-  state.leases.set(row.leaseKey, {
-    leaseKey: row.leaseKey,
-    shardId,
-    stream,
-    incarnation,
-    keeper: undefined,
-    row,
-    phase: wish === undefined ? 'taking' : 'wishing',
-    awaited: mayStart ? [] : undefined,
-    readingParents: false,
-    fence: undefined,
-    workingSince: undefined,
-    endAsks: 0,
-    openAsks: 0,
-    idleSince: undefined,
-    idleReason: '',
-    endWaits: false,
-    falseEnd: false,
-    unreadTold: false,
-    readsWork: false,
-    givenBack: false,
-    endAsked: 0,
-  });
+  state.leases.set(
+    row.leaseKey,
+    newLease(row, place, incarnation, wish === undefined ? 'taking' : 'wishing', mayStart),
+  );
   turn.effects.push(
     settings.spawnKeeper(
       {
@@ -82,6 +63,38 @@ export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish'
       incarnation,
     ),
   );
+}
+
+function newLease(
+  row: LeaseRow,
+  { stream, shardId }: Pick<Lease, 'stream' | 'shardId'>,
+  incarnation: number,
+  phase: Lease['phase'],
+  mayStart: boolean,
+): Lease {
+  return {
+    leaseKey: row.leaseKey,
+    shardId,
+    stream,
+    incarnation,
+    keeper: undefined,
+    row,
+    phase,
+    awaited: mayStart ? [] : undefined,
+    readingParents: false,
+    fence: undefined,
+    workingSince: undefined,
+    endAsks: 0,
+    openAsks: 0,
+    idleSince: undefined,
+    idleReason: '',
+    endWaits: false,
+    falseEnd: false,
+    unreadTold: false,
+    readsWork: false,
+    givenBack: false,
+    endAsked: 0,
+  };
 }
 
 function leaseOf(turn: Turn, leaseKey: string, incarnation: number): Lease | undefined {

@@ -3,6 +3,8 @@ import { reply, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
 import type { Lease, Releasing, Turn } from './state.js';
+import { wishOf } from '../../src/core/lease-wish.js';
+import { isWriterOf } from '../../src/core/lease-writer.js';
 
 /** From now on nothing is taken; every keeper drains, checkpoints and releases. */
 export function releaseAll(
@@ -67,7 +69,9 @@ export function forgetAbandoned({ settings, state }: Turn): void {
   for (const [leaseKey, { row: known }] of state.abandoned) {
     const row = state.rows.get(leaseKey);
     const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
-    if (row === undefined || isTaken) state.abandoned.delete(leaseKey);
+    // A keeper that has died had asked for it: it may be handed over still.
+    const isAsked = row !== undefined && isWriterOf(settings.nonce, wishOf(row)?.writer);
+    if (row === undefined || (isTaken && !isAsked)) state.abandoned.delete(leaseKey);
   }
 }
 

@@ -7,6 +7,7 @@ import { standingStill } from './standstill.js';
 import { hasFailed } from './sources.js';
 import { failingStreamOf } from './state.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
+import { wishOf } from '../../src/core/lease-wish.js';
 import { failingStatus } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/status.js';
@@ -29,6 +30,9 @@ export interface LeaseStatus {
     readonly awaits: readonly string[] | undefined;
   };
   readonly coolDownMs?: number;
+  /** Another worker has asked the owner for the lease; or this one has asked in vain, and does not ask again for so long. */
+  readonly askedBy?: string;
+  readonly notAskedMs?: number;
 }
 
 export interface CoordinatorStatus {
@@ -95,6 +99,8 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
       ? scanned
       : lease!.row;
   const coolDown = state.coolDowns.get(leaseKey);
+  const askedBy = wishOf(row)?.workerId;
+  const inVain = state.askedInVain.get(leaseKey);
   return {
     leaseKey,
     owner: row.leaseOwner,
@@ -115,6 +121,8 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
           },
         }),
     ...(coolDown === undefined || coolDown.until <= now ? {} : { coolDownMs: coolDown.until - now }),
+    ...(askedBy === undefined ? {} : { askedBy }),
+    ...(inVain === undefined || inVain.until <= now ? {} : { notAskedMs: inVain.until - now }),
   };
 }
 

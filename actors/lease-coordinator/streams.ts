@@ -1,7 +1,7 @@
 // What the coordinator does for each of its streams now and then: shard sync (kcl.md 2.6), the audit of hash keys (2.10),
 // clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../actor.js';
-import type { CoordinatorSelf } from './messages.js';
+import type { CoordinatorSelf, CoordinatorSource } from './messages.js';
 import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
@@ -316,4 +316,42 @@ export function notCleaned(turn: Turn, index: number, error: unknown): void {
 
 function laterAgain(turn: Turn, operation: string, stream: Stream, error: unknown, at: number): void {
   retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
+}
+
+/** A stream of which nothing is known yet. */
+export function newStream(options: CoordinatorSource, index: number): Stream {
+  return {
+    index,
+    options,
+    record: options.record ?? { worked: false, failure: undefined },
+    opened: false,
+    openAttempt: 0,
+    error: undefined,
+    missing: undefined,
+    identifier: undefined,
+    identity: '',
+    streamIdentity: '',
+    placement: undefined,
+    ranges: new Map(),
+    progress: { made: 0, toMake: 0, at: undefined },
+    syncedOnce: false,
+    makesRowsAt: undefined,
+    postponed: false,
+    syncing: false,
+    syncDueAt: 0,
+    syncAttempt: 0,
+    auditDueAt: 0,
+    holes: new Map(),
+    describing: false,
+    stamping: false,
+    cleaning: false,
+    cleanUpDueAt: 0,
+    ends: [],
+    gathering: false,
+    gatherDueAt: 0,
+    absences: new Map(),
+    contradictions: new Map(),
+    readStrikes: 0,
+    readAgainAt: 0,
+  };
 }

@@ -1,6 +1,7 @@
 // `kinact leases`: who owns what, from one scan of the lease table. Reads only; works on any KCL table.
 import { listLeases } from '../aws/lease-listing.js';
 import { failoverOf } from '../core/lease-failover.js';
+import { wishOf } from '../core/lease-wish.js';
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf, createdAt } from '../core/stream-identity.js';
 import type { MalformedRow } from '../ports.js';
@@ -36,6 +37,8 @@ export interface LeaseLine {
   readonly latestAt?: string;
   /** Only in a row that says it of its owner, who is a kinact worker: its `leases.failoverMs`. */
   readonly failoverMs?: number;
+  /** Only while another kinact worker asks the owner for the lease, or did until it died: its worker id. */
+  readonly askedBy?: string;
   /** Only in a row that has ended while its shard is listed as open: nobody reads that shard. */
   readonly shardIsOpen?: true;
 }
@@ -50,7 +53,7 @@ Lists the leases of an application: one scan of its lease table, which is not ch
                     millisBehindLatest }; stream is the ARN in the row, null where it has none; owner is null when the
                     lease is free, millisBehindLatest when it is unknown; streamCreatedAt says when the stream was created,
                     latestAt when LATEST was, of a lease that stands there; failoverMs is what a kinact worker has said
-                    of itself when it took the lease;
+                    of itself when it took the lease; askedBy is a kinact worker that has asked the owner for it;
                     a row that cannot be read has the member malformed, which says why; one that says SHARD_END of a
                     shard that its stream lists as open has shardIsOpen: true (marked ! in the table)
 
@@ -99,6 +102,7 @@ function remedyOf({ leaseKey, shardId = leaseKey, kinactStream = '' }: LeaseRow,
 
 function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
   const failoverMs = failoverOf(row);
+  const askedBy = wishOf(row)?.workerId;
   return {
     leaseKey: row.leaseKey,
     ...streamOfRow(row),
@@ -113,6 +117,7 @@ function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
       ? { latestAt: new Date(row.kinactLatestAt).toISOString() }
       : {}),
     ...(failoverMs === undefined ? {} : { failoverMs }),
+    ...(askedBy === undefined ? {} : { askedBy }),
     ...(shardIsOpen ? { shardIsOpen } : {}),
   };
 }

@@ -127,6 +127,12 @@ function mayWish(row: LeaseRow, ...[expected, { author, text }]: MayWish): boole
   return wish === undefined || isBy(author, wish) || wish === expected.stale;
 }
 
+function wishedFor(row: LeaseRow, text: string | null): LeaseRow {
+  if (text !== null) return { ...row, kinactWish: text };
+  const { kinactWish: _wish, kinactAnswer: _answer, ...rest } = row;
+  return rest;
+}
+
 type MayWish = [Parameters<LeaseStore['wish']>[1], Parameters<LeaseStore['wish']>[2]];
 
 async function meet<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
@@ -253,13 +259,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       perform({ operation: 'wish', leaseKey, wish }, (): WishOutcome => {
         const row = rows.get(leaseKey);
         if (row === undefined || !mayWish(row, expected, wish)) return { type: 'refused', current: row };
-        const { kinactWish: _wish, kinactAnswer, ...rest } = row;
-        rows.set(
-          leaseKey,
-          wish.text === null
-            ? rest
-            : { ...rest, kinactWish: wish.text, ...(kinactAnswer === undefined ? {} : { kinactAnswer }) },
-        );
+        rows.set(leaseKey, wishedFor(row, wish.text));
         return { type: 'written' };
       }),
     describeLease: (leaseKey, meta) =>

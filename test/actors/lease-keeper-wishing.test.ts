@@ -17,7 +17,8 @@ const seen = leaseRow({
 const asking = (store: MemoryLeaseStore, stale?: string): Promise<KeeperDriver> =>
   driveKeeper({ seen, store, wish: { stale } });
 
-const wishes = (store: MemoryLeaseStore): number => store.calls.filter(({ wish }) => wish?.text != null).length;
+const wishes = (store: MemoryLeaseStore): number =>
+  store.calls.filter(({ wish }) => typeof wish?.text === 'string').length;
 const looks = (store: MemoryLeaseStore): number => store.calls.filter(({ operation }) => operation === 'get').length;
 
 /** What its holder writes. */

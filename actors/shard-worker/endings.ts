@@ -1,0 +1,55 @@
+// How a shard worker comes to its end: told by its keeper, with its tenure, or by itself. A pause is none: it can be taken back.
+import { send } from '../actor.js';
+import type { Effect } from '../actor.js';
+import type { WorkerControl } from '../protocol/leasing.js';
+import type { Tenure, WorkerEnd } from '../tenure.js';
+import { abandon, isEmpty } from './intake.js';
+import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
+
+type Effects = Effect<ShardWorkerMessage>[];
+
+/** What the keeper says. It is for one tenure. */
+export function controlled(state: ShardWorkerState, message: WorkerControl, effects: Effects): void {
+  if (message.fence !== state.tenure?.fence) return void effects.push({ type: 'count', what: 'staleControls' });
+  switch (message.type) {
+    case 'revoked':
+      return revoke(state, effects);
+    case 'drain':
+      return stopReading(state, { type: 'drained', open: 0 }, effects);
+    case 'pause':
+    case 'resume':
+      state.paused = message.type === 'pause';
+  }
+}
+
+/** What was fetched but not admitted is given up: it was never promised to anybody and will be read again. */
+export function stopReading(state: ShardWorkerState, ending: WorkerEnd, effects: Effects): void {
+  if (state.ending !== undefined && isEmpty(state.intake)) return;
+  state.ending = ending;
+  state.intake = abandon(state.intake, state.ledger);
+  // What it has fetched ahead counts in the byte budget until then.
+  state.reader?.close();
+  if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
+}
+
+export function revoke(state: ShardWorkerState, effects: Effects): void {
+  const tenure = state.tenure as Tenure;
+  const { ending, ledger } = state;
+  const how: WorkerEnd =
+    tenure.stopError !== undefined
+      ? { type: 'stopShard', error: tenure.stopError }
+      : ending?.type === 'drained'
+        ? { type: 'drained', open: ledger.openRecords }
+        : { type: 'tenureDead' };
+  finish(state, tenure, how, effects);
+}
+
+export function finish(state: ShardWorkerState, tenure: Tenure, how: WorkerEnd, effects: Effects): void {
+  // Before anything else: no reducer may be handed an item of a worker that is gone.
+  tenure.dead = true;
+  state.finished = true;
+  state.reader?.close();
+  const { worker, fence } = tenure;
+  for (const { stage } of state.channels) effects.push(send(stage, { type: 'retire', worker }));
+  effects.push(send(state.keeper, { type: 'workerEnded', worker, fence, how }), { type: 'end' });
+}
