@@ -19,6 +19,8 @@ export interface HandoverSetup {
 
 export interface HandoverRun extends Notes {
   readonly calls: readonly TableCall[];
+  /** Milliseconds of each GetRecords: what the server takes is in every silence. */
+  readonly reads: readonly number[];
   /** When each round began; the last one is the end. */
   readonly rounds: readonly number[];
   /** Stops that did not report that all was drained. */
@@ -50,6 +52,7 @@ interface World {
   readonly orders: DrainOrder[];
   readonly stops: Map<string, number>;
   readonly calls: TableCall[];
+  readonly reads: number[];
   readonly undrained: string[];
   /** What consumers told of failures, for the error that ends a run. */
   readonly troubles: string[];
@@ -65,7 +68,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
   const kinesis = new KinesisClient(localClientConfig(servers.kinesis));
   const world: World = {
     ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
-    ...{ written: [], deliveries: [], orders: [], calls: [], undrained: [], troubles: [] },
+    ...{ written: [], deliveries: [], orders: [], calls: [], reads: [], undrained: [], troubles: [] },
   };
   try {
     const shardIds = await createStream(world);
@@ -148,10 +151,11 @@ function keepWriting({ kinesis, setup, written }: World, hashKeys: readonly stri
 }
 
 async function join(world: World): Promise<void> {
-  const { servers, deliveries, deliverers, orders, calls, troubles } = world;
+  const { servers, deliveries, deliverers, orders, calls, reads, troubles } = world;
   world.started += 1;
   const name = `w${world.started}`;
   const client = new KinesisClient(localClientConfig(servers.kinesis, kinesisTimeoutMs));
+  timeReads(client, reads);
   const table = notingClient(servers.dynamodb, name, calls);
   const consumer = createConsumer({
     application: 'handover',
@@ -181,6 +185,19 @@ async function join(world: World): Promise<void> {
   };
   world.working.push({ name, consumer, close });
   await consumer.start();
+}
+
+function timeReads(client: KinesisClient, reads: number[]): void {
+  client.middlewareStack.add(
+    (next, { commandName }) =>
+      async (args) => {
+        const began = performance.now();
+        const result = await next(args);
+        if (commandName === 'GetRecordsCommand') reads.push(performance.now() - began);
+        return result;
+      },
+    { step: 'initialize', name: 'timeReads' },
+  );
 }
 
 /** What a keeper tells its worker, when it says so: no event tells that. */

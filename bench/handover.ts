@@ -116,7 +116,7 @@ export async function handover(
     const setup = setupOf(args);
     for (const each of heading(setup)) say(each);
     const result = await run(setup, say);
-    const { written, rounds, undrained, calls } = result;
+    const { written, rounds, undrained, calls, reads } = result;
     const judged = judge(result);
     // The first owners had it from nobody, and the last stops hand nothing over.
     const moves = judged.moves.filter(({ at }) => at >= rounds[0]!);
@@ -125,6 +125,8 @@ export async function handover(
       `${'moves'.padEnd(8)} ${'number'.padStart(6)} ${'p50 ms (of rounds)'.padStart(36)} ${'p99 ms (of rounds)'.padStart(36)} ${'least–most'.padStart(14)}`,
     );
     for (const each of figures) say(rowOf(each));
+    const took = [0.5, 0.99].map((share) => Math.round(percentile(reads, share)).toLocaleString('en-US'));
+    say(`of that, one GetRecords of the local server takes: p50 ${took[0]} ms, p99 ${took[1]} ms`);
     const costs = costOf(calls, rounds[0]!);
     for (const [kind, cost] of costs) say(costLine(kind, cost));
     say(before);

@@ -22,7 +22,13 @@ function notes(deliveries: readonly Delivered[], more: Partial<Notes> = {}): Not
 
 async function outcomeOf(run: Partial<HandoverRun>) {
   let printed = '';
-  const clean: HandoverRun = { ...notes([delivered('1@1', 0, 0)]), calls: [], rounds: [0, 100], undrained: [] };
+  const clean: HandoverRun = {
+    ...notes([delivered('1@1', 0, 0)]),
+    calls: [],
+    reads: [],
+    rounds: [0, 100],
+    undrained: [],
+  };
   const output = { stdout: (text: string) => (printed += text), stderr: () => {} };
   const code = await handover([], async () => ({ ...clean, ...run }), output);
   return { code, last: printed.trimEnd().split('\n').at(-1) };
