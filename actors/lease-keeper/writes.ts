@@ -72,9 +72,7 @@ function serviceNow({ state, now }: Turn): number {
 
 function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
   const standing = { checkpointAt: state.checkpointAt, behind: state.hold.behind };
-  return (
-    kind === 'checkpoint' || ((kind === 'renew' || kind === 'answer') && takesAlong(cadenceOf(options), standing, now))
-  );
+  return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
 /** When a checkpoint is due by itself. A keeper that only finishes what an earlier one left writes none. */

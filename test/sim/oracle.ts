@@ -86,6 +86,8 @@ export interface Oracle {
   /** `kinact reset` has written this row, over one of an earlier stream or of this one: its checkpoint may fall. */
   reset(before: LeaseRow | undefined, after: LeaseRow): void;
   delivered(delivery: Delivery): void;
+  /** The pipeline of this process has been restarted. */
+  restarted(process: string): void;
   /** The application has acknowledged, or returned from what acknowledges. */
   acknowledged(ids: readonly string[]): void;
   wrote(written: Written): void;
@@ -375,6 +377,7 @@ export function createOracle(options: OracleOptions): Oracle {
       afterParents(delivery);
       inOrder(delivery);
     },
+    restarted: (process) => repeats?.restarted(process),
     acknowledged: (ids) => {
       log.done(ids);
       losses.done(ids);

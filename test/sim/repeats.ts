@@ -13,6 +13,8 @@ export interface RepeatsOptions {
 }
 
 export interface Repeats {
+  /** What its pipeline had open comes again. */
+  restarted(process: string): void;
   delivered(delivery: Delivery): void;
 }
 
@@ -21,14 +23,18 @@ const aftermathMs = 30_000;
 
 export function createRepeats({ now, wasTroubled, isTampered, violate }: RepeatsOptions): Repeats {
   const last = new Map<string, { readonly process: string; readonly fence: number; readonly at: number }>();
+  const restartedAt = new Map<string, number>();
+  const hasFailed = (process: string, since: number): boolean =>
+    wasTroubled(process, since) || (restartedAt.get(process) ?? -Infinity) >= since;
   return {
+    restarted: (process) => void restartedAt.set(process, now()),
     delivered: ({ process, id, shardId, fence }) => {
       const before = last.get(id);
       last.set(id, { process, fence, at: now() });
       // Within one tenure the order of keys tells.
       if (before === undefined || (before.process === process && before.fence === fence)) return;
       const since = before.at - aftermathMs;
-      if (wasTroubled(before.process, since) || wasTroubled(process, since) || isTampered(shardId)) return;
+      if (hasFailed(before.process, since) || hasFailed(process, since) || isTampered(shardId)) return;
       violate(
         'I45',
         `${id} of ${shardId} was handed out by ${before.process} (fence ${before.fence}), and ${Math.round(now() - before.at)} ms later by ${process} (fence ${fence}), although nothing had failed`,

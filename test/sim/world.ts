@@ -446,6 +446,7 @@ function listen({ clock, events, layout, oracle }: World, { machine, consumer }:
           : table !== undefined && leaseKey !== undefined
             ? layout.nameOfRow(table, leaseKey, undefined)
             : undefined;
+      if (name === 'pipelineRestarted') oracle.restarted(machine.name);
       events.push({ at: clock.now(), process: machine.name, name, shardId: named, data });
       if (name === 'leaseUnread' && named !== undefined && machine.alive)
         oracle.unread(machine.name, named, String((data as { readonly reason?: string }).reason));
