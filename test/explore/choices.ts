@@ -1,0 +1,295 @@
+// What may happen next in a world, and what it does. Time passes only when nothing is left that takes no time: a message, a request,
+// a timer that is due. What takes longer than that is a fault, and costs one.
+import { honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { knowsWishes } from '../../src/core/lease-wish.js';
+import { hasEnded } from '../../src/core/shard-graph.js';
+import {
+  abandon,
+  callsEnded,
+  crashKeeper,
+  crashWorker,
+  deliver,
+  mayDeliver,
+  receive,
+  settle,
+  spawnKeeper,
+  startWorker,
+  workerRevoked,
+} from './host.js';
+import { check, takeIsFair } from './laws.js';
+import { carryOut, rowText, setItem } from './table.js';
+import { cloneWorld, names, say, touch } from './world.js';
+import type { May, Node, Request, Scene, World } from './world.js';
+
+type Serve = 'ok' | 'lost' | 'replyLost' | 'late' | 'replyLate' | 'arrives' | 'givenUp';
+
+export type Choice =
+  | { readonly kind: 'mail' | 'timer' | 'revoked' | 'resume'; readonly node: number }
+  | { readonly kind: 'serve'; readonly request: number; readonly how: Serve }
+  | { readonly kind: 'time' }
+  | { readonly kind: 'work' | 'deliver' | 'ask' | 'take' | 'stop'; readonly node: number }
+  | { readonly kind: 'settle'; readonly node: number; readonly record: number }
+  | { readonly kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall'; readonly node: number }
+  | { readonly kind: 'java' };
+
+const isUp = ({ life }: Node): boolean => life === 'up' || life === 'stopping';
+const acts = (node: Node): boolean => isUp(node) && !node.stalled;
+
+/** Every choice there is, in an order that depends on the world alone. The urgent ones come first. */
+export function choicesOf(scene: Scene, world: World): Choice[] {
+  const choices: Choice[] = [];
+  for (const node of world.nodes) urgentOf(world, node, choices);
+  for (const request of world.requests) {
+    if (!request.late) choices.push({ kind: 'serve', request: request.id, how: 'ok' });
+    else if (!request.ghost && world.now >= request.deadline)
+      choices.push({ kind: 'serve', request: request.id, how: 'givenUp' });
+  }
+  const isUrgent = choices.length > 0;
+  for (const { id, late } of world.requests) if (late) choices.push({ kind: 'serve', request: id, how: 'arrives' });
+  for (const node of world.nodes) freeOf(scene, world, node, choices);
+  if (!isUrgent && nextTime(scene, world) < Infinity) choices.push({ kind: 'time' });
+  if (world.faults < scene.faults) faultsOf(scene, world, choices);
+  return choices;
+}
+
+function urgentOf(world: World, node: Node, choices: Choice[]): void {
+  if (node.life === 'dead' || node.stalled) return;
+  const { index, keeper, worker } = node;
+  if (keeper !== undefined && keeper.mail.length > 0) choices.push({ kind: 'mail', node: index });
+  if (keeper !== undefined && keeper.wakeAt <= world.now) choices.push({ kind: 'timer', node: index });
+  if (worker?.revoked === true) choices.push({ kind: 'revoked', node: index });
+}
+
+function freeOf(scene: Scene, world: World, node: Node, choices: Choice[]): void {
+  const { index, life, lease, worker, keeper, calls, crashed } = node;
+  if (life !== 'dead' && node.stalled) choices.push({ kind: 'resume', node: index });
+  if (life === 'dead' || node.stalled) return;
+  if (mayDeliver(scene, world, node)) choices.push({ kind: 'deliver', node: index });
+  for (const { record } of calls) choices.push({ kind: 'settle', node: index, record });
+  if (life !== 'up') return;
+  if (lease === 'held' && keeper !== undefined && worker === undefined && !(crashed && calls.length > 0))
+    choices.push({ kind: 'work', node: index });
+  if (lease === 'none' && mayAsk(scene, world, node)) choices.push({ kind: 'ask', node: index });
+  if (lease === 'none' && mayTake(scene, world, node)) choices.push({ kind: 'take', node: index });
+  if (scene.may.has('stop')) choices.push({ kind: 'stop', node: index });
+}
+
+function mayAsk(scene: Scene, world: World, { name, wishes, avoid, avoidUntil }: Node): boolean {
+  const { row, now } = world;
+  if (row === undefined || wishes >= scene.wishes || hasEnded(row)) return false;
+  if (row.leaseOwner === undefined || row.leaseOwner === name || !knowsWishes(row)) return false;
+  if (isExpired(scene, world)) return false;
+  return avoid !== row.kinactWriter || now >= avoidUntil;
+}
+
+/** Free, expired, or left by an earlier keeper of this process; also one that its holder cannot be asked for. */
+export function mayTake(scene: Scene, world: World, { name, coolUntil }: Node): boolean {
+  const { row, now } = world;
+  if (row === undefined || hasEnded(row) || now < coolUntil) return false;
+  return row.leaseOwner === undefined || row.leaseOwner === name || isExpired(scene, world);
+}
+
+function isExpired(scene: Scene, { row, now, changedAt }: World): boolean {
+  return row !== undefined && now - changedAt > honouredFailoverMs(row, scene.failoverMs);
+}
+
+function faultsOf(scene: Scene, world: World, choices: Choice[]): void {
+  const { may } = scene;
+  const some: [May, Serve][] = [
+    ['lose', 'lost'],
+    ['loseReply', 'replyLost'],
+    ['late', 'late'],
+    ['lateReply', 'replyLate'],
+  ];
+  for (const { id, late, call } of world.requests) {
+    if (late) continue;
+    for (const [what, how] of some)
+      // A look that is lost is one thing, whatever has become of it.
+      if (may.has(what) && !(call.op === 'get' && how === 'replyLost')) choices.push({ kind: 'serve', request: id, how });
+  }
+  for (const node of world.nodes) {
+    if (!isUp(node)) continue;
+    const { index } = node;
+    if (may.has('kill')) choices.push({ kind: 'kill', node: index });
+    if (!acts(node)) continue;
+    if (may.has('stall') && node.keeper !== undefined) choices.push({ kind: 'stall', node: index });
+    if (may.has('crashWorker') && node.worker?.cell !== undefined) choices.push({ kind: 'crashWorker', node: index });
+    if (may.has('crashKeeper') && node.keeper !== undefined && node.life === 'up')
+      choices.push({ kind: 'crashKeeper', node: index });
+  }
+  if (may.has('java') && !world.java && world.row?.leaseOwner !== undefined) choices.push({ kind: 'java' });
+}
+
+/** The next moment at which something is due that is not yet; Infinity: never. */
+export function nextTime(scene: Scene, world: World): number {
+  const { now, row, changedAt } = world;
+  let at = Infinity;
+  const consider = (time: number): void => {
+    if (time > now && time < at) at = time;
+  };
+  for (const node of world.nodes) {
+    if (node.life === 'dead') continue;
+    if (node.keeper !== undefined) consider(node.keeper.wakeAt);
+    if (node.lease !== 'none' || node.life !== 'up') continue;
+    consider(node.coolUntil);
+    if (node.wishes < scene.wishes) consider(node.avoidUntil);
+    if (row?.leaseOwner !== undefined && row.leaseOwner !== node.name)
+      consider(changedAt + honouredFailoverMs(row, scene.failoverMs) + 1);
+  }
+  for (const { late, ghost, deadline } of world.requests) if (late && !ghost) consider(deadline);
+  return at;
+}
+
+/** The world after a choice; the one before stays as it was. */
+export function after(scene: Scene, world: World, choice: Choice): World {
+  const next = cloneWorld(world);
+  carryOn(scene, next, choice);
+  check(scene, next);
+  return next;
+}
+
+function carryOn(scene: Scene, world: World, choice: Choice): void {
+  switch (choice.kind) {
+    case 'time':
+      world.now = nextTime(scene, world);
+      return;
+    case 'serve':
+      return serve(scene, world, choice);
+    case 'java':
+      return java(world);
+    case 'settle':
+      return settle(world, touch(world, choice.node), choice.record);
+    default:
+      return act(scene, world, touch(world, choice.node), choice.kind);
+  }
+}
+
+function act(
+  scene: Scene,
+  world: World,
+  node: Node,
+  kind: Exclude<Choice['kind'], 'time' | 'serve' | 'java' | 'settle'>,
+): void {
+  switch (kind) {
+    case 'mail':
+      return receive(scene, world, node, node.keeper!.mail.shift()!);
+    case 'timer':
+      node.keeper!.wakeAt = Infinity;
+      return receive(scene, world, node, { type: 'wake' });
+    case 'revoked':
+      return workerRevoked(world, node);
+    case 'work':
+      return startWorker(world, node);
+    case 'deliver':
+      return deliver(world, node);
+    case 'ask': {
+      node.wishes += 1;
+      say(world, node.index, 'wants it');
+      const isStale = world.now - world.wishAt >= scene.failoverMs;
+      return spawnKeeper(scene, world, node, { stale: isStale ? world.row?.kinactWish : undefined });
+    }
+    case 'take':
+      say(world, node.index, 'sees that it may be taken');
+      return spawnKeeper(scene, world, node, undefined);
+    case 'stop':
+      return stop(scene, world, node);
+    case 'resume':
+      node.stalled = false;
+      say(world, node.index, 'goes on');
+      return;
+    default:
+      world.faults += 1;
+      return harm(scene, world, node, kind);
+  }
+}
+
+function stop(scene: Scene, world: World, node: Node): void {
+  node.life = node.keeper === undefined ? 'stopped' : 'stopping';
+  say(world, node.index, 'IS TOLD TO STOP');
+  node.keeper?.mail.push({ type: 'release', reason: 'stopping', deadlineMs: scene.stopDeadlineMs });
+  callsEnded(world, node);
+}
+
+function harm(
+  scene: Scene,
+  world: World,
+  node: Node,
+  kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall',
+): void {
+  switch (kind) {
+    case 'crashWorker':
+      return crashWorker(world, node);
+    case 'crashKeeper':
+      say(world, node.index, 'THE KEEPER CRASHES');
+      return crashKeeper(scene, world, node);
+    case 'stall':
+      say(world, node.index, 'STANDS STILL');
+      node.stalled = true;
+      return;
+    case 'kill':
+      say(world, node.index, 'IS KILLED');
+      abandon(world, node, () => true);
+      node.life = 'dead';
+      node.keeper = undefined;
+      node.worker = undefined;
+      node.calls = [];
+      node.lease = 'none';
+  }
+}
+
+function serve(scene: Scene, world: World, { request: id, how }: Extract<Choice, { readonly kind: 'serve' }>): void {
+  const at = world.requests.findIndex((each) => each.id === id);
+  const request = world.requests[at] as Request;
+  const who = `${names[request.node]}'s ${request.name}`;
+  const error = new Error(how);
+  if (how === 'late' || how === 'replyLate') {
+    world.faults += 1;
+    say(world, 'row', how === 'late' ? `(${who} IS UNDER WAY FOR LONG)` : `(THE ANSWER TO ${who} TAKES LONG)`);
+    const result = how === 'late' ? undefined : { value: effect(scene, world, request) };
+    world.requests[at] = { ...request, late: true, result };
+    return;
+  }
+  if (how === 'lost' || how === 'replyLost') world.faults += 1;
+  if (how === 'givenUp') {
+    say(world, request.node, `gives ${request.name} up`);
+    const isOver = request.result !== undefined || request.call.op === 'get';
+    if (isOver) world.requests.splice(at, 1);
+    else world.requests[at] = { ...request, ghost: true };
+    return tell(world, request, request.failed(error));
+  }
+  world.requests.splice(at, 1);
+  if (how === 'lost') {
+    say(world, 'row', `(${who} IS LOST)`);
+    return tell(world, request, request.failed(error));
+  }
+  const value = request.result === undefined ? effect(scene, world, request) : request.result.value;
+  if (how === 'replyLost') say(world, 'row', `(THE ANSWER TO ${who} IS LOST)`);
+  if (request.ghost) return;
+  tell(world, request, how === 'replyLost' ? request.failed(error) : request.done(value as never));
+}
+
+function effect(scene: Scene, world: World, request: Request): unknown {
+  takeIsFair(scene, world, request.call);
+  say(world, 'row', `${names[request.node]}'s ${request.name}`);
+  return carryOut(world, request);
+}
+
+function tell(world: World, request: Request, message: Parameters<typeof receive>[3]): void {
+  if (world.nodes[request.node]?.keeper?.id !== request.keeper) return;
+  touch(world, request.node).keeper!.mail.push(message);
+}
+
+/** As a Java worker takes: it leaves our attributes as they stand. */
+function java(world: World): void {
+  const { item } = world;
+  if (item === undefined) return;
+  world.faults += 1;
+  world.java = true;
+  setItem(world, {
+    ...item,
+    leaseOwner: { S: 'Java' },
+    leaseCounter: { N: String(Number(item['leaseCounter']?.N) + 1) },
+  });
+  say(world, 'row', 'A JAVA WORKER TAKES IT');
+  say(world, 'row', rowText(world.row!));
+}

@@ -1,0 +1,301 @@
+// When two worlds are the same. Twice: exactly, with every time as its distance from now, so that what follows is the same; and as
+// states are counted, where times are but an order. Counters are differences to the row's, writers and wishes are renumbered.
+import type { Node, Request, Scene, World } from './world.js';
+
+export interface Fingerprint {
+  /** 64 bits each, in two halves. */
+  exact: [number, number];
+  order: [number, number];
+}
+
+/** Times that are only ever compared with now: what has passed has passed. */
+const deadlines = new Set([
+  'retryAt',
+  'renewAt',
+  'takeBy',
+  'liveUntil',
+  'raiseAt',
+  'lookAt',
+  'until',
+  'drainAt',
+  'cutAt',
+  'writeAt',
+  'deadline',
+  'readAt',
+  'wakeAt',
+  'extraAt',
+]);
+/** Times that something is counted from. */
+const since = new Set(['startedAt', 'idleSince', 'counterAt', 'seenAt']);
+const counters = new Set(['leaseCounter', 'counter', 'fence']);
+const workers = new Set(['worker', 'lastWorker', 'forWorker']);
+/** Who is meant is known, or it is for people only, or follows from the rest. */
+const skipped = new Set([
+  'self',
+  'control',
+  'controller',
+  'signal',
+  'replyTo',
+  'order',
+  'permit',
+  'serviceTimeMs',
+  'bornAt',
+  'lastNow',
+  'lastWall',
+  'wallDeadline',
+  'trustedSince',
+  'checkpointAt',
+  'failing',
+  'reported',
+  'writes',
+  'looks',
+  'calls',
+  'callsMade',
+  'queues',
+  'identity',
+  'source',
+  'table',
+  'stream',
+  'reason',
+  'error',
+  'leaseKey',
+  'shardId',
+  'parentShardIds',
+  'childShardIds',
+  'records',
+  'behind',
+  'ownerSwitchesSinceCheckpoint',
+]);
+
+const texts = new Map<string, number>();
+function codeOf(text: string): number {
+  const known = texts.get(text);
+  if (known !== undefined) return known;
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  texts.set(text, hash);
+  return hash;
+}
+
+/** A text in which writers are named, taken apart. */
+interface Parts {
+  readonly writers: readonly string[];
+  /** Of a wish. */
+  readonly number: number | undefined;
+  readonly rest: number;
+}
+const parsed = new Map<string, Parts>();
+function partsOf(text: string): Parts {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const writers: string[] = [];
+  let rest = text.replaceAll(/[0-9a-f]{8}\.[a-z]\/\d+/g, (writer) => {
+    writers.push(writer);
+    return '@';
+  });
+  const wish = /^@ \d+ (\d+) @ /.exec(rest);
+  if (wish !== null) rest = 'wish';
+  const parts = { writers, number: wish === null ? undefined : Number(wish[1]), rest: codeOf(rest) };
+  parsed.set(text, parts);
+  return parts;
+}
+
+class Walk {
+  a = 0x9e3779b9 | 0;
+  b = 0x85ebca6b | 0;
+  readonly times: number[] = [];
+  readonly #writers: string[] = [];
+  readonly #wishes: number[] = [];
+  readonly now: number;
+  readonly counter: number;
+  /** Of the node at hand. */
+  worker = 0;
+  writes = 0;
+
+  constructor(now: number, counter: number) {
+    this.now = now;
+    this.counter = counter;
+  }
+
+  add(value: number): void {
+    this.a = Math.imul(this.a ^ value, 0x01000193);
+    this.a = (this.a << 13) | (this.a >>> 19);
+    this.b = Math.imul(this.b + value, 0x5bd1e995);
+    this.b ^= this.b >>> 15;
+  }
+
+  /** `passed`: how far back it makes a difference. */
+  time(at: number, passed: number): void {
+    this.times.push(at === Infinity ? Infinity : Math.max(at - this.now, -passed));
+  }
+
+  writer(writer: string): number {
+    let index = this.#writers.indexOf(writer);
+    if (index < 0) {
+      index = this.#writers.length;
+      this.#writers.push(writer);
+      this.add(writer.charCodeAt(9));
+    }
+    this.add(index);
+    return index;
+  }
+
+  /** The number of a wish: what counts is which of the wishes of its author it is. */
+  wish(author: number, number: number): void {
+    this.#wishes[author] ??= number;
+    this.add(number - (this.#wishes[author] as number));
+  }
+
+  text(text: string): void {
+    const { writers, number, rest } = partsOf(text);
+    this.add(rest);
+    let author = -1;
+    for (const writer of writers) {
+      const index = this.writer(writer);
+      if (author < 0) author = index;
+    }
+    if (number !== undefined) this.wish(author, number);
+  }
+
+  any(key: string, value: unknown): void {
+    switch (typeof value) {
+      case 'undefined':
+        return this.add(0x11);
+      case 'boolean':
+        return this.add(value ? 0x22 : 0x23);
+      case 'string':
+        return this.text(value);
+      case 'number':
+        return this.number(key, value);
+      case 'object':
+        return this.object(value);
+      default:
+        throw new Error(`${key} is a ${typeof value}`);
+    }
+  }
+
+  number(key: string, value: number): void {
+    if (deadlines.has(key)) this.time(value, 0);
+    else if (since.has(key)) this.time(value, 2_000);
+    else if (counters.has(key)) this.add(value - this.counter);
+    else if (workers.has(key)) this.add(value - this.worker);
+    else if (key === 'id') this.add(value - this.writes);
+    else this.add(value === Infinity ? 0x33 : value);
+  }
+
+  object(value: object | null): void {
+    if (value === null) return this.add(0x44);
+    if (Array.isArray(value)) {
+      this.add(0x55 + value.length);
+      for (const each of value) this.any('', each);
+      return;
+    }
+    if (value instanceof Map) {
+      for (const { newest, current } of value.values()) {
+        this.any('', newest);
+        this.any('', current?.handedOver);
+      }
+      return;
+    }
+    if ('writer' in value && 'number' in value) {
+      const { writer, number, holder } = value as { writer: string; number: number; holder: string };
+      this.wish(this.writer(writer), number);
+      this.writer(holder);
+      return;
+    }
+    for (const key in value) {
+      if (skipped.has(key)) continue;
+      this.add(codeOf(key));
+      this.any(key, (value as Record<string, unknown>)[key]);
+    }
+  }
+}
+
+export function fingerprint(scene: Scene, world: World): Fingerprint {
+  const { row, now } = world;
+  const walk = new Walk(now, row?.leaseCounter ?? 0);
+  // Searches with other bounds share what they count.
+  walk.add(scene.nodes * 16 + scene.records);
+  walk.add(scene.failoverMs ^ scene.handOverMs);
+  walk.any('', row);
+  walk.time(world.changedAt, scene.failoverMs + 1);
+  if (scene.nodes > 2) walk.time(world.wishAt, scene.failoverMs);
+  walk.add(world.faults);
+  walk.add((world.excused ? 1 : 0) + (world.java ? 2 : 0));
+  for (const [record, times] of world.delivered.entries())
+    walk.add(Math.min(2, times) * 2 + (world.settled[record] === true ? 1 : 0));
+  for (const node of world.nodes) {
+    nodeInto(scene, walk, node);
+    for (const request of world.requests) if (request.node === node.index) requestInto(walk, node, request);
+  }
+  return finished(walk);
+}
+
+function nodeInto(scene: Scene, walk: Walk, node: Node): void {
+  const { life, stalled, keeper, lease, worker, calls, crashed, handedOut } = node;
+  walk.worker = node.workers;
+  walk.writes = keeper?.state.writes ?? 0;
+  walk.add(codeOf(life) ^ codeOf(lease));
+  walk.add((stalled ? 1 : 0) + (crashed ? 2 : 0) + 4 * node.wishes);
+  walk.add(node.delivered);
+  walk.any('', node.avoid);
+  walk.time(node.avoidUntil, 0);
+  walk.time(node.coolUntil, 0);
+  walk.any('', worker === undefined ? undefined : { ...worker, number: 0, question: 0 });
+  if (worker !== undefined) walk.add(worker.number - node.workers);
+  walk.add(calls.length);
+  for (const { record, worker: by } of calls) {
+    walk.add(record);
+    walk.add(by - node.workers);
+  }
+  if (keeper === undefined) {
+    walk.object(handedOut);
+    return walk.add(0x66);
+  }
+  const { state } = keeper;
+  const isWishing = state.phase === 'wishing';
+  walk.object({
+    ...state,
+    wishing: isWishing ? state.wishing : undefined,
+    takeBy: state.phase === 'taking' ? state.takeBy : Infinity,
+    idleSince: Math.max(state.idleSince, walk.now - scene.stopDeadlineMs - scene.failoverMs),
+  });
+  // That makes a difference to a law alone.
+  if (isWishing) walk.time(state.bornAt, 20_000);
+  walk.writer(keeper.writer);
+  walk.time(keeper.wakeAt, 0);
+  walk.add(keeper.mail.length);
+  for (const message of keeper.mail) walk.object(message);
+}
+
+function requestInto(walk: Walk, { keeper }: Node, request: Request): void {
+  const { call, late, ghost, result } = request;
+  walk.add((late ? 1 : 0) + (ghost ? 2 : 0) + (keeper?.id === request.keeper ? 4 : 0));
+  walk.object(call);
+  if (late && !ghost) walk.time(request.deadline, 0);
+  walk.any('', result);
+}
+
+function finished(walk: Walk): Fingerprint {
+  const { a, b, times } = walk;
+  for (const time of times) walk.add(time === Infinity ? 0x77 : time);
+  const exact = mixed(walk);
+  walk.a = a;
+  walk.b = b;
+  // Which come first, which are the same, and which have passed.
+  const sorted = [...new Set([0, ...times])].toSorted((one, other) => one - other);
+  const zero = sorted.indexOf(0);
+  for (const time of times) walk.add(time === Infinity ? 0x77 : sorted.indexOf(time) - zero);
+  return { exact, order: mixed(walk) };
+}
+
+function mixed({ a, b }: Walk): [number, number] {
+  return [scrambled(a ^ Math.imul(b, 0x27d4eb2f)), scrambled(b ^ Math.imul(a, 0x165667b1))];
+}
+
+function scrambled(value: number): number {
+  let x = value;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) | 0;
+}

@@ -1,0 +1,373 @@
+// Carries out what a keeper wants, and stands for the actors around it: the coordinator's part in one lease, and a shard worker.
+import type { Effect, Ending, Ref } from '../../actors/actor.js';
+import type { KeeperNews, KeeperNotice, LeaseKeeperMessage, WorkerControl } from '../../actors/lease-keeper.js';
+import type { Frontier, Tenure, TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+import { writerOf } from '../../src/core/lease-writer.js';
+import type { LeaseStore } from '../../src/ports.js';
+import { reportHolds } from './laws.js';
+import { breaks, clock, recordAt, ROW_KEY, say, sequenceNumberOf, WALL } from './world.js';
+import type { Call, Keeper, Node, Scene, World } from './world.js';
+
+const coordinatorId = 1;
+const controlId = (worker: number): number => 1_000 + worker;
+
+/** Every request is taken down; none is carried out before that is chosen. */
+let noted: Call | undefined;
+const note = (call: Call): never => {
+  noted = call;
+  return undefined as never;
+};
+const unused = (): never => {
+  throw new Error('a keeper of this model makes no such request');
+};
+export const store: LeaseStore = {
+  tableName: 'memory',
+  get: () => note({ op: 'get' }),
+  update: (_key, expected, change, writer) => note({ op: 'update', expected, change, writer }),
+  wish: (_key, expected, wish) => note({ op: 'wish', expected, wish }),
+  create: unused,
+  ensureTable: unused,
+  scan: unused,
+  describeLease: unused,
+  delete: unused,
+  close: () => undefined,
+};
+
+/** The coordinator has a keeper try to get the lease: by a wish, or by a take. */
+export function spawnKeeper(
+  scene: Scene,
+  world: World,
+  node: Node,
+  wish: { readonly stale: string | undefined } | undefined,
+): void {
+  const { row } = world;
+  if (row === undefined) throw new Error('no row');
+  const incarnation = ++node.incarnations;
+  const writer = writerOf(node.nonce, incarnation);
+  clock.at = world.now;
+  const behaviour = scene.keeper({
+    leaseKey: ROW_KEY,
+    shardId: ROW_KEY,
+    source: 's',
+    identity: 's',
+    seen: row,
+    ...(wish === undefined ? {} : { wish }),
+    workerId: node.name,
+    processNonce: node.nonce,
+    writer,
+    initialPosition: 'TRIM_HORIZON',
+    store,
+    handedOut: node.handedOut,
+    clock: { now: () => clock.at, wallNow: () => clock.at + WALL },
+    random: { next: () => 0.5 },
+    failoverMs: scene.failoverMs,
+    handOverMs: scene.handOverMs,
+    marginMs: scene.marginMs,
+    checkpointIntervalMs: 0,
+    checkpointRecords: 0,
+    stopDeadlineMs: scene.stopDeadlineMs,
+    coordinator: { path: 'lease-coordinator', id: coordinatorId },
+  });
+  const self: Ref<LeaseKeeperMessage> = { path: `lease-keeper#${incarnation}`, id: 100 + incarnation };
+  const [state, effects] = behaviour.initial(self);
+  node.keeper = { id: incarnation, writer, behaviour, state, mail: [], wakeAt: Infinity, watches: new Map() };
+  node.lease = 'trying';
+  perform(scene, world, node, node.keeper, effects);
+}
+
+/** The keeper hears something. `node` has been copied. */
+export function receive(scene: Scene, world: World, node: Node, message: LeaseKeeperMessage): void {
+  const { keeper } = node;
+  if (keeper === undefined) return;
+  clock.at = world.now;
+  const [state, effects] = keeper.behaviour.receive(keeper.state, message);
+  keeper.state = state;
+  perform(scene, world, node, keeper, effects);
+}
+
+/** A keeper that crashes; what it had sent stays on its way. */
+export function crashKeeper(scene: Scene, world: World, node: Node): void {
+  const { keeper } = node;
+  if (keeper === undefined) return;
+  clock.at = world.now;
+  perform(scene, world, node, keeper, keeper.behaviour.stopped?.(keeper.state, 'crash') ?? []);
+  keeperGone(world, node, keeper);
+}
+
+export function keeperGone(world: World, node: Node, keeper: Keeper): void {
+  abandon(world, node, ({ keeper: id }) => id === keeper.id);
+  if (node.keeper === keeper) node.keeper = undefined;
+  node.lease = 'none';
+  if (node.life === 'stopping') node.life = 'stopped';
+  // Its question is answered with the death of whom it asked.
+  if (node.worker?.cell === undefined) node.worker = undefined;
+}
+
+/** Nobody waits for these requests any more: a write may still be carried out. */
+export function abandon(world: World, node: Node, which: (request: World['requests'][number]) => boolean): void {
+  world.requests = world.requests.flatMap((request) => {
+    if (request.node !== node.index || !which(request)) return [request];
+    const { call, result } = request;
+    return result !== undefined || call.op === 'get' ? [] : [{ ...request, ghost: true, late: true }];
+  });
+}
+
+function perform(
+  scene: Scene,
+  world: World,
+  node: Node,
+  keeper: Keeper,
+  effects: readonly Effect<LeaseKeeperMessage>[],
+): void {
+  for (const effect of effects) {
+    switch (effect.type) {
+      case 'send':
+        if (effect.to.id === coordinatorId) heard(scene, world, node, (effect.message as KeeperNotice).news);
+        else control(world, node, effect.to.id, effect.message as WorkerControl);
+        break;
+      case 'reply':
+        answered(world, node, effect.to.question, effect.answer as TenureGranted);
+        break;
+      case 'run':
+        request(scene, world, node, keeper, effect);
+        break;
+      case 'abort':
+        abandon(world, node, ({ keeper: id, name }) => id === keeper.id && name === effect.name);
+        break;
+      case 'after':
+        keeper.wakeAt = world.now + effect.ms;
+        break;
+      case 'cancel':
+        keeper.wakeAt = Infinity;
+        break;
+      case 'watch': {
+        const down = effect.down({ reason: 'crash', orphans: [] } as Ending);
+        (node.keeper as { watches: ReadonlyMap<number, LeaseKeeperMessage> }).watches = new Map([
+          [effect.actor.id, down],
+        ]);
+        break;
+      }
+      case 'end':
+        keeperGone(world, node, keeper);
+        break;
+      case 'emit':
+        if (effect.event.name === 'leaseHandedOver') say(world, node.index, 'has handed it over');
+        break;
+      case 'count':
+        break;
+      default:
+        throw new Error(`a keeper has no effect ${effect.type} here`);
+    }
+  }
+}
+
+function request(
+  scene: Scene,
+  world: World,
+  node: Node,
+  keeper: Keeper,
+  effect: Extract<Effect<LeaseKeeperMessage>, { readonly type: 'run' }>,
+): void {
+  noted = undefined;
+  effect.start(undefined as never);
+  const call = noted as Call | undefined;
+  if (call === undefined) throw new Error(`${effect.name} asks the table for nothing`);
+  say(world, node.index, `sends ${effect.name}`);
+  world.requests.push({
+    id: ++world.sent,
+    node: node.index,
+    keeper: keeper.id,
+    name: effect.name,
+    call,
+    done: effect.done,
+    failed: effect.failed,
+    late: false,
+    ghost: false,
+    result: undefined,
+    deadline: world.now + Math.floor(scene.failoverMs / 3),
+  });
+}
+
+/** The coordinator hears its keeper at once: what it does about it later is chosen freely. */
+function heard(scene: Scene, world: World, node: Node, news: KeeperNews): void {
+  switch (news.type) {
+    case 'taken':
+      node.lease = 'held';
+      say(world, node.index, 'holds it');
+      return;
+    case 'notTaken':
+      node.lease = 'none';
+      say(world, node.index, `does not get it: ${news.reason}`);
+      if (news.askedInVain !== true) return;
+      node.avoid = world.row?.kinactWriter;
+      node.avoidUntil = world.now + scene.failoverMs;
+      return;
+    case 'released':
+      node.lease = 'none';
+      say(world, node.index, `gives it back, ${news.lease.recordsLeft} left: ${news.reason}`);
+      if (news.coolDown) node.coolUntil = world.now + scene.failoverMs;
+      node.recordsLeft = news.lease.recordsLeft;
+      reportHolds(world, node, news.lease);
+      return;
+    case 'lost':
+    case 'handedOver':
+    case 'workerIdInUse':
+    case 'ended':
+      node.lease = 'none';
+      say(world, node.index, news.type === 'lost' ? `has lost it: ${news.reason}` : news.type);
+      if (news.type === 'workerIdInUse' || news.type === 'ended') breaks(world, `nobody can have said '${news.type}'`);
+      return;
+    case 'working':
+    case 'advanced':
+    case 'idle':
+    case 'readsWork':
+    case 'readsFail':
+    case 'streamDoubted':
+  }
+}
+
+/** The pipeline starts a worker, which asks for its tenure. */
+export function startWorker(world: World, node: Node): void {
+  const number = ++node.workers;
+  node.crashed = false;
+  node.worker = {
+    number,
+    question: number,
+    cell: undefined,
+    next: 0,
+    first: 0,
+    reported: -1,
+    settled: [],
+    draining: false,
+    revoked: false,
+  };
+  const control: Ref<WorkerControl> = { path: `shard-worker#${number}`, id: controlId(number) };
+  const replyTo = { asker: { path: `shard-worker#${number}`, id: controlId(number) }, question: number };
+  node.keeper?.mail.push({ type: 'beginTenure', worker: number, control, replyTo });
+  say(world, node.index, `worker ${number} asks to begin`);
+}
+
+function answered(world: World, node: Node, question: number, answer: TenureGranted): void {
+  const { worker } = node;
+  if (worker?.question !== question) return;
+  if (answer.type === 'refused') {
+    node.worker = undefined;
+    say(world, node.index, `worker ${question} is refused: ${answer.reason}`);
+    return;
+  }
+  const { tenure } = answer;
+  if (tenure.fence <= world.newestFence) breaks(world, `fence ${tenure.fence} is not above ${world.newestFence}`);
+  world.newestFence = Math.max(world.newestFence, tenure.fence);
+  const from = tenure.start.type === 'after' ? recordAt(tenure.start.position.sequenceNumber) + 1 : 0;
+  worker.cell = tenure;
+  worker.first = from;
+  worker.next = from;
+  worker.reported = from - 1;
+  say(world, node.index, `worker ${question} begins under fence ${tenure.fence} at record ${from + 1}`);
+}
+
+function control(world: World, node: Node, to: number, message: WorkerControl): void {
+  const { worker } = node;
+  if (worker?.cell === undefined || controlId(worker.number) !== to || message.fence !== worker.cell.fence) return;
+  if (message.type === 'drain') {
+    worker.draining = true;
+    say(world, node.index, 'its worker drains');
+    endIfDrained(world, node);
+  } else {
+    worker.revoked = true;
+    say(world, node.index, `its tenure is over: ${message.reason}`);
+    // Who is slower than a stop waits for is interrupted.
+    if (message.reason === 'stopping') world.excused = true;
+  }
+}
+
+/** Whether the worker may deliver one more record now. */
+export function mayDeliver(scene: Scene, world: World, { worker, calls }: Node): boolean {
+  const cell = worker?.cell;
+  if (worker === undefined || cell === undefined || worker.draining || worker.next >= scene.records) return false;
+  if (!isLive(world, cell)) return false;
+  // An earlier call with the same key comes first.
+  return !calls.some(({ record }) => record === worker.next);
+}
+
+export function isLive(world: World, cell: Tenure): boolean {
+  return !cell.dead && world.now < cell.deadline;
+}
+
+export function deliver(world: World, node: Node): void {
+  const worker = node.worker!;
+  const record = worker.next;
+  worker.next += 1;
+  node.calls.push({ record, worker: worker.number });
+  worker.cell!.handedOver = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
+  node.delivered = Math.max(node.delivered, record);
+  world.delivered[record] = (world.delivered[record] ?? 0) + 1;
+  say(world, node.index, `record ${record + 1} is delivered`);
+}
+
+export function settle(world: World, node: Node, record: number): void {
+  const call = node.calls.find((each) => each.record === record);
+  node.calls = node.calls.filter((each) => each !== call);
+  world.settled[record] = true;
+  say(world, node.index, `record ${record + 1} is settled`);
+  const { worker } = node;
+  if (worker?.cell !== undefined && worker.number === call?.worker) {
+    worker.settled.push(record);
+    report(node);
+    endIfDrained(world, node);
+  }
+  callsEnded(world, node);
+}
+
+/** At a stop the consumer says when nothing of a crashed pipeline runs any more. */
+export function callsEnded(world: World, node: Node): void {
+  if (!node.crashed || node.calls.length > 0 || node.life !== 'stopping') return;
+  node.keeper?.mail.push({ type: 'callsEnded' });
+  say(world, node.index, 'the last of its calls has ended');
+}
+
+function report(node: Node): void {
+  const worker = node.worker!;
+  let upTo = worker.reported;
+  while (worker.settled.includes(upTo + 1)) upTo += 1;
+  if (upTo === worker.reported) return;
+  worker.reported = upTo;
+  const frontier: Frontier = {
+    worker: worker.number,
+    fence: worker.cell!.fence,
+    position: { sequenceNumber: sequenceNumberOf(upTo), subSequenceNumber: 0 },
+    records: upTo - worker.first + 1,
+  };
+  node.keeper?.mail.push({ type: 'frontier', frontier });
+}
+
+function endIfDrained(world: World, node: Node): void {
+  const worker = node.worker!;
+  if (worker.draining && worker.settled.length === worker.next - worker.first)
+    endWorker(world, node, { type: 'drained', open: 0 });
+}
+
+/** The worker reads in its mail that its tenure is over. */
+export function workerRevoked(world: World, node: Node): void {
+  const { draining, next, first, settled } = node.worker!;
+  endWorker(world, node, draining ? { type: 'drained', open: next - first - settled.length } : { type: 'tenureDead' });
+}
+
+function endWorker(world: World, node: Node, how: WorkerEnd): void {
+  const { number, cell } = node.worker!;
+  cell!.dead = true;
+  node.worker = undefined;
+  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: cell!.fence, how });
+  say(world, node.index, `worker ${number} ends: ${how.type}`);
+}
+
+/** The pipeline crashes; the calls that it has begun run on. */
+export function crashWorker(world: World, node: Node): void {
+  const { number } = node.worker!;
+  const down = node.keeper?.watches.get(controlId(number));
+  node.worker = undefined;
+  node.crashed = true;
+  say(world, node.index, `worker ${number} crashes`);
+  if (down !== undefined) node.keeper?.mail.push(down);
+  callsEnded(world, node);
+}

@@ -1,0 +1,71 @@
+// What must hold in every world, and of every write. Nothing here asks the keepers.
+import type { ReleasedLease } from '../../actors/protocol/leasing.js';
+import { honouredFailoverMs } from '../../src/core/lease-failover.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { breaks, names, recordAt, touch } from './world.js';
+import type { Call, Node, Scene, World } from './world.js';
+
+/** Of a write that has just been carried out. */
+export function heldByRow(world: World, by: number, call: Call, before: LeaseRow, after: LeaseRow): void {
+  if (call.op !== 'update') {
+    if (before.leaseCounter !== after.leaseCounter || before.leaseOwner !== after.leaseOwner)
+      breaks(world, 'a wish has touched counter or owner');
+    return;
+  }
+  const reached = recordAt(after.checkpoint);
+  if (reached < recordAt(before.checkpoint)) breaks(world, 'the checkpoint goes back');
+  for (let record = 0; record <= reached; record++)
+    if (world.settled[record] !== true) breaks(world, `the checkpoint passes record ${record + 1}, which is not settled`);
+  if (call.change.handOver !== undefined) handedOver(world, world.nodes[by] as Node, reached);
+  if (before.leaseOwner === after.leaseOwner) return;
+  const index = names.findIndex((name) => name === after.leaseOwner);
+  if (index >= 0) touch(world, index).delivered = -1;
+}
+
+function handedOver(world: World, node: Node, reached: number): void {
+  const { name, calls, delivered, worker } = node;
+  if (calls.length > 0) breaks(world, `${name} hands over while record ${calls[0]!.record + 1} is being worked on`);
+  if (worker?.cell !== undefined && !worker.cell.dead) breaks(world, `${name} hands over beside its own worker`);
+  if (delivered > reached)
+    breaks(world, `${name} hands over at ${reached + 1}, and has delivered record ${delivered + 1}`);
+}
+
+/** A holder that knows of wishes loses its lease only when it has expired. Before the take is carried out. */
+export function takeIsFair(scene: Scene, world: World, call: Call): void {
+  const { row } = world;
+  if (call.op !== 'update' || row === undefined || call.expected.counter !== row.leaseCounter) return;
+  const { leaseOwner } = call.change;
+  if (leaseOwner === undefined || leaseOwner === null) return;
+  if (row.leaseOwner === undefined || row.leaseOwner === leaseOwner) return;
+  if (world.now - world.changedAt <= honouredFailoverMs(row, scene.failoverMs))
+    breaks(world, `${leaseOwner} takes by force what ${row.leaseOwner} holds`);
+}
+
+/** `drained` is exact: nothing that was delivered is behind the checkpoint that was left. */
+export function reportHolds(world: World, node: Node, lease: ReleasedLease): void {
+  if (lease.recordsLeft !== 0 || !lease.released) return;
+  if (node.calls.length > 0) breaks(world, `${node.name} says that it is drained, and a call runs`);
+  if (node.delivered > recordAt(lease.checkpoint))
+    breaks(world, `${node.name} says that it is drained, and record ${node.delivered + 1} is behind its checkpoint`);
+}
+
+/** After every choice. */
+export function check(scene: Scene, world: World): void {
+  const live = world.nodes.filter(({ life, worker }) => {
+    const cell = worker?.cell;
+    return life !== 'dead' && cell !== undefined && !cell.dead && world.now < cell.deadline;
+  });
+  if (live.length > 1 && !world.java) breaks(world, `${live.map(({ name }) => name).join(' and ')} deliver at once`);
+  if (world.faults === 0 && !world.excused) {
+    const twice = world.delivered.findIndex((times) => times > 1);
+    if (twice >= 0) breaks(world, `record ${twice + 1} is delivered twice, and nothing has failed`);
+  }
+  for (const node of world.nodes) wishEnds(scene, world, node);
+}
+
+/** Until it asks, until it is answered, until it gets it, until it has withdrawn the wish; and one write's time. */
+function wishEnds(scene: Scene, world: World, { life, stalled, keeper, name }: Node): void {
+  if (keeper?.state.phase !== 'wishing' || stalled || life === 'dead') return;
+  const longest = 9 * scene.failoverMs + scene.handOverMs;
+  if (world.now - keeper.state.bornAt > longest && keeper.mail.length === 0) breaks(world, `the wish of ${name} never ends`);
+}

@@ -1,0 +1,119 @@
+// What is explored by default, and the world that each exploration starts in.
+import { leaseKeeper } from '../../actors/lease-keeper.js';
+import { createHandedOut } from '../../src/core/handed-out.js';
+import { writerNonce } from '../../src/core/lease-writer.js';
+import { writeLeaseRow } from '../../src/aws/lease-row.js';
+import type { Item } from '../sim/dynamodb/expressions.js';
+import { after, choicesOf } from './choices.js';
+import type { Choice } from './choices.js';
+import { rowOf } from './table.js';
+import { names, ROW_KEY } from './world.js';
+import type { May, Node, Scene, World } from './world.js';
+
+const everyFault: readonly May[] = [
+  'lose',
+  'loseReply',
+  'late',
+  'lateReply',
+  'crashWorker',
+  'crashKeeper',
+  'kill',
+  'stall',
+];
+
+export function scene(name: string, given: Partial<Omit<Scene, 'may'>> & { readonly may?: readonly May[] } = {}): Scene {
+  return {
+    name,
+    nodes: 2,
+    records: 2,
+    faults: 0,
+    failoverMs: 1_200,
+    marginMs: 120,
+    handOverMs: 300,
+    stopDeadlineMs: 900,
+    wishes: 1,
+    keeper: leaseKeeper,
+    ...given,
+    may: new Set(given.may ?? ['stop', ...everyFault]),
+  };
+}
+
+export const scenes: readonly Scene[] = [
+  scene('nothing fails', { records: 3, wishes: 2 }),
+  scene('one fault', { faults: 1, records: 2 }),
+  scene('three workers, nothing fails', { nodes: 3, records: 1 }),
+  scene('two faults, nobody stops', { faults: 2, records: 1, may: everyFault }),
+  scene('three workers, one fault', { nodes: 3, records: 1, faults: 1 }),
+  scene('two faults', { faults: 2, records: 2 }),
+];
+
+function nodeOf(index: number): Node {
+  const name = names[index] as string;
+  return {
+    index,
+    name,
+    nonce: writerNonce(name, name.toLowerCase()),
+    life: 'up',
+    stalled: false,
+    keeper: undefined,
+    lease: 'none',
+    worker: undefined,
+    calls: [],
+    crashed: false,
+    handedOut: createHandedOut(),
+    workers: 0,
+    incarnations: 0,
+    wishes: 0,
+    avoid: undefined,
+    avoidUntil: 0,
+    coolUntil: 0,
+    delivered: -1,
+    recordsLeft: undefined,
+  };
+}
+
+/** A row that nobody owns, and processes that know of it. */
+export function empty(scene: Scene): World {
+  const item = writeLeaseRow({
+    leaseKey: ROW_KEY,
+    leaseCounter: 3,
+    ownerSwitchesSinceCheckpoint: 0,
+    checkpoint: 'TRIM_HORIZON',
+    checkpointSubSequenceNumber: 0,
+    parentShardIds: [],
+    childShardIds: [],
+  }) as Item;
+  return {
+    now: 100_000,
+    item,
+    row: rowOf(item),
+    changedAt: 0,
+    wishAt: 0,
+    nodes: names.slice(0, scene.nodes).map((_name, index) => nodeOf(index)),
+    requests: [],
+    sent: 0,
+    faults: 0,
+    excused: false,
+    java: false,
+    delivered: Array.from({ length: scene.records }, () => 0),
+    settled: Array.from({ length: scene.records }, () => false),
+    newestFence: 0,
+    violation: undefined,
+    said: undefined,
+  };
+}
+
+/** H holds the lease, and its worker may deliver. */
+export function begun(scene: Scene): World {
+  let world = empty(scene);
+  const wanted: Choice[] = [
+    { kind: 'take', node: 0 },
+    { kind: 'work', node: 0 },
+  ];
+  for (let steps = 0; world.nodes[0]?.worker?.cell === undefined; steps++) {
+    if (steps > 50) throw new Error('the lease does not get its holder');
+    const urgent = choicesOf(scene, world).find(({ kind }) => kind === 'mail' || kind === 'serve');
+    world = after(scene, world, urgent ?? wanted.shift()!);
+  }
+  return world;
+}
