@@ -1,29 +1,35 @@
 // A path as a sequence chart in plain text: what each process does, and what the row says, in columns, time running down.
 import { after } from './choices.js';
 import type { Choice } from './choices.js';
-import { begun } from './scenes.js';
+import { startOf } from './scenes.js';
 import { rowText } from './table.js';
 import type { Scene, World } from './world.js';
 
 const width = 38;
 
 export function chart(scene: Scene, choices: readonly Choice[]): string {
-  let world: World = { ...begun(scene), said: [] };
+  let world: World = { ...startOf(scene), said: [] };
   const heads = ['H', 'row', ...world.nodes.slice(1).map(({ name }) => name)];
-  const lines = [
-    line('', '', heads),
-    line('', '0', [`holds it, fence ${world.nodes[0]!.worker!.cell!.fence}`, rowText(world.row!)]),
-  ];
+  const lines = [line('', '', heads), line('', '0', [startText(world), rowText(world.row!)])];
   const start = world.now;
   for (const [step, choice] of choices.entries()) {
     world = after(scene, { ...world, said: [] }, choice);
     const columns = heads.map(() => [] as string[]);
-    for (const { where, text } of world.said ?? []) columns[where === 'row' ? 1 : where === 0 ? 0 : where + 1]!.push(text);
+    for (const { where, text } of world.said ?? [])
+      columns[where === 'row' ? 1 : where === 0 ? 0 : where + 1]!.push(text);
     if (choice.kind === 'time') columns[0]!.push('·');
     lines.push(...rows(String(step + 1), String(world.now - start), columns, choice));
   }
   if (world.violation !== undefined) lines.push(`BROKEN: ${world.violation}`);
   return lines.join('\n');
+}
+
+function startText({ nodes }: World): string {
+  const { worker, calls } = nodes[0]!;
+  const open = calls.map(({ record }) => `, works on record ${record + 1}`).join('');
+  return worker?.cell === undefined
+    ? `nothing is delivered here${open}`
+    : `delivers under fence ${worker.cell.fence}${open}`;
 }
 
 function rows(step: string, time: string, columns: readonly (readonly string[])[], choice: Choice): string[] {

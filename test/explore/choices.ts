@@ -9,6 +9,7 @@ import {
   crashKeeper,
   crashWorker,
   deliver,
+  isLive,
   mayDeliver,
   receive,
   settle,
@@ -33,10 +34,41 @@ export type Choice =
   | { readonly kind: 'java' };
 
 const isUp = ({ life }: Node): boolean => life === 'up' || life === 'stopping';
-const acts = (node: Node): boolean => isUp(node) && !node.stalled;
 
-/** Every choice there is, in an order that depends on the world alone. The urgent ones come first. */
+/**
+ * Every choice there is that leads to anything new, in an order that depends on the world alone. Where a process has something to do
+ * at once and nothing of it is on its way to the table, what others do and what it does itself come to the same in either order: the
+ * others wait for it then.
+ */
 export function choicesOf(scene: Scene, world: World): Choice[] {
+  const alone = world.nodes.find((node) => isAlone(world, node));
+  return alone === undefined ? allOf(scene, world) : aloneOf(scene, world, alone);
+}
+
+function isAlone(world: World, node: Node): boolean {
+  const { index, keeper } = node;
+  if (keeper === undefined || !isUrgent(world, node)) return false;
+  if (world.requests.some((request) => request.node === index && !request.ghost)) return false;
+  // That two deliver at once can be seen only before the one of them has ended.
+  const cell = node.worker?.cell;
+  if (cell === undefined || !isLive(world, cell)) return true;
+  return world.nodes.every((other) => other === node || other.lease === 'none' || other.worker === undefined);
+}
+
+function isUrgent(world: World, { life, stalled, keeper, worker }: Node): boolean {
+  if (life === 'dead' || stalled) return false;
+  return worker?.revoked === true || (keeper !== undefined && (keeper.mail.length > 0 || keeper.wakeAt <= world.now));
+}
+
+function aloneOf(scene: Scene, world: World, node: Node): Choice[] {
+  const choices: Choice[] = [];
+  urgentOf(world, node, choices);
+  freeOf(scene, world, node, choices);
+  if (world.faults < scene.faults) faultsAt(scene, node, choices);
+  return choices;
+}
+
+function allOf(scene: Scene, world: World): Choice[] {
   const choices: Choice[] = [];
   for (const node of world.nodes) urgentOf(world, node, choices);
   for (const request of world.requests) {
@@ -44,10 +76,10 @@ export function choicesOf(scene: Scene, world: World): Choice[] {
     else if (!request.ghost && world.now >= request.deadline)
       choices.push({ kind: 'serve', request: request.id, how: 'givenUp' });
   }
-  const isUrgent = choices.length > 0;
+  const waits = choices.length > 0;
   for (const { id, late } of world.requests) if (late) choices.push({ kind: 'serve', request: id, how: 'arrives' });
   for (const node of world.nodes) freeOf(scene, world, node, choices);
-  if (!isUrgent && nextTime(scene, world) < Infinity) choices.push({ kind: 'time' });
+  if (!waits && nextTime(scene, world) < Infinity) choices.push({ kind: 'time' });
   if (world.faults < scene.faults) faultsOf(scene, world, choices);
   return choices;
 }
@@ -74,12 +106,17 @@ function freeOf(scene: Scene, world: World, node: Node, choices: Choice[]): void
   if (scene.may.has('stop')) choices.push({ kind: 'stop', node: index });
 }
 
-function mayAsk(scene: Scene, world: World, { name, wishes, avoid, avoidUntil }: Node): boolean {
+function mayAsk(scene: Scene, world: World, { index, name, wishes, avoid, avoidUntil }: Node): boolean {
   const { row, now } = world;
-  if (row === undefined || wishes >= scene.wishes || hasEnded(row)) return false;
+  if (row === undefined || wishes >= wishesOf(scene, index) || hasEnded(row)) return false;
   if (row.leaseOwner === undefined || row.leaseOwner === name || !knowsWishes(row)) return false;
   if (isExpired(scene, world)) return false;
   return avoid !== row.kinactWriter || now >= avoidUntil;
+}
+
+/** The first worker asks only where it is to ask back. */
+function wishesOf({ wishes, asksBack }: Scene, index: number): number {
+  return index > 0 || asksBack ? wishes : 0;
 }
 
 /** Free, expired, or left by an earlier keeper of this process; also one that its holder cannot be asked for. */
@@ -105,19 +142,22 @@ function faultsOf(scene: Scene, world: World, choices: Choice[]): void {
     if (late) continue;
     for (const [what, how] of some)
       // A look that is lost is one thing, whatever has become of it.
-      if (may.has(what) && !(call.op === 'get' && how === 'replyLost')) choices.push({ kind: 'serve', request: id, how });
+      if (may.has(what) && !(call.op === 'get' && how === 'replyLost'))
+        choices.push({ kind: 'serve', request: id, how });
   }
-  for (const node of world.nodes) {
-    if (!isUp(node)) continue;
-    const { index } = node;
-    if (may.has('kill')) choices.push({ kind: 'kill', node: index });
-    if (!acts(node)) continue;
-    if (may.has('stall') && node.keeper !== undefined) choices.push({ kind: 'stall', node: index });
-    if (may.has('crashWorker') && node.worker?.cell !== undefined) choices.push({ kind: 'crashWorker', node: index });
-    if (may.has('crashKeeper') && node.keeper !== undefined && node.life === 'up')
-      choices.push({ kind: 'crashKeeper', node: index });
-  }
+  for (const node of world.nodes) faultsAt(scene, node, choices);
   if (may.has('java') && !world.java && world.row?.leaseOwner !== undefined) choices.push({ kind: 'java' });
+}
+
+function faultsAt({ may }: Scene, node: Node, choices: Choice[]): void {
+  if (!isUp(node)) return;
+  const { index } = node;
+  if (may.has('kill')) choices.push({ kind: 'kill', node: index });
+  if (node.stalled) return;
+  if (may.has('stall') && node.keeper !== undefined) choices.push({ kind: 'stall', node: index });
+  if (may.has('crashWorker') && node.worker?.cell !== undefined) choices.push({ kind: 'crashWorker', node: index });
+  if (may.has('crashKeeper') && node.keeper !== undefined && node.life === 'up')
+    choices.push({ kind: 'crashKeeper', node: index });
 }
 
 /** The next moment at which something is due that is not yet; Infinity: never. */
@@ -130,9 +170,10 @@ export function nextTime(scene: Scene, world: World): number {
   for (const node of world.nodes) {
     if (node.life === 'dead') continue;
     if (node.keeper !== undefined) consider(node.keeper.wakeAt);
+    if (node.stalled && node.worker?.cell !== undefined) consider(node.worker.cell.deadline);
     if (node.lease !== 'none' || node.life !== 'up') continue;
     consider(node.coolUntil);
-    if (node.wishes < scene.wishes) consider(node.avoidUntil);
+    if (node.wishes < wishesOf(scene, node.index)) consider(node.avoidUntil);
     if (row?.leaseOwner !== undefined && row.leaseOwner !== node.name)
       consider(changedAt + honouredFailoverMs(row, scene.failoverMs) + 1);
   }
@@ -210,12 +251,7 @@ function stop(scene: Scene, world: World, node: Node): void {
   callsEnded(world, node);
 }
 
-function harm(
-  scene: Scene,
-  world: World,
-  node: Node,
-  kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall',
-): void {
+function harm(scene: Scene, world: World, node: Node, kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall'): void {
   switch (kind) {
     case 'crashWorker':
       return crashWorker(world, node);
@@ -255,17 +291,17 @@ function serve(scene: Scene, world: World, { request: id, how }: Extract<Choice,
     const isOver = request.result !== undefined || request.call.op === 'get';
     if (isOver) world.requests.splice(at, 1);
     else world.requests[at] = { ...request, ghost: true };
-    return tell(world, request, request.failed(error));
+    return tell(scene, world, request, request.failed(error));
   }
   world.requests.splice(at, 1);
   if (how === 'lost') {
     say(world, 'row', `(${who} IS LOST)`);
-    return tell(world, request, request.failed(error));
+    return tell(scene, world, request, request.failed(error));
   }
   const value = request.result === undefined ? effect(scene, world, request) : request.result.value;
   if (how === 'replyLost') say(world, 'row', `(THE ANSWER TO ${who} IS LOST)`);
   if (request.ghost) return;
-  tell(world, request, how === 'replyLost' ? request.failed(error) : request.done(value as never));
+  tell(scene, world, request, how === 'replyLost' ? request.failed(error) : request.done(value as never));
 }
 
 function effect(scene: Scene, world: World, request: Request): unknown {
@@ -274,9 +310,13 @@ function effect(scene: Scene, world: World, request: Request): unknown {
   return carryOut(world, request);
 }
 
-function tell(world: World, request: Request, message: Parameters<typeof receive>[3]): void {
+/** Heard at once where nothing else waits to be: whatever comes between may as well have come before the request was carried out. */
+function tell(scene: Scene, world: World, request: Request, message: Parameters<typeof receive>[3]): void {
   if (world.nodes[request.node]?.keeper?.id !== request.keeper) return;
-  touch(world, request.node).keeper!.mail.push(message);
+  const node = touch(world, request.node);
+  const { mail } = node.keeper!;
+  if (mail.length > 0 || node.stalled) mail.push(message);
+  else receive(scene, world, node, message);
 }
 
 /** As a Java worker takes: it leaves our attributes as they stand. */

@@ -27,7 +27,7 @@ const deadlines = new Set([
 ]);
 /** Times that something is counted from. */
 const since = new Set(['startedAt', 'idleSince', 'counterAt', 'seenAt']);
-const counters = new Set(['leaseCounter', 'counter', 'fence']);
+const counters = new Set(['leaseCounter', 'counter']);
 const workers = new Set(['worker', 'lastWorker', 'forWorker']);
 /** Who is meant is known, or it is for people only, or follows from the rest. */
 const skipped = new Set([
@@ -64,6 +64,9 @@ const skipped = new Set([
   'childShardIds',
   'records',
   'behind',
+  'advanced',
+  // One worker has one.
+  'fence',
   'ownerSwitchesSinceCheckpoint',
 ]);
 
@@ -178,7 +181,7 @@ class Walk {
     if (deadlines.has(key)) this.time(value, 0);
     else if (since.has(key)) this.time(value, 2_000);
     else if (counters.has(key)) this.add(value - this.counter);
-    else if (workers.has(key)) this.add(value - this.worker);
+    else if (workers.has(key)) this.add(Math.max(value - this.worker, -2));
     else if (key === 'id') this.add(value - this.writes);
     else this.add(value === Infinity ? 0x33 : value);
   }
@@ -246,7 +249,7 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   walk.add(calls.length);
   for (const { record, worker: by } of calls) {
     walk.add(record);
-    walk.add(by - node.workers);
+    walk.add(by === worker?.number ? 1 : 0);
   }
   if (keeper === undefined) {
     walk.object(handedOut);
@@ -254,11 +257,14 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   }
   const { state } = keeper;
   const isWishing = state.phase === 'wishing';
+  const isIdle = state.tenure === undefined || state.tenure.revoked;
   walk.object({
     ...state,
+    // As it was when the wish was made.
+    hold: isWishing ? undefined : state.hold,
     wishing: isWishing ? state.wishing : undefined,
     takeBy: state.phase === 'taking' ? state.takeBy : Infinity,
-    idleSince: Math.max(state.idleSince, walk.now - scene.stopDeadlineMs - scene.failoverMs),
+    idleSince: isIdle ? Math.max(state.idleSince, walk.now - scene.stopDeadlineMs - scene.failoverMs) : Infinity,
   });
   // That makes a difference to a law alone.
   if (isWishing) walk.time(state.bornAt, 20_000);

@@ -15,7 +15,8 @@ export function heldByRow(world: World, by: number, call: Call, before: LeaseRow
   const reached = recordAt(after.checkpoint);
   if (reached < recordAt(before.checkpoint)) breaks(world, 'the checkpoint goes back');
   for (let record = 0; record <= reached; record++)
-    if (world.settled[record] !== true) breaks(world, `the checkpoint passes record ${record + 1}, which is not settled`);
+    if (world.settled[record] !== true)
+      breaks(world, `the checkpoint passes record ${record + 1}, which is not settled`);
   if (call.change.handOver !== undefined) handedOver(world, world.nodes[by] as Node, reached);
   if (before.leaseOwner === after.leaseOwner) return;
   const index = names.findIndex((name) => name === after.leaseOwner);
@@ -60,6 +61,9 @@ export function check(scene: Scene, world: World): void {
     const twice = world.delivered.findIndex((times) => times > 1);
     if (twice >= 0) breaks(world, `record ${twice + 1} is delivered twice, and nothing has failed`);
   }
+  const owner = world.nodes.find(({ name }) => name === world.row?.leaseOwner);
+  if (world.faults === 0 && owner?.life === 'stopped')
+    breaks(world, `${owner.name} has stopped, and the lease is its own`);
   for (const node of world.nodes) wishEnds(scene, world, node);
 }
 
@@ -67,5 +71,6 @@ export function check(scene: Scene, world: World): void {
 function wishEnds(scene: Scene, world: World, { life, stalled, keeper, name }: Node): void {
   if (keeper?.state.phase !== 'wishing' || stalled || life === 'dead') return;
   const longest = 9 * scene.failoverMs + scene.handOverMs;
-  if (world.now - keeper.state.bornAt > longest && keeper.mail.length === 0) breaks(world, `the wish of ${name} never ends`);
+  if (world.now - keeper.state.bornAt > longest && keeper.mail.length === 0)
+    breaks(world, `the wish of ${name} never ends`);
 }

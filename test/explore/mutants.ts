@@ -32,6 +32,54 @@ export const mutants: readonly Mutant[] = [
       state.handedOut.clear();
     }),
   },
+  {
+    name: 'hands over without waiting for its worker',
+    make: bent(({ yielding, tenure }) => {
+      if (yielding?.phase === 'draining' && tenure?.revoked === false) yielding.phase = 'ready';
+    }),
+  },
+  {
+    // A worker whose tenure has died says its last word while its calls run on: that no worker is left proves nothing.
+    name: 'forgets what a tenure that died has left open',
+    make: bent((state) => {
+      if (state.tenure === undefined && state.release === undefined) state.handedOut.clear();
+    }),
+  },
+  {
+    name: 'an author that stops lets its wish stand',
+    make: bent(({ phase, wishing, release }) => {
+      if (phase === 'wishing' && wishing !== undefined && release !== undefined) wishing.number = 0;
+    }),
+  },
+  {
+    name: 'an answered renewal is good from the answer on',
+    make: bent((state, message, { clock }) => {
+      if (message.type === 'written' && state.write?.kind === 'renew')
+        state.write = { ...state.write, startedAt: clock.now() };
+    }),
+  },
+  {
+    name: 'a holder that renews rarely counts as dead',
+    make: bent(({ phase, wishing, bornAt }) => {
+      if (phase === 'wishing' && wishing !== undefined) wishing.counterAt = bornAt;
+    }),
+  },
+  {
+    name: 'a wish is never given up',
+    make: bent(({ phase, wishing }, _message, { clock }) => {
+      if (phase === 'wishing' && wishing !== undefined && wishing.over === undefined)
+        wishing.until = clock.now() + 1_000;
+    }),
+  },
+  {
+    // What the keeper of a wish whose lease has come late says of it: nothing, as if it had never asked.
+    name: 'what is handed over after a stop is kept',
+    make: bent((state, message) => {
+      const isOver = state.phase === 'wishing' && state.release !== undefined;
+      if (isOver && message.type === 'wished' && message.outcome.type === 'refused' && state.wishing !== undefined)
+        state.wishing.number = 0;
+    }),
+  },
 ];
 
 export function mutated(scene: Scene, name: string | undefined): Scene {

@@ -21,7 +21,10 @@ const everyFault: readonly May[] = [
   'stall',
 ];
 
-export function scene(name: string, given: Partial<Omit<Scene, 'may'>> & { readonly may?: readonly May[] } = {}): Scene {
+export function scene(
+  name: string,
+  given: Partial<Omit<Scene, 'may'>> & { readonly may?: readonly May[] } = {},
+): Scene {
   return {
     name,
     nodes: 2,
@@ -32,6 +35,8 @@ export function scene(name: string, given: Partial<Omit<Scene, 'may'>> & { reado
     handOverMs: 300,
     stopDeadlineMs: 900,
     wishes: 1,
+    asksBack: false,
+    from: 'begun',
     keeper: leaseKeeper,
     ...given,
     may: new Set(given.may ?? ['stop', ...everyFault]),
@@ -39,12 +44,15 @@ export function scene(name: string, given: Partial<Omit<Scene, 'may'>> & { reado
 }
 
 export const scenes: readonly Scene[] = [
-  scene('nothing fails', { records: 3, wishes: 2 }),
-  scene('one fault', { faults: 1, records: 2 }),
+  scene('nothing fails', { wishes: 2, asksBack: true }),
   scene('three workers, nothing fails', { nodes: 3, records: 1 }),
-  scene('two faults, nobody stops', { faults: 2, records: 1, may: everyFault }),
-  scene('three workers, one fault', { nodes: 3, records: 1, faults: 1 }),
-  scene('two faults', { faults: 2, records: 2 }),
+  scene('one fault', { faults: 1 }),
+  scene('one fault, three workers', { nodes: 3, records: 1, faults: 1 }),
+  scene('a Java worker', { faults: 1, may: ['stop', 'java'] }),
+  scene('two faults while one yields', { faults: 2, from: 'yielding' }),
+  scene('two faults while one drains', { faults: 2, from: 'draining' }),
+  scene('two faults at a hand-over', { faults: 2, from: 'handedOver' }),
+  scene('two faults', { faults: 2, records: 1 }),
 ];
 
 function nodeOf(index: number): Node {
@@ -103,8 +111,36 @@ export function empty(scene: Scene): World {
   };
 }
 
+/** The world that exploring begins in. */
+export function startOf(scene: Scene): World {
+  let world = held(scene);
+  if (scene.from === 'begun') return world;
+  const goes = (choice: Choice): void => {
+    world = after(scene, world, choice);
+  };
+  goes({ kind: 'deliver', node: 0 });
+  goes({ kind: 'ask', node: 1 });
+  for (let steps = 0; !isThere(scene, world); steps++) {
+    if (steps > 200) throw new Error(`it does not come to ${scene.from}`);
+    const { calls } = world.nodes[0]!;
+    if (scene.from === 'handedOver' && calls.length > 0) goes({ kind: 'settle', node: 0, record: 0 });
+    else goes(next(scene, world) ?? { kind: 'time' });
+  }
+  return world;
+}
+
+function isThere({ from }: Scene, { nodes, row }: World): boolean {
+  const phase = nodes[0]?.keeper?.state.yielding?.phase;
+  return phase === from || (from === 'handedOver' && row?.leaseOwner === nodes[1]?.name);
+}
+
+function next(scene: Scene, world: World): Choice | undefined {
+  const choices = choicesOf(scene, world);
+  return choices.find(({ kind }) => kind === 'mail' || kind === 'serve' || kind === 'timer');
+}
+
 /** H holds the lease, and its worker may deliver. */
-export function begun(scene: Scene): World {
+function held(scene: Scene): World {
   let world = empty(scene);
   const wanted: Choice[] = [
     { kind: 'take', node: 0 },
@@ -112,8 +148,7 @@ export function begun(scene: Scene): World {
   ];
   for (let steps = 0; world.nodes[0]?.worker?.cell === undefined; steps++) {
     if (steps > 50) throw new Error('the lease does not get its holder');
-    const urgent = choicesOf(scene, world).find(({ kind }) => kind === 'mail' || kind === 'serve');
-    world = after(scene, world, urgent ?? wanted.shift()!);
+    world = after(scene, world, next(scene, world) ?? wanted.shift()!);
   }
   return world;
 }

@@ -4,7 +4,7 @@ import { after, choicesOf } from './choices.js';
 import type { Choice } from './choices.js';
 import { fingerprint } from './fingerprint.js';
 import { runOut } from './run-out.js';
-import { begun } from './scenes.js';
+import { startOf } from './scenes.js';
 import type { Scene, World } from './world.js';
 
 /** Places in the shared counters. */
@@ -95,7 +95,8 @@ export function search(scene: Scene, shared: Shared, limits: Limits, first: bool
 export function resultOf(scene: Scene, { control, parent, choice }: Shared): Result {
   const read = (index: number): number => control[index] as number;
   const stopped = read(at.stop);
-  const found = stopped === why.broken ? trace(scene, { parent, choice }, read(at.broken), read(at.brokenBy)) : undefined;
+  const found =
+    stopped === why.broken ? trace(scene, { parent, choice }, read(at.broken), read(at.brokenBy)) : undefined;
   return {
     states: read(at.states),
     worlds: read(at.written),
@@ -107,11 +108,16 @@ export function resultOf(scene: Scene, { control, parent, choice }: Shared): Res
   };
 }
 
-function trace(scene: Scene, { parent, choice }: Pick<Shared, 'parent' | 'choice'>, index: number, last: number): Found {
+function trace(
+  scene: Scene,
+  { parent, choice }: Pick<Shared, 'parent' | 'choice'>,
+  index: number,
+  last: number,
+): Found {
   const indices = last === runsOut ? [] : [last];
   for (let world = index; world > 0; world = parent[world] as number) indices.unshift(choice[world] as number);
   const choices: Choice[] = [];
-  let world = begun(scene);
+  let world = startOf(scene);
   for (const each of indices) {
     const made = choicesOf(scene, world)[each] as Choice;
     choices.push(made);
@@ -141,7 +147,7 @@ class Searcher {
 
   begin(): void {
     const { control, seen, counted } = this.#shared;
-    const { exact, order } = fingerprint(this.#scene, begun(this.#scene));
+    const { exact, order } = fingerprint(this.#scene, startOf(this.#scene));
     insert(seen, exact);
     if (insert(counted, order)) control[at.states] = 1;
     control[at.written] = 1;
@@ -151,7 +157,7 @@ class Searcher {
   run(): void {
     const { control } = this.#shared;
     const { until, threads } = this.#limits;
-    // The one that begins may not have begun yet.
+    // The one that begins may not have startOf yet.
     this.#barrier(threads, false);
     for (;;) {
       const to = Atomics.load(control, at.to);
@@ -162,7 +168,8 @@ class Searcher {
         if (Date.now() >= until) this.#stop(why.time);
       }
       this.#barrier(threads, true);
-      if (Atomics.load(control, at.stop) !== 0 || Atomics.load(control, at.from) >= Atomics.load(control, at.to)) return;
+      if (Atomics.load(control, at.stop) !== 0 || Atomics.load(control, at.from) >= Atomics.load(control, at.to))
+        return;
     }
   }
 
@@ -226,7 +233,7 @@ class Searcher {
     const path = [index];
     while ((path[0] as number) > 0) path.unshift(parent[path[0] as number] as number);
     if (this.#worlds.length === 0) {
-      this.#worlds.push(begun(this.#scene));
+      this.#worlds.push(startOf(this.#scene));
       this.#path.push(0);
     }
     let common = 0;

@@ -29,7 +29,10 @@ function partsOf(call: Exclude<Call, { readonly op: 'get' }>): UpdateParts {
 }
 
 /** Carries the request out; what it returns is what the LeaseStore answers. */
-export function carryOut(world: World, { call, node, name }: Request): LeaseRow | WriteOutcome | WishOutcome | undefined {
+export function carryOut(
+  world: World,
+  { call, node, name }: Request,
+): LeaseRow | WriteOutcome | WishOutcome | undefined {
   if (call.op === 'get') return world.row;
   const parts = partsOf(call);
   const { item } = world;

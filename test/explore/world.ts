@@ -25,10 +25,17 @@ export interface Scene {
   readonly stopDeadlineMs: number;
   /** How often one process may ask for the lease. */
   readonly wishes: number;
+  /** The first worker, too, asks for the lease when it has lost it. */
+  readonly asksBack: boolean;
+  /** How far everything has come when exploring begins. */
+  readonly from: From;
   /** What may happen, apart from what always does. */
   readonly may: ReadonlySet<May>;
   readonly keeper: (options: LeaseKeeperOptions) => KeeperBehaviour;
 }
+
+/** H holds the lease and has delivered nothing; or T has asked, and H yields; drains; has handed over, and knows nothing of it yet. */
+export type From = 'begun' | 'yielding' | 'draining' | 'handedOver';
 
 export type May =
   | 'stop'
