@@ -7,6 +7,9 @@ import type { Scene, World } from './world.js';
 
 const width = 38;
 
+/** What takes longer is shown in its beginning and its end. */
+const most = 240;
+
 export function chart(scene: Scene, choices: readonly Choice[]): string {
   let world: World = { ...startOf(scene), said: [] };
   const heads = ['H', 'row', ...world.nodes.slice(1).map(({ name }) => name)];
@@ -21,6 +24,7 @@ export function chart(scene: Scene, choices: readonly Choice[]): string {
     lines.push(...rows(String(step + 1), String(world.now - start), columns, choice));
   }
   if (world.violation !== undefined) lines.push(`BROKEN: ${world.violation}`);
+  if (lines.length > most) lines.splice(most / 2, lines.length - most, '  ...');
   return lines.join('\n');
 }
 

@@ -17,7 +17,7 @@ import {
   startWorker,
   workerRevoked,
 } from './host.js';
-import { check, takeIsFair } from './laws.js';
+import { check, ownerChanged, takeIsFair } from './laws.js';
 import { carryOut, rowText, setItem } from './table.js';
 import { cloneWorld, names, say, touch } from './world.js';
 import type { May, Node, Request, Scene, World } from './world.js';
@@ -325,11 +325,13 @@ function java(world: World): void {
   if (item === undefined) return;
   world.faults += 1;
   world.java = true;
+  const before = world.row!;
   setItem(world, {
     ...item,
     leaseOwner: { S: 'Java' },
     leaseCounter: { N: String(Number(item['leaseCounter']?.N) + 1) },
   });
+  ownerChanged(world, before, world.row!);
   say(world, 'row', 'A JAVA WORKER TAKES IT');
   say(world, 'row', rowText(world.row!));
 }

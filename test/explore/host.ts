@@ -298,7 +298,7 @@ export function deliver(world: World, node: Node): void {
   const worker = node.worker!;
   const record = worker.next;
   worker.next += 1;
-  node.calls.push({ record, worker: worker.number });
+  node.calls.push({ record, worker: worker.number, isOld: false });
   worker.cell!.handedOver = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
   node.delivered = Math.max(node.delivered, record);
   world.delivered[record] = (world.delivered[record] ?? 0) + 1;

@@ -18,14 +18,23 @@ export function heldByRow(world: World, by: number, call: Call, before: LeaseRow
     if (world.settled[record] !== true)
       breaks(world, `the checkpoint passes record ${record + 1}, which is not settled`);
   if (call.change.handOver !== undefined) handedOver(world, world.nodes[by] as Node, reached);
+  ownerChanged(world, before, after);
+}
+
+/** What was delivered before is of an earlier ownership from now on. */
+export function ownerChanged(world: World, before: LeaseRow, after: LeaseRow): void {
   if (before.leaseOwner === after.leaseOwner) return;
   const index = names.findIndex((name) => name === after.leaseOwner);
-  if (index >= 0) touch(world, index).delivered = -1;
+  if (index < 0) return;
+  const node = touch(world, index);
+  node.delivered = -1;
+  node.calls = node.calls.map((call) => ({ ...call, isOld: true }));
 }
 
 function handedOver(world: World, node: Node, reached: number): void {
-  const { name, calls, delivered, worker } = node;
-  if (calls.length > 0) breaks(world, `${name} hands over while record ${calls[0]!.record + 1} is being worked on`);
+  const { name, delivered, worker } = node;
+  const open = node.calls.find(({ isOld }) => !isOld);
+  if (open !== undefined) breaks(world, `${name} hands over while record ${open.record + 1} is being worked on`);
   if (worker?.cell !== undefined && !worker.cell.dead) breaks(world, `${name} hands over beside its own worker`);
   if (delivered > reached)
     breaks(world, `${name} hands over at ${reached + 1}, and has delivered record ${delivered + 1}`);
@@ -45,7 +54,7 @@ export function takeIsFair(scene: Scene, world: World, call: Call): void {
 /** `drained` is exact: nothing that was delivered is behind the checkpoint that was left. */
 export function reportHolds(world: World, node: Node, lease: ReleasedLease): void {
   if (lease.recordsLeft !== 0 || !lease.released) return;
-  if (node.calls.length > 0) breaks(world, `${node.name} says that it is drained, and a call runs`);
+  if (node.calls.some(({ isOld }) => !isOld)) breaks(world, `${node.name} says that it is drained, and a call runs`);
   if (node.delivered > recordAt(lease.checkpoint))
     breaks(world, `${node.name} says that it is drained, and record ${node.delivered + 1} is behind its checkpoint`);
 }

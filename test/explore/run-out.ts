@@ -27,8 +27,12 @@ export function runOut(scene: Scene, start: World): { readonly choices: readonly
   let world = start;
   // A fault that was under way may stay so.
   const quiet: Scene = { ...scene, faults: 0 };
+  // A worker that is refused is not started again and again at one moment.
+  let startedAt = -1;
   while (world.violation === undefined && !isAtRest(scene, world)) {
-    const choice = best(choicesOf(quiet, world));
+    const mayStart = startedAt < world.now;
+    const choice = best(choicesOf(quiet, world).filter(({ kind }) => kind !== 'work' || mayStart));
+    if (choice?.kind === 'work') startedAt = world.now;
     if (choice === undefined || choices.length >= mostSteps) {
       world = { ...world, violation: `no rest is in sight: ${whatIsOpen(scene, world)}` };
       break;

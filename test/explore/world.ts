@@ -116,6 +116,8 @@ export interface Worker {
 export interface RunningCall {
   readonly record: number;
   readonly worker: number;
+  /** The lease was another's, or nobody's, since it began: what is delivered again is no longer this one's to prevent. */
+  readonly isOld: boolean;
 }
 
 export interface Node {
