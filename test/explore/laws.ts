@@ -55,7 +55,8 @@ export function takeIsFair(scene: Scene, world: World, call: Call): void {
 export function reportHolds(world: World, node: Node, lease: ReleasedLease): void {
   if (lease.recordsLeft !== 0 || !lease.released) return;
   if (node.calls.some(({ isOld }) => !isOld)) breaks(world, `${node.name} says that it is drained, and a call runs`);
-  if (node.delivered > recordAt(lease.checkpoint))
+  // By the row: what the report says of it is behind where the reply to a hand-over was lost.
+  if (node.delivered > recordAt(world.row?.checkpoint ?? ''))
     breaks(world, `${node.name} says that it is drained, and record ${node.delivered + 1} is behind its checkpoint`);
 }
 
