@@ -2,6 +2,7 @@
 // nobody knows is remembered until a later write shows it.
 import { run } from '../actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
+import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
@@ -13,7 +14,6 @@ import { answerOf, answerWritten, handedOver, heirOf, settledByRow, wishSeen } f
 import { backoffMs } from '../../src/core/backoff.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
-import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import * as holds from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
@@ -292,32 +292,6 @@ function workerIdInUse(turn: Turn, current: LeaseRow): void {
   const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
   if (turn.state.everHeld) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'workerIdInUse', current }, reason);
-}
-
-/** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
-function reportDurable(turn: Turn): void {
-  const { options, state, effects } = turn;
-  const { row, frontier } = state.hold;
-  const durable =
-    row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : holds.durableCheckpoint(row);
-  if (compareCheckpoints(durable, state.reported) <= 0) return;
-  state.reported = durable;
-  const position = positionOf(durable);
-  if (position === undefined) return;
-  const { source, shardId, onCheckpoint } = options;
-  emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
-  if (onCheckpoint === undefined) return;
-  state.calls += 1;
-  state.callsMade += 1;
-  effects.push(
-    run({
-      name: `onCheckpoint#${state.callsMade}`,
-      kind: 'user',
-      start: () => onCheckpoint({ source, shardId, ...position }),
-      done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),
-      failed: (error): LeaseKeeperMessage => ({ type: 'called', failure: { error } }),
-    }),
-  );
 }
 
 /** An `onCheckpoint` has settled. What it threw is counted and reported, nothing more. */

@@ -3,13 +3,14 @@
 // the shard any more, and no worker begins under this keeper before its outcome is known; what is not drained in time is kept.
 import { send } from '../actor.js';
 import { finish, notHeld, released } from './endings.js';
+import { reportDurable } from './durable.js';
 import type { Write, Yielding } from './state.js';
 import { isBehind, refuseAsked } from './tenures.js';
 import { emit } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
-import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -138,6 +139,9 @@ export function settledByRow(turn: Turn, write: Write, current: LeaseRow | undef
     return maybeGiven;
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {
+    // What the new owner has written since is its own to tell.
+    applyWritten(hold, renewChange(checkpointOnBoard(hold)), current.leaseCounter, options.writer);
+    reportDurable(turn);
     handedOver(turn, workerId);
     return true;
   }

@@ -175,6 +175,7 @@ describe('a keeper that is asked for its lease', () => {
         void keeper.store.rows.set(shardId, applyChange(keeper.row, { leaseOwner: null }, theirs)),
     ]) {
       const [keeper, tenure] = await draining();
+      await keeper.frontier(tenure, '200');
       keeper.store.script('update', { type: 'failAfter' });
       await keeper.end(tenure, drained);
       expect(keeper.ended).to.equal(false);
@@ -183,6 +184,7 @@ describe('a keeper that is asked for its lease', () => {
       await keeper.advance(2_000);
       expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
       expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
+      expect(keeper.eventsOf('checkpoint').at(-1)).to.deep.include({ sequenceNumber: '200' });
     }
   });
 

@@ -239,6 +239,7 @@ export function startWorker(world: World, node: Node): void {
     reported: -1,
     settled: [],
     draining: false,
+    paused: false,
     revoked: false,
   };
   const control: Ref<WorkerControl> = { path: `shard-worker#${number}`, id: controlId(number) };
@@ -273,6 +274,10 @@ function control(world: World, node: Node, to: number, message: WorkerControl): 
     worker.draining = true;
     say(world, node.index, 'its worker drains');
     endIfDrained(world, node);
+  } else if (message.type === 'pause' || message.type === 'resume') {
+    worker.paused = message.type === 'pause';
+    say(world, node.index, worker.paused ? 'its worker pauses' : 'its worker goes on');
+    endIfDrained(world, node);
   } else {
     worker.revoked = true;
     say(world, node.index, `its tenure is over: ${message.reason}`);
@@ -284,7 +289,8 @@ function control(world: World, node: Node, to: number, message: WorkerControl): 
 /** Whether the worker may deliver one more record now. */
 export function mayDeliver(scene: Scene, world: World, { worker, calls }: Node): boolean {
   const cell = worker?.cell;
-  if (worker === undefined || cell === undefined || worker.draining || worker.next >= scene.records) return false;
+  if (worker === undefined || cell === undefined || worker.draining || worker.paused || worker.next >= scene.records)
+    return false;
   if (!isLive(world, cell)) return false;
   // An earlier call with the same key comes first.
   return !calls.some(({ record }) => record === worker.next);
@@ -315,7 +321,7 @@ export function settle(world: World, node: Node, record: number): void {
     worker.settled.push(record);
     report(node);
     endIfDrained(world, node);
-  }
+  } else if (worker?.paused === true) endIfDrained(world, node);
   callsEnded(world, node);
 }
 
@@ -343,7 +349,8 @@ function report(node: Node): void {
 
 function endIfDrained(world: World, node: Node): void {
   const worker = node.worker!;
-  if (worker.draining && worker.settled.length === worker.next - worker.first)
+  if (worker.cell === undefined || (!worker.draining && node.calls.length > 0)) return;
+  if ((worker.draining || worker.paused) && worker.settled.length === worker.next - worker.first)
     endWorker(world, node, { type: 'drained', open: 0 });
 }
 

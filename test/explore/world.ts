@@ -108,6 +108,8 @@ export interface Worker {
   /** Records that it has delivered and that were settled. */
   settled: number[];
   draining: boolean;
+  /** It delivers nothing more for now: once nothing is open and no call runs, it ends as one that has drained. */
+  paused: boolean;
   /** `revoked` is in its mail. */
   revoked: boolean;
 }

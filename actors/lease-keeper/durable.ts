@@ -1,0 +1,33 @@
+// What is told of a checkpoint once the row has it: an event, and the application's `onCheckpoint`.
+import { run } from '../actor.js';
+import type { LeaseKeeperMessage } from './state.js';
+import { emit } from './turn.js';
+import type { Turn } from './turn.js';
+import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
+import { durableCheckpoint } from '../../src/core/lease-hold.js';
+
+/** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
+export function reportDurable(turn: Turn): void {
+  const { options, state, effects } = turn;
+  const { row, frontier } = state.hold;
+  const durable =
+    row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : durableCheckpoint(row);
+  if (compareCheckpoints(durable, state.reported) <= 0) return;
+  state.reported = durable;
+  const position = positionOf(durable);
+  if (position === undefined) return;
+  const { source, shardId, onCheckpoint } = options;
+  emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
+  if (onCheckpoint === undefined) return;
+  state.calls += 1;
+  state.callsMade += 1;
+  effects.push(
+    run({
+      name: `onCheckpoint#${state.callsMade}`,
+      kind: 'user',
+      start: () => onCheckpoint({ source, shardId, ...position }),
+      done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),
+      failed: (error): LeaseKeeperMessage => ({ type: 'called', failure: { error } }),
+    }),
+  );
+}
