@@ -3,7 +3,7 @@ import { reply, send } from '../actor.js';
 import type { ReplyTo } from '../actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
 import type { Lease, Releasing, Turn } from './state.js';
-import { wishOf } from '../../src/core/lease-wish.js';
+import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 
 /** From now on nothing is taken; every keeper drains, checkpoints and releases. */
@@ -65,14 +65,20 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
 }
 
 /** After a scan: what somebody else has taken, or has deleted, is not this worker's to give back. */
-export function forgetAbandoned({ settings, state }: Turn): void {
+export function forgetAbandoned(turn: Turn): void {
+  const { settings, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
     const row = state.rows.get(leaseKey);
     const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
-    // A keeper that has died had asked for it: it may be handed over still.
-    const isAsked = row !== undefined && isWriterOf(settings.nonce, wishOf(row)?.writer);
-    if (row === undefined || (isTaken && !isAsked)) state.abandoned.delete(leaseKey);
+    if (row === undefined || (isTaken && !mayComeStill(turn, leaseKey))) state.abandoned.delete(leaseKey);
   }
+}
+
+/** A keeper that has died had asked for it, not long ago: its holder may hand it over. */
+function mayComeStill({ settings, state, now }: Turn, leaseKey: string): boolean {
+  const asked = state.wishes.get(leaseKey);
+  if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
+  return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }
 
 /** No call of a pipeline that has gone runs any more, as far as anybody waits for it. */

@@ -91,8 +91,8 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   for (const [leaseKey, { until }] of state.coolDowns) {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
   }
-  forgetAbandoned(turn);
   noteWishes(turn, ours);
+  forgetAbandoned(turn);
   for (const row of ours) {
     const { stream } = placeOf(state, row.leaseKey)!;
     if (!isOwn(stream, row)) stream.syncDueAt = Math.min(stream.syncDueAt, now);
