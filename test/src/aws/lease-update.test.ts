@@ -1,6 +1,9 @@
 import { expect } from 'chai';
-import { leaseUpdate, metaUpdate } from '../../../src/aws/lease-update.js';
+import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/lease-update.js';
 import type { UpdateParts } from '../../../src/aws/lease-update.js';
+import { leaseRow } from '../../support/memory-lease-store.js';
+
+const heir = { workerId: 'you', writer: 'q/9', failoverMs: 7_000 };
 
 /** The expression with its placeholders filled in, so that a law reads as kcl.md 1.3 writes it. */
 function spelled(parts: UpdateParts): { when: string; change: string } {
@@ -48,6 +51,36 @@ describe('an update of a lease row', () => {
       'SET leaseCounter = "8", kinactWriter = "p/1", leaseOwner = "me", kinactFailover = "10000 p/1" REMOVE checkpointOwner, kinactWish, kinactAnswer',
     ],
     [
+      'a hand-over checkpoints, names the heir as if it had taken the lease, and needs its wish',
+      leaseUpdate(
+        { counter: 7, owner: 'me' },
+        { checkpoint: { checkpoint: '42', subSequenceNumber: 0 }, handOver: heir, countOwnerSwitch: true },
+        'p/1',
+      ),
+      'leaseCounter = "7" AND leaseOwner = "me" AND begins_with(kinactWish, "q/9 ")',
+      'SET leaseCounter = "8", kinactWriter = "q/9", checkpoint = "42", checkpointSubSequenceNumber = "0", ownerSwitchesSinceCheckpoint = "1", ' +
+        'leaseOwner = "you", kinactFailover = "7000 q/9" ' +
+        'REMOVE pendingCheckpoint, pendingCheckpointSubSequenceNumber, pendingCheckpointState, checkpointOwner, kinactWish, kinactAnswer',
+    ],
+    [
+      'an answer is a renewal',
+      leaseUpdate({ counter: 7 }, { answer: 'yielding q/9 5' }, 'p/1'),
+      'leaseCounter = "7"',
+      'SET leaseCounter = "8", kinactWriter = "p/1", kinactAnswer = "yielding q/9 5"',
+    ],
+    [
+      'a wish touches nothing else, and replaces its own or one that nobody raises',
+      wishUpdate({ owner: 'me', writer: 'p/1', stale: 'z/1 old' }, { author: 'q/9', text: 'q/9 new' }),
+      'leaseOwner = "me" AND kinactWriter = "p/1" AND (attribute_not_exists(kinactWish) OR begins_with(kinactWish, "q/9 ") OR kinactWish = "z/1 old") AND checkpoint <> "SHARD_END"',
+      'SET kinactWish = "q/9 new"',
+    ],
+    [
+      'a wish is withdrawn by its author alone, with the answer to it',
+      wishUpdate({ owner: 'me', writer: 'p/1' }, { author: 'q/9', text: null }),
+      'begins_with(kinactWish, "q/9 ")',
+      'REMOVE kinactWish, kinactAnswer',
+    ],
+    [
       'no children are an absent attribute',
       leaseUpdate({ counter: 0 }, { childShardIds: [] }, 'p/1'),
       'leaseCounter = "0"',
@@ -65,6 +98,13 @@ describe('an update of a lease row', () => {
       expect(spelled(parts)).to.deep.equal({ when, change });
     });
   }
+
+  it('leaves no wish behind a reset, or the end of a shard', () => {
+    const row = leaseRow({ leaseKey: 's', leaseCounter: 9 });
+    const ended = leaseUpdate({ counter: 7 }, { checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 } }, 'p/1');
+    for (const parts of [resetUpdate({ ...row, leaseCounter: 8 }, row), ended])
+      expect(spelled(parts).change).to.match(/ REMOVE .*kinactWish, kinactAnswer/);
+  });
 
   it('writes meta-information where the row exists, and never the counter or the writer', () => {
     const parts = metaUpdate({

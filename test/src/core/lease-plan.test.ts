@@ -292,3 +292,47 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
     expect(plan([lease('j', 'java', 0, stale), ...many(2, 'b', 'b')]).foreign).to.equal(true);
   });
 });
+
+describe('leases that are asked for', () => {
+  it('count as whose wish it is: nobody asks for more than an even share', () => {
+    const mine = many(8, 'a', 'me');
+    const asked = new Map(mine.slice(0, 4).map(({ row }) => [row.leaseKey, 'you'] as const));
+    expect(plan(mine, { asked }).target).to.equal(4);
+    const theirs = many(8, 'a', 'other');
+    expect(
+      plan(theirs, {
+        asked: new Map([
+          ['a0', 'you'],
+          ['a1', 'you'],
+        ]),
+      }).steal,
+      '2, 6 and 0',
+    ).to.have.length(2);
+  });
+
+  it('are asked for by nobody else, and those that were asked for in vain by nobody for now', () => {
+    const rows = many(6, 'a', 'other');
+    const asked = new Map([['a0', 'you']]);
+    const { steal } = plan(rows, { asked, notAsked: new Set(['a1', 'a2', 'a3']) });
+    expect(keys(steal)).to.deep.equal(['a4', 'a5']);
+  });
+
+  it('are not asked of one who only asks for them itself: its wish may come to nothing', () => {
+    const rows = [...many(6, 'a', 'busy'), lease('b0', 'you')];
+    const asked = new Map(['a0', 'a1', 'a2'].map((leaseKey) => [leaseKey, 'you'] as const));
+    const notAsked = new Set(['a3', 'a4', 'a5']);
+    expect(plan(rows, { asked, notAsked }).steal).to.deep.equal([]);
+  });
+
+  it('are no way past maxLeases: what is about to go is held still', () => {
+    const rows = [...many(3, 'a', 'me'), ...many(4, 'f')];
+    const asked = new Map([['a0', 'you']]);
+    expect(plan(rows, { asked, maxLeases: 3 }).take).to.deep.equal([]);
+  });
+
+  it('are taken back where their keeper is gone, whoever asks', () => {
+    const rows = many(2, 'a', 'me');
+    const asked = new Map([['a0', 'you']]);
+    expect(keys(plan(rows, { asked, held: new Set(['a1']), reclaim: new Set(['a0']) }).take)).to.deep.equal(['a0']);
+  });
+});
