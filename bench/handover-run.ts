@@ -206,7 +206,7 @@ function noteOrders(worker: string, orders: DrainOrder[]): object {
     deliver({ to, message }: { to: { path: string }; message: unknown }, deliver: () => void): void {
       const { type, fence } = message as { readonly type?: string; readonly fence?: number };
       const [, shardId] = /^shard-worker\/(.+)#\d+$/.exec(to.path.split(/\/(?=shard-worker\/)/).at(-1)!) ?? [];
-      if (type === 'drain' && fence !== undefined && shardId !== undefined)
+      if ((type === 'drain' || type === 'pause') && fence !== undefined && shardId !== undefined)
         orders.push({ shardId, worker, fence, at: performance.now() });
       deliver();
     },

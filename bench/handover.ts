@@ -1,6 +1,7 @@
 // `npm run bench -- handover`: what it costs that a lease moves between healthy workers, in records that are lost or come twice,
 // in silence, and in calls of DynamoDB. Fails when a record was lost or came twice, or two workers delivered one shard at once;
 // the times are printed beside their aims, and fail nothing, for they are the machine's as well. Called by main.ts.
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -9,6 +10,7 @@ import { spreadOf } from './comparison.js';
 import type { Spread } from './comparison.js';
 import { costOf } from './handover-calls.js';
 import type { MoveCost } from './handover-calls.js';
+import { medianSteal, pictureOf } from './handover-picture.js';
 import { judge, percentile } from './handover-judge.js';
 import type { Judgement, Move, MoveKind } from './handover-judge.js';
 import type { HandoverRun, HandoverSetup } from './handover-run.js';
@@ -34,12 +36,12 @@ export interface MoveFigures {
   readonly max: number;
 }
 
-/** `--json`, `--rounds N`. */
-function setupOf(args: readonly string[]): HandoverSetup {
-  const options = { json: { type: 'boolean' }, rounds: { type: 'string' } } as const;
-  const { rounds = '4' } = parseArgs({ args: [...args], options }).values;
+/** `--json`, `--rounds N`, `--picture FILE`. */
+function setupOf(args: readonly string[]): HandoverSetup & { readonly picture: string | undefined } {
+  const options = { json: { type: 'boolean' }, rounds: { type: 'string' }, picture: { type: 'string' } } as const;
+  const { rounds = '4', picture } = parseArgs({ args: [...args], options }).values;
   if (!/^[1-9]\d{0,2}$/.test(rounds)) throw new Error(`--rounds: expected a positive integer, got '${rounds}'`);
-  return { workers: 3, shards: 8, recordsPerShardSecond: 100, rounds: Number(rounds) };
+  return { workers: 3, shards: 8, recordsPerShardSecond: 100, rounds: Number(rounds), picture };
 }
 
 export function figuresOf(kind: MoveKind, moves: readonly Move[], rounds: readonly number[]): MoveFigures {
@@ -127,6 +129,8 @@ export async function handover(
     for (const each of figures) say(rowOf(each));
     const took = [0.5, 0.99].map((share) => Math.round(percentile(reads, share)).toLocaleString('en-US'));
     say(`of that, one GetRecords of the local server takes: p50 ${took[0]} ms, p99 ${took[1]} ms`);
+    const shown = setup.picture === undefined ? undefined : medianSteal(moves);
+    if (shown !== undefined) writeFileSync(setup.picture!, pictureOf(result, shown));
     const costs = costOf(calls, rounds[0]!);
     for (const [kind, cost] of costs) say(costLine(kind, cost));
     say(before);

@@ -1,5 +1,5 @@
 // What `npm run bench` runs: kinact against the hand-written loop (--json, --records N, --runs N); `npm run bench -- handover`:
-// what it costs that leases move (--json, --rounds N).
+// what it costs that leases move (--json, --rounds N, --picture FILE).
 import { bench } from './bench.js';
 import { handover } from './handover.js';
 import { runHandovers } from './handover-run.js';

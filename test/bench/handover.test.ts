@@ -4,6 +4,7 @@ import { costOf, describe as describeCall } from '../../bench/handover-calls.js'
 import type { CallKind, TableCall } from '../../bench/handover-calls.js';
 import { judge, percentile } from '../../bench/handover-judge.js';
 import type { Delivered, DrainOrder, Notes } from '../../bench/handover-judge.js';
+import { medianSteal, pictureOf } from '../../bench/handover-picture.js';
 import { handover } from '../../bench/handover.js';
 import type { HandoverRun } from '../../bench/handover-run.js';
 import { leaseUpdate, wishUpdate } from '../../src/aws/lease-update.js';
@@ -171,5 +172,33 @@ describe('what a move costs', () => {
     expect(Object.fromEntries(costOf(calls, 0).get('steal')!.calls)).to.deep.equal({
       ...{ take: 1, fence: 1, 'renewal, refused': 1, look: 1 },
     });
+  });
+});
+
+describe('the picture of a hand-over', () => {
+  const calls: TableCall[] = [
+    { worker: 'w2', leaseKey: 's', kind: 'wish', at: 100, accepted: true },
+    { worker: 'w1', leaseKey: 's', kind: 'answer', at: 150, accepted: true },
+    { worker: 'w1', leaseKey: 's', kind: 'hand-over', at: 210, accepted: true },
+    { worker: 'w2', leaseKey: 's', kind: 'take', at: 220, accepted: true },
+    { worker: 'w3', leaseKey: 'other', kind: 'release', at: 220, accepted: true },
+  ];
+  const run = notes([delivered('1@1', 90, 0), delivered('1@1', 190, 1), delivered('2@5', 300, 2)], {
+    orders: [order('1@1', 200)],
+  });
+
+  it('shows each delivery and each call of the two workers at its time, and nobody else', () => {
+    const move = medianSteal(judge(run).moves)!;
+    expect(move).to.include({ from: 'w1', to: 'w2', ms: 100 });
+    const picture = pictureOf({ ...run, calls }, move);
+    expect(picture.match(/class="tick"/g), 'three in all, and two of them in the last moments').to.have.length(5);
+    for (const name of ['>wish<', '>answer<', '>hand-over<', '>take<', '>pauses<']) expect(picture).to.include(name);
+    expect(picture).to.not.include('release');
+  });
+
+  it('is of the steal in the middle, and of none where none was drained', () => {
+    const moves = [3, 1, 2].map((ms) => ({ ...judge(run).moves[0]!, ms }));
+    expect(medianSteal(moves)!.ms).to.equal(2);
+    expect(medianSteal(moves.map((move) => ({ ...move, ordered: false })))).to.equal(undefined);
   });
 });

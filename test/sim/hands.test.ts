@@ -57,10 +57,17 @@ describe('the law that leases do not go to and fro', () => {
   it('lets balance move a lease from who has two more, and no other', () => {
     const world = scene();
     renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
-    world.write('b', '1', 'b');
+    world.write('a', '1', 'b');
     expect(world.broken).to.deep.equal([]);
-    renewed(world, 60_000, { a: ['2', '3'], b: ['1', '4'] });
-    world.write('a', '1', 'a');
+    renewed(world, 90_000, { a: ['2', '3'], b: ['1', '4'] });
+    world.write('b', '1', 'a');
+    expect(world.broken).to.deep.equal(['I33']);
+  });
+
+  it('lets nobody take by force what its holder renews, however much that one has', () => {
+    const world = scene();
+    renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
+    world.write('b', '1', 'b');
     expect(world.broken).to.deep.equal(['I33']);
   });
 

@@ -264,9 +264,11 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I44: whoever hands a lease over has dealt with everything that it handed out under it, and hands out nothing more. */
-  const handedOver = (process: string, heir: string, row: LeaseRow): void => {
+  /** I44: a lease is handed over to who asks for it; whoever does so has dealt with everything that it handed out under it, and hands out nothing more. */
+  const handedOver = (process: string, heir: string, row: LeaseRow, wish: string | undefined): void => {
     const { leaseKey } = row;
+    if (wish?.startsWith(`${row.kinactWriter} `) !== true)
+      violate('I44', `${process} handed ${leaseKey} over to ${heir}, who has not asked for it: ${wish}`);
     lastDelivered.delete(`${heir}/${leaseKey}`);
     const last = lastDelivered.get(`${process}/${leaseKey}`);
     if (last !== undefined && !log.isPassed(last.id, row) && !changedByHand.has(leaseKey))
@@ -286,7 +288,7 @@ export function createOracle(options: OracleOptions): Oracle {
     }
     // Given away: whatever the new owner handed out before went with that hold.
     const heir = before?.leaseOwner === process && after.leaseOwner !== process ? after.leaseOwner : undefined;
-    if (heir !== undefined) handedOver(process, heir, after);
+    if (heir !== undefined) handedOver(process, heir, after, before?.kinactWish);
     if (after.leaseOwner === process)
       heldUntil.set(holder, Math.max(heldUntil.get(holder) ?? 0, sentAt + failoverMsOf(process)));
     else if (before?.leaseOwner === process) heldUntil.delete(holder);

@@ -22,25 +22,10 @@ const nudged =
       },
     });
 
-/** What comes of the second line of defence is taken away as well. */
-const unguarded = (state: AnyState): void => {
-  state.callsMayRun = false;
-  state.handedOut.clear?.();
-};
-
 const bareHandOver = withStore((store) => ({
   update: (leaseKey, expected, change, writer, signal) => {
     const { checkpoint: _, ...bare } = change;
     return store.update(leaseKey, expected, change.handOver === undefined ? change : bare, writer, signal);
-  },
-}));
-
-const unconditional = withStore((store) => ({
-  update: async (...[leaseKey, expected, change, writer, signal]: Update) => {
-    if (change.handOver === undefined) return store.update(leaseKey, expected, change, writer, signal);
-    const { handOver, ...rest } = change;
-    const taken = { ...rest, leaseOwner: handOver.workerId, failoverMs: handOver.failoverMs };
-    return store.update(leaseKey, expected, taken, handOver.writer, signal);
   },
 }));
 
@@ -76,16 +61,7 @@ export const handingMutants: readonly Mutant[] = [
       if (state.yielding?.phase === 'draining') state.yielding.phase = 'ready';
     }),
   },
-  {
-    name: 'a lease whose worker has crashed while it drained is handed over',
-    make: nudged((state, message) => {
-      if (state.yielding?.phase !== 'draining' || message.type !== 'workerDown') return;
-      state.yielding.phase = 'ready';
-      unguarded(state);
-    }),
-  },
   { name: 'a hand-over carries no checkpoint', make: bareHandOver },
-  { name: 'a lease is handed over although the wish is gone', make: unconditional },
   { name: 'nobody hears of a wish', make: deaf },
   { name: 'a wish is never withdrawn', make: keepsItsWish },
   {
