@@ -36,22 +36,7 @@ const deaf = withStore((store) => ({
   },
 }));
 
-const keepsItsWish = withStore((store) => ({
-  wish: (leaseKey, expected, wish, signal) =>
-    wish.text === null ? Promise.resolve({ type: 'written' }) : store.wish(leaseKey, expected, wish, signal),
-}));
-
 const byForce: Mutant['make'] = () => given('leaseKeeper', ({ wish: _, ...options }) => options);
-
-const blindToWishes: Mutant['make'] = () =>
-  given('leaseCoordinator', (options) => {
-    const { store } = options;
-    const scan: LeaseStore['scan'] = async (signal) => {
-      const seen = await store.scan(signal);
-      return { ...seen, rows: seen.rows.map(({ kinactWish: _, ...row }) => row) };
-    };
-    return { ...options, store: { ...store, scan } };
-  });
 
 export const handingMutants: readonly Mutant[] = [
   { name: 'leases of living workers that know wishes are taken by force', make: byForce },
@@ -63,7 +48,6 @@ export const handingMutants: readonly Mutant[] = [
   },
   { name: 'a hand-over carries no checkpoint', make: bareHandOver },
   { name: 'nobody hears of a wish', make: deaf },
-  { name: 'a wish is never withdrawn', make: keepsItsWish },
   {
     name: 'a lease is taken as soon as its holder yields',
     make: nudged((state, message) => {
@@ -94,5 +78,4 @@ export const handingMutants: readonly Mutant[] = [
       if (state.wishing !== undefined) state.wishing.lookAt = Infinity;
     }),
   },
-  { name: 'open wishes of others are not counted', make: blindToWishes },
 ];
