@@ -1,0 +1,74 @@
+// A keeper that has asked for a lease which then comes free (issue 8): it is taken at once, and a stop does not wait for it.
+import { expect } from 'chai';
+import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import { driveKeeper, failoverMs, shardId } from '../support/keeper-driver.js';
+import type { KeeperDriver } from '../support/keeper-driver.js';
+import { applyChange, leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+
+const theirs = 'y1/3';
+const seen = leaseRow({
+  leaseKey: shardId,
+  leaseCounter: 4,
+  leaseOwner: 'you',
+  checkpoint: '100',
+  kinactWriter: theirs,
+  kinactFailover: `${failoverMs} ${theirs}`,
+});
+
+const asking = (store: MemoryLeaseStore, traffic?: LeaseTraffic): Promise<KeeperDriver> =>
+  driveKeeper({ seen, store, wish: { stale: undefined }, ...(traffic === undefined ? {} : { traffic }) });
+
+function free(store: MemoryLeaseStore): void {
+  store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, theirs));
+}
+
+describe('a keeper whose holder has released what it asks for', () => {
+  it('takes it at once, though a raise of its wish hangs', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    expect(keeper.row.kinactWish).to.not.equal(undefined);
+    store.script('wish', { type: 'holdBefore', until: new Promise<void>(() => {}) });
+    await keeper.advance(failoverMs / 3 + 100);
+    expect(keeper.status()).to.include({ writing: 'wish' });
+    free(store);
+    await keeper.advance(1_100);
+    expect(keeper.row.leaseOwner, 'a look and a second later').to.equal('me');
+  });
+
+  it('does not wait at its stop for a turn at the table to take what it would only give back', async () => {
+    let open = true;
+    const turn: TrafficTurn = { end: () => {} };
+    const traffic: LeaseTraffic = {
+      join: (): TrafficOrder => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),
+      leave: () => {},
+      enter: () => (open ? turn : undefined),
+      wait: () => new Promise(() => {}),
+      moved: () => {},
+      standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
+    };
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store, traffic);
+    open = false;
+    free(store);
+    await keeper.advance(1_500);
+    expect(keeper.status()).to.include({ phase: 'taking' });
+    expect(keeper.row.leaseOwner).to.equal(undefined);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    await keeper.advance(5_000);
+    expect(keeper.ended, 'five seconds after the stop').to.equal(true);
+  });
+
+  it('does not take at its stop what nobody has given it', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    free(store);
+    store.script('update', { type: 'failBefore' });
+    await keeper.advance(1_001);
+    expect(keeper.status()).to.include({ phase: 'taking' });
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    await keeper.advance(5_000);
+    expect(keeper.ended).to.equal(true);
+    expect(keeper.row.leaseOwner).to.equal(undefined);
+  });
+});

@@ -1,0 +1,89 @@
+// A shard worker that is told to pause, and to go on (issue 8): nothing comes twice of it, and it never stays paused.
+import { expect } from 'chai';
+import { defineReducer } from '../../src/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream.js';
+import { envelope, message } from '../support/aggregate-bytes.js';
+import type { MAGIC } from '../support/aggregate-bytes.js';
+import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
+
+const start = pipelines();
+
+function aggregate(names: readonly string[], format: keyof typeof MAGIC): Buffer {
+  const records = names.map((data) => ({ pk: 0, data }));
+  return envelope(message(['k'], records), format);
+}
+
+describe('a shard worker that pauses', () => {
+  for (const type of ['pause', 'drain'] as const)
+    it(`does not end in the middle of an aggregate in which no checkpoint may land (${type})`, async () => {
+      const stream = fakeStream();
+      stream.put(
+        { partitionKey: 'k', data: 'before' },
+        { partitionKey: 'k', data: aggregate(['a', 'b', 'c', 'd'], 'erlmld') },
+      );
+      const seen: string[] = [];
+      const acks = new Map<string, () => void>();
+      const pipeline = start({
+        worker: { maxPending: 2 },
+        definition: defineReducer({
+          init: () => 0,
+          acknowledge: 'manual',
+          reduce: (n: number, item, ctx) => {
+            const name = Buffer.from(item.value).toString();
+            seen.push(name);
+            if (acks.has('all') || name === 'before') ctx.ack(item.token);
+            else acks.set(name, () => ctx.ack(item.token));
+            return n;
+          },
+        }),
+      });
+      const { keeper, worker } = pipeline.read(stream.port, shard0);
+      await pipeline.clock.advance(10);
+      expect([...acks.keys()], 'open, and no room for the rest').to.deep.equal(['a', 'b']);
+      pipeline.tell(worker, { type, fence: keeper.tenures[0]!.fence });
+      await pipeline.clock.advance(10);
+      for (const ack of acks.values()) ack();
+      acks.set('all', () => {});
+      await pipeline.clock.advance(10);
+      // Whoever comes next goes on at the frontier: another worker, or this one's successor.
+      if (keeper.ends.length > 0) {
+        const { position } = keeper.frontiers.at(-1)!;
+        pipeline.read(stream.port, shard0, { type: 'after', position });
+      } else pipeline.tell(worker, { type: 'resume', fence: keeper.tenures[0]!.fence });
+      await pipeline.clock.advance(100);
+      expect(seen).to.deep.equal(['before', 'a', 'b', 'c', 'd']);
+    });
+
+  it('goes on although the order to pause comes once more when it has been taken back', async () => {
+    const stream = fakeStream();
+    const seen: number[] = [];
+    const acks: (() => void)[] = [];
+    const pipeline = start({
+      definition: defineReducer({
+        init: () => 0,
+        acknowledge: 'manual',
+        // Acknowledges in threes.
+        reduce: (n: number, item, ctx) => {
+          seen.push(numberOf(item));
+          acks.push(() => ctx.ack(item.token));
+          if (acks.length % 3 === 0) for (const ack of acks.splice(0)) ack();
+          return n;
+        },
+      }),
+      reducers: 1,
+    });
+    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    putNumbered(stream, 1);
+    await pipeline.clock.advance(1_000);
+    const { fence } = keeper.tenures[0]!;
+    const pause = { type: 'pause', fence };
+    pipeline.tell(worker, pause);
+    pipeline.tell(worker, { type: 'resume', fence });
+    await pipeline.clock.advance(1_000);
+    // What comes twice changes nothing (design.md).
+    pipeline.tell(worker, pause);
+    putNumbered(stream, 5, undefined, 1);
+    await pipeline.clock.advance(600_000);
+    expect(seen, 'seen in ten minutes').to.have.length(6);
+  });
+});
