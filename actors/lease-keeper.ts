@@ -12,7 +12,7 @@ import { count, effectName, tell } from './lease-keeper/turn.js';
 import type { Turn } from './lease-keeper/turn.js';
 import { workerDown, workerEnded } from './lease-keeper/workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './lease-keeper/wishing.js';
-import { proceedYielding } from './lease-keeper/yielding.js';
+import { drainsOn, proceedYielding } from './lease-keeper/yielding.js';
 import { answered, beginWrite, called, nextExtraAt, writeFailed } from './lease-keeper/writes.js';
 import { createHandedOut } from '../src/core/handed-out.js';
 import * as holds from '../src/core/lease-hold.js';
@@ -96,6 +96,7 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'beginTenure':
       return begin(turn, message);
     case 'frontier':
+      drainsOn(turn);
       return frontier(turn, message.frontier);
     case 'reads':
       return reads(turn, message);
@@ -225,6 +226,8 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     wishing,
     handedFrom: undefined,
     yielding: undefined,
+    pauses: 0,
+    vainDrains: { count: 0, until: 0 },
     shardEnd: undefined,
     falseEnds: { count: 0, at: undefined },
     readAt: now,

@@ -76,6 +76,7 @@ function initial(
     sayFailingAt: 0,
     ending: undefined,
     paused: false,
+    pauses: 0,
     punctuating: 0,
     punctuated: { kind: undefined, progress: 0 },
     notified: 0,
@@ -239,7 +240,7 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
     revoke(state, effects);
     return;
   }
-  const end = state.turnIsDue || state.paused ? undefined : fill(options, state, tenure, effects);
+  const end = state.turnIsDue ? undefined : fill(options, state, tenure, effects);
   if (end === 'gaveWay') askForTurn(state, effects);
   else if (end?.type === 'crash') {
     effects.push({ type: 'fail', error: end.error });
@@ -279,7 +280,18 @@ function fill(
     channel.records.push(record);
   };
   const { clock } = options;
-  return admitAll(options, tenure, intake, ledger, clock.now(), startSlice(clock), deliver, effects);
+  // What a pause finds half admitted is finished: no checkpoint may land inside of it.
+  return admitAll(
+    options,
+    tenure,
+    intake,
+    ledger,
+    clock.now(),
+    startSlice(clock),
+    deliver,
+    effects,
+    state.paused || state.ending?.type === 'drained',
+  );
 }
 
 /** Tells the keeper how far everything is settled: the only thing a checkpoint is ever made of. */

@@ -126,8 +126,9 @@ export interface Yielding {
    */
   phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
   drainAt: number;
-  /** What is not drained, or not handed over, by then is refused. */
+  /** What is not drained, or not handed over, by then is refused: later, as long as something is settled, but never after `latest`. */
   until: number;
+  latest: number;
 }
 
 export interface LeaseKeeperState {
@@ -183,6 +184,10 @@ export interface LeaseKeeperState {
   /** Who has handed it over. */
   handedFrom: string | undefined;
   yielding: Yielding | undefined;
+  /** How often a worker was told to pause. */
+  pauses: number;
+  /** Drains in a row that came to nothing, and until when nobody is asked to try it again. */
+  vainDrains: { readonly count: number; readonly until: number };
   shardEnd: ShardEnd | undefined;
   /** Ends in a row that were none, while the frontier stood at `at`; no worker begins before `readAt`. */
   readonly falseEnds: { count: number; at: Position | undefined };

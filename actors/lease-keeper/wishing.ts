@@ -159,7 +159,6 @@ function handedOver(turn: Turn, row: LeaseRow): void {
   const { options, state } = turn;
   const { release } = state;
   forgetHandedOut(state.handedOut, leaseName(options));
-  dropWish(turn);
   toBeTaken(turn, row);
   state.handedFrom = state.wishing!.holder.owner;
   if (release !== undefined) toBeReleased(turn, release);
@@ -181,7 +180,9 @@ function dropWish({ state, effects }: Turn): void {
 }
 
 /** Nobody has it any more, or it is ours: the take that follows is a conditional write like any other. */
-function toBeTaken({ options, state, now }: Turn, row: LeaseRow): void {
+function toBeTaken(turn: Turn, row: LeaseRow): void {
+  const { options, state, now } = turn;
+  dropWish(turn);
   recoverHold(state.hold, row);
   state.reported = durableCheckpoint(row);
   state.phase = 'taking';

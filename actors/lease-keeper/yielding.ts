@@ -4,6 +4,7 @@
 import { send } from '../actor.js';
 import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
+import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
 import { isBehind, refuseAsked } from './tenures.js';
 import { emit } from './turn.js';
@@ -28,7 +29,8 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
     state.yielding = undefined;
   } else if (before?.wish.writer !== wish.writer) {
     if (before !== undefined) callOff(turn, before, 'stale');
-    state.yielding = { wish, seenAt: now, phase: 'asked', drainAt: Infinity, until: Infinity };
+    const phase = now < state.vainDrains.until ? 'refusing' : 'asked';
+    state.yielding = { wish, seenAt: now, phase, drainAt: Infinity, until: Infinity, latest: Infinity };
   } else if (before.wish.number !== wish.number) {
     before.wish = wish;
     before.seenAt = now;
@@ -39,7 +41,7 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
 /** What is answered with the next renewal, if anything is. */
 export function answerOf({ options, state }: Turn): HoldChange {
   const { yielding } = state;
-  if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, options.handOverMs) };
+  if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
 }
 
@@ -48,7 +50,7 @@ export function answerWritten({ options, state, now }: Turn, { change }: Write):
   if (yielding === undefined || change.answer === undefined) return;
   if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
   else if (yielding.phase !== 'asked') return;
-  else if (change.answer === answerText('yielding', yielding.wish, options.handOverMs)) {
+  else if (change.answer === answerText('yielding', yielding.wish, longestDrainMs(options))) {
     yielding.phase = 'yielding';
     yielding.drainAt = now + noticeMs;
   }
@@ -75,15 +77,39 @@ function drain(turn: Turn, yielding: Yielding): void {
   refuseAsked(turn, 'the lease is being handed over');
   yielding.phase = 'draining';
   yielding.until = now + options.handOverMs;
-  if (tenure === undefined) drained(turn, yielding);
-  else if (!tenure.revoked) effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence }));
+  yielding.latest = now + longestDrainMs(options);
+  if (tenure === undefined) return drained(turn, yielding);
+  if (tenure.revoked) return;
+  state.pauses += 1;
+  effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence, number: state.pauses }));
 }
 
+/** A long queue drains as well as a short one, as long as it moves: whoever asks because of it would never get anything. */
+const mostDrains = 10;
+
+function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
+  return mostDrains * handOverMs;
+}
+
+/** Something of the shard has been settled. */
+export function drainsOn({ options, state, now }: Turn): void {
+  const { yielding } = state;
+  if (yielding?.phase === 'draining') yielding.until = Math.min(now + options.handOverMs, yielding.latest);
+}
+
+const longestRestMs = 600_000;
+
 /** Its worker goes on where it is, as long as it has not ended: no hand-over has been sent. */
-function callOff({ state, effects }: Turn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+function callOff({ options, state, now, effects }: Turn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { tenure } = state;
+  if (yielding.phase === 'draining' && phase === 'refusing') {
+    // However many ask, a shard that does not drain is read on.
+    const { count } = state.vainDrains;
+    const restMs = Math.min(options.failoverMs * 2 ** count, longestRestMs);
+    state.vainDrains = { count: count + 1, until: now + restMs };
+  }
   if (yielding.phase === 'draining' && tenure?.revoked === false)
-    effects.push(send(tenure.control, { type: 'resume', fence: tenure.cell.fence }));
+    effects.push(send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: state.pauses }));
   yielding.phase = phase;
 }
 
@@ -104,11 +130,14 @@ function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yieldin
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
-/** To whom a lease that is being released goes directly; undefined: to whoever comes. */
+/**
+ * To whom a lease goes directly; undefined: to whoever comes. A worker that a stop has drained may have left a call behind that has
+ * settled its records already: only one that had paused has not.
+ */
 export function heirOf(turn: Turn): HoldChange['handOver'] {
   const { yielding, release } = turn.state;
   if (yielding === undefined) return undefined;
-  if (release !== undefined && (release.recordsLeft !== 0 || !isClean(turn) || !isFresh(turn, yielding)))
+  if (release !== undefined && (yielding.phase !== 'ready' || !isClean(turn) || !isFresh(turn, yielding)))
     return undefined;
   const { workerId, writer, failoverMs } = yielding.wish;
   return { workerId, writer, failoverMs };

@@ -76,10 +76,10 @@ export type WorkerControl =
   | { readonly type: 'drain'; readonly fence: number }
   /**
    * Another worker has asked for the lease: fetch nothing more, flush, and report `workerEnded { drained }` once nothing is open and
-   * no call runs; `resume` takes it back.
+   * no call runs; `resume` takes the pause of this number back. Later ones have higher numbers.
    */
-  | { readonly type: 'pause'; readonly fence: number }
-  | { readonly type: 'resume'; readonly fence: number };
+  | { readonly type: 'pause'; readonly fence: number; readonly number: number }
+  | { readonly type: 'resume'; readonly fence: number; readonly number: number };
 
 export type KeeperMessage =
   /** A worker's first question. The keeper renews once; the counter that write returns is the fence. */

@@ -76,8 +76,8 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
 }
 
 /** Nothing is open, and since the last record was settled every reducer has come to an end with the call that it was in. */
-export function isQuiet({ ledger, notified, punctuated, punctuating }: ShardWorkerState): boolean {
-  if (ledger.openRecords > 0 || punctuating > 0) return false;
+export function isQuiet({ intake, ledger, notified, punctuated, punctuating }: ShardWorkerState): boolean {
+  if (ledger.openRecords > 0 || punctuating > 0 || intake.current !== undefined) return false;
   return punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled;
 }
 

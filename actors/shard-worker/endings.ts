@@ -17,8 +17,12 @@ export function controlled(state: ShardWorkerState, message: WorkerControl, effe
     case 'drain':
       return stopReading(state, { type: 'drained', open: 0 }, effects);
     case 'pause':
+      if (message.number <= state.pauses) return void effects.push({ type: 'count', what: 'repeatedMessages' });
+      state.pauses = message.number;
+      state.paused = true;
+      return;
     case 'resume':
-      state.paused = message.type === 'pause';
+      if (message.number === state.pauses) state.paused = false;
   }
 }
 

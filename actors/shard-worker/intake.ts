@@ -77,7 +77,7 @@ const recordCostBytes = 256;
 
 /**
  * Admits what there is room for; `deliver` gets each admitted record with its ordinal. `gaveWay`: its time was up, and the
- * rest goes on in a later turn of the event loop.
+ * rest goes on in a later turn of the event loop. `onlyCurrent`: nothing is begun, but what is half admitted is finished.
  */
 export function admitAll<Self>(
   options: IntakeOptions,
@@ -88,6 +88,7 @@ export function admitAll<Self>(
   slice: TimeSlice,
   deliver: (ordinal: number, record: UserRecord) => void,
   effects: Effect<Self>[],
+  onlyCurrent = false,
 ): IntakeEnd | 'gaveWay' | undefined {
   let unlooked = 0;
   const isOver = (bytes: number): boolean => {
@@ -98,6 +99,7 @@ export function admitAll<Self>(
   };
   for (;;) {
     if (intake.current === undefined) {
+      if (onlyCurrent) return undefined;
       const record = intake.raw.shift();
       if (record === undefined) return undefined;
       intake.current = begin(intake, ledger, record, open(options, tenure, intake, record, effects));
@@ -139,6 +141,9 @@ function begin(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpa
 
 /** Gives up what is not admitted. Returns the intake of a worker that reads no more. */
 export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake {
+  // No checkpoint may land inside of it: what was handed out of it would come again.
+  if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
+    return { ...createIntake(undefined), duplicates, current };
   if (current?.pin !== undefined) unpin(ledger, current.pin);
   return { ...createIntake(undefined), duplicates };
 }

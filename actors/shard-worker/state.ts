@@ -74,6 +74,8 @@ export interface ShardWorkerState {
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, for the lease is to be handed over. */
   paused: boolean;
+  /** The number of the last pause. */
+  pauses: number;
   /** Punctuations not answered yet. */
   punctuating: number;
   /** The last punctuation, with the records notified and settled by then: the same again makes sense when one has grown. */

@@ -40,12 +40,12 @@ const drained = { type: 'drained', open: 0 } as const;
 describe('a keeper that is asked for its lease', () => {
   it('sees it with its next renewal, answers at once, and delivers on for a second', async () => {
     const [keeper, tenure] = await yielding();
-    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${theirs} 10000`, leaseOwner: me });
+    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${theirs} 100000`, leaseOwner: me });
     await keeper.advance(999);
     expect(keeper.controls.get(1)).to.equal(undefined);
     expect(tenure.dead).to.equal(false);
     await keeper.advance(1);
-    expect(keeper.controls.get(1)).to.deep.equal([{ type: 'pause', fence: tenure.fence }]);
+    expect(keeper.controls.get(1)).to.deep.equal([{ type: 'pause', fence: tenure.fence, number: 1 }]);
   });
 
   it('hands over what is drained in one write, as if the other had taken it, and is done with it', async () => {
@@ -98,6 +98,20 @@ describe('a keeper that is asked for its lease', () => {
     ask(keeper, 3);
     await keeper.advance(renewalMs + 2_000);
     expect(keeper.controls.get(2), 'the same wish is not heard again').to.equal(undefined);
+  });
+
+  it('waits longer for a drain that goes on, but not for ever', async () => {
+    const [keeper, tenure] = await draining({ handOverMs: 2_000 });
+    let number = 2;
+    for (let at = 0; at < 19_000; at += 1_000) {
+      ask(keeper, number++);
+      await keeper.frontier(tenure, String(101 + at));
+      await keeper.advance(1_000);
+      expect(keeper.row.kinactAnswer, `after ${at} ms`).to.equal(`yielding ${theirs} 20000`);
+    }
+    ask(keeper, number);
+    await keeper.advance(1_500);
+    expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
   });
 
   it('refuses when its worker crashes, whose calls may still run', async () => {
@@ -214,11 +228,26 @@ describe('a keeper that is asked for its lease', () => {
   describe('and has to stop', () => {
     const stopping = { type: 'release', reason: 'stopping', deadlineMs: 5_000 } as const;
 
-    it('gives it directly to who has asked for it', async () => {
+    it('gives it directly to who has asked for it, where nobody reads it any more', async () => {
+      const [keeper, tenure] = await draining();
+      keeper.store.script('update', { type: 'failBefore' });
+      await keeper.end(tenure, drained);
+      expect(keeper.row.leaseOwner).to.equal(me);
+      await keeper.tell(stopping);
+      await keeper.advance(1_000);
+      expect(keeper.row).to.deep.include({ ...heirs, checkpoint: '100' });
+      expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
+        released: true,
+        recordsLeft: 0,
+        checkpoint: '100',
+      });
+    });
+
+    it('gives it to whoever comes where its worker drains for the stop: a call may run still', async () => {
       const [keeper, tenure] = await yielding();
       await keeper.tell(stopping);
       await keeper.end(tenure, drained);
-      expect(keeper.row).to.deep.include({ ...heirs, checkpoint: '100' });
+      expect(keeper.row).to.not.have.property('leaseOwner');
       expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
         released: true,
         recordsLeft: 0,

@@ -117,11 +117,13 @@ describe('shard workers that are told to pause and to go on', () => {
       let paused = false;
       let from: any;
       const trace: string[] = [];
+      let number = 0;
       const control = (type: string): void => {
         const tenure = reader.keeper.tenures[0];
         if (tenure === undefined) return;
         trace.push(`${pipeline.clock.now()} ${type}`);
-        pipeline.tell(reader.worker, { type, fence: tenure.fence });
+        if (type === 'pause') number += 1;
+        pipeline.tell(reader.worker, { type, fence: tenure.fence, number });
       };
       const follow = (): void => {
         if (reader.keeper.ends.length === 0) return;

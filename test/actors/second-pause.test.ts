@@ -40,7 +40,7 @@ describe('a shard worker that pauses', () => {
       const { keeper, worker } = pipeline.read(stream.port, shard0);
       await pipeline.clock.advance(10);
       expect([...acks.keys()], 'open, and no room for the rest').to.deep.equal(['a', 'b']);
-      pipeline.tell(worker, { type, fence: keeper.tenures[0]!.fence });
+      pipeline.tell(worker, { type, fence: keeper.tenures[0]!.fence, number: 1 });
       await pipeline.clock.advance(10);
       for (const ack of acks.values()) ack();
       acks.set('all', () => {});
@@ -49,7 +49,7 @@ describe('a shard worker that pauses', () => {
       if (keeper.ends.length > 0) {
         const { position } = keeper.frontiers.at(-1)!;
         pipeline.read(stream.port, shard0, { type: 'after', position });
-      } else pipeline.tell(worker, { type: 'resume', fence: keeper.tenures[0]!.fence });
+      } else pipeline.tell(worker, { type: 'resume', fence: keeper.tenures[0]!.fence, number: 1 });
       await pipeline.clock.advance(100);
       expect(seen).to.deep.equal(['before', 'a', 'b', 'c', 'd']);
     });
@@ -76,9 +76,9 @@ describe('a shard worker that pauses', () => {
     putNumbered(stream, 1);
     await pipeline.clock.advance(1_000);
     const { fence } = keeper.tenures[0]!;
-    const pause = { type: 'pause', fence };
+    const pause = { type: 'pause', fence, number: 1 };
     pipeline.tell(worker, pause);
-    pipeline.tell(worker, { type: 'resume', fence });
+    pipeline.tell(worker, { type: 'resume', fence, number: 1 });
     await pipeline.clock.advance(1_000);
     // What comes twice changes nothing (design.md).
     pipeline.tell(worker, pause);

@@ -17,6 +17,7 @@ const deadlines = new Set([
   'raiseAt',
   'lookAt',
   'until',
+  'latest',
   'drainAt',
   'cutAt',
   'writeAt',
