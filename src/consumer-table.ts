@@ -122,7 +122,7 @@ const leaseTable = {
   ),
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
-    'For how long a shard may drain when another worker asks for its lease. What takes longer stays here, and the other worker asks again later.',
+    'A shard that drains because another worker asks for its lease stays here when nothing of it has been settled for so long, or when it takes ten times that; the other worker asks again later.',
     '`failoverMs`',
   ),
   maxLeases: optional(

@@ -34,8 +34,8 @@ export interface LeaseOptions {
   /** Milliseconds without a renewal after which a lease may be taken by others, 600,000 at most. Default 10,000, as in the KCL. */
   readonly failoverMs?: number | undefined;
   /**
-   * Milliseconds for which a shard may drain when another worker of the application asks for its lease; what takes longer stays
-   * here. 1 to 600,000. Default: `failoverMs`.
+   * Milliseconds without anything settled after which a shard that drains, because another worker of the application has asked for
+   * its lease, stays here after all; ten times that is the longest a drain may take. 1 to 600,000. Default: `failoverMs`.
    */
   readonly handOverMs?: number | undefined;
   /** Leases this worker takes at most. Default: no limit. */

@@ -40,7 +40,7 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
-  /** How long a worker may drain for a hand-over before it is called off. */
+  /** How long a drain for a hand-over may stand still before it is called off; ten times that is the longest it may take. */
   readonly handOverMs: number;
   /** Delivery stops this long before the lease can expire at a peer. */
   readonly marginMs: number;

@@ -155,7 +155,9 @@ describe('the care of the lease table', () => {
     await clock.advance(60_000);
     expect(seen(...all).size).to.equal(count);
     for (const { consumer } of all) await settled(clock, consumer.stop());
-    for (const row of table(stream).rows.values()) expect(row.leaseOwner, row.leaseKey).to.equal(undefined);
+    // An ended row keeps its owner until it is cleaned up.
+    for (const row of table(stream).rows.values())
+      if (row.checkpoint !== 'SHARD_END') expect(row.leaseOwner, row.leaseKey).to.equal(undefined);
     const last = new Map<number, number>();
     const first = new Set<string>();
     for (const id of order) {
