@@ -69,9 +69,14 @@ const suspend: Fault = ({ clock, dice, failoverMs, say }, victim) => {
   clock.after(ms, () => machine.resume());
 };
 
-const jumpWall: Fault = ({ dice, say }, { machine }) => {
+/** Within this whoever has woken has looked at its clocks. */
+const wakingMs = 5_000;
+
+const jumpWall: Fault = ({ clock, dice, say }, { machine }) => {
   const ms = dice.between(-30_000, 30_000);
   if (ms < 0 && machine.paused) return;
+  // Nor can one that is set back before it has done anything since it woke (seed 450712).
+  if (ms < 0 && clock.now() - machine.resumedAt() < wakingMs) return;
   say(`wall clock of ${machine.name} by ${ms}`);
   machine.jumpWall(ms);
 };
