@@ -150,9 +150,15 @@ const latestNow =
   (isMeant: (row: LeaseRow) => boolean): Mutant['make'] =>
   () =>
     given('leaseKeeper', (options) => {
-      const { seen, clock } = options;
-      if (seen.checkpoint !== 'LATEST' || !isMeant(seen)) return options;
-      return { ...options, seen: { ...seen, kinactLatestAt: clock.wallNow() } };
+      const { seen, clock, store } = options;
+      const late = (row: LeaseRow): LeaseRow =>
+        row.checkpoint === 'LATEST' && isMeant(row) ? { ...row, kinactLatestAt: clock.wallNow() } : row;
+      // A lease that was asked for is seen when it has been handed over.
+      const get: LeaseStore['get'] = async (leaseKey, signal) => {
+        const row = await store.get(leaseKey, signal);
+        return row && late(row);
+      };
+      return { ...options, seen: late(seen), store: { ...store, get } };
     });
 
 export const leasingMutants: readonly Mutant[] = [
