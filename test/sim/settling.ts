@@ -14,8 +14,8 @@ import type { LeaseRow } from '../../src/core/lease.js';
 const longMs = 7 * 60_000;
 const longOnes = 1 / 8;
 const settleMs = 8 * 60_000;
-/** A shard that stands still for longer, in calm weather, has to be named by somebody. */
-const stallMs = 120_000;
+/** A shard that stands still for longer, in calm weather, has to be named by somebody: by the watchdog, where a call hangs. */
+const stallMs = watchdogMs + 15_000;
 /** From the last item done, or the last worker started, until everything rests: a few renewals, some scans. */
 const restMs = 60_000;
 const lastRecords = 100;
