@@ -67,7 +67,7 @@ describe('the packed tarball', function () {
 
   it('holds programs, types, documents and examples, and nothing else', () => {
     const expected =
-      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.md|examples\/(support\/)?[\w-]+(\.test)?\.ts|examples\/README\.md|package\.json|README\.md|LICENSE|(CHANGELOG|CONTRIBUTING)\.md)$/;
+      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.(md|svg)|examples\/(support\/)?[\w-]+(\.test)?\.ts|examples\/README\.md|package\.json|README\.md|LICENSE|(CHANGELOG|CONTRIBUTING)\.md)$/;
     expect(files.filter((file) => !expected.test(file))).to.deep.equal([]);
     expect(files).to.include.members(['LICENSE', 'README.md', 'CHANGELOG.md']);
   });
