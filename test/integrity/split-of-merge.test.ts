@@ -23,7 +23,7 @@ describe('a split of a merge under load', function () {
   });
 
   it('is followed through both steps, keys in order over them, and nothing is lost', async () => {
-    for (const name of ['a', 'b']) fleet.start(name, { itemMs: 5, failoverMs });
+    for (const name of ['a', 'b']) fleet.start(name, { itemMs: 2, failoverMs });
     await settled(fleet);
     // 0 + 1 → 2 → 3, 4
     await merge(fleet, idOf(0), idOf(1));

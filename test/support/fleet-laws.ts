@@ -83,7 +83,8 @@ export function deliveredBetween(fleet: Fleet, { name }: WorkerProcess, from: nu
 
 /** Waits until leases are shared evenly, whoever gave one up for that has noticed, and every one of them is delivered. */
 export async function settled(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
-  await fleet.balanced(among);
+  // What is handed over drains first: as long as it moves, up to ten times `handOverMs`.
+  await fleet.balanced(among, 60_000);
   await fleet.until('every lease delivered by its owner alone', async () => {
     const rows = await fleet.rows();
     const all = fleet.deliveries();
