@@ -95,9 +95,13 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
   switch (message.type) {
     case 'beginTenure':
       return begin(turn, message);
-    case 'frontier':
-      drainsOn(turn);
-      return frontier(turn, message.frontier);
+    case 'frontier': {
+      const before = state.hold.frontier;
+      frontier(turn, message.frontier);
+      // A late word of an earlier worker moves nothing.
+      if (state.hold.frontier !== before) drainsOn(turn);
+      return;
+    }
     case 'reads':
       return reads(turn, message);
     case 'workerEnded':

@@ -114,6 +114,18 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
   });
 
+  it('waits no longer for a word that moves nothing: a late one of an earlier worker, or one that comes twice', async () => {
+    const [keeper, tenure] = await draining({ handOverMs: 2_000 });
+    ask(keeper, 2);
+    await keeper.advance(1_900);
+    const { worker, fence } = tenure;
+    const position = { sequenceNumber: '100', subSequenceNumber: 0 };
+    await keeper.tell({ type: 'frontier', frontier: { worker, fence: fence - 1, position, records: 9 } });
+    await keeper.tell({ type: 'frontier', frontier: { worker, fence, position, records: 1 } });
+    await keeper.advance(100);
+    expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
+  });
+
   it('refuses when its worker crashes, whose calls may still run', async () => {
     const [keeper] = await draining();
     await keeper.down(1);
