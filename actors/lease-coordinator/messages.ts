@@ -100,7 +100,7 @@ export interface TableRecord {
   longestFailoverMs: number;
   /** That another worker's `failoverMs` differs has been said. */
   failoverTold: boolean;
-  /** Rows as they were seen last, of a stream that has not been opened since by whichever coordinator saw them. Default: none. */
+  /** Rows of the last scan, and those seen before of streams that are still to be opened. Default: none. */
   rows?: ReadonlyMap<string, LeaseRow>;
   /** `CoordinatorState.vanished`, which outlives the coordinator that has noted them. Default: none. */
   vanished?: Map<string, Vanished>;

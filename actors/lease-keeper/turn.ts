@@ -4,6 +4,7 @@ import type { Effect } from '../actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
+import { backoffMs } from '../../src/core/backoff.js';
 import type { KinactEvent } from '../../src/events.js';
 
 export interface Turn {
@@ -37,4 +38,10 @@ export function warn(turn: Turn, message: string, error?: unknown): void {
 /** Of the request that carries this write out. */
 export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
   return `${kind}#${id}`;
+}
+
+/** When an attempt at the table that came to nothing is repeated: full jitter, up to a sixth of `failoverMs`. */
+export function retryDelayMs({ options, state }: Pick<Turn, 'options' | 'state'>): number {
+  const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
+  return backoffMs(shape, state.attempt, options.random);
 }

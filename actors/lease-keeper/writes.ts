@@ -7,11 +7,10 @@ import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
-import { count, effectName, emit, tell, warn } from './turn.js';
+import { count, effectName, emit, retryDelayMs, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, handedOver, heirOf, settledByRow, wishSeen } from './yielding.js';
-import { backoffMs } from '../../src/core/backoff.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
@@ -144,8 +143,7 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   if (concernsOwner(current)) holds.applyUnknown(state.hold, current.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`, undefined, false);
-  const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
-  const delayMs = backoffMs(shape, state.attempt, options.random);
+  const delayMs = retryDelayMs(turn);
   state.attempt += 1;
   // No lease needs it: a renewal does not wait for it either.
   state.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.renewAt) : now + delayMs;

@@ -7,9 +7,8 @@ import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
 import { isBehind, refuseAsked } from './tenures.js';
-import { emit } from './turn.js';
+import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
-import { backoffMs } from '../../src/core/backoff.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
@@ -191,9 +190,9 @@ function isBy({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function triesAgain({ options, state, now }: Turn): true {
-  const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
-  state.retryAt = now + Math.max(1, backoffMs(shape, state.attempt, options.random));
+function triesAgain(turn: Turn): true {
+  const { state, now } = turn;
+  state.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.attempt += 1;
   return true;
 }
