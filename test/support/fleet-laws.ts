@@ -62,9 +62,12 @@ export async function handOvers(
     const all = fleet.deliveries();
     return shardIds.flatMap((shardId) => {
       const at = since(shardId);
-      // A higher fence: whoever lost this shard to `from` just before may still have items of it under way.
+      // A higher fence: whoever lost this shard to `from` just before may still have items of it under way. A lease
+      // handed over just before its new owner died was never taken by it; then the last that was delivered counts.
+      const delivered = all.filter((each) => each.shardId === shardId && each.at < at).map((each) => each.fence);
       const fence =
-        from.events('leaseTaken').findLast(({ data }) => data.shardId === shardId)?.data.counter ?? Infinity;
+        from.events('leaseTaken').findLast(({ data }) => data.shardId === shardId)?.data.counter ??
+        Math.max(...delivered, 0);
       const next = all.find(
         (each) => each.shardId === shardId && each.fence > fence && each.worker !== from.name && each.at >= at,
       );
