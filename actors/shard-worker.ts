@@ -4,7 +4,7 @@
 import { ask, run, send } from './actor.js';
 import type { Behaviour, Effect, Ref, Step } from './actor.js';
 import { openReader, received, recount } from './shard-worker/bytes.js';
-import { converse, createChannels, isFull, isQuiet, punctuate } from './shard-worker/channel.js';
+import { converse, createChannels, isDrained, isFull, isQuiet, punctuate } from './shard-worker/channel.js';
 import type { Dispositions, Whereabouts } from './protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './shard-worker/endings.js';
 import { admitAll, createIntake, isEmpty, takeIn } from './shard-worker/intake.js';
@@ -233,7 +233,6 @@ function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, disposi
 
 /** Everything that may be due after any message; each part looks for itself whether it is. */
 function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
-  const { ledger } = state;
   if (tenure.dead) {
     // What is settled stays settled, and need not be replayed.
     report(options, state, tenure, effects);
@@ -252,10 +251,10 @@ function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenu
     return;
   }
   converse(state, tenure, effects);
-  punctuate(state, tenure, options.flushes, effects);
+  punctuate(options, state, tenure, effects);
   if (state.paused && isQuiet(state)) stopReading(state, { type: 'drained', open: 0 }, effects);
   if (state.ending === undefined) read(state, effects);
-  else if (ledger.openRecords === 0 && isEmpty(state.intake)) finish(state, tenure, state.ending, effects);
+  else if (isDrained(options, state)) finish(state, tenure, state.ending, effects);
 }
 
 /** However much there is to admit, the lease keepers of this process come in between. */

@@ -88,7 +88,10 @@ export type ReducerMessage<Value = Uint8Array> =
    * three with the members of your items: shards of two streams may have the same id, and even the same fence.
    */
   | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
-  /** As `flush`, at the end of a shard, before a stop, and when a lease is to be handed over: then the shard may go on after all. */
+  /**
+   * As `flush`, at the end of a shard, before a stop, and when a lease is to be handed over: then the shard may go on after all. It
+   * comes again after what was acknowledged since: only when your call has returned is the shard given away.
+   */
   | { readonly type: 'drain' };
 
 /** When a flush happens: whichever comes first. */

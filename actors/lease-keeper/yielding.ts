@@ -130,7 +130,7 @@ function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yieldin
 }
 
 /**
- * To whom a lease goes directly; undefined: to whoever comes. A worker that a stop has drained may have left a call behind that has
+ * To whom a lease goes directly; undefined: to whoever comes. A worker that a stop has cut off may have left a call behind that has
  * settled its records already: only one that had paused has not.
  */
 export function heirOf(turn: Turn): HoldChange['handOver'] {

@@ -5,7 +5,7 @@ import { ask } from '../actor.js';
 import type { Effect, Ref } from '../actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerState } from './state.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../tenure.js';
 import { room } from '../../src/core/ledger.js';
@@ -78,18 +78,30 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
 /** Nothing is open, and since the last record was settled every reducer has come to an end with the call that it was in. */
 export function isQuiet({ intake, ledger, notified, punctuated, punctuating }: ShardWorkerState): boolean {
   if (ledger.openRecords > 0 || punctuating > 0 || intake.current !== undefined) return false;
-  return punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled;
+  return notified === 0 || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
+}
+
+/** Everything is settled, and no call of the application is in the shard any more. */
+export function isDrained({ acksEarly }: ShardWorkerOptions, state: ShardWorkerState): boolean {
+  if (state.ledger.openRecords > 0 || !isEmpty(state.intake)) return false;
+  return !acksEarly || state.ending?.type !== 'drained' || isQuiet(state);
 }
 
 /**
  * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will come: acknowledgements that wait for a
  * fuller batch would wait for ever. Again only when something has changed since.
  */
-export function punctuate(state: ShardWorkerState, tenure: Tenure, flushes: boolean, effects: Effects): void {
-  const { ledger, channels } = state;
-  if (state.punctuating > 0 || (ledger.openRecords === 0 && !state.paused)) return;
+export function punctuate(
+  { flushes, acksEarly }: ShardWorkerOptions,
+  state: ShardWorkerState,
+  tenure: Tenure,
+  effects: Effects,
+): void {
+  const { ledger, channels, ending, paused } = state;
+  const isQuieted = paused || (acksEarly && ending?.type === 'drained');
+  if (state.punctuating > 0 || (ledger.openRecords === 0 && !isQuieted)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
-  const closing = state.paused || (state.ending !== undefined && isEmpty(state.intake));
+  const closing = paused || (ending !== undefined && isEmpty(state.intake));
   const isPressed = state.account?.pressed === true;
   if (!closing && (!flushes || !(isFull(state) || isPressed))) return;
   const kind = closing ? 'drain' : 'flush';

@@ -27,6 +27,8 @@ export interface ShardWorkerOptions extends IntakeOptions {
   readonly watchdogMs: number;
   /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
   readonly flushes: boolean;
+  /** Whether the application may acknowledge an item before its call has ended. */
+  readonly acksEarly: boolean;
   readonly clock: Clock;
   /** Sends a message from outside any behaviour: the reader's notices come at any time. */
   readonly tell: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;

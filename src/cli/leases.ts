@@ -175,7 +175,7 @@ function table(tableName: string, lines: readonly LeaseLine[]): string {
     const owner = line.owner ?? (line.checkpoint === 'SHARD_END' ? '(ended)' : '(free)');
     return [
       line.leaseKey,
-      owner,
+      line.askedBy === undefined ? owner : `${owner}, asked by ${line.askedBy}`,
       String(line.counter),
       checkpointOfLine(line),
       line.parents.join(','),

@@ -252,6 +252,7 @@ function workerOf(
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,
+    acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
     tell: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;

@@ -296,7 +296,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(keeper.frontiers).to.have.length(0);
     keeper.control({ type: 'drain' });
     await pipeline.clock.advance(10);
-    expect(log.map(({ type }) => type)).to.deep.equal(['items', 'flush', 'drain', 'revoked']);
+    expect(log.map(({ type }) => type)).to.deep.equal(['items', 'flush', 'drain', 'drain', 'revoked']);
     expect((await ending).reason).to.equal('normal');
     expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 0 }]);
   });

@@ -9,6 +9,7 @@ import {
 import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
+import { wishText } from '../../src/core/lease-wish.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
@@ -123,6 +124,36 @@ describe('kinact leases', () => {
     ]);
     expect(bad).to.include({ leaseKey: 'shardId-\u001b[2J', owner: null, checkpoint: null });
     expect(bad!['malformed']).to.match(/^checkpoint is neither/);
+  });
+
+  it('says who has asked the owner for a lease', async () => {
+    const writer = writerOf(writerNonce('worker-1', 'p'), 1);
+    const wish = {
+      writer: writerOf(writerNonce('new', 'q'), 1),
+      workerId: 'new \u001b[2J',
+      failoverMs: 20_000,
+      number: 1,
+    };
+    const asked: Item = {
+      ...held,
+      kinactWriter: { S: writer },
+      kinactFailover: { S: failoverText(20_000, writer) },
+      kinactWish: { S: wishText({ ...wish, holder: writer }) },
+    };
+    const old: Item = {
+      ...asked,
+      leaseKey: free['leaseKey']!,
+      kinactWish: { S: wishText({ ...wish, holder: 'another' }) },
+    };
+    await tableOf('asked', [asked, old]);
+    const [other, line] = JSON.parse(
+      (await kinact(['leases', '--application', 'asked', '--json'], env)).stdout,
+    ) as object[];
+    expect(line).to.include({ owner: 'worker-1', askedBy: 'new \u001b[2J' });
+    expect(other).not.to.have.property('askedBy');
+    const { stdout } = await kinact(['leases', '--application', 'asked'], env);
+    expect(stdout).to.match(/^shardId-0+1 +worker-1 +41 /m);
+    expect(stdout).to.match(/^shardId-0+2 +worker-1, asked by new \\u001b\[2J +41 /m);
   });
 
   it('prints a table for people, in which nothing of a row can move the cursor', async () => {

@@ -156,6 +156,7 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
           maxPendingBytes: 32 * 1_024 * 1_024,
           watchdogMs: 600_000,
           flushes: options.definition.flush !== undefined || options.definition.behaviour !== undefined,
+          acksEarly: options.definition.acknowledge === 'manual' || options.definition.behaviour !== undefined,
           tell,
           ...shared,
           ...options.worker,
