@@ -13,7 +13,7 @@ import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } fr
 import type { Turn } from './state.js';
 import { onTrial, unreadable, watchUnread } from './unread.js';
 import { watchUntaken } from './untaken.js';
-import { askedByOthers, noteWishes, steal } from './wishes.js';
+import { askAgain, askedByOthers, noteWishes, steal } from './wishes.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
@@ -174,6 +174,8 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
   for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
+  const notAsked = new Set(notToBeAsked(turn));
+  askAgain(turn, rows, (leaseKey) => avoid.has(leaseKey) || notAsked.has(leaseKey));
   // Rows of this process that lost their keeper, and in the first round those of an earlier process of the same name. Later
   // ones are a twin's, who is alive: they are taken when they expire, like anybody's.
   const mine = rows.filter(
@@ -186,7 +188,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
     avoid,
     asked: askedByOthers(turn),
-    notAsked: new Set(notToBeAsked(turn)),
+    notAsked,
     reclaim: new Set(mine.map((row) => row.leaseKey)),
     ...waitingFor(turn),
     spareMs: spare * scanIntervalMs,

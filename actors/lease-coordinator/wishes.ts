@@ -5,6 +5,7 @@ import { take } from './leases.js';
 import type { Turn } from './state.js';
 import { knowsWishes, wishLastsMs, wishOf } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import { isWriterOf } from '../../src/core/lease-writer.js';
 
 /** Wishes of one worker that are open at a time. */
 const mostWishes = 4;
@@ -32,6 +33,19 @@ export function askedByOthers({ settings, state, now }: Turn): Map<string, strin
     asked.set(leaseKey, wish.workerId);
   }
   return asked;
+}
+
+/**
+ * Goes on with what a keeper of this process that has died, perhaps with its coordinator, had asked for: its holder believes that
+ * wish for a while, and would hand the lease over to nobody.
+ */
+export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (leaseKey: string) => boolean): void {
+  const { settings, state } = turn;
+  for (const row of rows) {
+    const asked = state.wishes.get(row.leaseKey);
+    if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.nonce, asked.wish.writer)) continue;
+    take(turn, row, { stale: asked.text });
+  }
 }
 
 /** Asks the holders of these leases for them, as many as may be asked; takes those of holders that cannot be asked. */
