@@ -33,6 +33,7 @@ const ordinary = {
   lateAnswer: 'Answers to questions that nobody waited for any more.',
   lateResult: 'Results of effects whose actor had stopped.',
   lateLook: 'Looks at the row of a lease that was asked for, after the answer was known.',
+  failedLooks: 'Looks at the row of a lease that was asked for that failed. It is looked at again.',
   withdrawnWishes: 'Leases asked for and not got: refused, not answered, or not wanted any more.',
   lateWrite: 'Results of lease writes that a later one had taken the place of.',
   askFailures: 'Questions for the holder of a stalled record that were not answered in time. The watchdog asks again.',

@@ -117,7 +117,9 @@ export function looked(turn: Turn, row: LeaseRow | undefined): void {
 }
 
 /** The wish is raised all the same; nothing depends on one look. */
-export function lookFailed({ state, now }: Turn): void {
+export function lookFailed(turn: Turn): void {
+  const { state, now } = turn;
+  count(turn, 'failedLooks');
   if (state.wishing === undefined) return;
   state.wishing.looking = false;
   state.wishing.lookAt = Math.max(state.wishing.lookAt, now + lookMs);

@@ -186,13 +186,14 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.eventsOf('retrying')).to.have.length(1);
   });
 
-  it('goes on after a look that fails', async () => {
+  it('goes on after a look that fails, and counts it', async () => {
     const store = memoryLeaseStore([seen]);
     store.script('get', { type: 'failBefore' });
     const keeper = await asking(store);
     handOver(store);
     await keeper.advance(3_000);
     expect(keeper.newsOf('taken')).to.have.length(1);
+    expect(keeper.counts.get('failedLooks')).to.equal(1);
   });
 
   describe('and has to stop', () => {
