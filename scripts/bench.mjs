@@ -1,10 +1,9 @@
 // npm run bench, npm run bench -- handover: builds and runs bench/main.ts, which says the outcome in its last line (and knows --json itself).
-import { buildAll, buildDist } from './compile.mjs';
+import { buildAll } from './compile.mjs';
 import { json, rest, run } from './steps.mjs';
 
 async function main() {
   try {
-    await buildDist();
     await buildAll();
   } catch (error) {
     return { code: 1, line: `bench: FAILED at build (${error.message})` };

@@ -1,7 +1,7 @@
 // npm run example -- NAME: builds and runs examples/NAME.ts. The example's last line is the outcome.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildAll, buildDist } from './compile.mjs';
+import { buildAll } from './compile.mjs';
 import { has, json, rest, root, run } from './steps.mjs';
 
 const [name, ...args] = rest;
@@ -17,7 +17,6 @@ async function main() {
     };
   }
   try {
-    await buildDist();
     await buildAll();
   } catch (error) {
     // Another root may be broken while this example is fine: what counts is whether its own program is there.

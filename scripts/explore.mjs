@@ -1,10 +1,9 @@
 // npm run explore: builds, and explores every interleaving of the lease keepers (test/explore/command.ts), which says the outcome.
-import { buildAll, buildDist } from './compile.mjs';
+import { buildAll } from './compile.mjs';
 import { json, rest, say } from './steps.mjs';
 
 async function main() {
   try {
-    await buildDist();
     await buildAll();
   } catch (error) {
     return { code: 1, line: `explore: FAILED at build (${error.message})` };

@@ -1,21 +1,23 @@
-// npm test: every test, the examples' own among them, but those of the package (they are in `npm run check`). Arguments narrow it: `npm test -- actors`
-// runs what has `actors` in its path.
-import { buildAll, buildDist } from './compile.mjs';
+// npm test: every test, the examples' own among them, but those of the package (they are in `npm run check`). Arguments narrow it:
+// `npm test -- actors` runs what has `actors` in its path. With `--coverage` it leaves to `npm run check -- --tested` what was covered.
+import { buildAll } from './compile.mjs';
+import { coverageEnv, withEveryModule } from './coverage.mjs';
 import { testLanes } from './lanes.mjs';
 import { mochaSideBySide, testSummary } from './mocha.mjs';
 import { rest, runSteps } from './steps.mjs';
 
 async function tests() {
-  const lanes = testLanes((file) => rest.every((part) => file.includes(part)));
+  const parts = rest.filter((part) => part !== '--coverage');
+  const lanes = testLanes((file) => parts.every((part) => file.includes(part)));
   if (lanes.length === 0) return { skipped: 'there is none' };
-  return mochaSideBySide(lanes);
+  if (!rest.includes('--coverage')) return mochaSideBySide(lanes);
+  return mochaSideBySide(withEveryModule(lanes), { env: coverageEnv() });
 }
 
 await runSteps(
   'test',
   [
-    ['build', buildDist],
-    ['build all roots', buildAll],
+    ['build', buildAll],
     ['tests', tests],
   ],
   testSummary,
