@@ -36,7 +36,19 @@ export interface LeaseWitness {
   endpoint(worker: string): string;
   /** Those of one row in the order in which the table has done them. */
   readonly writes: readonly WitnessedWrite[];
+  /**
+   * The next write that `is` is true of. `act` is called when the table has done it and nobody has heard of that yet; where it
+   * returns `unheard`, nobody ever does: the connection is closed instead.
+   */
+  meet(is: (write: WitnessedWrite) => boolean, act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite>;
   stop(): Promise<void>;
+}
+
+/** What a write sets, whatever was there before. */
+export function setBy({ request: { UpdateExpression = '', ...of } }: WitnessedWrite): WitnessedRow {
+  const [values, names] = [of.ExpressionAttributeValues ?? {}, of.ExpressionAttributeNames ?? {}];
+  const set = UpdateExpression.matchAll(/(#\w+) = (:\w+)/g);
+  return Object.fromEntries([...set].map(([, name = '', value = '']) => [names[name] ?? name, values[value]!]));
 }
 
 /** Everything but these is a write, what nobody has heard of as well; tables are made in no row's order. */
@@ -46,6 +58,7 @@ const noWrites = /^(GetItem|Scan|Query|BatchGetItem|CreateTable|Describe\w+|List
 export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
   const writes: WitnessedWrite[] = [];
   const lastOf = new Map<string | undefined, Promise<unknown>>();
+  const meetings = new Set<(write: WitnessedWrite) => unknown>();
   // A connection that the other side has just closed would be a failed call that nobody made fail: none is kept idle.
   const agent = new Agent();
   const { hostname, port: upstreamPort } = new URL(upstream);
@@ -72,7 +85,11 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
       const { Attributes: shown } = (accepted ? JSON.parse(asked.text.toString()) : {}) as {
         Attributes?: WitnessedRow;
       };
-      writes.push({ worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt: performance.now() });
+      const doneAt = performance.now();
+      const write = { worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt };
+      writes.push(write);
+      const said = [...meetings].map((meeting) => meeting(write));
+      if (said.includes('unheard')) throw new Error('nobody is to hear of it');
       return asked;
     });
     lastOf.set(
@@ -95,6 +112,16 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
   return {
     endpoint: (worker) => `http://127.0.0.1:${port}/${worker}`,
     writes,
+    meet: (is, act) =>
+      new Promise((resolve) => {
+        const meeting = (write: WitnessedWrite): unknown => {
+          if (!is(write)) return undefined;
+          meetings.delete(meeting);
+          resolve(write);
+          return act?.(write);
+        };
+        meetings.add(meeting);
+      }),
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

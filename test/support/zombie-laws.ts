@@ -9,7 +9,7 @@ const roundingMs = 5;
 /** Records whose `reduce` began when no renewal that the table had accepted gave their worker the right to. */
 export function deliveredTooLate(
   deliveries: readonly Delivery[],
-  writes: readonly TableWrite[],
+  writes: readonly Pick<TableWrite, 'worker' | 'leaseKey' | 'accepted' | 'at'>[],
   failoverMs: number,
 ): readonly string[] {
   return deliveries.flatMap(({ worker, shardId, began, id }) => {
