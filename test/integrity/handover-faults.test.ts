@@ -7,7 +7,16 @@ import type { LocalServers } from '../../src/testing/local-servers.js';
 import { heldBy } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, say, settled } from '../support/fleet-laws.js';
-import { failoverMs, isHandOver, isTake, isWish, isYielding, newOwner, Scene } from '../support/hand-over-scene.js';
+import {
+  failoverMs,
+  isHandOver,
+  isRefusal,
+  isTake,
+  isWish,
+  isYielding,
+  newOwner,
+  Scene,
+} from '../support/hand-over-scene.js';
 import type { Ending, Is, SceneOptions } from '../support/hand-over-scene.js';
 import { deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
 
@@ -64,6 +73,7 @@ const cases: readonly Case[] = [
       // Not while it drains, which it does for longer than it believes the wish.
       await scene.deliversWhatIsNew(holder, leaseKey);
       const fences = new Set(fleet.deliveries().flatMap((each) => (each.shardId === leaseKey ? [each.fence] : [])));
+      expect(scene.witness.writes.filter(isRefusal), 'nobody is there to be refused').to.deep.equal([]);
       const next = await scene.start('next');
       await settled(fleet, [holder, next]);
       const { changes, replayed } = await scene.end();

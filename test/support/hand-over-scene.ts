@@ -1,5 +1,6 @@
 // One worker that holds every lease of a stream, and one that asks it for some: real processes, with a witness of every write between
 // them and the table, so that something can be done to either of them at a moment of the hand-over; and the laws of what comes of it.
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { faultyProxy } from './faulty-proxy.js';
 import type { FaultyProxy } from './faulty-proxy.js';
@@ -39,7 +40,8 @@ export interface Ending {
 /** The holder delivers on for a second after its answer, and then drains. */
 const noticeMs = 1_000;
 const slowItemMs = 50;
-const slowItems = 200;
+/** Both shards by turns, or else nothing of one would be settled for so long that its hand-over is refused. */
+const backlog = { puts: 6, count: 40, everyMs: 200 };
 const patienceMs = 45_000;
 
 const holderName = 'holder';
@@ -48,6 +50,8 @@ const askerName = 'asker';
 export const isWish: Is = (write) => write.accepted && setBy(write)['kinactWish'] !== undefined;
 export const isYielding: Is = (write) =>
   write.accepted && setBy(write)['kinactAnswer']?.S?.startsWith('yielding') === true;
+export const isRefusal: Is = (write) =>
+  write.accepted && setBy(write)['kinactAnswer']?.S?.startsWith('refused') === true;
 /** To whom a write gives a lease. */
 export const newOwner = (write: WitnessedWrite): string | undefined => setBy(write)['leaseOwner']?.S;
 export const isHandOver: Is = (write) =>
@@ -61,6 +65,7 @@ export class Scene {
   readonly #proxies = new Map<string, FaultyProxy>();
   readonly #options: SceneOptions;
   readonly #stopWriting: () => Promise<void>;
+  #backlog: Promise<void> = Promise.resolve();
 
   private constructor(options: SceneOptions, fleet: Fleet, witness: LeaseWitness) {
     this.#options = options;
@@ -98,8 +103,15 @@ export class Scene {
     const isNumbered = (rows: TableSnapshot): boolean =>
       rows.size === shards && [...rows.values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
     await this.fleet.until('a checkpoint of each shard', async () => isNumbered(await this.fleet.rows()));
-    if (drainsSlowly) void this.witness.meet(isWish, () => void this.fleet.put(slowItems));
+    if (drainsSlowly) void this.witness.meet(isWish, () => (this.#backlog = this.#writeBacklog()));
     return holder;
+  }
+
+  async #writeBacklog(): Promise<void> {
+    for (let left = backlog.puts; left > 0; left -= 1) {
+      await this.fleet.put(backlog.count);
+      await delay(backlog.everyMs);
+    }
   }
 
   /** The worker that joins, and asks for its part. */
@@ -136,7 +148,7 @@ export class Scene {
   /** Lets the rest be delivered and every process stop, and judges what all have done and written. */
   async end(): Promise<Ending> {
     const { fleet, witness } = this;
-    await this.#stopWriting();
+    await Promise.all([this.#stopWriting(), this.#backlog]);
     await expectNothingLost(this.#options.name, fleet, patienceMs);
     const names = new Set(fleet.workers.map(({ name }) => name));
     const { complaints, changes } = judgeWrites(witness.writes, (id) => (names.has(id) ? id : undefined));
@@ -148,7 +160,7 @@ export class Scene {
   }
 
   async close(): Promise<void> {
-    await this.#stopWriting();
+    await Promise.all([this.#stopWriting(), this.#backlog]);
     await this.fleet.stop();
     await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()));
     await this.witness.stop();
