@@ -29,6 +29,8 @@ export interface WitnessedWrite {
   /** Monotonic milliseconds of this process: when the request was here, and when the table had answered it. */
   readonly sentAt: number;
   readonly doneAt: number;
+  /** When the request was here, epoch milliseconds: for what other processes say of the time. */
+  readonly at: number;
 }
 
 export interface LeaseWitness {
@@ -45,10 +47,29 @@ export interface LeaseWitness {
 }
 
 /** What a write sets, whatever was there before. */
-export function setBy({ request: { UpdateExpression = '', ...of } }: WitnessedWrite): WitnessedRow {
-  const [values, names] = [of.ExpressionAttributeValues ?? {}, of.ExpressionAttributeNames ?? {}];
-  const set = UpdateExpression.matchAll(/(#\w+) = (:\w+)/g);
-  return Object.fromEntries([...set].map(([, name = '', value = '']) => [names[name] ?? name, values[value]!]));
+export function setBy({ request }: WitnessedWrite): WitnessedRow {
+  return equalities(request.UpdateExpression, request);
+}
+
+/** What it is conditional on: values that attributes must have. */
+export function expectedBy({ request }: WitnessedWrite): WitnessedRow {
+  return equalities(request.ConditionExpression, request);
+}
+
+function equalities(expression = '', request: WriteRequest): WitnessedRow {
+  const { ExpressionAttributeValues: values = {}, ExpressionAttributeNames: names = {} } = request;
+  const found = expression.matchAll(/(#\w+) = (:\w+)/g);
+  return Object.fromEntries([...found].map(([, name = '', value = '']) => [names[name] ?? name, values[value]!]));
+}
+
+/** Whether its author says of a row that it holds it: everything but wishes and what fills rows in. */
+export function movesCounter(write: WitnessedWrite): boolean {
+  return write.operation === 'UpdateItem' && setBy(write)['leaseCounter'] !== undefined;
+}
+
+/** Whether it gives a lease to the author of the wish that stands there. */
+export function handsOver({ request: { ConditionExpression = '' } }: WitnessedWrite): boolean {
+  return ConditionExpression.includes('begins_with(#kinactWish,');
 }
 
 /** Everything but these is a write, what nobody has heard of as well; tables are made in no row's order. */
@@ -78,7 +99,7 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
     const input = JSON.parse(body.toString()) as WriteRequest;
     const leaseKey = (input.Key ?? input.Item)?.['leaseKey']?.S;
     const worker = (incoming.url ?? '').split('/')[1] ?? '';
-    const sentAt = performance.now();
+    const [sentAt, at] = [performance.now(), Date.now()];
     const turn = (lastOf.get(leaseKey) ?? Promise.resolve()).then(async () => {
       const asked = await ask(incoming, body);
       const accepted = asked.answer.statusCode === 200;
@@ -86,7 +107,7 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
         Attributes?: WitnessedRow;
       };
       const doneAt = performance.now();
-      const write = { worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt };
+      const write = { worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt, at };
       writes.push(write);
       const said = [...meetings].map((meeting) => meeting(write));
       if (said.includes('unheard')) throw new Error('nobody is to hear of it');
