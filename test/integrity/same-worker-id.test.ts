@@ -5,17 +5,17 @@ import { expect } from 'chai';
 import { ownersOf, startFleet } from '../support/fleet.js';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
 import { expectNothingLost } from '../support/replays.js';
-import { witnessTable } from '../support/table-witness.js';
-import type { TableWitness } from '../support/table-witness.js';
+import { witnessLeases } from '../support/lease-witness.js';
+import type { LeaseWitness } from '../support/lease-witness.js';
 import { brokenChains } from '../support/zombie-laws.js';
 
 describe('two processes with one worker id', function () {
   this.timeout(90_000);
   let fleet: Fleet;
-  let witness: TableWitness;
+  let witness: LeaseWitness;
   before(async () => {
     fleet = await startFleet({ shards: 2, application: 'twins-app', streamName: 'twins' });
-    witness = await witnessTable(fleet.endpoints.dynamodb);
+    witness = await witnessLeases(fleet.endpoints.dynamodb);
   });
   after(async () => {
     await fleet?.stop();

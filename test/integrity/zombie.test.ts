@@ -4,8 +4,8 @@ import { heldBy, startFleet } from '../support/fleet.js';
 import type { Fleet } from '../support/fleet.js';
 import { handOvers, say } from '../support/fleet-laws.js';
 import { expectNothingLost } from '../support/replays.js';
-import { witnessTable } from '../support/table-witness.js';
-import type { TableWitness } from '../support/table-witness.js';
+import { witnessLeases } from '../support/lease-witness.js';
+import type { LeaseWitness } from '../support/lease-witness.js';
 import { brokenChains, deliveredTooLate, deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
 
 const failoverMs = 2_000;
@@ -13,11 +13,11 @@ const failoverMs = 2_000;
 describe('a worker stopped by SIGSTOP past the failover time, and continued', function () {
   this.timeout(90_000);
   let fleet: Fleet;
-  let witness: TableWitness;
+  let witness: LeaseWitness;
   let stopWriting: () => Promise<void>;
   before(async () => {
     fleet = await startFleet({ shards: 4 });
-    witness = await witnessTable(fleet.endpoints.dynamodb);
+    witness = await witnessLeases(fleet.endpoints.dynamodb);
     stopWriting = fleet.keepWriting(24, 100);
   });
   after(async () => {

@@ -29,6 +29,8 @@ export interface WitnessedWrite {
   /** Monotonic milliseconds of this process: when the request was here, and when the table had answered it. */
   readonly sentAt: number;
   readonly doneAt: number;
+  /** When the request was here, epoch milliseconds: for what other processes say of the time. */
+  readonly at: number;
 }
 
 export interface LeaseWitness {
@@ -36,7 +38,38 @@ export interface LeaseWitness {
   endpoint(worker: string): string;
   /** Those of one row in the order in which the table has done them. */
   readonly writes: readonly WitnessedWrite[];
+  /**
+   * The next write that `is` is true of. `act` is called when the table has done it and nobody has heard of that yet; where it
+   * returns `unheard`, nobody ever does: the connection is closed instead.
+   */
+  meet(is: (write: WitnessedWrite) => boolean, act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite>;
   stop(): Promise<void>;
+}
+
+/** What a write sets, whatever was there before. */
+export function setBy({ request }: WitnessedWrite): WitnessedRow {
+  return equalities(request.UpdateExpression, request);
+}
+
+/** What it is conditional on: values that attributes must have. */
+export function expectedBy({ request }: WitnessedWrite): WitnessedRow {
+  return equalities(request.ConditionExpression, request);
+}
+
+function equalities(expression = '', request: WriteRequest): WitnessedRow {
+  const { ExpressionAttributeValues: values = {}, ExpressionAttributeNames: names = {} } = request;
+  const found = expression.matchAll(/(#\w+) = (:\w+)/g);
+  return Object.fromEntries([...found].map(([, name = '', value = '']) => [names[name] ?? name, values[value]!]));
+}
+
+/** Whether its author says of a row that it holds it: everything but wishes and what fills rows in. */
+export function movesCounter(write: WitnessedWrite): boolean {
+  return write.operation === 'UpdateItem' && setBy(write)['leaseCounter'] !== undefined;
+}
+
+/** Whether it gives a lease to the author of the wish that stands there. */
+export function handsOver({ request: { ConditionExpression = '' } }: WitnessedWrite): boolean {
+  return ConditionExpression.includes('begins_with(#kinactWish,');
 }
 
 /** Everything but these is a write, what nobody has heard of as well; tables are made in no row's order. */
@@ -46,6 +79,7 @@ const noWrites = /^(GetItem|Scan|Query|BatchGetItem|CreateTable|Describe\w+|List
 export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
   const writes: WitnessedWrite[] = [];
   const lastOf = new Map<string | undefined, Promise<unknown>>();
+  const meetings = new Set<(write: WitnessedWrite) => unknown>();
   // A connection that the other side has just closed would be a failed call that nobody made fail: none is kept idle.
   const agent = new Agent();
   const { hostname, port: upstreamPort } = new URL(upstream);
@@ -65,14 +99,18 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
     const input = JSON.parse(body.toString()) as WriteRequest;
     const leaseKey = (input.Key ?? input.Item)?.['leaseKey']?.S;
     const worker = (incoming.url ?? '').split('/')[1] ?? '';
-    const sentAt = performance.now();
+    const [sentAt, at] = [performance.now(), Date.now()];
     const turn = (lastOf.get(leaseKey) ?? Promise.resolve()).then(async () => {
       const asked = await ask(incoming, body);
       const accepted = asked.answer.statusCode === 200;
       const { Attributes: shown } = (accepted ? JSON.parse(asked.text.toString()) : {}) as {
         Attributes?: WitnessedRow;
       };
-      writes.push({ worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt: performance.now() });
+      const doneAt = performance.now();
+      const write = { worker, operation, leaseKey, request: input, accepted, shown, sentAt, doneAt, at };
+      writes.push(write);
+      const said = [...meetings].map((meeting) => meeting(write));
+      if (said.includes('unheard')) throw new Error('nobody is to hear of it');
       return asked;
     });
     lastOf.set(
@@ -95,6 +133,16 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
   return {
     endpoint: (worker) => `http://127.0.0.1:${port}/${worker}`,
     writes,
+    meet: (is, act) =>
+      new Promise((resolve) => {
+        const meeting = (write: WitnessedWrite): unknown => {
+          if (!is(write)) return undefined;
+          meetings.delete(meeting);
+          resolve(write);
+          return act?.(write);
+        };
+        meetings.add(meeting);
+      }),
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

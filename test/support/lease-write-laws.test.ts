@@ -61,7 +61,7 @@ class Story {
   }
 
   #add(worker: string, operation: string, request: WriteRequest): this {
-    const at = { sentAt: this.#at, doneAt: (this.#at += 1) };
+    const at = { at: this.#at, sentAt: this.#at, doneAt: (this.#at += 1) };
     this.writes.push({ worker, operation, leaseKey: 's', request, accepted: true, shown: undefined, ...at });
     return this;
   }

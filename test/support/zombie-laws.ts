@@ -1,6 +1,7 @@
 // What must hold of a worker that went on after others had taken its leases, judged by the sinks and by what a witness saw
 // of the lease table.
-import type { TableWrite } from './table-witness.js';
+import { expectedBy, handsOver, movesCounter, setBy } from './lease-witness.js';
+import type { WitnessedWrite } from './lease-witness.js';
 import type { Delivery } from './worker-process.js';
 
 /** Time stamps of two processes, rounded to milliseconds. */
@@ -9,13 +10,12 @@ const roundingMs = 5;
 /** Records whose `reduce` began when no renewal that the table had accepted gave their worker the right to. */
 export function deliveredTooLate(
   deliveries: readonly Delivery[],
-  writes: readonly TableWrite[],
+  writes: readonly WitnessedWrite[],
   failoverMs: number,
 ): readonly string[] {
+  const renewals = writes.filter((each) => each.accepted && movesCounter(each) && !handsOver(each));
   return deliveries.flatMap(({ worker, shardId, began, id }) => {
-    const renewed = writes.filter(
-      (each) => each.accepted && each.worker === worker && each.leaseKey === shardId && each.at <= began,
-    );
+    const renewed = renewals.filter((each) => each.worker === worker && each.leaseKey === shardId && each.at <= began);
     const deadline = Math.max(...renewed.map(({ at }) => at)) + failoverMs * 0.9 + roundingMs;
     return began <= deadline ? [] : [`${id} of ${shardId} by ${worker}, ${began - deadline} ms late`];
   });
@@ -45,26 +45,35 @@ export function finishedAfter(deliveries: readonly Delivery[], worker: string, m
  * the one before left as the owner unless it takes the lease, and no checkpoint lower than the one before. Who gives a lease away
  * is its owner, too.
  */
-export function brokenChains(writes: readonly TableWrite[]): readonly string[] {
+export function brokenChains(writes: readonly WitnessedWrite[]): readonly string[] {
   const complaints: string[] = [];
-  for (const leaseKey of new Set(writes.map((each) => each.leaseKey))) {
-    const accepted = writes.filter((each) => each.accepted && each.leaseKey === leaseKey);
+  const moving = writes.filter((each) => each.accepted && movesCounter(each));
+  for (const leaseKey of new Set(moving.map((each) => each.leaseKey))) {
+    const accepted = moving.filter((each) => each.leaseKey === leaseKey);
     let owner: string | undefined;
     let counter = -1;
     let checkpoint = -1n;
-    for (const write of accepted.toSorted((a, b) => (a.behind ?? -1) - (b.behind ?? -1))) {
+    for (const write of accepted.toSorted((a, b) => (behind(a) ?? -1) - (behind(b) ?? -1))) {
+      const expected = behind(write);
+      const set = setBy(write);
       const complain = (what: string): void =>
-        void complaints.push(`${leaseKey} #${write.behind} by ${write.worker}: ${what}`);
-      if (write.behind === undefined) complain('without a condition');
-      else if (write.behind === counter) complain('a second write behind this counter');
-      const takes = write.set['leaseOwner'] !== undefined && !write.handsOver;
+        void complaints.push(`${leaseKey} #${expected} by ${write.worker}: ${what}`);
+      if (expected === undefined) complain('without a condition');
+      else if (expected === counter) complain('a second write behind this counter');
+      const takes = set['leaseOwner'] !== undefined && !handsOver(write);
       if (!takes && owner !== write.worker) complain(`not the owner, who is ${owner}`);
-      const text = write.set['checkpoint']?.S;
+      const text = set['checkpoint']?.S;
       const number = text === undefined || !/^\d+$/.test(text) ? checkpoint : BigInt(text);
       if (number < checkpoint) complain(`checkpoint ${number} behind ${checkpoint}`);
-      owner = write.handsOver ? write.set['leaseOwner']?.S : write.worker;
-      [counter, checkpoint] = [write.behind ?? counter, number];
+      owner = handsOver(write) ? set['leaseOwner']?.S : write.worker;
+      [counter, checkpoint] = [expected ?? counter, number];
     }
   }
   return complaints;
+}
+
+/** The counter that was its condition; undefined: it had none. */
+function behind(write: WitnessedWrite): number | undefined {
+  const counter = expectedBy(write)['leaseCounter']?.N;
+  return counter === undefined ? undefined : Number(counter);
 }

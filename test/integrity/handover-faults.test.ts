@@ -1,0 +1,340 @@
+// Faults in the middle of a hand-over, on real processes: who asks for a lease, or who holds it, is killed, stopped, cut off from
+// DynamoDB, or told to end, at a moment that a witness of every write to the table gives. Some at a time, each on a stream and a
+// table of its own.
+import { expect } from 'chai';
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import { heldBy } from '../support/fleet.js';
+import type { WorkerProcess } from '../support/fleet.js';
+import { deliveredBetween, deliversFrom, handOvers, say, settled } from '../support/fleet-laws.js';
+import {
+  failoverMs,
+  isHandOver,
+  isRefusal,
+  isTake,
+  isWish,
+  isYielding,
+  newOwner,
+  Scene,
+} from '../support/hand-over-scene.js';
+import type { Ending, Is, SceneOptions } from '../support/hand-over-scene.js';
+import { deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
+
+type Play = (scene: Scene, holder: WorkerProcess) => Promise<void>;
+
+interface Case extends Omit<SceneOptions, 'endpoints'> {
+  readonly title: string;
+  readonly play: Play;
+}
+
+const deadlineMs = failoverMs + 20_000;
+
+const cases: readonly Case[] = [
+  ...(
+    [
+      ['when a lease has been handed to it, before it has looked', isHandOver, 'killed-when-given'],
+      ['when it has taken what was handed to it', isTake, 'killed-when-taken'],
+    ] as const
+  ).map(([moment, is, name]): Case => ({
+    title: `the one who asks is killed ${moment}: the lease comes back when it has expired, and nothing twice`,
+    name,
+    shards: 4,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const ofAsker: Is = (write) => is(write) && newOwner(write) === asker.name;
+      const { leaseKey = '' } = await scene.meet('it is the asker’s', ofAsker, () => asker.kill('SIGKILL'));
+      const killed = Date.now();
+      await scene.meet('the holder takes it back', (write) => isTake(write) && write.leaseKey === leaseKey);
+      say(`${name}: delivering again`, await handOvers(fleet, asker, [leaseKey], () => killed, deadlineMs));
+      await settled(fleet, [holder]);
+      const { changes, deliveries, replayed } = await scene.end();
+      expect(await asker.exited).to.equal('SIGKILL');
+      expect(deliveries.filter(({ worker }) => worker === asker.name)).to.deep.equal([]);
+      expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'handOver']);
+      expect(replayed).to.equal(0);
+    },
+  })),
+  ...(
+    [
+      ['when it has left its wish', isWish, 'killed-when-wishing'],
+      ['when it has been answered', isYielding, 'killed-when-answered'],
+    ] as const
+  ).map(([moment, is, name]): Case => ({
+    title: `the one who asks is killed ${moment}: the holder delivers on as before, and the wish is in nobody’s way`,
+    name,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const drains = scene.meetDraining();
+      const { leaseKey = '' } = await scene.meet('the moment', is, () => asker.kill('SIGKILL'));
+      await drains;
+      // Not while it drains, which it does for longer than it believes the wish.
+      await scene.deliversWhatIsNew(holder, leaseKey);
+      const fences = new Set(fleet.deliveries().flatMap((each) => (each.shardId === leaseKey ? [each.fence] : [])));
+      expect(scene.witness.writes.filter(isRefusal), 'nobody is there to be refused').to.deep.equal([]);
+      const next = await scene.start('next');
+      await settled(fleet, [holder, next]);
+      const { changes, replayed } = await scene.end();
+      expect(fences.size, 'it goes on under its own fence').to.equal(1);
+      expect(changes.filter(({ to }) => to === asker.name)).to.deep.equal([]);
+      expect(changes.filter(({ kind, to }) => kind === 'handOver' && to === next.name)).to.not.be.empty;
+      expect(replayed).to.equal(0);
+    },
+  })),
+  {
+    title: 'the holder is killed while it drains: the one who asks begins at its last checkpoint, when it has expired',
+    name: 'holder-killed',
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const { leaseKey = '' } = await scene.meetDraining(() => holder.kill('SIGKILL'));
+      const killed = Date.now();
+      expect(await holder.exited).to.equal('SIGKILL');
+      const held = heldBy(await fleet.rows(), holder);
+      expect(held).to.include(leaseKey);
+      say('holder-killed: delivering elsewhere', await handOvers(fleet, holder, held, () => killed, deadlineMs));
+      await settled(fleet, [asker]);
+      const { changes } = await scene.end();
+      expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
+    },
+  },
+  {
+    title:
+      'the holder is killed when it has handed over, before it has heard of that: that lease is taken and not forced',
+    name: 'holder-killed-when-given',
+    play: async (scene, holder) => {
+      const asker = await scene.asker();
+      const { leaseKey } = await scene.meet('handed over', isHandOver, () => holder.kill('SIGKILL'));
+      await settled(scene.fleet, [asker]);
+      const { changes } = await scene.end();
+      const ofIt = changes.filter((change) => change.leaseKey === leaseKey);
+      expect(ofIt.slice(0, 2).map(({ kind, to }) => [kind, to])).to.deep.equal([
+        ['take', holder.name],
+        ['handOver', asker.name],
+      ]);
+      expect(forcedFrom(ofIt, holder)).to.deep.equal([]);
+    },
+  },
+  {
+    title:
+      'the holder is stopped by SIGSTOP while it drains, and continued: it delivers and gives nothing of what it lost',
+    name: 'holder-stopped',
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet, witness } = scene;
+      const asker = await scene.asker();
+      const { leaseKey = '' } = await scene.meetDraining(() => holder.kill('SIGSTOP'));
+      const stopped = Date.now();
+      const held = heldBy(await fleet.rows(), holder);
+      say('holder-stopped: delivering elsewhere', await handOvers(fleet, holder, held, () => stopped, deadlineMs));
+      const seen = witness.writes.length;
+      const continued = holder.kill('SIGCONT');
+      const lost = (): boolean =>
+        held.every((key) => holder.events('leaseLost').some(({ data }) => data.shardId === key));
+      await fleet.until('it knows', lost);
+      await settled(fleet, [holder, asker]);
+      const { changes, deliveries } = await scene.end();
+      expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
+      expect(deliveredUnderOldFence(deliveries, holder.name, continued)).to.deep.equal([]);
+      expect(finishedAfter(deliveries, holder.name, continued).length, 'in its two reducers').to.be.at.most(2);
+      for (const key of held) {
+        const later = witness.writes
+          .slice(seen)
+          .filter((write) => write.worker === holder.name && write.leaseKey === key);
+        const again = later.findIndex(isTake);
+        const old = later.slice(0, again === -1 ? later.length : again);
+        expect(
+          old.filter((write) => write.accepted && !isWish(write)),
+          'accepted',
+        ).to.deep.equal([]);
+        expect(
+          old.filter((write) => newOwner(write) !== undefined),
+          'given',
+        ).to.deep.equal([]);
+      }
+    },
+  },
+  {
+    title: 'the holder loses DynamoDB while it drains, until its lease is another’s, and gets it back',
+    name: 'holder-cut',
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const proxy = scene.proxyOf(holder);
+      const { leaseKey = '' } = await scene.meetDraining(() => proxy.set({ type: 'cut' }));
+      const cut = Date.now();
+      const held = heldBy(await fleet.rows(), holder);
+      say('holder-cut: delivering elsewhere', await handOvers(fleet, holder, held, () => cut, deadlineMs));
+      const healed = proxy.set({ type: 'pass' });
+      await settled(fleet, [holder, asker]);
+      await deliversFrom(fleet, holder, healed);
+      const { changes } = await scene.end();
+      expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
+      expect(deliveredBetween(fleet, holder, cut + failoverMs, healed), 'after its leases').to.deep.equal([]);
+      expect(holder.events('pipelineRestarted')).to.deep.equal([]);
+    },
+  },
+  {
+    title: 'the holder never hears that its hand-over was written: the row tells it, and nothing comes twice',
+    name: 'holder-unheard',
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const { leaseKey } = await scene.meet('handed over', isHandOver, () => 'unheard');
+      const isTold = (): boolean => holder.events('leaseHandedOver').some(({ data }) => data.leaseKey === leaseKey);
+      await fleet.until('the holder knows', isTold);
+      await settled(fleet, [holder, asker]);
+      expect((await scene.end()).replayed).to.equal(0);
+    },
+  },
+  {
+    title: 'the one who asks loses DynamoDB when it is answered: what is handed to it comes back, and nothing twice',
+    name: 'asker-cut',
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const proxy = scene.proxyOf(asker);
+      const handed = scene.meet('handed over', isHandOver);
+      const { leaseKey } = await scene.meet('answered', isYielding, () => proxy.set({ type: 'cut' }));
+      await handed;
+      await scene.meet('taken back', (write) => isTake(write) && write.leaseKey === leaseKey);
+      const healed = proxy.set({ type: 'pass' });
+      await settled(fleet, [holder, asker]);
+      await deliversFrom(fleet, asker, healed);
+      const { changes, replayed } = await scene.end();
+      expect(kindsOf(changes, leaseKey).slice(0, 3)).to.deep.equal(['take', 'handOver', 'take']);
+      expect(replayed).to.equal(0);
+    },
+  },
+  {
+    title:
+      'the one who asks loses DynamoDB for longer than its wish is believed: the holder delivers on, and gives later',
+    name: 'asker-cut-long',
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const proxy = scene.proxyOf(asker);
+      const drains = scene.meetDraining();
+      const { leaseKey } = await scene.meet('answered', isYielding, () => proxy.set({ type: 'cut' }));
+      await drains;
+      await scene.deliversWhatIsNew(holder, leaseKey);
+      const healed = proxy.set({ type: 'pass' });
+      await settled(fleet, [holder, asker]);
+      await deliversFrom(fleet, asker, healed);
+      const { changes, replayed } = await scene.end();
+      expect(forcedFrom(changes, holder)).to.deep.equal([]);
+      expect(replayed).to.equal(0);
+    },
+  },
+  {
+    title: 'SIGTERM to the holder while it drains: it exits with 0, and all of it comes once',
+    name: 'holder-ended',
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const asker = await scene.asker();
+      await scene.meetDraining(() => holder.kill('SIGTERM'));
+      expect(await holder.exited).to.equal(0);
+      expect(holder.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
+      await settled(scene.fleet, [asker]);
+      const { changes, replayed } = await scene.end();
+      expect(forcedFrom(changes, holder)).to.deep.equal([]);
+      expect(replayed).to.equal(0);
+    },
+  },
+  ...(
+    [
+      ['has left its wish', (scene, act) => scene.meet('the wish', isWish, act), 'asker-ended-wishing'],
+      ['is drained for', (scene, act) => scene.meetDraining(act), 'asker-ended-drained-for'],
+    ] as readonly (readonly [string, (scene: Scene, act: () => unknown) => Promise<{ leaseKey?: string }>, string])[]
+  ).map(([moment, meet, name]): Case => ({
+    title: `SIGTERM to the one who asks when it ${moment}: it exits with 0, takes its wish along, and all comes once`,
+    name,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const { leaseKey } = await meet(scene, () => asker.kill('SIGTERM'));
+      expect(await asker.exited).to.equal(0);
+      expect(asker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
+      expect((await fleet.rows()).get(leaseKey ?? '')).to.not.have.property('kinactWish');
+      await scene.deliversWhatIsNew(holder, leaseKey);
+      await settled(fleet, [holder]);
+      const { changes, replayed } = await scene.end();
+      expect(changes.filter(({ from, to }) => from !== undefined && to === asker.name)).to.deep.equal([]);
+      expect(replayed).to.equal(0);
+    },
+  })),
+  {
+    title:
+      'SIGTERM to the one who asks when a lease has been handed to it: it gives it back at once, and all comes once',
+    name: 'asker-ended-given',
+    play: async (scene, holder) => {
+      const asker = await scene.asker();
+      const { leaseKey } = await scene.meet('handed over', isHandOver, () => asker.kill('SIGTERM'));
+      expect(await asker.exited).to.equal(0);
+      expect(asker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
+      await settled(scene.fleet, [holder]);
+      const { changes, replayed } = await scene.end();
+      expect(kindsOf(changes, leaseKey).slice(0, 4)).to.deep.equal(['take', 'handOver', 'release', 'take']);
+      expect(forcedFrom(changes, asker)).to.deep.equal([]);
+      expect(replayed).to.equal(0);
+    },
+  },
+];
+
+function kindsOf(changes: Ending['changes'], leaseKey: string | undefined): readonly string[] {
+  return changes.filter((change) => change.leaseKey === leaseKey).map(({ kind }) => kind);
+}
+
+function forcedFrom(changes: Ending['changes'], { name }: WorkerProcess): Ending['changes'] {
+  return changes.filter(({ kind, from }) => kind === 'take' && from === name);
+}
+
+/** Two processes each; more at a time would starve one another. */
+const atATime = 3;
+
+describe('a fault in the middle of a hand-over', function () {
+  this.timeout(180_000);
+  let servers: LocalServers;
+  const outcomes = new Map<Case, Promise<unknown>>();
+  let all: Promise<unknown>;
+
+  async function play({ play, ...options }: Case): Promise<unknown> {
+    const scene = await Scene.open({ ...options, endpoints: servers });
+    try {
+      await play(scene, await scene.holder());
+      return undefined;
+    } catch (error) {
+      return error;
+    } finally {
+      await scene.close();
+    }
+  }
+
+  before(async () => {
+    servers = await startLocalServers();
+    const told = new Map<Case, (outcome: unknown) => void>();
+    for (const each of cases) outcomes.set(each, new Promise((resolve) => told.set(each, resolve)));
+    const left = [...cases];
+    const lane = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift())
+        told.get(next)?.(await play(next).catch((error: unknown) => error));
+    };
+    all = Promise.all(Array.from({ length: atATime }, lane));
+  });
+  after(async () => {
+    await all;
+    await servers?.stop();
+  });
+
+  for (const each of cases)
+    it(each.title, async () => {
+      const error = await outcomes.get(each);
+      if (error !== undefined) throw error;
+    });
+});

@@ -1,0 +1,35 @@
+// That the law of repeats excuses what a take by force explains, and nothing else.
+import { expect } from 'chai';
+import { repeatsWithoutReason } from './hand-over-scene.js';
+import type { OwnerChange } from './lease-write-laws.js';
+import type { Delivery } from './worker-process.js';
+
+const delivery = (sequenceNumber: number, fence: number): Delivery => ({
+  ...{ id: `k0/${sequenceNumber}`, key: 'k0', shardId: 's', sequenceNumber: String(sequenceNumber), fence },
+  ...{ worker: `of ${fence}`, began: fence, at: fence },
+});
+
+const change = (kind: OwnerChange['kind'], from: string | undefined, counter: number): OwnerChange => ({
+  ...{ kind, leaseKey: 's', from, to: 'b', doneAt: counter },
+  row: { leaseCounter: { N: String(counter) }, checkpoint: { S: '5' } },
+});
+
+const first = change('take', undefined, 1);
+const judged = (again: Delivery, ...changes: readonly OwnerChange[]): number =>
+  repeatsWithoutReason([delivery(5, 2), delivery(6, 2), again], [first, ...changes]).length;
+
+describe('the law of repeats', () => {
+  it('excuses what is behind the checkpoint that a take by force has found', () => {
+    expect(judged(delivery(6, 11), change('take', 'a', 10))).to.equal(0);
+    expect(judged(delivery(7, 11), change('handOver', 'a', 10))).to.equal(0);
+  });
+
+  it('complains of what is not behind it, of what was handed over or free, and of a second time under one owner', () => {
+    expect(judged(delivery(5, 11), change('take', 'a', 10))).to.equal(1);
+    expect(judged(delivery(6, 11), change('handOver', 'a', 10))).to.equal(1);
+    expect(judged(delivery(6, 11), change('take', undefined, 10))).to.equal(1);
+    expect(judged(delivery(6, 3))).to.equal(1);
+    expect(judged(delivery(6, 2))).to.equal(1);
+    expect(judged(delivery(6, 3), change('take', 'a', 10))).to.equal(1);
+  });
+});

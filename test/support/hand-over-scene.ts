@@ -1,0 +1,201 @@
+// One worker that holds every lease of a stream, and one that asks it for some: real processes, with a witness of every write between
+// them and the table, so that something can be done to either of them at a moment of the hand-over; and the laws of what comes of it.
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { faultyProxy } from './faulty-proxy.js';
+import type { FaultyProxy } from './faulty-proxy.js';
+import { startFleet } from './fleet.js';
+import type { Fleet, WorkerProcess } from './fleet.js';
+import { replays } from './fleet-laws.js';
+import { setBy, witnessLeases } from './lease-witness.js';
+import type { LeaseWitness, WitnessedWrite } from './lease-witness.js';
+import { judgeWrites } from './lease-write-laws.js';
+import type { OwnerChange } from './lease-write-laws.js';
+import { expectNothingLost } from './replays.js';
+import type { TableSnapshot } from './strict-lease-reader.js';
+import type { Delivery, WorkerConfig } from './worker-process.js';
+import { deliveredTooLate } from './zombie-laws.js';
+
+export const failoverMs = 2_000;
+
+export interface SceneOptions {
+  /** Of the stream, the application and the closing note. */
+  readonly name: string;
+  readonly endpoints: Fleet['endpoints'];
+  /** Default 2. */
+  readonly shards?: number;
+  /** What the holder has been handed out when it is asked takes it some seconds: it drains longer than a wish is believed. */
+  readonly drainsSlowly?: boolean;
+}
+
+/** What a test waits for: a write, and what is to be done the moment the table has done it. */
+export type Is = (write: WitnessedWrite) => boolean;
+
+export interface Ending {
+  readonly changes: readonly OwnerChange[];
+  readonly deliveries: readonly Delivery[];
+  readonly replayed: number;
+}
+
+/** The holder delivers on for a second after its answer, and then drains. */
+const noticeMs = 1_000;
+const slowItemMs = 50;
+/** Both shards by turns, or else nothing of one would be settled for so long that its hand-over is refused. */
+const backlog = { puts: 6, count: 40, everyMs: 200 };
+const patienceMs = 45_000;
+
+const holderName = 'holder';
+const askerName = 'asker';
+
+export const isWish: Is = (write) => write.accepted && setBy(write)['kinactWish'] !== undefined;
+export const isYielding: Is = (write) =>
+  write.accepted && setBy(write)['kinactAnswer']?.S?.startsWith('yielding') === true;
+export const isRefusal: Is = (write) =>
+  write.accepted && setBy(write)['kinactAnswer']?.S?.startsWith('refused') === true;
+/** To whom a write gives a lease. */
+export const newOwner = (write: WitnessedWrite): string | undefined => setBy(write)['leaseOwner']?.S;
+export const isHandOver: Is = (write) =>
+  write.accepted && newOwner(write) !== undefined && newOwner(write) !== write.worker;
+export const isTake: Is = (write) => write.accepted && newOwner(write) === write.worker;
+
+export class Scene {
+  readonly fleet: Fleet;
+  readonly witness: LeaseWitness;
+  /** Between a worker and the witness. */
+  readonly #proxies = new Map<string, FaultyProxy>();
+  readonly #options: SceneOptions;
+  readonly #stopWriting: () => Promise<void>;
+  #backlog: Promise<void> = Promise.resolve();
+
+  private constructor(options: SceneOptions, fleet: Fleet, witness: LeaseWitness) {
+    this.#options = options;
+    this.fleet = fleet;
+    this.witness = witness;
+    this.#stopWriting = fleet.keepWriting(2, 200);
+  }
+
+  static async open(options: SceneOptions): Promise<Scene> {
+    const { name, endpoints, shards = 2 } = options;
+    const fleet = await startFleet({ shards, endpoints, application: `${name}-app`, streamName: name });
+    return new Scene(options, fleet, await witnessLeases(endpoints.dynamodb));
+  }
+
+  /** A worker of this name, which is its id in the table as well. */
+  async start(name: string, config: Partial<WorkerConfig> = {}): Promise<WorkerProcess> {
+    const { witness, fleet } = this;
+    const proxy = await faultyProxy(witness.endpoint(name));
+    this.#proxies.set(name, proxy);
+    const dynamodb = `${proxy.endpoint}/${name}`;
+    return fleet.start(name, { itemMs: 5, idleMs: 200, failoverMs, ...config }, { ...fleet.endpoints, dynamodb });
+  }
+
+  /** Between a worker and DynamoDB. */
+  proxyOf({ name }: WorkerProcess): FaultyProxy {
+    return this.#proxies.get(name)!;
+  }
+
+  /** A worker that holds everything, and has a checkpoint of each shard. */
+  async holder(): Promise<WorkerProcess> {
+    const { drainsSlowly = false, shards = 2 } = this.#options;
+    const holder = await this.start(holderName, drainsSlowly ? { itemMs: slowItemMs } : {});
+    await this.fleet.balanced([holder]);
+    await this.fleet.put(24);
+    const isNumbered = (rows: TableSnapshot): boolean =>
+      rows.size === shards && [...rows.values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
+    await this.fleet.until('a checkpoint of each shard', async () => isNumbered(await this.fleet.rows()));
+    if (drainsSlowly) void this.witness.meet(isWish, () => (this.#backlog = this.#writeBacklog()));
+    return holder;
+  }
+
+  async #writeBacklog(): Promise<void> {
+    for (let left = backlog.puts; left > 0; left -= 1) {
+      await this.fleet.put(backlog.count);
+      await delay(backlog.everyMs);
+    }
+  }
+
+  /** The worker that joins, and asks for its part. */
+  async asker(): Promise<WorkerProcess> {
+    return await this.start(askerName);
+  }
+
+  /** The next write that `is` is true of, and what is to happen before its worker hears of it. */
+  async meet(what: string, is: Is, act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite> {
+    let met: WitnessedWrite | undefined;
+    void this.witness.meet(is, act).then((write) => (met = write));
+    return await this.fleet.until(what, () => met, patienceMs);
+  }
+
+  /** A renewal by a holder that has begun to drain, and has not handed over. */
+  async meetDraining(act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite> {
+    const { leaseKey, worker, doneAt } = await this.meet('the holder yields', isYielding);
+    const isLater: Is = (write) => write.leaseKey === leaseKey && write.worker === worker && write.accepted;
+    const hasNoticed: Is = (write) => isLater(write) && write.sentAt > doneAt + 1.2 * noticeMs && !isHandOver(write);
+    return await this.meet('a renewal while it drains', hasNoticed, act);
+  }
+
+  /** Waits until a worker delivers something of this shard that was not written yet when this was called. */
+  async deliversWhatIsNew(worker: WorkerProcess, shardId: string | undefined): Promise<void> {
+    const before = new Set(this.fleet.written);
+    const isNew = (each: Delivery): boolean => each.worker === worker.name && each.shardId === shardId;
+    await this.fleet.until(
+      `${worker.name} delivers what is new of ${shardId}`,
+      () => this.fleet.deliveries().some((each) => isNew(each) && !before.has(each.id)),
+      patienceMs,
+    );
+  }
+
+  /** Lets the rest be delivered and every process stop, and judges what all have done and written. */
+  async end(): Promise<Ending> {
+    const { fleet, witness } = this;
+    await Promise.all([this.#stopWriting(), this.#backlog]);
+    await expectNothingLost(this.#options.name, fleet, patienceMs);
+    const names = new Set(fleet.workers.map(({ name }) => name));
+    const { complaints, changes } = judgeWrites(witness.writes, (id) => (names.has(id) ? id : undefined));
+    const deliveries = fleet.deliveries();
+    expect(complaints.slice(0, 5), 'writes').to.deep.equal([]);
+    expect(repeatsWithoutReason(deliveries, changes).slice(0, 5), 'repeats').to.deep.equal([]);
+    expect(deliveredTooLate(deliveries, witness.writes, failoverMs), 'late').to.deep.equal([]);
+    return { changes, deliveries, replayed: replays(fleet) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#stopWriting(), this.#backlog]);
+    await this.fleet.stop();
+    await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()));
+    await this.witness.stop();
+  }
+}
+
+/** A number of the row, or one before all. */
+function checkpointOf(row: OwnerChange['row']): bigint {
+  const text = row['checkpoint']?.S ?? '';
+  return /^\d+$/.test(text) ? BigInt(text) : -1n;
+}
+
+/**
+ * What came more than once may have come again only in a tenure that began with a take by force, and only from behind the
+ * checkpoint that the row had then. Fences rise over owners, so they say which came first.
+ */
+export function repeatsWithoutReason(
+  deliveries: readonly Delivery[],
+  changes: readonly OwnerChange[],
+): readonly string[] {
+  const seen = new Map<string, Delivery>();
+  return deliveries
+    .toSorted((a, b) => a.fence - b.fence)
+    .flatMap((each) => {
+      const { id, shardId, fence, sequenceNumber, worker } = each;
+      const first = seen.get(id);
+      if (first === undefined) {
+        seen.set(id, each);
+        return [];
+      }
+      const began = changes.findLast(
+        (change) => change.leaseKey === shardId && Number(change.row['leaseCounter']?.N) <= fence,
+      );
+      const wasForced = began?.kind === 'take' && began.from !== undefined && fence > first.fence;
+      if (wasForced && BigInt(sequenceNumber) > checkpointOf(began.row)) return [];
+      return [`${id} of ${shardId}: #${first.fence} by ${first.worker}, #${fence} by ${worker}, ${began?.kind}`];
+    });
+}
