@@ -388,6 +388,8 @@ function killHolder(world: World, leaseKey: string): void {
 
 const recreate: Fault = (world) => {
   const { dice, layout, lostStreams, streams } = world;
+  // A Java worker reads on under the rows of the old stream; that is no promise of kinact's.
+  if (world.java !== undefined) return;
   // One at a time, and one that is being read.
   if (lostStreams.size > 0 || streams().length < layout.streams.length || world.leases.rows().size === 0) return;
   recreateStream(world, dice.pick(layout.streams));

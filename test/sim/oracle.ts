@@ -1,6 +1,7 @@
 // What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
 // every checkpoint claims, who may write and deliver when. It is told everything by the services and the application's own code.
 import type { LeaseRow } from '../../src/core/lease.js';
+import { isJava } from './cluster.js';
 import { createHands } from './hands.js';
 import type { HandsOptions } from './hands.js';
 import { createLosses } from './losses.js';
@@ -67,6 +68,7 @@ export interface Oracle {
   readonly violations: Violation[];
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
+  readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** Nobody need deal with these: they came before LATEST. */
@@ -164,6 +166,7 @@ export function createOracle(options: OracleOptions): Oracle {
     hands &&
     createRepeats({
       now,
+      longestFailoverMs,
       wasTroubled: hands.wasTroubled,
       isTampered: (shardId) => changedByHand.has(shardId),
       violate,
@@ -220,6 +223,8 @@ export function createOracle(options: OracleOptions): Oracle {
     if (deleted.size > 0 && options.isStarting?.(process) === true) begunAnew.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
+    // A Java worker makes nothing anew, and no row as it was.
+    if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
     if (parentsOf(row.leaseKey).some((parent) => begunAnew.has(parent))) return;
     const holder = before?.leaseOwner;
     if (before === undefined || options.isStarting?.(process) === true) return;
@@ -279,6 +284,7 @@ export function createOracle(options: OracleOptions): Oracle {
     const holder = `${process}/${leaseKey}`;
     takes.wrote({ process, leaseKey, before, after, sentAt });
     hands?.wrote({ process, leaseKey, before, after, sentAt });
+    repeats?.wrote({ process, leaseKey, before, after, sentAt });
     if (after?.kinactWish !== undefined && after.kinactWish !== before?.kinactWish) wishedAt = now();
     if (before === undefined && after !== undefined) madeAnew(process, after);
     if (after === undefined) {
@@ -329,6 +335,7 @@ export function createOracle(options: OracleOptions): Oracle {
     violations,
     checkpoints: () => checkpoints,
     deliveries: () => deliveries,
+    log,
     violate,
     put: (record) => log.put(record),
     excuse: (ids) => excuse([...ids]),
