@@ -37,12 +37,12 @@ function pickVictim({ processes, dice }: World): Process | undefined {
   return living.length === 0 ? undefined : dice.pick(living);
 }
 
-const startAnother = (world: World): void => {
+export const startAnother = (world: World): void => {
   world.say(`start p${world.processes.length}`);
   world.start();
 };
 
-const kill: Fault = (world, victim) => {
+export const kill: Fault = (world, victim) => {
   world.say(`kill ${victim.machine.name}`);
   victim.machine.kill();
   victim.stopped = true;
@@ -306,7 +306,7 @@ const kinds = [
   'coordinators',
 ];
 
-function crashOne(world: World, process: Process, kind: string): void {
+export function crashOne(world: World, process: Process, kind: string): void {
   const { machine, consumer } = process;
   if (!machine.alive) return;
   const living = new Set(walk(consumer.status().tree).map(({ path }) => path));

@@ -10,6 +10,7 @@ import { createRepeats } from './repeats.js';
 import { compareRows, createStreamLog, isNumber } from './stream-log.js';
 import type { Put, StreamLog } from './stream-log.js';
 import { createTakes } from './takes.js';
+import { createWishes } from './wishes.js';
 import type { Said } from './world.js';
 
 export interface Delivery {
@@ -109,6 +110,9 @@ export interface Oracle {
   switches(): number;
   /** World time when a wish was left, or raised, for the last time. */
   wishedAt(): number;
+  /** Leases that this process has asked for and not got. */
+  wishesOf(process: string): readonly string[];
+  wasTroubled(process: string, since: number): boolean;
   /** I31: nothing is open, and the table has had its time: it says so. */
   atRest(): void;
 }
@@ -171,6 +175,11 @@ export function createOracle(options: OracleOptions): Oracle {
       isTampered: (shardId) => changedByHand.has(shardId),
       violate,
     });
+
+  const wishes =
+    hands &&
+    options.hands &&
+    createWishes({ ...options.hands, now, failoverMsOf, wasTroubled: hands.wasTroubled, violate });
 
   const lossOf = (id: string, why: 'trimmed' | 'dropped' | 'skipped'): Parameters<Losses['lost']>[1] => {
     const { shardId, sequenceNumber, sub, key } = log.item(id);
@@ -285,6 +294,7 @@ export function createOracle(options: OracleOptions): Oracle {
     takes.wrote({ process, leaseKey, before, after, sentAt });
     hands?.wrote({ process, leaseKey, before, after, sentAt });
     repeats?.wrote({ process, leaseKey, before, after, sentAt });
+    wishes?.wrote({ process, leaseKey, before, after, sentAt });
     if (after?.kinactWish !== undefined && after.kinactWish !== before?.kinactWish) wishedAt = now();
     if (before === undefined && after !== undefined) madeAnew(process, after);
     if (after === undefined) {
@@ -415,6 +425,8 @@ export function createOracle(options: OracleOptions): Oracle {
     hasOpen: () => log.hasOpen(),
     switches: () => hands?.changes() ?? 0,
     wishedAt: () => wishedAt,
+    wishesOf: (process) => wishes?.of(process) ?? [],
+    wasTroubled: (process, since) => hands?.wasTroubled(process, since) !== false,
     atRest: () => {
       for (const { shardId, last } of log.ends()) {
         const row = rowOf(shardId);
