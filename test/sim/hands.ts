@@ -50,7 +50,7 @@ const spare = 6;
 interface Count {
   readonly at: number;
   readonly of: ReadonlyMap<string, ReadonlySet<string>>;
-  /** With those that have ended, as Java counts. */
+  /** With those that have ended. */
   readonly all: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -100,11 +100,10 @@ export function createHands(options: HandsOptions): Hands {
     return kept.some(({ at }, last) => {
       const first = kept.findLastIndex((each) => each.at < at - blurMs);
       const seen = kept.slice(Math.max(0, first), last + 1);
-      return (isBesideJava ? (['of', 'all'] as const) : (['of'] as const)).some((which) => {
-        const lost = new Set(seen.flatMap((count) => [...(count[which].get(loser) ?? [])]));
-        const least = Math.min(...seen.map((count) => count[which].get(taker)?.size ?? 0));
-        return lost.size - least >= 2;
-      });
+      // Java counts what has ended as long as its owner renews it: a Java worker does, kinact does not.
+      const lost = new Set(seen.flatMap(({ of, all }) => [...((isBesideJava ? all : of).get(loser) ?? [])]));
+      const least = Math.min(...seen.map(({ of }) => of.get(taker)?.size ?? 0));
+      return lost.size - least >= 2;
     });
   };
 

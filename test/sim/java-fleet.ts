@@ -30,7 +30,7 @@ export function drawJavaFleet(world: World, seed: number, isOneFailover: boolean
     const name = `java-${workers.size}`;
     const worker = startJavaWorker(world, name, dice.fork());
     workers.set(name, worker);
-    cancel = clock.after(dice.between(30_000, 150_000), () => {
+    cancel = clock.after(dice.between(20_000, 100_000), () => {
       const isKilled = dice.chance(0.5);
       say(`${isKilled ? 'kill' : 'stop'} ${name}`);
       if (isKilled) worker.kill();

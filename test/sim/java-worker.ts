@@ -257,7 +257,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
   };
 
   const pass = (): void => {
-    later(2 * (failoverMs + epsilonMs), () => awaitMoment(failoverMs / lookMs));
+    later(2 * (failoverMs + epsilonMs), awaitMoment);
     try {
       for (const row of chosen(scan())) take(row);
     } catch (error) {
@@ -289,11 +289,14 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
   };
 
   /** A scan takes its time, and a machine may be slow: it is the worse for kinact when that ends in the middle of a hand-over. */
-  const awaitMoment = (looks: number): void => {
-    const isMoment = [...leases.rows().values()].some(({ kinactWish }) => kinactWish !== undefined);
-    if (isMoment) return later(dice.between(0, 3_000), pass);
-    if (looks <= 0) return pass();
-    later(lookMs, () => awaitMoment(looks - 1));
+  const awaitMoment = (): void => {
+    const said = dice.chance(0.7) ? 'kinactAnswer' : 'kinactWish';
+    const look = (looks: number): void => {
+      if ([...leases.rows().values()].some((row) => row[said] !== undefined)) later(dice.between(0, 1_500), pass);
+      else if (looks === 0) pass();
+      else later(lookMs, () => look(looks - 1));
+    };
+    look(Math.ceil(failoverMs / lookMs));
   };
 
   const kill = (): void => {
@@ -304,7 +307,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
   };
 
   world.say(`start ${name}`);
-  pass();
+  awaitMoment();
   renew();
   dispatch();
   return {

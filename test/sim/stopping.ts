@@ -17,7 +17,7 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
   const { machine, consumer } = process;
   world.say(`stop ${machine.name} within ${deadlineMs}`);
   const isWell = deadlineMs >= wishMs && !oracle.wasTroubled(machine.name, clock.now() - calmMs);
-  const troubles = troublesOf(process);
+  const troubles = isWell ? troublesOf(process) : '';
   process.stopped = true;
   process.disturbed = machine.standsStill();
   const askedAt = clock.now();

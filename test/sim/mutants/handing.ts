@@ -1,4 +1,5 @@
 // Mutants of how leases are asked for and handed over: one for each step of it.
+import { send } from '../../../actors/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore, WriteOutcome } from '../../../src/ports.js';
 import { isJava } from '../cluster.js';
@@ -71,17 +72,25 @@ const blindToWishes: Mutant['make'] = () =>
     return { ...options, store: { ...options.store, scan } };
   });
 
-/** In the middle of a hand-over: as long as the lease would be good, that a Java worker has it is not heard. */
-const robbedUnheard: Mutant['make'] = () =>
-  wrapped('leaseKeeper', {
+/** In the middle of a hand-over: that a Java worker has the lease is not heard while it would be good, and delivering goes on. */
+const robbedUnheard: Mutant['make'] = () => {
+  let goesOn = false;
+  return wrapped('leaseKeeper', {
     before: (state, message) => {
       const { tenure, yielding } = state;
       if (message.type !== 'written' || yielding === undefined || tenure?.revoked !== false) return message;
       const { type, current } = message['outcome'] as WriteOutcome & { readonly current?: LeaseRow };
-      if (type !== 'refused' || !isJava(current?.leaseOwner ?? '')) return message;
-      return { type: 'writeFailed', id: message['id'], error: new Error('no answer') };
+      goesOn = type === 'refused' && isJava(current?.leaseOwner ?? '');
+      return goesOn ? { type: 'writeFailed', id: message['id'], error: new Error('no answer') } : message;
+    },
+    after: ({ pauses, tenure, yielding }, _message, effects) => {
+      if (!goesOn) return effects;
+      goesOn = false;
+      yielding.phase = 'stale';
+      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: pauses })];
     },
   });
+};
 
 const byForce: Mutant['make'] = () => given('leaseKeeper', ({ wish: _, ...options }) => options);
 
