@@ -68,6 +68,7 @@ describe('the law that leases do not go to and fro', () => {
     const world = scene();
     renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
     world.write('java-0', '1', 'java-0');
+    renewed(world, 60_000, { a: ['2', '3'], b: ['4'], 'java-0': ['1'] });
     world.write('java-0', '2', 'java-0');
     renewed(world, 60_000, { a: ['3'], b: ['4'], 'java-0': ['1', '2'] });
     expect(world.broken).to.deep.equal([]);
