@@ -181,7 +181,10 @@ export class ScriptedKinesis {
 
   /** Makes a shard vanish: every later call for it is ResourceNotFoundException. */
   dropShard(streamName: string, shardId: string): void {
-    this.stream(streamName).shards.delete(shardId);
+    const stream = this.stream(streamName);
+    const { closedAt = 0 } = stream.shards.get(shardId) ?? {};
+    stream.trimmedTo = Math.max(stream.trimmedTo ?? 0, closedAt);
+    stream.shards.delete(shardId);
   }
 
   /** Carries out one API call. Throws AwsAnswerError for what the service answers with an error. */

@@ -29,6 +29,8 @@ export interface ScriptedStream {
   readonly arn: string;
   readonly createdAt: number;
   retentionHours: number;
+  /** What was closed by then has passed out of retention by hand. */
+  trimmedTo?: number;
   /** Only an ACTIVE or UPDATING stream has shards to those who ask for them. Set it as a test needs it. */
   status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING';
   mode: 'PROVISIONED' | 'ON_DEMAND';
@@ -75,7 +77,7 @@ export function listShards(
   const horizon = page.now - stream.retentionHours * 3_600_000;
   const named = [...stream.shards.values()]
     .filter((shard) => shard.closedAt === undefined || shard.closedAt >= horizon)
-    .filter((shard) => passes(shard, filter, Math.max(horizon, stream.createdAt)))
+    .filter((shard) => passes(shard, filter, Math.max(horizon, stream.createdAt, stream.trimmedTo ?? 0)))
     .filter((shard) => after === undefined || shard.shardId > after);
   const size = Math.min(input.MaxResults ?? page.pageSize, page.pageSize);
   const shards = named.slice(0, size);

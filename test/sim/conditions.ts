@@ -1,4 +1,5 @@
 // What the world knows of a process that may excuse it: what harms its calls, its mail and its clocks; whether it is there at all.
+import { isJava } from './cluster.js';
 import type { Condition } from './hands.js';
 import type { Process, World } from './world.js';
 
@@ -22,7 +23,9 @@ export function earlyRenewals({ processes, refusals }: World, name: string): str
 }
 
 /** As that; and what makes it start anew, end tenures, fail to read. */
-export function conditionOf(process: Process | undefined): Condition {
+export function conditionOf({ java, processes }: World, name: string): Condition {
+  if (isJava(name)) return { troubles: 'none', isTroubled: java?.isGone(name) !== false, hasHung: false };
+  const process = processes.find(({ machine }) => machine.name === name);
   if (process === undefined) return { troubles: 'there is no such process', isTroubled: true, hasHung: false };
   const { ended, hurt, machine, stopped, wires } = process;
   const isGone = stopped || ended !== undefined || !machine.alive;

@@ -5,6 +5,7 @@ import { createDice } from './dice.js';
 export interface Failovers {
   /** Of any process, milliseconds. */
   readonly longestMs: number;
+  readonly differ: boolean;
   /** For a process that starts. */
   draw(process: string): number;
   /** Of a process that has started; the longest for whoever is none. */
@@ -22,6 +23,7 @@ export function createFailovers(seed: number, commonMs: number): Failovers {
   const known = new Map<string, number>();
   return {
     longestMs,
+    differ,
     draw: (process) => {
       const ms = differ ? dice.pick(drawn) : commonMs;
       known.set(process, ms);

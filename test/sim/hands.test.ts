@@ -64,6 +64,18 @@ describe('the law that leases do not go to and fro', () => {
     expect(world.broken).to.deep.equal(['I33']);
   });
 
+  it('lets a Java worker take by force, and be robbed of no more than it owes', () => {
+    const world = scene();
+    renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
+    world.write('java-0', '1', 'java-0');
+    renewed(world, 60_000, { a: ['2', '3'], b: ['4'], 'java-0': ['1'] });
+    world.write('java-0', '2', 'java-0');
+    renewed(world, 60_000, { a: ['3'], b: ['4'], 'java-0': ['1', '2'] });
+    expect(world.broken).to.deep.equal([]);
+    world.write('b', '1', 'b');
+    expect(world.broken).to.deep.equal(['I33']);
+  });
+
   it('lets nobody take by force what its holder renews, however much that one has', () => {
     const world = scene();
     renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });

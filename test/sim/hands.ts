@@ -1,8 +1,8 @@
 // I33: leases do not go to and fro. A lease changes hands only for a reason that the world knows: its holder was away or troubled
 // for as long as a lease lasts, was asked to stop, failed with what it read, or gave it to another that had two fewer than it. Told by
-// the writes.
+// the writes. Java workers take as their own formula says; beside them, kinact counts as they do, and takes from them by force.
 // I42: and in calm weather its holder reads it.
-import { stopDeadlineMs } from './cluster.js';
+import { isJava, stopDeadlineMs } from './cluster.js';
 import type { Written } from './oracle.js';
 
 /** What the world knows of a process. */
@@ -50,6 +50,8 @@ const spare = 6;
 interface Count {
   readonly at: number;
   readonly of: ReadonlyMap<string, ReadonlySet<string>>;
+  /** With those that have ended. */
+  readonly all: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 export function createHands(options: HandsOptions): Hands {
@@ -57,9 +59,11 @@ export function createHands(options: HandsOptions): Hands {
   const troubledAt = createTroubles(now, (name) => (name === '' ? worldCondition() : conditionOf(name)));
   const movedAt = new Map<string, number>();
   const ownerOf = new Map<string, string>();
+  const ownerOfEnded = new Map<string, string>();
   const counts = new Map<string, Count[]>();
   const changesOf = new Map<string, number>();
   let changes = 0;
+  let takesByJava = 0;
   // A worker that was harmed gives back what it cannot get on with when it has tried for a while.
   const patienceMsOf = (process: string): number => stopDeadlineMs + failoverMsOf(process) + lookMs;
 
@@ -70,14 +74,14 @@ export function createHands(options: HandsOptions): Hands {
     troubledAt.of(process) >= since || troubledAt.of('') >= since;
 
   const counted = (table: string): void => {
-    const of = new Map<string, Set<string>>();
-    for (const [leaseKey, owner] of ownerOf) {
-      if (tableOf(leaseKey) !== table) continue;
-      const owned = of.get(owner) ?? new Set();
-      of.set(owner, owned.add(leaseKey));
-    }
+    const owned = (owners: readonly (readonly [string, string])[]): Count['of'] => {
+      const of = new Map<string, Set<string>>();
+      for (const [leaseKey, owner] of owners)
+        if (tableOf(leaseKey) === table) of.set(owner, (of.get(owner) ?? new Set()).add(leaseKey));
+      return of;
+    };
     const kept = counts.get(table) ?? [];
-    kept.push({ at: now(), of });
+    kept.push({ at: now(), of: owned([...ownerOf]), all: owned([...ownerOf, ...ownerOfEnded]) });
     // The last one before the time that is looked at is what there was at its beginning.
     while ((kept[1]?.at ?? Infinity) < now() - wishLastsMs) kept.shift();
     counts.set(table, kept);
@@ -92,10 +96,12 @@ export function createHands(options: HandsOptions): Hands {
         all.findLastIndex(({ at }) => at < now() - withinMs),
       ),
     );
+    const isBesideJava = kept.some(({ all }) => [...all.keys()].some(isJava));
     return kept.some(({ at }, last) => {
       const first = kept.findLastIndex((each) => each.at < at - blurMs);
       const seen = kept.slice(Math.max(0, first), last + 1);
-      const lost = new Set(seen.flatMap(({ of }) => [...(of.get(loser) ?? [])]));
+      // Java counts what has ended as long as its owner renews it: a Java worker does, kinact does not.
+      const lost = new Set(seen.flatMap(({ of, all }) => [...((isBesideJava ? all : of).get(loser) ?? [])]));
       const least = Math.min(...seen.map(({ of }) => of.get(taker)?.size ?? 0));
       return lost.size - least >= 2;
     });
@@ -118,6 +124,10 @@ export function createHands(options: HandsOptions): Hands {
           'I33',
           `${taker} took ${leaseKey}, for ${loser} had not renewed it for ${stoodMs} ms, although nothing was wrong with it`,
         );
+    } else if (isJava(taker)) return;
+    else if (isJava(loser)) {
+      if (!isOwed(tableOf(leaseKey), taker, loser, longestFailoverMs + lookMs) && !isExcused(loser, moved - failoverMs))
+        violate('I33', `${taker} took ${leaseKey} from ${loser}, a Java worker, which has no more than it`);
     } else if (!isExcused(taker, now() - failoverMs - lookMs))
       violate(
         'I33',
@@ -129,7 +139,7 @@ export function createHands(options: HandsOptions): Hands {
     changes += 1;
     const times = (changesOf.get(leaseKey) ?? 0) + 1;
     changesOf.set(leaseKey, times);
-    const most = troubledAt.episodes() + spare;
+    const most = troubledAt.episodes() + takesByJava + spare;
     if (times === most + 1)
       violate('I33', `${leaseKey} has changed hands ${times} times, and there were ${most - spare} reasons for it`);
   };
@@ -145,6 +155,7 @@ export function createHands(options: HandsOptions): Hands {
         if (owner !== undefined) {
           if (process === loser) given(owner, loser, leaseKey);
           else taken(owner, loser, leaseKey);
+          if (isJava(owner)) takesByJava += 1;
           changed(leaseKey);
         } else {
           const patienceMs = patienceMsOf(process);
@@ -159,6 +170,8 @@ export function createHands(options: HandsOptions): Hands {
       movedAt.set(leaseKey, now());
       if (isLive && owner !== undefined) ownerOf.set(leaseKey, owner);
       else ownerOf.delete(leaseKey);
+      if (!isLive && owner !== undefined) ownerOfEnded.set(leaseKey, owner);
+      else ownerOfEnded.delete(leaseKey);
       counted(tableOf(leaseKey));
     },
     unread: (process, leaseKey, reason) => {

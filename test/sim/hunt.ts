@@ -2,6 +2,7 @@
 import { mutants } from './mutants/index.js';
 import type { Mutant } from './mutants/around.js';
 import type { How, Pool } from './pool.js';
+import { isBesideJava } from './run.js';
 import { runCounting } from './seeds.js';
 
 export interface Catch {
@@ -58,30 +59,41 @@ async function huntOne(
   isClean: (seed: number) => Promise<boolean>,
 ): Promise<Catch> {
   const { name, masked } = mutant;
-  const alone = await chase(pool, from, { name, how: 'alone' }, masked === undefined ? most : mostMasked, isClean);
+  const seeds = seedsFor(from, mutant);
+  const alone = await chase(
+    pool,
+    seeds.slice(0, masked === undefined ? most : mostMasked),
+    { name, how: 'alone' },
+    isClean,
+  );
   if (alone.invariant !== undefined || masked === undefined) return { ...alone, without: undefined };
   const isOfTheMutant = async (seed: number): Promise<boolean> => {
     if (!(await isClean(seed))) return false;
     if (masked.off === undefined) return true;
     return (await pool.run({ seed, mutant: { name, how: 'defenceOff' } })).violations.length === 0;
   };
-  return { ...(await chase(pool, from, { name, how: 'unmasked' }, most, isOfTheMutant)), without: masked.by };
+  return { ...(await chase(pool, seeds, { name, how: 'unmasked' }, isOfTheMutant)), without: masked.by };
+}
+
+function seedsFor(from: number, { besideJava }: Mutant): readonly number[] {
+  const seeds: number[] = [];
+  for (let seed = from; seeds.length < most; seed += 1) if (besideJava !== true || isBesideJava(seed)) seeds.push(seed);
+  return seeds;
 }
 
 async function chase(
   pool: Pool,
-  from: number,
+  seeds: readonly number[],
   mutant: { readonly name: string; readonly how: How },
-  limit: number,
   isOfTheMutant: (seed: number) => Promise<boolean>,
 ): Promise<Omit<Catch, 'without'>> {
   const { name } = mutant;
-  for (let seed = from; seed < from + limit; seed += 1) {
+  for (const [index, seed] of seeds.entries()) {
     const outcome = await runCounting(pool, seed, { mutant });
     const [first] = outcome.violations;
     if (first === undefined || !(await isOfTheMutant(outcome.seed))) continue;
     const broken = [...new Set(outcome.violations.map(({ invariant }) => invariant))];
-    return { mutant: name, invariant: first.invariant, broken, seeds: seed - from + 1, example: first.text };
+    return { mutant: name, invariant: first.invariant, broken, seeds: index + 1, example: first.text };
   }
-  return { mutant: name, invariant: undefined, broken: [], seeds: limit, example: '' };
+  return { mutant: name, invariant: undefined, broken: [], seeds: seeds.length, example: '' };
 }

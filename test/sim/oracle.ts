@@ -1,6 +1,7 @@
 // What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
 // every checkpoint claims, who may write and deliver when. It is told everything by the services and the application's own code.
 import type { LeaseRow } from '../../src/core/lease.js';
+import { isJava } from './cluster.js';
 import { createHands } from './hands.js';
 import type { HandsOptions } from './hands.js';
 import { createLosses } from './losses.js';
@@ -9,6 +10,7 @@ import { createRepeats } from './repeats.js';
 import { compareRows, createStreamLog, isNumber } from './stream-log.js';
 import type { Put, StreamLog } from './stream-log.js';
 import { createTakes } from './takes.js';
+import { createWishes } from './wishes.js';
 import type { Said } from './world.js';
 
 export interface Delivery {
@@ -67,6 +69,7 @@ export interface Oracle {
   readonly violations: Violation[];
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
+  readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** Nobody need deal with these: they came before LATEST. */
@@ -107,6 +110,9 @@ export interface Oracle {
   switches(): number;
   /** World time when a wish was left, or raised, for the last time. */
   wishedAt(): number;
+  /** Leases that this process has asked for and not got. */
+  wishesOf(process: string): readonly string[];
+  wasTroubled(process: string, since: number): boolean;
   /** I31: nothing is open, and the table has had its time: it says so. */
   atRest(): void;
 }
@@ -164,10 +170,16 @@ export function createOracle(options: OracleOptions): Oracle {
     hands &&
     createRepeats({
       now,
+      longestFailoverMs,
       wasTroubled: hands.wasTroubled,
       isTampered: (shardId) => changedByHand.has(shardId),
       violate,
     });
+
+  const wishes =
+    hands &&
+    options.hands &&
+    createWishes({ ...options.hands, now, failoverMsOf, wasTroubled: hands.wasTroubled, violate });
 
   const lossOf = (id: string, why: 'trimmed' | 'dropped' | 'skipped'): Parameters<Losses['lost']>[1] => {
     const { shardId, sequenceNumber, sub, key } = log.item(id);
@@ -220,6 +232,8 @@ export function createOracle(options: OracleOptions): Oracle {
     if (deleted.size > 0 && options.isStarting?.(process) === true) begunAnew.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
+    // A Java worker makes nothing anew, and no row as it was.
+    if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
     if (parentsOf(row.leaseKey).some((parent) => begunAnew.has(parent))) return;
     const holder = before?.leaseOwner;
     if (before === undefined || options.isStarting?.(process) === true) return;
@@ -279,6 +293,8 @@ export function createOracle(options: OracleOptions): Oracle {
     const holder = `${process}/${leaseKey}`;
     takes.wrote({ process, leaseKey, before, after, sentAt });
     hands?.wrote({ process, leaseKey, before, after, sentAt });
+    repeats?.wrote({ process, leaseKey, before, after, sentAt });
+    wishes?.wrote({ process, leaseKey, before, after, sentAt });
     if (after?.kinactWish !== undefined && after.kinactWish !== before?.kinactWish) wishedAt = now();
     if (before === undefined && after !== undefined) madeAnew(process, after);
     if (after === undefined) {
@@ -329,6 +345,7 @@ export function createOracle(options: OracleOptions): Oracle {
     violations,
     checkpoints: () => checkpoints,
     deliveries: () => deliveries,
+    log,
     violate,
     put: (record) => log.put(record),
     excuse: (ids) => excuse([...ids]),
@@ -408,6 +425,8 @@ export function createOracle(options: OracleOptions): Oracle {
     hasOpen: () => log.hasOpen(),
     switches: () => hands?.changes() ?? 0,
     wishedAt: () => wishedAt,
+    wishesOf: (process) => wishes?.of(process) ?? [],
+    wasTroubled: (process, since) => hands?.wasTroubled(process, since) !== false,
     atRest: () => {
       for (const { shardId, last } of log.ends()) {
         const row = rowOf(shardId);

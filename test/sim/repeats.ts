@@ -1,10 +1,14 @@
 // I45: nothing is handed out twice where nothing failed. Whatever comes again has been handed out by somebody who was troubled since,
-// or was taken over by somebody who was. Told by the deliveries; who was troubled is known to hands.ts.
-import type { Delivery } from './oracle.js';
+// or was taken over by somebody who was, or by force, from a Java worker or by one. Told by the deliveries and the writes; who was
+// troubled is known to hands.ts.
+import { isJava } from './cluster.js';
+import type { Delivery, Written } from './oracle.js';
+import { writeMs } from './takes.js';
 
 export interface RepeatsOptions {
   /** World time. */
   readonly now: () => number;
+  readonly longestFailoverMs: number;
   /** Whether this process, or the world, was troubled at some time since then. */
   readonly wasTroubled: (process: string, since: number) => boolean;
   /** Somebody changed its row by hand. */
@@ -15,24 +19,35 @@ export interface RepeatsOptions {
 export interface Repeats {
   /** What its pipeline had open comes again. */
   restarted(process: string): void;
+  wrote(written: Written): void;
   delivered(delivery: Delivery): void;
 }
 
 /** What was wrong so long before a delivery may have kept its settle from the table. */
 const aftermathMs = 30_000;
 
-export function createRepeats({ now, wasTroubled, isTampered, violate }: RepeatsOptions): Repeats {
+export function createRepeats({ now, longestFailoverMs, wasTroubled, isTampered, violate }: RepeatsOptions): Repeats {
   const last = new Map<string, { readonly process: string; readonly fence: number; readonly at: number }>();
   const restartedAt = new Map<string, number>();
+  /** Per shard, with a Java worker on either side. */
+  const forcedAt = new Map<string, number>();
+  /** Until one whose lease was taken has heard of it. */
+  const zombieMs = longestFailoverMs / 3 + writeMs;
   const hasFailed = (process: string, since: number): boolean =>
     wasTroubled(process, since) || (restartedAt.get(process) ?? -Infinity) >= since;
   return {
     restarted: (process) => void restartedAt.set(process, now()),
+    wrote: ({ leaseKey, before, after }) => {
+      const [loser, taker] = [before?.leaseOwner, after?.leaseOwner];
+      if (loser === undefined || taker === undefined || loser === taker) return;
+      if (isJava(loser) || isJava(taker)) forcedAt.set(leaseKey, now());
+    },
     delivered: ({ process, id, shardId, fence }) => {
       const before = last.get(id);
       last.set(id, { process, fence, at: now() });
       // Within one tenure the order of keys tells.
       if (before === undefined || (before.process === process && before.fence === fence)) return;
+      if ((forcedAt.get(shardId) ?? -Infinity) >= before.at - zombieMs) return;
       const since = before.at - aftermathMs;
       if (hasFailed(before.process, since) || hasFailed(process, since) || isTampered(shardId)) return;
       violate(

@@ -2,6 +2,7 @@
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
 import { hang, poison, strike } from './faults.js';
+import { meddle } from './meddling.js';
 import { sample } from './samples.js';
 import { settle } from './settling.js';
 import { isAtWork } from './stopping.js';
@@ -38,11 +39,18 @@ const leastFaults = 10;
 const firstFaultMs = 20_000;
 const firstStepMs = 2_500;
 
+const production: MakeActors = () => actors;
+
 /** The size a seed has by itself. */
 export function sizeOf(seed: number): Size {
   const dice = createDice(seed ^ 0x5eed);
   const shards = dice.chance(0.04) ? dice.between(20, 40) : dice.between(4, 9);
   return { shards, records: 2_000 + dice.between(0, 400), faults: dice.between(leastFaults, 24) };
+}
+
+/** Whether Java workers share the table of a seed. */
+export function isBesideJava(seed: number): boolean {
+  return createWorld(seed, sizeOf(seed).shards, production, false).java !== undefined;
 }
 
 export interface RunOptions {
@@ -51,8 +59,6 @@ export interface RunOptions {
   /** Faults that wait for production code are drawn as well. */
   readonly provisional?: boolean;
 }
-
-const production: MakeActors = () => actors;
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Outcome> {
   const { size = sizeOf(seed), makeActors = production, provisional = false } = options;
@@ -63,7 +69,9 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   process.on('unhandledRejection', stray);
   clock.install();
   try {
+    const endMeddling = meddle(world, seed);
     await live(world, size, tally);
+    endMeddling();
     await settle(world, size.records);
   } finally {
     clock.uninstall();

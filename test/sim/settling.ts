@@ -27,6 +27,7 @@ const mendingMs = 300_000;
 export async function settle(world: World, records: number): Promise<void> {
   const { clock, oracle, processes } = world;
   await clock.advance(45_000);
+  world.java?.end();
   calmDown(world);
   if (world.lostStreams.size > 0) await clock.advanceUntil(() => world.lostStreams.size === 0, mendingMs);
   putRecords(world, Math.max(0, records - world.written));

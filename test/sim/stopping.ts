@@ -1,17 +1,23 @@
 // Stopping processes, and what must hold then: the time given is kept (I22), what was drained is in the table, and nothing of
 // it lives on (I25).
 import { stopDeadlineMs } from './cluster.js';
+import { troublesOf } from './conditions.js';
 import type { Process, World } from './world.js';
 
 /** The actors get a second even when draining has used up the deadline, the coordinator as long to answer. */
 const graceMs = 3_000;
 /** A lease can be written for as long after the deadline as a tenth of the failover time. */
 const restMs = 2_000;
+/** Whoever was well for so long has kept its wishes in order, and takes them back within this when it stops. */
+const calmMs = 60_000;
+const wishMs = 5_000;
 
 export function stopProcess(world: World, process: Process, deadlineMs: number, mustDrain = false): Promise<void> {
   const { clock, oracle } = world;
   const { machine, consumer } = process;
   world.say(`stop ${machine.name} within ${deadlineMs}`);
+  const isWell = deadlineMs >= wishMs && !oracle.wasTroubled(machine.name, clock.now() - calmMs);
+  const troubles = isWell ? troublesOf(process) : '';
   process.stopped = true;
   process.disturbed = machine.standsStill();
   const askedAt = clock.now();
@@ -25,6 +31,10 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
       // A call that is never over keeps a stop from being drained, as it should.
       if (mustDrain && !drained && !process.hasHung)
         oracle.violate('I22', `${machine.name} did not drain although nothing was open`);
+      const wishes =
+        isWell && !process.disturbed && troublesOf(process) === troubles ? oracle.wishesOf(machine.name) : [];
+      if (wishes.length > 0)
+        oracle.violate('I47', `${machine.name} has stopped, and its wishes for ${wishes.join(', ')} stand`);
       const named = leases.map((lease) => ({ ...lease, leaseKey: world.nameOf(lease.source, lease.shardId) }));
       oracle.stopped(machine.name, named);
       clock.after(restMs, () => noTimerLeft(world, process));

@@ -41,6 +41,8 @@ export interface StreamLog {
   /** Items that this checkpoint passes although they are not done. */
   passed(row: Checkpointed & { readonly leaseKey: string }): readonly string[];
   isPassed(id: string, row: Checkpointed): boolean;
+  /** What comes after this checkpoint; of the record that it is within, what it does not pass. */
+  after(row: Checkpointed & { readonly leaseKey: string }): readonly Put[];
   /** Per shard the last record that had to be dealt with. */
   ends(): readonly { readonly shardId: string; readonly last: Checkpointed }[];
 }
@@ -141,6 +143,16 @@ export function createStreamLog(): StreamLog {
     isPassed: (id, row) => {
       const { sequenceNumber, sub } = places.get(id) as ItemPlace;
       return isPassed(sequenceNumber, sub, row);
+    },
+    after: (row) => {
+      const { records } = shardOf(row.leaseKey);
+      const first = records.findLastIndex(({ sequenceNumber, items }) =>
+        isPassed(sequenceNumber, items.length - 1, row),
+      );
+      return records.slice(first + 1).map((record) => ({
+        ...record,
+        items: record.items.map((made, sub) => (isPassed(record.sequenceNumber, sub, row) ? [] : made)),
+      }));
     },
     ends: () =>
       [...shards].flatMap(([shardId, { records }]) => {

@@ -20,7 +20,7 @@ export interface Takes {
 }
 
 /** Calls take some milliseconds each way in calm weather, and what is answered at once is mailed at once. */
-const writeMs = 500;
+export const writeMs = 500;
 
 interface Taken {
   readonly at: number;

@@ -27,6 +27,8 @@ import { createFailovers } from './failovers.js';
 import type { Failovers } from './failovers.js';
 import { conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
 import { createIncarnations } from './incarnations.js';
+import { drawJavaFleet } from './java-fleet.js';
+import type { JavaFleet } from './java-fleet.js';
 import { createMachine } from './machine.js';
 import type { Machine } from './machine.js';
 import { createLags } from './lags.js';
@@ -104,6 +106,8 @@ export interface World {
   readonly garbled: Set<string>;
   readonly oracle: Oracle;
   readonly processes: Process[];
+  /** Workers that share the table and know no wishes. */
+  java: JavaFleet | undefined;
   readonly initialPosition: InitialPosition;
   /** The longest of any process. In a fifth of the worlds each has its own, as while a deploy changes it. */
   readonly failoverMs: number;
@@ -196,7 +200,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     wayMsOf: (name) => wayMsOf(world.processes.find(({ machine }) => machine.name === name)),
     hands: {
       tableOf: (name) => layout.tableOfShard(name),
-      conditionOf: (name) => conditionOf(world.processes.find(({ machine }) => machine.name === name)),
+      conditionOf: (name) => conditionOf(world, name),
       worldCondition: () => ({
         troubles: `${world.garbled.size} ${world.lostStreams.size}`,
         isTroubled: world.garbled.size > 0 || world.lostStreams.size > 0,
@@ -214,6 +218,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     garbled: new Set(),
     oracle,
     processes: [],
+    java: undefined,
     initialPosition: dice.pick(['TRIM_HORIZON', 'TRIM_HORIZON', 'LATEST', new Date(clock.wallNow() + 7_000)]),
     failoverMs: failovers.longestMs,
     failovers,
@@ -260,6 +265,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     },
     start: () => startProcess(world, makeActors),
   };
+  world.java = drawJavaFleet(world, seed, !failovers.differ);
   return world;
 }
 

@@ -88,6 +88,8 @@ export interface Mutant {
   readonly name: string;
   /** The parts of one process; called once for each. */
   readonly make: MakeActors;
+  /** Only a Java worker shows it: seeds without one are passed over. */
+  readonly besideJava?: true;
   /**
    * Where a second defence is known to mask it: what that is, the mutant with that defence off as well, and, where something
    * is left to see, that defence off alone: a seed in which that breaks an invariant says nothing of the mutant.

@@ -1,5 +1,8 @@
 // Mutants of how leases are asked for and handed over: one for each step of it.
-import type { LeaseStore } from '../../../src/ports.js';
+import { send } from '../../../actors/actor.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { LeaseStore, WriteOutcome } from '../../../src/ports.js';
+import { isJava } from '../cluster.js';
 import { given, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';
 
@@ -7,9 +10,12 @@ type Update = Parameters<LeaseStore['update']>;
 
 /** A keeper whose store is another: only what it writes, or hears of what it wrote, differs. */
 const withStore =
-  (change: (store: LeaseStore) => Partial<LeaseStore>): Mutant['make'] =>
+  (change: (store: LeaseStore, workerId: string) => Partial<LeaseStore>): Mutant['make'] =>
   () =>
-    given('leaseKeeper', (options) => ({ ...options, store: { ...options.store, ...change(options.store) } }));
+    given('leaseKeeper', (options) => ({
+      ...options,
+      store: { ...options.store, ...change(options.store, options.workerId) },
+    }));
 
 /** A keeper that is tampered with before each message. */
 const nudged =
@@ -35,6 +41,56 @@ const deaf = withStore((store) => ({
     return outcome.type === 'written' ? { type: 'written', counter: outcome.counter } : outcome;
   },
 }));
+
+/** What is wanted with a row that has refused a hand-over. */
+const handedOverAgain = (
+  isMeant: (workerId: string, current: LeaseRow, expected: Update[1]) => boolean,
+): Mutant['make'] =>
+  withStore((store, workerId) => ({
+    update: async (leaseKey, expected, change, writer, signal) => {
+      const outcome = await store.update(leaseKey, expected, change, writer, signal);
+      const { handOver, ...rest } = change;
+      if (handOver === undefined || outcome.type !== 'refused' || outcome.current === undefined) return outcome;
+      if (!isMeant(workerId, outcome.current, expected)) return outcome;
+      const given = { ...rest, leaseOwner: handOver.workerId, failoverMs: handOver.failoverMs };
+      return store.update(leaseKey, { counter: outcome.current.leaseCounter }, given, handOver.writer, signal);
+    },
+  }));
+
+const unwished = withStore((store) => ({
+  wish: async (leaseKey, expected, said, signal) =>
+    said.text === null ? { type: 'written' } : store.wish(leaseKey, expected, said, signal),
+}));
+
+/** A coordinator that sees no wish, neither its own nor another's. */
+const blindToWishes: Mutant['make'] = () =>
+  given('leaseCoordinator', (options) => {
+    const scan: LeaseStore['scan'] = async (signal) => {
+      const seen = await options.store.scan(signal);
+      return { ...seen, rows: seen.rows.map(({ kinactWish: _, ...row }) => row) };
+    };
+    return { ...options, store: { ...options.store, scan } };
+  });
+
+/** In the middle of a hand-over: that a Java worker has the lease is not heard while it would be good, and delivering goes on. */
+const robbedUnheard: Mutant['make'] = () => {
+  let goesOn = false;
+  return wrapped('leaseKeeper', {
+    before: (state, message) => {
+      const { tenure, yielding } = state;
+      if (message.type !== 'written' || yielding === undefined || tenure?.revoked !== false) return message;
+      const { type, current } = message['outcome'] as WriteOutcome & { readonly current?: LeaseRow };
+      goesOn = type === 'refused' && isJava(current?.leaseOwner ?? '');
+      return goesOn ? { type: 'writeFailed', id: message['id'], error: new Error('no answer') } : message;
+    },
+    after: ({ pauses, tenure, yielding }, _message, effects) => {
+      if (!goesOn) return effects;
+      goesOn = false;
+      yielding.phase = 'stale';
+      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: pauses })];
+    },
+  });
+};
 
 const byForce: Mutant['make'] = () => given('leaseKeeper', ({ wish: _, ...options }) => options);
 
@@ -77,5 +133,35 @@ export const handingMutants: readonly Mutant[] = [
     make: nudged((state) => {
       if (state.wishing !== undefined) state.wishing.lookAt = Infinity;
     }),
+  },
+  {
+    name: 'a lease is handed over although the wish is gone',
+    make: handedOverAgain(
+      (workerId, { leaseCounter, leaseOwner }, { counter }) => leaseOwner === workerId && leaseCounter === counter,
+    ),
+  },
+  { name: 'a wish is never withdrawn', make: unwished },
+  {
+    name: 'a wish is raised once and never again',
+    make: nudged((state) => {
+      if (state.wishing?.number > 0) state.wishing.raiseAt = Infinity;
+    }),
+  },
+  { name: 'what others have asked for is not counted', make: blindToWishes },
+  {
+    name: 'what a worker that crashed has left open is handed over',
+    make: nudged((state, message) => {
+      if (message.type === 'workerDown' && state.yielding?.phase === 'draining') state.yielding.phase = 'ready';
+    }),
+  },
+  {
+    name: 'a holder that is robbed while it hands over goes on',
+    make: robbedUnheard,
+    besideJava: true,
+  },
+  {
+    name: 'a lease that was taken by force is handed over',
+    make: handedOverAgain((workerId, { leaseOwner }) => leaseOwner !== undefined && leaseOwner !== workerId),
+    besideJava: true,
   },
 ];

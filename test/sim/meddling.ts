@@ -1,0 +1,129 @@
+// In some worlds somebody waits for a lease to change hands and strikes right there: whoever asks dies, stops or stands still, whoever
+// has answered crashes, in part or as a whole, or the shard is split. Thrown by dice of their own, so that what the other seeds mean
+// stays as it is.
+import { walk } from '../../src/status.js';
+import { createDice } from './dice.js';
+import type { Dice } from './dice.js';
+import { crashOne, kill, startAnother } from './faults.js';
+import { isAtWork, stopProcess } from './stopping.js';
+import type { Process, World } from './world.js';
+
+const meddled = 1 / 4;
+const lookMs = 100;
+/** A drain lasts for some milliseconds where nothing is open, and is looked for until it must have begun. */
+const drainMs = 5;
+const mostLooks = 500;
+
+interface HandOver {
+  readonly leaseKey: string;
+  readonly author: Process;
+  readonly holder: Process;
+}
+
+type Deed = (world: World, handOver: HandOver, dice: Dice) => void;
+
+const stopping =
+  (who: 'author' | 'holder'): Deed =>
+  (world, handOver, dice) => {
+    void stopProcess(world, handOver[who], dice.pick([1_000, 5_000, 20_000]));
+    startAnother(world);
+  };
+
+const killing =
+  (who: 'author' | 'holder'): Deed =>
+  (world, handOver) =>
+    kill(world, handOver[who]);
+
+const pausing =
+  (who: 'author' | 'holder'): Deed =>
+  ({ clock, say }, handOver, dice) => {
+    const process = handOver[who];
+    const ms = dice.between(500, 20_000);
+    say(`pause ${process.machine.name} for ${ms}`);
+    process.machine.pause();
+    process.disturbed = true;
+    clock.after(ms, () => process.machine.resume());
+  };
+
+const crashing =
+  (who: 'author' | 'holder', kind: string): Deed =>
+  (world, handOver) =>
+    crashOne(world, handOver[who], kind);
+
+/** What works for that shard. */
+const crashingWorker: Deed = (world, { holder, leaseKey }) =>
+  crashOne(world, holder, `shard-worker/${leaseKey.slice(leaseKey.indexOf('/') + 1)}`);
+
+const splitting: Deed = ({ kinesis, layout, say }, { leaseKey }) => {
+  const [stream = '', shardId = ''] = leaseKey.split('/');
+  const shard = kinesis.streams.get(stream)?.shards.get(shardId);
+  if (shard === undefined || shard.closedAt !== undefined || !layout.isOfTheLast(leaseKey)) return;
+  say(`split ${leaseKey}`);
+  kinesis.split(stream, shardId);
+};
+
+const deeds: readonly Deed[] = [
+  stopping('author'),
+  stopping('author'),
+  killing('author'),
+  pausing('author'),
+  crashing('author', 'lease-keeper'),
+  stopping('holder'),
+  killing('holder'),
+  pausing('holder'),
+  crashingWorker,
+  crashingWorker,
+  crashing('holder', 'reducer'),
+  crashing('holder', 'stage'),
+  crashing('holder', 'pipeline'),
+  crashing('holder', 'lease-keeper'),
+  crashing('holder', 'lease-coordinator'),
+  splitting,
+];
+
+/** Until what it returns is called. */
+export function meddle(world: World, seed: number): () => void {
+  const dice = createDice(seed ^ 0x3edd1e);
+  let cancel = (): void => {};
+  if (!dice.chance(meddled)) return cancel;
+  const { clock } = world;
+  const look = (): void => {
+    const found = world.isShutDown ? undefined : underWay(world);
+    if (found === undefined) cancel = clock.after(lookMs, look);
+    else if (dice.chance(0.5)) cancel = clock.after(dice.between(0, 2_500), () => strike(found));
+    else whenDraining(found, mostLooks);
+  };
+  const whenDraining = (found: HandOver, looks: number): void => {
+    if (looks === 0 || isDraining(found)) strike(found);
+    else cancel = clock.after(drainMs, () => whenDraining(found, looks - 1));
+  };
+  const strike = (found: HandOver): void => {
+    if (isAtWork(found.author) && isAtWork(found.holder) && !world.isShutDown) {
+      world.say(`${found.holder.machine.name} is handing ${found.leaseKey} over to ${found.author.machine.name}`);
+      dice.pick(deeds)(world, found, dice);
+    }
+    cancel = clock.after(dice.between(3_000, 20_000), look);
+  };
+  look();
+  return () => cancel();
+}
+
+function isDraining({ holder, leaseKey }: HandOver): boolean {
+  if (!isAtWork(holder)) return true;
+  return walk(holder.consumer.status().tree).some(({ path, state }) => {
+    const { shardId, yielding } = state as { readonly shardId?: string; readonly yielding?: string };
+    const isIts = path.startsWith('lease-keeper/') && leaseKey.endsWith(`/${shardId}`);
+    return isIts && yielding?.startsWith('draining') === true;
+  });
+}
+
+function underWay({ leases, processes }: World): HandOver | undefined {
+  const named = (name: string | undefined): Process | undefined =>
+    processes.find((process) => process.machine.name === name && isAtWork(process));
+  for (const { leaseKey, leaseOwner, kinactAnswer, kinactWish } of leases.rows().values()) {
+    if (kinactAnswer?.startsWith('yielding') !== true) continue;
+    const [author, holder] = [named(kinactWish?.split(' ').at(-1)), named(leaseOwner)];
+    if (author !== undefined && holder !== undefined && author !== holder) return { leaseKey, author, holder };
+  }
+  return undefined;
+}

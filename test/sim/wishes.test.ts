@@ -1,0 +1,95 @@
+import { expect } from 'chai';
+import { createWishes } from './wishes.js';
+import type { Wishes } from './wishes.js';
+import { leaseRow } from '../support/memory-lease-store.js';
+
+interface Scene {
+  readonly wishes: Wishes;
+  readonly broken: string[];
+  readonly troubled: Set<string>;
+  at: number;
+  write(leaseKey: string, owner: string, wish?: { readonly by: string; readonly number: number }): void;
+}
+
+/** `a` has six leases, `b` one, `c` none. */
+function scene(): Scene {
+  const broken: string[] = [];
+  const troubled = new Set<string>();
+  const wishes = createWishes({
+    now: () => self.at,
+    failoverMsOf: () => 10_000,
+    tableOf: () => '',
+    wasTroubled: (process) => troubled.has(process),
+    violate: (invariant) => void broken.push(invariant),
+  });
+  const self: Scene = {
+    wishes,
+    broken,
+    troubled,
+    at: 0,
+    write: (leaseKey, owner, wish) => {
+      const text = wish && `${wish.by}/keeper 10000 ${wish.number} ${owner}/keeper ${wish.by}`;
+      const row = leaseRow({ leaseKey, leaseOwner: owner, kinactWriter: `${owner}/keeper` });
+      const after = text === undefined ? row : { ...row, kinactWish: text };
+      wishes.wrote({ process: owner, leaseKey, before: undefined, after, sentAt: self.at });
+    },
+  };
+  for (const leaseKey of ['1', '2', '3', '4', '5', '6']) self.write(leaseKey, 'a');
+  self.write('7', 'b');
+  self.at = 60_000;
+  return self;
+}
+
+describe('the law that every wish ends', () => {
+  it('lets nobody leave one where it is, neither raised nor withdrawn, but who is troubled', () => {
+    const world = scene();
+    world.write('1', 'a', { by: 'b', number: 1 });
+    world.at += 9_000;
+    world.write('1', 'a', { by: 'b', number: 2 });
+    world.at += 10_400;
+    world.write('1', 'a', { by: 'b', number: 2 });
+    expect(world.broken).to.deep.equal([]);
+    expect(world.wishes.of('b')).to.deep.equal(['1']);
+    world.at += 200;
+    world.troubled.add('b');
+    world.write('1', 'a', { by: 'b', number: 2 });
+    expect(world.broken).to.deep.equal([]);
+    world.troubled.clear();
+    world.write('1', 'a', { by: 'b', number: 2 });
+    world.write('1', 'a', { by: 'b', number: 2 });
+    expect(world.broken).to.deep.equal(['I47']);
+  });
+
+  it('counts what others have asked for as moved', () => {
+    const world = scene();
+    const raised = (number: number): void => {
+      for (const leaseKey of ['1', '2']) world.write(leaseKey, 'a', { by: 'c', number });
+      if (number > 2) world.write('3', 'a', { by: 'b', number });
+      world.at += 3_000;
+    };
+    raised(1);
+    raised(2);
+    // `b` has one, and four are left of six; then it has two of seven, and three are left.
+    raised(3);
+    raised(4);
+    raised(5);
+    expect(world.broken).to.deep.equal([]);
+    world.write('4', 'a', { by: 'b', number: 1 });
+    expect(world.broken).to.deep.equal(['I47']);
+  });
+
+  it('lets nobody ask for more than four leases of a table at a time', () => {
+    const world = scene();
+    for (const leaseKey of ['1', '2', '3', '4']) world.write(leaseKey, 'a', { by: 'c', number: 1 });
+    expect(world.broken).to.deep.equal([]);
+    world.write('5', 'a', { by: 'c', number: 1 });
+    expect(world.broken).to.deep.equal(['I47']);
+  });
+
+  it('judges nobody beside a Java worker by what others ask for: Java counts otherwise', () => {
+    const world = scene();
+    world.write('7', 'java-0');
+    for (const leaseKey of ['1', '2', '3', '4', '5']) world.write(leaseKey, 'a', { by: 'c', number: 1 });
+    expect(world.broken).to.deep.equal([]);
+  });
+});

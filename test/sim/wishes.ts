@@ -1,0 +1,132 @@
+// I47: every wish ends, and nobody asks for more than the planner promises. Who wants a lease raises its wish or takes it back; nobody
+// has more than four that are open; and nobody asks a worker that has not two more than it, what is asked for counted as moved.
+// Told by the writes.
+import { isJava } from './cluster.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { Written } from './oracle.js';
+import { writeMs } from './takes.js';
+
+export interface WishesOptions {
+  /** World time. */
+  readonly now: () => number;
+  readonly failoverMsOf: (process: string) => number;
+  readonly tableOf: (leaseKey: string) => string;
+  /** Whether this process, or the world, was troubled at some time since then. */
+  readonly wasTroubled: (process: string, since: number) => boolean;
+  readonly violate: (invariant: string, text: string) => void;
+}
+
+export interface Wishes {
+  wrote(written: Written): void;
+  /** The leases that this process has asked for and not got. */
+  of(process: string): readonly string[];
+}
+
+const mostOpen = 4;
+/** From the look at the table to the write that follows from it; and a read may be a second old. */
+const lookMs = 3_000;
+const blurMs = 1_500;
+
+interface Standing {
+  readonly author: string;
+  /** Of the keeper that asks. */
+  readonly writer: string;
+  readonly text: string;
+  readonly since: number;
+}
+
+interface Live {
+  readonly owner: string;
+  readonly standing: Standing | undefined;
+}
+
+/** Of one table, per worker: what it has and nobody else asks for, and what it asks for. */
+interface Count {
+  readonly at: number;
+  readonly own: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly kept: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate }: WishesOptions): Wishes {
+  const rows = new Map<string, Live>();
+  const counts = new Map<string, Count[]>();
+  const tablesOfJava = new Set<string>();
+  const asked = new Set<string>();
+  const left = new Set<string>();
+
+  /** A worker that lives has raised it since, unless it stands in the way of none any more. */
+  const isFresh = ({ author, since }: Standing): boolean => now() - since < failoverMsOf(author) / 2;
+
+  /** The wish that stands for the tenure that the row shows. */
+  const standingIn = ({ leaseKey, kinactWish: text, kinactWriter }: LeaseRow): Standing | undefined => {
+    if (text === undefined) return undefined;
+    const [writer = '', , , holder, ...author] = text.split(' ');
+    if (holder !== kinactWriter) return undefined;
+    const before = rows.get(leaseKey)?.standing;
+    return before?.text === text ? before : { author: author.join(' '), writer, text, since: now() };
+  };
+
+  const count = (table: string): void => {
+    const [own, kept] = [new Map<string, Set<string>>(), new Map<string, Set<string>>()];
+    const add = (to: Map<string, Set<string>>, worker: string, leaseKey: string): void =>
+      void to.set(worker, (to.get(worker) ?? new Set()).add(leaseKey));
+    for (const [leaseKey, { owner, standing }] of rows) {
+      if (tableOf(leaseKey) !== table) continue;
+      const asker = standing !== undefined && isFresh(standing) ? standing.author : undefined;
+      if (asker === undefined) add(kept, owner, leaseKey);
+      if (asker !== undefined) add(own, asker, leaseKey);
+      else if (standing === undefined) add(own, owner, leaseKey);
+    }
+    const all = counts.get(table) ?? [];
+    all.push({ at: now(), own, kept });
+    while ((all[1]?.at ?? Infinity) < now() - lookMs - blurMs) all.shift();
+    counts.set(table, all);
+  };
+
+  /** As a scan of a moment ago may have shown it. */
+  const isOwed = (table: string, author: string, loser: string): boolean => {
+    const all = counts.get(table) ?? [];
+    const had = new Set(all.flatMap(({ kept }) => [...(kept.get(loser) ?? [])]));
+    const least = Math.min(...all.map(({ own }) => own.get(author)?.size ?? 0));
+    return had.size - least >= 2;
+  };
+
+  const isNew = (leaseKey: string, owner: string, { author, writer }: Standing): void => {
+    const table = tableOf(leaseKey);
+    if (asked.has(`${writer} ${leaseKey}`) || tablesOfJava.has(table)) return;
+    asked.add(`${writer} ${leaseKey}`);
+    if (wasTroubled(author, now() - failoverMsOf(author) - lookMs)) return;
+    if (!isOwed(table, author, owner))
+      violate('I47', `${author} asks ${owner} for ${leaseKey}, who has as many, less what others have asked for`);
+    let open = 1;
+    for (const [other, { standing }] of rows)
+      if (other !== leaseKey && standing?.author === author && tableOf(other) === table && isFresh(standing)) open += 1;
+    if (open > mostOpen) violate('I47', `${author} asks for ${open} leases at a time`);
+  };
+
+  /** It is judged whenever its row is written: a holder that lives does so. */
+  const hasEnded = (leaseKey: string, { author, text, since }: Standing): void => {
+    const ms = Math.round(now() - since);
+    if (ms <= failoverMsOf(author) + writeMs || left.has(text) || wasTroubled(author, since)) return;
+    left.add(text);
+    violate('I47', `the wish of ${author} for ${leaseKey} was raised ${ms} ms ago for the last time, and stands`);
+  };
+
+  return {
+    wrote: ({ leaseKey, after }) => {
+      const table = tableOf(leaseKey);
+      const owner = after?.leaseOwner;
+      if (owner !== undefined && isJava(owner)) tablesOfJava.add(table);
+      if (after === undefined || owner === undefined || after.checkpoint === 'SHARD_END') rows.delete(leaseKey);
+      else {
+        const before = rows.get(leaseKey)?.standing;
+        const standing = isJava(owner) ? undefined : standingIn(after);
+        if (standing !== undefined && standing !== before) isNew(leaseKey, owner, standing);
+        rows.set(leaseKey, { owner, standing });
+        if (standing !== undefined) hasEnded(leaseKey, standing);
+      }
+      count(table);
+    },
+    of: (process) => [...rows].flatMap(([leaseKey, { standing }]) => (standing?.author === process ? [leaseKey] : [])),
+  };
+}
