@@ -2,13 +2,13 @@
 // shards on. Counted are records that come again, and writes to the lease table. `node .build/bench/cadence.js` prints the table
 // of docs/checkpoints.md.
 import { pathToFileURL } from 'node:url';
-import { consumerOf } from '../src/consumer.js';
+import { consumerOf } from '../src/consumer/consumer.js';
 import { actors } from '../src/consumer/wiring.js';
-import type { ConsumerOptions } from '../src/options.js';
-import type { LeaseStore } from '../src/ports.js';
-import { defineReducer } from '../src/reducer.js';
-import { fakeStream } from '../src/testing/fake-stream.js';
-import type { FakeStream } from '../src/testing/fake-stream.js';
+import type { ConsumerOptions } from '../src/api/options.js';
+import type { LeaseStore } from '../src/api/ports.js';
+import { defineReducer } from '../src/api/reducer.js';
+import { fakeStream } from '../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../src/testing/manual-clock.js';
 import { createDice } from '../test/sim/dice.js';
 import type { Dice } from '../test/sim/dice.js';

@@ -2,8 +2,8 @@
 // not the product's: leases are in memory, and the limits of five reads and 2 MB/s a shard never bind, for they would be
 // all that is measured. Both are given through the ports that a source has anyway.
 import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
-import type { Clock } from '../src/ports.js';
-import type { SourceSpec } from '../src/source.js';
+import type { Clock } from '../src/api/ports.js';
+import type { SourceSpec } from '../src/api/source.js';
 import { memoryLeaseStore } from '../src/testing/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../src/testing/memory-lease-store.js';
 import { cannedKinesis, shardIds } from './canned-kinesis.js';

@@ -1,7 +1,7 @@
 // What a case of the benchmark reads: GetRecords bodies as they stand on the wire, made once and repeatable, and how often each
 // shard is pulled. Bodies are reused, so each pull stamps its number into the sequence numbers, which must rise.
-import { encodeAggregate } from '../src/aws/aggregate-encoder.js';
-import type { AggregatedRecord } from '../src/aws/aggregate.js';
+import { encodeAggregate } from '../src/aws/aggregation/aggregate-encoder.js';
+import type { AggregatedRecord } from '../src/aws/aggregation/aggregate.js';
 
 /** One case: what a record looks like and how much of it there is. */
 export interface Shape {

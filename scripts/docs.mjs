@@ -8,26 +8,26 @@ import { metricsTable, withMetrics } from './metrics-table.mjs';
 import { optionsPage } from './options-page.mjs';
 import { has, root } from './steps.mjs';
 
-if (!has('dist/src/consumer-table.js')) {
+if (!has('dist/src/options/consumer-table.js')) {
   console.log('docs: FAILED, run npm run build first');
   process.exit(1);
 }
-const { consumerTable } = await import('../dist/src/consumer-table.js');
-const { kinesisStreamTable } = await import('../dist/src/source-options.js');
-const { errorCodes } = await import('../dist/src/errors.js');
-const { remedies } = await import('../dist/src/remedies.js');
-const { levels } = await import('../dist/src/emitter.js');
-const { counterGroups } = await import('../dist/src/counters.js');
-const { instruments } = await import('../dist/src/metrics.js');
+const { consumerTable } = await import('../dist/src/options/consumer-table.js');
+const { kinesisStreamTable } = await import('../dist/src/options/source-options.js');
+const { errorCodes } = await import('../dist/src/api/errors.js');
+const { remedies } = await import('../dist/src/api/remedies.js');
+const { levels } = await import('../dist/src/consumer/emitter.js');
+const { counterGroups } = await import('../dist/src/api/counters.js');
+const { instruments } = await import('../dist/src/api/metrics.js');
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const pages = {
   'docs/options.md': optionsPage(
     { consumer: consumerTable, kinesisStream: kinesisStreamTable },
-    { reducer: read('src/reducer.ts'), signals: read('src/signals.ts') },
+    { reducer: read('src/api/reducer.ts'), signals: read('src/consumer/signals.ts') },
   ),
   'docs/errors.md': errorsPage(errorCodes, remedies),
-  'docs/events.md': eventsPage(read('src/events.ts'), levels),
+  'docs/events.md': eventsPage(read('src/api/events.ts'), levels),
   'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),
   'docs/status.md': withCounters(read('docs/status.md'), countersTable(counterGroups)),
 };

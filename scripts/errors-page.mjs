@@ -1,4 +1,4 @@
-// Writes docs/errors.md out of `errorCodes` of src/errors.ts, `remedies` of src/remedies.ts and, for each code, where it is met
+// Writes docs/errors.md out of `errorCodes` of src/api/errors.ts, `remedies` of src/api/remedies.ts and, for each code, where it is met
 // and whether it may pass by itself. Called by scripts/docs.mjs; test/house/docs-pages.test.ts compares, and checks `retryable`
 // against the sources.
 
@@ -66,7 +66,7 @@ export function errorsPage(errorCodes, remedies) {
   }
   return `# Errors
 
-<!-- Generated from errorCodes in src/errors.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there, in src/remedies.ts and in scripts/errors-page.mjs. -->
+<!-- Generated from errorCodes in src/api/errors.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there, in src/api/remedies.ts and in scripts/errors-page.mjs. -->
 
 An error that kinact makes is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`. Tell it apart
 with \`isKinactError(error)\`, which also recognises errors of another copy of the package: the \`error\` of an event, of

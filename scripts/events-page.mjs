@@ -1,4 +1,4 @@
-// Writes docs/events.md out of the interface ConsumerEvents of src/events.ts: name, text and data of every event, and what
+// Writes docs/events.md out of the interface ConsumerEvents of src/api/events.ts: name, text and data of every event, and what
 // to make of it. Called by scripts/docs.mjs; test/house/docs-pages.test.ts compares.
 import ts from 'typescript';
 
@@ -48,7 +48,7 @@ const advice = {
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
 
-/** `{ name, text, data }` of each event, as src/events.ts declares them. */
+/** `{ name, text, data }` of each event, as src/api/events.ts declares them. */
 export function eventsOf(source) {
   const file = ts.createSourceFile('events.ts', source, ts.ScriptTarget.ES2023, true);
   const events = file.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === 'ConsumerEvents');
@@ -70,7 +70,7 @@ function dataOf(type, file) {
   return members;
 }
 
-/** @param {string} source the text of src/events.ts  @param {Readonly<Record<string, string>>} levels */
+/** @param {string} source the text of src/api/events.ts  @param {Readonly<Record<string, string>>} levels */
 export function eventsPage(source, levels) {
   const events = eventsOf(source);
   const rows = events.map(({ name, text, data }) => {
@@ -82,7 +82,7 @@ export function eventsPage(source, levels) {
   }
   return `# Events
 
-<!-- Generated from src/events.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there and in scripts/events-page.mjs. -->
+<!-- Generated from src/api/events.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there and in scripts/events-page.mjs. -->
 
 \`consumer.on(name, listener)\` listens to an event and returns the function that ends that; names and data are typed as
 \`ConsumerEvents\`. A listener is called synchronously, must not block, and harms nobody when it throws: that is counted

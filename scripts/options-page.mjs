@@ -36,7 +36,7 @@ function members(source, name) {
   return lines.join('\n');
 }
 
-/** `{ consumer, kinesisStream }`: the tables of src; `{ reducer, signals }`: the texts of src/reducer.ts and src/signals.ts. */
+/** `{ consumer, kinesisStream }`: the tables of src; `{ reducer, signals }`: the texts of src/api/reducer.ts and src/consumer/signals.ts. */
 export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
   const groupsOf = (rows) =>
     Object.entries(rows)

@@ -1,16 +1,16 @@
 // The public surface of `kinact`: explicit, values first. What is not built yet is not here.
-export { createConsumer } from './consumer.js';
-export { runUntilSignal } from './signals.js';
-export { kinesisStream } from './aws/kinesis-stream.js';
-export { defineReducer } from './reducer.js';
-export { decodeAggregate } from './aws/aggregate.js';
-export { encodeAggregate } from './aws/aggregate-encoder.js';
-export { KinactError, isKinactError, errorCodes } from './errors.js';
+export { createConsumer } from './consumer/consumer.js';
+export { runUntilSignal } from './consumer/signals.js';
+export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
+export { defineReducer } from './api/reducer.js';
+export { decodeAggregate } from './aws/aggregation/aggregate.js';
+export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
+export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
-export type { Consumer, StopReport } from './consumer.js';
-export type { ReleasedLease } from '../actors/lease-coordinator.js';
-export type { Listener } from './emitter.js';
-export type { RunOptions } from './signals.js';
+export type { Consumer, StopReport } from './consumer/consumer.js';
+export type { ReleasedLease } from '../actors/lease-coordinator/lease-coordinator.js';
+export type { Listener } from './consumer/emitter.js';
+export type { RunOptions } from './consumer/signals.js';
 export type {
   CheckpointNotice,
   ConsumerOptions,
@@ -18,9 +18,9 @@ export type {
   LeaseOptions,
   NactParent,
   RuntimeSeams,
-} from './options.js';
-export type { KinesisClientLike, KinesisStreamOptions } from './source-options.js';
-export type { SourceSpec } from './source.js';
+} from './api/options.js';
+export type { KinesisClientLike, KinesisStreamOptions } from './options/source-options.js';
+export type { SourceSpec } from './api/source.js';
 export type {
   Batch,
   Extract,
@@ -37,13 +37,13 @@ export type {
   ReducerDefinition,
   ReducerMessage,
   Token,
-} from './reducer.js';
-export type { AggregatedRecord } from './aws/aggregate.js';
-export type { ErrorCode, ErrorData, FailureKind } from './errors.js';
-export type { ConsumerEventName, ConsumerEvents } from './events.js';
-export type { Logger } from './logger.js';
-export type { CounterName, GaugeName, Labels, Meter } from './metrics.js';
-export type { Clock, Random, Timers, UserRecord } from './ports.js';
+} from './api/reducer.js';
+export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
+export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
+export type { ConsumerEventName, ConsumerEvents } from './api/events.js';
+export type { Logger } from './api/logger.js';
+export type { CounterName, GaugeName, Labels, Meter } from './api/metrics.js';
+export type { Clock, Random, Timers, UserRecord } from './api/ports.js';
 export type { InitialPosition, Position } from './core/position.js';
 export type {
   ActorSnapshot,
@@ -53,4 +53,4 @@ export type {
   OldestOpen,
   ShardSnapshot,
   SourceSnapshot,
-} from './status.js';
+} from './api/status.js';

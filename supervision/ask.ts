@@ -1,9 +1,9 @@
 // Questions and their answers. A question has a number of its own, never reused in the process (nact's temporary ids
 // collide, N6), and is answered exactly once: by `reply`, by the death of the asked actor, by its deadline, or never when
 // the asker stops first. nact's query is not used.
-import { KinactError } from '../src/errors.js';
-import type { Ref, ReplyTo } from '../actors/actor.js';
-import type { Timers } from '../src/ports.js';
+import { KinactError } from '../src/api/errors.js';
+import type { Ref, ReplyTo } from './actor.js';
+import type { Timers } from '../src/api/ports.js';
 
 /** One open question. Whoever closes it first wins; the others find it gone. */
 export interface OpenQuestion {

@@ -1,8 +1,8 @@
 // What the runtime asks of a behaviour and of what it returns. Applications write behaviours too, in JavaScript as well: a
 // wrong one fails where it is wrong, with an error that says so. Called by `incarnation.ts`, `interpret.ts`, `group.ts`.
-import type { Behaviour, Step } from '../actors/actor.js';
-import { KinactError } from '../src/errors.js';
-import { duration, refuse, show } from '../src/option-table.js';
+import type { Behaviour, Step } from './actor.js';
+import { KinactError } from '../src/api/errors.js';
+import { duration, refuse, show } from '../src/options/option-table.js';
 
 const needed = ['initial', 'receive'] as const;
 const hooks = ['stopped', 'stopOrder', 'status'] as const;

@@ -1,8 +1,8 @@
 // What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`.
-import type { Behaviour, Ending, Ref } from '../actors/actor.js';
-import type { KinactEvent } from '../src/events.js';
-import { tell } from '../src/callback.js';
-import type { Clock, Random, Timers } from '../src/ports.js';
+import type { Behaviour, Ending, Ref } from './actor.js';
+import type { KinactEvent } from '../src/api/events.js';
+import { tell } from '../src/core/callback.js';
+import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Agenda } from './agenda.js';
 import type { Questions } from './ask.js';
 import type { ActorEffects, EffectInfo } from './effects.js';

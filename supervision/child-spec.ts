@@ -1,7 +1,7 @@
 // How a supervisor is told what to supervise, checked before anything starts.
-import type { Behaviour, Effect, Ref } from '../actors/actor.js';
-import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/option-table.js';
-import type { Kind } from '../src/option-table.js';
+import type { Behaviour, Effect, Ref } from './actor.js';
+import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/options/option-table.js';
+import type { Kind } from '../src/options/option-table.js';
 import type { AutoShutdown, Member, Policy, Restart, Strategy } from './strategy.js';
 
 /** The children that are running when another one is started. */

@@ -1,8 +1,8 @@
 // Several copies of this package in one process: two versions, or one that a bundler has taken in twice. Each lives by
 // itself; what belongs to another is refused with an error that says so, and their nact actors have different names.
-import { KinactError } from '../src/errors.js';
-import { refuse } from '../src/option-table.js';
-import type { Ref } from '../actors/actor.js';
+import { KinactError } from '../src/api/errors.js';
+import { refuse } from '../src/options/option-table.js';
+import type { Ref } from './actor.js';
 import { cellOf, isRuntime } from './cell.js';
 
 interface Copy {

@@ -1,6 +1,6 @@
 // The `run` effects of one actor: started under an AbortSignal, results returned through the host as messages. The host
 // drops results that come after its actor stopped; user effects are what a stop waits for. Called by `system.ts`.
-import { isThenable } from '../src/callback.js';
+import { isThenable } from '../src/core/callback.js';
 import { invalidBehaviour } from './behaviour-check.js';
 
 /** What is known of a `run` effect: shown by `status()`, given to `Intercept.startEffect`. */

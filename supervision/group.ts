@@ -1,11 +1,11 @@
 // What a supervisor keeps, and its operations: starting children one after the other, stopping them in reverse, deciding
 // with `strategy.ts`. One operation at a time; each ends by starting the next or in `idle`. Called by `supervisor.ts`.
-import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../actors/actor.js';
-import { reply } from '../actors/actor.js';
-import { isKinactError, KinactError } from '../src/errors.js';
-import type { ErrorData } from '../src/errors.js';
+import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
+import { reply } from './actor.js';
+import { isKinactError, KinactError } from '../src/api/errors.js';
+import type { ErrorData } from '../src/api/errors.js';
 import type { Deque } from '../src/core/deque.js';
-import type { Clock } from '../src/ports.js';
+import type { Clock } from '../src/api/ports.js';
 import { checkBehaviour } from './behaviour-check.js';
 import { toError } from './cell.js';
 import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';

@@ -1,6 +1,6 @@
 // Where the mailboxes of a runtime live in nact: under one actor of ours, under the application's parent or in a system of
 // our own. nact gives no notice when the application stops that parent, so it is looked for. Called by `incarnation.ts`.
-import { KinactError } from '../src/errors.js';
+import { KinactError } from '../src/api/errors.js';
 import { count, type Engine } from './cell.js';
 import { nextHolder } from './copies.js';
 import {

@@ -1,7 +1,7 @@
 // One incarnation of an actor: how it comes to life on nact, under a name never used before, and what happens to each
 // message it is brought. Every throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
-import type { Behaviour, Effect, Ref } from '../actors/actor.js';
-import { tell } from '../src/callback.js';
+import type { Behaviour, Effect, Ref } from './actor.js';
+import { tell } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
 import {
   bindCell,

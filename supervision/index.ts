@@ -1,6 +1,6 @@
 // `kinact/supervision`: actors for applications, on the runtime that kinact itself lives on. A thin edge over `system.ts`.
-import type { Behaviour, Ending, Ref, ReplyTo } from '../actors/actor.js';
-import { callback, duration, optional, resolveTable, shaped } from '../src/option-table.js';
+import type { Behaviour, Ending, Ref, ReplyTo } from './actor.js';
+import { callback, duration, optional, resolveTable, shaped } from '../src/options/option-table.js';
 import { actorStopped } from './ask.js';
 import { cellOf, isRuntime, type Engine, type Runtime } from './cell.js';
 import type { SupervisorOptions } from './child-spec.js';
@@ -20,8 +20,8 @@ import {
 } from './system.js';
 
 /** The constructors of effects, for writing behaviours: `effect.send(to, message)`, `effect.run({ … })`. */
-export * as effect from '../actors/actor.js';
-export type { Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from '../actors/actor.js';
+export * as effect from './actor.js';
+export type { Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
 export type { ChildSpec, Siblings, SupervisorOptions } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor.js';

@@ -1,7 +1,7 @@
 // What stands between actors and their messages and effects: the one given with the runtime's options, and those attached
 // later. One after the other, the first attached outermost. Called by `mail.ts` and `system.ts`.
-import { refuse } from '../src/option-table.js';
-import type { Kind } from '../src/option-table.js';
+import { refuse } from '../src/options/option-table.js';
+import type { Kind } from '../src/options/option-table.js';
 import type { Engine, Intercept, Runtime } from './cell.js';
 import { checkRuntime } from './copies.js';
 

@@ -1,7 +1,7 @@
 // Carries out what behaviours ask for: one function per effect type. A throw while doing so is the actor's crash; nothing
 // reaches nact. Called by `system.ts` with the effects of `initial` and `receive`.
-import type { Effect, Ending, Ref } from '../actors/actor.js';
-import { show } from '../src/option-table.js';
+import type { Effect, Ending, Ref } from './actor.js';
+import { show } from '../src/options/option-table.js';
 import { invalidBehaviour } from './behaviour-check.js';
 import { checkRef } from './copies.js';
 import { actorStopped, answerQuestion, openQuestion } from './ask.js';

@@ -1,7 +1,7 @@
 // Every message between our actors passes here: through `Intercept.deliver`, then through nact, one nact message per
 // message of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
-import type { Ref } from '../actors/actor.js';
-import { tell } from '../src/callback.js';
+import type { Ref } from './actor.js';
+import { tell } from '../src/core/callback.js';
 import { count, interceptFailed, stamp, type Cell, type Envelope, type Via } from './cell.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';

@@ -1,5 +1,5 @@
 // What a running tree looks like from outside: a walk over the actors, in start order, and the counters. Reads only.
-import type { Ref } from '../actors/actor.js';
+import type { Ref } from './actor.js';
 import { cellOf, toError, type Cell, type Engine, type Runtime } from './cell.js';
 import { checkRef, checkRuntime } from './copies.js';
 

@@ -1,7 +1,7 @@
 // How an actor ends, by itself or stopped: it acts no more at once; its children stop first, in reverse start order; its
 // stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline. What still runs
 // then is an orphan: named and counted. None of this depends on nact, which may be gone already.
-import type { Effect, Ending } from '../actors/actor.js';
+import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
 import { cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';

@@ -1,9 +1,9 @@
 // A supervisor is a behaviour like any other: it applies the decisions of `strategy.ts` by spawning and stopping children,
 // one operation at a time. While one is under way, ends of other children and requests wait in `inbox`, in order.
-import type { Behaviour, Ending, Ref, ReplyTo, Step } from '../actors/actor.js';
-import { reply } from '../actors/actor.js';
+import type { Behaviour, Ending, Ref, ReplyTo, Step } from './actor.js';
+import { reply } from './actor.js';
 import { createDeque } from '../src/core/deque.js';
-import type { Clock } from '../src/ports.js';
+import type { Clock } from '../src/api/ports.js';
 import { memberOf, policyOf, type ChildSpec, type SupervisorOptions } from './child-spec.js';
 import {
   addSpec,

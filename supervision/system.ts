@@ -1,10 +1,10 @@
 // The runtime from outside: making one, starting, stopping, asking and telling its actors. Used by the code of the tree,
 // `index.ts` and the tests.
-import type { Behaviour, Ending, Ref } from '../actors/actor.js';
-import { KinactError } from '../src/errors.js';
-import { callback, milliseconds, optional, refuse, resolveTable, shaped } from '../src/option-table.js';
-import type { Kind } from '../src/option-table.js';
-import type { Clock, Random, Timers } from '../src/ports.js';
+import type { Behaviour, Ending, Ref } from './actor.js';
+import { KinactError } from '../src/api/errors.js';
+import { callback, milliseconds, optional, refuse, resolveTable, shaped } from '../src/options/option-table.js';
+import type { Kind } from '../src/options/option-table.js';
+import type { Clock, Random, Timers } from '../src/api/ports.js';
 import { createAgenda } from './agenda.js';
 import { actorStopped, openQuestion } from './ask.js';
 import {

@@ -1,6 +1,6 @@
 // Time: the system's clock, timers and dice, and the timers that belong to one actor. An actor's timer that was cancelled,
 // replaced or whose actor has stopped never acts, even when it had fired and its message was already queued (I25).
-import type { Clock, Random, Timers } from '../src/ports.js';
+import type { Clock, Random, Timers } from '../src/api/ports.js';
 
 /** The host's clock. The globals are looked up at every call, so that virtual time can replace them. */
 export const systemClock: Clock = {

@@ -1,6 +1,6 @@
 // Death watch: everyone who wants to know how an actor ended is told once, after everything it sent (N5: nact has no
 // monitors). A watcher that stops first is forgotten, so that a long-lived actor does not collect dead watchers.
-import type { Ending } from '../actors/actor.js';
+import type { Ending } from './actor.js';
 
 export interface DeathWatch {
   /** Calls back once. Returns the forgetting. When the ending is known already, calls back before it returns. */

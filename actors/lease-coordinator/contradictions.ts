@@ -4,8 +4,8 @@ import { emit, rowsOf, scanWithin } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import type { Shard } from '../../src/ports.js';
-import { resetCommand } from '../../src/stream-changed.js';
+import type { Shard } from '../../src/api/ports.js';
+import { resetCommand } from '../../src/api/stream-changed.js';
 
 const apartMs = 60_000;
 

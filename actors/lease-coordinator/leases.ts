@@ -1,10 +1,10 @@
 // The leases this process holds or is taking: their keepers, who of them may start, what subscribers are told, how they
 // are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
-import { run, send, watch } from '../actor.js';
-import type { Ending, Ref } from '../actor.js';
-import type { LeaseKeeperOptions } from '../lease-keeper.js';
+import { run, send, watch } from '../../supervision/actor.js';
+import type { Ending, Ref } from '../../supervision/actor.js';
+import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
-import type { HeldLease, HeldLeases } from '../tenure.js';
+import type { HeldLease, HeldLeases } from '../protocol/tenure.js';
 import { askedInVain, retakeLater, strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
@@ -18,7 +18,7 @@ import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
 import { withoutAbsence } from '../../src/core/shard-proof.js';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 
 /** Spawns a keeper that tries to take this row, or with `wish` asks its holder for it. */
 export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {

@@ -1,12 +1,12 @@
 // What a lease coordinator tells itself, and what it is given at birth.
-import type { Behaviour, Ending, Ref } from '../actor.js';
-import type { LeaseKeeperOptions } from '../lease-keeper.js';
+import type { Behaviour, Ending, Ref } from '../../supervision/actor.js';
+import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { CoordinatorMessage, KeeperCoordinator, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { SourceRecord } from '../../src/failures.js';
+import type { SourceRecord } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/ports.js';
+import type { Clock, LeaseScan, LeaseStore, Random, StreamDescription, StreamSource } from '../../src/api/ports.js';
 import type { PrepareShardEnd } from './shard-end.js';
 import type { Vanished } from './state.js';
 import type { Evidence, ShardEndResult } from './shard-end-work.js';

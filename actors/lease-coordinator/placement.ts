@@ -6,8 +6,8 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { placementSlackMs } from '../../src/core/placement.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import type { LeaseStore, StreamSource } from '../../src/ports.js';
-import type { PlacementSnapshot } from '../../src/status.js';
+import type { LeaseStore, StreamSource } from '../../src/api/ports.js';
+import type { PlacementSnapshot } from '../../src/api/status.js';
 
 /** Rows that remember. More than one, for a row goes when its shard has ended. */
 const remembering = 3;

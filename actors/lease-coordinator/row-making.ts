@@ -3,7 +3,7 @@
 // every write that was under way has settled.
 import { generationsOf } from '../../src/core/row-generations.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 
 /** How far the rows of a stream's first sync have come. Written by the sync that is under way, read by the start. */
 export interface RowProgress {

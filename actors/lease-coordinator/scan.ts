@@ -1,6 +1,6 @@
 // The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
 // overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
-import { run } from '../actor.js';
+import { run } from '../../supervision/actor.js';
 import { noteBusy } from './busy-table.js';
 import { cooling, notToBeAsked } from './cool-downs.js';
 import { holdersTimeMs, noteFailovers } from './failovers.js';
@@ -22,8 +22,8 @@ import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
-import { isKinactError } from '../../src/errors.js';
-import type { LeaseScan } from '../../src/ports.js';
+import { isKinactError } from '../../src/api/errors.js';
+import type { LeaseScan } from '../../src/api/ports.js';
 
 const scanning = 'scan of the lease table';
 

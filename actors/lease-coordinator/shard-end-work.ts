@@ -13,7 +13,7 @@ import type { Absences, ShardInListing } from '../../src/core/shard-proof.js';
 import { childRow } from '../../src/core/shard-sync.js';
 import type { RowMaker } from '../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import type { ChildShard, LeaseStore, Shard, StreamDescription } from '../../src/ports.js';
+import type { ChildShard, LeaseStore, Shard, StreamDescription } from '../../src/api/ports.js';
 
 /** What the service said of a stream. */
 export interface Evidence {

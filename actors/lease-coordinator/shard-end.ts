@@ -1,6 +1,6 @@
 // What the coordinator does when a keeper asks whether SHARD_END may be written: it gathers evidence of the stream, one
 // request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Nothing is written by keepers before.
-import { reply, run } from '../actor.js';
+import { reply, run } from '../../supervision/actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf } from './messages.js';
 import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
@@ -13,8 +13,8 @@ import type { Lease, Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { afterListing, ancestorsIn } from '../../src/core/shard-proof.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
-import { KinactError } from '../../src/errors.js';
-import { streamChanged } from '../../src/stream-changed.js';
+import { KinactError } from '../../src/api/errors.js';
+import { streamChanged } from '../../src/api/stream-changed.js';
 
 /** Listings, about half a second apart, before a closed shard without listed children is believed to have none. */
 const childlessPatience = 5;

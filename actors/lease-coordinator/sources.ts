@@ -1,13 +1,13 @@
 // Where each source of the table stands: it starts, takes part, or has failed for good. One that fails gives its leases back
 // and is left alone, while the others go on. What `start()` is told follows from that.
-import { reply, send } from '../actor.js';
-import type { ReplyTo } from '../actor.js';
+import { reply, send } from '../../supervision/actor.js';
+import type { ReplyTo } from '../../supervision/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
 import { emit, scanWithin } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
-import { KinactError } from '../../src/errors.js';
-import { endsSource, isHopeless, missesStream } from '../../src/failures.js';
+import { KinactError } from '../../src/api/errors.js';
+import { endsSource, isHopeless, missesStream } from '../../src/api/failures.js';
 
 /** Whether its shards are listed and its leases may be taken. */
 export function takesPart({ syncedOnce, record }: Stream): boolean {

@@ -1,6 +1,6 @@
 // How a coordinator starts: every stream is asked who it is, on its own; with the first answer the table is opened, and read.
 // What time cures is tried again without end, for a source that comes late joins the others; `start()` waits for a while only.
-import { run } from '../actor.js';
+import { run } from '../../supervision/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, failTable, hasFailed, isSourceFailure, settleStart } from './sources.js';
 import { retrying, scanWithin, worked } from './state.js';
@@ -8,8 +8,8 @@ import type { Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { streamIdentifier } from '../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../src/core/stream-identity.js';
-import { endsTable, isHopeless } from '../../src/failures.js';
-import type { StreamDescription } from '../../src/ports.js';
+import { endsTable, isHopeless } from '../../src/api/failures.js';
+import type { StreamDescription } from '../../src/api/ports.js';
 
 const opening = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };

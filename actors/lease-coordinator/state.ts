@@ -1,15 +1,15 @@
 // The state of a lease coordinator, and what one call of `receive` works on. Types, and the few functions that every part
 // of the coordinator needs.
-import type { Effect, Ref, ReplyTo } from '../actor.js';
+import type { Effect, Ref, ReplyTo } from '../../supervision/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protocol/leasing.js';
-import type { HeldLeases } from '../tenure.js';
+import type { HeldLeases } from '../protocol/tenure.js';
 import type { CoordinatorSelf, CoordinatorSource, KeeperArguments, TableRecord } from './messages.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/placement.js';
-import type { SourceRecord } from '../../src/failures.js';
+import type { SourceRecord } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
@@ -17,8 +17,8 @@ import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
 import { isSameStream } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
-import type { KinactEvent } from '../../src/events.js';
-import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { KinactEvent } from '../../src/api/events.js';
+import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 import type { Contradiction } from './contradictions.js';
 import type { PrepareShardEnd } from './shard-end.js';
 import type { Standstill } from './standstill.js';

@@ -1,5 +1,5 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
-import { isKinactError } from '../../src/errors.js';
+import { isKinactError } from '../../src/api/errors.js';
 import { placementSnapshot } from './placement.js';
 import { contradictionsOf } from './contradictions.js';
 import { unreadLeases } from './unread.js';
@@ -10,7 +10,7 @@ import type { CoordinatorState, Settings, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { failingStatus } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
-import type { FailingSnapshot, SourceSnapshot } from '../../src/status.js';
+import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
 
 export interface LeaseStatus {
   readonly leaseKey: string;

@@ -7,8 +7,8 @@ import { incompleteness } from '../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
 import { judgeStream } from '../../src/core/stream-verdict.js';
 import type { ShardRow, StreamVerdict } from '../../src/core/stream-verdict.js';
-import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../src/ports.js';
-import { streamChanged } from '../../src/stream-changed.js';
+import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../src/api/ports.js';
+import { streamChanged } from '../../src/api/stream-changed.js';
 
 /** Rows that are read again at most: one that is confirmed is enough. */
 const rereads = 10;

@@ -1,6 +1,6 @@
 // What the coordinator does for each of its streams now and then: shard sync (kcl.md 2.6), the audit of hash keys (2.10),
 // clean-up (2.9). The end of a shard is in shard-end.ts.
-import { run } from '../actor.js';
+import { run } from '../../supervision/actor.js';
 import type { CoordinatorSelf, CoordinatorSource } from './messages.js';
 import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
@@ -19,7 +19,7 @@ import { isFirstSync } from '../../src/core/shard-sync.js';
 import { afterListing } from '../../src/core/shard-proof.js';
 import { visible } from '../../src/core/visible.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { HashKeyRange } from '../../src/ports.js';
+import type { HashKeyRange } from '../../src/api/ports.js';
 
 /** Audits that must see the same hole before it is believed. */
 const confirmations = 3;

@@ -16,8 +16,8 @@ import type { RowMaker, SyncPlan } from '../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { PlacementState } from '../../src/core/placement.js';
-import { isKinactError } from '../../src/errors.js';
-import type { HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/ports.js';
+import { isKinactError } from '../../src/api/errors.js';
+import type { HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/api/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
 
 export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {

@@ -1,12 +1,12 @@
 // What a lease keeper is given to start with.
 import type { LeaseKeeperState } from './state.js';
 import type { KeeperCoordinator } from '../protocol/leasing.js';
-import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/ports.js';
+import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
-import type { ShardEvent } from '../../src/events.js';
+import type { ShardEvent } from '../../src/api/events.js';
 
 export interface LeaseKeeperOptions {
   readonly leaseKey: string;

@@ -1,9 +1,9 @@
 // The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
 // it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
 import type { Failing } from '../protocol/failing.js';
-import type { Ending, Ref, ReplyTo } from '../actor.js';
+import type { Ending, Ref, ReplyTo } from '../../supervision/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
-import type { Tenure, TenureGranted } from '../tenure.js';
+import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
@@ -12,7 +12,7 @@ import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
-import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/ports.js';
+import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 
 /** What a keeper tells itself: results of its effects, and its one timer. */
 type Internal =

@@ -1,7 +1,7 @@
 // Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
 // one that has ended is never revived (design.md section 5).
-import { reply, send, watch } from '../actor.js';
-import type { Tenure, Frontier } from '../tenure.js';
+import { reply, send, watch } from '../../supervision/actor.js';
+import type { Tenure, Frontier } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Asked, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
@@ -12,8 +12,8 @@ import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '
 import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
-import { KinactError } from '../../src/errors.js';
-import type { HashKeyRange } from '../../src/ports.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { HashKeyRange } from '../../src/api/ports.js';
 
 export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;

@@ -1,11 +1,11 @@
 // One call of `receive`: what it works on and what comes of it. Every part of the keeper takes a turn and adds to its effects.
-import { send } from '../actor.js';
-import type { Effect } from '../actor.js';
+import { send } from '../../supervision/actor.js';
+import type { Effect } from '../../supervision/actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
-import type { KinactEvent } from '../../src/events.js';
+import type { KinactEvent } from '../../src/api/events.js';
 
 export interface Turn {
   readonly options: LeaseKeeperOptions;

@@ -1,6 +1,6 @@
 // How a keeper asks another worker for a lease: it leaves a wish in the row, raises its number as long as it wants the lease, looks
 // at the row now and then, and withdraws the wish when that comes to nothing. A lease that was handed to it is taken like any other.
-import { run } from '../actor.js';
+import { run } from '../../supervision/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Release, Wishing, Write } from './state.js';
@@ -14,7 +14,7 @@ import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import type { WishOutcome } from '../../src/ports.js';
+import type { WishOutcome } from '../../src/api/ports.js';
 
 /** Between two looks at the row, before and after its holder has said that it yields. */
 const lookMs = 1_000;

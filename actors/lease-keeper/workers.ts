@@ -1,12 +1,12 @@
 // How a worker ends, and what that means for its lease: the keeper keeps it and waits for the next worker, unless the shard
 // has ended or this process gets nowhere with it.
-import type { Ending } from '../actor.js';
-import type { WorkerEnd } from '../tenure.js';
+import type { Ending } from '../../supervision/actor.js';
+import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
 import { closeTenure, tenureOf } from './tenures.js';
 import { count } from './turn.js';
 import type { Turn } from './turn.js';
-import { isKinactError } from '../../src/errors.js';
+import { isKinactError } from '../../src/api/errors.js';
 
 /** Watchdog endings at one frontier after which the lease is given up. */
 const maxWatchdogs = 2;

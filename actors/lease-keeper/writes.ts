@@ -1,6 +1,6 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way; an outcome that
 // nobody knows is remembered until a later write shows it.
-import { run } from '../actor.js';
+import { run } from '../../supervision/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';
@@ -22,8 +22,8 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { latestMarginMs } from '../../src/core/shard-sync.js';
-import { isKinactError } from '../../src/errors.js';
-import type { WriteOutcome } from '../../src/ports.js';
+import { isKinactError } from '../../src/api/errors.js';
+import type { WriteOutcome } from '../../src/api/ports.js';
 
 /** Attempts at a take that meets rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;

@@ -1,7 +1,7 @@
 // What comes back: how reducers, stages and shard workers speak of records that have been dealt with. Always in batches,
 // as parallel arrays, because there is one entry per item.
-import type { Tenure } from '../tenure.js';
-import type { Clock } from '../../src/ports.js';
+import type { Tenure } from './tenure.js';
+import type { Clock } from '../../src/api/ports.js';
 
 /** The settled leaves of one worker: `ordinals[i]` with `leaves[i]`. */
 export interface Settlement {

@@ -1,8 +1,8 @@
 // Calls of one kind that fail one after the other: what `retrying` says of each, and what `ready()` says when they go on for
 // long. Kept by whoever repeats the call, and forgotten with the first success.
-import type { ShardEvent, KinactEvent } from '../../src/events.js';
-import { kindOf } from '../../src/failures.js';
-import type { FailingSnapshot } from '../../src/status.js';
+import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
+import { kindOf } from '../../src/api/failures.js';
+import type { FailingSnapshot } from '../../src/api/status.js';
 
 export interface Failing {
   /** Monotonic: when the first of them failed, and the last. */

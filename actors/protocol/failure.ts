@@ -1,7 +1,7 @@
 // What a failed record costs: the application's policy, applied the same way wherever user code throws.
-import { isThenable } from '../../src/callback.js';
-import { isKinactError, KinactError } from '../../src/errors.js';
-import type { FailedItem, FailurePolicy, OnFailure } from '../../src/reducer.js';
+import { isThenable } from '../../src/core/callback.js';
+import { isKinactError, KinactError } from '../../src/api/errors.js';
+import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/reducer.js';
 
 const policies: readonly unknown[] = ['crash', 'skip', 'stopShard'];
 

@@ -1,11 +1,11 @@
 // What is said about leases: to the coordinator by keepers, shard workers and the consumer, to a keeper by its coordinator and
 // its worker, to a worker by its keeper.
-import type { Ref, ReplyTo } from '../actor.js';
-import type { Frontier, HeldLeases, TenureGranted, WorkerEnd } from '../tenure.js';
+import type { Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Frontier, HeldLeases, TenureGranted, WorkerEnd } from './tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Position } from '../../src/core/position.js';
-import type { KinactError } from '../../src/errors.js';
-import type { ChildShard } from '../../src/ports.js';
+import type { KinactError } from '../../src/api/errors.js';
+import type { ChildShard } from '../../src/api/ports.js';
 
 /** What a keeper may do about the end of its shard. */
 export type ShardEndPlan =

@@ -1,9 +1,9 @@
 // What is said along the way of a record: to a stage by shard workers and reducers, to a reducer by stages.
-import type { Ref, ReplyTo } from '../actor.js';
+import type { Ref, ReplyTo } from '../../supervision/actor.js';
 import type { Dispositions, Settlement, Whereabouts } from './disposition.js';
 import type { DeliveredItem } from './item.js';
-import type { Tenure } from '../tenure.js';
-import type { UserRecord } from '../../src/ports.js';
+import type { Tenure } from './tenure.js';
+import type { UserRecord } from '../../src/api/ports.js';
 
 export type StageMessage =
   /** A reducer has started and grants its first credit. */

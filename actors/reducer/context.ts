@@ -1,7 +1,7 @@
 // The `ctx` of a reducer: the only door through which application code reaches the actor, at any time. Calls gather in a
 // list; the first one after the actor has looked sends it one message.
-import type { Ref } from '../actor.js';
-import type { FlushContext, ReducerContext, Token } from '../../src/reducer.js';
+import type { Ref } from '../../supervision/actor.js';
+import type { FlushContext, ReducerContext, Token } from '../../src/api/reducer.js';
 
 export interface Called {
   readonly acknowledged: readonly Token[];

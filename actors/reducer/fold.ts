@@ -2,11 +2,11 @@
 // call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
 // too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
 import { mayDeliver } from '../protocol/disposition.js';
-import { isThenable } from '../../src/callback.js';
+import { isThenable } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
-import type { Clock } from '../../src/ports.js';
-import type { FlushContext, Item, ReducerContext } from '../../src/reducer.js';
+import type { Clock } from '../../src/api/ports.js';
+import type { FlushContext, Item, ReducerContext } from '../../src/api/reducer.js';
 
 /** A state of the reducer: one in all, or one per shard. */
 export interface Cell {

@@ -1,6 +1,6 @@
 // What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
 // here, so this is the place to look for one that could be counted as done before it is.
-import type { Effect } from '../actor.js';
+import type { Effect } from '../../supervision/actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
@@ -8,7 +8,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
 import { reportDead, returnCredit, settleItem } from './returns.js';
-import type { FailedItem } from '../../src/reducer.js';
+import type { FailedItem } from '../../src/api/reducer.js';
 
 type Effects = Effect<ReducerMessage>[];
 

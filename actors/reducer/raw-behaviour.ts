@@ -3,8 +3,8 @@
 import { mayDeliver } from '../protocol/disposition.js';
 import type { Cell } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { Clock } from '../../src/ports.js';
-import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/reducer.js';
+import type { Clock } from '../../src/api/ports.js';
+import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';
 
 export interface RawJob {
   /** For a call with items: those handed out, once the call has begun, and those whose tenure had ended. */

@@ -1,5 +1,5 @@
 // What a reducer is made with, what it is told, and what it keeps.
-import type { Ref } from '../actor.js';
+import type { Ref } from '../../supervision/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
 import type { ContextDoor } from './context.js';
@@ -7,8 +7,8 @@ import type { Cell, FlushJob, FoldJob } from './fold.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { Returns } from './returns.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Clock } from '../../src/ports.js';
-import type { OnFailure, ReducerDefinition } from '../../src/reducer.js';
+import type { Clock } from '../../src/api/ports.js';
+import type { OnFailure, ReducerDefinition } from '../../src/api/reducer.js';
 
 export interface ReducerOptions {
   readonly index: number;

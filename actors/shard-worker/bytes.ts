@@ -13,8 +13,8 @@ import {
 } from '../../src/core/byte-budget.js';
 import type { ByteAccount } from '../../src/core/byte-budget.js';
 import type { StartPosition } from '../../src/core/position.js';
-import { bytesOf } from '../../src/record-bytes.js';
-import type { LeasedRead, ShardReader, SourceNotice } from '../../src/ports.js';
+import { bytesOf } from '../../src/core/record-bytes.js';
+import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';
 
 export function openReader(
   options: ShardWorkerOptions,

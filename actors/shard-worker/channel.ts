@@ -1,15 +1,15 @@
 // What a shard worker and its stages say to one another: notify and collect, two independent questions with at most one of
 // each open per stage, and the punctuation that asks for a flush. None has a deadline: demand may take hours, the death of
 // the stage answers, and the watchdog judges stalls.
-import { ask } from '../actor.js';
-import type { Effect, Ref } from '../actor.js';
+import { ask } from '../../supervision/actor.js';
+import type { Effect, Ref } from '../../supervision/actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { Tenure } from '../tenure.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { room } from '../../src/core/ledger.js';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 
 type Effects = Effect<ShardWorkerMessage>[];
 

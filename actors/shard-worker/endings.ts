@@ -1,8 +1,8 @@
 // How a shard worker comes to its end: told by its keeper, with its tenure, or by itself. A pause is none: it can be taken back.
-import { send } from '../actor.js';
-import type { Effect } from '../actor.js';
+import { send } from '../../supervision/actor.js';
+import type { Effect } from '../../supervision/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
-import type { Tenure, WorkerEnd } from '../tenure.js';
+import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './intake.js';
 import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
 

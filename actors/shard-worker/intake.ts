@@ -1,8 +1,8 @@
 // From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
 // out-of-range policy, and fills the ledger record by record while it has room.
 import { judge } from '../protocol/failure.js';
-import type { Effect } from '../actor.js';
-import type { Tenure } from '../tenure.js';
+import type { Effect } from '../../supervision/actor.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { Deque } from '../../src/core/deque.js';
 import { admit, fork, pin, room, settle, unpin } from '../../src/core/ledger.js';
@@ -10,10 +10,10 @@ import type { Ledger, Pin } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import type { TimeSlice } from '../../src/core/time-slice.js';
-import { KinactError } from '../../src/errors.js';
-import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../src/ports.js';
-import { recordBytes } from '../../src/record-bytes.js';
-import type { OnFailure } from '../../src/reducer.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
+import { recordBytes } from '../../src/core/record-bytes.js';
+import type { OnFailure } from '../../src/api/reducer.js';
 
 export interface IntakeOptions {
   readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;

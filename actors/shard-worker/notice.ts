@@ -1,9 +1,9 @@
 // What a reader wants people to know, as events and counters of the worker that reads.
-import type { Effect } from '../actor.js';
+import type { Effect } from '../../supervision/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
-import { KinactError } from '../../src/errors.js';
-import type { SourceNotice } from '../../src/ports.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { SourceNotice } from '../../src/api/ports.js';
 
 const throttled = new KinactError('AWS_ERROR', 'the service throttles', {
   retryable: true,

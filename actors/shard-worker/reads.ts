@@ -1,9 +1,9 @@
 // Whether reads of the shard succeed, as the worker tells its keeper: once when the first one has, and again after failures;
 // while they fail one after the other, that too. The coordinator decides what it means.
-import { send } from '../actor.js';
-import type { Effect } from '../actor.js';
+import { send } from '../../supervision/actor.js';
+import type { Effect } from '../../supervision/actor.js';
 import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
-import type { SourceNotice } from '../../src/ports.js';
+import type { SourceNotice } from '../../src/api/ports.js';
 
 /**
  * Failures for so long are told, and again so often while they last. Soon, for whoever gives back another shard of this source

@@ -1,15 +1,15 @@
 // What a shard worker is made with, what it is told, and what it keeps.
-import type { Ref } from '../actor.js';
+import type { Ref } from '../../supervision/actor.js';
 import type { Failing } from '../protocol/failing.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Intake, IntakeOptions } from './intake.js';
 import type { KeeperMessage, WorkerControl } from '../protocol/leasing.js';
-import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from '../tenure.js';
+import type { HeldLease, Tenure, TenureGranted, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { SettledCell } from '../../src/core/settled-tally.js';
-import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../../src/ports.js';
+import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../../src/api/ports.js';
 
 export interface ShardWorkerOptions extends IntakeOptions {
   readonly lease: HeldLease;

@@ -1,14 +1,14 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and brings the answer here.
 import { failingStatus } from '../protocol/failing.js';
-import type { FailingSnapshot } from '../../src/status.js';
+import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
-import type { Tenure } from '../tenure.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 import type { LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 
 export interface Stall {
   readonly watchdogMs: number;

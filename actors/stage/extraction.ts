@@ -1,13 +1,13 @@
 // From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
 // reducers. It gives way after a slice of time and goes on where it stopped, taking the workers in turn. The order within a
 // worker stays: it hands over its next batch only when this one has been extracted to its end.
-import type { Effect, Ref } from '../actor.js';
+import type { Effect, Ref } from '../../supervision/actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
-import { isThenable } from '../../src/callback.js';
+import { isThenable } from '../../src/core/callback.js';
 import { judge } from '../protocol/failure.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { Tenure } from '../tenure.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { enqueue, laneOf } from './lane.js';
 import type { Batch, Waiting, WorkerEntry } from './lane.js';
 import type { StageOptions, StageState } from './state.js';
@@ -15,8 +15,8 @@ import { reducerOf } from '../../src/core/murmur3.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import type { TimeSlice } from '../../src/core/time-slice.js';
-import type { UserRecord } from '../../src/ports.js';
-import type { Extracted, FailedItem, RecordContext } from '../../src/reducer.js';
+import type { UserRecord } from '../../src/api/ports.js';
+import type { Extracted, FailedItem, RecordContext } from '../../src/api/reducer.js';
 
 type Effects = Effect<StageMessage>[];
 

@@ -1,15 +1,15 @@
 // The way from one stage to one reducer: a queue, and the credit the reducer has granted. Items leave in the order they
 // came, never more than the credit; punctuation travels in the same queue, behind the data it speaks of, and costs none.
-import { send } from '../actor.js';
-import type { Effect, Ref, ReplyTo } from '../actor.js';
+import { send } from '../../supervision/actor.js';
+import type { Effect, Ref, ReplyTo } from '../../supervision/actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
-import type { Tenure } from '../tenure.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { Deque } from '../../src/core/deque.js';
-import { KinactError } from '../../src/errors.js';
-import type { UserRecord } from '../../src/ports.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { UserRecord } from '../../src/api/ports.js';
 
 /** What a stage knows of one worker. */
 export interface WorkerEntry {

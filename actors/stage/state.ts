@@ -1,10 +1,10 @@
 // What a stage is made with and what it keeps.
-import type { Ref, ReplyTo } from '../actor.js';
+import type { Ref, ReplyTo } from '../../supervision/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Lane, WorkerEntry } from './lane.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Clock, UserRecord } from '../../src/ports.js';
-import type { Extract, OnFailure } from '../../src/reducer.js';
+import type { Clock, UserRecord } from '../../src/api/ports.js';
+import type { Extract, OnFailure } from '../../src/api/reducer.js';
 
 export interface StageOptions {
   readonly index: number;

@@ -1,4 +1,4 @@
-// `src/core` and `actors` are deterministic: time, timers and randomness come in through the ports of `src/ports.ts`. This
+// `src/core` and `actors` are deterministic: time, timers and randomness come in through the ports of `src/api/ports.ts`. This
 // rule keeps the ambient ones out, also under `globalThis`, destructured or passed on without a call.
 const WORDS = new Set([
   'setTimeout',
@@ -25,7 +25,7 @@ export const ambientRule = {
     const report = (node, word) =>
       context.report({
         node,
-        message: `${word} is ambient: inject it through a port of src/ports.ts (docs/design.md section 1)`,
+        message: `${word} is ambient: inject it through a port of src/api/ports.ts (docs/design.md section 1)`,
       });
     const isBareDate = (node) => node.callee.type === 'Identifier' && node.callee.name === 'Date';
     return {

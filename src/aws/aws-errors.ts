@@ -1,8 +1,8 @@
 // Turns whatever the AWS SDK throws into one KinactError, and says of a failed write whether it may have happened all
 // the same. Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` is false only when the
 // service answered that it refused, or the request cannot have left this machine.
-import { isKinactError, KinactError } from '../errors.js';
-import type { ErrorCode, ErrorData, FailureKind } from '../errors.js';
+import { isKinactError, KinactError } from '../api/errors.js';
+import type { ErrorCode, ErrorData, FailureKind } from '../api/errors.js';
 
 /** The call that failed: what the message names and the error's data carries. */
 export interface AwsCall {

@@ -1,6 +1,6 @@
 // One attempt, bounded in time, of one SDK operation, whatever client carries it out. Invariant: at most one request goes
 // on the wire, and the call settles within its time even when a body stalls or the client is deaf to its signal.
-import type { Timers } from '../ports.js';
+import type { Timers } from '../api/ports.js';
 
 /** Carries the first failure past the SDK's retry loop. Not as `cause`: the SDK looks into that and would retry. */
 class OneAttempt extends Error {

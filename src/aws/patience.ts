@@ -1,8 +1,8 @@
 // A call that is repeated while what it fails with may pass (throttling, a lost connection), for a limited time. For commands,
 // behind which there is no actor that repeats.
 import { backoffMs, type Backoff } from '../core/backoff.js';
-import { isKinactError } from '../errors.js';
-import type { World } from '../source.js';
+import { isKinactError } from '../api/errors.js';
+import type { World } from '../api/source.js';
 import { pause } from './pause.js';
 
 export interface Patience extends World {

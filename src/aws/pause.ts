@@ -1,6 +1,6 @@
 // A wait between two calls that ends at once when nobody wants the next one any more. For the loops of this folder.
-import { KinactError } from '../errors.js';
-import type { Timers } from '../ports.js';
+import { KinactError } from '../api/errors.js';
+import type { Timers } from '../api/ports.js';
 
 /** Resolves after `ms`; rejects with STOPPED, `what` in its message, as soon as `signal` aborts. */
 export function pause(timers: Timers, ms: number, signal: AbortSignal, what: string): Promise<void> {

@@ -1,8 +1,8 @@
 // One request for all readers of a source that need its answer at the same time: who the stream is, which shards are closed.
 // Invariant: whoever asks gets an answer to a request that was begun after asking; a few leave at once, then one a second:
 // iterators of a thousand shards may expire together, and the account has twenty descriptions a second.
-import type { Clock, Timers } from '../ports.js';
-import { stopped } from './prefetch-buffer.js';
+import type { Clock, Timers } from '../api/ports.js';
+import { stopped } from './kinesis/prefetch-buffer.js';
 
 export type Ask<T> = (signal: AbortSignal) => Promise<T>;
 

@@ -1,9 +1,9 @@
 // `kinact adopt`: takes over the tables that a KCL 3 fleet has left. Invariant: without --yes nothing is changed; with it,
 // nothing while anybody writes to one of the tables, and never a lease.
-import { openKcl3Remains, type Kcl3Remains, type Remains, type RemainsFound } from '../aws/kcl3-remains.js';
+import { openKcl3Remains, type Kcl3Remains, type Remains, type RemainsFound } from '../aws/dynamodb/kcl3-remains.js';
 import { oneLine } from '../core/visible.js';
-import { KinactError } from '../errors.js';
-import type { World } from '../source.js';
+import { KinactError } from '../api/errors.js';
+import type { World } from '../api/source.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, UsageError, type Command, type CommandIo } from './command.js';
 import { repeatsTo } from './repeats.js';

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import type { Readable, Writable } from 'node:stream';
 import { oneLine } from '../core/visible.js';
-import { isKinactError } from '../errors.js';
+import { isKinactError } from '../api/errors.js';
 
 /** What a command may touch. */
 export interface CommandIo {

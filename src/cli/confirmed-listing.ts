@@ -3,8 +3,8 @@
 import { patiently, type Patience } from '../aws/patience.js';
 import { pause } from '../aws/pause.js';
 import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
-import { KinactError } from '../errors.js';
-import type { ShardListing, StreamSource } from '../ports.js';
+import { KinactError } from '../api/errors.js';
+import type { ShardListing, StreamSource } from '../api/ports.js';
 
 export interface ListingPatience extends Patience {
   /** For what is said when it is refused. */

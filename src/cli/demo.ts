@@ -1,7 +1,7 @@
 // `kinact demo`, which is what `npm start` runs: kinact's main job on real local servers, in front of one's eyes. Bounded in
 // time, and on every way out its processes and servers are gone.
 import { oneLine } from '../core/visible.js';
-import { KinactError } from '../errors.js';
+import { KinactError } from '../api/errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
 import { errorLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
 import type { ConsumerProcess } from './demo/processes.js';

@@ -1,13 +1,13 @@
 // Ended rows of shards that their stream still lists as open: nobody will ever read those again. For `kinact leases`; a running
 // consumer finds them by itself (`leaseContradiction`). As there, two listings a minute apart have to show it, for a listing may
 // be older than the row; the wait is spared where the first shows none.
-import { kinesisPollingSource } from '../aws/kinesis-polling.js';
+import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isSameStream, streamIdentityOf } from '../core/stream-identity.js';
-import { KinactError } from '../errors.js';
-import type { StreamSource } from '../ports.js';
-import type { World } from '../source.js';
+import { KinactError } from '../api/errors.js';
+import type { StreamSource } from '../api/ports.js';
+import type { World } from '../api/source.js';
 import { errorLine } from './command.js';
 
 /** As the coordinator has it. */

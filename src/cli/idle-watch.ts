@@ -2,7 +2,7 @@
 // answered at least `idleMs` after the last record of any shard; the stream is idle when all shards that are read are quiet,
 // and nothing waits to be written. Reading slowly, or not at all behind a full pipe, is never taken for idleness.
 import type { InitialPosition } from '../core/position.js';
-import type { ReadResult, ShardReader, StreamSource } from '../ports.js';
+import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
 import type { StreamReference } from './command.js';
 import { hostWorld } from './world.js';

@@ -1,12 +1,12 @@
 // `kinact leases`: who owns what, from one scan of the lease table. Reads only; works on any KCL table.
-import { listLeases } from '../aws/lease-listing.js';
+import { listLeases } from '../aws/dynamodb/lease-listing.js';
 import { failoverOf } from '../core/lease-failover.js';
 import { wishOf } from '../core/lease-wish.js';
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf, createdAt } from '../core/stream-identity.js';
-import type { MalformedRow } from '../ports.js';
-import type { World } from '../source.js';
-import { resetCommand } from '../stream-changed.js';
+import type { MalformedRow } from '../api/ports.js';
+import type { World } from '../api/source.js';
+import { resetCommand } from '../api/stream-changed.js';
 import { visible } from '../core/visible.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';

@@ -2,11 +2,11 @@
 // once, as put or as refused; at most `maxPending…` wait, so the input is read no faster than the stream takes it.
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { aggregateRecords, USUAL_RECORD_BYTES, type RecordToPut } from '../aws/aggregate-encoder.js';
-import type { AggregatedRecord } from '../aws/aggregate.js';
-import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } from '../aws/kinesis-producer.js';
-import { isKinactError, KinactError } from '../errors.js';
-import type { Shard } from '../ports.js';
+import { aggregateRecords, USUAL_RECORD_BYTES, type RecordToPut } from '../aws/aggregation/aggregate-encoder.js';
+import type { AggregatedRecord } from '../aws/aggregation/aggregate.js';
+import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } from '../aws/kinesis/kinesis-producer.js';
+import { isKinactError, KinactError } from '../api/errors.js';
+import type { Shard } from '../api/ports.js';
 import { linesOf } from './input-lines.js';
 
 export interface PutCounts {

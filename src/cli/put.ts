@@ -1,6 +1,6 @@
 // `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
 // says how many the service accepted, whatever happened.
-import { kinesisProducer } from '../aws/kinesis-producer.js';
+import { kinesisProducer } from '../aws/kinesis/kinesis-producer.js';
 import { errorLine, readOptions, required, say, streamOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
 import { hostWorld } from './world.js';

@@ -3,7 +3,7 @@
 // has read on; until then whoever waits for it takes no more records.
 import type { Writable } from 'node:stream';
 import { visible } from '../core/visible.js';
-import type { UserRecord } from '../ports.js';
+import type { UserRecord } from '../api/ports.js';
 
 /** As much of a record as a line says. */
 export interface TailedRecord extends Pick<UserRecord, 'sequenceNumber' | 'data'> {

@@ -1,7 +1,7 @@
 // What a command says of calls that it repeats: a kind of failure at once, then every ten seconds with how often, whichever shard
 // met it. An outage of a stream of many shards would fill the screen otherwise.
-import { isKinactError } from '../errors.js';
-import type { Clock } from '../ports.js';
+import { isKinactError } from '../api/errors.js';
+import type { Clock } from '../api/ports.js';
 import { errorLine } from './command.js';
 
 const everyMs = 10_000;

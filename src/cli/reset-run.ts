@@ -2,7 +2,7 @@
 // worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts. Time and services are arguments,
 // so that the simulation can run it as well.
 import type { Writable } from 'node:stream';
-import type { LeaseRewriting } from '../aws/lease-rewriting.js';
+import type { LeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { patiently, type Patience } from '../aws/patience.js';
 import type { LeaseRow } from '../core/lease.js';
 import { failoverOf } from '../core/lease-failover.js';
@@ -12,9 +12,9 @@ import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
 import { oneLine } from '../core/visible.js';
-import { KinactError } from '../errors.js';
-import type { LeaseScan, Random, StreamDescription, StreamSource } from '../ports.js';
-import type { World } from '../source.js';
+import { KinactError } from '../api/errors.js';
+import type { LeaseScan, Random, StreamDescription, StreamSource } from '../api/ports.js';
+import type { World } from '../api/source.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';

@@ -1,7 +1,7 @@
 // `kinact reset`: where an application is to begin on a stream, written into its lease rows. This is the command line; what is
 // done is reset-run.ts, by the plan of src/core/reset-plan.ts.
-import { kinesisPollingSource } from '../aws/kinesis-polling.js';
-import { openLeaseRewriting } from '../aws/lease-rewriting.js';
+import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
+import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
 import { positionOf, shardArguments } from './reset-arguments.js';
 import { repeatsTo } from './repeats.js';

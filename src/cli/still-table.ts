@@ -1,6 +1,6 @@
 // Whether anybody writes to a table: watched for a while, by what is to stand still in it. For commands that change a table by
 // hand, which no worker may be near.
-import type { Clock, Timers } from '../ports.js';
+import type { Clock, Timers } from '../api/ports.js';
 
 /** By row key, what does not change while nobody writes to the row. */
 export type Picture = ReadonlyMap<string, string>;

@@ -1,13 +1,13 @@
 // `kinact tail --application`: a full member of an application whose reducer writes lines. Invariant: an item is acknowledged
 // after the write callback of its line has fired, so no checkpoint is ever ahead of what was written; while a pipe is full
 // its items stay open, which is the back-pressure, and leases go on being renewed.
-import { kinesisStream } from '../aws/kinesis-stream.js';
-import { createConsumer, type Consumer } from '../consumer.js';
+import { kinesisStream } from '../aws/kinesis/kinesis-stream.js';
+import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import { recordKey } from '../core/record-key.js';
-import type { UserRecord } from '../ports.js';
-import { defineReducer, type RawReducer } from '../reducer.js';
-import type { SourceSpec } from '../source.js';
-import type { ConsumerStatus } from '../status.js';
+import type { UserRecord } from '../api/ports.js';
+import { defineReducer, type RawReducer } from '../api/reducer.js';
+import type { SourceSpec } from '../api/source.js';
+import type { ConsumerStatus } from '../api/status.js';
 import { errorLine, say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { repeatsTo } from './repeats.js';

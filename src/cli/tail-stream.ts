@@ -3,9 +3,17 @@
 // leave in order; of a shard no more is read while what was read of it is being written.
 import { backoffMs } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
-import { isKinactError, KinactError } from '../errors.js';
-import type { ChildShard, ReadResult, Shard, ShardFilter, ShardListing, SourceNotice, StreamSource } from '../ports.js';
-import type { World } from '../source.js';
+import { isKinactError, KinactError } from '../api/errors.js';
+import type {
+  ChildShard,
+  ReadResult,
+  Shard,
+  ShardFilter,
+  ShardListing,
+  SourceNotice,
+  StreamSource,
+} from '../api/ports.js';
+import type { World } from '../api/source.js';
 import type { SayRepeat } from './repeats.js';
 import { recordLine, type LineWriter } from './record-lines.js';
 

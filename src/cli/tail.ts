@@ -1,5 +1,5 @@
 // `kinact tail`: user records as JSON lines on stdout, of the whole stream, or as a member of an application.
-import { kinesisPollingSource } from '../aws/kinesis-polling.js';
+import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import type { InitialPosition } from '../core/position.js';
 import {
   applicationOf,

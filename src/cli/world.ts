@@ -1,5 +1,5 @@
 // The host's clock, timers and dice for the commands that use an adapter directly, without a consumer around it.
-import type { World } from '../source.js';
+import type { World } from '../api/source.js';
 
 export const hostWorld: World = {
   clock: { now: () => performance.now(), wallNow: () => Date.now() },

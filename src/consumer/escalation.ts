@@ -1,9 +1,9 @@
 // Why a consumer ends by itself: its pipeline or its coordinators failed more often than `restart` bears, one record failed
 // again and again, or the application stopped the parent it lives under.
-import type { Ending } from '../../actors/actor.js';
+import type { Ending } from '../../supervision/actor.js';
 import { createPoisonWatch, noteFailure } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
-import { isKinactError, KinactError } from '../errors.js';
+import { isKinactError, KinactError } from '../api/errors.js';
 
 export interface Escalation {
   /** Notes a failure of the pipeline; the error to end with when the same record has now failed too often. */

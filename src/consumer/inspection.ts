@@ -1,12 +1,12 @@
 // `status()`, `ready()` and `live()`: reads the running tree, changes nothing.
-import type { CoordinatorMessage } from '../../actors/lease-coordinator.js';
+import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
-import type { Ref } from '../../actors/actor.js';
+import type { Ref } from '../../supervision/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
-import { shardsOf, walk } from '../status.js';
-import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../status.js';
+import { shardsOf, walk } from '../api/status.js';
+import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../api/status.js';
 
 /** Several times what lies between two scans of an idle worker: longer, and free leases are not seen by this one. */
 const longestScanAgeMs = 30_000;

@@ -2,12 +2,12 @@
 // application had stopped our parent, and no message arrived any more. Their keepers are woken once more, in a runtime of
 // their own, to do that one write each: by then nothing of the old tree acts any more, and its user calls have settled or
 // are orphans.
-import type { ReleasedLease } from '../../actors/lease-coordinator.js';
-import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper.js';
-import type { Behaviour, Ref, ReplyTo } from '../../actors/actor.js';
+import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper/lease-keeper.js';
+import type { Behaviour, Ref, ReplyTo } from '../../supervision/actor.js';
 import { recoverHold } from '../core/lease-hold.js';
-import type { KinactEvent } from '../events.js';
-import type { World } from '../source.js';
+import type { KinactEvent } from '../api/events.js';
+import type { World } from '../api/source.js';
 import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';
 import type { Runtime } from '../../supervision/index.js';
 import type { Actors } from './wiring.js';

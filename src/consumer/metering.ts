@@ -2,11 +2,11 @@
 // given.
 import { takeSettled } from '../core/settled-tally.js';
 import type { SettledTally } from '../core/settled-tally.js';
-import type { Emitter } from '../emitter.js';
-import { guardMeter, silentMeter } from '../metrics.js';
-import type { Labels, Meter } from '../metrics.js';
-import type { Timers } from '../ports.js';
-import type { ConsumerStatus } from '../status.js';
+import type { Emitter } from './emitter.js';
+import { guardMeter, silentMeter } from '../api/metrics.js';
+import type { Labels, Meter } from '../api/metrics.js';
+import type { Timers } from '../api/ports.js';
+import type { ConsumerStatus } from '../api/status.js';
 
 /** How often gauges are set and running totals told. */
 const intervalMs = 10_000;

@@ -2,7 +2,7 @@
 // writes pass, so that hundreds of them do not wait at the table before a renewal. Scans are one at a time, and their own.
 import type { LeaseTraffic } from '../core/lease-traffic.js';
 import { outcomeOf } from '../core/send-pace.js';
-import type { LeaseStore } from '../ports.js';
+import type { LeaseStore } from '../api/ports.js';
 
 export interface TableTraffic {
   readonly writes: LeaseTraffic;

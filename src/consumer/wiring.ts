@@ -1,17 +1,21 @@
 // Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources and
 // lease tables; knows no strategy and no lifetime.
-import { leaseCoordinator } from '../../actors/lease-coordinator.js';
-import type { CoordinatorMessage, KeeperArguments, TableRecord } from '../../actors/lease-coordinator.js';
-import { leaseKeeper } from '../../actors/lease-keeper.js';
-import type { LeaseKeeperOptions } from '../../actors/lease-keeper.js';
-import type { Behaviour, Ref } from '../../actors/actor.js';
-import { reducer } from '../../actors/reducer.js';
-import { shardWorker } from '../../actors/shard-worker.js';
-import { shardWorkers } from '../../actors/shard-workers.js';
-import { stage } from '../../actors/stage.js';
-import type { HeldLease } from '../../actors/tenure.js';
+import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type {
+  CoordinatorMessage,
+  KeeperArguments,
+  TableRecord,
+} from '../../actors/lease-coordinator/lease-coordinator.js';
+import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
+import type { LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
+import type { Behaviour, Ref } from '../../supervision/actor.js';
+import { reducer } from '../../actors/reducer/reducer.js';
+import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
+import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import { stage } from '../../actors/stage/stage.js';
+import type { HeldLease } from '../../actors/protocol/tenure.js';
 import { sendFromOutside } from '../../supervision/system.js';
-import type { TreeParts } from '../../supervision/tree.js';
+import type { TreeParts } from './tree.js';
 import { createByteBudget } from '../core/byte-budget.js';
 import { createHandedOut } from '../core/handed-out.js';
 import type { HandedOut } from '../core/handed-out.js';
@@ -20,13 +24,13 @@ import { createLeaseTraffic } from '../core/lease-traffic.js';
 import type { LeaseTraffic } from '../core/lease-traffic.js';
 import { createSettledTally, openCell } from '../core/settled-tally.js';
 import type { SettledTally } from '../core/settled-tally.js';
-import type { LeaseStore, StreamSource } from '../ports.js';
+import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases } from './left-leases.js';
 import type { LeftLeases } from './left-leases.js';
-import type { SourceRecord } from '../failures.js';
-import { silentMeter } from '../metrics.js';
-import type { ResolvedOptions } from '../options.js';
-import type { SourceSpec, World } from '../source.js';
+import type { SourceRecord } from '../api/failures.js';
+import { silentMeter } from '../api/metrics.js';
+import type { ResolvedOptions } from '../api/options.js';
+import type { SourceSpec, World } from '../api/source.js';
 import { throughTraffic } from './store-traffic.js';
 import type { TableTraffic } from './store-traffic.js';
 

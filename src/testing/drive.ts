@@ -1,17 +1,26 @@
 // A reducer on the bench: the reducer actor of the consumer itself, without a runtime, streams or leases. Items go in,
 // acknowledgements and state come out, and time moves only when the test says so. Its effects are carried out here.
-import { reducer } from '../../actors/reducer.js';
-import type { ReducerMessage, ReducerOptions, ReducerState } from '../../actors/reducer.js';
-import type { Behaviour, Effect, Ref } from '../../actors/actor.js';
+import { reducer } from '../../actors/reducer/reducer.js';
+import type { ReducerMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
+import type { Behaviour, Effect, Ref } from '../../supervision/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
-import type { StageMessage } from '../../actors/stage.js';
-import type { Tenure } from '../../actors/tenure.js';
-import type { KinactEvent } from '../events.js';
-import { onFailure } from '../consumer-table.js';
-import { anything, checkMembers, integer, kind, membersOf, milliseconds, refuse, text } from '../option-table.js';
-import type { Kind } from '../option-table.js';
-import { defineReducer } from '../reducer.js';
-import type { FoldingReducer, OnFailure, ReducerDefinition } from '../reducer.js';
+import type { StageMessage } from '../../actors/stage/stage.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
+import type { KinactEvent } from '../api/events.js';
+import { onFailure } from '../options/consumer-table.js';
+import {
+  anything,
+  checkMembers,
+  integer,
+  kind,
+  membersOf,
+  milliseconds,
+  refuse,
+  text,
+} from '../options/option-table.js';
+import type { Kind } from '../options/option-table.js';
+import { defineReducer } from '../api/reducer.js';
+import type { FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
 import { ManualClock } from './manual-clock.js';
 
 /** An item to hand to the reducer. What is left out is made up: numbers rise from 1, the shard is `shard`. */

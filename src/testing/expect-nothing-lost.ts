@@ -1,6 +1,6 @@
 // The question every test of a consumer ends with: is everything that was put in also seen? Compares ids, nothing else.
 import { visible } from '../core/visible.js';
-import { refuse } from '../option-table.js';
+import { refuse } from '../options/option-table.js';
 
 export interface NothingLost {
   /** Always 0: losing something throws. */

@@ -4,9 +4,9 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { httpHandler, type NodeHttpHandler } from '../aws/http-handler.js';
-import { KinactError } from '../errors.js';
-import { checkMembers, integer, milliseconds } from '../option-table.js';
-import type { Kind } from '../option-table.js';
+import { KinactError } from '../api/errors.js';
+import { checkMembers, integer, milliseconds } from '../options/option-table.js';
+import type { Kind } from '../options/option-table.js';
 
 /** How the local servers behave. */
 export interface LocalServersOptions {

@@ -1,7 +1,7 @@
 // Virtual time: a clock and timers that move only when a test says so, and between two timers let everything come to
 // rest. Installed, it also replaces the host's timer functions, so that nact moves with it, in the same order every run.
-import { callback, checkMembers, finite, integer, kind } from '../option-table.js';
-import type { Clock, Timers } from '../ports.js';
+import { callback, checkMembers, finite, integer, kind } from '../options/option-table.js';
+import type { Clock, Timers } from '../api/ports.js';
 
 /** The host's own, from before anybody replaced it: its callback runs when every promise callback has. */
 const realSetImmediate = globalThis.setImmediate;

@@ -3,7 +3,7 @@
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { wishPrefix } from '../core/lease-wish.js';
-import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WishOutcome, WriteOutcome } from '../ports.js';
+import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WishOutcome, WriteOutcome } from '../api/ports.js';
 
 export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'describeLease' | 'delete';
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
-import type { TableRecord } from '../../actors/lease-coordinator.js';
+import type { TableRecord } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';

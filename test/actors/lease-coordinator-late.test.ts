@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator.js';
+import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
-import { KinactError } from '../../src/errors.js';
-import type { StreamDescription } from '../../src/ports.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { StreamDescription } from '../../src/api/ports.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';

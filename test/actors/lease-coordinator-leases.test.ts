@@ -2,7 +2,11 @@ import { expect } from 'chai';
 import { driveCoordinator, nonce, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { CoordinatorSelf, CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator.js';
+import type {
+  CoordinatorSelf,
+  CoordinatorStarted,
+  ReleasedLease,
+} from '../../actors/lease-coordinator/lease-coordinator.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 
 const zero = 'shardId-000000000000';
@@ -358,7 +362,7 @@ describe('parents before children', () => {
     const { store, stream } = merged();
     store.rows.delete(one);
     store.malformed.push({ leaseKey: one, reason: 'garbage' });
-    const { KinactError } = await import('../../src/errors.js');
+    const { KinactError } = await import('../../src/api/errors.js');
     const get = store.get.bind(store);
     store.get = (leaseKey, signal) =>
       leaseKey === one ? Promise.reject(new KinactError('MALFORMED_LEASE', 'garbage')) : get(leaseKey, signal);

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream, type ListedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import { KinactError } from '../../src/errors.js';
-import type { ChildShard, Shard } from '../../src/ports.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { ChildShard, Shard } from '../../src/api/ports.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';

@@ -3,8 +3,8 @@ import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver, StubKeeper } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import type { ListedStream } from '../support/listed-stream.js';
-import { KinactError } from '../../src/errors.js';
-import type { SourceRecord } from '../../src/failures.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { SourceRecord } from '../../src/api/failures.js';
 
 const gone = new KinactError('STREAM_NOT_FOUND', 'no such stream');
 const changed = new KinactError('STREAM_CHANGED', 'another stream');

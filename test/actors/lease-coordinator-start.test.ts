@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { CoordinatorSelf, CoordinatorStarted } from '../../actors/lease-coordinator.js';
-import { KinactError, type ErrorCode } from '../../src/errors.js';
+import type { CoordinatorSelf, CoordinatorStarted } from '../../actors/lease-coordinator/lease-coordinator.js';
+import { KinactError, type ErrorCode } from '../../src/api/errors.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import type { ShardEndPlan } from '../../actors/lease-coordinator.js';
-import { KinactError } from '../../src/errors.js';
+import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, me, shardId } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, me, nonce, shardId } from '../support/keeper-driver.js';
 
 async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) => void) {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, marginMs, shardId } from '../support/keeper-driver.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 

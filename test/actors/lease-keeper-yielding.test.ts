@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
 import { applyChange } from '../support/memory-lease-store.js';
-import type { Tenure } from '../../actors/tenure.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
 
 const theirs = 'y1/3';
 const renewalMs = failoverMs / 3;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { startPipeline } from '../support/pipeline.js';
 
 describe('the pipeline over a stream in memory', () => {

@@ -2,9 +2,9 @@ import { expect } from 'chai';
 import { emptyDispositions, hasDispositions, mayDeliver, stopTenure } from '../../actors/protocol/disposition.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { judge } from '../../actors/protocol/failure.js';
-import { KinactError } from '../../src/errors.js';
-import type { FailedItem } from '../../src/reducer.js';
-import type { Tenure } from '../../actors/tenure.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { FailedItem } from '../../src/api/reducer.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
 
 const item: FailedItem = { source: 's', shardId: 'shard', sequenceNumber: '7', at: 'reduce', items: 1 };
 

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { stage } from '../../actors/stage.js';
-import type { StageMessage } from '../../actors/stage.js';
-import type { Effect, Ref } from '../../actors/actor.js';
+import { stage } from '../../actors/stage/stage.js';
+import type { StageMessage } from '../../actors/stage/stage.js';
+import type { Effect, Ref } from '../../supervision/actor.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { ReducerDefinition } from '../../src/reducer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { ReducerDefinition } from '../../src/api/reducer.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 
 const start = pipelines();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../support/pipeline-probes.js';
 
 const start = pipelines();

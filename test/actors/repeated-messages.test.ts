@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { Effect, Ref, ReplyTo } from '../../actors/actor.js';
-import type { ShardEndPlan } from '../../actors/lease-coordinator.js';
-import { stage } from '../../actors/stage.js';
-import type { StageMessage } from '../../actors/stage.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { Effect, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import { stage } from '../../actors/stage/stage.js';
+import type { StageMessage } from '../../actors/stage/stage.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Delivery } from '../../supervision/cell.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { createByteBudget } from '../../src/core/byte-budget.js';
 import type { ByteBudget } from '../../src/core/byte-budget.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import type { MAGIC } from '../support/aggregate-bytes.js';
 import { pipelines, shard0 } from '../support/pipeline-probes.js';

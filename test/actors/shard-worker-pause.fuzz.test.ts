@@ -1,9 +1,9 @@
 // Workers that are told to pause and to go on at any time, one after the other, each from the frontier of the one before:
 // everything comes once, and nobody stays paused.
 import { expect } from 'chai';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import { unpackRecord } from '../../src/aws/aggregate.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { unpackRecord } from '../../src/aws/aggregation/aggregate.js';
 import { createByteBudget } from '../../src/core/byte-budget.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import { pipelines, shard0 } from '../support/pipeline-probes.js';

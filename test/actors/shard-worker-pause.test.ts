@@ -1,7 +1,7 @@
 // A shard worker that is told to pause, and to go on (issue 8): nothing comes twice of it, and it never stays paused.
 import { expect } from 'chai';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import type { MAGIC } from '../support/aggregate-bytes.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';

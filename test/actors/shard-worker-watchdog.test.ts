@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/murmur3.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { ReducerDefinition, Token } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { ReducerDefinition, Token } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { PipelineOptions } from '../support/pipeline.js';
 

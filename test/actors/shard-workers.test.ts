@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import type { Behaviour, Effect, Ref } from '../../actors/actor.js';
-import type { CoordinatorMessage } from '../../actors/lease-coordinator.js';
-import { shardWorkers } from '../../actors/shard-workers.js';
-import type { ShardWorkersMessage } from '../../actors/shard-workers.js';
-import type { HeldLease } from '../../actors/tenure.js';
+import type { Behaviour, Effect, Ref } from '../../supervision/actor.js';
+import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
+import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { ShardWorkersMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { HeldLease } from '../../actors/protocol/tenure.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { Tenure } from '../../actors/tenure.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { Pipeline } from '../support/pipeline.js';
 

@@ -7,7 +7,7 @@ import type { Delivered, DrainOrder, Notes } from '../../bench/handover-judge.js
 import { medianSteal, pictureOf } from '../../bench/handover-picture.js';
 import { handover } from '../../bench/handover.js';
 import type { HandoverRun } from '../../bench/handover-run.js';
-import { leaseUpdate, wishUpdate } from '../../src/aws/lease-update.js';
+import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
 
 /** Of one shard; `2@7` is worker w2 under fence 7. */
 function delivered(by: string, at: number, serial: number): Delivered {

@@ -1,9 +1,14 @@
 // Carries out what a keeper wants, and stands for the actors around it: the coordinator's part in one lease, and a shard worker.
-import type { Effect, Ending, Ref } from '../../actors/actor.js';
-import type { KeeperNews, KeeperNotice, LeaseKeeperMessage, WorkerControl } from '../../actors/lease-keeper.js';
-import type { Frontier, Tenure, TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+import type { Effect, Ending, Ref } from '../../supervision/actor.js';
+import type {
+  KeeperNews,
+  KeeperNotice,
+  LeaseKeeperMessage,
+  WorkerControl,
+} from '../../actors/lease-keeper/lease-keeper.js';
+import type { Frontier, Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
 import { writerOf } from '../../src/core/lease-writer.js';
-import type { LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import { reportHolds } from './laws.js';
 import { breaks, clock, recordAt, ROW_KEY, say, sequenceNumberOf, WALL } from './world.js';
 import type { Call, Keeper, Node, Scene, World } from './world.js';

@@ -1,6 +1,10 @@
 // Keepers that break one rule of the protocol each: what exploring them has to find.
-import { leaseKeeper } from '../../actors/lease-keeper.js';
-import type { LeaseKeeperMessage, LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper.js';
+import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
+import type {
+  LeaseKeeperMessage,
+  LeaseKeeperOptions,
+  LeaseKeeperState,
+} from '../../actors/lease-keeper/lease-keeper.js';
 import type { KeeperBehaviour, Scene } from './world.js';
 
 export interface Mutant {

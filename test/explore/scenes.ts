@@ -1,8 +1,8 @@
 // What is explored by default, and the world that each exploration starts in.
-import { leaseKeeper } from '../../actors/lease-keeper.js';
+import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
 import { writerNonce } from '../../src/core/lease-writer.js';
-import { writeLeaseRow } from '../../src/aws/lease-row.js';
+import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 import { after, choicesOf } from './choices.js';
 import type { Choice } from './choices.js';

@@ -1,9 +1,9 @@
 // The lease table, one row of it: the production code's own update expressions, carried out as DynamoDB does.
-import { readLeaseRow } from '../../src/aws/lease-row.js';
-import { leaseUpdate, wishUpdate } from '../../src/aws/lease-update.js';
-import type { UpdateParts } from '../../src/aws/lease-update.js';
+import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
+import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
+import type { UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { WishOutcome, WriteOutcome } from '../../src/ports.js';
+import type { WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import { conditionHolds, updatedItem } from '../sim/dynamodb/expressions.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 import { heldByRow } from './laws.js';

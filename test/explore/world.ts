@@ -1,13 +1,17 @@
 // What is explored: the row, what is on its way to it, and per process a keeper with small models of what stands around it. A
 // world is changed by one choice at a time; what a choice changes is copied before, so that every world that was seen can be gone
 // on from. Invariant: whatever two worlds have in common is never changed in place.
-import type { Behaviour } from '../../actors/actor.js';
-import type { LeaseKeeperMessage, LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper.js';
-import type { Tenure } from '../../actors/tenure.js';
+import type { Behaviour } from '../../supervision/actor.js';
+import type {
+  LeaseKeeperMessage,
+  LeaseKeeperOptions,
+  LeaseKeeperState,
+} from '../../actors/lease-keeper/lease-keeper.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseChange } from '../../src/ports.js';
+import type { LeaseChange } from '../../src/api/ports.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 
 export type KeeperBehaviour = Behaviour<LeaseKeeperState, LeaseKeeperMessage>;

@@ -4,11 +4,11 @@ import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import ts from 'typescript';
-import { levels } from '../../src/emitter.js';
-import { errorCodes } from '../../src/errors.js';
-import { remedies } from '../../src/remedies.js';
-import { counterGroups } from '../../src/counters.js';
-import { instruments } from '../../src/metrics.js';
+import { levels } from '../../src/consumer/emitter.js';
+import { errorCodes } from '../../src/api/errors.js';
+import { remedies } from '../../src/api/remedies.js';
+import { counterGroups } from '../../src/api/counters.js';
+import { instruments } from '../../src/api/metrics.js';
 
 const root = new URL('../../../', import.meta.url);
 const read = (file: string): string => readFileSync(new URL(file, root), 'utf8');
@@ -95,7 +95,7 @@ describe('docs/events.md', () => {
 
   it(`is what the map of events says ${stale}`, async () => {
     const { eventsPage, eventsOf } = await script<Page>('events-page.mjs');
-    const source = read('src/events.ts');
+    const source = read('src/api/events.ts');
     expect(read('docs/events.md')).to.equal(eventsPage(source, levels));
     expect(eventsOf(source).map(({ name }) => name)).to.have.members(Object.keys(levels));
   });

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { consumerTable } from '../../src/consumer-table.js';
-import { defineReducer } from '../../src/reducer.js';
-import { kinesisStreamTable } from '../../src/source-options.js';
+import { consumerTable } from '../../src/options/consumer-table.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { kinesisStreamTable } from '../../src/options/source-options.js';
 
 const root = new URL('../../../', import.meta.url);
 
@@ -17,7 +17,7 @@ describe('docs/options.md', () => {
     const { optionsPage } = (await import(new URL('scripts/options-page.mjs', root).href)) as Page;
     const page = optionsPage(
       { consumer: consumerTable, kinesisStream: kinesisStreamTable },
-      { reducer: read('src/reducer.ts'), signals: read('src/signals.ts') },
+      { reducer: read('src/api/reducer.ts'), signals: read('src/consumer/signals.ts') },
     );
     expect(read('docs/options.md')).to.equal(page);
   });

@@ -12,23 +12,24 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 /** The files that the planted ones import. */
 const targets = {
   'src/core/position.ts': 'export const zero = 0;\nexport type Position = string;\n',
-  'src/ports.ts': "import type { Position } from './core/position.js';\nexport interface Clock { at: Position }\n",
-  'src/errors.ts': 'export const codes = 1;\n',
+  'src/api/ports.ts': "import type { Position } from './core/position.js';\nexport interface Clock { at: Position }\n",
+  'src/api/errors.ts': 'export const codes = 1;\n',
   'src/aws/table.ts':
     "import { codes } from '../errors.js';\nexport const table = codes;\nexport type Table = string;\n",
-  'src/consumer.ts':
+  'src/consumer/consumer.ts':
     "import { tree } from '../supervision/tree.js';\nimport { table } from './aws/table.js';\nexport const consumer = [tree, table];\n",
   'src/index.ts': "export { consumer } from './consumer.js';\n",
   'src/cli/main.ts': "import { consumer } from '../index.js';\nconsole.log(consumer);\n",
-  'src/testing/index.ts': "export { stage } from '../../actors/stage.js';\nexport { table } from '../aws/table.js';\n",
-  'actors/actor.ts': "import { codes } from '../src/errors.js';\nexport const send = codes;\n",
-  'actors/stage.ts':
+  'src/testing/index.ts':
+    "export { stage } from '../../actors/stage/stage.js';\nexport { table } from '../aws/table.js';\n",
+  'supervision/actor.ts': "import { codes } from '../src/errors.js';\nexport const send = codes;\n",
+  'actors/stage/stage.ts':
     "import type { Clock } from '../src/ports.js';\nimport { send } from './actor.js';\nexport const stage = send;\nexport type Stage = Clock;\n",
   'actors/lease.ts': "import { part } from './lease/part.js';\nexport const lease = part;\n",
   'actors/lease/part.ts': "import { send } from '../actor.js';\nexport const part = send;\n",
-  'actors/reducer.ts': "import type { Stage } from './stage.js';\nexport type Reducer = Stage;\n",
+  'actors/reducer/reducer.ts': "import type { Stage } from './stage.js';\nexport type Reducer = Stage;\n",
   'supervision/nact.ts': "import { start } from 'nact';\nexport const nact = start;\n",
-  'supervision/tree.ts':
+  'src/consumer/tree.ts':
     "import { stage } from '../actors/stage.js';\nexport { nact } from './nact.js';\nexport const tree = stage;\n",
   'test/house.test.ts':
     "import { start } from 'nact';\nimport { stage } from '../actors/stage.js';\nvoid [start, stage];\n",
@@ -52,8 +53,8 @@ const violations: readonly Planted[] = [
   ...[
     '../ports.js',
     '../errors.js',
-    '../../actors/stage.js',
-    '../../supervision/tree.js',
+    '../../actors/stage/stage.js',
+    '../../src/consumer/tree.js',
     '../aws/table.js',
     'nact',
     'node:crypto',
@@ -61,12 +62,12 @@ const violations: readonly Planted[] = [
   {
     law: 'src/core does not import types of actors',
     file: 'src/core/planted.ts',
-    text: types('../../actors/stage.js', 'Stage'),
+    text: types('../../actors/stage/stage.js', 'Stage'),
   },
   {
     law: 'src/core does not re-export actors',
     file: 'src/core/planted.ts',
-    text: "export * from '../../actors/stage.js';\n",
+    text: "export * from '../../actors/stage/stage.js';\n",
   },
   ...[
     '../actors/stage.js',
@@ -128,13 +129,13 @@ const violations: readonly Planted[] = [
     file: 'supervision/planted.ts',
     text: 'export const used = (name: string): Promise<unknown> => import(name);\n',
   },
-  ...['nact', '../../actors/stage.js', '../../supervision/tree.js', '../consumer.js'].map((from) => ({
+  ...['nact', '../../actors/stage/stage.js', '../../src/consumer/tree.js', '../consumer.js'].map((from) => ({
     law: `src/aws does not import ${from}`,
     file: 'src/aws/planted.ts',
     text: value(from),
   })),
   ...['nact', '@aws-sdk/client-kinesis', '@smithy/node-http-handler', 'protobufjs/minimal.js'].flatMap((from) =>
-    ['src/consumer.ts', 'src/testing/planted.ts', 'src/cli/planted.ts'].map((file) => ({
+    ['src/consumer/consumer.ts', 'src/testing/planted.ts', 'src/cli/planted.ts'].map((file) => ({
       law: `${file} does not import ${from}`,
       file,
       text: value(from),
@@ -143,10 +144,10 @@ const violations: readonly Planted[] = [
   {
     law: 'the command line does not reach into the tree',
     file: 'src/cli/planted.ts',
-    text: value('../../supervision/tree.js'),
+    text: value('../../src/consumer/tree.js'),
   },
   { law: 'examples import the package by its name', file: 'examples/planted.ts', text: value('../src/index.js') },
-  { law: 'nothing shipped imports tests', file: 'src/consumer.ts', text: value('../test/house.test.js') },
+  { law: 'nothing shipped imports tests', file: 'src/consumer/consumer.ts', text: value('../test/house.test.js') },
 
   // The words.
   ...[

@@ -12,12 +12,12 @@ import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { PassThrough } from 'node:stream';
-import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/kcl3-remains.js';
-import { openLeaseTable } from '../../src/aws/lease-table.js';
+import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/dynamodb/kcl3-remains.js';
+import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import { adoptTables } from '../../src/cli/adopt.js';
 import type { CommandIo } from '../../src/cli/command.js';
 import { hostWorld } from '../../src/cli/world.js';
-import type { World } from '../../src/source.js';
+import type { World } from '../../src/api/source.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { environment, kinact } from '../support/command.js';
 

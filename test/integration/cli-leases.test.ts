@@ -12,12 +12,12 @@ import { failoverText } from '../../src/core/lease-failover.js';
 import { wishText } from '../../src/core/lease-wish.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { printLeases } from '../../src/cli/leases.js';
 import { hostWorld } from '../../src/cli/world.js';
 import { arnOf, streamIdentityOf } from '../../src/core/stream-identity.js';
-import type { World } from '../../src/source.js';
-import { scriptedServer } from '../../src/testing/scripted-server.js';
+import type { World } from '../../src/api/source.js';
+import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact } from '../support/command.js';
 import { LocalStream } from '../support/local-stream.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { decodeAggregate } from '../../src/aws/aggregate.js';
+import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact, startKinact } from '../support/command.js';
 import { LocalStream } from '../support/local-stream.js';
 

@@ -1,9 +1,9 @@
 import { DynamoDBClient, PutItemCommand, ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { openLeaseTable } from '../../src/aws/lease-table.js';
+import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import { hostWorld } from '../../src/cli/world.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact, type Ended } from '../support/command.js';
 import { LocalStream } from '../support/local-stream.js';
 import { leaseRow } from '../support/memory-lease-store.js';

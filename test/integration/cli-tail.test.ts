@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact, startKinact } from '../support/command.js';
 import { LocalStream } from '../support/local-stream.js';
 

@@ -2,8 +2,8 @@
 // must have the same outcomes and leave the same rows on both.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openLeaseTable } from '../../src/aws/lease-table.js';
-import type { LeaseStore } from '../../src/ports.js';
+import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { call, keys, perform, sorted } from '../support/lease-calls.js';

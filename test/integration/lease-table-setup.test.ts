@@ -1,10 +1,10 @@
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, KeySchemaElement } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { openLeaseTable } from '../../src/aws/lease-table.js';
-import type { LeaseTableOptions } from '../../src/aws/lease-table.js';
-import type { KinactError } from '../../src/errors.js';
-import type { LeaseStore } from '../../src/ports.js';
+import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
+import type { LeaseTableOptions } from '../../src/aws/dynamodb/lease-table.js';
+import type { KinactError } from '../../src/api/errors.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 

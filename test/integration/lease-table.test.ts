@@ -1,11 +1,11 @@
 import { DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { openLeaseTable } from '../../src/aws/lease-table.js';
-import type { LeaseTableOptions } from '../../src/aws/lease-table.js';
+import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
+import type { LeaseTableOptions } from '../../src/aws/dynamodb/lease-table.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { isKinactError } from '../../src/errors.js';
-import type { LeaseStore } from '../../src/ports.js';
+import { isKinactError } from '../../src/api/errors.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { faultyProxy } from '../support/faulty-proxy.js';

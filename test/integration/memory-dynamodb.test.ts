@@ -9,8 +9,8 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openLeaseTable } from '../../src/aws/lease-table.js';
-import type { LeaseStore } from '../../src/ports.js';
+import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { sameWishMs } from '../../src/core/stop-wish.js';
-import { scriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { startFleet } from '../support/fleet.js';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
 import { allSeen } from '../support/fleet-laws.js';

@@ -1,9 +1,9 @@
 // What the consumer does for its table over minutes and hours, in virtual time: holes, missing hash ranges, clean-up, rows
 // that Java left at LATEST, and workers that come and go by the dozen.
 import { expect } from 'chai';
-import type { StreamSource } from '../../src/ports.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import type { StreamSource } from '../../src/api/ports.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { textOf } from '../support/consumer-world.js';

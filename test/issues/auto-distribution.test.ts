@@ -2,9 +2,9 @@
 // records, and nobody said that a key has no order there. Cause: the strategy was never looked at, and a hash key outside a
 // shard's range was taken for a producer's mistake.
 import { expect } from 'chai';
-import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import type { SourceSpec } from '../../src/source.js';
+import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
+import type { SourceSpec } from '../../src/api/source.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient, type ModelClient } from '../support/model-kinesis-client.js';

@@ -2,7 +2,7 @@
 // they queued, at the table or in the client's sockets, until their time limit, which counted from there, and were sent again.
 // (In this model, which has neither sockets nor reads, it took a table of 90 a second for that.)
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { narrowStore } from '../support/narrow-store.js';

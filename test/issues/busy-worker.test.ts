@@ -2,10 +2,10 @@
 // event. Cause: a stage extracted a batch of 1,024 records in one go, 9.2 s, while the lease keepers of the same thread could
 // not renew; the tenure was dead when the first item was to be delivered, and the next one fared the same.
 import { expect } from 'chai';
-import type { ConsumerOptions } from '../../src/options.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { settled } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

@@ -1,7 +1,7 @@
 // Symptom: a row whose counter is 2^53 − 1 was read like any other, but every take of it threw, for ever, and nobody said so. The
 // next number cannot be told from it: such a row is malformed, and said to be.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

@@ -1,7 +1,7 @@
 // Symptom: a stream that was deleted under a running consumer was declared gone after two minutes, not one. Cause: the minute in
 // which every describe must find nothing began with the next shard sync, although the readers had met it at once.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';

@@ -1,7 +1,7 @@
 // Symptom: a lease table that somebody deleted while consumers ran stayed away until one was restarted; nothing was read
 // meanwhile. Cause: a table was made at start alone, and a scan that found none was repeated for ever.
 import { expect } from 'chai';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 
 const zero = 'shardId-000000000000';

@@ -2,12 +2,12 @@
 // and that was then split or merged were never read. Cause: the KCL's rule for LATEST makes rows of open shards alone; the
 // children were read from when LATEST was, and what their parent had got since then was left out.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import type { LeaseStore } from '../../src/ports.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import type { LeaseStore } from '../../src/api/ports.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { settled } from '../support/virtual.js';
 

@@ -2,7 +2,7 @@
 // Cause: a regular expression that went back over the zeros for each of them, and a BigInt of the whole text. How many steps
 // reading takes is in test/properties/linear-parsing.fuzz.test.ts; here it is a whole consumer that gets over such a record.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import { modelClient } from '../support/model-kinesis-client.js';

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { scriptedServer, type FaultAction } from '../../src/testing/index.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { settled } from '../support/virtual.js';

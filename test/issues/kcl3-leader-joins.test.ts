@@ -1,7 +1,7 @@
 // Symptom: a KCL 3.0 to 3.4 leader that joined a running kinact starved for minutes: the side table where it says so was looked
 // at when a consumer started, and never again. A KCL 3.5 leader crashed the coordinator three times, and left owners behind.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

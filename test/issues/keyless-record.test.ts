@@ -1,11 +1,11 @@
 // Symptom: one record without PartitionKey, which streams with RecordDistributionStrategy AUTO allow, stalled its shard for
 // ever as "failed on the network (SyntaxError)". Cause: both ways of reading GetRecords took a record without a key for none.
 import { expect } from 'chai';
-import { parseAnswer, recordsOf } from '../../src/aws/get-records.js';
+import { parseAnswer, recordsOf } from '../../src/aws/kinesis/get-records.js';
 import { recordKey } from '../../src/core/record-key.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { kinact } from '../support/command.js';
 import { shardId, stream, world } from '../support/polling-world.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

@@ -2,12 +2,12 @@
 // a constant; it is the stream's. Here such records also go through the reader, admission, reducer, status() and tail.
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { aggregateRecords, encodeAggregate } from '../../src/aws/aggregate-encoder.js';
-import { decodeAggregate } from '../../src/aws/aggregate.js';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { aggregateRecords, encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
+import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact } from '../support/command.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { shardId, stream, world } from '../support/polling-world.js';

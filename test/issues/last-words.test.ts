@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Consumer, StopReport } from '../../src/consumer.js';
-import { errorReport } from '../../src/error-report.js';
-import { KinactError } from '../../src/errors.js';
-import { runUntilSignal } from '../../src/signals.js';
+import type { Consumer, StopReport } from '../../src/consumer/consumer.js';
+import { errorReport } from '../../src/consumer/error-report.js';
+import { KinactError } from '../../src/api/errors.js';
+import { runUntilSignal } from '../../src/consumer/signals.js';
 import { ManualClock } from '../../src/testing/index.js';
 
 const signals = ['SIGUSR2'] as const;

@@ -2,12 +2,12 @@
 // children are read by nobody. Cause: one of them had seen an empty table long before its listing, which showed the children
 // alone; their rows got LATEST as of that listing, although the other worker was reading their parent by then. Found by reading.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import type { StreamSource } from '../../src/ports.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import type { StreamSource } from '../../src/api/ports.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { settled } from '../support/virtual.js';
 

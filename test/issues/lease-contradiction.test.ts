@@ -1,7 +1,7 @@
 // Symptom: a lease row that said SHARD_END of a shard that was open, however it had come about, was believed for ever: nobody read
 // the shard, and nobody said so. It cannot be healed without knowing where reading has come to; so it is said, with what to do.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

@@ -3,7 +3,7 @@
 // have been stopped, its error lost; one with effects left running ended twice, and its last words came after its end.
 // And a supervisor of unbounded intensity that tries again what cannot be started could not be stopped at all.
 import { expect } from 'chai';
-import type { Behaviour, Ref } from '../../actors/actor.js';
+import type { Behaviour, Ref } from '../../supervision/actor.js';
 import {
   actorsOf,
   ask,

@@ -2,7 +2,7 @@
 // children, or a chain of 1,000 actors, ended the process with a RangeError when it stopped or gave up, or stayed
 // `stopping` for ever. Starting, restarts, `status` and death watches had the same in them.
 import { expect } from 'chai';
-import type { Behaviour, Effect, Ref, ReplyTo } from '../../actors/actor.js';
+import type { Behaviour, Effect, Ref, ReplyTo } from '../../supervision/actor.js';
 import {
   actorsOf,
   ask,

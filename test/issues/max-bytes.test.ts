@@ -1,13 +1,13 @@
 // Cause: each shard had its own bounds (8 MiB ahead, 32 MiB in flight) and the process none: 20 shards of 50 kB records and a
 // slow reducer held 59 MB a shard. Now `maxBytes` bounds them together, shared so that none stands still for another.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import type { ConsumerOptions } from '../../src/options.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { SourceSpec } from '../../src/source.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { SourceSpec } from '../../src/api/source.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';

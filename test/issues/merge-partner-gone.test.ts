@@ -1,8 +1,8 @@
 // Symptom: the child of a merge was never read, and its parent never ended. Cause: the end of a shard waited for a lease row of
 // the merge partner, which nobody had made and nobody could make: the service had forgotten that shard.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';

@@ -2,9 +2,9 @@
 // failed, and a permission that was taken away for a moment ended the consumer. Cause: readiness looked at the age of the last
 // scan only, and what would be a mistake at the start was taken for one at any time.
 import { expect } from 'chai';
-import { KinactError } from '../../src/errors.js';
-import type { StreamSource } from '../../src/ports.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { StreamSource } from '../../src/api/ports.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { settled } from '../support/virtual.js';

@@ -2,7 +2,7 @@
 // stayed counted for good. A page counts for what was fetched even where every record of it is left out, as on the way to a
 // start time, so a shard at such a tip filled its prefetch buffer with nothing and was never read again.
 import { expect } from 'chai';
-import { createPrefetchBuffer } from '../../src/aws/prefetch-buffer.js';
+import { createPrefetchBuffer } from '../../src/aws/kinesis/prefetch-buffer.js';
 import type { StartPosition } from '../../src/core/position.js';
 import { stream, world } from '../support/polling-world.js';
 

@@ -3,8 +3,8 @@
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { putLines } from '../../src/cli/put-lines.js';
-import { KinactError } from '../../src/errors.js';
-import type { PutResult } from '../../src/aws/kinesis-producer.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { PutResult } from '../../src/aws/kinesis/kinesis-producer.js';
 
 describe('an input that breaks while its lines are being put', () => {
   it('is reported after they are counted, those that nobody had sent yet among them', async () => {

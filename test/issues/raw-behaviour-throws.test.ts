@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { createConsumer, defineReducer } from '../../src/index.js';
 import type { Consumer, OnFailure, RawReducer } from '../../src/index.js';
-import type { FailedItem } from '../../src/reducer.js';
+import type { FailedItem } from '../../src/api/reducer.js';
 import { drive, fakeStream, ManualClock } from '../../src/testing/index.js';
 import { settled } from '../support/virtual.js';
 

@@ -3,8 +3,8 @@
 // what actors say to one another only `items` and `disposed` were numbered. A `collect` that came again was kept in place of
 // the next one, and what settled then was answered to a question that was closed; a `join` that came again granted credit anew.
 import { expect } from 'chai';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { Delivery } from '../../supervision/cell.js';
 

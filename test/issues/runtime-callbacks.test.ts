@@ -2,7 +2,7 @@
 // that threw crashed the sender, or ended the process out of a timer; a listener that returned a rejected promise ended
 // the process. What only looks on must harm nothing, and its failure must be said.
 import { expect } from 'chai';
-import type { KinactEvent } from '../../src/events.js';
+import type { KinactEvent } from '../../src/api/events.js';
 import {
   attachIntercept,
   counters,

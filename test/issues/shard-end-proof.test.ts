@@ -3,13 +3,13 @@
 // NextShardIterator ended the worker while its keeper renewed for ever; and what expired of a closed shard while the
 // application was away was passed over without a word. Now the end needs a second chain and a listing, or two listings.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { settled } from '../support/virtual.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
 import type { Watched, World } from '../support/consumer-world.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';

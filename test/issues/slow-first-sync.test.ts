@@ -1,7 +1,7 @@
 // Symptom: 200 shards on a table that needs 50 ms for a write ended in START_TIMEOUT, without a cause and with the text that the
 // table could not be read. Cause: rows were made one after the other, and the deadline counted from the birth of the coordinator.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { actorWorld } from '../support/actor-world.js';
 import { listedStream } from '../support/listed-stream.js';

@@ -2,12 +2,12 @@
 // within ten seconds; one that is that far away was never given more than 25. Cause: the queue of the table took every answer above
 // failoverMs / 40 for a sign that requests queue there, and sent two at a time, whatever the leases that were held needed.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { settled } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 
 const shards = 120;
 

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server.js';
+import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { consumerWorld, eventually } from '../support/consumer-world.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

@@ -3,12 +3,12 @@
 // and whoever waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start. And a
 // coordinator that crashed while it started ended the consumer, although its supervisor had started another.
 import { expect } from 'chai';
-import type { Ref } from '../../actors/actor.js';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import { KinactError } from '../../src/errors.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import type { Ref } from '../../supervision/actor.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import { KinactError } from '../../src/api/errors.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { crashActor } from '../../supervision/system.js';
 import { settled } from '../support/virtual.js';

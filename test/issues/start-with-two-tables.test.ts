@@ -2,12 +2,12 @@
 // nothing that went wrong with the others. Cause: their supervisor starts them one after the other, and `start()` asked
 // those that were there at once. And one source that could not be read ended all others, and forbade the next start.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import { KinactError } from '../../src/errors.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import { KinactError } from '../../src/api/errors.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { settled } from '../support/virtual.js';
 

@@ -1,11 +1,11 @@
 // Symptom: `stop()` reported `recordsLeft: 0` and `drained: true` while a restart of the pipeline waited for a user call, with
 // records open that nobody had settled. Cause: a keeper without a worker took that for a shard without open records.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { nemesis } from '../../src/testing/nemesis.js';
+import { nemesis } from '../../src/testing/nemesis/nemesis.js';
 import { settled } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

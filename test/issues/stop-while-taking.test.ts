@@ -3,9 +3,9 @@
 // never held; it may have been written all the same. Found by reading.
 import { expect } from 'chai';
 import type { EffectInfo } from '../../supervision/index.js';
-import { createConsumer } from '../../src/consumer.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { settled } from '../support/virtual.js';

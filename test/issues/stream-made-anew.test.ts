@@ -2,7 +2,7 @@
 // GetShardIterator finds no shard and a description succeeds, which was taken for the end of each shard; what was put into the
 // new stream was read by nobody, and nobody said so. Now the rows say which stream they are of, and an end needs proof.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';

@@ -3,15 +3,15 @@
 // a source that had failed for good, and whose last retry went on being counted. Cause: each was said where half was known.
 import { expect } from 'chai';
 import { judge } from '../../actors/protocol/failure.js';
-import { streamDoubt } from '../../src/aws/stream-doubt.js';
+import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
-import { KinactError } from '../../src/errors.js';
-import type { LeasedRead, StreamDescription, StreamSource } from '../../src/ports.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { ConsumerStatus } from '../../src/status.js';
-import { streamChanged } from '../../src/stream-changed.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { LeasedRead, StreamDescription, StreamSource } from '../../src/api/ports.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { ConsumerStatus } from '../../src/api/status.js';
+import { streamChanged } from '../../src/api/stream-changed.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

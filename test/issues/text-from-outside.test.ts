@@ -5,10 +5,10 @@ import { expect } from 'chai';
 import { alignColumns } from '../../src/cli/columns.js';
 import { errorLine } from '../../src/cli/command.js';
 import { recordLine } from '../../src/cli/record-lines.js';
-import { createEmitter } from '../../src/emitter.js';
-import type { KinactError } from '../../src/errors.js';
-import { guardLogger } from '../../src/logger.js';
-import type { Logger } from '../../src/logger.js';
+import { createEmitter } from '../../src/consumer/emitter.js';
+import type { KinactError } from '../../src/api/errors.js';
+import { guardLogger } from '../../src/api/logger.js';
+import type { Logger } from '../../src/api/logger.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

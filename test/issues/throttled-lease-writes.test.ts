@@ -2,10 +2,10 @@
 // them at a stop. Cause: the queue took the last second's answers for what the table carries. Leases that were taken together are
 // renewed in one bunch per period, so that a refusal at its start set the pace to ten writes a second, and it grew too slowly.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import type { LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import { narrowStore } from '../support/narrow-store.js';
 import { settled } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

@@ -2,7 +2,7 @@
 // shard whose reads have failed for a minute is given back where somebody else is alive, and its source is left alone there for
 // a growing time. An outage of Kinesis for all must not have every host leave every shard alone.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';

@@ -2,9 +2,9 @@
 // without a word on which record lacked what. Cause: the arguments of small functions were not looked at.
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import { isKinactError } from '../../src/errors.js';
+import { isKinactError } from '../../src/api/errors.js';
 import { decodeAggregate } from '../../src/index.js';
-import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { fakeStream } from '../../src/testing/index.js';
 
 function refusalOf(call: () => unknown): { readonly code: string; readonly message: string } {

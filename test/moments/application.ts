@@ -1,7 +1,7 @@
 // The application of these tests, in every form a reducer has. It notes each item as it is handed out, and as done where kinact
 // says that it counts as done; how long a call takes and whether it throws is the world's to say.
-import { defineReducer } from '../../src/reducer.js';
-import type { Item, ReducerDefinition } from '../../src/reducer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { Item, ReducerDefinition } from '../../src/api/reducer.js';
 
 export type Form = 'folds' | 'flushes' | 'by hand' | 'raw';
 

@@ -1,16 +1,16 @@
 // Every message of every actor, and every effect: the compiler holds the names against the unions of `actors`, the tests hold
 // them against what the scenarios reach. What is not reached says why.
-import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator.js';
+import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { ShardEndResult } from '../../actors/lease-coordinator/shard-end-work.js';
-import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper.js';
+import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../actors/lease-keeper/state.js';
-import type { ReducerMessage } from '../../actors/reducer.js';
-import type { ShardWorkerMessage } from '../../actors/shard-worker.js';
-import type { ShardWorkersMessage } from '../../actors/shard-workers.js';
-import type { StageMessage } from '../../actors/stage.js';
-import type { TenureGranted, WorkerEnd } from '../../actors/tenure.js';
-import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/ports.js';
-import type { ReducerMessage as ToBehaviour } from '../../src/reducer.js';
+import type { ReducerMessage } from '../../actors/reducer/reducer.js';
+import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
+import type { ShardWorkersMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { StageMessage } from '../../actors/stage/stage.js';
+import type { TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
+import type { ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor.js';
 
 /** Reached by a scenario, or why by none. */

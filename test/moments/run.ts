@@ -1,7 +1,7 @@
 // One run: a scenario, somebody who watches or strikes the consumer it is about, and everything that must hold afterwards. A
 // second consumer, on the same table, ends every run: it finds what the first one left and must lose nothing of it.
 import { openQuestions } from '../../supervision/ask.js';
-import type { StopReport } from '../../src/consumer.js';
+import type { StopReport } from '../../src/consumer/consumer.js';
 import { putRecords } from '../sim/workload.js';
 import { complaintsOf, incarnationsOf } from './laws.js';
 import type { Scenario } from './scenario.js';

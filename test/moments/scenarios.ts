@@ -1,7 +1,7 @@
 // What consumers live through while they are struck: each scenario reaches messages that the others do not. Together they must
 // reach every message of every actor (`messages.ts`).
 import type { Actors } from '../../src/consumer/wiring.js';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 import { attachIntercept } from '../../supervision/index.js';
 import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';

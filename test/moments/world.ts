@@ -1,14 +1,14 @@
 // A stream, a lease table and a few consumers in virtual time, all real but the services; an oracle is told every delivery and
 // every write. A scenario drives it, a strike kills actors in it, `laws.ts` says whether all is well in the end.
-import { consumerOf } from '../../src/consumer.js';
-import type { Consumer, StopReport } from '../../src/consumer.js';
+import { consumerOf } from '../../src/consumer/consumer.js';
+import type { Consumer, StopReport } from '../../src/consumer/consumer.js';
 import { actors } from '../../src/consumer/wiring.js';
 import type { Actors } from '../../src/consumer/wiring.js';
-import type { ConsumerOptions } from '../../src/options.js';
-import type { StreamSource } from '../../src/ports.js';
-import type { Item } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
+import type { StreamSource } from '../../src/api/ports.js';
+import type { Item } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';

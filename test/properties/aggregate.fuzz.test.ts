@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { deflateSync } from 'node:zlib';
-import { decodeAggregate, unpackRecord } from '../../src/aws/aggregate.js';
+import { decodeAggregate, unpackRecord } from '../../src/aws/aggregation/aggregate.js';
 import { bytes, decimalMd5, delimited, envelope, MAGIC, message, number, varint } from '../support/aggregate-bytes.js';
 import type { Bytes, WrittenRecord } from '../support/aggregate-bytes.js';
 import { naiveUnpack } from '../support/naive-aggregate.js';

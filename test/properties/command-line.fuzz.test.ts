@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MAX_RECORD_BYTES } from '../../src/aws/aggregate-encoder.js';
+import { MAX_RECORD_BYTES } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { cliWorld, type CliRun, type CliWorld } from '../support/cli-world.js';
 
 const seed = Number(process.env['KINACT_SEED'] ?? 20_261_122);

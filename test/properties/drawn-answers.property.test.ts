@@ -1,7 +1,7 @@
 // No answer that the services' models allow stops a shard: whatever members are left out, null, empty or unknown, reading
 // goes on once good answers come again; nothing is lost, and no shard is ended.
 import { expect } from 'chai';
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { drawnServices } from '../support/drawn-services.js';
 import { settled } from '../support/virtual.js';

@@ -6,7 +6,7 @@ import { comparePositions } from '../../src/core/sequence-number.js';
 import { compareCheckpoints } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { durableCheckpoint } from '../../src/core/lease-hold.js';
-import type { Tenure } from '../../actors/tenure.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
 import { driveKeeper, failoverMs, marginMs, me, nonce, shardId } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';

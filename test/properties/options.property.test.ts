@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { consumerTable } from '../../src/consumer-table.js';
-import { isKinactError } from '../../src/errors.js';
-import { resolveOptions } from '../../src/options.js';
-import { kinesisStreamTable, resolveKinesisStream } from '../../src/source-options.js';
+import { consumerTable } from '../../src/options/consumer-table.js';
+import { isKinactError } from '../../src/api/errors.js';
+import { resolveOptions } from '../../src/api/options.js';
+import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';
 import { seeded } from '../support/seeded.js';
 
 const garbage = fc.anything({

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { startPipeline } from '../support/pipeline.js';
 import { putNumbered, shard0 } from '../support/pipeline-probes.js';
 import { live, world } from '../support/pipeline-world.js';

@@ -1,6 +1,6 @@
 // The application: notes each item as it is handed out, and as done where kinact says that it counts as done; it is slow, fails
 // or never answers when the world says so. What it lets kinact skip counts as done too, and has to be named.
-import { defineReducer } from '../../src/reducer.js';
+import { defineReducer } from '../../src/api/reducer.js';
 import type {
   Extracted,
   FailurePolicy,
@@ -8,8 +8,8 @@ import type {
   OnFailure,
   ReducerContext,
   ReducerDefinition,
-} from '../../src/reducer.js';
-import type { UserRecord } from '../../src/ports.js';
+} from '../../src/api/reducer.js';
+import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
 import type { Machine } from './machine.js';

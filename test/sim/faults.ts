@@ -1,9 +1,9 @@
 // What can go wrong in a world, one function per kind of fault. Each is decided by the world's dice alone, says what it does
 // in the log, and heals by itself after a while.
-import type { ScriptedShard } from '../../src/testing/scripted-shards.js';
+import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-shards.js';
 import { recreateStream } from './recreating.js';
 import { crashActor } from '../../supervision/system.js';
-import { walk } from '../../src/status.js';
+import { walk } from '../../src/api/status.js';
 import { errorNames } from './sdk-answers.js';
 import type { Service } from './sdk-answers.js';
 import { drawn, passingErrors } from './service-faults.js';

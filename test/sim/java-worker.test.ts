@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { writeLeaseRow } from '../../src/aws/lease-row.js';
+import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { actors } from '../../src/consumer/wiring.js';
 import { leaseRow } from '../support/memory-lease-store.js';

@@ -1,7 +1,7 @@
 // Which streams there are and which tables their leases are in, and what the oracle calls a shard: by its stream, for shard ids
 // are the same in all, and by the stream's generation, for a stream may be deleted and made again under its name.
-import type { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
-import type { ScriptedStream } from '../../src/testing/scripted-shards.js';
+import type { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
+import type { ScriptedStream } from '../../src/testing/scripted-server/scripted-shards.js';
 import type { Item } from './dynamodb/expressions.js';
 
 /** One stream; two with a table each; two in one table. */

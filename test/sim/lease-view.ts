@@ -1,5 +1,5 @@
 // The lease tables as the oracle and the faults see them: the rows as they stand, each read once, by the oracle's names.
-import { readLeaseRow } from '../../src/aws/lease-row.js';
+import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Item } from './dynamodb/expressions.js';
 import type { MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';

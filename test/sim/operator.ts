@@ -1,7 +1,7 @@
 // Who mends the rows of a stream that was made again, as STREAM_CHANGED says: every worker is stopped, and `kinact reset --yes`
 // is run until it has gone through. It is the command's own code, over the services of this world.
-import { openLeaseRewriting } from '../../src/aws/lease-rewriting.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis-polling.js';
+import { openLeaseRewriting } from '../../src/aws/dynamodb/lease-rewriting.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { runReset } from '../../src/cli/reset-run.js';
 import { errorLine } from '../../src/cli/command.js';
 import { createMachine } from './machine.js';

@@ -1,8 +1,8 @@
 // What the simulation must not take for a fault of kinact: each was, for one seed, and cost an investigation.
 import { expect } from 'chai';
-import type { ActorSnapshot } from '../../src/status.js';
+import type { ActorSnapshot } from '../../src/api/status.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
+import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { watchdogMs } from './cluster.js';
 import { createDice } from './dice.js';
 import { createLayout } from './layout.js';

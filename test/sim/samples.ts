@@ -1,7 +1,7 @@
 // Invariants of the running tree, looked at between two steps, when nothing is under way in any mailbox: bounds (I11), and
 // credit: what was granted is under way or free (I13), and a reducer that has nothing to do withholds none (I12).
-import { walk } from '../../src/status.js';
-import type { ActorSnapshot } from '../../src/status.js';
+import { walk } from '../../src/api/status.js';
+import type { ActorSnapshot } from '../../src/api/status.js';
 import { watchdogMs } from './cluster.js';
 import { isAtWork } from './stopping.js';
 import type { Process, World } from './world.js';

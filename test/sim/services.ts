@@ -1,8 +1,8 @@
 // The services as one process reaches them: kinact's own adapters over a Kinesis and a DynamoDB in memory, behind a network,
 // throttled, read eventually consistently, their rows garbled by hand now and then. Every write passes the oracle as it takes effect.
-import { kinesisStream } from '../../src/aws/kinesis-stream.js';
-import type { DynamoDbClientLike } from '../../src/options.js';
-import type { SourceSpec } from '../../src/source.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
+import type { DynamoDbClientLike } from '../../src/api/options.js';
+import type { SourceSpec } from '../../src/api/source.js';
 import { answerOf } from '../support/model-kinesis-client.js';
 import type { Dice } from './dice.js';
 import { DynamoDbRefusal, longestAgeMs } from './dynamodb/memory-dynamodb.js';

@@ -1,6 +1,6 @@
 // I9 and I10 at every word a shard worker says of its frontier: it passes only records all of whose items were dealt with under
 // that very tenure; what an older one still says changes nothing. And a fence belongs to one tenure alone, and rises.
-import type { Item } from '../../src/reducer.js';
+import type { Item } from '../../src/api/reducer.js';
 import { compareRows } from './stream-log.js';
 
 export interface Notify {

@@ -1,5 +1,5 @@
 // One lease table as one process reaches it: every write of its passes the oracle at the moment it takes effect.
-import type { LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { Oracle } from './oracle.js';
 

@@ -1,6 +1,6 @@
 // What is written to the stream: plain and aggregated records, of none, one and several items; and what is trimmed of it.
-import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
-import type { ScriptedShard } from '../../src/testing/scripted-shards.js';
+import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
+import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-shards.js';
 import type { Dice } from './dice.js';
 import { isNumber } from './stream-log.js';
 import type { Oracle } from './oracle.js';

@@ -2,16 +2,16 @@
 // own, and an oracle that is told everything. One seed decides all of it.
 import { createHash } from 'node:crypto';
 import type { OutOfRangePolicy } from '../../src/core/placement.js';
-import { consumerOf } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
+import { consumerOf } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { FailurePolicy } from '../../src/reducer.js';
+import type { FailurePolicy } from '../../src/api/reducer.js';
 import type { Delivery, TraceEntry } from '../../supervision/cell.js';
-import { levels } from '../../src/emitter.js';
-import type { ConsumerEventName } from '../../src/events.js';
+import { levels } from '../../src/consumer/emitter.js';
+import type { ConsumerEventName } from '../../src/api/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
+import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { application } from './application.js';
 import { calmLimitMs, drawCadence, limitMs } from './cadence.js';
 import { createCallRates } from './call-rates.js';

@@ -5,7 +5,7 @@ import { getHeapCodeStatistics } from 'node:v8';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorLine } from '../../src/cli/command.js';
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal } from '../../src/index.js';
-import { walk } from '../../src/status.js';
+import { walk } from '../../src/api/status.js';
 import { actorsOf } from '../../supervision/status.js';
 import { crashActor } from '../../supervision/system.js';
 import type { ConsumerTask, FromConsumer, ToConsumer } from './messages.js';

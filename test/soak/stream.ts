@@ -10,7 +10,7 @@ import {
   type Shard,
 } from '@aws-sdk/client-kinesis';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeAggregate } from '../../src/aws/aggregate-encoder.js';
+import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { localClientConfig } from '../../src/testing/local-servers.js';
 import type { Dice } from '../sim/dice.js';
 

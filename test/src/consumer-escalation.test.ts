@@ -1,7 +1,7 @@
 // Why a consumer ends by itself, and that it is said once.
 import { expect } from 'chai';
 import { createEscalation } from '../../src/consumer/escalation.js';
-import { KinactError } from '../../src/errors.js';
+import { KinactError } from '../../src/api/errors.js';
 
 describe('a consumer ends by itself', () => {
   const failedAt = (sequenceNumber: string): KinactError =>

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import { instruments } from '../../src/metrics.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import { nemesis } from '../../src/testing/nemesis.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import { instruments } from '../../src/api/metrics.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { nemesis } from '../../src/testing/nemesis/nemesis.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 describe('the meter of a consumer', () => {

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import type { StopReport } from '../../src/consumer.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { StopReport } from '../../src/consumer/consumer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { nemesis } from '../../src/testing/nemesis.js';
+import { nemesis } from '../../src/testing/nemesis/nemesis.js';
 
 /** Settles a promise that only virtual time can settle. */
 async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { Item } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { Item } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createDice } from '../sim/dice.js';
 import { createMachine } from '../sim/machine.js';

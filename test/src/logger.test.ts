@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { guardLogger, silentLogger } from '../../src/logger.js';
-import type { Logger } from '../../src/logger.js';
+import { guardLogger, silentLogger } from '../../src/api/logger.js';
+import type { Logger } from '../../src/api/logger.js';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { guardMeter, instruments, silentMeter } from '../../src/metrics.js';
-import type { Meter } from '../../src/metrics.js';
+import { guardMeter, instruments, silentMeter } from '../../src/api/metrics.js';
+import type { Meter } from '../../src/api/metrics.js';
 
 describe('the metrics', () => {
   it("keep the KCL's names, so that its dashboards survive (kcl.md 5)", () => {

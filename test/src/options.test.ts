@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { start, stop } from 'nact';
 import { pino } from 'pino';
-import { consumerTable } from '../../src/consumer-table.js';
-import { isKinactError } from '../../src/errors.js';
-import type { KinactError } from '../../src/errors.js';
-import { resolveOptions } from '../../src/options.js';
-import type { ConsumerOptions } from '../../src/options.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { SourceSpec } from '../../src/source.js';
+import { consumerTable } from '../../src/options/consumer-table.js';
+import { isKinactError } from '../../src/api/errors.js';
+import type { KinactError } from '../../src/api/errors.js';
+import { resolveOptions } from '../../src/api/options.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { SourceSpec } from '../../src/api/source.js';
 
 const sourceOf = (name: string, application?: string): SourceSpec => ({
   name,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { isKinactError } from '../../src/errors.js';
-import { defineReducer } from '../../src/reducer.js';
+import { isKinactError } from '../../src/api/errors.js';
+import { defineReducer } from '../../src/api/reducer.js';
 
 const init = (): number => 0;
 const reduce = (state: number): number => state;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { isKinactError } from '../../src/errors.js';
-import { kinesisStreamTable, resolveKinesisStream } from '../../src/source-options.js';
+import { isKinactError } from '../../src/api/errors.js';
+import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';
 
 const arn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
 

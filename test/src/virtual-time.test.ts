@@ -2,7 +2,7 @@
 // guards: nothing in the tree reads the host's clock, dice or timers past the injected ones, nact included.
 import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { textOf } from '../support/consumer-world.js';
 import { settled } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';

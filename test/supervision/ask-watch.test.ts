@@ -1,6 +1,12 @@
 // Questions are answered exactly once, whatever races; deaths are told exactly once, whatever the order.
 import { expect } from 'chai';
-import { ask as askEffect, watch as watchEffect, type Ending, type Ref, type ReplyTo } from '../../actors/actor.js';
+import {
+  ask as askEffect,
+  watch as watchEffect,
+  type Ending,
+  type Ref,
+  type ReplyTo,
+} from '../../supervision/actor.js';
 import { ask, counters, createRuntime, send, spawn, stop, watch, type Runtime } from '../../supervision/index.js';
 import { openQuestions } from '../../supervision/ask.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

@@ -1,8 +1,8 @@
 // What nact 7.6.2 does by itself, and what ours does in the same place: N1–N7 of seeds.md 4.1 and style-ecosystem.md 2.2.
 import { expect } from 'chai';
 import * as nact from 'nact';
-import type { Behaviour, Ref, ReplyTo } from '../../actors/actor.js';
-import { reply } from '../../actors/actor.js';
+import type { Behaviour, Ref, ReplyTo } from '../../supervision/actor.js';
+import { reply } from '../../supervision/actor.js';
 import { ask, counters, createRuntime, send, spawn, stop, supervise, watch } from '../../supervision/index.js';
 import { openQuestions } from '../../supervision/ask.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

@@ -1,7 +1,7 @@
 // Listeners, intercepts, behaviours and user calls that stop, crash, spawn, send and ask in the middle of whatever the runtime
 // does, at moments drawn from a seed. Whatever they do, each actor ends once and acts no more afterwards, and nothing is left.
 import { expect } from 'chai';
-import type { Behaviour, Effect, Ending, Ref } from '../../actors/actor.js';
+import type { Behaviour, Effect, Ending, Ref } from '../../supervision/actor.js';
 import { openQuestions } from '../../supervision/ask.js';
 import {
   actorsOf,
@@ -17,7 +17,7 @@ import {
   type Runtime,
   type TraceEntry,
 } from '../../supervision/index.js';
-import { isKinactError } from '../../src/errors.js';
+import { isKinactError } from '../../src/api/errors.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { seeded } from '../support/virtual-consumer.js';
 

@@ -1,6 +1,6 @@
 // The seams of the runtime: intercept, trace, status, counters, and the timers of the host.
 import { expect } from 'chai';
-import type { Behaviour } from '../../actors/actor.js';
+import type { Behaviour } from '../../supervision/actor.js';
 import {
   counters,
   createRuntime,

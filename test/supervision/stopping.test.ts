@@ -1,6 +1,6 @@
 // How actors end: order, deadlines, orphans, and that nothing acts afterwards (I23, I25).
 import { expect } from 'chai';
-import type { Behaviour, Ending, Ref } from '../../actors/actor.js';
+import type { Behaviour, Ending, Ref } from '../../supervision/actor.js';
 import {
   counters,
   createRuntime,

@@ -1,7 +1,7 @@
 // I21: our supervisor, on the real runtime and real nact in virtual time, does what OTP's does.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Behaviour, Ref } from '../../actors/actor.js';
+import type { Behaviour, Ref } from '../../supervision/actor.js';
 import { createRuntime, endingOf, stopRoot } from '../../supervision/system.js';
 import { send, supervise, type ChildSpec, type SupervisorMessage } from '../../supervision/index.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

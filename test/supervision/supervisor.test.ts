@@ -1,6 +1,6 @@
 // What the OTP model does not cover: failures of a start, escalation, requests, dynamic children, effects that linger.
 import { expect } from 'chai';
-import type { Behaviour, Ref, ReplyTo } from '../../actors/actor.js';
+import type { Behaviour, Ref, ReplyTo } from '../../supervision/actor.js';
 import {
   ask,
   createRuntime,

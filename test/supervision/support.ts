@@ -1,5 +1,5 @@
 // An actor that does what a message tells it to, writes down what comes back, and the waiting that goes with it.
-import type { Behaviour, Effect, Ending, Ref } from '../../actors/actor.js';
+import type { Behaviour, Effect, Ending, Ref } from '../../supervision/actor.js';
 import { sendFromOutside } from '../../supervision/system.js';
 
 export type Order =

@@ -1,7 +1,7 @@
-// The runtime carries out every effect type of `actors/actor.ts` on real nact.
+// The runtime carries out every effect type of `supervision/actor.ts` on real nact.
 import { expect } from 'chai';
-import * as effect from '../../actors/actor.js';
-import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../../actors/actor.js';
+import * as effect from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 
 type Message =

@@ -1,8 +1,8 @@
 // What must not compile. nact's own reference type is an empty class, so that nothing is refused there.
 import { expect } from 'chai';
 import type * as nact from 'nact';
-import * as effect from '../../actors/actor.js';
-import type { Ref, ReplyTo } from '../../actors/actor.js';
+import * as effect from '../../supervision/actor.js';
+import type { Ref, ReplyTo } from '../../supervision/actor.js';
 import { ask, send, spawn, supervise, type Parent } from '../../supervision/index.js';
 
 type Add = { readonly type: 'add'; readonly n: number };

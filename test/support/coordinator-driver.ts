@@ -3,8 +3,8 @@
 import { actorWorld, type World } from './actor-world.js';
 import { listedStream, type ListedStream } from './listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
-import type { Behaviour, Ref } from '../../actors/actor.js';
-import { leaseCoordinator } from '../../actors/lease-coordinator.js';
+import type { Behaviour, Ref } from '../../supervision/actor.js';
+import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type {
   CoordinatorSelf,
   CoordinatorStarted,
@@ -12,10 +12,10 @@ import type {
   LeaseCoordinatorOptions,
   ReleasedLease,
   ShardEndPlan,
-} from '../../actors/lease-coordinator.js';
+} from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
-import type { KeeperMessage, KeeperNews } from '../../actors/lease-keeper.js';
-import type { HeldLeases } from '../../actors/tenure.js';
+import type { KeeperMessage, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
+import type { HeldLeases } from '../../actors/protocol/tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerNonce } from '../../src/core/lease-writer.js';
 

@@ -4,10 +4,15 @@ import { Readable } from 'node:stream';
 import * as dynamoDb from '@aws-sdk/client-dynamodb';
 import * as kinesisSdk from '@aws-sdk/client-kinesis';
 import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';
-import { installFastGetRecords } from '../../src/aws/get-records.js';
-import type { Clock } from '../../src/ports.js';
-import { AwsAnswerError, errorAnswer, jsonAnswer, type WireAnswer } from '../../src/testing/scripted-answer.js';
-import { ScriptedKinesis } from '../../src/testing/scripted-kinesis.js';
+import { installFastGetRecords } from '../../src/aws/kinesis/get-records.js';
+import type { Clock } from '../../src/api/ports.js';
+import {
+  AwsAnswerError,
+  errorAnswer,
+  jsonAnswer,
+  type WireAnswer,
+} from '../../src/testing/scripted-server/scripted-answer.js';
+import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { drawAnswer, type Draws, type Schema } from './drawn-answers.js';
 
 export interface DrawnServices {

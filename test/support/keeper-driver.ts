@@ -1,8 +1,8 @@
 // Drives a lease keeper's `receive` as the plain function it is (H4): effects are carried out against a store in memory and
 // a clock that only the test moves. One message at a time, in order; every effect's result comes back as a message.
-import type { Effect, Ending, Ref, ReplyTo } from '../../actors/actor.js';
-import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator.js';
-import { leaseKeeper } from '../../actors/lease-keeper.js';
+import type { Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type {
   KeeperMessage,
   KeeperNews,
@@ -11,10 +11,10 @@ import type {
   LeaseKeeperOptions,
   LeaseKeeperState,
   WorkerControl,
-} from '../../actors/lease-keeper.js';
-import type { Tenure, TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+} from '../../actors/lease-keeper/lease-keeper.js';
+import type { Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { KinactEvent } from '../../src/events.js';
+import type { KinactEvent } from '../../src/api/events.js';
 import { leaseRow, memoryLeaseStore } from './memory-lease-store.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
 

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseChange, LeaseStore } from '../../src/ports.js';
+import type { LeaseChange, LeaseStore } from '../../src/api/ports.js';
 
 const signal = new AbortController().signal;
 

@@ -4,12 +4,21 @@
 import type { World } from './actor-world.js';
 import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
-import { ask, send, type Behaviour, type Ref } from '../../actors/actor.js';
-import { leaseCoordinator } from '../../actors/lease-coordinator.js';
-import type { CoordinatorSelf, LeaseCoordinatorOptions, ReleasedLease } from '../../actors/lease-coordinator.js';
-import { leaseKeeper } from '../../actors/lease-keeper.js';
-import type { KeeperMessage, LeaseKeeperMessage, LeaseKeeperState, WorkerControl } from '../../actors/lease-keeper.js';
-import type { HeldLeases, Tenure, TenureGranted, WorkerEnd } from '../../actors/tenure.js';
+import { ask, send, type Behaviour, type Ref } from '../../supervision/actor.js';
+import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type {
+  CoordinatorSelf,
+  LeaseCoordinatorOptions,
+  ReleasedLease,
+} from '../../actors/lease-coordinator/lease-coordinator.js';
+import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
+import type {
+  KeeperMessage,
+  LeaseKeeperMessage,
+  LeaseKeeperState,
+  WorkerControl,
+} from '../../actors/lease-keeper/lease-keeper.js';
+import type { HeldLeases, Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
 
 export interface Delivery {
   readonly process: string;

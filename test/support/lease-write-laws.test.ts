@@ -1,8 +1,8 @@
 // That the laws of lease writes find what they are to find: writes as kinact makes them are in order, and each broken one is named.
 import { expect } from 'chai';
-import { leaseUpdate, wishUpdate } from '../../src/aws/lease-update.js';
-import type { UpdateParts } from '../../src/aws/lease-update.js';
-import type { LeaseChange } from '../../src/ports.js';
+import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
+import type { UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
+import type { LeaseChange } from '../../src/api/ports.js';
 import type { WitnessedWrite, WriteRequest } from './lease-witness.js';
 import { judgeWrites } from './lease-write-laws.js';
 

@@ -1,5 +1,5 @@
 // A StreamSource of which only description and listing work: what the coordinator sees of a stream. The test reshards it.
-import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamSource } from '../../src/ports.js';
+import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamSource } from '../../src/api/ports.js';
 
 const top = (1n << 128n) - 1n;
 

@@ -1,8 +1,8 @@
 // A Kinesis client by shape that calls the scripted Kinesis directly, without HTTP, so that readers run in virtual time.
-import type { Clock } from '../../src/ports.js';
-import type { KinesisClientLike } from '../../src/aws/kinesis-client.js';
-import { AwsAnswerError } from '../../src/testing/scripted-answer.js';
-import { ScriptedKinesis, type ScriptedKinesisOptions } from '../../src/testing/scripted-kinesis.js';
+import type { Clock } from '../../src/api/ports.js';
+import type { KinesisClientLike } from '../../src/aws/kinesis/kinesis-client.js';
+import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
+import { ScriptedKinesis, type ScriptedKinesisOptions } from '../../src/testing/scripted-server/scripted-kinesis.js';
 
 export interface ModelCall {
   readonly operation: string;

@@ -1,6 +1,6 @@
 // A lease table that carries so many writes a second and no more, in virtual time: one that queues answers each later than the one
 // before, and one that refuses throttles what comes too fast, as DynamoDB does without its burst capacity.
-import type { LeaseStore } from '../../src/ports.js';
+import type { LeaseStore } from '../../src/api/ports.js';
 
 export interface Narrow {
   readonly writesPerSecond: number;

@@ -2,8 +2,8 @@
 // promises that a test keeps open, and a look at the messages between actors.
 import { startPipeline } from './pipeline.js';
 import type { Pipeline, PipelineOptions } from './pipeline.js';
-import type { Item } from '../../src/reducer.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import type { Item } from '../../src/api/reducer.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { Delivery } from '../../supervision/cell.js';
 
 export const shard0 = 'shardId-000000000000';

@@ -6,10 +6,10 @@ import { startPipeline } from './pipeline.js';
 import type { Pipeline } from './pipeline.js';
 import type { Position } from '../../src/core/position.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { Extracted, Item, ReducerContext, ReducerDefinition } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { Extracted, Item, ReducerContext, ReducerDefinition } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 
 const shard = 'shardId-000000000000';
 

@@ -1,23 +1,23 @@
 // The pipeline without leases: real stages, reducers and shard workers on the real runtime in virtual time, over streams in
 // memory and a keeper that only grants tenures and writes down what it is told. For tests of actors, not of restarts.
-import { shardWorker } from '../../actors/shard-worker.js';
-import type { ShardWorkerOptions } from '../../actors/shard-worker.js';
-import { stage } from '../../actors/stage.js';
-import type { StageMessage, StageOptions } from '../../actors/stage.js';
-import { reducer } from '../../actors/reducer.js';
-import type { ReducerMessage, ReducerOptions } from '../../actors/reducer.js';
-import { reply } from '../../actors/actor.js';
-import type { Behaviour, Ref } from '../../actors/actor.js';
-import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper.js';
-import type { Frontier, Tenure, WorkerEnd } from '../../actors/tenure.js';
+import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
+import type { ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
+import { stage } from '../../actors/stage/stage.js';
+import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
+import { reducer } from '../../actors/reducer/reducer.js';
+import type { ReducerMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
+import { reply } from '../../supervision/actor.js';
+import type { Behaviour, Ref } from '../../supervision/actor.js';
+import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper/lease-keeper.js';
+import type { Frontier, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { StartPosition } from '../../src/core/position.js';
-import type { KinactEvent } from '../../src/events.js';
-import type { StreamSource } from '../../src/ports.js';
-import type { ReducerDefinition } from '../../src/reducer.js';
+import type { KinactEvent } from '../../src/api/events.js';
+import type { StreamSource } from '../../src/api/ports.js';
+import type { ReducerDefinition } from '../../src/api/reducer.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 import { counters, statusOf } from '../../supervision/status.js';
-import type { Ending } from '../../actors/actor.js';
+import type { Ending } from '../../supervision/actor.js';
 import type { RuntimeOptions } from '../../supervision/cell.js';
 
 /** What a stub keeper was told, and what a test may tell the worker through it. */

@@ -1,10 +1,10 @@
 // One shard of the scripted Kinesis, a polling reader on it and a worker that can be told to ask for everything; in virtual time.
 import type { StartPosition } from '../../src/core/position.js';
-import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/ports.js';
-import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis-polling.js';
+import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
+import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis/kinesis-polling.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import type { ScriptedKinesisOptions } from '../../src/testing/scripted-kinesis.js';
-import type { ScriptedStreamSettings } from '../../src/testing/scripted-settings.js';
+import type { ScriptedKinesisOptions } from '../../src/testing/scripted-server/scripted-kinesis.js';
+import type { ScriptedStreamSettings } from '../../src/testing/scripted-server/scripted-settings.js';
 import { modelClient, type ModelCall, type ModelClient } from './model-kinesis-client.js';
 
 export const stream = 'orders';

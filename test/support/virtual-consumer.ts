@@ -1,11 +1,11 @@
 // A whole consumer in virtual time over a stream in memory: nothing of it waits for the host's clock.
-import { createConsumer } from '../../src/consumer.js';
-import type { Consumer } from '../../src/consumer.js';
-import type { ConsumerOptions } from '../../src/options.js';
-import type { Item } from '../../src/reducer.js';
-import { defineReducer } from '../../src/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream.js';
-import type { FakeStream, FakeStreamOptions } from '../../src/testing/fake-stream.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { Consumer } from '../../src/consumer/consumer.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
+import type { Item } from '../../src/api/reducer.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream, FakeStreamOptions } from '../../src/testing/fake-stream/fake-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { watched } from './consumer-world.js';
 import type { Watched } from './consumer-world.js';

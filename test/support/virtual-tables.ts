@@ -1,7 +1,7 @@
 // A DynamoDB in memory behind the SDK's commands, in virtual time: whole consumers with the real lease table, whose rows tests
 // read and write as DynamoDB has them.
 import type { ManualClock } from '../../src/testing/manual-clock.js';
-import type { DynamoDbClientLike } from '../../src/options.js';
+import type { DynamoDbClientLike } from '../../src/api/options.js';
 import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 import { answered, errorOf } from '../sim/sdk-answers.js';

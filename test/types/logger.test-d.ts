@@ -1,8 +1,8 @@
 // Checked by tsc alone: what fits a logger and what does not.
 import { expectTypeOf } from 'expect-type';
 import { pino } from 'pino';
-import type { Logger } from '../../src/logger.js';
-import type { Meter } from '../../src/metrics.js';
+import type { Logger } from '../../src/api/logger.js';
+import type { Meter } from '../../src/api/metrics.js';
 
 expectTypeOf(pino()).toExtend<Logger>();
 expectTypeOf(pino().child({ service: 'orders' })).toExtend<Logger>();

@@ -1,10 +1,10 @@
 // Checked by tsc alone: what fits the options.
 import { expectTypeOf } from 'expect-type';
 import { spawn, start } from 'nact';
-import type { ConsumerOptions, NactParent } from '../../src/options.js';
-import type { UserRecord } from '../../src/ports.js';
-import { defineReducer } from '../../src/reducer.js';
-import type { SourceSpec } from '../../src/source.js';
+import type { ConsumerOptions, NactParent } from '../../src/api/options.js';
+import type { UserRecord } from '../../src/api/ports.js';
+import { defineReducer } from '../../src/api/reducer.js';
+import type { SourceSpec } from '../../src/api/source.js';
 
 declare const source: SourceSpec;
 

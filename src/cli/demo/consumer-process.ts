@@ -1,9 +1,9 @@
 // One of the demo's two consumer processes. Invariant: an id is acknowledged after the demo, which is another process, has
 // said that it received it; so what was acknowledged survives the SIGKILL of this process.
-import { kinesisStream } from '../../aws/kinesis-stream.js';
-import { createConsumer } from '../../consumer.js';
-import { defineReducer } from '../../reducer.js';
-import { runUntilSignal } from '../../signals.js';
+import { kinesisStream } from '../../aws/kinesis/kinesis-stream.js';
+import { createConsumer } from '../../consumer/consumer.js';
+import { defineReducer } from '../../api/reducer.js';
+import { runUntilSignal } from '../../consumer/signals.js';
 import { errorLine, say } from '../command.js';
 import type { ConsumerTask, FromConsumer, ToConsumer } from './messages.js';
 

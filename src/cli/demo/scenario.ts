@@ -2,10 +2,10 @@
 // changes hands; a shard is split; writing goes on throughout. The scenario only acts and waits; what it proves is judged by
 // the sink alone.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listLeases } from '../../aws/lease-listing.js';
-import { kinesisProducer } from '../../aws/kinesis-producer.js';
-import { streamAdmin } from '../../aws/stream-admin.js';
-import { KinactError } from '../../errors.js';
+import { listLeases } from '../../aws/dynamodb/lease-listing.js';
+import { kinesisProducer } from '../../aws/kinesis/kinesis-producer.js';
+import { streamAdmin } from '../../aws/kinesis/stream-admin.js';
+import { KinactError } from '../../api/errors.js';
 import { hostWorld } from '../world.js';
 import type { ConsumerTask } from './messages.js';
 import { startConsumer, type ConsumerProcess } from './processes.js';

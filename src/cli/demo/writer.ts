@@ -1,12 +1,12 @@
 // Writes the demo's user records, half of them plain, half packed into KPL aggregates that hold keys of both shards, at a
 // steady pace up to a limit that the scenario raises. What counts as written is what the service has accepted.
 import { createRequire } from 'node:module';
-import { encodeAggregate } from '../../aws/aggregate-encoder.js';
-import { hashKeyOf } from '../../aws/hash-key.js';
-import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis-producer.js';
-import { shardMap } from '../../aws/shard-map.js';
-import { KinactError } from '../../errors.js';
-import type { Shard } from '../../ports.js';
+import { encodeAggregate } from '../../aws/aggregation/aggregate-encoder.js';
+import { hashKeyOf } from '../../aws/aggregation/hash-key.js';
+import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis/kinesis-producer.js';
+import { shardMap } from '../../aws/kinesis/shard-map.js';
+import { KinactError } from '../../api/errors.js';
+import type { Shard } from '../../api/ports.js';
 
 /** A user record before it is packed or not. */
 interface UserRecord {

@@ -1,8 +1,8 @@
 // A kill that waits for its moment.
 import type { Delivery, Ref } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
-import { KinactError } from '../../errors.js';
-import type { NemesisMoment } from '../nemesis.js';
+import { KinactError } from '../../api/errors.js';
+import type { NemesisMoment } from './nemesis.js';
 import type { Wishes } from './wishes.js';
 
 export interface Strike {

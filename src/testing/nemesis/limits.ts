@@ -1,8 +1,8 @@
 // What a nemesis refuses, all with INVALID_OPTION: values with which it would do something else than was meant, or nothing,
 // without a word. A test that injects no fault passes.
 import type { Runtime } from '../../../supervision/index.js';
-import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../option-table.js';
-import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from '../nemesis.js';
+import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../options/option-table.js';
+import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './nemesis.js';
 import type { Letters } from './mail.js';
 import { checkName, checkTarget, everydayKinds } from './whom.js';
 

@@ -1,15 +1,15 @@
 // The names of everything that kinact's own actors are told and do, by kind: a misspelt one would be waited for without end.
 // The compiler holds them against the actors' own types; what there is only as text, test/src/testing/nemesis-names.test.ts
 // holds against what the actors really do.
-import type { CoordinatorSelf } from '../../../actors/lease-coordinator.js';
-import type { LeaseKeeperMessage } from '../../../actors/lease-keeper.js';
+import type { CoordinatorSelf } from '../../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';
-import type { ReducerMessage } from '../../../actors/reducer.js';
-import type { ShardWorkerMessage } from '../../../actors/shard-worker.js';
-import type { ShardWorkersMessage } from '../../../actors/shard-workers.js';
-import type { StageMessage } from '../../../actors/stage.js';
+import type { ReducerMessage } from '../../../actors/reducer/reducer.js';
+import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
+import type { ShardWorkersMessage } from '../../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { StageMessage } from '../../../actors/stage/stage.js';
 import type { Message as SupervisorsMessage } from '../../../supervision/supervisor.js';
-import type { ReducerMessage as ToBehaviour } from '../../reducer.js';
+import type { ReducerMessage as ToBehaviour } from '../../api/reducer.js';
 
 type Names<Union extends string> = Readonly<Record<Union, true>>;
 

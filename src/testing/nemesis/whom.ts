@@ -2,8 +2,8 @@
 import { actorsOf } from '../../../supervision/index.js';
 import type { Ref, Runtime } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
-import { KinactError } from '../../errors.js';
-import { refuse } from '../../option-table.js';
+import { KinactError } from '../../api/errors.js';
+import { refuse } from '../../options/option-table.js';
 import type { Dice } from '../dice.js';
 import { names } from './names.js';
 import type { Known } from './names.js';

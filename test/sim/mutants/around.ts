@@ -1,9 +1,9 @@
 // How a mutant is made: a behaviour with something done before or after each of its messages, an options object with another
 // clock or store in it. Production code knows nothing of it.
-import type { Behaviour, Effect } from '../../../actors/actor.js';
+import type { Behaviour, Effect } from '../../../supervision/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
-import type { Tenure } from '../../../actors/tenure.js';
+import type { Tenure } from '../../../actors/protocol/tenure.js';
 import type { Machine } from '../machine.js';
 
 export type AnyMessage = { readonly type: string } & Record<string, any>;

@@ -1,7 +1,7 @@
 // Mutants of what keeps one tenure apart from the next one of its shard: fences, numbers, names, what is known of an end.
-import type { Tenure } from '../../../actors/tenure.js';
+import type { Tenure } from '../../../actors/protocol/tenure.js';
 import { actors } from '../../../src/consumer/wiring.js';
-import type { Clock } from '../../../src/ports.js';
+import type { Clock } from '../../../src/api/ports.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import type { Machine } from '../machine.js';
 import { blindToEnds, given, wrapped } from './around.js';

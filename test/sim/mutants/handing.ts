@@ -1,7 +1,7 @@
 // Mutants of how leases are asked for and handed over: one for each step of it.
-import { send } from '../../../actors/actor.js';
+import { send } from '../../../supervision/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { LeaseStore, WriteOutcome } from '../../../src/ports.js';
+import type { LeaseStore, WriteOutcome } from '../../../src/api/ports.js';
 import { isJava } from '../cluster.js';
 import { given, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';

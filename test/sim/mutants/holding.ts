@@ -1,6 +1,6 @@
 // Mutants of what a holder does with its lease: when it sees that it has lost it, what its renewals carry, where it makes a row
 // anew, whose leases it takes, what a worker says at last.
-import type { LeaseStore } from '../../../src/ports.js';
+import type { LeaseStore } from '../../../src/api/ports.js';
 import type { LeaseTraffic, TrafficOrder } from '../../../src/core/lease-traffic.js';
 import { given, resent, wrapped } from './around.js';
 import type { Mutant } from './around.js';

@@ -3,7 +3,7 @@ import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import { checkpointAt } from '../../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { Clock, LeaseChange, LeaseStore } from '../../../src/ports.js';
+import type { Clock, LeaseChange, LeaseStore } from '../../../src/api/ports.js';
 import { given, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 

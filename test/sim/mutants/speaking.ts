@@ -1,5 +1,5 @@
 // Mutants of what is said, and of what an application was promised: events, policies, states, watchdog, starts in time.
-import type { LeaseStore } from '../../../src/ports.js';
+import type { LeaseStore } from '../../../src/api/ports.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import type { Machine } from '../machine.js';

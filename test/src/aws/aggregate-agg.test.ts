@@ -1,9 +1,9 @@
 // Our codec against aws-kinesis-agg 4.2.8, both ways, and the cases where that one is wrong.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregate.js';
-import type { AggregatedRecord } from '../../../src/aws/aggregate.js';
-import { encodeAggregate } from '../../../src/aws/aggregate-encoder.js';
+import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregation/aggregate.js';
+import type { AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
+import { encodeAggregate } from '../../../src/aws/aggregation/aggregate-encoder.js';
 import { aggDecode, aggEncode } from '../../support/aws-kinesis-agg.js';
 import { envelope, message } from '../../support/aggregate-bytes.js';
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { isKinactError } from '../../../src/errors.js';
-import { decodeAggregate } from '../../../src/aws/aggregate.js';
-import type { AggregatedRecord } from '../../../src/aws/aggregate.js';
-import { aggregateRecords, encodeAggregate, MAX_RECORD_BYTES } from '../../../src/aws/aggregate-encoder.js';
-import type { RecordToPut } from '../../../src/aws/aggregate-encoder.js';
+import { isKinactError } from '../../../src/api/errors.js';
+import { decodeAggregate } from '../../../src/aws/aggregation/aggregate.js';
+import type { AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
+import { aggregateRecords, encodeAggregate, MAX_RECORD_BYTES } from '../../../src/aws/aggregation/aggregate-encoder.js';
+import type { RecordToPut } from '../../../src/aws/aggregation/aggregate-encoder.js';
 import { decimalMd5, envelope, message } from '../../support/aggregate-bytes.js';
 
 const HIGHEST = (1n << 128n) - 1n;

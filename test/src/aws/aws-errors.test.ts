@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { classifyAwsError } from '../../../src/aws/aws-errors.js';
 import type { AwsCall } from '../../../src/aws/aws-errors.js';
-import { KinactError } from '../../../src/errors.js';
-import type { ErrorCode, FailureKind } from '../../../src/errors.js';
+import { KinactError } from '../../../src/api/errors.js';
+import type { ErrorCode, FailureKind } from '../../../src/api/errors.js';
 
 const write: AwsCall = {
   service: 'dynamodb',

@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { expect } from 'chai';
-import { createDynamoDbClient, dynamoDbCaller } from '../../../src/aws/dynamodb-client.js';
-import type { DynamoDbCaller, DynamoDbClientLike } from '../../../src/aws/dynamodb-client.js';
-import type { Clock, Timers } from '../../../src/ports.js';
+import { createDynamoDbClient, dynamoDbCaller } from '../../../src/aws/dynamodb/dynamodb-client.js';
+import type { DynamoDbCaller, DynamoDbClientLike } from '../../../src/aws/dynamodb/dynamodb-client.js';
+import type { Clock, Timers } from '../../../src/api/ports.js';
 
 const clock: Clock = { now: () => 0, wallNow: () => 1_234_567 };
 const never = new AbortController().signal;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import { GetRecordsCommand, KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
-import { createDynamoDbClient } from '../../../src/aws/dynamodb-client.js';
-import { createKinesisClient } from '../../../src/aws/kinesis-client.js';
+import { createDynamoDbClient } from '../../../src/aws/dynamodb/dynamodb-client.js';
+import { createKinesisClient } from '../../../src/aws/kinesis/kinesis-client.js';
 
 const region = 'us-east-1';
 const requestTimeoutMs = 1_000;

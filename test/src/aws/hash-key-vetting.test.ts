@@ -1,6 +1,6 @@
 // What may be dropped for its hash key, judged by the service's clock and not by the host's.
 import { expect } from 'chai';
-import { hashKeyVetting } from '../../../src/aws/hash-key-vetting.js';
+import { hashKeyVetting } from '../../../src/aws/aggregation/hash-key-vetting.js';
 
 const hourMs = 3_600_000;
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { DynamoDbClientLike } from '../../../src/aws/dynamodb-client.js';
-import { openLeaseTable } from '../../../src/aws/lease-table.js';
-import type { LeaseStore, Timers } from '../../../src/ports.js';
+import type { DynamoDbClientLike } from '../../../src/aws/dynamodb/dynamodb-client.js';
+import { openLeaseTable } from '../../../src/aws/dynamodb/lease-table.js';
+import type { LeaseStore, Timers } from '../../../src/api/ports.js';
 
 interface Sent {
   readonly operation: string;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/lease-update.js';
-import type { UpdateParts } from '../../../src/aws/lease-update.js';
+import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/dynamodb/lease-update.js';
+import type { UpdateParts } from '../../../src/aws/dynamodb/lease-update.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 
 const heir = { workerId: 'you', writer: 'q/9', failoverMs: 7_000 };

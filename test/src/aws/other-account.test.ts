@@ -1,6 +1,6 @@
 // A stream of another account, by its ARN: every call says whose stream it is, and the lease table is the caller's own.
 import { expect } from 'chai';
-import { kinesisStream } from '../../../src/aws/kinesis-stream.js';
+import { kinesisStream } from '../../../src/aws/kinesis/kinesis-stream.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { drawnServices } from '../../support/drawn-services.js';
 import { modelClient } from '../../support/model-kinesis-client.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SourceNotice } from '../../../src/ports.js';
+import type { SourceNotice } from '../../../src/api/ports.js';
 import { end, only, shardId, stream, trimHorizon, world, type World } from '../../support/polling-world.js';
 
 const arn = 'arn:aws:kinesis:us-east-1:123456789012:stream/orders';

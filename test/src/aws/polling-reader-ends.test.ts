@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import type { SourceNotice } from '../../../src/ports.js';
-import { kinesisPollingSource } from '../../../src/aws/kinesis-polling.js';
+import type { SourceNotice } from '../../../src/api/ports.js';
+import { kinesisPollingSource } from '../../../src/aws/kinesis/kinesis-polling.js';
 import { createByteBudget, openAccount } from '../../../src/core/byte-budget.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { modelClient } from '../../support/model-kinesis-client.js';

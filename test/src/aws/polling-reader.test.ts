@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isKinactError } from '../../../src/errors.js';
+import { isKinactError } from '../../../src/api/errors.js';
 import { end, most, only, shardId, stream, trimHorizon, types, world } from '../../support/polling-world.js';
 
 describe('the polling reader, in virtual time', () => {

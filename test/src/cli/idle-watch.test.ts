@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { idleWatch, watchOf, type IdleWatch } from '../../../src/cli/idle-watch.js';
 import { hasOpenedAll } from '../../../src/cli/tail-application.js';
-import type { ConsumerStatus } from '../../../src/status.js';
-import type { ReadResult, ShardReader, StreamSource } from '../../../src/ports.js';
+import type { ConsumerStatus } from '../../../src/api/status.js';
+import type { ReadResult, ShardReader, StreamSource } from '../../../src/api/ports.js';
 
 const signal = new AbortController().signal;
 const empty: ReadResult = { type: 'records', records: [], millisBehindLatest: 0 };

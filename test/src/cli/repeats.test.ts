@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { repeatsTo } from '../../../src/cli/repeats.js';
-import { KinactError } from '../../../src/errors.js';
+import { KinactError } from '../../../src/api/errors.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 describe('what a command says of repeated calls', () => {

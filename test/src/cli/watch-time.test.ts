@@ -1,15 +1,15 @@
 // How long `kinact reset` and `kinact adopt` watch before they write: as long as the rows say that a holder may be silent.
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import type { LeaseRewriting } from '../../../src/aws/lease-rewriting.js';
-import type { Kcl3Remains } from '../../../src/aws/kcl3-remains.js';
+import type { LeaseRewriting } from '../../../src/aws/dynamodb/lease-rewriting.js';
+import type { Kcl3Remains } from '../../../src/aws/dynamodb/kcl3-remains.js';
 import { adoptTables } from '../../../src/cli/adopt.js';
 import type { CommandIo } from '../../../src/cli/command.js';
 import { leastWatchMs, runReset } from '../../../src/cli/reset-run.js';
 import { failoverText } from '../../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { World } from '../../../src/source.js';
+import type { World } from '../../../src/api/source.js';
 import { listedStream } from '../../support/listed-stream.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 

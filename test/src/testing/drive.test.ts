@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { defineReducer } from '../../../src/reducer.js';
-import type { Token } from '../../../src/reducer.js';
+import { defineReducer } from '../../../src/api/reducer.js';
+import type { Token } from '../../../src/api/reducer.js';
 import { drive } from '../../../src/testing/drive.js';
 
 const keys = (...names: string[]): { key: string }[] => names.map((key) => ({ key }));

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { expect } from 'chai';
 import { CreateTableCommand, DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { CreateStreamCommand, KinesisClient, ListStreamsCommand } from '@aws-sdk/client-kinesis';
-import { isKinactError } from '../../../src/errors.js';
+import { isKinactError } from '../../../src/api/errors.js';
 import { resolveServerPeers, startLocalServers, type LocalServers } from '../../../src/testing/local-servers.js';
 
 describe('startLocalServers', () => {

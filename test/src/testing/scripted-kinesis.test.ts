@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ScriptedKinesis } from '../../../src/testing/scripted-kinesis.js';
+import { ScriptedKinesis } from '../../../src/testing/scripted-server/scripted-kinesis.js';
 
 describe('the scripted Kinesis', () => {
   it('makes a stream with its shards, and children with the end of their parents, at one moment of a clock that ticks', () => {

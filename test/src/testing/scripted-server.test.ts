@@ -16,7 +16,7 @@ import {
   type ShardIteratorType,
 } from '@aws-sdk/client-kinesis';
 import { startLocalServers } from '../../../src/testing/local-servers.js';
-import { scriptedServer, type ScriptedServer } from '../../../src/testing/scripted-server.js';
+import { scriptedServer, type ScriptedServer } from '../../../src/testing/scripted-server/scripted-server.js';
 
 const stream = 'orders';
 const first = 'shardId-000000000000';

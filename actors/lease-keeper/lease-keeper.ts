@@ -1,0 +1,258 @@
+// One per lease that this process holds or tries to take: every write to its row, one at a time; the home of its frontier
+// and of the tenures under which workers deliver. A message only notes what is wanted or known; `proceed` then compares
+// that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
+import type { Behaviour, Ref } from '../../supervision/actor.js';
+import { failingStatus } from '../protocol/failing.js';
+import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
+import type { LeaseKeeperOptions } from './options.js';
+import { leaveTraffic, mayWrite, takeIsInVain, turnCame } from './permit.js';
+import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from './tenures.js';
+import { count, effectName, tell } from './turn.js';
+import type { Turn } from './turn.js';
+import { workerDown, workerEnded } from './workers.js';
+import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
+import { drainsOn, proceedYielding } from './yielding.js';
+import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
+import { createHandedOut } from '../../src/core/handed-out.js';
+import * as holds from '../../src/core/lease-hold.js';
+import * as schedule from '../../src/core/lease-schedule.js';
+import { KinactError } from '../../src/api/errors.js';
+
+export type { KeeperMessage, KeeperNews, KeeperNotice, WorkerControl } from '../protocol/leasing.js';
+export type { LeaseKeeperOptions } from './options.js';
+export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+
+export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperState, LeaseKeeperMessage> {
+  return {
+    kind: 'lease-keeper',
+    initial(self) {
+      const now = options.clock.now();
+      const { left } = options;
+      const fresh = initialState(options, self, now);
+      const state = left === undefined ? fresh : resumedState(fresh, left.state);
+      const turn: Turn = { options, state, now, effects: [] };
+      if (left !== undefined) release(turn, left.reason, left.deadlineMs);
+      proceed(turn);
+      return [state, turn.effects];
+    },
+    receive(state, message) {
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      look(turn);
+      handle(turn, message);
+      proceed(turn);
+      return [state, turn.effects];
+    },
+    stopped(state) {
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      refuseAsked(turn, 'the keeper has stopped');
+      dropTenure(turn, 'the keeper has stopped');
+      leaveTraffic(turn);
+      return turn.effects;
+    },
+    status: (state) => ({
+      leaseKey: options.leaseKey,
+      shardId: options.shardId,
+      phase: state.phase,
+      counter: state.hold.row.leaseCounter,
+      checkpoint: state.hold.row.checkpoint,
+      subSequenceNumber: state.hold.row.checkpointSubSequenceNumber,
+      frontier: state.hold.frontier,
+      fence: state.tenure?.cell.fence,
+      liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
+      writing: state.write?.kind,
+      failedAttempts: state.attempt,
+      failing: failingStatus([state.failing], options.clock.now()),
+      releasing: state.release?.reason,
+      wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
+      yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,
+    }),
+  };
+}
+
+/** Ends the tenure that time has ended: the deadline, or a machine that was suspended (design.md section 5). */
+function look(turn: Turn): void {
+  const { options, state, now } = turn;
+  const wall = options.clock.wallNow();
+  const suspendedMs = wall - state.lastWall - (now - state.lastNow);
+  state.lastNow = now;
+  state.lastWall = wall;
+  if (suspendedMs > options.marginMs) {
+    state.trustedSince = now;
+    state.liveUntil = 0;
+    state.renewAt = now;
+    revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
+  } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.cell.deadline) {
+    // `dead` alone revokes nothing: whoever set it has told the worker, whose last words are on their way here.
+    const blockedMs = Math.round(now - state.wakeAt);
+    const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
+    revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
+  }
+}
+
+function handle(turn: Turn, message: LeaseKeeperMessage): void {
+  const { state } = turn;
+  switch (message.type) {
+    case 'beginTenure':
+      return begin(turn, message);
+    case 'frontier': {
+      const before = state.hold.frontier;
+      frontier(turn, message.frontier);
+      // A late word of an earlier worker moves nothing.
+      if (state.hold.frontier !== before) drainsOn(turn);
+      return;
+    }
+    case 'reads':
+      return reads(turn, message);
+    case 'workerEnded':
+      return workerEnded(turn, message.worker, message.fence, message.how);
+    case 'workerDown':
+      return workerDown(turn, message.worker, message.how);
+    case 'streamDoubted':
+      if (state.phase !== 'over') tell(turn, { type: 'streamDoubted' });
+      return;
+    case 'release':
+      return release(turn, message.reason, message.deadlineMs);
+    case 'waiting':
+      state.waiting = message.waiting;
+      state.idleSince = turn.now;
+      return;
+    case 'callsEnded':
+      state.callsMayRun = false;
+      return;
+    case 'wake':
+      state.wakeAt = Infinity;
+      return;
+    case 'turnCame':
+      return turnCame(turn, message.permit);
+    case 'written':
+    case 'created':
+    case 'wished':
+    case 'writeFailed':
+      return answered(turn, message);
+    case 'looked':
+      return looked(turn, message.row);
+    case 'lookFailed':
+      return lookFailed(turn);
+    case 'shardEndPlanned':
+      return shardEndPlanned(turn, message.shardEnd, message.plan);
+    case 'called':
+      return called(turn, message.failure);
+    default:
+      message satisfies never;
+      count(turn, 'unknownMessage');
+  }
+}
+
+/** Whatever is due now, and the timer for what comes due next. */
+function proceed(turn: Turn): void {
+  const { options, state, now, effects } = turn;
+  const { failoverMs, stopDeadlineMs } = options;
+  const times = {
+    writeTimeoutMs: failoverMs / 2,
+    idleLimitMs: stopDeadlineMs + failoverMs,
+    endLimitMs: stopDeadlineMs + 4 * failoverMs,
+  };
+  if (state.phase === 'over') return;
+  if (state.write !== undefined && schedule.writeIsOverdue(state, times, now)) {
+    const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
+    effects.push({ type: 'abort', name: effectName(state.write), reason: error });
+    writeFailed(turn, state.write, error);
+  }
+  if (schedule.idleTooLong(state, times, now)) {
+    const reason =
+      state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
+    giveUp(turn, `${reason} for too long`);
+  }
+  if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
+  if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
+  if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
+  if (takeIsInVain(turn)) return notHeld(turn, 'the lease table carries no more writes', undefined, false);
+  proceedWishing(turn);
+  proceedYielding(turn);
+  if (isOver(state)) return;
+  state.extraAt = nextExtraAt(turn);
+  const kind = schedule.nextWrite(state, now);
+  if (mayWrite(turn, kind) && kind !== undefined) beginWrite(turn, kind);
+  const at = schedule.nextLook(state, times, now);
+  if (at === state.wakeAt) return;
+  state.wakeAt = at;
+  // A timer may fire a fraction early: `wake` then finds nothing due and sets the rest.
+  if (at < Infinity)
+    effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
+}
+
+/** What is due of a wish may end the keeper. */
+function isOver({ phase }: LeaseKeeperState): boolean {
+  return phase === 'over';
+}
+
+/** How many times `failoverMs` a take waits for its turn; by then the row may be quite another. */
+const takePatience = 3;
+
+function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
+  const wishing = wishingOf(options, now);
+  return {
+    self,
+    hold: holds.holdOf(options.seen),
+    phase: wishing === undefined ? 'taking' : 'wishing',
+    everHeld: false,
+    retakes: 0,
+    write: undefined,
+    writes: 0,
+    attempt: 0,
+    failing: undefined,
+    retryAt: now,
+    renewAt: now,
+    extraAt: Infinity,
+    order: options.traffic?.join(),
+    queued: false,
+    permit: undefined,
+    queues: 0,
+    takeBy: now + takePatience * options.failoverMs,
+    reported: holds.durableCheckpoint(options.seen),
+    checkpointAt: now,
+    liveUntil: 0,
+    trustedSince: now,
+    serviceTimeMs: options.serviceTimeMs ?? options.clock.wallNow(),
+    bornAt: now,
+    lastNow: now,
+    lastWall: options.clock.wallNow(),
+    asked: undefined,
+    tenure: undefined,
+    lastWorker: undefined,
+    handedOut: options.handedOut ?? createHandedOut(),
+    callsMayRun: false,
+    idleSince: now,
+    waiting: options.waiting ?? false,
+    watchdog: { count: 0, at: undefined },
+    release: undefined,
+    wishing,
+    handedFrom: undefined,
+    yielding: undefined,
+    pauses: 0,
+    vainDrains: { count: 0, until: 0 },
+    shardEnd: undefined,
+    falseEnds: { count: 0, at: undefined },
+    readAt: now,
+    calls: 0,
+    callsMade: 0,
+    wakeAt: Infinity,
+  };
+}
+
+/** What the earlier keeper knew and had promised; what it was doing may or may not have been done. */
+function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
+  const { hold, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
+  if (write !== undefined && write.kind !== 'create') holds.applyUnknown(hold, write.change);
+  return {
+    ...fresh,
+    ...{ hold, writes, reported, checkpointAt, handedOut, callsMade },
+    phase: 'held',
+    everHeld: true,
+    waiting: true,
+    renewAt: Infinity,
+    // Without the coordinator no child rows can be made: only an end that is ready may be written.
+    shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
+  };
+}

@@ -1,0 +1,88 @@
+// What a keeper, a shard worker and the reducers share of one worker's right to deliver: one tenure per shard-worker start.
+// A tenure ends once and is never revived (design.md section 5): `deadline` is the one cell that keeper writes and reducers
+// compare with the clock before every call.
+import type { Ref } from '../../supervision/actor.js';
+import type { Position, StartPosition } from '../../src/core/position.js';
+import type { HashKeyRange, ChildShard } from '../../src/api/ports.js';
+import type { KeeperMessage } from './leasing.js';
+
+export interface Tenure {
+  /** Addresses the worker inside the process: unique over all streams, shards and restarts. */
+  readonly worker: number;
+  readonly leaseKey: string;
+  readonly shardId: string;
+  /** The source's `name`. */
+  readonly source: string;
+  /** Prefix of idempotency keys: the stream with its creation time, and the shard. */
+  readonly identity: string;
+  /** The lease counter that the renewal before this start returned. Rises over owners and over restarts. */
+  readonly fence: number;
+  readonly start: StartPosition;
+  /** The identity of the stream that the lease is of: no other is read. */
+  readonly stream?: string | undefined;
+  /** The lease table. */
+  readonly table?: string;
+  readonly hashKeyRange?: HashKeyRange;
+  /**
+   * Monotonic milliseconds until which records of this tenure may be delivered. The keeper moves it forward with every
+   * renewal (`renewal start + failover - margin`) and writes 0 when the lease is lost or the worker ends.
+   */
+  deadline: number;
+  /**
+   * The same moment on the wall clock, with some slack: the monotonic clock stands still while a machine is suspended, and
+   * whoever runs first after it wakes must not take the lease for its own.
+   */
+  wallDeadline: number;
+  /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
+  dead: boolean;
+  /** The newest record that the worker has handed to a stage: who ends without a word leaves that much known. */
+  handedOver?: Position | undefined;
+  /** Set with `dead` when the failure policy stopped this shard. */
+  stopError?: Error;
+  /** Aborts when the tenure ends: `item.signal`. */
+  readonly signal: AbortSignal;
+}
+
+/** One lease this process holds, as the coordinator tells the pipeline. */
+export interface HeldLease {
+  readonly leaseKey: string;
+  readonly shardId: string;
+  readonly source: string;
+  /** Stable while the lease is held; a lease lost and taken again has a new keeper. */
+  readonly keeper: Ref<KeeperMessage>;
+  /** False while a parent has not ended, or while the shard is left alone for a while. */
+  readonly startable: boolean;
+}
+
+/** The whole truth as of `version`; an older version that arrives late is ignored. */
+export interface HeldLeases {
+  readonly type: 'held';
+  readonly table: string;
+  readonly version: number;
+  readonly leases: readonly HeldLease[];
+}
+
+/** The answer to a keeper's `beginTenure`. */
+export type TenureGranted =
+  | { readonly type: 'granted'; readonly tenure: Tenure }
+  | { readonly type: 'refused'; readonly reason: string };
+
+/** How a worker ended normally, as it tells its keeper. */
+export type WorkerEnd =
+  /** Every record that was read is settled, and there are no more as far as reading can tell. */
+  | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly vanished: boolean }
+  /** Asked to drain, and drained: `open` records were left behind when a deadline cut it short. */
+  | { readonly type: 'drained'; readonly open: number }
+  /** The tenure died (lost lease, deadline passed, suspended machine). */
+  | { readonly type: 'tenureDead' }
+  /** The failure policy stopped this shard. */
+  | { readonly type: 'stopShard'; readonly error: Error };
+
+/** What the keeper writes next: everything up to here is settled. */
+export interface Frontier {
+  readonly worker: number;
+  readonly fence: number;
+  readonly position: Position;
+  /** How many records of this worker that is, from its first one on. */
+  readonly records: number;
+}

@@ -1,0 +1,327 @@
+// Where the application's work happens. Calls into one reducer never overlap: while a call is under way its items wait, while
+// questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it began.
+import { run, send } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ref, Step } from '../../supervision/actor.js';
+import { createFlushJob, createFoldJob, flushGroups, fold } from './fold.js';
+import type { Cell, FlushJob, FoldJob } from './fold.js';
+import { DeliveredItem } from '../protocol/item.js';
+import { behave, createRawJob } from './raw-behaviour.js';
+import type { RawJob } from './raw-behaviour.js';
+import { openContextDoor } from './context.js';
+import { answerLocate, reducerStatus } from './status.js';
+import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
+import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
+import type { Mark, ReducerMessage, ReducerOptions, ReducerState } from './state.js';
+import { createDeque } from '../../src/core/deque.js';
+import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
+
+export type { ReducerInbox } from '../protocol/pipeline.js';
+export type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
+
+type Effects = Effect<ReducerMessage>[];
+/** The name of the one cell of a reducer whose state is not by shard: no worker has this number. */
+const whole = -1;
+
+export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerMessage> {
+  return {
+    kind: 'reducer',
+    initial: (self) => initial(options, self),
+    receive: (state, message) => {
+      const effects: Effects = [];
+      receive(options, state, message, effects);
+      // After a failure nothing new may start: the restart waits for every call that has.
+      if (!effects.some(({ type }) => type === 'fail')) advance(options, state, effects);
+      if (sendReturns(state.returns, options.index, effects)) state.settledAt = options.clock.now();
+      return [state, effects];
+    },
+    stopped: (state) => {
+      state.door.abort();
+      return [];
+    },
+    status: (state) => reducerStatus(state, options.clock.now()),
+  };
+}
+
+function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<ReducerState, ReducerMessage> {
+  const now = options.clock.now();
+  const state: ReducerState = {
+    self,
+    queue: createDeque<DeliveredItem | Mark>(),
+    carry: [],
+    job: undefined,
+    cells: new Map(),
+    unflushed: 0,
+    unflushedSince: now,
+    flushDue: false,
+    heartbeatWaits: false,
+    manual: new Map(),
+    received: new Map(),
+    returns: createReturns(),
+    door: openContextDoor(options.index, self, { type: 'called' }, options.tell),
+    settledAt: now,
+  };
+  // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
+  if (options.definition.stateBy !== 'shard') state.cells.set(whole, { state: options.definition.init(), folded: [] });
+  const { index, credit } = options;
+  return [state, options.stages.map((to) => send(to, { type: 'join', reducer: index, ref: self, credit }))];
+}
+
+function receive(options: ReducerOptions, state: ReducerState, message: ReducerMessage, effects: Effects): void {
+  if (isRepeated(state, message)) {
+    effects.push({ type: 'count', what: 'repeatedMessages' });
+    return;
+  }
+  switch (message.type) {
+    case 'items':
+      for (const item of message.items) state.queue.push(item);
+      break;
+    case 'punctuation':
+      state.queue.push(message);
+      break;
+    case 'heartbeat':
+      if (state.job?.type === 'fold') noteDone(options, state, state.job.job, effects);
+      // Only a raw behaviour wants them: a defined reducer flushes by its own timer, idle or not.
+      if (options.definition.behaviour === undefined || state.heartbeatWaits) break;
+      state.heartbeatWaits = true;
+      state.queue.push(message);
+      break;
+    case 'revoked':
+      revoked(state, message);
+      break;
+    case 'locate':
+      effects.push(answerLocate(state, message, options.clock.now()));
+      break;
+    case 'flushDue':
+      state.flushDue = true;
+      break;
+    case 'folded':
+      state.job = undefined;
+      afterFold(options, state, message.job, effects);
+      break;
+    case 'flushed':
+      flushed(options, state, message.job, effects);
+      break;
+    case 'behaved':
+      behaved(options, state, message.job, effects);
+      break;
+    case 'called':
+      afterCalls(options, state, effects);
+      break;
+    case 'broken':
+      effects.push({
+        type: 'fail',
+        error: message.error instanceof Error ? message.error : new Error(String(message.error)),
+      });
+      break;
+    default:
+      message satisfies never;
+      effects.push({ type: 'count', what: 'unknownMessage' });
+  }
+}
+
+/** Items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour: none of it may be. */
+function isRepeated(state: ReducerState, message: ReducerMessage): boolean {
+  if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return false;
+  if (message.number <= (state.received.get(message.stage) ?? 0)) return true;
+  state.received.set(message.stage, message.number);
+  return false;
+}
+
+/** Queued items of the ended tenure go before the news of it does; what was folded stays folded. */
+function revoked(state: ReducerState, message: ReducerMessage & { type: 'revoked' }): void {
+  const stays = (item: DeliveredItem): boolean => {
+    if (item.tenure.worker !== message.worker) return true;
+    returnCredit(state.returns, item);
+    return false;
+  };
+  state.carry = state.carry.filter(stays);
+  for (let left = state.queue.length; left > 0; left -= 1) {
+    const queued = state.queue.shift() as DeliveredItem | Mark;
+    if (!(queued instanceof DeliveredItem) || stays(queued)) state.queue.push(queued);
+  }
+  state.queue.push(message);
+}
+
+/** Starts the next call, if none is under way: this is the one place where user code is started from. */
+function advance(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+  while (state.job === undefined) {
+    const flushes = options.definition.flush !== undefined && state.unflushed > 0;
+    const head = state.carry[0] ?? state.queue.peek();
+    const full = state.unflushed >= options.batchSize;
+    const asked = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
+    if (flushes && (state.flushDue || full || asked)) {
+      startFlush(options, state, effects);
+    } else if (head === undefined) {
+      state.flushDue = false;
+      return;
+    } else if (head instanceof DeliveredItem) {
+      startItems(options, state, effects);
+    } else {
+      state.queue.shift();
+      startMark(options, state, head, effects);
+    }
+  }
+}
+
+function startMark(options: ReducerOptions, state: ReducerState, mark: Mark, effects: Effects): void {
+  const { definition } = options;
+  if (mark.type === 'heartbeat') state.heartbeatWaits = false;
+  if (definition.behaviour === undefined) {
+    finishMark(options, state, mark, effects);
+    return;
+  }
+  const message: ToBehaviour<unknown> =
+    mark.type === 'revoked'
+      ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
+      : { type: mark.type === 'punctuation' ? mark.kind : 'heartbeat' };
+  startRaw(options, state, createRawJob([], message, options.clock.now()), mark, effects);
+}
+
+function finishMark(options: ReducerOptions, state: ReducerState, mark: Mark, effects: Effects): void {
+  if (mark.type === 'punctuation') {
+    // The dispositions of the flush must be on their way before the answer that promises them.
+    sendReturns(state.returns, options.index, effects);
+    const number = nextNumber(state.returns, mark.stage);
+    effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
+  } else if (mark.type === 'revoked') {
+    const cell = state.cells.get(mark.worker);
+    if (cell !== undefined) state.unflushed -= cell.folded.length;
+    state.cells.delete(mark.worker);
+    let handedOut = 0;
+    for (const item of state.manual.keys()) {
+      if (item.tenure.worker !== mark.worker) continue;
+      state.manual.delete(item);
+      handedOut += 1;
+    }
+    if (handedOut > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: handedOut });
+  }
+}
+
+function startItems(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+  const { definition, clock } = options;
+  const items = nextItems(options, state);
+  const now = clock.now();
+  if (definition.behaviour !== undefined || definition.acknowledge === 'manual') {
+    for (const item of items) state.manual.set(item, now);
+  }
+  if (definition.behaviour !== undefined) {
+    startRaw(options, state, createRawJob(items, { type: 'items', items }, now), undefined, effects);
+    return;
+  }
+  const { reduce } = definition;
+  const job = createFoldJob(items, (item) => cellOf(options, state, item));
+  state.job = { type: 'fold', job };
+  effects.push(
+    run({
+      name: 'reduce',
+      kind: 'user',
+      start: () => fold(job, reduce, state.door.context, clock),
+      done: (done: FoldJob): ReducerMessage => ({ type: 'folded', job: done }),
+      failed: (error): ReducerMessage => ({ type: 'broken', error }),
+    }),
+  );
+}
+
+/** A run of items, no longer than what may be folded before the next flush. */
+function nextItems(options: ReducerOptions, state: ReducerState): readonly DeliveredItem[] {
+  const most = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
+  const items = state.carry.slice(0, most);
+  state.carry = state.carry.slice(items.length);
+  while (items.length < most) {
+    const head = state.queue.peek();
+    if (!(head instanceof DeliveredItem)) break;
+    state.queue.shift();
+    items.push(head);
+  }
+  return items;
+}
+
+function cellOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): Cell {
+  const name = options.definition.stateBy === 'shard' ? item.tenure.worker : whole;
+  let cell = state.cells.get(name);
+  if (cell === undefined) {
+    cell = { state: options.definition.init(), folded: [] };
+    state.cells.set(name, cell);
+  }
+  return cell;
+}
+
+function startFlush(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+  const job = createFlushJob(state.cells.values(), options.clock.now());
+  state.unflushed = 0;
+  state.job = { type: 'flush', job };
+  runFlush(options, state, job, effects);
+}
+
+function runFlush(
+  { definition, clock, shardName }: ReducerOptions,
+  state: ReducerState,
+  job: FlushJob,
+  effects: Effects,
+): void {
+  const flush = definition.flush as (state: unknown, context: unknown) => unknown;
+  effects.push(
+    run({
+      name: 'flush',
+      kind: 'user',
+      start: () => flushGroups(job, flush, (items) => state.door.flushContext(fencesOf(shardName, items)), clock),
+      done: (done: FlushJob): ReducerMessage => ({ type: 'flushed', job: done }),
+      failed: (error): ReducerMessage => ({ type: 'broken', error }),
+    }),
+  );
+}
+
+/** With a state per shard there may be many calls, and together they must not starve the lease keepers. */
+function flushed(options: ReducerOptions, state: ReducerState, job: FlushJob, effects: Effects): void {
+  afterFlush(options, state, job, effects);
+  if (job.next < job.groups.length && !state.door.context.signal.aborted) {
+    if (!effects.some(({ type }) => type === 'fail')) runFlush(options, state, job, effects);
+    return;
+  }
+  state.job = undefined;
+  state.flushDue = false;
+  effects.push({ type: 'cancel', key: 'flush' });
+}
+
+/** Per shard the highest fence of what the state embodies: after a restart within one process both may be in it. */
+function fencesOf(
+  shardName: ReducerOptions['shardName'],
+  items: readonly DeliveredItem[],
+): ReadonlyMap<string, number> {
+  const fences = new Map<string, number>();
+  for (const { tenure } of items) {
+    const name = shardName(tenure.source, tenure.shardId);
+    fences.set(name, Math.max(tenure.fence, fences.get(name) ?? 0));
+  }
+  return fences;
+}
+
+function startRaw(
+  options: ReducerOptions,
+  state: ReducerState,
+  job: RawJob,
+  mark: Mark | undefined,
+  effects: Effects,
+): void {
+  const definition = options.definition as RawReducer<unknown, unknown>;
+  state.job = { type: 'raw', job, mark };
+  effects.push(
+    run({
+      name: job.message.type,
+      kind: 'user',
+      start: () => behave(job, state.cells.get(whole) as Cell, definition, state.door.context, options.clock),
+      done: (done: RawJob): ReducerMessage => ({ type: 'behaved', job: done }),
+      failed: (error): ReducerMessage => ({ type: 'broken', error }),
+    }),
+  );
+}
+
+function behaved(options: ReducerOptions, state: ReducerState, job: RawJob, effects: Effects): void {
+  const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
+  state.job = undefined;
+  // What it acknowledged in this very call counts, also when the call has failed, and before a punctuation behind it is
+  // answered.
+  afterCalls(options, state, effects);
+  afterBehaviour(options, state, job, effects);
+  if (mark !== undefined) finishMark(options, state, mark, effects);
+}

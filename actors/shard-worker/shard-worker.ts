@@ -1,0 +1,380 @@
+// Reads one shard under one tenure: fetches while the ledger has room, admits, notifies a stage, settles what comes back and
+// tells the keeper how far everything is settled. It ends normally with its shard, its lease or its tenure; anything else
+// is a crash of the whole pipeline.
+import { ask, run, send } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ref, Step } from '../../supervision/actor.js';
+import { openReader, received, recount } from './bytes.js';
+import { converse, createChannels, isDrained, isFull, isQuiet, punctuate } from './channel.js';
+import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
+import { controlled, finish, revoke, stopReading } from './endings.js';
+import { admitAll, createIntake, isEmpty, takeIn } from './intake.js';
+import type { IntakeEnd } from './intake.js';
+import type { KeeperMessage } from '../protocol/leasing.js';
+import type { StageMessage } from '../protocol/pipeline.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+import type { Tenure, TenureGranted } from '../protocol/tenure.js';
+import { stalled, workerStatus } from './watchdog.js';
+import { noticed } from './notice.js';
+import { readFails, readSucceeds } from './reads.js';
+import { countSettled } from './settled.js';
+import { closeAccount } from '../../src/core/byte-budget.js';
+import { createLedger, fork, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
+import { endsSource, missesStream } from '../../src/api/failures.js';
+import { murmur3 } from '../../src/core/murmur3.js';
+import { startSlice } from '../../src/core/time-slice.js';
+import type { ReadResult, SourceNotice, UserRecord } from '../../src/api/ports.js';
+
+export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+
+type Effects = Effect<ShardWorkerMessage>[];
+
+export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerState, ShardWorkerMessage> {
+  return {
+    kind: 'shard-worker',
+    initial: (self) => initial(options, self),
+    receive: (state, message) => {
+      const effects: Effects = [];
+      if (state.finished) return [state, effects];
+      receive(options, state, message, effects);
+      if (state.tenure !== undefined && !state.finished) step(options, state, state.tenure, effects);
+      recount(state);
+      countSettled(options, state);
+      return [state, effects];
+    },
+    stopped: (state) => {
+      state.reader?.close();
+      if (state.account !== undefined) closeAccount(state.account);
+      return [];
+    },
+    status: (state) => workerStatus(options, state),
+  };
+}
+
+function initial(
+  options: ShardWorkerOptions,
+  self: Ref<ShardWorkerMessage>,
+): Step<ShardWorkerState, ShardWorkerMessage> {
+  const { stages, spread, lease, maxPending, maxPendingBytes, clock, worker } = options;
+  const stuckTo = murmur3(lease.shardId) % stages.length;
+  const used = spread === 'round-robin' ? stages : stages.slice(stuckTo, stuckTo + 1);
+  const now = clock.now();
+  const state: ShardWorkerState = {
+    self,
+    keeper: lease.keeper,
+    tenure: undefined,
+    reader: undefined,
+    account: undefined,
+    ledger: createLedger({ maxPending, maxPendingBytes }),
+    intake: createIntake(undefined),
+    turns: 0,
+    turnIsDue: false,
+    channels: createChannels(used),
+    reading: false,
+    failing: undefined,
+    hasRead: false,
+    failingSince: undefined,
+    sayFailingAt: 0,
+    ending: undefined,
+    paused: false,
+    pauses: 0,
+    punctuating: 0,
+    punctuated: { kind: undefined, progress: 0 },
+    notified: 0,
+    reportedOrdinal: -1,
+    advancedAt: now,
+    settledAt: now,
+    tallied: 0,
+    millisBehindLatest: undefined,
+    astray: undefined,
+    finished: false,
+  };
+  const begin = ask<KeeperMessage, TenureGranted, ShardWorkerMessage>(
+    lease.keeper,
+    (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }),
+    (answer) => ({ type: 'tenure', answer }),
+    (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
+  );
+  return [state, [begin]];
+}
+
+function receive(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  message: ShardWorkerMessage,
+  effects: Effects,
+): void {
+  switch (message.type) {
+    case 'tenure':
+      begin(options, state, message.answer, effects);
+      break;
+    case 'read':
+      fetched(state, message.result, effects);
+      break;
+    case 'readFailed':
+      readFailed(state, message.error, effects);
+      break;
+    case 'notice':
+      heard(options, state, message.notice, effects);
+      break;
+    case 'notified':
+      channelOf(state, message.channel).notifying = false;
+      settleAll(options, state, message.dispositions);
+      break;
+    case 'collected':
+      channelOf(state, message.channel).collecting = false;
+      settleAll(options, state, message.dispositions);
+      break;
+    case 'admit':
+      // Nothing else says that what is in the intake may be gone on with.
+      if (state.turnIsDue && message.turn === state.turns) state.turnIsDue = false;
+      else effects.push({ type: 'count', what: 'repeatedMessages' });
+      break;
+    case 'pressed': // What is to be done about it is seen in `step`.
+      break;
+    case 'punctuated':
+      state.punctuating -= 1;
+      break;
+    case 'watchdog':
+      watch(options, state, effects);
+      break;
+    case 'located':
+      judgeStall(options, state, message.ordinal, message.whereabouts, effects);
+      break;
+    case 'askFailed':
+      effects.push({ type: 'count', what: 'askFailures' });
+      break;
+    case 'revoked':
+    case 'drain':
+    case 'pause':
+    case 'resume':
+      controlled(state, message, effects);
+      break;
+    default:
+      message satisfies never;
+      effects.push({ type: 'count', what: 'unknownMessage' });
+  }
+}
+
+function heard(options: ShardWorkerOptions, state: ShardWorkerState, notice: SourceNotice, effects: Effects): void {
+  effects.push(noticed(options, state, notice));
+  readFails(state, notice, options.clock.now(), effects);
+  if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(state, effects);
+}
+
+function isDoubt(error: unknown): boolean {
+  return endsSource(error) || missesStream(error);
+}
+
+function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
+  received(state);
+  // A read that was given up on purpose is no failure.
+  if (state.ending !== undefined) {
+    state.reading = false;
+    return;
+  }
+  if (isDoubt(error)) doubtStream(state, effects);
+  effects.push({ type: 'fail', error: asError(error) });
+}
+
+/** Whether the stream is another one, or gone, is its coordinator's to find out. */
+function doubtStream(state: ShardWorkerState, effects: Effects): void {
+  effects.push(send(state.keeper, { type: 'streamDoubted' }));
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function channelOf(state: ShardWorkerState, index: number): Channel {
+  return state.channels[index] as Channel;
+}
+
+function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: TenureGranted, effects: Effects): void {
+  if (answer.type === 'refused') {
+    state.finished = true;
+    effects.push({ type: 'end' });
+    return;
+  }
+  const { tenure } = answer;
+  const { start, stream, table, shardId, source, fence } = tenure;
+  state.tenure = tenure;
+  state.intake = createIntake(start.type === 'after' ? start.position : undefined);
+  state.reader = openReader(options, state, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
+  state.advancedAt = options.clock.now();
+  effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
+  effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
+}
+
+function fetched(state: ShardWorkerState, result: ReadResult, effects: Effects): void {
+  state.reading = false;
+  state.failing = undefined;
+  if (result.type === 'records') {
+    state.millisBehindLatest = result.millisBehindLatest;
+    if (state.ending === undefined) takeIn(state.intake, result.records);
+  } else if (state.ending === undefined) {
+    const { children, vanished } = result;
+    state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
+  }
+  if (result.type === 'records') readSucceeds(state, effects);
+  received(state);
+}
+
+function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, dispositions: Dispositions): void {
+  const { ledger } = state;
+  const { forks, ordinals, leaves } = dispositions;
+  const before = ledger.settled;
+  for (let index = 0; index < forks.length; index += 2)
+    fork(ledger, forks[index] as number, forks[index + 1] as number);
+  for (let index = 0; index < ordinals.length; index += 1)
+    settle(ledger, ordinals[index] as number, leaves[index] as number);
+  const now = options.clock.now();
+  if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
+}
+
+/** Everything that may be due after any message; each part looks for itself whether it is. */
+function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+  if (tenure.dead) {
+    // What is settled stays settled, and need not be replayed.
+    report(options, state, tenure, effects);
+    revoke(state, effects);
+    return;
+  }
+  const end = state.turnIsDue ? undefined : fill(options, state, tenure, effects);
+  if (end === 'gaveWay') askForTurn(state, effects);
+  else if (end?.type === 'crash') {
+    effects.push({ type: 'fail', error: end.error });
+    return;
+  }
+  report(options, state, tenure, effects);
+  if (end !== 'gaveWay' && end?.type === 'stopShard') {
+    finish(state, tenure, { type: 'stopShard', error: end.error }, effects);
+    return;
+  }
+  converse(state, tenure, effects);
+  punctuate(options, state, tenure, effects);
+  if (state.paused && isQuiet(state)) stopReading(state, { type: 'drained', open: 0 }, effects);
+  if (state.ending === undefined) read(state, effects);
+  else if (isDrained(options, state)) finish(state, tenure, state.ending, effects);
+}
+
+/** However much there is to admit, the lease keepers of this process come in between. */
+function askForTurn(state: ShardWorkerState, effects: Effects): void {
+  state.turnIsDue = true;
+  state.turns += 1;
+  effects.push(send(state.self, { type: 'admit', turn: state.turns }));
+}
+
+/** Admits what there is room for and hands it to the channels; ordinals spread the records of one shard evenly. */
+function fill(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  tenure: Tenure,
+  effects: Effects,
+): IntakeEnd | 'gaveWay' | undefined {
+  const { channels, intake, ledger } = state;
+  if (isEmpty(intake)) return undefined;
+  const deliver = (ordinal: number, record: UserRecord): void => {
+    const channel = channels[ordinal % channels.length] as Channel;
+    channel.ordinals.push(ordinal);
+    channel.records.push(record);
+  };
+  const { clock } = options;
+  // What a pause finds half admitted is finished: no checkpoint may land inside of it.
+  return admitAll(
+    options,
+    tenure,
+    intake,
+    ledger,
+    clock.now(),
+    startSlice(clock),
+    deliver,
+    effects,
+    state.paused || state.ending?.type === 'drained',
+  );
+}
+
+/** Tells the keeper how far everything is settled: the only thing a checkpoint is ever made of. */
+function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+  const { ledger } = state;
+  if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
+  state.reportedOrdinal = ledger.frontierOrdinal;
+  state.advancedAt = options.clock.now();
+  const position = frontier(ledger);
+  if (position === undefined) return;
+  const { worker, fence } = tenure;
+  const records = ledger.frontierOrdinal + 1;
+  effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
+}
+
+function read(state: ShardWorkerState, effects: Effects): void {
+  const { reader } = state;
+  if (reader === undefined || state.reading || state.paused || !isEmpty(state.intake) || !room(state.ledger)) return;
+  state.reading = true;
+  effects.push(
+    run({
+      name: 'read',
+      kind: 'io',
+      start: (signal) => reader.read(signal),
+      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
+      failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
+    }),
+  );
+}
+
+function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Effects): void {
+  const again = (ms: number): void => {
+    effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
+  };
+  const oldest = oldestOpen(state.ledger);
+  if (oldest === undefined) {
+    again(options.watchdogMs);
+    return;
+  }
+  const since = Math.max(state.advancedAt, oldest.admittedAt);
+  const left = options.watchdogMs - (options.clock.now() - since);
+  if (left > 0) {
+    // A timer may fire a fraction early: the rest must not be too small for a clock to move by it.
+    again(Math.max(1, Math.ceil(left)));
+    return;
+  }
+  const channel = state.channels[oldest.ordinal % state.channels.length] as Channel;
+  const { worker } = options;
+  const { ordinal } = oldest;
+  effects.push(
+    ask<StageMessage, Whereabouts, ShardWorkerMessage>(
+      channel.stage,
+      (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }),
+      (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
+      (error) => ({ type: 'askFailed', error }),
+    ),
+  );
+  // An answer that finds nothing wrong leaves this look as the last one; the next comes soon.
+  again(Math.max(1, options.watchdogMs / 10));
+}
+
+function judgeStall(
+  options: ShardWorkerOptions,
+  state: ShardWorkerState,
+  ordinal: number,
+  found: Whereabouts,
+  effects: Effects,
+): void {
+  const { tenure, ledger } = state;
+  const oldest = oldestOpen(ledger);
+  // The answer speaks of a record that has been settled meanwhile.
+  if (tenure === undefined || oldest?.ordinal !== ordinal) return;
+  const now = options.clock.now();
+  if (found.state !== 'unknown') state.astray = undefined;
+  else if (state.astray?.ordinal !== ordinal) state.astray = { ordinal, since: now };
+  const whereabouts = state.astray === undefined ? found : { ...found, forMs: now - state.astray.since };
+  const error = stalled({
+    watchdogMs: options.watchdogMs,
+    stillForMs: now - Math.max(state.advancedAt, oldest.admittedAt),
+    settledNothingForMs: now - state.settledAt,
+    full: isFull(state) || state.account?.waiter !== undefined,
+    whereabouts,
+    oldest,
+    tenure,
+  });
+  if (error !== undefined) effects.push({ type: 'fail', error });
+}

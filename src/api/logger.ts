@@ -1,0 +1,40 @@
+// What kinact needs of a logger, by shape: `pino()` and `console` both have it, and so does whatever an application wraps.
+// Silent unless one is given; a logger that throws, or rejects, is counted and never harms the work it was to tell about.
+import { tell } from '../core/callback.js';
+import { visible } from '../core/visible.js';
+
+/** One line: fields first, then the message, as pino takes them. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export type LogLevel = keyof Logger;
+
+const nothing = (): void => {};
+
+/** Says nothing: the default. */
+export const silentLogger: Logger = Object.freeze({ debug: nothing, info: nothing, warn: nothing, error: nothing });
+
+/**
+ * A logger that cannot throw, whose every line carries `fields` and shows no text raw. `failed` hears of what the wrapped one throws; it must
+ * not log.
+ */
+export function guardLogger(logger: Logger, fields: object, failed: (error: unknown) => void): Logger {
+  if (logger === silentLogger) return silentLogger;
+  const line =
+    (level: LogLevel) =>
+    (more: object, message: string): void => {
+      tell(() => logger[level](shown({ ...fields, ...more }), message) as unknown, failed);
+    };
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+}
+
+/** A log line is for people: shard ids, keys and owners may be anything. What is nested (errors) is the logger's to print. */
+function shown(fields: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? visible(value) : value]),
+  );
+}

@@ -1,0 +1,99 @@
+// What kinact measures, as one table, and the port it is told through. Names are the KCL's where the KCL measures the same
+// (kcl.md 5), so that dashboards survive the move. Silent unless a meter is given; a meter that throws harms nothing.
+import { tell } from '../core/callback.js';
+
+/** Label values by label name. Which labels an instrument has is in the table. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** The port: two calls that any metrics library can be put behind in a few lines. All values are finite numbers. */
+export interface Meter {
+  /** Adds to a counter. `by` is never negative. */
+  count(name: CounterName, by: number, labels: Labels): void;
+  /** Sets a gauge. */
+  gauge(name: GaugeName, value: number, labels: Labels): void;
+}
+
+export interface Instrument {
+  readonly type: 'counter' | 'gauge';
+  readonly unit: 'records' | 'items' | 'bytes' | 'ms' | 'leases' | 'calls' | 'events';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const shard = ['source', 'shardId'] as const;
+const source = ['source'] as const;
+
+const kcl = {
+  RecordsProcessed: {
+    type: 'counter',
+    unit: 'records',
+    labels: shard,
+    help: 'User records settled, told every 10 s and at the end.',
+  },
+  MillisBehindLatest: { type: 'gauge', unit: 'ms', labels: shard, help: 'How far the last read was behind the tip.' },
+  CurrentLeases: { type: 'gauge', unit: 'leases', labels: source, help: 'Shards this process reads.' },
+  TakenLeases: { type: 'counter', unit: 'leases', labels: source, help: 'Leases taken, free ones and stolen ones.' },
+  LostLeases: { type: 'counter', unit: 'leases', labels: source, help: 'Held leases that became another worker’s.' },
+} as const satisfies Record<string, Instrument>;
+
+const ours = {
+  ReleasedLeases: { type: 'counter', unit: 'leases', labels: source, help: 'Leases given up by one write.' },
+  Checkpoints: { type: 'counter', unit: 'events', labels: shard, help: 'Checkpoints that became durable.' },
+  OpenRecords: { type: 'gauge', unit: 'records', labels: shard, help: 'Records admitted and not settled yet.' },
+  OpenBytes: { type: 'gauge', unit: 'bytes', labels: shard, help: 'Their bytes.' },
+  PrefetchedBytes: { type: 'gauge', unit: 'bytes', labels: shard, help: 'Bytes fetched ahead of the work on a shard.' },
+  HeldBytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    labels: [],
+    help: 'Bytes of records that the process holds, of `maxBytes`.',
+  },
+  WaitingShards: { type: 'gauge', unit: 'leases', labels: [], help: 'Shards that wait for bytes before they read on.' },
+  OldestOpenMillis: { type: 'gauge', unit: 'ms', labels: shard, help: 'Age of the oldest open record; 0 without one.' },
+  SkippedRecords: { type: 'counter', unit: 'items', labels: shard, help: 'Items settled by the policy `skip`.' },
+  Throttled: {
+    type: 'counter',
+    unit: 'calls',
+    labels: shard,
+    help: 'Reads of a shard that the service refused for their rate. A lease table that is throttled shows as the event `retrying` of kind `throttled`, and as `leaseTableBusy`.',
+  },
+  PipelineRestarts: {
+    type: 'counter',
+    unit: 'events',
+    labels: [],
+    help: 'Restarts of the pipeline, with those of a lease coordinator, which takes it along.',
+  },
+  OrphanedEffects: { type: 'counter', unit: 'events', labels: [], help: 'User effects running at a stop deadline.' },
+  Incidents: {
+    type: 'counter',
+    unit: 'events',
+    labels: ['what'],
+    help: 'What is worth a number and no alarm: the counters of `status()`, each explained in [status.md](status.md).',
+  },
+} as const satisfies Record<string, Instrument>;
+
+/** Every instrument: name, type, unit, labels, help. */
+export const instruments = Object.freeze({ ...kcl, ...ours });
+
+type Instruments = typeof instruments;
+type NameOf<Type> = {
+  [Name in keyof Instruments]: Instruments[Name]['type'] extends Type ? Name : never;
+}[keyof Instruments];
+
+export type CounterName = NameOf<'counter'>;
+export type GaugeName = NameOf<'gauge'>;
+export type InstrumentName = keyof Instruments;
+
+const nothing = (): void => {};
+
+/** Measures nothing: the default. */
+export const silentMeter: Meter = Object.freeze({ count: nothing, gauge: nothing });
+
+/** A meter that can neither throw nor reject. `failed` hears of what the wrapped one throws; it must not measure. */
+export function guardMeter(meter: Meter, failed: (error: unknown) => void): Meter {
+  if (meter === silentMeter) return silentMeter;
+  return {
+    count: (name, by, labels) => tell(() => meter.count(name, by, labels) as unknown, failed),
+    gauge: (name, value, labels) => tell(() => meter.gauge(name, value, labels) as unknown, failed),
+  };
+}

@@ -1,0 +1,208 @@
+// What `createConsumer` takes, and the complete frozen object it becomes. Called once, at construction; nothing else in
+// kinact looks at what the application wrote. The table that validates and documents is consumer-table.ts.
+import type { Position } from '../core/position.js';
+import { consumerTable } from '../options/consumer-table.js';
+import { KinactError } from './errors.js';
+import type { ShardEvent } from './events.js';
+import type { Logger } from './logger.js';
+import type { Meter } from './metrics.js';
+import { refuse, resolveTable } from '../options/option-table.js';
+import type { Resolved } from '../options/option-table.js';
+import type { Clock, Random, Timers, UserRecord } from './ports.js';
+import type { Extracted, FoldingReducer, OnFailure, RawReducer, RecordContext } from './reducer.js';
+import type { SourceSpec } from './source.js';
+import { applicationName } from '../options/source-options.js';
+
+/**
+ * A reference of nact's: the actor or system under which the tree is spawned. All optional, for nact's own typings say
+ * nothing of what a reference has; what it really has is checked at construction.
+ */
+export interface NactParent {
+  readonly type?: string;
+  readonly system?: { readonly name?: string | undefined };
+}
+
+/** A DynamoDB client of the application's own, by shape: any `@aws-sdk/client-dynamodb` will do. It is never closed here. */
+export interface DynamoDbClientLike {
+  send(command: never, options?: never): Promise<unknown>;
+}
+
+/** The lease table and how this worker takes part. `undefined` stands for the default everywhere. */
+export interface LeaseOptions {
+  /** Name of the table. Default: `application`. */
+  readonly tableName?: string | undefined;
+  /** Milliseconds without a renewal after which a lease may be taken by others, 600,000 at most. Default 10,000, as in the KCL. */
+  readonly failoverMs?: number | undefined;
+  /**
+   * Milliseconds without anything settled after which a shard that drains, because another worker of the application has asked for
+   * its lease, stays here after all; ten times that is the longest a drain may take. 1 to 600,000. Default: `failoverMs`.
+   */
+  readonly handOverMs?: number | undefined;
+  /** Leases this worker takes at most. Default: no limit. */
+  readonly maxLeases?: number | undefined;
+  /** Default `'kcl2'`; `'kcl3'` is not built yet. */
+  readonly protocol?: 'kcl2' | 'kcl3' | undefined;
+  /** How a table that has to be created is billed. Default `'PAY_PER_REQUEST'`. */
+  readonly billing?:
+    | 'PAY_PER_REQUEST'
+    | { readonly readCapacityUnits: number; readonly writeCapacityUnits: number }
+    | undefined;
+  /** Milliseconds for which `start()` retries what may heal. Default 60,000. */
+  readonly startDeadlineMs?: number | undefined;
+  /** Several streams in one table, with the KCL's multi-stream keys. Default false. */
+  readonly multiStream?: boolean | undefined;
+  /** Default: a client that kinact makes and closes. */
+  readonly client?: DynamoDbClientLike | undefined;
+}
+
+/* oxlint-disable typescript/no-explicit-any -- State and Value are the application's own; kinact never looks inside. */
+/**
+ * What `createConsumer` takes. `undefined` stands for the default everywhere. `Value` is what `extract` makes and the
+ * reducer gets.
+ */
+export interface ConsumerOptions<Value = any> {
+  /**
+   * The name that workers of one application share: 3 to 255 letters, digits, `_`, `-` and `.`, for it is the lease table's in
+   * DynamoDB, unless `leases.tableName` gives another.
+   */
+  readonly application: string;
+  /** The stream to consume, or several. */
+  readonly source: SourceSpec | readonly SourceSpec[];
+  /** What happens to the items, made by `defineReducer`. */
+  readonly reducer: FoldingReducer<any, Value> | RawReducer<any, Value>;
+  /** Makes the items of a record, synchronously. Default: one, with its key and its bytes. */
+  readonly extract?: ((record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>) | undefined;
+  /** The key of a record, where `extract` is not given. Default: the partition key, or the sequence number of a record without one. */
+  readonly key?: ((record: UserRecord) => string) | undefined;
+  /** How many reducers; an item's key picks one. Default: the available parallelism. */
+  readonly reducers?: number | undefined;
+  /** Worker threads for the reducers. Default 0; more is not built yet. */
+  readonly threads?: number | undefined;
+  /** Parsing that runs where the reducer runs: not built yet. */
+  readonly decode?: undefined;
+  /** How many stages. Default 1. */
+  readonly stages?: number | undefined;
+  /** Default `'by-shard'`; `'round-robin'` scatters a shard's records over the stages, and the order of a key is not kept. */
+  readonly spread?: 'by-shard' | 'round-robin' | undefined;
+  /** Records of one shard in flight. Default 1,024. */
+  readonly maxPending?: number | undefined;
+  /** Bytes of one shard in flight. Default 32 MiB. */
+  readonly maxPendingBytes?: number | undefined;
+  /** Bytes of records that the process holds at once, of all shards. Default 256 MiB. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * Milliseconds between checkpoints of a shard, 200 at least. Default 0: one with every lease renewal. Less than a third of
+   * `leases.failoverMs` costs writes of its own.
+   */
+  readonly checkpointIntervalMs?: number | undefined;
+  /** So many records that are settled and not covered yet make a checkpoint, which is a write. Default 0: no number does. */
+  readonly checkpointRecords?: number | undefined;
+  /** Milliseconds between heartbeats to every reducer, and the default of `batch.intervalMs`. Default 1,000. */
+  readonly flushIntervalMs?: number | undefined;
+  /** Milliseconds a shard may stand still because of one record. Default 600,000. */
+  readonly watchdogMs?: number | undefined;
+  /** What a record delivered twice by the service does. Default `'skip'`. */
+  readonly onDuplicate?: 'skip' | 'exit' | undefined;
+  /** What a failed record or batch costs. Default `'crash'`. */
+  readonly onFailure?: OnFailure | undefined;
+  /** Called after a checkpoint has become durable. What it throws is counted and reported. */
+  readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
+  /** How often the pipeline, and, counted apart, the lease coordinators may restart before the consumer ends. Default 2 within 10,000 ms. */
+  readonly restart?: { readonly intensity?: number | undefined; readonly periodMs?: number | undefined } | undefined;
+  /** Milliseconds a restart waits for user effects under way. Default 30,000. */
+  readonly stopDeadlineMs?: number | undefined;
+  /** Unique per process. Default: host, process id and a UUID. */
+  readonly workerId?: string | undefined;
+  readonly leases?: LeaseOptions | undefined;
+  /** Default: silent. `pino()` and `console` fit. */
+  readonly logger?: Logger | undefined;
+  /** Default: silent. */
+  readonly meter?: Meter | undefined;
+  /** Items a stage may have under way to one reducer that have not been folded yet. Default 1,024. */
+  readonly credit?: number | undefined;
+  /** Time, chance and the seams of tests and tools. */
+  readonly runtime?: RuntimeSeams | undefined;
+  /** An actor or system of nact's under which the tree is spawned. Default: a system of its own. */
+  readonly parent?: NactParent | undefined;
+}
+
+/* oxlint-enable typescript/no-explicit-any */
+
+/** What the tree runs on. Everything defaults to the host's. */
+export interface RuntimeSeams {
+  readonly clock?: Clock | undefined;
+  readonly timers?: Timers | undefined;
+  readonly random?: Random | undefined;
+  /** Gets one entry per step of the actors (`TraceEntry` of `kinact/supervision`). The same run gives the same entries. */
+  readonly trace?: ((entry: never) => void) | undefined;
+  /** Stands between actors and their messages and effects (`Intercept` of `kinact/supervision`). */
+  readonly intercept?: object | undefined;
+}
+
+/** What `onCheckpoint` is told. */
+export type CheckpointNotice = ShardEvent & Position;
+
+/** One source with the table its leases are in. */
+export interface ResolvedSource {
+  readonly spec: SourceSpec;
+  readonly tableName: string;
+}
+
+type Table = Resolved<typeof consumerTable>;
+
+/** Every option, complete and frozen. */
+export interface ResolvedOptions extends Omit<Table, 'source' | 'threads' | 'decode'> {
+  readonly sources: readonly ResolvedSource[];
+  /** When a reducer flushes, with the defaults filled in. */
+  readonly batch: { readonly size: number; readonly intervalMs: number };
+}
+
+const defaultBatchSize = 500;
+
+/**
+ * Validates the options of `createConsumer` and fills in the defaults.
+ *
+ * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for values of a later version.
+ */
+export function resolveOptions(options: unknown): ResolvedOptions {
+  const { source: specs, threads: _threads, decode: _decode, ...rest } = resolveTable(consumerTable, options, '');
+  if (rest.extract !== undefined && rest.key !== undefined) {
+    refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
+  }
+  const { size = defaultBatchSize, intervalMs = rest.flushIntervalMs } = rest.reducer.batch ?? {};
+  if (intervalMs >= rest.watchdogMs) {
+    const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
+    refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
+  }
+  const sources = placeSources(specs, rest.application, rest.leases);
+  return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
+}
+
+/** Gives every source its table, and refuses what would make two of them meet in one. */
+function placeSources(
+  specs: readonly SourceSpec[],
+  application: string,
+  { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
+): readonly ResolvedSource[] {
+  const byName = new Set<string>();
+  const byTable = new Map<string, string>();
+  return Object.freeze(
+    specs.map((spec, index) => {
+      const path = specs.length === 1 ? 'source' : `source[${index}]`;
+      if (byName.has(spec.name)) refuse(path, 'sources of different streams', spec.name);
+      byName.add(spec.name);
+      const name = spec.application ?? tableName ?? applicationName.parse(application, 'application');
+      const other = byTable.get(name);
+      if (other !== undefined && !multiStream) {
+        throw new KinactError(
+          'INVALID_OPTION',
+          `${path}.application: expected a lease table of its own, got '${name}', which is that of '${other}' already; ` +
+            'give each source its application, or set leases.multiStream',
+          { data: { option: `${path}.application`, table: name } },
+        );
+      }
+      byTable.set(name, spec.name);
+      return Object.freeze({ spec, tableName: name });
+    }),
+  );
+}

@@ -1,0 +1,314 @@
+// What kinact asks of the world. Everything that performs I/O, tells the time or rolls dice stands behind one of these
+// interfaces and is handed in by `consumer.ts` (or by a test), so that `src/core` and `actors` stay deterministic.
+import type { ByteAccount } from '../core/byte-budget.js';
+import type { Position, StartPosition } from '../core/position.js';
+import type { LeaseRow } from '../core/lease.js';
+import type { Placement, PlacementState, RecordDistribution } from '../core/placement.js';
+
+/** Time. Never read the host's clock directly in `src/core` or `actors`. */
+export interface Clock {
+  /** Monotonic milliseconds; the origin means nothing. Expiry, deadlines and back-off are measured with it. */
+  now(): number;
+  /** Milliseconds since the epoch. Only for what people read and for AT_TIMESTAMP. */
+  wallNow(): number;
+}
+
+/** One-shot timers. */
+export interface Timers {
+  /** Calls back once, not before `ms` milliseconds have passed. Returns the cancellation, harmless when too late. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+/** Randomness. */
+export interface Random {
+  /** A number in [0, 1). */
+  next(): number;
+}
+
+/** An inclusive range of 128-bit hash keys in decimal, as Kinesis writes it. */
+export interface HashKeyRange {
+  readonly startingHashKey: string;
+  readonly endingHashKey: string;
+}
+
+/** A shard as ListShards describes it. */
+export interface Shard {
+  readonly shardId: string;
+  readonly parentShardId?: string;
+  readonly adjacentParentShardId?: string;
+  /** Absent where the service has none (DynamoDB Streams). */
+  readonly hashKeyRange?: HashKeyRange;
+  readonly startingSequenceNumber: string;
+  /** Present once the shard is closed. */
+  readonly endingSequenceNumber?: string;
+}
+
+/** A child as GetRecords names it at the end of its parent. */
+export interface ChildShard {
+  readonly shardId: string;
+  readonly parentShards: readonly string[];
+  readonly hashKeyRange?: HashKeyRange;
+}
+
+/** A record as the service delivered it: possibly an aggregate. */
+export interface RawRecord {
+  readonly sequenceNumber: string;
+  /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
+  readonly partitionKey?: string;
+  readonly data: Uint8Array;
+  /** Epoch milliseconds, when the service said so. */
+  readonly arrivedAt?: number;
+}
+
+/** A record as the application sees it: a plain record, or one user record of an aggregate. */
+export interface UserRecord {
+  readonly sequenceNumber: string;
+  /** Index inside the aggregate; absent for a plain record. */
+  readonly subSequenceNumber?: number;
+  /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
+  readonly partitionKey?: string;
+  readonly explicitHashKey?: string;
+  /**
+   * The bytes, not copied: of an aggregate they are a view of all of it, which stays in memory as long as any view of it does;
+   * a record of less than 4 KiB shares a buffer of 8 KiB with its neighbours. Keep `data.slice()`, not `data`, beyond the call
+   * (`Uint8Array.prototype.slice.call(data)` where it may be a `Buffer`, whose own `slice` copies nothing).
+   */
+  readonly data: Uint8Array;
+  readonly arrivedAt?: number;
+}
+
+/** What one raw record turned into (kcl.md 3.3). */
+export interface Unpacked {
+  /** In order; index i of an aggregate has subSequenceNumber i, filtered or not. */
+  readonly records: readonly UserRecord[];
+  /** Indices into `records` that the out-of-range policy filters: admitted, and settled as filtered at once. */
+  readonly filtered?: readonly number[];
+  /** May a checkpoint land inside this aggregate? False for erlmld's formats (P5, P6): only at its end. */
+  readonly divisible: boolean;
+  /** What was wrong with it, for the counter and the one warning: the text names the rule that was applied. */
+  readonly complaint?: string;
+  /** Set when some user records could not be decoded (bad index): those decoded are in `records`, this is the failure. */
+  readonly undecoded?: { readonly reason: string };
+}
+
+/** One answer of a shard reader. */
+export type ReadResult =
+  | {
+      readonly type: 'records';
+      /** May be empty: an empty read of an idle shard is reported too (X3 makes idle progress possible). */
+      readonly records: readonly RawRecord[];
+      /** Milliseconds between the last record and the tip; absent when the service did not say. */
+      readonly millisBehindLatest?: number;
+    }
+  /**
+   * Everything there is was read, as far as reading can tell: a second chain of iterators behind the last record has ended
+   * too. Whether the shard is closed is for a listing to say.
+   */
+  | {
+      readonly type: 'shardEnd';
+      /** Absent when the service named none: the coordinator then finds them by ListShards. Empty when there are none. */
+      readonly children?: readonly ChildShard[];
+      /** The service has not known the shard for a while (ResourceNotFound). A listing has to prove it. */
+      readonly vanished?: boolean;
+    };
+
+/** What a reader is told of the lease it reads under. */
+export interface LeasedRead {
+  /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read on. */
+  readonly stream: string | undefined;
+  /** The lease table, and whether it has rows of several streams: for people who read what goes wrong. */
+  readonly table?: string | undefined;
+  readonly multiStream?: boolean;
+  /** Where a source that sets `countsBytes` counts what it fetches ahead, and asks before it does. */
+  readonly bytes?: ByteAccount;
+}
+
+/** Reads one shard from one position to its end, throttled, retried and prefetched within bounds by itself. */
+export interface ShardReader {
+  /**
+   * The next batch, as soon as there is one. Under a lease it rejects only on abort, for whatever a service answers may pass;
+   * without one also on what retrying does not cure (KinactError).
+   */
+  read(signal: AbortSignal): Promise<ReadResult>;
+  /** Ends every request and timer of this reader. Idempotent. */
+  close(): void;
+}
+
+/** Something a reader or a listing wants people to know; goes out as an event. */
+export type SourceNotice =
+  | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
+  | { readonly type: 'iteratorExpired'; readonly shardId: string }
+  /** Records behind `position` may have expired before they were read; `certain`: some have. */
+  | { readonly type: 'trimmed'; readonly shardId: string; readonly position: Position; readonly certain: boolean }
+  | {
+      readonly type: 'retrying';
+      readonly shardId?: string;
+      readonly operation: string;
+      readonly error: unknown;
+      readonly delayMs: number;
+    };
+
+/** What the service says a stream is doing; `UNKNOWN` for a word that kinact does not know. */
+export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING' | 'UNKNOWN';
+
+/** What a stream says of itself. */
+export interface StreamDescription {
+  readonly streamName: string;
+  readonly streamArn: string;
+  readonly accountId: string;
+  /** 0 where the service has no creation time. */
+  readonly creationEpochSeconds: number;
+  /** Only an ACTIVE or UPDATING stream can be read, and only its listings prove anything. */
+  readonly status: StreamStatus;
+  /** How it places records; absent where the service has no choice. */
+  readonly distribution?: RecordDistribution;
+  /** That may change, and change back, at any moment: it is in the on-demand mode. */
+  readonly switchable?: boolean;
+  /** The largest record it takes, data and partition key together, where the service says it. */
+  readonly maxRecordBytes?: number;
+  /** How long records stay, where the service says it. */
+  readonly retentionHours?: number;
+  /** The service's time when it said all this, epoch milliseconds. */
+  readonly describedAtMs?: number;
+}
+
+/** The shards of a stream, and the service's own time when it answered (its `Date` header). */
+export interface ShardListing {
+  readonly shards: readonly Shard[];
+  readonly serviceTimeMs: number;
+}
+
+/** Which shards a listing is to name (ListShards' ShardFilter). Emulators that ignore it return more: callers must cope. */
+export type ShardFilter =
+  | { readonly type: 'all' }
+  | { readonly type: 'atTrimHorizon' }
+  | { readonly type: 'atLatest' }
+  | { readonly type: 'atTimestamp'; readonly timestampMs: number };
+
+/** A stream that can be consumed. */
+export interface StreamSource {
+  /** Distinguishes this source from the consumer's others in names and messages: the stream's name or ARN as configured. */
+  readonly name: string;
+  /** The region, where it was configured beside a name: with the name alone, the AWS environment's would be meant. */
+  readonly region?: string | undefined;
+  describe(signal: AbortSignal): Promise<StreamDescription>;
+  listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
+  /** Its readers ask the account of their lease before each fetch. For others the worker asks before each read. */
+  readonly countsBytes?: boolean;
+  open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
+  /** Synchronous and total: whatever the bytes, it returns. `range` is the shard's, when known. */
+  unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;
+  /** Releases sockets that this source opened itself. */
+  /** What is known of how the stream places its records. Absent where a source drops nothing for its hash key. */
+  readonly placement?: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
+  close(): void;
+}
+
+/** A row the reader of the table could not make sense of. Its shard is left alone until someone mends it. */
+export interface MalformedRow {
+  readonly leaseKey: string;
+  readonly reason: string;
+  /** Who owns it, where at least that can be read. */
+  readonly leaseOwner?: string;
+}
+
+export interface LeaseScan {
+  readonly rows: readonly LeaseRow[];
+  readonly malformed: readonly MalformedRow[];
+  /** The service's own time when it answered (its `Date` header), epoch milliseconds. */
+  readonly serviceTimeMs: number;
+}
+
+/** What an update of a held row changes. The counter is always raised by one; absent members stay as they are. */
+export interface LeaseChange {
+  /** Set with the checkpoint, `ownerSwitchesSinceCheckpoint` becomes 0 and pending checkpoints are removed (kcl.md 1.3). */
+  readonly checkpoint?: { readonly checkpoint: string; readonly subSequenceNumber: number };
+  /** `null` releases the lease: leaseOwner is removed. A string takes it. Absent: the owner stays. */
+  readonly leaseOwner?: string | null;
+  /** With a take: the owner's `leases.failoverMs`, which goes into kinactFailover beside the writer. A release removes that. */
+  readonly failoverMs?: number;
+  /** Gives the lease to the author of the wish that stands in the row, and only to that one: as if it had taken it. */
+  readonly handOver?: LeaseHeir;
+  /** What is answered to the wish that stands in the row: goes into kinactAnswer. */
+  readonly answer?: string;
+  /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
+  readonly countOwnerSwitch?: boolean;
+  /** Written only where the row has none: the first resolution of LATEST stands. */
+  readonly kinactLatestAt?: number;
+  readonly childShardIds?: readonly string[];
+}
+
+/** Who gets a lease that is handed over: its `workerId`, `kinactWriter` and `failoverMs`. */
+export interface LeaseHeir {
+  readonly workerId: string;
+  readonly writer: string;
+  readonly failoverMs: number;
+}
+
+/** How a conditional write ended. A write whose outcome is unknown rejects instead. */
+export type WriteOutcome =
+  | {
+      readonly type: 'written';
+      readonly counter: number;
+      /** `kinactWish` as the write left it. */ readonly wish?: string;
+    }
+  /** The condition failed. `current` is the row as it stood (a consistent view); undefined when the row is gone. */
+  | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
+
+/** How the write of a wish ended; `current` as in WriteOutcome. */
+export type WishOutcome =
+  | { readonly type: 'written' }
+  | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
+
+/** The lease table. One attempt per call: retrying is the caller's, who must know which outcomes are unknown. */
+export interface LeaseStore {
+  readonly tableName: string;
+  /** Creates the table where it is missing and waits until it is ACTIVE. Rejects with TABLE_NOT_KCL, KCL3_TABLE, … */
+  ensureTable(signal: AbortSignal): Promise<{ readonly created: boolean }>;
+  /** Every row, all pages, eventually consistent. Rejects with KCL3_TABLE when a leader or migration state shows. */
+  scan(signal: AbortSignal): Promise<LeaseScan>;
+  /** One row by a consistent read; undefined when there is none; a malformed one rejects with MALFORMED_LEASE. */
+  get(leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined>;
+  /** Conditional on absence. */
+  create(row: LeaseRow, signal: AbortSignal): Promise<'created' | 'exists'>;
+  /**
+   * The one write to an existing row: `leaseCounter = expected.counter`, and where `expected.owner` is given
+   * `leaseOwner = expected.owner` too. `writer` goes into kinactWriter.
+   */
+  update(
+    leaseKey: string,
+    expected: { readonly counter: number; readonly owner?: string },
+    change: LeaseChange,
+    writer: string,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome>;
+  /**
+   * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner. To leave one, the
+   * row must not have ended, and must have this owner, this `kinactWriter`, and no wish but the author's own or `stale`; to withdraw
+   * one, the author's own.
+   * `author`: the `kinactWriter` that all wishes of this keeper begin with.
+   */
+  wish(
+    leaseKey: string,
+    expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
+    wish: { readonly author: string; readonly text: string | null },
+    signal: AbortSignal,
+  ): Promise<WishOutcome>;
+  /** kcl.md 1.3 meta-info: children or hash range of an existing row, without touching the counter. False when it is gone. */
+  describeLease(
+    leaseKey: string,
+    meta: {
+      readonly childShardIds?: readonly string[];
+      readonly hashKeyRange?: HashKeyRange;
+      readonly kinactLatestAt?: number;
+      /** Written only where the row has none. */
+      readonly kinactStream?: string;
+      /** Written only where it raises what the row has. */
+      readonly kinactAutoAt?: number;
+    },
+    signal: AbortSignal,
+  ): Promise<boolean>;
+  /** Deletes the row if its counter still is `counter`. */
+  delete(leaseKey: string, counter: number, signal: AbortSignal): Promise<boolean>;
+  close(): void;
+}

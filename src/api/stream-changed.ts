@@ -1,0 +1,72 @@
+// The error of a stream that is not the one its lease rows were made for, and the command that says where reading begins instead:
+// whoever finds the difference (start, shard sync, a reader or keeper) says it in the same words, with both streams and the way out.
+import { arnOf, readableIdentity } from '../core/stream-identity.js';
+import { KinactError } from './errors.js';
+
+export interface StreamDifference {
+  /** The source's name: the stream's name or ARN as configured. */
+  readonly stream: string;
+  /** The region, where it was configured beside the name: the command line looks in that of the AWS environment. */
+  readonly region?: string | undefined;
+  /** The lease table, where it is known. */
+  readonly table?: string | undefined;
+  /** Whether the table has the rows of several streams: their names are apart in it, no second application is needed. */
+  readonly multiStream?: boolean | undefined;
+  /** Identity in the rows, as `streamIdentityOf` writes it; undefined where a row proves the difference without naming its stream. */
+  readonly rowStream: string | undefined;
+  /** Identity of the stream that the service has under this name now. */
+  readonly liveStream: string;
+  /** What shows it, as a sentence without a full stop: "row shardId-… stands at 49…, before the first record of its shard". */
+  readonly evidence: string;
+}
+
+/** STREAM_CHANGED, never retryable: no row was changed, nothing more is read. */
+export function streamChanged(difference: StreamDifference, about: { readonly shardId?: string } = {}): KinactError {
+  const { stream, table, rowStream, liveStream, evidence } = difference;
+  const rows = table === undefined ? 'The lease rows' : `The rows of lease table '${table}'`;
+  const was = rowStream === undefined ? 'another stream of this name' : readableIdentity(rowStream);
+  return new KinactError(
+    'STREAM_CHANGED',
+    `${rows} belong to ${was}; stream '${stream}' is ${readableIdentity(liveStream)} now (${evidence}). Their checkpoints mean nothing here, so nothing of it is read and no row is changed. ${wayOut(difference)}`,
+    {
+      data: {
+        stream,
+        liveStream,
+        ...(rowStream === undefined ? {} : { rowStream }),
+        ...(table === undefined ? {} : { table }),
+        ...about,
+      },
+    },
+  );
+}
+
+/** A stream that is created anew keeps its ARN: where the rows name another, there are two streams. */
+function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDifference): string {
+  const choice = '(or LATEST, or a time; it prints what it would do, --yes does it)';
+  const command = (stream: string): string => `${resetCommand({ ...of, stream, liveStream })} ${choice}`;
+  const anew = `If it was created anew, stop all workers of the application and say where they are to begin: ${command(of.stream)}`;
+  if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
+    const unsure = rowStream === undefined && !multiStream;
+    return unsure ? `${anew}. If these are two streams, give each its own application name` : anew;
+  }
+  const apart = multiStream ? '' : ': give each its own application name';
+  return `These are two streams${apart}. To take the rows away from the other one, stop all workers of the application and run: ${command(arnOf(liveStream))}`;
+}
+
+export interface ResetTarget {
+  /** The source's name: the stream's name or ARN as configured. */
+  readonly stream: string;
+  /** The region, where it was configured beside the name. */
+  readonly region?: string | undefined;
+  readonly table?: string | undefined;
+  /** Identity of the stream, as `streamIdentityOf` writes it. */
+  readonly liveStream: string;
+  readonly shardId?: string;
+}
+
+/** `kinact reset` as it works when it is pasted: a stream that its name alone would not find goes by its ARN. */
+export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
+  const of = region === undefined ? stream : arnOf(liveStream);
+  const only = shardId === undefined ? '' : ` --shard ${shardId}`;
+  return `kinact reset --application ${table} --stream ${of}${only} --to TRIM_HORIZON`;
+}

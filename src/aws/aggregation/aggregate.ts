@@ -1,0 +1,198 @@
+// Unpacks aggregated records by the KCL's rules (kcl.md 3.3) and the two formats of erlmld (seeds.md P5, P6).
+// `unpackRecord` is the hot path of every source that can carry aggregates: synchronous and total, no record is ever lost
+// in it: what is not an aggregate comes out as it went in, and what cannot be decoded is reported as such.
+import { types } from 'node:util';
+import { excerpt } from '../../core/visible.js';
+import type { OutOfRangePolicy } from '../../core/placement.js';
+import { refuse } from '../../options/option-table.js';
+import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../api/ports.js';
+import { openAggregate, STRIDE, UNSET } from './aggregate-wire.js';
+import type { AggregateFormat, WireMessage } from './aggregate-wire.js';
+import { hashKeyOf, readExplicitHashKey, spanContains, spanOf } from './hash-key.js';
+import type { HashKeySpan } from './hash-key.js';
+
+export type { AggregateFormat } from './aggregate-wire.js';
+
+/** A user record as it stands in an aggregate. */
+export interface AggregatedRecord {
+  readonly partitionKey: string;
+  /** Decimal, as the producer wrote it; absent when it set none. */
+  readonly explicitHashKey?: string;
+  readonly data: Uint8Array;
+}
+
+/** What `decodeAggregate` found. */
+export interface DecodedAggregate {
+  /** In order. Undefined when the data are not an aggregate: they are then a plain record's. */
+  readonly records: readonly AggregatedRecord[] | undefined;
+  /** Present with `records`. */
+  readonly format?: AggregateFormat;
+  /** What was wrong and which rule was applied; absent when nothing was, plain data included. */
+  readonly complaint?: string;
+  /** True when the aggregate holds more user records than could be decoded. */
+  readonly incomplete?: boolean;
+}
+
+/**
+ * Decodes aggregated record data by the KCL's rules. Never throws for bytes: data that begin like an aggregate and are none (short,
+ * wrong checksum, invalid protobuf) are plain data with a complaint; after a user record that names a key which is not
+ * in its table, the ones before it are returned. The records' data are views of the given bytes, not copies
+ * (of the inflated bytes for erlmld's deflated format).
+ * @throws KinactError INVALID_OPTION for what is no Uint8Array.
+ */
+export function decodeAggregate(data: Uint8Array): DecodedAggregate {
+  if (!types.isUint8Array(data)) refuse('data', 'a Uint8Array, as the `data` of a record', data);
+  const opened = openAggregate(data);
+  if (opened.type === 'plain')
+    return { records: undefined, ...(opened.complaint === undefined ? {} : { complaint: opened.complaint }) };
+  const { format, message } = opened;
+  const count = message.records.length / STRIDE;
+  const valid = resolvable(message);
+  const records: AggregatedRecord[] = [];
+  for (let i = 0; i < valid; i++) {
+    const partitionKey = partitionKeyAt(message, i);
+    const explicitHashKey = explicitHashKeyAt(message, i);
+    const bytes = dataAt(message, i);
+    records.push(
+      explicitHashKey === undefined ? { partitionKey, data: bytes } : { partitionKey, explicitHashKey, data: bytes },
+    );
+  }
+  if (valid === count) return { records, format };
+  return { records, format, complaint: badIndex(message, valid), incomplete: true };
+}
+
+/**
+ * Turns a record into the user records it stands for. Synchronous and total. `range` is the shard's; while it is unknown
+ * nothing is out of range. Under `emit` hash keys are not even computed.
+ */
+export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): Unpacked {
+  const opened = openAggregate(record.data);
+  if (opened.type === 'plain') {
+    const plain = { records: [record], divisible: true };
+    return opened.complaint === undefined ? plain : { ...plain, complaint: opened.complaint };
+  }
+  const { message } = opened;
+  const divisible = opened.format === 'kpl';
+  const span = policy === 'emit' || range === undefined ? undefined : spanOf(range);
+  const count = message.records.length / STRIDE;
+  const valid = resolvable(message);
+  const placement = span === undefined ? { decoded: valid, outside: NONE } : place(message, valid, span);
+  const dropAll = policy === 'dropAggregate' && placement.outside.length > 0;
+  const decoded = dropAll ? valid : placement.decoded;
+  const records = userRecords(record, message, decoded);
+  const filtered = dropAll ? everyIndex(decoded) : placement.outside;
+  const whole: Unpacked = filtered.length === 0 ? { records, divisible } : { records, divisible, filtered };
+  if (dropAll || decoded === count) return whole;
+  const reason = decoded < valid ? badHashKey(message, decoded) : badIndex(message, decoded);
+  return { ...whole, complaint: reason, undecoded: { reason } };
+}
+
+const NONE: readonly number[] = [];
+const EMPTY = new Uint8Array(0);
+
+/** How many user records, from the first on, name keys that are in their tables. */
+function resolvable(message: WireMessage): number {
+  const { records } = message;
+  const partitionKeys = message.partitionKeys.length;
+  const explicitHashKeys = message.explicitHashKeys.length;
+  for (let at = 0; at < records.length; at += STRIDE) {
+    if (records[at]! >= partitionKeys || records[at + 1]! >= explicitHashKeys) return at / STRIDE;
+  }
+  return records.length / STRIDE;
+}
+
+/**
+ * Which of the first `valid` user records lie outside the shard. A hash key that is no number ends the decoding, as
+ * anything does that throws inside the KCL's loop.
+ */
+function place(
+  message: WireMessage,
+  valid: number,
+  span: HashKeySpan,
+): { decoded: number; outside: readonly number[] } {
+  const outside: number[] = [];
+  // Records share their keys through the tables, so each entry is hashed and compared once.
+  const byPartitionKey: Place[] = [];
+  const byExplicitHashKey: Place[] = [];
+  for (let i = 0; i < valid; i++) {
+    const explicit = message.records[i * STRIDE + 1]!;
+    const place =
+      explicit === UNSET
+        ? (byPartitionKey[message.records[i * STRIDE]!] ??= spanContains(span, hashKeyOf(partitionKeyAt(message, i)))
+            ? 'inside'
+            : 'outside')
+        : (byExplicitHashKey[explicit] ??= placeExplicit(message.explicitHashKeys[explicit]!, span));
+    if (place === 'invalid') return { decoded: i, outside };
+    if (place === 'outside') outside.push(i);
+  }
+  return { decoded: valid, outside };
+}
+
+type Place = 'inside' | 'outside' | 'invalid';
+
+function placeExplicit(text: string, span: HashKeySpan): Place {
+  const hashKey = readExplicitHashKey(text);
+  if (hashKey === 'outside' || hashKey === 'invalid') return hashKey;
+  return spanContains(span, hashKey) ? 'inside' : 'outside';
+}
+
+function userRecords(record: RawRecord, message: WireMessage, count: number): UserRecord[] {
+  const { sequenceNumber, arrivedAt } = record;
+  const records: UserRecord[] = [];
+  for (let i = 0; i < count; i++) {
+    const partitionKey = partitionKeyAt(message, i);
+    const explicitHashKey = explicitHashKeyAt(message, i);
+    const data = dataAt(message, i);
+    // Written out, not spread: this runs once per user record.
+    if (explicitHashKey === undefined) {
+      records.push(
+        arrivedAt === undefined
+          ? { sequenceNumber, subSequenceNumber: i, partitionKey, data }
+          : { sequenceNumber, subSequenceNumber: i, partitionKey, data, arrivedAt },
+      );
+    } else {
+      records.push(
+        arrivedAt === undefined
+          ? { sequenceNumber, subSequenceNumber: i, partitionKey, explicitHashKey, data }
+          : { sequenceNumber, subSequenceNumber: i, partitionKey, explicitHashKey, data, arrivedAt },
+      );
+    }
+  }
+  return records;
+}
+
+function partitionKeyAt(message: WireMessage, i: number): string {
+  return message.partitionKeys[message.records[i * STRIDE]!]!;
+}
+
+function explicitHashKeyAt(message: WireMessage, i: number): string | undefined {
+  const index = message.records[i * STRIDE + 1]!;
+  return index === UNSET ? undefined : message.explicitHashKeys[index];
+}
+
+function dataAt(message: WireMessage, i: number): Uint8Array {
+  const length = message.records[i * STRIDE + 3]!;
+  // Empty data share one array: six bytes on the wire are not to cost a view each.
+  if (length === 0) return EMPTY;
+  return new Uint8Array(message.bytes.buffer, message.bytes.byteOffset + message.records[i * STRIDE + 2]!, length);
+}
+
+function everyIndex(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+function badIndex(message: WireMessage, i: number): string {
+  const tables = `${message.partitionKeys.length} partition keys and ${message.explicitHashKeys.length} explicit hash keys`;
+  return keptBefore(`user record ${i} of an aggregate names a key that is not in its tables (${tables})`, i);
+}
+
+function badHashKey(message: WireMessage, i: number): string {
+  return keptBefore(
+    `user record ${i} of an aggregate has the explicit hash key '${excerpt(explicitHashKeyAt(message, i) ?? '', 50)}', which is no number`,
+    i,
+  );
+}
+
+function keptBefore(what: string, i: number): string {
+  return `${what}: the ${i} before it are kept, it and those after it cannot be decoded (kcl.md 3.3)`;
+}

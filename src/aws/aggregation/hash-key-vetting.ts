@@ -1,0 +1,84 @@
+// Keeps a source from dropping what the service placed without regard to its key. A stream can become one that is switched to
+// AUTO at any moment, and nobody is told: so a record that is to be dropped for its hash key is dropped only where the stream
+// was seen to be bound to keys after the record had come. Such records are rare, so the question is too. Where it is not
+// answered, the record is handed on. Called by the polling source, around each read and for each record.
+import { createPlacement } from '../../core/placement.js';
+import type { OutOfRangePolicy, Placement, PlacementState } from '../../core/placement.js';
+import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
+import { formatOf } from './aggregate-wire.js';
+import { unpackRecord } from './aggregate.js';
+
+export interface HashKeyVetting {
+  readonly placement: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
+  /** Every description of the stream goes through here. */
+  noted(description: StreamDescription): void;
+  /** Resolves when each of these records has been judged. Rejects never. */
+  vet(records: readonly RawRecord[], range: HashKeyRange | undefined, signal: AbortSignal): Promise<void>;
+  /** What may be done with user records of this one that are out of range. */
+  policyFor(record: RawRecord): OutOfRangePolicy;
+}
+
+/** Arrival times and the `Date` header come from different hosts. */
+const skewMs = 2_000;
+
+export function hashKeyVetting(
+  configured: OutOfRangePolicy,
+  clock: Pick<Clock, 'wallNow'>,
+  describe: (signal: AbortSignal) => Promise<unknown>,
+): HashKeyVetting {
+  const placement = createPlacement(configured);
+  /** What the service's clock is ahead of this host's, as of the last description. */
+  let aheadMs = 0;
+  const state = (): PlacementState => placement.state(clock.wallNow() + aheadMs);
+  /** Records that came before the stream was seen to place by key, although their arrival time does not show it. */
+  const keyed = new WeakSet<RawRecord>();
+  let asking: Promise<boolean> | undefined;
+  let next: Promise<boolean> | undefined;
+
+  const old = ({ arrivedAt }: RawRecord): boolean => {
+    const keyedAt = placement.keyedAt();
+    return keyedAt !== undefined && arrivedAt !== undefined && arrivedAt <= keyedAt - skewMs;
+  };
+  /** One question at a time; a question that is under way may have been asked before these records came. */
+  const ask = (signal: AbortSignal): Promise<boolean> => {
+    next ??= Promise.resolve(asking).then(() => {
+      next = undefined;
+      asking = describe(signal).then(
+        () => state().outOfRange !== 'emit',
+        () => false,
+      );
+      return asking;
+    });
+    return next;
+  };
+  return {
+    placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state },
+    noted({ distribution = 'USER_PARTITION_KEY', switchable, retentionHours, describedAtMs = clock.wallNow() }) {
+      aheadMs = describedAtMs - clock.wallNow();
+      placement.described({ distribution, switchable, retentionHours, atMs: describedAtMs });
+    },
+    async vet(records, range, signal) {
+      const { outOfRange } = state();
+      if (outOfRange === 'emit') return;
+      const doubtful = records.filter((record) => !old(record) && mayBeDropped(record, range, outOfRange));
+      if (doubtful.length === 0 || !(await ask(signal))) return;
+      for (const record of doubtful) keyed.add(record);
+    },
+    policyFor(record) {
+      if (configured === 'emit') return 'emit';
+      const { outOfRange } = state();
+      return old(record) || keyed.has(record) ? outOfRange : 'emit';
+    },
+  };
+}
+
+/**
+ * Whoever unpacks it may know a range that is not known here. A hash key that is no number counts too: whether it ends the
+ * aggregate must not depend on when the record is read.
+ */
+function mayBeDropped(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): boolean {
+  if (formatOf(record.data) === undefined) return false;
+  if (range === undefined) return true;
+  const { filtered = [], undecoded } = unpackRecord(record, range, policy);
+  return filtered.length > 0 || undecoded !== undefined;
+}

@@ -1,0 +1,152 @@
+// One attempt, bounded in time, of one DynamoDB operation: what lies between the lease table's rules and the SDK.
+// Invariant: a call puts at most one request on the wire and settles within `requestTimeoutMs`, whatever client was
+// handed in, so that a caller always knows which writes may have happened.
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import type {
+  $Command,
+  DynamoDBClientConfig,
+  DynamoDBClientResolvedConfig,
+  ServiceInputTypes,
+  ServiceOutputTypes,
+} from '@aws-sdk/client-dynamodb';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { KinactError } from '../../api/errors.js';
+import type { Clock, Timers } from '../../api/ports.js';
+import { classifyAwsError } from '../aws-errors.js';
+import type { AwsCall, AwsFailure } from '../aws-errors.js';
+import { oneAttempt } from '../one-attempt.js';
+
+/**
+ * A DynamoDB client as it is accepted from users: the shape of the SDK's, whichever copy of the package made it.
+ *
+ * kinact makes one attempt per call whatever `maxAttempts` such a client has (a retry inside would hide a write whose
+ * reply was lost), and gives a call up by itself after a third of `failoverMs`. The client should speak keep-alive
+ * HTTP/1.1 and have time limits of its own below that. A client that runs no SDK middleware (a stub) must not retry.
+ */
+export interface DynamoDbClientLike {
+  send(command: never, options?: never): Promise<unknown>;
+  destroy?(): void;
+}
+
+/** Any command of the SDK's DynamoDB client. */
+export type DynamoDbCommand<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<
+  Input,
+  Output,
+  DynamoDBClientResolvedConfig,
+  ServiceInputTypes,
+  ServiceOutputTypes
+>;
+
+/** How one attempt ended. */
+export type Attempt<Output> =
+  | {
+      readonly type: 'answered';
+      readonly output: Output;
+      /** The answer's `Date` header; the wall clock where there is none (a stub). Epoch milliseconds. */
+      readonly serviceTimeMs: number;
+    }
+  | { readonly type: 'failed'; readonly failure: AwsFailure; readonly cause: unknown };
+
+export interface DynamoDbCaller {
+  /** One attempt; never rejects. */
+  attempt<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: DynamoDbCommand<Input, Output>,
+    call: Omit<AwsCall, 'service'>,
+    signal: AbortSignal,
+  ): Promise<Attempt<Output>>;
+  /** One attempt; rejects with the classified KinactError. */
+  call<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: DynamoDbCommand<Input, Output>,
+    call: Omit<AwsCall, 'service'>,
+    signal: AbortSignal,
+  ): Promise<{ readonly output: Output; readonly serviceTimeMs: number }>;
+}
+
+export interface DynamoDbCallerOptions {
+  readonly client: DynamoDbClientLike;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** How long one call may take before it fails, its outcome unknown. Milliseconds. */
+  readonly requestTimeoutMs: number;
+}
+
+/**
+ * Our own client: one attempt per call, keep-alive HTTP/1.1, no request longer than `requestTimeoutMs`. Region,
+ * endpoint and credentials come from the usual AWS environment unless given.
+ */
+export function createDynamoDbClient(
+  options: Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> & { readonly requestTimeoutMs: number },
+): DynamoDBClient {
+  const { requestTimeoutMs, ...config } = options;
+  return new DynamoDBClient({
+    ...config,
+    maxAttempts: 1,
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      // `requestTimeout` ends with the response's head; this one bounds a body that stalls.
+      socketTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+    }),
+  });
+}
+
+/** Wraps a client. It is not closed by the caller: whoever opened it does that. */
+export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
+  const { clock, timers, requestTimeoutMs } = options;
+  // The one place where the structural type becomes the SDK's: `send` is all that is used of it.
+  const client = options.client as unknown as Pick<DynamoDBClient, 'send'>;
+
+  async function attempt<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: DynamoDbCommand<Input, Output>,
+    what: Omit<AwsCall, 'service'>,
+    signal: AbortSignal,
+  ): Promise<Attempt<Output>> {
+    const call: AwsCall = { ...what, service: 'dynamodb' };
+    // Nothing was sent yet, so an abort that came first has a known outcome.
+    if (signal.aborted)
+      return failed(new KinactError('STOPPED', `dynamodb:${call.operation} was not begun: aborted`), call);
+    const limits = { signal, timers, timeoutMs: requestTimeoutMs };
+    const { output, failure, seen } = await oneAttempt(command, limits, (abortSignal) =>
+      client.send(command, { abortSignal }),
+    );
+    if (failure !== undefined) return failed(failure.cause, call);
+    return { type: 'answered', output: saidIn(output), serviceTimeMs: seen.dateMs ?? clock.wallNow() };
+  }
+
+  return {
+    attempt,
+    async call(command, what, signal) {
+      const result = await attempt(command, what, signal);
+      if (result.type === 'failed') throw result.failure.error;
+      return result;
+    },
+  };
+}
+
+/** The answer without members that are null: which client read it must make no difference. Rows are read by lease-row.ts. */
+function saidIn<Output>(output: Output | undefined): Output {
+  const said = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
+  return Object.fromEntries(said) as Output;
+}
+
+/** The item in an answer of GetItem; undefined where it says that there is none. Throws where it is one of nothing. */
+export function itemIn<Item extends object>(
+  output: { readonly Item?: Item | undefined },
+  table: string,
+): Item | undefined {
+  if (output.Item === undefined || Object.keys(output.Item).length > 0) return output.Item;
+  throw badAnswer('GetItem', 'an item without attributes', table);
+}
+
+/** An answer that the service's model does not allow: the next one may be right. */
+export function badAnswer(operation: string, what: string, table: string): KinactError {
+  return new KinactError('AWS_ERROR', `dynamodb:${operation} was answered with ${what}`, {
+    retryable: true,
+    data: { operation: `dynamodb:${operation}`, table },
+  });
+}
+
+function failed(cause: unknown, call: AwsCall): { type: 'failed'; failure: AwsFailure; cause: unknown } {
+  return { type: 'failed', failure: classifyAwsError(cause, call), cause };
+}

@@ -1,0 +1,106 @@
+// Finds out whether a KCL 3 fleet governs a lease table (kcl.md 1.9). There a leader assigns the leases, and a worker
+// that steals would fight it: such a table is refused, with the action to take, until that protocol is built.
+import { GetItemCommand } from '@aws-sdk/client-dynamodb';
+import { KinactError } from '../../api/errors.js';
+import { itemIn } from './dynamodb-client.js';
+import type { DynamoDbCaller } from './dynamodb-client.js';
+import type { Item } from './lease-row.js';
+
+/** Client versions under which a KCL 3 library still behaves as KCL 2.x. Any other text, an unknown one too, refuses. */
+const stealingVersions: ReadonlySet<string> = new Set([
+  'CLIENT_VERSION_INIT',
+  'CLIENT_VERSION_UPGRADE_FROM_2X',
+  'CLIENT_VERSION_2X',
+]);
+
+const leaderKey = 'Leader';
+const migrationKey = 'Migration3.0';
+
+/**
+ * Why this item of the lease table shows a KCL 3 fleet; undefined when it does not. `Leader` and `Migration3.0` are told
+ * by entity type here, as every row of another kind in a lease table carries one (kcl.md 1.1).
+ */
+export function kcl3Evidence(item: Item): string | undefined {
+  switch (textOf(item, 'entityType')) {
+    case 'LEADER':
+      return leaderEvidence(item);
+    case 'CLIENT_VERSION_MIGRATION':
+      return migrationEvidence(item);
+    case undefined:
+    case 'LEASE':
+      return item['checkpointOwner'] === undefined
+        ? undefined
+        : `the lease ${textOf(item, 'leaseKey') ?? ''} is being handed over by a leader (checkpointOwner is set)`;
+    default:
+      return undefined;
+  }
+}
+
+/** The refusal, with what to do. */
+export function kcl3Refusal(tableName: string, evidence: string): KinactError {
+  return new KinactError(
+    'KCL3_TABLE',
+    `table '${tableName}' is governed by KCL 3: ${evidence}. kinact speaks the KCL 2.x protocol only. Use another ` +
+      `application name; or roll the fleet back to the 2.x protocol with the KCL's migration tool; or, when no KCL 3 ` +
+      `worker runs any more, run: kinact adopt --application ${tableName}. By hand that is: delete from the table every row that has an entityType other than LEASE (a row without ` +
+      `entityType is a lease: keep it) and every checkpointOwner attribute, and delete the tables ` +
+      `'${tableName}-CoordinatorState' and '${tableName}-WorkerMetricStats' if they are there`,
+    { data: { table: tableName, evidence } },
+  );
+}
+
+export interface Kcl3Tables {
+  readonly tableName: string;
+  readonly coordinatorTableName: string;
+}
+
+/**
+ * Reads the four places where KCL 3 leaves its state: in its side table, and in the lease table itself since 3.5.
+ * @throws KinactError KCL3_TABLE, or what the reads failed with. A side table that is missing or not the KCL's is none.
+ */
+export async function refuseKcl3Table(
+  caller: DynamoDbCaller,
+  tables: Kcl3Tables,
+  signal: AbortSignal,
+  where: 'everywhere' | 'side table' = 'everywhere',
+): Promise<void> {
+  const { tableName, coordinatorTableName } = tables;
+  const places = [
+    { table: coordinatorTableName, keyName: 'key', key: migrationKey, judge: migrationEvidence },
+    { table: coordinatorTableName, keyName: 'key', key: leaderKey, judge: leaderEvidence },
+    { table: tableName, keyName: 'leaseKey', key: migrationKey, judge: migrationEvidence },
+    { table: tableName, keyName: 'leaseKey', key: leaderKey, judge: leaderEvidence },
+  ] as const;
+  for (const { table, keyName, key, judge } of places) {
+    // A scan has shown what is in the lease table itself.
+    if (where === 'side table' && table !== coordinatorTableName) continue;
+    const command = new GetItemCommand({ TableName: table, Key: { [keyName]: { S: key } }, ConsistentRead: true });
+    const result = await caller.attempt(command, { operation: 'GetItem', table }, signal);
+    if (result.type === 'failed') {
+      const { kind, error } = result.failure;
+      // A table of that name with another key is somebody else's.
+      if (table === coordinatorTableName && (kind === 'notFound' || kind === 'invalidArgument')) continue;
+      throw error;
+    }
+    const item = itemIn(result.output, table);
+    const evidence = item === undefined ? undefined : judge(item);
+    if (evidence !== undefined) throw kcl3Refusal(tableName, `${evidence}, in table '${table}'`);
+  }
+}
+
+/** A row that nobody released counts, heartbeat or not: who holds it may be in a long pause. */
+function leaderEvidence(item: Item): string | undefined {
+  return textOf(item, 'isReleased') === '1'
+    ? undefined
+    : `worker '${textOf(item, 'ownerName') ?? 'unknown'}' holds the row '${leaderKey}'`;
+}
+
+function migrationEvidence(item: Item): string | undefined {
+  const version = textOf(item, 'cv') ?? 'missing';
+  return stealingVersions.has(version) ? undefined : `the row '${migrationKey}' says cv = ${version}`;
+}
+
+function textOf(item: Item, name: string): string | undefined {
+  const value: unknown = item[name]?.S;
+  return typeof value === 'string' ? value : undefined;
+}

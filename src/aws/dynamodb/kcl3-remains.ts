@@ -1,0 +1,212 @@
+// What a KCL 3 fleet has left in the tables of an application, and its removal, for `kinact adopt`. Invariants: a lease is never
+// removed; each row only as it was seen; what makes a table a KCL 3 table goes last, so that a run which is cut off leaves a
+// table that is still refused.
+import {
+  DeleteItemCommand,
+  DeleteTableCommand,
+  DescribeTableCommand,
+  UpdateItemCommand,
+  type AttributeValue,
+} from '@aws-sdk/client-dynamodb';
+import { failoverOf } from '../../core/lease-failover.js';
+import type { Clock, Random, Timers } from '../../api/ports.js';
+import {
+  createDynamoDbClient,
+  dynamoDbCaller,
+  type DynamoDbCaller,
+  type DynamoDbClientLike,
+} from './dynamodb-client.js';
+import { readLeaseRow, type Item } from './lease-row.js';
+import { checkLeaseTable } from './lease-table-setup.js';
+import { patiently, type Repeating } from '../patience.js';
+import { tablePages } from './table-pages.js';
+
+/** One thing to remove. */
+export type Remains =
+  /** A row of the lease table that is no lease. */
+  | { readonly type: 'row'; readonly key: string; readonly entityType: string; readonly item: Item }
+  /** The attribute of a lease that a leader was handing over. */
+  | { readonly type: 'handover'; readonly key: string; readonly checkpointOwner: string; readonly item: Item }
+  /** A side table of KCL 3.0 to 3.4. */
+  | { readonly type: 'table'; readonly tableName: string; readonly rows: number };
+
+export interface RemainsFound {
+  /** In the order in which they are to go. */
+  readonly remains: readonly Remains[];
+  /** By table and key, every row as it stands: whoever works on the application changes one of them. */
+  readonly picture: ReadonlyMap<string, string>;
+  /** How long the owner of a lease may go without a renewal, by what the rows say of kinact's workers; 0 where none does. */
+  readonly failoverMs: number;
+  /** Tables that have the name of a side table and are not the KCL's: they are left alone. */
+  readonly strangers: readonly string[];
+}
+
+export interface Kcl3Remains {
+  /** Rejects with TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with. */
+  find(signal: AbortSignal): Promise<RemainsFound>;
+  /** `refused`: somebody has written to the row meanwhile. What is gone already is `removed`. */
+  remove(remains: Remains, signal: AbortSignal): Promise<'removed' | 'refused'>;
+  close(): void;
+}
+
+export interface Kcl3RemainsOptions {
+  readonly tableName: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** A client of the caller's; it is never closed here. Default: one of our own. */
+  readonly client?: DynamoDbClientLike;
+  /** Milliseconds one request may take. Default 10,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long one call is repeated, milliseconds. Default 60,000. */
+  readonly retryForMs?: number;
+  readonly repeating?: Repeating | undefined;
+}
+
+/** The side tables with their keys (kcl.md 1.5, 1.6), the one that shows a leader last. */
+const sideTables = [
+  { suffix: '-WorkerMetricStats', keyName: 'wid' },
+  { suffix: '-CoordinatorState', keyName: 'key' },
+] as const;
+
+/** Rows that make a table a KCL 3 table. */
+const governing: ReadonlySet<string> = new Set(['LEADER', 'CLIENT_VERSION_MIGRATION', 'TABLE_MIGRATION']);
+
+export function openKcl3Remains(options: Kcl3RemainsOptions): Kcl3Remains {
+  const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
+  const own = options.client === undefined ? createDynamoDbClient({ requestTimeoutMs }) : undefined;
+  const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
+  const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
+  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
+  return {
+    find: (signal) => patiently(patience, () => find(caller, tableName, signal), signal),
+    remove: (remains, signal) => patiently(patience, () => remove(caller, tableName, remains, signal), signal),
+    close: () => own?.destroy(),
+  };
+}
+
+async function find(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<RemainsFound> {
+  await checkLeaseTable(caller, tableName, signal);
+  const picture = new Map<string, string>();
+  const note = (table: string, key: string, item: Item): void => {
+    picture.set(`${table}/${key}`, JSON.stringify(Object.entries(item).toSorted(byName)));
+  };
+  const rows: Remains[] = [];
+  const handovers: Remains[] = [];
+  let failoverMs = 0;
+  for (const item of await itemsOf(caller, tableName, signal)) {
+    const key = item['leaseKey']?.S ?? '';
+    note(tableName, key, item);
+    const entityType = item['entityType']?.S;
+    const checkpointOwner = item['checkpointOwner']?.S;
+    const lease = readLeaseRow(item);
+    if (lease.type === 'lease') failoverMs = Math.max(failoverMs, failoverOf(lease.row) ?? 0);
+    if (entityType !== undefined && entityType !== 'LEASE') rows.push({ type: 'row', key, entityType, item });
+    else if (checkpointOwner !== undefined) handovers.push({ type: 'handover', key, checkpointOwner, item });
+  }
+  const tables: Remains[] = [];
+  const strangers: string[] = [];
+  for (const { suffix, keyName } of sideTables) {
+    const side = `${tableName}${suffix}`;
+    const key = await keyOfTable(caller, side, signal);
+    if (key === undefined) continue;
+    if (key !== keyName) {
+      strangers.push(side);
+      continue;
+    }
+    const items = await itemsOf(caller, side, signal);
+    for (const item of items) note(side, item[keyName]?.S ?? '', item);
+    tables.push({ type: 'table', tableName: side, rows: items.length });
+  }
+  const governs = (each: Remains): boolean => each.type === 'row' && governing.has(each.entityType);
+  const harmless = rows.filter((row) => !governs(row));
+  return { remains: [...harmless, ...handovers, ...tables, ...rows.filter(governs)], picture, failoverMs, strangers };
+}
+
+function byName([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1;
+}
+
+async function itemsOf(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  for await (const page of tablePages(caller, { tableName, consistent: true }, signal)) {
+    for (const item of page.items) items.push(item);
+  }
+  return items;
+}
+
+/** The name of a table's key, '' for one of two parts; undefined where there is no such table. */
+async function keyOfTable(caller: DynamoDbCaller, table: string, signal: AbortSignal): Promise<string | undefined> {
+  const command = new DescribeTableCommand({ TableName: table });
+  const result = await caller.attempt(command, { operation: 'DescribeTable', table }, signal);
+  if (result.type === 'failed') {
+    if (result.failure.kind === 'notFound') return undefined;
+    throw result.failure.error;
+  }
+  const { KeySchema: schema = [], TableStatus: status } = result.output.Table ?? {};
+  if (status === 'DELETING') return undefined;
+  return schema.length === 1 ? (schema[0]?.AttributeName ?? '') : '';
+}
+
+async function remove(
+  caller: DynamoDbCaller,
+  tableName: string,
+  remains: Remains,
+  signal: AbortSignal,
+): Promise<'removed' | 'refused'> {
+  if (remains.type === 'table') {
+    const table = remains.tableName;
+    const command = new DeleteTableCommand({ TableName: table });
+    const result = await caller.attempt(command, { operation: 'DeleteTable', table, write: true }, signal);
+    // Somebody deletes it already: or an earlier attempt whose reply was lost.
+    if (result.type === 'answered' || result.failure.kind === 'notFound' || result.failure.kind === 'inUse')
+      return 'removed';
+    throw result.failure.error;
+  }
+  const { key, item } = remains;
+  const named = { TableName: tableName, Key: { leaseKey: { S: key } }, ...asSeen(item) };
+  const command =
+    remains.type === 'row'
+      ? new DeleteItemCommand(named)
+      : new UpdateItemCommand({ ...named, UpdateExpression: 'REMOVE checkpointOwner' });
+  const operation = remains.type === 'row' ? 'DeleteItem' : 'UpdateItem';
+  const call = { operation, table: tableName, leaseKey: key, write: true };
+  const result = await caller.attempt(command as DeleteItemCommand, call, signal);
+  if (result.type === 'answered') return 'removed';
+  if (result.failure.kind !== 'conditionFailed') throw result.failure.error;
+  return (await isGone(caller, tableName, remains, signal)) ? 'removed' : 'refused';
+}
+
+/** The condition that a row still is what it was: each of its texts and numbers, of which a heartbeat changes one. */
+function asSeen(item: Item): {
+  readonly ConditionExpression: string;
+  readonly ExpressionAttributeNames: Record<string, string>;
+  readonly ExpressionAttributeValues: Record<string, AttributeValue>;
+} {
+  const names: Record<string, string> = {};
+  const values: Record<string, AttributeValue> = {};
+  const clauses: string[] = [];
+  for (const [name, value] of Object.entries(item)) {
+    if (name === 'leaseKey' || (value.S === undefined && value.N === undefined)) continue;
+    const index = clauses.length;
+    names[`#n${index}`] = name;
+    values[`:v${index}`] = value;
+    clauses.push(`#n${index} = :v${index}`);
+  }
+  return {
+    ConditionExpression: clauses.join(' AND '),
+    ExpressionAttributeNames: names,
+    ExpressionAttributeValues: values,
+  };
+}
+
+/** A condition may fail on what an earlier attempt has done, whose reply was lost. */
+async function isGone(
+  caller: DynamoDbCaller,
+  tableName: string,
+  { type, key }: Exclude<Remains, { readonly type: 'table' }>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = (await itemsOf(caller, tableName, signal)).find((item) => item['leaseKey']?.S === key);
+  return found === undefined || (type === 'handover' && found['checkpointOwner'] === undefined);
+}

@@ -1,0 +1,84 @@
+// The lease table as people look at it: read once, changed never, and refused for nothing. For the command `leases`; a consumer
+// opens the table by `openLeaseTable` instead.
+import type { LeaseRow } from '../../core/lease.js';
+import { isKinactError } from '../../api/errors.js';
+import type { Clock, MalformedRow, Random, Timers } from '../../api/ports.js';
+import {
+  createDynamoDbClient,
+  dynamoDbCaller,
+  type DynamoDbCaller,
+  type DynamoDbClientLike,
+} from './dynamodb-client.js';
+import { kcl3Evidence, refuseKcl3Table } from './kcl3-detection.js';
+import { readLeaseRow } from './lease-row.js';
+import { checkLeaseTable } from './lease-table-setup.js';
+import { patiently, type Repeating } from '../patience.js';
+import { tablePages } from './table-pages.js';
+
+export interface LeaseListingOptions {
+  readonly tableName: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Milliseconds one request may take. Default 10,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long what passes (throttling, a lost connection) is waited out, milliseconds. Default 20,000. */
+  readonly retryForMs?: number;
+  readonly repeating?: Repeating | undefined;
+}
+
+export interface LeaseListing {
+  readonly rows: readonly LeaseRow[];
+  readonly malformed: readonly MalformedRow[];
+  /** What shows that a KCL 3 fleet governs the table, with what to do; absent where nothing does. */
+  readonly kcl3?: string;
+}
+
+/**
+ * Every row of a lease table, from one scan that got through.
+ * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
+ */
+export async function listLeases(options: LeaseListingOptions, signal: AbortSignal): Promise<LeaseListing> {
+  const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 20_000 } = options;
+  const client = createDynamoDbClient({ requestTimeoutMs });
+  const like: DynamoDbClientLike = client;
+  const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
+  const patience = { clock, timers, random, retryForMs, name: 'reading the lease table', repeating: options.repeating };
+  try {
+    return await patiently(patience, () => read(caller, tableName, signal), signal);
+  } finally {
+    client.destroy();
+  }
+}
+
+async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<LeaseListing> {
+  await checkLeaseTable(caller, tableName, signal);
+  const rows: LeaseRow[] = [];
+  const malformed: MalformedRow[] = [];
+  let kcl3: string | undefined;
+  for await (const { items } of tablePages(caller, { tableName }, signal)) {
+    for (const item of items) {
+      kcl3 ??= kcl3Evidence(item);
+      const found = readLeaseRow(item);
+      if (found.type === 'lease') rows.push(found.row);
+      else if (found.type === 'malformed') malformed.push(found.malformed);
+    }
+  }
+  kcl3 ??= await inSideTable(caller, tableName, signal);
+  return { rows, malformed, ...(kcl3 === undefined ? {} : { kcl3 }) };
+}
+
+/** Whoever may not read the side table sees the leases all the same. */
+async function inSideTable(
+  caller: DynamoDbCaller,
+  tableName: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const tables = { tableName, coordinatorTableName: `${tableName}-CoordinatorState` };
+  try {
+    await refuseKcl3Table(caller, tables, signal, 'side table');
+    return undefined;
+  } catch (error) {
+    return isKinactError(error) && error.code === 'KCL3_TABLE' ? error.data.evidence : undefined;
+  }
+}

@@ -1,0 +1,115 @@
+// The lease table as a command changes it that no worker may be near: what passes (throttling, lost connections) is waited out,
+// and each step is written once, on condition that nobody has written to its row since it was read. For `kinact reset`.
+import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import type { LeaseRow } from '../../core/lease.js';
+import type { ResetStep } from '../../core/reset-plan.js';
+import type { Clock, LeaseScan, LeaseStore, Random, Timers } from '../../api/ports.js';
+import { createDynamoDbClient, dynamoDbCaller } from './dynamodb-client.js';
+import type { DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
+import { refuseKcl3Table } from './kcl3-detection.js';
+import { checkLeaseTable } from './lease-table-setup.js';
+import { openLeaseTable } from './lease-table.js';
+import { resetUpdate } from './lease-update.js';
+import { patiently, type Repeating } from '../patience.js';
+
+export interface LeaseRewritingOptions {
+  readonly tableName: string;
+  /** Default: the AWS environment's. */
+  readonly region?: string | undefined;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Milliseconds one request may take. Default 10,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long one call is repeated, milliseconds. Default 60,000. */
+  readonly retryForMs?: number;
+  readonly repeating?: Repeating | undefined;
+  /** Of the caller's own, which is not closed. Default: one of the AWS environment's. */
+  readonly client?: DynamoDbClientLike | undefined;
+}
+
+export interface LeaseRewriting {
+  /** Rejects with TABLE_NOT_FOUND, TABLE_NOT_KCL, KCL3_TABLE, or what the service failed with. */
+  scan(signal: AbortSignal): Promise<LeaseScan>;
+  /** `refused`: somebody else has written to the row meanwhile. A step that is written already is `written`. */
+  write(step: ResetStep, signal: AbortSignal): Promise<'written' | 'refused'>;
+  close(): void;
+}
+
+export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriting {
+  const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
+  const { region } = options;
+  const own =
+    options.client === undefined
+      ? createDynamoDbClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      : undefined;
+  const client: DynamoDbClientLike = options.client ?? own!;
+  const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
+  const store = openLeaseTable({ tableName, clock, timers, client, failoverMs: 3 * requestTimeoutMs });
+
+  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
+  return {
+    scan: (signal) =>
+      patiently(
+        patience,
+        async () => {
+          await checkLeaseTable(caller, tableName, signal);
+          const tables = { tableName, coordinatorTableName: `${tableName}-CoordinatorState` };
+          await refuseKcl3Table(caller, tables, signal);
+          return await store.scan(signal);
+        },
+        signal,
+      ),
+    write: (step, signal) => patiently(patience, () => write({ tableName, caller, store }, step, signal), signal),
+    close: () => own?.destroy(),
+  };
+}
+
+interface Table {
+  readonly tableName: string;
+  readonly caller: DynamoDbCaller;
+  readonly store: LeaseStore;
+}
+
+/** A condition may fail on what an earlier attempt has written, whose reply was lost: the row tells. */
+async function write(table: Table, step: ResetStep, signal: AbortSignal): Promise<'written' | 'refused'> {
+  const { store } = table;
+  switch (step.type) {
+    case 'create': {
+      if ((await store.create(step.row, signal)) === 'created') return 'written';
+      return isOurs(await store.get(step.row.leaseKey, signal), step.row);
+    }
+    case 'rewrite': {
+      if (await rewrite(table, step.seen, step.row, signal)) return 'written';
+      return isOurs(await store.get(step.row.leaseKey, signal), step.row);
+    }
+    case 'remove': {
+      const { leaseKey, leaseCounter } = step.seen;
+      if (await store.delete(leaseKey, leaseCounter, signal)) return 'written';
+      return (await store.get(leaseKey, signal)) === undefined ? 'written' : 'refused';
+    }
+  }
+}
+
+function isOurs(found: LeaseRow | undefined, { leaseCounter, kinactWriter }: LeaseRow): 'written' | 'refused' {
+  return found?.leaseCounter === leaseCounter && found.kinactWriter === kinactWriter ? 'written' : 'refused';
+}
+
+async function rewrite(
+  { tableName, caller }: Table,
+  seen: LeaseRow,
+  row: LeaseRow,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { leaseKey } = seen;
+  const command = new UpdateItemCommand({
+    TableName: tableName,
+    Key: { leaseKey: { S: leaseKey } },
+    ...resetUpdate(seen, row),
+  });
+  const call = { operation: 'UpdateItem', table: tableName, leaseKey, write: true };
+  const result = await caller.attempt(command, call, signal);
+  if (result.type === 'answered') return true;
+  if (result.failure.kind === 'conditionFailed') return false;
+  throw result.failure.error;
+}

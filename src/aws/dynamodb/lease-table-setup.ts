@@ -1,0 +1,153 @@
+// Brings a lease table into being, or makes sure that the one that exists is a KCL lease table. Any number of workers may
+// do this at once: whoever loses the race to create waits for the table of the winner.
+import { CreateTableCommand, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
+import type { CreateTableCommandInput, TableDescription } from '@aws-sdk/client-dynamodb';
+import { KinactError } from '../../api/errors.js';
+import type { Timers } from '../../api/ports.js';
+import { badAnswer } from './dynamodb-client.js';
+import type { DynamoDbCaller } from './dynamodb-client.js';
+import { pause } from '../pause.js';
+import { presentMembers } from '../present-members.js';
+
+/** How a table that kinact creates is billed. */
+export type LeaseTableBilling =
+  | 'PAY_PER_REQUEST'
+  | { readonly readCapacityUnits: number; readonly writeCapacityUnits: number };
+
+export interface LeaseTableSetup {
+  readonly tableName: string;
+  readonly billing: LeaseTableBilling;
+  readonly timers: Timers;
+  /** The first wait between two looks at a table that is not ready; later ones double up to 5 s. Milliseconds. */
+  readonly pollMs: number;
+}
+
+const longestPollMs = 5_000;
+
+/**
+ * Creates the table where it is missing and waits until it is ACTIVE.
+ * @throws KinactError TABLE_NOT_KCL for a table with another key; what the service failed with; STOPPED on abort.
+ */
+export async function ensureLeaseTable(
+  caller: DynamoDbCaller,
+  setup: LeaseTableSetup,
+  signal: AbortSignal,
+): Promise<{ readonly created: boolean }> {
+  const { tableName } = setup;
+  let created = false;
+  for (let pollMs = setup.pollMs; ; pollMs = Math.min(2 * pollMs, longestPollMs)) {
+    const table = await describe(caller, tableName, signal);
+    if (table === undefined) {
+      created = (await create(caller, setup, signal)) || created;
+    } else {
+      const complaint = keyComplaint(table);
+      if (complaint !== undefined) {
+        throw new KinactError('TABLE_NOT_KCL', `table '${tableName}' ${complaint}`, { data: { table: tableName } });
+      }
+      // UPDATING (a capacity or index change) serves reads and writes.
+      if (table.TableStatus === 'ACTIVE' || table.TableStatus === 'UPDATING') return { created };
+      if (table.TableStatus !== 'CREATING' && table.TableStatus !== 'DELETING') {
+        throw new KinactError('AWS_ERROR', `table '${tableName}' is ${String(table.TableStatus)} and cannot be used`, {
+          data: { table: tableName, operation: 'dynamodb:DescribeTable' },
+        });
+      }
+    }
+    await pause(setup.timers, pollMs, signal, 'waiting for the lease table');
+  }
+}
+
+/**
+ * Looks at a table without changing anything: for those who only read it.
+ * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
+ */
+export async function checkLeaseTable(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<void> {
+  const table = await describe(caller, tableName, signal);
+  const data = { data: { table: tableName } };
+  if (table === undefined) {
+    const message = `table '${tableName}' does not exist in this region and account; check application name, region and credentials`;
+    throw new KinactError('TABLE_NOT_FOUND', message, data);
+  }
+  const complaint = keyComplaint(table);
+  if (complaint !== undefined) throw new KinactError('TABLE_NOT_KCL', `table '${tableName}' ${complaint}`, data);
+}
+
+async function describe(
+  caller: DynamoDbCaller,
+  tableName: string,
+  signal: AbortSignal,
+): Promise<TableDescription | undefined> {
+  const command = new DescribeTableCommand({ TableName: tableName });
+  const result = await caller.attempt(command, { operation: 'DescribeTable', table: tableName }, signal);
+  if (result.type === 'answered') {
+    const table = presentMembers(result.output.Table ?? {});
+    // What it does not say of the key is no reason to take the table for another's.
+    const { hash, hashType } = keyOf(table);
+    if (hash !== undefined && hashType !== undefined) return table;
+    throw badAnswer('DescribeTable', 'a table without its key', tableName);
+  }
+  if (result.failure.kind === 'notFound') return undefined;
+  throw result.failure.error;
+}
+
+/** True when this call created the table; false when somebody else is doing something with it just now. */
+async function create(caller: DynamoDbCaller, setup: LeaseTableSetup, signal: AbortSignal): Promise<boolean> {
+  const { tableName, billing } = setup;
+  const input: CreateTableCommandInput = {
+    TableName: tableName,
+    AttributeDefinitions: [{ AttributeName: 'leaseKey', AttributeType: 'S' }],
+    KeySchema: [{ AttributeName: 'leaseKey', KeyType: 'HASH' }],
+    ...(billing === 'PAY_PER_REQUEST'
+      ? { BillingMode: 'PAY_PER_REQUEST' }
+      : {
+          BillingMode: 'PROVISIONED',
+          ProvisionedThroughput: {
+            ReadCapacityUnits: billing.readCapacityUnits,
+            WriteCapacityUnits: billing.writeCapacityUnits,
+          },
+        }),
+  };
+  const call = { operation: 'CreateTable', table: tableName, write: true };
+  const result = await caller.attempt(new CreateTableCommand(input), call, signal);
+  if (result.type === 'answered') return true;
+  if (result.failure.kind === 'inUse') return false;
+  throw result.failure.error;
+}
+
+interface TableKey {
+  readonly hash: string | undefined;
+  readonly hashType: string | undefined;
+  readonly range: string | undefined;
+}
+
+function keyOf(table: Partial<TableDescription>): TableKey {
+  const named = (type: string): string | undefined =>
+    table.KeySchema?.find((key) => key?.KeyType === type)?.AttributeName;
+  const hash = named('HASH');
+  const definition = table.AttributeDefinitions?.find((each) => each?.AttributeName === hash);
+  return { hash, hashType: definition?.AttributeType, range: named('RANGE') };
+}
+
+/** What is wrong with the table's key, and whose table it may be; undefined when it is the KCL's. */
+function keyComplaint(table: TableDescription): string | undefined {
+  const { hash, hashType, range } = keyOf(table);
+  if (hash === 'leaseKey' && range === undefined && hashType === 'S') return undefined;
+  const found = `${hash ?? '?'} (${hashType ?? '?'})${range === undefined ? '' : ` with range key ${range}`}`;
+  const whose = ownerByKey(hash, range);
+  return (
+    `is not a KCL lease table: its key is ${found}, where a lease table has the string leaseKey alone` +
+    `${whose === undefined ? '' : `; it looks like ${whose}`}. Choose another application name, or leases.tableName`
+  );
+}
+
+/** Tables of other consumers, by their keys (kcl.md 1.5 to 1.7). */
+function ownerByKey(hash: string | undefined, range: string | undefined): string | undefined {
+  if (hash === 'ShardID' && range === undefined)
+    return 'a vmware-go-kcl table, which has checkpoints but no KCL leases';
+  if (hash === 'consumerGroup' && range === 'streamName') return "lifion-kinesis's state table";
+  if (hash === 'type' && range === 'id') return 'a table of the npm package kinesis-client-library';
+  if (hash === 'key' && range === undefined)
+    return "a KCL 3 coordinator table; the application's name is the part before -CoordinatorState";
+  if (hash === 'wid' && range === undefined)
+    return "a KCL 3 worker-metric table; the application's name is the part before -WorkerMetricStats";
+  return undefined;
+}

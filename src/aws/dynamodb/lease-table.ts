@@ -1,0 +1,291 @@
+// The LeaseStore port on DynamoDB, to the letter of kcl.md 1.1 to 1.5. One attempt per call, every write conditional,
+// existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, who retry and decide.
+import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import type { LeaseRow } from '../../core/lease.js';
+import { isKinactError, KinactError } from '../../api/errors.js';
+import type {
+  Clock,
+  LeaseChange,
+  LeaseScan,
+  LeaseStore,
+  MalformedRow,
+  Timers,
+  WishOutcome,
+  WriteOutcome,
+} from '../../api/ports.js';
+import { createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
+import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
+import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
+import type { Kcl3Tables } from './kcl3-detection.js';
+import { readLeaseRow, writeLeaseRow } from './lease-row.js';
+import type { Item } from './lease-row.js';
+import { ensureLeaseTable } from './lease-table-setup.js';
+import type { LeaseTableBilling } from './lease-table-setup.js';
+import { leaseUpdate, metaUpdate, wishUpdate } from './lease-update.js';
+import { tablePages } from './table-pages.js';
+
+export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> {
+  readonly tableName: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** A call is given up after a third of it, so that a renewal can be tried three times. Milliseconds, default 10,000. */
+  readonly failoverMs?: number;
+  /** A client of the application's; it is never closed here. Default: one of our own. */
+  readonly client?: DynamoDbClientLike;
+  /** How the table is billed if it has to be created. Default `'PAY_PER_REQUEST'`. */
+  readonly billing?: LeaseTableBilling;
+  /** Where a KCL 3 fleet keeps its state. Default `<tableName>-CoordinatorState`, as in the KCL. */
+  readonly coordinatorTableName?: string;
+  /** The first wait for a table that is being created. Milliseconds, default 200. */
+  readonly tablePollMs?: number;
+  /** Items per page of a scan; absent: as many as fit into 1 MB. */
+  readonly scanPageItems?: number;
+}
+
+interface Context {
+  readonly tableName: string;
+  readonly caller: DynamoDbCaller;
+  readonly scanPageItems: number | undefined;
+  /** Rows carry `entityType` since KCL 3.5; ours do where the others' do (kcl.md 8.2). */
+  writesEntityType: boolean;
+  readonly kcl3: Kcl3Tables;
+  /** Monotonic. */
+  sideTableAskedAt: number;
+  readonly now: () => number;
+}
+
+/** Opens a lease table. Nothing is sent before the first call. */
+export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
+  const { tableName, clock, timers } = options;
+  const requestTimeoutMs = Math.max(1, Math.floor((options.failoverMs ?? 10_000) / 3));
+  const own =
+    options.client === undefined ? createDynamoDbClient({ ...connection(options), requestTimeoutMs }) : undefined;
+  const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
+  const context: Context = {
+    tableName,
+    caller: dynamoDbCaller({ client, clock, timers, requestTimeoutMs }),
+    scanPageItems: options.scanPageItems,
+    writesEntityType: false,
+    kcl3: { tableName, coordinatorTableName: options.coordinatorTableName ?? `${tableName}-CoordinatorState` },
+    sideTableAskedAt: -Infinity,
+    now: () => clock.now(),
+  };
+  return {
+    tableName,
+    async ensureTable(signal) {
+      const setup = {
+        tableName,
+        timers,
+        billing: options.billing ?? 'PAY_PER_REQUEST',
+        pollMs: options.tablePollMs ?? 200,
+      };
+      const ensured = await ensureLeaseTable(context.caller, setup, signal);
+      await refuseKcl3Table(context.caller, context.kcl3, signal);
+      context.sideTableAskedAt = clock.now();
+      return ensured;
+    },
+    async scan(signal) {
+      const found = await scan(context, signal);
+      await askSideTable(context, signal);
+      return found;
+    },
+    get: (leaseKey, signal) => get(context, leaseKey, signal),
+    create: (row, signal) => create(context, row, signal),
+    update: (leaseKey, expected, change, writer, signal) => update(context, leaseKey, expected, change, writer, signal),
+    wish: (leaseKey, expected, said, signal) => wish(context, leaseKey, wishUpdate(expected, said), signal),
+    describeLease: (leaseKey, meta, signal) => describeLease(context, leaseKey, meta, signal),
+    delete: (leaseKey, counter, signal) => remove(context, leaseKey, counter, signal),
+    close: () => own?.destroy(),
+  };
+}
+
+function connection(options: LeaseTableOptions): Pick<DynamoDBClientConfig, 'region' | 'endpoint' | 'credentials'> {
+  return {
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+  };
+}
+
+/** How often the KCL looks for a leader, and so does who shares a table with one. */
+const sideTableIntervalMs = 60_000;
+
+/** A leader of KCL 3.0 to 3.4 shows in its side table alone, and may come at any time. */
+async function askSideTable(context: Context, signal: AbortSignal): Promise<void> {
+  if (context.now() - context.sideTableAskedAt < sideTableIntervalMs) return;
+  try {
+    await refuseKcl3Table(context.caller, context.kcl3, signal, 'side table');
+    context.sideTableAskedAt = context.now();
+  } catch (error) {
+    // What else failed says nothing of the lease table, which has been read: the next scan asks again.
+    if (isKinactError(error) && error.code === 'KCL3_TABLE') throw error;
+  }
+}
+
+async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
+  const { tableName, caller, scanPageItems: pageItems } = context;
+  const rows: LeaseRow[] = [];
+  const malformed: MalformedRow[] = [];
+  let serviceTimeMs = 0;
+  for await (const page of tablePages(caller, { tableName, pageItems }, signal)) {
+    serviceTimeMs = Math.max(serviceTimeMs, page.serviceTimeMs);
+    for (const item of page.items) {
+      const evidence = kcl3Evidence(item);
+      if (evidence !== undefined) throw kcl3Refusal(tableName, evidence);
+      const read = readLeaseRow(item);
+      if (read.type === 'lease') {
+        rows.push(read.row);
+        if (read.row.entityType !== undefined) context.writesEntityType = true;
+      } else if (read.type === 'malformed') {
+        malformed.push(read.malformed);
+      }
+    }
+  }
+  return { rows, malformed, serviceTimeMs };
+}
+
+async function get(context: Context, leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined> {
+  const { tableName, caller } = context;
+  const command = new GetItemCommand({ TableName: tableName, Key: keyOf(leaseKey), ConsistentRead: true });
+  const { output } = await caller.call(command, { operation: 'GetItem', table: tableName, leaseKey }, signal);
+  const item = itemIn(output, tableName);
+  return item === undefined ? undefined : rowOf(context, leaseKey, item);
+}
+
+async function create(context: Context, row: LeaseRow, signal: AbortSignal): Promise<'created' | 'exists'> {
+  const { tableName, caller } = context;
+  const whole = context.writesEntityType && row.entityType === undefined ? { ...row, entityType: 'LEASE' } : row;
+  const command = new PutItemCommand({
+    TableName: tableName,
+    Item: writeLeaseRow(whole),
+    ConditionExpression: 'attribute_not_exists(leaseKey)',
+  });
+  const call = { operation: 'PutItem', table: tableName, leaseKey: row.leaseKey, write: true };
+  return held(await caller.attempt(command, call, signal)) ? 'created' : 'exists';
+}
+
+async function update(
+  context: Context,
+  leaseKey: string,
+  expected: { readonly counter: number; readonly owner?: string },
+  change: LeaseChange,
+  writer: string,
+  signal: AbortSignal,
+): Promise<WriteOutcome> {
+  const { tableName, caller } = context;
+  const command = new UpdateItemCommand({
+    TableName: tableName,
+    Key: keyOf(leaseKey),
+    ...leaseUpdate(expected, change, writer),
+    // A holder hears of a wish by its own renewals.
+    ReturnValues: 'ALL_NEW',
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  });
+  const result = await caller.attempt(
+    command,
+    { operation: 'UpdateItem', table: tableName, leaseKey, write: true },
+    signal,
+  );
+  if (held(result)) return { type: 'written', counter: expected.counter + 1, ...wishIn(result) };
+  return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
+}
+
+/** A row that is gone has no owner: no wish makes one. */
+async function wish(
+  context: Context,
+  leaseKey: string,
+  parts: ReturnType<typeof wishUpdate>,
+  signal: AbortSignal,
+): Promise<WishOutcome> {
+  const { tableName, caller } = context;
+  const command = new UpdateItemCommand({
+    TableName: tableName,
+    Key: keyOf(leaseKey),
+    ...parts,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  });
+  const call = { operation: 'UpdateItem', table: tableName, leaseKey, write: true };
+  const result = await caller.attempt(command, call, signal);
+  if (held(result)) return { type: 'written' };
+  return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
+}
+
+/** The row as it stood at a refusal. */
+async function currentOf(
+  context: Context,
+  leaseKey: string,
+  result: Attempt<unknown>,
+  signal: AbortSignal,
+): Promise<LeaseRow | undefined> {
+  const old = oldItemOf(result);
+  // Without an item either the row is gone or the store does not return any (dynalite): one read tells.
+  return old === undefined ? await get(context, leaseKey, signal) : rowOf(context, leaseKey, old);
+}
+
+async function describeLease(
+  context: Context,
+  leaseKey: string,
+  meta: Parameters<LeaseStore['describeLease']>[1],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { tableName, caller } = context;
+  const parts = metaUpdate(meta);
+  if (parts === undefined) return (await get(context, leaseKey, signal)) !== undefined;
+  const command = new UpdateItemCommand({ TableName: tableName, Key: keyOf(leaseKey), ...parts });
+  return held(
+    await caller.attempt(command, { operation: 'UpdateItem', table: tableName, leaseKey, write: true }, signal),
+  );
+}
+
+async function remove(context: Context, leaseKey: string, counter: number, signal: AbortSignal): Promise<boolean> {
+  const { tableName, caller } = context;
+  const command = new DeleteItemCommand({
+    TableName: tableName,
+    Key: keyOf(leaseKey),
+    ConditionExpression: 'leaseCounter = :counter',
+    ExpressionAttributeValues: { ':counter': { N: String(counter) } },
+  });
+  return held(
+    await caller.attempt(command, { operation: 'DeleteItem', table: tableName, leaseKey, write: true }, signal),
+  );
+}
+
+/** Whether the condition of a write held; what else went wrong is thrown. */
+function held(result: Attempt<unknown>): boolean {
+  if (result.type === 'answered') return true;
+  if (result.failure.kind === 'conditionFailed') return false;
+  throw result.failure.error;
+}
+
+/** The wish that a write has left in its row, where the store says what it left. */
+function wishIn(result: Attempt<unknown>): { readonly wish?: string } {
+  const { Attributes } = (result.type === 'answered' ? result.output : {}) as { readonly Attributes?: Item | null };
+  const text: unknown = Attributes?.['kinactWish']?.S;
+  return typeof text === 'string' ? { wish: text } : {};
+}
+
+/** The row as the failed condition saw it, where the store says so. */
+function oldItemOf(result: Attempt<unknown>): Item | undefined {
+  if (result.type === 'answered') return undefined;
+  const item = (result.cause as { readonly Item?: Item | null }).Item;
+  return item === undefined || item === null || Object.keys(item).length === 0 ? undefined : item;
+}
+
+function rowOf(context: Context, leaseKey: string, item: Item): LeaseRow {
+  const read = readLeaseRow(item);
+  if (read.type === 'lease') return read.row;
+  const { reason, leaseOwner } =
+    read.type === 'malformed' ? read.malformed : { reason: `it is a row of type ${read.entityType}` };
+  throw new KinactError(
+    'MALFORMED_LEASE',
+    `lease '${leaseKey}' in table '${context.tableName}' cannot be read: ${reason}`,
+    {
+      data: { table: context.tableName, leaseKey, ...(leaseOwner === undefined ? {} : { leaseOwner }) },
+    },
+  );
+}
+
+function keyOf(leaseKey: string): Record<string, AttributeValue> {
+  return { leaseKey: { S: leaseKey } };
+}

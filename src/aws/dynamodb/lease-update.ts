@@ -1,0 +1,229 @@
+// The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under which
+// condition. Only the named attributes are touched, so whatever else a row holds survives.
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { failoverText } from '../../core/lease-failover.js';
+import type { LeaseRow } from '../../core/lease.js';
+import { wishPrefix } from '../../core/lease-wish.js';
+import { KinactError } from '../../api/errors.js';
+import type { HashKeyRange, LeaseChange } from '../../api/ports.js';
+import { isCheckpoint, textSet } from './lease-row.js';
+
+/** The four parts of an UpdateItem request that come out of a change. */
+export interface UpdateParts {
+  readonly ConditionExpression: string;
+  readonly UpdateExpression: string;
+  readonly ExpressionAttributeNames: Record<string, string>;
+  readonly ExpressionAttributeValues: Record<string, AttributeValue>;
+}
+
+/** What a prepared checkpoint leaves in a row; every checkpoint removes it. */
+const pendingCheckpoint = [
+  'pendingCheckpoint',
+  'pendingCheckpointSubSequenceNumber',
+  'pendingCheckpointState',
+] as const;
+
+/** What is said between two workers about the tenure that a row shows. */
+const wishes = ['kinactWish', 'kinactAnswer'] as const;
+
+function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {
+  return leaseOwner !== undefined || handOver !== undefined || checkpoint?.checkpoint === 'SHARD_END';
+}
+
+/** A wish for a row, see ports.ts: neither counter nor owner is touched, and no row is made. */
+export function wishUpdate(
+  expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
+  wish: { readonly author: string; readonly text: string | null },
+): UpdateParts {
+  const parts = clauses();
+  const prefix = wishPrefix(wish.author);
+  if (wish.text === null) {
+    parts.whenBegins('kinactWish', prefix);
+    for (const name of wishes) parts.remove(name);
+    return parts.finish();
+  }
+  parts.when('leaseOwner', text(expected.owner));
+  parts.when('kinactWriter', text(expected.writer));
+  parts.whenNoneBut('kinactWish', prefix, expected.stale);
+  parts.whenNot('checkpoint', text('SHARD_END'));
+  parts.set('kinactWish', text(wish.text));
+  return parts.finish();
+}
+
+/** The one write to a held row: condition on the counter and, where given, the owner; the counter rises by one. */
+export function leaseUpdate(
+  expected: { readonly counter: number; readonly owner?: string },
+  change: LeaseChange,
+  writer: string,
+): UpdateParts {
+  const parts = clauses();
+  parts.when('leaseCounter', count(expected.counter));
+  if (expected.owner !== undefined) parts.when('leaseOwner', text(expected.owner));
+  if (change.handOver !== undefined) parts.whenBegins('kinactWish', wishPrefix(change.handOver.writer));
+  parts.set('leaseCounter', count(expected.counter + 1));
+  parts.set('kinactWriter', text(change.handOver?.writer ?? writer));
+  if (change.checkpoint !== undefined) {
+    const { checkpoint, subSequenceNumber } = change.checkpoint;
+    if (!isCheckpoint(checkpoint)) throw broken(`'${checkpoint}' is no checkpoint`);
+    parts.set('checkpoint', text(checkpoint));
+    parts.set('checkpointSubSequenceNumber', count(subSequenceNumber));
+    for (const name of pendingCheckpoint) parts.remove(name);
+    // With a switch on board as well, the row has changed hands once since this checkpoint.
+    parts.set('ownerSwitchesSinceCheckpoint', count(change.countOwnerSwitch === true ? 1 : 0));
+  } else if (change.countOwnerSwitch === true) {
+    parts.add('ownerSwitchesSinceCheckpoint', count(1));
+  }
+  if (change.leaseOwner === null) {
+    parts.remove('leaseOwner');
+    // A Java worker of the same name, which takes the row next, has a failover time of its own.
+    parts.remove('kinactFailover');
+  } else if (change.leaseOwner !== undefined) {
+    parts.set('leaseOwner', text(change.leaseOwner));
+    parts.remove('checkpointOwner');
+  } else if (change.handOver !== undefined) {
+    const { workerId, writer: heir, failoverMs } = change.handOver;
+    parts.set('leaseOwner', text(workerId));
+    parts.set('kinactFailover', text(failoverText(failoverMs, heir)));
+    parts.remove('checkpointOwner');
+  }
+  if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
+  // The tenure that they are about is over.
+  if (endsTenure(change)) for (const name of wishes) parts.remove(name);
+  else if (change.answer !== undefined) parts.set('kinactAnswer', text(change.answer));
+  if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));
+  // No children is an absent attribute, never an empty set.
+  if (change.childShardIds !== undefined && change.childShardIds.length > 0) {
+    parts.set('childShardIds', textSet(change.childShardIds));
+  }
+  return parts.finish();
+}
+
+/** What `kinact reset` writes over a row: everything a row is made with, on condition that nobody has written to it since. */
+export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
+  const parts = clauses();
+  parts.when('leaseCounter', count(seen.leaseCounter));
+  parts.set('leaseCounter', count(row.leaseCounter));
+  if (!isCheckpoint(row.checkpoint)) throw broken(`'${row.checkpoint}' is no checkpoint`);
+  parts.set('checkpoint', text(row.checkpoint));
+  parts.set('checkpointSubSequenceNumber', count(row.checkpointSubSequenceNumber));
+  parts.set('ownerSwitchesSinceCheckpoint', count(0));
+  for (const name of ['kinactWriter', 'kinactFailover', 'kinactStream', 'startingHashKey', 'endingHashKey'] as const) {
+    const value = row[name];
+    if (value === undefined) parts.remove(name);
+    else parts.set(name, text(value));
+  }
+  const sets = { parentShardId: row.parentShardIds, childShardIds: row.childShardIds };
+  for (const [name, members] of Object.entries(sets)) {
+    if (members.length === 0) parts.remove(name);
+    else parts.set(name, textSet(members));
+  }
+  if (row.kinactLatestAt === undefined) parts.remove('kinactLatestAt');
+  else parts.set('kinactLatestAt', count(row.kinactLatestAt));
+  for (const name of ['leaseOwner', 'checkpointOwner', ...pendingCheckpoint, ...wishes]) parts.remove(name);
+  return parts.finish();
+}
+
+/** Meta-information of an existing row, without touching the counter; undefined when there is nothing to write. */
+export function metaUpdate(meta: {
+  readonly childShardIds?: readonly string[];
+  readonly hashKeyRange?: HashKeyRange;
+  readonly kinactLatestAt?: number;
+  readonly kinactStream?: string;
+  readonly kinactAutoAt?: number;
+}): UpdateParts | undefined {
+  const parts = clauses();
+  parts.whenPresent('leaseKey');
+  const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
+  if (childShardIds !== undefined && childShardIds.length > 0) parts.set('childShardIds', textSet(childShardIds));
+  if (hashKeyRange !== undefined) {
+    parts.set('startingHashKey', text(hashKeyRange.startingHashKey));
+    parts.set('endingHashKey', text(hashKeyRange.endingHashKey));
+  }
+  if (kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(kinactLatestAt));
+  if (kinactStream !== undefined) parts.setOnce('kinactStream', text(kinactStream));
+  if (kinactAutoAt !== undefined) parts.raise('kinactAutoAt', count(kinactAutoAt));
+  return parts.isEmpty() ? undefined : parts.finish();
+}
+
+interface Clauses {
+  when(name: string, value: AttributeValue): void;
+  whenPresent(name: string): void;
+  whenNot(name: string, value: AttributeValue): void;
+  /** The attribute is there and begins with this. */
+  whenBegins(name: string, prefix: string): void;
+  /** The attribute is not there, or begins with this, or is exactly that. */
+  whenNoneBut(name: string, prefix: string, exactly: string | undefined): void;
+  set(name: string, value: AttributeValue): void;
+  /** Sets the attribute unless the row has it already. */
+  setOnce(name: string, value: AttributeValue): void;
+  /** Sets the attribute on condition that the row has none, or a lower one. */
+  raise(name: string, value: AttributeValue): void;
+  add(name: string, value: AttributeValue): void;
+  remove(name: string): void;
+  isEmpty(): boolean;
+  finish(): UpdateParts;
+}
+
+/** Every name goes in as `#name` (some are reserved words), every value as `:n`. */
+function clauses(): Clauses {
+  const names: Record<string, string> = {};
+  const values: Record<string, AttributeValue> = {};
+  const conditions: string[] = [];
+  const actions: Record<'SET' | 'REMOVE' | 'ADD', string[]> = { SET: [], REMOVE: [], ADD: [] };
+  const nameOf = (name: string): string => {
+    names[`#${name}`] = name;
+    return `#${name}`;
+  };
+  const valueOf = (value: AttributeValue): string => {
+    const placeholder = `:v${Object.keys(values).length}`;
+    values[placeholder] = value;
+    return placeholder;
+  };
+  return {
+    when: (name, value) => void conditions.push(`${nameOf(name)} = ${valueOf(value)}`),
+    whenNot: (name, value) => void conditions.push(`${nameOf(name)} <> ${valueOf(value)}`),
+    whenPresent: (name) => void conditions.push(`attribute_exists(${nameOf(name)})`),
+    whenBegins: (name, prefix) => void conditions.push(`begins_with(${nameOf(name)}, ${valueOf(text(prefix))})`),
+    whenNoneBut: (name, prefix, exactly) => {
+      const attribute = nameOf(name);
+      const allowed = [`attribute_not_exists(${attribute})`, `begins_with(${attribute}, ${valueOf(text(prefix))})`];
+      if (exactly !== undefined) allowed.push(`${attribute} = ${valueOf(text(exactly))}`);
+      conditions.push(`(${allowed.join(' OR ')})`);
+    },
+    set: (name, value) => void actions.SET.push(`${nameOf(name)} = ${valueOf(value)}`),
+    setOnce: (name, value) => {
+      actions.SET.push(`${nameOf(name)} = if_not_exists(${nameOf(name)}, ${valueOf(value)})`);
+    },
+    raise: (name, value) => {
+      const [attribute, placeholder] = [nameOf(name), valueOf(value)];
+      conditions.push(`(attribute_not_exists(${attribute}) OR ${attribute} < ${placeholder})`);
+      actions.SET.push(`${attribute} = ${placeholder}`);
+    },
+    add: (name, value) => void actions.ADD.push(`${nameOf(name)} ${valueOf(value)}`),
+    remove: (name) => void actions.REMOVE.push(nameOf(name)),
+    isEmpty: () => Object.values(actions).every((list) => list.length === 0),
+    finish: () => ({
+      ConditionExpression: conditions.join(' AND '),
+      UpdateExpression: Object.entries(actions)
+        .filter(([, list]) => list.length > 0)
+        .map(([action, list]) => `${action} ${list.join(', ')}`)
+        .join(' '),
+      ExpressionAttributeNames: names,
+      ExpressionAttributeValues: values,
+    }),
+  };
+}
+
+function text(value: string): AttributeValue {
+  if (value === '') throw broken('an empty string was to be written; an attribute without a value is left out');
+  return { S: value };
+}
+
+function count(value: number): AttributeValue {
+  if (!Number.isSafeInteger(value) || value < 0) throw broken(`${value} is not an integer of 0 to 2^53 - 1`);
+  return { N: String(value) };
+}
+
+function broken(message: string): KinactError {
+  return new KinactError('BROKEN_INVARIANT', `lease row: ${message}`);
+}

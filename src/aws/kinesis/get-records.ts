@@ -1,0 +1,145 @@
+// The way of GetRecords answers from bytes to RawRecords. On our own client the SDK's deserialiser, which spends most of
+// its time validating base64 by regular expression, is bypassed for this one operation (emulators.md 8); a user's client
+// is left as it is. Either way `recordsOf` says what came.
+import type {
+  _Record as SdkRecord,
+  ChildShard as SdkChildShard,
+  GetRecordsOutput,
+  KinesisClient,
+} from '@aws-sdk/client-kinesis';
+import { isSequenceNumber } from '../../core/sequence-number.js';
+import type { ChildShard, RawRecord } from '../../api/ports.js';
+import { hashKeyRangeOf } from '../aggregation/hash-key.js';
+
+/** Where the fast path leaves the records it made; the SDK's own `Records` is then empty. */
+const fastRecords = Symbol('kinact.records');
+
+interface FastOutput extends Partial<GetRecordsOutput> {
+  [fastRecords]?: readonly RawRecord[];
+}
+
+/** The SDK's protocol object, as far as it is used here: semi-public, so every member is checked before it is touched. */
+interface Protocol {
+  deserializeResponse?: (operation: { readonly name: string }, context: unknown, response: Response) => Promise<object>;
+  deserializeMetadata?: (response: Response) => object;
+}
+
+interface Response {
+  readonly statusCode: number;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** What a GetRecords answer is in JSON. */
+interface WireAnswer {
+  readonly Records?: readonly {
+    readonly SequenceNumber?: unknown;
+    readonly PartitionKey?: unknown;
+    readonly Data?: unknown;
+    readonly ApproximateArrivalTimestamp?: unknown;
+  }[];
+  readonly NextShardIterator?: string | null;
+  readonly MillisBehindLatest?: number | null;
+  readonly ChildShards?: SdkChildShard[] | null;
+}
+
+/** Puts the fast path on a client of ours. Says whether it could: an SDK of another make keeps its own way. */
+export function installFastGetRecords(client: KinesisClient): boolean {
+  const protocol = (client.config as unknown as { readonly protocol?: Protocol }).protocol;
+  const slow = protocol?.deserializeResponse;
+  const metadata = protocol?.deserializeMetadata;
+  if (protocol === undefined || slow === undefined || metadata === undefined) return false;
+  protocol.deserializeResponse = async (operation, context, response) => {
+    if (operation.name !== 'GetRecords' || response.statusCode >= 300) {
+      return slow.call(protocol, operation, context, response);
+    }
+    return { ...parseAnswer(await collect(response.body)), $metadata: metadata.call(protocol, response) };
+  };
+  return true;
+}
+
+async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    parts.push(part);
+    bytes += part.length;
+  }
+  return Buffer.concat(parts, bytes);
+}
+
+/** Throws a SyntaxError on whatever is no answer of GetRecords: the caller takes that for a broken connection. */
+export function parseAnswer(bytes: Buffer): FastOutput {
+  const answer = JSON.parse(bytes.toString()) as WireAnswer | null;
+  if (typeof answer !== 'object' || answer === null || !Array.isArray(answer.Records)) {
+    throw new SyntaxError('GetRecords was answered without Records');
+  }
+  const records = (answer.Records as NonNullable<WireAnswer['Records']>).map((record): RawRecord => {
+    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record ?? {};
+    if (typeof Data !== 'string') throw noRecord();
+    const arrivedAt = typeof arrived === 'number' ? Math.round(arrived * 1000) : undefined;
+    return rawRecord(SequenceNumber, PartitionKey, Buffer.from(Data, 'base64'), arrivedAt);
+  });
+  return {
+    Records: [],
+    [fastRecords]: records,
+    ...(typeof answer.NextShardIterator === 'string' ? { NextShardIterator: answer.NextShardIterator } : {}),
+    ...(typeof answer.MillisBehindLatest === 'number' ? { MillisBehindLatest: answer.MillisBehindLatest } : {}),
+    ...(Array.isArray(answer.ChildShards) ? { ChildShards: answer.ChildShards } : {}),
+  };
+}
+
+/** The records of an answer, whichever way it came. Throws a SyntaxError when there are none to speak of. */
+export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord[] {
+  const fast = (output as FastOutput)[fastRecords];
+  if (fast !== undefined) return fast;
+  if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
+  return output.Records.map((record): RawRecord => {
+    // A client of the user's may be of another version, or none of the SDK's: its types are not taken on trust.
+    const {
+      SequenceNumber,
+      PartitionKey,
+      Data,
+      ApproximateArrivalTimestamp: arrived,
+    } = (record ?? {}) as Partial<SdkRecord>;
+    if (!(Data instanceof Uint8Array)) throw noRecord();
+    return rawRecord(SequenceNumber, PartitionKey, Data, arrived instanceof Date ? arrived.getTime() : undefined);
+  });
+}
+
+/** A record of an answer; whatever it may lack is left out. Throws a SyntaxError where it lacks what every record has. */
+function rawRecord(
+  sequenceNumber: unknown,
+  partitionKey: unknown,
+  data: Uint8Array,
+  arrivedAt: number | undefined,
+): RawRecord {
+  if (typeof sequenceNumber !== 'string' || !isSequenceNumber(sequenceNumber)) throw noRecord();
+  const dated = arrivedAt !== undefined && Number.isFinite(arrivedAt);
+  // Written out, not spread: this runs once per record. A partition key has at least one character: an empty one is none.
+  if (typeof partitionKey !== 'string' || partitionKey === '') {
+    return dated ? { sequenceNumber, data, arrivedAt } : { sequenceNumber, data };
+  }
+  return dated ? { sequenceNumber, partitionKey, data, arrivedAt } : { sequenceNumber, partitionKey, data };
+}
+
+function noRecord(): SyntaxError {
+  return new SyntaxError('GetRecords was answered with something that is no record');
+}
+
+/**
+ * The children an answer names at the end of `shardId`. Undefined when it names none, or one that is not a child of this
+ * shard: then ListShards decides.
+ */
+export function childrenOf(output: Partial<GetRecordsOutput>, shardId: string): readonly ChildShard[] | undefined {
+  const named: unknown = output.ChildShards;
+  if (!Array.isArray(named) || named.length === 0) return undefined;
+  const children: ChildShard[] = [];
+  for (const child of named as readonly (Partial<SdkChildShard> | null)[]) {
+    const { ShardId, ParentShards, HashKeyRange } = child ?? {};
+    if (typeof ShardId !== 'string' || ShardId === '' || !Array.isArray(ParentShards)) return undefined;
+    const parentShards = ParentShards.filter((parent) => typeof parent === 'string' && parent !== '');
+    if (!parentShards.includes(shardId)) return undefined;
+    children.push({ shardId: ShardId, parentShards, ...hashKeyRangeOf(HashKeyRange) });
+  }
+  return children;
+}

@@ -1,0 +1,154 @@
+// How a stream source talks to Kinesis: a client (our own or the user's), one bounded attempt per call, every failure
+// classified, and the names a stream goes by in requests. Called by the polling source's parts.
+import { KinesisClient } from '@aws-sdk/client-kinesis';
+import type { ServiceInputTypes, ServiceOutputTypes, KinesisClientResolvedConfig } from '@aws-sdk/client-kinesis';
+import type { $Command, KinesisClientConfig } from '@aws-sdk/client-kinesis';
+import { KinactError } from '../../api/errors.js';
+import type { Clock, Timers } from '../../api/ports.js';
+import { classifyAwsError } from '../aws-errors.js';
+import type { AwsFailure } from '../aws-errors.js';
+import { installFastGetRecords } from './get-records.js';
+import { httpHandler } from '../http-handler.js';
+import { oneAttempt } from '../one-attempt.js';
+import { presentMembers } from '../present-members.js';
+
+/**
+ * A Kinesis client as it is accepted from users: the shape of the SDK's, whichever copy of the package made it. It should
+ * speak keep-alive HTTP/1.1 (`NodeHttpHandler`); kinact makes one attempt per call whatever `maxAttempts` it has, and
+ * gives a call up by itself after the request timeout.
+ */
+export interface KinesisClientLike {
+  send(command: never, options?: never): Promise<unknown>;
+  readonly config?: { readonly region?: unknown };
+}
+
+/** Any command of the SDK's Kinesis client. */
+export type KinesisCommand<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<
+  Input,
+  Output,
+  KinesisClientResolvedConfig,
+  ServiceInputTypes,
+  ServiceOutputTypes
+>;
+
+/** How one attempt ended. `serviceTimeMs` is the answer's `Date` header, or the wall clock where there was none. */
+export type KinesisAttempt<Output> =
+  | { readonly type: 'answered'; readonly output: Output; readonly serviceTimeMs: number }
+  | { readonly type: 'failed'; readonly failure: AwsFailure; readonly serviceTimeMs: number };
+
+export interface KinesisCaller {
+  /** One attempt of at most `timeoutMs` (default: the request timeout); never rejects. */
+  attempt<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: KinesisCommand<Input, Output>,
+    call: { readonly operation: string; readonly shardId?: string; readonly timeoutMs?: number },
+    signal: AbortSignal,
+  ): Promise<KinesisAttempt<Output>>;
+  /** One attempt; rejects with the classified KinactError. */
+  call<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: KinesisCommand<Input, Output>,
+    call: { readonly operation: string },
+    signal: AbortSignal,
+  ): Promise<{ readonly output: Output; readonly serviceTimeMs: number }>;
+}
+
+/** Our own client: keep-alive HTTP/1.1, one attempt per call, the fast way for GetRecords. */
+export function createKinesisClient(
+  options: Pick<KinesisClientConfig, 'region'> & { readonly requestTimeoutMs: number },
+): KinesisClient {
+  const { requestTimeoutMs, ...config } = options;
+  const client = new KinesisClient({
+    ...config,
+    maxAttempts: 1,
+    requestHandler: httpHandler(requestTimeoutMs),
+  });
+  // It would filter every answer, record by record, for a logger that says nothing (emulators.md 8).
+  client.middlewareStack.remove('loggerMiddleware');
+  installFastGetRecords(client);
+  return client;
+}
+
+/** Wraps a client. Whoever opened the client closes it. */
+export function kinesisCaller(options: {
+  readonly client: KinesisClientLike;
+  /** The stream's name or ARN as configured, for messages. */
+  readonly stream: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly requestTimeoutMs: number;
+}): KinesisCaller {
+  const { stream, clock, timers, requestTimeoutMs } = options;
+  // The one place where the structural type becomes the SDK's: `send` is all that is used of it.
+  const client = options.client as unknown as Pick<KinesisClient, 'send'>;
+
+  const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...what }, signal) => {
+    const limits = { signal, timers, timeoutMs };
+    const { output, failure, seen } = await oneAttempt(command, limits, (abortSignal) =>
+      client.send(command, { abortSignal }),
+    );
+    const serviceTimeMs = seen.dateMs ?? clock.wallNow();
+    if (output !== undefined && output !== null) {
+      // The records of GetRecords come by the thousand; get-records.ts reads them as carefully.
+      const said = what.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
+      return { type: 'answered', output: said, serviceTimeMs };
+    }
+    const cause = failure?.cause ?? new SyntaxError('the client resolved without an answer');
+    return { type: 'failed', failure: classifyAwsError(cause, { ...what, service: 'kinesis', stream }), serviceTimeMs };
+  };
+  return {
+    attempt,
+    async call(command, what, signal) {
+      const result = await attempt(command, what, signal);
+      if (result.type === 'failed') throw result.failure.error;
+      return result;
+    },
+  };
+}
+
+/** The members by which a request names the stream. Both where the ARN is known: local servers know the name alone. */
+export interface StreamNames {
+  readonly StreamName: string;
+  readonly StreamARN?: string;
+}
+
+/** Name, ARN and region from what the user configured. Throws INVALID_OPTION unless exactly one of the two is given. */
+export function streamNames(options: {
+  readonly streamName?: string | undefined;
+  readonly streamArn?: string | undefined;
+}): {
+  readonly configured: string;
+  readonly names: StreamNames;
+  readonly arnRegion?: string;
+} {
+  const { streamName, streamArn } = options;
+  if (streamArn === undefined) {
+    if (streamName === undefined || streamName === '') {
+      throw new KinactError('INVALID_OPTION', 'kinesisStream: expected streamName or streamArn, got neither', {
+        data: { option: 'streamName' },
+      });
+    }
+    return { configured: streamName, names: { StreamName: streamName } };
+  }
+  const parts = /^arn:[^:]+:kinesis:([^:]+):\d*:stream\/([a-zA-Z0-9_.-]+)$/.exec(streamArn);
+  if (parts === null || streamName !== undefined) {
+    const message =
+      parts === null
+        ? `streamArn: expected arn:aws:kinesis:<region>:<account>:stream/<name>, got '${streamArn}'`
+        : 'kinesisStream: expected streamName or streamArn, got both';
+    throw new KinactError('INVALID_OPTION', message, { data: { option: 'streamArn' } });
+  }
+  return { configured: streamArn, names: { StreamName: parts[2]!, StreamARN: streamArn }, arnRegion: parts[1]! };
+}
+
+/** Rejects with WRONG_REGION when the client is known to be configured for another region than the ARN names. */
+export async function checkRegion(
+  client: KinesisClientLike,
+  arnRegion: string | undefined,
+  stream: string,
+): Promise<void> {
+  if (arnRegion === undefined) return;
+  const configured = client.config?.region;
+  const region: unknown = typeof configured === 'function' ? await (configured as () => unknown)() : configured;
+  if (typeof region !== 'string' || region === arnRegion) return;
+  const message = `'${stream}' is in ${arnRegion}, but the client is configured for ${region}: set region to ${arnRegion}`;
+  throw new KinactError('WRONG_REGION', message, { data: { stream } });
+}

@@ -1,0 +1,157 @@
+// A Kinesis stream read by polling, as a StreamSource: describe, list, open readers, unpack. Called by consumer.ts.
+// Everything here goes over keep-alive HTTP/1.1 with a deadline per call; the SDK's default transport never polls.
+import type { KinesisClient } from '@aws-sdk/client-kinesis';
+import type {
+  Clock,
+  HashKeyRange,
+  Random,
+  RawRecord,
+  ShardReader,
+  StreamDescription,
+  StreamSource,
+  Timers,
+  Unpacked,
+} from '../../api/ports.js';
+import { KinactError } from '../../api/errors.js';
+import type { OutOfRangePolicy } from '../../core/placement.js';
+import { unpackRecord } from '../aggregation/aggregate.js';
+import { noBacklogsTold } from './end-verdict.js';
+import { hashKeyVetting, type HashKeyVetting } from '../aggregation/hash-key-vetting.js';
+import {
+  checkRegion,
+  createKinesisClient,
+  kinesisCaller,
+  streamNames,
+  type KinesisClientLike,
+} from './kinesis-client.js';
+import { openPollingReader } from './polling-reader.js';
+import { sharedRequest } from '../shared-request.js';
+import type { PrefetchBounds } from './prefetch-buffer.js';
+import { describeStream, listShards } from './stream-listing.js';
+
+/** What can be set on a polled stream. Exactly one of `streamName` and `streamArn`. */
+export interface KinesisPollingOptions {
+  readonly streamName?: string | undefined;
+  readonly streamArn?: string | undefined;
+  /** Default: the region in `streamArn`, else the usual AWS environment. */
+  readonly region?: string;
+  /** Default `emit`. */
+  readonly outOfRange?: OutOfRangePolicy;
+  /** Records per GetRecords, 1–10,000. Default 10,000. */
+  readonly maxRecords?: number;
+  /** Milliseconds between reads of a shard whose tip is reached. Default 1,000; never faster than 5 reads a second. */
+  readonly idleMs?: number;
+  /** A client of the user's own, which is neither changed nor closed. */
+  readonly client?: KinesisClientLike;
+  /** How far a shard is read ahead of its worker. Default 4 batches, 30,000 records, 8 MiB, whichever comes first. */
+  readonly prefetch?: Partial<PrefetchBounds>;
+  /** Milliseconds one request may take, its body included. Default 30,000. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface KinesisPollingDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+}
+
+const defaultPrefetch: PrefetchBounds = { batches: 4, records: 30_000, bytes: 8 * 1024 * 1024 };
+
+/** AWS answers an iterator request in milliseconds; kinesalite leaves some of them unanswered for good. */
+const longestTimestampWaitMs = 2_000;
+
+/**
+ * A stream source that polls. Opens no connection by itself.
+ *
+ * @throws KinactError INVALID_OPTION when the stream is not named, or named twice.
+ */
+export function kinesisPollingSource(options: KinesisPollingOptions, deps: KinesisPollingDeps): StreamSource {
+  const { configured, names, arnRegion } = streamNames(options);
+  const { outOfRange = 'emit', maxRecords = 10_000, idleMs = 1_000, requestTimeoutMs = 30_000 } = options;
+  const region = options.region ?? arnRegion;
+  const own: KinesisClient | undefined =
+    options.client === undefined
+      ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      : undefined;
+  const client: KinesisClientLike = own ?? options.client!;
+  const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
+  const readers = new Set<ShardReader>();
+  const ranges = new Map<string, HashKeyRange>();
+  const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
+    await checkRegion(client, arnRegion, configured);
+    const description = await describeStream(caller, names, signal);
+    refuseDropping(description, outOfRange, isDescribed, configured);
+    isDescribed = true;
+    vetting.noted(description);
+    return description;
+  };
+  const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
+  let isDescribed = false;
+  const described = sharedRequest(describe, deps);
+  const listed = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
+  const reading = {
+    ...deps,
+    describe: described.ask,
+    list: listed.ask,
+    caller,
+    names,
+    maxRecords,
+    idleMs,
+    sizes: { recordBytes: undefined },
+    told: noBacklogsTold(),
+    prefetch: { ...defaultPrefetch, ...options.prefetch },
+    timestampTimeoutMs: Math.min(requestTimeoutMs, longestTimestampWaitMs),
+  };
+  return {
+    name: configured,
+    region: arnRegion === undefined ? options.region : undefined,
+    placement: vetting.placement,
+    describe,
+    async listShards(filter, signal) {
+      await checkRegion(client, arnRegion, configured);
+      const listing = await listShards(caller, names, filter, signal);
+      if (filter.type === 'all') ranges.clear();
+      for (const { shardId, hashKeyRange } of listing.shards) {
+        if (hashKeyRange !== undefined) ranges.set(shardId, hashKeyRange);
+      }
+      return listing;
+    },
+    countsBytes: true,
+    open(shardId, start, notice, lease) {
+      const reader = openPollingReader(reading, shardId, start, notice, lease);
+      const tracked: ShardReader = {
+        async read(signal) {
+          const result = await reader.read(signal);
+          if (result.type === 'records') await vetting.vet(result.records, ranges.get(shardId), signal);
+          return result;
+        },
+        close: () => {
+          readers.delete(tracked);
+          reader.close();
+        },
+      };
+      readers.add(tracked);
+      return tracked;
+    },
+    unpack: (record: RawRecord, range: HashKeyRange | undefined): Unpacked =>
+      unpackRecord(record, range, vetting.policyFor(record)),
+    close() {
+      for (const reader of [...readers]) reader.close();
+      described.close();
+      listed.close();
+      own?.destroy();
+    },
+  };
+}
+
+/** Only before anything was read is there a choice; what is switched later must not stop a consumer. */
+function refuseDropping(
+  { distribution }: StreamDescription,
+  outOfRange: OutOfRangePolicy,
+  isDescribed: boolean,
+  stream: string,
+): void {
+  if (isDescribed || distribution !== 'AUTO' || outOfRange === 'emit') return;
+  const message = `kinesisStream.outOfRange: expected 'emit', got '${outOfRange}': the RecordDistributionStrategy of '${stream}' is AUTO, so that a record's hash key says nothing of its shard, and good records would be dropped`;
+  throw new KinactError('INVALID_OPTION', message, { data: { option: 'kinesisStream.outOfRange', stream } });
+}

@@ -1,0 +1,168 @@
+// Puts records into a stream: PutRecords in batches within the service's limits, what was refused for a passing reason put
+// again with back-off. For the command `put` and the demo. At least once: after a lost reply a batch is put again whole.
+import { randomUUID } from 'node:crypto';
+import { PutRecordsCommand } from '@aws-sdk/client-kinesis';
+import { backoffMs, type Backoff } from '../../core/backoff.js';
+import { KinactError } from '../../api/errors.js';
+import type { Clock, Random, Shard, StreamDescription, Timers } from '../../api/ports.js';
+import { createKinesisClient, kinesisCaller, streamNames, type KinesisClientLike } from './kinesis-client.js';
+import { pause } from '../pause.js';
+import { describeStream, listShards } from './stream-listing.js';
+
+/** A record to put, as it goes to the service. */
+export interface OutgoingRecord {
+  /** Only streams that place records themselves (AUTO) take records without one. */
+  readonly partitionKey?: string;
+  /** Decimal; absent: the service hashes the partition key. */
+  readonly explicitHashKey?: string;
+  readonly data: Uint8Array;
+}
+
+/** What became of one record. */
+export type PutResult =
+  | { readonly type: 'put'; readonly shardId: string; readonly sequenceNumber: string }
+  | { readonly type: 'refused'; readonly reason: string };
+
+export interface KinesisProducer {
+  /**
+   * Puts any number of records, in as few requests as the limits allow. Resolves with one result per record, in order;
+   * rejects with the KinactError of a request that failed for good, or STOPPED.
+   */
+  put(records: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]>;
+  /** What the stream says of itself; rejects with the KinactError of the request. */
+  describe(signal: AbortSignal): Promise<StreamDescription>;
+  /** The stream's shards that take records now. */
+  openShards(signal: AbortSignal): Promise<readonly Shard[]>;
+  close(): void;
+}
+
+export interface KinesisProducerOptions {
+  /** The stream, by one of these two. An ARN also says the region. */
+  readonly streamName?: string | undefined;
+  readonly streamArn?: string | undefined;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** A client of the caller's own, which is not closed. */
+  readonly client?: KinesisClientLike;
+  /** Milliseconds one request may take. Default 10,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long a record is put again before it counts as refused, milliseconds. Default 60,000. */
+  readonly retryForMs?: number;
+}
+
+/** The service's limits on one PutRecords request. Keys count as bytes, too. */
+export const maxBatchRecords = 500;
+export const maxBatchBytes = 5 * 1024 * 1024;
+
+const again: Backoff = { baseMs: 200, capMs: 5_000 };
+/** Full jitter may come out as nothing. */
+const shortestRetryMs = 50;
+
+/** The bytes by which the service counts a record. */
+export function sizeOf(record: OutgoingRecord): number {
+  return record.data.length + Buffer.byteLength(record.partitionKey ?? '');
+}
+
+/** The record with a key, its own or a random one. */
+function keyed(record: OutgoingRecord): OutgoingRecord {
+  return record.partitionKey === undefined ? { ...record, partitionKey: randomUUID() } : record;
+}
+
+/** How many of the records, from `from` on, go into one request: at least one. */
+export function batchLength(records: readonly OutgoingRecord[], from: number): number {
+  let bytes = 0;
+  let length = 0;
+  for (let at = from; at < records.length && length < maxBatchRecords; at += 1) {
+    bytes += sizeOf(records[at]!);
+    if (length > 0 && bytes > maxBatchBytes) break;
+    length += 1;
+  }
+  return length;
+}
+
+export function kinesisProducer(options: KinesisProducerOptions): KinesisProducer {
+  const { clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
+  const { configured, names, arnRegion: region } = streamNames(options);
+  const own =
+    options.client === undefined
+      ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      : undefined;
+  const client: KinesisClientLike = own ?? options.client!;
+  const caller = kinesisCaller({ client, stream: configured, clock, timers, requestTimeoutMs });
+
+  /** One request. What comes back undefined is to be put again. */
+  const request = async (
+    batch: readonly OutgoingRecord[],
+    signal: AbortSignal,
+  ): Promise<{ readonly results: readonly (PutResult | undefined)[]; readonly reason: string }> => {
+    const Records = batch.map(({ data, partitionKey, explicitHashKey }) => ({
+      Data: data,
+      ...(partitionKey === undefined ? {} : { PartitionKey: partitionKey }),
+      ...(explicitHashKey === undefined ? {} : { ExplicitHashKey: explicitHashKey }),
+    }));
+    const command = new PutRecordsCommand({ ...names, Records });
+    const answer = await caller.attempt(command, { operation: 'PutRecords' }, signal);
+    if (answer.type === 'failed') {
+      const { error, kind } = answer.failure;
+      // The stream has been switched to placing by key: a random one spreads as well.
+      if (kind === 'invalidArgument' && batch.some(({ partitionKey }) => partitionKey === undefined))
+        return request(batch.map(keyed), signal);
+      if (!error.retryable) throw error;
+      return { results: batch.map(() => undefined), reason: error.message };
+    }
+    const answered = answer.output.Records ?? [];
+    if (answered.length !== batch.length) {
+      const message = `kinesis:PutRecords: ${batch.length} records were sent and ${answered.length} results came back`;
+      throw new KinactError('AWS_ERROR', message, { data: { stream: configured, operation: 'kinesis:PutRecords' } });
+    }
+    let reason = '';
+    const results = answered.map((result): PutResult | undefined => {
+      const { ShardId, SequenceNumber, ErrorCode, ErrorMessage } = (result ?? {}) as Partial<typeof result>;
+      if (ErrorCode === undefined && SequenceNumber !== undefined)
+        return { type: 'put', shardId: String(ShardId), sequenceNumber: SequenceNumber };
+      reason = `${String(ErrorCode)}: ${ErrorMessage ?? ''}`;
+      return undefined;
+    });
+    return { results, reason };
+  };
+
+  const putBatch = async (batch: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]> => {
+    const results: (PutResult | undefined)[] = batch.map(() => undefined);
+    let open = batch.map((_, index) => index);
+    let giveUpAt = clock.now() + retryForMs;
+    for (let attempt = 0; ; attempt += 1) {
+      const sending = open;
+      const { results: got, reason } = await request(
+        sending.map((index) => batch[index]!),
+        signal,
+      );
+      for (const [position, index] of sending.entries()) results[index] = got[position];
+      open = sending.filter((index) => results[index] === undefined);
+      if (open.length === 0) return results as readonly PutResult[];
+      // As long as something gets through, the rest will.
+      if (open.length < sending.length) giveUpAt = clock.now() + retryForMs;
+      const delayMs = Math.max(shortestRetryMs, backoffMs(again, attempt, random));
+      if (clock.now() + delayMs > giveUpAt) return results.map((result) => result ?? { type: 'refused', reason });
+      await pause(timers, delayMs, signal, 'putting records');
+    }
+  };
+
+  return {
+    async put(records, signal) {
+      const results: PutResult[] = [];
+      for (let from = 0; from < records.length;) {
+        const length = batchLength(records, from);
+        results.push(...(await putBatch(records.slice(from, from + length), signal)));
+        from += length;
+      }
+      return results;
+    },
+    describe: (signal) => describeStream(caller, names, signal),
+    async openShards(signal) {
+      const { shards } = await listShards(caller, names, { type: 'all' }, signal);
+      return shards.filter((shard) => shard.endingSequenceNumber === undefined);
+    },
+    close: () => own?.destroy(),
+  };
+}

@@ -1,0 +1,50 @@
+// `kinesisStream`: a Kinesis stream as a source. What the application wrote is checked here; nothing is opened before the
+// consumer starts.
+import { openLeaseTable } from '../dynamodb/lease-table.js';
+import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
+import { kinesisPollingSource } from './kinesis-polling.js';
+import { resolveKinesisStream } from '../../options/source-options.js';
+import type { KinesisStreamOptions } from '../../options/source-options.js';
+import type { SourceSpec } from '../../api/source.js';
+
+/**
+ * A Kinesis stream to consume, by polling.
+ *
+ * Region, credentials and endpoints come from the usual AWS environment unless given. The lease table lives in the stream's
+ * region.
+ * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for `retrieval: 'fan-out'`.
+ */
+export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
+  const { name, application, initialPosition, opaque, streamName, streamArn, region, client, ...reading } =
+    resolveKinesisStream(options);
+  const { outOfRange, maxRecords, idleMs, prefetch } = reading;
+  return Object.freeze({
+    name,
+    application,
+    initialPosition,
+    opaque,
+    open: (world) =>
+      kinesisPollingSource(
+        {
+          ...(streamArn === undefined ? { streamName: name } : { streamArn }),
+          ...(region === undefined ? {} : { region }),
+          ...(client === undefined ? {} : { client }),
+          outOfRange,
+          maxRecords,
+          idleMs,
+          prefetch,
+        },
+        world,
+      ),
+    openLeases: ({ clock, timers }, { client: own, tableName, failoverMs, billing }) =>
+      openLeaseTable({
+        tableName,
+        failoverMs,
+        billing,
+        clock,
+        timers,
+        ...(region === undefined ? {} : { region }),
+        ...(own === undefined ? {} : { client: own as DynamoDbClientLike }),
+      }),
+  } satisfies SourceSpec);
+}

@@ -1,0 +1,374 @@
+// Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every turn of the loop
+// waits for something; the position moves forward only with records that are handed on; failures that time cures are
+// repeated without end and said, the others end the reader. Opened by the polling source, one per shard worker.
+import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
+import type { Backoff } from '../../core/backoff.js';
+import type { StartPosition } from '../../core/position.js';
+import { createTokenBucket, take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
+import { isKinactError, KinactError } from '../../api/errors.js';
+import type {
+  Clock,
+  LeasedRead,
+  Random,
+  RawRecord,
+  ShardReader,
+  ShardListing,
+  SourceNotice,
+  StreamDescription,
+  Timers,
+} from '../../api/ports.js';
+import { bytesOf } from '../../core/record-bytes.js';
+import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
+import { childrenOf, recordsOf } from './get-records.js';
+import type { KinesisCaller, StreamNames } from './kinesis-client.js';
+import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
+import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
+import { noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
+import { failing, recover, retryDelayMs, sleep } from './reading-failure.js';
+import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
+import type { Ask } from '../shared-request.js';
+import { streamDoubt } from './stream-doubt.js';
+import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
+
+export interface PollingReaderDeps {
+  readonly caller: KinesisCaller;
+  readonly names: StreamNames;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly maxRecords: number;
+  readonly idleMs: number;
+  readonly prefetch: PrefetchBounds;
+  readonly timestampTimeoutMs: number;
+  readonly describe: Ask<StreamDescription>;
+  readonly list: Ask<ShardListing>;
+  readonly sizes: RecordSizes;
+  readonly told: BacklogsTold;
+}
+
+/**
+ * AWS grants all readers of a shard together five reads and 2 MB a second. There is no burst, and a call counts from its
+ * answer on, so that however calls are delayed on their way no six of them arrive within a second; a little is left for
+ * clocks that count in whole milliseconds.
+ */
+const readsPerSecond = 4.9;
+const bytesPerSecond = 2_000_000;
+
+const missingShape: Backoff = { baseMs: 500, capMs: 3_000 };
+/** So long the service must not know a shard before the reader takes it for gone. */
+const missingMs = 5_000;
+/** So soon a second chain must have ended to prove the end of the first: what is older says nothing of it any more. */
+const proofMs = 30_000;
+
+/** Opens a reader. It asks for nothing before the first `read`. */
+export function openPollingReader(
+  deps: PollingReaderDeps,
+  shardId: string,
+  start: StartPosition,
+  notice: (notice: SourceNotice) => void,
+  lease?: LeasedRead,
+): ShardReader {
+  const closing = new AbortController();
+  const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
+  const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
+  let started = false;
+  const begin = async (): Promise<void> => {
+    try {
+      await poll({ ...deps, shardId, start, notice, lease, buffer, allowance, signal: closing.signal });
+    } catch (thrown) {
+      if (closing.signal.aborted) return;
+      buffer.finish(
+        isKinactError(thrown)
+          ? thrown
+          : classifyAwsError(thrown, { service: 'kinesis', operation: 'GetRecords', shardId }).error,
+      );
+    }
+  };
+  return {
+    read(signal) {
+      if (!started && !closing.signal.aborted) {
+        started = true;
+        void begin();
+      }
+      return buffer.read(signal);
+    },
+    close() {
+      closing.abort();
+      buffer.clear();
+      buffer.finish(stopped());
+    },
+  };
+}
+
+interface Poll extends PollingReaderDeps {
+  readonly shardId: string;
+  readonly start: StartPosition;
+  readonly notice: (notice: SourceNotice) => void;
+  readonly lease: LeasedRead | undefined;
+  readonly buffer: ReturnType<typeof createPrefetchBuffer>;
+  readonly allowance: ReadAllowance;
+  readonly signal: AbortSignal;
+}
+
+async function poll(on: Poll): Promise<void> {
+  const { clock, signal } = on;
+  const iterators = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
+  const reads = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
+  const traffic = createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, clock.now());
+  const progress = progressFrom(on.start);
+  for (;;) {
+    await on.buffer.room(signal);
+    if (progress.iterator === undefined) {
+      if (progress.ended && !(await isClosed(on, progress))) continue;
+      await pace(on, [iterators]);
+      const gone = await beginChain(on, progress);
+      take(iterators, 1, clock.now());
+      if (gone) return;
+      continue;
+    }
+    await pace(on, [reads, traffic]);
+    if (await readOnce(on, progress, progress.iterator, reads, traffic)) return;
+  }
+}
+
+/**
+ * One GetRecords and what follows from it; true at the end of the shard. A function of its own so that no answer lives on
+ * in the suspended loop while that waits for room.
+ */
+async function readOnce(
+  on: Poll,
+  progress: Progress,
+  iterator: string,
+  reads: TokenBucket,
+  traffic: TokenBucket,
+): Promise<boolean> {
+  const { clock } = on;
+  const limit = await on.allowance.ask(on.signal);
+  const askedAt = clock.now();
+  const answer = await getRecords(on, iterator, limit);
+  take(reads, 1, clock.now());
+  if ('failure' in answer) {
+    on.allowance.answered([]);
+    await recover(on, progress, answer.failure, 'GetRecords');
+    return false;
+  }
+  take(traffic, answer.bytes, clock.now());
+  const { output } = answer;
+  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
+  noteAnswer(on.told, progress, output, answer.records.length);
+  handOn(on, progress, answer, behind);
+  on.allowance.answered(answer.records);
+  if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '')
+    return chainEnded(on, progress, answer);
+  chainGoesOn(on, progress, output.NextShardIterator);
+  if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
+  if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
+  return false;
+}
+
+/** Waits until every bucket has a token. */
+async function pace(on: Poll, buckets: readonly TokenBucket[]): Promise<void> {
+  for (;;) {
+    const ms = Math.max(...buckets.map((bucket) => waitMs(bucket, 1, on.clock.now())));
+    if (ms === 0) return;
+    await sleep(on, ms);
+  }
+}
+
+/** True when nothing more is to be read: the service has not known the shard for long enough. */
+async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
+  const found = await findIterator(on, progress.position);
+  switch (found.type) {
+    case 'iterator': {
+      // Asked after the iterator: the stream that has this identity now had it when the iterator was made.
+      const doubt = await streamDoubt(on);
+      if (doubt !== undefined) {
+        await recover(on, progress, doubt, 'DescribeStreamSummary');
+        return false;
+      }
+      progress.iterator = found.iterator;
+      if (found.skipBefore !== undefined) {
+        progress.skipBefore = found.skipBefore;
+        progress.askAgain = found.askAgain;
+      }
+      if (found.instead !== undefined) {
+        const { shardId } = on;
+        on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: found.instead, delayMs: 0 });
+      }
+      if (found.trimmed) recordIsGone(progress);
+      return false;
+    }
+    case 'missing':
+      return missing(on, progress, found);
+    case 'failed':
+      await recover(on, progress, found.failure, found.operation);
+      return false;
+  }
+}
+
+/** The stream is there and its shard is not: that may pass, as while a stream is made anew, and is believed after a while only. */
+async function missing(
+  on: Poll,
+  progress: Progress,
+  { failure, description }: Extract<FoundIterator, { type: 'missing' }>,
+): Promise<boolean> {
+  const doubt = await streamDoubt(on, description);
+  if (doubt !== undefined) {
+    progress.missingSince = undefined;
+    await recover(on, progress, doubt, 'DescribeStreamSummary');
+    return false;
+  }
+  const now = on.clock.now();
+  progress.missingSince ??= now;
+  if (now - progress.missingSince >= missingMs) {
+    sayGap(on, progress, false);
+    on.buffer.finish({ type: 'shardEnd', vanished: true });
+    return true;
+  }
+  const attempt = progress.failures++;
+  const delayMs = retryDelayMs(missingShape, attempt, on.random);
+  const { shardId } = on;
+  on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
+  await sleep(on, delayMs);
+  return false;
+}
+
+type Answer =
+  | {
+      readonly output: Partial<GetRecordsOutput>;
+      readonly records: readonly RawRecord[];
+      readonly bytes: number;
+    }
+  | { readonly failure: AwsFailure };
+
+async function getRecords(on: Poll, iterator: string, limit: number): Promise<Answer> {
+  const { shardId, names } = on;
+  const arn = names.StreamARN === undefined ? {} : { StreamARN: names.StreamARN };
+  const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
+  const call = { operation: 'GetRecords', shardId };
+  const answer = await on.caller.attempt(command, call, on.signal);
+  if (answer.type === 'failed') return { failure: answer.failure };
+  try {
+    const records = recordsOf(answer.output);
+    return { output: answer.output, records, bytes: bytesOf(records) };
+  } catch (thrown) {
+    return { failure: classifyAwsError(thrown, { ...call, service: 'kinesis' }) };
+  }
+}
+
+function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure: unknown }>, behind: boolean): void {
+  const { records, output } = answer;
+  progress.failures = 0;
+  progress.refusals = 0;
+  progress.missingSince = undefined;
+  if (progress.proving !== undefined && records.length > 0) progress.proving.records = true;
+  const knewMore = progress.moreKnown;
+  const fresh = takeIn(progress, records, (output.MillisBehindLatest ?? 0) > 0);
+  sayGap(on, progress, knewMore && records.length === 0 && !behind);
+  // A page that is skipped whole on the way to the start is no news, except at the tip.
+  if (records.length === 0 || fresh.length > 0 || !behind)
+    on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
+}
+
+/** `certain`: there were more records behind the position, and none is left. */
+function sayGap(on: Poll, progress: Progress, certain: boolean): void {
+  const { gap } = progress;
+  if (gap === undefined) return;
+  progress.gap = undefined;
+  on.notice({ type: 'trimmed', shardId: on.shardId, position: gap, certain });
+}
+
+/** An answer without another iterator. True when that is the end of the shard: when a second chain has come to it, too. */
+async function chainEnded(
+  on: Poll,
+  progress: Progress,
+  answer: Exclude<Answer, { failure: unknown }>,
+): Promise<boolean> {
+  const { proving } = progress;
+  const now = on.clock.now();
+  const children = childrenOf(answer.output, on.shardId) ?? proving?.children;
+  const weight = weighEnd(on.told, progress, answer.output, now);
+  if (proving?.records === false && now - proving.since <= proofMs && weight === 'proof') {
+    // The record to resume behind was never met: what came behind it may have expired with it.
+    if (progress.unseen) recordIsGone(progress);
+    sayGap(on, progress, false);
+    on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
+    return true;
+  }
+  progress.iterator = undefined;
+  progress.ended = true;
+  progress.proving = { since: now, children, records: false, upToDate: false };
+  if (proving?.records === true || weight === 'more') await falseEnd(on, progress);
+  // That is how kinesalite ends every shard: nothing to tell.
+  else if (weight === 'unclear') await sleep(on, delayOfFalseEnd(on, progress));
+  return false;
+}
+
+/**
+ * Whether a listing shows a shard closed whose chain has ended. Only a chain begun after that can prove the end: records may
+ * have come between an end that was none and the shard's own. A shard that is not listed any more is for the coordinator.
+ */
+async function isClosed(on: Poll, progress: Progress): Promise<boolean> {
+  try {
+    const { shards } = await on.list(on.signal);
+    progress.ended = false;
+    const shard = shards.find(({ shardId }) => shardId === on.shardId);
+    const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
+    const children = progress.proving?.children;
+    progress.proving = { since: on.clock.now(), children, records: false, upToDate: false };
+    if (!isOpen) return true;
+    progress.proving = undefined;
+    progress.unclear = undefined;
+    await falseEnd(on, progress);
+  } catch (thrown) {
+    await recover(on, progress, failureOf(thrown, 'ListShards'), 'ListShards');
+  }
+  return false;
+}
+
+/** The service went on behind an answer that looked like the end of the shard. The first time there is nothing to wait for. */
+async function falseEnd(on: Poll, progress: Progress): Promise<void> {
+  const { shardId } = on;
+  const error = new KinactError(
+    'AWS_ERROR',
+    'kinesis:GetRecords was answered without NextShardIterator before the end',
+    {
+      retryable: true,
+      data: { shardId, operation: 'kinesis:GetRecords' },
+    },
+  );
+  const delayMs = delayOfFalseEnd(on, progress);
+  on.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
+  await sleep(on, delayMs);
+}
+
+function delayOfFalseEnd(on: Poll, progress: Progress): number {
+  const times = progress.falseEnds++;
+  return times === 0 ? 0 : retryDelayMs(failing, times - 1, on.random);
+}
+
+/** The chain goes on: where it was to show that the shard has ended, it has shown that it has not. */
+function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
+  const { proving } = progress;
+  progress.iterator = iterator;
+  if (proving === undefined) {
+    progress.falseEnds = 0;
+    return;
+  }
+  // A closed shard, too, may be answered with nothing and an iterator for a while.
+  if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
+}
+
+/** While far-off records are being skipped because AT_TIMESTAMP was once not answered, ask for it again. */
+async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
+  if (progress.skipBefore === undefined || !progress.askAgain) return;
+  const found = await findIterator(on, on.start);
+  if (found.type !== 'iterator' || found.skipBefore !== undefined) return;
+  const doubt = await streamDoubt(on);
+  if (doubt !== undefined) {
+    progress.iterator = undefined;
+    return recover(on, progress, doubt, 'DescribeStreamSummary');
+  }
+  progress.iterator = found.iterator;
+  progress.skipBefore = undefined;
+}

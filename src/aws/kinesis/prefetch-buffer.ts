@@ -1,0 +1,133 @@
+// What a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so at most the bounds
+// and one answer are held; batches come out in order, then the end or the error, which stays.
+import { dropAhead, handOver, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
+import { createDeque } from '../../core/deque.js';
+import { KinactError } from '../../api/errors.js';
+import type { RawRecord, ReadResult } from '../../api/ports.js';
+
+/** How far ahead a reader may fetch; it stops as soon as one of them is reached. */
+export interface PrefetchBounds {
+  readonly batches: number;
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export interface PrefetchBuffer {
+  /** Resolves when fetching may go on; rejects when `signal` aborts. */
+  room(signal: AbortSignal): Promise<void>;
+  push(records: readonly RawRecord[], bytes: number, millisBehindLatest: number | undefined): void;
+  /** After everything pushed, this is what every further read gets. The first call counts. */
+  finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
+  read(signal: AbortSignal): Promise<ReadResult>;
+  /** Forgets what nobody has read. */
+  clear(): void;
+}
+
+interface Batch {
+  result: Extract<ReadResult, { type: 'records' }>;
+  bytes: number;
+}
+
+interface Waiter<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: KinactError) => void;
+}
+
+/** What is kept here is counted in `account`, if there is one. */
+export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccount): PrefetchBuffer {
+  const batches = createDeque<Batch>();
+  let records = 0;
+  let bytes = 0;
+  let end: ReadResult | KinactError | undefined;
+  let reader: Waiter<ReadResult> | undefined;
+  let fetcher: Waiter<void> | undefined;
+
+  const full = (): boolean => batches.length >= bounds.batches || records >= bounds.records || bytes >= bounds.bytes;
+
+  function takeBatch(): ReadResult | undefined {
+    const batch = batches.shift();
+    if (batch === undefined) return undefined;
+    records -= batch.result.records.length;
+    bytes -= batch.bytes;
+    if (account !== undefined) handOver(account, batch.bytes);
+    if (!full()) fetcher?.resolve();
+    return batch.result;
+  }
+
+  /** Gives a waiting reader what there is. */
+  function serve(): void {
+    if (reader === undefined) return;
+    const result = takeBatch() ?? end;
+    if (result === undefined) return;
+    if (result instanceof KinactError) reader.reject(result);
+    else reader.resolve(result);
+  }
+
+  return {
+    room: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
+    push(fetched, size, millisBehindLatest) {
+      const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
+      const result = { type: 'records' as const, records: fetched, ...lag };
+      const newest = batches.at(batches.length - 1);
+      // An idle shard says so once, however long nobody asks.
+      if (fetched.length === 0 && newest?.result.records.length === 0) {
+        newest.result = result;
+        newest.bytes += size;
+      } else batches.push({ result, bytes: size });
+      records += fetched.length;
+      bytes += size;
+      if (account !== undefined) keepAhead(account, size);
+      serve();
+    },
+    finish(how) {
+      end ??= how;
+      serve();
+    },
+    read(signal) {
+      if (reader !== undefined) {
+        return Promise.reject(new KinactError('BROKEN_INVARIANT', 'a shard was read twice at the same time'));
+      }
+      const result = wait<ReadResult>(signal, (waiter) => (reader = waiter));
+      serve();
+      return result;
+    },
+    clear() {
+      while (batches.shift() !== undefined);
+      records = 0;
+      bytes = 0;
+      if (account !== undefined) dropAhead(account);
+    },
+  };
+}
+
+/** A promise that an abort ends; `keep` holds its waiter for as long as it is open. */
+export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => void): Promise<T> {
+  if (signal.aborted) return Promise.reject(stopped());
+  return new Promise((resolve, reject) => {
+    const settled = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      keep(undefined);
+    };
+    const onAbort = (): void => {
+      settled();
+      reject(stopped());
+    };
+    // Before it is kept, for it may be resolved at once.
+    signal.addEventListener('abort', onAbort, { once: true });
+    keep({
+      resolve: (value) => {
+        settled();
+        resolve(value);
+      },
+      reject: (error) => {
+        settled();
+        reject(error);
+      },
+    });
+  });
+}
+
+/** How a read or a wait ends that was called off. */
+export function stopped(): KinactError {
+  return new KinactError('STOPPED', 'the shard reader was stopped');
+}

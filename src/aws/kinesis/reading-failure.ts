@@ -1,0 +1,68 @@
+// What a polling reader does about a failed call: it says so, waits, and gives up only where time cures nothing. Invariant: no
+// loop that fails goes on without a wait. Called by polling-reader.ts.
+import { backoffMs, type Backoff } from '../../core/backoff.js';
+import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
+import type { AwsFailure } from '../aws-errors.js';
+import { pause } from '../pause.js';
+import { stopped } from './prefetch-buffer.js';
+import type { Progress } from './reading-progress.js';
+
+const throttled: Backoff = { baseMs: 1_000, capMs: 20_000 };
+export const failing: Backoff = { baseMs: 500, capMs: 20_000 };
+/** Full jitter may come out as nothing; a loop that failed waits at least this long. */
+const shortestRetryMs = 100;
+
+export interface FailedRead {
+  readonly shardId: string;
+  readonly notice: (notice: SourceNotice) => void;
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly lease: LeasedRead | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The wait before attempt `attempt` is repeated. */
+export function retryDelayMs(shape: Backoff, attempt: number, random: Random): number {
+  return Math.max(shortestRetryMs, backoffMs(shape, attempt, random));
+}
+
+/** Says what failed and waits before the next attempt; throws where another attempt is of no use. */
+export async function recover(
+  on: FailedRead,
+  progress: Progress,
+  failure: AwsFailure,
+  operation: string,
+): Promise<void> {
+  const { shardId, notice, random } = on;
+  const { kind, error } = failure;
+  if (on.signal.aborted) throw stopped();
+  const attempt = progress.failures;
+  progress.failures += 1;
+  const wait = async (shape: Backoff, again: number, say: (delayMs: number) => SourceNotice): Promise<void> => {
+    const delayMs = retryDelayMs(shape, again, random);
+    notice(say(delayMs));
+    await sleep(on, delayMs);
+  };
+  const retrying = (delayMs: number): SourceNotice => ({ type: 'retrying', shardId, operation, error, delayMs });
+  if (kind === 'throttled') {
+    return wait(throttled, attempt, (delayMs) => ({ type: 'throttled', shardId, delayMs }));
+  }
+  if (operation === 'GetRecords' && (kind === 'expiredIterator' || kind === 'invalidArgument' || kind === 'notFound')) {
+    // The chain is begun anew from the position; where that does not help at once, slower and slower.
+    progress.iterator = undefined;
+    const refusals = progress.refusals;
+    progress.refusals += 1;
+    if (kind === 'expiredIterator') notice({ type: 'iteratorExpired', shardId });
+    if (kind === 'invalidArgument' && refusals > 0 && on.lease === undefined) throw error;
+    return refusals === 0 ? undefined : wait(failing, refusals - 1, retrying);
+  }
+  // Under a lease all that a service answers may pass; what does not is for the coordinator to find out.
+  if (kind === 'aborted' || error.retryable || on.lease !== undefined) return wait(failing, attempt, retrying);
+  throw error;
+}
+
+/** Waits, or throws when the reader is closed. */
+export async function sleep({ timers, signal }: Pick<FailedRead, 'timers' | 'signal'>, ms: number): Promise<void> {
+  if (signal.aborted) throw stopped();
+  if (ms > 0) await pause(timers, ms, signal, 'reading the shard');
+}

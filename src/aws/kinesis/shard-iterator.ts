@@ -1,0 +1,167 @@
+// Where a chain of iterators begins, and begins again: positions become iterators, and the answers that differ between
+// AWS and the local servers are told apart here. Invariant: no way through this file leaves a record out; where the service
+// cannot say where a position is, reading starts earlier, never later.
+import { GetShardIteratorCommand, type GetShardIteratorInput } from '@aws-sdk/client-kinesis';
+import type { StartPosition } from '../../core/position.js';
+import { isKinactError, KinactError } from '../../api/errors.js';
+import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
+import type { KinesisAttempt, KinesisCaller, StreamNames } from './kinesis-client.js';
+import type { StreamDescription } from '../../api/ports.js';
+import type { Ask } from '../shared-request.js';
+
+/** Where to begin: the start that was asked for, or behind the last raw record this reader has read. */
+export type IteratorPosition = StartPosition | { readonly type: 'behind'; readonly sequenceNumber: string };
+
+export type FoundIterator =
+  | {
+      readonly type: 'iterator';
+      readonly iterator: string;
+      /** The record to begin at does not exist any more: reading starts at TRIM_HORIZON. */
+      readonly trimmed: boolean;
+      /** Reading starts before this time (epoch milliseconds): leave out what arrived before it. */
+      readonly skipBefore?: number;
+      /** Whether asking for the time again may find a later start than this one. */
+      readonly askAgain: boolean;
+      /** Why the time that was asked for is not where reading starts. */
+      readonly instead?: KinactError;
+    }
+  /** The service does not know the shard, but the stream is there, and as it is now it can be read. */
+  | { readonly type: 'missing'; readonly failure: AwsFailure; readonly description: StreamDescription }
+  | { readonly type: 'failed'; readonly failure: AwsFailure; readonly operation: string };
+
+export interface IteratorSearch {
+  readonly caller: KinesisCaller;
+  readonly names: StreamNames;
+  readonly shardId: string;
+  readonly signal: AbortSignal;
+  /** How long AT_TIMESTAMP may take; kinesalite never answers it where no record is that late. */
+  readonly timestampTimeoutMs: number;
+  readonly describe: Ask<StreamDescription>;
+}
+
+/** A `Date` header has whole seconds, and two machines' clocks differ a little. */
+const clockSlackMs = 2_000;
+
+/** One search; asks up to four times and never waits. The caller repeats it on `failed`, where that makes sense. */
+export async function findIterator(search: IteratorSearch, position: IteratorPosition): Promise<FoundIterator> {
+  const asked = await ask(search, position);
+  if (asked.type === 'answered') return found(asked, {});
+  const { failure } = asked;
+  switch (position.type) {
+    case 'trimHorizon':
+      return failure.kind === 'notFound' ? whoIsGone(search, failure) : failed(failure);
+    case 'after':
+    case 'behind':
+      // AWS and kinesalite call the number of no existing record an invalid argument, kinesis-local says not found.
+      if (failure.kind !== 'invalidArgument' && failure.kind !== 'notFound') return failed(failure);
+      return fromTrimHorizon(search, { trimmed: true });
+    case 'atTimestamp':
+      return fromEarlier(search, position.timestampMs, asked);
+  }
+}
+
+/** The time was not accepted or not answered: begin at a moment that surely is earlier, and skip. */
+async function fromEarlier(
+  search: IteratorSearch,
+  timestampMs: number,
+  asked: Extract<KinesisAttempt<unknown>, { type: 'failed' }>,
+): Promise<FoundIterator> {
+  const { failure } = asked;
+  if (failure.kind === 'notFound') return fromTrimHorizon(search, { skipBefore: timestampMs, instead: failure.error });
+  // On AWS a timeout is an accident: the reader asks again as it skips. On kinesalite it means that no record is that late.
+  if (failure.kind === 'timeout')
+    return fromTrimHorizon(search, { skipBefore: timestampMs, askAgain: true, instead: failure.error });
+  if (failure.kind !== 'invalidArgument') return failed(failure);
+  // A time in the future is refused. What arrives until then is skipped; nothing that arrives from then on is missed.
+  const earlierMs = Math.min(timestampMs, asked.serviceTimeMs - clockSlackMs);
+  const clamped = await ask(search, { type: 'atTimestamp', timestampMs: earlierMs });
+  if (clamped.type === 'answered') return found(clamped, { skipBefore: timestampMs, instead: failure.error });
+  const { kind } = clamped.failure;
+  const useless = kind === 'timeout' || kind === 'invalidArgument' || kind === 'notFound';
+  return useless
+    ? fromTrimHorizon(search, { skipBefore: timestampMs, instead: failure.error })
+    : failed(clamped.failure);
+}
+
+interface Circumstances {
+  readonly trimmed?: boolean;
+  readonly skipBefore?: number;
+  readonly askAgain?: boolean;
+  readonly instead?: KinactError;
+}
+
+async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Promise<FoundIterator> {
+  const asked = await ask(search, { type: 'trimHorizon' });
+  if (asked.type === 'answered') return found(asked, why);
+  return asked.failure.kind === 'notFound' ? whoIsGone(search, asked.failure) : failed(asked.failure);
+}
+
+/** Not even the shard's oldest record can be asked for: is it the shard that is not there, or the stream? */
+async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
+  const operation = 'DescribeStreamSummary';
+  try {
+    const description = await search.describe(search.signal);
+    const { status, streamName } = description;
+    if (status === 'ACTIVE' || status === 'UPDATING') return { type: 'missing', failure, description };
+    const error = new KinactError('AWS_ERROR', `stream '${streamName}' is ${status}: its shards cannot be read yet`, {
+      retryable: true,
+      data: { stream: streamName, shardId: search.shardId },
+    });
+    return failed({ kind: 'other', error, outcomeUnknown: false });
+  } catch (thrown) {
+    return { type: 'failed', operation, failure: failureOf(thrown, operation) };
+  }
+}
+
+/** What a shared request failed with: classifyAwsError passes a KinactError through without its kind; what it was made of has it. */
+export function failureOf(thrown: unknown, operation: string): AwsFailure {
+  const call = { service: 'kinesis', operation } as const;
+  const classified = classifyAwsError(thrown, call);
+  const cause: unknown = isKinactError(thrown) ? thrown.cause : undefined;
+  return cause === undefined ? classified : { ...classified, kind: classifyAwsError(cause, call).kind };
+}
+
+function ask(
+  search: IteratorSearch,
+  position: IteratorPosition,
+): Promise<KinesisAttempt<{ readonly ShardIterator?: string | undefined }>> {
+  const { caller, names, shardId, signal } = search;
+  const command = new GetShardIteratorCommand({ ...names, ShardId: shardId, ...where(position) });
+  const timeout = position.type === 'atTimestamp' ? { timeoutMs: search.timestampTimeoutMs } : {};
+  return caller.attempt(command, { operation: 'GetShardIterator', shardId, ...timeout }, signal);
+}
+
+function where(
+  position: IteratorPosition,
+): Pick<GetShardIteratorInput, 'ShardIteratorType' | 'StartingSequenceNumber' | 'Timestamp'> {
+  switch (position.type) {
+    case 'trimHorizon':
+      return { ShardIteratorType: 'TRIM_HORIZON' };
+    case 'atTimestamp':
+      return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(position.timestampMs) };
+    case 'after':
+      // At, not after: the worker leaves out the user records of this record that are done.
+      return {
+        ShardIteratorType: 'AT_SEQUENCE_NUMBER',
+        StartingSequenceNumber: position.position.sequenceNumber,
+      };
+    case 'behind':
+      return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: position.sequenceNumber };
+  }
+}
+
+function found(
+  asked: Extract<KinesisAttempt<{ readonly ShardIterator?: string | undefined }>, { type: 'answered' }>,
+  why: Circumstances,
+): FoundIterator {
+  const iterator = asked.output.ShardIterator;
+  if (typeof iterator !== 'string' || iterator === '') {
+    const cause = new SyntaxError('GetShardIterator was answered without ShardIterator');
+    return failed(classifyAwsError(cause, { service: 'kinesis', operation: 'GetShardIterator' }));
+  }
+  return { type: 'iterator', iterator, trimmed: false, askAgain: false, ...why };
+}
+
+function failed(failure: AwsFailure): FoundIterator {
+  return { type: 'failed', failure, operation: 'GetShardIterator' };
+}

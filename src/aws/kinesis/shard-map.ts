@@ -1,0 +1,33 @@
+// Which shard a record will land in, told from a listing: what a producer needs to put user records of one shard into one
+// aggregate. Only as current as the listing; after a split or merge the service decides otherwise.
+import type { Shard } from '../../api/ports.js';
+import { spanContains, spanOf } from '../aggregation/hash-key.js';
+import type { HashKey, HashKeySpan } from '../aggregation/hash-key.js';
+
+/** What a shard map has to know of a shard. A shard with an ending sequence number is closed and takes no records. */
+export type TargetShard = Pick<Shard, 'shardId' | 'hashKeyRange' | 'endingSequenceNumber'>;
+
+/** Finds the open shard whose range has the hash key; undefined where the listing has none. */
+export type ShardMap = (hashKey: HashKey) => string | undefined;
+
+/** Reads a listing. Closed shards and shards without a readable hash range are left out. */
+export function shardMap(shards: readonly TargetShard[]): ShardMap {
+  const targets: { readonly shardId: string; readonly span: HashKeySpan }[] = [];
+  for (const { shardId, hashKeyRange, endingSequenceNumber } of shards) {
+    const span = hashKeyRange && endingSequenceNumber === undefined ? spanOf(hashKeyRange) : undefined;
+    if (span) targets.push({ shardId, span });
+  }
+  // Ranges of open shards do not overlap, so they are in the same order by their ends.
+  targets.sort((a, b) => (a.span.start < b.span.start ? -1 : 1));
+  return (hashKey) => {
+    let low = 0;
+    let high = targets.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (targets[middle]!.span.end < hashKey) low = middle + 1;
+      else high = middle;
+    }
+    const target = targets[low];
+    return target && spanContains(target.span, hashKey) ? target.shardId : undefined;
+  };
+}

@@ -1,0 +1,42 @@
+// Whether the stream is still the one that a lease row is of, asked before anything of a chain is read. Invariant: who asks
+// after it has an iterator knows, where there is no doubt, that the iterator is of that stream. Called by the polling reader.
+import { isSameStream, streamIdentityOf } from '../../core/stream-identity.js';
+import type { LeasedRead, StreamDescription } from '../../api/ports.js';
+import { streamChanged } from '../../api/stream-changed.js';
+import type { AwsFailure } from '../aws-errors.js';
+import type { StreamNames } from './kinesis-client.js';
+import { failureOf } from './shard-iterator.js';
+import type { Ask } from '../shared-request.js';
+
+export interface DoubtfulRead {
+  readonly names: StreamNames;
+  readonly shardId: string;
+  readonly lease: LeasedRead | undefined;
+  readonly describe: Ask<StreamDescription>;
+  readonly signal: AbortSignal;
+}
+
+/** Why nothing may be read now: the stream is not the one that the lease row is of, or nobody knows which it is. */
+export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): Promise<AwsFailure | undefined> {
+  const rowStream = on.lease?.stream;
+  if (rowStream === undefined) return undefined;
+  try {
+    const liveStream = streamIdentityOf(known ?? (await on.describe(on.signal)));
+    if (isSameStream(rowStream, liveStream)) return undefined;
+    const { names, shardId, lease } = on;
+    const { table, multiStream } = lease as LeasedRead;
+    const evidence = `the lease of ${shardId} is of that one`;
+    const difference = {
+      stream: names.StreamARN ?? names.StreamName,
+      table,
+      multiStream,
+      rowStream,
+      liveStream,
+      evidence,
+    };
+    const error = streamChanged(difference, { shardId });
+    return { kind: 'other', error, outcomeUnknown: false };
+  } catch (thrown) {
+    return failureOf(thrown, 'DescribeStreamSummary');
+  }
+}

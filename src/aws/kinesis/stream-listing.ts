@@ -1,0 +1,183 @@
+// What a stream says of itself and its shards: DescribeStreamSummary and ListShards, one attempt per request. Called by the
+// polling source; retrying is the coordinator's.
+import {
+  DescribeStreamCommand,
+  DescribeStreamSummaryCommand,
+  ListShardsCommand,
+  type Shard as SdkShard,
+  type ShardFilter as SdkShardFilter,
+} from '@aws-sdk/client-kinesis';
+import { isSequenceNumber } from '../../core/sequence-number.js';
+import { KinactError } from '../../api/errors.js';
+import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus } from '../../api/ports.js';
+import { hashKeyRangeOf } from '../aggregation/hash-key.js';
+import type { KinesisCaller, StreamNames } from './kinesis-client.js';
+
+/** How often a listing is begun anew because its token has expired: it lives five minutes, a page takes milliseconds. */
+const listingAttempts = 3;
+
+interface Summary {
+  readonly StreamName?: string | undefined;
+  readonly StreamARN?: string | undefined;
+  readonly StreamCreationTimestamp?: Date | undefined;
+  readonly StreamStatus?: string | undefined;
+  readonly RecordDistributionStrategy?: string | undefined;
+  readonly StreamModeDetails?: { readonly StreamMode?: string | undefined } | undefined;
+  readonly RetentionPeriodHours?: number | undefined;
+  readonly MaxRecordSizeInKiB?: number | undefined;
+}
+
+/** Rejects with STREAM_NOT_FOUND also while the stream is being deleted. */
+export async function describeStream(
+  caller: KinesisCaller,
+  names: StreamNames,
+  signal: AbortSignal,
+): Promise<StreamDescription> {
+  const { summary, serviceTimeMs } = await summaryOf(caller, names, signal);
+  const { StreamARN: arn, RecordDistributionStrategy: strategy, RetentionPeriodHours: retentionHours } = summary;
+  const { MaxRecordSizeInKiB: maxRecordKiB } = summary;
+  if (summary.StreamStatus === 'DELETING') {
+    throw new KinactError('STREAM_NOT_FOUND', `stream '${names.StreamName}' is being deleted`, {
+      data: { stream: names.StreamName, operation: 'kinesis:DescribeStreamSummary' },
+    });
+  }
+  if (arn === undefined) {
+    throw badAnswer('DescribeStreamSummary', 'a stream without StreamARN');
+  }
+  return {
+    streamName: summary.StreamName ?? names.StreamName,
+    streamArn: arn,
+    accountId: arn.split(':')[4] ?? '',
+    creationEpochSeconds: secondsOf(summary.StreamCreationTimestamp),
+    status: statusOf(summary.StreamStatus),
+    // Of a strategy that kinact does not know, it can only say that keys may not decide.
+    ...(strategy === undefined ? {} : { distribution: strategy === 'USER_PARTITION_KEY' ? strategy : 'AUTO' }),
+    ...(isSwitchable(summary) ? { switchable: true } : {}),
+    ...(typeof retentionHours === 'number' ? { retentionHours } : {}),
+    ...(typeof maxRecordKiB === 'number' ? { maxRecordBytes: maxRecordKiB * 1024 } : {}),
+    describedAtMs: serviceTimeMs,
+  };
+}
+
+/** A service that knows neither modes nor strategies has nothing to switch; of a mode that kinact does not know, it may be so. */
+function isSwitchable({ StreamModeDetails: details, RecordDistributionStrategy: strategy }: Summary): boolean {
+  const mode = details?.StreamMode;
+  return mode === undefined ? strategy !== undefined : mode !== 'PROVISIONED';
+}
+
+const statuses: ReadonlySet<string> = new Set<StreamStatus>(['CREATING', 'ACTIVE', 'UPDATING', 'DELETING']);
+
+function statusOf(text: string | undefined): StreamStatus {
+  return text !== undefined && statuses.has(text) ? (text as StreamStatus) : 'UNKNOWN';
+}
+
+/** 0 where there is no time, or none that can be read. */
+function secondsOf(created: Date | undefined): number {
+  const ms = created instanceof Date ? created.getTime() : Number.NaN;
+  return Number.isFinite(ms) ? Math.floor(ms / 1000) : 0;
+}
+
+async function summaryOf(
+  caller: KinesisCaller,
+  names: StreamNames,
+  signal: AbortSignal,
+): Promise<{ readonly summary: Summary; readonly serviceTimeMs: number }> {
+  const operation = 'DescribeStreamSummary';
+  const answer = await caller.attempt(new DescribeStreamSummaryCommand(names), { operation }, signal);
+  if (answer.type === 'answered') {
+    return { summary: answer.output.StreamDescriptionSummary ?? {}, serviceTimeMs: answer.serviceTimeMs };
+  }
+  // A server that does not know the newer call knows the older one.
+  const cause = answer.failure.error.cause as { readonly name?: unknown } | undefined;
+  if (cause?.name !== 'UnknownOperationException') throw answer.failure.error;
+  const older = new DescribeStreamCommand({ ...names, Limit: 1 });
+  const { output, serviceTimeMs } = await caller.call(older, { operation: 'DescribeStream' }, signal);
+  return { summary: output.StreamDescription ?? {}, serviceTimeMs };
+}
+
+/** Every page. `serviceTimeMs` is the first page's: nothing that was listed later can be older than it says. */
+export async function listShards(
+  caller: KinesisCaller,
+  names: StreamNames,
+  filter: ShardFilter,
+  signal: AbortSignal,
+): Promise<ShardListing> {
+  const call = { operation: 'ListShards' };
+  const wanted = sdkFilter(filter);
+  for (let begun = 1; ; begun += 1) {
+    const shards = new Map<string, Shard>();
+    let serviceTimeMs: number | undefined;
+    let token: string | undefined;
+    for (;;) {
+      // A token says which stream and filter it is for: naming them again is refused.
+      const input = token === undefined ? { ...names, ...wanted } : { NextToken: token };
+      const page = await caller.attempt(new ListShardsCommand(input), call, signal);
+      if (page.type === 'failed') {
+        if (page.failure.kind === 'expiredToken' && begun < listingAttempts) break;
+        throw page.failure.error;
+      }
+      serviceTimeMs ??= page.serviceTimeMs;
+      for (const listed of page.output.Shards ?? []) {
+        const shard = toShard(listed);
+        shards.set(shard.shardId, shard);
+      }
+      token = page.output.NextToken;
+      if (token === undefined) return { shards: narrow([...shards.values()], filter), serviceTimeMs };
+    }
+  }
+}
+
+function sdkFilter(filter: ShardFilter): { readonly ShardFilter?: SdkShardFilter } {
+  switch (filter.type) {
+    case 'all':
+      return {};
+    case 'atTrimHorizon':
+      return { ShardFilter: { Type: 'AT_TRIM_HORIZON' } };
+    case 'atLatest':
+      return { ShardFilter: { Type: 'AT_LATEST' } };
+    case 'atTimestamp':
+      return { ShardFilter: { Type: 'AT_TIMESTAMP', Timestamp: new Date(filter.timestampMs) } };
+  }
+}
+
+/**
+ * Does what a server that ignores filters left undone, as far as the listing shows it. At the tip only open shards exist;
+ * a shard whose parent is still listed was made after the trim horizon. Which shards were open at a time does not show.
+ */
+function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[] {
+  switch (filter.type) {
+    case 'all':
+    case 'atTimestamp':
+      return shards;
+    case 'atLatest':
+      return shards.filter((shard) => shard.endingSequenceNumber === undefined);
+    case 'atTrimHorizon': {
+      const listed = new Set(shards.map((shard) => shard.shardId));
+      const has = (parent: string | undefined): boolean => parent !== undefined && listed.has(parent);
+      return shards.filter((shard) => !has(shard.parentShardId) && !has(shard.adjacentParentShardId));
+    }
+  }
+}
+
+/** Throws where the entry does not say which shard it is: a row for a shard without a name must never be made. */
+function toShard(listed: SdkShard | null): Shard {
+  const { ShardId, ParentShardId, AdjacentParentShardId, HashKeyRange, SequenceNumberRange } = listed ?? {};
+  if (ShardId === undefined) throw badAnswer('ListShards', 'a shard without ShardId');
+  const { StartingSequenceNumber = '0', EndingSequenceNumber } = SequenceNumberRange ?? {};
+  return {
+    shardId: ShardId,
+    ...(ParentShardId === undefined ? {} : { parentShardId: ParentShardId }),
+    ...(AdjacentParentShardId === undefined ? {} : { adjacentParentShardId: AdjacentParentShardId }),
+    ...hashKeyRangeOf(HashKeyRange),
+    startingSequenceNumber: isSequenceNumber(StartingSequenceNumber) ? StartingSequenceNumber : '0',
+    ...(EndingSequenceNumber === undefined ? {} : { endingSequenceNumber: EndingSequenceNumber }),
+  };
+}
+
+/** An answer that the service's model does not allow: the next one may be right. */
+function badAnswer(operation: string, what: string): KinactError {
+  return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${what}`, {
+    retryable: true,
+    data: { operation: `kinesis:${operation}` },
+  });
+}

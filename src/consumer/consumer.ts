@@ -1,0 +1,352 @@
+// The face of it all: `createConsumer`. Starts the tree, hands out events and status, and ends it in order: leases are
+// drained and released first, then the actors stop. How it ends by itself is in `consumer/escalation.ts`.
+import { randomUUID } from 'node:crypto';
+import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import { ask, createRuntime, spawn, watch } from '../../supervision/index.js';
+import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../../supervision/index.js';
+import { sendFromOutside } from '../../supervision/system.js';
+import { systemClock, systemRandom, systemTimers } from '../../supervision/timers.js';
+import { consumerTree } from './tree.js';
+import { createEscalation } from './escalation.js';
+import type { Escalation } from './escalation.js';
+import { liveness, readiness, snapshot } from './inspection.js';
+import { releaseEverything } from './releasing.js';
+import { noMetering, startMetering } from './metering.js';
+import { actors, openWiring } from './wiring.js';
+import type { Actors, Wiring } from './wiring.js';
+import { createEmitter } from './emitter.js';
+import type { Emitter, Listener } from './emitter.js';
+import { isKinactError, KinactError } from '../api/errors.js';
+import type { ConsumerEventName, KinactEvent } from '../api/events.js';
+import { guardLogger } from '../api/logger.js';
+import { checkMembers, milliseconds } from '../options/option-table.js';
+import { resolveOptions } from '../api/options.js';
+import type { ConsumerOptions, ResolvedOptions } from '../api/options.js';
+import type { World } from '../api/source.js';
+import type { ConsumerStatus, Health } from '../api/status.js';
+
+/** What `stop()` found, one line per lease that was held. */
+export interface StopReport {
+  readonly leases: readonly ReleasedLease[];
+  /** True when every lease was released and no record of theirs was left open. */
+  readonly drained: boolean;
+}
+
+/** A running, or not yet running, consumer. Made by `createConsumer`. */
+export interface Consumer extends AsyncDisposable {
+  /**
+   * Creates the lease table where it is missing, finds the shards, and begins to take leases; resolves when it has, for every
+   * source that can be read. With several, it resolves when at least one can: `ready()` then says which is missing and why.
+   * What time cures is tried further behind it. Calling it again returns the same promise.
+   * @throws KinactError where no source can be read: at once for what time does not cure (STREAM_NOT_FOUND, STREAM_CHANGED,
+   * ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE), START_TIMEOUT with the last error as its cause after `leases.startDeadlineMs`, STOPPED when `stop` was called.
+   */
+  start(): Promise<void>;
+  /**
+   * Takes no lease any more, drains every shard and releases its lease with its last checkpoint in one write; what is not
+   * drained by `deadlineMs` (default 20,000) is released at its frontier. Calling it again returns the same promise. Always
+   * resolves, but for what is no deadline:
+   * @throws KinactError INVALID_OPTION; the consumer runs on.
+   */
+  stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
+  /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
+  status(): ConsumerStatus;
+  /**
+   * Whether this process takes part: started, every source is read, every lease table was scanned within 30 s, and nothing that
+   * people have to look at holds; docs/operating.md lists what. `reasons` says what is missing.
+   */
+  ready(): Health;
+  /** Whether restarting the process would not help: false once the consumer has ended by itself. */
+  live(): Health;
+  /**
+   * Listens to an event; returns the unsubscription. What a listener throws, or rejects with, is counted and logged, nothing
+   * more.
+   * @throws KinactError INVALID_OPTION for an event that there is not.
+   */
+  on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
+  /** Where its actors live: for `kinact/supervision`'s `status`, `actorsOf`, `attachIntercept`, `spawn`. */
+  readonly runtime: Runtime;
+  /** Settles when the consumer has ended: resolves after `stop`, rejects with the reason when it ended by itself. */
+  readonly closed: Promise<void>;
+}
+
+/**
+ * Makes a consumer. Nothing is opened before `start()`.
+ *
+ * @throws KinactError INVALID_OPTION (path, expected, got) or NOT_BUILT, here and not later.
+ */
+export function createConsumer(options: ConsumerOptions): Consumer {
+  return consumerOf(options, actors);
+}
+
+/** As `createConsumer`, with the behaviours given. */
+export function consumerOf(options: ConsumerOptions, made: Actors): Consumer {
+  return new TreeConsumer(resolveOptions(options), made);
+}
+
+class TreeConsumer implements Consumer {
+  readonly closed: Promise<void>;
+  readonly runtime: Runtime;
+  readonly #options: ResolvedOptions;
+  readonly #actors: Actors;
+  readonly #world: World;
+  readonly #emitter: Emitter;
+  readonly #escalation: Escalation;
+  readonly #settle: { resolve: () => void; reject: (error: Error) => void };
+  #state: ConsumerStatus['state'] = 'new';
+  #wiring: Wiring | undefined;
+  #root: Ref<never> | undefined;
+  #pipeline: Ref<SupervisorMessage> | undefined;
+  #metering = noMetering;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<StopReport> | undefined;
+  #ending: Promise<void> | undefined;
+  #failure: Error | undefined;
+  #restarts = 0;
+  readonly #orphans: string[] = [];
+  /** How often what the application handed in has thrown at us: counted, and never worse. */
+  readonly #failures = { logger: 0, meter: 0 };
+
+  constructor(options: ResolvedOptions, made: Actors) {
+    this.#options = options;
+    this.#actors = made;
+    const { clock, timers, random, ...seams } = options.runtime;
+    this.#world = {
+      clock: clock ?? systemClock,
+      timers: timers ?? systemTimers,
+      random: random ?? systemRandom,
+    } as World;
+    this.#emitter = createEmitter(
+      guardLogger(options.logger, { application: options.application }, () => this.#failed('logger')),
+    );
+    this.runtime = createRuntime({
+      ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
+      ...this.#world,
+      emit: (event) => this.#happened(event),
+      ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
+    });
+    this.#escalation = createEscalation(
+      options.restart.intensity,
+      (error) => void this.#end(error, escalationDeadlineMs),
+    );
+    let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+    this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
+    this.#settle = settle as NonNullable<typeof settle>;
+    // Whoever does not look at `closed` hears of its end by the event; it must not end the process as well.
+    this.closed.catch(() => {});
+  }
+
+  #happened(event: KinactEvent): void {
+    if (event.name === 'orphaned')
+      for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
+    this.#emitter.emit(event);
+    if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
+  }
+
+  #failed(what: 'logger' | 'meter'): void {
+    this.#failures[what] += 1;
+  }
+
+  start(): Promise<void> {
+    if (this.#state !== 'new' && this.#starting === undefined) {
+      return Promise.reject(new KinactError('STOPPED', 'the consumer was stopped before it was started'));
+    }
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting';
+    try {
+      this.#wiring = openWiring(this.#options, this.#world, randomUUID(), this.#actors);
+      this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
+      this.#metering = startMetering(
+        this.#options.meter,
+        { emitter: this.#emitter, settled: this.#wiring.settled, status: () => this.status() },
+        this.#world.timers,
+        () => this.#failed('meter'),
+      );
+      void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
+      await this.#coordinatorsStarted(this.#root, this.#wiring);
+    } catch (error) {
+      const failure = this.#startFailure(error as Error);
+      await this.#end(failure, escalationDeadlineMs);
+      throw failure;
+    }
+    if (this.#state !== 'starting') throw this.#startFailure();
+    this.#state = 'running';
+  }
+
+  /** When it has ended by itself, or was stopped, while it started, whoever was asked knows no more than that it ended. */
+  #startFailure(error?: Error): Error {
+    const stopped = new KinactError('STOPPED', 'the consumer was stopped while it started');
+    return this.#failure ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
+  }
+
+  #tree(wiring: Wiring): ReturnType<typeof consumerTree> {
+    const { restart, stopDeadlineMs } = this.#options;
+    return consumerTree({
+      ...wiring.parts,
+      clock: this.#world.clock,
+      restart,
+      stopDeadlineMs,
+      coordinators: () => [...wiring.coordinators.values()],
+      pipelineStarted: (pipeline) => {
+        this.#pipeline = pipeline;
+        void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
+      },
+      pipelineRestarting: (error) => this.#restarting(error),
+      coordinatorsRestarting: (error) => this.#restarted(causeOf(error)),
+    });
+  }
+
+  #pipelineEnded(ending: Ending): void {
+    // Leases that are being released wait for its calls.
+    for (const coordinator of this.#wiring?.coordinators.values() ?? [])
+      sendFromOutside(coordinator, { type: 'callsEnded' });
+    this.#escalation.pipelineEnded(ending);
+  }
+
+  #restarting(error: Error): readonly Effect<never>[] {
+    const poison = this.#escalation.poisoned(error);
+    const told = this.#restarted(error);
+    return poison === undefined ? told : [{ type: 'fail', error: poison }];
+  }
+
+  /** Whoever crashed: the pipeline is started anew either way, and its incarnations are counted through. */
+  #restarted(error: Error): readonly Effect<never>[] {
+    this.#restarts += 1;
+    const data = { incarnation: this.#restarts + 1, error };
+    return [{ type: 'emit', event: { name: 'pipelineRestarted', data } }];
+  }
+
+  async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
+    for (;;) {
+      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has.
+      await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
+      const all = [...wiring.coordinators.values()];
+      const started = await Promise.all(
+        all.map((ref) =>
+          ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo })).catch(() => undefined),
+        ),
+      );
+      const [failed] = started.flatMap((answer) => (answer?.type === 'failed' ? [answer.error] : []));
+      if (failed !== undefined && started.every((answer) => answer?.type === 'failed')) throw failed;
+      if (!started.includes(undefined)) return;
+      // One that died meanwhile is started anew, as soon as its supervisor has heard of it.
+      await new Promise<void>((resolve) => void this.#world.timers.after(restartPollMs, resolve));
+    }
+  }
+
+  stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {
+    try {
+      checkMembers(stopKinds, options);
+    } catch (refused) {
+      return Promise.reject(refused as Error);
+    }
+    this.#stopping ??= this.#stop(options.deadlineMs ?? 20_000);
+    return this.#stopping;
+  }
+
+  async #stop(deadlineMs: number): Promise<StopReport> {
+    if (this.#state === 'closed') return { leases: [], drained: true };
+    const report = await this.#release(deadlineMs);
+    this.#close(undefined);
+    return report;
+  }
+
+  async #release(deadlineMs: number): Promise<StopReport> {
+    this.#state = 'stopping';
+    const report = await releaseEverything(
+      {
+        world: this.#world,
+        runtime: this.runtime,
+        actors: this.#actors,
+        wiring: () => this.#wiring,
+        root: () => this.#root,
+        pipeline: () => this.#pipeline,
+        stopDeadlineMs: this.#options.stopDeadlineMs,
+        emit: (event) => this.#happened(event),
+      },
+      deadlineMs,
+    );
+    this.#metering.end();
+    this.#wiring?.close((what, error) =>
+      this.#happened({ name: 'warning', data: { message: `${what} could not be closed`, error } }),
+    );
+    return report;
+  }
+
+  /** The pipeline works as long as there is a source; after the last one it has something to drain. */
+  #sourceFailed(error: Error): void {
+    if (this.#wiring?.records.every(({ failure }) => failure !== undefined) !== true) return;
+    void this.#end(error, this.#options.stopDeadlineMs);
+  }
+
+  /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */
+  #end(error: Error, deadlineMs: number): Promise<void> {
+    // A start that failed waits for an end that is under way: whoever hears of the failure finds nothing running any more.
+    this.#ending ??= this.#endNow(error, deadlineMs);
+    return this.#ending;
+  }
+
+  async #endNow(error: Error, deadlineMs: number): Promise<void> {
+    if (this.#state === 'stopping' || this.#state === 'closed') return;
+    this.#failure = error;
+    this.#stopping ??= this.#release(deadlineMs);
+    await this.#stopping;
+    this.#close(error);
+  }
+
+  #close(error: Error | undefined): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#emitter.emit({ name: 'closed', data: error === undefined ? {} : { error } });
+    if (error === undefined) this.#settle.resolve();
+    else this.#settle.reject(error);
+  }
+
+  status(): ConsumerStatus {
+    return snapshot({
+      state: this.#state,
+      workerId: this.#options.workerId,
+      restarts: this.#restarts,
+      orphans: this.#orphans,
+      failures: { ...this.#failures, listener: this.#emitter.failures() },
+      runtime: this.runtime,
+      bytes: {
+        max: this.#options.maxBytes,
+        held: this.#wiring?.budget.heldBytes ?? 0,
+        waiting: this.#wiring?.budget.waiting.size ?? 0,
+      },
+      coordinators: this.#wiring?.coordinators,
+    });
+  }
+
+  ready(): Health {
+    return readiness(this.status());
+  }
+
+  live(): Health {
+    return liveness(this.#state, this.#failure);
+  }
+
+  on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void {
+    return this.#emitter.on(event, listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** A coordinator's supervisor bears no crash: it escalates at once, and says so around what the coordinator crashed with. */
+const causeOf = (error: Error): Error =>
+  isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
+
+const stopKinds = { deadlineMs: milliseconds(0) };
+/** How often a start looks whether a coordinator that died has a successor. */
+const restartPollMs = 50;
+/** With the pipeline gone there is nothing to drain: releasing is one write per lease. */
+const escalationDeadlineMs = 5_000;

@@ -1,0 +1,90 @@
+// Hands events to listeners and to the log. Free when nobody listens; a listener that throws, or returns a promise that
+// rejects, is counted and reported to the log, and harms nobody else.
+import { tell } from '../core/callback.js';
+import { visible } from '../core/visible.js';
+import type { ConsumerEventName, ConsumerEvents, KinactEvent } from '../api/events.js';
+import type { Logger, LogLevel } from '../api/logger.js';
+import { callback, oneOf } from '../options/option-table.js';
+
+/** May be async: nobody waits for it, and what it rejects with counts as what it throws. */
+export type Listener<Name extends ConsumerEventName> = (data: ConsumerEvents[Name]) => unknown;
+
+export interface Emitter {
+  /** Returns the unsubscription. Throws INVALID_OPTION. */
+  on<Name extends ConsumerEventName>(name: Name, listener: Listener<Name>): () => void;
+  emit(event: KinactEvent): void;
+  /** How many listeners have thrown so far. */
+  failures(): number;
+}
+
+/** At what level an event is worth a line. */
+export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
+  leaseTaken: 'info',
+  leaseLost: 'warn',
+  leaseReleased: 'info',
+  leaseHandedOver: 'info',
+  shardStarted: 'info',
+  shardEnded: 'info',
+  checkpoint: 'debug',
+  recordSkipped: 'warn',
+  outOfRange: 'warn',
+  malformedAggregate: 'warn',
+  trimmed: 'warn',
+  throttled: 'debug',
+  retrying: 'warn',
+  recordDistribution: 'warn',
+  malformedLease: 'error',
+  leaseHole: 'error',
+  leaseUnread: 'error',
+  leaseContradiction: 'error',
+  noProgress: 'error',
+  sourceFailed: 'error',
+  leaseTableBusy: 'error',
+  warning: 'warn',
+  pipelineRestarted: 'error',
+  orphaned: 'error',
+  actorCrashed: 'error',
+  closed: 'info',
+};
+
+const eventName = oneOf(...(Object.keys(levels) as ConsumerEventName[]));
+
+export function createEmitter(logger: Logger): Emitter {
+  const listeners = new Map<ConsumerEventName, Set<(data: never) => unknown>>();
+  let failures = 0;
+  return {
+    on: (name, listener) => {
+      eventName.parse(name, 'event');
+      callback().parse(listener, 'listener');
+      const set = listeners.get(name) ?? new Set();
+      listeners.set(name, set.add(listener));
+      return () => set.delete(listener);
+    },
+    emit: (event) => {
+      const { name, data } = readable(event);
+      logger[levels[name]](data, name);
+      for (const listener of listeners.get(name) ?? []) {
+        const failed = (error: unknown): void => {
+          failures += 1;
+          logger.error({ event: name, error }, 'a listener threw');
+        };
+        tell(() => listener(data as never), failed);
+      }
+    },
+    failures: () => failures,
+  };
+}
+
+/** Members that are sentences of ours, with words from outside in them; all others are data and stay as they are. */
+const sentences = ['message', 'reason', 'complaint', 'remedy'] as const;
+
+function readable(event: KinactEvent): KinactEvent {
+  const data = event.data as Partial<Record<(typeof sentences)[number], unknown>>;
+  const escaped = sentences.flatMap((name) => {
+    const text = data[name];
+    return typeof text === 'string' ? [[name, visible(text)]] : [];
+  });
+  return escaped.length === 0
+    ? event
+    : ({ ...event, data: { ...data, ...Object.fromEntries(escaped) } } as KinactEvent);
+}

@@ -1,0 +1,95 @@
+// `runUntilSignal`: the last line of a service. Opt-in, because a library must not take over a process's signals, or what it says
+// at its end, by itself.
+import { constants } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
+import type { Consumer, StopReport } from './consumer.js';
+import { sameWishMs, stopWishes } from '../core/stop-wish.js';
+import { errorReport } from './error-report.js';
+import { isKinactError } from '../api/errors.js';
+import { checkMembers, kind, milliseconds, shaped } from '../options/option-table.js';
+import type { Kind } from '../options/option-table.js';
+
+export interface RunOptions {
+  /** What ends it. Default SIGTERM and SIGINT. */
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
+  /** How long draining may take, in milliseconds; what is not drained by then is released at its frontier. Default 20,000. */
+  readonly deadlineMs?: number | undefined;
+}
+
+const runKinds: Readonly<Record<keyof RunOptions, Kind<unknown>>> = {
+  signals: kind('a list of signals of this system, at least one', (value) => {
+    return Array.isArray(value) && value.length > 0 && value.every((name) => Object.hasOwn(constants.signals, name));
+  }),
+  deadlineMs: milliseconds(0),
+};
+
+/**
+ * Starts the consumer and runs it until a signal comes: then drains, checkpoints and releases. Resolves with the report, with
+ * `process.exitCode` 0 when everything was drained and 1 when not. A signal during the start ends the start.
+ *
+ * Signals within 2 s of the first are the same wish, for `timeout`, npm and terminals send several. One that comes later, or a
+ * SIGQUIT among `signals` behind a weaker one, ends the process at once, with the exit code shells give to that signal.
+ *
+ * When it rejects, `process.exitCode` is 1; a KinactError that nobody catches is printed in a few lines: code, message, causes and
+ * what to do.
+ * @throws what `consumer.start()` and `consumer.closed` reject with; KinactError INVALID_OPTION.
+ */
+export async function runUntilSignal(consumer: Consumer, options: RunOptions = {}): Promise<StopReport> {
+  shaped('a consumer, as createConsumer makes it', ['start', 'stop']).parse(consumer, 'consumer');
+  checkMembers(runKinds, options);
+  const { signals = ['SIGTERM', 'SIGINT'], deadlineMs = 20_000 } = options;
+  const wish = stopWishes(() => performance.now());
+  let signalled = false;
+  let wake = (): void => {};
+  const asked = new Promise<void>((resolve) => (wake = resolve));
+  const onSignal = (signal: NodeJS.Signals, number: number): void => {
+    if (wish(signal) === 'atOnce') process.exit(128 + number);
+    signalled = true;
+    wake();
+  };
+  const unheed = (): void => {
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    const ended = consumer.start().then(() => consumer.closed);
+    const stopped = asked.then(() => consumer.stop({ deadlineMs }));
+    // Whichever comes first: `start` rejects with STOPPED when the signal ended it, and that is no failure.
+    await Promise.race([ended.catch((error: unknown) => ignoreWhen(signalled, error)), stopped]);
+    const report = await (signalled ? stopped : consumer.stop({ deadlineMs }));
+    process.exitCode = report.drained ? 0 : 1;
+    return report;
+  } catch (error) {
+    process.exitCode = 1;
+    tellWhenUncaught(error);
+    throw error;
+  } finally {
+    // What drained in no time may get the second signal of the one wish only now.
+    if (signalled) setTimeout(unheed, sameWishMs).unref();
+    else unheed();
+  }
+}
+
+function ignoreWhen(signalled: boolean, error: unknown): void {
+  if (!(signalled && isKinactError(error) && error.code === 'STOPPED')) throw error;
+}
+
+/** Errors that `runUntilSignal` has rejected with. */
+const rejected = new WeakSet<object>();
+
+/** Errors of kinact alone: of anything else the stack is what is wanted, and Node prints it. */
+function tellWhenUncaught(error: unknown): void {
+  if (!isMainThread || !isKinactError(error)) return;
+  rejected.add(error);
+  if (!process.listeners('uncaughtExceptionMonitor').includes(onUncaught)) {
+    process.on('uncaughtExceptionMonitor', onUncaught);
+  }
+}
+
+function onUncaught(error: unknown): void {
+  if (!isKinactError(error) || !rejected.has(error)) return;
+  // Whoever handles what nobody catches decides what becomes of it.
+  if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return;
+  process.stderr.write(`${errorReport(error).join('\n')}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,115 @@
+// The whole tree on one screen: child specs and strategies, nothing else.
+//
+//   consumer                        rest-for-one: a crashed coordinator takes the pipeline with it
+//   ├─ coordinators                 one-for-all, no restarts of its own: it escalates to the line above
+//   │   └─ lease-coordinator/<table>
+//   │       └─ lease-keeper/<shard>
+//   └─ pipeline                     one-for-all, `restart.intensity` in `restart.periodMs`; temporary: over that, it is not
+//       ├─ stage/0 … S-1            started again, the consumer releases its leases and ends
+//       ├─ reducer/0 … R-1
+//       └─ shard-workers
+//           └─ shard-worker/<shard>
+//
+// A restart is stop and spawn under new names: the stop waits for the user effects of the old incarnation, so that an old
+// `save` cannot land over a new one.
+import type { Behaviour, Effect, Ref } from '../../supervision/actor.js';
+import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { StageMessage } from '../../actors/stage/stage.js';
+import type { Clock } from '../api/ports.js';
+import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
+import { supervisor, type SupervisorMessage } from '../../supervision/supervisor.js';
+
+// Behaviours of different actors have nothing in common but being behaviours.
+// oxlint-disable-next-line typescript/no-explicit-any
+type AnyBehaviour = Behaviour<any, any>;
+
+/** How each actor of the tree is made; `consumer.ts` knows. */
+export interface TreeParts {
+  readonly clock: Clock;
+  readonly restart: { readonly intensity: number; readonly periodMs: number };
+  /** How long a restart or stop waits for running user effects. */
+  readonly stopDeadlineMs: number;
+  readonly tables: readonly string[];
+  readonly stages: number;
+  readonly reducers: number;
+  readonly coordinator: (table: string) => AnyBehaviour;
+  readonly stage: (index: number) => AnyBehaviour;
+  readonly reducer: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
+  readonly shardWorkers: (
+    stages: readonly Ref<StageMessage>[],
+    coordinators: readonly Ref<CoordinatorMessage>[],
+  ) => AnyBehaviour;
+  /** Coordinators as they are now: asked anew by every incarnation of the pipeline. */
+  readonly coordinators: () => readonly Ref<CoordinatorMessage>[];
+  /** Called when a pipeline supervisor has started: its end, however it comes, is the consumer's business. */
+  readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
+  /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
+  readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];
+  /** What to do when coordinators restart, and the pipeline with them. */
+  readonly coordinatorsRestarting: (error: Error) => readonly Effect<never>[];
+}
+
+export function consumerTree(parts: TreeParts): AnyBehaviour {
+  return supervisor(
+    {
+      kind: 'consumer',
+      strategy: 'rest-for-one',
+      ...parts.restart,
+      children: [{ id: 'coordinators', start: () => coordinators(parts), shutdown: 'infinity' }],
+      dynamic: () => [{ id: 'pipeline', start: () => pipeline(parts), restart: 'temporary', shutdown: 'infinity' }],
+      restarting: (_, error) => parts.coordinatorsRestarting(error),
+    },
+    parts.clock,
+  );
+}
+
+function coordinators(parts: TreeParts): AnyBehaviour {
+  const children = parts.tables.map((table): ChildSpec => ({
+    id: table,
+    start: () => parts.coordinator(table),
+    shutdown: 'infinity',
+  }));
+  return supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children }, parts.clock);
+}
+
+function pipeline(parts: TreeParts): AnyBehaviour {
+  const { stopDeadlineMs } = parts;
+  const stageIds = Array.from({ length: parts.stages }, (_, index) => `stage/${index}`);
+  const stagesOf = (siblings: Siblings): readonly Ref<StageMessage>[] => {
+    return stageIds.map((id) => siblings.ref<StageMessage>(id) as Ref<StageMessage>);
+  };
+  const behaviour = supervisor(
+    {
+      kind: 'pipeline',
+      strategy: 'one-for-all',
+      ...parts.restart,
+      children: [
+        ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: stopDeadlineMs })),
+        ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
+          const start = (siblings: Siblings): AnyBehaviour => parts.reducer(index, stagesOf(siblings));
+          return { id: `reducer/${index}`, start, shutdown: stopDeadlineMs };
+        }),
+        {
+          id: 'shard-workers',
+          start: (siblings) => parts.shardWorkers(stagesOf(siblings), parts.coordinators()),
+          shutdown: stopDeadlineMs,
+        },
+      ],
+      stopChildren: 'together',
+      restarting: (_, error) => parts.pipelineRestarting(error),
+    },
+    parts.clock,
+  );
+  return announced(behaviour, parts.pipelineStarted);
+}
+
+function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
+  return {
+    ...behaviour,
+    // `unknown` takes any message and so fits every behaviour's own address.
+    initial: (self: Ref<unknown>) => {
+      started(self);
+      return behaviour.initial(self) as ReturnType<AnyBehaviour['initial']>;
+    },
+  };
+}

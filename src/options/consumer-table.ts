@@ -1,0 +1,301 @@
+// The table of `createConsumer`'s options: one row has the type, bound, default and text of an option. options.ts resolves by
+// it, docs/options.md is generated from it.
+import { randomUUID } from 'node:crypto';
+import { availableParallelism, hostname } from 'node:os';
+import { LONGEST_FAILOVER_MS } from '../core/lease-failover.js';
+import { silentLogger } from '../api/logger.js';
+import type { Logger } from '../api/logger.js';
+import { silentMeter } from '../api/metrics.js';
+import type { Meter } from '../api/metrics.js';
+import {
+  anything,
+  callback,
+  defaulting,
+  exceptNotBuilt,
+  flag,
+  group,
+  integer,
+  kind,
+  LONGEST_MS,
+  membersOf,
+  milliseconds,
+  notBuilt,
+  oneOf,
+  optional,
+  refuse,
+  required,
+  resolveTable,
+  shaped,
+  text,
+} from './option-table.js';
+import type { Kind } from './option-table.js';
+import type {
+  CheckpointNotice,
+  ConsumerOptions,
+  DynamoDbClientLike,
+  LeaseOptions,
+  NactParent,
+} from '../api/options.js';
+import type { Clock, Random, Timers, UserRecord } from '../api/ports.js';
+import { defineReducer } from '../api/reducer.js';
+import type { Extract, FailurePolicy, FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
+import type { SourceSpec } from '../api/source.js';
+import { applicationName, tableName } from './source-options.js';
+
+const source: Kind<readonly SourceSpec[]> = {
+  expected: 'a source, as kinesisStream makes it, or a non-empty array of them',
+  parse(value, path) {
+    const several = Array.isArray(value);
+    const list: readonly unknown[] = several ? value : [value];
+    if (list.length === 0) refuse(path, this.expected, value);
+    const isSource = shaped<SourceSpec>('a source, as kinesisStream makes it', ['open', 'openLeases']);
+    return Object.freeze(
+      list.map((each, index) => {
+        const at = several ? `${path}[${index}]` : path;
+        const spec = isSource.parse(each, at);
+        text('name of the source', /./).parse(spec.name, `${at}.name`);
+        if (spec.application !== undefined) tableName.parse(spec.application, `${at}.application`);
+        return spec;
+      }),
+    );
+  },
+};
+
+const reducer: Kind<ReducerDefinition> = {
+  expected: 'reducer, as defineReducer makes it',
+  parse(value, path) {
+    if (typeof value === 'string' || value instanceof URL) {
+      return notBuilt(path, value, 'give the reducer itself, as defineReducer makes it');
+    }
+    return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;
+  },
+};
+
+export const onFailure: Kind<OnFailure> = {
+  expected: "'crash', 'skip', 'stopShard' or a function",
+  parse(value, path) {
+    if (typeof value === 'function') return value as OnFailure;
+    const promised = ['retry', 'park'];
+    const isObject = typeof value === 'object' && value !== null;
+    if (promised.some((name) => value === name || (isObject && Object.hasOwn(value, name)))) {
+      return notBuilt(path, value, "use 'crash', 'skip', 'stopShard' or a function that returns one of them");
+    }
+    const policies: readonly FailurePolicy[] = ['crash', 'skip', 'stopShard'];
+    return policies.find((policy) => policy === value) ?? refuse(path, this.expected, value);
+  },
+};
+
+const zero: Kind<number> = {
+  expected: '0',
+  parse: (value, path) => (value === 0 ? 0 : refuse(path, '0', value)),
+};
+
+const shortestIntervalMs = 200;
+
+/** More writes than five a second of one row are no cadence: that is what `checkpointRecords` is for. */
+const checkpointInterval: Kind<number> = kind(
+  `0, or milliseconds, ${shortestIntervalMs} to ${LONGEST_MS}`,
+  (value) => value === 0 || (typeof value === 'number' && value >= shortestIntervalMs && value <= LONGEST_MS),
+);
+
+type Billing = NonNullable<LeaseOptions['billing']>;
+
+const billing: Kind<Billing> = {
+  expected: "'PAY_PER_REQUEST' or { readCapacityUnits, writeCapacityUnits }",
+  parse(value, path) {
+    if (value === 'PAY_PER_REQUEST') return value;
+    if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
+    return resolveTable(units, value, path);
+  },
+};
+
+const units = {
+  readCapacityUnits: required(integer(1), 'Read capacity units.'),
+  writeCapacityUnits: required(integer(1), 'Write capacity units.'),
+};
+
+const restartTable = {
+  intensity: defaulting(integer(0), 2, 'Restarts within `periodMs` that are borne; one more ends the consumer.'),
+  periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which they are counted.'),
+};
+
+const leaseTable = {
+  tableName: optional(tableName, 'Name of the lease table.', '`application`'),
+  failoverMs: defaulting(
+    milliseconds(100, LONGEST_FAILOVER_MS),
+    10_000,
+    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same: where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
+  ),
+  handOverMs: optional(
+    milliseconds(1, LONGEST_FAILOVER_MS),
+    'A shard that drains because another worker asks for its lease stays here when nothing of it has been settled for so long, or when it takes ten times that; the other worker asks again later.',
+    '`failoverMs`',
+  ),
+  maxLeases: optional(
+    integer(1),
+    'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',
+    'no limit',
+    () => Number.POSITIVE_INFINITY,
+  ),
+  protocol: defaulting(
+    exceptNotBuilt(oneOf('kcl2'), (value) => value === 'kcl3', "use 'kcl2'"),
+    'kcl2',
+    'How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet, and a table that uses it is refused.',
+  ),
+  billing: optional(
+    billing,
+    'How a table that has to be created is billed.',
+    "`'PAY_PER_REQUEST'`",
+    (): Billing => 'PAY_PER_REQUEST',
+  ),
+  startDeadlineMs: defaulting(
+    milliseconds(0),
+    60_000,
+    'For how long `start()` retries what may heal, since the last lease row was made.',
+  ),
+  multiStream: defaulting(
+    flag,
+    false,
+    "Several streams in one table, with the KCL's multi-stream keys. Without it a table serves one source.",
+  ),
+  client: optional(
+    shaped<DynamoDbClientLike>('a DynamoDB client with a `send` method', ['send']),
+    'A DynamoDB client of your own; kinact never closes it.',
+    'one that kinact makes',
+  ),
+};
+
+/** Every option of `createConsumer`. docs/options.md is generated from it. */
+export const consumerTable = {
+  application: required(
+    // Stricter where it names the table, which placing the sources decides.
+    text(applicationName.expected, /^.{1,255}$/s),
+    'The name that the workers of one application share: also the lease table’s, as in the KCL. Where `leases.tableName`, or an `application` of each source, names the tables instead, any 1 to 255 characters will do.',
+  ),
+  source: required(source, 'The stream to consume, or several; see *kinesisStream*.'),
+  reducer: required(
+    reducer,
+    'What happens to the items, made by `defineReducer`. A module URL (worker threads) is not built yet.',
+  ),
+  extract: optional(
+    callback<Extract>(),
+    'Makes the items of a record, `(record, ctx) => Iterable<{ key, value }>`, synchronously: none, one or many. What it throws goes to `onFailure`.',
+    'one item: its key, its bytes',
+  ),
+  key: optional(
+    callback<(record: UserRecord) => string>(),
+    'The key of a record, where `extract` is not given.',
+    'the partition key; the sequence number where there is none',
+  ),
+  reducers: optional(
+    integer(1),
+    'How many reducers; the hash of an item’s key picks one.',
+    'available parallelism',
+    availableParallelism,
+  ),
+  threads: defaulting(
+    exceptNotBuilt(zero, (value) => Number.isSafeInteger(value) && (value as number) > 0, 'use 0'),
+    0,
+    'Worker threads for the reducers. More than 0 is not built yet.',
+  ),
+  decode: optional(
+    exceptNotBuilt(anything, () => true, 'parse in `extract` or in the reducer'),
+    'Parsing that runs where the reducer runs. Not built yet.',
+  ),
+  stages: defaulting(integer(1), 1, 'How many stages share the work between shards and reducers.'),
+  spread: defaulting(
+    oneOf('by-shard', 'round-robin'),
+    'by-shard',
+    'How records reach the stages. `round-robin` scatters a shard’s records over them: the order of a key is not kept.',
+  ),
+  maxPending: defaulting(integer(1), 1_024, 'Records of one shard in flight: admitted, and not settled yet.'),
+  maxPendingBytes: defaulting(
+    integer(1),
+    32 * 1024 * 1024,
+    'Bytes of one shard in flight. A record larger than that is admitted alone.',
+  ),
+  maxBytes: defaulting(
+    integer(1),
+    256 * 1024 * 1024,
+    'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to who needs it; see memory.md.',
+  ),
+  checkpointIntervalMs: defaulting(
+    checkpointInterval,
+    0,
+    'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the time between two renewals (`failoverMs` / 3): so often, each a write of its own while the shard moves; see checkpoints.md. As much or more: renewals in between go without.',
+  ),
+  checkpointRecords: defaulting(
+    integer(0),
+    0,
+    'A checkpoint is written when so many settled records are not covered by the last one, whatever `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason.',
+  ),
+  flushIntervalMs: defaulting(
+    milliseconds(1),
+    1_000,
+    'Cadence of the heartbeat and of partial flushes to *all* reducers; the default of `batch.intervalMs`.',
+  ),
+  watchdogMs: defaulting(
+    milliseconds(1),
+    600_000,
+    'How long a shard may stand still because of one record before the pipeline is restarted, naming its holder.',
+  ),
+  onDuplicate: defaulting(
+    oneOf('skip', 'exit'),
+    'skip',
+    'What a record does that the service delivers twice: it is left out and counted, or the pipeline restarts.',
+  ),
+  onFailure: optional(
+    onFailure,
+    'What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`. `retry` and `park` are not built yet.',
+    "`'crash'`",
+    (): OnFailure => 'crash',
+  ),
+  onCheckpoint: optional(
+    callback<(at: CheckpointNotice) => unknown>(),
+    'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after the checkpoint has become durable. What it throws is counted and reported.',
+  ),
+  restart: group(
+    restartTable,
+    'How often the pipeline may restart; and, counted apart, the lease coordinators, which take it along.',
+  ),
+  stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.'),
+  workerId: optional(
+    text('name of 1 to 256 characters', /^.{1,256}$/s),
+    'Names this process in the lease table. Must be unique per process.',
+    'host, process id and a UUID',
+    () => `${hostname()}:${process.pid}:${randomUUID()}`,
+  ),
+  leases: group(leaseTable, 'The lease table and how this worker takes part.'),
+  logger: optional(
+    shaped<Logger>('a logger with debug, info, warn and error', ['debug', 'info', 'warn', 'error']),
+    'Takes `(fields, message)`; `pino()` and `console` fit.',
+    'silent',
+    () => silentLogger,
+  ),
+  meter: optional(
+    shaped<Meter>('a meter with count and gauge', ['count', 'gauge']),
+    'Is told the instruments that operating.md lists: counters as they happen, gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
+    'silent',
+    () => silentMeter,
+  ),
+  credit: defaulting(
+    integer(1),
+    1_024,
+    'Items a stage may have under way to one reducer that have not been folded yet. Any value works; a smaller one means smaller batches.',
+  ),
+  runtime: group(
+    {
+      clock: optional(shaped<Clock>('a clock with now and wallNow', ['now', 'wallNow']), 'Time.', "the host's"),
+      timers: optional(shaped<Timers>('timers with after', ['after']), 'One-shot timers.', "the host's"),
+      random: optional(shaped<Random>('randomness with next', ['next']), 'Chance.', "the host's"),
+      trace: optional(callback<(entry: object) => void>(), 'Gets one entry per step of the actors.'),
+      intercept: optional(anything, 'Stands between actors and their messages and effects; see `kinact/supervision`.'),
+    },
+    'What the tree runs on: time, chance, and the seams that tests and tools hook into.',
+  ),
+  parent: optional(
+    shaped<NactParent>('a reference of nact', ['path', 'system'], false),
+    'An actor or system of nact under which the tree is spawned.',
+    'a system of its own',
+  ),
+} satisfies Record<keyof ConsumerOptions, unknown>;

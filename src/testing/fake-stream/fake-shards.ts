@@ -1,0 +1,165 @@
+// The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Every number and name is decided by
+// the order of the calls alone.
+import { createHash } from 'node:crypto';
+import type { RecordDistribution } from '../../core/placement.js';
+import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
+
+/** A record to put. */
+export interface FakeRecord {
+  /** May be left out where the stream's distribution is AUTO. */
+  readonly partitionKey?: string | undefined;
+  readonly data: Uint8Array | string;
+  readonly explicitHashKey?: string | undefined;
+}
+
+export interface FakeShard {
+  readonly shard: Shard;
+  readonly low: bigint;
+  readonly high: bigint;
+  readonly records: RawRecord[];
+  /** Records before this index are trimmed. */
+  trimmed: number;
+  closed: boolean;
+  children: ChildShard[];
+  /** Readers at the tip, waiting. */
+  readonly waiting: Set<() => void>;
+}
+
+/** All shards of one stream, oldest first. */
+export interface FakeShards {
+  readonly all: Map<string, FakeShard>;
+  /** How many there ever were: ids are not given twice. */
+  made: number;
+  lastNumber: bigint;
+  /** As `RecordDistributionStrategy`: under AUTO the open shards take turns, whatever the keys are. */
+  distribution: RecordDistribution;
+  readonly wallNow: () => number;
+}
+
+const keys = 2n ** 128n;
+
+export function createShards(
+  count: number,
+  wallNow: () => number,
+  distribution: RecordDistribution = 'USER_PARTITION_KEY',
+): FakeShards {
+  const shards: FakeShards = { all: new Map(), made: 0, lastNumber: 496n * 10n ** 53n, distribution, wallNow };
+  const each = BigInt(count);
+  for (let index = 0n; index < each; index += 1n) {
+    openShard(shards, (keys * index) / each, (keys * (index + 1n)) / each - 1n, []);
+  }
+  return shards;
+}
+
+function nextNumber(shards: FakeShards): string {
+  shards.lastNumber += 1n;
+  return String(shards.lastNumber);
+}
+
+function openShard(shards: FakeShards, low: bigint, high: bigint, parents: readonly string[]): FakeShard {
+  const shardId = `shardId-${String(shards.made++).padStart(12, '0')}`;
+  const [parentShardId, adjacentParentShardId] = parents;
+  const shard: FakeShard = {
+    shard: {
+      shardId,
+      hashKeyRange: { startingHashKey: String(low), endingHashKey: String(high) },
+      startingSequenceNumber: nextNumber(shards),
+      ...(parentShardId === undefined ? {} : { parentShardId }),
+      ...(adjacentParentShardId === undefined ? {} : { adjacentParentShardId }),
+    },
+    low,
+    high,
+    records: [],
+    trimmed: 0,
+    closed: false,
+    children: [],
+    waiting: new Set(),
+  };
+  shards.all.set(shardId, shard);
+  return shard;
+}
+
+export function shardOf(shards: FakeShards, shardId: string): FakeShard {
+  const shard = shards.all.get(shardId);
+  if (shard === undefined) throw new RangeError(`no shard ${shardId}`);
+  return shard;
+}
+
+function openShardOf(shards: FakeShards, shardId: string): FakeShard {
+  const shard = shardOf(shards, shardId);
+  if (shard.closed) throw new RangeError(`${shardId} is closed`);
+  return shard;
+}
+
+export function wake(shard: FakeShard): void {
+  const waiting = [...shard.waiting];
+  shard.waiting.clear();
+  for (const resume of waiting) resume();
+}
+
+function close(shards: FakeShards, shard: FakeShard, children: readonly FakeShard[]): void {
+  shard.closed = true;
+  Object.assign(shard.shard, { endingSequenceNumber: nextNumber(shards) });
+  shard.children = children.map((child) => childOf(child.shard));
+  wake(shard);
+}
+
+function childOf(shard: Shard): ChildShard {
+  const parentShards = [shard.parentShardId, shard.adjacentParentShardId].filter((id) => id !== undefined);
+  const { shardId, hashKeyRange } = shard;
+  return { shardId, parentShards, ...(hashKeyRange === undefined ? {} : { hashKeyRange }) };
+}
+
+export function put(shards: FakeShards, record: FakeRecord): { shardId: string; sequenceNumber: string } {
+  const shard = shardFor(shards, record);
+  const sequenceNumber = nextNumber(shards);
+  const { partitionKey } = record;
+  const data = typeof record.data === 'string' ? Buffer.from(record.data) : record.data;
+  const key = partitionKey === undefined ? {} : { partitionKey };
+  shard.records.push({ sequenceNumber, ...key, data, arrivedAt: shards.wallNow() });
+  wake(shard);
+  return { shardId: shard.shard.shardId, sequenceNumber };
+}
+
+function shardFor(shards: FakeShards, { explicitHashKey, partitionKey }: FakeRecord): FakeShard {
+  const open = [...shards.all.values()].filter(({ closed }) => !closed);
+  if (shards.distribution === 'AUTO') return open[Number(shards.lastNumber % BigInt(open.length))]!;
+  if (partitionKey === undefined) throw new RangeError('a record without partitionKey needs distribution AUTO');
+  const hash = explicitHashKey === undefined ? hashKey(partitionKey) : BigInt(explicitHashKey);
+  const shard = open.find(({ low, high }) => hash >= low && hash <= high);
+  if (shard === undefined) throw new RangeError('no open shard for that hash key');
+  return shard;
+}
+
+export function split(shards: FakeShards, shardId: string): readonly [string, string] {
+  const shard = openShardOf(shards, shardId);
+  const middle = (shard.low + shard.high) / 2n;
+  const low = openShard(shards, shard.low, middle, [shardId]);
+  const high = openShard(shards, middle + 1n, shard.high, [shardId]);
+  close(shards, shard, [low, high]);
+  return [low.shard.shardId, high.shard.shardId];
+}
+
+export function merge(shards: FakeShards, shardId: string, adjacentShardId: string): string {
+  const [one, other] = [openShardOf(shards, shardId), openShardOf(shards, adjacentShardId)];
+  if (one.high + 1n !== other.low) throw new RangeError('not adjacent: give the lower hash range first');
+  const child = openShard(shards, one.low, other.high, [shardId, adjacentShardId]);
+  close(shards, one, [child]);
+  close(shards, other, [child]);
+  return child.shard.shardId;
+}
+
+export function trim(shards: FakeShards, shardId: string, count: number): void {
+  const shard = shardOf(shards, shardId);
+  shard.trimmed = Math.min(shard.records.length, shard.trimmed + count);
+}
+
+export function forget(shards: FakeShards, shardId: string): void {
+  const shard = shardOf(shards, shardId);
+  shards.all.delete(shardId);
+  wake(shard);
+}
+
+function hashKey(partitionKey: string): bigint {
+  return BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
+}

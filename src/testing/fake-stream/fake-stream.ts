@@ -1,0 +1,302 @@
+// A stream in memory: real shard lineage, sequence numbers, splits, merges and trimming, no network and no clock of its
+// own. What a test puts in can be read at once; a reader that is at the tip waits until there is more.
+import { createShards, forget, merge, put, shardOf, split, trim, wake } from './fake-shards.js';
+import type { FakeRecord, FakeShard } from './fake-shards.js';
+import { createPlacement } from '../../core/placement.js';
+import type { RecordDistribution } from '../../core/placement.js';
+import { compareSequenceNumbers } from '../../core/sequence-number.js';
+import type { InitialPosition, StartPosition } from '../../core/position.js';
+import { KinactError } from '../../api/errors.js';
+import type {
+  Clock,
+  RawRecord,
+  ReadResult,
+  ShardFilter,
+  ShardListing,
+  ShardReader,
+  SourceNotice,
+  StreamDescription,
+  StreamStatus,
+  StreamSource,
+} from '../../api/ports.js';
+import { unpackRecord } from '../../aws/aggregation/aggregate.js';
+import { isExplicitHashKey } from '../../aws/aggregation/hash-key.js';
+import {
+  anything,
+  checkMembers,
+  integer,
+  kind,
+  oneOf,
+  refuse,
+  shaped,
+  text,
+  times as howOften,
+} from '../../options/option-table.js';
+import type { Kind } from '../../options/option-table.js';
+import { kinesisStreamTable, tableName } from '../../options/source-options.js';
+import type { SourceSpec } from '../../api/source.js';
+import { memoryLeaseStore } from '../memory-lease-store.js';
+import type { MemoryLeaseStore } from '../memory-lease-store.js';
+
+export interface FakeStreamOptions {
+  /** Default `fake`. */
+  readonly name?: string | undefined;
+  /** Shards at the beginning. Default 1. */
+  readonly shards?: number | undefined;
+  /**
+   * As the service's `RecordDistributionStrategy`: under `'AUTO'` the open shards take turns, and records may come without a
+   * partition key. Default `'USER_PARTITION_KEY'`.
+   */
+  readonly distribution?: RecordDistribution | undefined;
+  /** Where arrival times and the service's `Date` come from. Default: 2026-01-01T00:00:00Z, standing still. */
+  readonly clock?: Pick<Clock, 'wallNow'> | undefined;
+  /** Raw records per answer at most. Default 1,000. */
+  readonly maxRecords?: number | undefined;
+  /** Where shards without a checkpoint begin. Default `TRIM_HORIZON`. */
+  readonly initialPosition?: InitialPosition | undefined;
+  /** Handed to `extract` and every item. */
+  readonly opaque?: unknown;
+  /** This source's lease table. Default: the consumer's. */
+  readonly application?: string | undefined;
+}
+
+/** The stream, seen from the test. */
+export interface FakeStream {
+  /** What `createConsumer` takes. Every consumer of this stream shares its leases, also by memory. */
+  readonly source: SourceSpec;
+  /** The stream as actors read it. */
+  readonly port: StreamSource;
+  /** The lease tables of the stream's consumers, by name. */
+  readonly leases: ReadonlyMap<string, MemoryLeaseStore>;
+  /** Puts records, each into the open shard its hash key belongs to, or as AUTO has it; returns where they went. */
+  put(...records: readonly FakeRecord[]): { readonly shardId: string; readonly sequenceNumber: string }[];
+  /** Splits an open shard in the middle; returns the ids of its children. */
+  split(shardId: string): readonly [string, string];
+  /** Merges two adjacent open shards; returns the id of the child. */
+  merge(shardId: string, adjacentShardId: string): string;
+  /** Forgets the first `count` records of a shard. */
+  trim(shardId: string, count: number): void;
+  /** The service forgets a shard, as when the retention of a closed one has passed: it is listed and found no more. */
+  forget(shardId: string): void;
+  /** The next reads of a shard, `times` of them, say that it ends, or that it is not found, though it is there and listed. */
+  misreport(shardId: string, what: 'end' | 'missing', times?: number): void;
+  /** What the stream says that it is doing. */
+  setStatus(status: StreamStatus): void;
+  /** The next reads of a shard fail with this error, `times` times. */
+  failReads(shardId: string, error: Error, times?: number): void;
+  /** Changes how records are placed from now on. */
+  setDistribution(distribution: RecordDistribution): void;
+  /** Ids of all shards, oldest first. */
+  shardIds(): readonly string[];
+  /** Everything that was put and is not trimmed, per shard. */
+  recordsOf(shardId: string): readonly RawRecord[];
+}
+
+/** As a stream of the service has it that nobody has set. Nothing is trimmed by time here. */
+const retentionHours = 24;
+
+const lieKinds = oneOf('end', 'missing');
+const statuses = oneOf('CREATING', 'ACTIVE', 'UPDATING', 'DELETING', 'UNKNOWN');
+const distributions = oneOf('AUTO', 'USER_PARTITION_KEY');
+const streamKinds: Readonly<Record<keyof FakeStreamOptions, Kind<unknown>>> = {
+  name: text('a text that is not empty', /./s),
+  shards: integer(1),
+  distribution: distributions,
+  clock: shaped('an object with the method wallNow', ['wallNow']),
+  maxRecords: integer(1),
+  initialPosition: kinesisStreamTable.initialPosition,
+  opaque: anything,
+  application: tableName,
+};
+const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
+  partitionKey: text('a text that is not empty', /./s),
+  data: kind('bytes or a text', (value) => typeof value === 'string' || value instanceof Uint8Array),
+  explicitHashKey: kind(
+    'a decimal number below 2^128',
+    (value) => typeof value === 'string' && isExplicitHashKey(value),
+  ),
+};
+
+/**
+ * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
+ *
+ * @throws KinactError INVALID_OPTION, as the methods of the stream do; they throw a RangeError for a shard that there is not.
+ */
+export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
+  checkMembers(streamKinds, options);
+  const name = options.name ?? 'fake';
+  const clock = options.clock ?? { wallNow: () => Date.UTC(2026, 0, 1) };
+  const shards = createShards(options.shards ?? 1, () => clock.wallNow(), options.distribution);
+  const placement = createPlacement('emit');
+  const failures = new Map<string, { error: Error; times: number }>();
+  const lies = new Map<string, { what: 'end' | 'missing'; times: number }>();
+  let status: StreamStatus = 'ACTIVE';
+  const lieOf = (shardId: string): ReadResult | undefined => {
+    const lie = lies.get(shardId);
+    if (lie === undefined || lie.times === 0) return undefined;
+    lie.times -= 1;
+    return lie.what === 'end' ? { type: 'shardEnd' } : { type: 'shardEnd', vanished: true };
+  };
+  const failureOf = (shardId: string): Error | undefined => {
+    const failure = failures.get(shardId);
+    if (failure === undefined || failure.times === 0) return undefined;
+    failure.times -= 1;
+    return failure.error;
+  };
+  const port: StreamSource = {
+    name,
+    placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state: () => placement.state(clock.wallNow()) },
+    describe: () => {
+      const { distribution } = shards;
+      placement.described({ distribution, retentionHours, atMs: clock.wallNow() });
+      return Promise.resolve({
+        ...describe(name),
+        distribution,
+        retentionHours,
+        describedAtMs: clock.wallNow(),
+        status,
+      });
+    },
+    listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
+    open: (shardId, start, notice) =>
+      createReader(() => shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, {
+        failure: () => failureOf(shardId),
+        lie: () => lieOf(shardId),
+      }),
+    unpack: (record, range) => unpackRecord(record, range, 'emit'),
+    close: () => {},
+  };
+  const leases = new Map<string, MemoryLeaseStore>();
+  return {
+    source: specOf(options, name, port, leases),
+    port,
+    leases,
+    put: (...records) => {
+      for (const [at, record] of records.entries()) {
+        checkMembers(recordKinds, record, ['data'], `records[${at}]`);
+        if (record.partitionKey !== undefined || shards.distribution === 'AUTO') continue;
+        const expected = "a text; only a stream whose distribution is 'AUTO' takes records without a partition key";
+        refuse(`records[${at}].partitionKey`, expected, undefined);
+      }
+      return records.map((record) => put(shards, record));
+    },
+    split: (shardId) => split(shards, shardId),
+    merge: (shardId, adjacentShardId) => merge(shards, shardId, adjacentShardId),
+    trim: (shardId, count) => trim(shards, shardId, howOften.parse(count, 'count')),
+    forget: (shardId) => forget(shards, shardId),
+    misreport: (shardId, what, times = 1) => {
+      lies.set(shardId, { what: lieKinds.parse(what, 'what'), times: howOften.parse(times, 'times') });
+      wake(shardOf(shards, shardId));
+    },
+    setStatus: (now) => void (status = statuses.parse(now, 'status')),
+    failReads: (shardId, error, times = 1) => {
+      shardOf(shards, shardId);
+      failures.set(shardId, { error, times: howOften.parse(times, 'times') });
+    },
+    setDistribution: (distribution) => void (shards.distribution = distributions.parse(distribution, 'distribution')),
+    shardIds: () => [...shards.all.keys()],
+    recordsOf: (shardId) => {
+      const { records, trimmed } = shardOf(shards, shardId);
+      return records.slice(trimmed);
+    },
+  };
+}
+
+function specOf(
+  options: FakeStreamOptions,
+  name: string,
+  port: StreamSource,
+  leases: Map<string, MemoryLeaseStore>,
+): SourceSpec {
+  const { application, initialPosition = 'TRIM_HORIZON', opaque } = options;
+  return {
+    name,
+    application,
+    initialPosition,
+    opaque,
+    open: () => port,
+    openLeases: (_, { tableName }) => {
+      const store = leases.get(tableName) ?? memoryLeaseStore([], tableName);
+      leases.set(tableName, store);
+      return store;
+    },
+  };
+}
+
+function describe(streamName: string): StreamDescription {
+  const accountId = '000000000000';
+  const streamArn = `arn:aws:kinesis:us-east-1:${accountId}:stream/${streamName}`;
+  return { streamName, streamArn, accountId, creationEpochSeconds: 1_767_225_600, status: 'ACTIVE' };
+}
+
+function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: number): ShardListing {
+  const shown = all.filter(({ closed, records, trimmed }) => {
+    if (filter.type === 'all' || !closed) return true;
+    if (filter.type === 'atLatest') return false;
+    if (filter.type === 'atTrimHorizon') return trimmed < records.length || trimmed === 0;
+    return records.some(({ arrivedAt = 0 }) => arrivedAt >= filter.timestampMs);
+  });
+  return { shards: shown.map(({ shard }) => ({ ...shard })), serviceTimeMs };
+}
+
+/** What a read is to say instead of what there is. */
+interface Instead {
+  readonly failure: () => Error | undefined;
+  readonly lie: () => ReadResult | undefined;
+}
+
+function createReader(
+  find: () => FakeShard | undefined,
+  start: StartPosition,
+  notice: (notice: SourceNotice) => void,
+  maxRecords: number,
+  { failure, lie }: Instead,
+): ShardReader {
+  const shard = find();
+  let next = shard === undefined ? 0 : indexOf(shard, start, notice);
+  let closed = false;
+  let resume: (() => void) | undefined;
+  return {
+    read: async (signal): Promise<ReadResult> => {
+      for (;;) {
+        if (closed || signal.aborted) throw signal.reason ?? new KinactError('STOPPED', 'the reader is closed');
+        const error = failure();
+        if (error !== undefined) throw error;
+        const untrue = lie();
+        if (untrue !== undefined) return untrue;
+        if (shard === undefined || find() === undefined) return { type: 'shardEnd', vanished: true };
+        next = Math.max(next, shard.trimmed);
+        if (next < shard.records.length) {
+          const records = shard.records.slice(next, next + maxRecords);
+          next += records.length;
+          return { type: 'records', records, millisBehindLatest: next < shard.records.length ? 1 : 0 };
+        }
+        if (shard.closed) return { type: 'shardEnd', children: shard.children };
+        const { waiting } = shard;
+        await new Promise<void>((resolve) => {
+          resume = resolve;
+          waiting.add(resolve);
+          signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+        waiting.delete(resume as () => void);
+      }
+    },
+    close: () => {
+      closed = true;
+      resume?.();
+    },
+  };
+}
+
+function indexOf(shard: FakeShard, start: StartPosition, notice: (notice: SourceNotice) => void): number {
+  if (start.type === 'trimHorizon') return shard.trimmed;
+  if (start.type === 'atTimestamp') {
+    const index = shard.records.findIndex(({ arrivedAt = 0 }) => arrivedAt >= start.timestampMs);
+    return index === -1 ? shard.records.length : index;
+  }
+  const { sequenceNumber } = start.position;
+  const index = shard.records.findIndex((record) => compareSequenceNumbers(record.sequenceNumber, sequenceNumber) >= 0);
+  if (index === -1 || index >= shard.trimmed) return index === -1 ? shard.records.length : index;
+  notice({ type: 'trimmed', shardId: shard.shard.shardId, position: start.position, certain: false });
+  return shard.trimmed;
+}

@@ -1,0 +1,93 @@
+// What the scripted server was told to answer and what it has received. Called by scripted-server.ts.
+import { callback, times as howOften, oneOf, text } from '../../options/option-table.js';
+import { answerTypes } from './scripted-answer.js';
+import type { ScriptedAnswer } from './scripted-answer.js';
+
+/** One call the server has received. */
+export interface LoggedCall {
+  readonly service: 'kinesis' | 'dynamodb' | 'streams' | 'unknown';
+  readonly operation: string;
+  readonly input: Readonly<Record<string, unknown>>;
+  /** Monotonic milliseconds (performance.now) at which its body had arrived. */
+  readonly at: number;
+  /** The connection it came on, counted from 1. */
+  readonly connection: number;
+  /** `default`, or the type of the scripted answer. */
+  readonly answeredBy: 'default' | ScriptedAnswer['type'];
+}
+
+/** A running order: `remaining` counts down, `cancel()` ends it early. */
+export interface Script {
+  readonly remaining: number;
+  cancel(): void;
+}
+
+interface Order {
+  readonly operation: string;
+  readonly answer: ScriptedAnswer;
+  readonly when: (input: LoggedCall['input']) => boolean;
+  remaining: number;
+}
+
+/** As the services write them. A name of another form is no operation's, and would be waited for without end. */
+const operationName = text('the name of an operation, such as GetRecords', /^[A-Z][A-Za-z]+$/);
+
+/** The orders of one server, and its log. */
+export interface ScriptBook {
+  readonly log: readonly LoggedCall[];
+  readonly respond: (
+    operation: string,
+    times: number,
+    answer: ScriptedAnswer,
+    when?: (input: LoggedCall['input']) => boolean,
+  ) => Script;
+  /** Notes a call and uses up the order that answers it. */
+  readonly received: (call: Omit<LoggedCall, 'answeredBy' | 'at'>) => ScriptedAnswer | undefined;
+  readonly calls: (operation: string) => readonly LoggedCall[];
+  readonly called: (operation: string, count: number) => Promise<void>;
+}
+
+export function createScriptBook(): ScriptBook {
+  const log: LoggedCall[] = [];
+  const orders: Order[] = [];
+  const waiters = new Set<() => void>();
+  const calls = (operation: string): LoggedCall[] => log.filter((call) => call.operation === operation);
+  return {
+    log,
+    calls,
+    respond(operation, times, answer, when = () => true) {
+      operationName.parse(operation, 'operation');
+      howOften.parse(times, 'times');
+      oneOf(...answerTypes).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
+      callback().parse(when, 'when');
+      const order: Order = { operation, answer, when, remaining: times };
+      orders.push(order);
+      return {
+        get remaining() {
+          return order.remaining;
+        },
+        cancel: () => (order.remaining = 0),
+      };
+    },
+    received(call) {
+      const order = orders.find((one) => one.remaining > 0 && one.operation === call.operation && one.when(call.input));
+      if (order !== undefined) order.remaining -= 1;
+      log.push({ ...call, at: performance.now(), answeredBy: order?.answer.type ?? 'default' });
+      for (const wake of waiters) wake();
+      return order?.answer;
+    },
+    called: async (operation, count) => {
+      operationName.parse(operation, 'operation');
+      howOften.parse(count, 'count');
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          if (calls(operation).length < count) return;
+          waiters.delete(wake);
+          resolve();
+        };
+        waiters.add(wake);
+        wake();
+      });
+    },
+  };
+}

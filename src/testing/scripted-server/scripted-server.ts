@@ -1,0 +1,226 @@
+// A real HTTP/1.1 server on loopback that speaks the JSON protocols of Kinesis and DynamoDB and answers what a test tells
+// it to. Untold, Kinesis calls go to a small in-memory model and DynamoDB calls to an upstream server, if one is given.
+// It shows what no local server does: throttling, partial failures, lost replies, trimmed data, connections that hang.
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { checkMembers, finite, kind, milliseconds } from '../../options/option-table.js';
+import type { Kind } from '../../options/option-table.js';
+import { localClientConfig, type LocalClientConfig } from '../local-servers.js';
+import {
+  AwsAnswerError,
+  errorAnswer,
+  jsonAnswer,
+  perform,
+  reset,
+  write,
+  type ScriptedAnswer,
+  type WireAnswer,
+} from './scripted-answer.js';
+import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './scripted-calls.js';
+import { ScriptedKinesis, type ScriptedKinesisOptions } from './scripted-kinesis.js';
+
+export interface ScriptedServerOptions {
+  /** How the in-memory Kinesis behaves. */
+  readonly kinesis?: ScriptedKinesisOptions;
+  /**
+   * Calls that no script answers go on to a server of one's own, such as `startLocalServers().dynamodb`; faults can be laid
+   * over them. `services` default to DynamoDB alone.
+   */
+  readonly proxy?: { readonly upstream: string; readonly services?: readonly ('dynamodb' | 'kinesis')[] };
+  /** After this long a `hang` ends with a reset, so that a forgotten one cannot hold a test run. Default 60,000. */
+  readonly hangLimitMs?: number;
+  /** Deadline of the clients in `clientConfig`. Default 5,000. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface ScriptedServer {
+  /** The endpoint for Kinesis and DynamoDB alike, `http://127.0.0.1:…`. */
+  readonly url: string;
+  /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
+  readonly kinesis: ScriptedKinesis;
+  readonly clientConfig: LocalClientConfig;
+  /** Every call, in order of arrival. */
+  readonly log: readonly LoggedCall[];
+  /** Connections that are open now. */
+  readonly connections: number;
+  /**
+   * The next `times` calls of `operation` (that `when` accepts) get this answer. Orders for one operation are used up in the
+   * order they were given. `Infinity` is a number, too.
+   */
+  respond(
+    operation: string,
+    times: number,
+    answer: ScriptedAnswer,
+    when?: (input: LoggedCall['input']) => boolean,
+  ): Script;
+  /** Calls of one operation. */
+  calls(operation: string): readonly LoggedCall[];
+  count(operation: string): number;
+  /** Resolves once `operation` has been called `count` times in all. */
+  called(operation: string, count: number): Promise<void>;
+  /** The `Date` header of every answer: epoch milliseconds, `none` to leave it out, undefined for the model's clock. */
+  setDate(date: number | 'none' | undefined): void;
+  /** Closes the server and resets every connection. Idempotent. */
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const services: Record<string, LoggedCall['service']> = {
+  Kinesis_20131202: 'kinesis',
+  DynamoDB_20120810: 'dynamodb',
+  DynamoDBStreams_20120810: 'streams',
+};
+
+const proxyKinds: Readonly<Record<keyof NonNullable<ScriptedServerOptions['proxy']>, Kind<unknown>>> = {
+  upstream: kind('a URL', (value) => typeof value === 'string' && URL.canParse(value)),
+  services: kind("a list of 'dynamodb' and 'kinesis'", (value) => {
+    return Array.isArray(value) && value.every((each) => each === 'dynamodb' || each === 'kinesis');
+  }),
+};
+const serverKinds: Readonly<Record<keyof ScriptedServerOptions, Kind<unknown>>> = {
+  kinesis: kind('an object', (value) => typeof value === 'object' && value !== null),
+  proxy: { expected: 'an object', parse: (value, path) => checkMembers(proxyKinds, value, ['upstream'], path) },
+  hangLimitMs: milliseconds(0),
+  requestTimeoutMs: milliseconds(1),
+};
+
+/**
+ * Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive.
+ *
+ * @throws KinactError INVALID_OPTION, as the methods of the server do.
+ */
+export async function scriptedServer(options: ScriptedServerOptions = {}): Promise<ScriptedServer> {
+  checkMembers(serverKinds, options);
+  const state: ServerState = {
+    options,
+    kinesis: new ScriptedKinesis(options.kinesis),
+    book: createScriptBook(),
+    stopping: new AbortController(),
+    connections: new WeakMap(),
+    date: undefined,
+  };
+  let seen = 0;
+  let connections = 0;
+  const server = createServer((incoming, response) => {
+    incoming.on('error', () => undefined);
+    response.on('error', () => undefined);
+    answer(state, incoming, response).catch(() => reset(response));
+  });
+  server.on('connection', (socket) => {
+    seen += 1;
+    connections += 1;
+    state.connections.set(socket, seen);
+    socket.on('close', () => (connections -= 1));
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  server.unref();
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const clientConfig = localClientConfig(url, options.requestTimeoutMs);
+
+  const stop = async (): Promise<void> => {
+    clientConfig.requestHandler.destroy();
+    state.stopping.abort();
+    if (!server.listening) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  };
+  const { log, respond, calls, called } = state.book;
+  return {
+    url,
+    kinesis: state.kinesis,
+    clientConfig,
+    log,
+    get connections() {
+      return connections;
+    },
+    respond,
+    calls,
+    count: (operation) => calls(operation).length,
+    called,
+    setDate: (to) => {
+      if (to !== undefined && to !== 'none') finite.parse(to, 'date');
+      state.date = to;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+interface ServerState {
+  readonly options: ScriptedServerOptions;
+  readonly kinesis: ScriptedKinesis;
+  readonly book: ScriptBook;
+  readonly stopping: AbortController;
+  /** The number of each connection. */
+  readonly connections: WeakMap<object, number>;
+  date: number | 'none' | undefined;
+}
+
+async function answer(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { options, kinesis, book, date } = state;
+  const body = await collect(incoming);
+  const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
+  const service = services[target ?? ''] ?? 'unknown';
+  const input = parse(body);
+  const connection = state.connections.get(incoming.socket) ?? 0;
+  const scripted = book.received({ service, operation, input, connection });
+  response.sendDate = false;
+  if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
+  response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
+  const { proxy } = options;
+  const carryOut = (given = input): Promise<WireAnswer> =>
+    proxy !== undefined && (proxy.services ?? ['dynamodb']).some((one) => one === service)
+      ? forward(proxy.upstream, incoming, body)
+      : onModel(kinesis, service, operation, given);
+  if (scripted === undefined) return write(response, await carryOut());
+  const { signal } = state.stopping;
+  return perform(scripted, { input, carryOut, response, signal, hangLimitMs: options.hangLimitMs ?? 60_000 });
+}
+
+async function onModel(
+  kinesis: ScriptedKinesis,
+  service: LoggedCall['service'],
+  operation: string,
+  input: LoggedCall['input'],
+): Promise<WireAnswer> {
+  try {
+    if (service !== 'kinesis') throw new AwsAnswerError('UnknownOperationException', `No script answers ${operation}.`);
+    return jsonAnswer(kinesis.handle(operation, input), 200, { 'content-type': 'application/x-amz-json-1.1' });
+  } catch (error) {
+    if (error instanceof AwsAnswerError) return errorAnswer(error);
+    return errorAnswer(new AwsAnswerError('InternalFailure', String(error), 500));
+  }
+}
+
+/** Sends the call on as it came and returns the answer whole. */
+function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Promise<WireAnswer> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(upstream);
+    const headers = { ...incoming.headers, host: `${hostname}:${port}`, connection: 'close' };
+    const outgoing = httpRequest({ hostname, port, method: 'POST', path: '/', headers }, (answer) => {
+      collect(answer).then((answered) => {
+        const type = answer.headers['content-type'] ?? 'application/x-amz-json-1.0';
+        const crc = answer.headers['x-amz-crc32'];
+        const kept = { 'content-type': type, ...(typeof crc === 'string' ? { 'x-amz-crc32': crc } : {}) };
+        resolve({ status: answer.statusCode ?? 500, headers: kept, body: answered });
+      }, reject);
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+async function collect(stream: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+function parse(body: Buffer): LoggedCall['input'] {
+  try {
+    return JSON.parse(body.toString()) as LoggedCall['input'];
+  } catch {
+    return {};
+  }
+}
