@@ -7,37 +7,43 @@ import { posix, relative, sep } from 'node:path';
 const NODE = ['node:'];
 const SDK = ['@aws-sdk/', '@smithy/', 'protobufjs'];
 
-/** The files directly under `src` that everything but `src/core` is written in: ports, options, errors, events, … */
-const VOCABULARY = /^src\/(?!consumer\.|index\.|signals\.)[^/]+$/;
 const CORE = /^src\/core\//;
-const ACTORS = /^actors\//;
+const API = /^src\/api\//;
+const OPTIONS = /^src\/options\//;
 const SUPERVISION = /^supervision\//;
+/** What a behaviour is written in: its types, and the constructors of its effects. */
+const ACTOR = /^supervision\/actor\./;
+/** All that a runtime for anybody may know: how it fails, what it asks of its host, and how arguments are checked. */
+const GENERIC = /^src\/(api\/(errors|ports)|options\/option-table)\./;
 const AWS = /^src\/aws\//;
-/** A behaviour too long for one file: `actors/x.ts` and the folder `actors/x/` are one. */
-const BEHAVIOUR = /^actors\/([\w-]+)[./]/;
+const ACTORS = /^actors\//;
+/** A behaviour is a folder. */
+const BEHAVIOUR = /^actors\/([\w-]+)\//;
 const SHIPPED = /^(src|actors|supervision)\//;
 
 /**
- * One row per place; the first that matches counts. `may`: files it may import. `types`: files it may import types from,
- * beyond those. `packages`: name prefixes; `true` is any package but nact, the SDK and protobufjs, which have one home.
+ * One row per place, the lowest first; the first that matches counts. `may`: files it may import. `types`: files it may import types
+ * from, beyond those. `packages`: name prefixes; `true` is any package but nact, the SDK and protobufjs, which have one home.
  */
 export const walls = [
   { place: CORE, may: [CORE], types: [], packages: [] },
-  { place: VOCABULARY, may: [CORE, VOCABULARY], types: [], packages: NODE },
-  { place: ACTORS, may: [CORE, VOCABULARY, /^actors\/(actor\.|protocol\/)/], types: [ACTORS], packages: [] },
+  { place: API, may: [API, CORE], types: [], packages: NODE },
+  { place: OPTIONS, may: [OPTIONS, API, CORE], types: [], packages: NODE },
+  { place: /^supervision\/nact\./, may: [SUPERVISION, GENERIC, CORE], types: [], packages: ['nact', ...NODE] },
+  { place: SUPERVISION, may: [SUPERVISION, GENERIC, CORE], types: [], packages: NODE },
+  { place: AWS, may: [AWS, OPTIONS, API, CORE], types: [], packages: [...SDK, ...NODE] },
   {
-    place: /^supervision\/nact\./,
-    may: [SUPERVISION, ACTORS, CORE, VOCABULARY],
-    types: [],
-    packages: ['nact', ...NODE],
+    place: ACTORS,
+    may: [ACTOR, OPTIONS, API, CORE, /^actors\/protocol\//],
+    types: [ACTORS, SUPERVISION],
+    packages: [],
   },
-  { place: SUPERVISION, may: [SUPERVISION, ACTORS, CORE, VOCABULARY], types: [], packages: NODE },
-  { place: AWS, may: [AWS, CORE, VOCABULARY], types: [], packages: [...SDK, ...NODE] },
-  { place: /^src\/(consumer|index|signals)[./]/, may: [SHIPPED], types: [], packages: NODE },
+  { place: /^src\/consumer\//, may: [SHIPPED], types: [], packages: NODE },
+  { place: /^src\/index\./, may: [SHIPPED], types: [], packages: NODE },
   { place: /^src\/testing\//, may: [SHIPPED], types: [], packages: true },
   { place: /^src\/cli\//, may: [/^src\//], types: [], packages: true },
   { place: /^examples\//, may: [/^examples\//], types: [], packages: 'all' },
-  { place: /^(src|actors|supervision)\//, may: [], types: [], packages: [] },
+  { place: SHIPPED, may: [], types: [], packages: [] },
   { place: /^(test|bench|scripts)\//, may: [/./], types: [], packages: 'all' },
 ];
 

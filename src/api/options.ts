@@ -1,17 +1,11 @@
-// What `createConsumer` takes, and the complete frozen object it becomes. Called once, at construction; nothing else in
-// kinact looks at what the application wrote. The table that validates and documents is consumer-table.ts.
+// What `createConsumer` takes. The table that validates it, and has the defaults, is src/options/consumer-table.ts.
 import type { Position } from '../core/position.js';
-import { consumerTable } from '../options/consumer-table.js';
-import { KinactError } from './errors.js';
 import type { ShardEvent } from './events.js';
 import type { Logger } from './logger.js';
 import type { Meter } from './metrics.js';
-import { refuse, resolveTable } from '../options/option-table.js';
-import type { Resolved } from '../options/option-table.js';
 import type { Clock, Random, Timers, UserRecord } from './ports.js';
 import type { Extracted, FoldingReducer, OnFailure, RawReducer, RecordContext } from './reducer.js';
 import type { SourceSpec } from './source.js';
-import { applicationName } from '../options/source-options.js';
 
 /**
  * A reference of nact's: the actor or system under which the tree is spawned. All optional, for nact's own typings say
@@ -141,68 +135,3 @@ export interface RuntimeSeams {
 
 /** What `onCheckpoint` is told. */
 export type CheckpointNotice = ShardEvent & Position;
-
-/** One source with the table its leases are in. */
-export interface ResolvedSource {
-  readonly spec: SourceSpec;
-  readonly tableName: string;
-}
-
-type Table = Resolved<typeof consumerTable>;
-
-/** Every option, complete and frozen. */
-export interface ResolvedOptions extends Omit<Table, 'source' | 'threads' | 'decode'> {
-  readonly sources: readonly ResolvedSource[];
-  /** When a reducer flushes, with the defaults filled in. */
-  readonly batch: { readonly size: number; readonly intervalMs: number };
-}
-
-const defaultBatchSize = 500;
-
-/**
- * Validates the options of `createConsumer` and fills in the defaults.
- *
- * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for values of a later version.
- */
-export function resolveOptions(options: unknown): ResolvedOptions {
-  const { source: specs, threads: _threads, decode: _decode, ...rest } = resolveTable(consumerTable, options, '');
-  if (rest.extract !== undefined && rest.key !== undefined) {
-    refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
-  }
-  const { size = defaultBatchSize, intervalMs = rest.flushIntervalMs } = rest.reducer.batch ?? {};
-  if (intervalMs >= rest.watchdogMs) {
-    const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
-    refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
-  }
-  const sources = placeSources(specs, rest.application, rest.leases);
-  return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
-}
-
-/** Gives every source its table, and refuses what would make two of them meet in one. */
-function placeSources(
-  specs: readonly SourceSpec[],
-  application: string,
-  { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
-): readonly ResolvedSource[] {
-  const byName = new Set<string>();
-  const byTable = new Map<string, string>();
-  return Object.freeze(
-    specs.map((spec, index) => {
-      const path = specs.length === 1 ? 'source' : `source[${index}]`;
-      if (byName.has(spec.name)) refuse(path, 'sources of different streams', spec.name);
-      byName.add(spec.name);
-      const name = spec.application ?? tableName ?? applicationName.parse(application, 'application');
-      const other = byTable.get(name);
-      if (other !== undefined && !multiStream) {
-        throw new KinactError(
-          'INVALID_OPTION',
-          `${path}.application: expected a lease table of its own, got '${name}', which is that of '${other}' already; ` +
-            'give each source its application, or set leases.multiStream',
-          { data: { option: `${path}.application`, table: name } },
-        );
-      }
-      byTable.set(name, spec.name);
-      return Object.freeze({ spec, tableName: name });
-    }),
-  );
-}

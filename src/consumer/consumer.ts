@@ -21,8 +21,9 @@ import { isKinactError, KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger } from '../api/logger.js';
 import { checkMembers, milliseconds } from '../options/option-table.js';
-import { resolveOptions } from '../api/options.js';
-import type { ConsumerOptions, ResolvedOptions } from '../api/options.js';
+import { resolveOptions } from '../options/resolved-options.js';
+import type { ConsumerOptions } from '../api/options.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { World } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 

@@ -29,7 +29,7 @@ import { createLeftLeases } from './left-leases.js';
 import type { LeftLeases } from './left-leases.js';
 import type { SourceRecord } from '../api/failures.js';
 import { silentMeter } from '../api/metrics.js';
-import type { ResolvedOptions } from '../api/options.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, World } from '../api/source.js';
 import { throughTraffic } from './store-traffic.js';
 import type { TableTraffic } from './store-traffic.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { consumerTable } from '../../src/options/consumer-table.js';
 import { isKinactError } from '../../src/api/errors.js';
-import { resolveOptions } from '../../src/api/options.js';
+import { resolveOptions } from '../../src/options/resolved-options.js';
 import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';
 import { seeded } from '../support/seeded.js';
 

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { consumerTable } from '../../src/options/consumer-table.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { KinactError } from '../../src/api/errors.js';
-import { resolveOptions } from '../../src/api/options.js';
+import { resolveOptions } from '../../src/options/resolved-options.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { SourceSpec } from '../../src/api/source.js';
