@@ -1,6 +1,5 @@
 // The vocabulary every behaviour is written in. A behaviour is a synchronous function from (state, message) to state and
 // effects; `supervision/system.ts` makes it live. No code but the two constructors that TypeScript's inference needs.
-import type { KinactEvent } from '../src/api/events.js';
 
 /** Types only: carries `M` contravariantly so that a reference to another actor's messages does not fit. */
 declare const accepts: unique symbol;
@@ -36,7 +35,8 @@ export interface Ending {
   readonly orphans: readonly string[];
 }
 
-export type Effect<Self> =
+/** What an actor asks for. `Self`: its own messages; `Event`: what the application's actors emit. */
+export type Effect<Self, Event = unknown> =
   | { readonly type: 'send'; readonly to: Ref<never>; readonly message: unknown }
   /**
    * Asks without blocking. `question` gets the reply address; the answer comes back as `answered(answer)`. The death of
@@ -70,7 +70,7 @@ export type Effect<Self> =
   /** A timer of this actor's own; one per key: setting it again replaces it. Gone when the actor stops. */
   | { readonly type: 'after'; readonly key: string; readonly ms: number; readonly message: Self }
   | { readonly type: 'cancel'; readonly key: string }
-  | { readonly type: 'emit'; readonly event: KinactEvent }
+  | { readonly type: 'emit'; readonly event: Event }
   /** Counts something that is worth a number but not an event: stale settles, unknown messages, late replies. */
   | { readonly type: 'count'; readonly what: string; readonly by?: number }
   /**
@@ -101,20 +101,20 @@ export type Effect<Self> =
   /** The actor crashes with this error: its supervisor decides. */
   | { readonly type: 'fail'; readonly error: Error };
 
-export type Step<State, Self> = readonly [State, readonly Effect<Self>[]];
+export type Step<State, Self, Event = unknown> = readonly [State, readonly Effect<Self, Event>[]];
 
-export interface Behaviour<State, Self> {
+export interface Behaviour<State, Self, Event = unknown> {
   /** The actor's kind: `shard-worker`, `stage`, … */
   readonly kind: string;
   /** The first state, and what to do at once. Called once per incarnation. A throw is a failed start. */
-  initial(self: Ref<Self>): Step<State, Self>;
+  initial(self: Ref<Self>): Step<State, Self, Event>;
   /** Never called before `initial` has returned, never twice at once. A throw is a crash. State may be changed in place. */
-  receive(state: State, message: Self): Step<State, Self>;
+  receive(state: State, message: Self): Step<State, Self, Event>;
   /**
    * Called once, when the actor has been asked to stop or has crashed or ended; synchronous; for releasing what is not an
    * effect (a reader, an AbortController). Its effects of type `send`, `reply`, `emit` and `count` are carried out.
    */
-  stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Self>[];
+  stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Self, Event>[];
   /** True: its start is over, and `spawned` comes, with the effect `started`. An end before that is a failed start. */
   readonly deferStart?: boolean;
   /**
@@ -129,7 +129,7 @@ export interface Behaviour<State, Self> {
 }
 
 /** Sends, type-checked: the message must fit the reference. */
-export function send<M>(to: Ref<M>, message: NoInfer<M>): Effect<never> {
+export function send<M>(to: Ref<M>, message: NoInfer<M>): Effect<never, never> {
   return { type: 'send', to, message };
 }
 
@@ -140,17 +140,17 @@ export function ask<M, A, Self>(
   answered: (answer: A) => Self,
   failed: (error: Error) => Self,
   deadlineMs?: number,
-): Effect<Self> {
+): Effect<Self, never> {
   return { type: 'ask', to, question, answered, failed, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
 }
 
 /** Answers, type-checked. */
-export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): Effect<never> {
+export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): Effect<never, never> {
   return { type: 'reply', to, answer };
 }
 
 /** Watches, type-checked. */
-export function watch<Self>(actor: Ref<never>, down: (how: Ending) => Self): Effect<Self> {
+export function watch<Self>(actor: Ref<never>, down: (how: Ending) => Self): Effect<Self, never> {
   return { type: 'watch', actor, down };
 }
 
@@ -160,8 +160,8 @@ export function spawn<S, M, Self>(
   behaviour: Behaviour<S, M>,
   spawned: (child: Ref<M>) => Self,
   down: (child: Ref<M> | undefined, how: Ending) => Self,
-): Effect<Self> {
-  return { type: 'spawn', name, behaviour, spawned, down } as unknown as Effect<Self>;
+): Effect<Self, never> {
+  return { type: 'spawn', name, behaviour, spawned, down } as unknown as Effect<Self, never>;
 }
 
 /** Runs, type-checked: `done` gets what `start` returns or resolves to. */
@@ -171,6 +171,6 @@ export function run<R, Self>(effect: {
   readonly start: (signal: AbortSignal) => R;
   readonly done: (result: Awaited<R>) => Self;
   readonly failed: (error: unknown) => Self;
-}): Effect<Self> {
+}): Effect<Self, never> {
   return { type: 'run', ...effect };
 }

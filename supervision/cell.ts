@@ -1,6 +1,5 @@
 // What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`.
 import type { Behaviour, Ending, Ref } from './actor.js';
-import type { KinactEvent } from '../src/api/events.js';
 import { tell } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Agenda } from './agenda.js';
@@ -8,6 +7,7 @@ import type { Questions } from './ask.js';
 import type { ActorEffects, EffectInfo } from './effects.js';
 import type { Mailbox, NactReference } from './nact.js';
 import type { Orphans } from './orphans.js';
+import type { RuntimeEvent } from './runtime-event.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
 import type { DeathWatch } from './watch.js';
 
@@ -59,13 +59,14 @@ export interface TraceEntry {
   readonly type?: string;
 }
 
-export interface RuntimeOptions {
+/** `Event`: what the application's actors emit. */
+export interface RuntimeOptions<Event = RuntimeEvent> {
   /** Default: the host's. */
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
-  /** Gets every event that actors emit, and `actorCrashed` and `orphaned`. What it throws or rejects with is counted. */
-  readonly emit?: (event: KinactEvent) => void;
+  /** Gets every event that actors emit, and those of the runtime. What it throws or rejects with is counted. */
+  readonly emit?: (event: Event | RuntimeEvent) => void;
   /** An actor or system of the application's nact to live under. Default: a nact system of our own. */
   readonly parent?: NactReference;
   /** How often to look whether the application has stopped `parent`, of which nact gives no notice. Default 250. */
@@ -84,7 +85,7 @@ export interface Runtime {
 
 /** The runtime from inside. */
 export interface Engine extends Runtime {
-  readonly options: RuntimeOptions;
+  readonly options: RuntimeOptions<unknown>;
   readonly counts: Map<string, number>;
   readonly roots: Set<Cell>;
   /** In the order in which they were attached. */
@@ -193,8 +194,8 @@ export function count(engine: Engine, what: string, by = 1): void {
   engine.counts.set(what, (engine.counts.get(what) ?? 0) + by);
 }
 
-/** Tells the listeners; one that throws, or rejects, is counted, nothing more. */
-export function emit(engine: Engine, event: KinactEvent): void {
+/** What an actor emits. A listener that throws, or rejects, is counted, nothing more. */
+export function emit(engine: Engine, event: unknown): void {
   const { emit: listen } = engine.options;
   if (listen !== undefined)
     tell(
@@ -203,12 +204,17 @@ export function emit(engine: Engine, event: KinactEvent): void {
     );
 }
 
+/** What the runtime itself has to tell. */
+export function announce(engine: Engine, event: RuntimeEvent): void {
+  emit(engine, event);
+}
+
 /** The first failure of its kind is told, all are counted: something that fails always would otherwise fill the log. */
 function seamFailed(engine: Engine, counter: string, seam: string, error: unknown): void {
   count(engine, counter);
   if (engine.failedSeams.has(seam)) return;
   engine.failedSeams.add(seam);
-  emit(engine, {
+  announce(engine, {
     name: 'warning',
     data: { message: `${seam} threw; further ones are only counted`, error: toError(error) },
   });

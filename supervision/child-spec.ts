@@ -17,7 +17,7 @@ export interface ChildSpec {
   /** Makes the behaviour of a new incarnation, with the siblings started before it. A throw is a failed start. */
   // Children of one supervisor have nothing in common but being behaviours; `unknown` would fit none of them.
   // oxlint-disable-next-line typescript/no-explicit-any
-  readonly start: (siblings: Siblings) => Behaviour<any, any>;
+  readonly start: (siblings: Siblings) => Behaviour<any, any, any>;
   /** Default `permanent`. */
   readonly restart?: Restart;
   /**
@@ -34,7 +34,8 @@ export interface ChildSpec {
   readonly forgetOnRestart?: boolean;
 }
 
-export interface SupervisorOptions {
+/** `Event`: what its `restarting` emits. */
+export interface SupervisorOptions<Event = unknown> {
   /** The actor's kind, in its path. Default `supervisor`. */
   readonly kind?: string;
   /** Default `one-for-one`. */
@@ -55,7 +56,7 @@ export interface SupervisorOptions {
    */
   readonly dynamic?: (siblings: Siblings) => readonly ChildSpec[];
   /** Effects when a restart begins: an event, say. `count` counts the restarts of this supervisor's life. */
-  readonly restarting?: (count: number, error: Error) => readonly Effect<never>[];
+  readonly restarting?: (count: number, error: Error) => readonly Effect<never, Event>[];
 }
 
 const optionKinds: Readonly<Record<keyof SupervisorOptions, Kind<unknown>>> = {

@@ -27,6 +27,7 @@ export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor.js';
 export type { Delivery, Intercept, Runtime, RuntimeOptions, TraceEntry, Via } from './cell.js';
 export type { EffectInfo } from './effects.js';
+export type { RuntimeEvent } from './runtime-event.js';
 export type { NactReference } from './nact.js';
 export type { SpawnOptions } from './system.js';
 export { createRuntime } from './system.js';

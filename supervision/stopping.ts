@@ -4,7 +4,7 @@
 import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
-import { cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';
+import { announce, cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';
 import { post } from './mail.js';
 import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
@@ -32,7 +32,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   cell.departure = departure;
   // A listener that stops it now finds it ending: what it crashed with stays.
   if (reason === 'crash' && error !== undefined)
-    emit(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
+    announce(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
   cell.timers.cancelAll();
   for (const question of [...cell.asking]) question.withdraw();
@@ -136,7 +136,7 @@ function finish(cell: Cell, departure: Departure): void {
   const effects = cell.effects.user();
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
-    emit(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
+    announce(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
     departure.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
   const how = endingFrom(departure);
@@ -186,7 +186,7 @@ function runStopHook(cell: Cell, reason: Ending['reason']): void {
 
 function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
   count(cell.engine, 'stopHookFailed');
-  emit(cell.engine, {
+  announce(cell.engine, {
     name: 'warning',
     data: { message: `the ${hook} of ${cell.ref.path} threw`, error: toError(thrown) },
   });

@@ -49,7 +49,10 @@ export type Message =
   | { readonly type: 'childDidNotStart'; readonly id: string; readonly error: Error };
 
 /** Makes the behaviour. Throws INVALID_OPTION for options or specs that are wrong. */
-export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<unknown, SupervisorMessage> {
+export function supervisor<Event = unknown>(
+  options: SupervisorOptions<Event>,
+  clock: Clock,
+): Behaviour<unknown, SupervisorMessage, Event> {
   const policy = policyOf(options);
   const specs = new Map<string, ChildSpec>();
   for (const spec of options.children) {
@@ -74,7 +77,7 @@ export function supervisor(options: SupervisorOptions, clock: Clock): Behaviour<
       recentRestarts: group.restarts.length,
     }),
   };
-  return behaviour as unknown as Behaviour<unknown, SupervisorMessage>;
+  return behaviour as unknown as Behaviour<unknown, SupervisorMessage, Event>;
 }
 
 /** Whether a supervisor is starting, stopping or restarting children at this moment. */

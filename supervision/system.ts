@@ -6,6 +6,7 @@ import { callback, milliseconds, optional, refuse, resolveTable, shaped } from '
 import type { Kind } from '../src/options/option-table.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import { createAgenda } from './agenda.js';
+import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
 import {
   bindRuntime,
@@ -46,7 +47,7 @@ const runtimeTable = {
   ),
   timers: optional(shaped<Timers>('an object with the method after', ['after']), '', '', () => systemTimers),
   random: optional(shaped<Random>('an object with the method next', ['next']), '', '', () => systemRandom),
-  emit: optional(callback<NonNullable<RuntimeOptions['emit']>>(), ''),
+  emit: optional(callback<NonNullable<RuntimeOptions<unknown>['emit']>>(), ''),
   parent: optional(nactParent, ''),
   probeMs: optional(milliseconds(1), ''),
   trace: optional(callback<NonNullable<RuntimeOptions['trace']>>(), ''),
@@ -58,7 +59,7 @@ const runtimeTable = {
  *
  * @throws KinactError INVALID_OPTION.
  */
-export function createRuntime(options: RuntimeOptions = {}): Runtime {
+export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Event> = {}): Runtime {
   const { emit, parent, probeMs, trace, intercept, ...ports } = resolveTable(runtimeTable, options, '');
   const intercepts = intercept === undefined ? [] : [ownIntercept(intercept)];
   return bindRuntime({

@@ -1,7 +1,7 @@
 // One per lease table: finds shards, plans and takes leases, knows who may start, cleans up. Between scans it only reacts;
 // a held lease is its keeper's alone to write. The parts are in the folder of the same name; here is who gets which message.
-import { spawn } from '../../supervision/actor.js';
-import type { Behaviour, Effect } from '../../supervision/actor.js';
+import { spawn } from '../protocol/actor.js';
+import type { Behaviour, Effect } from '../protocol/actor.js';
 import * as leases from './leases.js';
 import type { CoordinatorSelf, LeaseCoordinatorOptions } from './messages.js';
 import * as releasing from './releasing.js';

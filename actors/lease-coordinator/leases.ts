@@ -1,7 +1,7 @@
 // The leases this process holds or is taking: their keepers, who of them may start, what subscribers are told, how they
 // are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
-import { run, send, watch } from '../../supervision/actor.js';
-import type { Ending, Ref } from '../../supervision/actor.js';
+import { run, send, watch } from '../protocol/actor.js';
+import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../protocol/tenure.js';

@@ -1,5 +1,5 @@
 // What a lease coordinator tells itself, and what it is given at birth.
-import type { Behaviour, Ending, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { CoordinatorMessage, KeeperCoordinator, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';

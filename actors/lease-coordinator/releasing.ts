@@ -1,6 +1,6 @@
 // How everything that a coordinator's keepers hold is given back: at a stop, at its deadline, and what is said of it then.
-import { reply, send } from '../../supervision/actor.js';
-import type { ReplyTo } from '../../supervision/actor.js';
+import { reply, send } from '../protocol/actor.js';
+import type { ReplyTo } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
 import type { Lease, Releasing, Turn } from './state.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';

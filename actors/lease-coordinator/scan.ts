@@ -1,6 +1,6 @@
 // The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
 // overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import { noteBusy } from './busy-table.js';
 import { cooling, notToBeAsked } from './cool-downs.js';
 import { holdersTimeMs, noteFailovers } from './failovers.js';

@@ -1,6 +1,6 @@
 // What the coordinator does when a keeper asks whether SHARD_END may be written: it gathers evidence of the stream, one
 // request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Nothing is written by keepers before.
-import { reply, run } from '../../supervision/actor.js';
+import { reply, run } from '../protocol/actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf } from './messages.js';
 import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';

@@ -1,7 +1,7 @@
 // Where each source of the table stands: it starts, takes part, or has failed for good. One that fails gives its leases back
 // and is left alone, while the others go on. What `start()` is told follows from that.
-import { reply, send } from '../../supervision/actor.js';
-import type { ReplyTo } from '../../supervision/actor.js';
+import { reply, send } from '../protocol/actor.js';
+import type { ReplyTo } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
 import { emit, scanWithin } from './state.js';

@@ -1,6 +1,6 @@
 // How a coordinator starts: every stream is asked who it is, on its own; with the first answer the table is opened, and read.
 // What time cures is tried again without end, for a source that comes late joins the others; `start()` waits for a while only.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, failTable, hasFailed, isSourceFailure, settleStart } from './sources.js';
 import { retrying, scanWithin, worked } from './state.js';

@@ -1,6 +1,6 @@
 // The state of a lease coordinator, and what one call of `receive` works on. Types, and the few functions that every part
 // of the coordinator needs.
-import type { Effect, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protocol/leasing.js';

@@ -1,6 +1,6 @@
 // What the coordinator does for each of its streams now and then: shard sync (kcl.md 2.6), the audit of hash keys (2.10),
 // clean-up (2.9). The end of a shard is in shard-end.ts.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf, CoordinatorSource } from './messages.js';
 import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';

@@ -2,7 +2,7 @@
 // again what is held, and a keeper without a worker gives up. The second is given back while a healthy worker is there to take
 // it; then its source is left alone for a growing time, and tried with one shard. Called by the coordinator on news of keepers
 // and around scans.
-import { send } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
 import { isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';

@@ -1,5 +1,5 @@
 // What is told of a checkpoint once the row has it: an event, and the application's `onCheckpoint`.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';
 import type { Turn } from './turn.js';

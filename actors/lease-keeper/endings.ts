@@ -1,6 +1,6 @@
 // How a lease ends: released at its frontier, ended with its shard, given up, lost, or never taken.
-import { ask, send } from '../../supervision/actor.js';
-import type { ReplyTo } from '../../supervision/actor.js';
+import { ask, send } from '../protocol/actor.js';
+import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { leaveTraffic } from './permit.js';

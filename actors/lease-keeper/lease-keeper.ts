@@ -1,7 +1,7 @@
 // One per lease that this process holds or tries to take: every write to its row, one at a time; the home of its frontier
 // and of the tenures under which workers deliver. A message only notes what is wanted or known; `proceed` then compares
 // that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
-import type { Behaviour, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Ref } from '../protocol/actor.js';
 import { failingStatus } from '../protocol/failing.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';

@@ -1,6 +1,6 @@
 // Leave to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, due renewals
 // first. A keeper decides what to write when its turn has come, not when it asks.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 import type { Turn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';

@@ -1,7 +1,7 @@
 // The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
 // it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
 import type { Failing } from '../protocol/failing.js';
-import type { Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';

@@ -1,6 +1,6 @@
 // Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
 // one that has ended is never revived (design.md section 5).
-import { reply, send, watch } from '../../supervision/actor.js';
+import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, Frontier } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Asked, OpenTenure } from './state.js';

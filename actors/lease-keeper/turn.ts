@@ -1,6 +1,6 @@
 // One call of `receive`: what it works on and what comes of it. Every part of the keeper takes a turn and adds to its effects.
-import { send } from '../../supervision/actor.js';
-import type { Effect } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';

@@ -1,6 +1,6 @@
 // How a keeper asks another worker for a lease: it leaves a wish in the row, raises its number as long as it wants the lease, looks
 // at the row now and then, and withdraws the wish when that comes to nothing. A lease that was handed to it is taken like any other.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Release, Wishing, Write } from './state.js';

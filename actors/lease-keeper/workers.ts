@@ -1,6 +1,6 @@
 // How a worker ends, and what that means for its lease: the keeper keeps it and waits for the next worker, unless the shard
 // has ended or this process gets nowhere with it.
-import type { Ending } from '../../supervision/actor.js';
+import type { Ending } from '../protocol/actor.js';
 import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
 import { closeTenure, tenureOf } from './tenures.js';

@@ -1,6 +1,6 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way; an outcome that
 // nobody knows is remembered until a later write shows it.
-import { run } from '../../supervision/actor.js';
+import { run } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';

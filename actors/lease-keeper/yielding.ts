@@ -1,7 +1,7 @@
 // How a keeper gives its lease to a worker that has asked for it: it answers at once, delivers on until the other looks more often,
 // drains, and hands over in one write. Invariants: that write is sent only when no worker and no call of the application can touch
 // the shard any more, and no worker begins under this keeper before its outcome is known; what is not drained in time is kept.
-import { send } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
 import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';

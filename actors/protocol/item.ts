@@ -1,6 +1,6 @@
 // One item on its way to a reducer and back. A class, against the habit of the house, because there is one per item: its
 // prototype getters make what the application rarely asks for (idempotency key, signal) free until it is asked.
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from './actor.js';
 import type { StageMessage } from './pipeline.js';
 import type { Tenure } from './tenure.js';
 import type { Item, Token } from '../../src/api/reducer.js';

@@ -1,6 +1,6 @@
 // What is said about leases: to the coordinator by keepers, shard workers and the consumer, to a keeper by its coordinator and
 // its worker, to a worker by its keeper.
-import type { Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Ref, ReplyTo } from './actor.js';
 import type { Frontier, HeldLeases, TenureGranted, WorkerEnd } from './tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Position } from '../../src/core/position.js';

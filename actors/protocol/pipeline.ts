@@ -1,5 +1,5 @@
 // What is said along the way of a record: to a stage by shard workers and reducers, to a reducer by stages.
-import type { Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Ref, ReplyTo } from './actor.js';
 import type { Dispositions, Settlement, Whereabouts } from './disposition.js';
 import type { DeliveredItem } from './item.js';
 import type { Tenure } from './tenure.js';

@@ -1,7 +1,7 @@
 // What a keeper, a shard worker and the reducers share of one worker's right to deliver: one tenure per shard-worker start.
 // A tenure ends once and is never revived (design.md section 5): `deadline` is the one cell that keeper writes and reducers
 // compare with the clock before every call.
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from './actor.js';
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { HashKeyRange, ChildShard } from '../../src/api/ports.js';
 import type { KeeperMessage } from './leasing.js';

@@ -1,6 +1,6 @@
 // The `ctx` of a reducer: the only door through which application code reaches the actor, at any time. Calls gather in a
 // list; the first one after the actor has looked sends it one message.
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../protocol/actor.js';
 import type { FlushContext, ReducerContext, Token } from '../../src/api/reducer.js';
 
 export interface Called {

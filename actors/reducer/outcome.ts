@@ -1,6 +1,6 @@
 // What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
 // here, so this is the place to look for one that could be counted as done before it is.
-import type { Effect } from '../../supervision/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';

@@ -1,7 +1,7 @@
 // Where the application's work happens. Calls into one reducer never overlap: while a call is under way its items wait, while
 // questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it began.
-import { run, send } from '../../supervision/actor.js';
-import type { Behaviour, Effect, Ref, Step } from '../../supervision/actor.js';
+import { run, send } from '../protocol/actor.js';
+import type { Behaviour, Effect, Ref, Step } from '../protocol/actor.js';
 import { createFlushJob, createFoldJob, flushGroups, fold } from './fold.js';
 import type { Cell, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';

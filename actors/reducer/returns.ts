@@ -1,7 +1,7 @@
 // What a reducer gives back: credit for items folded or dropped, and the leaves that are settled, grouped by stage and
 // worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
-import { send } from '../../supervision/actor.js';
-import type { Effect, Ref } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
+import type { Effect, Ref } from '../protocol/actor.js';
 import type { Settlement } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { StageMessage } from '../protocol/pipeline.js';

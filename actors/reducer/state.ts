@@ -1,5 +1,5 @@
 // What a reducer is made with, what it is told, and what it keeps.
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
 import type { ContextDoor } from './context.js';

@@ -1,7 +1,7 @@
 // Where an item is inside a reducer, for the watchdog and for people: walks the whole queue, so only asked when something
 // stands still or somebody looks.
-import { reply, send } from '../../supervision/actor.js';
-import type { Effect } from '../../supervision/actor.js';
+import { reply, send } from '../protocol/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox } from '../protocol/pipeline.js';

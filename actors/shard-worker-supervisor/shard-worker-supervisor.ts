@@ -1,8 +1,8 @@
 // Keeps one shard worker per lease that is held and may start, and none for any other. It pulls: at its start it subscribes to
 // every coordinator and gets the whole picture with a version number, so no start message can be missed. A worker that
 // ends normally leaves; one that crashes takes this actor, and with it the whole pipeline, down.
-import { send, spawn } from '../../supervision/actor.js';
-import type { Behaviour, Effect, Ending, Ref, Step } from '../../supervision/actor.js';
+import { send, spawn } from '../protocol/actor.js';
+import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
 import type { CoordinatorMessage } from '../protocol/leasing.js';
 import type { HeldLease, HeldLeases } from '../protocol/tenure.js';
 import { KinactError } from '../../src/api/errors.js';

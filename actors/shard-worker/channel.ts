@@ -1,8 +1,8 @@
 // What a shard worker and its stages say to one another: notify and collect, two independent questions with at most one of
 // each open per stage, and the punctuation that asks for a flush. None has a deadline: demand may take hours, the death of
 // the stage answers, and the watchdog judges stalls.
-import { ask } from '../../supervision/actor.js';
-import type { Effect, Ref } from '../../supervision/actor.js';
+import { ask } from '../protocol/actor.js';
+import type { Effect, Ref } from '../protocol/actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';

@@ -1,6 +1,6 @@
 // How a shard worker comes to its end: told by its keeper, with its tenure, or by itself. A pause is none: it can be taken back.
-import { send } from '../../supervision/actor.js';
-import type { Effect } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './intake.js';

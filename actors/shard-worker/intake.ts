@@ -1,7 +1,7 @@
 // From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
 // out-of-range policy, and fills the ledger record by record while it has room.
 import { judge } from '../protocol/failure.js';
-import type { Effect } from '../../supervision/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { Deque } from '../../src/core/deque.js';

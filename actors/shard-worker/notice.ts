@@ -1,5 +1,5 @@
 // What a reader wants people to know, as events and counters of the worker that reads.
-import type { Effect } from '../../supervision/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 import { KinactError } from '../../src/api/errors.js';

@@ -1,7 +1,7 @@
 // Whether reads of the shard succeed, as the worker tells its keeper: once when the first one has, and again after failures;
 // while they fail one after the other, that too. The coordinator decides what it means.
-import { send } from '../../supervision/actor.js';
-import type { Effect } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
+import type { Effect } from '../protocol/actor.js';
 import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 

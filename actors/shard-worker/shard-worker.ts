@@ -1,8 +1,8 @@
 // Reads one shard under one tenure: fetches while the ledger has room, admits, notifies a stage, settles what comes back and
 // tells the keeper how far everything is settled. It ends normally with its shard, its lease or its tenure; anything else
 // is a crash of the whole pipeline.
-import { ask, run, send } from '../../supervision/actor.js';
-import type { Behaviour, Effect, Ref, Step } from '../../supervision/actor.js';
+import { ask, run, send } from '../protocol/actor.js';
+import type { Behaviour, Effect, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';
 import { converse, createChannels, isDrained, isFull, isQuiet, punctuate } from './channel.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';

@@ -1,5 +1,5 @@
 // What a shard worker is made with, what it is told, and what it keeps.
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../protocol/actor.js';
 import type { Failing } from '../protocol/failing.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';

@@ -1,7 +1,7 @@
 // From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
 // reducers. It gives way after a slice of time and goes on where it stopped, taking the workers in turn. The order within a
 // worker stays: it hands over its next batch only when this one has been extracted to its end.
-import type { Effect, Ref } from '../../supervision/actor.js';
+import type { Effect, Ref } from '../protocol/actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import { judge } from '../protocol/failure.js';

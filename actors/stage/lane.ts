@@ -1,7 +1,7 @@
 // The way from one stage to one reducer: a queue, and the credit the reducer has granted. Items leave in the order they
 // came, never more than the credit; punctuation travels in the same queue, behind the data it speaks of, and costs none.
-import { send } from '../../supervision/actor.js';
-import type { Effect, Ref, ReplyTo } from '../../supervision/actor.js';
+import { send } from '../protocol/actor.js';
+import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';

@@ -1,6 +1,6 @@
 // Which messages a stage has had before: reducers number theirs, and the questions of a worker have rising numbers. A repeated
 // one is dropped and counted.
-import type { Effect, ReplyTo } from '../../supervision/actor.js';
+import type { Effect, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Lane, WorkerEntry } from './lane.js';
 

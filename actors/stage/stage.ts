@@ -1,8 +1,8 @@
 // Takes batches from shard workers, makes items of their records, routes each by its key to a reducer within that
 // reducer's credit, and routes the dispositions back. What it must never do: lose the order of a key within a shard, hold a
 // disposition back for a full queue, or let one slow reducer stop another.
-import { reply, send, watch } from '../../supervision/actor.js';
-import type { Behaviour, Effect, Ref, Step } from '../../supervision/actor.js';
+import { reply, send, watch } from '../protocol/actor.js';
+import type { Behaviour, Effect, Ref, Step } from '../protocol/actor.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';

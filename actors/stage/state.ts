@@ -1,5 +1,5 @@
 // What a stage is made with and what it keeps.
-import type { Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Ref, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Lane, WorkerEntry } from './lane.js';
 import type { Deque } from '../../src/core/deque.js';

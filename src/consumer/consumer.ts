@@ -2,7 +2,7 @@
 // drained and released first, then the actors stop. How it ends by itself is in `consumer/escalation.ts`.
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ask, createRuntime, spawn, watch } from '../../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';

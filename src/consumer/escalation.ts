@@ -1,6 +1,6 @@
 // Why a consumer ends by itself: its pipeline or its coordinators failed more often than `restart` bears, one record failed
 // again and again, or the application stopped the parent it lives under.
-import type { Ending } from '../../supervision/actor.js';
+import type { Ending } from '../../actors/protocol/actor.js';
 import { createPoisonWatch, noteFailure } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';

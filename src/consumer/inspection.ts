@@ -1,7 +1,7 @@
 // `status()`, `ready()` and `live()`: reads the running tree, changes nothing.
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../../actors/protocol/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';

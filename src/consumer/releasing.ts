@@ -4,7 +4,7 @@ import { ask, counters, stop as stopActor } from '../../supervision/index.js';
 import type { Runtime, SupervisorMessage } from '../../supervision/index.js';
 import { isBusy } from '../../supervision/supervisor.js';
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { isKinactError } from '../api/errors.js';
 import type { KinactEvent } from '../api/events.js';
 import type { World } from '../api/source.js';

@@ -12,7 +12,7 @@
 //
 // A restart is stop and spawn under new names: the stop waits for the user effects of the old incarnation, so that an old
 // `save` cannot land over a new one.
-import type { Behaviour, Effect, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { Clock } from '../api/ports.js';

@@ -8,7 +8,7 @@ import type {
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type { LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Behaviour, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { reducer } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';

@@ -2,7 +2,7 @@
 // acknowledgements and state come out, and time moves only when the test says so. Its effects are carried out here.
 import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
-import type { Behaviour, Effect, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
-import type { Effect, Ref } from '../../supervision/actor.js';
+import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { ReducerDefinition } from '../../src/api/reducer.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Effect, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage } from '../../actors/stage/stage.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Effect } from '../../supervision/actor.js';
+import type { Effect } from '../../actors/protocol/actor.js';
 import { readFails, readSucceeds } from '../../actors/shard-worker/reads.js';
 import type { ShardWorkerMessage, ShardWorkerState } from '../../actors/shard-worker/state.js';
 

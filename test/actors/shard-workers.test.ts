@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Behaviour, Effect, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { ShardWorkersMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';

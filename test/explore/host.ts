@@ -1,5 +1,5 @@
 // Carries out what a keeper wants, and stands for the actors around it: the coordinator's part in one lease, and a shard worker.
-import type { Effect, Ending, Ref } from '../../supervision/actor.js';
+import type { Effect, Ending, Ref } from '../../actors/protocol/actor.js';
 import type {
   KeeperNews,
   KeeperNotice,

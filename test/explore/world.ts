@@ -1,7 +1,7 @@
 // What is explored: the row, what is on its way to it, and per process a keeper with small models of what stands around it. A
 // world is changed by one choice at a time; what a choice changes is copied before, so that every world that was seen can be gone
 // on from. Invariant: whatever two worlds have in common is never changed in place.
-import type { Behaviour } from '../../supervision/actor.js';
+import type { Behaviour } from '../../actors/protocol/actor.js';
 import type {
   LeaseKeeperMessage,
   LeaseKeeperOptions,

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type * as Supervision from '../../supervision/index.js';
 import type * as Kinact from '../../src/index.js';
-import type { Behaviour, Effect, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 
 const [supervisionName, kinactName, testingName] = ['kinact/supervision', 'kinact', 'kinact/testing'];
 

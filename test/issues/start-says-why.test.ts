@@ -3,7 +3,7 @@
 // and whoever waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start. And a
 // coordinator that crashed while it started ended the consumer, although its supervisor had started another.
 import { expect } from 'chai';
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../../actors/protocol/actor.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
 import { KinactError } from '../../src/api/errors.js';

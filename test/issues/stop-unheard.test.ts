@@ -1,7 +1,7 @@
 // Symptom: `stop()` reported `drained: true` (and `runUntilSignal` exit code 0) although the leases were still held. Cause: a
 // coordinator that was down, because its restart waited for a user call, was taken for one that held nothing.
 import { expect } from 'chai';
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../../actors/protocol/actor.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import * as nact from 'nact';
 import type * as Supervision from '../../supervision/index.js';
 import * as ours from '../../supervision/index.js';
-import type { Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet, type Order } from '../supervision/support.js';
 

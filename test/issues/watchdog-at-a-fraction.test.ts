@@ -2,7 +2,7 @@
 // `ManualClock` threw "no rest". Cause: a watchdog that fired a fraction early set its timer for the rest, 3e-11 ms, by
 // which no clock of that size moves.
 import { expect } from 'chai';
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../../actors/protocol/actor.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import type { ShardWorkerMessage, ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
 import { admit } from '../../src/core/ledger.js';

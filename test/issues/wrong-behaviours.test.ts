@@ -1,7 +1,7 @@
 // A malformed step of `initial` left a running actor to which nobody had a reference: the effects were carried out outside
 // of what catches a behaviour's throw. One of `receive` was swallowed by nact. Arguments were believed.
 import { expect } from 'chai';
-import type { Behaviour, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import {
   actorsOf,

@@ -1,7 +1,7 @@
 // One simulated process: its clocks (which may drift, jump or stand still), its timers, the mail between its actors, and
 // what can happen to it as a whole: killed, paused, suspended, blocked by code that computes. A process that is paused or blocked
 // does nothing; what comes for it waits in order.
-import type { Ref } from '../../supervision/actor.js';
+import type { Ref } from '../../actors/protocol/actor.js';
 import type { Intercept } from '../../supervision/cell.js';
 import type { Clock, Timers } from '../../src/api/ports.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';

@@ -1,7 +1,7 @@
 // Runs behaviours against a clock that only the test moves, without nact: effects are carried out at once and in order, and
 // results come back as messages. Several "processes" share one world; `kill` ends an actor and its children as SIGKILL
 // would. For tests of coordinator and keeper together.
-import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { KinactEvent } from '../../src/api/events.js';
 

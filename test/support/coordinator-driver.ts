@@ -3,7 +3,7 @@
 import { actorWorld, type World } from './actor-world.js';
 import { listedStream, type ListedStream } from './listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
-import type { Behaviour, Ref } from '../../supervision/actor.js';
+import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type {
   CoordinatorSelf,

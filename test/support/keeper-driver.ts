@@ -1,6 +1,6 @@
 // Drives a lease keeper's `receive` as the plain function it is (H4): effects are carried out against a store in memory and
 // a clock that only the test moves. One message at a time, in order; every effect's result comes back as a message.
-import type { Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
+import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type {

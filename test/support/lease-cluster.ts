@@ -4,7 +4,7 @@
 import type { World } from './actor-world.js';
 import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
-import { ask, send, type Behaviour, type Ref } from '../../supervision/actor.js';
+import { ask, send, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type {
   CoordinatorSelf,

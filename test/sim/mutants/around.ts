@@ -1,6 +1,6 @@
 // How a mutant is made: a behaviour with something done before or after each of its messages, an options object with another
 // clock or store in it. Production code knows nothing of it.
-import type { Behaviour, Effect } from '../../../supervision/actor.js';
+import type { Behaviour, Effect } from '../../../actors/protocol/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';

@@ -1,7 +1,7 @@
 // Mutants of reading: where a tenure begins, what of an aggregate was done, what becomes of iterators, ends and children.
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { ReadResult, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
-import { send } from '../../../supervision/actor.js';
+import { send } from '../../../actors/protocol/actor.js';
 import { given, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 

@@ -2,7 +2,7 @@
 import { sendFromOutside } from '../../../supervision/system.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
-import type { Ref } from '../../../supervision/actor.js';
+import type { Ref } from '../../../actors/protocol/actor.js';
 import { around, blindToEnds, wrapped } from './around.js';
 import type { AnyEffect, Mutant } from './around.js';
 

@@ -5,7 +5,7 @@ import { admit, recordAt } from '../../../src/core/ledger.js';
 import { reducerOf } from '../../../src/core/murmur3.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
 import type { Position } from '../../../src/core/position.js';
-import { send } from '../../../supervision/actor.js';
+import { send } from '../../../actors/protocol/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import { around, resent, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';

@@ -1,0 +1,10 @@
+// The vocabulary of the runtime as kinact's own actors speak it: what they emit is a `KinactEvent`.
+import type { Behaviour as AnyBehaviour, Effect as AnyEffect, Step as AnyStep } from '../../supervision/actor.js';
+import type { KinactEvent } from '../../src/api/events.js';
+
+export { ask, reply, run, send, spawn, watch } from '../../supervision/actor.js';
+export type { Ending, Question, Ref, ReplyTo } from '../../supervision/actor.js';
+
+export type Effect<Self> = AnyEffect<Self, KinactEvent>;
+export type Step<State, Self> = AnyStep<State, Self, KinactEvent>;
+export type Behaviour<State, Self> = AnyBehaviour<State, Self, KinactEvent>;

@@ -1,0 +1,73 @@
+// The complete frozen object that the options of `createConsumer` become. Made once, at construction; nothing else in kinact looks
+// at what the application wrote.
+import { consumerTable } from './consumer-table.js';
+import { KinactError } from '../api/errors.js';
+import { refuse, resolveTable } from './option-table.js';
+import type { Resolved } from './option-table.js';
+import type { SourceSpec } from '../api/source.js';
+import { applicationName } from './source-options.js';
+
+/** One source with the table its leases are in. */
+export interface ResolvedSource {
+  readonly spec: SourceSpec;
+  readonly tableName: string;
+}
+
+type Table = Resolved<typeof consumerTable>;
+
+/** Every option, complete and frozen. */
+export interface ResolvedOptions extends Omit<Table, 'source' | 'threads' | 'decode'> {
+  readonly sources: readonly ResolvedSource[];
+  /** When a reducer flushes, with the defaults filled in. */
+  readonly batch: { readonly size: number; readonly intervalMs: number };
+}
+
+const defaultBatchSize = 500;
+
+/**
+ * Validates the options of `createConsumer` and fills in the defaults.
+ *
+ * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for values of a later version.
+ */
+export function resolveOptions(options: unknown): ResolvedOptions {
+  const { source: specs, threads: _threads, decode: _decode, ...rest } = resolveTable(consumerTable, options, '');
+  if (rest.extract !== undefined && rest.key !== undefined) {
+    refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
+  }
+  const { size = defaultBatchSize, intervalMs = rest.flushIntervalMs } = rest.reducer.batch ?? {};
+  if (intervalMs >= rest.watchdogMs) {
+    const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
+    refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
+  }
+  const sources = placeSources(specs, rest.application, rest.leases);
+  return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
+}
+
+/** Gives every source its table, and refuses what would make two of them meet in one. */
+function placeSources(
+  specs: readonly SourceSpec[],
+  application: string,
+  { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
+): readonly ResolvedSource[] {
+  const byName = new Set<string>();
+  const byTable = new Map<string, string>();
+  return Object.freeze(
+    specs.map((spec, index) => {
+      const path = specs.length === 1 ? 'source' : `source[${index}]`;
+      if (byName.has(spec.name)) refuse(path, 'sources of different streams', spec.name);
+      byName.add(spec.name);
+      const name = spec.application ?? tableName ?? applicationName.parse(application, 'application');
+      const other = byTable.get(name);
+      if (other !== undefined && !multiStream) {
+        throw new KinactError(
+          'INVALID_OPTION',
+          `${path}.application: expected a lease table of its own, got '${name}', which is that of '${other}' already; ` +
+            'give each source its application, or set leases.multiStream',
+          { data: { option: `${path}.application`, table: name } },
+        );
+      }
+      byTable.set(name, spec.name);
+      return Object.freeze({ spec, tableName: name });
+    }),
+  );
+}
