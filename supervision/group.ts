@@ -9,7 +9,7 @@ import type { Clock } from '../src/api/ports.js';
 import { checkBehaviour } from './behaviour-check.js';
 import { toError } from './cell.js';
 import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
-import type { ChildStarted, Message } from './supervisor.js';
+import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
 
 /** Why children are being started: what a failure means depends on it. */

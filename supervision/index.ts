@@ -6,7 +6,8 @@ import { cellOf, isRuntime, type Engine, type Runtime } from './cell.js';
 import type { SupervisorOptions } from './child-spec.js';
 import { checkRef, refuseForeign } from './copies.js';
 import type { NactReference } from './nact.js';
-import { supervisor, type SupervisorMessage } from './supervisor.js';
+import { supervisor } from './supervisor.js';
+import { type SupervisorMessage } from './supervisor-message.js';
 import {
   askFromOutside,
   crashActor,
@@ -24,7 +25,7 @@ export * as effect from './actor.js';
 export type { Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
 export type { ChildSpec, Siblings, SupervisorOptions } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';
-export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor.js';
+export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor-message.js';
 export type { Delivery, Intercept, Runtime, RuntimeOptions, TraceEntry, Via } from './cell.js';
 export type { EffectInfo } from './effects.js';
 export type { RuntimeEvent } from './runtime-event.js';

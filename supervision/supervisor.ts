@@ -1,6 +1,6 @@
 // A supervisor is a behaviour like any other: it applies the decisions of `strategy.ts` by spawning and stopping children,
 // one operation at a time. While one is under way, ends of other children and requests wait in `inbox`, in order.
-import type { Behaviour, Ending, Ref, ReplyTo, Step } from './actor.js';
+import type { Behaviour, Ref, Step } from './actor.js';
 import { reply } from './actor.js';
 import { createDeque } from '../src/core/deque.js';
 import type { Clock } from '../src/api/ports.js';
@@ -20,33 +20,7 @@ import {
 } from './group.js';
 import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
-
-/** The answer to `startChild`. */
-export type ChildStarted =
-  | { readonly type: 'started'; readonly ref: Ref<never> }
-  | { readonly type: 'failed'; readonly error: Error };
-
-/** One line of the answer to `children`. */
-export interface ChildInfo {
-  readonly id: string;
-  /** Undefined for a transient child that ended normally. */
-  readonly ref: Ref<never> | undefined;
-}
-
-export type SupervisorMessage =
-  /** Adds a child after all others. Under an id that is taken, or when it does not start, it is not added. */
-  | { readonly type: 'startChild'; readonly spec: ChildSpec; readonly replyTo?: ReplyTo<ChildStarted> }
-  /** Stops a child and forgets its spec. The answer tells how it ended; undefined when there was none of this id. */
-  | { readonly type: 'terminateChild'; readonly id: string; readonly replyTo?: ReplyTo<Ending | undefined> }
-  /** Answered when no start or restart is under way. */
-  | { readonly type: 'children'; readonly replyTo: ReplyTo<readonly ChildInfo[]> };
-
-export type Message =
-  | SupervisorMessage
-  | { readonly type: 'childStarted'; readonly id: string; readonly ref: Ref<never> }
-  | { readonly type: 'childEnding'; readonly id: string; readonly ref: Ref<never>; readonly how: Ending }
-  | { readonly type: 'childDown'; readonly id: string; readonly ref: Ref<never> | undefined; readonly how: Ending }
-  | { readonly type: 'childDidNotStart'; readonly id: string; readonly error: Error };
+import type { SupervisorMessage, Message } from './supervisor-message.js';
 
 /** Makes the behaviour. Throws INVALID_OPTION for options or specs that are wrong. */
 export function supervisor<Event = unknown>(

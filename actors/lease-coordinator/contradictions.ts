@@ -1,18 +1,13 @@
 // Rows that say SHARD_END of a shard that listings show open: nobody will ever read it again. Not believed before two
 // listings, a minute apart, have shown it, for a listing may be older than the row. Called after every shard sync.
 import { emit, rowsOf, scanWithin } from './state.js';
-import type { Stream, Turn } from './state.js';
+import type { Stream, Turn, Contradiction } from './state.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { Shard } from '../../src/api/ports.js';
 import { resetCommand } from '../../src/api/stream-changed.js';
 
 const apartMs = 60_000;
-
-export interface Contradiction {
-  readonly since: number;
-  told: boolean;
-}
 
 /** `shards` is a complete listing. */
 export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[]): void {

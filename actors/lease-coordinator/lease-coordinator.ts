@@ -3,7 +3,8 @@
 import { spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import * as leases from './leases.js';
-import type { CoordinatorSelf, LeaseCoordinatorOptions } from './messages.js';
+import type { CoordinatorSelf } from './messages.js';
+import type { LeaseCoordinatorOptions } from './options.js';
 import * as releasing from './releasing.js';
 import { scan, scanFailed, scanned } from './scan.js';
 import * as sources from './sources.js';

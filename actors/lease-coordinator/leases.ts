@@ -3,8 +3,7 @@
 import { run, send, watch } from '../protocol/actor.js';
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
-import type { HeldLease, HeldLeases } from '../protocol/tenure.js';
+import type { KeeperMessage, KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { askedInVain, retakeLater, strike } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';

@@ -1,7 +1,7 @@
 // What the end of a shard needs of stream and table: evidence, gathered once for all shards of a stream that end at the same
 // time, and then the rows of the children (kcl.md 2.7). Invariant: `ready` only for a shard that a listing shows closed, or
 // that two complete listings lack, in the stream that its row is of; and only when every child has a row.
-import type { CoordinatorSource } from './messages.js';
+import type { CoordinatorSource } from './options.js';
 import { readRow } from './table-work.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -13,17 +13,8 @@ import type { Absences, ShardInListing } from '../../src/core/shard-proof.js';
 import { childRow } from '../../src/core/shard-sync.js';
 import type { RowMaker } from '../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import type { ChildShard, LeaseStore, Shard, StreamDescription } from '../../src/api/ports.js';
-
-/** What the service said of a stream. */
-export interface Evidence {
-  readonly shards: readonly Shard[];
-  readonly serviceTimeMs: number;
-  /** Asked for after the listing: it was of this stream. */
-  readonly description: StreamDescription;
-  /** When it was asked for, monotonic. */
-  readonly askedAt: number;
-}
+import type { ChildShard, LeaseStore, Shard } from '../../src/api/ports.js';
+import type { Evidence, ShardEndResult } from './results.js';
 
 export async function gatherEvidence(
   { source }: CoordinatorSource,
@@ -51,32 +42,6 @@ export interface ShardEnd {
   /** What lies between two listings that prove a shard gone. */
   readonly apartMs: number;
 }
-
-export type ShardEndResult =
-  | {
-      readonly type: 'ready';
-      readonly childShardIds: readonly string[];
-      readonly childless: boolean;
-      /** The shard is not listed any more. */
-      readonly gone: boolean;
-      /** What was not read of it may have expired. */
-      readonly mayHaveLost: boolean;
-    }
-  /**
-   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing was found to lack. `waits`: what is missing
-   * is somebody else's to make, however long that takes.
-   */
-  | {
-      readonly type: 'blocked';
-      readonly reason: string;
-      readonly sync: boolean;
-      readonly absent: readonly string[];
-      readonly waits: boolean;
-    }
-  /** The listing shows the shard, open or (where the reader could not find it) closed. */
-  | { readonly type: 'open'; readonly reason: string; readonly certain: boolean }
-  /** Another stream has the name now. */
-  | { readonly type: 'changed'; readonly rowStream: string; readonly liveStream: string };
 
 /** Judges the evidence and makes the rows of the shard's children. */
 export async function prepareShardEnd(

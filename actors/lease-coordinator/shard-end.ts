@@ -1,10 +1,10 @@
 // What the coordinator does when a keeper asks whether SHARD_END may be written: it gathers evidence of the stream, one
 // request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Nothing is written by keepers before.
 import { reply, run } from '../protocol/actor.js';
-import type { CoordinatorMessage, ShardEndPlan } from '../protocol/leasing.js';
-import type { CoordinatorSelf } from './messages.js';
+import type { ShardEndPlan } from '../protocol/leasing.js';
+import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
 import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
-import type { Evidence, ShardEndResult } from './shard-end-work.js';
+import type { Evidence, ShardEndResult } from './results.js';
 import { doubtStream } from './sources.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { retryShape } from './start.js';
@@ -22,8 +22,6 @@ const childlessPatience = 5;
 const openPatience = 3;
 const retryMs = 500;
 const longestRetryMs = 10_000;
-
-export type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
 
 export function shardEndAsked(turn: Turn, asked: PrepareShardEnd): void {
   const { state, effects } = turn;

@@ -2,23 +2,10 @@
 // reads the same records again. One such end is everyday life, a row of them is a fault that nobody else would notice.
 import type { KeeperNews } from '../protocol/leasing.js';
 import { emit } from './state.js';
-import type { Lease, Turn } from './state.js';
+import type { Lease, Turn, Standstill } from './state.js';
 
 /** Ends in a row that are told for the first time; then at every doubling. */
 const firstTold = 3;
-
-/** What is known of the tenures of one lease, over all keepers it has had in this process. */
-export interface Standstill {
-  /** Of the last tenure that began. */
-  fence: number;
-  /** Tenures in a row that handed records over and ended with the frontier where it was, the last one included. */
-  tenures: number;
-  /** When the first of them began, monotonic milliseconds. */
-  since: number;
-  /** How the last of them ended; undefined while that is open. */
-  ended: string | undefined;
-  reason: string;
-}
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
 

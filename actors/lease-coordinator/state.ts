@@ -3,9 +3,9 @@
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
-import type { CoordinatorStarted, KeeperMessage, ReleasedLease } from '../protocol/leasing.js';
-import type { HeldLeases } from '../protocol/tenure.js';
-import type { CoordinatorSelf, CoordinatorSource, KeeperArguments, TableRecord } from './messages.js';
+import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
+import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
+import type { CoordinatorSource, KeeperArguments, TableRecord, Vanished } from './options.js';
 import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/placement.js';
@@ -19,11 +19,9 @@ import { isSameStream } from '../../src/core/stream-identity.js';
 import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
-import type { Contradiction } from './contradictions.js';
-import type { PrepareShardEnd } from './shard-end.js';
-import type { Standstill } from './standstill.js';
+
 import type { RowProgress } from './row-making.js';
-import type { StreamRows } from './table-work.js';
+import type { StreamRows } from './stream-check.js';
 
 /** The options with their defaults filled in. */
 export interface Settings {
@@ -143,6 +141,24 @@ export interface Lease {
   endAsked: number;
 }
 
+export interface Contradiction {
+  readonly since: number;
+  told: boolean;
+}
+
+/** What is known of the tenures of one lease, over all keepers it has had in this process. */
+export interface Standstill {
+  /** Of the last tenure that began. */
+  fence: number;
+  /** Tenures in a row that handed records over and ended with the frontier where it was, the last one included. */
+  tenures: number;
+  /** When the first of them began, monotonic milliseconds. */
+  since: number;
+  /** How the last of them ended; undefined while that is open. */
+  ended: string | undefined;
+  reason: string;
+}
+
 /** A shard that is left alone for a while. */
 export interface CoolDown {
   readonly until: number;
@@ -158,16 +174,6 @@ export interface Releasing {
   /** A predecessor may have held what this coordinator has not looked for yet. */
   readonly blind: boolean;
   answered: boolean;
-}
-
-/** A row that somebody has deleted. */
-export interface Vanished {
-  /** As it was when it could last be read; undefined: it never could. */
-  readonly row: LeaseRow | undefined;
-  /** Monotonic: a holder who lives has made it anew by then. */
-  until: number;
-  /** That time is over, and nobody has: the next shard sync does. */
-  lost: boolean;
 }
 
 export interface StandingWish {

@@ -1,7 +1,7 @@
 // Whether the rows of a table are for the stream that is read: asked at every shard sync, before anything is written. A scan and
 // a description may be older than what they are compared with, and a failed source stays failed: so what speaks against the
 // stream is read once more, consistently, before it is believed.
-import type { StreamRows } from './table-work.js';
+
 import type { LeaseRow } from '../../src/core/lease.js';
 import { incompleteness } from '../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
@@ -9,6 +9,19 @@ import { judgeStream } from '../../src/core/stream-verdict.js';
 import type { ShardRow, StreamVerdict } from '../../src/core/stream-verdict.js';
 import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../src/api/ports.js';
 import { streamChanged } from '../../src/api/stream-changed.js';
+
+/** What the rows of one stream are in the last scan. */
+export interface StreamRows {
+  /** By shard id. */
+  readonly rows: ReadonlyMap<string, LeaseRow>;
+  readonly malformed: ReadonlySet<string>;
+  readonly identifier: string | undefined;
+  /** Multi-stream tables: rows of the same account and name under another epoch. */
+  readonly otherEpochs: readonly ShardRow[];
+  /** What the rows of this stream carry as `kinactStream`. */
+  readonly streamIdentity: string;
+  readonly entityType: string | undefined;
+}
 
 /** Rows that are read again at most: one that is confirmed is enough. */
 const rereads = 10;

@@ -1,7 +1,8 @@
 // What the coordinator does for each of its streams now and then: shard sync (kcl.md 2.6), the audit of hash keys (2.10),
 // clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../protocol/actor.js';
-import type { CoordinatorSelf, CoordinatorSource } from './messages.js';
+import type { CoordinatorSelf } from './messages.js';
+import type { CoordinatorSource } from './options.js';
 import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
@@ -10,7 +11,7 @@ import { identify, retryShape } from './start.js';
 import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
 import type { CoordinatorState, Stream, Turn } from './state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
-import type { CleanUpResult, Misidentified, SyncResult } from './table-work.js';
+import type { CleanUpResult, Misidentified, SyncResult } from './results.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { shardIdOf } from '../../src/core/lease-key.js';
 import { holesIn } from '../../src/core/hash-range.js';

@@ -1,7 +1,7 @@
 // The coordinator's work on table and streams: each function is one effect, a short sequence of calls whose result comes
 // back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
 // coordinator repeats.
-import type { CoordinatorSource } from './messages.js';
+import type { CoordinatorSource } from './options.js';
 import { checkRows, isIdentified } from './stream-check.js';
 import { notePlacement } from './placement.js';
 import { makeRows } from './row-making.js';
@@ -14,11 +14,11 @@ import { earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync
 import { isSameListing, unlisted } from '../../src/core/shard-listing.js';
 import type { RowMaker, SyncPlan } from '../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import type { ShardRow } from '../../src/core/stream-verdict.js';
-import type { PlacementState } from '../../src/core/placement.js';
 import { isKinactError } from '../../src/api/errors.js';
-import type { HashKeyRange, LeaseStore, Shard, ShardFilter, StreamDescription } from '../../src/api/ports.js';
+import type { HashKeyRange, LeaseStore, Shard, ShardFilter } from '../../src/api/ports.js';
 import type { InitialPosition } from '../../src/core/position.js';
+import type { StreamRows } from './stream-check.js';
+import type { SyncResult, Misidentified, CleanUpResult } from './results.js';
 
 export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
   return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';
@@ -28,45 +28,6 @@ function filterFor(initial: InitialPosition): ShardFilter {
   if (initial === 'LATEST') return { type: 'atLatest' };
   if (initial === 'TRIM_HORIZON') return { type: 'atTrimHorizon' };
   return { type: 'atTimestamp', timestampMs: initial.getTime() };
-}
-
-/** What the rows of one stream are in the last scan. */
-export interface StreamRows {
-  /** By shard id. */
-  readonly rows: ReadonlyMap<string, LeaseRow>;
-  readonly malformed: ReadonlySet<string>;
-  readonly identifier: string | undefined;
-  /** Multi-stream tables: rows of the same account and name under another epoch. */
-  readonly otherEpochs: readonly ShardRow[];
-  /** What the rows of this stream carry as `kinactStream`. */
-  readonly streamIdentity: string;
-  readonly entityType: string | undefined;
-}
-
-export interface SyncResult {
-  readonly description: StreamDescription;
-  readonly shards: readonly Shard[];
-  /** False when only a part of the shards was asked for. */
-  readonly complete: boolean;
-  readonly created: readonly LeaseRow[];
-  /** There are rows to make, and it is too early for that: see Making. */
-  readonly postponed: boolean;
-  /** Keys of the lost rows that were looked for: they are there now, or cannot be made as they were. */
-  readonly lookedFor: readonly string[];
-  /** Rows that belong to the stream and do not say so. */
-  readonly unstamped: readonly LeaseRow[];
-  /** Set when the listing contradicted itself: nothing was created. */
-  readonly inconsistent: string | undefined;
-  /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
-  readonly orphans: readonly string[];
-  readonly unanchored: readonly string[];
-  /** How the stream places its records; undefined where its source has nothing to say of it. */
-  readonly placement: PlacementState | undefined;
-}
-
-/** The first description was older than this one, which another has confirmed. Nothing was done. */
-export interface Misidentified {
-  readonly another: StreamDescription;
 }
 
 /** What a sync needs to make rows. */
@@ -205,12 +166,6 @@ export async function readRows(
 ): Promise<LeaseRow[]> {
   const rows = await Promise.all(leaseKeys.map((leaseKey) => readRow(store, leaseKey, signal)));
   return rows.filter((row): row is LeaseRow => row !== undefined && row !== 'malformed');
-}
-
-export interface CleanUpResult {
-  readonly removed: readonly string[];
-  /** Another stream seems to have the name: nothing was removed. */
-  readonly isAnother: boolean;
 }
 
 /**

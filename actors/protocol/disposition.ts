@@ -55,3 +55,12 @@ export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.stopError ??= error;
   tenure.dead = true;
 }
+
+/** From a reducer to a stage: so many items were folded (or dropped), and these are settled. The numbers of one reducer rise. */
+export interface Disposed {
+  readonly type: 'disposed';
+  readonly reducer: number;
+  readonly number: number;
+  readonly credit: number;
+  readonly settlements: readonly Settlement[];
+}

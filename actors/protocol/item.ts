@@ -1,7 +1,7 @@
 // One item on its way to a reducer and back. A class, against the habit of the house, because there is one per item: its
 // prototype getters make what the application rarely asks for (idempotency key, signal) free until it is asked.
 import type { Ref } from './actor.js';
-import type { StageMessage } from './pipeline.js';
+import type { Disposed } from './disposition.js';
 import type { Tenure } from './tenure.js';
 import type { Item, Token } from '../../src/api/reducer.js';
 import type { UserRecord } from '../../src/api/ports.js';
@@ -14,12 +14,12 @@ export class DeliveredItem implements Item<unknown>, Token {
   readonly leaf: number;
   readonly record: UserRecord;
   /** The stage that routed it here routes its disposition back. */
-  readonly stage: Ref<StageMessage>;
+  readonly stage: Ref<Disposed>;
   readonly opaque: unknown;
   readonly attempt: number = 1;
 
   constructor(
-    stage: Ref<StageMessage>,
+    stage: Ref<Disposed>,
     key: string,
     value: unknown,
     tenure: Tenure,

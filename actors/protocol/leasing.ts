@@ -1,7 +1,7 @@
 // What is said about leases: to the coordinator by keepers, shard workers and the consumer, to a keeper by its coordinator and
 // its worker, to a worker by its keeper.
 import type { Ref, ReplyTo } from './actor.js';
-import type { Frontier, HeldLeases, TenureGranted, WorkerEnd } from './tenure.js';
+import type { Frontier, TenureGranted, WorkerEnd } from './tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Position } from '../../src/core/position.js';
 import type { KinactError } from '../../src/api/errors.js';
@@ -153,3 +153,22 @@ export interface KeeperNotice {
 
 /** The part of a coordinator that a keeper needs. */
 export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>>;
+
+/** One lease this process holds, as the coordinator tells the pipeline. */
+export interface HeldLease {
+  readonly leaseKey: string;
+  readonly shardId: string;
+  readonly source: string;
+  /** Stable while the lease is held; a lease lost and taken again has a new keeper. */
+  readonly keeper: Ref<KeeperMessage>;
+  /** False while a parent has not ended, or while the shard is left alone for a while. */
+  readonly startable: boolean;
+}
+
+/** The whole truth as of `version`; an older version that arrives late is ignored. */
+export interface HeldLeases {
+  readonly type: 'held';
+  readonly table: string;
+  readonly version: number;
+  readonly leases: readonly HeldLease[];
+}

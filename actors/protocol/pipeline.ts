@@ -1,6 +1,6 @@
 // What is said along the way of a record: to a stage by shard workers and reducers, to a reducer by stages.
 import type { Ref, ReplyTo } from './actor.js';
-import type { Dispositions, Settlement, Whereabouts } from './disposition.js';
+import type { Disposed, Dispositions, Whereabouts } from './disposition.js';
 import type { DeliveredItem } from './item.js';
 import type { Tenure } from './tenure.js';
 import type { UserRecord } from '../../src/api/ports.js';
@@ -37,14 +37,7 @@ export type StageMessage =
     }
   /** The worker's tenure is over: drop what is queued for it and tell the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
-  /** From a reducer: so many items were folded (or dropped), and these are settled. The numbers of one reducer rise. */
-  | {
-      readonly type: 'disposed';
-      readonly reducer: number;
-      readonly number: number;
-      readonly credit: number;
-      readonly settlements: readonly Settlement[];
-    }
+  | Disposed
   | { readonly type: 'punctuated'; readonly reducer: number; readonly number: number; readonly id: number }
   | { readonly type: 'workerDown'; readonly worker: number }
   | { readonly type: 'beat' };

@@ -1,10 +1,8 @@
 // What a keeper, a shard worker and the reducers share of one worker's right to deliver: one tenure per shard-worker start.
 // A tenure ends once and is never revived (design.md section 5): `deadline` is the one cell that keeper writes and reducers
 // compare with the clock before every call.
-import type { Ref } from './actor.js';
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { HashKeyRange, ChildShard } from '../../src/api/ports.js';
-import type { KeeperMessage } from './leasing.js';
 
 export interface Tenure {
   /** Addresses the worker inside the process: unique over all streams, shards and restarts. */
@@ -41,25 +39,6 @@ export interface Tenure {
   stopError?: Error;
   /** Aborts when the tenure ends: `item.signal`. */
   readonly signal: AbortSignal;
-}
-
-/** One lease this process holds, as the coordinator tells the pipeline. */
-export interface HeldLease {
-  readonly leaseKey: string;
-  readonly shardId: string;
-  readonly source: string;
-  /** Stable while the lease is held; a lease lost and taken again has a new keeper. */
-  readonly keeper: Ref<KeeperMessage>;
-  /** False while a parent has not ended, or while the shard is left alone for a while. */
-  readonly startable: boolean;
-}
-
-/** The whole truth as of `version`; an older version that arrives late is ignored. */
-export interface HeldLeases {
-  readonly type: 'held';
-  readonly table: string;
-  readonly version: number;
-  readonly leases: readonly HeldLease[];
 }
 
 /** The answer to a keeper's `beginTenure`. */

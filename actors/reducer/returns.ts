@@ -2,9 +2,8 @@
 // worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
 import { send } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
-import type { Settlement } from '../protocol/disposition.js';
+import type { Disposed, Settlement } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { StageMessage } from '../protocol/pipeline.js';
 
 interface ToStage {
   credit: number;
@@ -12,16 +11,16 @@ interface ToStage {
 }
 
 export interface Returns {
-  readonly open: Map<Ref<StageMessage>, ToStage>;
+  readonly open: Map<Ref<Disposed>, ToStage>;
   /** Number of the last message to each stage that must not be heard twice. */
-  readonly sent: Map<Ref<StageMessage>, number>;
+  readonly sent: Map<Ref<Disposed>, number>;
 }
 
 export function createReturns(): Returns {
   return { open: new Map(), sent: new Map() };
 }
 
-function toStage(returns: Returns, stage: Ref<StageMessage>): ToStage {
+function toStage(returns: Returns, stage: Ref<Disposed>): ToStage {
   let to = returns.open.get(stage);
   if (to === undefined) {
     to = { credit: 0, settlements: new Map() };
@@ -58,7 +57,7 @@ export function reportDead(returns: Returns, item: DeliveredItem): void {
 }
 
 /** The stage drops a number it has heard already. */
-export function nextNumber(returns: Returns, stage: Ref<StageMessage>): number {
+export function nextNumber(returns: Returns, stage: Ref<Disposed>): number {
   const number = (returns.sent.get(stage) ?? 0) + 1;
   returns.sent.set(stage, number);
   return number;

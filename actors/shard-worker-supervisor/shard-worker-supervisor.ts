@@ -3,8 +3,7 @@
 // ends normally leaves; one that crashes takes this actor, and with it the whole pipeline, down.
 import { send, spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
-import type { CoordinatorMessage } from '../protocol/leasing.js';
-import type { HeldLease, HeldLeases } from '../protocol/tenure.js';
+import type { CoordinatorMessage, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export interface ShardWorkersOptions {

@@ -10,7 +10,7 @@ import type { KinactEvent } from '../api/events.js';
 import type { World } from '../api/source.js';
 import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';
 import type { Runtime } from '../../supervision/index.js';
-import type { Actors } from './wiring.js';
+import type { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 
 /** A keeper that was stopped while it held its lease, or may have. */
 export interface LeftLease {
@@ -22,7 +22,7 @@ export interface LeftLease {
 
 export interface LeftLeases {
   /** A keeper's behaviour that leaves word here when it is stopped. */
-  kept(options: LeaseKeeperOptions, behaviour: ReturnType<Actors['leaseKeeper']>): ReturnType<Actors['leaseKeeper']>;
+  kept(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
   /** A new coordinator begins. It looks after all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;
   /** Of these tables. */
@@ -79,7 +79,7 @@ const listener = (): Behaviour<ReleasedLease[], Told> => ({
 /** Releases each at its frontier, within `deadlineMs`; the report has those that were, or were not in time. Never rejects. */
 export async function releaseLeft(
   left: readonly LeftLease[],
-  { leaseKeeper }: Pick<Actors, 'leaseKeeper'>,
+  made: { readonly leaseKeeper: typeof leaseKeeper },
   world: World,
   emit: (event: KinactEvent) => void,
   reason: string,
@@ -91,7 +91,11 @@ export async function releaseLeft(
   await Promise.all(
     left.map(async ({ options, state, superseded }) => {
       if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, world, deadlineMs))) return;
-      await ended(runtime, leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }), deadlineMs);
+      await ended(
+        runtime,
+        made.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
+        deadlineMs,
+      );
     }),
   );
   const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'report', replyTo }));
@@ -100,11 +104,7 @@ export async function releaseLeft(
 }
 
 /** It ends by itself at its deadline, but for an `onCheckpoint` that never settles. */
-async function ended(
-  runtime: Runtime,
-  behaviour: ReturnType<Actors['leaseKeeper']>,
-  deadlineMs: number,
-): Promise<void> {
+async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>, deadlineMs: number): Promise<void> {
   const keeper = spawn(runtime, behaviour, '', { shutdownMs: 0 });
   const cancel = runtime.timers.after(deadlineMs + graceMs, () => void stop(keeper, { deadlineMs: 0 }));
   await watch(keeper);

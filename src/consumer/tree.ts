@@ -17,7 +17,8 @@ import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-co
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { Clock } from '../api/ports.js';
 import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
-import { supervisor, type SupervisorMessage } from '../../supervision/supervisor.js';
+import { supervisor } from '../../supervision/supervisor.js';
+import { type SupervisorMessage } from '../../supervision/supervisor-message.js';
 
 // Behaviours of different actors have nothing in common but being behaviours.
 // oxlint-disable-next-line typescript/no-explicit-any

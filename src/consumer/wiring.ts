@@ -1,11 +1,7 @@
 // Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources and
 // lease tables; knows no strategy and no lifetime.
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type {
-  CoordinatorMessage,
-  KeeperArguments,
-  TableRecord,
-} from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type { LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
@@ -13,7 +9,7 @@ import { reducer } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
-import type { HeldLease } from '../../actors/protocol/tenure.js';
+import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget } from '../core/byte-budget.js';
@@ -33,6 +29,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, World } from '../api/source.js';
 import { throughTraffic } from './store-traffic.js';
 import type { TableTraffic } from './store-traffic.js';
+import type { KeeperArguments, TableRecord } from '../../actors/lease-coordinator/options.js';
 
 /** A source, opened. */
 interface Opened {

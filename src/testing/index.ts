@@ -19,8 +19,8 @@ export type {
   NemesisMoment,
   NemesisOptions,
   NemesisStartOptions,
-} from './nemesis/nemesis.js';
-export type { Letters } from './nemesis/mail.js';
+} from './nemesis/types.js';
+export type { Letters } from './nemesis/types.js';
 export type { ScriptedServer, ScriptedServerOptions } from './scripted-server/scripted-server.js';
 export type { LoggedCall, Script } from './scripted-server/scripted-calls.js';
 export type { FaultAction, ScriptedAnswer } from './scripted-server/scripted-answer.js';

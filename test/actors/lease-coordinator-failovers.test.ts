@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
-import type { TableRecord } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import type { TableRecord } from '../../actors/lease-coordinator/options.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';

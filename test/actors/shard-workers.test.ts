@@ -3,7 +3,7 @@ import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { ShardWorkersMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
-import type { HeldLease } from '../../actors/protocol/tenure.js';
+import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 

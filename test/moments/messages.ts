@@ -1,7 +1,7 @@
 // Every message of every actor, and every effect: the compiler holds the names against the unions of `actors`, the tests hold
 // them against what the scenarios reach. What is not reached says why.
 import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { ShardEndResult } from '../../actors/lease-coordinator/shard-end-work.js';
+import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../actors/lease-keeper/state.js';
 import type { ReducerMessage } from '../../actors/reducer/reducer.js';
@@ -11,7 +11,7 @@ import type { StageMessage } from '../../actors/stage/stage.js';
 import type { TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
-import type { Message as SupervisorMessage } from '../../supervision/supervisor.js';
+import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
 
 /** Reached by a scenario, or why by none. */
 type Reach = true | string;

@@ -8,16 +8,15 @@ import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinat
 import type {
   CoordinatorSelf,
   CoordinatorStarted,
-  KeeperArguments,
-  LeaseCoordinatorOptions,
   ReleasedLease,
   ShardEndPlan,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { KeeperMessage, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
-import type { HeldLeases } from '../../actors/protocol/tenure.js';
+import type { HeldLeases } from '../../actors/protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerNonce } from '../../src/core/lease-writer.js';
+import type { KeeperArguments, LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
 export interface StubKeeper {
   readonly args: KeeperArguments;

@@ -6,11 +6,7 @@ import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
 import { ask, send, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type {
-  CoordinatorSelf,
-  LeaseCoordinatorOptions,
-  ReleasedLease,
-} from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { CoordinatorSelf, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type {
   KeeperMessage,
@@ -18,7 +14,9 @@ import type {
   LeaseKeeperState,
   WorkerControl,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { HeldLeases, Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { HeldLeases } from '../../actors/protocol/leasing.js';
+import type { LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
 export interface Delivery {
   readonly process: string;

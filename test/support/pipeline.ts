@@ -7,7 +7,7 @@ import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
 import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
 import { reply } from '../../actors/protocol/actor.js';
-import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
+import type { Behaviour, Ref, Ending } from '../../actors/protocol/actor.js';
 import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Frontier, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { StartPosition } from '../../src/core/position.js';
@@ -17,7 +17,6 @@ import type { ReducerDefinition } from '../../src/api/reducer.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 import { counters, statusOf } from '../../supervision/status.js';
-import type { Ending } from '../../actors/protocol/actor.js';
 import type { RuntimeOptions } from '../../supervision/cell.js';
 
 /** What a stub keeper was told, and what a test may tell the worker through it. */

@@ -1,8 +1,13 @@
 // How a stream source talks to Kinesis: a client (our own or the user's), one bounded attempt per call, every failure
 // classified, and the names a stream goes by in requests. Called by the polling source's parts.
 import { KinesisClient } from '@aws-sdk/client-kinesis';
-import type { ServiceInputTypes, ServiceOutputTypes, KinesisClientResolvedConfig } from '@aws-sdk/client-kinesis';
-import type { $Command, KinesisClientConfig } from '@aws-sdk/client-kinesis';
+import type {
+  ServiceInputTypes,
+  ServiceOutputTypes,
+  KinesisClientResolvedConfig,
+  $Command,
+  KinesisClientConfig,
+} from '@aws-sdk/client-kinesis';
 import { KinactError } from '../../api/errors.js';
 import type { Clock, Timers } from '../../api/ports.js';
 import { classifyAwsError } from '../aws-errors.js';

@@ -2,7 +2,7 @@
 import type { Delivery, Ref } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../api/errors.js';
-import type { NemesisMoment } from './nemesis.js';
+import type { NemesisMoment } from './types.js';
 import type { Wishes } from './wishes.js';
 
 export interface Strike {

@@ -2,8 +2,8 @@
 // without a word. A test that injects no fault passes.
 import type { Runtime } from '../../../supervision/index.js';
 import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../options/option-table.js';
-import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './nemesis.js';
-import type { Letters } from './mail.js';
+import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './types.js';
+import type { Letters } from './types.js';
 import { checkName, checkTarget, everydayKinds } from './whom.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];

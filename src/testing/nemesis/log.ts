@@ -1,6 +1,6 @@
 // What a nemesis has done, for the message of a test that failed, and to see that a seed does the same again.
 import type { Runtime } from '../../../supervision/index.js';
-import type { NemesisEntry } from './nemesis.js';
+import type { NemesisEntry } from './types.js';
 
 export function createLog(seed: number, { clock }: Runtime) {
   const log: NemesisEntry[] = [];

@@ -3,16 +3,7 @@
 import type { Intercept, Ref, Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
 import { isMeant } from './whom.js';
-
-/** Which messages; what is left out may be anything. */
-export interface Letters {
-  /** Path or kind of the sender. An actor's own timers and results have none. */
-  readonly from?: string;
-  /** Path or kind of the receiver. */
-  readonly to?: string;
-  /** The message's `type`. */
-  readonly type?: string;
-}
+import type { Letters } from './types.js';
 
 interface Held {
   readonly due: number;

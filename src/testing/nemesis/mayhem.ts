@@ -1,7 +1,7 @@
 // Random faults at random intervals, all from one seed, until stopped.
 import type { Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
-import type { Nemesis, NemesisStartOptions } from './nemesis.js';
+import type { Nemesis, NemesisStartOptions } from './types.js';
 import type { Later } from './timers.js';
 import { isMeant, living } from './whom.js';
 

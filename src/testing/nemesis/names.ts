@@ -8,7 +8,7 @@ import type { ReducerMessage } from '../../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
 import type { ShardWorkersMessage } from '../../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { StageMessage } from '../../../actors/stage/stage.js';
-import type { Message as SupervisorsMessage } from '../../../supervision/supervisor.js';
+import type { Message as SupervisorsMessage } from '../../../supervision/supervisor-message.js';
 import type { ReducerMessage as ToBehaviour } from '../../api/reducer.js';
 
 type Names<Union extends string> = Readonly<Record<Union, true>>;

@@ -22,95 +22,12 @@ import {
 } from './limits.js';
 import { createLog } from './log.js';
 import { createMail } from './mail.js';
-import type { Letters } from './mail.js';
+import type { Letters, NemesisOptions, Nemesis, NemesisMoment } from './types.js';
 import { startMayhem } from './mayhem.js';
 import { createPauses } from './pauses.js';
 import { createTimers } from './timers.js';
 import { pickLiving } from './whom.js';
 import { createWishes } from './wishes.js';
-
-export interface NemesisOptions {
-  /** Decides everything that is left to chance: the same seed and the same run give the same log. */
-  readonly seed: number;
-}
-
-/** When a kill strikes. */
-export type NemesisMoment =
-  /** Before or after the actor handles its next message of this `type`. Default `before`: the message dies with it. */
-  | { readonly at: string; readonly when?: 'before' | 'after' }
-  /**
-   * At its next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …): before it begins, while it runs
-   * (the default), or when it has settled and the actor does not know it yet.
-   */
-  | { readonly effect: string; readonly when?: 'before' | 'during' | 'after' };
-
-/** A random fault. */
-export type NemesisAct = 'kill' | 'pause' | 'delay' | 'duplicate' | 'fail' | 'hang';
-
-export interface NemesisStartOptions {
-  /** Milliseconds between two faults on average; each interval is half to one and a half of it. Default 1,000. */
-  readonly everyMs?: number;
-  /** Default: all six, equally often. */
-  readonly acts?: readonly NemesisAct[];
-  /** Paths or kinds of the actors to choose from. Default: every kind but the supervisors. */
-  readonly kinds?: readonly string[];
-}
-
-/** One line of what was done. */
-export interface NemesisEntry {
-  /** The consumer's monotonic clock, milliseconds. */
-  readonly at: number;
-  readonly what: NemesisAct | 'resume';
-  /** The actor's path, or the target as it was given where it may be several. */
-  readonly whom: string;
-  /** The message or effect it was about, for how long, … */
-  readonly detail?: string;
-}
-
-/**
- * What `nemesis` returns. A target is an actor's path as `status().tree` shows it (`reducer/3#17`), the path without its
- * incarnation (`reducer/3`: whichever is alive) or a kind (`reducer`). Where several actors are meant, the seed picks one for
- * what is done at once, and whoever gets there first is the one for what waits for its moment.
- *
- * Every verb throws a KinactError: INVALID_OPTION for a kind, a message, an effect, an act or a number that there is not,
- * ACTOR_STOPPED when nobody meant is alive and the fault is to be done at once, STOPPED after it was disposed of; `start` also
- * when the consumer has ended.
- */
-export interface Nemesis extends Disposable {
-  readonly seed: number;
-  /** Everything that was done, in order. */
-  readonly log: readonly NemesisEntry[];
-  /** The seed and the log as text, for the message of a test that failed. */
-  report(): string;
-  /** Crashes an actor in the middle of whatever it does: its supervisor decides what follows. Returns its path. */
-  kill(target: string): string;
-  /** Crashes it at a moment. Resolves to its path; rejects with STOPPED when `calm` came first. */
-  kill(target: string, moment: NemesisMoment): Promise<string>;
-  /** Kills one living actor, of these kinds (default: all but the supervisors), by the seed. Returns its path. */
-  killRandom(options?: { readonly kinds?: readonly string[] }): string;
-  /** Lets an actor stand still: its messages, timers and results wait, in order. Until the returned call, or for `ms`. */
-  pause(target: string, options?: { readonly ms?: number }): () => void;
-  /** Delays messages by `ms`, and later ones of the same sender and receiver with them. Returns what ends it for later ones. */
-  delay(letters: Letters & { readonly ms: number }): () => void;
-  /** Delivers messages twice, with a probability (default 1). Returns what ends it. */
-  duplicate(letters: Letters & { readonly probability?: number }): () => void;
-  /**
-   * The next effect of this name (default: whichever comes) never settles, not even when it is aborted; a user call that
-   * hangs so over a restart becomes an orphan after `stopDeadlineMs`. `when: 'before'` (default): it does not even begin;
-   * `after`: it is done, and the actor does not hear of it. Returns what releases it.
-   */
-  hang(target: string, effect?: string, options?: { readonly when?: 'before' | 'after' }): () => void;
-  /** The next effect of this name (default: whichever comes) fails with `error`. Returns what withdraws it. */
-  failNext(target: string, effect?: string, error?: unknown): () => void;
-  /** Random faults at random intervals until `stop`. Kills count as restarts: see `restart.intensity`. */
-  start(options?: NemesisStartOptions): void;
-  /** Ends `start`; what is under way ends in its own time. */
-  stop(): void;
-  /** Ends and undoes everything: resumes, delivers, releases, withdraws. The end of the consumer does so by itself. */
-  calm(): void;
-  /** `calm`, and lets go of the consumer. */
-  [Symbol.dispose](): void;
-}
 
 /**
  * Injects faults into a consumer's actors, in real or virtual time.

@@ -3,7 +3,7 @@ import { isKinactError } from '../../../src/api/errors.js';
 import { expectNothingLost } from '../../../src/testing/expect-nothing-lost.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
-import type { Nemesis, NemesisStartOptions } from '../../../src/testing/nemesis/nemesis.js';
+import type { Nemesis, NemesisStartOptions } from '../../../src/testing/nemesis/types.js';
 import type { ActorSnapshot } from '../../../src/api/status.js';
 import type { Delivery, Engine } from '../../../supervision/cell.js';
 import { textOf } from '../../support/consumer-world.js';

@@ -1,0 +1,72 @@
+// What the coordinator's own work comes to, as its effects tell it.
+import type { StreamDescription, Shard } from '../../src/api/ports.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import type { PlacementState } from '../../src/core/placement.js';
+
+export interface SyncResult {
+  readonly description: StreamDescription;
+  readonly shards: readonly Shard[];
+  /** False when only a part of the shards was asked for. */
+  readonly complete: boolean;
+  readonly created: readonly LeaseRow[];
+  /** There are rows to make, and it is too early for that: see Making. */
+  readonly postponed: boolean;
+  /** Keys of the lost rows that were looked for: they are there now, or cannot be made as they were. */
+  readonly lookedFor: readonly string[];
+  /** Rows that belong to the stream and do not say so. */
+  readonly unstamped: readonly LeaseRow[];
+  /** Set when the listing contradicted itself: nothing was created. */
+  readonly inconsistent: string | undefined;
+  /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
+  readonly orphans: readonly string[];
+  readonly unanchored: readonly string[];
+  /** How the stream places its records; undefined where its source has nothing to say of it. */
+  readonly placement: PlacementState | undefined;
+}
+
+/** The first description was older than this one, which another has confirmed. Nothing was done. */
+export interface Misidentified {
+  readonly another: StreamDescription;
+}
+
+export interface CleanUpResult {
+  readonly removed: readonly string[];
+  /** Another stream seems to have the name: nothing was removed. */
+  readonly isAnother: boolean;
+}
+
+/** What the service said of a stream. */
+export interface Evidence {
+  readonly shards: readonly Shard[];
+  readonly serviceTimeMs: number;
+  /** Asked for after the listing: it was of this stream. */
+  readonly description: StreamDescription;
+  /** When it was asked for, monotonic. */
+  readonly askedAt: number;
+}
+
+export type ShardEndResult =
+  | {
+      readonly type: 'ready';
+      readonly childShardIds: readonly string[];
+      readonly childless: boolean;
+      /** The shard is not listed any more. */
+      readonly gone: boolean;
+      /** What was not read of it may have expired. */
+      readonly mayHaveLost: boolean;
+    }
+  /**
+   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing was found to lack. `waits`: what is missing
+   * is somebody else's to make, however long that takes.
+   */
+  | {
+      readonly type: 'blocked';
+      readonly reason: string;
+      readonly sync: boolean;
+      readonly absent: readonly string[];
+      readonly waits: boolean;
+    }
+  /** The listing shows the shard, open or (where the reader could not find it) closed. */
+  | { readonly type: 'open'; readonly reason: string; readonly certain: boolean }
+  /** Another stream has the name now. */
+  | { readonly type: 'changed'; readonly rowStream: string; readonly liveStream: string };
