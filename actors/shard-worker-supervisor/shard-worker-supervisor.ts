@@ -6,7 +6,7 @@ import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js'
 import type { CoordinatorMessage, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export interface ShardWorkersOptions {
+export interface ShardWorkerSupervisorOptions {
   readonly coordinators: readonly Ref<CoordinatorMessage>[];
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never>;
   /** How long a lease whose worker ended while it was still held is left alone before it gets another. */
@@ -15,7 +15,7 @@ export interface ShardWorkersOptions {
   readonly stopDeadlineMs: number;
 }
 
-export type ShardWorkersMessage =
+export type ShardWorkerSupervisorMessage =
   | HeldLeases
   | { readonly type: 'started'; readonly name: string; readonly worker: Ref<never> }
   | { readonly type: 'ended'; readonly name: string; readonly how: Ending }
@@ -29,18 +29,20 @@ interface Slot {
   resting: boolean;
 }
 
-export interface ShardWorkersState {
-  readonly self: Ref<ShardWorkersMessage>;
+export interface ShardWorkerSupervisorState {
+  readonly self: Ref<ShardWorkerSupervisorMessage>;
   readonly tables: Map<string, HeldLeases>;
   readonly slots: Map<string, Slot>;
 }
 
-type Effects = Effect<ShardWorkersMessage>[];
+type Effects = Effect<ShardWorkerSupervisorMessage>[];
 
-export function shardWorkers(options: ShardWorkersOptions): Behaviour<ShardWorkersState, ShardWorkersMessage> {
+export function shardWorkerSupervisor(
+  options: ShardWorkerSupervisorOptions,
+): Behaviour<ShardWorkerSupervisorState, ShardWorkerSupervisorMessage> {
   return {
-    kind: 'shard-workers',
-    initial: (self): Step<ShardWorkersState, ShardWorkersMessage> => [
+    kind: 'shard-worker-supervisor',
+    initial: (self): Step<ShardWorkerSupervisorState, ShardWorkerSupervisorMessage> => [
       { self, tables: new Map(), slots: new Map() },
       options.coordinators.map((to) => send(to, { type: 'subscribe', subscriber: self })),
     ],
@@ -54,9 +56,9 @@ export function shardWorkers(options: ShardWorkersOptions): Behaviour<ShardWorke
 }
 
 function receive(
-  options: ShardWorkersOptions,
-  state: ShardWorkersState,
-  message: ShardWorkersMessage,
+  options: ShardWorkerSupervisorOptions,
+  state: ShardWorkerSupervisorState,
+  message: ShardWorkerSupervisorMessage,
   effects: Effects,
 ): void {
   switch (message.type) {
@@ -93,8 +95,8 @@ function nameOf(table: string, lease: HeldLease): string {
 }
 
 function startFor(
-  options: ShardWorkersOptions,
-  state: ShardWorkersState,
+  options: ShardWorkerSupervisorOptions,
+  state: ShardWorkerSupervisorState,
   name: string,
   lease: HeldLease,
   effects: Effects,
@@ -107,15 +109,15 @@ function startFor(
     spawn(
       lease.leaseKey,
       options.makeWorker(lease),
-      (worker): ShardWorkersMessage => ({ type: 'started', name, worker }),
-      (_, how): ShardWorkersMessage => ({ type: 'ended', name, how }),
+      (worker): ShardWorkerSupervisorMessage => ({ type: 'started', name, worker }),
+      (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
     ),
   );
 }
 
 function ended(
-  options: ShardWorkersOptions,
-  state: ShardWorkersState,
+  options: ShardWorkerSupervisorOptions,
+  state: ShardWorkerSupervisorState,
   name: string,
   how: Ending,
   effects: Effects,
@@ -135,7 +137,12 @@ function ended(
   startIfHeld(options, state, name, effects);
 }
 
-function startIfHeld(options: ShardWorkersOptions, state: ShardWorkersState, name: string, effects: Effects): void {
+function startIfHeld(
+  options: ShardWorkerSupervisorOptions,
+  state: ShardWorkerSupervisorState,
+  name: string,
+  effects: Effects,
+): void {
   for (const { table, leases } of state.tables.values()) {
     for (const lease of leases) {
       if (nameOf(table, lease) === name) startFor(options, state, name, lease, effects);

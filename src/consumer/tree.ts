@@ -7,7 +7,7 @@
 //   └─ pipeline                     one-for-all, `restart.intensity` in `restart.periodMs`; temporary: over that, it is not
 //       ├─ stage/0 … S-1            started again, the consumer releases its leases and ends
 //       ├─ reducer/0 … R-1
-//       └─ shard-workers
+//       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
 // A restart is stop and spawn under new names: the stop waits for the user effects of the old incarnation, so that an old
@@ -36,7 +36,7 @@ export interface TreeParts {
   readonly coordinator: (table: string) => AnyBehaviour;
   readonly stage: (index: number) => AnyBehaviour;
   readonly reducer: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
-  readonly shardWorkers: (
+  readonly shardWorkerSupervisor: (
     stages: readonly Ref<StageMessage>[],
     coordinators: readonly Ref<CoordinatorMessage>[],
   ) => AnyBehaviour;
@@ -91,8 +91,8 @@ function pipeline(parts: TreeParts): AnyBehaviour {
           return { id: `reducer/${index}`, start, shutdown: stopDeadlineMs };
         }),
         {
-          id: 'shard-workers',
-          start: (siblings) => parts.shardWorkers(stagesOf(siblings), parts.coordinators()),
+          id: 'shard-worker-supervisor',
+          start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators()),
           shutdown: stopDeadlineMs,
         },
       ],

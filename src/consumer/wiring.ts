@@ -7,7 +7,7 @@ import type { LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { reducer } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
-import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
 import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { sendFromOutside } from '../../supervision/system.js';
@@ -54,7 +54,7 @@ export interface Wiring {
   readonly records: readonly SourceRecord[];
   readonly parts: Pick<
     TreeParts,
-    'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkers'
+    'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
   >;
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
@@ -74,11 +74,11 @@ export interface Actors {
   readonly leaseKeeper: typeof leaseKeeper;
   readonly stage: typeof stage;
   readonly reducer: typeof reducer;
-  readonly shardWorkers: typeof shardWorkers;
+  readonly shardWorkerSupervisor: typeof shardWorkerSupervisor;
   readonly shardWorker: typeof shardWorker;
 }
 
-export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkers, shardWorker };
+export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkerSupervisor, shardWorker };
 
 /** How soon a lease whose worker ended normally while it was still held gets another. */
 const againMs = 1_000;
@@ -133,8 +133,8 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           tell: (to, message) => sendFromOutside(to, message),
           shardName,
         }),
-      shardWorkers: (stages, coordinatorRefs) =>
-        made.shardWorkers({
+      shardWorkerSupervisor: (stages, coordinatorRefs) =>
+        made.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
           againMs,
           stopDeadlineMs: options.stopDeadlineMs,
@@ -237,7 +237,7 @@ function workerOf(
   { clock }: World,
   sources: ReadonlyMap<string, Opened>,
   { budget, settled }: Pick<Wiring, 'budget' | 'settled'>,
-  stages: Parameters<TreeParts['shardWorkers']>[0],
+  stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
   const { source } = sources.get(lease.source) as Opened;

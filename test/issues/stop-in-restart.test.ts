@@ -72,7 +72,7 @@ describe('a stop while a restart waits for a user call', () => {
     return { leases, lateMs: releasedAt - until, rows: [...store.rows.values()], consumer: one.consumer };
   };
 
-  for (const kind of ['reducer', 'stage', 'shard-workers', 'shard-worker']) {
+  for (const kind of ['reducer', 'stage', 'shard-worker-supervisor', 'shard-worker']) {
     it(`of ${kind}: waits for the call before it gives the lease back, and starts nothing`, async () => {
       const { leases, lateMs, rows, consumer } = await stoppedAtTheCrashOf(kind, 6_000);
       expect(lateMs).to.be.within(0, 200);

@@ -53,7 +53,7 @@ const broken: Readonly<Record<string, Broken>> = {
   },
   'shard workers that do not hear that one of them has crashed': {
     scenario: 'batches are flushed',
-    make: () => deafTo('shardWorkers', 'ended'),
+    make: () => deafTo('shardWorkerSupervisor', 'ended'),
   },
 };
 

@@ -6,7 +6,7 @@ import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/l
 import type { Write } from '../../actors/lease-keeper/state.js';
 import type { ReducerMessage } from '../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
-import type { ShardWorkersMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { ShardWorkerSupervisorMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
@@ -71,7 +71,7 @@ const shardWorker: Record<Names<ShardWorkerMessage['type'], Worker>, Reach> = {
   askFailed: true,
 };
 
-const shardWorkers: Record<ShardWorkersMessage['type'], Reach> = {
+const shardWorkerSupervisor: Record<ShardWorkerSupervisorMessage['type'], Reach> = {
   held: true,
   started: true,
   ended: true,
@@ -185,7 +185,7 @@ export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>>
   stage,
   reducer,
   'shard-worker': shardWorker,
-  'shard-workers': shardWorkers,
+  'shard-worker-supervisor': shardWorkerSupervisor,
   'lease-keeper': leaseKeeper,
   'lease-coordinator': leaseCoordinator,
   pipeline: { ...supervisor, children: true },

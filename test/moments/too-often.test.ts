@@ -25,10 +25,10 @@ function everyTime(kind: string, nth: number, times = Infinity): Strike {
 let cases = 0;
 
 describe('more crashes than the intensity bears', () => {
-  for (const kind of ['stage', 'reducer', 'shard-worker', 'shard-workers']) {
+  for (const kind of ['stage', 'reducer', 'shard-worker', 'shard-worker-supervisor']) {
     for (const nth of [1, 2, 5]) {
       // It hears of its leases and of the starts of their workers, and of nothing else.
-      if (kind === 'shard-workers' && nth > 4) continue;
+      if (kind === 'shard-worker-supervisor' && nth > 4) continue;
       cases += 1;
       it(`of ${kind}, each at its step ${nth}: it ends, releases its leases, and another loses nothing`, async () => {
         const strike = everyTime(kind, nth);

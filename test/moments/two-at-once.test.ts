@@ -18,16 +18,17 @@ const midst: Readonly<Record<string, string>> = {
   stage: 'send disposed',
   reducer: 'result flushed',
   'shard-worker': 'reply collected',
-  'shard-workers': 'lifecycle started',
+  'shard-worker-supervisor': 'lifecycle started',
   'lease-keeper': 'result written/written',
   'lease-coordinator': 'send keeperNotice/working',
 };
 const kinds = Object.keys(midst);
 const supervisors = ['pipeline', 'coordinators', 'consumer'];
-const inPipeline = ['stage', 'reducer', 'shard-worker', 'shard-workers'];
+const inPipeline = ['stage', 'reducer', 'shard-worker', 'shard-worker-supervisor'];
 
 /** One in each consumer; the scenarios have one stage. */
-const isAlone = (kind: string): boolean => kind === 'stage' || kind === 'shard-workers' || kind === 'lease-coordinator';
+const isAlone = (kind: string): boolean =>
+  kind === 'stage' || kind === 'shard-worker-supervisor' || kind === 'lease-coordinator';
 const endsIt = (kind: string): boolean => kind === 'pipeline' || kind === 'consumer';
 
 const calm = new Map<Scenario, Watched>();

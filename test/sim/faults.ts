@@ -299,7 +299,7 @@ const kinds = [
   'stage',
   'reducer',
   'shard-worker',
-  'shard-workers',
+  'shard-worker-supervisor',
   'lease-keeper',
   'lease-coordinator',
   'pipeline',

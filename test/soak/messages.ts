@@ -16,7 +16,7 @@ export const killable = [
   'lease-keeper',
   'reducer',
   'shard-worker',
-  'shard-workers',
+  'shard-worker-supervisor',
   'stage',
 ] as const;
 

@@ -6,7 +6,7 @@ import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keep
 import type { Write } from '../../../actors/lease-keeper/state.js';
 import type { ReducerMessage } from '../../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
-import type { ShardWorkersMessage } from '../../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { ShardWorkerSupervisorMessage } from '../../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { StageMessage } from '../../../actors/stage/stage.js';
 import type { Message as SupervisorsMessage } from '../../../supervision/supervisor-message.js';
 import type { ReducerMessage as ToBehaviour } from '../../api/reducer.js';
@@ -91,7 +91,7 @@ export const names: Readonly<Record<string, Known>> = {
     },
     { read: true },
   ),
-  'shard-workers': known<ShardWorkersMessage['type'], never>(
+  'shard-worker-supervisor': known<ShardWorkerSupervisorMessage['type'], never>(
     { held: true, started: true, ended: true, again: true },
     {},
   ),

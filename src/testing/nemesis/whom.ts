@@ -14,7 +14,7 @@ export const everydayKinds = [
   'lease-keeper',
   'stage',
   'reducer',
-  'shard-workers',
+  'shard-worker-supervisor',
   'shard-worker',
 ] as const;
 

@@ -56,10 +56,10 @@ const overlooked = (base: Actors = actors): Actors => {
   let pipelines = 0;
   return {
     ...base,
-    shardWorkers: (options) => {
+    shardWorkerSupervisor: (options) => {
       pipelines += 1;
       const isFirst = pipelines === 1;
-      return around(base.shardWorkers(options), {
+      return around(base.shardWorkerSupervisor(options), {
         before: (_state, message) => {
           if (isFirst || message.type !== 'held') return message;
           const leases = message['leases'] as { readonly leaseKey: string }[];
@@ -81,7 +81,7 @@ const keepsUnread = (machine: Machine): Actors =>
 
 /** A lease that no worker ever hears of. */
 const neverHandedOver: Mutant['make'] = () =>
-  wrapped('shardWorkers', {
+  wrapped('shardWorkerSupervisor', {
     before: (_state, message) => {
       if (message.type !== 'held') return message;
       const leases = message['leases'] as { readonly leaseKey: string }[];

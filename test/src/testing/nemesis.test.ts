@@ -182,7 +182,9 @@ describe('nemesis.kill', () => {
   it('random: any kind but the supervisors, or those asked for, by the seed', async () => {
     const { chaos, clock, consumer } = await scene();
     for (let n = 0; n < 12; n += 1) {
-      expect(chaos.killRandom()).to.match(/^(lease-coordinator|lease-keeper|stage|reducer|shard-workers?)[/#]/);
+      expect(chaos.killRandom()).to.match(
+        /^(lease-coordinator|lease-keeper|stage|reducer|shard-worker-supervisor?)[/#]/,
+      );
       await clock.advance(20_000);
     }
     expect(chaos.killRandom({ kinds: ['stage'] })).to.match(/^stage\/0#/);

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { shardWorkers } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
-import type { ShardWorkersMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import type { ShardWorkerSupervisorMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
@@ -38,11 +38,11 @@ async function running(coordinators = 1) {
     return behaviour as unknown as Behaviour<never, never>;
   };
   const options = { coordinators: refs, makeWorker, againMs: 1_000, stopDeadlineMs: 100 };
-  const self = spawnRoot(runtime, shardWorkers(options), '');
+  const self = spawnRoot(runtime, shardWorkerSupervisor(options), '');
   roots.push(self, ...refs);
   await clock.advance(1);
   const held = async (version: number, leases: HeldLease[], table = 'app'): Promise<void> => {
-    const message: ShardWorkersMessage = { type: 'held', table, version, leases };
+    const message: ShardWorkerSupervisorMessage = { type: 'held', table, version, leases };
     sendFromOutside(self, message);
     await clock.advance(1);
   };
@@ -118,7 +118,7 @@ describe('the shard workers of a pipeline', () => {
     await held(2, []);
     await clock.advance(5_000);
     expect(started).to.have.length(1);
-    expect(self.path).to.match(/^shard-workers#/);
+    expect(self.path).to.match(/^shard-worker-supervisor#/);
   });
 
   it('start at once when the lease was taken anew: another keeper, another worker', async () => {
