@@ -1,5 +1,5 @@
 // The vocabulary every behaviour is written in. A behaviour is a synchronous function from (state, message) to state and
-// effects; `supervision/system.ts` makes it live. No code but the two constructors that TypeScript's inference needs.
+// effects; `supervision/system.ts` makes it live. No code but the constructors of effects, from which TypeScript infers.
 
 /** Types only: carries `M` contravariantly so that a reference to another actor's messages does not fit. */
 declare const accepts: unique symbol;
@@ -128,49 +128,114 @@ export interface Behaviour<State, Self, Event = unknown> {
   status?(state: State): object;
 }
 
-/** Sends, type-checked: the message must fit the reference. */
+/** The answer to a question `Q` among the messages `M`: its `replyTo` says what it takes. Messages are told apart by their `type`. */
+export type AnswerTo<M, Q> = AnswerOf<
+  Extract<M, Q extends { readonly type: infer Type } ? { readonly type: Type } : unknown>
+>;
+
+type AnswerOf<Asked> = Asked extends { readonly replyTo?: infer To }
+  ? Exclude<To, undefined> extends ReplyTo<infer A>
+    ? A
+    : never
+  : never;
+
+/** A reply address as a question takes it: the message that it is put into says for which answer. */
+// It has to fit every question of the actor that is asked; `AnswerTo` finds the right one.
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyReplyTo = ReplyTo<any>;
+
+/** Sends a message. To a stopped actor: counted and dropped. */
 export function send<M>(to: Ref<M>, message: NoInfer<M>): Effect<never, never> {
   return { type: 'send', to, message };
 }
 
-/** Asks, type-checked: question, answer and reference must fit. */
-export function ask<M, A, Self>(
+/**
+ * Asks without blocking; see the effect. `question` puts the reply address into the message, whose type says what the answer is:
+ * `ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), (granted) => ({ type: 'granted', granted }), …)`.
+ */
+export function ask<M, const Q extends M, const Self, const Failed>(
   to: Ref<M>,
-  question: (replyTo: ReplyTo<A>) => NoInfer<M>,
-  answered: (answer: A) => Self,
-  failed: (error: Error) => Self,
+  question: (replyTo: AnyReplyTo) => Q,
+  answered: (answer: AnswerTo<M, NoInfer<Q>>) => Self,
+  failed: (error: Error) => Failed,
   deadlineMs?: number,
-): Effect<Self, never> {
+): Effect<Self | Failed, never> {
   return { type: 'ask', to, question, answered, failed, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
 }
 
-/** Answers, type-checked. */
+/** Answers a question, once. A later answer is counted and dropped. */
 export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): Effect<never, never> {
   return { type: 'reply', to, answer };
 }
 
-/** Watches, type-checked. */
-export function watch<Self>(actor: Ref<never>, down: (how: Ending) => Self): Effect<Self, never> {
+/** Watches another actor: `down` comes once, when that incarnation has stopped, at once if it already has. */
+export function watch<const Self>(actor: Ref<never>, down: (how: Ending) => Self): Effect<Self, never> {
   return { type: 'watch', actor, down };
 }
 
-/** Spawns, type-checked. */
-export function spawn<S, M, Self>(
+/** Starts a child of this actor; see the effect. A child that is to be restarted is a supervisor's. */
+export function spawn<S, M, Event, const Self, const Down>(
   name: string,
-  behaviour: Behaviour<S, M>,
+  behaviour: Behaviour<S, M, Event>,
   spawned: (child: Ref<M>) => Self,
-  down: (child: Ref<M> | undefined, how: Ending) => Self,
-): Effect<Self, never> {
-  return { type: 'spawn', name, behaviour, spawned, down } as unknown as Effect<Self, never>;
+  down: (child: Ref<M> | undefined, how: Ending) => Down,
+  options: { readonly shutdownMs?: number } = {},
+): Effect<Self | Down, Event> {
+  return { type: 'spawn', name, behaviour, spawned, down, ...options } as unknown as Effect<Self | Down, Event>;
 }
 
-/** Runs, type-checked: `done` gets what `start` returns or resolves to. */
-export function run<R, Self>(effect: {
+/** Runs work with a duration; see the effect. `done` gets what `start` returns or resolves to. */
+export function run<R, const Self, const Failed>(effect: {
   readonly name: string;
   readonly kind: 'io' | 'user';
   readonly start: (signal: AbortSignal) => R;
   readonly done: (result: Awaited<R>) => Self;
-  readonly failed: (error: unknown) => Self;
-}): Effect<Self, never> {
+  readonly failed: (error: unknown) => Failed;
+}): Effect<Self | Failed, never> {
   return { type: 'run', ...effect };
+}
+
+/** Aborts the signal of a running effect. Its result comes all the same. */
+export function abort(name: string, reason: Error): Effect<never, never> {
+  return { type: 'abort', name, reason };
+}
+
+/** Sets a timer of this actor's, in milliseconds; one per key: setting it again replaces it. */
+export function after<const Self>(key: string, ms: number, message: Self): Effect<Self, never> {
+  return { type: 'after', key, ms, message };
+}
+
+/** Clears a timer, if it is set. */
+export function cancel(key: string): Effect<never, never> {
+  return { type: 'cancel', key };
+}
+
+/** Tells an event to whoever listens to the runtime (`RuntimeOptions.emit`). */
+export function emit<const Event>(event: Event): Effect<never, Event> {
+  return { type: 'emit', event };
+}
+
+/** Adds to a counter of the runtime's, 1 by default. */
+export function count(what: string, by = 1): Effect<never, never> {
+  return { type: 'count', what, by };
+}
+
+/** Of a behaviour with `deferStart`: its start is over. */
+export function started(): Effect<never, never> {
+  return { type: 'started' };
+}
+
+/** Stops a child; its effects are waited for `deadlineMs` milliseconds, 5,000 by default. `down` tells when it has stopped. */
+export function stopChild(child: Ref<never>, deadlineMs = 5_000): Effect<never, never> {
+  return { type: 'stopChild', child, deadlineMs };
+}
+
+/** Ends this actor normally, once the effects before this one are carried out. */
+export function end(): Effect<never, never> {
+  return { type: 'end' };
+}
+
+/** Crashes this actor: its supervisor decides what follows. */
+export function fail(error: Error): Effect<never, never> {
+  return { type: 'fail', error };
 }

@@ -183,6 +183,13 @@ export function cellOf(ref: Ref<never>): Cell | undefined {
   return cells.get(ref);
 }
 
+/** The clock that this actor lives by. */
+export function clockOf(ref: Ref<never>): Clock {
+  const cell = cells.get(ref);
+  if (cell === undefined) throw new Error(`${ref.path} was not made by this copy of kinact`);
+  return cell.engine.clock;
+}
+
 export function bindCell(cell: Cell): void {
   cells.set(cell.ref, cell);
 }

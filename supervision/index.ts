@@ -1,8 +1,7 @@
 // `kinact/supervision`: actors for applications, on the runtime that kinact itself lives on. A thin edge over `system.ts`.
-import type { Behaviour, Ending, Ref, ReplyTo } from './actor.js';
+import type { AnswerTo, AnyReplyTo, Behaviour, Ending, Ref } from './actor.js';
 import { callback, duration, optional, resolveTable, shaped } from '../src/options/option-table.js';
-import { actorStopped } from './ask.js';
-import { cellOf, isRuntime, type Engine, type Runtime } from './cell.js';
+import { isRuntime, type Runtime } from './cell.js';
 import type { SupervisorOptions } from './child-spec.js';
 import { checkRef, refuseForeign } from './copies.js';
 import type { NactReference } from './nact.js';
@@ -22,7 +21,7 @@ import {
 
 /** The constructors of effects, for writing behaviours: `effect.send(to, message)`, `effect.run({ … })`. */
 export * as effect from './actor.js';
-export type { Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
+export type { AnswerTo, AnyReplyTo, Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
 export type { ChildSpec, Siblings, SupervisorOptions } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor-message.js';
@@ -31,6 +30,7 @@ export type { EffectInfo } from './effects.js';
 export type { RuntimeEvent } from './runtime-event.js';
 export type { NactReference } from './nact.js';
 export type { SpawnOptions } from './system.js';
+export { supervisor } from './supervisor.js';
 export { createRuntime } from './system.js';
 export { attachIntercept } from './intercept.js';
 export { actorsOf, counters, status, statusOf, type ActorStatus, type EffectStatus } from './status.js';
@@ -76,15 +76,17 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
  * @throws KinactError INVALID_OPTION at once; rejects with ACTOR_STOPPED as soon as the actor stops (`cause` is what it
  * crashed with), ASK_TIMEOUT at the deadline.
  */
-export function ask<M, A, const Q extends M>(
+export function ask<M, const Q extends M>(
   ref: Ref<M>,
-  question: (replyTo: ReplyTo<A>) => Q,
+  question: (replyTo: AnyReplyTo) => Q,
   options: { readonly deadlineMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
-): Promise<A> {
+): Promise<AnswerTo<M, Q>> {
   checkRef(ref);
   callback().parse(question, 'question');
   const { deadlineMs, signal } = resolveTable(askTable, options, '');
-  return askFromOutside(ref, question as (replyTo: never) => unknown, { deadlineMs, signal }) as Promise<A>;
+  return askFromOutside(ref, question as (replyTo: never) => unknown, { deadlineMs, signal }) as Promise<
+    AnswerTo<M, Q>
+  >;
 }
 
 /**
@@ -108,17 +110,16 @@ export function crash(ref: Ref<never>, error: unknown): void {
 }
 
 /**
- * Starts a supervisor and its children, in order. It may be told to `startChild` and `terminateChild` later.
+ * Starts a supervisor and its children, in order. It may be told to `startChild` and `terminateChild` later. Nobody hears how it
+ * ends but who watches it: a supervisor that is to escalate is a child, made with `supervisor(options)`, of another one.
  *
  * The reference comes back before the children have started: a question `children` is answered once they have. When one
  * does not start, or restarts exceed `intensity` within `periodMs`, the supervisor stops what is running and crashes:
  * `watch` tells, with START_FAILED or RESTART_INTENSITY and the last error as cause.
  * @throws KinactError INVALID_OPTION.
  */
-export function supervise(parent: Parent, options: SupervisorOptions): Ref<SupervisorMessage> {
-  const at = placeOf(parent);
-  const { clock } = isRuntime(at) ? at : engineOf(at);
-  return spawn(at, supervisor(options, clock), '', { shutdownMs: Infinity });
+export function supervise<Event = unknown>(parent: Parent, options: SupervisorOptions<Event>): Ref<SupervisorMessage> {
+  return spawn(parent, supervisor(options), '', { shutdownMs: Infinity });
 }
 
 /**
@@ -145,10 +146,4 @@ function placeOf(parent: Parent): Ref<never> | Runtime {
   if (isRuntime(parent)) return parent;
   if (typeof parent === 'object' && parent !== null && 'path' in parent && 'id' in parent) return parent;
   return createRuntime(parent === undefined ? {} : { parent: parent as NactReference });
-}
-
-function engineOf(ref: Ref<never>): Engine {
-  const cell = cellOf(ref);
-  if (cell === undefined) throw actorStopped(ref);
-  return cell.engine;
 }

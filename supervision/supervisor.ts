@@ -3,7 +3,7 @@
 import type { Behaviour, Ref, Step } from './actor.js';
 import { reply } from './actor.js';
 import { createDeque } from '../src/core/deque.js';
-import type { Clock } from '../src/api/ports.js';
+import { clockOf } from './cell.js';
 import { memberOf, policyOf, type ChildSpec, type SupervisorOptions } from './child-spec.js';
 import {
   addSpec,
@@ -22,10 +22,15 @@ import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
 import type { SupervisorMessage, Message } from './supervisor-message.js';
 
-/** Makes the behaviour. Throws INVALID_OPTION for options or specs that are wrong. */
+/**
+ * Makes a supervisor: a behaviour like any other, to spawn, or to `start` as the child of another supervisor, to which it escalates:
+ * when it gives up, the one above sees a crash with RESTART_INTENSITY and decides. It may be told to `startChild` and
+ * `terminateChild` later.
+ *
+ * @throws KinactError INVALID_OPTION for options or specs that are wrong.
+ */
 export function supervisor<Event = unknown>(
   options: SupervisorOptions<Event>,
-  clock: Clock,
 ): Behaviour<unknown, SupervisorMessage, Event> {
   const policy = policyOf(options);
   const specs = new Map<string, ChildSpec>();
@@ -37,7 +42,7 @@ export function supervisor<Event = unknown>(
     kind: options.kind ?? 'supervisor',
     deferStart: true,
     stopChildren: options.stopChildren ?? 'one-by-one',
-    initial: (self) => begin(self as Ref<never>, options, policy, clock),
+    initial: (self) => begin(self as Ref<never>, options, policy),
     receive(state, message) {
       if (isDue(state, message)) state.due.push(message);
       else wait(state, message);
@@ -60,17 +65,12 @@ export function isBusy(ref: Ref<SupervisorMessage>): boolean {
   return operation !== undefined && operation !== 'idle';
 }
 
-function begin(
-  self: Ref<never>,
-  options: SupervisorOptions,
-  policy: strategy.Policy,
-  clock: Clock,
-): Step<State, Message> {
+function begin(self: Ref<never>, options: SupervisorOptions, policy: strategy.Policy): Step<State, Message> {
   const state: State = {
     self,
     policy,
     options,
-    clock,
+    clock: clockOf(self),
     specs: new Map(),
     refs: new Map(),
     shutdownMs: new Map(),

@@ -3,7 +3,6 @@
 // the stage answers, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
-import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
@@ -43,7 +42,7 @@ function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index
   state.notified += records.length;
   if (state.ledger.newest !== undefined) tenure.handedOver = state.ledger.newest;
   effects.push(
-    ask<StageMessage, Dispositions, ShardWorkerMessage>(
+    ask(
       channel.stage,
       (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }),
       (dispositions) => ({ type: 'notified', channel: index, dispositions }),
@@ -56,7 +55,7 @@ function collect(state: ShardWorkerState, tenure: Tenure, channel: Channel, inde
   if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
-    ask<StageMessage, Dispositions, ShardWorkerMessage>(
+    ask(
       channel.stage,
       (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }),
       (dispositions) => ({ type: 'collected', channel: index, dispositions }),
@@ -111,7 +110,7 @@ export function punctuate(
   for (const { stage } of channels) {
     state.punctuating += 1;
     effects.push(
-      ask<StageMessage, true, ShardWorkerMessage>(
+      ask(
         stage,
         (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }),
         () => ({ type: 'punctuated' }),

@@ -9,8 +9,6 @@ import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './endings.js';
 import { admitAll, createIntake, isEmpty, takeIn } from './intake.js';
 import type { IntakeEnd } from './intake.js';
-import type { KeeperMessage } from '../protocol/leasing.js';
-import type { StageMessage } from '../protocol/pipeline.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import { stalled, workerStatus } from './watchdog.js';
@@ -88,7 +86,7 @@ function initial(
     astray: undefined,
     finished: false,
   };
-  const begin = ask<KeeperMessage, TenureGranted, ShardWorkerMessage>(
+  const begin = ask(
     lease.keeper,
     (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }),
     (answer) => ({ type: 'tenure', answer }),
@@ -341,7 +339,7 @@ function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Ef
   const { worker } = options;
   const { ordinal } = oldest;
   effects.push(
-    ask<StageMessage, Whereabouts, ShardWorkerMessage>(
+    ask(
       channel.stage,
       (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }),
       (whereabouts) => ({ type: 'located', ordinal, whereabouts }),

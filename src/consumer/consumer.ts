@@ -189,7 +189,6 @@ class TreeConsumer implements Consumer {
     const { restart, stopDeadlineMs } = this.#options;
     return consumerTree({
       ...wiring.parts,
-      clock: this.#world.clock,
       restart,
       stopDeadlineMs,
       coordinators: () => [...wiring.coordinators.values()],

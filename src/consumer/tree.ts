@@ -15,7 +15,6 @@
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
-import type { Clock } from '../api/ports.js';
 import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
 import { supervisor } from '../../supervision/supervisor.js';
 import { type SupervisorMessage } from '../../supervision/supervisor-message.js';
@@ -26,7 +25,6 @@ type AnyBehaviour = Behaviour<any, any>;
 
 /** How each actor of the tree is made; `consumer.ts` knows. */
 export interface TreeParts {
-  readonly clock: Clock;
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /** How long a restart or stop waits for running user effects. */
   readonly stopDeadlineMs: number;
@@ -51,17 +49,14 @@ export interface TreeParts {
 }
 
 export function consumerTree(parts: TreeParts): AnyBehaviour {
-  return supervisor(
-    {
-      kind: 'consumer',
-      strategy: 'rest-for-one',
-      ...parts.restart,
-      children: [{ id: 'coordinators', start: () => coordinators(parts), shutdown: 'infinity' }],
-      dynamic: () => [{ id: 'pipeline', start: () => pipeline(parts), restart: 'temporary', shutdown: 'infinity' }],
-      restarting: (_, error) => parts.coordinatorsRestarting(error),
-    },
-    parts.clock,
-  );
+  return supervisor({
+    kind: 'consumer',
+    strategy: 'rest-for-one',
+    ...parts.restart,
+    children: [{ id: 'coordinators', start: () => coordinators(parts), shutdown: 'infinity' }],
+    dynamic: () => [{ id: 'pipeline', start: () => pipeline(parts), restart: 'temporary', shutdown: 'infinity' }],
+    restarting: (_, error) => parts.coordinatorsRestarting(error),
+  });
 }
 
 function coordinators(parts: TreeParts): AnyBehaviour {
@@ -70,7 +65,7 @@ function coordinators(parts: TreeParts): AnyBehaviour {
     start: () => parts.coordinator(table),
     shutdown: 'infinity',
   }));
-  return supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children }, parts.clock);
+  return supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children });
 }
 
 function pipeline(parts: TreeParts): AnyBehaviour {
@@ -79,28 +74,25 @@ function pipeline(parts: TreeParts): AnyBehaviour {
   const stagesOf = (siblings: Siblings): readonly Ref<StageMessage>[] => {
     return stageIds.map((id) => siblings.ref<StageMessage>(id) as Ref<StageMessage>);
   };
-  const behaviour = supervisor(
-    {
-      kind: 'pipeline',
-      strategy: 'one-for-all',
-      ...parts.restart,
-      children: [
-        ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: stopDeadlineMs })),
-        ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
-          const start = (siblings: Siblings): AnyBehaviour => parts.reducer(index, stagesOf(siblings));
-          return { id: `reducer/${index}`, start, shutdown: stopDeadlineMs };
-        }),
-        {
-          id: 'shard-worker-supervisor',
-          start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators()),
-          shutdown: stopDeadlineMs,
-        },
-      ],
-      stopChildren: 'together',
-      restarting: (_, error) => parts.pipelineRestarting(error),
-    },
-    parts.clock,
-  );
+  const behaviour = supervisor({
+    kind: 'pipeline',
+    strategy: 'one-for-all',
+    ...parts.restart,
+    children: [
+      ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: stopDeadlineMs })),
+      ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
+        const start = (siblings: Siblings): AnyBehaviour => parts.reducer(index, stagesOf(siblings));
+        return { id: `reducer/${index}`, start, shutdown: stopDeadlineMs };
+      }),
+      {
+        id: 'shard-worker-supervisor',
+        start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators()),
+        shutdown: stopDeadlineMs,
+      },
+    ],
+    stopChildren: 'together',
+    restarting: (_, error) => parts.pipelineRestarting(error),
+  });
   return announced(behaviour, parts.pipelineStarted);
 }
 

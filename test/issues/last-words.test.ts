@@ -77,8 +77,8 @@ describe('an error that nobody catches', function () {
   /** Runs a service to its end, by a consumer whose start fails with what `failure` says. */
   async function serviceOf(failure: string, around = ''): Promise<{ readonly code: unknown; readonly stderr: string }> {
     const file = join(home, 'service.mjs');
-    const program = `import { runUntilSignal } from ${built('signals.js')};
-import { KinactError } from ${built('errors.js')};
+    const program = `import { runUntilSignal } from ${built('consumer/signals.js')};
+import { KinactError } from ${built('api/errors.js')};
 ${around}
 function yours() { return new TypeError('totals is undefined'); }
 const failed = Promise.reject(${failure});

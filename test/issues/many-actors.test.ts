@@ -24,7 +24,6 @@ import {
   type SupervisorOptions,
 } from '../../supervision/index.js';
 import { supervisor } from '../../supervision/supervisor.js';
-import { systemClock } from '../../supervision/timers.js';
 import { countVisits } from '../support/counted-visits.js';
 
 /** Its children need nothing but to be there, and to be able to crash. */
@@ -59,7 +58,7 @@ function tower(levels: number, found: (leaf: Ref<'crash'>) => void): Behaviour<u
     (levels === 1
       ? { ...leaf(), initial: (self: Ref<'crash'>) => (found(self), [undefined, []]) }
       : tower(levels - 1, found)) as unknown as Behaviour<never, never>;
-  return supervisor({ intensity: 0, children: [{ id: `level${levels}`, start, shutdown: 'infinity' }] }, systemClock);
+  return supervisor({ intensity: 0, children: [{ id: `level${levels}`, start, shutdown: 'infinity' }] });
 }
 
 const most = 100_000;

@@ -136,7 +136,7 @@ describe('ask and watch', () => {
   });
 
   it('from outside: the promise resolves, or rejects by deadline, death or signal', async () => {
-    const outcomes = [
+    const outcomes: Promise<unknown>[] = [
       ask(asked, question),
       ask(asked, question, { deadlineMs: 10 }),
       ask(asked, question, { signal: AbortSignal.abort(new Error('before')) }),

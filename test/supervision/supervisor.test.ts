@@ -86,7 +86,7 @@ describe('supervisor, beyond the model', () => {
     const outer = await started({
       intensity: 1,
       periodMs: 100_000,
-      children: [{ id: 'inner', start: () => supervisor(inner, clock) }, child('z')],
+      children: [{ id: 'inner', start: () => supervisor(inner) }, child('z')],
     });
     for (let crashes = 0; crashes < 3; crashes += 1) await crash('a');
     expect(await children(outer)).to.deep.equal(['inner#6', 'puppet/z#4']);
@@ -135,7 +135,7 @@ describe('supervisor, beyond the model', () => {
       },
     };
     const nested: SupervisorOptions = { children: [child('first'), deep] };
-    const options = { children: [{ id: 'nested', start: () => supervisor(nested, clock) }, child('last')] };
+    const options = { children: [{ id: 'nested', start: () => supervisor(nested) }, child('last')] };
     expect((await watch(await started(options))).error).to.include({ code: 'START_FAILED' });
     expect(log).to.deep.equal(['start first', 'stop first shutdown']);
     fails = false;
@@ -309,7 +309,7 @@ describe('supervisor, beyond the model', () => {
   it('a transient supervisor that gave up is not restarted: OTP calls that a shutdown', async () => {
     const inner: SupervisorOptions = { intensity: 0, children: [child('a')] };
     const ref = await started({
-      children: [{ id: 'inner', restart: 'transient', start: () => supervisor(inner, clock) }],
+      children: [{ id: 'inner', restart: 'transient', start: () => supervisor(inner) }],
     });
     await crash('a');
     expect(await children(ref)).to.deep.equal(['inner: none']);
@@ -354,7 +354,7 @@ describe('supervisor, beyond the model', () => {
       { children: [child('a', { shutdown: -1 })] },
     ];
     for (const options of bad) {
-      const make = (): Behaviour<unknown, SupervisorMessage> => supervisor({ children: [], ...options }, clock);
+      const make = (): Behaviour<unknown, SupervisorMessage> => supervisor({ children: [], ...options });
       expect(make).to.throw().with.property('code', 'INVALID_OPTION');
     }
   });

@@ -111,7 +111,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               controls.get(process)!.push(control);
               state.set(leaseKey, { keeper, worker, control, delivery: undefined });
               effects.push(
-                ask<KeeperMessage, TenureGranted, PipelineMessage>(
+                ask(
                   keeper,
                   (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }),
                   (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),

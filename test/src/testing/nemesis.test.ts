@@ -1,9 +1,7 @@
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
-import { expectNothingLost } from '../../../src/testing/expect-nothing-lost.js';
-import { ManualClock } from '../../../src/testing/manual-clock.js';
-import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
-import type { Nemesis, NemesisStartOptions } from '../../../src/testing/nemesis/types.js';
+import { expectNothingLost, ManualClock, nemesis } from '../../../src/testing/index.js';
+import type { Nemesis, NemesisStartOptions } from '../../../src/testing/index.js';
 import type { ActorSnapshot } from '../../../src/api/status.js';
 import type { Delivery, Engine } from '../../../supervision/cell.js';
 import { textOf } from '../../support/consumer-world.js';
