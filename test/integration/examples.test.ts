@@ -12,6 +12,7 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   quickstart: /^quickstart: 1000 orders counted, 2 leases released, drained: true$/,
   'batch-processor': /^batch-processor: 600 items in batches of at most 10, [24] checkpoints$/,
   embedded: /^embedded: the application's own actor booked 19900$/,
+  actors: /^actors: 3 answers from 5 loads, breaker opened 1 time, idle session ended: normal$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 
