@@ -173,9 +173,9 @@ const backend = supervisor({
   strategy: 'rest-for-one',
   children: [
     { id: 'pool', start: () => pool({ width: 2, perSecond: 50 }) },
-    { id: 'breaker', start: ({ ref }) => breaker(ref<PoolMessage>('pool')!, load) },
+    { id: 'breaker', start: (siblings) => breaker(siblings.ref<PoolMessage>('pool')!, load) },
   ],
-  dynamic: ({ ref }) => ((source = ref<BreakerMessage>('breaker')), []),
+  dynamic: (siblings) => ((source = siblings.ref<BreakerMessage>('breaker')), []),
 });
 const root = spawn(runtime, supervisor({ children: [{ id: 'backend', start: () => backend }] }), 'app', {
   shutdownMs: Infinity,
