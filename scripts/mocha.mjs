@@ -1,12 +1,14 @@
 // Runs mocha on compiled tests and adds up what its reporter wrote (scripts/mocha/reporter.cjs).
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { bin, run, say, StepFailed } from './steps.mjs';
+import { join, relative } from 'node:path';
+import { bin, root, run, say, StepFailed } from './steps.mjs';
 
 /** @type {{ test: string, message: string }[]} */
 const failures = [];
 export const totals = { passed: 0, failed: 0, skipped: 0, failures };
+/** @type {(readonly [file: string, ms: number])[]} */
+const files = [];
 
 /**
  * Runs mocha with `tests` as its arguments; `env`: more environment; `capture`: what it prints is shown when it ends. A run
@@ -29,6 +31,7 @@ export async function mocha(tests, { env = {}, capture = false, limitMs = 1_500_
     totals.failed += counts.failed;
     totals.skipped += counts.skipped;
     totals.failures.push(...counts.failures);
+    files.push(...counts.files);
     if (counts.failed > 0) throw new StepFailed(`${counts.failed} failed`);
     if (code !== 0) throw new StepFailed(`all tests passed, but mocha ended with exit code ${code}`);
   } finally {
@@ -62,8 +65,18 @@ const ends = (message) => {
   return lines.length < 2 ? message : `${lines[0]} ... ${lines.at(-1)}`;
 };
 
+/** Where the time goes; a run of a few files says it without. */
+function slowestFiles() {
+  if (files.length < 50) return [];
+  const lines = files
+    .toSorted(([, one], [, other]) => other - one)
+    .slice(0, 15)
+    .map(([file, ms]) => `   ${(ms / 1000).toFixed(1).padStart(6)} s  ${relative(join(root, '.build'), file)}`);
+  return ['slowest files:', ...lines];
+}
+
 export const testSummary = () => ({
-  lines: failures.map(({ test, message }) => `failed test: ${test}: ${ends(message)}`),
+  lines: [...slowestFiles(), ...failures.map(({ test, message }) => `failed test: ${test}: ${ends(message)}`)],
   text: `${totals.passed} passed, ${totals.failed} failed${totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`}`,
   data: totals,
 });

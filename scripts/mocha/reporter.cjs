@@ -9,16 +9,26 @@ class Reporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     const failures = [];
+    /** Milliseconds by file, hooks included: what a file costs where files run one after the other. */
+    const files = new Map();
+    let last = performance.now();
+    const spent = ({ file }) => {
+      const now = performance.now();
+      files.set(file, (files.get(file) ?? 0) + now - last);
+      last = now;
+    };
     const report = () => {
       const file = process.env.KINACT_TEST_SUMMARY;
       if (!file) return;
       const all = [...failures, ...(globalThis[Symbol.for('kinact.looseRejections')] ?? [])];
       const { passes, pending } = runner.stats;
-      writeFileSync(file, JSON.stringify({ passed: passes, failed: all.length, skipped: pending, failures: all }));
+      const counts = { passed: passes, failed: all.length, skipped: pending };
+      writeFileSync(file, JSON.stringify({ ...counts, failures: all, files: [...files] }));
     };
     runner.on('fail', (test, error) =>
       failures.push({ test: test.fullTitle(), message: String(error?.message ?? error) }),
     );
+    runner.on('test end', spent).on('suite end', spent);
     runner.once('end', () => {
       report();
       setTimeout(() => {
