@@ -12,12 +12,17 @@ const lanes = [
 const below = (place) =>
   readdirSync(join(root, '.build', place), { recursive: true }).map((file) => `${place}/${file.replaceAll('\\', '/')}`);
 
-/** Those of the compiled tests that `chosen` says yes to; the tests of the package are in no lane. */
-export function testLanes(chosen = () => true) {
-  const files = [...below('test'), ...below('examples')]
+/** The compiled tests that `chosen` says yes to, by their paths from the root; it is asked by the source's. */
+export function testFiles(chosen) {
+  return [...below('test'), ...below('examples')]
     .filter((file) => file.endsWith('.test.js') && chosen(file))
+    .map((file) => `.build/${file}`)
     .toSorted((one, other) => (one < other ? -1 : 1));
+}
+
+/** Those of them in lanes; the tests of the package are in none. */
+export function testLanes(chosen = () => true) {
   return lanes
-    .map(([name, belongs]) => ({ name, tests: files.filter(belongs).map((file) => `.build/${file}`) }))
+    .map(([name, belongs]) => ({ name, tests: testFiles((file) => belongs(file) && chosen(file)) }))
     .filter(({ tests }) => tests.length > 0);
 }

@@ -181,7 +181,7 @@ describe('nemesis.kill', () => {
     const { chaos, clock, consumer } = await scene();
     for (let n = 0; n < 12; n += 1) {
       expect(chaos.killRandom()).to.match(
-        /^(lease-coordinator|lease-keeper|stage|reducer|shard-worker-supervisor?)[/#]/,
+        /^(lease-coordinator|lease-keeper|stage|reducer|shard-worker(?:-supervisor)?)[/#]/,
       );
       await clock.advance(20_000);
     }

@@ -1,0 +1,57 @@
+// npm run test:quick: the unit tests of core, aws, actors, supervision, testing and consumer, a minute from a cold build. With --watch
+// it stays, and after every change runs those of them that import what has changed.
+import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildAll } from './compile.mjs';
+import { importersOf } from './importers.mjs';
+import { testFiles } from './lanes.mjs';
+import { mocha, mochaSideBySide, testSummary } from './mocha.mjs';
+import { bin, rest, root, runSteps, say } from './steps.mjs';
+
+const lanes = [
+  { name: 'rules and adapters', group: /^test\/src\/((core|aws|testing)\/|[^/]+$)/ },
+  { name: 'actors and their runtime', group: /^test\/(actors|supervision)\// },
+];
+const parts = rest.filter((part) => part !== '--watch');
+const isChosen = (file) => lanes.some(({ group }) => group.test(file)) && parts.every((part) => file.includes(part));
+
+async function quick() {
+  const chosen = lanes.map(({ name, group }) => ({
+    name,
+    tests: testFiles((file) => group.test(file) && isChosen(file)),
+  }));
+  await mochaSideBySide(chosen.filter(({ tests }) => tests.length > 0));
+}
+
+/** Runs what a change concerns each time that the compiler has finished without an error. */
+async function watch() {
+  const compiler = spawn(bin('tsc'), ['-p', 'tsconfig.test.json', '--watch', '--preserveWatchOutput'], { cwd: root });
+  let since = Date.now();
+  let running = false;
+  say('watching: change a file');
+  for await (const chunk of compiler.stdout) {
+    process.stdout.write(chunk);
+    if (running || !/Found 0 errors/.test(String(chunk))) continue;
+    const changed = (file) => statSync(join(root, file)).mtimeMs > since;
+    const concerned = importersOf(changed).filter((file) => isChosen(file.replace('.build/', '')));
+    since = Date.now();
+    if (concerned.length === 0) continue;
+    running = true;
+    await mocha(concerned).catch((error) => say(error.message));
+    running = false;
+  }
+}
+
+if (rest.includes('--watch')) {
+  await buildAll();
+  await watch();
+} else
+  await runSteps(
+    'test:quick',
+    [
+      ['build', buildAll],
+      ['tests', quick],
+    ],
+    testSummary,
+  );
