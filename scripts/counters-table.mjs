@@ -1,5 +1,5 @@
 // The tables of counters in docs/status.md, between their two marks. Called by scripts/docs.mjs;
-// test/house/docs-pages.test.ts compares.
+// test/repository/docs-pages.test.ts compares.
 const marks = ['<!-- counters: generated from src/api/counters.ts by scripts/docs.mjs -->', '<!-- /counters -->'];
 
 const heads = {

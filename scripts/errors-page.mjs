@@ -1,5 +1,5 @@
 // Writes docs/errors.md out of `errorCodes` of src/api/errors.ts, `remedies` of src/api/remedies.ts and, for each code, where it is met
-// and whether it may pass by itself. Called by scripts/docs.mjs; test/house/docs-pages.test.ts compares, and checks `retryable`
+// and whether it may pass by itself. Called by scripts/docs.mjs; test/repository/docs-pages.test.ts compares, and checks `retryable`
 // against the sources.
 
 /** `retryable`: 'no', or when `error.retryable` is true. */

@@ -1,5 +1,5 @@
 // Writes docs/events.md out of the interface ConsumerEvents of src/api/events.ts: name, text and data of every event, and what
-// to make of it. Called by scripts/docs.mjs; test/house/docs-pages.test.ts compares.
+// to make of it. Called by scripts/docs.mjs; test/repository/docs-pages.test.ts compares.
 import ts from 'typescript';
 
 const advice = {

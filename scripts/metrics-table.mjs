@@ -1,5 +1,5 @@
 // The table of instruments in docs/operating.md, between its two marks. Called by scripts/docs.mjs;
-// test/house/docs-pages.test.ts compares.
+// test/repository/docs-pages.test.ts compares.
 const marks = ['<!-- metrics: generated from src/api/metrics.ts by scripts/docs.mjs -->', '<!-- /metrics -->'];
 
 /** @param {Readonly<Record<string, { type: string, unit: string, labels: readonly string[], help: string }>>} instruments */

@@ -1,5 +1,5 @@
 // Writes docs/options.md out of the option tables and, for what is checked without one, out of the interfaces in src and their
-// TSDoc. Called by scripts/docs.mjs; test/house/options-page.test.ts compares.
+// TSDoc. Called by scripts/docs.mjs; test/repository/options-page.test.ts compares.
 import ts from 'typescript';
 
 const cell = (text) => text.replaceAll('|', '\\|');

@@ -1,6 +1,6 @@
 // The import table of docs/design.md section 1, and the linter rule that enforces it. A rule of our own rather than
 // `no-restricted-imports`, for that one matches the text of a specifier (and `../core` means another folder in every
-// file) and lets `import('nact')` and the type `import('nact').Ref` through. test/house/walls.test.ts plants one
+// file) and lets `import('nact')` and the type `import('nact').Ref` through. test/repository/walls.test.ts plants one
 // violation per row.
 import { posix, relative, sep } from 'node:path';
 

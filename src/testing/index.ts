@@ -20,7 +20,7 @@ export type {
   NemesisOptions,
   NemesisStartOptions,
 } from './nemesis/types.js';
-export type { Letters } from './nemesis/types.js';
+export type { MessageFilter } from './nemesis/types.js';
 export type { ScriptedServer, ScriptedServerOptions } from './scripted-server/scripted-server.js';
 export type { LoggedCall, Script } from './scripted-server/scripted-calls.js';
 export type { FaultAction, ScriptedAnswer } from './scripted-server/scripted-answer.js';

@@ -166,7 +166,7 @@ describe('the small functions', () => {
     chaos.delay({ type: 'items', ms: 5 });
     chaos.failNext('lease-keeper', 'renew#3');
     void chaos.kill('lease-coordinator', { effect: 'parents', when: 'before' });
-    chaos.calm();
+    chaos.heal();
     await settled(clock, consumer.stop());
     clock.uninstall();
   });

@@ -3,9 +3,9 @@
 // for what its predecessor held; a lease whose keeper had died was forgotten; a keeper that took over its own worker's lease
 // took a shard without a worker for one without open records.
 import { expect } from 'chai';
-import { feed, kill } from '../moments/scenario.js';
-import type { Scenario } from '../moments/scenario.js';
-import { run } from '../moments/run.js';
+import { feed, kill } from '../kill-points/scenario.js';
+import type { Scenario } from '../kill-points/scenario.js';
+import { run } from '../kill-points/run.js';
 
 /** Killed at 2,200 ms, with records that are acknowledged a second later. */
 const struckAt = (kind: string, stopAfterMs: number): Scenario => ({

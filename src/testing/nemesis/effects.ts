@@ -1,7 +1,7 @@
 // Effects that fail, that hang, or whose actor dies while they run.
 import type { EffectInfo, Ref } from '../../../supervision/index.js';
-import type { Strike } from './kills.js';
-import { createWishes, isEffect } from './wishes.js';
+import type { PendingKill } from './kills.js';
+import { createTriggers, isEffect } from './triggers.js';
 
 export interface Hang {
   /** `before`: the work is not begun until the release. `after`: it is done, and nobody hears of it until then. */
@@ -16,12 +16,15 @@ export function createHang(when: Hang['when']): Hang {
   return { when, released, release };
 }
 
-export type Told = (what: 'fail' | 'hang', whom: string, detail: string) => void;
+export type Told = (what: 'fail' | 'hang', target: string, detail: string) => void;
 
-export function createEffectFaults(told: Told, strike: (actor: Ref<never>, kill: Strike, detail: string) => void) {
-  const failures = createWishes<{ readonly error: unknown }>(isEffect);
-  const hangs = createWishes<Hang>(isEffect);
-  const kills = createWishes<Strike>(isEffect);
+export function createEffectFaults(
+  told: Told,
+  killNow: (actor: Ref<never>, kill: PendingKill, detail: string) => void,
+) {
+  const failures = createTriggers<{ readonly error: unknown }>(isEffect);
+  const hangs = createTriggers<Hang>(isEffect);
+  const kills = createTriggers<PendingKill>(isEffect);
   const hanging = new Set<Hang>();
 
   const startEffect = (actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown => {
@@ -39,7 +42,7 @@ export function createEffectFaults(told: Told, strike: (actor: Ref<never>, kill:
       return held(hang, info, start);
     }
     const kill = kills.take(path, info.name);
-    return kill === undefined ? start() : startAndDie(kill, () => strike(actor, kill, info.name), start);
+    return kill === undefined ? start() : startAndDie(kill, () => killNow(actor, kill, info.name), start);
   };
 
   return {
@@ -48,7 +51,7 @@ export function createEffectFaults(told: Told, strike: (actor: Ref<never>, kill:
     hangs,
     kills,
     /** Withdraws what has not come about, releases what hangs; returns the kills that were waited for. */
-    calm(): readonly Strike[] {
+    heal(): readonly PendingKill[] {
       failures.clear();
       for (const hang of [...hangs.clear(), ...hanging]) hang.release();
       hanging.clear();
@@ -71,7 +74,7 @@ async function held(hang: Hang, info: EffectInfo, start: () => unknown): Promise
   return start();
 }
 
-function startAndDie(kill: Strike, die: () => void, start: () => unknown): unknown {
+function startAndDie(kill: PendingKill, die: () => void, start: () => unknown): unknown {
   if (kill.when === 'before') {
     die();
     throw new Error('nemesis: the actor was killed before this began');

@@ -3,12 +3,12 @@ import type { Delivery, Ref } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../api/errors.js';
 import type { NemesisMoment } from './types.js';
-import type { Wishes } from './wishes.js';
+import type { Triggers } from './triggers.js';
 
-export interface Strike {
+export interface PendingKill {
   readonly when: 'before' | 'during' | 'after';
   /** It has come about. */
-  readonly struck: (path: string) => void;
+  readonly killed: (path: string) => void;
   /** It will not. */
   readonly missed: () => void;
 }
@@ -17,35 +17,35 @@ export interface Strike {
 export function killAt(
   target: string,
   moment: NemesisMoment,
-  messages: Wishes<Strike>,
-  effects: Wishes<Strike>,
+  messages: Triggers<PendingKill>,
+  effects: Triggers<PendingKill>,
 ): Promise<string> {
-  const done = new Promise<string>((struck, failed) => {
+  const done = new Promise<string>((killed, failed) => {
     const missed = (): void => {
-      const text = `nemesis was calmed before it had killed ${target}`;
+      const text = `heal() came before nemesis had killed ${target}`;
       failed(new KinactError('STOPPED', text, { data: { actor: target } }));
     };
     if ('at' in moment) {
-      messages.add({ target, name: moment.at, wanted: { when: moment.when ?? 'before', struck, missed } });
+      messages.add({ target, name: moment.at, wanted: { when: moment.when ?? 'before', killed, missed } });
     } else {
-      effects.add({ target, name: moment.effect, wanted: { when: moment.when ?? 'during', struck, missed } });
+      effects.add({ target, name: moment.effect, wanted: { when: moment.when ?? 'during', killed, missed } });
     }
   });
   done.catch(() => {});
   return done;
 }
 
-/** Lets an actor handle a message, and kills it before or after where that was wished for. */
+/** Lets an actor handle a message, and kills it before or after where a kill waits for that. */
 export function receiveOrDie(
   { to, message }: Delivery,
   receive: () => void,
-  wishes: Wishes<Strike>,
-  strike: (actor: Ref<never>, kill: Strike, detail: string) => void,
+  triggers: Triggers<PendingKill>,
+  killNow: (actor: Ref<never>, kill: PendingKill, detail: string) => void,
 ): void {
   const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-  const kill = wishes.any && isRunning(to) ? wishes.take(to.path, type) : undefined;
-  if (kill?.when === 'before') strike(to, kill, String(type));
+  const kill = triggers.any && isRunning(to) ? triggers.take(to.path, type) : undefined;
+  if (kill?.when === 'before') killNow(to, kill, String(type));
   // Also after its death: the letter is then counted as a dead one.
   receive();
-  if (kill?.when === 'after') strike(to, kill, String(type));
+  if (kill?.when === 'after') killNow(to, kill, String(type));
 }

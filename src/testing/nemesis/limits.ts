@@ -3,8 +3,8 @@
 import type { Runtime } from '../../../supervision/index.js';
 import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../options/option-table.js';
 import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './types.js';
-import type { Letters } from './types.js';
-import { checkName, checkTarget, everydayKinds } from './whom.js';
+import type { MessageFilter } from './types.js';
+import { checkName, checkTarget, everydayKinds } from './targets.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
 
@@ -30,7 +30,7 @@ export function checkNemesis(consumer: unknown, options: NemesisOptions): number
   return Number.isFinite(options.seed) ? options.seed : refuse('seed', 'a number', options.seed);
 }
 
-export function checkLetters<T extends Letters>(runtime: Runtime, verb: 'delay' | 'duplicate', given: T): T {
+export function checkFilter<T extends MessageFilter>(runtime: Runtime, verb: 'delay' | 'duplicate', given: T): T {
   checkMembers(shapes[verb], given, verb === 'delay' ? ['ms'] : []);
   for (const option of ['from', 'to'] as const) {
     const target = given[option];

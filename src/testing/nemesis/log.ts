@@ -6,12 +6,12 @@ export function createLog(seed: number, { clock }: Runtime) {
   const log: NemesisEntry[] = [];
   return {
     log,
-    note: (what: NemesisEntry['what'], whom: string, detail?: string): void => {
-      log.push({ at: clock.now(), what, whom, ...(detail === undefined ? {} : { detail }) });
+    note: (what: NemesisEntry['what'], target: string, detail?: string): void => {
+      log.push({ at: clock.now(), what, target, ...(detail === undefined ? {} : { detail }) });
     },
     report: (): string => [`nemesis, seed ${seed}:`, ...log.map(lineOf)].join('\n'),
   };
 }
 
-const lineOf = ({ at, what, whom, detail }: NemesisEntry): string =>
-  `  ${at.toFixed(0)} ms: ${what} ${whom}${detail === undefined ? '' : ` (${detail})`}`;
+const lineOf = ({ at, what, target, detail }: NemesisEntry): string =>
+  `  ${at.toFixed(0)} ms: ${what} ${target}${detail === undefined ? '' : ` (${detail})`}`;

@@ -2,8 +2,8 @@
 // held, later ones of that pair wait.
 import type { Intercept, Ref, Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
-import { isMeant } from './whom.js';
-import type { Letters } from './types.js';
+import { isMeant } from './targets.js';
+import type { MessageFilter } from './types.js';
 
 interface Held {
   readonly due: number;
@@ -12,15 +12,15 @@ interface Held {
 
 export interface Mail {
   readonly deliver: NonNullable<Intercept['deliver']>;
-  delay(letters: Letters, ms: number): () => void;
-  duplicate(letters: Letters, probability: number): () => void;
-  /** Delivers what is held, in order, and forgets every wish. */
-  calm(): void;
+  delay(filter: MessageFilter, ms: number): () => void;
+  duplicate(filter: MessageFilter, probability: number): () => void;
+  /** Delivers what is held, in order, and forgets every filter. */
+  heal(): void;
 }
 
 export function createMail({ clock, timers }: Runtime, dice: Dice): Mail {
-  const delays = new Set<{ readonly letters: Letters; readonly ms: number }>();
-  const duplicates = new Set<{ readonly letters: Letters; readonly probability: number }>();
+  const delays = new Set<{ readonly filter: MessageFilter; readonly ms: number }>();
+  const duplicates = new Set<{ readonly filter: MessageFilter; readonly probability: number }>();
   const lines = new Map<string, { readonly held: Held[]; cancel: () => void }>();
 
   const hold = (pair: string, due: number, go: () => void): void => {
@@ -46,18 +46,18 @@ export function createMail({ clock, timers }: Runtime, dice: Dice): Mail {
   return {
     deliver: (delivery, go) => {
       const { from, to, message } = delivery;
-      const meant = ({ letters }: { readonly letters: Letters }): boolean => isLetter(letters, from, to, message);
-      const copies = [...duplicates].some((wish) => meant(wish) && dice.chance(wish.probability)) ? 2 : 1;
-      const ms = Math.max(0, ...[...delays].filter(meant).map((wish) => wish.ms));
+      const meant = ({ filter }: { readonly filter: MessageFilter }): boolean => passes(filter, from, to, message);
+      const copies = [...duplicates].some((rule) => meant(rule) && dice.chance(rule.probability)) ? 2 : 1;
+      const ms = Math.max(0, ...[...delays].filter(meant).map((rule) => rule.ms));
       const pair = `${from?.id ?? ''}>${to.id}`;
       for (let copy = 0; copy < copies; copy += 1) {
         if (ms > 0 || lines.has(pair)) hold(pair, clock.now() + ms, go);
         else go();
       }
     },
-    delay: (letters, ms) => wished(delays, { letters, ms }),
-    duplicate: (letters, probability) => wished(duplicates, { letters, probability }),
-    calm: () => {
+    delay: (filter, ms) => added(delays, { filter, ms }),
+    duplicate: (filter, probability) => added(duplicates, { filter, probability }),
+    heal: () => {
       delays.clear();
       duplicates.clear();
       for (const { held, cancel } of lines.values()) {
@@ -69,13 +69,13 @@ export function createMail({ clock, timers }: Runtime, dice: Dice): Mail {
   };
 }
 
-function wished<T>(wishes: Set<T>, wish: T): () => void {
-  wishes.add(wish);
-  return () => void wishes.delete(wish);
+function added<T>(rules: Set<T>, rule: T): () => void {
+  rules.add(rule);
+  return () => void rules.delete(rule);
 }
 
-function isLetter(letters: Letters, from: Ref<never> | undefined, to: Ref<never>, message: unknown): boolean {
-  if (letters.to !== undefined && !isMeant(letters.to, to.path)) return false;
-  if (letters.from !== undefined && (from === undefined || !isMeant(letters.from, from.path))) return false;
-  return letters.type === undefined || letters.type === (message as { readonly type?: unknown } | null)?.type;
+function passes(filter: MessageFilter, from: Ref<never> | undefined, to: Ref<never>, message: unknown): boolean {
+  if (filter.to !== undefined && !isMeant(filter.to, to.path)) return false;
+  if (filter.from !== undefined && (from === undefined || !isMeant(filter.from, from.path))) return false;
+  return filter.type === undefined || filter.type === (message as { readonly type?: unknown } | null)?.type;
 }

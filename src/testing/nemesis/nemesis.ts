@@ -7,7 +7,7 @@ import type { Ref } from '../../../supervision/index.js';
 import { createDice } from '../dice.js';
 import { createEffectFaults, createHang } from './effects.js';
 import { killAt, receiveOrDie } from './kills.js';
-import type { Strike } from './kills.js';
+import type { PendingKill } from './kills.js';
 import {
   checkedMs,
   checkedPause,
@@ -16,18 +16,18 @@ import {
   checkedVictims,
   checkedWhen,
   checkEffect,
-  checkLetters,
+  checkFilter,
   checkMoment,
   checkNemesis,
 } from './limits.js';
 import { createLog } from './log.js';
 import { createMail } from './mail.js';
-import type { Letters, NemesisOptions, Nemesis, NemesisMoment } from './types.js';
-import { startMayhem } from './mayhem.js';
+import type { MessageFilter, NemesisOptions, Nemesis, NemesisMoment } from './types.js';
+import { startRandomFaults } from './random-faults.js';
 import { createPauses } from './pauses.js';
 import { createTimers } from './timers.js';
-import { pickLiving } from './whom.js';
-import { createWishes } from './wishes.js';
+import { pickLiving } from './targets.js';
+import { createTriggers } from './triggers.js';
 
 /**
  * Injects faults into a consumer's actors, in real or virtual time.
@@ -45,31 +45,31 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const { runtime } = consumer;
   const dice = createDice(seed);
   const mail = createMail(runtime, dice.fork());
-  const mayhemDice = dice.fork();
+  const randomDice = dice.fork();
   const { log, note, report } = createLog(seed, runtime);
   const timers = createTimers(runtime);
   let disposed = false;
   let ended = false;
-  let endMayhem = (): void => {};
+  let endRandomFaults = (): void => {};
 
   const die = (actor: Ref<never>, detail?: string): string => {
     note('kill', actor.path, detail);
     crash(actor, new Error(`nemesis (seed ${seed}) killed ${actor.path}`));
     return actor.path;
   };
-  const strike = (actor: Ref<never>, kill: Strike, detail: string): void => {
+  const killNow = (actor: Ref<never>, kill: PendingKill, detail: string): void => {
     die(actor, `${kill.when} ${detail}`);
-    kill.struck(actor.path);
+    kill.killed(actor.path);
   };
-  const messages = createWishes<Strike>((wished, type) => wished === type);
-  const effects = createEffectFaults(note, strike);
+  const messages = createTriggers<PendingKill>((name, type) => name === type);
+  const effects = createEffectFaults(note, killNow);
   const pauses = createPauses(runtime, () => {
     if (disposed) detach();
   });
   const detach = attachIntercept(runtime, {
     deliver: mail.deliver,
     startEffect: effects.startEffect,
-    receive: (delivery, receive) => pauses.pass(delivery.to, () => receiveOrDie(delivery, receive, messages, strike)),
+    receive: (delivery, receive) => pauses.pass(delivery.to, () => receiveOrDie(delivery, receive, messages, killNow)),
   });
 
   const check = (): void => {
@@ -109,15 +109,15 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     },
     delay: (given) => {
       check();
-      const { ms, ...letters } = checkLetters(runtime, 'delay', given);
-      note('delay', named(letters), `${checkedMs(ms)} ms`);
-      return mail.delay(letters, ms);
+      const { ms, ...filter } = checkFilter(runtime, 'delay', given);
+      note('delay', named(filter), `${checkedMs(ms)} ms`);
+      return mail.delay(filter, ms);
     },
     duplicate: (given) => {
       check();
-      const { probability = 1, ...letters } = checkLetters(runtime, 'duplicate', given);
-      note('duplicate', named(letters), `${checkedProbability(probability)}`);
-      return mail.duplicate(letters, probability);
+      const { probability = 1, ...filter } = checkFilter(runtime, 'duplicate', given);
+      note('duplicate', named(filter), `${checkedProbability(probability)}`);
+      return mail.duplicate(filter, probability);
     },
     hang: (target, effect, given = {}) => {
       check();
@@ -137,28 +137,28 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     start: (given = {}) => {
       check();
       if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
-      endMayhem();
-      endMayhem = startMayhem(made, runtime, mayhemDice, timers.later, checkedStart(runtime, given));
+      endRandomFaults();
+      endRandomFaults = startRandomFaults(made, runtime, randomDice, timers.later, checkedStart(runtime, given));
     },
-    stop: () => endMayhem(),
-    calm: () => {
-      endMayhem();
-      timers.calm();
-      for (const missed of [...messages.clear(), ...effects.calm()]) missed.missed();
-      mail.calm();
-      pauses.calm();
+    stop: () => endRandomFaults(),
+    heal: () => {
+      endRandomFaults();
+      timers.heal();
+      for (const missed of [...messages.clear(), ...effects.heal()]) missed.missed();
+      mail.heal();
+      pauses.heal();
     },
     [Symbol.dispose]: () => {
-      made.calm();
+      made.heal();
       disposed = true;
       if (pauses.empty) detach();
     },
   };
   // Nobody is left to be harmed, and no timer of ours may keep the process.
-  const end = (): void => ((ended = true), made.calm());
+  const end = (): void => ((ended = true), made.heal());
   consumer.closed.then(end, end);
   return made;
 }
 
-const named = ({ from = '*', to = '*', type }: Letters): string =>
+const named = ({ from = '*', to = '*', type }: MessageFilter): string =>
   `${from} > ${to}${type === undefined ? '' : ` ${type}`}`;

@@ -13,7 +13,7 @@ export interface Pauses {
   /** Returns what resumes it: true the first time, while it is paused. */
   pause(actor: Ref<never>): () => boolean;
   /** Resumes everyone. */
-  calm(): void;
+  heal(): void;
   readonly empty: boolean;
 }
 
@@ -50,7 +50,7 @@ export function createPauses({ timers }: Runtime, emptied: () => void): Pauses {
       actor.by.add(by);
       return () => resume(id, by);
     },
-    calm: () => {
+    heal: () => {
       for (const [id, { by }] of paused) for (const each of by) resume(id, each);
     },
     get empty() {

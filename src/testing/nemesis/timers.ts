@@ -4,7 +4,7 @@ import type { Runtime } from '../../../supervision/index.js';
 /** Sets a timer; returns what cancels it. */
 export type Later = (ms: number, act: () => void) => () => void;
 
-export function createTimers({ timers }: Runtime): { readonly later: Later; readonly calm: () => void } {
+export function createTimers({ timers }: Runtime): { readonly later: Later; readonly heal: () => void } {
   const set = new Set<() => void>();
   return {
     later: (ms, act) => {
@@ -19,7 +19,7 @@ export function createTimers({ timers }: Runtime): { readonly later: Later; read
       set.add(cancel);
       return cancel;
     },
-    calm: () => {
+    heal: () => {
       for (const cancel of set) cancel();
     },
   };

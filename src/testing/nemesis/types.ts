@@ -33,13 +33,13 @@ export interface NemesisEntry {
   readonly at: number;
   readonly what: NemesisAct | 'resume';
   /** The actor's path, or the target as it was given where it may be several. */
-  readonly whom: string;
+  readonly target: string;
   /** The message or effect it was about, for how long, … */
   readonly detail?: string;
 }
 
 /** Which messages; what is left out may be anything. */
-export interface Letters {
+export interface MessageFilter {
   /** Path or kind of the sender. An actor's own timers and results have none. */
   readonly from?: string;
   /** Path or kind of the receiver. */
@@ -65,16 +65,16 @@ export interface Nemesis extends Disposable {
   report(): string;
   /** Crashes an actor in the middle of whatever it does: its supervisor decides what follows. Returns its path. */
   kill(target: string): string;
-  /** Crashes it at a moment. Resolves to its path; rejects with STOPPED when `calm` came first. */
+  /** Crashes it at a moment. Resolves to its path; rejects with STOPPED when `heal` came first. */
   kill(target: string, moment: NemesisMoment): Promise<string>;
   /** Kills one living actor, of these kinds (default: all but the supervisors), by the seed. Returns its path. */
   killRandom(options?: { readonly kinds?: readonly string[] }): string;
   /** Lets an actor stand still: its messages, timers and results wait, in order. Until the returned call, or for `ms`. */
   pause(target: string, options?: { readonly ms?: number }): () => void;
   /** Delays messages by `ms`, and later ones of the same sender and receiver with them. Returns what ends it for later ones. */
-  delay(letters: Letters & { readonly ms: number }): () => void;
+  delay(filter: MessageFilter & { readonly ms: number }): () => void;
   /** Delivers messages twice, with a probability (default 1). Returns what ends it. */
-  duplicate(letters: Letters & { readonly probability?: number }): () => void;
+  duplicate(filter: MessageFilter & { readonly probability?: number }): () => void;
   /**
    * The next effect of this name (default: whichever comes) never settles, not even when it is aborted; a user call that
    * hangs so over a restart becomes an orphan after `stopDeadlineMs`. `when: 'before'` (default): it does not even begin;
@@ -88,7 +88,7 @@ export interface Nemesis extends Disposable {
   /** Ends `start`; what is under way ends in its own time. */
   stop(): void;
   /** Ends and undoes everything: resumes, delivers, releases, withdraws. The end of the consumer does so by itself. */
-  calm(): void;
-  /** `calm`, and lets go of the consumer. */
+  heal(): void;
+  /** `heal`, and lets go of the consumer. */
   [Symbol.dispose](): void;
 }

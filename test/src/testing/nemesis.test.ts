@@ -102,7 +102,7 @@ describe('nemesis.kill', () => {
     expect(consumer.status().restarts).to.equal(1);
     expect(it.alive('reducer')).to.have.length(1).and.not.include(killed);
     expect(chaos.log).to.have.length(1);
-    expect(chaos.log[0]).to.deep.include({ what: 'kill', whom: killed });
+    expect(chaos.log[0]).to.deep.include({ what: 'kill', target: killed });
     expect(chaos.report()).to.include('seed 1').and.include(`kill ${killed}`);
     it.nothingLost();
   });
@@ -167,10 +167,10 @@ describe('nemesis.kill', () => {
     });
   }
 
-  it('is withdrawn by calm: who waits for it is told', async () => {
+  it('is withdrawn by heal: who waits for it is told', async () => {
     const { chaos, clock, consumer, put } = await scene();
     const waiting = [chaos.kill('reducer', { at: 'items' }), chaos.kill('reducer', { effect: 'reduce' })];
-    chaos.calm();
+    chaos.heal();
     for (const each of waiting) expect(await each.catch((error: unknown) => error)).to.include({ code: 'STOPPED' });
     put(3);
     await clock.advance(5_000);
@@ -252,13 +252,13 @@ describe('nemesis.delay and nemesis.duplicate', () => {
     nothingLost();
   });
 
-  it('delay one line while others run free, until calm brings everything at once', async () => {
+  it('delay one line while others run free, until heal brings everything at once', async () => {
     const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
     chaos.delay({ to: 'reducer/0', ms: 1e6 });
     put(3);
     await clock.advance(5_000);
     expect(numbers()).to.deep.equal([]);
-    chaos.calm();
+    chaos.heal();
     await clock.advance(5_000);
     expect(numbers()).to.deep.equal([0, 1, 2]);
     nothingLost();
@@ -389,7 +389,7 @@ describe('nemesis.hang and nemesis.failNext', () => {
 });
 
 describe('nemesis.start', () => {
-  async function mayhem(seed: number, options: NemesisStartOptions = {}): Promise<Scene> {
+  async function randomFaults(seed: number, options: NemesisStartOptions = {}): Promise<Scene> {
     const it = await scene({
       seed,
       shards: 2,
@@ -402,7 +402,7 @@ describe('nemesis.start', () => {
       it.put(5);
       await it.clock.advance(1_000);
     }
-    it.chaos.calm();
+    it.chaos.heal();
     await it.clock.advance(120_000);
     it.nothingLost();
     return it;
@@ -418,7 +418,7 @@ describe('nemesis.start', () => {
   };
 
   it('does every sort of harm at random, loses nothing, and the same seed does the same again', async () => {
-    const first = await mayhem(7);
+    const first = await randomFaults(7);
     const log = logOf(first);
     expect(new Set(first.chaos.log.map(({ what }) => what))).to.include.all.keys(
       'kill',
@@ -430,16 +430,16 @@ describe('nemesis.start', () => {
       'hang',
     );
     await finish(first);
-    const second = await mayhem(7);
+    const second = await randomFaults(7);
     expect(logOf(second)).to.equal(log);
     await finish(second);
-    expect(logOf(await mayhem(8))).to.not.equal(log);
+    expect(logOf(await randomFaults(8))).to.not.equal(log);
   });
 
   it('keeps to the acts and kinds it was given, and ends with stop', async () => {
-    const { chaos, clock, put } = await mayhem(3, { acts: ['kill'], kinds: ['reducer'] });
+    const { chaos, clock, put } = await randomFaults(3, { acts: ['kill'], kinds: ['reducer'] });
     expect(chaos.log.length).to.be.greaterThan(20);
-    for (const { what, whom } of chaos.log) expect(`${what} ${whom}`).to.match(/^kill reducer\//);
+    for (const { what, target } of chaos.log) expect(`${what} ${target}`).to.match(/^kill reducer\//);
     const before = chaos.log.length;
     chaos.start({ everyMs: 100 });
     chaos.stop();

@@ -191,14 +191,14 @@ describe('what the documentation points at', () => {
       'docs/x.md: no-such.md',
       'docs/x.md: ../README.md#no-such',
     ]);
-    const here = '`test/house/docs-links.test.ts`';
+    const here = '`test/repository/docs-links.test.ts`';
     expect(missingTests('x', `| ${here} "would be missed", "would not …", "would be …" |`)).to.deep.equal([
-      'x: test/house/docs-links.test.ts has no test "would not …"',
+      'x: test/repository/docs-links.test.ts has no test "would not …"',
     ]);
-    expect(missingTests('x', '| W1 | test/house/docs-links.test.ts: would be missing | y |')).to.deep.equal([
-      'x: test/house/docs-links.test.ts has no test "would be missing"',
+    expect(missingTests('x', '| W1 | test/repository/docs-links.test.ts: would be missing | y |')).to.deep.equal([
+      'x: test/repository/docs-links.test.ts has no test "would be missing"',
     ]);
-    expect(missingTests('x', '`test/house/no-such.test.ts`')).to.have.length(1);
+    expect(missingTests('x', '`test/repository/no-such.test.ts`')).to.have.length(1);
   });
 });
 

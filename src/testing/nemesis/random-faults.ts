@@ -3,10 +3,10 @@ import type { Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
 import type { Nemesis, NemesisStartOptions } from './types.js';
 import type { Later } from './timers.js';
-import { isMeant, living } from './whom.js';
+import { isMeant, living } from './targets.js';
 
 /** Begins, and returns what ends it; faults under way then end in their own time. */
-export function startMayhem(
+export function startRandomFaults(
   nemesis: Nemesis,
   runtime: Runtime,
   dice: Dice,

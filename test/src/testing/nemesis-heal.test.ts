@@ -1,10 +1,10 @@
-// What a nemesis holds back when it is calmed or disposed of: an application's own actors show it best.
+// What a nemesis holds back when it heals or is disposed of: an application's own actors show it best.
 import { expect } from 'chai';
 import { createRuntime, send, spawn, stop } from '../../../supervision/index.js';
 import { ManualClock, nemesis } from '../../../src/testing/index.js';
 import { note, order, puppet } from '../../supervision/support.js';
 
-describe('a nemesis that is calmed', () => {
+describe('a nemesis that heals', () => {
   let clock: ManualClock;
   beforeEach(() => {
     clock = new ManualClock();
@@ -40,7 +40,7 @@ describe('a nemesis that is calmed', () => {
     order(ref, run('before'), run('after'));
     await clock.advance(10);
     expect(notes).to.deep.equal([]);
-    chaos.calm();
+    chaos.heal();
     await clock.advance(10);
     expect(notes.toSorted()).to.deep.equal(['after', 'before']);
     order(ref, run('later'));

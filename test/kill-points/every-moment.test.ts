@@ -67,7 +67,7 @@ describe('the scenarios', () => {
  * The first few scenarios, a hand-over from either side among them, are struck at each of their moments, the others at those that no
  * earlier one has.
  */
-const thorough = process.env['KINACT_MOMENTS'] === 'all' ? scenarios.length : 7;
+const thorough = process.env['KINACT_KILL_POINTS'] === 'all' ? scenarios.length : 7;
 const seed = process.env['KINACT_SEED'];
 const dice = createDice(Number(seed ?? 0));
 const pick = (from: readonly number[]): number => (seed === undefined ? middle(from) : dice.pick(from));

@@ -1,5 +1,5 @@
 // The programs in docs/testing.md run to their end as they stand there. One of them compiled, and ended its process: it awaited
-// a kill that `calm()` had rejected before.
+// a kill that `heal()` had rejected before.
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
