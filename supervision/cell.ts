@@ -10,6 +10,7 @@ import type { Orphans } from './orphans.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
 import type { DeathWatch } from './watch.js';
+import { asError } from '../src/core/thrown.js';
 
 /** How a message came about. */
 export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'lifecycle';
@@ -223,7 +224,7 @@ function seamFailed(engine: Engine, counter: string, seam: string, error: unknow
   engine.failedSeams.add(seam);
   announce(engine, {
     name: 'warning',
-    data: { message: `${seam} threw; further ones are only counted`, error: toError(error) },
+    data: { message: `${seam} threw; further ones are only counted`, error: asError(error) },
   });
 }
 
@@ -240,8 +241,4 @@ export function trace(cell: Cell, what: TraceEntry['what'], detail: Partial<Trac
     () => listen(entry),
     (error) => seamFailed(engine, 'listenerFailed', 'the listener trace', error),
   );
-}
-
-export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }

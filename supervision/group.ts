@@ -7,10 +7,10 @@ import type { ErrorData } from '../src/api/errors.js';
 import type { Deque } from '../src/core/deque.js';
 import type { Clock } from '../src/api/ports.js';
 import { checkBehaviour } from './behaviour-check.js';
-import { toError } from './cell.js';
 import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
 import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
+import { asError } from '../src/core/thrown.js';
 
 /** Why children are being started: what a failure means depends on it. */
 export type Purpose =
@@ -117,7 +117,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
 
 /** As a message: under an intensity without bound, tries at once would never let the supervisor be stopped. */
 function didNotStart(id: string, thrown: unknown): Effect<Message> {
-  const news = (): Message => ({ type: 'childDidNotStart', id, error: toError(thrown) });
+  const news = (): Message => ({ type: 'childDidNotStart', id, error: asError(thrown) });
   return { type: 'run', name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news };
 }
 

@@ -3,17 +3,7 @@
 import type { Behaviour, Effect, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
-import {
-  bindCell,
-  count,
-  stamp,
-  toError,
-  trace,
-  type Cell,
-  type Engine,
-  type Envelope,
-  type ParentHooks,
-} from './cell.js';
+import { bindCell, count, stamp, trace, type Cell, type Engine, type Envelope, type ParentHooks } from './cell.js';
 import { createActorEffects } from './effects.js';
 import type { EffectInfo } from './effects.js';
 import { openMailbox, releaseHolder } from './home.js';
@@ -23,6 +13,7 @@ import { mailboxName } from './nact.js';
 import { crash, effectSettledWhileStopping } from './stopping.js';
 import { createActorTimers } from './timers.js';
 import { createDeathWatch } from './watch.js';
+import { asError } from '../src/core/thrown.js';
 
 /** OTP's default (V4). */
 const defaultShutdownMs = 5_000;
@@ -68,7 +59,7 @@ function begin(
     cell.state = state;
     effects = first;
   } catch (thrown) {
-    crash(cell, toError(thrown));
+    crash(cell, asError(thrown));
     return [cell, undefined];
   }
   // The application's code may have stopped the actor from within `initial`.
@@ -162,7 +153,7 @@ function arrive(cell: Cell, mail: unknown): void {
   const delivery = { to: cell.ref, via, message, ...(from === undefined ? {} : { from }) };
   tell(
     () => intercept.receive?.(delivery, receive),
-    (thrown) => crash(cell, toError(thrown)),
+    (thrown) => crash(cell, asError(thrown)),
   );
 }
 
@@ -191,7 +182,7 @@ function handle(cell: Cell, envelope: Envelope): void {
     cell.state = state;
     effects = next;
   } catch (thrown) {
-    crash(cell, toError(thrown));
+    crash(cell, asError(thrown));
     return;
   }
   carryOut({ cell, effects, at: 0 }, startChild);

@@ -5,9 +5,10 @@ import { show } from '../src/options/option-table.js';
 import { invalidBehaviour } from './behaviour-check.js';
 import { checkRef } from './copies.js';
 import { actorStopped, answerQuestion, openQuestion } from './ask.js';
-import { cellOf, count, emit, toError, type Cell } from './cell.js';
+import { cellOf, count, emit, type Cell } from './cell.js';
 import { post } from './mail.js';
 import { crash, depart, tellParent } from './stopping.js';
+import { asError } from '../src/core/thrown.js';
 
 type EffectOf<Type extends Effect<unknown>['type']> = Extract<Effect<unknown>, { readonly type: Type }>;
 
@@ -40,7 +41,7 @@ export function carryOut(first: Frame, startChild: StartChild): void {
         if (child !== undefined) frame = Object.assign(child, { below: frame });
       } else carryOutOne(cell, effect);
     } catch (thrown) {
-      crash(cell, toError(thrown));
+      crash(cell, asError(thrown));
     }
   }
 }
@@ -178,7 +179,7 @@ export function postMade(
   try {
     message = make();
   } catch (thrown) {
-    crash(cell, toError(thrown));
+    crash(cell, asError(thrown));
     return;
   }
   post(cell, from, via, message);

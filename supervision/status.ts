@@ -1,7 +1,8 @@
 // What a running tree looks like from outside: a walk over the actors, in start order, and the counters. Reads only.
 import type { Ref } from './actor.js';
-import { cellOf, toError, type Cell, type Engine, type Runtime } from './cell.js';
+import { cellOf, type Cell, type Engine, type Runtime } from './cell.js';
 import { checkRef, checkRuntime } from './copies.js';
+import { messageOf } from '../src/core/thrown.js';
 
 export interface EffectStatus {
   readonly name: string;
@@ -106,6 +107,6 @@ function stateOf(cell: Cell): object | undefined {
   try {
     return cell.behaviour.status?.(cell.state);
   } catch (thrown) {
-    return { error: toError(thrown).message };
+    return { error: messageOf(thrown) };
   }
 }

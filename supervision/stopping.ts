@@ -4,10 +4,11 @@
 import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
-import { announce, cellOf, count, emit, toError, trace, type Cell, type Departure } from './cell.js';
+import { announce, cellOf, count, emit, trace, type Cell, type Departure } from './cell.js';
 import { post } from './mail.js';
 import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
+import { asError } from '../src/core/thrown.js';
 
 /** Begins to end an actor. For one that is ending already, only brings its deadline forward. */
 export function depart(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
@@ -188,7 +189,7 @@ function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
   count(cell.engine, 'stopHookFailed');
   announce(cell.engine, {
     name: 'warning',
-    data: { message: `the ${hook} of ${cell.ref.path} threw`, error: toError(thrown) },
+    data: { message: `the ${hook} of ${cell.ref.path} threw`, error: asError(thrown) },
   });
 }
 
@@ -229,7 +230,7 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
   try {
     message = toMessage();
   } catch (thrown) {
-    crash(parent, toError(thrown));
+    crash(parent, asError(thrown));
     return;
   }
   post(parent, cell.ref, 'lifecycle', message);

@@ -8,22 +8,14 @@ import type { Clock, Random, Timers } from '../src/api/ports.js';
 import { createAgenda } from './agenda.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
-import {
-  bindRuntime,
-  cellOf,
-  outside,
-  toError,
-  type Cell,
-  type Engine,
-  type Runtime,
-  type RuntimeOptions,
-} from './cell.js';
+import { bindRuntime, cellOf, outside, type Cell, type Engine, type Runtime, type RuntimeOptions } from './cell.js';
 import { start } from './incarnation.js';
 import { chained, interceptKind, ownIntercept } from './intercept.js';
 import { post } from './mail.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
 import { crash, depart } from './stopping.js';
 import { systemClock, systemRandom, systemTimers } from './timers.js';
+import { asError } from '../src/core/thrown.js';
 
 const nactParent: Kind<NactReference> = {
   expected: 'an actor, a runtime, or a nact actor or system',
@@ -187,5 +179,5 @@ export function askFromOutside(
 /** Crashes an actor where it stands, as if its behaviour had thrown: its supervisor decides. */
 export function crashActor(ref: Ref<never>, error: unknown): void {
   const cell = cellOf(ref);
-  if (cell !== undefined) crash(cell, toError(error));
+  if (cell !== undefined) crash(cell, asError(error));
 }

@@ -8,6 +8,7 @@ import { hasFailed } from './sources.js';
 import { failingStreamOf } from './state.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
+import { messageOf } from '../../src/core/thrown.js';
 import { failingStatus } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
@@ -142,6 +143,6 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
 
 /** With a message that `JSON.stringify` shows. */
 function legible(cause: unknown): Error {
-  const value = cause instanceof Error ? cause.message : String(cause);
+  const value = messageOf(cause);
   return Object.defineProperty(new Error(value, { cause }), 'message', { value, enumerable: true });
 }

@@ -3,6 +3,7 @@
 import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
 import { kindOf } from '../../src/api/failures.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
+import { messageOf } from '../../src/core/thrown.js';
 
 export interface Failing {
   /** Monotonic: when the first of them failed, and the last. */
@@ -31,10 +32,6 @@ export function failingStatus(failing: readonly (Failing | undefined)[], now: nu
     if (each === undefined || now - each.last > staleMs) return [];
     const { operation, attempts, error } = each;
     const kind = kindOf(error);
-    return [{ operation, kind, attempts, forMs: now - each.since, error: asText(error) }];
+    return [{ operation, kind, attempts, forMs: now - each.since, error: messageOf(error) }];
   });
-}
-
-function asText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 // What a failed record costs: the application's policy, applied the same way wherever user code throws.
 import { isThenable } from '../../src/core/callback.js';
+import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
 import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/reducer.js';
 
@@ -27,11 +28,11 @@ export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem):
       }
     } catch (thrown) {
       reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
-      note = `onFailure threw: ${textOf(thrown)}`;
+      note = `onFailure threw: ${messageOf(thrown)}`;
       policy = 'crash';
     }
   }
-  const text = note === '' ? textOf(cause) : `${textOf(cause)} (${note})`;
+  const text = note === '' ? messageOf(cause) : `${messageOf(cause)} (${note})`;
   return {
     policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash',
     error: failure(reason, text, failed),
@@ -41,10 +42,6 @@ export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem):
 function shown(answer: unknown): string {
   if (typeof answer === 'string') return `'${answer}'`;
   return typeof answer === 'object' && answer !== null ? 'an object' : String(answer);
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function failure(cause: unknown, text: string, failed: FailedItem): KinactError {

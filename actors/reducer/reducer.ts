@@ -13,6 +13,7 @@ import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './o
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
 import type { Mark, ReducerMessage, ReducerOptions, ReducerState } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
+import { asError } from '../../src/core/thrown.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
 export type { ReducerInbox } from '../protocol/pipeline.js';
@@ -108,10 +109,7 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
       afterCalls(options, state, effects);
       break;
     case 'broken':
-      effects.push({
-        type: 'fail',
-        error: message.error instanceof Error ? message.error : new Error(String(message.error)),
-      });
+      effects.push({ type: 'fail', error: asError(message.error) });
       break;
     default:
       message satisfies never;

@@ -19,6 +19,7 @@ import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
 import { endsSource, missesStream } from '../../src/api/failures.js';
 import { murmur3 } from '../../src/core/murmur3.js';
+import { asError } from '../../src/core/thrown.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import type { ReadResult, SourceNotice, UserRecord } from '../../src/api/ports.js';
 
@@ -177,10 +178,6 @@ function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): 
 /** Whether the stream is another one, or gone, is its coordinator's to find out. */
 function doubtStream(state: ShardWorkerState, effects: Effects): void {
   effects.push(send(state.keeper, { type: 'streamDoubted' }));
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function channelOf(state: ShardWorkerState, index: number): Channel {

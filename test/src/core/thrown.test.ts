@@ -1,0 +1,21 @@
+import { expect } from 'chai';
+import { asError, messageOf } from '../../../src/core/thrown.js';
+
+describe('what was thrown', () => {
+  it('is the error itself where it is one', () => {
+    const error = new TypeError('no');
+    expect(asError(error)).to.equal(error);
+    expect(messageOf(error)).to.equal('no');
+  });
+
+  it('is the cause of an error where it is none, and its text', () => {
+    for (const [thrown, text] of [
+      ['no', 'no'],
+      [undefined, 'undefined'],
+      [{ code: 1 }, '[object Object]'],
+    ] as const) {
+      expect(asError(thrown)).to.be.instanceOf(Error).and.to.include({ message: text, cause: thrown });
+      expect(messageOf(thrown)).to.equal(text);
+    }
+  });
+});
