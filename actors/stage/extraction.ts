@@ -1,16 +1,12 @@
 // From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
 // reducers. It gives way after a slice of time and goes on where it stopped, taking the workers in turn. The order within a
 // worker stays: it hands over its next batch only when this one has been extracted to its end.
-import type { Effect, Ref } from '../protocol/actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import { judge } from '../protocol/failure.js';
 import { DeliveredItem } from '../protocol/item.js';
-import type { StageMessage } from '../protocol/pipeline.js';
-import type { Tenure } from '../protocol/tenure.js';
 import { enqueue, laneOf } from './lane.js';
-import type { Batch, Waiting, WorkerEntry } from './lane.js';
-import type { StageOptions, StageState } from './state.js';
+import type { Batch, Turn, Waiting, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/murmur3.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice } from '../../src/core/time-slice.js';
@@ -18,7 +14,13 @@ import type { TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Extracted, FailedItem, RecordContext } from '../../src/api/reducer.js';
 
-type Effects = Effect<StageMessage>[];
+/** One worker's batch in one turn. */
+interface Extraction {
+  readonly turn: Turn;
+  readonly entry: WorkerEntry;
+  readonly batch: Batch;
+  readonly context: RecordContext;
+}
 
 export function isExtracted({ next, records }: Batch): boolean {
   return next >= records.length;
@@ -41,13 +43,14 @@ export function unextracted(
 }
 
 /** One slice of work. False when the stage crashes and nothing after the failed record may be routed. */
-export function extractForAWhile(options: StageOptions, state: StageState, effects: Effects): boolean {
+export function extractForAWhile(turn: Turn): boolean {
+  const { options, state } = turn;
   const slice = startSlice(options.clock);
   const { extracting, workers } = state;
   for (let entry = extracting.shift(); entry !== undefined; entry = extracting.shift()) {
     // A worker that has retired meanwhile has nobody to settle its records.
     if (workers.get(entry.tenure.worker) !== entry) continue;
-    if (!extractBatch(options, state, entry, slice, effects)) return false;
+    if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
       extracting.push(entry);
       return true;
@@ -58,22 +61,18 @@ export function extractForAWhile(options: StageOptions, state: StageState, effec
   return true;
 }
 
-function extractBatch(
-  options: StageOptions,
-  state: StageState,
-  entry: WorkerEntry,
-  slice: TimeSlice,
-  effects: Effects,
-): boolean {
+function extractBatch(turn: Turn, entry: WorkerEntry, slice: TimeSlice): boolean {
+  const { options } = turn;
   const { tenure, notify } = entry;
   const batch = (notify as NonNullable<typeof notify>).batch;
   const { source, shardId } = tenure;
   const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
+  const extraction: Extraction = { turn, entry, batch, context };
   mayDeliver(tenure, options.clock);
   while (batch.next < batch.records.length && !tenure.dead) {
     const index = batch.next;
     batch.next += 1;
-    if (!extractOne(options, state, entry, batch, index, context, effects)) return false;
+    if (!extractOne(extraction, index)) return false;
     if (slice.isOver()) break;
   }
   entry.extractedAt = options.clock.now();
@@ -84,41 +83,31 @@ function extractBatch(
   return true;
 }
 
-function extractOne(
-  options: StageOptions,
-  state: StageState,
-  entry: WorkerEntry,
-  batch: Batch,
-  index: number,
-  context: RecordContext,
-  effects: Effects,
-): boolean {
+function extractOne(extraction: Extraction, index: number): boolean {
+  const { entry, batch } = extraction;
+  const { lanes } = extraction.turn.state;
   const record = batch.records[index] as UserRecord;
   const ordinal = batch.ordinals[index] as number;
   let items: DeliveredItem[];
   try {
-    items = itemsOf(options, state.self, entry.tenure, record, ordinal, context);
+    items = itemsOf(extraction, record, ordinal);
   } catch (error) {
-    return failed(options, entry, record, ordinal, error, effects);
+    return failed(extraction, record, ordinal, error);
   }
   if (items.length !== 1) entry.outbox.forks.push(ordinal, items.length);
   if (items.length === 0) return true;
   const waiting: Waiting = { worker: entry, batch, items: items.length };
   entry.waiting += 1;
   batch.waiting += 1;
-  for (const item of items) enqueue(laneOf(state.lanes, reducerOf(item.key, state.lanes.length)), { item, waiting });
+  for (const item of items) enqueue(laneOf(lanes, reducerOf(item.key, lanes.length)), { item, waiting });
   return true;
 }
 
 /** The whole record or nothing: a throw half way through an iterable must not leave half of its items routed. */
-function itemsOf(
-  options: StageOptions,
-  stage: Ref<StageMessage>,
-  tenure: Tenure,
-  record: UserRecord,
-  ordinal: number,
-  context: RecordContext,
-): DeliveredItem[] {
+function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordinal: number): DeliveredItem[] {
+  const { options, state } = turn;
+  const stage = state.self;
+  const { tenure } = entry;
   const { opaque } = context;
   if (options.extract === undefined) {
     const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
@@ -161,14 +150,8 @@ function textKey(key: unknown): string {
 }
 
 /** False when the stage crashes and nothing after this record may be routed. */
-function failed(
-  options: StageOptions,
-  entry: WorkerEntry,
-  record: UserRecord,
-  ordinal: number,
-  cause: unknown,
-  effects: Effects,
-): boolean {
+function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
+  const { options, effects } = turn;
   const { source, shardId } = entry.tenure;
   const { sequenceNumber, subSequenceNumber } = record;
   const at = options.extract === undefined ? 'key' : 'extract';

@@ -1,68 +1,12 @@
 // The way from one stage to one reducer: a queue, and the credit the reducer has granted. Items leave in the order they
 // came, never more than the credit; punctuation travels in the same queue, behind the data it speaks of, and costs none.
 import { send } from '../protocol/actor.js';
-import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import type { Dispositions } from '../protocol/disposition.js';
+import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
-import type { Tenure } from '../protocol/tenure.js';
+import type { ReducerInbox } from '../protocol/pipeline.js';
+import type { Lane, Queued, Turn, Waiting } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import type { Deque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { UserRecord } from '../../src/api/ports.js';
-
-/** What a stage knows of one worker. */
-export interface WorkerEntry {
-  readonly tenure: Tenure;
-  /** Records with at least one item in a queue. */
-  waiting: number;
-  outbox: Dispositions;
-  notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
-  /** Punctuation that came while records before it were not items yet. */
-  readonly behind: Punctuation[];
-  /** When its last record was extracted, or came to be; monotonic milliseconds. */
-  extractedAt: number;
-  collect: ReplyTo<Dispositions> | undefined;
-  /** The last question heard from it: a repeated one is dropped. */
-  asked: number;
-}
-
-/** The records of one notify. */
-export interface Batch {
-  readonly ordinals: readonly number[];
-  readonly records: readonly UserRecord[];
-  /** The first one that has not been extracted. */
-  next: number;
-  /** Those with an item in a queue. */
-  waiting: number;
-}
-
-/** A record some of whose items still wait in a queue of this stage. */
-export interface Waiting {
-  readonly worker: WorkerEntry;
-  readonly batch: Batch;
-  items: number;
-}
-
-export interface Punctuation {
-  readonly item?: undefined;
-  readonly punctuation: number;
-  readonly kind: 'flush' | 'drain';
-}
-
-export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting } | Punctuation;
-
-export interface Lane {
-  ref: Ref<ReducerInbox> | undefined;
-  credit: number;
-  /** Number of the last message sent to this reducer that it must not take twice. */
-  sent: number;
-  /** Number of the last message received from it: a repeated one is dropped. */
-  received: number;
-  readonly queue: Deque<Queued>;
-  /** When this reducer last settled anything, monotonic milliseconds. */
-  settledAt: number;
-}
 
 export function createLane(now: number): Lane {
   return { ref: undefined, credit: 0, sent: 0, received: 0, queue: createDeque<Queued>(), settledAt: now };
@@ -79,16 +23,17 @@ export function enqueue(lane: Lane, queued: Queued): void {
 }
 
 /** Sends what the credit allows: runs of items as one batch each, punctuation in between. */
-export function dispatch(stage: Ref<StageMessage>, lane: Lane, effects: Effect<StageMessage>[]): void {
+export function dispatch(turn: Turn, lane: Lane): void {
   if (lane.ref === undefined) return;
+  const stage = turn.state.self;
   let items: DeliveredItem[] = [];
   for (let head = lane.queue.peek(); head !== undefined; head = lane.queue.peek()) {
     if (head.item === undefined) {
       lane.queue.shift();
-      items = sendItems(stage, lane, lane.ref, items, effects);
+      items = sendItems(turn, lane, lane.ref, items);
       lane.sent += 1;
       const { punctuation: id, kind } = head;
-      effects.push(send(lane.ref, { type: 'punctuation', stage, number: lane.sent, id, kind }));
+      turn.effects.push(send(lane.ref, { type: 'punctuation', stage, number: lane.sent, id, kind }));
     } else if (lane.credit > 0) {
       lane.queue.shift();
       lane.credit -= 1;
@@ -96,19 +41,18 @@ export function dispatch(stage: Ref<StageMessage>, lane: Lane, effects: Effect<S
       settleWaiting(head.waiting);
     } else break;
   }
-  sendItems(stage, lane, lane.ref, items, effects);
+  sendItems(turn, lane, lane.ref, items);
 }
 
 function sendItems(
-  stage: Ref<StageMessage>,
+  { state, effects }: Turn,
   lane: Lane,
   to: Ref<ReducerInbox>,
   items: DeliveredItem[],
-  effects: Effect<StageMessage>[],
 ): DeliveredItem[] {
   if (items.length === 0) return items;
   lane.sent += 1;
-  effects.push(send(to, { type: 'items', stage, number: lane.sent, items }));
+  effects.push(send(to, { type: 'items', stage: state.self, number: lane.sent, items }));
   return [];
 }
 

@@ -2,30 +2,26 @@
 // one is dropped and counted.
 import type { Effect, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { Lane, WorkerEntry } from './lane.js';
+import type { Lane, Turn, WorkerEntry } from './state.js';
 
 export const repeated: Effect<StageMessage> = { type: 'count', what: 'repeatedMessages' };
 
-/** Credit given back twice, or a punctuation answered for two reducers by one. */
-export function isRepeated(lane: Lane, number: number, effects: Effect<StageMessage>[]): boolean {
+/** False for a repeated one: credit given back twice, or a punctuation answered for two reducers by one. */
+export function acceptNumber({ effects }: Turn, lane: Lane, number: number): boolean {
   if (number <= lane.received) {
     effects.push(repeated);
-    return true;
+    return false;
   }
   lane.received = number;
-  return false;
+  return true;
 }
 
-/** Records routed twice, or an answer kept for a question that is closed: what it carries would settle nothing. */
-export function askedBefore(
-  entry: WorkerEntry,
-  { question }: ReplyTo<never>,
-  effects: Effect<StageMessage>[],
-): boolean {
+/** False for a repeated one: records routed twice, or an answer kept for a question that is closed, with what it carries. */
+export function acceptQuestion({ effects }: Turn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
   if (question <= entry.asked) {
     effects.push(repeated);
-    return true;
+    return false;
   }
   entry.asked = question;
-  return false;
+  return true;
 }

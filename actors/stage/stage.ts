@@ -2,28 +2,29 @@
 // reducer's credit, and routes the dispositions back. What it must never do: lose the order of a key within a shard, hold a
 // disposition back for a full queue, or let one slow reducer stop another.
 import { reply, send, watch } from '../protocol/actor.js';
-import type { Behaviour, Effect, Ref, Step } from '../protocol/actor.js';
+import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
 import { createLane, discard, dispatch, enqueue, laneOf, oldestQueued, positionOf } from './lane.js';
-import { askedBefore, isRepeated, repeated } from './repeated.js';
-import type { WorkerEntry } from './lane.js';
-import type { StageOptions, StageState } from './state.js';
+import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
+import type { StageOptions, StageState, Turn, WorkerEntry } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export type { StageMessage } from '../protocol/pipeline.js';
 export type { StageOptions, StageState } from './state.js';
 
-type Effects = Effect<StageMessage>[];
-
 export function stage(options: StageOptions): Behaviour<StageState, StageMessage> {
   return {
     kind: 'stage',
     initial: (self) => [initialState(options, self), [beat(options)]],
-    receive: (state, message) => receive(options, state, message),
+    receive: (state, message) => {
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      handle(turn, message);
+      return [state, turn.effects];
+    },
     status: (state) => ({
       workers: state.workers.size,
       holding: [
@@ -54,57 +55,53 @@ function beat(options: StageOptions): Effect<StageMessage> {
   return { type: 'after', key: 'beat', ms: options.flushIntervalMs, message: { type: 'beat' } };
 }
 
-function receive(options: StageOptions, state: StageState, message: StageMessage): Step<StageState, StageMessage> {
-  const effects: Effects = [];
+function handle(turn: Turn, message: StageMessage): void {
+  const { options, state, effects } = turn;
   switch (message.type) {
-    case 'join': {
-      const lane = laneOf(state.lanes, message.reducer);
-      // Its credit would count twice.
-      if (lane.ref?.id === message.ref.id) return [state, [repeated]];
-      lane.ref = message.ref;
-      lane.credit = message.credit;
-      lane.settledAt = options.clock.now();
-      dispatch(state.self, lane, effects);
-      answerAll(options, state, effects);
-      break;
-    }
+    case 'join':
+      return join(turn, message);
     case 'notify':
-      notify(options, state, message, effects);
-      break;
+      return notify(turn, message);
     case 'extract':
-      extract(options, state, message, effects);
-      break;
+      return extract(turn, message);
     case 'collect':
-      collect(options, state, message, effects);
-      break;
+      return collect(turn, message);
     case 'disposed':
-      disposed(options, state, message, effects);
-      break;
+      return disposed(turn, message);
     case 'punctuate':
-      punctuate(state, message, effects);
-      break;
+      return punctuate(turn, message);
     case 'punctuated':
-      punctuated(state, message, effects);
-      break;
+      return punctuated(turn, message);
     case 'locate':
-      locate(options, state, message, effects);
-      break;
+      return locate(turn, message);
     case 'retire':
     case 'workerDown':
-      retire(options, state, message.worker, effects);
-      break;
+      return retire(turn, message.worker);
     case 'beat':
       for (const lane of state.lanes) if (lane.ref !== undefined) effects.push(send(lane.ref, { type: 'heartbeat' }));
       effects.push(beat(options));
-      break;
+      return;
     default:
       message satisfies never;
       effects.push({ type: 'count', what: 'unknownMessage' });
   }
-  return [state, effects];
 }
 
-function entryOf(state: StageState, tenure: Tenure, worker: Ref<never>, now: number, effects: Effects): WorkerEntry {
+type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type: T };
+
+function join(turn: Turn, message: MessageOf<'join'>): void {
+  const { state, effects } = turn;
+  const lane = laneOf(state.lanes, message.reducer);
+  // Its credit would count twice.
+  if (lane.ref?.id === message.ref.id) return void effects.push(repeated);
+  lane.ref = message.ref;
+  lane.credit = message.credit;
+  lane.settledAt = turn.now;
+  dispatch(turn, lane);
+  answerAll(turn);
+}
+
+function entryOf({ state, now, effects }: Turn, tenure: Tenure, worker: Ref<never>): WorkerEntry {
   let entry = state.workers.get(tenure.worker);
   if (entry === undefined) {
     entry = {
@@ -124,50 +121,46 @@ function entryOf(state: StageState, tenure: Tenure, worker: Ref<never>, now: num
   return entry;
 }
 
-type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type: T };
-
-function notify(options: StageOptions, state: StageState, message: MessageOf<'notify'>, effects: Effects): void {
+function notify(turn: Turn, message: MessageOf<'notify'>): void {
   const { tenure, worker, ordinals, records, replyTo } = message;
-  const now = options.clock.now();
-  const entry = entryOf(state, tenure, worker, now, effects);
-  if (askedBefore(entry, replyTo, effects)) return;
+  const entry = entryOf(turn, tenure, worker);
+  if (!acceptQuestion(turn, entry, replyTo)) return;
   entry.notify = { replyTo, batch: { ordinals, records, next: 0, waiting: 0 } };
-  entry.extractedAt = now;
-  state.extracting.push(entry);
-  askForTurn(state, effects);
+  entry.extractedAt = turn.now;
+  turn.state.extracting.push(entry);
+  askForTurn(turn);
 }
 
 /** In a turn of its own each time: the lease keepers of this process must come in between, however much there is to do. */
-function askForTurn(state: StageState, effects: Effects): void {
+function askForTurn({ state, effects }: Turn): void {
   if (state.turnIsDue) return;
   state.turnIsDue = true;
   state.turns += 1;
   effects.push(send(state.self, { type: 'extract', turn: state.turns }));
 }
 
-function extract(options: StageOptions, state: StageState, { turn }: MessageOf<'extract'>, effects: Effects): void {
-  if (!state.turnIsDue || turn !== state.turns) {
-    effects.push(repeated);
-    return;
-  }
+function extract(turn: Turn, message: MessageOf<'extract'>): void {
+  const { state, effects } = turn;
+  if (!state.turnIsDue || message.turn !== state.turns) return void effects.push(repeated);
   state.turnIsDue = false;
-  if (!extractForAWhile(options, state, effects)) return;
-  if (state.extracting.length > 0) askForTurn(state, effects);
-  for (const lane of state.lanes) dispatch(state.self, lane, effects);
-  answerAll(options, state, effects);
+  if (!extractForAWhile(turn)) return;
+  if (state.extracting.length > 0) askForTurn(turn);
+  for (const lane of state.lanes) dispatch(turn, lane);
+  answerAll(turn);
 }
 
-function collect(options: StageOptions, state: StageState, message: MessageOf<'collect'>, effects: Effects): void {
-  const entry = state.workers.get(message.worker);
+function collect(turn: Turn, message: MessageOf<'collect'>): void {
+  const entry = turn.state.workers.get(message.worker);
   // A collect never comes before the notify that made the entry, so this worker has retired and reads no answer.
-  if (entry === undefined || askedBefore(entry, message.replyTo, effects)) return;
+  if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
   entry.collect = message.replyTo;
-  answer(options, entry, effects);
+  answer(turn, entry);
 }
 
-function disposed(options: StageOptions, state: StageState, message: MessageOf<'disposed'>, effects: Effects): void {
+function disposed(turn: Turn, message: MessageOf<'disposed'>): void {
+  const { state, effects } = turn;
   const lane = laneOf(state.lanes, message.reducer);
-  if (isRepeated(lane, message.number, effects)) return;
+  if (!acceptNumber(turn, lane, message.number)) return;
   lane.credit += message.credit;
   for (const settlement of message.settlements) {
     const entry = state.workers.get(settlement.worker);
@@ -175,13 +168,13 @@ function disposed(options: StageOptions, state: StageState, message: MessageOf<'
       effects.push({ type: 'count', what: 'staleSettles', by: settlement.ordinals.length });
       continue;
     }
-    if (settlement.ordinals.length > 0) lane.settledAt = options.clock.now();
+    if (settlement.ordinals.length > 0) lane.settledAt = turn.now;
     append(entry.outbox.ordinals, settlement.ordinals);
     append(entry.outbox.leaves, settlement.leaves);
     if (settlement.dead === true) entry.outbox.dead = true;
   }
-  dispatch(state.self, lane, effects);
-  answerAll(options, state, effects);
+  dispatch(turn, lane);
+  answerAll(turn);
 }
 
 /** Not `push(...from)`: a batch may be longer than an argument list. */
@@ -189,12 +182,12 @@ function append(to: number[], from: readonly number[]): void {
   for (const value of from) to.push(value);
 }
 
-function answerAll(options: StageOptions, state: StageState, effects: Effects): void {
-  for (const entry of state.workers.values()) answer(options, entry, effects);
+function answerAll(turn: Turn): void {
+  for (const entry of turn.state.workers.values()) answer(turn, entry);
 }
 
 /** Dispositions leave with whichever reply goes first; a notify that may be answered goes before a collect. */
-function answer(options: StageOptions, entry: WorkerEntry, effects: Effects): void {
+function answer({ options, effects }: Turn, entry: WorkerEntry): void {
   const open = entry.notify;
   const inDemand = open?.batch.waiting === 0 || entry.waiting * 2 <= options.maxPending;
   if (open !== undefined && isExtracted(open.batch) && inDemand) {
@@ -214,9 +207,10 @@ function takeOutbox(entry: WorkerEntry): Dispositions {
   return outbox;
 }
 
-function punctuate(state: StageState, message: MessageOf<'punctuate'>, effects: Effects): void {
+function punctuate(turn: Turn, message: MessageOf<'punctuate'>): void {
+  const { state } = turn;
   const entry = state.workers.get(message.worker);
-  if (entry !== undefined && askedBefore(entry, message.replyTo, effects)) return;
+  if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
   const id = state.nextPunctuation;
   state.nextPunctuation += 1;
   state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.lanes.length });
@@ -224,11 +218,12 @@ function punctuate(state: StageState, message: MessageOf<'punctuate'>, effects: 
   // It speaks of all that was handed over before it, some of which is not an item yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
   else for (const lane of state.lanes) enqueue(lane, punctuation);
-  for (const lane of state.lanes) dispatch(state.self, lane, effects);
+  for (const lane of state.lanes) dispatch(turn, lane);
 }
 
-function punctuated(state: StageState, { reducer, number, id }: MessageOf<'punctuated'>, effects: Effects): void {
-  if (isRepeated(laneOf(state.lanes, reducer), number, effects)) return;
+function punctuated(turn: Turn, { reducer, number, id }: MessageOf<'punctuated'>): void {
+  const { state, effects } = turn;
+  if (!acceptNumber(turn, laneOf(state.lanes, reducer), number)) return;
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   open.missing -= 1;
@@ -237,11 +232,11 @@ function punctuated(state: StageState, { reducer, number, id }: MessageOf<'punct
   effects.push(reply(open.replyTo, true));
 }
 
-function locate(options: StageOptions, state: StageState, message: MessageOf<'locate'>, effects: Effects): void {
+function locate({ state, now, effects }: Turn, message: MessageOf<'locate'>): void {
   const { worker, ordinal, replyTo } = message;
   for (const lane of state.lanes) {
     if (positionOf(lane, worker, ordinal) === undefined) continue;
-    const forMs = options.clock.now() - lane.settledAt;
+    const forMs = now - lane.settledAt;
     // The reducer knows best whether it gets on: it may be settling what another stage has sent.
     if (lane.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
     else effects.push(send(lane.ref, { type: 'locate', worker, ordinal, replyTo, next: [], queued: true }));
@@ -250,7 +245,7 @@ function locate(options: StageOptions, state: StageState, message: MessageOf<'lo
   const entry = state.workers.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) {
-    const forMs = options.clock.now() - entry.extractedAt;
+    const forMs = now - entry.extractedAt;
     return void effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
   }
   // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
@@ -259,7 +254,8 @@ function locate(options: StageOptions, state: StageState, message: MessageOf<'lo
   else effects.push(send(first, { type: 'locate', worker, ordinal, replyTo, next: rest, queued: false }));
 }
 
-function retire(options: StageOptions, state: StageState, worker: number, effects: Effects): void {
+function retire(turn: Turn, worker: number): void {
+  const { state, effects } = turn;
   const entry = state.workers.get(worker);
   if (entry === undefined) return;
   state.workers.delete(worker);
@@ -273,8 +269,8 @@ function retire(options: StageOptions, state: StageState, worker: number, effect
       const number = lane.sent;
       effects.push(send(lane.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }));
     }
-    dispatch(state.self, lane, effects);
+    dispatch(turn, lane);
   }
   for (const [id, open] of state.punctuations) if (open.worker === worker) state.punctuations.delete(id);
-  answerAll(options, state, effects);
+  answerAll(turn);
 }

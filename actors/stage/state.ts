@@ -1,7 +1,9 @@
-// What a stage is made with and what it keeps.
-import type { Ref, ReplyTo } from '../protocol/actor.js';
-import type { StageMessage } from '../protocol/pipeline.js';
-import type { Lane, WorkerEntry } from './lane.js';
+// What a stage is made with, what it keeps, and what one call of `receive` works on.
+import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
+import type { Dispositions } from '../protocol/disposition.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
+import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
 import type { Extract, OnFailure } from '../../src/api/reducer.js';
@@ -18,7 +20,61 @@ export interface StageOptions {
   readonly flushIntervalMs: number;
 }
 
-interface Punctuation {
+/** What a stage knows of one worker. */
+export interface WorkerEntry {
+  readonly tenure: Tenure;
+  /** Records with at least one item in a queue. */
+  waiting: number;
+  outbox: Dispositions;
+  notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
+  /** Punctuation that came while records before it were not items yet. */
+  readonly behind: Punctuation[];
+  /** When its last record was extracted, or came to be; monotonic milliseconds. */
+  extractedAt: number;
+  collect: ReplyTo<Dispositions> | undefined;
+  /** The last question heard from it: a repeated one is dropped. */
+  asked: number;
+}
+
+/** The records of one notify. */
+export interface Batch {
+  readonly ordinals: readonly number[];
+  readonly records: readonly UserRecord[];
+  /** The first one that has not been extracted. */
+  next: number;
+  /** Those with an item in a queue. */
+  waiting: number;
+}
+
+/** A record some of whose items still wait in a queue of this stage. */
+export interface Waiting {
+  readonly worker: WorkerEntry;
+  readonly batch: Batch;
+  items: number;
+}
+
+export interface Punctuation {
+  readonly item?: undefined;
+  readonly punctuation: number;
+  readonly kind: 'flush' | 'drain';
+}
+
+export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting } | Punctuation;
+
+export interface Lane {
+  ref: Ref<ReducerInbox> | undefined;
+  credit: number;
+  /** Number of the last message sent to this reducer that it must not take twice. */
+  sent: number;
+  /** Number of the last message received from it: a repeated one is dropped. */
+  received: number;
+  readonly queue: Deque<Queued>;
+  /** When this reducer last settled anything, monotonic milliseconds. */
+  settledAt: number;
+}
+
+/** A question for a flush or a drain, and how many reducers have not answered it. */
+interface OpenPunctuation {
   readonly worker: number;
   readonly replyTo: ReplyTo<true>;
   missing: number;
@@ -33,6 +89,15 @@ export interface StageState {
   /** Turns of extraction asked for, and whether the last one is still to come. */
   turns: number;
   turnIsDue: boolean;
-  readonly punctuations: Map<number, Punctuation>;
+  readonly punctuations: Map<number, OpenPunctuation>;
   nextPunctuation: number;
+}
+
+/** One call of `receive`: what it works on and what comes of it. */
+export interface Turn {
+  readonly options: StageOptions;
+  readonly state: StageState;
+  /** Monotonic, as the call began; extraction takes long enough to look at the clock itself. */
+  readonly now: number;
+  readonly effects: Effect<StageMessage>[];
 }
