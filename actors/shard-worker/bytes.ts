@@ -1,6 +1,6 @@
 // What a shard worker does about the byte budget of the process: opens an account for its tenure, keeps it true after every
 // message, and lets a reader that counts nothing itself ask before each read. The account is closed with the tenure.
-import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
+import type { ShardWorkerState, Turn } from './state.js';
 import {
   answered,
   closeAccount,
@@ -16,12 +16,7 @@ import type { StartPosition } from '../../src/core/position.js';
 import { bytesOf } from '../../src/core/record-bytes.js';
 import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';
 
-export function openReader(
-  options: ShardWorkerOptions,
-  state: ShardWorkerState,
-  start: StartPosition,
-  lease: LeasedRead,
-): ShardReader {
+export function openReader({ options, state }: Turn, start: StartPosition, lease: LeasedRead): ShardReader {
   const { source, tell } = options;
   const { self } = state;
   const account = openAccount(options.budget ?? createByteBudget(Infinity), () => tell(self, { type: 'pressed' }));

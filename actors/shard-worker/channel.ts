@@ -2,15 +2,14 @@
 // each open per stage, and the punctuation that asks for a flush. None has a deadline: demand may take hours, the death of
 // the stage answers, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
-import type { Effect, Ref } from '../protocol/actor.js';
+import type { Ref } from '../protocol/actor.js';
+import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerState, Turn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { room } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
-
-type Effects = Effect<ShardWorkerMessage>[];
 
 export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
   if (stages.length === 0) throw new KinactError('BROKEN_INVARIANT', 'a shard worker needs at least one stage');
@@ -25,14 +24,14 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
 }
 
 /** Opens what questions may be open: one notify while there is something to hand over, one collect while anything is. */
-export function converse(state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
-  for (const [index, channel] of state.channels.entries()) {
-    notify(state, tenure, channel, index, effects);
-    collect(state, tenure, channel, index, effects);
+export function converse(turn: Turn, tenure: Tenure): void {
+  for (const [index, channel] of turn.state.channels.entries()) {
+    notify(turn, tenure, channel, index);
+    collect(turn, tenure, channel, index);
   }
 }
 
-function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index: number, effects: Effects): void {
+function notify({ state, effects }: Turn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.notifying || channel.records.length === 0) return;
   const { ordinals, records } = channel;
   channel.ordinals = [];
@@ -51,7 +50,7 @@ function notify(state: ShardWorkerState, tenure: Tenure, channel: Channel, index
   );
 }
 
-function collect(state: ShardWorkerState, tenure: Tenure, channel: Channel, index: number, effects: Effects): void {
+function collect({ state, effects }: Turn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
@@ -81,21 +80,17 @@ export function isQuiet({ intake, ledger, notified, punctuated, punctuating }: S
 }
 
 /** Everything is settled, and no call of the application is in the shard any more. */
-export function isDrained({ acksEarly }: ShardWorkerOptions, state: ShardWorkerState): boolean {
+export function isDrained({ options, state }: Turn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.intake)) return false;
-  return !acksEarly || state.ending?.type !== 'drained' || isQuiet(state);
+  return !options.acksEarly || state.ending?.type !== 'drained' || isQuiet(state);
 }
 
 /**
  * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will come: acknowledgements that wait for a
  * fuller batch would wait for ever. Again only when something has changed since.
  */
-export function punctuate(
-  { flushes, acksEarly }: ShardWorkerOptions,
-  state: ShardWorkerState,
-  tenure: Tenure,
-  effects: Effects,
-): void {
+export function punctuate({ options, state, effects }: Turn, tenure: Tenure): void {
+  const { flushes, acksEarly } = options;
   const { ledger, channels, ending, paused } = state;
   const isQuieted = paused || (acksEarly && ending?.type === 'drained');
   if (state.punctuating > 0 || (ledger.openRecords === 0 && !isQuieted)) return;

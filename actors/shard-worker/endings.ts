@@ -1,21 +1,19 @@
 // How a shard worker comes to its end: told by its keeper, with its tenure, or by itself. A pause is none: it can be taken back.
 import { send } from '../protocol/actor.js';
-import type { Effect } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './intake.js';
-import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
-
-type Effects = Effect<ShardWorkerMessage>[];
+import type { Turn } from './state.js';
 
 /** What the keeper says. It is for one tenure. */
-export function controlled(state: ShardWorkerState, message: WorkerControl, effects: Effects): void {
+export function controlled(turn: Turn, message: WorkerControl): void {
+  const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) return void effects.push({ type: 'count', what: 'staleControls' });
   switch (message.type) {
     case 'revoked':
-      return revoke(state, effects);
+      return revoke(turn);
     case 'drain':
-      return stopReading(state, { type: 'drained', open: 0 }, effects);
+      return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
       if (message.number <= state.pauses) return void effects.push({ type: 'count', what: 'repeatedMessages' });
       state.pauses = message.number;
@@ -27,7 +25,7 @@ export function controlled(state: ShardWorkerState, message: WorkerControl, effe
 }
 
 /** What was fetched but not admitted is given up: it was never promised to anybody and will be read again. */
-export function stopReading(state: ShardWorkerState, ending: WorkerEnd, effects: Effects): void {
+export function stopReading({ state, effects }: Turn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.intake)) return;
   state.ending = ending;
   state.intake = abandon(state.intake, state.ledger);
@@ -36,19 +34,19 @@ export function stopReading(state: ShardWorkerState, ending: WorkerEnd, effects:
   if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
 }
 
-export function revoke(state: ShardWorkerState, effects: Effects): void {
-  const tenure = state.tenure as Tenure;
-  const { ending, ledger } = state;
+export function revoke(turn: Turn): void {
+  const { ending, ledger } = turn.state;
+  const tenure = turn.state.tenure as Tenure;
   const how: WorkerEnd =
     tenure.stopError !== undefined
       ? { type: 'stopShard', error: tenure.stopError }
       : ending?.type === 'drained'
         ? { type: 'drained', open: ledger.openRecords }
         : { type: 'tenureDead' };
-  finish(state, tenure, how, effects);
+  finish(turn, tenure, how);
 }
 
-export function finish(state: ShardWorkerState, tenure: Tenure, how: WorkerEnd, effects: Effects): void {
+export function finish({ state, effects }: Turn, tenure: Tenure, how: WorkerEnd): void {
   // Before anything else: no reducer may be handed an item of a worker that is gone.
   tenure.dead = true;
   state.finished = true;

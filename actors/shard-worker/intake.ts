@@ -1,46 +1,17 @@
 // From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
 // out-of-range policy, and fills the ledger record by record while it has room.
 import { judge } from '../protocol/failure.js';
-import type { Effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
+import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import type { Deque } from '../../src/core/deque.js';
 import { admit, fork, pin, room, settle, unpin } from '../../src/core/ledger.js';
-import type { Ledger, Pin } from '../../src/core/ledger.js';
+import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
-import type { TimeSlice } from '../../src/core/time-slice.js';
+import { startSlice } from '../../src/core/time-slice.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
+import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
-import type { OnFailure } from '../../src/api/reducer.js';
-
-export interface IntakeOptions {
-  readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;
-  readonly onDuplicate: 'skip' | 'exit';
-  readonly onFailure: OnFailure;
-}
-
-interface Current {
-  readonly record: RawRecord;
-  readonly unpacked: Unpacked;
-  next: number;
-  filtered: number;
-  /** Of an aggregate: its buffer, which every user record of it is a part of. */
-  readonly pin: Pin | undefined;
-}
-
-export interface Intake {
-  readonly raw: Deque<RawRecord>;
-  /** Of `raw`, and of a plain record that is being admitted; an aggregate that is counts in the ledger, by its pin. */
-  rawBytes: number;
-  current: Current | undefined;
-  /** Everything up to here was settled before this start; undefined once a later record has come. */
-  doneBefore: Position | undefined;
-  toldOutOfRange: boolean;
-  toldMalformed: boolean;
-  duplicates: number;
-}
 
 /** What stops a worker at a record, if the policy says so. */
 export type IntakeEnd =
@@ -76,20 +47,16 @@ const lookBytes = 16_384;
 const recordCostBytes = 256;
 
 /**
- * Admits what there is room for; `deliver` gets each admitted record with its ordinal. `gaveWay`: its time was up, and the
- * rest goes on in a later turn of the event loop. `onlyCurrent`: nothing is begun, but what is half admitted is finished.
+ * Admits what there is room for and hands it to the channels. `gaveWay`: its time was up, and the rest goes on in a later turn
+ * of the event loop.
  */
-export function admitAll<Self>(
-  options: IntakeOptions,
-  tenure: Tenure,
-  intake: Intake,
-  ledger: Ledger,
-  now: number,
-  slice: TimeSlice,
-  deliver: (ordinal: number, record: UserRecord) => void,
-  effects: Effect<Self>[],
-  onlyCurrent = false,
-): IntakeEnd | 'gaveWay' | undefined {
+export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | undefined {
+  const { options, state } = turn;
+  const { intake, ledger } = state;
+  if (isEmpty(intake)) return undefined;
+  // What a pause finds half admitted is finished: no checkpoint may land inside of it.
+  const onlyCurrent = state.paused || state.ending?.type === 'drained';
+  const slice = startSlice(options.clock);
   let unlooked = 0;
   const isOver = (bytes: number): boolean => {
     unlooked += bytes + recordCostBytes;
@@ -102,7 +69,7 @@ export function admitAll<Self>(
       if (onlyCurrent) return undefined;
       const record = intake.raw.shift();
       if (record === undefined) return undefined;
-      intake.current = begin(intake, ledger, record, open(options, tenure, intake, record, effects));
+      intake.current = begin(intake, ledger, record, open(turn, tenure, record));
       if (isOver(record.data.byteLength)) return 'gaveWay';
     }
     const { current } = intake;
@@ -111,7 +78,7 @@ export function admitAll<Self>(
       const record = records[current.next] as UserRecord;
       const bytes = recordBytes(record);
       if (!room(ledger, bytes)) return undefined;
-      const end = admitOne(options, tenure, intake, ledger, record, bytes, now, deliver, effects);
+      const end = admitOne(turn, tenure, record, bytes);
       if (end !== undefined) return end;
       current.next += 1;
       if (current.pin === undefined) intake.rawBytes -= bytes;
@@ -119,7 +86,7 @@ export function admitAll<Self>(
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!room(ledger)) return undefined;
-      const end = closeAggregate(options, tenure, intake, ledger, now, effects);
+      const end = closeAggregate(turn, tenure, current);
       if (end !== undefined) return end;
     }
     if (current.pin !== undefined) unpin(ledger, current.pin);
@@ -152,36 +119,24 @@ export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake
  * An aggregate of nothing, or one that ends in user records which cannot be decoded, still has a place that the frontier
  * must pass: behind those that were decoded.
  */
-function closeAggregate<Self>(
-  options: IntakeOptions,
-  tenure: Tenure,
-  intake: Intake,
-  ledger: Ledger,
-  now: number,
-  effects: Effect<Self>[],
-): IntakeEnd | undefined {
-  const { record, unpacked } = intake.current as NonNullable<Intake['current']>;
+function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Current): IntakeEnd | undefined {
+  const { intake, ledger } = turn.state;
   const { divisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
   if (wasDoneBefore(intake, sequenceNumber, subSequenceNumber, divisible)) return undefined;
   if (undecoded !== undefined) {
-    const end = undecodable(options, tenure, record, subSequenceNumber, undecoded.reason, effects);
+    const end = undecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
   }
-  const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, true, now);
-  if (ordinal === -1) return duplicate(options, tenure, intake, { sequenceNumber, subSequenceNumber }, effects);
+  const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, true, turn.now);
+  if (ordinal === -1) return duplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
   fork(ledger, ordinal, 0);
   return undefined;
 }
 
-function open<Self>(
-  options: IntakeOptions,
-  tenure: Tenure,
-  intake: Intake,
-  record: RawRecord,
-  effects: Effect<Self>[],
-): Unpacked {
+function open({ options, state, effects }: Turn, tenure: Tenure, record: RawRecord): Unpacked {
+  const { intake } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {
     effects.push({ type: 'count', what: 'malformedAggregates' });
@@ -194,18 +149,10 @@ function open<Self>(
   return unpacked;
 }
 
-function admitOne<Self>(
-  options: IntakeOptions,
-  tenure: Tenure,
-  intake: Intake,
-  ledger: Ledger,
-  record: UserRecord,
-  bytes: number,
-  now: number,
-  deliver: (ordinal: number, record: UserRecord) => void,
-  effects: Effect<Self>[],
-): IntakeEnd | undefined {
-  const current = intake.current as NonNullable<Intake['current']>;
+function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number): IntakeEnd | undefined {
+  const { state, now, effects } = turn;
+  const { intake, ledger } = state;
+  const current = intake.current as Current;
   const { divisible, filtered, records, undecoded } = current.unpacked;
   const isFiltered = filtered?.[current.filtered] === current.next;
   if (isFiltered) current.filtered += 1;
@@ -217,7 +164,7 @@ function admitOne<Self>(
   // The end of what could be decoded is not the end of the aggregate.
   const last = current.next === records.length - 1 && undecoded === undefined;
   const ordinal = admit(ledger, position, bytes, divisible || last, now, current.pin);
-  if (ordinal === -1) return duplicate(options, tenure, intake, position, effects);
+  if (ordinal === -1) return duplicate(turn, tenure, position);
   if (isFiltered) {
     settle(ledger, ordinal, 0);
     effects.push({ type: 'count', what: 'outOfRangeRecords' });
@@ -228,8 +175,15 @@ function admitOne<Self>(
     }
     return undefined;
   }
-  deliver(ordinal, record);
+  deliver(state, ordinal, record);
   return undefined;
+}
+
+/** Ordinals spread the records of one shard evenly. */
+function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRecord): void {
+  const channel = channels[ordinal % channels.length] as Channel;
+  channel.ordinals.push(ordinal);
+  channel.records.push(record);
 }
 
 /** True for what the checkpoint this tenure started from covers. An indivisible aggregate is covered as a whole (P6). */
@@ -248,14 +202,8 @@ function wasDoneBefore(
   return false;
 }
 
-function duplicate<Self>(
-  options: IntakeOptions,
-  tenure: Tenure,
-  intake: Intake,
-  position: Position,
-  effects: Effect<Self>[],
-): IntakeEnd | undefined {
-  intake.duplicates += 1;
+function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: Position): IntakeEnd | undefined {
+  state.intake.duplicates += 1;
   effects.push({ type: 'count', what: 'duplicateRecords' });
   if (options.onDuplicate === 'skip') return undefined;
   const { shardId, source } = tenure;
@@ -264,16 +212,11 @@ function duplicate<Self>(
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
 }
 
-function undecodable<Self>(
-  options: IntakeOptions,
-  tenure: Tenure,
-  record: RawRecord,
-  decoded: number,
-  reason: string,
-  effects: Effect<Self>[],
-): IntakeEnd | undefined {
+/** `position`: of what comes after the user records that were decoded. */
+function undecodable(turn: Turn, tenure: Tenure, position: Position, reason: string): IntakeEnd | undefined {
+  const { options, effects } = turn;
   const { source, shardId } = tenure;
-  const { sequenceNumber } = record;
+  const { sequenceNumber, subSequenceNumber: decoded } = position;
   const cause = new KinactError(
     'UNDECODABLE_RECORD',
     `the user records after the first ${decoded} cannot be decoded: ${reason}`,

@@ -1,7 +1,6 @@
 // What a reader wants people to know, as events and counters of the worker that reads.
-import type { Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
-import type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+import type { Turn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
@@ -10,28 +9,28 @@ const throttled = new KinactError('AWS_ERROR', 'the service throttles', {
   data: { kind: 'throttled' },
 });
 
-export function noticed(
-  options: ShardWorkerOptions,
-  state: ShardWorkerState,
-  notice: SourceNotice,
-): Effect<ShardWorkerMessage> {
+export function noticed({ options, state, now, effects }: Turn, notice: SourceNotice): void {
   const { source, shardId } = options.lease;
   switch (notice.type) {
     case 'throttled':
-      state.failing = failedAgain(state.failing, 'GetRecords', throttled, options.clock.now());
-      return { type: 'emit', event: { name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } } };
+      state.failing = failedAgain(state.failing, 'GetRecords', throttled, now);
+      effects.push({ type: 'emit', event: { name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } } });
+      return;
     case 'trimmed': {
       const { certain, position } = notice;
-      return { type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...position, certain } } };
+      effects.push({ type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...position, certain } } });
+      return;
     }
     case 'retrying': {
       const { operation, error, delayMs } = notice;
-      state.failing = failedAgain(state.failing, operation, error, options.clock.now());
-      return { type: 'emit', event: retryingEvent(state.failing, delayMs, { source, shardId }) };
+      state.failing = failedAgain(state.failing, operation, error, now);
+      effects.push({ type: 'emit', event: retryingEvent(state.failing, delayMs, { source, shardId }) });
+      return;
     }
     case 'iteratorExpired':
-      return { type: 'count', what: 'expiredIterators' };
+      effects.push({ type: 'count', what: 'expiredIterators' });
+      return;
     default:
-      return notice satisfies never;
+      notice satisfies never;
   }
 }

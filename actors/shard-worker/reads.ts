@@ -1,8 +1,7 @@
 // Whether reads of the shard succeed, as the worker tells its keeper: once when the first one has, and again after failures;
 // while they fail one after the other, that too. The coordinator decides what it means.
 import { send } from '../protocol/actor.js';
-import type { Effect } from '../protocol/actor.js';
-import type { ShardWorkerMessage, ShardWorkerState } from './state.js';
+import type { Turn } from './state.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
 /**
@@ -14,28 +13,30 @@ const againMs = 10_000;
 /** What is told then must not come late: the shard may be given back. */
 const longMs = 60_000;
 
-type Effects = Effect<ShardWorkerMessage>[];
+type ReadTurn = Pick<Turn, 'state' | 'now' | 'effects'>;
 
 /** Throttling is an answer of the service: another worker would fare no better. */
-export function readFails(state: ShardWorkerState, notice: SourceNotice, now: number, effects: Effects): void {
+export function readFails(turn: ReadTurn, notice: SourceNotice): void {
+  const { state, now } = turn;
   if (notice.type !== 'retrying' || notice.delayMs === 0) return;
   state.failingSince ??= now;
   const forMs = now - state.failingSince;
   if (forMs < failingMs || now < state.sayFailingAt) return;
   const again = now + againMs;
   state.sayFailingAt = forMs < longMs ? Math.min(again, state.failingSince + longMs) : again;
-  tell(state, forMs, effects);
+  tell(turn, forMs);
 }
 
-export function readSucceeds(state: ShardWorkerState, effects: Effects): void {
+export function readSucceeds(turn: ReadTurn): void {
+  const { state } = turn;
   if (state.hasRead && state.failingSince === undefined) return;
   state.hasRead = true;
   state.failingSince = undefined;
   state.sayFailingAt = 0;
-  tell(state, 0, effects);
+  tell(turn, 0);
 }
 
-function tell({ keeper, tenure }: ShardWorkerState, forMs: number, effects: Effects): void {
+function tell({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
   if (tenure === undefined) return;
   const { worker, fence } = tenure;
   effects.push(send(keeper, { type: 'reads', worker, fence, forMs }));

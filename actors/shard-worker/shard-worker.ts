@@ -2,14 +2,15 @@
 // tells the keeper how far everything is settled. It ends normally with its shard, its lease or its tenure; anything else
 // is a crash of the whole pipeline.
 import { ask, run, send } from '../protocol/actor.js';
-import type { Behaviour, Effect, Ref, Step } from '../protocol/actor.js';
+import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';
 import { converse, createChannels, isDrained, isFull, isQuiet, punctuate } from './channel.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './endings.js';
 import { admitAll, createIntake, isEmpty, takeIn } from './intake.js';
-import type { IntakeEnd } from './intake.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+import type { KeeperMessage } from '../protocol/leasing.js';
+import type { StageMessage } from '../protocol/pipeline.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
 import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import { stalled, workerStatus } from './watchdog.js';
 import { noticed } from './notice.js';
@@ -20,25 +21,22 @@ import { createLedger, fork, frontier, oldestOpen, room, settle } from '../../sr
 import { endsSource, missesStream } from '../../src/api/failures.js';
 import { murmur3 } from '../../src/core/murmur3.js';
 import { asError } from '../../src/core/thrown.js';
-import { startSlice } from '../../src/core/time-slice.js';
-import type { ReadResult, SourceNotice, UserRecord } from '../../src/api/ports.js';
+import type { ReadResult, SourceNotice } from '../../src/api/ports.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
-
-type Effects = Effect<ShardWorkerMessage>[];
 
 export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerState, ShardWorkerMessage> {
   return {
     kind: 'shard-worker',
     initial: (self) => initial(options, self),
     receive: (state, message) => {
-      const effects: Effects = [];
-      if (state.finished) return [state, effects];
-      receive(options, state, message, effects);
-      if (state.tenure !== undefined && !state.finished) step(options, state, state.tenure, effects);
+      if (state.finished) return [state, []];
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      handle(turn, message);
+      if (state.tenure !== undefined && !state.finished) step(turn, state.tenure);
       recount(state);
-      countSettled(options, state);
-      return [state, effects];
+      countSettled(turn);
+      return [state, turn.effects];
     },
     stopped: (state) => {
       state.reader?.close();
@@ -96,87 +94,77 @@ function initial(
   return [state, [begin]];
 }
 
-function receive(
-  options: ShardWorkerOptions,
-  state: ShardWorkerState,
-  message: ShardWorkerMessage,
-  effects: Effects,
-): void {
+type MessageOf<T extends ShardWorkerMessage['type']> = ShardWorkerMessage & { readonly type: T };
+
+function handle(turn: Turn, message: ShardWorkerMessage): void {
+  const { state, effects } = turn;
   switch (message.type) {
     case 'tenure':
-      begin(options, state, message.answer, effects);
-      break;
+      return begin(turn, message.answer);
     case 'read':
-      fetched(state, message.result, effects);
-      break;
+      return fetched(turn, message.result);
     case 'readFailed':
-      readFailed(state, message.error, effects);
-      break;
+      return readFailed(turn, message.error);
     case 'notice':
-      heard(options, state, message.notice, effects);
-      break;
+      return heard(turn, message.notice);
     case 'notified':
       channelOf(state, message.channel).notifying = false;
-      settleAll(options, state, message.dispositions);
-      break;
+      return settleAll(turn, message.dispositions);
     case 'collected':
       channelOf(state, message.channel).collecting = false;
-      settleAll(options, state, message.dispositions);
-      break;
+      return settleAll(turn, message.dispositions);
     case 'admit':
       // Nothing else says that what is in the intake may be gone on with.
       if (state.turnIsDue && message.turn === state.turns) state.turnIsDue = false;
       else effects.push({ type: 'count', what: 'repeatedMessages' });
-      break;
+      return;
     case 'pressed': // What is to be done about it is seen in `step`.
-      break;
+      return;
     case 'punctuated':
       state.punctuating -= 1;
-      break;
+      return;
     case 'watchdog':
-      watch(options, state, effects);
-      break;
+      return watch(turn);
     case 'located':
-      judgeStall(options, state, message.ordinal, message.whereabouts, effects);
-      break;
+      return judgeStall(turn, message);
     case 'askFailed':
       effects.push({ type: 'count', what: 'askFailures' });
-      break;
+      return;
     case 'revoked':
     case 'drain':
     case 'pause':
     case 'resume':
-      controlled(state, message, effects);
-      break;
+      return controlled(turn, message);
     default:
       message satisfies never;
       effects.push({ type: 'count', what: 'unknownMessage' });
   }
 }
 
-function heard(options: ShardWorkerOptions, state: ShardWorkerState, notice: SourceNotice, effects: Effects): void {
-  effects.push(noticed(options, state, notice));
-  readFails(state, notice, options.clock.now(), effects);
-  if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(state, effects);
+function heard(turn: Turn, notice: SourceNotice): void {
+  noticed(turn, notice);
+  readFails(turn, notice);
+  if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(turn);
 }
 
 function isDoubt(error: unknown): boolean {
   return endsSource(error) || missesStream(error);
 }
 
-function readFailed(state: ShardWorkerState, error: unknown, effects: Effects): void {
+function readFailed(turn: Turn, error: unknown): void {
+  const { state, effects } = turn;
   received(state);
   // A read that was given up on purpose is no failure.
   if (state.ending !== undefined) {
     state.reading = false;
     return;
   }
-  if (isDoubt(error)) doubtStream(state, effects);
+  if (isDoubt(error)) doubtStream(turn);
   effects.push({ type: 'fail', error: asError(error) });
 }
 
 /** Whether the stream is another one, or gone, is its coordinator's to find out. */
-function doubtStream(state: ShardWorkerState, effects: Effects): void {
+function doubtStream({ state, effects }: Turn): void {
   effects.push(send(state.keeper, { type: 'streamDoubted' }));
 }
 
@@ -184,7 +172,8 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: TenureGranted, effects: Effects): void {
+function begin(turn: Turn, answer: TenureGranted): void {
+  const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
     effects.push({ type: 'end' });
@@ -194,13 +183,14 @@ function begin(options: ShardWorkerOptions, state: ShardWorkerState, answer: Ten
   const { start, stream, table, shardId, source, fence } = tenure;
   state.tenure = tenure;
   state.intake = createIntake(start.type === 'after' ? start.position : undefined);
-  state.reader = openReader(options, state, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
-  state.advancedAt = options.clock.now();
+  state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
+  state.advancedAt = turn.now;
   effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
 }
 
-function fetched(state: ShardWorkerState, result: ReadResult, effects: Effects): void {
+function fetched(turn: Turn, result: ReadResult): void {
+  const { state } = turn;
   state.reading = false;
   state.failing = undefined;
   if (result.type === 'records') {
@@ -210,11 +200,11 @@ function fetched(state: ShardWorkerState, result: ReadResult, effects: Effects):
     const { children, vanished } = result;
     state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
   }
-  if (result.type === 'records') readSucceeds(state, effects);
+  if (result.type === 'records') readSucceeds(turn);
   received(state);
 }
 
-function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, dispositions: Dispositions): void {
+function settleAll({ state, now }: Turn, dispositions: Dispositions): void {
   const { ledger } = state;
   const { forks, ordinals, leaves } = dispositions;
   const before = ledger.settled;
@@ -222,78 +212,49 @@ function settleAll(options: ShardWorkerOptions, state: ShardWorkerState, disposi
     fork(ledger, forks[index] as number, forks[index + 1] as number);
   for (let index = 0; index < ordinals.length; index += 1)
     settle(ledger, ordinals[index] as number, leaves[index] as number);
-  const now = options.clock.now();
   if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
 }
 
 /** Everything that may be due after any message; each part looks for itself whether it is. */
-function step(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+function step(turn: Turn, tenure: Tenure): void {
+  const { state, effects } = turn;
   if (tenure.dead) {
     // What is settled stays settled, and need not be replayed.
-    report(options, state, tenure, effects);
-    revoke(state, effects);
+    report(turn, tenure);
+    revoke(turn);
     return;
   }
-  const end = state.turnIsDue ? undefined : fill(options, state, tenure, effects);
-  if (end === 'gaveWay') askForTurn(state, effects);
+  const end = state.turnIsDue ? undefined : admitAll(turn, tenure);
+  if (end === 'gaveWay') askForTurn(turn);
   else if (end?.type === 'crash') {
     effects.push({ type: 'fail', error: end.error });
     return;
   }
-  report(options, state, tenure, effects);
+  report(turn, tenure);
   if (end !== 'gaveWay' && end?.type === 'stopShard') {
-    finish(state, tenure, { type: 'stopShard', error: end.error }, effects);
+    finish(turn, tenure, { type: 'stopShard', error: end.error });
     return;
   }
-  converse(state, tenure, effects);
-  punctuate(options, state, tenure, effects);
-  if (state.paused && isQuiet(state)) stopReading(state, { type: 'drained', open: 0 }, effects);
-  if (state.ending === undefined) read(state, effects);
-  else if (isDrained(options, state)) finish(state, tenure, state.ending, effects);
+  converse(turn, tenure);
+  punctuate(turn, tenure);
+  if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
+  if (state.ending === undefined) read(turn);
+  else if (isDrained(turn)) finish(turn, tenure, state.ending);
 }
 
 /** However much there is to admit, the lease keepers of this process come in between. */
-function askForTurn(state: ShardWorkerState, effects: Effects): void {
+function askForTurn({ state, effects }: Turn): void {
   state.turnIsDue = true;
   state.turns += 1;
   effects.push(send(state.self, { type: 'admit', turn: state.turns }));
 }
 
-/** Admits what there is room for and hands it to the channels; ordinals spread the records of one shard evenly. */
-function fill(
-  options: ShardWorkerOptions,
-  state: ShardWorkerState,
-  tenure: Tenure,
-  effects: Effects,
-): IntakeEnd | 'gaveWay' | undefined {
-  const { channels, intake, ledger } = state;
-  if (isEmpty(intake)) return undefined;
-  const deliver = (ordinal: number, record: UserRecord): void => {
-    const channel = channels[ordinal % channels.length] as Channel;
-    channel.ordinals.push(ordinal);
-    channel.records.push(record);
-  };
-  const { clock } = options;
-  // What a pause finds half admitted is finished: no checkpoint may land inside of it.
-  return admitAll(
-    options,
-    tenure,
-    intake,
-    ledger,
-    clock.now(),
-    startSlice(clock),
-    deliver,
-    effects,
-    state.paused || state.ending?.type === 'drained',
-  );
-}
-
 /** Tells the keeper how far everything is settled: the only thing a checkpoint is ever made of. */
-function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Tenure, effects: Effects): void {
+function report({ options, state, now, effects }: Turn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
   state.reportedOrdinal = ledger.frontierOrdinal;
-  state.advancedAt = options.clock.now();
+  state.advancedAt = now;
   const position = frontier(ledger);
   if (position === undefined) return;
   const { worker, fence } = tenure;
@@ -301,7 +262,7 @@ function report(options: ShardWorkerOptions, state: ShardWorkerState, tenure: Te
   effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
 }
 
-function read(state: ShardWorkerState, effects: Effects): void {
+function read({ state, effects }: Turn): void {
   const { reader } = state;
   if (reader === undefined || state.reading || state.paused || !isEmpty(state.intake) || !room(state.ledger)) return;
   state.reading = true;
@@ -316,7 +277,7 @@ function read(state: ShardWorkerState, effects: Effects): void {
   );
 }
 
-function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Effects): void {
+function watch({ options, state, now, effects }: Turn): void {
   const again = (ms: number): void => {
     effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
   };
@@ -326,7 +287,7 @@ function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Ef
     return;
   }
   const since = Math.max(state.advancedAt, oldest.admittedAt);
-  const left = options.watchdogMs - (options.clock.now() - since);
+  const left = options.watchdogMs - (now - since);
   if (left > 0) {
     // A timer may fire a fraction early: the rest must not be too small for a clock to move by it.
     again(Math.max(1, Math.ceil(left)));
@@ -347,18 +308,12 @@ function watch(options: ShardWorkerOptions, state: ShardWorkerState, effects: Ef
   again(Math.max(1, options.watchdogMs / 10));
 }
 
-function judgeStall(
-  options: ShardWorkerOptions,
-  state: ShardWorkerState,
-  ordinal: number,
-  found: Whereabouts,
-  effects: Effects,
-): void {
+function judgeStall(turn: Turn, { ordinal, whereabouts: found }: MessageOf<'located'>): void {
+  const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
   // The answer speaks of a record that has been settled meanwhile.
   if (tenure === undefined || oldest?.ordinal !== ordinal) return;
-  const now = options.clock.now();
   if (found.state !== 'unknown') state.astray = undefined;
   else if (state.astray?.ordinal !== ordinal) state.astray = { ordinal, since: now };
   const whereabouts = state.astray === undefined ? found : { ...found, forMs: now - state.astray.since };

@@ -1,17 +1,32 @@
-// What a shard worker is made with, what it is told, and what it keeps.
-import type { Ref } from '../protocol/actor.js';
+// What a shard worker is made with, what it is told, what it keeps, and what one call of `receive` works on.
+import type { Effect, Ref } from '../protocol/actor.js';
 import type { Failing } from '../protocol/failing.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { Intake, IntakeOptions } from './intake.js';
 import type { KeeperMessage, WorkerControl, HeldLease } from '../protocol/leasing.js';
 import type { Tenure, TenureGranted, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
-import type { Ledger } from '../../src/core/ledger.js';
+import type { Deque } from '../../src/core/deque.js';
+import type { Ledger, Pin } from '../../src/core/ledger.js';
+import type { Position } from '../../src/core/position.js';
 import type { SettledCell } from '../../src/core/settled-tally.js';
-import type { Clock, ReadResult, ShardReader, SourceNotice, StreamSource, UserRecord } from '../../src/api/ports.js';
+import type {
+  Clock,
+  HashKeyRange,
+  RawRecord,
+  ReadResult,
+  ShardReader,
+  SourceNotice,
+  StreamSource,
+  Unpacked,
+  UserRecord,
+} from '../../src/api/ports.js';
+import type { OnFailure } from '../../src/api/reducer.js';
 
-export interface ShardWorkerOptions extends IntakeOptions {
+export interface ShardWorkerOptions {
+  readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;
+  readonly onDuplicate: 'skip' | 'exit';
+  readonly onFailure: OnFailure;
   readonly lease: HeldLease;
   /** Unique in the process. */
   readonly worker: number;
@@ -103,4 +118,36 @@ export interface Channel {
   collecting: boolean;
   /** The stage has heard of this worker: before that, it could not answer a collect. */
   known: boolean;
+}
+
+/** The raw record that is being admitted. */
+export interface Current {
+  readonly record: RawRecord;
+  readonly unpacked: Unpacked;
+  next: number;
+  filtered: number;
+  /** Of an aggregate: its buffer, which every user record of it is a part of. */
+  readonly pin: Pin | undefined;
+}
+
+/** What was read and is not admitted yet. */
+export interface Intake {
+  readonly raw: Deque<RawRecord>;
+  /** Of `raw`, and of a plain record that is being admitted; an aggregate that is counts in the ledger, by its pin. */
+  rawBytes: number;
+  current: Current | undefined;
+  /** Everything up to here was settled before this start; undefined once a later record has come. */
+  doneBefore: Position | undefined;
+  toldOutOfRange: boolean;
+  toldMalformed: boolean;
+  duplicates: number;
+}
+
+/** One call of `receive`: what it works on and what comes of it. */
+export interface Turn {
+  readonly options: ShardWorkerOptions;
+  readonly state: ShardWorkerState;
+  /** Monotonic, as the call began. */
+  readonly now: number;
+  readonly effects: Effect<ShardWorkerMessage>[];
 }

@@ -9,6 +9,7 @@ const notice = (delayMs: number) =>
 describe('what a worker says of its reads', () => {
   let state: ShardWorkerState;
   let effects: Effect<ShardWorkerMessage>[];
+  const turn = (now = 0) => ({ state, now, effects });
   const told = (): number[] =>
     effects.map((effect) => (effect as unknown as { message: { forMs: number } }).message.forMs);
   beforeEach(() => {
@@ -18,26 +19,26 @@ describe('what a worker says of its reads', () => {
   });
 
   it('is that the first one succeeded, once', () => {
-    readSucceeds(state, effects);
-    readSucceeds(state, effects);
+    readSucceeds(turn());
+    readSucceeds(turn());
     expect(told()).to.deep.equal([0]);
     expect(effects[0]).to.have.property('message').that.includes({ type: 'reads', worker: 3, fence: 9 });
   });
 
   it('is that they fail, after five seconds, every ten seconds and after a minute, until one succeeds', () => {
-    for (let now = 0; now <= 75_000; now += 5_000) readFails(state, notice(500), now, effects);
+    for (let now = 0; now <= 75_000; now += 5_000) readFails(turn(now), notice(500));
     expect(told()).to.deep.equal([5_000, 15_000, 25_000, 35_000, 45_000, 55_000, 60_000, 70_000]);
     effects.length = 0;
-    readSucceeds(state, effects);
-    readFails(state, notice(500), 80_000, effects);
-    readFails(state, notice(500), 84_000, effects);
+    readSucceeds(turn());
+    readFails(turn(80_000), notice(500));
+    readFails(turn(84_000), notice(500));
     expect(told()).to.deep.equal([0]);
   });
 
   it('is nothing about throttling, which another worker would meet as well, nor about what is repeated at once', () => {
     for (let now = 0; now <= 600_000; now += 10_000) {
-      readFails(state, { type: 'throttled', shardId: 's', delayMs: 900 }, now, effects);
-      readFails(state, notice(0), now, effects);
+      readFails(turn(now), { type: 'throttled', shardId: 's', delayMs: 900 });
+      readFails(turn(now), notice(0));
     }
     expect(effects).to.deep.equal([]);
   });
