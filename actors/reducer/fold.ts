@@ -38,7 +38,8 @@ export function createFoldJob(items: readonly DeliveredItem[], cellOf: (item: De
   return { items, cellOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
 }
 
-interface FoldTurn {
+/** What the calls of one run are made with. */
+interface FoldRun {
   readonly reduce: Reduce;
   readonly context: ReducerContext;
   readonly clock: Clock;
@@ -46,16 +47,16 @@ interface FoldTurn {
 }
 
 export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, clock: Clock): FoldJob | Promise<FoldJob> {
-  const turn = { reduce, context, clock, startedAt: clock.now() };
-  for (let item = nextItem(job, turn); item !== undefined; item = nextItem(job, turn)) {
-    const pending = handOut(job, item, turn);
-    if (pending !== undefined) return foldRest(job, item, pending, turn);
+  const run: FoldRun = { reduce, context, clock, startedAt: clock.now() };
+  for (let item = nextItem(job, run); item !== undefined; item = nextItem(job, run)) {
+    const pending = handOut(job, item, run);
+    if (pending !== undefined) return foldRest(job, item, pending, run);
   }
   return job;
 }
 
 /** The next item to hand out; undefined when the job is over, or gives way. */
-function nextItem(job: FoldJob, { context, clock, startedAt }: FoldTurn): DeliveredItem | undefined {
+function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): DeliveredItem | undefined {
   job.current = undefined;
   while (job.failure === undefined && job.next < job.items.length && !context.signal.aborted) {
     const now = clock.now();
@@ -72,7 +73,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldTurn): Delive
 }
 
 /** Calls `reduce`; what it returns is pending when it is a thenable. */
-function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldTurn): PromiseLike<unknown> | undefined {
+function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
   const cell = job.cellOf(item);
   try {
     const state = reduce(cell.state, item, context);
@@ -89,7 +90,7 @@ async function foldRest(
   job: FoldJob,
   first: DeliveredItem,
   firstPending: PromiseLike<unknown>,
-  turn: FoldTurn,
+  run: FoldRun,
 ): Promise<FoldJob> {
   let pending: PromiseLike<unknown> | undefined = firstPending;
   for (let item: DeliveredItem | undefined = first; item !== undefined;) {
@@ -98,8 +99,8 @@ async function foldRest(
     } catch (cause) {
       job.failure = { item, cause };
     }
-    item = nextItem(job, turn);
-    pending = item === undefined ? undefined : handOut(job, item, turn);
+    item = nextItem(job, run);
+    pending = item === undefined ? undefined : handOut(job, item, run);
   }
   return job;
 }

@@ -1,28 +1,26 @@
 // What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
 // here, so this is the place to look for one that could be counted as done before it is.
-import type { Effect } from '../protocol/actor.js';
 import { mayDeliver, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
-import type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
+import type { ReducerState, Turn } from './state.js';
 import { reportDead, returnCredit, settleItem } from './returns.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 
-type Effects = Effect<ReducerMessage>[];
-
-export function afterFold(options: ReducerOptions, state: ReducerState, job: FoldJob, effects: Effects): void {
+export function afterFold(turn: Turn, job: FoldJob): void {
+  const { state } = turn;
   const left = job.items.slice(job.next);
   if (left.length > 0) state.carry = [...left, ...state.carry];
   // They were not handed out, so nobody can acknowledge them yet.
   for (const item of left) state.manual.delete(item);
-  noteDone(options, state, job, effects);
+  noteDone(turn, job);
   for (const item of job.dropped) drop(state, item);
   if (job.failure !== undefined) {
     const { item, cause } = job.failure;
     returnCredit(state.returns, item);
-    itemFailed(options, state, item, cause, 'reduce', effects);
+    itemFailed(turn, item, cause, 'reduce');
   }
 }
 
@@ -30,7 +28,8 @@ export function afterFold(options: ReducerOptions, state: ReducerState, job: Fol
  * Credit and acknowledgement of what has been folded so far. Also while the job is under way: one call that takes long
  * must not keep what was done before it.
  */
-export function noteDone(options: ReducerOptions, state: ReducerState, job: FoldJob, effects: Effects): void {
+export function noteDone(turn: Turn, job: FoldJob): void {
+  const { options, state, now, effects } = turn;
   const { definition } = options;
   const done = job.done.slice(job.noted);
   if (done.length === 0) return;
@@ -41,18 +40,18 @@ export function noteDone(options: ReducerOptions, state: ReducerState, job: Fold
       const cell = job.cellOf(item);
       if (cell.folded.length > 0) cell.folded = [];
     }
-    if (definition.acknowledge !== 'manual') acknowledge(state, done, effects);
+    if (definition.acknowledge !== 'manual') acknowledge(turn, done);
     return;
   }
   if (state.unflushed === 0) {
-    state.unflushedSince = options.clock.now();
+    state.unflushedSince = now;
     effects.push({ type: 'after', key: 'flush', ms: options.batchIntervalMs, message: { type: 'flushDue' } });
   }
   state.unflushed += done.length;
 }
 
 /** An effect that took place after its lease was lost is not acknowledged: the new owner does it as well. */
-function acknowledge(state: ReducerState, items: readonly DeliveredItem[], effects: Effects): void {
+function acknowledge({ state, effects }: Turn, items: readonly DeliveredItem[]): void {
   let afterLoss = 0;
   for (const item of items) {
     if (item.tenure.dead) {
@@ -70,14 +69,8 @@ function drop(state: ReducerState, item: DeliveredItem): void {
   reportDead(state.returns, item);
 }
 
-function itemFailed(
-  options: ReducerOptions,
-  state: ReducerState,
-  item: DeliveredItem,
-  cause: unknown,
-  at: FailedItem['at'],
-  effects: Effects,
-): void {
+function itemFailed(turn: Turn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
+  const { options, state, effects } = turn;
   state.manual.delete(item);
   if (hasEnded(options, item)) {
     // Not a failure: what it belongs to is over, and no policy runs (design section 6).
@@ -87,11 +80,11 @@ function itemFailed(
   const { policy, error } = judge(options.onFailure, cause, described(item, at, 1));
   if (policy === 'crash') effects.push({ type: 'fail', error });
   else if (policy === 'stopShard') stopShard(state, item, error);
-  else skip(state, [item], cause, effects);
+  else skip(turn, [item], cause);
 }
 
 /** Marks a tenure found late as dead: a failure it excuses must not be revived by a renewal that comes after all. */
-function hasEnded(options: ReducerOptions, item: DeliveredItem): boolean {
+function hasEnded(options: Turn['options'], item: DeliveredItem): boolean {
   return !mayDeliver(item.tenure, options.clock);
 }
 
@@ -106,7 +99,7 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
 }
 
 /** Settled without having been done, because the application said so: counted and told, never silent. */
-function skip(state: ReducerState, items: readonly DeliveredItem[], cause: unknown, effects: Effects): void {
+function skip({ state, effects }: Turn, items: readonly DeliveredItem[], cause: unknown): void {
   if (items.length === 0) return;
   effects.push({ type: 'count', what: 'skippedItems', by: items.length });
   for (const item of items) {
@@ -118,14 +111,15 @@ function skip(state: ReducerState, items: readonly DeliveredItem[], cause: unkno
 }
 
 /** What has been flushed since the last look. */
-export function afterFlush(options: ReducerOptions, state: ReducerState, job: FlushJob, effects: Effects): void {
+export function afterFlush(turn: Turn, job: FlushJob): void {
+  const { options, state } = turn;
   const groups = job.groups.slice(job.noted, job.next);
   job.noted = job.next;
   for (const group of groups) {
     if (group.outcome === 'failed' && group.items.some((item) => !hasEnded(options, item))) {
-      flushFailed(options, state, group, effects);
+      flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
-      if (options.definition.acknowledge !== 'manual') acknowledge(state, group.items, effects);
+      if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
     } else {
       group.cell.state = options.definition.init();
       for (const item of group.items) reportDead(state.returns, item);
@@ -134,7 +128,8 @@ export function afterFlush(options: ReducerOptions, state: ReducerState, job: Fl
 }
 
 /** The state is worth nothing after a failed flush: it may be half saved. Whatever the policy, it starts anew. */
-function flushFailed(options: ReducerOptions, state: ReducerState, group: FlushGroup, effects: Effects): void {
+function flushFailed(turn: Turn, group: FlushGroup): void {
+  const { options, state, effects } = turn;
   const oldest = group.items[0] as DeliveredItem;
   const { policy, error } = judge(options.onFailure, group.cause, described(oldest, 'flush', group.items.length));
   if (policy === 'crash') {
@@ -142,11 +137,12 @@ function flushFailed(options: ReducerOptions, state: ReducerState, group: FlushG
     return;
   }
   group.cell.state = options.definition.init();
-  if (policy === 'skip') skip(state, group.items, group.cause, effects);
+  if (policy === 'skip') skip(turn, group.items, group.cause);
   else for (const item of group.items) stopShard(state, item, error);
 }
 
-export function afterBehaviour(options: ReducerOptions, state: ReducerState, job: RawJob, effects: Effects): void {
+export function afterBehaviour(turn: Turn, job: RawJob): void {
+  const { options, state, effects } = turn;
   const dropped = new Set(job.dropped);
   for (const item of job.items) {
     if (dropped.has(item)) drop(state, item);
@@ -173,21 +169,22 @@ export function afterBehaviour(options: ReducerOptions, state: ReducerState, job
     effects.push({ type: 'fail', error });
     return;
   }
-  if (live.length === 0) callFailed(job, error, effects);
+  if (live.length === 0) callFailed(turn, job, error);
   for (const item of live) state.manual.delete(item);
-  if (policy === 'skip') skip(state, live, cause, effects);
+  if (policy === 'skip') skip(turn, live, cause);
   else for (const item of live.length > 0 ? live : current) stopShard(state, item, error);
 }
 
 /** A call that failed with nothing in it to skip is said all the same. */
-function callFailed(job: RawJob, error: Error, effects: Effects): void {
+function callFailed({ effects }: Turn, job: RawJob, error: Error): void {
   effects.push({ type: 'count', what: 'failedCalls' });
   const message = `a reducer failed at ${job.message.type}`;
   effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
 }
 
 /** What application code said through `ctx` since the last look. */
-export function afterCalls(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+export function afterCalls(turn: Turn): void {
+  const { state, effects } = turn;
   const { acknowledged, failed } = state.door.take();
   let strays = 0;
   let afterLoss = 0;
@@ -202,7 +199,7 @@ export function afterCalls(options: ReducerOptions, state: ReducerState, effects
       // Nothing is advanced silently: this item has been, or will be, acknowledged all the same.
       const message = 'ctx.fail named nothing that waits for an acknowledgement; it has no effect';
       effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
-    } else itemFailed(options, state, token, error, 'ack', effects);
+    } else itemFailed(turn, token, error, 'ack');
   }
   if (strays > 0) effects.push({ type: 'count', what: 'strayAcknowledgements', by: strays });
   if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });

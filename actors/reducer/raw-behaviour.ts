@@ -19,14 +19,15 @@ export function createRawJob(items: readonly DeliveredItem[], message: ReducerMe
   return { items, dropped: [], message, startedAt: now, failure: undefined };
 }
 
+/** What a call is made with. */
+interface RawCall {
+  readonly definition: RawReducer<unknown, unknown>;
+  readonly context: ReducerContext;
+  readonly clock: Clock;
+}
+
 /** Splits by deadline as late as can be, just before the call. */
-export async function behave(
-  job: RawJob,
-  cell: Cell,
-  definition: RawReducer<unknown, unknown>,
-  context: ReducerContext,
-  clock: Clock,
-): Promise<RawJob> {
+export async function behave(job: RawJob, cell: Cell, { definition, context, clock }: RawCall): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {
     const live = job.items.filter((item) => mayDeliver(item.tenure, clock) || (job.dropped.push(item), false));

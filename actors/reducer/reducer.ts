@@ -1,7 +1,7 @@
 // Where the application's work happens. Calls into one reducer never overlap: while a call is under way its items wait, while
 // questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it began.
 import { run, send } from '../protocol/actor.js';
-import type { Behaviour, Effect, Ref, Step } from '../protocol/actor.js';
+import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { createFlushJob, createFoldJob, flushGroups, fold } from './fold.js';
 import type { Cell, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -11,7 +11,7 @@ import { openContextDoor } from './context.js';
 import { answerLocate, reducerStatus } from './status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
-import type { Mark, ReducerMessage, ReducerOptions, ReducerState } from './state.js';
+import type { Mark, ReducerMessage, ReducerOptions, ReducerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { asError } from '../../src/core/thrown.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
@@ -19,7 +19,6 @@ import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/re
 export type { ReducerInbox } from '../protocol/pipeline.js';
 export type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
 
-type Effects = Effect<ReducerMessage>[];
 /** The name of the one cell of a reducer whose state is not by shard: no worker has this number. */
 const whole = -1;
 
@@ -28,12 +27,12 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     kind: 'reducer',
     initial: (self) => initial(options, self),
     receive: (state, message) => {
-      const effects: Effects = [];
-      receive(options, state, message, effects);
+      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      handle(turn, message);
       // After a failure nothing new may start: the restart waits for every call that has.
-      if (!effects.some(({ type }) => type === 'fail')) advance(options, state, effects);
-      if (sendReturns(state.returns, options.index, effects)) state.settledAt = options.clock.now();
-      return [state, effects];
+      if (!hasFailed(turn)) advance(turn);
+      if (sendReturns(state.returns, options.index, turn.effects)) state.settledAt = turn.now;
+      return [state, turn.effects];
     },
     stopped: (state) => {
       state.door.abort();
@@ -67,7 +66,14 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
   return [state, options.stages.map((to) => send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
 
-function receive(options: ReducerOptions, state: ReducerState, message: ReducerMessage, effects: Effects): void {
+function hasFailed({ effects }: Turn): boolean {
+  return effects.some(({ type }) => type === 'fail');
+}
+
+type MessageOf<T extends ReducerMessage['type']> = ReducerMessage & { readonly type: T };
+
+function handle(turn: Turn, message: ReducerMessage): void {
+  const { state, effects } = turn;
   if (isRepeated(state, message)) {
     effects.push({ type: 'count', what: 'repeatedMessages' });
     return;
@@ -75,42 +81,31 @@ function receive(options: ReducerOptions, state: ReducerState, message: ReducerM
   switch (message.type) {
     case 'items':
       for (const item of message.items) state.queue.push(item);
-      break;
+      return;
     case 'punctuation':
       state.queue.push(message);
-      break;
+      return;
     case 'heartbeat':
-      if (state.job?.type === 'fold') noteDone(options, state, state.job.job, effects);
-      // Only a raw behaviour wants them: a defined reducer flushes by its own timer, idle or not.
-      if (options.definition.behaviour === undefined || state.heartbeatWaits) break;
-      state.heartbeatWaits = true;
-      state.queue.push(message);
-      break;
+      return heartbeat(turn, message);
     case 'revoked':
-      revoked(state, message);
-      break;
+      return revoked(turn, message);
     case 'locate':
-      effects.push(answerLocate(state, message, options.clock.now()));
-      break;
+      return answerLocate(turn, message);
     case 'flushDue':
       state.flushDue = true;
-      break;
+      return;
     case 'folded':
       state.job = undefined;
-      afterFold(options, state, message.job, effects);
-      break;
+      return afterFold(turn, message.job);
     case 'flushed':
-      flushed(options, state, message.job, effects);
-      break;
+      return flushed(turn, message.job);
     case 'behaved':
-      behaved(options, state, message.job, effects);
-      break;
+      return behaved(turn, message.job);
     case 'called':
-      afterCalls(options, state, effects);
-      break;
+      return afterCalls(turn);
     case 'broken':
       effects.push({ type: 'fail', error: asError(message.error) });
-      break;
+      return;
     default:
       message satisfies never;
       effects.push({ type: 'count', what: 'unknownMessage' });
@@ -125,8 +120,17 @@ function isRepeated(state: ReducerState, message: ReducerMessage): boolean {
   return false;
 }
 
+function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
+  const { options, state } = turn;
+  if (state.job?.type === 'fold') noteDone(turn, state.job.job);
+  // Only a raw behaviour wants them: a defined reducer flushes by its own timer, idle or not.
+  if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
+  state.heartbeatWaits = true;
+  state.queue.push(message);
+}
+
 /** Queued items of the ended tenure go before the news of it does; what was folded stays folded. */
-function revoked(state: ReducerState, message: ReducerMessage & { type: 'revoked' }): void {
+function revoked({ state }: Turn, message: MessageOf<'revoked'>): void {
   const stays = (item: DeliveredItem): boolean => {
     if (item.tenure.worker !== message.worker) return true;
     returnCredit(state.returns, item);
@@ -141,41 +145,42 @@ function revoked(state: ReducerState, message: ReducerMessage & { type: 'revoked
 }
 
 /** Starts the next call, if none is under way: this is the one place where user code is started from. */
-function advance(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+function advance(turn: Turn): void {
+  const { options, state } = turn;
   while (state.job === undefined) {
     const flushes = options.definition.flush !== undefined && state.unflushed > 0;
     const head = state.carry[0] ?? state.queue.peek();
     const full = state.unflushed >= options.batchSize;
     const asked = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
     if (flushes && (state.flushDue || full || asked)) {
-      startFlush(options, state, effects);
+      startFlush(turn);
     } else if (head === undefined) {
       state.flushDue = false;
       return;
     } else if (head instanceof DeliveredItem) {
-      startItems(options, state, effects);
+      startItems(turn);
     } else {
       state.queue.shift();
-      startMark(options, state, head, effects);
+      startMark(turn, head);
     }
   }
 }
 
-function startMark(options: ReducerOptions, state: ReducerState, mark: Mark, effects: Effects): void {
-  const { definition } = options;
+function startMark(turn: Turn, mark: Mark): void {
+  const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
-  if (definition.behaviour === undefined) {
-    finishMark(options, state, mark, effects);
+  if (options.definition.behaviour === undefined) {
+    finishMark(turn, mark);
     return;
   }
   const message: ToBehaviour<unknown> =
     mark.type === 'revoked'
       ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
       : { type: mark.type === 'punctuation' ? mark.kind : 'heartbeat' };
-  startRaw(options, state, createRawJob([], message, options.clock.now()), mark, effects);
+  startRaw(turn, createRawJob([], message, now), mark);
 }
 
-function finishMark(options: ReducerOptions, state: ReducerState, mark: Mark, effects: Effects): void {
+function finishMark({ options, state, effects }: Turn, mark: Mark): void {
   if (mark.type === 'punctuation') {
     // The dispositions of the flush must be on their way before the answer that promises them.
     sendReturns(state.returns, options.index, effects);
@@ -195,15 +200,15 @@ function finishMark(options: ReducerOptions, state: ReducerState, mark: Mark, ef
   }
 }
 
-function startItems(options: ReducerOptions, state: ReducerState, effects: Effects): void {
+function startItems(turn: Turn): void {
+  const { options, state, now, effects } = turn;
   const { definition, clock } = options;
   const items = nextItems(options, state);
-  const now = clock.now();
   if (definition.behaviour !== undefined || definition.acknowledge === 'manual') {
     for (const item of items) state.manual.set(item, now);
   }
   if (definition.behaviour !== undefined) {
-    startRaw(options, state, createRawJob(items, { type: 'items', items }, now), undefined, effects);
+    startRaw(turn, createRawJob(items, { type: 'items', items }, now), undefined);
     return;
   }
   const { reduce } = definition;
@@ -244,19 +249,16 @@ function cellOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
   return cell;
 }
 
-function startFlush(options: ReducerOptions, state: ReducerState, effects: Effects): void {
-  const job = createFlushJob(state.cells.values(), options.clock.now());
+function startFlush(turn: Turn): void {
+  const { state } = turn;
+  const job = createFlushJob(state.cells.values(), turn.now);
   state.unflushed = 0;
   state.job = { type: 'flush', job };
-  runFlush(options, state, job, effects);
+  runFlush(turn, job);
 }
 
-function runFlush(
-  { definition, clock, shardName }: ReducerOptions,
-  state: ReducerState,
-  job: FlushJob,
-  effects: Effects,
-): void {
+function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
+  const { definition, clock, shardName } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
   effects.push(
     run({
@@ -270,10 +272,11 @@ function runFlush(
 }
 
 /** With a state per shard there may be many calls, and together they must not starve the lease keepers. */
-function flushed(options: ReducerOptions, state: ReducerState, job: FlushJob, effects: Effects): void {
-  afterFlush(options, state, job, effects);
+function flushed(turn: Turn, job: FlushJob): void {
+  const { state, effects } = turn;
+  afterFlush(turn, job);
   if (job.next < job.groups.length && !state.door.context.signal.aborted) {
-    if (!effects.some(({ type }) => type === 'fail')) runFlush(options, state, job, effects);
+    if (!hasFailed(turn)) runFlush(turn, job);
     return;
   }
   state.job = undefined;
@@ -294,32 +297,28 @@ function fencesOf(
   return fences;
 }
 
-function startRaw(
-  options: ReducerOptions,
-  state: ReducerState,
-  job: RawJob,
-  mark: Mark | undefined,
-  effects: Effects,
-): void {
+function startRaw({ options, state, effects }: Turn, job: RawJob, mark: Mark | undefined): void {
   const definition = options.definition as RawReducer<unknown, unknown>;
   state.job = { type: 'raw', job, mark };
   effects.push(
     run({
       name: job.message.type,
       kind: 'user',
-      start: () => behave(job, state.cells.get(whole) as Cell, definition, state.door.context, options.clock),
+      start: () =>
+        behave(job, state.cells.get(whole) as Cell, { definition, context: state.door.context, clock: options.clock }),
       done: (done: RawJob): ReducerMessage => ({ type: 'behaved', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
   );
 }
 
-function behaved(options: ReducerOptions, state: ReducerState, job: RawJob, effects: Effects): void {
+function behaved(turn: Turn, job: RawJob): void {
+  const { state } = turn;
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;
   // What it acknowledged in this very call counts, also when the call has failed, and before a punctuation behind it is
   // answered.
-  afterCalls(options, state, effects);
-  afterBehaviour(options, state, job, effects);
-  if (mark !== undefined) finishMark(options, state, mark, effects);
+  afterCalls(turn);
+  afterBehaviour(turn, job);
+  if (mark !== undefined) finishMark(turn, mark);
 }

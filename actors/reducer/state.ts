@@ -1,5 +1,5 @@
-// What a reducer is made with, what it is told, and what it keeps.
-import type { Ref } from '../protocol/actor.js';
+// What a reducer is made with, what it is told, what it keeps, and what one call of `receive` works on.
+import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
 import type { ContextDoor } from './context.js';
@@ -63,4 +63,13 @@ export interface ReducerState {
   readonly returns: Returns;
   readonly door: ContextDoor;
   settledAt: number;
+}
+
+/** One call of `receive`: what it works on and what comes of it. */
+export interface Turn {
+  readonly options: ReducerOptions;
+  readonly state: ReducerState;
+  /** Monotonic, as the call began. Whether an item may still be handed out is asked of the clock, as late as can be. */
+  readonly now: number;
+  readonly effects: Effect<ReducerMessage>[];
 }

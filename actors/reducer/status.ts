@@ -1,22 +1,21 @@
 // Where an item is inside a reducer, for the watchdog and for people: walks the whole queue, so only asked when something
 // stands still or somebody looks.
 import { reply, send } from '../protocol/actor.js';
-import type { Effect } from '../protocol/actor.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox } from '../protocol/pipeline.js';
-import type { ReducerMessage, ReducerState } from './state.js';
+import type { ReducerState, Turn } from './state.js';
 
 type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 
 /** Answers where the record is, or passes the question on to the next reducer; the last one answers for all. */
-export function answerLocate(state: ReducerState, question: Locate, now: number): Effect<ReducerMessage> {
+export function answerLocate({ state, now, effects }: Turn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
     ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
     : whereabouts(state, question.worker, question.ordinal, now);
   const [next, ...rest] = question.next;
-  if (found === undefined && next !== undefined) return send(next, { ...question, next: rest });
-  return reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 });
+  if (found === undefined && next !== undefined) effects.push(send(next, { ...question, next: rest }));
+  else effects.push(reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
 }
 
 function whereabouts(state: ReducerState, worker: number, ordinal: number, now: number): Whereabouts | undefined {

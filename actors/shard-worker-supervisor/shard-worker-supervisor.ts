@@ -35,7 +35,12 @@ export interface ShardWorkerSupervisorState {
   readonly slots: Map<string, Slot>;
 }
 
-type Effects = Effect<ShardWorkerSupervisorMessage>[];
+/** One call of `receive`: what it works on and what comes of it. No clock: nothing here depends on the time. */
+interface Turn {
+  readonly options: ShardWorkerSupervisorOptions;
+  readonly state: ShardWorkerSupervisorState;
+  readonly effects: Effect<ShardWorkerSupervisorMessage>[];
+}
 
 export function shardWorkerSupervisor(
   options: ShardWorkerSupervisorOptions,
@@ -47,46 +52,51 @@ export function shardWorkerSupervisor(
       options.coordinators.map((to) => send(to, { type: 'subscribe', subscriber: self })),
     ],
     receive: (state, message) => {
-      const effects: Effects = [];
-      receive(options, state, message, effects);
-      return [state, effects];
+      const turn: Turn = { options, state, effects: [] };
+      handle(turn, message);
+      return [state, turn.effects];
     },
     status: (state) => ({ workers: state.slots.size }),
   };
 }
 
-function receive(
-  options: ShardWorkerSupervisorOptions,
-  state: ShardWorkerSupervisorState,
-  message: ShardWorkerSupervisorMessage,
-  effects: Effects,
-): void {
+type MessageOf<T extends ShardWorkerSupervisorMessage['type']> = ShardWorkerSupervisorMessage & { readonly type: T };
+
+function handle(turn: Turn, message: ShardWorkerSupervisorMessage): void {
   switch (message.type) {
-    case 'held': {
-      const known = state.tables.get(message.table);
-      if (known !== undefined && known.version >= message.version) return;
-      state.tables.set(message.table, message);
-      for (const lease of message.leases) startFor(options, state, nameOf(message.table, lease), lease, effects);
-      break;
-    }
-    case 'started': {
-      const slot = state.slots.get(message.name);
-      if (slot !== undefined) slot.worker = message.worker;
-      break;
-    }
+    case 'held':
+      return held(turn, message);
+    case 'started':
+      return started(turn, message);
     case 'ended':
-      ended(options, state, message.name, message.how, effects);
-      break;
+      return ended(turn, message);
     case 'again':
-      // A lease taken anew in the meantime has its worker already.
-      if (state.slots.get(message.name)?.resting !== true) return;
-      state.slots.delete(message.name);
-      startIfHeld(options, state, message.name, effects);
-      break;
+      return again(turn, message);
     default:
       message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessage' });
+      turn.effects.push({ type: 'count', what: 'unknownMessage' });
   }
+}
+
+function held(turn: Turn, message: HeldLeases): void {
+  const { tables } = turn.state;
+  const known = tables.get(message.table);
+  if (known !== undefined && known.version >= message.version) return;
+  tables.set(message.table, message);
+  for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
+}
+
+function started({ state }: Turn, { name, worker }: MessageOf<'started'>): void {
+  const slot = state.slots.get(name);
+  if (slot !== undefined) slot.worker = worker;
+}
+
+function again(turn: Turn, { name }: MessageOf<'again'>): void {
+  const { slots } = turn.state;
+  // A lease taken anew in the meantime has its worker already.
+  if (slots.get(name)?.resting !== true) return;
+  slots.delete(name);
+  startIfHeld(turn, name);
 }
 
 /** Two streams, and two tables, may have a shard of the same name. */
@@ -94,13 +104,7 @@ function nameOf(table: string, lease: HeldLease): string {
   return `${table}/${lease.leaseKey}`;
 }
 
-function startFor(
-  options: ShardWorkerSupervisorOptions,
-  state: ShardWorkerSupervisorState,
-  name: string,
-  lease: HeldLease,
-  effects: Effects,
-): void {
+function startFor({ options, state, effects }: Turn, name: string, lease: HeldLease): void {
   const slot = state.slots.get(name);
   // A worker of an earlier keeper is on its way out; its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
@@ -115,13 +119,8 @@ function startFor(
   );
 }
 
-function ended(
-  options: ShardWorkerSupervisorOptions,
-  state: ShardWorkerSupervisorState,
-  name: string,
-  how: Ending,
-  effects: Effects,
-): void {
+function ended(turn: Turn, { name, how }: MessageOf<'ended'>): void {
+  const { options, state, effects } = turn;
   const slot = state.slots.get(name);
   if (slot === undefined) return;
   if (how.reason === 'crash') {
@@ -134,18 +133,13 @@ function ended(
   slot.resting = true;
   // Still held, for instance because a suspended machine let the tenure die: it starts anew, but never in a hot loop.
   effects.push({ type: 'after', key: name, ms: options.againMs, message: { type: 'again', name } });
-  startIfHeld(options, state, name, effects);
+  startIfHeld(turn, name);
 }
 
-function startIfHeld(
-  options: ShardWorkerSupervisorOptions,
-  state: ShardWorkerSupervisorState,
-  name: string,
-  effects: Effects,
-): void {
-  for (const { table, leases } of state.tables.values()) {
+function startIfHeld(turn: Turn, name: string): void {
+  for (const { table, leases } of turn.state.tables.values()) {
     for (const lease of leases) {
-      if (nameOf(table, lease) === name) startFor(options, state, name, lease, effects);
+      if (nameOf(table, lease) === name) startFor(turn, name, lease);
     }
   }
 }
