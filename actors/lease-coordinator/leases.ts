@@ -38,7 +38,7 @@ export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish'
   state.abandoned.delete(row.leaseKey);
   state.leases.set(
     row.leaseKey,
-    newLease(row, place, incarnation, wish === undefined ? 'taking' : 'wishing', mayStart),
+    newLease(row, { stream, shardId, incarnation, phase: wish === undefined ? 'taking' : 'wishing' }, mayStart),
   );
   turn.effects.push(
     settings.spawnKeeper(
@@ -66,19 +66,14 @@ export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish'
 
 function newLease(
   row: LeaseRow,
-  { stream, shardId }: Pick<Lease, 'stream' | 'shardId'>,
-  incarnation: number,
-  phase: Lease['phase'],
+  known: Pick<Lease, 'stream' | 'shardId' | 'incarnation' | 'phase'>,
   mayStart: boolean,
 ): Lease {
   return {
+    ...known,
     leaseKey: row.leaseKey,
-    shardId,
-    stream,
-    incarnation,
     keeper: undefined,
     row,
-    phase,
     awaited: mayStart ? [] : undefined,
     readingParents: false,
     fence: undefined,

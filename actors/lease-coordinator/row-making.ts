@@ -13,6 +13,12 @@ export interface RowProgress {
   at: number | undefined;
 }
 
+interface Noting {
+  readonly shardIdOf: (row: LeaseRow) => string;
+  /** Called for each row that is there now. */
+  readonly noted: () => void;
+}
+
 /** Writes under way at once: more would wait in the table's own queue, and count against their time limit there. */
 const width = 10;
 
@@ -20,8 +26,7 @@ const width = 10;
 export async function makeRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],
-  shardIdOf: (row: LeaseRow) => string,
-  noted: () => void,
+  { shardIdOf, noted }: Noting,
   signal: AbortSignal,
 ): Promise<LeaseRow[]> {
   const created: LeaseRow[] = [];

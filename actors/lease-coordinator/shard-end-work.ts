@@ -43,18 +43,19 @@ export interface ShardEnd {
   readonly apartMs: number;
 }
 
+/** What rows are read and made with. */
+interface RowWork {
+  readonly store: LeaseStore;
+  readonly maker: RowMaker;
+  readonly signal: AbortSignal;
+}
+
 /** Judges the evidence and makes the rows of the shard's children. */
-export async function prepareShardEnd(
-  store: LeaseStore,
-  maker: RowMaker,
-  end: ShardEnd,
-  evidence: Evidence,
-  signal: AbortSignal,
-): Promise<ShardEndResult> {
+export async function prepareShardEnd(work: RowWork, end: ShardEnd, evidence: Evidence): Promise<ShardEndResult> {
   const { shards, description, askedAt } = evidence;
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING') return blocked(`the stream is ${status}`);
-  const rowStream = end.row.kinactStream ?? maker.stream;
+  const rowStream = end.row.kinactStream ?? work.maker.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
   const found = shardIn(shards, end.shardId, end.ancestors);
@@ -65,7 +66,7 @@ export async function prepareShardEnd(
     const reason = end.acceptChildless ? incompleteness(shards) : 'the listing shows no child of the closed shard yet';
     if (reason !== undefined) return blocked(reason);
   }
-  const made = await makeChildren(store, maker, end, children, evidence, signal);
+  const made = await makeChildren(work, end, children, evidence);
   if (made !== undefined) return made;
   const createdMs = description.creationEpochSeconds * 1_000;
   return {
@@ -112,12 +113,10 @@ function childrenOf(end: ShardEnd, shards: readonly Shard[]): readonly ListedChi
 
 /** Undefined when every child has a row now. */
 async function makeChildren(
-  store: LeaseStore,
-  maker: RowMaker,
+  { store, maker, signal }: RowWork,
   end: ShardEnd,
   children: readonly ListedChild[],
   { shards, askedAt }: Evidence,
-  signal: AbortSignal,
 ): Promise<ShardEndResult | undefined> {
   const present = new Set<string>();
   for (const shardId of new Set(

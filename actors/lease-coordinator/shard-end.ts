@@ -115,7 +115,7 @@ function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evi
     run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => prepareShardEnd(settings.store, maker, end, evidence, signal),
+      start: (signal) => prepareShardEnd({ store: settings.store, maker, signal }, end, evidence),
       done: (result): CoordinatorSelf => ({ type: 'shardEndPrepared', asked, result }),
       failed: (error): CoordinatorSelf => ({ type: 'shardEndFailed', asked, error }),
     }),

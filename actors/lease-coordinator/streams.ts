@@ -49,6 +49,7 @@ export function syncWhereDue(turn: Turn): void {
     if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.makesRowsAt ??= now;
     const { progress } = stream;
     const making = {
+      stream: rows,
       writer: signature(turn, 0),
       progress,
       now: () => settings.clock.now(),
@@ -61,7 +62,7 @@ export function syncWhereDue(turn: Turn): void {
       run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(settings.store, options, rows, making, signal),
+        start: (signal) => syncShards(settings.store, options, making, signal),
         done: (result): CoordinatorSelf => ({ type: 'synced', stream: index, result }),
         failed: (error): CoordinatorSelf => ({ type: 'syncFailed', stream: index, error }),
       }),
@@ -172,7 +173,8 @@ function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void
 export function stamped(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.stamping = false;
-  if (error !== undefined) laterAgain(turn, 'stamping lease rows with their stream', stream, error, stream.syncDueAt);
+  if (error !== undefined)
+    laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.syncDueAt });
 }
 
 /** Says what was done that nobody expects: rows re-created, positions that had to be guessed. */
@@ -298,7 +300,7 @@ export function described(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
   if (error === undefined) worked(turn, describing, stream);
-  else laterAgain(turn, describing, stream, error, stream.auditDueAt);
+  else laterAgain(turn, describing, { stream, error, at: stream.auditDueAt });
 }
 
 export function cleaned(turn: Turn, index: number, { removed: { length: removed }, isAnother }: CleanUpResult): void {
@@ -312,10 +314,15 @@ export function cleaned(turn: Turn, index: number, { removed: { length: removed 
 export function notCleaned(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
-  laterAgain(turn, cleaning, stream, error, stream.cleanUpDueAt);
+  laterAgain(turn, cleaning, { stream, error, at: stream.cleanUpDueAt });
 }
 
-function laterAgain(turn: Turn, operation: string, stream: Stream, error: unknown, at: number): void {
+/** Says that an operation has failed and when it is repeated. */
+function laterAgain(
+  turn: Turn,
+  operation: string,
+  { stream, error, at }: { readonly stream: Stream; readonly error: unknown; readonly at: number },
+): void {
   retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
 }
 

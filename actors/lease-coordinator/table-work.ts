@@ -32,6 +32,7 @@ function filterFor(initial: InitialPosition): ShardFilter {
 
 /** What a sync needs to make rows. */
 export interface Making {
+  readonly stream: StreamRows;
   readonly writer: string;
   readonly progress: RowProgress;
   /** Monotonic. */
@@ -56,8 +57,7 @@ export interface Making {
 export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
-  stream: StreamRows,
-  { writer, progress, now, begun, waits, lost, seenAt }: Making,
+  { stream, writer, progress, now, begun, waits, lost, seenAt }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
   const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
@@ -97,7 +97,7 @@ export async function syncShards(
     progress.at = now();
   };
   const shardOf = (row: LeaseRow): string => shardIdOf(identifier, row.leaseKey) ?? row.leaseKey;
-  const created = await makeRows(store, plan.rows, shardOf, noted, signal);
+  const created = await makeRows(store, plan.rows, { shardIdOf: shardOf, noted }, signal);
   const made = new Set(created.map((row) => row.leaseKey));
   const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(identifier, id)));
   return {

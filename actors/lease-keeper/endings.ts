@@ -139,7 +139,7 @@ export function released(turn: Turn, written: boolean): void {
 /** The time given for the release is over. */
 export function unreleased(turn: Turn): void {
   if (turn.state.everHeld) return released(turn, false);
-  return notHeld(turn, 'released before it was taken', undefined, false);
+  return notHeld(turn, 'released before it was taken');
 }
 
 export function ended(turn: Turn): void {
@@ -149,13 +149,12 @@ export function ended(turn: Turn): void {
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }
 
-/** `askedInVain`: its holder was asked for it, and is not to be asked again soon. */
+/** `retake`: the row is this process's own. `askedInVain`: its holder was asked for it, and is not to be asked again soon. */
 export function notHeld(
   turn: Turn,
   reason: string,
-  current: LeaseRow | undefined,
-  retake: boolean,
-  askedInVain = false,
+  current?: LeaseRow,
+  { retake = false, askedInVain = false }: { readonly retake?: boolean; readonly askedInVain?: boolean } = {},
 ): void {
   const { leaseKey, shardId, source } = turn.options;
   if (!turn.state.everHeld) {

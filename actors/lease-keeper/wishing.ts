@@ -131,13 +131,13 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
   const { workerId, processNonce, writer, failoverMs } = options;
   const wishing = state.wishing!;
   const isOver = wishing.over !== undefined;
-  if (row === undefined) return notHeld(turn, 'the row is gone', undefined, false);
-  if (hasEnded(row)) return notHeld(turn, 'the shard has ended', row, false);
+  if (row === undefined) return notHeld(turn, 'the row is gone');
+  if (hasEnded(row)) return notHeld(turn, 'the shard has ended', row);
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return handedOver(turn, row);
   if (row.leaseOwner === undefined) return isOver ? withdrawn(turn, row) : toBeTaken(turn, row);
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(processNonce, row.kinactWriter);
-    return notHeld(turn, `taken by ${row.leaseOwner}`, row, isOwn);
+    return notHeld(turn, `taken by ${row.leaseOwner}`, row, { retake: isOwn });
   }
   if (row.leaseCounter !== wishing.counter) {
     wishing.counter = row.leaseCounter;
@@ -146,7 +146,7 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
   if (refused === 'unwish') return withdrawn(turn, row);
   if (isOver) return;
   if (now - wishing.counterAt > honouredFailoverMs(row, failoverMs)) return toBeTaken(turn, row);
-  if (refused === 'wish') return notHeld(turn, 'another worker has asked for it', row, false);
+  if (refused === 'wish') return notHeld(turn, 'another worker has asked for it', row);
   const said = answerTo(writer, row);
   if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
@@ -197,5 +197,5 @@ function withdrawn(turn: Turn, row: LeaseRow | undefined): void {
   const { over, number } = turn.state.wishing!;
   const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');
-  notHeld(turn, reason, row, false, inVain && number > 0);
+  notHeld(turn, reason, row, { askedInVain: inVain && number > 0 });
 }

@@ -142,7 +142,7 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   state.write = undefined;
   if (concernsOwner(current)) holds.applyUnknown(state.hold, current.change);
   const other = otherOwner(turn, error);
-  if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`, undefined, false);
+  if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
   const delayMs = retryDelayMs(turn);
   state.attempt += 1;
   // No lease needs it: a renewal does not wait for it either.
@@ -250,19 +250,20 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
     case 'spurious':
       return recovered(turn, refusal.row);
     case 'gone':
-      if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone', undefined, false);
+      if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone');
       // Nobody else can have processed and cleaned up the shard while the lease was live.
       revokeTenure(turn, 'the row has vanished');
       warn(turn, 'The lease row has vanished and is made anew where its shard has been settled to.');
       state.phase = 'recreating';
       return;
     case 'handedOver':
-      return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`, refusal.row, false);
+      return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`, refusal.row);
     case 'lost':
-      return notHeld(turn, refusal.reason, refusal.row, false);
+      return notHeld(turn, refusal.reason, refusal.row);
     case 'own':
-      if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended', refusal.row, false);
-      if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, refusal.row, true);
+      if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended', refusal.row);
+      if (state.everHeld || state.retakes >= maxRetakes)
+        return notHeld(turn, refusal.reason, refusal.row, { retake: true });
       state.retakes += 1;
       holds.recoverHold(state.hold, refusal.row);
       state.reported = holds.durableCheckpoint(refusal.row);

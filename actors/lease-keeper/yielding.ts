@@ -163,7 +163,7 @@ export function settledByRow(turn: Turn, write: Write, current: LeaseRow | undef
   const maybeGiven = hold.unknown.some(({ owner }) => owner === workerId);
   if (current === undefined) {
     // Whoever has it now makes the row anew.
-    if (maybeGiven) notHeld(turn, 'the row is gone, and was about to be another’s', undefined, false);
+    if (maybeGiven) notHeld(turn, 'the row is gone, and was about to be another’s');
     return maybeGiven;
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {

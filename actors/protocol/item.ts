@@ -18,6 +18,7 @@ export class DeliveredItem implements Item<unknown>, Token {
   readonly opaque: unknown;
   readonly attempt: number = 1;
 
+  // oxlint-disable-next-line max-params -- there is one per item: an object to carry them would be one more of each
   constructor(
     stage: Ref<Disposed>,
     key: string,
