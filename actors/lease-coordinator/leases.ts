@@ -12,7 +12,7 @@ import { doubtStream, giveBack, takesPart } from './sources.js';
 import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
-import { beganIdle, beganReading, isRead, readsFail, readsWork } from './unread.js';
+import { beganIdle, beganReading, noteRead, readsFail, readsWork } from './unread.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
@@ -138,7 +138,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       beganReading(lease);
       return tenureBegan(turn, lease, news);
     case 'advanced':
-      isRead(lease);
+      noteRead(lease);
       return tenureAdvanced(turn, lease, news);
     case 'streamDoubted':
       return doubtStream(turn, lease.stream);

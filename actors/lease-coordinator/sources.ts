@@ -55,10 +55,10 @@ const goneAfterMs = 60_000;
 const goneAfterTimes = 5;
 
 /**
- * Whether this failure of a describe or listing ends its source: one that has worked ends only when its stream is another one
- * now, or is gone, which one answer does not prove.
+ * Notes a failure of a describe or listing. True when it ends its source: one that has worked ends only when its stream is
+ * another one now, or is gone, which one answer does not prove.
  */
-export function isSourceFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
+export function noteFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
   if (!stream.record.worked) return isHopeless(error);
   if (!missesStream(error)) {

@@ -2,7 +2,7 @@
 // What time cures is tried again without end, for a source that comes late joins the others; `start()` waits for a while only.
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
-import { failSource, failTable, hasFailed, isSourceFailure, settleStart } from './sources.js';
+import { failSource, failTable, hasFailed, noteFailure, settleStart } from './sources.js';
 import { retrying, scanWithin, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -62,7 +62,7 @@ export function streamNotOpened(turn: Turn, index: number, error: unknown): void
   const { settings, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
-  if (isSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
+  if (noteFailure(turn, stream, error)) return failSource(turn, stream, error);
   stream.error = error;
   const delayMs = backoffMs(retryShape, stream.openAttempt++, settings.random);
   retrying(turn, opening, { error, delayMs, stream });

@@ -3,7 +3,7 @@
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorSource } from './options.js';
-import { doubtStream, failSource, hasFailed, isSourceFailure, settleStart, takesPart } from './sources.js';
+import { doubtStream, failSource, hasFailed, noteFailure, settleStart, takesPart } from './sources.js';
 import { tellPlacement } from './placement.js';
 import { contradict } from './contradictions.js';
 import { holdersTimeMs } from './failovers.js';
@@ -197,7 +197,7 @@ export function syncFailed(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream)) return;
-  if (isSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
+  if (noteFailure(turn, stream, error)) return failSource(turn, stream, error);
   syncAgain(turn, stream, error);
 }
 

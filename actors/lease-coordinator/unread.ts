@@ -19,11 +19,11 @@ export function beganIdle({ now }: Turn, lease: Lease, reason: string): void {
 
 /** A worker has begun. After an end that was none that is not enough: it may end as the one before. */
 export function beganReading(lease: Lease): void {
-  if (!lease.falseEnd) isRead(lease);
+  if (!lease.falseEnd) noteRead(lease);
 }
 
 /** Records were dealt with, or the worker has held out. */
-export function isRead(lease: Lease): void {
+export function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.endWaits = false;
   lease.unreadTold = false;
@@ -57,7 +57,7 @@ function unreadMs(
 export function watchUnread(turn: Turn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
-    if (holdsOut(lease, turn.settings.failoverMs, now)) isRead(lease);
+    if (holdsOut(lease, turn.settings.failoverMs, now)) noteRead(lease);
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
     // Whoever starts workers may have missed something: it hears again what is held.

@@ -5,7 +5,7 @@ import type { Behaviour, Ref } from '../protocol/actor.js';
 import { failingStatus } from '../protocol/failing.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
-import { leaveTraffic, mayWrite, takeIsInVain, turnCame } from './permit.js';
+import { leaveTraffic, askLeave, takeIsInVain, turnCame } from './permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from './tenures.js';
 import { count, effectName, tell } from './turn.js';
@@ -173,7 +173,7 @@ function proceed(turn: Turn): void {
   if (isOver(state)) return;
   state.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
-  if (mayWrite(turn, kind) && kind !== undefined) beginWrite(turn, kind);
+  if (askLeave(turn, kind) && kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextLook(state, times, now);
   if (at === state.wakeAt) return;
   state.wakeAt = at;

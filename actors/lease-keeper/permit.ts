@@ -6,8 +6,8 @@ import type { Turn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 
-/** Whether the write that is due may begin now; if not, its turn comes as a message. */
-export function mayWrite(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
+/** Asks for leave for the write that is due. True when it may begin now; if not, its turn comes as a message. */
+export function askLeave(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic } = options;
   const { order } = state;

@@ -10,7 +10,7 @@ import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
-import { answerOf, answerWritten, handedOver, heirOf, settledByRow, wishSeen } from './yielding.js';
+import { answerOf, answerWritten, handedOver, heirOf, settleByRow, wishSeen } from './yielding.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
@@ -244,7 +244,7 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
     state.retakes += 1;
     return holds.recoverHold(state.hold, current);
   }
-  if (settledByRow(turn, write, current)) return;
+  if (settleByRow(turn, write, current)) return;
   const refusal = classifyRefusal(options, state.hold.unknown, current);
   switch (refusal.type) {
     case 'spurious':

@@ -154,8 +154,8 @@ export function handedOver(turn: Turn, to: string): void {
 /** A table that refuses a hand-over so often, although the wish stands, says something of the lease. */
 const mostRefusals = 3;
 
-/** What a refused write says of a hand-over. True: nothing else is to be done about it. */
-export function settledByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
+/** Does what a refused write says of a hand-over. True: nothing else is to be done about it. */
+export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { hold, yielding } = state;
   if (yielding === undefined) return false;
@@ -178,7 +178,7 @@ export function settledByRow(turn: Turn, write: Write, current: LeaseRow | undef
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  if (isBy(yielding, current)) return state.attempt < mostRefusals && triesAgain(turn);
+  if (isBy(yielding, current)) return state.attempt < mostRefusals && tryAgain(turn);
   // Withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
@@ -190,7 +190,7 @@ function isBy({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function triesAgain(turn: Turn): true {
+function tryAgain(turn: Turn): true {
   const { state, now } = turn;
   state.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.attempt += 1;

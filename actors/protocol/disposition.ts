@@ -40,14 +40,14 @@ export interface Whereabouts {
 }
 
 /**
- * True when records of this tenure may still be handed to user code; a tenure found late is marked dead for good. `now` is for
- * callers that have just looked at the clock.
+ * Ends a tenure whose deadline has passed, for good. True when it has ended, now or before: then nothing more of it may be
+ * handed to user code. `now` is for callers that have just looked at the clock.
  */
-export function mayDeliver(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
-  if (tenure.dead) return false;
-  if (now < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return true;
+export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
+  if (tenure.dead) return true;
+  if (now < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return false;
   tenure.dead = true;
-  return false;
+  return true;
 }
 
 /** The failure policy stops a shard: nothing more of this tenure is delivered, and the failed record stays open. */

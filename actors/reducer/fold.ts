@@ -1,7 +1,7 @@
 // Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
 // call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
 // too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
-import { mayDeliver } from '../protocol/disposition.js';
+import { endIfLate } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
@@ -63,7 +63,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
     if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
-    if (mayDeliver(item.tenure, clock, now)) {
+    if (!endIfLate(item.tenure, clock, now)) {
       job.current = { item, since: now };
       return item;
     }
@@ -154,7 +154,7 @@ export async function flushGroups(
     job.next += 1;
     // A state that embodies only ended tenures is the new owner's business: flushing it could only do harm.
     let live = false;
-    for (const tenure of new Set(group.items.map((item) => item.tenure))) live = mayDeliver(tenure, clock) || live;
+    for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
     const context = contextOf(group.items);
     if (!live || context.signal.aborted) continue;
     try {

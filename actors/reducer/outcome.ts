@@ -1,6 +1,6 @@
 // What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
 // here, so this is the place to look for one that could be counted as done before it is.
-import { mayDeliver, stopTenure } from '../protocol/disposition.js';
+import { endIfLate, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -72,8 +72,8 @@ function drop(state: ReducerState, item: DeliveredItem): void {
 function itemFailed(turn: Turn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
   const { options, state, effects } = turn;
   state.manual.delete(item);
-  if (hasEnded(options, item)) {
-    // Not a failure: what it belongs to is over, and no policy runs (design section 6).
+  if (endIfLate(item.tenure, options.clock)) {
+    // Not a failure: what it belongs to is over, also if a renewal comes after all, and no policy runs (design section 6).
     reportDead(state.returns, item);
     return;
   }
@@ -81,11 +81,6 @@ function itemFailed(turn: Turn, item: DeliveredItem, cause: unknown, at: FailedI
   if (policy === 'crash') effects.push({ type: 'fail', error });
   else if (policy === 'stopShard') stopShard(state, item, error);
   else skip(turn, [item], cause);
-}
-
-/** Marks a tenure found late as dead: a failure it excuses must not be revived by a renewal that comes after all. */
-function hasEnded(options: Turn['options'], item: DeliveredItem): boolean {
-  return !mayDeliver(item.tenure, options.clock);
 }
 
 function described(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
@@ -116,7 +111,7 @@ export function afterFlush(turn: Turn, job: FlushJob): void {
   const groups = job.groups.slice(job.noted, job.next);
   job.noted = job.next;
   for (const group of groups) {
-    if (group.outcome === 'failed' && group.items.some((item) => !hasEnded(options, item))) {
+    if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
       flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
       if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
@@ -152,10 +147,10 @@ export function afterBehaviour(turn: Turn, job: RawJob): void {
   const { cause } = job.failure;
   // A batch that failed is what of it has not been acknowledged; a failed heartbeat or flush has no items of its own.
   const open = job.items.filter((item) => state.manual.has(item));
-  const live = open.filter((item) => !hasEnded(options, item));
+  const live = open.filter(({ tenure }) => !endIfLate(tenure, options.clock));
   for (const item of open) if (item.tenure.dead) reportDead(state.returns, item);
   // Also when it has acknowledged all of them before: the call has failed, and whoever wrote it must hear of it.
-  const current = job.items.filter((item) => !dropped.has(item) && !hasEnded(options, item));
+  const current = job.items.filter((item) => !dropped.has(item) && !endIfLate(item.tenure, options.clock));
   if (job.items.length > 0 && current.length === 0) return;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
   const oldest = live[0] ?? current[0] ?? state.manual.keys().next().value;

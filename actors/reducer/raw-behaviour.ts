@@ -1,6 +1,6 @@
 // A reducer in the raw actor form: one message at a time goes to the application's `behaviour`; what it acknowledges, it
 // acknowledges through `ctx`. Only the deadline of its items is still looked at for it.
-import { mayDeliver } from '../protocol/disposition.js';
+import { endIfLate } from '../protocol/disposition.js';
 import type { Cell } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Clock } from '../../src/api/ports.js';
@@ -30,7 +30,8 @@ interface RawCall {
 export async function behave(job: RawJob, cell: Cell, { definition, context, clock }: RawCall): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {
-    const live = job.items.filter((item) => mayDeliver(item.tenure, clock) || (job.dropped.push(item), false));
+    const live: DeliveredItem[] = [];
+    for (const item of job.items) (endIfLate(item.tenure, clock) ? job.dropped : live).push(item);
     if (live.length === 0) return job;
     message = { type: 'items', items: live };
   }

@@ -74,10 +74,7 @@ type MessageOf<T extends ReducerMessage['type']> = ReducerMessage & { readonly t
 
 function handle(turn: Turn, message: ReducerMessage): void {
   const { state, effects } = turn;
-  if (isRepeated(state, message)) {
-    effects.push({ type: 'count', what: 'repeatedMessages' });
-    return;
-  }
+  if (!acceptNumber(turn, message)) return;
   switch (message.type) {
     case 'items':
       for (const item of message.items) state.queue.push(item);
@@ -112,12 +109,15 @@ function handle(turn: Turn, message: ReducerMessage): void {
   }
 }
 
-/** Items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour: none of it may be. */
-function isRepeated(state: ReducerState, message: ReducerMessage): boolean {
-  if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return false;
-  if (message.number <= (state.received.get(message.stage) ?? 0)) return true;
+/** False for a repeated one: items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour. */
+function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolean {
+  if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
+  if (message.number <= (state.received.get(message.stage) ?? 0)) {
+    effects.push({ type: 'count', what: 'repeatedMessages' });
+    return false;
+  }
   state.received.set(message.stage, message.number);
-  return false;
+  return true;
 }
 
 function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
@@ -131,15 +131,14 @@ function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
 
 /** Queued items of the ended tenure go before the news of it does; what was folded stays folded. */
 function revoked({ state }: Turn, message: MessageOf<'revoked'>): void {
-  const stays = (item: DeliveredItem): boolean => {
-    if (item.tenure.worker !== message.worker) return true;
-    returnCredit(state.returns, item);
-    return false;
-  };
-  state.carry = state.carry.filter(stays);
+  const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
+    queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
+  for (const item of state.carry) if (isLost(item)) returnCredit(state.returns, item);
+  state.carry = state.carry.filter((item) => !isLost(item));
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;
-    if (!(queued instanceof DeliveredItem) || stays(queued)) state.queue.push(queued);
+    if (isLost(queued)) returnCredit(state.returns, queued);
+    else state.queue.push(queued);
   }
   state.queue.push(message);
 }

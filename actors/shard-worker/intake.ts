@@ -58,7 +58,8 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
   let unlooked = 0;
-  const isOver = (bytes: number): boolean => {
+  /** Notes what has been worked on. True when the time is up. */
+  const spend = (bytes: number): boolean => {
     unlooked += bytes + recordCostBytes;
     if (unlooked < lookBytes) return false;
     unlooked = 0;
@@ -70,7 +71,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       const record = intake.raw.shift();
       if (record === undefined) return undefined;
       intake.current = begin(intake, ledger, record, open(turn, tenure, record));
-      if (isOver(record.data.byteLength)) return 'gaveWay';
+      if (spend(record.data.byteLength)) return 'gaveWay';
     }
     const { current } = intake;
     const { records } = current.unpacked;
@@ -82,7 +83,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       if (end !== undefined) return end;
       current.next += 1;
       if (current.pin === undefined) intake.rawBytes -= bytes;
-      if (isOver(0)) return 'gaveWay';
+      if (spend(0)) return 'gaveWay';
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!room(ledger)) return undefined;
@@ -125,6 +126,7 @@ function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Curren
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
   if (wasDoneBefore(intake, sequenceNumber, subSequenceNumber, divisible)) return undefined;
+  intake.doneBefore = undefined;
   if (undecoded !== undefined) {
     const end = undecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
@@ -157,6 +159,7 @@ function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number)
   const isFiltered = filtered?.[current.filtered] === current.next;
   if (isFiltered) current.filtered += 1;
   if (wasDoneBefore(intake, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
+  intake.doneBefore = undefined;
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
@@ -197,9 +200,7 @@ function wasDoneBefore(
   if (done === undefined) return false;
   const order = compareSequenceNumbers(sequenceNumber, done.sequenceNumber);
   if (order < 0) return true;
-  if (order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber)) return true;
-  intake.doneBefore = undefined;
-  return false;
+  return order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber);
 }
 
 function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: Position): IntakeEnd | undefined {

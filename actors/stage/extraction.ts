@@ -1,7 +1,7 @@
 // From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
 // reducers. It gives way after a slice of time and goes on where it stopped, taking the workers in turn. The order within a
 // worker stays: it hands over its next batch only when this one has been extracted to its end.
-import { mayDeliver, stopTenure } from '../protocol/disposition.js';
+import { endIfLate, stopTenure } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import { judge } from '../protocol/failure.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -68,7 +68,7 @@ function extractBatch(turn: Turn, entry: WorkerEntry, slice: TimeSlice): boolean
   const { source, shardId } = tenure;
   const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
   const extraction: Extraction = { turn, entry, batch, context };
-  mayDeliver(tenure, options.clock);
+  endIfLate(tenure, options.clock);
   while (batch.next < batch.records.length && !tenure.dead) {
     const index = batch.next;
     batch.next += 1;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { emptyDispositions, hasDispositions, mayDeliver, stopTenure } from '../../actors/protocol/disposition.js';
+import { emptyDispositions, hasDispositions, endIfLate, stopTenure } from '../../actors/protocol/disposition.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { judge } from '../../actors/protocol/failure.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -30,16 +30,16 @@ describe('a tenure', () => {
   it('may deliver until its deadline, and never again once it was found passed', () => {
     const one = tenure(100);
     const clock = new ManualClock({ now: 99 });
-    expect(mayDeliver(one, clock)).to.equal(true);
-    expect(mayDeliver(one, new ManualClock({ now: 100 }))).to.equal(false);
+    expect(endIfLate(one, clock)).to.equal(false);
+    expect(endIfLate(one, new ManualClock({ now: 100 }))).to.equal(true);
     one.deadline = 1_000;
-    expect(mayDeliver(one, clock)).to.equal(false);
+    expect(endIfLate(one, clock)).to.equal(true);
   });
 
   it('may not deliver after the wall clock has passed its deadline, though the monotonic one stood still', () => {
     const clock = new ManualClock({ now: 0, wallNow: 1_000 });
-    expect(mayDeliver({ ...tenure(100), wallDeadline: 1_001 }, clock)).to.equal(true);
-    expect(mayDeliver({ ...tenure(100), wallDeadline: 1_000 }, clock)).to.equal(false);
+    expect(endIfLate({ ...tenure(100), wallDeadline: 1_001 }, clock)).to.equal(false);
+    expect(endIfLate({ ...tenure(100), wallDeadline: 1_000 }, clock)).to.equal(true);
   });
 
   it('stopped by policy is dead, for the first reason given', () => {
@@ -48,7 +48,7 @@ describe('a tenure', () => {
     stopTenure(one, first);
     stopTenure(one, second);
     expect(one.stopError).to.equal(first);
-    expect(mayDeliver(one, new ManualClock())).to.equal(false);
+    expect(endIfLate(one, new ManualClock())).to.equal(true);
   });
 });
 
