@@ -90,7 +90,6 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
   return {
     self,
     phase: 'opening',
-    bornAt: settings.clock.now(),
     openingTable: false,
     openAttempt: 0,
     lastError: undefined,

@@ -216,7 +216,7 @@ function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void
       kind: 'io',
       start: (signal) => readRows(settings.store, children, signal),
       done: (rows): CoordinatorSelf => ({ type: 'childrenRead', rows }),
-      failed: (error): CoordinatorSelf => ({ type: 'childrenUnread', error }),
+      failed: (): CoordinatorSelf => ({ type: 'childrenUnread' }),
     }),
   );
 }

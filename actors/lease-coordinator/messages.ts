@@ -36,7 +36,7 @@ export type CoordinatorSelf =
     }
   | { readonly type: 'parentsUnread'; readonly leaseKey: string; readonly incarnation: number; readonly error: unknown }
   | { readonly type: 'childrenRead'; readonly rows: readonly LeaseRow[] }
-  | { readonly type: 'childrenUnread'; readonly error: unknown }
+  | { readonly type: 'childrenUnread' }
   | { readonly type: 'gatherDue'; readonly stream: number }
   | {
       readonly type: 'gathered';

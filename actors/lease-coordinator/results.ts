@@ -4,7 +4,6 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import type { PlacementState } from '../../src/core/placement.js';
 
 export interface SyncResult {
-  readonly description: StreamDescription;
   readonly shards: readonly Shard[];
   /** False when only a part of the shards was asked for. */
   readonly complete: boolean;

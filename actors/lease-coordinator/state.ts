@@ -193,7 +193,6 @@ export interface AskedInVain {
 export interface CoordinatorState {
   readonly self: Ref<CoordinatorSelf>;
   phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
-  readonly bornAt: number;
   openingTable: boolean;
   openAttempt: number;
   lastError: unknown;

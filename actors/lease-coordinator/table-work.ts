@@ -86,7 +86,7 @@ export async function syncShards(
     : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
   const postponed = !first && waits && plan.type === 'create' && plan.rows.length > 0;
   const lookedFor = [...lost.keys()].map((shardId) => leaseKeyOf(identifier, shardId));
-  const seen = { description, shards, complete: !first, unstamped, placement, postponed, lookedFor };
+  const seen = { shards, complete: !first, unstamped, placement, postponed, lookedFor };
   if (plan.type === 'inconsistent' || postponed) {
     const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
     return { ...seen, created: [], inconsistent, orphans: [], unanchored: [] };

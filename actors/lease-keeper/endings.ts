@@ -11,7 +11,6 @@ import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-hold.js';
-import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Somebody asked for the lease to be released: drain first. */
 export function release(turn: Turn, reason: string, deadlineMs: number): void {
@@ -153,14 +152,13 @@ export function ended(turn: Turn): void {
 export function notHeld(
   turn: Turn,
   reason: string,
-  current?: LeaseRow,
   { retake = false, askedInVain = false }: { readonly retake?: boolean; readonly askedInVain?: boolean } = {},
 ): void {
   const { leaseKey, shardId, source } = turn.options;
   if (!turn.state.everHeld) {
     const vain = askedInVain ? { askedInVain } : {};
-    return finish(turn, { type: 'notTaken', reason, current, retake, ...vain }, reason);
+    return finish(turn, { type: 'notTaken', reason, retake, ...vain }, reason);
   }
   emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
-  finish(turn, { type: 'lost', reason, current, retake }, reason);
+  finish(turn, { type: 'lost', reason, retake }, reason);
 }

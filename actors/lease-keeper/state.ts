@@ -24,7 +24,7 @@ type Internal =
   | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
   /** Of the row that it has asked for. */
   | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
-  | { readonly type: 'lookFailed'; readonly error: unknown }
+  | { readonly type: 'lookFailed' }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
   | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
   | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }

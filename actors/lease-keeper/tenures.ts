@@ -76,7 +76,7 @@ export function grant(turn: Turn, asked: Asked): void {
   state.callsMayRun = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
-  tell(turn, { type: 'working', worker: asked.worker, fence: cell.fence });
+  tell(turn, { type: 'working', fence: cell.fence });
 }
 
 /** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */

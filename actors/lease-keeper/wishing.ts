@@ -63,7 +63,7 @@ export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
   const { options, state } = turn;
   const wishing = state.wishing!;
   if (outcome.type === 'refused') return rowSeen(turn, outcome.current, current.kind);
-  if (current.kind === 'unwish') return withdrawn(turn, undefined);
+  if (current.kind === 'unwish') return withdrawn(turn);
   state.attempt = 0;
   state.failing = undefined;
   wishing.raiseAt = current.startedAt + options.failoverMs / 3;
@@ -91,7 +91,7 @@ export function proceedWishing(turn: Turn): void {
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
   if (wishing.over !== undefined) {
-    if (wishing.number === 0 || now >= wishing.over.until) withdrawn(turn, undefined);
+    if (wishing.number === 0 || now >= wishing.over.until) withdrawn(turn);
     return;
   }
   if (wishing.looking || now < wishing.lookAt) return;
@@ -104,7 +104,7 @@ export function proceedWishing(turn: Turn): void {
       kind: 'io',
       start: (signal) => options.store.get(options.leaseKey, signal),
       done: (row): LeaseKeeperMessage => ({ type: 'looked', row }),
-      failed: (error): LeaseKeeperMessage => ({ type: 'lookFailed', error }),
+      failed: (): LeaseKeeperMessage => ({ type: 'lookFailed' }),
     }),
   );
 }
@@ -132,21 +132,21 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
   const wishing = state.wishing!;
   const isOver = wishing.over !== undefined;
   if (row === undefined) return notHeld(turn, 'the row is gone');
-  if (hasEnded(row)) return notHeld(turn, 'the shard has ended', row);
+  if (hasEnded(row)) return notHeld(turn, 'the shard has ended');
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return handedOver(turn, row);
-  if (row.leaseOwner === undefined) return isOver ? withdrawn(turn, row) : toBeTaken(turn, row);
+  if (row.leaseOwner === undefined) return isOver ? withdrawn(turn) : toBeTaken(turn, row);
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(processNonce, row.kinactWriter);
-    return notHeld(turn, `taken by ${row.leaseOwner}`, row, { retake: isOwn });
+    return notHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
   }
   if (row.leaseCounter !== wishing.counter) {
     wishing.counter = row.leaseCounter;
     wishing.counterAt = now;
   }
-  if (refused === 'unwish') return withdrawn(turn, row);
+  if (refused === 'unwish') return withdrawn(turn);
   if (isOver) return;
   if (now - wishing.counterAt > honouredFailoverMs(row, failoverMs)) return toBeTaken(turn, row);
-  if (refused === 'wish') return notHeld(turn, 'another worker has asked for it', row);
+  if (refused === 'wish') return notHeld(turn, 'another worker has asked for it');
   const said = answerTo(writer, row);
   if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
@@ -193,9 +193,9 @@ function toBeTaken(turn: Turn, row: LeaseRow): void {
   state.retryAt = now;
 }
 
-function withdrawn(turn: Turn, row: LeaseRow | undefined): void {
+function withdrawn(turn: Turn): void {
   const { over, number } = turn.state.wishing!;
   const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');
-  notHeld(turn, reason, row, { askedInVain: inVain && number > 0 });
+  notHeld(turn, reason, { askedInVain: inVain && number > 0 });
 }

@@ -257,13 +257,12 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
       state.phase = 'recreating';
       return;
     case 'handedOver':
-      return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`, refusal.row);
+      return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
     case 'lost':
-      return notHeld(turn, refusal.reason, refusal.row);
+      return notHeld(turn, refusal.reason);
     case 'own':
-      if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended', refusal.row);
-      if (state.everHeld || state.retakes >= maxRetakes)
-        return notHeld(turn, refusal.reason, refusal.row, { retake: true });
+      if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended');
+      if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, { retake: true });
       state.retakes += 1;
       holds.recoverHold(state.hold, refusal.row);
       state.reported = holds.durableCheckpoint(refusal.row);

@@ -112,13 +112,12 @@ export type KeeperNews =
   | {
       readonly type: 'notTaken';
       readonly reason: string;
-      readonly current: LeaseRow | undefined;
       readonly retake: boolean;
       /** Its holder was asked for the lease, and did not give it. */
       readonly askedInVain?: boolean;
     }
   /** A worker delivers under this fence. */
-  | { readonly type: 'working'; readonly worker: number; readonly fence: number }
+  | { readonly type: 'working'; readonly fence: number }
   /** The frontier has moved under this fence, for the first time. */
   | { readonly type: 'advanced'; readonly fence: number }
   /**
@@ -133,7 +132,7 @@ export type KeeperNews =
   /** Its worker has met another stream than its row is of, or none. The lease is still held, and drains when it is to be released. */
   | { readonly type: 'streamDoubted' }
   /** The row is another's. `retake` as in `notTaken`. */
-  | { readonly type: 'lost'; readonly reason: string; readonly current: LeaseRow | undefined; readonly retake: boolean }
+  | { readonly type: 'lost'; readonly reason: string; readonly retake: boolean }
   /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
   /** Given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: the write never succeeded. */

@@ -11,26 +11,22 @@ export interface ShardWorkerSupervisorOptions {
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never>;
   /** How long a lease whose worker ended while it was still held is left alone before it gets another. */
   readonly againMs: number;
-  /** A worker's own stop: it has no user effects, only requests to abort. */
-  readonly stopDeadlineMs: number;
 }
 
 export type ShardWorkerSupervisorMessage =
   | HeldLeases
-  | { readonly type: 'started'; readonly name: string; readonly worker: Ref<never> }
+  | { readonly type: 'started' }
   | { readonly type: 'ended'; readonly name: string; readonly how: Ending }
   | { readonly type: 'again'; readonly name: string };
 
 interface Slot {
   /** The keeper whose lease this worker reads under. */
   readonly lease: HeldLease;
-  worker: Ref<never> | undefined;
   /** It has ended and may get a successor at the next `again`. */
   resting: boolean;
 }
 
 export interface ShardWorkerSupervisorState {
-  readonly self: Ref<ShardWorkerSupervisorMessage>;
   readonly tables: Map<string, HeldLeases>;
   readonly slots: Map<string, Slot>;
 }
@@ -48,7 +44,7 @@ export function shardWorkerSupervisor(
   return {
     kind: 'shard-worker-supervisor',
     initial: (self): Step<ShardWorkerSupervisorState, ShardWorkerSupervisorMessage> => [
-      { self, tables: new Map(), slots: new Map() },
+      { tables: new Map(), slots: new Map() },
       options.coordinators.map((to) => send(to, { type: 'subscribe', subscriber: self })),
     ],
     receive: (state, message) => {
@@ -66,8 +62,8 @@ function handle(turn: Turn, message: ShardWorkerSupervisorMessage): void {
   switch (message.type) {
     case 'held':
       return held(turn, message);
-    case 'started':
-      return started(turn, message);
+    case 'started': // A slot is taken from the moment a worker is asked for.
+      return;
     case 'ended':
       return ended(turn, message);
     case 'again':
@@ -84,11 +80,6 @@ function held(turn: Turn, message: HeldLeases): void {
   if (known !== undefined && known.version >= message.version) return;
   tables.set(message.table, message);
   for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
-}
-
-function started({ state }: Turn, { name, worker }: MessageOf<'started'>): void {
-  const slot = state.slots.get(name);
-  if (slot !== undefined) slot.worker = worker;
 }
 
 function again(turn: Turn, { name }: MessageOf<'again'>): void {
@@ -108,12 +99,12 @@ function startFor({ options, state, effects }: Turn, name: string, lease: HeldLe
   const slot = state.slots.get(name);
   // A worker of an earlier keeper is on its way out; its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
-  state.slots.set(name, { lease, worker: undefined, resting: false });
+  state.slots.set(name, { lease, resting: false });
   effects.push(
     spawn(
       lease.leaseKey,
       options.makeWorker(lease),
-      (worker): ShardWorkerSupervisorMessage => ({ type: 'started', name, worker }),
+      (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
       (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
     ),
   );

@@ -64,8 +64,8 @@ function collect({ state, effects }: Turn, tenure: Tenure, channel: Channel, ind
 }
 
 /** The supervisor is about to stop this worker as well: there is nothing to do but to say so. */
-function failed(error: Error): ShardWorkerMessage {
-  return { type: 'askFailed', error };
+function failed(): ShardWorkerMessage {
+  return { type: 'askFailed' };
 }
 
 /** Nothing more can be admitted: no room at all, or none for the record that is next. */

@@ -301,7 +301,7 @@ function watch({ options, state, now, effects }: Turn): void {
       channel.stage,
       (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }),
       (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
-      (error) => ({ type: 'askFailed', error }),
+      () => ({ type: 'askFailed' }),
     ),
   );
   // An answer that finds nothing wrong leaves this look as the last one; the next comes soon.

@@ -65,7 +65,7 @@ export type ShardWorkerMessage =
   | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** Somebody asked has died: the supervisor is about to stop this worker as well. */
-  | { readonly type: 'askFailed'; readonly error: Error };
+  | { readonly type: 'askFailed' };
 
 export interface ShardWorkerState {
   readonly self: Ref<ShardWorkerMessage>;

@@ -9,7 +9,6 @@ import type { Clock, UserRecord } from '../../src/api/ports.js';
 import type { Extract, OnFailure } from '../../src/api/reducer.js';
 
 export interface StageOptions {
-  readonly index: number;
   readonly reducers: number;
   readonly clock: Clock;
   readonly extract?: Extract | undefined;

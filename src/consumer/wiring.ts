@@ -119,7 +119,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         });
         return registered(behaviour, (self) => (kept.left.supersede(table), coordinators.set(table, self)));
       },
-      stage: (index) => made.stage({ ...options, index, clock: world.clock, opaqueOf }),
+      stage: () => made.stage({ ...options, clock: world.clock, opaqueOf }),
       reducer: (index, stages) =>
         made.reducer({
           index,
@@ -137,7 +137,6 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         made.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
           againMs,
-          stopDeadlineMs: options.stopDeadlineMs,
           makeWorker: (lease) => workerOf(made, options, world, byName, { budget, settled }, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },

@@ -186,7 +186,7 @@ describe('a stream that is not the one its rows were made for', () => {
   it('has its rows taken by nobody who reads another', async () => {
     const driver = await started();
     driver.store.put({ ...driver.store.row(zero), kinactStream: later, leaseOwner: 'peer' });
-    await driver.news(zero, { type: 'lost', reason: 'taken', current: undefined, retake: false });
+    await driver.news(zero, { type: 'lost', reason: 'taken', retake: false });
     const { leaseOwner: _, ...free } = driver.store.row(zero);
     driver.store.rows.set(zero, free);
     await driver.world.advance(5_000);

@@ -144,7 +144,6 @@ describe('what comes late to a coordinator', () => {
       type: 'synced',
       stream: 0,
       result: {
-        description: await driver.stream.describe(new AbortController().signal),
         shards: [],
         complete: true,
         created: [],
@@ -198,7 +197,7 @@ describe('what comes late to a coordinator', () => {
     const read = gate();
     store.script('get', { type: 'holdAfter', until: read.opened }, zero);
     await driver.taken(one);
-    await driver.news(one, { type: 'lost', reason: 'stolen', current: undefined, retake: false });
+    await driver.news(one, { type: 'lost', reason: 'stolen', retake: false });
     read.open();
     await driver.world.settle();
     expect(driver.startable()).to.not.include(one);
@@ -218,7 +217,7 @@ describe('what comes late to a coordinator', () => {
       children: [{ shardId: one, parentShards: [zero] }],
       replyTo,
     }));
-    await driver.news(zero, { type: 'lost', reason: 'stolen', current: undefined, retake: false });
+    await driver.news(zero, { type: 'lost', reason: 'stolen', retake: false });
     get.open();
     await driver.world.settle();
     expect(asked.later()).to.include({ type: 'blocked' });
@@ -348,8 +347,8 @@ describe('what a coordinator forgets', () => {
   it('a take that must be repeated is repeated before the next round is due', async () => {
     const driver = driveCoordinator();
     await driver.started();
-    const row = driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
-    await driver.news(zero, { type: 'notTaken', reason: 'own', current: row, retake: true });
+    driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
+    await driver.news(zero, { type: 'notTaken', reason: 'own', retake: true });
     await driver.world.advance(300);
     expect(driver.keepers).to.have.length(3);
   });
@@ -361,8 +360,8 @@ describe('what a coordinator forgets', () => {
       const before = driver.keepers.length;
       for (let at = 0; at < ms; at += 50) {
         const { writer } = driver.keeper(zero).args;
-        const row = driver.store.takeAs(zero, 'me', writer);
-        await driver.news(zero, { type: 'notTaken', reason: 'own', current: row, retake: true });
+        driver.store.takeAs(zero, 'me', writer);
+        await driver.news(zero, { type: 'notTaken', reason: 'own', retake: true });
         await driver.world.advance(50);
       }
       return driver.keepers.length - before;
@@ -372,9 +371,9 @@ describe('what a coordinator forgets', () => {
     expect(await refusedFor(30_000)).to.be.within(2, 5);
     await driver.taken(zero);
     await driver.world.advance(70_000);
-    const row = driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
+    driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
     const before = driver.keepers.length;
-    await driver.news(zero, { type: 'lost', reason: 'own', current: row, retake: true });
+    await driver.news(zero, { type: 'lost', reason: 'own', retake: true });
     await driver.world.advance(300);
     expect(driver.keepers).to.have.length(before + 1);
   });

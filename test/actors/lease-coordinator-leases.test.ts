@@ -60,7 +60,7 @@ describe('the leases a coordinator takes', () => {
     });
     await driver.subscribe();
     expect(driver.heard.at(-1)).to.deep.equal(driver.heard.at(-2));
-    await driver.news(zero, { type: 'lost', reason: 'stolen', current: undefined, retake: false });
+    await driver.news(zero, { type: 'lost', reason: 'stolen', retake: false });
     expect(driver.heard.at(-1)!.leases.map((lease) => lease.leaseKey)).to.deep.equal([one]);
   });
 
@@ -79,7 +79,7 @@ describe('the leases a coordinator takes', () => {
     await driver.subscribe();
     await driver.started();
     expect(driver.status().held).to.equal(0);
-    await driver.news(zero, { type: 'notTaken', reason: 'somebody was quicker', current: undefined, retake: false });
+    await driver.news(zero, { type: 'notTaken', reason: 'somebody was quicker', retake: false });
     expect(driver.heard).to.have.length(1);
   });
 
@@ -134,7 +134,7 @@ describe('the leases a coordinator takes', () => {
     await driver.world.advance(5_500);
     const before = driver.scans();
     driver.store.takeAs(zero, 'peer', peer);
-    await driver.news(zero, { type: 'lost', reason: 'stolen', current: driver.store.row(zero), retake: false });
+    await driver.news(zero, { type: 'lost', reason: 'stolen', retake: false });
     await driver.world.advance(1_000);
     expect(driver.scans()).to.equal(before + 1);
   });
@@ -208,7 +208,6 @@ describe('the leases a coordinator takes', () => {
     await driver.news(zero, {
       type: 'lost',
       reason: 'another keeper of this process',
-      current: driver.store.row(zero),
       retake: true,
     });
     await driver.world.advance(300);
@@ -239,7 +238,7 @@ describe('the leases a coordinator takes', () => {
       await driver.world.advance(45_000);
       await driver.taken(zero);
     }
-    await driver.news(zero, { type: 'working', worker: 1, fence: 9 });
+    await driver.news(zero, { type: 'working', fence: 9 });
     await driver.world.advance(36_000);
     await driver.news(zero, { type: 'released', lease: released(driver, zero), reason: 'stopShard', coolDown: true });
     expect(driver.status().leases[0]!.coolDownMs).to.equal(10_000);
@@ -247,7 +246,7 @@ describe('the leases a coordinator takes', () => {
 
   it('are shown with owner, counter, checkpoint and fence, and the age of the scan', async () => {
     const driver = await holdingAll();
-    await driver.news(zero, { type: 'working', worker: 1, fence: 77 });
+    await driver.news(zero, { type: 'working', fence: 77 });
     await driver.world.advance(500);
     const status = driver.status();
     expect(status).to.include({ table: 'memory', phase: 'running', held: 2, startable: 2, foreignOwners: false });

@@ -14,7 +14,7 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
   return driver;
 }
 const working = (driver: CoordinatorDriver, leaseKey: string, fence = 7): Promise<void> =>
-  driver.news(leaseKey, { type: 'working', worker: 1, fence });
+  driver.news(leaseKey, { type: 'working', fence });
 
 describe('a lease that is held and read by nobody', () => {
   it('is said after failoverMs, once, with the reason, and the pipeline hears again what is held', async () => {

@@ -28,7 +28,7 @@ describe('a keeper and its tenures', () => {
       endingHashKey: '340282366920938463463374607431768211455',
     });
     expect(tenure.signal.aborted).to.equal(false);
-    expect(keeper.newsOf('working')).to.deep.equal([{ type: 'working', worker: 11, fence: 6 }]);
+    expect(keeper.newsOf('working')).to.deep.equal([{ type: 'working', fence: 6 }]);
   });
 
   it('passes on the hash range it was given, and none where the row has none', async () => {

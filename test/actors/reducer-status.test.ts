@@ -108,7 +108,6 @@ describe('a stage whose reducers have not joined yet', () => {
   const self = Object.freeze({ path: 'stage/0#1', id: -101 }) as Ref<StageMessage>;
   const other = Object.freeze({ path: 'other', id: -102 }) as Ref<any>;
   const behaviour = stage({
-    index: 0,
     reducers: 1,
     clock: new ManualClock(),
     opaqueOf: () => undefined,

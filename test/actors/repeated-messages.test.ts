@@ -27,7 +27,6 @@ function tenure(): object {
 /** A stage alone, which hears at once what it tells itself. `tell` returns its effects, `twice` those of the second time. */
 function oneStage(count = 1) {
   const behaviour = stage({
-    index: 0,
     reducers: count,
     clock: new ManualClock(),
     opaqueOf: () => undefined,

@@ -70,7 +70,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
     driver = driveCoordinator({ store, failoverMs });
     await driver.started();
     await driver.takenAll();
-    await driver.news(own, { type: 'lost', reason: 'taken by other', current: undefined, retake: true });
+    await driver.news(own, { type: 'lost', reason: 'taken by other', retake: true });
     store.rows.delete(own);
     const scans = driver.scans();
     while (driver.scans() === scans) await driver.world.advance(100);
@@ -85,7 +85,6 @@ describe('a lease row that is deleted while another worker holds it', () => {
     await driver.news(theirs, {
       type: 'notTaken',
       reason: 'for the test',
-      current: store.row(theirs),
       retake: false,
     });
     store.rows.delete(theirs);

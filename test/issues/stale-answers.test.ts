@@ -19,7 +19,7 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
 
 describe('a shard that a listing lacks, and later ones name', () => {
   const lostAndTakenAgain = async (driver: CoordinatorDriver, ms: number): Promise<void> => {
-    await driver.news(zero, { type: 'lost', reason: 'taken', current: undefined, retake: false });
+    await driver.news(zero, { type: 'lost', reason: 'taken', retake: false });
     const { leaseOwner: _, ...free } = driver.store.row(zero);
     driver.store.put({ ...free, leaseCounter: free.leaseCounter + 1 });
     await driver.world.advance(ms);

@@ -60,7 +60,7 @@ describe('a stop while a lease is being taken', () => {
     await driver.taken(zero);
     const { later } = await driver.releaseAll(5_000);
     expect(driver.keeper(one).told.map((message) => message.type)).to.deep.equal(['release']);
-    await driver.news(one, { type: 'notTaken', reason: 'somebody was quicker', current: undefined, retake: false });
+    await driver.news(one, { type: 'notTaken', reason: 'somebody was quicker', retake: false });
     await driver.world.advance(5_000);
     expect(later()!.map((lease) => lease.leaseKey)).to.deep.equal([zero]);
   });

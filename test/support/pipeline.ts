@@ -94,7 +94,6 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
     spawnRoot(
       runtime,
       stage({
-        index,
         reducers: count,
         opaqueOf: () => undefined,
         maxPending: options.worker?.maxPending ?? 1_024,
