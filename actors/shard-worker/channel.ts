@@ -3,7 +3,6 @@
 // the stage answers, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
-import type { Dispositions } from '../protocol/disposition.js';
 import { isEmpty } from './intake.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerState, Turn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
