@@ -166,15 +166,13 @@ describe('the queue of a lease table', () => {
   });
 
   it('gives no turn to a writer that has left while it waited, whose signal has not aborted yet', async () => {
-    const { came, clock, end, order, traffic, turns, wait } = fullQueue();
+    const { came, end, order, traffic, wait } = fullQueue();
     const leaving = order('settle');
     wait('leaving', leaving);
     wait('other', order('settle'));
     traffic.leave(leaving);
     await end();
     expect(came).to.deep.equal(['other']);
-    while (turns.length > 0) await end();
-    expect(clock.pending()).to.equal(0);
   });
 
   it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
