@@ -198,6 +198,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     phase: wishing === undefined ? 'taking' : 'wishing',
     everHeld: false,
     retakes: 0,
+    recreations: 0,
     write: undefined,
     writes: 0,
     attempt: 0,

@@ -138,6 +138,8 @@ export interface LeaseKeeperState {
   everHeld: boolean;
   /** How often the take met a row that an earlier keeper of this process wrote. */
   retakes: number;
+  /** How often in a row the lease row was found gone, although it had just been made. */
+  recreations: number;
   write: Write | undefined;
   writes: number;
   /** Failed attempts in a row, and when the next may start. */

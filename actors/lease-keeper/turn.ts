@@ -5,6 +5,7 @@ import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import type { Backoff } from '../../src/core/backoff.js';
 import type { KinactEvent } from '../../src/api/events.js';
 
 export interface Turn {
@@ -42,6 +43,9 @@ export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
 
 /** When an attempt at the table that came to nothing is repeated: full jitter, up to a sixth of `failoverMs`. */
 export function retryDelayMs({ options, state }: Pick<Turn, 'options' | 'state'>): number {
-  const shape = { baseMs: options.failoverMs / 40, capMs: options.failoverMs / 6 };
-  return backoffMs(shape, state.attempt, options.random);
+  return backoffMs(retryShapeOf(options), state.attempt, options.random);
+}
+
+export function retryShapeOf({ failoverMs }: LeaseKeeperOptions): Backoff {
+  return { baseMs: failoverMs / 40, capMs: failoverMs / 6 };
 }

@@ -7,13 +7,14 @@ import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
-import { count, effectName, emit, retryDelayMs, tell, warn } from './turn.js';
+import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, handedOver, heirOf, settleByRow, wishSeen } from './yielding.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
+import { backoffMs } from '../../src/core/backoff.js';
 import * as holds from '../../src/core/lease-hold.js';
 import type { HoldChange } from '../../src/core/lease-hold.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
@@ -202,6 +203,7 @@ function taken(turn: Turn, before: LeaseRow): void {
   const { leaseKey, shardId, source, workerId } = options;
   const { row } = state.hold;
   state.phase = 'held';
+  state.recreations = 0;
   if (state.everHeld) return;
   state.everHeld = true;
   // It was somebody else's, or nobody's, in between.
@@ -251,11 +253,7 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
       return recovered(turn, refusal.row);
     case 'gone':
       if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone');
-      // Nobody else can have processed and cleaned up the shard while the lease was live.
-      revokeTenure(turn, 'the row has vanished');
-      warn(turn, 'The lease row has vanished and is made anew where its shard has been settled to.');
-      state.phase = 'recreating';
-      return;
+      return recreate(turn);
     case 'handedOver':
       return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
     case 'lost':
@@ -270,6 +268,18 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
     case 'workerIdInUse':
       return workerIdInUse(turn, refusal.row);
   }
+}
+
+/** Nobody else can have processed and cleaned up the shard while the lease was live. */
+function recreate(turn: Turn): void {
+  const { options, state, now } = turn;
+  revokeTenure(turn, 'the row has vanished');
+  state.phase = 'recreating';
+  if (state.recreations === 0)
+    warn(turn, 'The lease row has vanished and is made anew where its shard has been settled to.');
+  // A table that says that the row is there, and then that it is not, is not asked without end.
+  else state.retryAt = now + Math.max(1, backoffMs(retryShapeOf(options), state.recreations, options.random));
+  state.recreations += 1;
 }
 
 /** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */

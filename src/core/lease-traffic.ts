@@ -112,7 +112,8 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     },
     leave(order) {
       queue.orders.delete(order);
-      // A turn that came when its writer was about to go is heard of by nobody.
+      // Its turn would be heard of by nobody: one that has come already, and one that would come before its signal aborts.
+      for (const waiting of queue.waiting) if (waiting.order === order) queue.waiting.delete(waiting);
       for (const turn of queue.underWay) if (turn.order === order) queue.underWay.delete(turn);
       stopProbe(queue);
       serve(queue);

@@ -223,6 +223,18 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.store.calls.filter(({ operation }) => operation === 'update').length).to.be.below(12);
   });
 
+  it('asks ever more rarely for a row that is gone each time that it has been made, and warns once', async () => {
+    const keeper = await driveKeeper();
+    await keeper.work(1);
+    keeper.store.calls.length = 0;
+    const gone = { type: 'meanwhile', act: () => keeper.store.rows.clear() } as const;
+    for (let time = 0; time < 999; time += 1) keeper.store.script('update', gone);
+    await keeper.advance(20_000);
+    expect(keeper.newsOf('lost'), 'when its time is over').to.have.length(1);
+    expect(keeper.store.calls.filter(({ operation }) => operation === 'create').length).to.be.within(3, 40);
+    expect(keeper.eventsOf('warning')).to.have.length(1);
+  });
+
   it('has lost the lease when somebody else made the vanished row anew', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);

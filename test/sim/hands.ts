@@ -124,11 +124,11 @@ export function createHands(options: HandsOptions): Hands {
           'I33',
           `${taker} took ${leaseKey}, for ${loser} had not renewed it for ${stoodMs} ms, although nothing was wrong with it`,
         );
-    } else if (isJava(taker)) return;
+    } else if (isJava(taker) || isExcused(taker, now() - failoverMs - lookMs)) return;
     else if (isJava(loser)) {
       if (!isOwed(tableOf(leaseKey), taker, loser, longestFailoverMs + lookMs) && !isExcused(loser, moved - failoverMs))
         violate('I33', `${taker} took ${leaseKey} from ${loser}, a Java worker, which has no more than it`);
-    } else if (!isExcused(taker, now() - failoverMs - lookMs))
+    } else
       violate(
         'I33',
         `${taker} took ${leaseKey} from ${loser} by force, who had renewed it ${stoodMs} ms ago and knows of wishes`,

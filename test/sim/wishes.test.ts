@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { createWishes } from './wishes.js';
 import type { Wishes } from './wishes.js';
 import { leaseRow } from '../support/memory-lease-store.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 
 interface Scene {
   readonly wishes: Wishes;
@@ -15,6 +16,7 @@ interface Scene {
 function scene(): Scene {
   const broken: string[] = [];
   const troubled = new Set<string>();
+  const rows = new Map<string, LeaseRow>();
   const wishes = createWishes({
     now: () => self.at,
     failoverMsOf: () => 10_000,
@@ -31,7 +33,8 @@ function scene(): Scene {
       const text = wish && `${wish.by}/keeper 10000 ${wish.number} ${owner}/keeper ${wish.by}`;
       const row = leaseRow({ leaseKey, leaseOwner: owner, kinactWriter: `${owner}/keeper` });
       const after = text === undefined ? row : { ...row, kinactWish: text };
-      wishes.wrote({ process: owner, leaseKey, before: undefined, after, sentAt: self.at });
+      wishes.wrote({ process: owner, leaseKey, before: rows.get(leaseKey), after, sentAt: self.at });
+      rows.set(leaseKey, after);
     },
   };
   for (const leaseKey of ['1', '2', '3', '4', '5', '6']) self.write(leaseKey, 'a');

@@ -165,6 +165,16 @@ describe('the queue of a lease table', () => {
     expect(clock.pending()).to.equal(0);
   });
 
+  it('gives no turn to a writer that has left while it waited, whose signal has not aborted yet', async () => {
+    const { came, end, order, traffic, wait } = fullQueue();
+    const leaving = order('settle');
+    wait('leaving', leaving);
+    wait('other', order('settle'));
+    traffic.leave(leaving);
+    await end();
+    expect(came).to.deep.equal(['other']);
+  });
+
   it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
     const underWay = async (busy: boolean): Promise<number> => {
       const { clock, order, traffic, turns } = fullQueue();
