@@ -4,7 +4,7 @@ import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';
 import type { Turn } from './turn.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
-import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import { durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
 export function reportDurable(turn: Turn): void {

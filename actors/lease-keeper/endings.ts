@@ -10,7 +10,7 @@ import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-hold.js';
+import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** Somebody asked for the lease to be released: drain first. */
 export function release(turn: Turn, reason: string, deadlineMs: number): void {

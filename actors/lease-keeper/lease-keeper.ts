@@ -15,7 +15,7 @@ import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { drainsOn, proceedYielding } from './yielding.js';
 import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
-import * as holds from '../../src/core/lease-hold.js';
+import * as holds from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 

@@ -7,7 +7,7 @@ import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
-import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
+import type { HoldChange, LeaseHold } from '../../src/core/lease-state.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';

@@ -8,7 +8,7 @@ import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { beganHandingOut, newestOf } from '../../src/core/handed-out.js';
-import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-hold.js';
+import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { comparePositions } from '../../src/core/sequence-number.js';

@@ -9,7 +9,7 @@ import { count, effectName } from './turn.js';
 import type { Turn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
-import { durableCheckpoint, recoverHold } from '../../src/core/lease-hold.js';
+import { durableCheckpoint, recoverHold } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';

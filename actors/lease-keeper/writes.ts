@@ -14,8 +14,8 @@ import { answerOf, answerWritten, handedOver, heirOf, settleByRow, wishSeen } fr
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import * as holds from '../../src/core/lease-hold.js';
-import type { HoldChange } from '../../src/core/lease-hold.js';
+import * as holds from '../../src/core/lease-state.js';
+import type { HoldChange } from '../../src/core/lease-state.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';

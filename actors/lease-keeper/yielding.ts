@@ -10,8 +10,8 @@ import { isBehind, refuseAsked } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
-import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-hold.js';
-import type { HoldChange } from '../../src/core/lease-hold.js';
+import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
+import type { HoldChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 

@@ -5,7 +5,7 @@
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
-import { recoverHold } from '../core/lease-hold.js';
+import { recoverHold } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { World } from '../api/source.js';
 import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import * as holds from '../../../src/core/lease-hold.js';
-import type { HoldChange } from '../../../src/core/lease-hold.js';
+import * as holds from '../../../src/core/lease-state.js';
+import type { HoldChange } from '../../../src/core/lease-state.js';
 import { applyChange, leaseRow } from '../../support/memory-lease-store.js';
 
 const at = (sequenceNumber: string, subSequenceNumber = 0) => ({ sequenceNumber, subSequenceNumber });
