@@ -9,7 +9,7 @@ import { durableCheckpoint } from '../../src/core/lease-state.js';
 /** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
 export function reportDurable(turn: Turn): void {
   const { options, state, effects } = turn;
-  const { row, frontier } = state.hold;
+  const { row, frontier } = state.lease;
   const durable =
     row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : durableCheckpoint(row);
   if (compareCheckpoints(durable, state.reported) <= 0) return;

@@ -56,7 +56,7 @@ export function giveUp(turn: Turn, reason: string): void {
 export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
   const { children, vanished } = shardEnd;
-  const position = positionOf(checkpointOnBoard(state.hold) ?? durableCheckpoint(state.hold.row));
+  const position = positionOf(checkpointOnBoard(state.lease) ?? durableCheckpoint(state.lease.row));
   effects.push(
     ask(
       options.coordinator,
@@ -99,9 +99,9 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
 
 /** Listings show the shard: the next worker reads on from the frontier, later each time until one gets further. */
 function notEnded({ options, state, now }: Turn): void {
-  const { falseEnds, hold } = state;
-  falseEnds.count = falseEnds.at === hold.frontier ? falseEnds.count + 1 : 1;
-  falseEnds.at = hold.frontier;
+  const { falseEnds, lease } = state;
+  falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
+  falseEnds.at = lease.frontier;
   state.shardEnd = undefined;
   state.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
@@ -128,7 +128,7 @@ export function released(turn: Turn, written: boolean): void {
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
   const recordsLeft = said.recordsLeft === 0 && isBehind(turn) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
-  const { checkpoint, subSequenceNumber } = durableCheckpoint(state.hold.row);
+  const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };
   if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
   else warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
@@ -143,7 +143,7 @@ export function unreleased(turn: Turn): void {
 
 export function ended(turn: Turn): void {
   const { source, shardId } = turn.options;
-  const childShardIds = turn.state.hold.row.childShardIds;
+  const childShardIds = turn.state.lease.row.childShardIds;
   emit(turn, { name: 'shardEnded', data: { source, shardId, children: childShardIds } });
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }

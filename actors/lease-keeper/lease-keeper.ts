@@ -15,7 +15,7 @@ import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { drainsOn, proceedYielding } from './yielding.js';
 import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
-import * as holds from '../../src/core/lease-state.js';
+import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -54,10 +54,10 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
       leaseKey: options.leaseKey,
       shardId: options.shardId,
       phase: state.phase,
-      counter: state.hold.row.leaseCounter,
-      checkpoint: state.hold.row.checkpoint,
-      subSequenceNumber: state.hold.row.checkpointSubSequenceNumber,
-      frontier: state.hold.frontier,
+      counter: state.lease.row.leaseCounter,
+      checkpoint: state.lease.row.checkpoint,
+      subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
+      frontier: state.lease.frontier,
       fence: state.tenure?.cell.fence,
       liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
       writing: state.write?.kind,
@@ -96,10 +96,10 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'beginTenure':
       return begin(turn, message);
     case 'frontier': {
-      const before = state.hold.frontier;
+      const before = state.lease.frontier;
       frontier(turn, message.frontier);
       // A late word of an earlier worker moves nothing.
-      if (state.hold.frontier !== before) drainsOn(turn);
+      if (state.lease.frontier !== before) drainsOn(turn);
       return;
     }
     case 'reads':
@@ -194,7 +194,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
   const wishing = wishingOf(options, now);
   return {
     self,
-    hold: holds.holdOf(options.seen),
+    lease: leaseState.leaseStateOf(options.seen),
     phase: wishing === undefined ? 'taking' : 'wishing',
     everHeld: false,
     retakes: 0,
@@ -210,7 +210,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     permit: undefined,
     queues: 0,
     takeBy: now + takePatience * options.failoverMs,
-    reported: holds.durableCheckpoint(options.seen),
+    reported: leaseState.durableCheckpoint(options.seen),
     checkpointAt: now,
     liveUntil: 0,
     trustedSince: now,
@@ -243,11 +243,11 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
 
 /** What the earlier keeper knew and had promised; what it was doing may or may not have been done. */
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
-  const { hold, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
-  if (write !== undefined && write.kind !== 'create') holds.applyUnknown(hold, write.change);
+  const { lease, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
+  if (write !== undefined && write.kind !== 'create') leaseState.applyUnknown(lease, write.change);
   return {
     ...fresh,
-    ...{ hold, writes, reported, checkpointAt, handedOut, callsMade },
+    ...{ lease, writes, reported, checkpointAt, handedOut, callsMade },
     phase: 'held',
     everHeld: true,
     waiting: true,

@@ -74,7 +74,7 @@ export function leaveTraffic({ options, state }: Turn): void {
 export function takeIsInVain({ state, now }: Turn): boolean {
   if (state.phase !== 'taking' || state.write !== undefined || !state.queued) return false;
   // What it has written of a wish is no take.
-  const isUnsent = state.writes === 0 || (state.wishing !== undefined && state.hold.unknown.length === 0);
+  const isUnsent = state.writes === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);
   const isOurs = state.handedFrom !== undefined;
   return now >= state.takeBy || (state.release !== undefined && isUnsent && !isOurs);
 }

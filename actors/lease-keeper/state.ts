@@ -1,4 +1,4 @@
-// The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
+// The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`lease`), and what
 // it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
 import type { Failing } from '../protocol/failing.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
@@ -7,7 +7,7 @@ import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
-import type { HoldChange, LeaseHold } from '../../src/core/lease-state.js';
+import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
@@ -38,7 +38,7 @@ export interface Write {
   readonly kind: LeaseWriteKind;
   /** Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too late. */
   readonly startedAt: number;
-  readonly change: HoldChange;
+  readonly change: RowChange;
   /** Records that are behind the durable checkpoint no more, once this is written. */
   readonly covers: number;
   /** Of a create: the row. */
@@ -133,7 +133,7 @@ export interface Yielding {
 
 export interface LeaseKeeperState {
   readonly self: Ref<LeaseKeeperMessage>;
-  readonly hold: LeaseHold;
+  readonly lease: LeaseState;
   phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
   everHeld: boolean;
   /** How often the take met a row that an earlier keeper of this process wrote. */

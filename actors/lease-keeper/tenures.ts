@@ -34,7 +34,7 @@ export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
 function refusalOf({ state, now }: Turn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
-  if (state.shardEnd !== undefined || state.hold.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
   if (now < state.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
@@ -48,19 +48,19 @@ export function refuseAsked(turn: Turn, reason: string): void {
 
 export function grant(turn: Turn, asked: Asked): void {
   const { options, state, effects } = turn;
-  const start = startOf(state.hold, options.initialPosition);
+  const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseAsked(turn, 'the shard has ended');
   const controller = new AbortController();
-  const range = options.hashKeyRange ?? rangeOf(state.hold.row);
+  const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const cell: Tenure = {
     worker: asked.worker,
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
     identity: options.identity,
-    fence: state.hold.row.leaseCounter,
+    fence: state.lease.row.leaseCounter,
     start,
-    stream: state.hold.row.kinactStream ?? options.stream,
+    stream: state.lease.row.kinactStream ?? options.stream,
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.liveUntil,
@@ -120,8 +120,8 @@ export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' 
  */
 export function isBehind({ options, state }: Turn): boolean {
   const newest = newestOf(state.handedOut, leaseName(options));
-  if (newest === undefined || state.hold.row.checkpoint === 'SHARD_END') return false;
-  const reached = positionOf(checkpointOnBoard(state.hold) ?? durableCheckpoint(state.hold.row));
+  if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
+  const reached = positionOf(checkpointOnBoard(state.lease) ?? durableCheckpoint(state.lease.row));
   return reached === undefined || comparePositions(reached, newest) < 0;
 }
 
@@ -149,7 +149,7 @@ export function frontier(turn: Turn, { worker, fence, position, records }: Front
   if (tenure === undefined) return count(turn, 'staleFrontier');
   const passed = records - tenure.records;
   tenure.records = records;
-  if (!advanceFrontier(turn.state.hold, position, passed)) return count(turn, 'frontierNotAhead');
+  if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
   if (tenure.advanced) return;
   tenure.advanced = true;
   tell(turn, { type: 'advanced', fence });

@@ -9,7 +9,7 @@ import { count, effectName } from './turn.js';
 import type { Turn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
-import { durableCheckpoint, recoverHold } from '../../src/core/lease-state.js';
+import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
@@ -85,7 +85,7 @@ export function proceedWishing(turn: Turn): void {
   const { wishing, release } = state;
   if (wishing === undefined) return;
   // It was handed over, and a stop has come before the take.
-  const isUntaken = state.phase === 'taking' && state.handedFrom !== undefined && state.hold.unknown.length === 0;
+  const isUntaken = state.phase === 'taking' && state.handedFrom !== undefined && state.lease.unknown.length === 0;
   if (release !== undefined && isUntaken && state.write === undefined) return toBeReleased(turn, release);
   if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
@@ -185,7 +185,7 @@ function dropWish({ state, effects }: Turn): void {
 function toBeTaken(turn: Turn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);
-  recoverHold(state.hold, row);
+  adoptRow(state.lease, row);
   state.reported = durableCheckpoint(row);
   state.phase = 'taking';
   state.takeBy = now + 3 * options.failoverMs;

@@ -51,9 +51,9 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.lastWorker === worker && standstill(how.error)) {
-    const { watchdog, hold } = state;
-    watchdog.count = watchdog.at === hold.frontier ? watchdog.count + 1 : 1;
-    watchdog.at = hold.frontier;
+    const { watchdog, lease } = state;
+    watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
+    watchdog.at = lease.frontier;
     if (watchdog.count >= maxWatchdogs) giveUp(turn, 'the frontier stood still over two watchdog restarts');
   }
 }

@@ -14,8 +14,8 @@ import { answerOf, answerWritten, handedOver, heirOf, settleByRow, wishSeen } fr
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import * as holds from '../../src/core/lease-state.js';
-import type { HoldChange } from '../../src/core/lease-state.js';
+import * as leaseState from '../../src/core/lease-state.js';
+import type { RowChange } from '../../src/core/lease-state.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -33,15 +33,15 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const { leaseKey, store, workerId, writer } = options;
   const carries = carriesCheckpoint(turn, kind);
   const change = changeOf(turn, kind, carries);
-  const made = kind === 'create' ? holds.recreatedRow(state.hold, writer, serviceNow(turn)) : undefined;
+  const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
   const { permit, asked } = state;
   state.permit = undefined;
   const id = ++state.writes;
-  const covers = carries ? state.hold.behind : 0;
+  const covers = carries ? state.lease.behind : 0;
   const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
   state.write = current;
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
-  const { row } = state.hold;
+  const { row } = state.lease;
   const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
   const owner = isLast ? { owner: workerId } : {};
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
@@ -70,14 +70,14 @@ function serviceNow({ state, now }: Turn): number {
 }
 
 function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
-  const standing = { checkpointAt: state.checkpointAt, behind: state.hold.behind };
+  const standing = { checkpointAt: state.checkpointAt, behind: state.lease.behind };
   return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
 /** When a checkpoint is due by itself. A keeper that only finishes what an earlier one left writes none. */
 export function nextExtraAt({ options, state }: Turn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
-  return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.hold.behind });
+  return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.lease.behind });
 }
 
 function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
@@ -85,24 +85,27 @@ function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
   return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: failoverMs / 3 };
 }
 
-function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): HoldChange {
+function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange {
   const { options, state } = turn;
-  const { hold } = state;
+  const { lease } = state;
   switch (kind) {
     case 'take':
-      return holds.takeChange(hold.row, options, state.serviceTimeMs - latestMarginMs);
+      return leaseState.takeChange(lease.row, options, state.serviceTimeMs - latestMarginMs);
     case 'renew':
     case 'answer':
-      return { ...holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined), ...answerOf(turn) };
+      return {
+        ...leaseState.renewChange(carries ? leaseState.checkpointOnBoard(lease) : undefined),
+        ...answerOf(turn),
+      };
     case 'checkpoint':
-      return holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined);
+      return leaseState.renewChange(carries ? leaseState.checkpointOnBoard(lease) : undefined);
     case 'handOver':
     case 'release': {
       const heir = heirOf(turn);
-      return heir === undefined ? holds.releaseChange(hold) : holds.handOverChange(hold, heir);
+      return heir === undefined ? leaseState.releaseChange(lease) : leaseState.handOverChange(lease, heir);
     }
     case 'shardEnd':
-      return holds.shardEndChange(state.shardEnd?.childShardIds ?? []);
+      return leaseState.shardEndChange(state.shardEnd?.childShardIds ?? []);
     case 'create':
     case 'wish':
     case 'unwish':
@@ -129,7 +132,7 @@ export function answered(
   }
   if (message.type === 'created') {
     // Whether by us or by somebody else: the take that follows finds out.
-    holds.recoverHold(state.hold, current.made ?? state.hold.row);
+    leaseState.adoptRow(state.lease, current.made ?? state.lease.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
   else refused(turn, current, message.outcome.current);
@@ -140,7 +143,7 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
   state.write = undefined;
-  if (concernsOwner(current)) holds.applyUnknown(state.hold, current.change);
+  if (concernsOwner(current)) leaseState.applyUnknown(state.lease, current.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
   const delayMs = retryDelayMs(turn);
@@ -167,10 +170,10 @@ function otherOwner({ options, state }: Turn, error: unknown): string | undefine
 function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { readonly type: 'written' }>): void {
   const { options, state } = turn;
   const { counter, wish } = outcome;
-  const before = state.hold.row;
-  holds.applyWritten(state.hold, current.change, counter, options.writer);
+  const before = state.lease.row;
+  leaseState.applyWritten(state.lease, current.change, counter, options.writer);
   if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
-  state.hold.behind -= current.covers;
+  state.lease.behind -= current.covers;
   reportDurable(turn);
   if (current.change.handOver !== undefined) return handedOver(turn, current.change.handOver.workerId);
   if (current.kind === 'release') return released(turn, true);
@@ -200,7 +203,7 @@ function confirm(turn: Turn, startedAt: number): void {
 function taken(turn: Turn, before: LeaseRow): void {
   const { options, state } = turn;
   const { leaseKey, shardId, source, workerId } = options;
-  const { row } = state.hold;
+  const { row } = state.lease;
   state.phase = 'held';
   if (state.everHeld) return;
   state.everHeld = true;
@@ -237,15 +240,15 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
   if (
     current?.checkpoint === 'SHARD_END' &&
     state.shardEnd?.childShardIds !== undefined &&
-    state.hold.unknown.length > 0
+    state.lease.unknown.length > 0
   )
     return recovered(turn, current);
   if (isMadeByUs(turn, current) && state.retakes < maxRetakes) {
     state.retakes += 1;
-    return holds.recoverHold(state.hold, current);
+    return leaseState.adoptRow(state.lease, current);
   }
   if (settleByRow(turn, write, current)) return;
-  const refusal = classifyRefusal(options, state.hold.unknown, current);
+  const refusal = classifyRefusal(options, state.lease.unknown, current);
   switch (refusal.type) {
     case 'spurious':
       return recovered(turn, refusal.row);
@@ -264,8 +267,8 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
       if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended');
       if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, { retake: true });
       state.retakes += 1;
-      holds.recoverHold(state.hold, refusal.row);
-      state.reported = holds.durableCheckpoint(refusal.row);
+      leaseState.adoptRow(state.lease, refusal.row);
+      state.reported = leaseState.durableCheckpoint(refusal.row);
       return;
     case 'workerIdInUse':
       return workerIdInUse(turn, refusal.row);
@@ -275,8 +278,8 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
 /** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */
 function recovered(turn: Turn, row: LeaseRow): void {
   const { options, state, now } = turn;
-  const before = state.hold.row;
-  holds.recoverHold(state.hold, row);
+  const before = state.lease.row;
+  leaseState.adoptRow(state.lease, row);
   reportDurable(turn);
   if (row.checkpoint === 'SHARD_END') return ended(turn);
   if (row.leaseOwner !== options.workerId) return released(turn, true);

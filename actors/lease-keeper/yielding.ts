@@ -11,7 +11,7 @@ import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
-import type { HoldChange } from '../../src/core/lease-state.js';
+import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
@@ -38,7 +38,7 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
 }
 
 /** What is answered with the next renewal, if anything is. */
-export function answerOf({ options, state }: Turn): HoldChange {
+export function answerOf({ options, state }: Turn): RowChange {
   const { yielding } = state;
   if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
@@ -125,7 +125,7 @@ function isClean(turn: Turn): boolean {
 
 /** Whether its author seems to live. What may have been handed over already is not judged by that. */
 function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yielding): boolean {
-  if (phase === 'ready' && (state.write?.kind === 'handOver' || state.hold.unknown.length > 0)) return true;
+  if (phase === 'ready' && (state.write?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
@@ -133,7 +133,7 @@ function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yieldin
  * To whom a lease goes directly; undefined: to whoever comes. A worker that a stop has cut off may have left a call behind that has
  * settled its records already: only one that had paused has not.
  */
-export function heirOf(turn: Turn): HoldChange['handOver'] {
+export function heirOf(turn: Turn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
   if (yielding === undefined) return undefined;
   if (release !== undefined && (yielding.phase !== 'ready' || !isClean(turn) || !isFresh(turn, yielding)))
@@ -157,10 +157,10 @@ const mostRefusals = 3;
 /** Does what a refused write says of a hand-over. True: nothing else is to be done about it. */
 export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
-  const { hold, yielding } = state;
+  const { lease, yielding } = state;
   if (yielding === undefined) return false;
   const { workerId } = yielding.wish;
-  const maybeGiven = hold.unknown.some(({ owner }) => owner === workerId);
+  const maybeGiven = lease.unknown.some(({ owner }) => owner === workerId);
   if (current === undefined) {
     // Whoever has it now makes the row anew.
     if (maybeGiven) notHeld(turn, 'the row is gone, and was about to be another’s');
@@ -168,13 +168,13 @@ export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefi
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {
     // What the new owner has written since is its own to tell.
-    applyWritten(hold, renewChange(checkpointOnBoard(hold)), current.leaseCounter, options.writer);
+    applyWritten(lease, renewChange(checkpointOnBoard(lease)), current.leaseCounter, options.writer);
     reportDurable(turn);
     handedOver(turn, workerId);
     return true;
   }
   const isSame =
-    current.leaseCounter === hold.row.leaseCounter &&
+    current.leaseCounter === lease.row.leaseCounter &&
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
@@ -203,6 +203,6 @@ function tryAgain(turn: Turn): true {
  */
 function isTheirs({ state }: Turn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;
-  const { frontier } = state.hold;
+  const { frontier } = state.lease;
   return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointAt(frontier)) >= 0;
 }

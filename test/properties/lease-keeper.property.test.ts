@@ -255,7 +255,7 @@ describe('a keeper among faults, crashes and other owners', () => {
           const { keeper } = world;
           if (keeper.ended || keeper.state.release !== undefined || keeper.state.shardEnd !== undefined) return;
           expect(keeper.row).to.deep.include({ leaseOwner: me, kinactWriter: world.writer });
-          const { frontier } = keeper.state.hold;
+          const { frontier } = keeper.state.lease;
           if (
             frontier !== undefined &&
             compareCheckpoints(durableCheckpoint(keeper.row), {
