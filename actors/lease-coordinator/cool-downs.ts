@@ -6,14 +6,14 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
 
 /** Leaves a shard alone from now on. What was read for long enough in between begins anew. */
-export function strike(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown['cause'] = 'worker'): void {
+export function coolDown(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown['cause'] = 'worker'): void {
   const { settings, state, now } = turn;
   const before = state.coolDowns.get(lease.leaseKey);
   const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
-  const strikes = readWell ? 1 : (before?.strikes ?? 0) + 1;
+  const count = readWell ? 1 : (before?.count ?? 0) + 1;
   state.coolDowns.set(lease.leaseKey, {
-    strikes,
-    until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs),
+    count,
+    until: now + Math.min(baseMs * 2 ** (count - 1), settings.coolDownCapMs),
     cause,
   });
 }
@@ -54,7 +54,7 @@ export function isLeft(turn: Clocked, leaseKey: string): boolean {
 
 /** For how long anybody might have taken this lease, as far as this worker has seen. */
 export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): number {
-  const seen = state.sightings.get(leaseKey);
+  const seen = state.observations.get(leaseKey);
   const row = state.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
   return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : honouredFailoverMs(row, settings.failoverMs));

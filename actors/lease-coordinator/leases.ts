@@ -4,7 +4,7 @@ import { run, send, watch } from '../protocol/actor.js';
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperMessage, KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
-import { askedInVain, retakeLater, strike } from './cool-downs.js';
+import { askedInVain, coolDown, retakeLater } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
@@ -114,7 +114,7 @@ export function keeperDown(turn: Turn, leaseKey: string, incarnation: number, ho
   if (lease === undefined) return;
   turn.state.abandoned.set(leaseKey, lease);
   drop(turn, lease);
-  if (how.reason === 'crash') strike(turn, lease, turn.settings.scanIntervalMs);
+  if (how.reason === 'crash') coolDown(turn, lease, turn.settings.scanIntervalMs);
   scanWithin(turn, turn.settings.scanIntervalMs);
 }
 
@@ -149,7 +149,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
     case 'readsWork':
       return readsWork(turn, lease);
     case 'readsFail':
-      return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs, 'reads'));
+      return readsFail(turn, lease, news.forMs, () => coolDown(turn, lease, settings.coolDownMs, 'reads'));
     case 'notTaken':
       drop(turn, lease);
       if (news.askedInVain === true) askedInVain(turn, lease);
@@ -164,12 +164,12 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return scanWithin(turn, news.retake ? retakeLater(turn, lease) : settings.scanIntervalMs);
     case 'workerIdInUse':
       drop(turn, lease);
-      strike(turn, lease, settings.coolDownMs);
+      coolDown(turn, lease, settings.coolDownMs);
       return warnOfTwin(turn, lease, news.current);
     case 'released':
       state.releasing?.report.push(news.lease);
       drop(turn, lease);
-      if (news.coolDown) strike(turn, lease, settings.coolDownMs);
+      if (news.coolDown) coolDown(turn, lease, settings.coolDownMs);
       return scanWithin(turn, settings.scanIntervalMs);
     case 'ended':
       return ended(turn, lease, news.childShardIds);

@@ -18,7 +18,7 @@ import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
-import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
+import { observe, planLeases, updateObservations } from '../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
@@ -83,7 +83,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     const stream = placeOf(state, row.leaseKey)?.stream;
     return stream !== undefined && !hasFailed(stream);
   });
-  state.sightings = sight(state.sightings, ours, now);
+  state.observations = updateObservations(state.observations, ours, now);
   // Deleted, or reset. Where the scan is older than SHARD_END, a consistent read says so.
   for (const leaseKey of state.endedHere)
     if (state.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
@@ -182,7 +182,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
   const plan = planLeases({
-    leases: observe(rows, state.sightings, now, failoverMs),
+    leases: observe(rows, state.observations, now, failoverMs),
     workerId,
     maxLeases,
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
@@ -203,13 +203,13 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     turn,
     possible.filter((row) => stolen.has(row)),
   );
-  if (plan.spill > 0 && !state.spilling) {
+  if (plan.overflow > 0 && !state.overflowing) {
     warn(
       turn,
-      `${plan.spill} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`,
+      `${plan.overflow} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`,
     );
   }
-  state.spilling = plan.spill > 0;
+  state.overflowing = plan.overflow > 0;
 }
 
 /** What leases of this worker wait for, and how many of them do. */
@@ -245,7 +245,7 @@ function untilNextScan(turn: Turn): number {
 
 function untilNextExpiry({ settings, state }: Turn, now: number): number {
   let soonest = Infinity;
-  for (const [leaseKey, { since }] of state.sightings) {
+  for (const [leaseKey, { since }] of state.observations) {
     const row = state.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
     const remains = since + honouredFailoverMs(row, settings.failoverMs) + 1 - now;

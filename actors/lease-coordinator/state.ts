@@ -6,7 +6,7 @@ import type { Failing } from '../protocol/failing.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
 import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableRecord, Vanished } from './options.js';
-import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
+import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import type { SourceRecord } from '../../src/api/failures.js';
@@ -102,7 +102,7 @@ export interface Stream {
   /** Ended rows of shards that the last listings showed open. */
   contradictions: ReadonlyMap<string, Contradiction>;
   /** Its reads failed here so often in a row that leases were given back; nothing of it is taken before `readAgainAt`. */
-  readStrikes: number;
+  readFailures: number;
   readAgainAt: number;
 }
 
@@ -162,7 +162,7 @@ export interface Standstill {
 /** A shard that is left alone for a while. */
 export interface CoolDown {
   readonly until: number;
-  readonly strikes: number;
+  readonly count: number;
   /** `reads`: only its reads failed. `worker`: the pipeline, or a keeper, broke. */
   readonly cause: 'worker' | 'reads';
 }
@@ -226,7 +226,7 @@ export interface CoordinatorState {
   /** The last scan found no table. */
   tableMissing: boolean;
   entityType: string | undefined;
-  sightings: ReadonlyMap<string, Sighting>;
+  observations: ReadonlyMap<string, Observation>;
   readonly leases: Map<string, Lease>;
   /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
@@ -244,7 +244,7 @@ export interface CoordinatorState {
   /** Numbers effects whose names must differ. */
   works: number;
   plan: LeasePlan | undefined;
-  spilling: boolean;
+  overflowing: boolean;
   /** Leases that nobody takes, as far as that was said. */
   untaken: ReadonlySet<string>;
   /** The table carries no further lease: rows without an owner, and the writes it carried in the last second. */

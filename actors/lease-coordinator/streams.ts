@@ -359,7 +359,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     gatherDueAt: 0,
     absences: new Map(),
     contradictions: new Map(),
-    readStrikes: 0,
+    readFailures: 0,
     readAgainAt: 0,
   };
 }

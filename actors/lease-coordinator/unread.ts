@@ -89,8 +89,8 @@ export function readsWork(turn: Turn, lease: Lease): void {
   // One that has worked all along says nothing of those that fail beside it.
   if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
   lease.readsWork = true;
-  if (stream.readStrikes === 0) return;
-  stream.readStrikes = 0;
+  if (stream.readFailures === 0) return;
+  stream.readFailures = 0;
   stream.readAgainAt = 0;
   for (const other of state.leases.values()) if (other.stream === stream) other.givenBack = false;
 }
@@ -111,8 +111,8 @@ export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () 
   if (isOwn) return coolDown();
   // Shards of one source fail together, and count once.
   if (stream.readAgainAt > now) return;
-  stream.readAgainAt = now + Math.min(failingMs * 2 ** stream.readStrikes, settings.coolDownCapMs);
-  stream.readStrikes += 1;
+  stream.readAgainAt = now + Math.min(failingMs * 2 ** stream.readFailures, settings.coolDownCapMs);
+  stream.readFailures += 1;
 }
 
 /** Keys of rows to leave to others: of sources that cannot be read here, unless nobody has taken them for long. */
@@ -135,7 +135,7 @@ export function onTrial(turn: Turn, rows: readonly LeaseRow[]): LeaseRow[] {
   for (const { stream } of state.leases.values()) tried.add(stream);
   return rows.filter(({ leaseKey }) => {
     const stream = placeOf(state, leaseKey)?.stream;
-    if (stream === undefined || stream.readStrikes === 0 || isLeft(turn, leaseKey)) return true;
+    if (stream === undefined || stream.readFailures === 0 || isLeft(turn, leaseKey)) return true;
     if (tried.has(stream)) return false;
     tried.add(stream);
     return true;

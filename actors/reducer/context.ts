@@ -8,7 +8,7 @@ export interface Called {
   readonly failed: readonly { readonly token: Token; readonly error: unknown }[];
 }
 
-export interface ContextDoor {
+export interface ContextController {
   readonly context: ReducerContext;
   /** With `fences`, for a flush. */
   flushContext(fences: ReadonlyMap<string, number>): FlushContext;
@@ -18,28 +18,28 @@ export interface ContextDoor {
   abort(): void;
 }
 
-export function openContextDoor<M>(
+export function createContextController<M>(
   reducer: number,
   self: Ref<M>,
   called: M,
   tell: (to: Ref<M>, message: NoInfer<M>) => void,
-): ContextDoor {
-  const controller = new AbortController();
+): ContextController {
+  const abortController = new AbortController();
   let acknowledged: Token[] = [];
   let failed: { token: Token; error: unknown }[] = [];
-  const knock = (): void => {
+  const notify = (): void => {
     if (acknowledged.length + failed.length === 1) tell(self, called);
   };
   const context: ReducerContext = {
     reducer,
-    signal: controller.signal,
+    signal: abortController.signal,
     ack: (token) => {
       acknowledged.push(token);
-      knock();
+      notify();
     },
     fail: (token, error) => {
       failed.push({ token, error });
-      knock();
+      notify();
     },
   };
   return {
@@ -51,6 +51,6 @@ export function openContextDoor<M>(
       failed = [];
       return taken;
     },
-    abort: () => controller.abort(),
+    abort: () => abortController.abort(),
   };
 }

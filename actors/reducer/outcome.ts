@@ -180,7 +180,7 @@ function callFailed({ effects }: Turn, job: RawJob, error: Error): void {
 /** What application code said through `ctx` since the last look. */
 export function afterCalls(turn: Turn): void {
   const { state, effects } = turn;
-  const { acknowledged, failed } = state.door.take();
+  const { acknowledged, failed } = state.controller.take();
   let strays = 0;
   let afterLoss = 0;
   for (const token of acknowledged) {

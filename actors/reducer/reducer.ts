@@ -7,7 +7,7 @@ import type { Cell, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob } from './raw-behaviour.js';
 import type { RawJob } from './raw-behaviour.js';
-import { openContextDoor } from './context.js';
+import { createContextController } from './context.js';
 import { answerLocate, reducerStatus } from './status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
@@ -35,7 +35,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       return [state, turn.effects];
     },
     stopped: (state) => {
-      state.door.abort();
+      state.controller.abort();
       return [];
     },
     status: (state) => reducerStatus(state, options.clock.now()),
@@ -57,7 +57,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
     manual: new Map(),
     received: new Map(),
     returns: createReturns(),
-    door: openContextDoor(options.index, self, { type: 'called' }, options.tell),
+    controller: createContextController(options.index, self, { type: 'called' }, options.tell),
     settledAt: now,
   };
   // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
@@ -217,7 +217,7 @@ function startItems(turn: Turn): void {
     run({
       name: 'reduce',
       kind: 'user',
-      start: () => fold(job, reduce, state.door.context, clock),
+      start: () => fold(job, reduce, state.controller.context, clock),
       done: (done: FoldJob): ReducerMessage => ({ type: 'folded', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
@@ -263,7 +263,7 @@ function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
     run({
       name: 'flush',
       kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.door.flushContext(fencesOf(shardName, items)), clock),
+      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
       done: (done: FlushJob): ReducerMessage => ({ type: 'flushed', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
@@ -274,7 +274,7 @@ function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
 function flushed(turn: Turn, job: FlushJob): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
-  if (job.next < job.groups.length && !state.door.context.signal.aborted) {
+  if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
     if (!hasFailed(turn)) runFlush(turn, job);
     return;
   }
@@ -304,7 +304,11 @@ function startRaw({ options, state, effects }: Turn, job: RawJob, mark: Mark | u
       name: job.message.type,
       kind: 'user',
       start: () =>
-        behave(job, state.cells.get(whole) as Cell, { definition, context: state.door.context, clock: options.clock }),
+        behave(job, state.cells.get(whole) as Cell, {
+          definition,
+          context: state.controller.context,
+          clock: options.clock,
+        }),
       done: (done: RawJob): ReducerMessage => ({ type: 'behaved', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),

@@ -2,7 +2,7 @@
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
-import type { ContextDoor } from './context.js';
+import type { ContextController } from './context.js';
 import type { Cell, FlushJob, FoldJob } from './fold.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { Returns } from './returns.js';
@@ -61,7 +61,7 @@ export interface ReducerState {
   readonly manual: Map<DeliveredItem, number>;
   readonly received: Map<Ref<StageMessage>, number>;
   readonly returns: Returns;
-  readonly door: ContextDoor;
+  readonly controller: ContextController;
   settledAt: number;
 }
 
