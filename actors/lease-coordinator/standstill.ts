@@ -1,4 +1,4 @@
-// Shards that stand still although they are read: tenure after tenure ends before a record of it was dealt with, and each
+// Shards that stand still although they are read. Tenure after tenure ends before a record of it was dealt with, and each
 // reads the same records again. One such end is normal; several in a row are a fault that nothing else would notice.
 import type { KeeperNews } from '../protocol/leasing.js';
 import { emit } from './state.js';

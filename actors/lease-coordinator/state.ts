@@ -134,8 +134,9 @@ export interface Lease {
   /** The last end of the shard that a worker reached was a false one. */
   falseEnd: boolean;
   unreadTold: boolean;
-  /** Its last read succeeded. The next field: it is being given back because its reads fail. */
+  /** Its last read succeeded. */
   readsWork: boolean;
+  /** It is being given back because its reads fail. */
   givenBack: boolean;
   /** The last question of its keeper about the end of the shard: a repeated one is dropped. */
   endAsked: number;

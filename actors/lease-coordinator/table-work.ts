@@ -111,8 +111,8 @@ export async function syncShards(
 }
 
 /**
- * Whether a row would be made while one of its parents has neither a row nor a place in the listing: that one would never be
- * read.
+ * Whether the plan makes a row although one of its parents has neither a row nor a place in the listing. That parent would
+ * never be read.
  */
 function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: readonly Shard[]): boolean {
   const missing = unlisted(shards);

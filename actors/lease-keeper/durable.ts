@@ -1,4 +1,4 @@
-// What is told of a checkpoint once the row has it: an event, and the application's `onCheckpoint`.
+// The news of a checkpoint, once the row has it: an event, and the application's `onCheckpoint`.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';
@@ -6,7 +6,7 @@ import type { Turn } from './turn.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
+/** Reports a checkpoint once the row is known to have it. SHARD_END covers the last frontier. */
 export function reportDurable(turn: Turn): void {
   const { options, state, effects } = turn;
   const { row, frontier } = state.lease;

@@ -12,11 +12,11 @@ import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Somebody asked for the lease to be released: drain first. */
+/** The lease is to be released: drain first. */
 export function release(turn: Turn, reason: string, deadlineMs: number): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
-  // The end of the draining and the write follow one another within the time given.
+  // The end of the drain and the write share the time given, one after the other.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs / 2;
   const until = now + Math.max(deadlineMs, options.marginMs);
@@ -37,7 +37,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
   }
 }
 
-/** The keeper itself releases the lease: this process gets nowhere with the shard. */
+/** The keeper itself releases the lease, because this process makes no progress with the shard. */
 export function giveUp(turn: Turn, reason: string): void {
   const { state } = turn;
   refuseAsked(turn, reason);
@@ -97,7 +97,7 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
   }
 }
 
-/** Listings show the shard: the next worker reads on from the frontier, later each time until one gets further. */
+/** Listings show the shard: the next worker reads on from the frontier, later each time until one moves it. */
 function notEnded({ options, state, now }: Turn): void {
   const { falseEnds, lease } = state;
   falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
@@ -108,7 +108,7 @@ function notEnded({ options, state, now }: Turn): void {
   state.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** The last thing a keeper does with its lease. It ends when the last `onCheckpoint` has settled. */
+/** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
 export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   refuseAsked(turn, reason);
@@ -148,7 +148,7 @@ export function ended(turn: Turn): void {
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }
 
-/** `retake`: the row is this process's own. `askedInVain`: its holder was asked for it, and is not to be asked again soon. */
+/** `retake`: the row is this process's own. `askedInVain`: its holder was asked for it, and must not be asked again soon. */
 export function notHeld(
   turn: Turn,
   reason: string,

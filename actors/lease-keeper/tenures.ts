@@ -1,5 +1,5 @@
 // Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
-// one that has ended is never revived (design.md section 5).
+// one that has ended is never revived (docs/design.md, section 5).
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, Frontier } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -17,7 +17,8 @@ import type { HashKeyRange } from '../../src/api/ports.js';
 
 export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
-  // Each asks once, and later ones have higher numbers: the question is a repeated one, and would end the tenure it got.
+  // Each worker asks once, and later workers have higher numbers. So this is a repeated question, and would end the tenure
+  // that it got.
   if (worker <= (state.lastWorker ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
@@ -66,13 +67,14 @@ export function grant(turn: Turn, asked: Asked): void {
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
-    // Here from the start: reducers look into this object before every call, and a shape that grows would cost them.
+    // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
+    // them down.
     handedOver: undefined,
     signal: controller.signal,
   };
   state.asked = undefined;
   beganHandingOut(state.handedOut, leaseName(options), cell);
-  // Its pipeline began when the calls of the one before had ended, whatever news of that is still on its way.
+  // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
   state.callsMayRun = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
@@ -89,7 +91,7 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
   return { startingHashKey: row.startingHashKey, endingHashKey: row.endingHashKey };
 }
 
-/** Ends the tenure for good and tells its worker, whose last frontier and end are still listened to. */
+/** Ends the tenure for good and informs its worker, whose last frontier and end still count. */
 export function revokeTenure(turn: Turn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
@@ -104,7 +106,7 @@ export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): voi
   turn.state.idleSince = turn.now;
 }
 
-/** Whatever the worker says from now on is stale. */
+/** Every later message of the worker is stale. */
 export function dropTenure(turn: Turn, reason: string): void {
   revokeTenure(turn, reason);
   turn.state.tenure = undefined;
@@ -115,8 +117,8 @@ export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' 
   `${store.tableName} ${leaseKey}`;
 
 /**
- * Whether something that this process has handed out under this lease may be open. A worker that begins anew reads all of it
- * again: before it has, the shard is not drained, whatever it says of itself.
+ * Whether some record that this process has handed out under this lease may be open. A new worker reads all of them again.
+ * Until it has, the shard is not drained, even if the worker reports so.
  */
 export function isBehind({ options, state }: Turn): boolean {
   const newest = newestOf(state.handedOut, leaseName(options));
@@ -138,7 +140,7 @@ function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   tell(turn, { type: 'idle', fence: cell.fence, openRecords, reason });
 }
 
-/** The tenure that is meant, if it still is the one there is. */
+/** The tenure of this worker and fence, if it is still the open one. */
 export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
   return tenure?.cell.worker === worker && tenure.cell.fence === fence ? tenure : undefined;
@@ -155,7 +157,7 @@ export function frontier(turn: Turn, { worker, fence, position, records }: Front
   tell(turn, { type: 'advanced', fence });
 }
 
-/** What the worker says of its reads concerns the coordinator. */
+/** The worker's reads concern the coordinator. */
 export function reads(turn: Turn, { worker, fence, forMs }: { worker: number; fence: number; forMs: number }): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   tell(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });

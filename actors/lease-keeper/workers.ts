@@ -1,5 +1,5 @@
-// How a worker ends, and what that means for its lease: the keeper keeps it and waits for the next worker, unless the shard
-// has ended or this process gets nowhere with it.
+// How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
+// shard has ended or this process makes no progress with it.
 import type { Ending } from '../protocol/actor.js';
 import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';

@@ -1,5 +1,5 @@
-// The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way; an outcome that
-// nobody knows is remembered until a later write shows it.
+// The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way. An outcome that is
+// unknown is remembered until a later write shows it.
 import { run } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { reportDurable } from './durable.js';
@@ -25,7 +25,7 @@ import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { WriteOutcome } from '../../src/api/ports.js';
 
-/** Attempts at a take that meets rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
+/** Attempts at a take that meet rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
 
 export function beginWrite(turn: Turn, kind: Write['kind']): void {
@@ -64,7 +64,7 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   );
 }
 
-/** The service's time now, by what it was when the keeper began and our own clock. */
+/** The service's time now, from its value when the keeper began and our own clock. */
 function serviceNow({ state, now }: Turn): number {
   return state.serviceTimeMs + (now - state.bornAt);
 }
@@ -74,7 +74,7 @@ function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): 
   return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
-/** When a checkpoint is due by itself. A keeper that only finishes what an earlier one left writes none. */
+/** When a checkpoint is due by itself. A keeper that only finishes the work of an earlier one writes none. */
 export function nextExtraAt({ options, state }: Turn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
   return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.lease.behind });
@@ -113,7 +113,7 @@ function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange 
   }
 }
 
-/** The table has answered. An answer to a write that was given up already is counted: it stays one of unknown outcome. */
+/** The table has answered. An answer to a write that was given up already is only counted: its outcome stays unknown. */
 export function answered(
   turn: Turn,
   message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
@@ -125,13 +125,14 @@ export function answered(
   current.permit?.end('answered');
   state.write = undefined;
   if (message.type === 'wished') return wished(turn, current, message.outcome);
-  // A refusal is an answer, but no success: it may be to the repetition of a write that was carried out and failed.
+  // A refusal is an answer, but no success. It may refuse the repetition of a write that took effect although it seemed to
+  // fail.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.attempt = 0;
     state.failing = undefined;
   }
   if (message.type === 'created') {
-    // Whether by us or by somebody else: the take that follows finds out.
+    // Whichever worker made it: the take that follows finds out.
     leaseState.adoptRow(state.lease, current.made ?? state.lease.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
@@ -148,7 +149,7 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
   const delayMs = retryDelayMs(turn);
   state.attempt += 1;
-  // No lease needs it: a renewal does not wait for it either.
+  // No lease depends on a checkpoint, so it does not delay a renewal either.
   state.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.renewAt) : now + delayMs;
   if (current.kind === 'renew') state.renewAt = now;
   const { source, shardId } = options;
@@ -160,7 +161,10 @@ function concernsOwner({ kind }: Write): boolean {
   return kind !== 'create' && kind !== 'wish' && kind !== 'unwish';
 }
 
-/** The owner of a row that refused a write and cannot be read, where that is somebody else: no mending of it makes the lease ours. */
+/**
+ * The owner of a row that refused a write and cannot be read, if that is another worker. Then the lease is not ours even
+ * after the row is mended.
+ */
 function otherOwner({ options, state }: Turn, error: unknown): string | undefined {
   if (!state.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
   const { leaseOwner } = error.data;
@@ -193,7 +197,7 @@ function confirm(turn: Turn, startedAt: number): void {
   state.renewAt = startedAt + options.failoverMs / 3;
   if (startedAt < state.trustedSince) return;
   state.liveUntil = startedAt + options.failoverMs - options.marginMs;
-  // A dead tenure is never revived, whoever found it dead.
+  // A dead tenure is never revived, whichever actor found it dead.
   if (state.tenure?.cell.dead === false) {
     state.tenure.cell.deadline = state.liveUntil;
     state.tenure.cell.wallDeadline = wallDeadlineOf(turn);
@@ -207,7 +211,7 @@ function taken(turn: Turn, before: LeaseRow): void {
   state.phase = 'held';
   if (state.everHeld) return;
   state.everHeld = true;
-  // It was somebody else's, or nobody's, in between.
+  // In between it belonged to another worker, or to none.
   if (
     state.handedFrom !== undefined ||
     before.leaseOwner !== workerId ||
@@ -228,7 +232,7 @@ function taken(turn: Turn, before: LeaseRow): void {
   tell(turn, { type: 'taken', row });
 }
 
-/** A vanished row, made anew by an earlier attempt whose reply was lost: to be taken as it is. */
+/** A vanished row that an earlier attempt, whose reply was lost, has created again: to be taken as it is. */
 function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
   return state.phase === 'taking' && state.everHeld && leaseOwner === undefined && kinactWriter === options.writer;
@@ -236,7 +240,7 @@ function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is
 
 function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
-  // SHARD_END was written, and its reply lost; whoever has the row since has nothing to read.
+  // SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read.
   if (
     current?.checkpoint === 'SHARD_END' &&
     state.shardEnd?.childShardIds !== undefined &&
@@ -254,7 +258,7 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
       return recovered(turn, refusal.row);
     case 'gone':
       if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone');
-      // Nobody else can have processed and cleaned up the shard while the lease was live.
+      // No other worker can have processed and cleaned up the shard while the lease was live.
       revokeTenure(turn, 'the row has vanished');
       warn(turn, 'The lease row has vanished and is made anew where its shard has been settled to.');
       state.phase = 'recreating';
@@ -295,7 +299,7 @@ function workerIdInUse(turn: Turn, current: LeaseRow): void {
   finish(turn, { type: 'workerIdInUse', current }, reason);
 }
 
-/** An `onCheckpoint` has settled. What it threw is counted and reported, nothing more. */
+/** An `onCheckpoint` has settled. A throw of it is only counted and reported. */
 export function called(turn: Turn, failure: { readonly error: unknown } | undefined): void {
   const { state, effects } = turn;
   state.calls -= 1;
