@@ -1,5 +1,5 @@
-// The `ctx` of a reducer: the only door through which application code reaches the actor, at any time. Calls gather in a
-// list; the first one after the actor has looked sends it one message.
+// The `ctx` of a reducer: the only way for application code to reach the actor, at any time. Calls gather in a list; the
+// first one after the actor has taken the list sends it one message.
 import type { Ref } from '../protocol/actor.js';
 import type { FlushContext, ReducerContext, Token } from '../../src/api/reducer.js';
 
@@ -12,7 +12,7 @@ export interface ContextController {
   readonly context: ReducerContext;
   /** With `fences`, for a flush. */
   flushContext(fences: ReadonlyMap<string, number>): FlushContext;
-  /** What was called since the last look. */
+  /** The calls since the last time. */
   take(): Called;
   /** Fires `ctx.signal`. Idempotent. */
   abort(): void;

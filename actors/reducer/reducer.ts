@@ -1,5 +1,6 @@
-// Where the application's work happens. Calls into one reducer never overlap: while a call is under way its items wait, while
-// questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it began.
+// The actor that runs the application's work. Calls into one reducer never overlap. While a call is under way its items
+// wait, but questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it
+// began.
 import { run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { createFlushJob, createFoldJob, flushGroups, fold } from './fold.js';
@@ -109,7 +110,10 @@ function handle(turn: Turn, message: ReducerMessage): void {
   }
 }
 
-/** False for a repeated one: items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour. */
+/**
+ * False for a repeated message: items would be folded twice, a punctuation answered twice, a loss reported twice to a raw
+ * behaviour.
+ */
 function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
   if (message.number <= (state.received.get(message.stage) ?? 0)) {
@@ -129,7 +133,7 @@ function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
   state.queue.push(message);
 }
 
-/** Queued items of the ended tenure go before the news of it does; what was folded stays folded. */
+/** Queued items of the ended tenure are dropped before the raw behaviour learns of it; what was folded stays folded. */
 function revoked({ state }: Turn, message: MessageOf<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
@@ -181,7 +185,7 @@ function startMark(turn: Turn, mark: Mark): void {
 
 function finishMark({ options, state, effects }: Turn, mark: Mark): void {
   if (mark.type === 'punctuation') {
-    // The dispositions of the flush must be on their way before the answer that promises them.
+    // The dispositions of the flush must leave before the answer that promises them.
     sendReturns(state.returns, options.index, effects);
     const number = nextNumber(state.returns, mark.stage);
     effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
@@ -319,7 +323,7 @@ function behaved(turn: Turn, job: RawJob): void {
   const { state } = turn;
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;
-  // What it acknowledged in this very call counts, also when the call has failed, and before a punctuation behind it is
+  // What it acknowledged in this very call counts, even if the call has failed, and before a punctuation behind it is
   // answered.
   afterCalls(turn);
   afterBehaviour(turn, job);
