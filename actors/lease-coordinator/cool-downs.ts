@@ -18,7 +18,7 @@ export function coolDown(turn: Turn, lease: Lease, baseMs: number, cause: CoolDo
   });
 }
 
-/** Repetitions less than this apart count as one row of them. */
+/** Retakes less than this apart count as consecutive. */
 const retakeMemoryMs = 60_000;
 
 /**

@@ -164,7 +164,7 @@ export interface LeaseKeeperState {
   queues: number;
   /** When to stop waiting for the turn of the first take; Infinity once that is written. */
   takeBy: number;
-  /** The last checkpoint known to be durable, and when the last write with a checkpoint began that was answered. */
+  /** The last checkpoint known to be durable, and when the last answered write that carried one began. */
   reported: Checkpoint;
   checkpointAt: number;
   /** No peer can hold the lease before this, as far as the last renewal shows. */

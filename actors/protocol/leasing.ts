@@ -1,5 +1,5 @@
-// The messages about leases: to the coordinator from keepers, shard workers and the consumer, to a keeper from its
-// coordinator and its worker, to a worker from its keeper.
+// The messages about leases. To the coordinator they come from keepers, shard workers and the consumer; to a keeper from its
+// coordinator and its worker. A worker gets them from its keeper.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Frontier, TenureGranted, WorkerEnd } from './tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';

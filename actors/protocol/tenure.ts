@@ -23,7 +23,7 @@ export interface Tenure {
   readonly hashKeyRange?: HashKeyRange;
   /**
    * Monotonic milliseconds until which records of this tenure may be delivered. The keeper moves it forward with every
-   * renewal (`renewal start + failover - margin`) and writes 0 when the lease is lost or the worker ends.
+   * renewal (`renewal start + failover - margin`). It writes 0 when the lease is lost or the worker ends.
    */
   deadline: number;
   /**

@@ -1,6 +1,6 @@
-// The messages between a shard worker and its stages: notify and collect, two independent questions with at most one of each
-// open per stage, and the punctuation that asks for a flush. None has a deadline: demand may take hours, the death of the
-// stage answers, and the watchdog judges stalls.
+// The messages between a shard worker and its stages. Notify and collect are two independent questions, with at most one of
+// each open per stage; a punctuation asks for a flush. None has a deadline: demand may take hours, the death of the stage
+// answers, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './intake.js';

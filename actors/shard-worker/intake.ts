@@ -1,5 +1,5 @@
-// From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
-// out-of-range policy, and fills the ledger record by record while it has room.
+// From raw records to admitted ones. It unpacks, leaves out what an earlier run has done, drops duplicates and applies the
+// out-of-range policy. Then it fills the ledger record by record while there is room.
 import { judge } from '../protocol/failure.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';

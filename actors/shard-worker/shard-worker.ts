@@ -1,6 +1,6 @@
-// Reads one shard under one tenure: fetches while the ledger has room, admits, notifies a stage, settles what comes back and
-// reports the frontier to the keeper. It ends normally with its shard, its lease or its tenure; any other end is a crash of
-// the whole pipeline.
+// Reads one shard under one tenure. It fetches while the ledger has room, admits, notifies a stage, settles what comes back
+// and reports the frontier to the keeper. It ends normally with its shard, its lease or its tenure; any other end is a crash
+// of the whole pipeline.
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';

@@ -1,6 +1,6 @@
-// Takes batches from shard workers, makes items of their records, routes each by its key to a reducer within that reducer's
-// credit, and routes the dispositions back. It must never lose the order of a key within a shard, or hold a disposition back
-// because a queue is full. Nor may one slow reducer stop another.
+// Takes batches from shard workers and makes items of their records. Routes each item by its key to a reducer, within that
+// reducer's credit, and routes the dispositions back. It must never lose the order of a key within a shard, or hold a
+// disposition back because a queue is full. Nor may one slow reducer stop another.
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
@@ -132,10 +132,7 @@ function notify(turn: Turn, message: MessageOf<'notify'>): void {
   askForTurn(turn);
 }
 
-/**
- * In a turn of its own each time: the lease keepers of this process must get their turns in between, however much there is
- * to do.
- */
+/** In a turn of its own each time: however much there is to do, the lease keepers of this process must get their turns. */
 function askForTurn({ state, effects }: Turn): void {
   if (state.turnIsDue) return;
   state.turnIsDue = true;
@@ -263,7 +260,7 @@ function retire(turn: Turn, worker: number): void {
   const entry = state.workers.get(worker);
   if (entry === undefined) return;
   state.workers.delete(worker);
-  // A worker that died without a last word has not ended its tenure itself: items that a reducer is about to fold must not
+  // A worker that died without a last word has not ended its tenure itself. Items that a reducer is about to fold must not
   // be handed out.
   entry.tenure.dead = true;
   const { source, shardId, fence } = entry.tenure;
