@@ -1,6 +1,6 @@
 // Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
-// call the deadline of its items is compared with the clock, because after a stall timers and messages are too late
-// (docs/design.md, section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
+// call the deadline of its items is compared with the clock (docs/design.md, section 5): after a stall timers and messages
+// come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
 import { endIfLate } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';

@@ -127,7 +127,7 @@ function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolea
 function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
   const { options, state } = turn;
   if (state.job?.type === 'fold') noteDone(turn, state.job.job);
-  // Only a raw behaviour wants them: a defined reducer flushes by its own timer, idle or not.
+  // Only a raw behaviour wants heartbeats: a defined reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
   state.heartbeatWaits = true;
   state.queue.push(message);
