@@ -1,5 +1,5 @@
-// The vocabulary every behaviour is written in. A behaviour is a synchronous function from (state, message) to state and
-// effects; `supervision/system.ts` makes it live. No code but the constructors of effects, from which TypeScript infers.
+// The vocabulary of behaviours. A behaviour is a synchronous function from (state, message) to state and effects; the
+// runtime makes it live. The only code here is the constructors of effects, from which TypeScript infers.
 
 /** Types only: carries `M` contravariantly so that a reference to another actor's messages does not fit. */
 declare const accepts: unique symbol;
@@ -16,7 +16,7 @@ export interface Ref<in M> {
 /** Where the answer to one question goes. Made by the runtime; opaque to behaviours. */
 export interface ReplyTo<in A> {
   readonly asker: Ref<never>;
-  /** Higher than that of any question asked before: whoever is asked knows a repeated one by it. */
+  /** Higher than that of any question asked before, so that the asked actor recognises a repeated one. */
   readonly question: number;
   readonly [accepts]?: (answer: A) => void;
 }
@@ -39,9 +39,9 @@ export interface Ending {
 export type Effect<Self, Event = unknown> =
   | { readonly type: 'send'; readonly to: Ref<never>; readonly message: unknown }
   /**
-   * Asks without blocking. `question` gets the reply address; the answer comes back as `answered(answer)`. The death of
-   * the asked actor, a deadline that passes (none by default) or a stopped address comes back as `failed(error)`, a
-   * KinactError with code ACTOR_STOPPED or ASK_TIMEOUT. Exactly one of the two, once, unless the asker stops first.
+   * Asks without blocking. `question` gets the reply address; the answer comes back as `answered(answer)`. The death of the
+   * asked actor, a deadline that passes (none by default) or a stopped address comes back as `failed(error)`. That error is
+   * a KinactError with code ACTOR_STOPPED or ASK_TIMEOUT. Exactly one of the two comes, once, unless the asker stops first.
    */
   | {
       readonly type: 'ask';
@@ -74,7 +74,8 @@ export type Effect<Self, Event = unknown> =
   /** Counts something that is worth a number but not an event: stale settles, unknown messages, late replies. */
   | { readonly type: 'count'; readonly what: string; readonly by?: number }
   /**
-   * Death watch: `down(how)` comes once, when that incarnation has stopped for any reason, at once if it already has.
+   * Death watch: `down(how)` comes once, when that incarnation has stopped for any reason. It comes at once if it already
+   * has.
    */
   | { readonly type: 'watch'; readonly actor: Ref<never>; readonly down: (how: Ending) => Self }
   /**
@@ -94,7 +95,7 @@ export type Effect<Self, Event = unknown> =
     }
   /** For a behaviour with `deferStart`: it has started; its parent gets `spawned` now. */
   | { readonly type: 'started' }
-  /** Stops a child: its children first, its effects aborted and waited for until the deadline. `down` reports it. */
+  /** Stops a child: its children first; then its effects are aborted, and waited for until the deadline. `down` reports it. */
   | { readonly type: 'stopChild'; readonly child: Ref<never>; readonly deadlineMs: number }
   /** The actor ends normally once the effects before this one are carried out: no restart. */
   | { readonly type: 'end' }
@@ -111,11 +112,11 @@ export interface Behaviour<State, Self, Event = unknown> {
   /** Never called before `initial` has returned, never twice at once. A throw is a crash. State may be changed in place. */
   receive(state: State, message: Self): Step<State, Self, Event>;
   /**
-   * Called once, when the actor has been asked to stop or has crashed or ended; synchronous; for releasing what is not an
+   * Called once, when the actor has been asked to stop, has crashed or has ended. Synchronous; it releases what is not an
    * effect (a reader, an AbortController). Its effects of type `send`, `reply`, `emit` and `count` are carried out.
    */
   stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Self, Event>[];
-  /** True: its start is over, and `spawned` comes, with the effect `started`. An end before that is a failed start. */
+  /** True: its start is over, and `spawned` comes, only with the effect `started`. An end before that is a failed start. */
   readonly deferStart?: boolean;
   /**
    * How its children stop when it does, in reverse start order either way. `together` (the default): all stop acting at
@@ -128,7 +129,10 @@ export interface Behaviour<State, Self, Event = unknown> {
   status?(state: State): object;
 }
 
-/** The answer to a question `Q` among the messages `M`: its `replyTo` says what it takes. Messages are told apart by their `type`. */
+/**
+ * The answer to a question `Q` among the messages `M`, by the type of its `replyTo`. Messages are distinguished by their
+ * `type`.
+ */
 export type AnswerTo<M, Q> = AnswerOf<
   Extract<M, Q extends { readonly type: infer Type } ? { readonly type: Type } : unknown>
 >;
@@ -139,7 +143,7 @@ type AnswerOf<Asked> = Asked extends { readonly replyTo?: infer To }
     : never
   : never;
 
-/** A reply address as a question takes it: the message that it is put into says for which answer. */
+/** The type of the reply address in `question`: the message that it is put into says which answer it takes. */
 // It has to fit every question of the actor that is asked; `AnswerTo` finds the right one.
 // oxlint-disable-next-line typescript/no-explicit-any
 export type AnyReplyTo = ReplyTo<any>;
@@ -150,8 +154,8 @@ export function send<M>(to: Ref<M>, message: NoInfer<M>): Effect<never, never> {
 }
 
 /**
- * Asks without blocking; see the effect. `question` puts the reply address into the message, whose type says what the answer is:
- * `ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), (granted) => ({ type: 'granted', granted }), …)`.
+ * Asks without blocking; see the effect. `question` puts the reply address into the message, whose type says what the answer
+ * is: `ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), (granted) => ({ type: 'granted', granted }), …)`.
  */
 export function ask<M, const Q extends M, const Self, const Failed>(
   to: Ref<M>,
@@ -168,12 +172,12 @@ export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): Effect<never, neve
   return { type: 'reply', to, answer };
 }
 
-/** Watches another actor: `down` comes once, when that incarnation has stopped, at once if it already has. */
+/** Watches another actor: `down` comes once, when that incarnation has stopped, or at once if it already has. */
 export function watch<const Self>(actor: Ref<never>, down: (how: Ending) => Self): Effect<Self, never> {
   return { type: 'watch', actor, down };
 }
 
-/** Starts a child of this actor; see the effect. A child that is to be restarted is a supervisor's. */
+/** Starts a child of this actor; see the effect. A child that needs restarts belongs under a supervisor. */
 export function spawn<S, M, Event, const Self, const Down>(
   name: string,
   behaviour: Behaviour<S, M, Event>,
@@ -195,12 +199,12 @@ export function run<R, const Self, const Failed>(effect: {
   return { type: 'run', ...effect };
 }
 
-/** Aborts the signal of a running effect. Its result comes all the same. */
+/** Aborts the signal of a running effect. Its result still comes. */
 export function abort(name: string, reason: Error): Effect<never, never> {
   return { type: 'abort', name, reason };
 }
 
-/** Sets a timer of this actor's, in milliseconds; one per key: setting it again replaces it. */
+/** Sets a timer of this actor, in milliseconds; one per key: setting it again replaces it. */
 export function after<const Self>(key: string, ms: number, message: Self): Effect<Self, never> {
   return { type: 'after', key, ms, message };
 }
@@ -210,22 +214,22 @@ export function cancel(key: string): Effect<never, never> {
   return { type: 'cancel', key };
 }
 
-/** Tells an event to whoever listens to the runtime (`RuntimeOptions.emit`). */
+/** Passes an event to the listener of the runtime (`RuntimeOptions.emit`). */
 export function emit<const Event>(event: Event): Effect<never, Event> {
   return { type: 'emit', event };
 }
 
-/** Adds to a counter of the runtime's, 1 by default. */
+/** Adds to a counter of the runtime, 1 by default. */
 export function count(what: string, by = 1): Effect<never, never> {
   return { type: 'count', what, by };
 }
 
-/** Of a behaviour with `deferStart`: its start is over. */
+/** For a behaviour with `deferStart`: its start is over. */
 export function started(): Effect<never, never> {
   return { type: 'started' };
 }
 
-/** Stops a child; its effects are waited for `deadlineMs` milliseconds, 5,000 by default. `down` tells when it has stopped. */
+/** Stops a child; its effects are waited for `deadlineMs` milliseconds, 5,000 by default. `down` comes when it has stopped. */
 export function stopChild(child: Ref<never>, deadlineMs = 5_000): Effect<never, never> {
   return { type: 'stopChild', child, deadlineMs };
 }

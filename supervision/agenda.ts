@@ -1,6 +1,6 @@
-// What is left to do while actors end, as a stack of steps: an ending goes through any number of children and levels
-// without a call per child or level on the host's stack. Depth first: what a step adds comes before what was there.
-// A step must not throw. Called by `stopping.ts`.
+// The steps that are left while actors end, as a stack. An ending may pass through any number of children and levels without
+// a call per child or level on the host's stack. Depth first: what a step adds comes before what was there. A step must not
+// throw. Called by `stopping.ts`.
 
 /** One per runtime. */
 export interface Agenda {
@@ -12,7 +12,7 @@ export function createAgenda(): Agenda {
   return { steps: [], busy: false };
 }
 
-/** Runs `step` and all it leads to before it returns, or, within a step, as soon as that one is over. */
+/** Runs `step` and all it leads to before it returns. Called within a step, it runs them as soon as that step is over. */
 export function perform(agenda: Agenda, step: () => void): void {
   agenda.steps.push(step);
   if (agenda.busy) return;

@@ -1,16 +1,16 @@
-// Questions and their answers. A question has a number of its own, never reused in the process (nact's temporary ids
-// collide, N6), and is answered exactly once: by `reply`, by the death of the asked actor, by its deadline, or never when
-// the asker stops first. nact's query is not used.
+// Questions and their answers. A question has a number of its own, never reused in the process, because nact's temporary ids
+// collide (N6). It is closed exactly once: by `reply`, the death of the asked actor, its deadline, or the stop of the asker.
+// nact's query is not used.
 import { KinactError } from '../src/api/errors.js';
 import type { Ref, ReplyTo } from './actor.js';
 import type { Timers } from '../src/api/ports.js';
 
-/** One open question. Whoever closes it first wins; the others find it gone. */
+/** One open question. The first to close it wins; the others find it gone. */
 export interface OpenQuestion {
   readonly replyTo: ReplyTo<unknown>;
   answer(answer: unknown, by: Ref<never> | undefined): void;
   fail(error: Error): void;
-  /** The asker wants no answer any more. */
+  /** The asker no longer wants an answer. */
   withdraw(): void;
 }
 
@@ -20,7 +20,7 @@ export type Questions = Set<OpenQuestion>;
 const open = new Map<number, OpenQuestion>();
 let lastQuestion = 0;
 
-/** Opens a question. `asked` and `asking` hold it until it is closed. `answered` and `failed` are called at most once. */
+/** Opens a question. `asked` and `asking` keep it until it is closed. `answered` and `failed` are called at most once. */
 export function openQuestion(question: {
   readonly asker: Ref<never>;
   readonly to: Ref<never>;
@@ -77,7 +77,7 @@ export function openQuestions(): number {
   return open.size;
 }
 
-/** `because`: what it crashed with, or what took it along. */
+/** `because`: the error of its own crash, or of the actor above that stopped it. */
 export function actorStopped(ref: Ref<never>, because?: Error): KinactError {
   return new KinactError('ACTOR_STOPPED', `${ref.path} has stopped, or never existed`, {
     data: { actor: ref.path },

@@ -1,4 +1,5 @@
-// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`.
+// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Its types of intercepts, traces and
+// runtime options are public through `index.ts`; the rest is private to `supervision`.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
@@ -17,7 +18,7 @@ export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'life
 
 /** A message on its way, as `Intercept.deliver` sees it. */
 export interface Delivery {
-  /** Absent for what the actor's own timer or effect, or the application, brings. */
+  /** Absent when the message comes from the actor's own timer or effect, or from the application. */
   readonly from?: Ref<never>;
   readonly to: Ref<never>;
   readonly via: Via;
@@ -25,25 +26,24 @@ export interface Delivery {
 }
 
 /**
- * Stands between an actor and its messages and effects: for tracing proxies, fault injection, throttles. Whatever it
- * does, the actor sees only what nact hands it, one at a time.
+ * Stands between an actor and its messages and effects, for tracing, fault injection or throttling. Whatever it does, the
+ * actor gets messages only from nact, one at a time.
  */
 export interface Intercept {
   /**
-   * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, a second time included.
-   * What an actor sends or asks reaches the other once per call, and kinact's own actors drop what they know already; a
-   * reply, a result, a timer and the news of an end are signals: only their first arrival counts. What is thrown here is
-   * counted and told once; the message is then delivered, if it was not before.
+   * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, repeated deliveries
+   * included. What an actor sends or asks reaches the other once per call; kinact's own actors drop the repeated ones. A
+   * reply, a result, a timer and the news of an end are signals: only their first arrival counts. A throw here is counted,
+   * and reported once; the message is then delivered, if it was not before.
    */
   deliver?(delivery: Delivery, deliver: () => void): void;
   /**
-   * The actor is about to handle a message, those of its own timers and effects included. Call `receive` now or later,
-   * each in the order in which they came, or not at all: the message is then lost to this actor. Only the first call
-   * counts. It returns when the message has been handled and its effects are under way. What is thrown here is the
-   * actor's crash.
+   * The actor is about to handle a message, which may come from its own timers and effects. Call `receive` now or later, in
+   * the order in which the messages came, or not at all: that message is then lost to this actor. Only the first call
+   * counts. It returns when the message has been handled and its effects are under way. A throw here crashes the actor.
    */
   receive?(delivery: Delivery, receive: () => void): void;
-  /** Call `start` and return what it returns, or stand in for it: a value, a thenable, or a throw. */
+  /** Call `start` and return what it returns, or replace it: by a value, a thenable, or a throw. */
   startEffect?(actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown;
 }
 
@@ -70,9 +70,12 @@ export interface RuntimeOptions<Event = RuntimeEvent> {
   readonly emit?: (event: Event | RuntimeEvent) => void;
   /** An actor or system of the application's nact to live under. Default: a nact system of our own. */
   readonly parent?: NactReference;
-  /** How often to look whether the application has stopped `parent`, of which nact gives no notice. Default 250. */
+  /**
+   * How often to check whether the application has stopped `parent`, in milliseconds; nact gives no notice of that. Default
+   * 250.
+   */
   readonly probeMs?: number;
-  /** Gets every step. What it throws or rejects with is counted, and told once, by the event `warning`. */
+  /** Gets every step. What it throws or rejects with is counted, and reported once, by the event `warning`. */
   readonly trace?: (entry: TraceEntry) => void;
   readonly intercept?: Intercept;
 }
@@ -93,35 +96,35 @@ export interface Engine extends Runtime {
   intercepts: Intercept[];
   /** All of them as one. */
   intercept: Intercept | undefined;
-  /** The nact actor all of this runtime's mailboxes live under, while there are any. */
+  /** The nact actor above all mailboxes of this runtime, while there are any. */
   holder?: NactReference | undefined;
   /** Our own nact system, when the application gave no parent. */
   system?: NactReference | undefined;
   incarnations: number;
   readonly agenda: Agenda;
-  /** Whose failure has been told. */
+  /** Hooks and listeners whose first failure has been reported. */
   readonly failedSeams: Set<string>;
   stopProbe?: (() => void) | undefined;
 }
 
-/** Why and until when an actor is stopping. */
+/** Why an actor is stopping, and until when. */
 export interface Departure {
   readonly reason: Ending['reason'];
   readonly error: Error | undefined;
-  /** Its own error, or that of the actor above it that took it along. */
+  /** Its own error, or that of the actor above whose stop includes this one. */
   readonly because: Error | undefined;
-  /** `beginning` and `leaving`: listeners and its stop hook are being called, and may stop it, or a child, once more. */
+  /** During `beginning` and `leaving`, listeners and the stop hook run; they may stop this actor, or a child, once more. */
   stage: 'beginning' | 'children' | 'leaving' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
   readonly orphans: Orphans;
-  /** Children still to be told to stop, the next one last. */
+  /** Children still to be stopped, the next one last. */
   left: Cell[];
-  /** The child told last. */
+  /** The child stopped last. */
   current?: Cell;
 }
 
-/** What a parent actor wants to hear of a child, as messages to itself. */
+/** What a parent actor gets of a child, as messages to itself. */
 export interface ParentHooks {
   readonly spawned: (child: Ref<never>) => unknown;
   readonly down: (child: Ref<never> | undefined, how: Ending) => unknown;
@@ -149,7 +152,7 @@ export interface Cell {
   readonly asked: Questions;
   readonly asking: Questions;
   readonly deaths: DeathWatch;
-  /** Ends the watches this actor keeps on others. */
+  /** Ends the watches that this actor has on others. */
   readonly unwatch: Set<() => void>;
   departure?: Departure;
 }
@@ -164,7 +167,7 @@ export interface Envelope {
   handled: boolean;
 }
 
-/** Tells our envelopes from whatever else an application may dispatch to our mailboxes. */
+/** Distinguishes our envelopes from whatever else an application may dispatch to our mailboxes. */
 export const stamp = Symbol('kinact');
 
 const cells = new WeakMap<Ref<never>, Cell>();
@@ -195,14 +198,14 @@ export function bindCell(cell: Cell): void {
   cells.set(cell.ref, cell);
 }
 
-/** Who asks when the application does. */
+/** The asker of the application's own questions. */
 export const outside: Ref<never> = Object.freeze({ path: 'outside', id: 0 });
 
 export function count(engine: Engine, what: string, by = 1): void {
   engine.counts.set(what, (engine.counts.get(what) ?? 0) + by);
 }
 
-/** What an actor emits. A listener that throws, or rejects, is counted, nothing more. */
+/** Passes on an event that an actor emits. A listener that throws, or rejects, is only counted. */
 export function emit(engine: Engine, event: unknown): void {
   const { emit: listen } = engine.options;
   if (listen !== undefined)
@@ -212,12 +215,12 @@ export function emit(engine: Engine, event: unknown): void {
     );
 }
 
-/** What the runtime itself has to tell. */
+/** Events of the runtime itself. */
 export function announce(engine: Engine, event: RuntimeEvent): void {
   emit(engine, event);
 }
 
-/** The first failure of its kind is told, all are counted: something that fails always would otherwise fill the log. */
+/** The first failure of each seam is reported, all are counted: one that always fails would otherwise fill the log. */
 function seamFailed(engine: Engine, counter: string, seam: string, error: unknown): void {
   count(engine, counter);
   if (engine.failedSeams.has(seam)) return;

@@ -1,4 +1,4 @@
-// How a supervisor is told what to supervise, checked before anything starts.
+// The options and child specs of a supervisor, checked before anything starts.
 import type { Behaviour, Effect, Ref } from './actor.js';
 import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
@@ -15,21 +15,21 @@ export interface ChildSpec {
   /** Unique among the children. The child's path is `kind/id#n`; an id that begins with its kind is not doubled. */
   readonly id: string;
   /** Makes the behaviour of a new incarnation, with the siblings started before it. A throw is a failed start. */
-  // Children of one supervisor have nothing in common but being behaviours; `unknown` would fit none of them.
+  // Children of one supervisor share nothing but being behaviours; `unknown` would fit none of them.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly start: (siblings: Siblings) => Behaviour<any, any, any>;
   /** Default `permanent`. */
   readonly restart?: Restart;
   /**
-   * How long it may take to stop: its user effects and children are waited for so many milliseconds, not at all
-   * (`brutal`), or as long as it takes (`infinity`, the default of a supervisor). Default 5,000.
+   * How long it may take to stop: the supervisor waits for its user effects and children for so many milliseconds. `brutal`:
+   * not at all. `infinity`, the default of a supervisor: as long as it takes. Default 5,000.
    */
   readonly shutdown?: number | 'brutal' | 'infinity';
   /** See `autoShutdown`. Only for transient and temporary children. Default false. */
   readonly significant?: boolean;
   /**
-   * True: a restart that takes this child along, or that it causes, drops it as if it were temporary; `dynamic` or
-   * whoever started it decides whether to start it anew. Its crash counts all the same. Default false.
+   * True: a restart that includes this child, or that it causes, drops it as if it were temporary. `dynamic`, or the caller
+   * who started it, decides whether to start it again. Its crash still counts. Default false.
    */
   readonly forgetOnRestart?: boolean;
 }
@@ -40,7 +40,7 @@ export interface SupervisorOptions<Event = unknown> {
   readonly kind?: string;
   /** Default `one-for-one`. */
   readonly strategy?: Strategy;
-  /** So many restarts within `periodMs` are borne; one more, and the supervisor fails with RESTART_INTENSITY. Default 1. */
+  /** The supervisor tolerates so many restarts within `periodMs`; one more, and it fails with RESTART_INTENSITY. Default 1. */
   readonly intensity?: number;
   /** The length of the sliding period. Default 5,000. */
   readonly periodMs?: number;
@@ -51,11 +51,11 @@ export interface SupervisorOptions<Event = unknown> {
   /** See `Behaviour.stopChildren`: `one-by-one`, as in OTP, is the default. */
   readonly stopChildren?: 'one-by-one' | 'together';
   /**
-   * Further children, asked for when the first start is over and after every restart under rest-for-one and one-for-all.
-   * One that does not start is left out.
+   * Further children, asked for after the first start, and after every restart under rest-for-one and one-for-all. One that
+   * does not start is left out.
    */
   readonly dynamic?: (siblings: Siblings) => readonly ChildSpec[];
-  /** Effects when a restart begins: an event, say. `count` counts the restarts of this supervisor's life. */
+  /** Effects when a restart begins, such as an event. `count` counts the restarts of this supervisor's life. */
   readonly restarting?: (count: number, error: Error) => readonly Effect<never, Event>[];
 }
 

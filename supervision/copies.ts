@@ -1,17 +1,17 @@
-// Several copies of this package in one process: two versions, or one that a bundler has taken in twice. Each lives by
-// itself; what belongs to another is refused with an error that says so, and their nact actors have different names.
+// Several copies of this package in one process: two versions, or one that a bundler included twice. Each works by itself.
+// What belongs to another copy is refused with an error that says so, and their nact actors have different names.
 import { KinactError } from '../src/api/errors.js';
 import { refuse } from '../src/options/option-table.js';
 import type { Ref } from './actor.js';
 import { cellOf, isRuntime } from './cell.js';
 
 interface Copy {
-  /** Where its code lies. */
+  /** The location of its code. */
   readonly url: string;
   owns(value: object): boolean;
 }
 
-/** The form is for ever: other versions read it. */
+/** This shape must never change: other versions read it. */
 interface Process {
   readonly copies: Copy[];
   lastHolder: number;
@@ -31,7 +31,7 @@ export function nextHolder(): number {
   return shared.lastHolder;
 }
 
-/** Throws INVALID_OPTION for what another copy has made. */
+/** Throws INVALID_OPTION for a value that another copy has made. */
 export function refuseForeign(value: unknown, path: string): void {
   if (typeof value !== 'object' || value === null || own.owns(value)) return;
   const other = shared.copies.find((copy) => copy !== own && copy.owns(value));
@@ -43,14 +43,14 @@ export function refuseForeign(value: unknown, path: string): void {
   );
 }
 
-/** Throws INVALID_OPTION for what is no reference, or another copy's. */
+/** Throws INVALID_OPTION for a value that is not a reference, or is another copy's. */
 export function checkRef(ref: unknown, path = 'ref'): void {
   const { path: named, id } = (ref ?? {}) as Partial<Ref<never>>;
   if (typeof named !== 'string' || typeof id !== 'number') refuse(path, 'a reference to an actor', ref);
   refuseForeign(ref, path);
 }
 
-/** Throws INVALID_OPTION for what is no runtime, or another copy's. */
+/** Throws INVALID_OPTION for a value that is not a runtime, or is another copy's. */
 export function checkRuntime(runtime: unknown): void {
   refuseForeign(runtime, 'runtime');
   if (!isRuntime(runtime)) refuse('runtime', 'a runtime, as createRuntime makes it', runtime);

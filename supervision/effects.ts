@@ -1,5 +1,5 @@
 // The `run` effects of one actor: started under an AbortSignal, results returned through the host as messages. The host
-// drops results that come after its actor stopped; user effects are what a stop waits for. Called by `system.ts`.
+// drops results that come after its actor stopped; a stop waits for user effects. Created by `incarnation.ts`.
 import { isThenable } from '../src/core/callback.js';
 import { invalidBehaviour } from './behaviour-check.js';
 
@@ -22,25 +22,28 @@ export interface Work {
 
 export interface EffectHost {
   now(): number;
-  /** Calls `start`, or stands in for it. */
+  /** Calls `start`, or replaces it. */
   start(info: EffectInfo, start: () => unknown): unknown;
-  /** Once per effect, after it left the running ones. `toMessage` may throw. */
+  /** Once per effect, after it has left the running ones. `toMessage` may throw. */
   settled(info: EffectInfo, toMessage: () => unknown): void;
 }
 
 export interface ActorEffects {
   /** Throws INVALID_BEHAVIOUR when an effect of this name is running. */
   start(work: Work): void;
-  /** Aborts the signal only: the effect stays until it has settled, its result comes back. False when none has the name. */
+  /**
+   * Only aborts the signal: the effect stays until it has settled, and its result still comes. False when no effect has the
+   * name.
+   */
   abort(name: string, reason: Error): boolean;
   abortAll(reason: Error): void;
   readonly running: ReadonlyMap<string, EffectInfo>;
-  /** Names of the user effects that have not settled, and how many there are. */
+  /** Names of the user effects that have not settled. */
   user(): string[];
   readonly userCount: number;
 }
 
-/** Whoever stands between may start it late, and a listener may have stopped its actor meanwhile. */
+/** An intercept may start it late, and a listener may have stopped its actor meanwhile. */
 function startUnlessAborted(work: Work, signal: AbortSignal): unknown {
   signal.throwIfAborted();
   return work.start(signal);

@@ -1,5 +1,5 @@
-// What a supervisor keeps, and its operations: starting children one after the other, stopping them in reverse, deciding
-// with `strategy.ts`. One operation at a time; each ends by starting the next or in `idle`. Called by `supervisor.ts`.
+// The state of a supervisor, and its operations: it starts children one after the other, stops them in reverse, and decides
+// with `strategy.ts`. One operation runs at a time; each ends by starting the next or in `idle`. Called by `supervisor.ts`.
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import { reply } from './actor.js';
 import { isKinactError, KinactError } from '../src/api/errors.js';
@@ -12,7 +12,7 @@ import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
 import { asError } from '../src/core/thrown.js';
 
-/** Why children are being started: what a failure means depends on it. */
+/** Why children are being started: it decides what a failure means. */
 export type Purpose =
   | { readonly type: 'first' }
   | { readonly type: 'restart' }
@@ -21,15 +21,15 @@ export type Purpose =
 
 export type Operation =
   | { readonly type: 'idle' }
-  /** Of `ids` the one at this place. */
+  /** Starts the id of `ids` at place `at`. */
   | { readonly type: 'starting'; readonly purpose: Purpose; readonly ids: readonly string[]; readonly at: number }
   | {
       readonly type: 'stopping';
-      /** To be told to stop, in order; those before `at` have been. */
+      /** To be stopped, in order; those before `at` have been asked to. */
       readonly stop: readonly string[];
       at: number;
       readonly waitingFor: Set<Ref<never>>;
-      /** One by one: who has been told and is not down yet. */
+      /** One by one: the child that has been asked to stop and is not down yet. */
       told: Ref<never> | undefined;
       readonly then: readonly string[];
     }
@@ -39,7 +39,7 @@ export type Operation =
       readonly replyTo: ReplyTo<Ending | undefined> | undefined;
     };
 
-/** A message that waits, until it is taken. */
+/** A message that waits in `inbox` until it is taken. */
 export interface Waiting {
   readonly message: Message;
   taken: boolean;
@@ -55,9 +55,12 @@ export interface State {
   readonly shutdownMs: Map<string, number>;
   /** Ended by themselves, but not down yet: a group restart waits for them too. */
   readonly leaving: Set<Ref<never>>;
-  /** Messages that wait until the operation under way is over, in the order in which they came. */
+  /** Messages that wait until the current operation is over, in the order in which they came. */
   readonly inbox: Deque<Waiting>;
-  /** Those in `inbox` that say that a child is down, by child: an operation that comes to wait for it takes it out. */
+  /**
+   * The messages of `inbox` that say that a child is down, by child. An operation that starts to wait for a child takes its
+   * message out.
+   */
   readonly waitingDowns: Map<Ref<never>, Waiting>;
   /** Messages to be handled now. */
   readonly due: Deque<Message>;
@@ -84,7 +87,7 @@ function siblingsOf(state: State): Siblings {
   return { ref: <M>(id: string) => state.refs.get(id) as Ref<M> | undefined };
 }
 
-/** Starts the one of `ids` at place `at`, or ends the operation when there is none. */
+/** Starts the id at place `at` of `ids`, or ends the operation when there is none. */
 export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
   const id = ids[at];
   if (id === undefined) {
@@ -115,7 +118,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
   });
 }
 
-/** As a message: under an intensity without bound, tries at once would never let the supervisor be stopped. */
+/** A message, not a call: without a bound on restarts, immediate retries would never let the supervisor be stopped. */
 function didNotStart(id: string, thrown: unknown): Effect<Message> {
   const news = (): Message => ({ type: 'childDidNotStart', id, error: asError(thrown) });
   return { type: 'run', name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news };
@@ -223,7 +226,7 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
 
 /** A child began to end by itself, before it is down. */
 export function childEnding(state: State, id: string, ref: Ref<never>, how: Ending): void {
-  // Alone, a child is restarted when it is down: nobody else has to be told before.
+  // One-for-one restarts a child when it is down; no sibling needs the news before that.
   if (state.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
   state.leaving.add(ref);
   takeDown(state, ref);
@@ -266,12 +269,12 @@ function decide(state: State, decision: strategy.Decision, error: Error): void {
 
 /** Forgets the specs of children that the strategy dropped, once they are down. */
 function prune(state: State): void {
-  // While they are being stopped, one look at the end is enough.
+  // While they are being stopped, one pass at the end is enough.
   if (state.operation.type === 'stopping') return;
   for (const id of state.group.dropped) if (!state.refs.has(id)) forget(state, id);
 }
 
-/** Tells the next child, or all of them, to stop; starts what is to be started when nobody is waited for. */
+/** Asks the next child, or all of them, to stop. When no child is left to wait for, starts what is to be started. */
 function stopNext(state: State, operation: Extract<Operation, { type: 'stopping' }>): void {
   state.operation = operation;
   const { stop, waitingFor, then } = operation;
@@ -291,7 +294,7 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
   startNext(state, { type: 'restart' }, then);
 }
 
-/** The news that this child is down is waited for now: if it has come already, it is due. */
+/** From now on the operation waits for this child to be down. If that message has already come, it is due now. */
 function takeDown(state: State, ref: Ref<never>): void {
   const waiting = state.waitingDowns.get(ref);
   if (waiting === undefined) return;
@@ -314,7 +317,7 @@ function intensityError(state: State, cause: Error): KinactError {
   return escalated('RESTART_INTENSITY', text, cause, { actor: state.self.path });
 }
 
-/** What an escalated error began with: of supervisors under supervisors, each names that one and not all between. */
+/** The message of the first error in a chain of escalations: each supervisor above quotes that one, not all between. */
 const origins = new WeakMap<Error, string>();
 
 function escalated(

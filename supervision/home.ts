@@ -1,5 +1,6 @@
-// Where the mailboxes of a runtime live in nact: under one actor of ours, under the application's parent or in a system of
-// our own. nact gives no notice when the application stops that parent, so it is looked for. Called by `incarnation.ts`.
+// Where the mailboxes of a runtime live in nact: under one actor of ours. That one lives under the application's parent or
+// in a system of our own. nact gives no notice when the application stops that parent, so this file probes for it. Called by
+// `incarnation.ts`.
 import { KinactError } from '../src/api/errors.js';
 import { count, type Engine } from './cell.js';
 import { nextHolder } from './copies.js';
@@ -16,7 +17,7 @@ import { depart } from './stopping.js';
 
 const defaultProbeMs = 250;
 
-/** A mailbox for an actor. Throws PARENT_STOPPED when the application has stopped what all of them live under. */
+/** A mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
 export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
   const holder = holderOf(engine);
   try {
@@ -27,7 +28,7 @@ export function openMailbox(engine: Engine, name: string, receive: (mail: unknow
   }
 }
 
-/** The nact actor that all mailboxes of a runtime live under, so that an application's parent has one child from us. */
+/** The nact actor above all mailboxes of a runtime, so that an application's parent has one child from us. */
 function holderOf(engine: Engine): NactReference {
   if (engine.holder !== undefined) return engine.holder;
   const parent = engine.options.parent ?? (engine.system ??= startNactSystem());
@@ -42,7 +43,7 @@ function holderOf(engine: Engine): NactReference {
   return engine.holder;
 }
 
-/** Looks every `probeMs` whether nact still finds us; if not, the application stopped our parent: everything stops. */
+/** Checks every `probeMs` whether nact still finds us. If not, the application stopped our parent, and everything stops. */
 function probe(engine: Engine): void {
   engine.stopProbe = engine.timers.after(engine.options.probeMs ?? defaultProbeMs, () => {
     if (engine.holder === undefined) return;
@@ -55,7 +56,7 @@ function stopOrphanedTree(engine: Engine): void {
   for (const root of [...engine.roots]) depart(root, 'shutdown', parentStopped(), root.shutdownMs);
 }
 
-/** With the last root, nothing of ours stays in the application's nact. */
+/** After the last root, nothing of ours stays in the application's nact. */
 export function releaseHolder(engine: Engine): void {
   if (engine.roots.size > 0) return;
   engine.stopProbe?.();

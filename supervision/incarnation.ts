@@ -1,5 +1,5 @@
-// One incarnation of an actor: how it comes to life on nact, under a name never used before, and what happens to each
-// message it is brought. Every throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
+// One incarnation of an actor: how it starts on nact, under a name never used before, and how it handles each message. Every
+// throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
 import type { Behaviour, Effect, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
@@ -21,8 +21,8 @@ const defaultShutdownMs = 5_000;
 let lastId = 0;
 
 /**
- * Starts an actor and whatever it starts at once. Throws INVALID_OPTION for what is no behaviour; one that does not start
- * comes back unannounced.
+ * Starts an actor, and the actors that it starts at once. Throws INVALID_OPTION for a value that is not a behaviour; an
+ * actor that does not start comes back unannounced.
  */
 export function start(
   engine: Engine,
@@ -42,7 +42,7 @@ const startChild: StartChild = (parent, effect) => {
   return begin(parent.engine, parent, hooks, behaviour as unknown as Behaviour<unknown, unknown>, name, shutdownMs)[1];
 };
 
-/** Up to its first effects. */
+/** Starts it up to its first effects. */
 function begin(
   engine: Engine,
   parent: Cell | undefined,
@@ -158,7 +158,7 @@ function arrive(cell: Cell, mail: unknown): void {
 }
 
 function handle(cell: Cell, envelope: Envelope): void {
-  // Its letters were counted when it stopped; nact still brings them where the application stopped our parent.
+  // Its messages were counted when it stopped; nact still delivers them where the application stopped our parent.
   if (cell.phase === 'stopped') return;
   cell.queued -= 1;
   if (cell.phase !== 'running') {
@@ -188,12 +188,12 @@ function handle(cell: Cell, envelope: Envelope): void {
   carryOut({ cell, effects, at: 0 }, startChild);
 }
 
-/** By what listens to the trace, a moment ago. */
+/** The listener of the trace may have stopped it just now. */
 const hasBeenStopped = (cell: Cell): boolean => cell.phase !== 'running';
 
 /**
- * A result or an answer acted on twice would run two calls of one actor at once. What actors say to one another is theirs to
- * tell apart: they number it.
+ * Acting twice on a result or an answer would run two calls of one actor at once. Actors recognise repeated messages of one
+ * another by the numbers that they give them.
  */
 function isRepeatedSignal(envelope: Envelope): boolean {
   const { via, handled } = envelope;

@@ -1,4 +1,4 @@
-// `kinact/supervision`: actors for applications, on the runtime that kinact itself lives on. A thin edge over `system.ts`.
+// `kinact/supervision`: actors for applications, on the runtime that kinact itself uses. A thin layer over `system.ts`.
 import type { AnswerTo, AnyReplyTo, Behaviour, Ending, Ref } from './actor.js';
 import { callback, duration, optional, resolveTable, shaped } from '../src/options/option-table.js';
 import { isRuntime, type Runtime } from './cell.js';
@@ -37,10 +37,10 @@ export { actorsOf, counters, status, statusOf, type ActorStatus, type EffectStat
 
 /**
  * What an actor can live under: another actor of ours, a runtime, or a reference of the application's nact (an actor or a
- * system). `undefined` stands for a runtime that is made for the purpose.
+ * system). `undefined` stands for a runtime made for this actor alone.
  *
- * An application that stops its nact parent is noticed within `probeMs` (250 by default): everything under it then stops
- * as if it had been asked to, and the ending's error has the code PARENT_STOPPED.
+ * When an application stops its nact parent, that is noticed within `probeMs` (250 by default). Everything under it then
+ * stops as if it had been asked to, and the ending's error has the code PARENT_STOPPED.
  */
 export type Parent = Ref<never> | Runtime | NactReference | undefined;
 
@@ -48,8 +48,9 @@ export type Parent = Ref<never> | Runtime | NactReference | undefined;
  * Starts an actor.
  *
  * Its path is `kind/name#n`, with `n` never used before in its runtime; a reference to it never reaches a later one.
- * @throws KinactError START_FAILED when `initial` threw or returned something else than a step, ACTOR_STOPPED or
- * PARENT_STOPPED when the parent is gone, INVALID_OPTION for arguments that are none, or another copy's of kinact or nact.
+ *
+ * @throws KinactError START_FAILED when `initial` threw or did not return a step, ACTOR_STOPPED or PARENT_STOPPED when the
+ * parent is gone. INVALID_OPTION for arguments that are not valid, or that come from another copy of kinact or nact.
  */
 export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '', options: SpawnOptions = {}): Ref<M> {
   const { shutdownMs } = resolveTable(spawnTable, options, '');
@@ -71,10 +72,11 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
 /**
  * Asks an actor, which answers with the effect `reply`.
  *
- * `deadlineMs`: milliseconds until the question fails; none by default. `signal`: withdraws the question, rejects with
+ * `deadlineMs`: milliseconds until the question fails; none by default. `signal`: withdraws the question, and rejects with
  * the signal's reason.
- * @throws KinactError INVALID_OPTION at once; rejects with ACTOR_STOPPED as soon as the actor stops (`cause` is what it
- * crashed with), ASK_TIMEOUT at the deadline.
+ *
+ * @throws KinactError INVALID_OPTION at once. Rejects with ACTOR_STOPPED as soon as the actor stops (`cause` is the error
+ * that it crashed with), or with ASK_TIMEOUT at the deadline.
  */
 export function ask<M, const Q extends M>(
   ref: Ref<M>,
@@ -90,7 +92,7 @@ export function ask<M, const Q extends M>(
 }
 
 /**
- * Resolves to how the actor ended, when it has ended entirely; at once when it had before. Never rejects.
+ * Resolves with how the actor ended, once it has stopped entirely; at once if it already has. Never rejects.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -110,12 +112,13 @@ export function crash(ref: Ref<never>, error: unknown): void {
 }
 
 /**
- * Starts a supervisor and its children, in order. It may be told to `startChild` and `terminateChild` later. Nobody hears how it
- * ends but who watches it: a supervisor that is to escalate is a child, made with `supervisor(options)`, of another one.
+ * Starts a supervisor and its children, in order. It takes `startChild` and `terminateChild` later. Only watchers learn how
+ * it ends: a supervisor that should escalate is a child of another one, made with `supervisor(options)`.
  *
- * The reference comes back before the children have started: a question `children` is answered once they have. When one
- * does not start, or restarts exceed `intensity` within `periodMs`, the supervisor stops what is running and crashes:
- * `watch` tells, with START_FAILED or RESTART_INTENSITY and the last error as cause.
+ * The reference comes back before the children have started: a question `children` is answered once they have. When a child
+ * does not start, or restarts exceed `intensity` within `periodMs`, the supervisor stops what is running and crashes.
+ * `watch` then gives START_FAILED or RESTART_INTENSITY, with the last error as cause.
+ *
  * @throws KinactError INVALID_OPTION.
  */
 export function supervise<Event = unknown>(parent: Parent, options: SupervisorOptions<Event>): Ref<SupervisorMessage> {
@@ -123,9 +126,9 @@ export function supervise<Event = unknown>(parent: Parent, options: SupervisorOp
 }
 
 /**
- * Stops an actor: its children first, in reverse start order; then its effects are aborted and its user effects waited
- * for, `deadlineMs` in all (default 5,000). Those still running then are named in `orphans`. Idempotent; a second call
- * with an earlier deadline brings it forward.
+ * Stops an actor: its children first, in reverse start order. Then its effects are aborted and its user effects waited for,
+ * `deadlineMs` in all (default 5,000). Those still running then are named in `orphans`. Idempotent; a second call with an
+ * earlier deadline brings it forward.
  *
  * @throws KinactError INVALID_OPTION.
  */

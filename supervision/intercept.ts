@@ -1,5 +1,5 @@
-// What stands between actors and their messages and effects: the one given with the runtime's options, and those attached
-// later. One after the other, the first attached outermost. Called by `mail.ts` and `system.ts`.
+// Intercepts stand between actors and their messages and effects: the one of the runtime's options, and those attached
+// later. They run one after the other, the first attached outermost. `mail.ts` calls `deliver`, `incarnation.ts` the others.
 import { refuse } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
 import type { Engine, Intercept, Runtime } from './cell.js';
@@ -7,7 +7,7 @@ import { checkRuntime } from './copies.js';
 
 const methods = ['deliver', 'receive', 'startEffect'] as const;
 
-/** No other methods: under a name that does not exist, one would do nothing, silently. */
+/** No other methods: one with a misspelt name would silently do nothing. */
 export const interceptKind: Kind<Intercept> = {
   expected: `an object with methods of ${methods.join(', ')}, and no others`,
   parse(value, path) {
@@ -23,7 +23,7 @@ export const interceptKind: Kind<Intercept> = {
   },
 };
 
-/** A copy: the same one may be attached twice, and each goes for itself. Also of a class's instance. */
+/** A copy: the same intercept may be attached twice, and each works for itself. Also takes the instance of a class. */
 export function ownIntercept(given: Intercept): Intercept {
   const own: Intercept = {};
   for (const name of methods) if (given[name] !== undefined) Object.assign(own, { [name]: given[name].bind(given) });
@@ -31,8 +31,8 @@ export function ownIntercept(given: Intercept): Intercept {
 }
 
 /**
- * Puts `added` behind what stands there already: each sees what the one before lets through. Returns what takes it away
- * again; whatever it holds back then is its own to let go.
+ * Attaches `added` behind those that are there already: each sees what the one before lets through. Returns a function that
+ * detaches it again. Messages that it holds back at that time remain its own to deliver.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -48,7 +48,7 @@ export function attachIntercept(runtime: Runtime, added: Intercept): () => void 
   };
 }
 
-/** All as one; undefined when there is none, which is all that mail without one pays. */
+/** All as one; undefined when there is none, so that mail without intercepts costs one comparison. */
 export function chained(intercepts: readonly Intercept[]): Intercept | undefined {
   if (intercepts.length < 2) return intercepts[0];
   return intercepts.reduceRight((inner, outer) => ({

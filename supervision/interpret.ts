@@ -1,5 +1,5 @@
-// Carries out what behaviours ask for: one function per effect type. A throw while doing so is the actor's crash; nothing
-// reaches nact. Called by `system.ts` with the effects of `initial` and `receive`.
+// Carries out the effects of behaviours, one case per effect type. A throw while doing so crashes the actor; nothing reaches
+// nact. Called by `incarnation.ts` with the effects of `initial` and `receive`.
 import type { Effect, Ending, Ref } from './actor.js';
 import { show } from '../src/options/option-table.js';
 import { invalidBehaviour } from './behaviour-check.js';
@@ -20,12 +20,12 @@ export interface Frame {
   below?: Frame;
 }
 
-/** Starts a child, up to its first effects, which are to be carried out next; undefined when it has ended already. */
+/** Starts a child, and returns its first effects, which are carried out next; undefined when it has ended already. */
 export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
 
 /**
- * In order, until the actor ends or is stopped by one of them. A child's own children are started here too, and not by a
- * call within a call: 10,000 levels may be started by one message.
+ * In order, until the actor ends or is stopped by one of them. A loop starts a child's own children too, without nested
+ * calls: one message may start 10,000 levels.
  */
 export function carryOut(first: Frame, startChild: StartChild): void {
   for (let frame: Frame | undefined = first; frame !== undefined;) {
@@ -103,7 +103,10 @@ function unknownEffect(effect: never): never {
   );
 }
 
-/** Throws INVALID_OPTION for what is no reference, or one of another copy of kinact, where nothing would ever arrive. */
+/**
+ * Throws INVALID_OPTION for a value that is not a reference, or is one of another copy of kinact: a message to it would
+ * never arrive.
+ */
 function known(ref: Ref<never>): Cell | undefined {
   const cell = cellOf(ref);
   if (cell === undefined) checkRef(ref, 'effect');
@@ -160,14 +163,14 @@ function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
   depart(child, 'shutdown', undefined, effect.deadlineMs);
 }
 
-/** Tells the parent that the start is over. Once. */
+/** Reports to the parent that the start is over. Once. */
 export function announce(cell: Cell): void {
   if (cell.announced) return;
   cell.announced = true;
   tellParent(cell, () => cell.hooks?.spawned(cell.ref));
 }
 
-/** Posts a message that one of the actor's own functions makes: what it throws is the actor's crash. */
+/** Posts a message that one of the actor's own functions makes: a throw of it crashes the actor. */
 export function postMade(
   cell: Cell,
   from: Ref<never> | undefined,

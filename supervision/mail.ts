@@ -1,5 +1,5 @@
-// Every message between our actors passes here: through `Intercept.deliver`, then through nact, one nact message per
-// message of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
+// Every message between our actors passes here: through `Intercept.deliver`, then through nact. One nact message carries one
+// of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
 import type { Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import { count, interceptFailed, stamp, type Cell, type Envelope, type Via } from './cell.js';
@@ -38,7 +38,7 @@ function pass(to: Cell, envelope: Envelope, message: unknown): void {
     () => intercept.deliver?.(delivery, deliver),
     (error) => {
       interceptFailed(to.engine, 'deliver', error);
-      // Losing a message is what an intercept may do on purpose, not by a mistake.
+      // An intercept may lose a message on purpose, not by a mistake.
       if (!delivered) deliver();
     },
   );

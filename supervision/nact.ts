@@ -1,10 +1,10 @@
-// The only importer of nact (7.6.2): four of its functions behind types of our own. nact's reset, query, onCrash policies
-// and typings are used nowhere (design.md section 4). `system.ts` calls this; it never lets a throw reach nact.
+// The only importer of nact (7.6.2): four of its functions behind types of our own. nact's reset, query and typings are used
+// nowhere (docs/design.md section 4). Its crash policy resumes, and no throw may reach it.
 import { dispatch, spawn, start, stop } from 'nact';
 
 /**
- * A reference of the application's own nact: an actor or a system. nact's typings declare its references as an empty
- * class, so that the shape can only be checked when the program runs (`isNactReference`).
+ * A reference of the application's own nact: an actor or a system. nact's typings declare its references as an empty class.
+ * So the shape can only be checked when the program runs (`isNactReference`).
  */
 export interface NactReference {
   readonly type?: string;
@@ -25,10 +25,10 @@ export function isNactReference(value: unknown): value is NactReference {
   return (type === 'actor' || type === 'system') && typeof system?.name === 'string';
 }
 
-/** The classes of references, by which those of another copy of nact, which can reach nothing of ours, are told. */
+/** The classes of our nact's references. Those of another copy of nact, which can reach nothing of ours, have other classes. */
 let classes: readonly unknown[] | undefined;
 
-/** Whether the copy of nact that this package uses has made it. */
+/** Whether the copy of nact that this package uses made it. */
 export function isOfOurNact(reference: NactReference): boolean {
   if (classes === undefined) {
     const system = startNactSystem();
@@ -57,14 +57,14 @@ export function dispatchMail<M>(mailbox: Mailbox<M>, message: M): void {
   dispatch(mailbox as never, message as never);
 }
 
-/** Stops this one mailbox or system; what is queued in it is dropped, its children run on (N4, style-ecosystem.md 2.2). */
+/** Stops this one mailbox or system. What is queued in it is dropped; its children run on (N7). */
 export function stopMailbox(mailbox: NactReference): void {
   stop(mailbox as never);
 }
 
 /**
- * Whether messages still reach this mailbox. nact's one synchronous sign of life: it refuses to spawn under an actor that
- * cannot be found on its path from the system down, which is the same search that dispatch makes.
+ * Whether messages still reach this mailbox. nact has one synchronous sign of life. It refuses to spawn under an actor that
+ * it cannot find on the path from the system down, and dispatch makes the same search.
  */
 export function isReachable(mailbox: NactReference): boolean {
   try {

@@ -1,5 +1,5 @@
-// The user effects that outlived a stop, by the actor that started them. Every ending names those of all actors below, so
-// they are kept as a tree and listed when somebody looks: a list at each of 10,000 levels would be a copy at each.
+// The user effects that outlived a stop, by the actor that started them. Every ending names those of all actors below. They
+// are kept as a tree and listed on demand: with a list at each of 10,000 levels, each would be a copy.
 
 export interface Orphans {
   /** The actor's own. */

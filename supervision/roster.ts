@@ -1,5 +1,5 @@
-// Things in the order in which they came, by id: append, remove and find in constant time, and walk on from any of them
-// without passing those before it. What a supervisor keeps its children in; `strategy.ts` uses it.
+// Items by id, in the order in which they came. Appending, removing and finding take constant time, and iteration may start
+// at any of them. `strategy.ts` keeps a supervisor's children in it.
 
 interface Place<T> {
   readonly item: T;

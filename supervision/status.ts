@@ -24,20 +24,20 @@ export interface ActorStatus {
   readonly children: readonly ActorStatus[];
 }
 
-/** One actor and everything under it. Undefined for a reference this process never made. Throws INVALID_OPTION. */
+/** One actor and everything under it. Undefined for a reference that this process never made. Throws INVALID_OPTION. */
 export function statusOf(ref: Ref<never>): ActorStatus | undefined {
   checkRef(ref);
   const cell = cellOf(ref);
   return cell === undefined ? undefined : statusOfTree([cell])[0];
 }
 
-/** What one actor says of itself, without a look at those under it. */
+/** What one actor reports of itself, without those under it. */
 export function stateOfActor(ref: Ref<never>): object | undefined {
   const cell = cellOf(ref);
   return cell === undefined ? undefined : stateOf(cell);
 }
 
-/** Whether it acts: started, and neither stopping nor stopped. */
+/** Whether it is active: started, and neither stopping nor stopped. */
 export function isRunning(ref: Ref<never>): boolean {
   return cellOf(ref)?.phase === 'running';
 }
@@ -61,18 +61,18 @@ export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
 }
 
 /**
- * The counters of a runtime. Behaviours' own (`count` effects; those of kinact's actors count a message that came twice as
- * `repeatedMessages`), and: `repeatedMessages` signals that came twice, `deadLetter` messages to stopped actors, `lateAnswer`
- * to closed questions, `lateResult` effects that settled after their actor stopped, `unknownMessage` not from kinact,
- * `orphan` user effects left running, `orphanEnded` those of them that have settled since, `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`.
- * Throws INVALID_OPTION.
+ * The counters of a runtime: those of `count` effects, and those of the runtime itself. kinact's actors count a message that
+ * came twice as `repeatedMessages`, and the runtime a signal that came twice. `deadLetter`: messages to stopped actors.
+ * `lateAnswer`: answers to closed questions. `lateResult`: effects that settled after their actor stopped. `unknownMessage`:
+ * messages not from kinact. `orphan`: user effects left running; `orphanEnded`: those of them that have settled since. And
+ * `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`. Throws INVALID_OPTION.
  */
 export function counters(runtime: Runtime): Readonly<Record<string, number>> {
   checkRuntime(runtime);
   return Object.fromEntries((runtime as Engine).counts);
 }
 
-/** Not by a call per level: there may be thousands. */
+/** A loop, not a call per level: there may be thousands. */
 function statusOfTree(cells: readonly Cell[]): readonly ActorStatus[] {
   const found: ActorStatus[] = [];
   const left = cells.map((cell) => ({ cell, into: found })).reverse();

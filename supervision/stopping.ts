@@ -1,6 +1,6 @@
-// How an actor ends, by itself or stopped: it acts no more at once; its children stop first, in reverse start order; its
-// stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline. What still runs
-// then is an orphan: named and counted. None of this depends on nact, which may be gone already.
+// How an actor ends, by itself or stopped. It handles no more messages at once, and its children stop first, in reverse
+// start order. Its stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline.
+// What still runs then is an orphan: named and counted. None of this depends on nact, which may be gone already.
 import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
@@ -10,7 +10,7 @@ import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
 import { asError } from '../src/core/thrown.js';
 
-/** Begins to end an actor. For one that is ending already, only brings its deadline forward. */
+/** Begins to end an actor. For one that is already ending, only brings its deadline forward. */
 export function depart(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
   const deadlineAt = cell.engine.clock.now() + withinMs;
   if (cell.phase === 'stopped') return;
@@ -31,7 +31,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
     left: [],
   };
   cell.departure = departure;
-  // A listener that stops it now finds it ending: what it crashed with stays.
+  // If a listener stops it now, it is already ending: the crash and its error stay.
   if (reason === 'crash' && error !== undefined)
     announce(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
@@ -67,7 +67,7 @@ function stopNextChild(cell: Cell, departure: Departure): void {
   depart(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
 }
 
-/** Those that the behaviour does not name go first. */
+/** Children that the behaviour does not name go first. */
 function inStopOrder(cell: Cell): Cell[] {
   const children = [...cell.children].reverse();
   if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
@@ -83,7 +83,7 @@ function inStopOrder(cell: Cell): Cell[] {
   return [...children.filter((child) => !named.has(child)), ...named];
 }
 
-/** The actor's own turn, with its children gone. */
+/** The actor's own end, once its children are gone. */
 function leave(cell: Cell, departure: Departure): void {
   if (departure.stage !== 'children') return;
   departure.stage = 'leaving';
@@ -110,7 +110,7 @@ function waitForEffects(cell: Cell, departure: Departure): void {
   departure.cancelDeadline = timers.after(restMs, () => finish(cell, departure));
 }
 
-/** An effect of a stopping actor has settled: was it the last one waited for? */
+/** An effect of a stopping actor has settled; if it was the last one waited for, the actor has stopped. */
 export function effectSettledWhileStopping(cell: Cell): void {
   const departure = cell.departure;
   if (cell.phase === 'stopping' && departure?.stage === 'effects' && cell.effects.userCount === 0) {
@@ -222,7 +222,7 @@ function tellParentOfEnding(cell: Cell, departure: Departure): void {
   if (cell.hooks?.ending !== undefined) tellParent(cell, () => cell.hooks?.ending?.(cell.ref, how));
 }
 
-/** The parent's own functions make the message: what they throw is the parent's crash. */
+/** The parent's own functions make the message: a throw of them crashes the parent. */
 export function tellParent(cell: Cell, toMessage: () => unknown): void {
   const parent = cell.parent;
   if (parent === undefined || cell.hooks === undefined || parent.phase !== 'running') return;

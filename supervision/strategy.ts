@@ -1,26 +1,26 @@
 // What a supervisor does when a child ends: OTP's rules (V1–V5), from a group and an event to a decision. They change the
-// group in place and cost what they decide about, not what the group is large. `supervisor.ts` carries decisions out; the
-// tests hold them against a model of OTP written apart.
+// group in place; their cost depends on the children decided about, not on the size of the group. `group.ts` carries
+// decisions out. The tests compare them with a separately written model of OTP.
 import { createDeque } from '../src/core/deque.js';
 import type { Deque } from '../src/core/deque.js';
 import { createRoster } from './roster.js';
 import type { Roster } from './roster.js';
 
-/** Whom the end of a child takes along: nobody, those started after it, everybody. */
+/** Which children stop when one ends: no others, those started after it, all. */
 export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
 
 /**
- * Whether a child that ended is started again: always, when it crashed, never. As in OTP, a supervisor that gave up
- * (RESTART_INTENSITY) has shut down, which for `transient` is no crash.
+ * Whether a child that ended is started again: always, after a crash, never. As in OTP, a supervisor that gave up
+ * (RESTART_INTENSITY) has shut down, which is no crash for `transient`.
  */
 export type Restart = 'permanent' | 'transient' | 'temporary';
 
-/** Whether the end of significant children, by themselves and for good, ends the supervisor. */
+/** Whether the supervisor ends when significant children have ended by themselves and for good. */
 export type AutoShutdown = 'never' | 'any-significant' | 'all-significant';
 
 export interface Policy {
   readonly strategy: Strategy;
-  /** So many restarts within `periodMs` are borne; one more makes the supervisor give up. */
+  /** The supervisor tolerates so many restarts within `periodMs`; one more, and it gives up. */
   readonly intensity: number;
   readonly periodMs: number;
   readonly autoShutdown: AutoShutdown;
@@ -40,7 +40,7 @@ export interface Group {
   readonly members: Roster<Member>;
   /** When restarts happened, within the period. */
   readonly restarts: Deque<number>;
-  /** Left the group by a decision; whoever keeps more of them may forget it once they are down. */
+  /** Removed from the group by a decision. The owner of their specs may forget them once they are down. */
   readonly dropped: Set<string>;
   significantAlive: number;
 }
@@ -58,7 +58,7 @@ export function createGroup(): Group {
   return { members: createRoster(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
 }
 
-/** A new last child, not alive yet. */
+/** Adds a last child, not alive yet. */
 export function addMember(group: Group, member: Omit<Member, 'alive'>): void {
   group.members.append(member.id, { ...member, alive: false });
 }
@@ -94,7 +94,7 @@ export function exited(
   return restarts ? restart(policy, group, child, now) : leave(policy, group, child);
 }
 
-/** A restart got as far as this child, which did not start. It is tried again, and counts again. */
+/** A restart came to this child, which did not start. It is tried again, and counts again. */
 export function restartFailed(policy: Policy, group: Group, id: string, now: number): Decision {
   const child = group.members.get(id);
   return child === undefined ? { type: 'nothing' } : restart(policy, group, child, now);

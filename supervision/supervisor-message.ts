@@ -1,4 +1,4 @@
-// What a supervisor understands: requests of the application's, and what it tells itself of its children.
+// The messages of a supervisor: requests of the application, and its own about its children.
 import type { Ending, Ref, ReplyTo } from './actor.js';
 import type { ChildSpec } from './child-spec.js';
 
@@ -17,7 +17,7 @@ export interface ChildInfo {
 export type SupervisorMessage =
   /** Adds a child after all others. Under an id that is taken, or when it does not start, it is not added. */
   | { readonly type: 'startChild'; readonly spec: ChildSpec; readonly replyTo?: ReplyTo<ChildStarted> }
-  /** Stops a child and forgets its spec. The answer tells how it ended; undefined when there was none of this id. */
+  /** Stops a child and forgets its spec. The answer says how it ended; undefined when there was none of this id. */
   | { readonly type: 'terminateChild'; readonly id: string; readonly replyTo?: ReplyTo<Ending | undefined> }
   /** Answered when no start or restart is under way. */
   | { readonly type: 'children'; readonly replyTo: ReplyTo<readonly ChildInfo[]> };

@@ -1,5 +1,5 @@
 // A supervisor is a behaviour like any other: it applies the decisions of `strategy.ts` by spawning and stopping children,
-// one operation at a time. While one is under way, ends of other children and requests wait in `inbox`, in order.
+// one operation at a time. Meanwhile ends of other children and requests wait in `inbox`, in order.
 import type { Behaviour, Ref, Step } from './actor.js';
 import { reply } from './actor.js';
 import { createDeque } from '../src/core/deque.js';
@@ -23,8 +23,8 @@ import * as strategy from './strategy.js';
 import type { SupervisorMessage, Message } from './supervisor-message.js';
 
 /**
- * Makes a supervisor: a behaviour like any other, to spawn, or to `start` as the child of another supervisor, to which it escalates:
- * when it gives up, the one above sees a crash with RESTART_INTENSITY and decides. It may be told to `startChild` and
+ * Makes a supervisor: a behaviour like any other, to spawn, or to `start` as the child of another supervisor. It escalates
+ * to that one: when it gives up, the one above sees a crash with RESTART_INTENSITY and decides. It takes `startChild` and
  * `terminateChild` later.
  *
  * @throws KinactError INVALID_OPTION for options or specs that are wrong.
@@ -92,7 +92,7 @@ function begin(self: Ref<never>, options: SupervisorOptions, policy: strategy.Po
   return drain(state);
 }
 
-/** Handles whatever the operation under way lets through, oldest first, until nothing more can be. */
+/** Handles whatever the current operation lets through, oldest first, until nothing is left that it does. */
 function drain(state: State): Step<State, Message> {
   for (let message = next(state); message !== undefined; message = next(state)) handle(state, message);
   const effects = state.effects;

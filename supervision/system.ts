@@ -1,5 +1,5 @@
-// The runtime from outside: making one, starting, stopping, asking and telling its actors. Used by the code of the tree,
-// `index.ts` and the tests.
+// The runtime from outside: creating it; spawning, stopping, asking and crashing its actors; sending to them. Used by
+// `index.ts`, the consumer and the tests.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { callback, milliseconds, optional, refuse, resolveTable, shaped } from '../src/options/option-table.js';
@@ -79,7 +79,7 @@ export interface SpawnOptions {
 }
 
 /**
- * Starts an actor that has no parent among ours. Throws START_FAILED when `initial` throws, PARENT_STOPPED when the nact
+ * Starts an actor without a parent among our actors. Throws START_FAILED when `initial` throws, PARENT_STOPPED when the nact
  * parent has stopped.
  */
 export function spawnRoot<S, M>(
@@ -91,7 +91,7 @@ export function spawnRoot<S, M>(
   return startOrThrow(runtime as Engine, undefined, behaviour, name, options) as Ref<M>;
 }
 
-/** Starts an actor under another, from outside: it stops before its parent does; nobody is told how it ends. */
+/** Starts an actor under another, from outside. It stops before its parent does; the parent gets no message about its end. */
 export function spawnUnder<S, M>(
   parent: Ref<never>,
   behaviour: Behaviour<S, M>,
@@ -126,7 +126,7 @@ export function stopRoot(ref: Ref<never>, options: { readonly deadlineMs: number
   return endingOf(ref);
 }
 
-/** Resolves when that incarnation has stopped, at once if it already has. Never rejects. */
+/** Resolves when that incarnation has stopped, or at once if it already has. Never rejects. */
 export function endingOf(ref: Ref<never>): Promise<Ending> {
   const cell = cellOf(ref);
   if (cell === undefined) return Promise.resolve({ reason: 'shutdown', error: actorStopped(ref), orphans: [] });

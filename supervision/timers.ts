@@ -1,5 +1,5 @@
-// Time: the system's clock, timers and dice, and the timers that belong to one actor. An actor's timer that was cancelled,
-// replaced or whose actor has stopped never acts, even when it had fired and its message was already queued (I25).
+// Time and randomness of the host, and the timers of one actor. A timer that was cancelled or replaced, or whose actor has
+// stopped, never acts. That holds even when it had fired and its message was already queued (I25).
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 
 /** The host's clock. The globals are looked up at every call, so that virtual time can replace them. */
@@ -8,7 +8,7 @@ export const systemClock: Clock = {
   wallNow: () => Date.now(),
 };
 
-/** The host's dice. */
+/** The host's randomness. */
 export const systemRandom: Random = { next: () => Math.random() };
 
 /** Beyond this `setTimeout` fires at once. */
@@ -28,8 +28,8 @@ export const systemTimers: Timers = {
       );
     };
     const wake = (): void => {
-      // setTimeout counts whole milliseconds and may be up to one early. One more is enough, and cannot loop where
-      // somebody replaced setTimeout but not performance.now.
+      // setTimeout counts whole milliseconds and may be up to one early. One more is enough. It cannot loop where setTimeout
+      // is replaced and performance.now is not.
       if (performance.now() < due) handle = setTimeout(callback, 1);
       else callback();
     };
@@ -51,7 +51,7 @@ export interface ActorTimers {
   cancelAll(): void;
 }
 
-/** Makes the timers of one actor. `fire` queues the fired timer; whoever takes it from the queue must `claim` it. */
+/** Makes the timers of one actor. `fire` queues the fired timer; its receiver must `claim` it. */
 export function createActorTimers(timers: Timers, fire: (timer: FiredTimer) => void): ActorTimers {
   const pending = new Map<string, () => void>();
 

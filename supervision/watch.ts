@@ -1,11 +1,14 @@
-// Death watch: everyone who wants to know how an actor ended is told once, after everything it sent (N5: nact has no
-// monitors). A watcher that stops first is forgotten, so that a long-lived actor does not collect dead watchers.
+// Death watch: every watcher of an actor learns once how it ended, after everything it sent (N5: nact has no monitors). A
+// watcher that stops first is removed, so that a long-lived actor does not collect dead watchers.
 import type { Ending } from './actor.js';
 
 export interface DeathWatch {
-  /** Calls back once. Returns the forgetting. When the ending is known already, calls back before it returns. */
+  /**
+   * Calls back once. Returns a function that removes the watcher. When the ending is known already, calls back before it
+   * returns.
+   */
   add(down: (how: Ending) => void): () => void;
-  /** Tells everyone, in the order in which they came. */
+  /** Calls every watcher, in the order in which they came. */
   tell(how: Ending): void;
 }
 

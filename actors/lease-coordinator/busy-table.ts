@@ -1,15 +1,16 @@
-// A lease table that carries no further lease: takes wait for their turn behind renewals, and what this worker would take stays
-// without an owner. Said once, shown while it lasts; meanwhile only a few takes are kept waiting, for whatever turn comes.
+// A lease table that carries no further lease: takes wait behind renewals for their turn, and what this worker would take
+// stays without an owner. That is reported once, and shown while it lasts. Meanwhile only a few takes wait, for any turn
+// that comes. Called by the scan.
 import { emit } from './state.js';
 import type { Turn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Takes that wait while the table is busy. */
 const fewTakes = 16;
-/** How many times `failoverMs` a take has waited when the table counts as busy. */
+/** A table counts as busy when a take has waited this many times `failoverMs`. */
 const patience = 2;
 
-/** `wanted`: the rows that the plan would take. How many of them may be asked for now. */
+/** `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. */
 export function noteBusy(turn: Turn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;
   const standing = settings.traffic?.standing();

@@ -1,5 +1,5 @@
-// Rows that say SHARD_END of a shard that listings show open: nobody will ever read it again. Not believed before two
-// listings, a minute apart, have shown it, for a listing may be older than the row. Called after every shard sync.
+// Rows that say SHARD_END of a shard that listings show open: nobody would ever read it again. They are believed once two
+// listings, a minute apart, have shown it, because one listing may be older than the row. Called after every shard sync.
 import { emit, rowsOf, scanWithin } from './state.js';
 import type { Stream, Turn, Contradiction } from './state.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
@@ -28,7 +28,7 @@ export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[])
     known.told = true;
     const { name: source, region } = stream.options.source;
     const { tableName: table } = settings.store;
-    // A checkpoint falls by this command alone: where reading had come to is for people to find out.
+    // No other command lowers a checkpoint, and people have to find out how far the shard was read.
     const command = resetCommand({ stream: source, region, table, liveStream: stream.streamIdentity, shardId });
     const remedy = `stop all workers of the application, and say where the shard is to be read from: ${command} (or a time, or SEQUENCE_NUMBER; it prints what it would do, --yes does it)`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });

@@ -1,29 +1,29 @@
-// Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: one that was
-// given back because its reads failed is never left alone by everybody: it is taken when a read of its source works here
-// again, or when nobody has wanted it for twice failoverMs, be it without an owner or with one who is dead.
+// Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: not all
+// workers leave a shard alone that was given back because its reads failed. It is taken when a read of its source works here
+// again. It is also taken when it has had no owner, or a dead one, for twice `failoverMs`.
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
 
-/** Leaves a shard alone from now on. What was read for long enough in between begins anew. */
-export function strike(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown['cause'] = 'worker'): void {
+/** Leaves a shard alone from now on. If it was read for long enough in between, the count starts again at 1. */
+export function coolDown(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown['cause'] = 'worker'): void {
   const { settings, state, now } = turn;
   const before = state.coolDowns.get(lease.leaseKey);
   const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
-  const strikes = readWell ? 1 : (before?.strikes ?? 0) + 1;
+  const count = readWell ? 1 : (before?.count ?? 0) + 1;
   state.coolDowns.set(lease.leaseKey, {
-    strikes,
-    until: now + Math.min(baseMs * 2 ** (strikes - 1), settings.coolDownCapMs),
+    count,
+    until: now + Math.min(baseMs * 2 ** (count - 1), settings.coolDownCapMs),
     cause,
   });
 }
 
-/** What comes within this after the last time is one more of the same. */
+/** Retakes less than this apart count as consecutive. */
 const retakeMemoryMs = 60_000;
 
 /**
- * A row that this process itself has written is to be read and taken again: at once, but not again and again, for a table may refuse
- * what it should not. Returns when to look, in milliseconds.
+ * A row that this process itself has written is to be read and taken again. The first time at once, then less and less
+ * often: a table may refuse what it should not. Returns in how many milliseconds to look.
  */
 export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.retakes.get(leaseKey);
@@ -33,7 +33,7 @@ export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<L
   return ms;
 }
 
-/** Keys of leases whose holder is not to be asked for them now. */
+/** Keys of leases whose holder must not be asked for them now. */
 export function notToBeAsked({ state, now }: Turn): string[] {
   return [...state.askedInVain].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
@@ -47,14 +47,14 @@ export function askedInVain({ settings, state, now }: Turn, { leaseKey, row }: L
   state.askedInVain.set(leaseKey, { holder, count, until: now + ms });
 }
 
-/** Whether a row has had no owner, or none that lives, for so long that nobody else seems to want it. */
+/** Whether a row has had no owner, or none that lives, for so long that no other worker seems to want it. */
 export function isLeft(turn: Clocked, leaseKey: string): boolean {
   return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
 }
 
-/** For how long anybody might have taken this lease, as far as this worker has seen. */
+/** For how long any worker could have taken this lease, as far as this worker has seen. */
 export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): number {
-  const seen = state.sightings.get(leaseKey);
+  const seen = state.observations.get(leaseKey);
   const row = state.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
   return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : honouredFailoverMs(row, settings.failoverMs));
@@ -66,7 +66,7 @@ interface Clocked {
   readonly now: number;
 }
 
-/** Keys of the rows that are not to be taken now. */
+/** Keys of the rows that must not be taken now. */
 export function cooling(turn: Turn): string[] {
   const { state, now } = turn;
   for (const [leaseKey, { until }] of state.retakes) if (now - until > retakeMemoryMs) state.retakes.delete(leaseKey);
@@ -77,7 +77,7 @@ export function cooling(turn: Turn): string[] {
   return [...cool, ...retaken];
 }
 
-/** A read of this source has begun to work here: what was given back for failing reads may be tried again. */
+/** Reads of this source work here again: leases that were given back for failing reads may be tried again. */
 export function readsAgain({ state }: Turn, isOfStream: (leaseKey: string) => boolean): void {
   for (const [leaseKey, { cause }] of state.coolDowns)
     if (cause === 'reads' && isOfStream(leaseKey)) state.coolDowns.delete(leaseKey);

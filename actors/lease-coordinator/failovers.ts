@@ -1,5 +1,5 @@
-// What the rows say of the other workers' `failoverMs`: whoever may hold a row that is gone has the longest of them to make it
-// anew, and a living worker whose `failoverMs` differs is said once. Called with every scan.
+// What the rows say of the other workers' `failoverMs`. A possible holder of a row that is gone gets the longest of them to
+// create it again. A living worker whose `failoverMs` differs is reported once. Called with every scan.
 import { warn } from './state.js';
 import type { Turn } from './state.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
@@ -17,7 +17,7 @@ export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
     if (ms === undefined) continue;
     record.longestFailoverMs = Math.max(record.longestFailoverMs, ms);
     if (record.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
-    // Only a counter that rises shows that its owner lives: what a dead one has left is about to be taken, and says nothing.
+    // Only a counter that rises shows that its owner lives. What a dead one has left is about to be taken, and says nothing.
     if (row.leaseCounter <= (state.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
     record.failoverTold = true;
     warn(
@@ -28,14 +28,14 @@ export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
   leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);
 }
 
-/** Who has the time for something gone has it by the longest time that anybody may have, also where that is heard of meanwhile. */
+/** Waits that have begun grow too when a longer time becomes known: every possible holder gets the longest. */
 function leaveMoreTime({ state }: Turn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;
   for (const gone of state.vanished.values()) if (!gone.lost) gone.until += moreMs;
 }
 
-/** For how long whoever may hold a row that is gone is left the time to make it anew, milliseconds. */
+/** How long a possible holder of a row that is gone has to create it again, milliseconds. */
 export function holdersTimeMs({ settings }: Pick<Turn, 'settings'>): number {
   return Math.max(settings.failoverMs, settings.tableRecord.longestFailoverMs);
 }

@@ -1,5 +1,6 @@
-// One per lease table: finds shards, plans and takes leases, knows who may start, cleans up. Between scans it only reacts;
-// a held lease is its keeper's alone to write. The parts are in the folder of the same name; here is who gets which message.
+// One per lease table: finds shards, plans and takes leases, decides which may start, cleans up. Between scans it only
+// reacts; only its keeper writes to a held lease. This file dispatches each message to its part; the other files of this
+// folder are the parts.
 import { spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import * as leases from './leases.js';
@@ -20,7 +21,7 @@ import { KinactError } from '../../src/api/errors.js';
 export type { CoordinatorMessage, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
 export type * from './messages.js';
 
-/** Throws INVALID_OPTION where several sources are to share a table whose keys do not tell streams apart. */
+/** Throws INVALID_OPTION when several sources share a table whose keys do not distinguish streams. */
 export function leaseCoordinator<KeeperState, KeeperSelf>(
   options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>,
 ): Behaviour<CoordinatorState, CoordinatorSelf> {
@@ -114,7 +115,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     vanished: (settings.tableRecord.vanished ??= new Map()),
     tableMissing: false,
     entityType: undefined,
-    sightings: new Map(),
+    observations: new Map(),
     leases: new Map(),
     abandoned: new Map(),
     coolDowns: new Map(),
@@ -126,7 +127,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     incarnations: 0,
     works: 0,
     plan: undefined,
-    spilling: false,
+    overflowing: false,
     untaken: new Set(),
     busy: undefined,
     releasing: undefined,
@@ -140,7 +141,7 @@ type Handlers = {
   ) => void;
 };
 
-/** Who gets which message. */
+/** Dispatches each message to the part that handles it. */
 const handlers: Handlers = {
   subscribe: (turn, { subscriber }) => leases.subscribe(turn, subscriber),
   subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
@@ -158,7 +159,7 @@ const handlers: Handlers = {
   parentsRead: (turn, { leaseKey, incarnation, awaited }) => leases.parentsRead(turn, leaseKey, incarnation, awaited),
   parentsUnread: (turn, { leaseKey, incarnation, error }) => leases.parentsUnread(turn, leaseKey, incarnation, error),
   childrenRead: (turn, { rows }) => leases.childrenRead(turn, rows),
-  // The next scan finds the children as it finds everything.
+  // The next scan finds the children like any other row.
   childrenUnread: () => undefined,
   streamOpened: (turn, { stream, description }) => start.streamOpened(turn, stream, description),
   streamNotOpened: (turn, { stream, error }) => start.streamNotOpened(turn, stream, error),
@@ -189,7 +190,7 @@ const handlers: Handlers = {
 };
 
 function handle(turn: Turn, message: CoordinatorSelf): void {
-  // A message that is not ours: whoever sent it learns nothing, and nothing breaks.
+  // A message that is not ours is counted; its sender learns nothing, and nothing breaks.
   if (!Object.hasOwn(handlers, message.type)) return void turn.effects.push({ type: 'count', what: 'unknownMessage' });
   (handlers[message.type] as (turn: Turn, message: CoordinatorSelf) => void)(turn, message);
 }

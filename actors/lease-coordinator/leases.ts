@@ -1,10 +1,10 @@
-// The leases this process holds or is taking: their keepers, who of them may start, what subscribers are told, how they
-// are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not said its last word.
+// The leases that this process holds or is taking: their keepers, which of them may start, what subscribers get, how they
+// are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not sent its last word.
 import { run, send, watch } from '../protocol/actor.js';
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperMessage, KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
-import { askedInVain, retakeLater, strike } from './cool-downs.js';
+import { askedInVain, coolDown, retakeLater } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
@@ -26,7 +26,7 @@ export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish'
   if (place === undefined || !takesPart(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
-  // Another stream's: the sync that is due now says so.
+  // A row of another stream: the sync that is due now reports that.
   if (!isOwn(stream, row)) return;
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.options;
@@ -114,7 +114,7 @@ export function keeperDown(turn: Turn, leaseKey: string, incarnation: number, ho
   if (lease === undefined) return;
   turn.state.abandoned.set(leaseKey, lease);
   drop(turn, lease);
-  if (how.reason === 'crash') strike(turn, lease, turn.settings.scanIntervalMs);
+  if (how.reason === 'crash') coolDown(turn, lease, turn.settings.scanIntervalMs);
   scanWithin(turn, turn.settings.scanIntervalMs);
 }
 
@@ -149,7 +149,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
     case 'readsWork':
       return readsWork(turn, lease);
     case 'readsFail':
-      return readsFail(turn, lease, news.forMs, () => strike(turn, lease, settings.coolDownMs, 'reads'));
+      return readsFail(turn, lease, news.forMs, () => coolDown(turn, lease, settings.coolDownMs, 'reads'));
     case 'notTaken':
       drop(turn, lease);
       if (news.askedInVain === true) askedInVain(turn, lease);
@@ -160,16 +160,16 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return scanWithin(turn, settings.scanIntervalMs);
     case 'lost':
       drop(turn, lease);
-      // Whoever took it may have joined since the last scan; what is there to steal back is seen by the next one.
+      // The new owner may have joined since the last scan; the next scan shows what there is to steal back.
       return scanWithin(turn, news.retake ? retakeLater(turn, lease) : settings.scanIntervalMs);
     case 'workerIdInUse':
       drop(turn, lease);
-      strike(turn, lease, settings.coolDownMs);
+      coolDown(turn, lease, settings.coolDownMs);
       return warnOfTwin(turn, lease, news.current);
     case 'released':
       state.releasing?.report.push(news.lease);
       drop(turn, lease);
-      if (news.coolDown) strike(turn, lease, settings.coolDownMs);
+      if (news.coolDown) coolDown(turn, lease, settings.coolDownMs);
       return scanWithin(turn, settings.scanIntervalMs);
     case 'ended':
       return ended(turn, lease, news.childShardIds);
@@ -194,7 +194,7 @@ function drop(turn: Turn, lease: Lease): void {
   finishRelease(turn);
 }
 
-/** SHARD_END is durable: who waited for it may start, and the children are taken without waiting for a scan. */
+/** SHARD_END is durable: leases that waited for it may start, and the children are taken without waiting for a scan. */
 function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void {
   const { settings, state, effects } = turn;
   const { identifier } = lease.stream;
@@ -232,8 +232,9 @@ export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
 }
 
 /**
- * Finds out whether a held lease may start (kcl.md 2.8): at once from what this process did itself, else by consistent
- * reads of the parents' rows. Called when the lease is taken and whenever there is a reason to think it has changed.
+ * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). What this process did itself answers at once;
+ * otherwise consistent reads of the parents' rows do. Called when the lease is taken, and when something suggests that the
+ * answer has changed.
  */
 export function settleParents(turn: Turn, lease: Lease): void {
   const { settings, state, effects } = turn;
@@ -273,7 +274,7 @@ export function parentsRead(turn: Turn, leaseKey: string, incarnation: number, a
   if (lease.awaited?.length === 0) return;
   const { endedHere, vanished } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.identifier, parent);
-  // Whoever holds a parent whose row was deleted is about to make it anew, and reads that shard meanwhile.
+  // The holder of a parent whose row was deleted is about to create it again, and reads that shard meanwhile.
   const deleted = lease.row.parentShardIds.filter((parent) => vanished.has(keyOf(parent)));
   const open = new Set([...awaited, ...deleted]);
   setAwaited(
@@ -292,7 +293,7 @@ function setAwaited(turn: Turn, lease: Lease, awaited: readonly string[]): void 
   if (lease.keeper !== undefined) turn.effects.push(send(lease.keeper, { type: 'waiting', waiting: false }));
 }
 
-/** After a scan: reads the parents again where the scan hints that they have ended, or nothing is known of them yet. */
+/** After a scan: reads the parents again where the scan suggests that they have ended, or nothing is known of them yet. */
 export function reconsiderWaiting(turn: Turn): void {
   const { state } = turn;
   for (const lease of state.leases.values()) {
@@ -318,7 +319,7 @@ export function subscribe(turn: Turn, subscriber: Ref<HeldLeases>): void {
   effects.push(send(subscriber, heldLeases(turn)));
 }
 
-/** At the end of a turn: tells every subscriber, if anything has changed. */
+/** At the end of a turn: informs every subscriber, if anything has changed. */
 export function publish(turn: Turn): void {
   const { state, effects } = turn;
   if (!state.changed) return;

@@ -1,4 +1,4 @@
-// What a lease coordinator tells itself, and what it is given at birth.
+// The messages of a lease coordinator, those to itself included.
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { CoordinatorMessage, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -8,7 +8,7 @@ import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult
 
 export type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
 
-/** Everything a coordinator receives: questions, what its keepers say, results of its own work, its timers. */
+/** Everything a coordinator receives: questions, its keepers' notices, results of its own work, its timers. */
 export type CoordinatorSelf =
   | CoordinatorMessage
   | KeeperNotice

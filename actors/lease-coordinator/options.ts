@@ -1,4 +1,4 @@
-// What a lease coordinator is given at birth, and what outlives it.
+// The options of a lease coordinator, and the records that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperCoordinator, KeeperMessage } from '../protocol/leasing.js';
@@ -17,27 +17,27 @@ export interface CoordinatorSource {
 
 /** A row that somebody has deleted. */
 export interface Vanished {
-  /** As it was when it could last be read; undefined: it never could. */
+  /** As it was when it could last be read; undefined when it never could. */
   readonly row: LeaseRow | undefined;
-  /** Monotonic: a holder who lives has made it anew by then. */
+  /** Monotonic: a living holder has created it again by then. */
   until: number;
-  /** That time is over, and nobody has: the next shard sync does. */
+  /** That time is over and no holder has created it: the next shard sync does. */
   lost: boolean;
 }
 
-/** What is known of a table, whichever coordinator looks after it. Made once per consumer and table. */
+/** What is known of a table, across all its coordinators. Made once per consumer and table. */
 export interface TableRecord {
   /** The longest `failoverMs` that a row has shown, milliseconds; 0 while none has. */
   longestFailoverMs: number;
-  /** That another worker's `failoverMs` differs has been said. */
+  /** The warning that another worker's `failoverMs` differs has been given. */
   failoverTold: boolean;
-  /** Rows of the last scan, and those seen before of streams that are still to be opened. Default: none. */
+  /** Rows of the last scan, and rows seen earlier of streams that are not open yet. Default: none. */
   rows?: ReadonlyMap<string, LeaseRow>;
-  /** `CoordinatorState.vanished`, which outlives the coordinator that has noted them. Default: none. */
+  /** `CoordinatorState.vanished`, which outlives the coordinator that filled it. Default: none. */
   vanished?: Map<string, Vanished>;
 }
 
-/** What the coordinator knows of a keeper it spawns; the rest of LeaseKeeperOptions is the consumer's to add. */
+/** What the coordinator knows of a keeper that it spawns; the consumer adds the rest of LeaseKeeperOptions. */
 export type KeeperArguments = Pick<
   LeaseKeeperOptions,
   | 'leaseKey'
@@ -58,14 +58,14 @@ export type KeeperArguments = Pick<
   readonly coordinator: KeeperCoordinator;
 };
 
-/** `KeeperState` and `KeeperSelf` are whatever the keeper's behaviour uses inside: the coordinator does not look. */
+/** `KeeperState` and `KeeperSelf` are types of the keeper's behaviour: the coordinator does not look into them. */
 export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly store: LeaseStore;
   /** The queue of its keepers' writes. Default: none. */
   readonly traffic?: LeaseTraffic;
   /** One, or several when `multiStream`. */
   readonly sources: readonly CoordinatorSource[];
-  /** Lease keys name their stream (kcl.md 1.2). Default false. */
+  /** Lease keys name their stream (docs/kcl-compatibility.md, 1.2). Default false. */
   readonly multiStream?: boolean;
   readonly workerId: string;
   /** Unique per process, without `/`. */
@@ -78,7 +78,7 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   /** Default: no limit. */
   readonly maxLeases?: number;
   readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;
-  /** Another coordinator of this process was there before, and may have held leases. Default false. */
+  /** An earlier coordinator of this process may have held leases. Default false. */
   readonly isSuccessor?: boolean;
   /** How long the leases of a source that has failed may take to drain. Default 30,000. */
   readonly stopDeadlineMs?: number;

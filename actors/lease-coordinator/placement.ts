@@ -1,5 +1,6 @@
-// How each stream places its records (RecordDistributionStrategy): looked up at every shard sync, remembered in lease rows so
-// that it outlives every worker, and told. What follows from it for records out of range is the source's (src/core/placement.ts).
+// How each stream places its records (RecordDistributionStrategy): asked at every shard sync, kept in lease rows so that it
+// outlives every worker, and reported. Its consequence for records out of range is decided by the source
+// (src/core/placement.ts).
 import { emit } from './state.js';
 import type { Stream, Turn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -9,12 +10,12 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 import type { LeaseStore, StreamSource } from '../../src/api/ports.js';
 import type { PlacementSnapshot } from '../../src/api/status.js';
 
-/** Rows that remember. More than one, for a row goes when its shard has ended. */
+/** This many rows keep it. More than one, because a row goes when its shard has ended. */
 const remembering = 3;
-/** A row is brought up to date when it is behind by so much, well within the slack. */
+/** A row is updated when it is behind by this much, well within the slack. */
 const staleMs = placementSlackMs - 5 * 60_000;
 
-/** After the stream was described: has rows and source tell one another when AUTO was last seen. */
+/** After the stream was described: rows and source exchange when AUTO was last seen. */
 export async function notePlacement(
   store: LeaseStore,
   source: StreamSource,
@@ -36,7 +37,7 @@ export async function notePlacement(
   return known;
 }
 
-/** Whether records of one key are still in one shard and in their order. */
+/** Whether the records of one key are still in one shard, in their order. */
 function keepsKeyOrder({ autoSeenAt }: PlacementState): boolean {
   return autoSeenAt === undefined;
 }
@@ -48,7 +49,10 @@ export function placementSnapshot(known: PlacementState): PlacementSnapshot {
   return { distribution, perKeyOrder: keepsKeyOrder(known), outOfRange, ...until };
 }
 
-/** Says how records are placed, where that is news. That keys decide needs no word at the start, unless it is not relied on. */
+/**
+ * Reports how records are placed, when that has changed. At the start, placement by key is reported only if it is not relied
+ * on.
+ */
 export function tellPlacement(turn: Turn, stream: Stream, known: PlacementState | undefined): void {
   if (known === undefined) return;
   const before = stream.placement;

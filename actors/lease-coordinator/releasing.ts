@@ -1,4 +1,4 @@
-// How everything that a coordinator's keepers hold is given back: at a stop, at its deadline, and what is said of it then.
+// How a coordinator gives back everything that its keepers hold: at a stop, and at its deadline, with the report of both.
 import { reply, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
@@ -45,11 +45,11 @@ function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
   return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
 }
 
-/** The deadline: what has not said its last word is reported as it was last known. */
+/** At the deadline, a lease whose keeper has not sent its last word is reported as it was last known. */
 export function releaseOverdue(turn: Turn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
-  // A take that is not answered yet may have been written.
+  // A take that has not been answered yet may have been written.
   for (const lease of leases.values()) if (lease.phase !== 'wishing') releasing.report.push(unreleased(lease));
   answerRelease(turn, releasing);
 }
@@ -64,7 +64,7 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
   return blind ? undefined : report;
 }
 
-/** After a scan: what somebody else has taken, or has deleted, is not this worker's to give back. */
+/** After a scan: a row that another worker has taken, or that is gone, is no longer this worker's to give back. */
 export function forgetAbandoned(turn: Turn): void {
   const { settings, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
@@ -74,14 +74,14 @@ export function forgetAbandoned(turn: Turn): void {
   }
 }
 
-/** A keeper that has died had asked for it, not long ago: its holder may hand it over. */
+/** A keeper that has died asked for it a short time ago: its holder may still hand it over. */
 function mayComeStill({ settings, state, now }: Turn, leaseKey: string): boolean {
   const asked = state.wishes.get(leaseKey);
   if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }
 
-/** No call of a pipeline that has gone runs any more, as far as anybody waits for it. */
+/** Calls of a pipeline that is gone have settled, or are not waited for any longer. */
 export function callsEnded({ state, effects }: Turn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(send(keeper, { type: 'callsEnded' }));

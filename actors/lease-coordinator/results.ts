@@ -1,25 +1,25 @@
-// What the coordinator's own work comes to, as its effects tell it.
+// The results of the coordinator's own work, as its effects deliver them.
 import type { StreamDescription, Shard } from '../../src/api/ports.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { PlacementState } from '../../src/core/placement.js';
 
 export interface SyncResult {
   readonly shards: readonly Shard[];
-  /** False when only a part of the shards was asked for. */
+  /** False when only some of the shards were asked for. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
   /** There are rows to make, and it is too early for that: see Making. */
   readonly postponed: boolean;
-  /** Keys of the lost rows that were looked for: they are there now, or cannot be made as they were. */
+  /** Keys of the lost rows that were looked for: they exist now, or cannot be made as they were. */
   readonly lookedFor: readonly string[];
-  /** Rows that belong to the stream and do not say so. */
+  /** Rows that belong to the stream but carry no stamp of it. */
   readonly unstamped: readonly LeaseRow[];
   /** Set when the listing contradicted itself: nothing was created. */
   readonly inconsistent: string | undefined;
   /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
   readonly orphans: readonly string[];
   readonly unanchored: readonly string[];
-  /** How the stream places its records; undefined where its source has nothing to say of it. */
+  /** How the stream places its records; undefined when its source does not say. */
   readonly placement: PlacementState | undefined;
 }
 
@@ -34,11 +34,11 @@ export interface CleanUpResult {
   readonly isAnother: boolean;
 }
 
-/** What the service said of a stream. */
+/** What the service reported of a stream. */
 export interface Evidence {
   readonly shards: readonly Shard[];
   readonly serviceTimeMs: number;
-  /** Asked for after the listing: it was of this stream. */
+  /** Asked for after the listing, and still the same: the listing was of this stream. */
   readonly description: StreamDescription;
   /** When it was asked for, monotonic. */
   readonly askedAt: number;
@@ -51,12 +51,12 @@ export type ShardEndResult =
       readonly childless: boolean;
       /** The shard is not listed any more. */
       readonly gone: boolean;
-      /** What was not read of it may have expired. */
+      /** Records that nobody has read may have expired. */
       readonly mayHaveLost: boolean;
     }
   /**
-   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing was found to lack. `waits`: what is missing
-   * is somebody else's to make, however long that takes.
+   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing lacks. `waits`: another shard's holder
+   * has to make what is missing, however long that takes.
    */
   | {
       readonly type: 'blocked';

@@ -1,11 +1,11 @@
-// Makes the rows that a stream lacks: several at once, generation by generation, and says how far it has come. Invariant: a row
-// is begun only when the rows of all its parents are there. Called by the shard sync; rejects with the first failure, after
+// Makes the rows that a stream lacks: several at once, generation by generation, and reports its progress. Invariant: a row
+// is begun only when the rows of all its parents exist. Called by the shard sync. Rejects with the first failure, after
 // every write that was under way has settled.
 import { generationsOf } from '../../src/core/row-generations.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 
-/** How far the rows of a stream's first sync have come. Written by the sync that is under way, read by the start. */
+/** How many rows of a stream's first sync are made. The running sync writes it, the start reads it. */
 export interface RowProgress {
   made: number;
   toMake: number;
@@ -15,14 +15,14 @@ export interface RowProgress {
 
 interface Noting {
   readonly shardIdOf: (row: LeaseRow) => string;
-  /** Called for each row that is there now. */
+  /** Called for each row that exists now. */
   readonly noted: () => void;
 }
 
 /** Writes under way at once: more would wait in the table's own queue, and count against their time limit there. */
 const width = 10;
 
-/** The rows among `rows` that were not there yet. */
+/** Returns those of `rows` that did not exist yet. */
 export async function makeRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],

@@ -1,5 +1,5 @@
 // The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
-// overlap, and everything periodic (shard sync, audit, clean-up) hangs on them, so that it works on a fresh picture.
+// overlap. Everything periodic (shard sync, audit, clean-up) follows a scan, so that it works with fresh rows.
 import { run } from '../protocol/actor.js';
 import { noteBusy } from './busy-table.js';
 import { cooling, notToBeAsked } from './cool-downs.js';
@@ -18,7 +18,7 @@ import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
-import { observe, planLeases, sight } from '../../src/core/lease-plan.js';
+import { observe, planLeases, updateObservations } from '../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
@@ -47,7 +47,7 @@ export function scan(turn: Turn): void {
   );
 }
 
-/** Rejected: repeated with back-off; held leases live on, for their keepers do not need scans. */
+/** A failed scan is repeated with back-off. Held leases continue, because their keepers do not need scans. */
 export function scanFailed(turn: Turn, error: unknown): void {
   const { settings, state } = turn;
   state.scanning = false;
@@ -83,8 +83,8 @@ export function scanned(turn: Turn, result: LeaseScan): void {
     const stream = placeOf(state, row.leaseKey)?.stream;
     return stream !== undefined && !hasFailed(stream);
   });
-  state.sightings = sight(state.sightings, ours, now);
-  // Deleted, or reset. Where the scan is older than SHARD_END, a consistent read says so.
+  state.observations = updateObservations(state.observations, ours, now);
+  // Deleted, or reset. If the scan is older than SHARD_END, a consistent read shows it.
   for (const leaseKey of state.endedHere)
     if (state.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys()) if (!state.rows.has(leaseKey)) state.standstills.delete(leaseKey);
@@ -111,7 +111,7 @@ export function scanned(turn: Turn, result: LeaseScan): void {
   scanWithin(turn, untilNextScan(turn));
 }
 
-/** The next coordinator of the table must not take a row that vanishes in between for one that never was. */
+/** The table's next coordinator must not take a row that vanishes before its first scan for one that never existed. */
 function rememberRows({ settings, state }: Turn): void {
   const { tableRecord: record } = settings;
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
@@ -134,8 +134,8 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
 }
 
 /**
- * A row that was there and had not ended is gone: somebody deleted it. Its stream is synced now rather than in a minute, but
- * not before a holder who may live has had its time to make the row anew, for it alone knows the last checkpoint.
+ * A row that existed and had not ended is gone: somebody deleted it. Its stream is synced soon rather than in a minute. But
+ * a living holder first gets its time to create the row again, because only it knows the last checkpoint.
  */
 function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
@@ -155,7 +155,7 @@ function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
     if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
-    // Also where it was free or had expired: somebody may have taken it since the last scan.
+    // This includes rows that were free or expired: somebody may have taken them since the last scan.
     if (state.vanished.has(leaseKey)) continue;
     state.vanished.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
@@ -166,7 +166,7 @@ function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
   }
 }
 
-/** The fraction of a scan interval for which an available lease is left to workers that have less. */
+/** For this fraction of a scan interval, an available lease is left to workers that have fewer. */
 const spare = 0.3;
 
 function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
@@ -176,13 +176,13 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
   const notAsked = new Set(notToBeAsked(turn));
   askAgain(turn, rows, (leaseKey) => avoid.has(leaseKey) || notAsked.has(leaseKey));
-  // Rows of this process that lost their keeper, and in the first round those of an earlier process of the same name. Later
-  // ones are a twin's, who is alive: they are taken when they expire, like anybody's.
+  // Rows of this process that lost their keeper; in the first round also those of an earlier process of the same name. After
+  // that, such a row belongs to a living worker with the same id: it is taken when it expires, like any other.
   const mine = rows.filter(
     (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
   const plan = planLeases({
-    leases: observe(rows, state.sightings, now, failoverMs),
+    leases: observe(rows, state.observations, now, failoverMs),
     workerId,
     maxLeases,
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
@@ -203,13 +203,13 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     turn,
     possible.filter((row) => stolen.has(row)),
   );
-  if (plan.spill > 0 && !state.spilling) {
+  if (plan.overflow > 0 && !state.overflowing) {
     warn(
       turn,
-      `${plan.spill} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`,
+      `${plan.overflow} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`,
     );
   }
-  state.spilling = plan.spill > 0;
+  state.overflowing = plan.overflow > 0;
 }
 
 /** What leases of this worker wait for, and how many of them do. */
@@ -225,8 +225,8 @@ function waitingFor({ state }: Turn): Pick<LeasePlanInput, 'awaited' | 'waiting'
 }
 
 /**
- * Often while a lease may come free or a parent may end elsewhere; at once when a counter that stands still is about to
- * make a lease available; rarely while every lease is our own or we may hold no more.
+ * Often, while a lease may become free or a parent may end elsewhere. At once, when a counter that stands still is about to
+ * make a lease available. Rarely, while every lease is our own or we may hold no more.
  */
 function untilNextScan(turn: Turn): number {
   const { settings, state, now } = turn;
@@ -245,7 +245,7 @@ function untilNextScan(turn: Turn): number {
 
 function untilNextExpiry({ settings, state }: Turn, now: number): number {
   let soonest = Infinity;
-  for (const [leaseKey, { since }] of state.sightings) {
+  for (const [leaseKey, { since }] of state.observations) {
     const row = state.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
     const remains = since + honouredFailoverMs(row, settings.failoverMs) + 1 - now;

@@ -1,6 +1,7 @@
-// What the end of a shard needs of stream and table: evidence, gathered once for all shards of a stream that end at the same
-// time, and then the rows of the children (kcl.md 2.7). Invariant: `ready` only for a shard that a listing shows closed, or
-// that two complete listings lack, in the stream that its row is of; and only when every child has a row.
+// What the end of a shard needs of stream and table. First evidence, gathered once for all shards of a stream that end at
+// the same time; then the rows of the children (docs/kcl-compatibility.md, 2.7). Invariant: `ready` only for a shard that a
+// listing shows closed, or that two complete listings lack. The stream must be the one that the row belongs to, and every
+// child must have a row.
 import type { CoordinatorSource } from './options.js';
 import { readRow } from './table-work.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
@@ -33,13 +34,13 @@ export interface ShardEnd {
   /** Undefined when the service named none. */
   readonly children: readonly ChildShard[] | undefined;
   readonly vanished: boolean;
-  /** Nothing of the shard was ever handed out. */
+  /** No record of the shard was ever handed out. */
   readonly unread: boolean;
   readonly latestAt: number | undefined;
   /** Whether a closed shard without listed children is accepted as one that has none. */
   readonly acceptChildless: boolean;
   readonly absences: Absences;
-  /** What lies between two listings that prove a shard gone. */
+  /** The time between two listings that prove a shard gone. */
   readonly apartMs: number;
 }
 
@@ -104,7 +105,7 @@ function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): Shar
   }
 }
 
-/** Those that reading named, and those that are listed. */
+/** The children that reading the shard named, and those that are listed. */
 function childrenOf(end: ShardEnd, shards: readonly Shard[]): readonly ListedChild[] {
   const children = new Map<string, ListedChild>();
   for (const child of [...(end.children ?? []), ...childrenIn(shards, end.shardId)]) children.set(child.shardId, child);
@@ -124,21 +125,21 @@ async function makeChildren(
   )) {
     if ((await readRow(store, leaseKeyOf(maker.identifier, shardId), signal)) !== undefined) present.add(shardId);
   }
-  // A merge partner that has no row and is not listed any more is gone, once both listings say so.
+  // A merge partner that has no row and is not listed any more is gone, once two listings show it.
   const isAbsent = (shardId: string): boolean => shardIn(shards, shardId).type === 'absent';
   const isGone = (shardId: string): boolean =>
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.apartMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);
   if (plan.type === 'blocked') {
     const absent = plan.missing.filter(isAbsent);
-    // A listed merge partner gets its row at the end of its own parent, which somebody may have to read for hours.
+    // A listed merge partner gets its row at the end of its own parent, which another worker may have to read for hours.
     return { ...blocked(plan.reason, absent), sync: true, waits: absent.length === 0 };
   }
   for (const child of plan.children) {
     const row = childRow(maker, child, end.latestAt);
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)
       continue;
-    // Refused as if it were there, and it is not: one wrong answer must not leave a child without a row.
+    // The write was refused as if the row existed, but it does not. One wrong answer must not leave a child without a row.
     return blocked(`the row of its child ${child.shardId} was refused as one that exists, and does not`);
   }
   return undefined;

@@ -1,5 +1,6 @@
-// What the coordinator does when a keeper asks whether SHARD_END may be written: it gathers evidence of the stream, one
-// request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Nothing is written by keepers before.
+// What the coordinator does when a keeper asks whether it may write SHARD_END. It gathers evidence of the stream, one
+// request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Keepers write nothing before the
+// answer.
 import { reply, run } from '../protocol/actor.js';
 import type { ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
@@ -35,14 +36,17 @@ export function shardEndAsked(turn: Turn, asked: PrepareShardEnd): void {
       reason: `its source has failed: ${failure.code}`,
       retryMs: turn.settings.failoverMs,
     });
-  // It would count twice towards taking the shard for one without children.
+  // A repeated question would count twice towards the conclusion that the shard has no children.
   if (asked.replyTo.question <= lease.endAsked) return void effects.push({ type: 'count', what: 'repeatedMessages' });
   lease.endAsked = asked.replyTo.question;
   lease.stream.ends.push(asked);
   gather(turn, lease.stream);
 }
 
-/** Asks the stream, unless that is under way: who asks meanwhile gets the next answer, for this one may be older. */
+/**
+ * Asks the stream, unless that is under way. A question that comes meanwhile gets the next answer, because this one may be
+ * older.
+ */
 export function gather(turn: Turn, stream: Stream): void {
   const { effects, now } = turn;
   const { index, options } = stream;
@@ -90,7 +94,7 @@ function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evi
   const { shardId } = lease;
   const known = rowsOf(state, stream);
   const scanned = known.rows.get(shardId);
-  // A scan may be older than what the keeper has taken.
+  // A scan may be older than the row that the keeper has taken.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
   const maker = {
     identifier: stream.identifier,
@@ -149,7 +153,7 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
   }
 }
 
-/** What nobody expects of the end of a shard. */
+/** Reports what is unusual about the end of a shard. */
 function sayReady(
   turn: Turn,
   { shardId, stream }: Lease,
@@ -177,13 +181,16 @@ function stillBlocked(
     scanWithin(turn, retryMs);
   }
   const provenAt = Math.max(0, ...absent.map((shardId) => (stream.absences.get(shardId) ?? now) + settings.failoverMs));
-  // What it is unread for is counted from the last time that it had a reason to wait.
+  // The time for which the shard is unread starts again at the last moment with a reason to wait.
   if (waits || lease.endWaits) lease.idleSince = now;
   lease.endWaits = waits;
   block(turn, lease, asked, { reason, leastMs: provenAt - now, waits });
 }
 
-/** Another stream seems to have the name: nothing is written; the shard sync decides. It says nothing of the shard's children. */
+/**
+ * Another stream seems to have the name: nothing is written, and the shard sync decides. It says nothing of the shard's
+ * children.
+ */
 function changed(
   turn: Turn,
   lease: Lease,
@@ -223,7 +230,7 @@ function block(
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
 
-/** No call has failed: the shard is read on. */
+/** Reported although no call has failed: the shard is read on. */
 function sayRetrying(turn: Turn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.options.source.name;
   emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));

@@ -1,5 +1,5 @@
-// Where each source of the table stands: it starts, takes part, or has failed for good. One that fails gives its leases back
-// and is left alone, while the others go on. What `start()` is told follows from that.
+// The state of each source of the table: it is starting, takes part, or has failed for good. A source that fails gives its
+// leases back and is left alone, while the others go on. The answer to `start()` follows from that.
 import { reply, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
@@ -20,7 +20,7 @@ export function hasFailed({ record }: Stream): boolean {
 
 /**
  * Ends one source for good: nothing of it is listed, synced or taken any more; what is held drains, checkpoints and is
- * released. Whoever calls this has decided that waiting is of no use. A second call changes nothing.
+ * released. The caller has decided that waiting is of no use. A second call changes nothing.
  */
 export function failSource(turn: Turn, stream: Stream, error: KinactError): void {
   const { state } = turn;
@@ -35,28 +35,28 @@ export function failSource(turn: Turn, stream: Stream, error: KinactError): void
   settleStart(turn);
 }
 
-/** So soon the table is scanned, and the stream synced, after somebody has met another one under its name. */
+/** How soon the table is scanned and the stream synced after a different stream was seen under its name. */
 const doubtMs = 500;
 
 /**
- * Somebody has met a description of another stream under this name, or none. One answer may be old: only the shard sync, due
- * now, can fail the source, for it asks twice and reads the rows consistently; and the time in which no look may find a
- * stream begins with it. Whoever is in doubt reads and writes nothing meanwhile.
+ * A reader or keeper has seen a description of another stream under this name, or none. One answer may be old. Only the
+ * shard sync, due now, can fail the source: it asks twice and reads the rows consistently. The time in which every look must
+ * find no stream begins with it. The actor in doubt reads and writes nothing meanwhile.
  */
 export function doubtStream(turn: Turn, stream: Stream): void {
-  // Once a sync has missed it, the stream is looked for again and again.
+  // Once a sync has not found it, the stream is looked for again and again anyway.
   if (hasFailed(stream) || stream.missing !== undefined) return;
   stream.syncDueAt = Math.min(stream.syncDueAt, turn.now);
   scanWithin(turn, doubtMs);
 }
 
-/** For so long, and so often, must every look find no stream of this name before it counts as gone. */
+/** A stream counts as gone when every look has found none of this name, for this long and this often. */
 const goneAfterMs = 60_000;
 const goneAfterTimes = 5;
 
 /**
- * Notes a failure of a describe or listing. True when it ends its source: one that has worked ends only when its stream is
- * another one now, or is gone, which one answer does not prove.
+ * Notes a failure of a describe or listing. True when it ends its source. A source that has worked ends only when its stream
+ * is another one now, or is gone, which one answer does not prove.
  */
 export function noteFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
@@ -91,13 +91,13 @@ export function settleStart(turn: Turn): void {
   if (streams.every((stream) => hasFailed(stream) || stream.syncedOnce)) answerStart(turn, { type: 'started' });
 }
 
-/** The deadline: with some sources read it has started, the others are tried further either way. */
+/** The deadline: if some sources are read it has started; the others are tried further in either case. */
 export function startOverdue(turn: Turn): void {
   const { settings, state } = turn;
   if (state.started !== undefined) return;
   if (state.streams.some(takesPart)) return answerStart(turn, { type: 'started' });
   const { startDeadlineMs } = settings;
-  // A long way is no standstill: the deadline counts from the last row that was made.
+  // Slow progress is no standstill: the deadline counts from the last row that was made.
   const movedAt = Math.max(...state.streams.map(({ progress }) => progress.at ?? -Infinity));
   const leftMs = movedAt + startDeadlineMs - turn.now;
   if (leftMs > 0) {
@@ -129,7 +129,7 @@ export function abandonStart(turn: Turn): void {
 }
 
 function answerStart({ state, effects }: Turn, outcome: CoordinatorStarted): void {
-  // What failed for want of time may have started since.
+  // A source that failed only for lack of time may have started since.
   if (state.started?.type === 'started') return;
   state.started = outcome;
   effects.push({ type: 'cancel', key: 'startDeadline' });

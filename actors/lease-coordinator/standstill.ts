@@ -1,10 +1,10 @@
-// Shards that stand still although they are read: tenure after tenure ends before a record of it was dealt with, and each
-// reads the same records again. One such end is everyday life, a row of them is a fault that nobody else would notice.
+// Shards that stand still although they are read. Tenure after tenure ends before a record of it was dealt with, and each
+// reads the same records again. One such end is normal; several in a row are a fault that nothing else would notice.
 import type { KeeperNews } from '../protocol/leasing.js';
 import { emit } from './state.js';
 import type { Lease, Turn, Standstill } from './state.js';
 
-/** Ends in a row that are told for the first time; then at every doubling. */
+/** The number of ends in a row at which this is first reported; then at every doubling. */
 const firstTold = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
@@ -43,7 +43,7 @@ export function tenureEnded({ state }: Turn, lease: Lease, { fence, reason, open
   if (known?.fence === fence && openRecords) known.ended = reason;
 }
 
-/** The frontier has moved under this tenure: whatever comes of it, it was not in vain. */
+/** The frontier has moved under this tenure: however it ends, it was not in vain. */
 export function tenureAdvanced({ state, now }: Turn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
   const known = state.standstills.get(lease.leaseKey);
   if (known?.fence !== fence) return;

@@ -1,5 +1,6 @@
-// How a coordinator starts: every stream is asked who it is, on its own; with the first answer the table is opened, and read.
-// What time cures is tried again without end, for a source that comes late joins the others; `start()` waits for a while only.
+// How a coordinator starts: it asks for the identity of every stream on its own. With the first answer the table is opened
+// and read. A failure that time may cure is retried without end, because a source that comes late joins the others.
+// `start()` waits only for a while.
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, failTable, hasFailed, noteFailure, settleStart } from './sources.js';
@@ -50,7 +51,10 @@ export function streamOpened(turn: Turn, index: number, description: StreamDescr
   else scanWithin(turn, 0);
 }
 
-/** Says who the stream is. Only before anything of it is held: a single description may be older than the stream. */
+/**
+ * Notes the identity of the stream. Called only before any of its leases is held: a single description may be older than the
+ * stream.
+ */
 export function identify({ settings }: Turn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
   stream.identity = identifier;
@@ -107,7 +111,7 @@ export function tableNotOpened(turn: Turn, error: unknown): void {
   effects.push({ type: 'after', key: 'openTable', ms: delayMs, message: { type: 'openTableAgain' } });
 }
 
-/** Whether the table is of no use to anybody here: a KCL 3 table at any time, another mistake before anything has worked. */
+/** Whether nobody here can use the table: a KCL 3 table at any time, another mistake only before anything has worked. */
 export function isTableFailure({ state }: Turn, error: unknown): error is Parameters<typeof failTable>[1] {
   return endsTable(error) || (isHopeless(error) && !state.streams.some(({ record }) => record.worked));
 }

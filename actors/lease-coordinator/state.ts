@@ -1,12 +1,12 @@
-// The state of a lease coordinator, and what one call of `receive` works on. Types, and the few functions that every part
-// of the coordinator needs.
+// The state of a lease coordinator, and its turn: one call of `receive`. Types, and the few functions that every part of the
+// coordinator needs.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { Failing } from '../protocol/failing.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
 import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableRecord, Vanished } from './options.js';
-import type { LeasePlan, Sighting } from '../../src/core/lease-plan.js';
+import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/placement.js';
 import type { SourceRecord } from '../../src/api/failures.js';
@@ -47,7 +47,7 @@ export interface Settings {
   readonly cleanUpIntervalMs: number;
   readonly coolDownMs: number;
   readonly coolDownCapMs: number;
-  /** The effect that brings a keeper to life. */
+  /** The effect that spawns a keeper. */
   readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<CoordinatorSelf>;
 }
 
@@ -56,7 +56,7 @@ export interface Stream {
   readonly index: number;
   readonly options: CoordinatorSource;
   readonly record: SourceRecord;
-  /** It has said who it is: before that, no row is known to be its own. */
+  /** It has shown its identity: before that, no row is known to be its own. */
   opened: boolean;
   openAttempt: number;
   /** Why it is not read yet. */
@@ -77,11 +77,11 @@ export interface Stream {
   readonly progress: RowProgress;
   syncedOnce: boolean;
   /**
-   * Monotonic: before then, rows that were missing when this coordinator first looked may be about to be made by their holders.
-   * Undefined until it has looked.
+   * Monotonic. Until then, the holders of rows that were missing when this coordinator first looked may be about to create
+   * them. Undefined until it has looked.
    */
   makesRowsAt: number | undefined;
-  /** The last sync has left some to their holders. */
+  /** The last sync has left some rows for their holders to create. */
   postponed: boolean;
   syncing: boolean;
   syncDueAt: number;
@@ -93,16 +93,16 @@ export interface Stream {
   stamping: boolean;
   cleaning: boolean;
   cleanUpDueAt: number;
-  /** Questions for the end of a shard that wait for evidence. */
+  /** Questions about the end of a shard that wait for evidence. */
   readonly ends: PrepareShardEnd[];
   gathering: boolean;
   gatherDueAt: number;
-  /** Since when complete listings lack a shard that somebody asked about. */
+  /** Since when complete listings have lacked a shard that was asked about. */
   absences: Absences;
   /** Ended rows of shards that the last listings showed open. */
   contradictions: ReadonlyMap<string, Contradiction>;
-  /** Its reads failed here so often in a row that leases were given back; nothing of it is taken before `readAgainAt`. */
-  readStrikes: number;
+  /** How often in a row its reads failed here until leases were given back; nothing of it is taken before `readAgainAt`. */
+  readFailures: number;
   readAgainAt: number;
 }
 
@@ -123,21 +123,22 @@ export interface Lease {
   fence: number | undefined;
   /** Monotonic; when a worker last began to deliver. */
   workingSince: number | undefined;
-  /** Asks for the end of its shard that were answered with not yet; and those of them whose listing showed it open. */
+  /** How often its end of shard was asked about and not granted yet; and how often the listing then showed the shard open. */
   endAsks: number;
   openAsks: number;
-  /** Since when (monotonic) nobody reads it although somebody may, why, and whether that was said. */
+  /** Since when (monotonic) nobody reads it although somebody may, why, and whether that was reported. */
   idleSince: number | undefined;
   idleReason: string;
-  /** Its end waits for what another shard's holder is to make. */
+  /** Its end waits for a row that another shard's holder has to make. */
   endWaits: boolean;
-  /** The last end of the shard that a worker came to was none. */
+  /** The last end of the shard that a worker reached was a false one. */
   falseEnd: boolean;
   unreadTold: boolean;
-  /** Its last read succeeded. It is being given back because its reads fail. */
+  /** Its last read succeeded. */
   readsWork: boolean;
+  /** It is being given back because its reads fail. */
   givenBack: boolean;
-  /** The last question of its keeper for the end of the shard: a repeated one is dropped. */
+  /** The last question of its keeper about the end of the shard: a repeated one is dropped. */
   endAsked: number;
 }
 
@@ -146,15 +147,15 @@ export interface Contradiction {
   told: boolean;
 }
 
-/** What is known of the tenures of one lease, over all keepers it has had in this process. */
+/** What is known of the tenures of one lease, over all its keepers in this process. */
 export interface Standstill {
   /** Of the last tenure that began. */
   fence: number;
-  /** Tenures in a row that handed records over and ended with the frontier where it was, the last one included. */
+  /** Tenures in a row that handed records over and ended without moving the frontier, the last one included. */
   tenures: number;
   /** When the first of them began, monotonic milliseconds. */
   since: number;
-  /** How the last of them ended; undefined while that is open. */
+  /** How the last of them ended; undefined while it has not. */
   ended: string | undefined;
   reason: string;
 }
@@ -162,7 +163,7 @@ export interface Standstill {
 /** A shard that is left alone for a while. */
 export interface CoolDown {
   readonly until: number;
-  readonly strikes: number;
+  readonly count: number;
   /** `reads`: only its reads failed. `worker`: the pipeline, or a keeper, broke. */
   readonly cause: 'worker' | 'reads';
 }
@@ -171,7 +172,7 @@ export interface Releasing {
   readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
   readonly deadlineAt: number;
   readonly report: ReleasedLease[];
-  /** A predecessor may have held what this coordinator has not looked for yet. */
+  /** A predecessor may have held leases that this coordinator has not looked for yet. */
   readonly blind: boolean;
   answered: boolean;
 }
@@ -201,13 +202,13 @@ export interface CoordinatorState {
   readonly streams: Stream[];
   readonly subscribers: Map<number, Ref<HeldLeases>>;
   version: number;
-  /** The held leases have changed since subscribers were told. */
+  /** The held leases have changed since subscribers were informed. */
   changed: boolean;
   /** What is being repeated, by operation and stream. */
   readonly failing: Map<string, Failing>;
   scanning: boolean;
   scanAttempt: number;
-  /** Monotonic: when the last scan was sent, when the one that showed `rows` was, and when that was answered. */
+  /** Monotonic: when the last scan was sent, when the one that showed `rows` was sent, and when that one was answered. */
   scanSentAt: number;
   rowsSeenAt: number;
   scannedAt: number | undefined;
@@ -219,24 +220,24 @@ export interface CoordinatorState {
   /** Every readable row of the last scan. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
-  /** Those rows as they were when they could last be read. */
+  /** The rows of `malformed` as they were when they could last be read. */
   lastReadable: ReadonlyMap<string, LeaseRow>;
   /** Rows that vanished, until they are back or a shard sync has dealt with them. */
   readonly vanished: Map<string, Vanished>;
   /** The last scan found no table. */
   tableMissing: boolean;
   entityType: string | undefined;
-  sightings: ReadonlyMap<string, Sighting>;
+  observations: ReadonlyMap<string, Observation>;
   readonly leases: Map<string, Lease>;
   /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
-  /** Wishes that stand in the rows, by lease; and leases that this worker has asked for in vain, of whom. */
+  /** Wishes that stand in the rows, by lease; and leases whose holders this worker has asked in vain. */
   wishes: ReadonlyMap<string, StandingWish>;
   readonly askedInVain: Map<string, AskedInVain>;
-  /** Rows of this process that it takes anew: how often in a row, and not before when. */
+  /** Rows of this process that it takes again: how often in a row, and when at the earliest. */
   readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
-  /** By lease, how its tenures in this process have fared. */
+  /** The record of each lease's tenures in this process, by lease. */
   readonly standstills: Map<string, Standstill>;
   /** Keys of shards whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;
@@ -244,8 +245,8 @@ export interface CoordinatorState {
   /** Numbers effects whose names must differ. */
   works: number;
   plan: LeasePlan | undefined;
-  spilling: boolean;
-  /** Leases that nobody takes, as far as that was said. */
+  overflowing: boolean;
+  /** Leases without a taker that have been reported. */
   untaken: ReadonlySet<string>;
   /** The table carries no further lease: rows without an owner, and the writes it carried in the last second. */
   busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
@@ -264,7 +265,7 @@ export function emit(turn: Turn, event: KinactEvent): void {
   turn.effects.push({ type: 'emit', event });
 }
 
-/** Says that a call has failed and when it is repeated. `stream`: it was for one stream alone. */
+/** Reports that a call has failed and when it is repeated. `stream`: the one stream that it was for. */
 export function retrying(
   turn: Turn,
   operation: string,
@@ -290,7 +291,7 @@ function failingKey(operation: string, stream: Stream | undefined): string {
   return `${operation}/${stream?.index ?? ''}`;
 }
 
-/** The index of the stream that an operation is repeated for; empty: it is the table's. */
+/** The index of the stream that an operation is repeated for; empty for an operation of the table. */
 export function failingStreamOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
@@ -305,7 +306,7 @@ export function warn(
 
 /**
  * `kinactWriter` of the keeper with this number; 0 signs rows that are made outside any keeper. The coordinator's own number
- * keeps keepers of a restarted coordinator apart from those before.
+ * distinguishes the keepers of a restarted coordinator from earlier ones.
  */
 export function signature({ settings, state }: Turn, incarnation: number): string {
   return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
@@ -317,7 +318,7 @@ export function serviceNow(turn: Turn): number {
   return state.serviceTimeMs + (now - state.serviceTimeAt);
 }
 
-/** The stream a row belongs to, with its shard id; undefined for rows of streams this coordinator does not serve. */
+/** The stream that a row belongs to, with its shard id; undefined for rows of streams that this coordinator does not serve. */
 export function placeOf(
   state: CoordinatorState,
   leaseKey: string,
@@ -330,7 +331,7 @@ export function placeOf(
   return undefined;
 }
 
-/** Whether a row may belong to what is read as this stream: it says so, or says nothing. */
+/** Whether a row may belong to the stream that is read: its stamp matches, or it has none. */
 export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): boolean {
   return kinactStream === undefined || isSameStream(kinactStream, streamIdentity);
 }
@@ -338,8 +339,8 @@ export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): b
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The rows of one stream in the last scan; `more`: as if these were there, too, those of which nothing is known as unreadable
- * ones.
+ * The rows of one stream in the last scan. `more`: rows to add as if the scan had them; those without a known row count as
+ * unreadable.
  */
 export function rowsOf(
   state: CoordinatorState,
@@ -367,7 +368,7 @@ export function rowsOf(
   return { rows, malformed, identifier, otherEpochs, streamIdentity, entityType: state.entityType };
 }
 
-/** Has the next scan begin in `ms` unless one is due before. */
+/** Starts the next scan in `ms` unless one is due before. */
 export function scanWithin(turn: Turn, ms: number): void {
   const { state, now, effects } = turn;
   const scans = state.phase === 'syncing' || state.phase === 'running';
@@ -376,7 +377,7 @@ export function scanWithin(turn: Turn, ms: number): void {
   effects.push({ type: 'after', key: 'scan', ms: Math.ceil(ms), message: { type: 'scanDue' } });
 }
 
-/** Time passed by a share of it in either direction, so that workers do not march in step. */
+/** Varies a time by a share of it in either direction, so that workers do not act in step. */
 export function jittered(turn: Turn, ms: number): number {
   return ms * (0.9 + 0.2 * turn.settings.random.next());
 }

@@ -1,4 +1,4 @@
-// What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is waited for.
+// What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is being waited for.
 import { isKinactError } from '../../src/api/errors.js';
 import { placementSnapshot } from './placement.js';
 import { contradictionsOf } from './contradictions.js';
@@ -31,7 +31,7 @@ export interface LeaseStatus {
     readonly awaits: readonly string[] | undefined;
   };
   readonly coolDownMs?: number;
-  /** Another worker has asked the owner for the lease; or this one has asked in vain, and does not ask again for so long. */
+  /** Another worker has asked the owner for the lease; or this one has asked in vain, and does not ask again for some time. */
   readonly askedBy?: string;
   readonly notAskedMs?: number;
 }
@@ -45,7 +45,7 @@ export interface CoordinatorStatus {
   readonly target: number | undefined;
   /** Whether a Java worker owns leases of this table. */
   readonly foreignOwners: boolean;
-  /** What is repeated because it fails. */
+  /** Calls that fail and are being repeated. */
   readonly failing: readonly FailingSnapshot[];
   readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
@@ -84,7 +84,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
   };
 }
 
-/** What is tried again. Nothing of a source that has failed is, and nothing of the table once all of them have. */
+/** Calls that are repeated: none of a source that has failed, and none of the table once all sources have failed. */
 function repeated({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
   if (phase === 'failed') return [];
   const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
@@ -94,7 +94,7 @@ function repeated({ failing, streams, phase }: CoordinatorState): readonly Faili
 function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): LeaseStatus {
   const lease = state.leases.get(leaseKey);
   const scanned = state.rows.get(leaseKey);
-  // Both may be behind the table; the one with the higher counter less so.
+  // Both may be behind the table; the one with the higher counter is less so.
   const row =
     scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
       ? scanned

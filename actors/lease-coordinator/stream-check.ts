@@ -1,6 +1,6 @@
-// Whether the rows of a table are for the stream that is read: asked at every shard sync, before anything is written. A scan and
-// a description may be older than what they are compared with, and a failed source stays failed: so what speaks against the
-// stream is read once more, consistently, before it is believed.
+// Whether the rows of a table belong to the stream that is read: checked at every shard sync, before anything is written. A
+// scan and a description may be older than what they are compared with, and a failed source stays failed. So evidence
+// against the stream is read once more, consistently, before it is believed.
 
 import type { LeaseRow } from '../../src/core/lease.js';
 import { incompleteness } from '../../src/core/shard-listing.js';
@@ -35,8 +35,8 @@ interface Check {
 }
 
 /**
- * Whether the stream is the one that this coordinator took it for. Rejects with STREAM_CHANGED where it is not, and `begun`:
- * something may have been read of it.
+ * Whether the stream is the one that this coordinator took it for. Rejects with STREAM_CHANGED if it is not and `begun` is
+ * true: something of it may have been read.
  */
 export async function isIdentified(
   { store, source, stream, description, signal }: Check,
@@ -59,7 +59,10 @@ export async function isIdentified(
   });
 }
 
-/** The rows to stamp. Rejects with STREAM_CHANGED where some are another stream's. `listed`: undefined for a filtered listing. */
+/**
+ * The rows to stamp. Rejects with STREAM_CHANGED if some belong to another stream. `listed`: undefined for a filtered
+ * listing.
+ */
 export async function checkRows(check: Check, listed: readonly Shard[] | undefined): Promise<readonly LeaseRow[]> {
   const { store, source, stream, description, signal } = check;
   const { status } = description;

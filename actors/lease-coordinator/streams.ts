@@ -1,5 +1,5 @@
-// What the coordinator does for each of its streams now and then: shard sync (kcl.md 2.6), the audit of hash keys (2.10),
-// clean-up (2.9). The end of a shard is in shard-end.ts.
+// The periodic work of the coordinator for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys
+// (2.10), clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorSource } from './options.js';
@@ -26,7 +26,7 @@ import type { HashKeyRange } from '../../src/api/ports.js';
 const confirmations = 3;
 /** Rows that one sync stamps at most: the table's writes are for renewals first. */
 const stampsPerSync = 100;
-/** So soon the table is scanned for a sync that was asked for while another was under way. */
+/** How soon the table is scanned for a sync that was asked for while another was under way. */
 const againMs = 500;
 
 const syncing = 'shard sync';
@@ -39,13 +39,13 @@ export function syncWhereDue(turn: Turn): void {
   for (const stream of state.streams) {
     if (!stream.opened || hasFailed(stream) || stream.syncing || stream.syncDueAt > now) continue;
     stream.syncing = true;
-    // What asks for a sync from now on is not answered by this one, which may have looked before.
+    // A request for a sync from now on needs another one: this one may have looked before.
     stream.syncDueAt = Infinity;
     const { index, options } = stream;
-    // A row that its holder is about to make anew at its checkpoint is not missing: ours would begin long before.
+    // A row that its holder is about to create again at its checkpoint is not missing: one of ours would begin long before.
     const rows = rowsOf(state, stream, awaitedRows(state));
     const lost = lostRows(state, stream);
-    // Nobody has begun before. What this coordinator makes and does not finish, it may go on with at once.
+    // No worker has begun before. Rows that this coordinator makes and does not finish, it may continue at once.
     if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.makesRowsAt ??= now;
     const { progress } = stream;
     const making = {
@@ -70,7 +70,7 @@ export function syncWhereDue(turn: Turn): void {
   }
 }
 
-/** Vanished rows whose holders may be about to make them. */
+/** Vanished rows whose holders may be about to create them. */
 function awaitedRows({ vanished }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
   const awaited = [...vanished].filter(([, { lost }]) => !lost);
   return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
@@ -92,14 +92,15 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   stream.syncing = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
   if ('another' in result) {
-    // Its rows were told from those of others by the wrong name: they are looked at anew, and judge what is read now.
+    // The wrong identity decided which rows were its own: they are looked at again, and compared with the stream that is
+    // read now.
     identify(turn, stream, result.another);
     stream.makesRowsAt = undefined;
     stream.syncDueAt = now;
     return scanWithin(turn, 100);
   }
   tellPlacement(turn, stream, result.placement);
-  // Any listing that names a shard ends its absence: what a listing lacked before then was wrong.
+  // A listing that names a shard ends its absence: an earlier listing without it was wrong.
   stream.absences = afterListing(stream.absences, result.shards, [], now);
   if (result.inconsistent !== undefined) {
     const error = new Error(
@@ -117,7 +118,7 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if (result.postponed) makeLater(turn, stream);
   else {
     stream.makesRowsAt ??= now;
-    // One that is back and has vanished again since is its holder's to make, as before.
+    // A row that is back and has vanished again since is left to its holder, as before.
     for (const leaseKey of result.lookedFor)
       if (state.vanished.get(leaseKey)?.lost === true) state.vanished.delete(leaseKey);
   }
@@ -141,7 +142,10 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   if (result.created.length > 0) scanWithin(turn, 0);
 }
 
-/** As with a row that vanishes while this coordinator looks (noteVanished): a holder has its `failoverMs` to make it anew. */
+/**
+ * As for a row that vanishes while this coordinator is looking (noteVanished): a holder has its `failoverMs` to create it
+ * again.
+ */
 function makeLater(turn: Turn, stream: Stream): void {
   const { now } = turn;
   stream.makesRowsAt ??= now + holdersTimeMs(turn);
@@ -150,7 +154,7 @@ function makeLater(turn: Turn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** The rest, if there is one, is due soon: a row that nobody has stamped may be taken for a later stream's. */
+/** The rest, if there is one, is due soon: a row without a stamp may be taken for a later stream's. */
 function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { settings, effects, now } = turn;
   if (unstamped.length === 0 || stream.stamping) return;
@@ -177,7 +181,7 @@ export function stamped(turn: Turn, index: number, error: unknown): void {
     laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.syncDueAt });
 }
 
-/** Says what was done that nobody expects: rows re-created, positions that had to be guessed. */
+/** Reports unusual results: rows that were re-created, positions that had to be guessed. */
 function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult): void {
   const source = stream.options.source.name;
   for (const shardId of orphans) {
@@ -295,7 +299,7 @@ export function cleanUpWhereDue(turn: Turn): void {
   }
 }
 
-/** A failed back-fill or clean-up is repeated with its next turn: nobody waits for it. */
+/** A failed back-fill or clean-up is repeated at its next regular time: nobody waits for it. */
 export function described(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
@@ -317,7 +321,7 @@ export function notCleaned(turn: Turn, index: number, error: unknown): void {
   laterAgain(turn, cleaning, { stream, error, at: stream.cleanUpDueAt });
 }
 
-/** Says that an operation has failed and when it is repeated. */
+/** Reports that an operation has failed and when it is repeated. */
 function laterAgain(
   turn: Turn,
   operation: string,
@@ -359,7 +363,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     gatherDueAt: 0,
     absences: new Map(),
     contradictions: new Map(),
-    readStrikes: 0,
+    readFailures: 0,
     readAgainAt: 0,
   };
 }

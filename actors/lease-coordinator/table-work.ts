@@ -1,4 +1,4 @@
-// The coordinator's work on table and streams: each function is one effect, a short sequence of calls whose result comes
+// The coordinator's work on table and streams. Each function is one effect, a short sequence of calls whose result comes
 // back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
 // coordinator repeats.
 import type { CoordinatorSource } from './options.js';
@@ -37,22 +37,23 @@ export interface Making {
   readonly progress: RowProgress;
   /** Monotonic. */
   readonly now: () => number;
-  /** A sync has succeeded before, so that leases may be held. */
+  /** An earlier sync has succeeded, so leases may be held. */
   readonly begun: boolean;
   /**
-   * Where the stream has rows, those that it lacks are not made yet. Somebody has deleted them, maybe a moment ago, and a
-   * holder that lives makes its row anew at its checkpoint.
+   * In a stream that has rows, missing ones are not made yet. Somebody deleted them, maybe a moment ago, and a living holder
+   * creates its row again at its checkpoint.
    */
   readonly waits: boolean;
   /** Monotonic: when the scan that showed the rows was sent. */
   readonly seenAt: number;
-  /** Rows that somebody has deleted and nobody made anew, as they could last be read, by shard id. */
+  /** Rows that were deleted and not created again, as they could last be read, by shard id. */
   readonly lost: ReadonlyMap<string, LeaseRow | undefined>;
 }
 
 /**
- * Asks the stream who it is, lists its shards, compares both with the rows and creates those that are missing (kcl.md 2.6).
- * Rejects with STREAM_CHANGED, before anything is written, where the rows are another stream's.
+ * Asks for the stream's identity, lists its shards, compares both with the rows and creates the missing ones
+ * (docs/kcl-compatibility.md, 2.6). Rejects with STREAM_CHANGED, before anything is written, if the rows belong to another
+ * stream.
  */
 export async function syncShards(
   store: LeaseStore,
@@ -65,7 +66,7 @@ export async function syncShards(
   const check = { store, source, stream, description, signal };
   if (!(await isIdentified(check, begun))) return { another: description };
   const first = isFirstSync(rows, malformed) && lost.size === 0;
-  // What the filter leaves out is no proof of anything: rows are compared with a complete listing.
+  // A shard that a filter leaves out proves nothing: rows are compared with a complete listing.
   const compares = !first || otherEpochs.length > 0;
   const filter: ShardFilter = first ? filterFor(initialPosition) : { type: 'all' };
   let listing = await source.listShards(compares ? { type: 'all' } : filter, signal);
@@ -73,12 +74,12 @@ export async function syncShards(
   if (first && compares) listing = await source.listShards(filter, signal);
   const { shards, serviceTimeMs } = listing;
   const seenAgoMs = Math.ceil(now() - seenAt);
-  // Before anything can be read under it: what may be dropped depends on it.
+  // Before anything can be read under it: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const initial = firstCheckpoint(initialPosition);
   const planned = planSync({ shards, rows, malformed, lost, initial, seenAgoMs, maker });
-  // Who begins at LATEST leaves out what is closed either way.
+  // A start at LATEST leaves out closed shards in either case.
   const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
   const again = leavesOut ? await source.listShards(filter, signal) : listing;
   const plan: SyncPlan = isSameListing(shards, again.shards)
@@ -109,14 +110,17 @@ export async function syncShards(
   };
 }
 
-/** Whether a row is to be made of which a parent has neither row nor place in the listing: that one would never be read. */
+/**
+ * Whether the plan makes a row although one of its parents has neither a row nor a place in the listing. That parent would
+ * never be read.
+ */
 function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: readonly Shard[]): boolean {
   const missing = unlisted(shards);
   const isSkipped = (shardId: string): boolean => missing.has(shardId) && !rows.has(shardId) && !malformed.has(shardId);
   return plan.type === 'create' && plan.rows.some(({ parentShardIds }) => parentShardIds.some(isSkipped));
 }
 
-/** Writes into rows that do not say so which stream they belong to. Neither counter nor anything else of them is touched. */
+/** Stamps rows that do not say which stream they belong to. The counter and all other attributes stay as they are. */
 export async function stampRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],
@@ -126,7 +130,7 @@ export async function stampRows(
   for (const { leaseKey } of rows) await store.describeLease(leaseKey, { kinactStream }, signal);
 }
 
-/** A row by a consistent read; `malformed` where there is one that cannot be read. */
+/** A row by a consistent read; `malformed` when it exists and cannot be read. */
 export async function readRow(
   store: LeaseStore,
   leaseKey: string,
@@ -140,7 +144,10 @@ export async function readRow(
   }
 }
 
-/** The parents a lease still waits for, by consistent reads. One whose row cannot be read is not known to have ended. */
+/**
+ * The parents that a lease still waits for, by consistent reads. A parent whose row cannot be read is not known to have
+ * ended.
+ */
 export async function readParents(
   store: LeaseStore,
   row: LeaseRow,
@@ -169,8 +176,8 @@ export async function readRows(
 }
 
 /**
- * Deletes rows of ended shards (kcl.md 2.9), each on condition that nobody has written to it since the scan. The listing of a
- * stream that was created anew says nothing of them.
+ * Deletes rows of ended shards (docs/kcl-compatibility.md, 2.9), each on condition that nobody has written to it since the
+ * scan. A listing of a stream that was deleted and created again says nothing of these rows.
  */
 export async function cleanUp(
   store: LeaseStore,
@@ -192,7 +199,7 @@ export async function cleanUp(
   return { removed, isAnother: false };
 }
 
-/** A child that a Java worker made does not say when LATEST was; its parent's row did, and is about to go. */
+/** A child that a Java worker made does not say when LATEST was. Its parent's row did, and is about to go. */
 async function handDownLatest(
   store: LeaseStore,
   stream: StreamRows,
@@ -206,7 +213,7 @@ async function handDownLatest(
   for (const child of children) await store.describeLease(child.leaseKey, { kinactLatestAt }, signal);
 }
 
-/** Fills in hash ranges that rows lack (kcl.md 2.10). Rows that are gone by now are none of its business. */
+/** Fills in hash ranges that rows lack (docs/kcl-compatibility.md, 2.10). Rows that are gone by now are skipped. */
 export async function describeRanges(
   store: LeaseStore,
   ranges: ReadonlyMap<string, HashKeyRange>,

@@ -1,28 +1,28 @@
-// Leases that are held here and read by nobody, and those whose reads fail. The first is said and healed: the pipeline is told
-// again what is held, and a keeper without a worker gives up. The second is given back while a healthy worker is there to take
-// it; then its source is left alone for a growing time, and tried with one shard. Called by the coordinator on news of keepers
-// and around scans.
+// Leases that are held here and not read, and leases whose reads fail. The first are reported and healed: the pipeline gets
+// the held leases again, and a keeper without a worker gives up. The second are given back while a healthy worker can take
+// them. Then their source is left alone for a growing time, and tried with one shard. Called by the coordinator on notices
+// of keepers and around scans.
 import { send } from '../protocol/actor.js';
 import { isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-/** Reads that have failed for so long count as failing for good. */
+/** Reads that have failed for this long count as failing for good. */
 const failingMs = 60_000;
 
-/** Nobody reads the shard from now on, though somebody may. */
+/** From now on no worker reads the shard, though one may. */
 export function beganIdle({ now }: Turn, lease: Lease, reason: string): void {
   lease.idleSince ??= now;
   if (!lease.falseEnd) lease.idleReason = reason;
 }
 
-/** A worker has begun. After an end that was none that is not enough: it may end as the one before. */
+/** A worker has begun. After a false end that is not enough: this one may end like the one before. */
 export function beganReading(lease: Lease): void {
   if (!lease.falseEnd) noteRead(lease);
 }
 
-/** Records were dealt with, or the worker has held out. */
+/** Records were dealt with, or the worker has lasted long enough. */
 export function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.endWaits = false;
@@ -34,7 +34,10 @@ function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, n
   return fence !== undefined && (!falseEnd || now - workingSince > forMs);
 }
 
-/** A parent that has not ended, an end that waits for a merge partner, a stop and a source that has failed are reasons enough. */
+/**
+ * Reasons enough not to be read: a parent that has not ended, an end that waits for a merge partner, a stop, a failed
+ * source.
+ */
 function unreadMs(
   { settings, state }: { settings: Settings; state: CoordinatorState },
   lease: Lease,
@@ -60,7 +63,7 @@ export function watchUnread(turn: Turn): void {
     if (holdsOut(lease, turn.settings.failoverMs, now)) noteRead(lease);
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
-    // Whoever starts workers may have missed something: it hears again what is held.
+    // The starter of workers may have missed a message: it gets the held leases again.
     state.changed = true;
     if (lease.unreadTold) continue;
     lease.unreadTold = true;
@@ -86,18 +89,18 @@ export function unreadLeases(
 export function readsWork(turn: Turn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
-  // One that has worked all along says nothing of those that fail beside it.
+  // A shard whose reads never failed proves nothing for those that fail beside it.
   if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
   lease.readsWork = true;
-  if (stream.readStrikes === 0) return;
-  stream.readStrikes = 0;
+  if (stream.readFailures === 0) return;
+  stream.readFailures = 0;
   stream.readAgainAt = 0;
   for (const other of state.leases.values()) if (other.stream === stream) other.givenBack = false;
 }
 
 /**
- * Reads of a shard have failed for `forMs`. Beside a living peer the lease is given back; where this worker reads nothing else
- * of the source, all of it is left alone: otherwise the next steal would bring another shard here.
+ * Reads of a shard have failed for `forMs`. If a peer is alive, the lease is given back. If this worker reads nothing else
+ * of the source, it leaves all of it alone: otherwise the next steal would bring another shard here.
  */
 export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () => void): void {
   const { settings, state, effects, now } = turn;
@@ -111,11 +114,11 @@ export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () 
   if (isOwn) return coolDown();
   // Shards of one source fail together, and count once.
   if (stream.readAgainAt > now) return;
-  stream.readAgainAt = now + Math.min(failingMs * 2 ** stream.readStrikes, settings.coolDownCapMs);
-  stream.readStrikes += 1;
+  stream.readAgainAt = now + Math.min(failingMs * 2 ** stream.readFailures, settings.coolDownCapMs);
+  stream.readFailures += 1;
 }
 
-/** Keys of rows to leave to others: of sources that cannot be read here, unless nobody has taken them for long. */
+/** Keys of rows to leave to others: those of sources that cannot be read here, unless nobody has taken them for long. */
 export function unreadable(turn: Turn): string[] {
   const { state, now } = turn;
   const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
@@ -126,8 +129,8 @@ export function unreadable(turn: Turn): string[] {
 }
 
 /**
- * Of the rows that may be taken: of a source that could not be read here, one to try it with, and no other before a read of it
- * has worked. What nobody else has taken for long is not held back.
+ * The rows that may be taken now. Of a source that could not be read here, one row is tried, and no other until a read of it
+ * has worked. Rows that nobody else has taken for long are not held back.
  */
 export function onTrial(turn: Turn, rows: readonly LeaseRow[]): LeaseRow[] {
   const { state } = turn;
@@ -135,7 +138,7 @@ export function onTrial(turn: Turn, rows: readonly LeaseRow[]): LeaseRow[] {
   for (const { stream } of state.leases.values()) tried.add(stream);
   return rows.filter(({ leaseKey }) => {
     const stream = placeOf(state, leaseKey)?.stream;
-    if (stream === undefined || stream.readStrikes === 0 || isLeft(turn, leaseKey)) return true;
+    if (stream === undefined || stream.readFailures === 0 || isLeft(turn, leaseKey)) return true;
     if (tried.has(stream)) return false;
     tried.add(stream);
     return true;

@@ -1,14 +1,15 @@
-// Leases without a living owner that nobody takes, this worker included. Each worker has its reasons to leave a lease alone for
-// a while; whatever they are, a shard that stands still for them is said. Called by the coordinator after each scan.
+// Leases without a living owner that no worker takes, this one included. Each worker has its reasons to leave a lease alone
+// for a while. A shard that stands still for such reasons is reported, whatever they are. Called by the coordinator after
+// each scan.
 import { freeForMs } from './cool-downs.js';
 import { placeOf, warn } from './state.js';
 import type { Turn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-/** Beside two failover times, after which whoever can takes it. */
+/** In addition to two failover times, after which any worker takes it that can. */
 const untakenMs = 60_000;
 
-/** `rows`: those of streams that are read here. Says each once for as long as it stands. */
+/** `rows`: those of streams that are read here. Reports each once for as long as it stays so. */
 export function watchUntaken(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const before = state.untaken;

@@ -1,6 +1,6 @@
-// Leases that change hands between living workers: whom this one asks, how often, and which wishes of others stand in the rows.
-// Invariants: a lease whose holder knows of wishes is never taken by force while it lives; few wishes are open at a time; a holder
-// that did not give a lease is left alone with it for a growing time.
+// Leases that change hands between living workers: which holders this one asks, how often, and which wishes of others stand
+// in the rows. Invariants: a lease whose living holder knows of wishes is never taken by force. Few wishes are open at a
+// time. A holder that did not give a lease is not asked for it again for a growing time.
 import { take } from './leases.js';
 import type { Turn } from './state.js';
 import { knowsWishes, wishLastsMs, wishOf } from '../../src/core/lease-wish.js';
@@ -10,7 +10,7 @@ import { isWriterOf } from '../../src/core/lease-writer.js';
 /** Wishes of one worker that are open at a time. */
 const mostWishes = 4;
 
-/** After every scan: since when each wish says what it says. */
+/** After every scan: notes since when each wish has had its text. */
 export function noteWishes({ state, now }: Turn, rows: readonly LeaseRow[]): void {
   const before = state.wishes;
   const standing = rows.flatMap((row) => {
@@ -25,7 +25,7 @@ export function noteWishes({ state, now }: Turn, rows: readonly LeaseRow[]): voi
     if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder) state.askedInVain.delete(leaseKey);
 }
 
-/** By whom each lease is asked for, other than by this worker: it counts as that one's. */
+/** Which other worker has asked for each lease: the lease counts as that worker's. */
 export function askedByOthers({ settings, state, now }: Turn): Map<string, string> {
   const asked = new Map<string, string>();
   for (const [leaseKey, { wish, seenAt }] of state.wishes) {
@@ -36,8 +36,8 @@ export function askedByOthers({ settings, state, now }: Turn): Map<string, strin
 }
 
 /**
- * Goes on with what a keeper of this process that has died, perhaps with its coordinator, had asked for: its holder believes that
- * wish for a while, and would hand the lease over to nobody.
+ * Continues wishes of a keeper of this process that has died, perhaps with its coordinator. Its holder believes the wish for
+ * a while, and would hand the lease over to nobody.
  */
 export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (leaseKey: string) => boolean): void {
   const { settings, state } = turn;

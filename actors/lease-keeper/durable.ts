@@ -1,15 +1,15 @@
-// What is told of a checkpoint once the row has it: an event, and the application's `onCheckpoint`.
+// The news of a checkpoint, once the row has it: an event, and the application's `onCheckpoint`.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';
 import type { Turn } from './turn.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
-import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import { durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Tells the world of a checkpoint, once the row is known to hold it. SHARD_END covers the last frontier. */
+/** Reports a checkpoint once the row is known to have it. SHARD_END covers the last frontier. */
 export function reportDurable(turn: Turn): void {
   const { options, state, effects } = turn;
-  const { row, frontier } = state.hold;
+  const { row, frontier } = state.lease;
   const durable =
     row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : durableCheckpoint(row);
   if (compareCheckpoints(durable, state.reported) <= 0) return;

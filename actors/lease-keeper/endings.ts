@@ -10,13 +10,13 @@ import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-hold.js';
+import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Somebody asked for the lease to be released: drain first. */
+/** The lease is to be released: drain first. */
 export function release(turn: Turn, reason: string, deadlineMs: number): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
-  // The end of the draining and the write follow one another within the time given.
+  // The end of the drain and the write share the time given, one after the other.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs / 2;
   const until = now + Math.max(deadlineMs, options.marginMs);
@@ -37,7 +37,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
   }
 }
 
-/** The keeper itself releases the lease: this process gets nowhere with the shard. */
+/** The keeper itself releases the lease, because this process makes no progress with the shard. */
 export function giveUp(turn: Turn, reason: string): void {
   const { state } = turn;
   refuseAsked(turn, reason);
@@ -56,7 +56,7 @@ export function giveUp(turn: Turn, reason: string): void {
 export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
   const { children, vanished } = shardEnd;
-  const position = positionOf(checkpointOnBoard(state.hold) ?? durableCheckpoint(state.hold.row));
+  const position = positionOf(checkpointOnBoard(state.lease) ?? durableCheckpoint(state.lease.row));
   effects.push(
     ask(
       options.coordinator,
@@ -97,18 +97,18 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
   }
 }
 
-/** Listings show the shard: the next worker reads on from the frontier, later each time until one gets further. */
+/** Listings show the shard: the next worker reads on from the frontier, later each time until one moves it. */
 function notEnded({ options, state, now }: Turn): void {
-  const { falseEnds, hold } = state;
-  falseEnds.count = falseEnds.at === hold.frontier ? falseEnds.count + 1 : 1;
-  falseEnds.at = hold.frontier;
+  const { falseEnds, lease } = state;
+  falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
+  falseEnds.at = lease.frontier;
   state.shardEnd = undefined;
   state.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
   state.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** The last thing a keeper does with its lease. It ends when the last `onCheckpoint` has settled. */
+/** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
 export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   refuseAsked(turn, reason);
@@ -128,7 +128,7 @@ export function released(turn: Turn, written: boolean): void {
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
   const recordsLeft = said.recordsLeft === 0 && isBehind(turn) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
-  const { checkpoint, subSequenceNumber } = durableCheckpoint(state.hold.row);
+  const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };
   if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
   else warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
@@ -143,12 +143,12 @@ export function unreleased(turn: Turn): void {
 
 export function ended(turn: Turn): void {
   const { source, shardId } = turn.options;
-  const childShardIds = turn.state.hold.row.childShardIds;
+  const childShardIds = turn.state.lease.row.childShardIds;
   emit(turn, { name: 'shardEnded', data: { source, shardId, children: childShardIds } });
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }
 
-/** `retake`: the row is this process's own. `askedInVain`: its holder was asked for it, and is not to be asked again soon. */
+/** `retake`: the row is this process's own. `askedInVain`: its holder was asked for it, and must not be asked again soon. */
 export function notHeld(
   turn: Turn,
   reason: string,

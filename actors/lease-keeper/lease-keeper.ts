@@ -1,6 +1,6 @@
-// One per lease that this process holds or tries to take: every write to its row, one at a time; the home of its frontier
-// and of the tenures under which workers deliver. A message only notes what is wanted or known; `proceed` then compares
-// that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
+// One per lease that this process holds or tries to take. It makes every write to its row, one at a time, and keeps its
+// frontier and the tenures under which workers deliver. A message only notes what is wanted or known. `proceed` then
+// compares that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
 import type { Behaviour, Ref } from '../protocol/actor.js';
 import { failingStatus } from '../protocol/failing.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
@@ -15,7 +15,7 @@ import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { drainsOn, proceedYielding } from './yielding.js';
 import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
-import * as holds from '../../src/core/lease-hold.js';
+import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -54,10 +54,10 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
       leaseKey: options.leaseKey,
       shardId: options.shardId,
       phase: state.phase,
-      counter: state.hold.row.leaseCounter,
-      checkpoint: state.hold.row.checkpoint,
-      subSequenceNumber: state.hold.row.checkpointSubSequenceNumber,
-      frontier: state.hold.frontier,
+      counter: state.lease.row.leaseCounter,
+      checkpoint: state.lease.row.checkpoint,
+      subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
+      frontier: state.lease.frontier,
       fence: state.tenure?.cell.fence,
       liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
       writing: state.write?.kind,
@@ -70,7 +70,7 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
   };
 }
 
-/** Ends the tenure that time has ended: the deadline, or a machine that was suspended (design.md section 5). */
+/** Ends a tenure whose time is over: its deadline has passed, or the machine was suspended (docs/design.md, section 5). */
 function look(turn: Turn): void {
   const { options, state, now } = turn;
   const wall = options.clock.wallNow();
@@ -83,7 +83,7 @@ function look(turn: Turn): void {
     state.renewAt = now;
     revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
   } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.cell.deadline) {
-    // `dead` alone revokes nothing: whoever set it has told the worker, whose last words are on their way here.
+    // `dead` alone revokes nothing: the actor that set it has informed the worker, whose last words are on their way here.
     const blockedMs = Math.round(now - state.wakeAt);
     const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
     revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
@@ -96,10 +96,10 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'beginTenure':
       return begin(turn, message);
     case 'frontier': {
-      const before = state.hold.frontier;
+      const before = state.lease.frontier;
       frontier(turn, message.frontier);
-      // A late word of an earlier worker moves nothing.
-      if (state.hold.frontier !== before) drainsOn(turn);
+      // A late message of an earlier worker moves nothing.
+      if (state.lease.frontier !== before) drainsOn(turn);
       return;
     }
     case 'reads':
@@ -144,7 +144,7 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
   }
 }
 
-/** Whatever is due now, and the timer for what comes due next. */
+/** Does whatever is due now, and sets the timer for what is due next. */
 function proceed(turn: Turn): void {
   const { options, state, now, effects } = turn;
   const { failoverMs, stopDeadlineMs } = options;
@@ -182,19 +182,19 @@ function proceed(turn: Turn): void {
     effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
 }
 
-/** What is due of a wish may end the keeper. */
+/** A due step of a wish may end the keeper. */
 function isOver({ phase }: LeaseKeeperState): boolean {
   return phase === 'over';
 }
 
-/** How many times `failoverMs` a take waits for its turn; by then the row may be quite another. */
+/** How many times `failoverMs` a take waits for its turn; by then the row may have changed completely. */
 const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
   return {
     self,
-    hold: holds.holdOf(options.seen),
+    lease: leaseState.leaseStateOf(options.seen),
     phase: wishing === undefined ? 'taking' : 'wishing',
     everHeld: false,
     retakes: 0,
@@ -211,7 +211,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     permit: undefined,
     queues: 0,
     takeBy: now + takePatience * options.failoverMs,
-    reported: holds.durableCheckpoint(options.seen),
+    reported: leaseState.durableCheckpoint(options.seen),
     checkpointAt: now,
     liveUntil: 0,
     trustedSince: now,
@@ -242,13 +242,13 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
   };
 }
 
-/** What the earlier keeper knew and had promised; what it was doing may or may not have been done. */
+/** The earlier keeper's knowledge and promises. Its last write may or may not have taken effect. */
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
-  const { hold, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
-  if (write !== undefined && write.kind !== 'create') holds.applyUnknown(hold, write.change);
+  const { lease, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
+  if (write !== undefined && write.kind !== 'create') leaseState.applyUnknown(lease, write.change);
   return {
     ...fresh,
-    ...{ hold, writes, reported, checkpointAt, handedOut, callsMade },
+    ...{ lease, writes, reported, checkpointAt, handedOut, callsMade },
     phase: 'held',
     everHeld: true,
     waiting: true,

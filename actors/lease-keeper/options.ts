@@ -1,4 +1,4 @@
-// What a lease keeper is given to start with.
+// The options of a lease keeper.
 import type { LeaseKeeperState } from './state.js';
 import type { KeeperCoordinator } from '../protocol/leasing.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
@@ -19,7 +19,10 @@ export interface LeaseKeeperOptions {
   readonly stream?: string;
   /** The row as the coordinator read it; the take is conditional on its counter. */
   readonly seen: LeaseRow;
-  /** The row's owner is to be asked for the lease. `stale`: a wish that stands there and that nobody raises. Default: it is taken. */
+  /**
+   * The row's owner is to be asked for the lease. `stale`: a wish in the row that its author does not raise any more.
+   * Default: it is taken.
+   */
   readonly wish?: { readonly stale: string | undefined };
   readonly workerId: string;
   /** Unique per process. */
@@ -30,10 +33,13 @@ export interface LeaseKeeperOptions {
   readonly hashKeyRange?: HashKeyRange;
   /** The service's time when the keeper begins, epoch milliseconds. Default: the local wall clock. */
   readonly serviceTimeMs?: number;
-  /** True when the shard may not be started yet: having no worker is then no reason to give the lease up. Default false. */
+  /**
+   * True when the shard must not be started yet: then the keeper does not give the lease up for lack of a worker. Default
+   * false.
+   */
   readonly waiting?: boolean;
   readonly store: LeaseStore;
-  /** The queue of the table: a turn of it comes before each write. Default: none, every write begins at once. */
+  /** The queue of the table: each write waits for a turn in it. Default: none, every write begins at once. */
   readonly traffic?: LeaseTraffic;
   /** What this process has handed out, of any lease: it outlives the keeper. Default: one of its own. */
   readonly handedOut?: HandedOut;
@@ -51,8 +57,8 @@ export interface LeaseKeeperOptions {
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;
   /**
-   * What an earlier keeper of this lease, with the same options, was stopped with: this one goes on from there, and does
-   * nothing but release the lease. No worker delivers under it any more.
+   * The state of an earlier keeper of this lease, with the same options, when it was stopped. This one continues from there,
+   * and only releases the lease. No worker delivers under it any more.
    */
   readonly left?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
 }

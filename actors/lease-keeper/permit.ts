@@ -1,12 +1,12 @@
-// Leave to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, due renewals
-// first. A keeper decides what to write when its turn has come, not when it asks.
+// Permission to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, due
+// renewals first. A keeper decides what to write when its turn has come, not when it asks.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 import type { Turn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 
-/** Asks for leave for the write that is due. True when it may begin now; if not, its turn comes as a message. */
+/** Asks for permission for the write that is due. True when it may begin now; if not, its turn comes as a message. */
 export function askLeave(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic } = options;
@@ -39,8 +39,8 @@ export function askLeave(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
 
 function keepUpToDate({ options, state, now }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
-  // The take of a row that was made anew is none that can wait: others leave it alone for a while only.
-  // A hand-over is the renewal as well, once that is due.
+  // The take of a row that was created again cannot wait like another take: peers leave the row alone only for a while. A
+  // hand-over is the renewal as well, once that is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.renewAt);
   order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.everHeld ? 'settle' : 'take';
   order.deadline = isRenewal ? state.liveUntil : Infinity;
@@ -68,13 +68,14 @@ export function leaveTraffic({ options, state }: Turn): void {
 }
 
 /**
- * A take that still waits for its turn by now is given up: the table carries no further lease. Should an attempt before have been
- * written after all, the next scan finds the row as this process's own. One that was never sent is given up at a release, too.
+ * A take that still waits for its turn by now is given up: the table carries no further lease. If an earlier attempt was
+ * written after all, the next scan finds the row as this process's own. A take that was never sent is given up at a release,
+ * too.
  */
 export function takeIsInVain({ state, now }: Turn): boolean {
   if (state.phase !== 'taking' || state.write !== undefined || !state.queued) return false;
-  // What it has written of a wish is no take.
-  const isUnsent = state.writes === 0 || (state.wishing !== undefined && state.hold.unknown.length === 0);
+  // Writes of a wish are not attempts at a take.
+  const isUnsent = state.writes === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);
   const isOurs = state.handedFrom !== undefined;
   return now >= state.takeBy || (state.release !== undefined && isUnsent && !isOurs);
 }

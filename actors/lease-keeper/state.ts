@@ -1,5 +1,5 @@
-// The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`hold`), and what
-// it is doing about it (`write`). `lease-keeper.ts` is the only one to change it.
+// The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`lease`), and what
+// it is doing (`write`). The files of this folder change it, each its part, within a turn.
 import type { Failing } from '../protocol/failing.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
@@ -7,17 +7,17 @@ import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
-import type { HoldChange, LeaseHold } from '../../src/core/lease-hold.js';
+import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 
-/** What a keeper tells itself: results of its effects, and its one timer. */
+/** A keeper's messages to itself: results of its effects, and its one timer. */
 type Internal =
   | { readonly type: 'wake' }
-  /** Its turn at the table; undefined where there is none after all. */
+  /** Its turn at the table; undefined when none comes after all. */
   | { readonly type: 'turnCame'; readonly permit: TrafficTurn | undefined }
   | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
   | { readonly type: 'created'; readonly id: number }
@@ -36,10 +36,13 @@ export type LeaseKeeperMessage = KeeperMessage | Internal;
 export interface Write {
   readonly id: number;
   readonly kind: LeaseWriteKind;
-  /** Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too late. */
+  /**
+   * Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too
+   * late.
+   */
   readonly startedAt: number;
-  readonly change: HoldChange;
-  /** Records that are behind the durable checkpoint no more, once this is written. */
+  readonly change: RowChange;
+  /** How many records this write brings under the durable checkpoint. */
   readonly covers: number;
   /** Of a create: the row. */
   readonly made: LeaseRow | undefined;
@@ -54,16 +57,16 @@ export interface Asked {
   readonly replyTo: ReplyTo<TenureGranted>;
 }
 
-/** Kept until its worker has ended or the next one begins: what the worker says last still counts. */
+/** Kept until its worker has ended or the next one begins: the worker's last words still count. */
 export interface OpenTenure {
   readonly cell: Tenure;
   readonly controller: AbortController;
   readonly control: Ref<WorkerControl>;
-  /** The tenure is over, and the worker has been told. */
+  /** The tenure is over, and the worker has been informed. */
   revoked: boolean;
   /** The frontier has moved under it. */
   advanced: boolean;
-  /** `Frontier.records` of its worker's last word. */
+  /** `Frontier.records` of its worker's last report. */
   records: number;
 }
 
@@ -73,7 +76,7 @@ export interface Release {
   readonly coolDown: boolean;
   /** Monotonic; Infinity where nobody waits for it. */
   readonly cutAt: number;
-  /** When to write without a word from a worker that was cut off. */
+  /** When to write without waiting longer for a worker that was cut off. */
   readonly writeAt: number;
   /** When to stop trying to write it. */
   readonly until: number;
@@ -82,9 +85,9 @@ export interface Release {
 
 export interface ShardEnd {
   readonly children: readonly ChildShard[] | undefined;
-  /** The service does not know the shard, which is not the same as that it is closed. */
+  /** The service does not know the shard, which does not mean that it is closed. */
   readonly vanished: boolean;
-  /** When the worker said so, or when it was last told to wait for somebody else. */
+  /** When the worker reported it, or when the keeper last had to wait for another shard's holder. */
   since: number;
   asking: boolean;
   askAt: number;
@@ -93,25 +96,25 @@ export interface ShardEnd {
   childShardIds: readonly string[] | undefined;
 }
 
-/** The lease is another's, who is asked for it. Times are monotonic. */
+/** The lease belongs to another worker, who is asked for it. Times are monotonic. */
 export interface Wishing {
   readonly holder: { readonly owner: string; readonly writer: string };
-  /** A wish of somebody else's that nobody has raised for long. */
+  /** A wish of another worker that has not been raised for long. */
   readonly stale: string | undefined;
-  /** Of the last wish that was sent; 0: none was. */
+  /** The number of the last wish that was sent; 0 when none was. */
   number: number;
   raiseAt: number;
-  /** Infinity until the wish has been left. */
+  /** Infinity until the wish is in the row. */
   lookAt: number;
   looking: boolean;
   looks: number;
   isYielding: boolean;
   /** When it is withdrawn if the lease has not come. */
   until: number;
-  /** The row's, and since when it is that: a holder that has died hands nothing over. */
+  /** The row's counter, and since when it has been that: a holder that has died hands nothing over. */
   counter: number;
   counterAt: number;
-  /** It is to be withdrawn, and forgotten by `until` all the same. `inVain`: its holder is not to be asked again soon. */
+  /** It is to be withdrawn, and is forgotten at `until` in any case. `inVain`: its holder must not be asked again soon. */
   over: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
 
@@ -121,19 +124,22 @@ export interface Yielding {
   /** When its number was seen to change. */
   seenAt: number;
   /**
-   * To be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused; not raised by its
-   * author for so long that nobody waits for it.
+   * In order: to be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused.
+   * `stale`: not raised by its author for so long that nobody waits for it.
    */
   phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
   drainAt: number;
-  /** What is not drained, or not handed over, by then is refused: later, as long as something is settled, but never after `latest`. */
+  /**
+   * What is not drained, or not handed over, by then is refused. It moves on as long as something is settled, but never past
+   * `latest`.
+   */
   until: number;
   latest: number;
 }
 
 export interface LeaseKeeperState {
   readonly self: Ref<LeaseKeeperMessage>;
-  readonly hold: LeaseHold;
+  readonly lease: LeaseState;
   phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
   everHeld: boolean;
   /** How often the take met a row that an earlier keeper of this process wrote. */
@@ -144,20 +150,23 @@ export interface LeaseKeeperState {
   writes: number;
   /** Failed attempts in a row, and when the next may start. */
   attempt: number;
-  /** The same attempts, for what people are told. */
+  /** The same attempts, as they are reported. */
   failing: Failing | undefined;
   retryAt: number;
   renewAt: number;
-  /** When a checkpoint is due that no renewal waits for; Infinity where none is. */
+  /** When a checkpoint is due that does not wait for a renewal; Infinity when there is none. */
   extraAt: number;
-  /** Its place in the table's queue, whether it waits for its turn there, the turn that has come, and how often it has waited. */
+  /**
+   * Its place in the table's queue, whether it waits for its turn there, the turn that has come, and how often it has
+   * waited.
+   */
   readonly order: TrafficOrder | undefined;
   queued: boolean;
   permit: TrafficTurn | undefined;
   queues: number;
   /** When to stop waiting for the turn of the first take; Infinity once that is written. */
   takeBy: number;
-  /** The last checkpoint that became known as durable, and when the last write that was answered with one began. */
+  /** The last checkpoint known to be durable, and when the last answered write that carried one began. */
   reported: Checkpoint;
   checkpointAt: number;
   /** No peer can hold the lease before this, as far as the last renewal shows. */
@@ -172,26 +181,26 @@ export interface LeaseKeeperState {
   asked: Asked | undefined;
   tenure: OpenTenure | undefined;
   lastWorker: number | undefined;
-  /** Until the frontier is at its newest record of this lease, some may be open. */
+  /** Some of its records may be open until the frontier reaches the newest of this lease. */
   readonly handedOut: HandedOut;
-  /** A worker has gone without a last word: calls of user code that it led to may still run. */
+  /** A worker has gone without a last word: user code that it caused to run may still run. */
   callsMayRun: boolean;
   idleSince: number;
   waiting: boolean;
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
   readonly watchdog: { count: number; at: Position | undefined };
   release: Release | undefined;
-  /** Of the phase `wishing`; afterwards as it was. */
+  /** Set in the phase `wishing`, and kept afterwards. */
   readonly wishing: Wishing | undefined;
-  /** Who has handed it over. */
+  /** The worker that has handed it over. */
   handedFrom: string | undefined;
   yielding: Yielding | undefined;
-  /** How often a worker was told to pause. */
+  /** How often a worker was asked to pause. */
   pauses: number;
-  /** Drains in a row that came to nothing, and until when nobody is asked to try it again. */
+  /** Drains in a row that failed, and until when a hand-over is refused without another try. */
   vainDrains: { readonly count: number; readonly until: number };
   shardEnd: ShardEnd | undefined;
-  /** Ends in a row that were none, while the frontier stood at `at`; no worker begins before `readAt`. */
+  /** False ends in a row while the frontier stood at `at`; no worker begins before `readAt`. */
   readonly falseEnds: { count: number; at: Position | undefined };
   readAt: number;
   /** `onCheckpoint` calls that have not settled. */

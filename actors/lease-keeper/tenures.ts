@@ -1,5 +1,5 @@
 // Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
-// one that has ended is never revived (design.md section 5).
+// one that has ended is never revived (docs/design.md, section 5).
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, Frontier } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -8,7 +8,7 @@ import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { beganHandingOut, newestOf } from '../../src/core/handed-out.js';
-import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-hold.js';
+import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
@@ -17,7 +17,8 @@ import type { HashKeyRange } from '../../src/api/ports.js';
 
 export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
-  // Each asks once, and later ones have higher numbers: the question is a repeated one, and would end the tenure it got.
+  // Each worker asks once, and later workers have higher numbers. So this is a repeated question, and would end the tenure
+  // that it got.
   if (worker <= (state.lastWorker ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
@@ -34,7 +35,7 @@ export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
 function refusalOf({ state, now }: Turn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
-  if (state.shardEnd !== undefined || state.hold.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
   if (now < state.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
@@ -48,31 +49,32 @@ export function refuseAsked(turn: Turn, reason: string): void {
 
 export function grant(turn: Turn, asked: Asked): void {
   const { options, state, effects } = turn;
-  const start = startOf(state.hold, options.initialPosition);
+  const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseAsked(turn, 'the shard has ended');
   const controller = new AbortController();
-  const range = options.hashKeyRange ?? rangeOf(state.hold.row);
+  const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const cell: Tenure = {
     worker: asked.worker,
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
     identity: options.identity,
-    fence: state.hold.row.leaseCounter,
+    fence: state.lease.row.leaseCounter,
     start,
-    stream: state.hold.row.kinactStream ?? options.stream,
+    stream: state.lease.row.kinactStream ?? options.stream,
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
-    // Here from the start: reducers look into this object before every call, and a shape that grows would cost them.
+    // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
+    // them down.
     handedOver: undefined,
     signal: controller.signal,
   };
   state.asked = undefined;
   beganHandingOut(state.handedOut, leaseName(options), cell);
-  // Its pipeline began when the calls of the one before had ended, whatever news of that is still on its way.
+  // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
   state.callsMayRun = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
@@ -89,7 +91,7 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
   return { startingHashKey: row.startingHashKey, endingHashKey: row.endingHashKey };
 }
 
-/** Ends the tenure for good and tells its worker, whose last frontier and end are still listened to. */
+/** Ends the tenure for good and informs its worker, whose last frontier and end still count. */
 export function revokeTenure(turn: Turn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
@@ -104,7 +106,7 @@ export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): voi
   turn.state.idleSince = turn.now;
 }
 
-/** Whatever the worker says from now on is stale. */
+/** Every later message of the worker is stale. */
 export function dropTenure(turn: Turn, reason: string): void {
   revokeTenure(turn, reason);
   turn.state.tenure = undefined;
@@ -115,13 +117,13 @@ export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' 
   `${store.tableName} ${leaseKey}`;
 
 /**
- * Whether something that this process has handed out under this lease may be open. A worker that begins anew reads all of it
- * again: before it has, the shard is not drained, whatever it says of itself.
+ * Whether some record that this process has handed out under this lease may be open. A new worker reads all of them again.
+ * Until it has, the shard is not drained, even if the worker reports so.
  */
 export function isBehind({ options, state }: Turn): boolean {
   const newest = newestOf(state.handedOut, leaseName(options));
-  if (newest === undefined || state.hold.row.checkpoint === 'SHARD_END') return false;
-  const reached = positionOf(checkpointOnBoard(state.hold) ?? durableCheckpoint(state.hold.row));
+  if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
+  const reached = positionOf(checkpointOnBoard(state.lease) ?? durableCheckpoint(state.lease.row));
   return reached === undefined || comparePositions(reached, newest) < 0;
 }
 
@@ -138,7 +140,7 @@ function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   tell(turn, { type: 'idle', fence: cell.fence, openRecords, reason });
 }
 
-/** The tenure that is meant, if it still is the one there is. */
+/** The tenure of this worker and fence, if it is still the open one. */
 export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
   return tenure?.cell.worker === worker && tenure.cell.fence === fence ? tenure : undefined;
@@ -149,13 +151,13 @@ export function frontier(turn: Turn, { worker, fence, position, records }: Front
   if (tenure === undefined) return count(turn, 'staleFrontier');
   const passed = records - tenure.records;
   tenure.records = records;
-  if (!advanceFrontier(turn.state.hold, position, passed)) return count(turn, 'frontierNotAhead');
+  if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
   if (tenure.advanced) return;
   tenure.advanced = true;
   tell(turn, { type: 'advanced', fence });
 }
 
-/** What the worker says of its reads concerns the coordinator. */
+/** The worker's reads concern the coordinator. */
 export function reads(turn: Turn, { worker, fence, forMs }: { worker: number; fence: number; forMs: number }): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   tell(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });

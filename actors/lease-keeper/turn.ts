@@ -1,4 +1,5 @@
-// One call of `receive`: what it works on and what comes of it. Every part of the keeper takes a turn and adds to its effects.
+// A turn: one call of `receive`, with its inputs and its effects. Every part of the keeper takes a turn and adds to its
+// effects.
 import { send } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
@@ -16,7 +17,7 @@ export interface Turn {
   readonly effects: Effect<LeaseKeeperMessage>[];
 }
 
-/** Tells the coordinator. */
+/** Sends a notice to the coordinator. */
 export function tell({ options, state, effects }: Turn, news: KeeperNews): void {
   effects.push(
     send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
@@ -36,12 +37,12 @@ export function warn(turn: Turn, message: string, error?: unknown): void {
   emit(turn, { name: 'warning', data: { message, source, shardId, ...(error === undefined ? {} : { error }) } });
 }
 
-/** Of the request that carries this write out. */
+/** The name of the request that carries this write out. */
 export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
   return `${kind}#${id}`;
 }
 
-/** When an attempt at the table that came to nothing is repeated: full jitter, up to a sixth of `failoverMs`. */
+/** How long to wait after a failed attempt at the table: full jitter, up to a sixth of `failoverMs`. */
 export function retryDelayMs({ options, state }: Pick<Turn, 'options' | 'state'>): number {
   return backoffMs(retryShapeOf(options), state.attempt, options.random);
 }

@@ -1,5 +1,6 @@
-// How a keeper asks another worker for a lease: it leaves a wish in the row, raises its number as long as it wants the lease, looks
-// at the row now and then, and withdraws the wish when that comes to nothing. A lease that was handed to it is taken like any other.
+// How a keeper asks another worker for a lease. It leaves a wish in the row, raises its number as long as it wants the
+// lease, and looks at the row now and then. It withdraws the wish if the lease does not come. A lease that was handed to it
+// is taken like any other.
 import { run } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -9,7 +10,7 @@ import { count, effectName } from './turn.js';
 import type { Turn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
-import { durableCheckpoint, recoverHold } from '../../src/core/lease-hold.js';
+import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
@@ -72,20 +73,20 @@ export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
   wishing.until = current.startedAt + 2 * honouredFailoverMs(options.seen, options.failoverMs);
 }
 
-/** What cannot be withdrawn is forgotten when nobody believes it any more. */
+/** A wish that cannot be withdrawn is forgotten when nobody believes it any more. */
 function giveUpWish({ options, now }: Turn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
-  // A stop that holds nothing does not wait for it: nobody who lives believes it for long.
+  // A stop that holds nothing does not wait for it: no living worker believes it for long.
   wishing.over ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
 }
 
-/** Whatever is due of a wish by the clock. */
+/** Does whatever is due of a wish by the clock. */
 export function proceedWishing(turn: Turn): void {
   const { options, state, now, effects } = turn;
   const { wishing, release } = state;
   if (wishing === undefined) return;
   // It was handed over, and a stop has come before the take.
-  const isUntaken = state.phase === 'taking' && state.handedFrom !== undefined && state.hold.unknown.length === 0;
+  const isUntaken = state.phase === 'taking' && state.handedFrom !== undefined && state.lease.unknown.length === 0;
   if (release !== undefined && isUntaken && state.write === undefined) return toBeReleased(turn, release);
   if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
@@ -116,7 +117,7 @@ export function looked(turn: Turn, row: LeaseRow | undefined): void {
   rowSeen(turn, row, undefined);
 }
 
-/** The wish is raised all the same; nothing depends on one look. */
+/** The wish is still raised; nothing depends on one look. */
 export function lookFailed(turn: Turn): void {
   const { state, now } = turn;
   count(turn, 'failedLooks');
@@ -152,7 +153,7 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
   wishing.isYielding = true;
   wishing.lookAt = now + soonMs;
-  // It says so when it does not get there.
+  // The holder says so if the hand-over fails.
   wishing.until = now + said.handOverMs + 2 * honouredFailoverMs(row, failoverMs);
 }
 
@@ -173,7 +174,7 @@ function toBeReleased({ state, now }: Turn, release: Release): void {
   state.renewAt = now;
 }
 
-/** What is under way of the wish is void: the row refuses it now. */
+/** A write of the wish that is under way is void: the row refuses it now. */
 function dropWish({ state, effects }: Turn): void {
   if (state.write === undefined) return;
   effects.push({ type: 'abort', name: effectName(state.write), reason: new Error('the lease has come') });
@@ -181,11 +182,11 @@ function dropWish({ state, effects }: Turn): void {
   state.write = undefined;
 }
 
-/** Nobody has it any more, or it is ours: the take that follows is a conditional write like any other. */
+/** The lease has no living holder any more, or it is ours: the take that follows is a conditional write like any other. */
 function toBeTaken(turn: Turn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);
-  recoverHold(state.hold, row);
+  adoptRow(state.lease, row);
   state.reported = durableCheckpoint(row);
   state.phase = 'taking';
   state.takeBy = now + 3 * options.failoverMs;

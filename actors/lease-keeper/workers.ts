@@ -1,5 +1,5 @@
-// How a worker ends, and what that means for its lease: the keeper keeps it and waits for the next worker, unless the shard
-// has ended or this process gets nowhere with it.
+// How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
+// shard has ended or this process makes no progress with it.
 import type { Ending } from '../protocol/actor.js';
 import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
@@ -51,9 +51,9 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.lastWorker === worker && standstill(how.error)) {
-    const { watchdog, hold } = state;
-    watchdog.count = watchdog.at === hold.frontier ? watchdog.count + 1 : 1;
-    watchdog.at = hold.frontier;
+    const { watchdog, lease } = state;
+    watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
+    watchdog.at = lease.frontier;
     if (watchdog.count >= maxWatchdogs) giveUp(turn, 'the frontier stood still over two watchdog restarts');
   }
 }

@@ -1,5 +1,5 @@
-// The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way; an outcome that
-// nobody knows is remembered until a later write shows it.
+// The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way. An outcome that is
+// unknown is remembered until a later write shows it.
 import { run } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { reportDurable } from './durable.js';
@@ -15,8 +15,8 @@ import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { backoffMs } from '../../src/core/backoff.js';
-import * as holds from '../../src/core/lease-hold.js';
-import type { HoldChange } from '../../src/core/lease-hold.js';
+import * as leaseState from '../../src/core/lease-state.js';
+import type { RowChange } from '../../src/core/lease-state.js';
 import { classifyRefusal } from '../../src/core/lease-write.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -26,7 +26,7 @@ import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { WriteOutcome } from '../../src/api/ports.js';
 
-/** Attempts at a take that meets rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
+/** Attempts at a take that meet rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
 
 export function beginWrite(turn: Turn, kind: Write['kind']): void {
@@ -34,15 +34,15 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const { leaseKey, store, workerId, writer } = options;
   const carries = carriesCheckpoint(turn, kind);
   const change = changeOf(turn, kind, carries);
-  const made = kind === 'create' ? holds.recreatedRow(state.hold, writer, serviceNow(turn)) : undefined;
+  const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
   const { permit, asked } = state;
   state.permit = undefined;
   const id = ++state.writes;
-  const covers = carries ? state.hold.behind : 0;
+  const covers = carries ? state.lease.behind : 0;
   const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
   state.write = current;
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
-  const { row } = state.hold;
+  const { row } = state.lease;
   const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
   const owner = isLast ? { owner: workerId } : {};
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
@@ -65,20 +65,20 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   );
 }
 
-/** The service's time now, by what it was when the keeper began and our own clock. */
+/** The service's time now, from its value when the keeper began and our own clock. */
 function serviceNow({ state, now }: Turn): number {
   return state.serviceTimeMs + (now - state.bornAt);
 }
 
 function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
-  const standing = { checkpointAt: state.checkpointAt, behind: state.hold.behind };
+  const standing = { checkpointAt: state.checkpointAt, behind: state.lease.behind };
   return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
-/** When a checkpoint is due by itself. A keeper that only finishes what an earlier one left writes none. */
+/** When a checkpoint is due by itself. A keeper that only finishes the work of an earlier one writes none. */
 export function nextExtraAt({ options, state }: Turn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
-  return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.hold.behind });
+  return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.lease.behind });
 }
 
 function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
@@ -86,24 +86,27 @@ function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
   return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: failoverMs / 3 };
 }
 
-function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): HoldChange {
+function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange {
   const { options, state } = turn;
-  const { hold } = state;
+  const { lease } = state;
   switch (kind) {
     case 'take':
-      return holds.takeChange(hold.row, options, state.serviceTimeMs - latestMarginMs);
+      return leaseState.takeChange(lease.row, options, state.serviceTimeMs - latestMarginMs);
     case 'renew':
     case 'answer':
-      return { ...holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined), ...answerOf(turn) };
+      return {
+        ...leaseState.renewChange(carries ? leaseState.checkpointOnBoard(lease) : undefined),
+        ...answerOf(turn),
+      };
     case 'checkpoint':
-      return holds.renewChange(carries ? holds.checkpointOnBoard(hold) : undefined);
+      return leaseState.renewChange(carries ? leaseState.checkpointOnBoard(lease) : undefined);
     case 'handOver':
     case 'release': {
       const heir = heirOf(turn);
-      return heir === undefined ? holds.releaseChange(hold) : holds.handOverChange(hold, heir);
+      return heir === undefined ? leaseState.releaseChange(lease) : leaseState.handOverChange(lease, heir);
     }
     case 'shardEnd':
-      return holds.shardEndChange(state.shardEnd?.childShardIds ?? []);
+      return leaseState.shardEndChange(state.shardEnd?.childShardIds ?? []);
     case 'create':
     case 'wish':
     case 'unwish':
@@ -111,7 +114,7 @@ function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): HoldChange
   }
 }
 
-/** The table has answered. An answer to a write that was given up already is counted: it stays one of unknown outcome. */
+/** The table has answered. An answer to a write that was given up already is only counted: its outcome stays unknown. */
 export function answered(
   turn: Turn,
   message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
@@ -123,14 +126,15 @@ export function answered(
   current.permit?.end('answered');
   state.write = undefined;
   if (message.type === 'wished') return wished(turn, current, message.outcome);
-  // A refusal is an answer, but no success: it may be to the repetition of a write that was carried out and failed.
+  // A refusal is an answer, but no success. It may refuse the repetition of a write that took effect although it seemed to
+  // fail.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.attempt = 0;
     state.failing = undefined;
   }
   if (message.type === 'created') {
-    // Whether by us or by somebody else: the take that follows finds out.
-    holds.recoverHold(state.hold, current.made ?? state.hold.row);
+    // Whichever worker made it: the take that follows finds out.
+    leaseState.adoptRow(state.lease, current.made ?? state.lease.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
   else refused(turn, current, message.outcome.current);
@@ -141,12 +145,12 @@ export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
   state.write = undefined;
-  if (concernsOwner(current)) holds.applyUnknown(state.hold, current.change);
+  if (concernsOwner(current)) leaseState.applyUnknown(state.lease, current.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
   const delayMs = retryDelayMs(turn);
   state.attempt += 1;
-  // No lease needs it: a renewal does not wait for it either.
+  // No lease depends on a checkpoint, so it does not delay a renewal either.
   state.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.renewAt) : now + delayMs;
   if (current.kind === 'renew') state.renewAt = now;
   const { source, shardId } = options;
@@ -158,7 +162,10 @@ function concernsOwner({ kind }: Write): boolean {
   return kind !== 'create' && kind !== 'wish' && kind !== 'unwish';
 }
 
-/** The owner of a row that refused a write and cannot be read, where that is somebody else: no mending of it makes the lease ours. */
+/**
+ * The owner of a row that refused a write and cannot be read, if that is another worker. Then the lease is not ours even
+ * after the row is mended.
+ */
 function otherOwner({ options, state }: Turn, error: unknown): string | undefined {
   if (!state.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
   const { leaseOwner } = error.data;
@@ -168,10 +175,10 @@ function otherOwner({ options, state }: Turn, error: unknown): string | undefine
 function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { readonly type: 'written' }>): void {
   const { options, state } = turn;
   const { counter, wish } = outcome;
-  const before = state.hold.row;
-  holds.applyWritten(state.hold, current.change, counter, options.writer);
+  const before = state.lease.row;
+  leaseState.applyWritten(state.lease, current.change, counter, options.writer);
   if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
-  state.hold.behind -= current.covers;
+  state.lease.behind -= current.covers;
   reportDurable(turn);
   if (current.change.handOver !== undefined) return handedOver(turn, current.change.handOver.workerId);
   if (current.kind === 'release') return released(turn, true);
@@ -191,7 +198,7 @@ function confirm(turn: Turn, startedAt: number): void {
   state.renewAt = startedAt + options.failoverMs / 3;
   if (startedAt < state.trustedSince) return;
   state.liveUntil = startedAt + options.failoverMs - options.marginMs;
-  // A dead tenure is never revived, whoever found it dead.
+  // A dead tenure is never revived, whichever actor found it dead.
   if (state.tenure?.cell.dead === false) {
     state.tenure.cell.deadline = state.liveUntil;
     state.tenure.cell.wallDeadline = wallDeadlineOf(turn);
@@ -201,12 +208,12 @@ function confirm(turn: Turn, startedAt: number): void {
 function taken(turn: Turn, before: LeaseRow): void {
   const { options, state } = turn;
   const { leaseKey, shardId, source, workerId } = options;
-  const { row } = state.hold;
+  const { row } = state.lease;
   state.phase = 'held';
   state.recreations = 0;
   if (state.everHeld) return;
   state.everHeld = true;
-  // It was somebody else's, or nobody's, in between.
+  // In between it belonged to another worker, or to none.
   if (
     state.handedFrom !== undefined ||
     before.leaseOwner !== workerId ||
@@ -227,7 +234,7 @@ function taken(turn: Turn, before: LeaseRow): void {
   tell(turn, { type: 'taken', row });
 }
 
-/** A vanished row, made anew by an earlier attempt whose reply was lost: to be taken as it is. */
+/** A vanished row that an earlier attempt, whose reply was lost, has created again: to be taken as it is. */
 function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
   return state.phase === 'taking' && state.everHeld && leaseOwner === undefined && kinactWriter === options.writer;
@@ -235,19 +242,19 @@ function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is
 
 function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
-  // SHARD_END was written, and its reply lost; whoever has the row since has nothing to read.
+  // SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read.
   if (
     current?.checkpoint === 'SHARD_END' &&
     state.shardEnd?.childShardIds !== undefined &&
-    state.hold.unknown.length > 0
+    state.lease.unknown.length > 0
   )
     return recovered(turn, current);
   if (isMadeByUs(turn, current) && state.retakes < maxRetakes) {
     state.retakes += 1;
-    return holds.recoverHold(state.hold, current);
+    return leaseState.adoptRow(state.lease, current);
   }
   if (settleByRow(turn, write, current)) return;
-  const refusal = classifyRefusal(options, state.hold.unknown, current);
+  const refusal = classifyRefusal(options, state.lease.unknown, current);
   switch (refusal.type) {
     case 'spurious':
       return recovered(turn, refusal.row);
@@ -262,15 +269,15 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
       if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended');
       if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, { retake: true });
       state.retakes += 1;
-      holds.recoverHold(state.hold, refusal.row);
-      state.reported = holds.durableCheckpoint(refusal.row);
+      leaseState.adoptRow(state.lease, refusal.row);
+      state.reported = leaseState.durableCheckpoint(refusal.row);
       return;
     case 'workerIdInUse':
       return workerIdInUse(turn, refusal.row);
   }
 }
 
-/** Nobody else can have processed and cleaned up the shard while the lease was live. */
+/** No other worker can have processed and cleaned up the shard while the lease was live. */
 function recreate(turn: Turn): void {
   const { options, state, now } = turn;
   revokeTenure(turn, 'the row has vanished');
@@ -285,8 +292,8 @@ function recreate(turn: Turn): void {
 /** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */
 function recovered(turn: Turn, row: LeaseRow): void {
   const { options, state, now } = turn;
-  const before = state.hold.row;
-  holds.recoverHold(state.hold, row);
+  const before = state.lease.row;
+  leaseState.adoptRow(state.lease, row);
   reportDurable(turn);
   if (row.checkpoint === 'SHARD_END') return ended(turn);
   if (row.leaseOwner !== options.workerId) return released(turn, true);
@@ -302,7 +309,7 @@ function workerIdInUse(turn: Turn, current: LeaseRow): void {
   finish(turn, { type: 'workerIdInUse', current }, reason);
 }
 
-/** An `onCheckpoint` has settled. What it threw is counted and reported, nothing more. */
+/** An `onCheckpoint` has settled. A throw of it is only counted and reported. */
 export function called(turn: Turn, failure: { readonly error: unknown } | undefined): void {
   const { state, effects } = turn;
   state.calls -= 1;

@@ -1,6 +1,7 @@
-// How a keeper gives its lease to a worker that has asked for it: it answers at once, delivers on until the other looks more often,
-// drains, and hands over in one write. Invariants: that write is sent only when no worker and no call of the application can touch
-// the shard any more, and no worker begins under this keeper before its outcome is known; what is not drained in time is kept.
+// How a keeper gives its lease to a worker that has asked for it. It answers at once, delivers on until the other looks more
+// often, drains, and hands over in one write. Invariant: it sends that write only when no worker and no call of the
+// application can touch the shard any more. Invariant: no worker begins under this keeper before the outcome is known. What
+// is not drained in time is kept.
 import { send } from '../protocol/actor.js';
 import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
@@ -10,15 +11,15 @@ import { isBehind, refuseAsked } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
-import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-hold.js';
-import type { HoldChange } from '../../src/core/lease-hold.js';
+import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
+import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-/** Until the one who asks has looked, and looks more often from then on. */
+/** The worker that asked sees the answer within this time, and looks more often from then on. */
 const noticeMs = 1_000;
 
-/** What a write has left in the row. A wish that is addressed to another tenure is none. */
+/** Reads the wish that a write found in the row. A wish addressed to another tenure counts as none. */
 export function wishSeen(turn: Turn, text: string | undefined): void {
   const { options, state, now } = turn;
   const wish = readWish(text);
@@ -37,8 +38,8 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
   }
 }
 
-/** What is answered with the next renewal, if anything is. */
-export function answerOf({ options, state }: Turn): HoldChange {
+/** The answer that the next renewal carries, if any. */
+export function answerOf({ options, state }: Turn): RowChange {
   const { yielding } = state;
   if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
@@ -55,7 +56,7 @@ export function answerWritten({ options, state, now }: Turn, { change }: Write):
   }
 }
 
-/** Whatever is due of a hand-over by the clock. */
+/** Does whatever is due of a hand-over by the clock. */
 export function proceedYielding(turn: Turn): void {
   const { state, now } = turn;
   const { yielding } = state;
@@ -83,7 +84,10 @@ function drain(turn: Turn, yielding: Yielding): void {
   effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence, number: state.pauses }));
 }
 
-/** A long queue drains as well as a short one, as long as it moves: whoever asks because of it would never get anything. */
+/**
+ * A long queue may drain as long as it moves: otherwise a worker that asks because of the long queue would never get a
+ * lease.
+ */
 const mostDrains = 10;
 
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
@@ -98,11 +102,11 @@ export function drainsOn({ options, state, now }: Turn): void {
 
 const longestRestMs = 600_000;
 
-/** Its worker goes on where it is, as long as it has not ended: no hand-over has been sent. */
+/** Its worker, if it has not ended, continues where it is: no hand-over has been sent. */
 function callOff({ options, state, now, effects }: Turn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { tenure } = state;
   if (yielding.phase === 'draining' && phase === 'refusing') {
-    // However many ask, a shard that does not drain is read on.
+    // A shard that does not drain is read on, however many workers ask.
     const { count } = state.vainDrains;
     const restMs = Math.min(options.failoverMs * 2 ** count, longestRestMs);
     state.vainDrains = { count: count + 1, until: now + restMs };
@@ -112,10 +116,10 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
   yielding.phase = phase;
 }
 
-/** No worker is left; but a crashed one may have left calls behind, and records that would come again. */
+/** No worker is left. But a crashed one may have left calls behind, and records that would come again. */
 function drained(turn: Turn, yielding: Yielding): void {
   if (!isClean(turn)) yielding.phase = 'refusing';
-  // What the application does with a checkpoint belongs to the shard as well.
+  // The application's work with a checkpoint belongs to the shard as well.
   else if (turn.state.calls === 0) yielding.phase = 'ready';
 }
 
@@ -123,17 +127,17 @@ function isClean(turn: Turn): boolean {
   return turn.state.tenure === undefined && !turn.state.callsMayRun && !isBehind(turn);
 }
 
-/** Whether its author seems to live. What may have been handed over already is not judged by that. */
+/** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */
 function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yielding): boolean {
-  if (phase === 'ready' && (state.write?.kind === 'handOver' || state.hold.unknown.length > 0)) return true;
+  if (phase === 'ready' && (state.write?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
 /**
- * To whom a lease goes directly; undefined: to whoever comes. A worker that a stop has cut off may have left a call behind that has
- * settled its records already: only one that had paused has not.
+ * The worker that a lease goes to directly; undefined when any may take it. A worker that a stop has cut off may have left a
+ * call behind that has settled its records already. Only a paused worker has not.
  */
-export function heirOf(turn: Turn): HoldChange['handOver'] {
+export function heirOf(turn: Turn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
   if (yielding === undefined) return undefined;
   if (release !== undefined && (yielding.phase !== 'ready' || !isClean(turn) || !isFresh(turn, yielding)))
@@ -142,7 +146,7 @@ export function heirOf(turn: Turn): HoldChange['handOver'] {
   return { workerId, writer, failoverMs };
 }
 
-/** The lease is another's, with everything that was handed out here settled. */
+/** The lease is another worker's, with everything that was handed out here settled. */
 export function handedOver(turn: Turn, to: string): void {
   const { options, state } = turn;
   if (state.release !== undefined) return released(turn, true);
@@ -151,30 +155,30 @@ export function handedOver(turn: Turn, to: string): void {
   finish(turn, { type: 'handedOver', to }, `handed over to ${to}`);
 }
 
-/** A table that refuses a hand-over so often, although the wish stands, says something of the lease. */
+/** After this many refusals of a hand-over although the wish stands, the refusal counts as a sign about the lease itself. */
 const mostRefusals = 3;
 
-/** Does what a refused write says of a hand-over. True: nothing else is to be done about it. */
+/** Handles a refused write as far as it concerns a hand-over. True: nothing else is to be done about it. */
 export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
-  const { hold, yielding } = state;
+  const { lease, yielding } = state;
   if (yielding === undefined) return false;
   const { workerId } = yielding.wish;
-  const maybeGiven = hold.unknown.some(({ owner }) => owner === workerId);
+  const maybeGiven = lease.unknown.some(({ owner }) => owner === workerId);
   if (current === undefined) {
-    // Whoever has it now makes the row anew.
+    // The new owner, if there is one, creates the row again.
     if (maybeGiven) notHeld(turn, 'the row is gone, and was about to be another’s');
     return maybeGiven;
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {
-    // What the new owner has written since is its own to tell.
-    applyWritten(hold, renewChange(checkpointOnBoard(hold)), current.leaseCounter, options.writer);
+    // The new owner reports whatever it has written since.
+    applyWritten(lease, renewChange(checkpointOnBoard(lease)), current.leaseCounter, options.writer);
     reportDurable(turn);
     handedOver(turn, workerId);
     return true;
   }
   const isSame =
-    current.leaseCounter === hold.row.leaseCounter &&
+    current.leaseCounter === lease.row.leaseCounter &&
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
@@ -198,11 +202,11 @@ function tryAgain(turn: Turn): true {
 }
 
 /**
- * Its reply was lost; the new owner may have written since, or even given the lease back. A row that says less than was handed out
- * here was taken by force instead.
+ * The reply of the hand-over was lost; the new owner may have written since, or even given the lease back. A row behind what
+ * was settled here was taken by force instead.
  */
 function isTheirs({ state }: Turn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;
-  const { frontier } = state.hold;
+  const { frontier } = state.lease;
   return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointAt(frontier)) >= 0;
 }

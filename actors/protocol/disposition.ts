@@ -1,5 +1,5 @@
-// What comes back: how reducers, stages and shard workers speak of records that have been dealt with. Always in batches,
-// as parallel arrays, because there is one entry per item.
+// How reducers, stages and shard workers report records that have been dealt with. Always in batches, as parallel arrays,
+// because there is one entry per item.
 import type { Tenure } from './tenure.js';
 import type { Clock } from '../../src/api/ports.js';
 
@@ -12,7 +12,7 @@ export interface Settlement {
   dead?: boolean;
 }
 
-/** What a stage hands back to a worker with whichever reply goes first. */
+/** What a stage returns to a worker with the first reply that leaves. */
 export interface Dispositions {
   /** Pairs: ordinal, number of leaves. They come before the first settled leaf of their record. */
   readonly forks: number[];
@@ -33,7 +33,10 @@ export function hasDispositions(dispositions: Dispositions): boolean {
 export interface Whereabouts {
   /** Path of the actor that holds it. */
   readonly holder: string;
-  /** `queued`: waits for a reducer. `running`: in a user call. `folded`: done, but not acknowledged. `unknown`: on its way. */
+  /**
+   * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `unknown`: in
+   * transit.
+   */
   readonly state: 'queued' | 'running' | 'folded' | 'unknown';
   /** How long it has been in that state; for `queued` how long the reducer has settled nothing. */
   readonly forMs: number;
@@ -41,7 +44,7 @@ export interface Whereabouts {
 
 /**
  * Ends a tenure whose deadline has passed, for good. True when it has ended, now or before: then nothing more of it may be
- * handed to user code. `now` is for callers that have just looked at the clock.
+ * handed to user code. `now` is for callers that have just read the clock.
  */
 export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
   if (tenure.dead) return true;
@@ -56,7 +59,10 @@ export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.dead = true;
 }
 
-/** From a reducer to a stage: so many items were folded (or dropped), and these are settled. The numbers of one reducer rise. */
+/**
+ * From a reducer to a stage: this many items were folded (or dropped), and these leaves are settled. The numbers of one
+ * reducer rise.
+ */
 export interface Disposed {
   readonly type: 'disposed';
   readonly reducer: number;

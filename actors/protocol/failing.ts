@@ -1,5 +1,5 @@
-// Calls of one kind that fail one after the other: what `retrying` says of each, and what `ready()` says when they go on for
-// long. Kept by whoever repeats the call, and forgotten with the first success.
+// Calls of one kind that fail one after the other: what `retrying` reports of each, and what `ready()` reports when they go
+// on for long. Kept by the actor that repeats the call, and cleared by the first success.
 import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
 import { kindOf } from '../../src/api/failures.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
@@ -9,7 +9,7 @@ export interface Failing {
   /** Monotonic: when the first of them failed, and the last. */
   readonly since: number;
   readonly last: number;
-  /** How many there were. */
+  /** How many have failed. */
   readonly attempts: number;
   readonly operation: string;
   readonly error: unknown;
@@ -24,7 +24,10 @@ export function retryingEvent(failing: Failing, delayMs: number, about: Partial<
   return { name: 'retrying', data: { operation, kind: kindOf(error), attempt, error, delayMs, ...about } };
 }
 
-/** Longer than any call and the wait after it: who has not failed for so long has nothing to say, or succeeds unheard. */
+/**
+ * Longer than any call and the wait after it. An operation without a failure for this long has nothing to report: maybe its
+ * success was not seen.
+ */
 const staleMs = 90_000;
 
 export function failingStatus(failing: readonly (Failing | undefined)[], now: number): readonly FailingSnapshot[] {

@@ -12,7 +12,7 @@ export interface Verdict {
   readonly error: KinactError;
 }
 
-/** A policy function that throws, or answers something unknown, means `crash`: nothing is ever advanced by mistake. */
+/** A policy function that throws, or returns an unknown policy, means `crash`: nothing is ever advanced by mistake. */
 export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
   let policy: unknown = onFailure;
   let reason = cause;

@@ -1,5 +1,5 @@
-// One item on its way to a reducer and back. A class, against the habit of the house, because there is one per item: its
-// prototype getters make what the application rarely asks for (idempotency key, signal) free until it is asked.
+// One item on its way to a reducer and back. A class, unlike most of this code, because there is one per item. Its prototype
+// getters make what the application rarely asks for (idempotency key, signal) free until it is asked for.
 import type { Ref } from './actor.js';
 import type { Disposed } from './disposition.js';
 import type { Tenure } from './tenure.js';

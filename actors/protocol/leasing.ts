@@ -1,5 +1,5 @@
-// What is said about leases: to the coordinator by keepers, shard workers and the consumer, to a keeper by its coordinator and
-// its worker, to a worker by its keeper.
+// The messages about leases. To the coordinator they come from keepers, shard workers and the consumer; to a keeper from its
+// coordinator and its worker. A worker gets them from its keeper.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Frontier, TenureGranted, WorkerEnd } from './tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -12,11 +12,11 @@ export type ShardEndPlan =
   /** Every child row exists: SHARD_END may be written, with these children in the same write. */
   | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
   /**
-   * Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. `waits`: for what another shard's
-   * holder is to make; no other holder of this one would get any further.
+   * Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. `waits`: another shard's holder
+   * has to make something first, and no other holder of this one could do better.
    */
   | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number; readonly waits?: boolean }
-  /** It has not ended: listings show the shard. It is to be read on. */
+  /** It has not ended: listings show the shard. It must be read on. */
   | { readonly type: 'open'; readonly reason: string };
 
 /** One line of the report that `consumer.stop()` returns. */
@@ -25,8 +25,8 @@ export interface ReleasedLease {
   readonly shardId: string;
   readonly leaseKey: string;
   /**
-   * Records that were open when the lease was given up: they will be delivered again. -1: nobody knows, for the worker did not
-   * say in time or was gone already.
+   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
+   * not report in time or was gone already.
    */
   readonly recordsLeft: number;
   readonly checkpoint: string;
@@ -43,46 +43,52 @@ export type CoordinatorStarted =
 export type CoordinatorMessage =
   /** Sends HeldLeases at once and after every change, until the subscriber stops. */
   | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
-  /** A keeper whose worker reached the end of its shard asks whether SHARD_END may be written (kcl.md 2.7). */
+  /**
+   * A keeper whose worker reached the end of its shard asks whether SHARD_END may be written (docs/kcl-compatibility.md,
+   * 2.7).
+   */
   | {
       readonly type: 'prepareShardEnd';
       readonly leaseKey: string;
       readonly children?: readonly ChildShard[];
-      /** The service does not know the shard: a listing has to show that it is gone, rather than that it is closed. */
+      /** The service does not know the shard: a listing must show that it is gone, rather than that it is closed. */
       readonly vanished: boolean;
       /** Everything up to here was handed out and settled; absent when nothing was. */
       readonly position?: Position;
       readonly replyTo: ReplyTo<ShardEndPlan>;
     }
   /**
-   * Take nothing from now on; release every lease as its shard is drained, at `deadlineMs` at its frontier. The answer is
-   * undefined from one that does not know what its predecessor left behind.
+   * Take nothing from now on. Release every lease when its shard is drained, or at `deadlineMs` at its frontier. The answer
+   * is undefined if the coordinator does not know what its predecessor left behind.
    */
   | {
       readonly type: 'releaseAll';
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
     }
-  /** From the consumer: its pipeline has ended for good, and no call of user code that it led to is waited for any more. */
+  /** From the consumer: its pipeline has ended for good, and its calls of user code are not waited for any more. */
   | { readonly type: 'callsEnded' }
   /** Answered when table, streams and shards have been looked at once and leases are being taken, or when that failed. */
   | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
-/** What a keeper tells the worker that delivers under its tenure. */
+/** From a keeper to the worker that delivers under its tenure. */
 export type WorkerControl =
   /** The tenure is over: deliver nothing more, drop what is queued, end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
-  /** Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`; the keeper watches the time. */
+  /**
+   * Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`; the keeper watches the
+   * time.
+   */
   | { readonly type: 'drain'; readonly fence: number }
   /**
-   * Another worker has asked for the lease: fetch nothing more, flush, and report `workerEnded { drained }` once nothing is open and
-   * no call runs; `resume` takes the pause of this number back. Later ones have higher numbers.
+   * Another worker has asked for the lease. Fetch nothing more, flush, and report `workerEnded { drained }` once nothing is
+   * open and no call runs. `resume` takes the pause of this number back. Later pauses have higher numbers.
    */
   | { readonly type: 'pause'; readonly fence: number; readonly number: number }
   | { readonly type: 'resume'; readonly fence: number; readonly number: number };
 
 export type KeeperMessage =
-  /** A worker's first question. The keeper renews once; the counter that write returns is the fence. */
+  /** A worker's first question. The keeper renews once; the counter that this write returns is the fence. */
   | {
       readonly type: 'beginTenure';
       readonly worker: number;
@@ -93,22 +99,28 @@ export type KeeperMessage =
   | { readonly type: 'frontier'; readonly frontier: Frontier }
   /** Reads have succeeded (`forMs` 0: for the first time, or again), or failed one after the other for `forMs`. */
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
-  /** A worker ended normally. One that crashed or was stopped is noticed by death watch. */
+  /** A worker ended normally. The end of one that crashed or was stopped comes by death watch. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
-  /** From the worker: its reader has met another stream than its row is of, or none. It reads nothing meanwhile; the shard sync decides. */
+  /**
+   * From the worker: its reader has met a stream other than its row's, or none. It reads nothing meanwhile; the shard sync
+   * decides.
+   */
   | { readonly type: 'streamDoubted' }
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  /** From the coordinator: nobody may start this shard for now (parents, a restart under way), or may again. */
+  /** From the coordinator: for now no worker may start this shard (parents, a restart under way), or one may again. */
   | { readonly type: 'waiting'; readonly waiting: boolean }
-  /** From the coordinator: what a pipeline that has crashed had called has settled, or will be waited for no longer. */
+  /** From the coordinator: the user calls of a crashed pipeline have settled, or will be waited for no longer. */
   | { readonly type: 'callsEnded' };
 
-/** What has become of the lease. After every kind but `taken`, `working`, `advanced`, `streamDoubted` and `idle` the keeper ends. */
+/**
+ * The state of the lease. After every kind but `taken`, `working`, `advanced`, `readsWork`, `readsFail`, `streamDoubted` and
+ * `idle` the keeper ends.
+ */
 export type KeeperNews =
   /** The take is written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
-  /** The take came to nothing. `retake`: the row is this process's own (an earlier keeper wrote it): read it and take it again. */
+  /** The take failed. `retake`: the row is this process's own (an earlier keeper wrote it): read it and take it again. */
   | {
       readonly type: 'notTaken';
       readonly reason: string;
@@ -129,7 +141,10 @@ export type KeeperNews =
   | { readonly type: 'readsWork' }
   /** Reads of its shard have failed, one after the other, for `forMs`. */
   | { readonly type: 'readsFail'; readonly forMs: number }
-  /** Its worker has met another stream than its row is of, or none. The lease is still held, and drains when it is to be released. */
+  /**
+   * Its worker has met a stream other than its row's, or none. The lease is still held, and drains when it is to be
+   * released.
+   */
   | { readonly type: 'streamDoubted' }
   /** The row is another's. `retake` as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly retake: boolean }
@@ -142,7 +157,7 @@ export type KeeperNews =
   /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */
   | { readonly type: 'ended'; readonly childShardIds: readonly string[] };
 
-/** What a keeper tells its coordinator, in order. */
+/** A keeper's notices to its coordinator, in order. */
 export interface KeeperNotice {
   readonly type: 'keeperNotice';
   readonly keeper: Ref<KeeperMessage>;
@@ -153,7 +168,7 @@ export interface KeeperNotice {
 /** The part of a coordinator that a keeper needs. */
 export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>>;
 
-/** One lease this process holds, as the coordinator tells the pipeline. */
+/** One lease that this process holds, as the coordinator reports it to the pipeline. */
 export interface HeldLease {
   readonly leaseKey: string;
   readonly shardId: string;
@@ -164,7 +179,7 @@ export interface HeldLease {
   readonly startable: boolean;
 }
 
-/** The whole truth as of `version`; an older version that arrives late is ignored. */
+/** Complete as of `version`; an older version that arrives late is ignored. */
 export interface HeldLeases {
   readonly type: 'held';
   readonly table: string;

@@ -1,4 +1,4 @@
-// What is said along the way of a record: to a stage by shard workers and reducers, to a reducer by stages.
+// The messages along the way of a record: to a stage from shard workers and reducers, to a reducer from stages.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Disposed, Dispositions, Whereabouts } from './disposition.js';
 import type { DeliveredItem } from './item.js';
@@ -28,21 +28,24 @@ export type StageMessage =
       readonly kind: 'flush' | 'drain';
       readonly replyTo: ReplyTo<true>;
     }
-  /** Where is this record? Answered by the stage or by the reducer that holds it. */
+  /** Asks where this record is. Answered by the stage or by the reducer that holds it. */
   | {
       readonly type: 'locate';
       readonly worker: number;
       readonly ordinal: number;
       readonly replyTo: ReplyTo<Whereabouts>;
     }
-  /** The worker's tenure is over: drop what is queued for it and tell the reducers. */
+  /** The worker's tenure is over: drop what is queued for it and inform the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
   | Disposed
   | { readonly type: 'punctuated'; readonly reducer: number; readonly number: number; readonly id: number }
   | { readonly type: 'workerDown'; readonly worker: number }
   | { readonly type: 'beat' };
 
-/** What a reducer is told by others. The numbers of one stage rise: a message whose number is not above the last one is dropped and counted. */
+/**
+ * What other actors send to a reducer. The numbers of one stage rise: a message whose number is not above the last one is
+ * dropped and counted.
+ */
 export type ReducerInbox =
   | {
       readonly type: 'items';
@@ -57,7 +60,7 @@ export type ReducerInbox =
       readonly id: number;
       readonly kind: 'flush' | 'drain';
     }
-  /** Not numbered: one more is one more tick. */
+  /** Not numbered: a repeated one is only one more tick. */
   | { readonly type: 'heartbeat' }
   | {
       readonly type: 'revoked';

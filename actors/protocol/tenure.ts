@@ -1,6 +1,6 @@
-// What a keeper, a shard worker and the reducers share of one worker's right to deliver: one tenure per shard-worker start.
-// A tenure ends once and is never revived (design.md section 5): `deadline` is the one cell that keeper writes and reducers
-// compare with the clock before every call.
+// What a keeper, a shard worker and the reducers share of one worker's right to deliver: one tenure per start of a shard
+// worker. A tenure ends once and is never revived (docs/design.md, section 5). `deadline` is the one cell that the keeper
+// writes and reducers compare with the clock before every call.
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { HashKeyRange, ChildShard } from '../../src/api/ports.js';
 
@@ -16,24 +16,24 @@ export interface Tenure {
   /** The lease counter that the renewal before this start returned. Rises over owners and over restarts. */
   readonly fence: number;
   readonly start: StartPosition;
-  /** The identity of the stream that the lease is of: no other is read. */
+  /** The identity of the stream that the lease belongs to: no other is read. */
   readonly stream?: string | undefined;
   /** The lease table. */
   readonly table?: string;
   readonly hashKeyRange?: HashKeyRange;
   /**
    * Monotonic milliseconds until which records of this tenure may be delivered. The keeper moves it forward with every
-   * renewal (`renewal start + failover - margin`) and writes 0 when the lease is lost or the worker ends.
+   * renewal (`renewal start + failover - margin`). It writes 0 when the lease is lost or the worker ends.
    */
   deadline: number;
   /**
-   * The same moment on the wall clock, with some slack: the monotonic clock stands still while a machine is suspended, and
-   * whoever runs first after it wakes must not take the lease for its own.
+   * The same moment on the wall clock, with some slack: the monotonic clock stands still while a machine is suspended. The
+   * first actor to run after the machine wakes must not believe that the lease is still live.
    */
   wallDeadline: number;
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
-  /** The newest record that the worker has handed to a stage: who ends without a word leaves that much known. */
+  /** The newest record that the worker has handed to a stage: if it ends without a last word, this is still known. */
   handedOver?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */
   stopError?: Error;
@@ -48,7 +48,7 @@ export type TenureGranted =
 
 /** How a worker ended normally, as it tells its keeper. */
 export type WorkerEnd =
-  /** Every record that was read is settled, and there are no more as far as reading can tell. */
+  /** Every record that was read is settled, and there are no more as far as reading can show. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly vanished: boolean }
   /** Asked to drain, and drained: `open` records were left behind when a deadline cut it short. */
   | { readonly type: 'drained'; readonly open: number }

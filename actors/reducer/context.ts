@@ -1,5 +1,5 @@
-// The `ctx` of a reducer: the only door through which application code reaches the actor, at any time. Calls gather in a
-// list; the first one after the actor has looked sends it one message.
+// The `ctx` of a reducer: the only way for application code to reach the actor, at any time. Calls gather in a list; the
+// first one after the actor has taken the list sends it one message.
 import type { Ref } from '../protocol/actor.js';
 import type { FlushContext, ReducerContext, Token } from '../../src/api/reducer.js';
 
@@ -8,38 +8,38 @@ export interface Called {
   readonly failed: readonly { readonly token: Token; readonly error: unknown }[];
 }
 
-export interface ContextDoor {
+export interface ContextController {
   readonly context: ReducerContext;
   /** With `fences`, for a flush. */
   flushContext(fences: ReadonlyMap<string, number>): FlushContext;
-  /** What was called since the last look. */
+  /** The calls since the last time. */
   take(): Called;
   /** Fires `ctx.signal`. Idempotent. */
   abort(): void;
 }
 
-export function openContextDoor<M>(
+export function createContextController<M>(
   reducer: number,
   self: Ref<M>,
   called: M,
   tell: (to: Ref<M>, message: NoInfer<M>) => void,
-): ContextDoor {
-  const controller = new AbortController();
+): ContextController {
+  const abortController = new AbortController();
   let acknowledged: Token[] = [];
   let failed: { token: Token; error: unknown }[] = [];
-  const knock = (): void => {
+  const notify = (): void => {
     if (acknowledged.length + failed.length === 1) tell(self, called);
   };
   const context: ReducerContext = {
     reducer,
-    signal: controller.signal,
+    signal: abortController.signal,
     ack: (token) => {
       acknowledged.push(token);
-      knock();
+      notify();
     },
     fail: (token, error) => {
       failed.push({ token, error });
-      knock();
+      notify();
     },
   };
   return {
@@ -51,6 +51,6 @@ export function openContextDoor<M>(
       failed = [];
       return taken;
     },
-    abort: () => controller.abort(),
+    abort: () => abortController.abort(),
   };
 }

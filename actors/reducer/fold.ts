@@ -1,6 +1,6 @@
 // Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
-// call the deadline of the items it concerns is compared with the clock, because after a stall every timer and message is
-// too late (design section 5). Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
+// call the deadline of its items is compared with the clock (docs/design.md, section 5): after a stall timers and messages
+// come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
 import { endIfLate } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -19,11 +19,11 @@ export interface Cell {
 export interface FoldJob {
   readonly items: readonly DeliveredItem[];
   readonly cellOf: (item: DeliveredItem) => Cell;
-  /** The first item not yet dealt with; what is left goes to the next job. */
+  /** The first item not yet dealt with; the rest goes to the next job. */
   next: number;
-  /** Items handed to `reduce` that returned. */
+  /** Items for which `reduce` has returned. */
   readonly done: DeliveredItem[];
-  /** How many of them the actor has taken note of: it looks while a call takes long. */
+  /** How many of them the actor has noted already: it also looks while a call takes long. */
   noted: number;
   /** Items whose tenure had ended: never handed out. */
   readonly dropped: DeliveredItem[];
@@ -72,7 +72,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
   return undefined;
 }
 
-/** Calls `reduce`; what it returns is pending when it is a thenable. */
+/** Calls `reduce`; its result is pending when it is a thenable. */
 function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
   const cell = job.cellOf(item);
   try {
@@ -85,7 +85,7 @@ function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun
   return undefined;
 }
 
-/** A loop, not one promise inside the other: a batch may be long. */
+/** A loop, not nested promises: a batch may be long. */
 async function foldRest(
   job: FoldJob,
   first: DeliveredItem,
@@ -119,13 +119,13 @@ export interface FlushGroup {
   cause?: unknown;
 }
 
-/** One run over groups, which may end early when its time slice is over, and goes on then. */
+/** One run over groups. It may end early when its time slice is over, and continues later. */
 export interface FlushJob {
   readonly groups: readonly FlushGroup[];
   readonly startedAt: number;
   /** The first group not yet dealt with. */
   next: number;
-  /** How many of them the actor has taken note of. */
+  /** How many of them the actor has noted already. */
   noted: number;
 }
 
@@ -152,7 +152,7 @@ export async function flushGroups(
   while (job.next < job.groups.length && (job.next === first || !slice.isOver())) {
     const group = job.groups[job.next] as FlushGroup;
     job.next += 1;
-    // A state that embodies only ended tenures is the new owner's business: flushing it could only do harm.
+    // A state that embodies only ended tenures is left to the new owner: flushing it here could only do harm.
     let live = false;
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
     const context = contextOf(group.items);

@@ -1,5 +1,5 @@
-// What follows from a finished call of user code: credit back, leaves settled, failures judged. Every way an item can end is
-// here, so this is the place to look for one that could be counted as done before it is.
+// The consequences of a finished call of user code: credit back, leaves settled, failures judged. Every way in which an item
+// can end is here: look here for an item that could count as done before it is.
 import { endIfLate, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
@@ -13,7 +13,7 @@ export function afterFold(turn: Turn, job: FoldJob): void {
   const { state } = turn;
   const left = job.items.slice(job.next);
   if (left.length > 0) state.carry = [...left, ...state.carry];
-  // They were not handed out, so nobody can acknowledge them yet.
+  // They were not handed out, so they cannot be acknowledged yet.
   for (const item of left) state.manual.delete(item);
   noteDone(turn, job);
   for (const item of job.dropped) drop(state, item);
@@ -25,8 +25,8 @@ export function afterFold(turn: Turn, job: FoldJob): void {
 }
 
 /**
- * Credit and acknowledgement of what has been folded so far. Also while the job is under way: one call that takes long
- * must not keep what was done before it.
+ * Credit and acknowledgement of what has been folded so far. Also called while the job is under way: a call that takes long
+ * must not delay the dispositions of the items before it.
  */
 export function noteDone(turn: Turn, job: FoldJob): void {
   const { options, state, now, effects } = turn;
@@ -73,7 +73,7 @@ function itemFailed(turn: Turn, item: DeliveredItem, cause: unknown, at: FailedI
   const { options, state, effects } = turn;
   state.manual.delete(item);
   if (endIfLate(item.tenure, options.clock)) {
-    // Not a failure: what it belongs to is over, also if a renewal comes after all, and no policy runs (design section 6).
+    // Not a failure: its tenure is over, even if a renewal comes after all, and no policy runs (docs/design.md, section 6).
     reportDead(state.returns, item);
     return;
   }
@@ -93,7 +93,7 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
   reportDead(state.returns, item);
 }
 
-/** Settled without having been done, because the application said so: counted and told, never silent. */
+/** Settled without having been processed, because the application said so: counted and reported, never silent. */
 function skip({ state, effects }: Turn, items: readonly DeliveredItem[], cause: unknown): void {
   if (items.length === 0) return;
   effects.push({ type: 'count', what: 'skippedItems', by: items.length });
@@ -105,7 +105,7 @@ function skip({ state, effects }: Turn, items: readonly DeliveredItem[], cause: 
   }
 }
 
-/** What has been flushed since the last look. */
+/** Notes what has been flushed since the last time. */
 export function afterFlush(turn: Turn, job: FlushJob): void {
   const { options, state } = turn;
   const groups = job.groups.slice(job.noted, job.next);
@@ -122,7 +122,7 @@ export function afterFlush(turn: Turn, job: FlushJob): void {
   }
 }
 
-/** The state is worth nothing after a failed flush: it may be half saved. Whatever the policy, it starts anew. */
+/** After a failed flush the state is worthless: it may be half saved. Under every policy it starts again from `init`. */
 function flushFailed(turn: Turn, group: FlushGroup): void {
   const { options, state, effects } = turn;
   const oldest = group.items[0] as DeliveredItem;
@@ -145,11 +145,11 @@ export function afterBehaviour(turn: Turn, job: RawJob): void {
   }
   if (job.failure === undefined) return;
   const { cause } = job.failure;
-  // A batch that failed is what of it has not been acknowledged; a failed heartbeat or flush has no items of its own.
+  // What failed of a batch is what has not been acknowledged. A failed heartbeat or flush has no items of its own.
   const open = job.items.filter((item) => state.manual.has(item));
   const live = open.filter(({ tenure }) => !endIfLate(tenure, options.clock));
   for (const item of open) if (item.tenure.dead) reportDead(state.returns, item);
-  // Also when it has acknowledged all of them before: the call has failed, and whoever wrote it must hear of it.
+  // Reported even when it had acknowledged all of them: the call has failed, and its author must learn of it.
   const current = job.items.filter((item) => !dropped.has(item) && !endIfLate(item.tenure, options.clock));
   if (job.items.length > 0 && current.length === 0) return;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
@@ -170,17 +170,17 @@ export function afterBehaviour(turn: Turn, job: RawJob): void {
   else for (const item of live.length > 0 ? live : current) stopShard(state, item, error);
 }
 
-/** A call that failed with nothing in it to skip is said all the same. */
+/** A failed call with nothing in it to skip is reported too. */
 function callFailed({ effects }: Turn, job: RawJob, error: Error): void {
   effects.push({ type: 'count', what: 'failedCalls' });
   const message = `a reducer failed at ${job.message.type}`;
   effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
 }
 
-/** What application code said through `ctx` since the last look. */
+/** What application code has said through `ctx` since the last time. */
 export function afterCalls(turn: Turn): void {
   const { state, effects } = turn;
-  const { acknowledged, failed } = state.door.take();
+  const { acknowledged, failed } = state.controller.take();
   let strays = 0;
   let afterLoss = 0;
   for (const token of acknowledged) {
@@ -191,7 +191,7 @@ export function afterCalls(turn: Turn): void {
   for (const { token, error } of failed) {
     if (!(token instanceof DeliveredItem) || !state.manual.has(token)) {
       strays += 1;
-      // Nothing is advanced silently: this item has been, or will be, acknowledged all the same.
+      // Nothing is advanced silently: this item has been, or will be, acknowledged in any case.
       const message = 'ctx.fail named nothing that waits for an acknowledgement; it has no effect';
       effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
     } else itemFailed(turn, token, error, 'ack');

@@ -1,5 +1,5 @@
-// A reducer in the raw actor form: one message at a time goes to the application's `behaviour`; what it acknowledges, it
-// acknowledges through `ctx`. Only the deadline of its items is still looked at for it.
+// A reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
+// through `ctx`. The deadline of its items is still checked for it.
 import { endIfLate } from '../protocol/disposition.js';
 import type { Cell } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -26,7 +26,7 @@ interface RawCall {
   readonly clock: Clock;
 }
 
-/** Splits by deadline as late as can be, just before the call. */
+/** Splits by deadline as late as possible, just before the call. */
 export async function behave(job: RawJob, cell: Cell, { definition, context, clock }: RawCall): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {

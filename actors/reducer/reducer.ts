@@ -1,5 +1,6 @@
-// Where the application's work happens. Calls into one reducer never overlap: while a call is under way its items wait, while
-// questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it began.
+// The actor that runs the application's work. Calls into one reducer never overlap. While a call is under way its items
+// wait, but questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it
+// began.
 import { run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { createFlushJob, createFoldJob, flushGroups, fold } from './fold.js';
@@ -7,7 +8,7 @@ import type { Cell, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob } from './raw-behaviour.js';
 import type { RawJob } from './raw-behaviour.js';
-import { openContextDoor } from './context.js';
+import { createContextController } from './context.js';
 import { answerLocate, reducerStatus } from './status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
@@ -35,7 +36,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       return [state, turn.effects];
     },
     stopped: (state) => {
-      state.door.abort();
+      state.controller.abort();
       return [];
     },
     status: (state) => reducerStatus(state, options.clock.now()),
@@ -57,7 +58,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
     manual: new Map(),
     received: new Map(),
     returns: createReturns(),
-    door: openContextDoor(options.index, self, { type: 'called' }, options.tell),
+    controller: createContextController(options.index, self, { type: 'called' }, options.tell),
     settledAt: now,
   };
   // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
@@ -109,7 +110,10 @@ function handle(turn: Turn, message: ReducerMessage): void {
   }
 }
 
-/** False for a repeated one: items folded twice, a punctuation answered twice, a loss told twice to a raw behaviour. */
+/**
+ * False for a repeated message: items would be folded twice, a punctuation answered twice, a loss reported twice to a raw
+ * behaviour.
+ */
 function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
   if (message.number <= (state.received.get(message.stage) ?? 0)) {
@@ -123,13 +127,13 @@ function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolea
 function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
   const { options, state } = turn;
   if (state.job?.type === 'fold') noteDone(turn, state.job.job);
-  // Only a raw behaviour wants them: a defined reducer flushes by its own timer, idle or not.
+  // Only a raw behaviour wants heartbeats: a defined reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
   state.heartbeatWaits = true;
   state.queue.push(message);
 }
 
-/** Queued items of the ended tenure go before the news of it does; what was folded stays folded. */
+/** Queued items of the ended tenure are dropped before the raw behaviour learns of it; what was folded stays folded. */
 function revoked({ state }: Turn, message: MessageOf<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
@@ -181,7 +185,7 @@ function startMark(turn: Turn, mark: Mark): void {
 
 function finishMark({ options, state, effects }: Turn, mark: Mark): void {
   if (mark.type === 'punctuation') {
-    // The dispositions of the flush must be on their way before the answer that promises them.
+    // The dispositions of the flush must leave before the answer that promises them.
     sendReturns(state.returns, options.index, effects);
     const number = nextNumber(state.returns, mark.stage);
     effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
@@ -217,7 +221,7 @@ function startItems(turn: Turn): void {
     run({
       name: 'reduce',
       kind: 'user',
-      start: () => fold(job, reduce, state.door.context, clock),
+      start: () => fold(job, reduce, state.controller.context, clock),
       done: (done: FoldJob): ReducerMessage => ({ type: 'folded', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
@@ -263,7 +267,7 @@ function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
     run({
       name: 'flush',
       kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.door.flushContext(fencesOf(shardName, items)), clock),
+      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
       done: (done: FlushJob): ReducerMessage => ({ type: 'flushed', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
@@ -274,7 +278,7 @@ function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
 function flushed(turn: Turn, job: FlushJob): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
-  if (job.next < job.groups.length && !state.door.context.signal.aborted) {
+  if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
     if (!hasFailed(turn)) runFlush(turn, job);
     return;
   }
@@ -304,7 +308,11 @@ function startRaw({ options, state, effects }: Turn, job: RawJob, mark: Mark | u
       name: job.message.type,
       kind: 'user',
       start: () =>
-        behave(job, state.cells.get(whole) as Cell, { definition, context: state.door.context, clock: options.clock }),
+        behave(job, state.cells.get(whole) as Cell, {
+          definition,
+          context: state.controller.context,
+          clock: options.clock,
+        }),
       done: (done: RawJob): ReducerMessage => ({ type: 'behaved', job: done }),
       failed: (error): ReducerMessage => ({ type: 'broken', error }),
     }),
@@ -315,7 +323,7 @@ function behaved(turn: Turn, job: RawJob): void {
   const { state } = turn;
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;
-  // What it acknowledged in this very call counts, also when the call has failed, and before a punctuation behind it is
+  // What it acknowledged in this very call counts, even if the call has failed, and before a punctuation behind it is
   // answered.
   afterCalls(turn);
   afterBehaviour(turn, job);

@@ -12,7 +12,7 @@ interface ToStage {
 
 export interface Returns {
   readonly open: Map<Ref<Disposed>, ToStage>;
-  /** Number of the last message to each stage that must not be heard twice. */
+  /** Number of the last message to each stage of the kind that it must not take twice. */
   readonly sent: Map<Ref<Disposed>, number>;
 }
 
@@ -51,12 +51,12 @@ export function settleItem(returns: Returns, item: DeliveredItem): void {
   settlement.leaves.push(item.leaf);
 }
 
-/** The tenure is dead: its worker must learn of it, for it will get no more dispositions. */
+/** The tenure is dead: its worker must learn of it, because it gets no more dispositions. */
 export function reportDead(returns: Returns, item: DeliveredItem): void {
   settlementOf(returns, item).dead = true;
 }
 
-/** The stage drops a number it has heard already. */
+/** The stage drops a number that it has seen already. */
 export function nextNumber(returns: Returns, stage: Ref<Disposed>): number {
   const number = (returns.sent.get(stage) ?? 0) + 1;
   returns.sent.set(stage, number);

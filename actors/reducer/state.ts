@@ -1,8 +1,8 @@
-// What a reducer is made with, what it is told, what it keeps, and what one call of `receive` works on.
+// The options, messages and state of a reducer, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
-import type { ContextDoor } from './context.js';
+import type { ContextController } from './context.js';
 import type { Cell, FlushJob, FoldJob } from './fold.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { Returns } from './returns.js';
@@ -51,25 +51,28 @@ export interface ReducerState {
   job: ReducerJob | undefined;
   /** By worker with `stateBy: 'shard'`, otherwise one under -1. */
   readonly cells: Map<number, Cell>;
-  /** Folded and not flushed, over all cells; and since when the oldest of them has been. */
+  /** Folded and not flushed, over all cells; and since when the oldest of them has waited. */
   unflushed: number;
   unflushedSince: number;
   flushDue: boolean;
-  /** One heartbeat is in the queue: a slow behaviour finds one, however many have come. */
+  /** One heartbeat is in the queue: a slow behaviour gets one, however many have come. */
   heartbeatWaits: boolean;
-  /** Handed out, waiting for `ctx.ack`, since when. Only with manual acknowledgement and raw behaviours. */
+  /** Handed out and waiting for `ctx.ack`, and since when. Only with manual acknowledgement and raw behaviours. */
   readonly manual: Map<DeliveredItem, number>;
   readonly received: Map<Ref<StageMessage>, number>;
   readonly returns: Returns;
-  readonly door: ContextDoor;
+  readonly controller: ContextController;
   settledAt: number;
 }
 
-/** One call of `receive`: what it works on and what comes of it. */
+/** One call of `receive`: its inputs and its effects. */
 export interface Turn {
   readonly options: ReducerOptions;
   readonly state: ReducerState;
-  /** Monotonic, as the call began. Whether an item may still be handed out is asked of the clock, as late as can be. */
+  /**
+   * Monotonic, when the call began. Whether an item may still be handed out is decided by reading the clock, as late as
+   * possible.
+   */
   readonly now: number;
   readonly effects: Effect<ReducerMessage>[];
 }

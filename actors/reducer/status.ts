@@ -1,5 +1,5 @@
-// Where an item is inside a reducer, for the watchdog and for people: walks the whole queue, so only asked when something
-// stands still or somebody looks.
+// Where an item is inside a reducer, for the watchdog and for people. It walks the whole queue, so it runs only when
+// something stands still or `status()` is called.
 import { reply, send } from '../protocol/actor.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';

@@ -1,6 +1,6 @@
-// Keeps one shard worker per lease that is held and may start, and none for any other. It pulls: at its start it subscribes to
-// every coordinator and gets the whole picture with a version number, so no start message can be missed. A worker that
-// ends normally leaves; one that crashes takes this actor, and with it the whole pipeline, down.
+// Runs one shard worker per lease that is held and may start, and none for any other. It pulls. At its start it subscribes
+// to every coordinator and gets all held leases with a version number, so no start message can be missed. A worker that ends
+// normally leaves. One that crashes also crashes this actor, and with it the whole pipeline.
 import { send, spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
 import type { CoordinatorMessage, HeldLease, HeldLeases } from '../protocol/leasing.js';
@@ -9,7 +9,7 @@ import { KinactError } from '../../src/api/errors.js';
 export interface ShardWorkerSupervisorOptions {
   readonly coordinators: readonly Ref<CoordinatorMessage>[];
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never>;
-  /** How long a lease whose worker ended while it was still held is left alone before it gets another. */
+  /** How long to wait before a lease gets another worker, when one ended while the lease was still held. */
   readonly againMs: number;
 }
 
@@ -31,7 +31,7 @@ export interface ShardWorkerSupervisorState {
   readonly slots: Map<string, Slot>;
 }
 
-/** One call of `receive`: what it works on and what comes of it. No clock: nothing here depends on the time. */
+/** One call of `receive`. No clock: nothing here depends on the time. */
 interface Turn {
   readonly options: ShardWorkerSupervisorOptions;
   readonly state: ShardWorkerSupervisorState;
@@ -84,7 +84,7 @@ function held(turn: Turn, message: HeldLeases): void {
 
 function again(turn: Turn, { name }: MessageOf<'again'>): void {
   const { slots } = turn.state;
-  // A lease taken anew in the meantime has its worker already.
+  // A lease that was taken again in the meantime has its worker already.
   if (slots.get(name)?.resting !== true) return;
   slots.delete(name);
   startIfHeld(turn, name);
@@ -97,7 +97,7 @@ function nameOf(table: string, lease: HeldLease): string {
 
 function startFor({ options, state, effects }: Turn, name: string, lease: HeldLease): void {
   const slot = state.slots.get(name);
-  // A worker of an earlier keeper is on its way out; its end starts the next one.
+  // A worker of an earlier keeper is ending; its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
   state.slots.set(name, { lease, resting: false });
   effects.push(
@@ -122,7 +122,7 @@ function ended(turn: Turn, { name, how }: MessageOf<'ended'>): void {
     return;
   }
   slot.resting = true;
-  // Still held, for instance because a suspended machine let the tenure die: it starts anew, but never in a hot loop.
+  // Still held, for instance because a suspended machine let the tenure die: it starts again, but never in a hot loop.
   effects.push({ type: 'after', key: name, ms: options.againMs, message: { type: 'again', name } });
   startIfHeld(turn, name);
 }

@@ -1,5 +1,5 @@
-// What a shard worker does about the byte budget of the process: opens an account for its tenure, keeps it true after every
-// message, and lets a reader that counts nothing itself ask before each read. The account is closed with the tenure.
+// A shard worker's part in the byte budget of the process. It opens an account for its tenure and updates it after every
+// message. A reader that counts nothing itself asks the account before each read. The account is closed with the tenure.
 import type { ShardWorkerState, Turn } from './state.js';
 import {
   answered,
@@ -26,12 +26,12 @@ export function openReader({ options, state }: Turn, start: StartPosition, lease
   return source.countsBytes === true ? reader : counting(reader, account);
 }
 
-/** What the reader handed over is in the intake, or was given up. Before the next read is begun. */
+/** What the reader handed over is in the intake, or was given up. Noted before the next read begins. */
 export function received({ account, intake, ledger }: ShardWorkerState): void {
   if (account !== undefined) holdOwn(account, intake.rawBytes + ledger.heldBytes, true);
 }
 
-/** Says what this worker holds now; once it has ended, nothing. */
+/** Reports what this worker holds now; once it has ended, nothing. */
 export function recount({ account, finished, intake, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
@@ -39,8 +39,8 @@ export function recount({ account, finished, intake, ledger }: ShardWorkerState)
 }
 
 /**
- * Waits until there is room for an answer as large as the last one. Nothing is kept reserved for it: a source may wait as
- * long as it likes for something to read. So each such shard may be one answer above the bound.
+ * Waits until there is room for an answer as large as the last one. Nothing is kept reserved for it, because a source may
+ * wait any length of time for something to read. So each such shard may be one answer above the bound.
  */
 function counting(reader: ShardReader, account: ByteAccount): ShardReader {
   let answerBytes = 1;

@@ -1,6 +1,6 @@
-// What a shard worker and its stages say to one another: notify and collect, two independent questions with at most one of
-// each open per stage, and the punctuation that asks for a flush. None has a deadline: demand may take hours, the death of
-// the stage answers, and the watchdog judges stalls.
+// The messages between a shard worker and its stages. Notify and collect are two independent questions, with at most one of
+// each open per stage; a punctuation asks for a flush. None has a deadline: demand may take hours, the death of the stage
+// answers, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './intake.js';
@@ -22,7 +22,10 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
   }));
 }
 
-/** Opens what questions may be open: one notify while there is something to hand over, one collect while anything is. */
+/**
+ * Opens the questions that may be open: one notify while there is something to hand over, one collect while anything is
+ * open.
+ */
 export function converse(turn: Turn, tenure: Tenure): void {
   for (const [index, channel] of turn.state.channels.entries()) {
     notify(turn, tenure, channel, index);
@@ -62,7 +65,7 @@ function collect({ state, effects }: Turn, tenure: Tenure, channel: Channel, ind
   );
 }
 
-/** The supervisor is about to stop this worker as well: there is nothing to do but to say so. */
+/** The supervisor is about to stop this worker as well: it only notes the death. */
 function failed(): ShardWorkerMessage {
   return { type: 'askFailed' };
 }
@@ -72,21 +75,22 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
   return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
-/** Nothing is open, and since the last record was settled every reducer has come to an end with the call that it was in. */
+/** Nothing is open, and since the last record was settled every reducer has finished the call that it was in. */
 export function isQuiet({ intake, ledger, notified, punctuated, punctuating }: ShardWorkerState): boolean {
   if (ledger.openRecords > 0 || punctuating > 0 || intake.current !== undefined) return false;
   return notified === 0 || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
 }
 
-/** Everything is settled, and no call of the application is in the shard any more. */
+/** Everything is settled, and no call of the application concerns the shard any more. */
 export function isDrained({ options, state }: Turn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.intake)) return false;
   return !options.acksEarly || state.ending?.type !== 'drained' || isQuiet(state);
 }
 
 /**
- * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will come: acknowledgements that wait for a
- * fuller batch would wait for ever. Again only when something has changed since.
+ * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will
+ * come. Otherwise acknowledgements that wait for a fuller batch would wait for ever. Asks again only when something has
+ * changed since.
  */
 export function punctuate({ options, state, effects }: Turn, tenure: Tenure): void {
   const { flushes, acksEarly } = options;

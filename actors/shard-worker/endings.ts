@@ -1,11 +1,11 @@
-// How a shard worker comes to its end: told by its keeper, with its tenure, or by itself. A pause is none: it can be taken back.
+// How a shard worker ends: at its keeper's command, with its tenure, or by itself. A pause is no end: it can be taken back.
 import { send } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './intake.js';
 import type { Turn } from './state.js';
 
-/** What the keeper says. It is for one tenure. */
+/** Messages of the keeper. Each is for one tenure. */
 export function controlled(turn: Turn, message: WorkerControl): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) return void effects.push({ type: 'count', what: 'staleControls' });
@@ -24,7 +24,7 @@ export function controlled(turn: Turn, message: WorkerControl): void {
   }
 }
 
-/** What was fetched but not admitted is given up: it was never promised to anybody and will be read again. */
+/** What was fetched but not admitted is given up: no stage has it, and it will be read again. */
 export function stopReading({ state, effects }: Turn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.intake)) return;
   state.ending = ending;

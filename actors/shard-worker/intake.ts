@@ -1,5 +1,5 @@
-// From raw records to admitted ones: unpacks, leaves out what an earlier run has done, drops duplicates, applies the
-// out-of-range policy, and fills the ledger record by record while it has room.
+// From raw records to admitted ones. It unpacks, leaves out what an earlier run has done, drops duplicates and applies the
+// out-of-range policy. Then it fills the ledger record by record while there is room.
 import { judge } from '../protocol/failure.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
@@ -13,7 +13,7 @@ import { KinactError } from '../../src/api/errors.js';
 import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
 
-/** What stops a worker at a record, if the policy says so. */
+/** Why a worker must stop at a record, if the policy requires it. */
 export type IntakeEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
@@ -42,19 +42,22 @@ export function takeIn(intake: Intake, records: readonly RawRecord[]): void {
   }
 }
 
-/** The clock is looked at after about so many bytes; a record counts for more than it has. A few milliseconds' work at most. */
+/**
+ * The clock is read after about this many bytes; a record counts for more bytes than it has. That is a few milliseconds'
+ * work at most.
+ */
 const lookBytes = 16_384;
 const recordCostBytes = 256;
 
 /**
- * Admits what there is room for and hands it to the channels. `gaveWay`: its time was up, and the rest goes on in a later turn
- * of the event loop.
+ * Admits what there is room for and hands it to the channels. `gaveWay`: its time was up, and the rest continues in a later
+ * turn of the event loop.
  */
 export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | undefined {
   const { options, state } = turn;
   const { intake, ledger } = state;
   if (isEmpty(intake)) return undefined;
-  // What a pause finds half admitted is finished: no checkpoint may land inside of it.
+  // An aggregate that a pause finds half admitted is finished: no checkpoint may land inside of it.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
   let unlooked = 0;
@@ -101,7 +104,7 @@ function begin(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpa
   if (isPlain) return { record, unpacked, next: 0, filtered: 0, pin: undefined };
   const size = recordBytes(record);
   intake.rawBytes -= size;
-  // User records of a deflated one are views of what was inflated.
+  // User records of a deflated aggregate are views of the inflated buffer.
   const buffer = records.find(({ data }) => data.byteLength > 0)?.data.buffer;
   const held = buffer === undefined || buffer === record.data.buffer ? size : buffer.byteLength;
   return { record, unpacked, next: 0, filtered: 0, pin: pin(ledger, held) };
@@ -109,7 +112,7 @@ function begin(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpa
 
 /** Gives up what is not admitted. Returns the intake of a worker that reads no more. */
 export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake {
-  // No checkpoint may land inside of it: what was handed out of it would come again.
+  // No checkpoint may land inside of it: the part that was handed out would come again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
     return { ...createIntake(undefined), duplicates, current };
   if (current?.pin !== undefined) unpin(ledger, current.pin);
@@ -117,8 +120,8 @@ export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake
 }
 
 /**
- * An aggregate of nothing, or one that ends in user records which cannot be decoded, still has a place that the frontier
- * must pass: behind those that were decoded.
+ * An aggregate without user records, or one that ends in user records which cannot be decoded, still has a place. The
+ * frontier must pass it: behind those that were decoded.
  */
 function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Current): IntakeEnd | undefined {
   const { intake, ledger } = turn.state;
@@ -189,7 +192,7 @@ function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRe
   channel.records.push(record);
 }
 
-/** True for what the checkpoint this tenure started from covers. An indivisible aggregate is covered as a whole (P6). */
+/** True for what the checkpoint covers that this tenure started from. An indivisible aggregate is covered as a whole (P6). */
 function wasDoneBefore(
   intake: Intake,
   sequenceNumber: string,
@@ -213,7 +216,7 @@ function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: 
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
 }
 
-/** `position`: of what comes after the user records that were decoded. */
+/** `position`: that of the part behind the user records that were decoded. */
 function undecodable(turn: Turn, tenure: Tenure, position: Position, reason: string): IntakeEnd | undefined {
   const { options, effects } = turn;
   const { source, shardId } = tenure;

@@ -1,4 +1,4 @@
-// What a reader wants people to know, as events and counters of the worker that reads.
+// A reader's notices to people, as events and counters of the worker that reads.
 import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import type { Turn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';

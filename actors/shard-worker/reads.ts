@@ -1,21 +1,21 @@
-// Whether reads of the shard succeed, as the worker tells its keeper: once when the first one has, and again after failures;
-// while they fail one after the other, that too. The coordinator decides what it means.
+// Whether reads of the shard succeed, as the worker reports it to its keeper. It reports the first success, the first one
+// after failures, and failures one after the other. The coordinator decides what they mean.
 import { send } from '../protocol/actor.js';
 import type { Turn } from './state.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
 /**
- * Failures for so long are told, and again so often while they last. Soon, for whoever gives back another shard of this source
- * after a minute of failures has to know that this one is not read either.
+ * Failures are reported when they have lasted this long, and again at this interval. It is short, because another shard of
+ * this source may be given back after a minute of failures. By then it must be known that this one is not read either.
  */
 const failingMs = 5_000;
 const againMs = 10_000;
-/** What is told then must not come late: the shard may be given back. */
+/** This report must not come late: the shard may be given back. */
 const longMs = 60_000;
 
 type ReadTurn = Pick<Turn, 'state' | 'now' | 'effects'>;
 
-/** Throttling is an answer of the service: another worker would fare no better. */
+/** Throttling is an answer of the service: another worker would do no better. */
 export function readFails(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
   if (notice.type !== 'retrying' || notice.delayMs === 0) return;

@@ -1,5 +1,5 @@
-// What a shard worker says to the meter's tally: after every message, what the ledger has settled since the one before. So
-// nothing is left to be told when the worker ends, however it does.
+// A shard worker's reports to the meter's tally: after every message, what the ledger has settled since the one before. So
+// nothing is left to report when the worker ends, however it does.
 import type { Turn } from './state.js';
 import { addSettled } from '../../src/core/settled-tally.js';
 

@@ -1,6 +1,6 @@
-// Reads one shard under one tenure: fetches while the ledger has room, admits, notifies a stage, settles what comes back and
-// tells the keeper how far everything is settled. It ends normally with its shard, its lease or its tenure; anything else
-// is a crash of the whole pipeline.
+// Reads one shard under one tenure. It fetches while the ledger has room, admits, notifies a stage, settles what comes back
+// and reports the frontier to the keeper. It ends normally with its shard, its lease or its tenure; any other end is a crash
+// of the whole pipeline.
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';
@@ -112,7 +112,7 @@ function handle(turn: Turn, message: ShardWorkerMessage): void {
       channelOf(state, message.channel).collecting = false;
       return settleAll(turn, message.dispositions);
     case 'admit':
-      // Nothing else says that what is in the intake may be gone on with.
+      // No other message says that the rest of the intake may continue.
       if (state.turnIsDue && message.turn === state.turns) state.turnIsDue = false;
       else effects.push({ type: 'count', what: 'repeatedMessages' });
       return;
@@ -161,7 +161,7 @@ function readFailed(turn: Turn, error: unknown): void {
   effects.push({ type: 'fail', error: asError(error) });
 }
 
-/** Whether the stream is another one, or gone, is its coordinator's to find out. */
+/** Its coordinator finds out whether the stream is another one, or gone. */
 function doubtStream({ state, effects }: Turn): void {
   effects.push(send(state.keeper, { type: 'streamDoubted' }));
 }
@@ -213,7 +213,7 @@ function settleAll({ state, now }: Turn, dispositions: Dispositions): void {
   if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
 }
 
-/** Everything that may be due after any message; each part looks for itself whether it is. */
+/** Everything that may be due after any message; each part checks for itself whether it is. */
 function step(turn: Turn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (tenure.dead) {
@@ -240,14 +240,14 @@ function step(turn: Turn, tenure: Tenure): void {
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
 }
 
-/** However much there is to admit, the lease keepers of this process come in between. */
+/** However much there is to admit, the lease keepers of this process get their turns in between. */
 function askForTurn({ state, effects }: Turn): void {
   state.turnIsDue = true;
   state.turns += 1;
   effects.push(send(state.self, { type: 'admit', turn: state.turns }));
 }
 
-/** Tells the keeper how far everything is settled: the only thing a checkpoint is ever made of. */
+/** Reports the frontier to the keeper: checkpoints are made of nothing else. */
 function report({ options, state, now, effects }: Turn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
@@ -287,7 +287,7 @@ function watch({ options, state, now, effects }: Turn): void {
   const since = Math.max(state.advancedAt, oldest.admittedAt);
   const left = options.watchdogMs - (now - since);
   if (left > 0) {
-    // A timer may fire a fraction early: the rest must not be too small for a clock to move by it.
+    // A timer may fire a fraction early. The rest must not be too small for a clock to move by it.
     again(Math.max(1, Math.ceil(left)));
     return;
   }
@@ -310,7 +310,7 @@ function judgeStall(turn: Turn, { ordinal, whereabouts: found }: MessageOf<'loca
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
-  // The answer speaks of a record that has been settled meanwhile.
+  // The answer is about a record that has been settled meanwhile.
   if (tenure === undefined || oldest?.ordinal !== ordinal) return;
   if (found.state !== 'unknown') state.astray = undefined;
   else if (state.astray?.ordinal !== ordinal) state.astray = { ordinal, since: now };

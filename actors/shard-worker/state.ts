@@ -1,4 +1,4 @@
-// What a shard worker is made with, what it is told, what it keeps, and what one call of `receive` works on.
+// The options, messages and state of a shard worker, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { Failing } from '../protocol/failing.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
@@ -64,7 +64,7 @@ export type ShardWorkerMessage =
   | { readonly type: 'pressed' }
   | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
-  /** Somebody asked has died: the supervisor is about to stop this worker as well. */
+  /** A stage has died: the supervisor is about to stop this worker as well. */
   | { readonly type: 'askFailed' };
 
 export interface ShardWorkerState {
@@ -72,7 +72,7 @@ export interface ShardWorkerState {
   readonly keeper: Ref<KeeperMessage>;
   tenure: Tenure | undefined;
   reader: ShardReader | undefined;
-  /** What it holds of the byte budget; from the beginning of the tenure on. */
+  /** Its share of the byte budget; set from the beginning of the tenure on. */
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
   intake: Intake;
@@ -83,13 +83,13 @@ export interface ShardWorkerState {
   reading: boolean;
   /** Calls of the reader that fail one after the other. */
   failing: Failing | undefined;
-  /** Something was read under this tenure; since when (monotonic) reads fail, and when that is to be said next. */
+  /** Something was read under this tenure; since when (monotonic) reads fail, and when that is to be reported next. */
   hasRead: boolean;
   failingSince: number | undefined;
   sayFailingAt: number;
   /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
-  /** Nothing more is fetched or admitted for now, for the lease is to be handed over. */
+  /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
   paused: boolean;
   /** The number of the last pause. */
   pauses: number;
@@ -101,10 +101,10 @@ export interface ShardWorkerState {
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
-  /** Of what the ledger has settled, what the meter's tally knows. */
+  /** The part of what the ledger has settled that the meter's tally knows. */
   tallied: number;
   millisBehindLatest: number | undefined;
-  /** The record the watchdog asked for last that nobody had, and since when. */
+  /** The record of the watchdog's last question that no actor had, and since when. */
   astray: { readonly ordinal: number; readonly since: number } | undefined;
   finished: boolean;
 }
@@ -116,7 +116,7 @@ export interface Channel {
   records: UserRecord[];
   notifying: boolean;
   collecting: boolean;
-  /** The stage has heard of this worker: before that, it could not answer a collect. */
+  /** The stage knows this worker: before that, it could not answer a collect. */
   known: boolean;
 }
 
@@ -133,7 +133,10 @@ export interface Current {
 /** What was read and is not admitted yet. */
 export interface Intake {
   readonly raw: Deque<RawRecord>;
-  /** Of `raw`, and of a plain record that is being admitted; an aggregate that is counts in the ledger, by its pin. */
+  /**
+   * Bytes of `raw`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the ledger,
+   * by its pin.
+   */
   rawBytes: number;
   current: Current | undefined;
   /** Everything up to here was settled before this start; undefined once a later record has come. */
@@ -143,11 +146,11 @@ export interface Intake {
   duplicates: number;
 }
 
-/** One call of `receive`: what it works on and what comes of it. */
+/** One call of `receive`: its inputs and its effects. */
 export interface Turn {
   readonly options: ShardWorkerOptions;
   readonly state: ShardWorkerState;
-  /** Monotonic, as the call began. */
+  /** Monotonic, when the call began. */
   readonly now: number;
   readonly effects: Effect<ShardWorkerMessage>[];
 }

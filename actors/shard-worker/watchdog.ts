@@ -1,5 +1,5 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
-// is and brings the answer here.
+// is and passes the answer in.
 import { failingStatus } from '../protocol/failing.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
@@ -23,8 +23,8 @@ export interface Stall {
 }
 
 /**
- * The error to fail with, or undefined when somebody is only slow (I24): the frontier must have stood still all the time
- * *and* the holder of the oldest record must have been at it, or settled nothing, or nobody have had it, all the time.
+ * The error to fail with, or undefined when an actor is only slow (I24). The frontier must have stood still all the time.
+ * *And*, all that time, the holder of the oldest record must have worked on it or settled nothing, or no actor have had it.
  */
 export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;
@@ -56,7 +56,7 @@ export interface WorkerStatus {
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
-  /** Of the byte budget of the process, and what of it was fetched ahead. */
+  /** Its part of the byte budget of the process, and how much of that was fetched ahead. */
   readonly heldBytes: number;
   readonly prefetchedBytes: number;
   readonly admitted: number;

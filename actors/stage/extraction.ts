@@ -1,6 +1,6 @@
 // From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
-// reducers. It gives way after a slice of time and goes on where it stopped, taking the workers in turn. The order within a
-// worker stays: it hands over its next batch only when this one has been extracted to its end.
+// reducers. It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a
+// worker stays: its next batch comes only when this one has been extracted completely.
 import { endIfLate, stopTenure } from '../protocol/disposition.js';
 import { isThenable } from '../../src/core/callback.js';
 import { judge } from '../protocol/failure.js';
@@ -48,7 +48,7 @@ export function extractForAWhile(turn: Turn): boolean {
   const slice = startSlice(options.clock);
   const { extracting, workers } = state;
   for (let entry = extracting.shift(); entry !== undefined; entry = extracting.shift()) {
-    // A worker that has retired meanwhile has nobody to settle its records.
+    // A worker that has retired meanwhile can no longer settle its records.
     if (workers.get(entry.tenure.worker) !== entry) continue;
     if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
@@ -77,7 +77,7 @@ function extractBatch(turn: Turn, entry: WorkerEntry, slice: TimeSlice): boolean
   }
   entry.extractedAt = options.clock.now();
   if (!tenure.dead) return true;
-  // Whoever holds the lease now extracts the rest anew; the worker is told, and ends.
+  // The lease's new holder extracts the rest again; the worker is informed, and ends.
   batch.next = batch.records.length;
   entry.outbox.dead = true;
   return true;
@@ -137,7 +137,7 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** Awaiting would reorder a key (R3). Its rejection is nobody's business any more, but must not end the process. */
+/** Awaiting would reorder a key (R3). Nothing handles its rejection, which must not end the process. */
 function refuseThenable<T>(name: string, returned: T): T {
   if (!isThenable(returned)) return returned;
   returned.then(undefined, () => {});

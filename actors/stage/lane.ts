@@ -1,5 +1,6 @@
-// The way from one stage to one reducer: a queue, and the credit the reducer has granted. Items leave in the order they
-// came, never more than the credit; punctuation travels in the same queue, behind the data it speaks of, and costs none.
+// The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
+// came, never more than the credit. Punctuation travels in the same queue, behind the data that it refers to, and costs
+// none.
 import { send } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -72,7 +73,7 @@ export function discard(lane: Lane, worker: number): void {
   }
 }
 
-/** The place in the queue of an item of this record; only asked by the watchdog, so a walk is good enough. */
+/** The place in the queue of an item of this record. Only the watchdog asks, so a walk is good enough. */
 export function positionOf(lane: Lane, worker: number, ordinal: number): number | undefined {
   for (let place = 0; place < lane.queue.length; place += 1) {
     const item = lane.queue.at(place)?.item;

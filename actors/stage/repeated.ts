@@ -1,12 +1,12 @@
-// Which messages a stage has had before: reducers number theirs, and the questions of a worker have rising numbers. A repeated
-// one is dropped and counted.
+// Which messages a stage has had before: reducers number theirs, and the questions of a worker have rising numbers. A
+// repeated one is dropped and counted.
 import type { Effect, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Lane, Turn, WorkerEntry } from './state.js';
 
 export const repeated: Effect<StageMessage> = { type: 'count', what: 'repeatedMessages' };
 
-/** False for a repeated one: credit given back twice, or a punctuation answered for two reducers by one. */
+/** False for a repeated message: credit would be given back twice, or a punctuation counted as answered by two reducers. */
 export function acceptNumber({ effects }: Turn, lane: Lane, number: number): boolean {
   if (number <= lane.received) {
     effects.push(repeated);
@@ -16,7 +16,10 @@ export function acceptNumber({ effects }: Turn, lane: Lane, number: number): boo
   return true;
 }
 
-/** False for a repeated one: records routed twice, or an answer kept for a question that is closed, with what it carries. */
+/**
+ * False for a repeated message: records would be routed twice, or an answer given to a question that is closed, and its
+ * content lost.
+ */
 export function acceptQuestion({ effects }: Turn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
   if (question <= entry.asked) {
     effects.push(repeated);

@@ -1,6 +1,6 @@
-// Takes batches from shard workers, makes items of their records, routes each by its key to a reducer within that
-// reducer's credit, and routes the dispositions back. What it must never do: lose the order of a key within a shard, hold a
-// disposition back for a full queue, or let one slow reducer stop another.
+// Takes batches from shard workers and makes items of their records. Routes each item by its key to a reducer, within that
+// reducer's credit, and routes the dispositions back. It must never lose the order of a key within a shard, or hold a
+// disposition back because a queue is full. Nor may one slow reducer stop another.
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
@@ -115,7 +115,8 @@ function entryOf({ state, now, effects }: Turn, tenure: Tenure, worker: Ref<neve
       asked: 0,
     };
     state.workers.set(tenure.worker, entry);
-    // A worker that dies without a word must not leave its items queued (S4): nobody would take their dispositions.
+    // A worker that dies without a last word must not leave its items queued (S4): their dispositions would have no
+    // receiver.
     effects.push(watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
   }
   return entry;
@@ -131,7 +132,7 @@ function notify(turn: Turn, message: MessageOf<'notify'>): void {
   askForTurn(turn);
 }
 
-/** In a turn of its own each time: the lease keepers of this process must come in between, however much there is to do. */
+/** In a turn of its own each time: however much there is to do, the lease keepers of this process must get their turns. */
 function askForTurn({ state, effects }: Turn): void {
   if (state.turnIsDue) return;
   state.turnIsDue = true;
@@ -186,7 +187,7 @@ function answerAll(turn: Turn): void {
   for (const entry of turn.state.workers.values()) answer(turn, entry);
 }
 
-/** Dispositions leave with whichever reply goes first; a notify that may be answered goes before a collect. */
+/** Dispositions leave with the first reply that may go; a notify that may be answered goes before a collect. */
 function answer({ options, effects }: Turn, entry: WorkerEntry): void {
   const open = entry.notify;
   const inDemand = open?.batch.waiting === 0 || entry.waiting * 2 <= options.maxPending;
@@ -215,7 +216,7 @@ function punctuate(turn: Turn, message: MessageOf<'punctuate'>): void {
   state.nextPunctuation += 1;
   state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.lanes.length });
   const punctuation = { punctuation: id, kind: message.kind };
-  // It speaks of all that was handed over before it, some of which is not an item yet.
+  // It refers to everything handed over before it, some of which is not an item yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
   else for (const lane of state.lanes) enqueue(lane, punctuation);
   for (const lane of state.lanes) dispatch(turn, lane);
@@ -237,7 +238,7 @@ function locate({ state, now, effects }: Turn, message: MessageOf<'locate'>): vo
   for (const lane of state.lanes) {
     if (positionOf(lane, worker, ordinal) === undefined) continue;
     const forMs = now - lane.settledAt;
-    // The reducer knows best whether it gets on: it may be settling what another stage has sent.
+    // The reducer knows best whether it makes progress: it may be settling what another stage has sent.
     if (lane.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
     else effects.push(send(lane.ref, { type: 'locate', worker, ordinal, replyTo, next: [], queued: true }));
     return;
@@ -259,7 +260,8 @@ function retire(turn: Turn, worker: number): void {
   const entry = state.workers.get(worker);
   if (entry === undefined) return;
   state.workers.delete(worker);
-  // A worker that died without a word did not say so itself: what a reducer is about to fold must not be handed out.
+  // A worker that died without a last word has not ended its tenure itself. Items that a reducer is about to fold must not
+  // be handed out.
   entry.tenure.dead = true;
   const { source, shardId, fence } = entry.tenure;
   for (const lane of state.lanes) {

@@ -1,4 +1,4 @@
-// What a stage is made with, what it keeps, and what one call of `receive` works on.
+// The options and state of a stage, and its turn: one call of `receive`.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -28,10 +28,10 @@ export interface WorkerEntry {
   notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
   /** Punctuation that came while records before it were not items yet. */
   readonly behind: Punctuation[];
-  /** When its last record was extracted, or came to be; monotonic milliseconds. */
+  /** When its last record was extracted, or the entry was made; monotonic milliseconds. */
   extractedAt: number;
   collect: ReplyTo<Dispositions> | undefined;
-  /** The last question heard from it: a repeated one is dropped. */
+  /** The last question received from it: a repeated one is dropped. */
   asked: number;
 }
 
@@ -63,7 +63,7 @@ export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting }
 export interface Lane {
   ref: Ref<ReducerInbox> | undefined;
   credit: number;
-  /** Number of the last message sent to this reducer that it must not take twice. */
+  /** Number of the last message sent to this reducer of the kind that it must not take twice. */
   sent: number;
   /** Number of the last message received from it: a repeated one is dropped. */
   received: number;
@@ -83,7 +83,7 @@ export interface StageState {
   readonly self: Ref<StageMessage>;
   readonly lanes: readonly Lane[];
   readonly workers: Map<number, WorkerEntry>;
-  /** Who has records that are not items yet, the next first. */
+  /** The workers that have records which are not items yet, the next first. */
   readonly extracting: Deque<WorkerEntry>;
   /** Turns of extraction asked for, and whether the last one is still to come. */
   turns: number;
@@ -92,11 +92,11 @@ export interface StageState {
   nextPunctuation: number;
 }
 
-/** One call of `receive`: what it works on and what comes of it. */
+/** One call of `receive`: its inputs and its effects. */
 export interface Turn {
   readonly options: StageOptions;
   readonly state: StageState;
-  /** Monotonic, as the call began; extraction takes long enough to look at the clock itself. */
+  /** Monotonic, when the call began; extraction takes long enough to read the clock itself. */
   readonly now: number;
   readonly effects: Effect<StageMessage>[];
 }

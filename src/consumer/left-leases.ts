@@ -5,7 +5,7 @@
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
-import { recoverHold } from '../core/lease-hold.js';
+import { adoptRow } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { World } from '../api/source.js';
 import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';
@@ -51,8 +51,8 @@ export function createLeftLeases(): LeftLeases {
   };
 }
 
-const isTaking = ({ phase, write, hold }: LeaseKeeperState): boolean =>
-  phase === 'taking' && (write !== undefined || hold.unknown.length > 0);
+const isTaking = ({ phase, write, lease }: LeaseKeeperState): boolean =>
+  phase === 'taking' && (write !== undefined || lease.unknown.length > 0);
 
 /** It may have been handed over since, or has been. */
 const isAsking = ({ phase, wishing, handedFrom }: LeaseKeeperState): boolean =>
@@ -127,7 +127,7 @@ async function isOurs(
   try {
     const row = await options.store.get(options.leaseKey, overdue.signal);
     if (row?.leaseOwner !== options.workerId || row.kinactWriter !== options.writer) return false;
-    recoverHold(state.hold, row);
+    adoptRow(state.lease, row);
     return true;
   } catch {
     // Unknown, as before: peers find it expire.

@@ -7,7 +7,7 @@ import { isForeign } from './lease-writer.js';
 import { hasEnded } from './shard-graph.js';
 
 /** A row's counter as last seen, and when it was first seen to be that (monotonic milliseconds). */
-export interface Sighting {
+export interface Observation {
   readonly counter: number;
   readonly seenAt: number;
   /** `seenAt`, or minus infinity for a row that had no owner when it was seen for the first time. */
@@ -26,15 +26,15 @@ export interface ObservedLease {
 }
 
 /**
- * Brings the sightings up to date with a scan. A row seen for the first time counts from now if it has an owner, who may
+ * Brings the observations up to date with a scan. A row seen for the first time counts from now if it has an owner, who may
  * be alive, and as old beyond measure if it has none. Rows that are gone are forgotten.
  */
-export function sight(
-  previous: ReadonlyMap<string, Sighting>,
+export function updateObservations(
+  previous: ReadonlyMap<string, Observation>,
   rows: readonly LeaseRow[],
   now: number,
-): Map<string, Sighting> {
-  const next = new Map<string, Sighting>();
+): Map<string, Observation> {
+  const next = new Map<string, Observation>();
   for (const row of rows) {
     const seen = previous.get(row.leaseKey);
     if (seen !== undefined && seen.counter === row.leaseCounter) next.set(row.leaseKey, seen);
@@ -48,15 +48,15 @@ export function sight(
   return next;
 }
 
-/** The rows of a scan with their ages, by sightings that are up to date with it. `failoverMs` is this worker's own. */
+/** The rows of a scan with their ages, by observations that are up to date with it. `failoverMs` is this worker's own. */
 export function observe(
   rows: readonly LeaseRow[],
-  sightings: ReadonlyMap<string, Sighting>,
+  observations: ReadonlyMap<string, Observation>,
   now: number,
   failoverMs: number,
 ): ObservedLease[] {
   return rows.map((row) => {
-    const seen = sightings.get(row.leaseKey) ?? { since: now, seenAt: now };
+    const seen = observations.get(row.leaseKey) ?? { since: now, seenAt: now };
     const honouredMs = honouredFailoverMs(row, failoverMs);
     return { row, ageMs: now - seen.since, seenMs: now - seen.seenAt, failoverMs: honouredMs };
   });
@@ -92,7 +92,7 @@ export interface LeasePlan {
   /** How many leases this worker should hold. */
   readonly target: number;
   /** Available leases left to others only because of `maxLeases`. */
-  readonly spill: number;
+  readonly overflow: number;
   /** Whether leases remain available that this plan leaves to others for a moment. */
   readonly left: boolean;
   /** Whether a Java worker owns a row, so that its formula holds. */
@@ -203,7 +203,7 @@ function parentsToo({ input, available }: Table, mine: number, take: readonly Le
   return free.slice(0, Math.max(0, maxLeases - (mine - waiting)));
 }
 
-type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'spill'>;
+type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'overflow'>;
 
 /**
  * The KCL 2.x taker's formula (kcl.md 2.2): rows at SHARD_END count, what stood still for three failovers is taken
@@ -224,15 +224,15 @@ function planLikeKcl(table: Table, mine: number): Choice {
   const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
   const target = Math.min(share, input.maxLeases);
   const room = Math.max(0, input.maxLeases - table.given - mine);
-  const spill = Math.max(0, available.length - room);
+  const overflow = Math.max(0, available.length - room);
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
   if (veryOld.length > 0)
-    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, spill };
+    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, overflow };
   const needed = target - (counts.get(input.workerId) ?? mine);
-  if (needed <= 0) return { take: [], steal: [], target, spill };
+  if (needed <= 0) return { take: [], steal: [], target, overflow };
   if (available.length > 0)
-    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, spill };
-  return { take: [], steal: stealLikeKcl(table, counts, needed, target), target, spill };
+    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, overflow };
+  return { take: [], steal: stealLikeKcl(table, counts, needed, target), target, overflow };
 }
 
 function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed: number, target: number): LeaseRow[] {
@@ -268,10 +268,10 @@ function planEvenly(table: Table, mine: number): Choice {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, share)),
       steal: [],
       target,
-      spill: Math.max(0, overdue.length - room),
+      overflow: Math.max(0, overdue.length - room),
     };
   }
-  return { take: [], steal: stealEvenly(table, mine, Math.floor(live / (owned.size + 1))), target, spill: 0 };
+  return { take: [], steal: stealEvenly(table, mine, Math.floor(live / (owned.size + 1))), target, overflow: 0 };
 }
 
 function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {

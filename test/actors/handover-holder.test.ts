@@ -115,7 +115,7 @@ describe('a holder that is asked for its lease', () => {
     await keeper.end(cell, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner).to.equal('other');
     keeper.store.takeAs(keeper.row.leaseKey, asker.workerId, asker.writer);
-    keeper.store.rows.delete(keeper.state.hold.row.leaseKey);
+    keeper.store.rows.delete(keeper.state.lease.row.leaseKey);
     await keeper.advance(failoverMs / 3);
     const tenure = await keeper.begin(2);
     expect(tenure?.type, 'a tenure beside the new owner, from 7 on').to.not.equal('granted');

@@ -182,7 +182,7 @@ describe('a keeper that asks for a lease', () => {
     const keeper = await asking(store);
     await keeper.advance(2_000);
     expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 2 ${theirs} ${me}`);
-    expect(keeper.state.hold.unknown, 'it says nothing of the lease').to.deep.equal([]);
+    expect(keeper.state.lease.unknown, 'it says nothing of the lease').to.deep.equal([]);
     expect(keeper.eventsOf('retrying')).to.have.length(1);
   });
 

@@ -262,7 +262,7 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   walk.object({
     ...state,
     // As it was when the wish was made.
-    hold: isWishing ? undefined : state.hold,
+    lease: isWishing ? undefined : state.lease,
     wishing: isWishing ? state.wishing : undefined,
     takeBy: state.phase === 'taking' ? state.takeBy : Infinity,
     idleSince: isIdle ? Math.max(state.idleSince, walk.now - scene.stopDeadlineMs - scene.failoverMs) : Infinity,

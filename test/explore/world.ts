@@ -244,11 +244,11 @@ function cloneState(
   handedOut: HandedOut,
   cellOf: <T extends object>(cell: T) => T,
 ): LeaseKeeperState {
-  const { hold, wishing, yielding, release, shardEnd, tenure, watchdog, falseEnds } = state;
+  const { lease, wishing, yielding, release, shardEnd, tenure, watchdog, falseEnds } = state;
   return {
     ...state,
     handedOut,
-    hold: { ...hold, unknown: [...hold.unknown] },
+    lease: { ...lease, unknown: [...lease.unknown] },
     wishing: wishing === undefined ? undefined : { ...wishing },
     yielding: yielding === undefined ? undefined : { ...yielding },
     release: release === undefined ? undefined : { ...release },

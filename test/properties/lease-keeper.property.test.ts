@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { comparePositions } from '../../src/core/sequence-number.js';
 import { compareCheckpoints } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { durableCheckpoint } from '../../src/core/lease-hold.js';
+import { durableCheckpoint } from '../../src/core/lease-state.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { driveKeeper, failoverMs, marginMs, me, nonce, shardId } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
@@ -255,7 +255,7 @@ describe('a keeper among faults, crashes and other owners', () => {
           const { keeper } = world;
           if (keeper.ended || keeper.state.release !== undefined || keeper.state.shardEnd !== undefined) return;
           expect(keeper.row).to.deep.include({ leaseOwner: me, kinactWriter: world.writer });
-          const { frontier } = keeper.state.hold;
+          const { frontier } = keeper.state.lease;
           if (
             frontier !== undefined &&
             compareCheckpoints(durableCheckpoint(keeper.row), {

@@ -1,14 +1,20 @@
 // A fleet of workers over one lease table, round by round, without any I/O: what planLeases decides is carried out as the
 // conditional writes would be. Each round all workers plan from the same picture, which is the worst case for collisions.
 import { leaseRow } from './memory-lease-store.js';
-import { observe, planLeases, sight, type LeasePlan, type Sighting } from '../../src/core/lease-plan.js';
+import {
+  observe,
+  planLeases,
+  updateObservations,
+  type LeasePlan,
+  type Observation,
+} from '../../src/core/lease-plan.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 export interface FleetWorker {
   readonly id: string;
   readonly maxLeases: number;
-  sightings: Map<string, Sighting>;
+  observations: Map<string, Observation>;
   readonly held: Set<string>;
 }
 
@@ -46,9 +52,9 @@ export function fleet(leases: number, random: () => number): Fleet {
   };
 
   const plan = (worker: FleetWorker, picture: readonly LeaseRow[]): LeasePlan => {
-    worker.sightings = sight(worker.sightings, picture, self.now);
+    worker.observations = updateObservations(worker.observations, picture, self.now);
     return planLeases({
-      leases: observe(picture, worker.sightings, self.now, failoverMs),
+      leases: observe(picture, worker.observations, self.now, failoverMs),
       workerId: worker.id,
       maxLeases: worker.maxLeases,
       held: worker.held,
@@ -65,7 +71,7 @@ export function fleet(leases: number, random: () => number): Fleet {
     now: 0,
     moves: 0,
     join(id, maxLeases = Infinity) {
-      workers.push({ id, maxLeases, sightings: new Map(), held: new Set() });
+      workers.push({ id, maxLeases, observations: new Map(), held: new Set() });
     },
     kill(id) {
       workers.splice(

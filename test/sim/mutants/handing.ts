@@ -110,7 +110,7 @@ export const handingMutants: readonly Mutant[] = [
       if (message.type !== 'looked' || state.wishing === undefined || state.phase !== 'wishing') return;
       const { row } = message as unknown as { row?: { kinactAnswer?: string } };
       if (row?.kinactAnswer?.startsWith('yielding') !== true) return;
-      state.hold.row = row;
+      state.lease.row = row;
       state.phase = 'taking';
     }),
   },

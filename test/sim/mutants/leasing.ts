@@ -102,16 +102,16 @@ const wallClock: Mutant['make'] = () => {
 const spuriousCounts: Mutant['make'] = () =>
   wrapped('leaseKeeper', {
     after: (state, message, effects) => {
-      const { hold } = state;
+      const { lease } = state;
       const recovered = message.type === 'written' && message['outcome'].type === 'refused';
       if (
         recovered &&
         state.phase === 'held' &&
-        hold.row === message['outcome'].current &&
-        hold.frontier !== undefined
+        lease.row === message['outcome'].current &&
+        lease.frontier !== undefined
       ) {
-        const { checkpoint, subSequenceNumber } = checkpointAt(hold.frontier);
-        hold.row = { ...hold.row, checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
+        const { checkpoint, subSequenceNumber } = checkpointAt(lease.frontier);
+        lease.row = { ...lease.row, checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
       }
       return effects;
     },

@@ -3,7 +3,7 @@ import { leaseRow } from '../../support/memory-lease-store.js';
 import {
   observe,
   planLeases,
-  sight,
+  updateObservations,
   type LeasePlan,
   type LeasePlanInput,
   type ObservedLease,
@@ -49,24 +49,24 @@ describe('the age of a lease', () => {
   const rows = (counter: number, owner?: string): LeaseRow[] => [lease('a', owner, 0, { leaseCounter: counter }).row];
 
   it('begins when its owner is first seen, for he may be alive', () => {
-    const first = sight(new Map(), rows(4, 'x'), 1_000);
+    const first = updateObservations(new Map(), rows(4, 'x'), 1_000);
     expect(observe(rows(4, 'x'), first, 3_000, failoverMs)[0]).to.include({ ageMs: 2_000, seenMs: 2_000 });
   });
 
   it('is beyond measure for a row first seen without an owner', () => {
-    const first = sight(new Map(), rows(4), 1_000);
+    const first = updateObservations(new Map(), rows(4), 1_000);
     expect(observe(rows(4), first, 3_000, failoverMs)[0]).to.include({ ageMs: Infinity, seenMs: 2_000 });
   });
 
   it('begins anew with every change of the counter, and only with that', () => {
-    const first = sight(new Map(), rows(4), 1_000);
-    expect(sight(first, rows(4, 'x'), 2_000).get('a')).to.equal(first.get('a'));
-    const second = sight(first, rows(5), 2_000);
+    const first = updateObservations(new Map(), rows(4), 1_000);
+    expect(updateObservations(first, rows(4, 'x'), 2_000).get('a')).to.equal(first.get('a'));
+    const second = updateObservations(first, rows(5), 2_000);
     expect(observe(rows(5), second, 2_500, failoverMs)[0]).to.include({ ageMs: 500, seenMs: 500 });
   });
 
   it('is forgotten with the row, and zero for a row that was never sighted', () => {
-    expect(sight(sight(new Map(), rows(4), 1), [], 2).size).to.equal(0);
+    expect(updateObservations(updateObservations(new Map(), rows(4), 1), [], 2).size).to.equal(0);
     expect(observe(rows(4), new Map(), 7, failoverMs)[0]).to.include({ ageMs: 0, seenMs: 0 });
   });
 });
@@ -86,10 +86,10 @@ describe('a plan among kinact workers', () => {
   it('takes a lease by its own failoverMs, which is the larger of its holder’s and ours', () => {
     const writer = writerOf(writerNonce('b', 'n'), 1);
     const { row } = lease('x', 'b', 0, { kinactWriter: writer, kinactFailover: `20000 ${writer}` });
-    const [seen] = observe([row], sight(new Map(), [row], 0), 20_000, failoverMs);
+    const [seen] = observe([row], updateObservations(new Map(), [row], 0), 20_000, failoverMs);
     expect(seen).to.include({ ageMs: 20_000, failoverMs: 20_000 });
     expect(keys(plan([seen!]).take)).to.deep.equal([]);
-    const [later] = observe([row], sight(new Map(), [row], 0), 20_001, failoverMs);
+    const [later] = observe([row], updateObservations(new Map(), [row], 0), 20_001, failoverMs);
     expect(keys(plan([later!]).take)).to.deep.equal(['x']);
     // What others than this worker may take is left to them for a moment from then on.
     const beside = [...many(3, 'm', 'me'), ...many(2, 'b', 'b')];
@@ -155,7 +155,7 @@ describe('a plan among kinact workers', () => {
   it('never plans beyond maxLeases and says what is left undone for it', () => {
     const made = plan(many(9, 'f', undefined, 60_000), { maxLeases: 4 });
     expect(made.take).to.have.length(4);
-    expect(made).to.include({ target: 4, spill: 5 });
+    expect(made).to.include({ target: 4, overflow: 5 });
     expect(plan(many(9, 'b', 'b'), { maxLeases: 2 }).steal).to.have.length(2);
   });
 
@@ -278,7 +278,7 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
   it('stays within maxLeases', () => {
     expect(plan([...many(6, 'j', 'java'), ...many(6, 'f', undefined, Infinity)], { maxLeases: 2 })).to.include({
       target: 2,
-      spill: 4,
+      overflow: 4,
     });
     expect(plan([...many(2, 'm', 'me'), ...many(6, 'j', 'java')], { maxLeases: 2 }).steal).to.deep.equal([]);
   });

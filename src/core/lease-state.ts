@@ -7,7 +7,7 @@ import type { LeaseRow } from './lease.js';
 import type { UnknownWrite } from './lease-write.js';
 import type { InitialPosition, Position, StartPosition } from './position.js';
 
-export interface LeaseHold {
+export interface LeaseState {
   /** The row as last written or read; its counter is the condition of the next write. */
   row: LeaseRow;
   /** Everything up to here is settled: the furthest that any worker under this keeper has reported. */
@@ -19,7 +19,7 @@ export interface LeaseHold {
 }
 
 /** The part of ports.ts' LeaseChange that a keeper uses. */
-export interface HoldChange {
+export interface RowChange {
   readonly checkpoint?: Checkpoint;
   readonly leaseOwner?: string | null;
   readonly failoverMs?: number;
@@ -30,7 +30,7 @@ export interface HoldChange {
   readonly childShardIds?: readonly string[];
 }
 
-export function holdOf(row: LeaseRow): LeaseHold {
+export function leaseStateOf(row: LeaseRow): LeaseState {
   return { row, frontier: undefined, behind: 0, unknown: [] };
 }
 
@@ -39,20 +39,20 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
 }
 
 /** Moves the frontier forward over so many records; false when the position is not ahead of it, and nothing has changed. */
-export function advanceFrontier(hold: LeaseHold, position: Position, records: number): boolean {
-  if (hold.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(hold.frontier)) <= 0) {
+export function advanceFrontier(lease: LeaseState, position: Position, records: number): boolean {
+  if (lease.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(lease.frontier)) <= 0) {
     return false;
   }
-  hold.frontier = position;
-  hold.behind += records;
+  lease.frontier = position;
+  lease.behind += records;
   return true;
 }
 
 /** What the row's checkpoint is to become; undefined when the row already is at the frontier or past it. */
-export function checkpointOnBoard(hold: LeaseHold): Checkpoint | undefined {
-  if (hold.frontier === undefined) return undefined;
-  const checkpoint = checkpointAt(hold.frontier);
-  return compareCheckpoints(checkpoint, durableCheckpoint(hold.row)) > 0 ? checkpoint : undefined;
+export function checkpointOnBoard(lease: LeaseState): Checkpoint | undefined {
+  if (lease.frontier === undefined) return undefined;
+  const checkpoint = checkpointAt(lease.frontier);
+  return compareCheckpoints(checkpoint, durableCheckpoint(lease.row)) > 0 ? checkpoint : undefined;
 }
 
 /** kcl.md 1.3 `take`, how long others are to wait for a renewal, and the stamp that makes a foreign row's LATEST a point in time. */
@@ -60,7 +60,7 @@ export function takeChange(
   row: LeaseRow,
   taker: { readonly workerId: string; readonly failoverMs: number },
   latestAt: number,
-): HoldChange {
+): RowChange {
   const { workerId, failoverMs } = taker;
   return {
     leaseOwner: workerId,
@@ -70,22 +70,22 @@ export function takeChange(
   };
 }
 
-export function renewChange(checkpoint: Checkpoint | undefined): HoldChange {
+export function renewChange(checkpoint: Checkpoint | undefined): RowChange {
   return checkpoint === undefined ? {} : { checkpoint };
 }
 
 /** Checkpoints and releases in one write. */
-export function releaseChange(hold: LeaseHold): HoldChange {
-  return { ...renewChange(checkpointOnBoard(hold)), leaseOwner: null };
+export function releaseChange(lease: LeaseState): RowChange {
+  return { ...renewChange(checkpointOnBoard(lease)), leaseOwner: null };
 }
 
 /** As a release; the row then looks as if `heir` had taken it. It has changed hands once since its checkpoint. */
-export function handOverChange(hold: LeaseHold, heir: NonNullable<HoldChange['handOver']>): HoldChange {
-  return { ...renewChange(checkpointOnBoard(hold)), handOver: heir, countOwnerSwitch: true };
+export function handOverChange(lease: LeaseState, heir: NonNullable<RowChange['handOver']>): RowChange {
+  return { ...renewChange(checkpointOnBoard(lease)), handOver: heir, countOwnerSwitch: true };
 }
 
 /** The owner stays, as the KCL leaves it: a row without one is taken by its workers, ended or not, and counts as their share. */
-export function shardEndChange(childShardIds: readonly string[]): HoldChange {
+export function shardEndChange(childShardIds: readonly string[]): RowChange {
   return {
     checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 },
     ...(childShardIds.length === 0 ? {} : { childShardIds }),
@@ -93,8 +93,8 @@ export function shardEndChange(childShardIds: readonly string[]): HoldChange {
 }
 
 /** The write took effect. */
-export function applyWritten(hold: LeaseHold, change: HoldChange, counter: number, writer: string): void {
-  const row = { ...hold.row, leaseCounter: counter, kinactWriter: writer } as {
+export function applyWritten(lease: LeaseState, change: RowChange, counter: number, writer: string): void {
+  const row = { ...lease.row, leaseCounter: counter, kinactWriter: writer } as {
     -readonly [K in keyof LeaseRow]: LeaseRow[K];
   };
   if (change.handOver !== undefined) {
@@ -113,23 +113,23 @@ export function applyWritten(hold: LeaseHold, change: HoldChange, counter: numbe
   }
   if (change.kinactLatestAt !== undefined) row.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) row.childShardIds = change.childShardIds;
-  hold.row = row;
-  hold.unknown = [];
+  lease.row = row;
+  lease.unknown = [];
 }
 
 /** The write may have taken effect. Attempts that would leave the same row behind count once. */
-export function applyUnknown(hold: LeaseHold, change: HoldChange): void {
+export function applyUnknown(lease: LeaseState, change: RowChange): void {
   const to = change.handOver?.workerId ?? change.leaseOwner;
-  const owner = to === undefined ? hold.row.leaseOwner : (to ?? undefined);
-  const counter = hold.row.leaseCounter + 1;
-  if (!hold.unknown.some((write) => write.owner === owner)) hold.unknown.push({ counter, owner });
+  const owner = to === undefined ? lease.row.leaseOwner : (to ?? undefined);
+  const counter = lease.row.leaseCounter + 1;
+  if (!lease.unknown.some((write) => write.owner === owner)) lease.unknown.push({ counter, owner });
 }
 
 /** The row is what it is: counter and checkpoint are the row's, the frontier stays and is sent again if it is ahead. */
-export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
-  hold.row = row;
-  hold.unknown = [];
-  if (checkpointOnBoard(hold) === undefined) hold.behind = 0;
+export function adoptRow(lease: LeaseState, row: LeaseRow): void {
+  lease.row = row;
+  lease.unknown = [];
+  if (checkpointOnBoard(lease) === undefined) lease.behind = 0;
 }
 
 /**
@@ -138,22 +138,22 @@ export function recoverHold(hold: LeaseHold, row: LeaseRow): void {
  * still under way can expect it, and no fence falls, though the row may have been made, taken and deleted once more since.
  * What this process does not read (a prepared checkpoint, foreign attributes) is gone.
  */
-export function recreatedRow(hold: LeaseHold, writer: string, serviceTimeMs: number): LeaseRow {
-  const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = hold.row;
+export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
+  const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;
   const { kinactWish: _wish, kinactAnswer: _answer, ...kept } = rest;
-  const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
+  const { checkpoint, subSequenceNumber } = checkpointOnBoard(lease) ?? durableCheckpoint(lease.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
   return {
     ...kept,
     ...at,
-    leaseCounter: Math.max(hold.row.leaseCounter + 2, Math.floor(serviceTimeMs)),
+    leaseCounter: Math.max(lease.row.leaseCounter + 2, Math.floor(serviceTimeMs)),
     kinactWriter: writer,
   };
 }
 
 /** Where a worker is to begin; undefined when the shard has ended. */
-export function startOf(hold: LeaseHold, initialPosition: InitialPosition): StartPosition | undefined {
-  const { checkpoint, subSequenceNumber } = checkpointOnBoard(hold) ?? durableCheckpoint(hold.row);
+export function startOf(lease: LeaseState, initialPosition: InitialPosition): StartPosition | undefined {
+  const { checkpoint, subSequenceNumber } = checkpointOnBoard(lease) ?? durableCheckpoint(lease.row);
   if (!isSentinel(checkpoint)) {
     return { type: 'after', position: { sequenceNumber: checkpoint, subSequenceNumber } };
   }
@@ -164,9 +164,9 @@ export function startOf(hold: LeaseHold, initialPosition: InitialPosition): Star
       return { type: 'trimHorizon' };
     case 'LATEST':
       // Taking stamps such a row: a missing stamp means that the row was changed since, and early is safe.
-      return hold.row.kinactLatestAt === undefined
+      return lease.row.kinactLatestAt === undefined
         ? { type: 'trimHorizon' }
-        : { type: 'atTimestamp', timestampMs: hold.row.kinactLatestAt };
+        : { type: 'atTimestamp', timestampMs: lease.row.kinactLatestAt };
     case 'AT_TIMESTAMP':
       return initialPosition instanceof Date
         ? { type: 'atTimestamp', timestampMs: initialPosition.getTime() }
