@@ -104,7 +104,7 @@ export type Effect<Self, Event = unknown> =
 
 export type Step<State, Self, Event = unknown> = readonly [State, readonly Effect<Self, Event>[]];
 
-export interface Behaviour<State, Self, Event = unknown> {
+export interface Behaviour<State, Self, Event = unknown, Status extends object = object> {
   /** The actor's kind: `shard-worker`, `stage`, … */
   readonly kind: string;
   /** The first state, and what to do at once. Called once per incarnation. A throw is a failed start. */
@@ -126,7 +126,7 @@ export interface Behaviour<State, Self, Event = unknown> {
   /** Its children in the order to stop them, where that is not the reverse order of their starts. */
   stopOrder?(state: State): readonly Ref<never>[];
   /** What `status()` shows of this actor; called between messages, must not change anything. */
-  status?(state: State): object;
+  status?(state: State): Status;
 }
 
 /**

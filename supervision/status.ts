@@ -14,6 +14,8 @@ export interface EffectStatus {
 
 export interface ActorStatus {
   readonly path: string;
+  /** The kind of its behaviour. */
+  readonly kind: string;
   readonly id: number;
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
   /** What the behaviour's `status` returned; `{ error }` when it threw; undefined when it has none. */
@@ -88,6 +90,7 @@ function statusOfOne(cell: Cell, children: readonly ActorStatus[]): ActorStatus 
   const now = cell.engine.clock.now();
   return {
     path: cell.ref.path,
+    kind: cell.behaviour.kind,
     id: cell.ref.id,
     phase: cell.phase,
     state: stateOf(cell),

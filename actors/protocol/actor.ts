@@ -7,4 +7,4 @@ export type { Ending, Question, Ref, ReplyTo } from '../../supervision/actor.js'
 
 export type Effect<Self> = AnyEffect<Self, KinactEvent>;
 export type Step<State, Self> = AnyStep<State, Self, KinactEvent>;
-export type Behaviour<State, Self> = AnyBehaviour<State, Self, KinactEvent>;
+export type Behaviour<State, Self, Status extends object = object> = AnyBehaviour<State, Self, KinactEvent, Status>;
