@@ -1,4 +1,4 @@
-// The options of `kinesisStream`, as a table. What becomes of them is told in src/aws; here they are only checked.
+// The options of `kinesisStream`, as a table. src/aws carries them out; here they are only checked.
 import type { InitialPosition } from '../core/position.js';
 import {
   anything,
