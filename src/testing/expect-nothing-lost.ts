@@ -12,7 +12,7 @@ export interface NothingLost {
 const shown = 20;
 
 /**
- * Throws unless every id of `input` occurs in `seen`; the error names the first missing ones, in the order of `input`,
+ * Throws unless every id of `input` occurs in `seen`. The error names the first missing ones, in the order of `input`,
  * and has all of them in `missing`. What was seen and never put in is ignored: other tests may share the stream.
  *
  * Throws INVALID_OPTION for an `input` that is empty or has an id twice: neither would show a loss.
