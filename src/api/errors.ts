@@ -17,7 +17,7 @@ export const errorCodes = {
   TABLE_NOT_FOUND:
     'The lease table does not exist in this region and account. A consumer creates it when it starts; check the application name.',
   KCL3_TABLE: 'The table shows a KCL 3 leader or migration state; this version speaks the KCL 2.x protocol only.',
-  MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is mended.',
+  MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is corrected.',
   START_TIMEOUT: 'Starting did not succeed within leases.startDeadlineMs; `cause` is the last error.',
   WORKER_ID_IN_USE: 'Another live process uses the same workerId. Make it unique per process.',
   LEASE_LOST:

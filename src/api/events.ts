@@ -72,9 +72,8 @@ export interface ConsumerEvents {
   /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
   /**
-   * This process holds the lease of a shard, but nobody here has read it for longer than `failoverMs`, and neither a
-   * parent nor a stop is the reason. `ready()` is false. Workers are started again; where that does not help, the lease
-   * is given up.
+   * This process holds the lease of a shard, but has not read it for longer than `failoverMs`. Neither a parent nor a
+   * stop is the reason. `ready()` is false. Workers are started again; where that does not help, the lease is given up.
    */
   leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
   /**

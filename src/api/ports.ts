@@ -78,7 +78,7 @@ export interface UserRecord {
   readonly arrivedAt?: number;
 }
 
-/** What one raw record turned into (kcl.md 3.3). */
+/** What one raw record turned into. */
 export interface Unpacked {
   /** In order; index i of an aggregate has subSequenceNumber i, filtered or not. */
   readonly records: readonly UserRecord[];

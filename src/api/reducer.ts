@@ -95,8 +95,8 @@ export type ReducerMessage<Value = Uint8Array> =
   | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
   /**
    * As `flush`, at the end of a shard, before a stop, and before a lease is handed over. In the last case the shard may
-   * stay here after all. It comes again after what was acknowledged since. The shard is given away only when your call
-   * has returned.
+   * stay here after all. The message comes again after what was acknowledged since. The shard is given away only when
+   * your call has returned.
    */
   | { readonly type: 'drain' };
 

@@ -1,4 +1,4 @@
-// `kinact tail` without an application: every shard of a stream, read by this process alone and remembered nowhere.
+// `kinact tail` without an application: every shard of a stream, read by this process alone; no position is stored.
 // Invariants: a child shard is opened when all its parents that are read here are written to their end. So a key's
 // lines leave in order. No more of a shard is read while what was read of it is being written.
 import { backoffMs } from '../core/backoff.js';

@@ -59,8 +59,8 @@ export interface Consumer extends AsyncDisposable {
   status(): ConsumerStatus;
   /**
    * Whether this process takes part. It does when it has started, every source is read, every lease table was scanned
-   * within 30 s, and nothing holds that people must look at. docs/operating.md lists these conditions; `reasons` says
-   * what is missing.
+   * within 30 s, and no condition needs people. docs/operating.md lists these conditions; `reasons` says what is
+   * missing.
    */
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */

@@ -75,7 +75,7 @@ export function createEmitter(logger: Logger): Emitter {
   };
 }
 
-/** Members that are sentences of ours, with words from outside in them; all others are data and stay as they are. */
+/** Members that are our sentences with words from outside in them; all others are data and stay as they are. */
 const sentences = ['message', 'reason', 'complaint', 'remedy'] as const;
 
 function readable(event: KinactEvent): KinactEvent {

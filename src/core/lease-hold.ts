@@ -41,7 +41,10 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
   return { checkpoint: row.checkpoint, subSequenceNumber: row.checkpointSubSequenceNumber };
 }
 
-/** Moves the frontier forward over so many records; false when the position is not ahead of it, and nothing has changed. */
+/**
+ * Moves the frontier forward over this many records; false when the position is not ahead of it, and nothing has
+ * changed.
+ */
 export function advanceFrontier(hold: LeaseHold, position: Position, records: number): boolean {
   if (hold.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(hold.frontier)) <= 0) {
     return false;

@@ -67,9 +67,11 @@ export interface ShardEndWants {
 }
 
 export interface LeaseTimes {
-  /** A write without an answer for so long counts as one with an unknown outcome. */
+  /** A write without an answer for this long counts as one with an unknown outcome. */
   readonly writeTimeoutMs: number;
-  /** Without a worker for so long the lease is given up; and while the end of its shard is not proven, for so long. */
+  /**
+   * The lease is given up after this long without a worker, or after this long without proof of the end of its shard.
+   */
   readonly idleLimitMs: number;
   readonly endLimitMs: number;
 }

@@ -146,7 +146,7 @@ function unreadable(
     const shardId = shardIdOf(identifier, leaseKey) ?? other;
     return shardId !== undefined && only?.has(shardId) !== false;
   });
-  return own.length === 0 ? undefined : `row ${own[0]} cannot be read: mend or delete it first`;
+  return own.length === 0 ? undefined : `row ${own[0]} cannot be read: correct or delete it first`;
 }
 
 function unknownShard(

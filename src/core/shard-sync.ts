@@ -69,7 +69,10 @@ export type SyncPlan =
   | {
       readonly type: 'create';
       readonly rows: readonly LeaseRow[];
-      /** Shard ids among them that somebody must have deleted, and those begun at TRIM_HORIZON for want of anything better. */
+      /**
+       * Shard ids among them that somebody must have deleted, and those begun at TRIM_HORIZON because nothing better is
+       * known.
+       */
       readonly orphans: readonly string[];
       readonly unanchored: readonly string[];
     }

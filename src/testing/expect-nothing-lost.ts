@@ -28,7 +28,7 @@ export function expectNothingLost(input: Iterable<string>, seen: Iterable<string
     if (times.has(id)) refuse('input', 'every id once', `${id} (twice)`);
     times.set(id, 0);
   }
-  if (times.size === 0) refuse('input', 'at least one id, for nothing cannot be lost', input);
+  if (times.size === 0) refuse('input', 'at least one id: an empty input shows no loss', input);
   for (const id of ids(seen, 'seen')) {
     const before = times.get(id);
     if (before !== undefined) times.set(id, before + 1);
