@@ -31,11 +31,11 @@ const advice = {
   leaseUnread:
     'The reason says why. It heals by itself, or the lease goes to another worker; when it comes again and again, report it with `status()`.',
   leaseContradiction:
-    'Somebody ended the row by hand, or the stream was made anew. Have the shard read again: `kinact reset --application A --shard ID --to TRIM_HORIZON`, or another position.',
+    'Somebody ended the row by hand, or the stream was deleted and created again. Have the shard read again: `kinact reset --application A --shard ID --to TRIM_HORIZON`, or another position.',
   noProgress:
-    'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or whatever else blocks the event loop; make it shorter, or raise `failoverMs`.',
+    'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or anything else that blocks the event loop; make it shorter, or raise `failoverMs`.',
   sourceFailed:
-    'Read the error: it names the stream and the remedy. Nothing else is tried with this source until the consumer is started anew.',
+    'Read the error: it names the stream and the remedy. Nothing else is tried with this source until the consumer restarts.',
   leaseTableBusy:
     'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, 1 more while it is taken), or raise `failoverMs` everywhere.',
   warning: 'Read the message.',

@@ -1,7 +1,8 @@
-// The counters of `status().counters`, which are also the label `what` of the instrument `Incidents`: each with what it counts.
-// docs/status.md is made of this table; a test compares it with the names that actors and runtime count under.
+// The counters of `status().counters`, each with what it counts. They are also the label `what` of the instrument
+// `Incidents`. docs/status.md is made of this table; a test compares it with the names that actors and runtime count
+// under.
 
-/** What people look for: something of theirs is behind it. */
+/** What people look for: each has a cause in the application or its data. */
 const yours = {
   skippedItems:
     'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
@@ -10,10 +11,10 @@ const yours = {
   malformedAggregates:
     'Records that look like aggregates and cannot be read as such. The first one of a shard is an event `malformedAggregate`.',
   foldedAfterLoss:
-    'Items that were done, or handed out, when their lease was lost: the new owner does them again. The replays to expect.',
+    'Items that were done, or handed out, when their lease was lost. The new owner does them again: these are the replays to expect.',
   strayAcknowledgements:
-    'Calls of `ctx.ack` and `ctx.fail` with a token that waits for nothing: acknowledged twice, or not a token.',
-  failedCalls: 'Calls of a raw behaviour that failed with nothing to skip or to give up.',
+    'Calls of `ctx.ack` and `ctx.fail` with a token that is not waited for: acknowledged twice, or not a token.',
+  failedCalls: 'Calls of a raw behaviour that failed with no item to skip or to give up.',
   onCheckpointFailed: 'Calls of `onCheckpoint` that threw.',
   loggerFailures: 'Calls of `logger` that threw.',
   meterFailures: 'Calls of `meter` that threw.',
@@ -33,24 +34,24 @@ const ordinary = {
   lateAnswer: 'Answers to questions that nobody waited for any more.',
   lateResult: 'Results of effects whose actor had stopped.',
   lateLook: 'Looks at the row of a lease that was asked for, after the answer was known.',
-  failedLooks: 'Looks at the row of a lease that was asked for that failed. It is looked at again.',
-  withdrawnWishes: 'Leases asked for and not got: refused, not answered, or not wanted any more.',
-  lateWrite: 'Results of lease writes that a later one had taken the place of.',
+  failedLooks: 'Failed looks at the row of a lease that was asked for. The row is looked at again.',
+  withdrawnWishes: 'Leases asked for but not received: refused, not answered, or not wanted any more.',
+  lateWrite: 'Results of lease writes that a later write had replaced.',
   askFailures: 'Questions for the holder of a stalled record that were not answered in time. The watchdog asks again.',
   staleControls: 'Orders to a shard worker that were for an earlier tenure of the shard.',
-  staleFrontier: 'Frontiers of a shard worker that is not the lease’s any more.',
+  staleFrontier: 'Frontiers of a shard worker that no longer has the lease.',
   frontierNotAhead: 'Frontiers that said nothing new.',
-  staleReads: 'News of reads from a shard worker that is not the lease’s any more.',
+  staleReads: 'News of reads from a shard worker that no longer has the lease.',
   staleSettles: 'Records settled under an earlier tenure of the shard, which count for nothing.',
-  staleWorkerEnd: 'Ends of shard workers that were not the lease’s any more.',
-  staleKeeperNotice: 'News of a lease from a keeper that does not keep it any more.',
+  staleWorkerEnd: 'Ends of shard workers that no longer had the lease.',
+  staleKeeperNotice: 'News of a lease from a keeper that no longer keeps it.',
 } as const;
 
 /** What should stay absent: please report it. */
 const unexpected = {
   unknownMessage: 'Messages that an actor does not know.',
   stopHookFailed: 'Last words of an actor that threw.',
-  effectAfterStop: 'Effects that an actor asked for after its end, of a kind that is not carried out then.',
+  effectAfterStop: 'Effects that an actor asked for after its end, of a kind that is then not carried out.',
 } as const;
 
 /** By what a number above 0 means. */

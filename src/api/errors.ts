@@ -8,7 +8,7 @@ export const errorCodes = {
   NOT_BUILT: 'The option value is part of the contract but not built in this version.',
   STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
   STREAM_CHANGED:
-    'The lease rows belong to another stream than the one that has this name now: it was deleted and created again, or another stream is read under the same application name. Its source is not read; the message names both streams.',
+    'The lease rows belong to another stream than the one that has this name now. The stream was deleted and created again, or another stream is read under the same application name. Its source is not read; the message names both streams.',
   ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
   WRONG_REGION: 'The ARN names another region than the client is configured for.',
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
@@ -17,13 +17,13 @@ export const errorCodes = {
   TABLE_NOT_FOUND:
     'The lease table does not exist in this region and account. A consumer creates it when it starts; check the application name.',
   KCL3_TABLE: 'The table shows a KCL 3 leader or migration state; this version speaks the KCL 2.x protocol only.',
-  MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is mended.',
+  MALFORMED_LEASE: 'A lease row cannot be read; its shard is left alone until the row is corrected.',
   START_TIMEOUT: 'Starting did not succeed within leases.startDeadlineMs; `cause` is the last error.',
   WORKER_ID_IN_USE: 'Another live process uses the same workerId. Make it unique per process.',
   LEASE_LOST:
     'The right to deliver this item has ended: the lease went to another worker, or this worker stopped, restarted or finished the shard.',
   PENDING_LIMIT_TOO_SMALL:
-    'A shard has no room (maxPending records are open, or the bytes of maxPendingBytes or maxBytes, or 64 × maxPending records lie behind the oldest open one) and nothing settles: acknowledgements wait for more than that.',
+    'A shard has no room and nothing settles: acknowledgements wait for more than that. No room: maxPending records are open, or the bytes of maxPendingBytes or maxBytes, or 64 × maxPending records lie behind the oldest open one.',
   WATCHDOG: "A shard's frontier stood still for watchdogMs; the error names the holder of the oldest open record.",
   POISON_RECORD: 'The same record failed in restart.intensity + 1 incarnations in a row.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
@@ -33,10 +33,10 @@ export const errorCodes = {
   ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
   ASK_TIMEOUT: 'A question was not answered by its deadline.',
   INVALID_BEHAVIOUR:
-    "An actor's behaviour returned something else than [state, effects], or an effect that there is not or that is not its own to ask for.",
+    "An actor's behaviour returned something other than [state, effects], or an effect that does not exist or that it may not ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
   PARENT_STOPPED: 'The actor system or parent the consumer lives under was stopped by the application.',
-  REFUSED: 'A command found a reason not to do what it was asked, or not to go on; the message names it.',
+  REFUSED: 'A command found a reason not to do what it was asked to do, or not to continue; the message names it.',
   STOPPED: 'The consumer was stopped.',
   AWS_ERROR: 'The service answered with an error that kinact has no code of its own for; `cause` is it.',
   PEER_MISSING: 'An optional package is not installed; the message has the install line.',
@@ -69,7 +69,10 @@ export type FailureKind =
 export interface ErrorData {
   readonly option?: string;
   readonly stream?: string;
-  /** STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent where they do not name it. */
+  /**
+   * STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent where they do
+   * not name it.
+   */
   readonly rowStream?: string;
   /** STREAM_CHANGED: the stream that has the name now. */
   readonly liveStream?: string;
@@ -83,20 +86,21 @@ export interface ErrorData {
   readonly key?: string;
   readonly actor?: string;
   readonly operation?: string;
-  /** Of KCL3_TABLE: what shows that a KCL 3 fleet governs the table. */
+  /** KCL3_TABLE: what shows that a KCL 3 fleet governs the table. */
   readonly evidence?: string;
-  /** Of a call of a service that failed. */
+  /** For a failed call of a service. */
   readonly kind?: FailureKind;
   readonly ageMs?: number;
-  /** A write failed here and may have been carried out all the same: its reply was lost, or never waited for. */
+  /** A write failed here but may have been carried out: its reply was lost, or never waited for. */
   readonly outcomeUnknown?: boolean;
   /** Names of user effects still running. */
   readonly orphans?: readonly string[];
 }
 
 /**
- * The one error class. Tell it apart with `isKinactError`, which also recognises errors of another copy of the package.
- * Control and bidirectional characters in `message` are escaped, for it may hold text from outside; `data` has texts as they are.
+ * The one error class. Test for it with `isKinactError`, which also recognises errors of another copy of the package.
+ * Control and bidirectional characters in `message` are escaped, because it may hold text from outside; `data` has
+ * texts as they are.
  */
 export class KinactError extends Error {
   override readonly name = 'KinactError';

@@ -1,5 +1,5 @@
-// What a consumer tells its listeners: a closed map from event name to payload, each documented with when it fires.
-// Emission is free when nobody listens; a listener that throws is counted and reported, nothing more.
+// The events of a consumer: a closed map from event name to payload, each documented with when it fires. Emission is
+// free when nobody listens; a listener that throws is counted and reported, nothing more.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
@@ -17,7 +17,10 @@ export interface ConsumerEvents {
   leaseLost: ShardEvent & { readonly leaseKey: string; readonly reason: string };
   /** A lease was given up by one write that also checkpointed. */
   leaseReleased: ShardEvent & { readonly leaseKey: string; readonly reason: string };
-  /** A lease was given to the worker that had asked for it, by one write that also checkpointed, with nothing left open. */
+  /**
+   * A lease was given to the worker that had asked for it. One write checkpointed and named the new owner, with nothing
+   * left open.
+   */
   leaseHandedOver: ShardEvent & { readonly leaseKey: string; readonly to: string };
   /** A worker has started to read a shard. */
   shardStarted: ShardEvent & { readonly fence: number };
@@ -32,8 +35,9 @@ export interface ConsumerEvents {
   /** An aggregate was malformed and the named rule applied (once each time a worker starts on the shard); the counter has the rest. */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /**
-   * Records may have expired before they were read: the one at this position, the last that was handed out, has. Without a
-   * position nothing of the shard was handed out. `certain` is false where a rest that expired cannot be told from none.
+   * Records may have expired before they were read. The record at this position, the last one handed out, has expired.
+   * Without a position nothing of the shard was handed out. `certain` is false where nobody can know whether later
+   * records expired.
    */
   trimmed: ShardEvent & {
     readonly sequenceNumber?: string;
@@ -54,8 +58,9 @@ export interface ConsumerEvents {
     readonly shardId?: string;
   };
   /**
-   * How a stream places its records (`RecordDistributionStrategy`): said at the start where records of one key may be in
-   * several shards, or where the `outOfRange` that was asked for is not carried out, and at every change. `outOfRange` is what is done from now on, `keepsAllUntil` how long at least.
+   * How a stream places its records (`RecordDistributionStrategy`). It fires at every change. It fires at the start if
+   * records of one key may be in several shards, or if the configured `outOfRange` is not carried out. `outOfRange` is
+   * what is done from now on, `keepsAllUntil` until when at least.
    */
   recordDistribution: {
     readonly source: string;
@@ -67,20 +72,20 @@ export interface ConsumerEvents {
   /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
   /**
-   * Nobody here has read a shard whose lease this process holds for longer than `failoverMs`, and neither a parent nor a stop is
-   * the reason. `ready()` is false. Workers are started anew; where that does not help, the lease is given up.
+   * This process holds the lease of a shard, but has not read it for longer than `failoverMs`. Neither a parent nor a
+   * stop is the reason. `ready()` is false. Workers are started again; where that does not help, the lease is given up.
    */
   leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
   /**
-   * A row says SHARD_END of a shard that two listings, a minute apart, show open: no worker will read it. `ready()` is false
-   * while that is so. `remedy` says what to do.
+   * A row says SHARD_END of a shard that two listings, a minute apart, show open: no worker will read it. `ready()` is
+   * false while this lasts. `remedy` says what to do.
    */
   leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string; readonly remedy: string };
   /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
   /**
-   * Records of a shard are handed out again and again: so many tenures in a row (three; then at each doubling) ended before
-   * one of them was dealt with. `reason` says how the last one ended.
+   * Records of a shard are handed out again and again: this many tenures in a row ended before one of them was dealt
+   * with. It fires at three, then at each doubling. `reason` says how the last one ended.
    */
   noProgress: ShardEvent & {
     readonly leaseKey: string;
@@ -89,18 +94,21 @@ export interface ConsumerEvents {
     readonly reason: string;
   };
   /**
-   * A source has failed for good: its leases are given back and it is read no more. The others go on; when none is left, the
-   * consumer ends with this error.
+   * A source has failed for good: its leases are given back and it is read no more. The others continue. When none is
+   * left, the consumer ends with this error.
    */
   sourceFailed: { readonly source: string; readonly error: KinactError };
   /**
-   * The lease table carries no further lease: takes wait for their turn behind renewals, and so many leases have no owner.
-   * Nothing is lost by it but time; said again when it has passed and come back.
+   * The lease table carries no further lease: takes wait for their turn behind renewals, and this many leases have no
+   * owner. Nothing but time is lost. It fires again when the state has passed and returned.
    */
   leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
   /** Something is wrong that people should look at; processing goes on. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
-  /** The pipeline is started anew: something of it crashed, or a lease coordinator, which takes it along. `incarnation` is 2 after the first restart. */
+  /**
+   * The pipeline restarts, because part of it crashed, or a lease coordinator, which takes it along. `incarnation` is 2
+   * after the first restart.
+   */
   pipelineRestarted: { readonly incarnation: number; readonly error: Error };
   /** User effects did not settle by the stop deadline: they may still act. */
   orphaned: { readonly actor: string; readonly effects: readonly string[] };

@@ -1,9 +1,9 @@
-// What an error means for the source or the table it came from: which errors no time cures. Called by the coordinator, by
-// shard workers and by `consumer.ts`.
+// What an error means for the source or the table it came from: which errors no time cures. Called by lease
+// coordinators and shard workers.
 import { isKinactError } from './errors.js';
 import type { ErrorCode, FailureKind, KinactError } from './errors.js';
 
-/** What is left of a source's history when the coordinator of its table is started anew. Made once per consumer. */
+/** What is left of a source's history when the coordinator of its table restarts. Made once per consumer. */
 export interface SourceRecord {
   /** Its shards have been listed once: from then on almost everything that goes wrong passes. */
   worked: boolean;
@@ -37,7 +37,7 @@ export function endsSource(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'STREAM_CHANGED';
 }
 
-/** Whether a look at the stream found none. A shard that is not found says nothing of its stream. */
+/** Whether the service found no such stream. A shard that is not found says nothing about its stream. */
 export function missesStream(error: unknown): error is KinactError {
   if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND') return false;
   const { operation } = error.data;

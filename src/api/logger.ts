@@ -1,5 +1,5 @@
-// What kinact needs of a logger, by shape: `pino()` and `console` both have it, and so does whatever an application wraps.
-// Silent unless one is given; a logger that throws, or rejects, is counted and never harms the work it was to tell about.
+// What kinact needs of a logger, by shape: `pino()`, `console` and any wrapper of the same shape will do. Silent unless
+// one is given. A logger that throws, or rejects, is counted and never harms the work that it was to report.
 import { tell } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 
@@ -19,8 +19,8 @@ const nothing = (): void => {};
 export const silentLogger: Logger = Object.freeze({ debug: nothing, info: nothing, warn: nothing, error: nothing });
 
 /**
- * A logger that cannot throw, whose every line carries `fields` and shows no text raw. `failed` hears of what the wrapped one throws; it must
- * not log.
+ * A logger that cannot throw; every line of it carries `fields`, and no text in it is raw. `failed` hears of what the
+ * wrapped one throws; it must not log.
  */
 export function guardLogger(logger: Logger, fields: object, failed: (error: unknown) => void): Logger {
   if (logger === silentLogger) return silentLogger;
@@ -32,7 +32,10 @@ export function guardLogger(logger: Logger, fields: object, failed: (error: unkn
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
 }
 
-/** A log line is for people: shard ids, keys and owners may be anything. What is nested (errors) is the logger's to print. */
+/**
+ * A log line is for people: shard ids, keys and owners may hold anything. Nested values (errors) are for the logger to
+ * print.
+ */
 function shown(fields: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? visible(value) : value]),

@@ -1,11 +1,11 @@
-// What kinact measures, as one table, and the port it is told through. Names are the KCL's where the KCL measures the same
-// (kcl.md 5), so that dashboards survive the move. Silent unless a meter is given; a meter that throws harms nothing.
+// What kinact measures, as one table, and the port that receives it. Names are the KCL's where the KCL measures the
+// same, so that dashboards survive the move. Silent unless a meter is given; a meter that throws harms nothing.
 import { tell } from '../core/callback.js';
 
 /** Label values by label name. Which labels an instrument has is in the table. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** The port: two calls that any metrics library can be put behind in a few lines. All values are finite numbers. */
+/** The port: two calls, a few lines in front of any metrics library. All values are finite numbers. */
 export interface Meter {
   /** Adds to a counter. `by` is never negative. */
   count(name: CounterName, by: number, labels: Labels): void;
@@ -28,7 +28,7 @@ const kcl = {
     type: 'counter',
     unit: 'records',
     labels: shard,
-    help: 'User records settled, told every 10 s and at the end.',
+    help: 'User records settled, reported every 10 s and at the end.',
   },
   MillisBehindLatest: { type: 'gauge', unit: 'ms', labels: shard, help: 'How far the last read was behind the tip.' },
   CurrentLeases: { type: 'gauge', unit: 'leases', labels: source, help: 'Shards this process reads.' },
@@ -68,7 +68,7 @@ const ours = {
     type: 'counter',
     unit: 'events',
     labels: ['what'],
-    help: 'What is worth a number and no alarm: the counters of `status()`, each explained in [status.md](status.md).',
+    help: 'What deserves a number but no alarm: the counters of `status()`, each explained in [status.md](status.md).',
   },
 } as const satisfies Record<string, Instrument>;
 

@@ -8,8 +8,8 @@ import type { Extracted, FoldingReducer, OnFailure, RawReducer, RecordContext } 
 import type { SourceSpec } from './source.js';
 
 /**
- * A reference of nact's: the actor or system under which the tree is spawned. All optional, for nact's own typings say
- * nothing of what a reference has; what it really has is checked at construction.
+ * A reference of nact's: the actor or system under which the tree is spawned. All members are optional, because nact's
+ * own typings leave them out; what a reference really has is checked at construction.
  */
 export interface NactParent {
   readonly type?: string;
@@ -28,8 +28,8 @@ export interface LeaseOptions {
   /** Milliseconds without a renewal after which a lease may be taken by others, 600,000 at most. Default 10,000, as in the KCL. */
   readonly failoverMs?: number | undefined;
   /**
-   * Milliseconds without anything settled after which a shard that drains, because another worker of the application has asked for
-   * its lease, stays here after all; ten times that is the longest a drain may take. 1 to 600,000. Default: `failoverMs`.
+   * Milliseconds without anything settled after which a draining shard stays here, although another worker has asked
+   * for its lease. Ten times that is the longest a drain may take. 1 to 600,000. Default: `failoverMs`.
    */
   readonly handOverMs?: number | undefined;
   /** Leases this worker takes at most. Default: no limit. */
@@ -56,8 +56,8 @@ export interface LeaseOptions {
  */
 export interface ConsumerOptions<Value = any> {
   /**
-   * The name that workers of one application share: 3 to 255 letters, digits, `_`, `-` and `.`, for it is the lease table's in
-   * DynamoDB, unless `leases.tableName` gives another.
+   * The name that workers of one application share. It is the lease table's name in DynamoDB, unless `leases.tableName`
+   * gives another: 3 to 255 letters, digits, `_`, `-` and `.`.
    */
   readonly application: string;
   /** The stream to consume, or several. */
@@ -85,11 +85,14 @@ export interface ConsumerOptions<Value = any> {
   /** Bytes of records that the process holds at once, of all shards. Default 256 MiB. */
   readonly maxBytes?: number | undefined;
   /**
-   * Milliseconds between checkpoints of a shard, 200 at least. Default 0: one with every lease renewal. Less than a third of
-   * `leases.failoverMs` costs writes of its own.
+   * Milliseconds between checkpoints of a shard, 200 at least. Default 0: one with every lease renewal. Less than a
+   * third of `leases.failoverMs` costs extra writes.
    */
   readonly checkpointIntervalMs?: number | undefined;
-  /** So many records that are settled and not covered yet make a checkpoint, which is a write. Default 0: no number does. */
+  /**
+   * This many settled records that no checkpoint covers yet cause a checkpoint, which is a write. Default 0: no number
+   * does.
+   */
   readonly checkpointRecords?: number | undefined;
   /** Milliseconds between heartbeats to every reducer, and the default of `batch.intervalMs`. Default 1,000. */
   readonly flushIntervalMs?: number | undefined;
@@ -101,7 +104,10 @@ export interface ConsumerOptions<Value = any> {
   readonly onFailure?: OnFailure | undefined;
   /** Called after a checkpoint has become durable. What it throws is counted and reported. */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
-  /** How often the pipeline, and, counted apart, the lease coordinators may restart before the consumer ends. Default 2 within 10,000 ms. */
+  /**
+   * How often the pipeline may restart before the consumer ends, and, counted apart, the lease coordinators. Default 2
+   * within 10,000 ms.
+   */
   readonly restart?: { readonly intensity?: number | undefined; readonly periodMs?: number | undefined } | undefined;
   /** Milliseconds a restart waits for user effects under way. Default 30,000. */
   readonly stopDeadlineMs?: number | undefined;
@@ -133,5 +139,5 @@ export interface RuntimeSeams {
   readonly intercept?: object | undefined;
 }
 
-/** What `onCheckpoint` is told. */
+/** What `onCheckpoint` gets. */
 export type CheckpointNotice = ShardEvent & Position;

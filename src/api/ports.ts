@@ -1,5 +1,5 @@
 // What kinact asks of the world. Everything that performs I/O, tells the time or rolls dice stands behind one of these
-// interfaces and is handed in by `consumer.ts` (or by a test), so that `src/core` and `actors` stay deterministic.
+// interfaces. `consumer/wiring.ts` (or a test) passes them in, so that `src/core` and `actors` stay deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
 import type { LeaseRow } from '../core/lease.js';
@@ -69,25 +69,33 @@ export interface UserRecord {
   readonly partitionKey?: string;
   readonly explicitHashKey?: string;
   /**
-   * The bytes, not copied: of an aggregate they are a view of all of it, which stays in memory as long as any view of it does;
-   * a record of less than 4 KiB shares a buffer of 8 KiB with its neighbours. Keep `data.slice()`, not `data`, beyond the call
-   * (`Uint8Array.prototype.slice.call(data)` where it may be a `Buffer`, whose own `slice` copies nothing).
+   * The bytes, not copied. Those of an aggregated record are a view of the whole aggregate, which stays in memory as
+   * long as any view of it does. A record of less than 4 KiB shares a buffer of 8 KiB with its neighbours. To keep
+   * bytes beyond the call, keep `data.slice()`, not `data`. Where it may be a `Buffer`, whose own `slice` copies
+   * nothing, use `Uint8Array.prototype.slice.call(data)`.
    */
   readonly data: Uint8Array;
   readonly arrivedAt?: number;
 }
 
-/** What one raw record turned into (kcl.md 3.3). */
+/** What one raw record turned into. */
 export interface Unpacked {
   /** In order; index i of an aggregate has subSequenceNumber i, filtered or not. */
   readonly records: readonly UserRecord[];
-  /** Indices into `records` that the out-of-range policy filters: admitted, and settled as filtered at once. */
+  /**
+   * Indices into `records` that the out-of-range policy filters: they are admitted, and settled as filtered at once.
+   */
   readonly filtered?: readonly number[];
-  /** May a checkpoint land inside this aggregate? False for erlmld's formats (P5, P6): only at its end. */
+  /**
+   * May a checkpoint land inside this aggregate? False for erlmld's formats (P5, P6), where it may land only at the
+   * end.
+   */
   readonly divisible: boolean;
-  /** What was wrong with it, for the counter and the one warning: the text names the rule that was applied. */
+  /** What was wrong with it, for the counter and the one warning. The text names the rule that was applied. */
   readonly complaint?: string;
-  /** Set when some user records could not be decoded (bad index): those decoded are in `records`, this is the failure. */
+  /**
+   * Set when some user records could not be decoded (bad index): `records` has the ones decoded, this is the failure.
+   */
   readonly undecoded?: { readonly reason: string };
 }
 
@@ -101,22 +109,24 @@ export type ReadResult =
       readonly millisBehindLatest?: number;
     }
   /**
-   * Everything there is was read, as far as reading can tell: a second chain of iterators behind the last record has ended
-   * too. Whether the shard is closed is for a listing to say.
+   * Everything was read, as far as reading can tell: a second chain of iterators behind the last record has ended too.
+   * Only a listing can say whether the shard is closed.
    */
   | {
       readonly type: 'shardEnd';
-      /** Absent when the service named none: the coordinator then finds them by ListShards. Empty when there are none. */
+      /**
+       * Absent when the service named none: the coordinator then finds them by ListShards. Empty when there are none.
+       */
       readonly children?: readonly ChildShard[];
       /** The service has not known the shard for a while (ResourceNotFound). A listing has to prove it. */
       readonly vanished?: boolean;
     };
 
-/** What a reader is told of the lease it reads under. */
+/** What a reader gets to know about the lease it reads under. */
 export interface LeasedRead {
-  /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read on. */
+  /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read. */
   readonly stream: string | undefined;
-  /** The lease table, and whether it has rows of several streams: for people who read what goes wrong. */
+  /** The lease table, and whether it has rows of several streams: for error messages. */
   readonly table?: string | undefined;
   readonly multiStream?: boolean;
   /** Where a source that sets `countsBytes` counts what it fetches ahead, and asks before it does. */
@@ -126,15 +136,15 @@ export interface LeasedRead {
 /** Reads one shard from one position to its end, throttled, retried and prefetched within bounds by itself. */
 export interface ShardReader {
   /**
-   * The next batch, as soon as there is one. Under a lease it rejects only on abort, for whatever a service answers may pass;
-   * without one also on what retrying does not cure (KinactError).
+   * The next batch, as soon as there is one. Under a lease it rejects only on abort, because any failure of a service
+   * may pass. Without a lease it also rejects on what retrying does not cure (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
   /** Ends every request and timer of this reader. Idempotent. */
   close(): void;
 }
 
-/** Something a reader or a listing wants people to know; goes out as an event. */
+/** Something that people should know about a reader or a listing; emitted as an event. */
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
@@ -162,7 +172,7 @@ export interface StreamDescription {
   readonly status: StreamStatus;
   /** How it places records; absent where the service has no choice. */
   readonly distribution?: RecordDistribution;
-  /** That may change, and change back, at any moment: it is in the on-demand mode. */
+  /** That may change, and change back, at any moment, because the stream is in the on-demand mode. */
   readonly switchable?: boolean;
   /** The largest record it takes, data and partition key together, where the service says it. */
   readonly maxRecordBytes?: number;
@@ -204,7 +214,7 @@ export interface StreamSource {
   close(): void;
 }
 
-/** A row the reader of the table could not make sense of. Its shard is left alone until someone mends it. */
+/** A row that could not be read. Its shard is left alone until someone corrects the row. */
 export interface MalformedRow {
   readonly leaseKey: string;
   readonly reason: string;
@@ -227,9 +237,11 @@ export interface LeaseChange {
   readonly leaseOwner?: string | null;
   /** With a take: the owner's `leases.failoverMs`, which goes into kinactFailover beside the writer. A release removes that. */
   readonly failoverMs?: number;
-  /** Gives the lease to the author of the wish that stands in the row, and only to that one: as if it had taken it. */
+  /**
+   * Gives the lease to the author of the wish that stands in the row, and to no other, as if that worker had taken it.
+   */
   readonly handOver?: LeaseHeir;
-  /** What is answered to the wish that stands in the row: goes into kinactAnswer. */
+  /** The answer to the wish that stands in the row; goes into kinactAnswer. */
   readonly answer?: string;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
   readonly countOwnerSwitch?: boolean;
@@ -260,7 +272,7 @@ export type WishOutcome =
   | { readonly type: 'written' }
   | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
 
-/** The lease table. One attempt per call: retrying is the caller's, who must know which outcomes are unknown. */
+/** The lease table. One attempt per call: the caller retries, because it must know which outcomes are unknown. */
 export interface LeaseStore {
   readonly tableName: string;
   /** Creates the table where it is missing and waits until it is ACTIVE. Rejects with TABLE_NOT_KCL, KCL3_TABLE, … */
@@ -283,9 +295,11 @@ export interface LeaseStore {
     signal: AbortSignal,
   ): Promise<WriteOutcome>;
   /**
-   * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner. To leave one, the
-   * row must not have ended, and must have this owner, this `kinactWriter`, and no wish but the author's own or `stale`; to withdraw
-   * one, the author's own.
+   * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner.
+   *
+   * To leave a wish, the row must not have ended, and must have this owner and this `kinactWriter`. It may have no
+   * other wish than the author's own or `stale`. To withdraw a wish, the row must have the author's own.
+   *
    * `author`: the `kinactWriter` that all wishes of this keeper begin with.
    */
   wish(

@@ -1,4 +1,5 @@
-// What an application writes: reducers, and what they are handed. Types, and `defineReducer`, which only checks and freezes.
+// What an application writes: reducers, and what they receive. Types, and `defineReducer`, which only checks and
+// freezes.
 import { KinactError } from './errors.js';
 import type { UserRecord } from './ports.js';
 
@@ -6,21 +7,22 @@ import type { UserRecord } from './ports.js';
 export interface Token {
   /**
    * Stream (with its creation time), shard, sequence number, sub-sequence number and item index. The same for every
-   * delivery of the same item: over redeliveries, resharding, restarts and machines. Meant for idempotent writes.
+   * delivery of the same item, whatever is redelivered, resharded or restarted, on any machine. Meant for idempotent
+   * writes.
    */
   readonly idempotencyKey: string;
 }
 
 /**
- * One item, as a reducer gets it: what `extract` made of a record, or the record itself. Most members are computed when they
- * are read: a copy by spreading (`{ ...item }`) lacks them.
+ * One item, as a reducer gets it: what `extract` made of a record, or the record itself. Most members are computed when
+ * they are read, so a copy by spreading (`{ ...item }`) lacks them.
  */
 export interface Item<Value = Uint8Array> {
   /** Picks the reducer; items of one key and shard arrive in the order of the shard. */
   readonly key: string;
   /**
-   * What `extract` made, else the record's `data`. Bytes are not copied: of an aggregate they are a view of all of it. Keep
-   * a copy beyond the call, or the whole stays in memory.
+   * What `extract` made, else the record's `data`. Bytes are not copied: those of an aggregated record are a view of
+   * the whole aggregate. Keep a copy beyond the call, or all of it stays in memory.
    */
   readonly value: Value;
   readonly token: Token;
@@ -37,8 +39,8 @@ export interface Item<Value = Uint8Array> {
   /** What the source was configured with. */
   readonly opaque: unknown;
   /**
-   * Aborts, with LEASE_LOST as its reason, when the right to deliver this item ends: the lease went to another worker, or this
-   * worker stopped, restarted or finished the shard.
+   * Aborts, with LEASE_LOST as its reason, when the right to deliver this item ends. That is when the lease went to
+   * another worker, or this worker stopped, restarted or finished the shard.
    */
   readonly signal: AbortSignal;
 }
@@ -63,7 +65,10 @@ export type Extract = (record: UserRecord, context: RecordContext) => Iterable<E
 export interface ReducerContext {
   /** This reducer's number, from 0. */
   readonly reducer: number;
-  /** Aborts on stop, restart and the stop deadline; not when one of many leases is lost (`item.signal` does). */
+  /**
+   * Aborts on stop, restart and the stop deadline. It does not abort when one of many leases is lost (`item.signal`
+   * does).
+   */
   readonly signal: AbortSignal;
   /** Acknowledges an item; idempotent; may be called at any time, also after the call has returned. */
   ack(token: Token): void;
@@ -81,7 +86,7 @@ export type ReducerMessage<Value = Uint8Array> =
   | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
   /** Each stage sends one per `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
-  /** Somebody waits for acknowledgements: acknowledge what you can. */
+  /** A full shard waits for acknowledgements: acknowledge what you can. */
   | { readonly type: 'flush' }
   /**
    * The lease ended: nothing more of this source, shard and fence arrives, and acknowledgements for it are ignored. Compare all
@@ -89,8 +94,9 @@ export type ReducerMessage<Value = Uint8Array> =
    */
   | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
   /**
-   * As `flush`, at the end of a shard, before a stop, and when a lease is to be handed over: then the shard may go on after all. It
-   * comes again after what was acknowledged since: only when your call has returned is the shard given away.
+   * As `flush`, at the end of a shard, before a stop, and before a lease is handed over. In the last case the shard may
+   * stay here after all. The message comes again after what was acknowledged since. The shard is given away only when
+   * your call has returned.
    */
   | { readonly type: 'drain' };
 
@@ -130,8 +136,8 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
   /** Makes a fresh state: at start and after every restart. */
   readonly init: () => State;
   /**
-   * Gets each message and returns the new state. May be async: nothing more is handed to it until its promise has settled. It
-   * acknowledges through `context.ack`.
+   * Gets each message and returns the new state. May be async: it receives nothing more until its promise has settled.
+   * It acknowledges through `context.ack`.
    */
   readonly behaviour: (
     state: State,
@@ -148,7 +154,7 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
 export type ReducerDefinition = FoldingReducer<any, any> | RawReducer<any, any>;
 
-/** What `onFailure` is told about. */
+/** What `onFailure` gets to know about the failure. */
 export interface FailedItem {
   readonly source: string;
   readonly shardId: string;
@@ -162,7 +168,7 @@ export interface FailedItem {
   readonly items: number;
 }
 
-/** What happens to a failed record or batch (design: section 6). */
+/** What happens to a failed record or batch. */
 export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
 export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
 

@@ -1,5 +1,5 @@
 // What to do about each error code, in Markdown with links between pages of docs. docs/errors.md is made of it, and
-// `runUntilSignal` says it with an error that nobody catches.
+// `runUntilSignal` prints it for an error that nobody catches.
 import type { ErrorCode } from './errors.js';
 
 export const remedies: Readonly<Record<ErrorCode, string>> = {
@@ -7,35 +7,37 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   NOT_BUILT: 'Use what the message names instead.',
   STREAM_NOT_FOUND: 'Create the stream, or correct name, region or account.',
   STREAM_CHANGED:
-    'If the stream was created anew, stop all workers and run `kinact reset`, which says where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
+    'If the stream was deleted and created again, stop all workers and run `kinact reset`, which sets where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
   ACCESS_DENIED: 'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
   WRONG_REGION: 'Make ARN, `region` and endpoint agree.',
   CREDENTIALS_MISSING: 'Configure credentials and region; correct the machine’s clock.',
   TABLE_NOT_KCL: 'Choose another `application` or `leases.tableName`.',
   TABLE_NOT_FOUND:
-    'Correct the application name, or start a consumer first. A running consumer makes a deleted table anew.',
+    'Correct the application name, or start a consumer first. A running consumer recreates a deleted table.',
   KCL3_TABLE:
-    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more: `kinact adopt --application A` (docs/kcl-compatibility.md), or by hand: delete every row that *has* an `entityType` other than `LEASE` (a row without one is a lease; a KCL 2.7.2 dies of a `WORKER_METRIC_STATS` row), every `checkpointOwner` attribute, and the side tables of KCL 3.0 to 3.4, `APPLICATION-CoordinatorState` and `APPLICATION-WorkerMetricStats`.',
-  MALFORMED_LEASE: 'Mend the row that `data.leaseKey` names. One that is deleted is made anew, without its checkpoint.',
-  START_TIMEOUT: 'Look at `cause`; start again when it is mended.',
+    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more, run `kinact adopt --application A` (docs/kcl-compatibility.md). By hand, delete every row that *has* an `entityType` other than `LEASE`: a row without one is a lease, and a KCL 2.7.2 dies of a `WORKER_METRIC_STATS` row. Delete also every `checkpointOwner` attribute, and the side tables of KCL 3.0 to 3.4, `APPLICATION-CoordinatorState` and `APPLICATION-WorkerMetricStats`.',
+  MALFORMED_LEASE:
+    'Correct the row that `data.leaseKey` names. A row that you delete is created again, without its checkpoint.',
+  START_TIMEOUT: 'Look at `cause`; start again when it is repaired.',
   WORKER_ID_IN_USE: 'Give every process a `workerId` of its own, or leave it to the default.',
-  LEASE_LOST: 'Give up work that is under way. Whatever is not settled is delivered again, here or elsewhere.',
+  LEASE_LOST: 'Give up work that is under way. Everything that is not settled is delivered again, here or elsewhere.',
   PENDING_LIMIT_TOO_SMALL:
     'Raise `maxPending`, `maxPendingBytes` or `maxBytes`, whichever is reached, or acknowledge earlier; `data.actor` holds the oldest record.',
   WATCHDOG: 'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
   POISON_RECORD:
-    'Mend what fails on the record that `data` names, or choose an `onFailure`. Without that the next process ends in the same way.',
+    'Repair what fails on the record that `data` names, or choose an `onFailure`. Otherwise the next process ends in the same way.',
   RESTART_INTENSITY:
-    '`cause` is the last crash: mend that. A supervisor of the process (systemd, Kubernetes) may start it again.',
+    '`cause` is the last crash: repair that. A supervisor of the process (systemd, Kubernetes) may start it again.',
   PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
   DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
-  UNDECODABLE_RECORD: "Mend the producer; `onFailure: 'skip'` passes over such records.",
-  ACTOR_STOPPED: 'Ask the actor that took its place. `cause` is what it, or the actor above it, crashed with.',
+  UNDECODABLE_RECORD: "Correct the producer; `onFailure: 'skip'` passes over such records.",
+  ACTOR_STOPPED:
+    'Ask the actor that took its place. `cause` is what the stopped actor, or the one above it, crashed with.',
   ASK_TIMEOUT: 'Ask again, or allow more time. The question may have been acted on.',
   INVALID_BEHAVIOUR: 'Correct the behaviour: the message says what it returned.',
   START_FAILED: '`cause` is what the child threw.',
   PARENT_STOPPED:
-    'Call `consumer.stop()` before you stop the parent: it drains. Without it leases are released where their frontiers are, and records under way are replayed.',
+    'Call `consumer.stop()` before you stop the parent: it drains. Otherwise leases are released at their frontiers, and records under way are replayed.',
   REFUSED: 'Remove what the message names, and run the command again.',
   STOPPED: 'Nothing: it was asked for.',
   AWS_ERROR:

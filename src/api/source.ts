@@ -14,7 +14,7 @@ export interface World {
 export interface LeaseTableOptions {
   readonly tableName: string;
   readonly failoverMs: number;
-  /** Of a table that has to be created. */
+  /** For a table that has to be created. */
   readonly billing: 'PAY_PER_REQUEST' | { readonly readCapacityUnits: number; readonly writeCapacityUnits: number };
   /** The user's own DynamoDB client, by shape. */
   readonly client?: unknown;

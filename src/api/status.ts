@@ -1,4 +1,5 @@
-// What `consumer.status()` returns, and the verdicts derived from it. Pure: a snapshot in, plain objects out.
+// What `consumer.status()` returns, and two readings of its tree: all actors, and the shards. Pure: a snapshot in,
+// plain objects out.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/placement.js';
 import type { FailureKind } from './errors.js';
 import type { Position } from '../core/position.js';
@@ -39,14 +40,14 @@ export interface ShardSnapshot {
   readonly openBytes: number;
   /** What it holds of `maxBytes`: fetched, asked for, and open; an aggregate as a whole until its last record is done. */
   readonly heldBytes: number;
-  /** What of it was fetched ahead of the work. */
+  /** How much of it was fetched ahead of the work. */
   readonly prefetchedBytes: number;
   /** Milliseconds behind the tip, as the service last said; null when it has not. */
   readonly millisBehindLatest: number | null;
   readonly oldestOpen: OldestOpen | null;
 }
 
-/** How a stream places its records (`RecordDistributionStrategy`), and what follows. */
+/** How a stream places its records (`RecordDistributionStrategy`), and the consequences. */
 export interface PlacementSnapshot {
   readonly distribution: RecordDistribution;
   /** False under AUTO, and for the stream's retention after it: records of one key may be in several shards. */
@@ -96,9 +97,9 @@ export interface ConsumerStatus {
   /** User effects that outlived a stop deadline and may still act. */
   readonly orphans: readonly string[];
   /**
-   * What is worth a number and no alarm, since the start: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`, `deadLetter`
-   * (messages to actors that had stopped), … Absent: never raised. docs/status.md says of each name what it counts, and which
-   * are ordinary.
+   * What deserves a number but no alarm, since the start: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`,
+   * `deadLetter` (messages to actors that had stopped), … Absent: never raised. docs/status.md says what each name
+   * counts, and which are ordinary.
    */
   readonly counters: Readonly<Record<string, number>>;
   readonly tree: readonly ActorSnapshot[];

@@ -1,16 +1,20 @@
-// The error of a stream that is not the one its lease rows were made for, and the command that says where reading begins instead:
-// whoever finds the difference (start, shard sync, a reader or keeper) says it in the same words, with both streams and the way out.
+// The error of a stream that is not the one its lease rows were made for, and the command that sets where reading
+// begins instead. Start, shard sync, readers and keepers all report it in the same words, with both streams and the way
+// out.
 import { arnOf, readableIdentity } from '../core/stream-identity.js';
 import { KinactError } from './errors.js';
 
 export interface StreamDifference {
   /** The source's name: the stream's name or ARN as configured. */
   readonly stream: string;
-  /** The region, where it was configured beside the name: the command line looks in that of the AWS environment. */
+  /**
+   * The region, where it was configured beside the name: the command line would look in the region of the AWS
+   * environment.
+   */
   readonly region?: string | undefined;
   /** The lease table, where it is known. */
   readonly table?: string | undefined;
-  /** Whether the table has the rows of several streams: their names are apart in it, no second application is needed. */
+  /** Whether the table has the rows of several streams: their keys differ in it, so no second application is needed. */
   readonly multiStream?: boolean | undefined;
   /** Identity in the rows, as `streamIdentityOf` writes it; undefined where a row proves the difference without naming its stream. */
   readonly rowStream: string | undefined;
@@ -40,11 +44,11 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
   );
 }
 
-/** A stream that is created anew keeps its ARN: where the rows name another, there are two streams. */
+/** A stream that is created again keeps its ARN. So if the rows name another ARN, there are two streams. */
 function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDifference): string {
   const choice = '(or LATEST, or a time; it prints what it would do, --yes does it)';
   const command = (stream: string): string => `${resetCommand({ ...of, stream, liveStream })} ${choice}`;
-  const anew = `If it was created anew, stop all workers of the application and say where they are to begin: ${command(of.stream)}`;
+  const anew = `If it was created again, stop all workers of the application and set where they begin: ${command(of.stream)}`;
   if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
     const unsure = rowStream === undefined && !multiStream;
     return unsure ? `${anew}. If these are two streams, give each its own application name` : anew;
@@ -64,7 +68,7 @@ export interface ResetTarget {
   readonly shardId?: string;
 }
 
-/** `kinact reset` as it works when it is pasted: a stream that its name alone would not find goes by its ARN. */
+/** `kinact reset` as it works when it is pasted: a stream that its name alone would not find is given by its ARN. */
 export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
   const of = region === undefined ? stream : arnOf(liveStream);
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;

@@ -1,5 +1,5 @@
-// Turns whatever the AWS SDK throws into one KinactError, and says of a failed write whether it may have happened all
-// the same. Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` is false only when the
+// Turns anything that the AWS SDK throws into one KinactError, and says of a failed write whether it may have happened
+// all the same. Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` is false only when the
 // service answered that it refused, or the request cannot have left this machine.
 import { isKinactError, KinactError } from '../api/errors.js';
 import type { ErrorCode, ErrorData, FailureKind } from '../api/errors.js';
@@ -25,7 +25,7 @@ export interface AwsFailure {
   readonly outcomeUnknown: boolean;
 }
 
-/** The members of an SDK or node:net error that are read here; none can be relied on. */
+/** The members of an SDK or node:net error that are read here; none is certain to be there. */
 interface ErrorShape {
   readonly name?: unknown;
   readonly message?: unknown;
@@ -89,7 +89,7 @@ const kindByName: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
     'UnknownOperationException',
     'ItemCollectionSizeLimitExceededException',
   ]),
-  // The key that the data is encrypted with: somebody changes it, or the right to use it, and changes it back.
+  // The key that encrypts the data: people change it, or the right to use it, and change it back.
   ...names('encryption', [
     'KMSAccessDeniedException',
     'KMSDisabledException',
@@ -139,8 +139,8 @@ const networkCodes: ReadonlySet<string> = new Set([
 const dialling: ReadonlySet<string> = new Set(['connect', 'getaddrinfo']);
 
 /**
- * Says what a failed AWS call was. A KinactError is passed through as it is, so that a caller may classify whatever its `try`
- * block threw.
+ * Says what a failed AWS call was. A KinactError passes through as it is, so that a caller may classify anything that
+ * its `try` block threw.
  */
 export function classifyAwsError(cause: unknown, call: AwsCall): AwsFailure {
   if (isKinactError(cause))

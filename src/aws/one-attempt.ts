@@ -1,5 +1,5 @@
-// One attempt, bounded in time, of one SDK operation, whatever client carries it out. Invariant: at most one request goes
-// on the wire, and the call settles within its time even when a body stalls or the client is deaf to its signal.
+// One attempt, bounded in time, of one SDK operation, whatever client carries it out. Invariant: at most one request
+// goes on the wire. The call settles within its time even when a body stalls or the client ignores its signal.
 import type { Timers } from '../api/ports.js';
 
 /** Carries the first failure past the SDK's retry loop. Not as `cause`: the SDK looks into that and would retry. */
@@ -51,7 +51,7 @@ function isLayered(command: object): command is LayeredCommand {
 }
 
 function observe(command: LayeredCommand, seen: Observation): void {
-  // Between retrying and signing: the signer still sees errors as they are, for it corrects clock skew by them.
+  // Between retrying and signing: the signer must see errors as they are, because it corrects clock skew by them.
   command.middlewareStack.addRelativeTo(
     (next) => async (args) => {
       try {
@@ -94,7 +94,8 @@ async function bounded<Output>(
   const ended = new Promise<never>((_, reject) => {
     fail = reject;
   });
-  // Whoever loses the race must not be reported as unhandled, not even when `run` throws before there is a race.
+  // The promise that loses the race must not be reported as unhandled, not even when `run` throws before there is a
+  // race.
   ended.catch(() => undefined);
   const end = (name: string, message: string): void => {
     fail(named(name, message));

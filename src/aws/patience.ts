@@ -1,5 +1,5 @@
-// A call that is repeated while what it fails with may pass (throttling, a lost connection), for a limited time. For commands,
-// behind which there is no actor that repeats.
+// A call that is repeated, for a limited time, while its failure may pass (throttling, a lost connection). For
+// commands, which have no actor that repeats.
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import { isKinactError } from '../api/errors.js';
 import type { World } from '../api/source.js';
@@ -8,9 +8,9 @@ import { pause } from './pause.js';
 export interface Patience extends World {
   /** Milliseconds after which no new attempt is begun. */
   readonly retryForMs: number;
-  /** Of what waits, for the error when `signal` aborts. */
+  /** What waits, for the error when `signal` aborts. */
   readonly name: string;
-  /** Hears of each failure that is waited out: without a word, a command that waits looks as if it hung. */
+  /** Hears of each failure that is waited out: a command that waited in silence would look as if it hung. */
   readonly repeating?: Repeating | undefined;
 }
 

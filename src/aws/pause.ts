@@ -1,4 +1,4 @@
-// A wait between two calls that ends at once when nobody wants the next one any more. For the loops of this folder.
+// A wait between two calls that ends at once when nobody wants the next one any more. For loops that repeat calls.
 import { KinactError } from '../api/errors.js';
 import type { Timers } from '../api/ports.js';
 

@@ -1,6 +1,7 @@
-// One request for all readers of a source that need its answer at the same time: who the stream is, which shards are closed.
-// Invariant: whoever asks gets an answer to a request that was begun after asking; a few leave at once, then one a second:
-// iterators of a thousand shards may expire together, and the account has twenty descriptions a second.
+// One request for all readers of a source that need its answer at the same time: who the stream is, which shards are
+// closed. Invariant: every caller gets an answer to a request that was begun after it asked. A few requests leave
+// quickly, then one a second. Iterators of a thousand shards may expire together, and the account has twenty
+// descriptions a second.
 import type { Clock, Timers } from '../api/ports.js';
 import { stopped } from './kinesis/prefetch-buffer.js';
 
@@ -14,7 +15,7 @@ export interface SharedRequest<T> {
 
 const quickMs = 250;
 const slowMs = 1_000;
-/** So many leave quickly; after so long a pause as many again. */
+/** So many requests leave quickly; after a pause of this length as many again. */
 const quickOnes = 4;
 const restMs = 10_000;
 
@@ -57,7 +58,7 @@ export function sharedRequest<T>(request: Ask<T>, deps: { clock: Clock; timers: 
     else cancel = timers.after(Math.ceil(waitMs), () => void send());
   }
 
-  /** The last one that waited for the timer takes it along. */
+  /** The last waiter that leaves cancels the timer. */
   function unschedule(): void {
     if (waiters.size > 0 || cancel === undefined) return;
     cancel();

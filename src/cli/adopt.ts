@@ -1,5 +1,5 @@
-// `kinact adopt`: takes over the tables that a KCL 3 fleet has left. Invariant: without --yes nothing is changed; with it,
-// nothing while anybody writes to one of the tables, and never a lease.
+// `kinact adopt`: takes over the tables that a KCL 3 fleet has left. Invariant: without --yes nothing is changed. With
+// it, nothing while anybody writes to one of the tables, and never a lease.
 import { openKcl3Remains, type Kcl3Remains, type Remains, type RemainsFound } from '../aws/dynamodb/kcl3-remains.js';
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
@@ -22,13 +22,13 @@ export interface Adoption {
 export const adopt: Command = {
   usage: `Usage: kinact adopt --application A [--failover-ms MS] [--yes]
 
-Takes over the lease table of an application that a KCL 3 has run: removes what KCL 3 keeps there beside the leases, and its
-side tables. Leases and checkpoints stay as they are. Stop every KCL 3 worker first. Without --yes it only prints what it
-would remove.
+Takes over the lease table of an application that KCL 3 workers have run. It removes their side tables, and what KCL 3 keeps
+beside the leases. Leases and checkpoints stay as they are. Stop every KCL 3 worker first. Without --yes it only prints what
+it would remove.
 
   --application A   the application, which is the name of its lease table, in the region of the AWS environment
   --failover-ms MS  the fleet's failover time, if it is above 70000: the tables are watched for that long
-  --yes             do it. Nothing is removed when anything in the tables changes while they are watched, for 70 s
+  --yes             do it. The tables are watched for 70 s first; if anything in them changes, nothing is removed
 `,
   handlesSignals: false,
   async run(args, io) {
@@ -47,7 +47,7 @@ would remove.
   },
 };
 
-/** What `kinact adopt` does, in a world of the caller's. Resolves to the exit code. */
+/** What `kinact adopt` does, with the caller's streams, services and time. Resolves to the exit code. */
 export async function adoptTables(
   { tableName, watchMs, yes }: Adoption,
   tables: Kcl3Remains,
@@ -74,7 +74,7 @@ export async function adoptTables(
   return 0;
 }
 
-/** The tables once nobody was seen to write to them for long enough. */
+/** The tables, once nobody was seen to write to them for long enough. */
 async function atRest(
   tableName: string,
   asked: number,

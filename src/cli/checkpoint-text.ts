@@ -1,7 +1,10 @@
 // A checkpoint as people read it in a table of `kinact leases` and `kinact reset`.
 import type { LeaseRow } from '../core/lease.js';
 
-/** LATEST is a moment: where the row says which, it is named, for reading begins there and not at the newest record. */
+/**
+ * LATEST is a moment: if the row says which, the text names it, because reading begins there and not at the newest
+ * record.
+ */
 export function checkpointText(
   row: Pick<LeaseRow, 'checkpoint' | 'checkpointSubSequenceNumber' | 'kinactLatestAt'>,
 ): string {

@@ -1,5 +1,5 @@
-// What a command of `kinact` is, and how its arguments are read. Every command gets the world as arguments, so that tests can
-// run one inside their own process; main.ts hands in the real streams.
+// What a command of `kinact` is, and how its arguments are read. Every command gets streams and environment as
+// arguments, so that tests can run one inside their own process; main.ts hands in the real ones.
 import { parseArgs } from 'node:util';
 import type { Readable, Writable } from 'node:stream';
 import { oneLine } from '../core/visible.js';

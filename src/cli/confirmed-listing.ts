@@ -1,5 +1,6 @@
-// The listing that `kinact reset` goes by. Invariant: it is complete, and where shards that somebody names are not in it, another
-// listing, some seconds before, showed the same: one listing may lack a closed shard, and its row would be removed.
+// The listing that `kinact reset` goes by. Invariant: it is complete. If it lacks shards that are named elsewhere,
+// another listing, some seconds before, showed the same. One listing alone may lack a closed shard, whose row would
+// then be removed.
 import { patiently, type Patience } from '../aws/patience.js';
 import { pause } from '../aws/pause.js';
 import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
@@ -7,12 +8,12 @@ import { KinactError } from '../api/errors.js';
 import type { ShardListing, StreamSource } from '../api/ports.js';
 
 export interface ListingPatience extends Patience {
-  /** For what is said when it is refused. */
+  /** For the message of a refusal. */
   readonly tableName: string;
 }
 
 const listings = 5;
-/** What lies between two listings of which the second confirms the first. */
+/** The time between two listings of which the second confirms the first. */
 const apartMs = 3_000;
 
 /** What it lacks of `known` shards and of parents, a second listing lacks as well. */

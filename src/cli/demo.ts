@@ -1,5 +1,5 @@
-// `kinact demo`, which is what `npm start` runs: kinact's main job on real local servers, in front of one's eyes. Bounded in
-// time, and on every way out its processes and servers are gone.
+// `kinact demo`, which is what `npm start` runs: kinact's main job on real local servers, before your eyes. Bounded in
+// time; however it ends, its processes and servers are gone.
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
@@ -17,7 +17,7 @@ const defaultRecords = 24_000;
 export const demo: Command = {
   usage: `Usage: kinact demo
 
-Starts a local Kinesis and a local DynamoDB (kinesalite and dynalite have to be installed), writes 24,000 user records to a
+Starts a local Kinesis and a local DynamoDB (kinesalite and dynalite have to be installed). Writes 24,000 user records to a
 stream of two shards, half of them in KPL aggregates, and reads them by two consumer processes. One of these is killed, a
 shard is split, and the last line says whether anything was lost. Exit code 1 if so. Takes less than 90 s.
 `,
@@ -49,7 +49,7 @@ shard is split, and the last line says whether anything was lost. Exit code 1 if
   },
 };
 
-/** Runs the scenario between a first and a last act that are always played. Resolves to what it failed with. */
+/** Runs the scenario between a first and a last act that always run. Resolves to what it failed with. */
 async function perform(
   wanted: Pick<ScenarioOptions, 'total' | 'dropInReducer' | 'sink' | 'say'>,
   story: Story & { consumers: ConsumerProcess[] },
@@ -89,7 +89,7 @@ async function perform(
   }
 }
 
-/** What would lead an AWS client somewhere else. */
+/** Settings that would lead an AWS client elsewhere. */
 const foreignSettings = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'];
 
 function localEnvironment(servers: { readonly kinesis: string; readonly dynamodb: string }): Record<string, string> {

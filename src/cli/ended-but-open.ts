@@ -1,6 +1,6 @@
-// Ended rows of shards that their stream still lists as open: nobody will ever read those again. For `kinact leases`; a running
-// consumer finds them by itself (`leaseContradiction`). As there, two listings a minute apart have to show it, for a listing may
-// be older than the row; the wait is spared where the first shows none.
+// Ended rows of shards that their stream still lists as open: nobody will ever read those again. For `kinact leases`; a
+// running consumer finds them by itself (`leaseContradiction`). Here too, two listings a minute apart have to show it,
+// because a listing may be older than the row. If the first shows none, there is no wait.
 import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
@@ -16,7 +16,7 @@ const requestTimeoutMs = 5_000;
 
 export interface EndedButOpen {
   readonly leaseKeys: ReadonlySet<string>;
-  /** Of streams that could not be asked: why. */
+  /** Why some streams could not be asked. */
   readonly unasked: readonly string[];
 }
 
@@ -28,8 +28,8 @@ interface Asked {
 }
 
 /**
- * Asks the streams that ended rows name, by their ARN. Rows that name none are passed over. `say` hears why it takes a minute.
- * Never rejects.
+ * Asks the streams that ended rows name, by their ARN. Rows that name none are passed over. `say` hears why it takes a
+ * minute. Never rejects.
  */
 export async function endedButOpen(
   rows: readonly LeaseRow[],
@@ -79,16 +79,16 @@ function byStream(rows: readonly LeaseRow[], world: World): readonly Asked[] {
     try {
       return [{ streamArn, source: kinesisPollingSource({ streamArn, requestTimeoutMs }, world), suspects }];
     } catch {
-      // What stands in a row may be anything.
+      // A row may hold anything.
       return [];
     }
   });
 }
 
-/** A row of an earlier stream of that name is another matter, which a consumer says at its start. */
+/** A row of an earlier stream of that name is another matter, which a consumer reports at its start. */
 async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
   const description = await source.describe(signal);
-  // One that is on its way out is listed with the shards it had.
+  // A stream that is being deleted is listed with the shards it had.
   if (description.status === 'DELETING')
     throw new KinactError('STREAM_NOT_FOUND', `stream ${streamArn} is being deleted`);
   const identity = streamIdentityOf(description);

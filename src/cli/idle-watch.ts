@@ -1,6 +1,7 @@
-// Judges by empty reads when nothing more comes: `kinact tail --until-idle`. A shard is quiet when an empty read at its tip was
-// answered at least `idleMs` after the last record of any shard; the stream is idle when all shards that are read are quiet,
-// and nothing waits to be written. Reading slowly, or not at all behind a full pipe, is never taken for idleness.
+// Judges by empty reads when nothing more comes: `kinact tail --until-idle`. A shard is quiet when an empty read at its
+// tip was answered at least `idleMs` after the last record of any shard. The stream is idle when all shards that are
+// read are quiet, and nothing waits to be written. Reading slowly, or not at all behind a full pipe, never counts as
+// idle.
 import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
@@ -15,7 +16,7 @@ export interface TailRequest {
   readonly untilIdleMs: number | undefined;
 }
 
-/** For how long shards that are not open yet are waited for. */
+/** How long shards that are not open yet are waited for. */
 const openingMs = 30_000;
 /** Milliseconds between reads at the tip, as in the library. */
 const defaultIdleMs = 1_000;
@@ -25,20 +26,23 @@ export interface IdleWatch {
   readonly idle: Promise<void>;
   /** The source, observed: every answer of its readers is noticed on its way. */
   observe(source: StreamSource): StreamSource;
-  /** Counts as a record would: something is about to be read, or was just done. */
+  /** Counts like a record: something is about to be read, or was just done. */
   stir(): void;
-  /** Looks whether it is idle now; called on every empty read, and by whoever writes when the last write is done. */
+  /** Checks whether it is idle now. Called on every empty read, and by a writer when its last write is done. */
   check(): void;
 }
 
 export function idleWatch(options: {
   readonly idleMs: number;
-  /** How long a shard's end may take to bring forth its children's readers: added to `idleMs`. */
+  /** How long the readers of a shard's children may take to appear after its end: added to `idleMs`. */
   readonly handOverMs: number;
   readonly now: () => number;
   /** Nothing waits to be written. */
   readonly settled: () => boolean;
-  /** No further shard is about to be opened. Not waited for without end: a lease may stay without anybody. Default: true. */
+  /**
+   * No further shard is about to be opened. Not waited for without end, because a lease may stay without an owner.
+   * Default: true.
+   */
   readonly opened?: () => boolean;
 }): IdleWatch {
   const { idleMs, handOverMs, now, settled, opened = () => true } = options;

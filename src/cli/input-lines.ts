@@ -1,4 +1,4 @@
-// Splits a byte stream into lines without decoding it: what is a record need not be text. For the command `put`.
+// Splits a byte stream into lines without decoding it, because a record need not be text. For the command `put`.
 
 const newline = 0x0a;
 

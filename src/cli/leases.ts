@@ -29,13 +29,13 @@ export interface LeaseLine {
   readonly subSequenceNumber: number | null;
   readonly parents: readonly string[];
   readonly children: readonly string[];
-  /** Null: the table does not tell, and asking every shard for it would take reads away from its owner. */
+  /** Null: the table does not say, and asking every shard for it would take reads away from its owner. */
   readonly millisBehindLatest: null;
   /** Only in a row that cannot be read: why. */
   readonly malformed?: string;
   /** Only in a row at LATEST that says when that was: the time where reading begins, in ISO 8601. */
   readonly latestAt?: string;
-  /** Only in a row that says it of its owner, who is a kinact worker: its `leases.failoverMs`. */
+  /** Only in a row that says it of its owner, a kinact worker: its `leases.failoverMs`. */
   readonly failoverMs?: number;
   /** Only while another kinact worker asks the owner for the lease, or did until it died: its worker id. */
   readonly askedBy?: string;
@@ -50,14 +50,16 @@ Lists the leases of an application: one scan of its lease table, which is not ch
 
   --application A   the application, which is the name of its lease table, in the region of the AWS environment
   --json            one JSON array of { leaseKey, stream, owner, counter, checkpoint, subSequenceNumber, parents, children,
-                    millisBehindLatest }; stream is the ARN in the row, null where it has none; owner is null when the
-                    lease is free, millisBehindLatest when it is unknown; streamCreatedAt says when the stream was created,
-                    latestAt when LATEST was, of a lease that stands there; failoverMs is what a kinact worker has said
-                    of itself when it took the lease; askedBy is a kinact worker that has asked the owner for it;
-                    a row that cannot be read has the member malformed, which says why; one that says SHARD_END of a
-                    shard that its stream lists as open has shardIsOpen: true (marked ! in the table)
+                    millisBehindLatest }. stream is the ARN in the row, null where it has none. owner is null when the
+                    lease is free, millisBehindLatest when it is unknown. Some rows have more members:
+                      streamCreatedAt  when the stream was created
+                      latestAt         when LATEST was, for a lease at LATEST
+                      failoverMs       the failover time that a kinact worker wrote when it took the lease
+                      askedBy          a kinact worker that has asked the owner for the lease
+                      malformed        why the row cannot be read
+                      shardIsOpen      true: the row says SHARD_END, but its stream lists the shard as open (! in the table)
 
-A shard that is open although its lease has ended is looked at twice, a minute apart, before it is marked: a listing may be old.
+An open shard whose lease has ended is looked at twice, a minute apart, before it is marked: a listing may be old.
 `,
   handlesSignals: false,
   async run(args, io) {
@@ -67,7 +69,7 @@ A shard that is open although its lease has ended is looked at twice, a minute a
   },
 };
 
-/** What `kinact leases` does, in a world of the caller's. Resolves to the exit code. */
+/** What `kinact leases` does, with the caller's streams, services and time. Resolves to the exit code. */
 export async function printLeases(
   { tableName, asJson }: { readonly tableName: string; readonly asJson: boolean },
   world: World,
@@ -88,7 +90,7 @@ export async function printLeases(
   if (kcl3 !== undefined)
     say(
       io,
-      `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact does not join it; kinact adopt --help tells how to take it over`,
+      `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact does not join it; kinact adopt --help says how to take it over`,
     );
   const text = asJson ? visible(JSON.stringify(lines)) : table(tableName, lines);
   await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
@@ -97,7 +99,7 @@ export async function printLeases(
 
 function remedyOf({ leaseKey, shardId = leaseKey, kinactStream = '' }: LeaseRow, table: string): string {
   const command = resetCommand({ stream: arnOf(kinactStream), table, liveStream: kinactStream, shardId });
-  return `lease ${leaseKey} says SHARD_END of a shard that is open, so nobody reads it: stop all workers of the application, and say where it is to be read from: ${command} (it prints what it would do, --yes does it)`;
+  return `lease ${leaseKey} says SHARD_END of a shard that is open, so nobody reads it: stop all workers of the application, and set where reading begins: ${command} (it prints what it would do, --yes does it)`;
 }
 
 function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {
@@ -143,7 +145,7 @@ function streamOfRow({ kinactStream, streamName }: LeaseRow): Pick<LeaseLine, 's
   return { stream: arnOf(kinactStream), ...(created === undefined ? {} : { streamCreatedAt: created }) };
 }
 
-/** Of which streams the leases are, each on a line of its own below the table. */
+/** Which streams the leases belong to, each on a line of its own below the table. */
 function streamLines(lines: readonly LeaseLine[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const { stream, streamCreatedAt, malformed } of lines) {

@@ -5,7 +5,8 @@ import { say } from './command.js';
 import { isClosedPipe } from './record-lines.js';
 import { run } from './run.js';
 
-// The SDK's notice about Node versions to come is for whoever installs packages, and would stand between our own lines.
+// The SDK's notice about future Node versions is for people who install packages, and would stand between our own
+// lines.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
 /** How long a pipe that nobody reads may hold up the end. */
@@ -23,8 +24,8 @@ function restoreSignals(): void {
 }
 
 process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-// Without stdout there is nothing left to do. A reader that went away ends the command as SIGTERM does; a full disk is a
-// failure.
+// Without stdout there is nothing left to do. A reader that went away ends the command as SIGTERM does; a full disk is
+// a failure.
 let outputError: Error | undefined;
 process.stdout.on('error', (error) => {
   if (!isClosedPipe(error)) outputError = error;
@@ -39,8 +40,8 @@ if (outputError !== undefined) {
   code = 1;
 }
 process.exitCode = code;
-// What is still to be read is not waited for; what is still to be written is, unless nobody reads it.
+// What is still to be read is not waited for. What is still to be written is, unless nobody reads it.
 stdin.destroy();
-// A signal that comes twice may come a second time only now: it must not turn an end in order into another one.
+// A signal that comes twice may come a second time only now: it must not turn a clean end into another one.
 if (!stopping.signal.aborted) restoreSignals();
 setTimeout(() => process.exit(code), lastWordsMs).unref();

@@ -1,5 +1,5 @@
-// The work of `kinact put`: reads lines, makes records, sends them while reading goes on. Invariant: a line is counted
-// once, as put or as refused; at most `maxPending…` wait, so the input is read no faster than the stream takes it.
+// The work of `kinact put`: reads lines, makes records, sends them while reading goes on. Invariants: a line is counted
+// once, as put or as refused. At most `maxPending…` wait, so the input is read no faster than the stream takes it.
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { aggregateRecords, USUAL_RECORD_BYTES, type RecordToPut } from '../aws/aggregation/aggregate-encoder.js';
@@ -21,7 +21,7 @@ export interface PutJob {
   readonly aggregate: boolean;
   /** Ends the reading: what was read by then is put. */
   readonly signal: AbortSignal;
-  /** Kept up to date all the time: they are what is left of a job that fails. */
+  /** Kept up to date all the time: a job that fails leaves nothing else. */
   readonly counts: PutCounts;
   readonly refused: (line: number, reason: string) => void;
   readonly warn: (text: string) => void;
@@ -96,7 +96,7 @@ export async function putLines(job: PutJob): Promise<void> {
     () => undefined,
     (error: unknown) => ({ error }),
   );
-  // An input that broke takes nothing back: what it gave before is put and counted like the rest.
+  // A broken input takes nothing back: what it gave before is put and counted like the rest.
   await sending;
   if (failure !== undefined) throw failure;
   kick();
@@ -104,15 +104,15 @@ export async function putLines(job: PutJob): Promise<void> {
   if (broken !== undefined) throw broken.error;
 }
 
-/** What of the stream decides how lines become records. */
+/** The properties of the stream that decide how lines become records. */
 interface PutStream {
   readonly placesByKey: boolean;
   readonly maxRecordBytes: number;
 }
 
 /**
- * How the stream places records, and how large they may be. Where that may not be asked, it is taken for what streams are.
- * Throws where aggregates are wanted of a stream that has no use for them.
+ * How the stream places records, and how large they may be. Where asking is not allowed, the usual values hold. Throws
+ * where aggregates are wanted of a stream that has no use for them.
  */
 async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStream> {
   const said = await producer.describe(signal).catch((error: unknown) => {
@@ -122,13 +122,13 @@ async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStrea
   const { streamName, distribution = 'USER_PARTITION_KEY', maxRecordBytes = USUAL_RECORD_BYTES } = said ?? {};
   const placesByKey = distribution === 'USER_PARTITION_KEY';
   if (aggregate && !placesByKey) {
-    const message = `--aggregate: the RecordDistributionStrategy of '${streamName}' is AUTO: the service places each record itself, so there is no shard that all lines of an aggregate belong to, and a KCL drops those that it finds elsewhere; put without --aggregate`;
+    const message = `--aggregate: the RecordDistributionStrategy of '${streamName}' is AUTO: the service places each record itself, so the lines of an aggregate belong to no common shard, and a KCL drops those that it finds elsewhere; put without --aggregate`;
     throw new KinactError('INVALID_OPTION', message, { data: { option: '--aggregate' } });
   }
   return { placesByKey, maxRecordBytes };
 }
 
-/** Hands over lines until the input ends or is to end; a line that was begun then is not one. */
+/** Hands over lines until the input ends or is to end; a line that was begun then is none. */
 async function read(
   { input, signal }: Pick<PutJob, 'input' | 'signal'>,
   maxLineBytes: number,
@@ -140,7 +140,7 @@ async function read(
   try {
     for await (const lines of linesOf(input, maxLineBytes)) await take(lines);
   } catch (error) {
-    // An input that is ended before its end says so by an error.
+    // An input that is ended early reports that by an error.
     if (!signal.aborted) throw error;
   } finally {
     signal.removeEventListener('abort', stop);

@@ -15,13 +15,14 @@ Puts every line of stdin into a stream as a record; the newline is not part of i
 
   --stream S      the stream, by name or ARN, which also says account and region
   --aggregate     pack the lines into KPL aggregates, grouped by the shard they belong to
-  --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key;
-                  without it every line gets a random key, or none where the
+  --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key.
+                  Without it every line gets a random key, or none where the
                   stream places records itself (AUTO), which takes no --aggregate
 
-What the service throttles is put again. A line that cannot be put is refused: the first ten are named on
-stderr, the others counted. Its last line is 'N records put'. Exit code 1 when a line was refused. After a lost reply records may be put twice. SIGTERM and SIGINT end
-the reading: what was read by then is put and counted. One that comes more than 2 s later ends the command at once.
+What the service throttles is put again. A line that cannot be put is refused: the first ten are named on stderr, the others
+counted. The last line on stderr is 'N records put'. Exit code 1 when a line was refused. After a lost reply, records may be
+put twice. SIGTERM and SIGINT end the reading: what was read by then is put and counted. A signal that comes more than 2 s
+later ends the command at once.
 `,
   handlesSignals: true,
   async run(args, io) {

@@ -1,6 +1,6 @@
 // What `kinact tail` writes: one JSON line per user record, and when a line counts as written. Invariant: a promise of
-// `write` resolves when the write callback of stdout has fired for the whole text, which on a full pipe is when somebody
-// has read on; until then whoever waits for it takes no more records.
+// `write` resolves when the write callback of stdout has fired for the whole text. On a full pipe that is when somebody
+// has read on. Until then callers that wait for it take no more records.
 import type { Writable } from 'node:stream';
 import { visible } from '../core/visible.js';
 import type { UserRecord } from '../api/ports.js';
@@ -17,7 +17,7 @@ export function recordLine(record: TailedRecord, asText: boolean): string {
   const { shardId, sequenceNumber, partitionKey = null, subSequenceNumber = null, data } = record;
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const shown = { shardId, sequenceNumber, subSequenceNumber, partitionKey };
-  // An escape of JSON's, so that whoever parses the line gets what was in the record.
+  // An escape of JSON's, so that a parser gets what was in the record.
   return `${visible(JSON.stringify({ ...shown, data: bytes.toString(asText ? 'utf8' : 'base64') }))}\n`;
 }
 

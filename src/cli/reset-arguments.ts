@@ -44,7 +44,7 @@ export function positionOf(text: string, nowMs: number): AskedPosition {
   return { type: 'at', timestampMs: pastTime(at, text, '--to', nowMs).getTime() };
 }
 
-/** Of the streams that rows name, each once: by ARN where a row has it, for it may be another account's. */
+/** The streams that rows name, each once: by ARN where a row has it, because it may be another account's. */
 export function streamsNamedIn(rows: readonly LeaseRow[]): readonly StreamReference[] {
   const texts = new Set(
     rows.map(({ kinactStream, streamName }) =>

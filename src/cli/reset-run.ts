@@ -1,6 +1,6 @@
-// What `kinact reset` does once its arguments are read. Invariant: without --yes nothing is written; with it, nothing where a
-// worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts. Time and services are arguments,
-// so that the simulation can run it as well.
+// What `kinact reset` does once its arguments are read. Invariant: without --yes nothing is written. With it, nothing
+// where a worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts. Time and
+// services are arguments, so that the simulation can run it as well.
 import type { Writable } from 'node:stream';
 import type { LeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { patiently, type Patience } from '../aws/patience.js';
@@ -22,7 +22,10 @@ import { say, UsageError, type CommandIo, type StreamReference } from './command
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
 import { firstMove } from './still-table.js';
 
-/** How long counters are watched at least, and for as long as rows say that their owners may go without a renewal: three renewals of a worker with the default failover time. */
+/**
+ * How long counters are watched at least: three renewals of a worker with the default failover time. They are watched
+ * longer if rows say that their owners may go longer without a renewal.
+ */
 export const leastWatchMs = 30_000;
 
 export interface ResetRequest {
@@ -32,7 +35,7 @@ export interface ResetRequest {
   readonly to: AskedPosition;
   readonly watchMs: number;
   readonly yes: boolean;
-  /** For what is asked of the stream. */
+  /** For requests about the stream. */
   readonly patience: Patience;
 }
 
@@ -40,7 +43,7 @@ export interface ResetRequest {
 export interface ResetPlace {
   readonly world: World;
   readonly table: LeaseRewriting;
-  /** What is opened is closed again. */
+  /** Everything opened is closed again. */
   readonly open: (stream: StreamReference) => StreamSource;
 }
 
@@ -58,7 +61,7 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
   try {
     const described = await patiently(request.patience, () => source.describe(io.signal), io.signal);
     const identifier = identifierOf(first, described);
-    // Who writes a whole ARN means that stream.
+    // A user who writes a whole ARN means that stream.
     if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
     const scan = request.yes ? await watched(request, place, identifier, first, io) : first;
@@ -88,7 +91,10 @@ function onlyStream({ rows }: LeaseScan, tableName: string): StreamReference {
   throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
 }
 
-/** The same application name for two streams, or a stream of the same name in another account or region: not ours to rewrite. */
+/**
+ * The same application name for two streams, or a stream of the same name in another account or region: not ours to
+ * rewrite.
+ */
 function refuseOtherStream(
   rows: readonly { readonly row: LeaseRow }[],
   { streamArn }: StreamDescription,
@@ -113,7 +119,7 @@ function refused(reason: string, tableName: string): KinactError {
   return new KinactError('REFUSED', reason, { data: { table: tableName } });
 }
 
-/** The table after nobody was seen to write to an unended row of the stream for long enough. */
+/** The table, after nobody was seen to write to an unended row of the stream for long enough. */
 async function watched(
   { tableName, only, watchMs: asked }: ResetRequest,
   { table, world }: ResetPlace,
@@ -123,7 +129,7 @@ async function watched(
 ): Promise<LeaseScan> {
   const own = (): readonly LeaseRow[] => rowsOfStream(identifier, scan.rows, only).map(({ row }) => row);
   let scan = first;
-  // Every worker writes its name into what it holds; one that comes now meets the conditions of our writes.
+  // Every worker writes its name into what it holds; the conditions of our writes stop one that comes now.
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
   const watchMs = Math.max(asked, ...own().map((row) => failoverOf(row) ?? 0));
   say(
@@ -230,7 +236,7 @@ function stepLines(steps: readonly ResetStep[]): readonly string[] {
   return alignColumns([['LEASE', 'OWNER', 'CHECKPOINT', 'BECOMES'], ...cells]);
 }
 
-/** Whoever owns an unended row may be alive: only watching tells. */
+/** The owner of an unended row may be alive: only watching shows that. */
 function whenYes(steps: readonly ResetStep[]): string {
   const owners = steps.flatMap((step) =>
     step.type === 'create' || step.seen.leaseOwner === undefined || hasEnded(step.seen) ? [] : [step.seen.leaseOwner],

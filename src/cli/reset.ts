@@ -1,5 +1,5 @@
-// `kinact reset`: where an application is to begin on a stream, written into its lease rows. This is the command line; what is
-// done is reset-run.ts, by the plan of src/core/reset-plan.ts.
+// `kinact reset`: writes into the lease rows where an application is to begin on a stream. This file is the command
+// line; reset-run.ts does the work, by the plan of src/core/reset-plan.ts.
 import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
@@ -12,18 +12,18 @@ export const reset: Command = {
   usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER
                     [--failover-ms MS] [--yes]
 
-Sets where an application begins on a stream: after the stream was created anew, or to read a part of it again. Stop the
-application first. Without --yes it only prints what it would do to each lease row.
+Sets where an application begins on a stream: after the stream was deleted and created again, or to read a part of it again.
+Stop the application first. Without --yes it only prints what it would do to each lease row.
 
   --application A   the application, which is the name of its lease table
-  --stream S        the stream, by name or ARN; may be left out where the rows name one stream only. With an ARN, stream
+  --stream S        the stream, by name or ARN. It may be left out where the rows name one stream only. With an ARN, stream
                     and table are in its region, and rows of another stream are rewritten too
   --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
-  --to P            where to begin: TRIM_HORIZON, LATEST (now), a date (midnight UTC) or a time with its zone, such as
-                    2026-01-31T12:00:00Z (which the row has as LATEST from that time on), or, with one --shard, behind
-                    the record with this sequence number
-  --failover-ms MS  the application's leases.failoverMs, if it is above 30000 and rows do not say it (a Java worker's do not):
-                    counters are watched for that long
+  --to P            where to begin: TRIM_HORIZON, LATEST (now), a date (midnight UTC), or a time with its zone, such as
+                    2026-01-31T12:00:00Z. The row has a time as LATEST from that time on. With one --shard, P may also be
+                    a sequence number: reading begins behind that record
+  --failover-ms MS  the application's leases.failoverMs, if it is above 30000 and rows do not say it (a Java worker's do
+                    not): counters are watched for that long
   --yes             do it. Nothing is written when a worker holds one of the leases
 `,
   handlesSignals: false,

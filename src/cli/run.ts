@@ -1,9 +1,10 @@
-// Which command runs, help and version, exit codes, how errors look. 0: done. 1: failed, with one line on stderr, `CODE: what
-// happened and what to do`. 2: wrong usage. Called by main.ts with the real streams, by tests with streams of their own.
+// Which command runs, help and version, exit codes, how errors look. 0: done. 1: failed, with one line on stderr,
+// `CODE: what happened and what to do`. 2: wrong usage. Called by main.ts with the real streams, by tests with streams
+// of their own.
 import { readFileSync } from 'node:fs';
 import { errorLine, say, UsageError, type Command, type CommandIo } from './command.js';
 
-/** Loaded when it is run: none needs all of the SDK. */
+/** Loaded when it is run: no command needs all of the SDK. */
 interface Listed {
   readonly name: string;
   readonly summary: string;
@@ -23,12 +24,12 @@ const commands: readonly Listed[] = [
   },
   {
     name: 'adopt',
-    summary: 'take over the lease table of an application that a KCL 3 has run',
+    summary: 'take over the lease table of an application that KCL 3 has run',
     load: async () => (await import('./adopt.js')).adopt,
   },
   {
     name: 'reset',
-    summary: 'where an application begins: read a stream again, or one that was created anew',
+    summary: 'where an application begins: read a stream again, or one that was deleted and created again',
     load: async () => (await import('./reset.js')).reset,
   },
   {
@@ -44,7 +45,7 @@ const overview = `Usage: kinact <command> [options]
 Commands:
 ${commands.map(({ name, summary }) => `  ${name.padEnd(8)}${summary}`).join('\n')}
 
-kinact <command> --help tells the options of one. Region, credentials and endpoints come from the usual AWS environment
+kinact <command> --help lists its options. Region, credentials and endpoints come from the usual AWS environment
 (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL_DYNAMODB, …).
 
 Exit codes: 0 done; 1 failed, with one line 'CODE: what happened' on stderr; 2 wrong usage; 128 + the signal's number when a

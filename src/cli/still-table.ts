@@ -1,5 +1,5 @@
-// Whether anybody writes to a table: watched for a while, by what is to stand still in it. For commands that change a table by
-// hand, which no worker may be near.
+// Whether anybody writes to a table: watches for a while what must stand still in it. For commands that change a table
+// by hand while no worker runs.
 import type { Clock, Timers } from '../api/ports.js';
 
 /** By row key, what does not change while nobody writes to the row. */
@@ -8,8 +8,8 @@ export type Picture = ReadonlyMap<string, string>;
 const lookEveryMs = 3_000;
 
 /**
- * Looks again and again for `forMs`, last of all at the end. Resolves with the key of the first row that is new, gone or
- * different; undefined when all stood still.
+ * Looks again and again for `forMs`, the last time at the end. Resolves with the key of the first row that is new, gone
+ * or different; undefined when all stood still.
  */
 export async function firstMove(
   { clock, timers }: { readonly clock: Clock; readonly timers: Timers },

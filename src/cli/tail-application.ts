@@ -1,6 +1,6 @@
-// `kinact tail --application`: a full member of an application whose reducer writes lines. Invariant: an item is acknowledged
-// after the write callback of its line has fired, so no checkpoint is ever ahead of what was written; while a pipe is full
-// its items stay open, which is the back-pressure, and leases go on being renewed.
+// `kinact tail --application`: a full member of an application whose reducer writes lines. Invariant: an item is
+// acknowledged after the write callback of its line has fired, so no checkpoint is ever ahead of what was written.
+// While a pipe is full its items stay open, which is the back-pressure, and leases are still renewed.
 import { kinesisStream } from '../aws/kinesis/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import { recordKey } from '../core/record-key.js';
@@ -56,8 +56,8 @@ interface LeaseSaid {
 }
 
 /**
- * Every lease that is not another member's has ended, is read here, or waits for its parents. On a slow machine the first shards
- * are read to their tips before the last ones are taken.
+ * Every lease that is not another member's has ended, is read here, or waits for its parents. On a slow machine the
+ * first shards are read to their tips before the last ones are taken.
  */
 export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus): boolean {
   if (state !== 'running') return false;
@@ -87,7 +87,7 @@ async function runToItsEnd(
     void idle?.idle.then(resolve);
   });
   let stopping = false;
-  // A failed start and an end by itself are told by rejection; the one that `stop` brings about is none.
+  // A failed start and an end by itself reject; the end that `stop` brings about does not.
   const ended = consumer
     .start()
     .then(() => consumer.closed)
@@ -98,7 +98,8 @@ async function runToItsEnd(
   stopping = true;
   const deadlineMs = broken.signal.aborted ? closedPipeDeadlineMs : drainDeadlineMs;
   const { leases } = await consumer.stop({ deadlineMs });
-  // Open records are nobody's loss: they are behind the checkpoint that was released. A lease still held delays its heir.
+  // Open records are nobody's loss: they are behind the checkpoint that was released. A lease still held delays the
+  // next owner.
   return leases.every(({ released }) => released) ? 0 : 1;
 }
 

@@ -1,6 +1,6 @@
-// `kinact tail` without an application: every shard of a stream, read by this process alone and remembered nowhere.
-// Invariants: a child shard is opened when all its parents that are read here are written to their end, so a key's lines
-// leave in order; of a shard no more is read while what was read of it is being written.
+// `kinact tail` without an application: every shard of a stream, read by this process alone; no position is stored.
+// Invariants: a child shard is opened when all its parents that are read here are written to their end. So a key's
+// lines leave in order. No more of a shard is read while what was read of it is being written.
 import { backoffMs } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
 import { isKinactError, KinactError } from '../api/errors.js';
@@ -123,7 +123,7 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
   }
 }
 
-/** Where the end did not name them, the listing does; not at once, perhaps. */
+/** If the end did not name them, the listing does; perhaps not at once. */
 async function childrenOf(
   job: TailJob,
   shardId: string,
@@ -145,8 +145,8 @@ function parentsOf({ parentShardId, adjacentParentShardId }: Shard): readonly st
 
 function filterOf(from: InitialPosition): ShardFilter {
   if (from === 'LATEST') return { type: 'atLatest' };
-  // From a time on: the shards open then, and those that came after. The trim horizon asks for all, for a server that ignores
-  // filters shows the children too, and they have to wait for their parents.
+  // From a time on: the shards open then, and those that came after. The trim horizon asks for all, because a server
+  // that ignores filters shows the children too, and they have to wait for their parents.
   return from === 'TRIM_HORIZON' ? { type: 'all' } : { type: 'atTimestamp', timestampMs: from.getTime() };
 }
 

@@ -25,7 +25,7 @@ export const tail: Command = {
   usage: `Usage: kinact tail --stream S [--application A] [--from TRIM_HORIZON|LATEST|ISO] [--text] [--until-idle MS]
 
 Writes every user record as one JSON line on stdout, the records of a key in their order:
-{"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}; subSequenceNumber is null for a plain
+{"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}. subSequenceNumber is null for a plain
 record, partitionKey for a record without one.
 
   --stream S        the stream, by name or ARN. With an ARN, stream and leases are in its region
@@ -35,8 +35,8 @@ record, partitionKey for a record without one.
   --text            data as UTF-8 text instead of base64
   --until-idle MS   end with exit code 0 once no shard has given a record for MS milliseconds
 
-SIGTERM, SIGINT and a closed pipe end it in order, with exit code 0 (1 where a lease of --application could not be given back). A signal that comes more than 2 s after the first ends it
-at once.
+SIGTERM, SIGINT and a closed pipe end it cleanly, with exit code 0 (1 where a lease of --application could not be given
+back). A signal that comes more than 2 s after the first ends it at once.
 `,
   handlesSignals: true,
   async run(args, io) {

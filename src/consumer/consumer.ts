@@ -1,5 +1,5 @@
-// The face of it all: `createConsumer`. Starts the tree, hands out events and status, and ends it in order: leases are
-// drained and released first, then the actors stop. How it ends by itself is in `consumer/escalation.ts`.
+// `createConsumer`: starts the tree, hands out events and status, and ends it in order. Leases are drained and released
+// first, then the actors stop. `consumer/escalation.ts` decides when it ends by itself.
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -30,40 +30,46 @@ import type { ConsumerStatus, Health } from '../api/status.js';
 /** What `stop()` found, one line per lease that was held. */
 export interface StopReport {
   readonly leases: readonly ReleasedLease[];
-  /** True when every lease was released and no record of theirs was left open. */
+  /** True when every lease was released and none of their records was left open. */
   readonly drained: boolean;
 }
 
-/** A running, or not yet running, consumer. Made by `createConsumer`. */
+/** A consumer, running or not yet. Made by `createConsumer`. */
 export interface Consumer extends AsyncDisposable {
   /**
-   * Creates the lease table where it is missing, finds the shards, and begins to take leases; resolves when it has, for every
-   * source that can be read. With several, it resolves when at least one can: `ready()` then says which is missing and why.
-   * What time cures is tried further behind it. Calling it again returns the same promise.
-   * @throws KinactError where no source can be read: at once for what time does not cure (STREAM_NOT_FOUND, STREAM_CHANGED,
-   * ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE), START_TIMEOUT with the last error as its cause after `leases.startDeadlineMs`, STOPPED when `stop` was called.
+   * Creates the lease table where it is missing, finds the shards, and begins to take leases. Resolves when it has, for
+   * every source that can be read. With several sources, it resolves when at least one can be read: `ready()` then says
+   * which is missing and why. What time cures is still tried in the background. Calling it again returns the same
+   * promise.
+   *
+   * @throws KinactError where no source can be read. At once for what time does not cure (STREAM_NOT_FOUND,
+   * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE). START_TIMEOUT, with
+   * the last error as its cause, after `leases.startDeadlineMs`. STOPPED when `stop` was called.
    */
   start(): Promise<void>;
   /**
-   * Takes no lease any more, drains every shard and releases its lease with its last checkpoint in one write; what is not
-   * drained by `deadlineMs` (default 20,000) is released at its frontier. Calling it again returns the same promise. Always
-   * resolves, but for what is no deadline:
+   * Takes no more leases, drains every shard and releases its lease with its last checkpoint in one write. What is not
+   * drained by `deadlineMs` (default 20,000) is released at its frontier. Calling it again returns the same promise.
+   * Always resolves, except for an invalid deadline:
+   *
    * @throws KinactError INVALID_OPTION; the consumer runs on.
    */
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
   status(): ConsumerStatus;
   /**
-   * Whether this process takes part: started, every source is read, every lease table was scanned within 30 s, and nothing that
-   * people have to look at holds; docs/operating.md lists what. `reasons` says what is missing.
+   * Whether this process takes part. It does when it has started, every source is read, every lease table was scanned
+   * within 30 s, and no condition needs people. docs/operating.md lists these conditions; `reasons` says what is
+   * missing.
    */
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */
   live(): Health;
   /**
-   * Listens to an event; returns the unsubscription. What a listener throws, or rejects with, is counted and logged, nothing
-   * more.
-   * @throws KinactError INVALID_OPTION for an event that there is not.
+   * Listens to an event; returns a function that unsubscribes. What a listener throws, or rejects with, is counted and
+   * logged, nothing more.
+   *
+   * @throws KinactError INVALID_OPTION for an event that does not exist.
    */
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
   /** Where its actors live: for `kinact/supervision`'s `status`, `actorsOf`, `attachIntercept`, `spawn`. */
@@ -106,7 +112,7 @@ class TreeConsumer implements Consumer {
   #failure: Error | undefined;
   #restarts = 0;
   readonly #orphans: string[] = [];
-  /** How often what the application handed in has thrown at us: counted, and never worse. */
+  /** How often application code passed in has thrown at us: counted, nothing worse. */
   readonly #failures = { logger: 0, meter: 0 };
 
   constructor(options: ResolvedOptions, made: Actors) {
@@ -134,7 +140,7 @@ class TreeConsumer implements Consumer {
     let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
     this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
     this.#settle = settle as NonNullable<typeof settle>;
-    // Whoever does not look at `closed` hears of its end by the event; it must not end the process as well.
+    // Applications that ignore `closed` hear of its end by the event; it must not end the process as well.
     this.closed.catch(() => {});
   }
 
@@ -179,7 +185,7 @@ class TreeConsumer implements Consumer {
     this.#state = 'running';
   }
 
-  /** When it has ended by itself, or was stopped, while it started, whoever was asked knows no more than that it ended. */
+  /** If it ended by itself, or was stopped, while it started, the asked actor knows only that it ended. */
   #startFailure(error?: Error): Error {
     const stopped = new KinactError('STOPPED', 'the consumer was stopped while it started');
     return this.#failure ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
@@ -214,7 +220,7 @@ class TreeConsumer implements Consumer {
     return poison === undefined ? told : [{ type: 'fail', error: poison }];
   }
 
-  /** Whoever crashed: the pipeline is started anew either way, and its incarnations are counted through. */
+  /** After any crash the pipeline restarts, and its incarnations are counted through. */
   #restarted(error: Error): readonly Effect<never>[] {
     this.#restarts += 1;
     const data = { incarnation: this.#restarts + 1, error };
@@ -223,7 +229,8 @@ class TreeConsumer implements Consumer {
 
   async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
     for (;;) {
-      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has.
+      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has
+      // begun.
       await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
       const all = [...wiring.coordinators.values()];
       const started = await Promise.all(
@@ -234,7 +241,7 @@ class TreeConsumer implements Consumer {
       const [failed] = started.flatMap((answer) => (answer?.type === 'failed' ? [answer.error] : []));
       if (failed !== undefined && started.every((answer) => answer?.type === 'failed')) throw failed;
       if (!started.includes(undefined)) return;
-      // One that died meanwhile is started anew, as soon as its supervisor has heard of it.
+      // One that died meanwhile is restarted as soon as its supervisor has heard of it.
       await new Promise<void>((resolve) => void this.#world.timers.after(restartPollMs, resolve));
     }
   }
@@ -284,9 +291,10 @@ class TreeConsumer implements Consumer {
     void this.#end(error, this.#options.stopDeadlineMs);
   }
 
-  /** The consumer ends by itself: what is held is released, so that others need not wait for expiry. */
+  /** The consumer ends by itself: what is held is released, so that other workers need not wait for expiry. */
   #end(error: Error, deadlineMs: number): Promise<void> {
-    // A start that failed waits for an end that is under way: whoever hears of the failure finds nothing running any more.
+    // A start that failed waits for an end that is under way: when the caller learns of the failure, nothing runs any
+    // more.
     this.#ending ??= this.#endNow(error, deadlineMs);
     return this.#ending;
   }
@@ -341,12 +349,15 @@ class TreeConsumer implements Consumer {
   }
 }
 
-/** A coordinator's supervisor bears no crash: it escalates at once, and says so around what the coordinator crashed with. */
+/**
+ * A coordinator's supervisor allows no crash: it escalates at once, and wraps the coordinator's error in one of its
+ * own.
+ */
 const causeOf = (error: Error): Error =>
   isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
 
 const stopKinds = { deadlineMs: milliseconds(0) };
 /** How often a start looks whether a coordinator that died has a successor. */
 const restartPollMs = 50;
-/** With the pipeline gone there is nothing to drain: releasing is one write per lease. */
+/** Without a pipeline there is nothing to drain: releasing is one write per lease. */
 const escalationDeadlineMs = 5_000;

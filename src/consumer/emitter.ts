@@ -1,5 +1,5 @@
-// Hands events to listeners and to the log. Free when nobody listens; a listener that throws, or returns a promise that
-// rejects, is counted and reported to the log, and harms nobody else.
+// Hands events to listeners and to the log. Free when nobody listens. A listener that throws, or returns a promise that
+// rejects, is counted and reported to the log, and harms nothing else.
 import { tell } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from '../api/events.js';
@@ -10,14 +10,14 @@ import { callback, oneOf } from '../options/option-table.js';
 export type Listener<Name extends ConsumerEventName> = (data: ConsumerEvents[Name]) => unknown;
 
 export interface Emitter {
-  /** Returns the unsubscription. Throws INVALID_OPTION. */
+  /** Returns a function that unsubscribes. Throws INVALID_OPTION. */
   on<Name extends ConsumerEventName>(name: Name, listener: Listener<Name>): () => void;
   emit(event: KinactEvent): void;
   /** How many listeners have thrown so far. */
   failures(): number;
 }
 
-/** At what level an event is worth a line. */
+/** At what level an event is logged, if it is. */
 export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   leaseTaken: 'info',
   leaseLost: 'warn',
@@ -75,7 +75,7 @@ export function createEmitter(logger: Logger): Emitter {
   };
 }
 
-/** Members that are sentences of ours, with words from outside in them; all others are data and stay as they are. */
+/** Members that are our sentences with words from outside in them; all others are data and stay as they are. */
 const sentences = ['message', 'reason', 'complaint', 'remedy'] as const;
 
 function readable(event: KinactEvent): KinactEvent {

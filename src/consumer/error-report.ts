@@ -1,5 +1,5 @@
-// An error in a few lines, for whoever reads the last words of a process: code, what happened, why, what to do. Called by
-// `runUntilSignal` for a KinactError that nobody catches, in place of Node's picture of the object.
+// An error in a few lines, for the person who reads the last words of a process: code, what happened, why, what to do.
+// Called by `runUntilSignal` for a KinactError that nobody catches, in place of Node's print of the object.
 import { oneLine, visible } from '../core/visible.js';
 import { isKinactError } from '../api/errors.js';
 import type { KinactError } from '../api/errors.js';
@@ -12,7 +12,7 @@ const longestData = 400;
 /** Where kinact's own programs are, as a frame of a stack has it. */
 const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../${root}/`, import.meta.url).pathname);
 
-/** Lines without their ends. A cause that is the application's own is told with the places in it where it came from. */
+/** Lines without their ends. If a cause is the application's own, the places in it where the cause came from follow. */
 export function errorReport(error: KinactError): readonly string[] {
   const lines = [`kinact: ${error.code}: ${oneLine(error.message)}`];
   let cause: unknown = error.cause;

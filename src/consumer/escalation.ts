@@ -1,5 +1,5 @@
-// Why a consumer ends by itself: its pipeline or its coordinators failed more often than `restart` bears, one record failed
-// again and again, or the application stopped the parent it lives under.
+// Why a consumer ends by itself. Its pipeline or coordinators failed more often than `restart` allows. One record
+// failed again and again. Or the application stopped the parent it lives under.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { createPoisonWatch, noteFailure } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
@@ -28,7 +28,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
   return {
     poisoned,
     pipelineEnded: ({ reason: how, error }) => {
-      // Stopped with the tree, or for a restart of the coordinators: somebody else's decision.
+      // Stopped with the tree, or for a restart of the coordinators: decided elsewhere.
       if (how !== 'crash' || error === undefined) return;
       const isOverIntensity = isKinactError(error) && error.code === 'RESTART_INTENSITY';
       const last = isOverIntensity && error.cause instanceof Error ? poisoned(error.cause) : undefined;
@@ -63,6 +63,6 @@ const longestKeyShown = 256;
 function poison(failed: KinactError, times: number): KinactError {
   const { shardId, sequenceNumber, key } = failed.data;
   const at = key === undefined ? '' : `, key '${excerpt(key, longestKeyShown)}'`;
-  const text = `record ${sequenceNumber} of ${shardId}${at} failed in ${times} incarnations in a row, and will fail wherever it is read next: choose an onFailure policy or mend what fails`;
+  const text = `record ${sequenceNumber} of ${shardId}${at} failed in ${times} incarnations in a row, and will fail wherever it is read next: choose an onFailure policy or repair what fails`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }

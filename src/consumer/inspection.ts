@@ -8,7 +8,9 @@ import { visible } from '../core/visible.js';
 import { shardsOf, walk } from '../api/status.js';
 import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../api/status.js';
 
-/** Several times what lies between two scans of an idle worker: longer, and free leases are not seen by this one. */
+/**
+ * Several times what lies between two scans of an idle worker. If it is longer, this worker does not see free leases.
+ */
 const longestScanAgeMs = 30_000;
 
 export interface Inspected {
@@ -48,12 +50,14 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
 const longestFailingMs = 30_000;
 
 interface Failed {
-  /** Of an actor that works for one source. */
+  /** For an actor that works for one source. */
   readonly source?: string;
   readonly failing?: readonly FailingSnapshot[];
 }
 
-/** One reason per operation and kind of failure, however many shards meet it. Of a source that has failed nothing is repeated. */
+/**
+ * One reason per operation and kind of failure, however many shards meet it. A source that has failed repeats nothing.
+ */
 function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();
   for (const { state } of walk(tree)) {

@@ -1,7 +1,7 @@
-// Leases that keepers still held when their tree ended under them, with no coordinator to release them: it was down, or the
-// application had stopped our parent, and no message arrived any more. Their keepers are woken once more, in a runtime of
-// their own, to do that one write each: by then nothing of the old tree acts any more, and its user calls have settled or
-// are orphans.
+// Leases that keepers still held when their tree ended under them, with no coordinator to release them. The coordinator
+// was down, or the application had stopped our parent, and no message arrived any more. Their keepers are started once
+// more, in a runtime of their own, to do that one write each. By then nothing of the old tree acts any more, and its
+// user calls have settled or are orphans.
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -21,11 +21,11 @@ export interface LeftLease {
 }
 
 export interface LeftLeases {
-  /** A keeper's behaviour that leaves word here when it is stopped. */
+  /** A keeper's behaviour that leaves its state here when it is stopped. */
   kept(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
   /** A new coordinator begins. It looks after all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;
-  /** Of these tables. */
+  /** For these tables. */
   of(tableNames: ReadonlySet<string>): readonly LeftLease[];
 }
 
@@ -76,7 +76,10 @@ const listener = (): Behaviour<ReleasedLease[], Told> => ({
   },
 });
 
-/** Releases each at its frontier, within `deadlineMs`; the report has those that were, or were not in time. Never rejects. */
+/**
+ * Releases each at its frontier, within `deadlineMs`; the report has the leases released, and those not released in
+ * time. Never rejects.
+ */
 export async function releaseLeft(
   left: readonly LeftLease[],
   made: { readonly leaseKeeper: typeof leaseKeeper },
@@ -103,7 +106,7 @@ export async function releaseLeft(
   return report;
 }
 
-/** It ends by itself at its deadline, but for an `onCheckpoint` that never settles. */
+/** It ends by itself at its deadline, except for an `onCheckpoint` that never settles. */
 async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>, deadlineMs: number): Promise<void> {
   const keeper = spawn(runtime, behaviour, '', { shutdownMs: 0 });
   const cancel = runtime.timers.after(deadlineMs + graceMs, () => void stop(keeper, { deadlineMs: 0 }));
@@ -114,8 +117,8 @@ async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>
 const graceMs = 1_000;
 
 /**
- * Nobody knows whether the take that was under way has landed, or what has become of a lease that a dead coordinator left: the
- * row says so, and nothing is taken in order to let go.
+ * Nobody knows whether a take under way has landed, or what has become of a lease that a dead coordinator left. The row
+ * says so, and nothing is taken only to release it.
  */
 async function isOurs(
   { options, state }: Pick<LeftLease, 'options' | 'state'>,
@@ -130,7 +133,7 @@ async function isOurs(
     adoptRow(state.lease, row);
     return true;
   } catch {
-    // Unknown, as before: peers find it expire.
+    // Unknown, as before: peers see it expire.
     return false;
   } finally {
     cancel();

@@ -1,4 +1,4 @@
-// Tells the meter what happens: events as they come, the state of every shard at an interval. Costs nothing when no meter was
+// Reports to the meter: events as they come, the state of every shard at an interval. Costs nothing when no meter was
 // given.
 import { takeSettled } from '../core/settled-tally.js';
 import type { SettledTally } from '../core/settled-tally.js';
@@ -8,10 +8,10 @@ import type { Labels, Meter } from '../api/metrics.js';
 import type { Timers } from '../api/ports.js';
 import type { ConsumerStatus } from '../api/status.js';
 
-/** How often gauges are set and running totals told. */
+/** How often gauges are set and running totals reported. */
 const intervalMs = 10_000;
 
-/** What the look before has told the meter. */
+/** What the meter got at the last look. */
 interface Told {
   /** Running totals: the meter gets what they have risen by. */
   incidents: ConsumerStatus['counters'];

@@ -1,5 +1,5 @@
-// The stop of a consumer, once it is decided: leases first, while the pipeline still works; the actors when nothing of theirs is
-// left to do; and the report of what became of each lease. Called once per consumer.
+// The stop of a consumer, once it is decided. Leases go first, while the pipeline still works. The actors stop when
+// nothing of theirs is left to do. The report says what became of each lease. Called once per consumer.
 import { ask, counters, stop as stopActor } from '../../supervision/index.js';
 import type { Runtime, SupervisorMessage } from '../../supervision/index.js';
 import { isBusy } from '../../supervision/supervisor.js';
@@ -36,7 +36,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
   const leftMs = Math.max(0, until - clock.now());
   const coordinators = [...(wiring()?.coordinators ?? [])];
-  // A coordinator that does not answer, or does not know what the one before it held, may have held anything.
+  // A coordinator that does not answer, or does not know what its predecessor held, may have held anything.
   const unheard = new Set<string>();
   const reports = await Promise.all(
     coordinators.map(([table, ref]) =>
@@ -65,12 +65,12 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
 }
 
 /**
- * A pipeline in the middle of a restart drains nothing, and its keepers would release at once, with user calls of the old
- * incarnation still running. They are waited for; the new one is not started any more.
+ * A pipeline in the middle of a restart drains nothing. Its keepers would release at once, while user calls of the old
+ * incarnation still run. So these calls are waited for, and the new incarnation is not started any more.
  */
 async function endRestart(pipeline: ReturnType<Releasing['pipeline']>, deadlineMs: number): Promise<void> {
   if (pipeline === undefined) return;
-  // Behind the news of a crash, if there is any on its way: a shard worker's takes two steps.
+  // Asked behind the news of a crash, if any is on its way: a shard worker's takes two steps.
   const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
   const idle = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: idleMs });
   await idle()
@@ -92,11 +92,11 @@ function hasOrphans(runtime: Runtime): boolean {
 
 const isParentStopped = (error: Error | undefined): boolean => isKinactError(error) && error.code === 'PARENT_STOPPED';
 
-/** For a pipeline that is not restarting to say so. */
+/** How long a pipeline that is not restarting may take to say so. */
 const idleMs = 50;
-/** What is kept of the deadline for releasing behind a restart: one write per lease. */
+/** What is kept of the deadline for releasing after a restart: one write per lease. */
 const afterRestartMs = 5_000;
-/** The coordinator answers by its deadline; this much later it is taken for dead. */
+/** The coordinator answers by its deadline; this much later it counts as dead. */
 const graceMs = 1_000;
 /** What stopping the actors gets even when draining has used up the deadline. */
 const minimumStopMs = 1_000;

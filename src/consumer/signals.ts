@@ -1,5 +1,5 @@
-// `runUntilSignal`: the last line of a service. Opt-in, because a library must not take over a process's signals, or what it says
-// at its end, by itself.
+// `runUntilSignal`: the last line of a service. Opt-in, because a library must not take over a process's signals, or
+// what it prints at its end.
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import type { Consumer, StopReport } from './consumer.js';
@@ -24,14 +24,17 @@ const runKinds: Readonly<Record<keyof RunOptions, Kind<unknown>>> = {
 };
 
 /**
- * Starts the consumer and runs it until a signal comes: then drains, checkpoints and releases. Resolves with the report, with
- * `process.exitCode` 0 when everything was drained and 1 when not. A signal during the start ends the start.
+ * Starts the consumer and runs it until a signal comes: then drains, checkpoints and releases. Resolves with the
+ * report, with `process.exitCode` 0 when everything was drained and 1 when not. A signal during the start ends the
+ * start.
  *
- * Signals within 2 s of the first are the same wish, for `timeout`, npm and terminals send several. One that comes later, or a
- * SIGQUIT among `signals` behind a weaker one, ends the process at once, with the exit code shells give to that signal.
+ * Signals within 2 s of the first are the same wish, because `timeout`, npm and terminals send several. A later one
+ * ends the process at once, with the exit code that shells give to that signal. So does a SIGQUIT among `signals` that
+ * follows a weaker one.
  *
- * When it rejects, `process.exitCode` is 1; a KinactError that nobody catches is printed in a few lines: code, message, causes and
- * what to do.
+ * When it rejects, `process.exitCode` is 1. A KinactError that nobody catches is printed in a few lines: code, message,
+ * causes and what to do.
+ *
  * @throws what `consumer.start()` and `consumer.closed` reject with; KinactError INVALID_OPTION.
  */
 export async function runUntilSignal(consumer: Consumer, options: RunOptions = {}): Promise<StopReport> {
@@ -64,7 +67,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     tellWhenUncaught(error);
     throw error;
   } finally {
-    // What drained in no time may get the second signal of the one wish only now.
+    // If draining took no time, the second signal of the same wish may come only now.
     if (signalled) setTimeout(unheed, sameWishMs).unref();
     else unheed();
   }
@@ -77,7 +80,7 @@ function ignoreWhen(signalled: boolean, error: unknown): void {
 /** Errors that `runUntilSignal` has rejected with. */
 const rejected = new WeakSet<object>();
 
-/** Errors of kinact alone: of anything else the stack is what is wanted, and Node prints it. */
+/** Only for errors of kinact: of anything else people want the stack, and Node prints it. */
 function tellWhenUncaught(error: unknown): void {
   if (!isMainThread || !isKinactError(error)) return;
   rejected.add(error);
@@ -88,7 +91,7 @@ function tellWhenUncaught(error: unknown): void {
 
 function onUncaught(error: unknown): void {
   if (!isKinactError(error) || !rejected.has(error)) return;
-  // Whoever handles what nobody catches decides what becomes of it.
+  // A handler of uncaught errors decides what becomes of it.
   if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return;
   process.stderr.write(`${errorReport(error).join('\n')}\n`);
   process.exit(1);

@@ -1,5 +1,6 @@
-// The lease table as a coordinator reaches it: what it writes and the single rows it reads pass the queue that its keepers'
-// writes pass, so that hundreds of them do not wait at the table before a renewal. Scans are one at a time, and their own.
+// The lease table as a coordinator reaches it. What it writes passes the queue of its keepers' writes, and the single
+// rows it reads pass one, too. So hundreds of them do not wait at the table before a renewal. Scans are one at a time,
+// outside the queue.
 import type { LeaseTraffic } from '../core/lease-traffic.js';
 import { outcomeOf } from '../core/send-pace.js';
 import type { LeaseStore } from '../api/ports.js';
@@ -22,7 +23,9 @@ export function throughTraffic(store: LeaseStore, { reads, writes }: TableTraffi
   };
 }
 
-/** Times a call is sent that the table refuses for its pace: the queue finds that by being refused now and then. */
+/**
+ * How often a call is sent that the table refuses for its pace: the queue finds the pace by being refused now and then.
+ */
 const mostAttempts = 5;
 
 async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => Promise<R>): Promise<R> {

@@ -1,17 +1,16 @@
 // The whole tree on one screen: child specs and strategies, nothing else.
 //
-//   consumer                        rest-for-one: a crashed coordinator takes the pipeline with it
-//   ├─ coordinators                 one-for-all, no restarts of its own: it escalates to the line above
-//   │   └─ lease-coordinator/<table>
-//   │       └─ lease-keeper/<shard>
-//   └─ pipeline                     one-for-all, `restart.intensity` in `restart.periodMs`; temporary: over that, it is not
+// consumer                        rest-for-one: a crashed coordinator takes the pipeline with it ├─ coordinators
+// one-for-all, no restarts of its own: it escalates to the line above │   └─ lease-coordinator/<table> │       └─
+// lease-keeper/<shard> └─ pipeline                     one-for-all, `restart.intensity` in `restart.periodMs`;
+// temporary: over that, it is not
 //       ├─ stage/0 … S-1            started again, the consumer releases its leases and ends
 //       ├─ reducer/0 … R-1
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
-// A restart is stop and spawn under new names: the stop waits for the user effects of the old incarnation, so that an old
-// `save` cannot land over a new one.
+// A restart is a stop and a spawn under new names. The stop waits for the user effects of the old incarnation, so that
+// an old `save` cannot land over a new one.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -23,7 +22,7 @@ import { type SupervisorMessage } from '../../supervision/supervisor-message.js'
 // oxlint-disable-next-line typescript/no-explicit-any
 type AnyBehaviour = Behaviour<any, any>;
 
-/** How each actor of the tree is made; `consumer.ts` knows. */
+/** How each actor of the tree is made; `wiring.ts` knows. */
 export interface TreeParts {
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /** How long a restart or stop waits for running user effects. */
@@ -38,9 +37,9 @@ export interface TreeParts {
     stages: readonly Ref<StageMessage>[],
     coordinators: readonly Ref<CoordinatorMessage>[],
   ) => AnyBehaviour;
-  /** Coordinators as they are now: asked anew by every incarnation of the pipeline. */
+  /** The coordinators of now: every incarnation of the pipeline asks again. */
   readonly coordinators: () => readonly Ref<CoordinatorMessage>[];
-  /** Called when a pipeline supervisor has started: its end, however it comes, is the consumer's business. */
+  /** Called when a pipeline supervisor has started: the consumer watches for its end, however it comes. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
   readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];

@@ -1,5 +1,5 @@
-// Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources and
-// lease tables; knows no strategy and no lifetime.
+// Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources
+// and lease tables; knows no strategy and no lifetime.
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
@@ -36,7 +36,7 @@ interface Opened {
   readonly spec: SourceSpec;
   readonly tableName: string;
   readonly source: StreamSource;
-  /** Where the source stands, whichever coordinator looks after it. */
+  /** The state of the source, whichever coordinator looks after it. */
   readonly record: SourceRecord;
 }
 
@@ -50,7 +50,7 @@ interface Table {
 
 export interface Wiring {
   readonly tables: readonly string[];
-  /** Where each source stands, in the order of the options. */
+  /** The state of each source, in the order of the options. */
   readonly records: readonly SourceRecord[];
   readonly parts: Pick<
     TreeParts,
@@ -62,13 +62,13 @@ export interface Wiring {
   readonly left: Pick<LeftLeases, 'of'>;
   /** What the shard workers hold together. */
   readonly budget: ByteBudget;
-  /** What they settle, for the meter; undefined without one, for nobody would empty it. */
+  /** What they settle, for the meter; undefined without a meter, because nobody would empty it. */
   readonly settled: SettledTally | undefined;
-  /** Releases sockets: all of them, whichever cannot be closed; those are told. Idempotent. */
+  /** Releases the sockets of everything, even if some cannot be closed; those are reported. Idempotent. */
   close(failed: (what: string, error: unknown) => void): void;
 }
 
-/** The behaviours the tree is made of. Others are handed in by tests that show what a broken one would lead to. */
+/** The behaviours the tree is made of. Tests pass in others, to show what a broken one would lead to. */
 export interface Actors {
   readonly leaseCoordinator: typeof leaseCoordinator;
   readonly leaseKeeper: typeof leaseKeeper;
@@ -80,7 +80,7 @@ export interface Actors {
 
 export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkerSupervisor, shardWorker };
 
-/** How soon a lease whose worker ended normally while it was still held gets another. */
+/** How soon a lease gets another worker when its worker ended normally while the lease was still held. */
 const againMs = 1_000;
 
 let lastWorker = 0;

@@ -1,5 +1,5 @@
-// How long to wait before the next attempt: exponential, capped, with full jitter, so that many workers which failed
-// together do not come back together.
+// How long to wait before the next attempt: exponential, capped, with full jitter. Without jitter, workers that failed
+// together would come back together.
 
 /** The shape of a back-off. */
 export interface Backoff {

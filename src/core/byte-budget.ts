@@ -1,16 +1,22 @@
-// How many bytes of records a process may hold at once, and who may have the next ones. One budget per consumer; a shard
-// worker opens an account for its tenure, and its reader asks by it before every fetch. Pure: no I/O, no clock.
+// How many bytes of records a process may hold at once, and who may have the next ones. One budget per consumer. A
+// shard worker opens an account for its tenure, and its reader asks by that account before every fetch. Pure: no I/O,
+// no clock.
 //
-// The rule. Half of the bytes are shares: an equal part for every account, lent to nobody. The other half is a pool, from
-// which an account that holds more than its share has the rest. Hence: nobody can take another's share; an account within
-// its share never waits, unless accounts were opened while the pool was lent out, and then until it is given back; one
-// that holds nothing is always granted a record, so nobody waits for ever and shards cannot block one another; of those
-// who wait, the one that holds least is first. What is held stays below `maxBytes` and one record for each account, as
-// far as answers are as large as was reserved for them.
+// The rule: half of the bytes are shares, an equal part for every account, lent to nobody. The other half is a pool,
+// for accounts that hold more than their share. It follows that:
+// - Nobody can take another's share.
+// - An account within its share waits only when accounts were opened while the pool was lent out, and then until it is
+//   given back.
+// - An account that holds nothing is always granted a record. So nobody waits for ever, and shards cannot block one
+//   another.
+// - Of the accounts that wait, the one that holds least is first.
+//
+// The process holds less than `maxBytes` and one record for each account, as long as no answer is larger than what was
+// reserved for it.
 
 /** Half is shared out, half is lent. */
 const SHARED = 1 / 2;
-/** Whoever holds at least this part of what the largest holder has is asked to give back. */
+/** An account that holds at least this part of what the largest one has is asked to give back. */
 const LARGE = 1 / 2;
 
 export interface ByteBudget {
@@ -76,8 +82,8 @@ export function openAccount(budget: ByteBudget, press: () => void): ByteAccount 
 }
 
 /**
- * Gives everything back; afterwards nothing changes the account any more. Idempotent. A request that waits is granted, for
- * whoever made it finds its reader closed.
+ * Gives everything back; afterwards nothing changes the account any more. Idempotent. A request that waits is granted:
+ * the code that made it then finds its reader closed.
  */
 export function closeAccount(account: ByteAccount): void {
   const { budget, waiter } = account;
@@ -107,7 +113,7 @@ export function allowance({ budget, heldBytes }: ByteAccount): number {
 
 /**
  * Calls `granted` with how many records may be asked for, at once or when there is room, and reserves their bytes until
- * `answered`. At most one request of an account is open. Returns what withdraws it.
+ * `answered`. At most one request of an account is open. Returns a function that withdraws it.
  */
 export function requestRecords(
   account: ByteAccount,
@@ -181,7 +187,7 @@ function limitFor(account: ByteAccount, { recordBytes, maxRecords, answerBytes }
 }
 
 function reserve(account: ByteAccount, { recordBytes, answerBytes }: ByteRequest, limit: number): void {
-  // Of records nobody has seen yet: as much as there can be, or where only one is asked for, nothing.
+  // Of records that nobody has seen yet: as much as there can be, or nothing where only one is asked for.
   const expected = recordBytes === undefined ? (limit === 1 ? 0 : answerBytes) : limit * recordBytes;
   account.reservedBytes = Math.min(answerBytes, expected);
   change(account, account.reservedBytes);
@@ -204,7 +210,10 @@ function recount(budget: ByteBudget): void {
   for (const { heldBytes } of budget.accounts) budget.borrowedBytes += Math.max(0, heldBytes - share);
 }
 
-/** Grants what fits, to whoever holds least first; who still waits then has the largest holders asked to give back. */
+/**
+ * Grants what fits, to the account that holds least first. If some still wait, the largest holders are asked to give
+ * back.
+ */
 function wake(budget: ByteBudget): void {
   while (budget.waiting.size > 0) {
     let next: ByteAccount | undefined;

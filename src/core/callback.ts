@@ -1,5 +1,5 @@
-// Calls into what the application handed in for being told: listeners, loggers, meters, `onCheckpoint`, traces. What goes
-// wrong in them must harm nothing, and must not end the process by a promise that nobody waits for.
+// Calls into what the application passes in to be informed: listeners, loggers, meters, `onCheckpoint`, traces. What
+// goes wrong in them must harm nothing. A promise that nobody waits for must not end the process.
 
 /**
  * Calls `callback`. `failed` hears, at most once, of what it throws or, when it returns a promise, of what that rejects

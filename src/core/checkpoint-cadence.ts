@@ -1,12 +1,12 @@
-// When a checkpoint is written: with which renewals it goes, and when it is worth a write of its own. Invariant: without a new
-// frontier there is never one. Pure; called by lease keepers.
+// When a checkpoint is written: with which renewals it goes, and when it is worth a write of its own. Invariant: no new
+// frontier, no checkpoint. Pure; called by lease keepers.
 export interface CheckpointCadence {
   /**
-   * 0: with every renewal. Below `renewalMs`: with every renewal, and by itself as often as that. Otherwise so much lies between
-   * two, and renewals in between go without.
+   * 0: with every renewal. Below `renewalMs`: with every renewal, and also by itself this often. Otherwise at least
+   * this much time lies between two checkpoints, and renewals in between go without one.
    */
   readonly intervalMs: number;
-  /** So many records that a checkpoint would cover are worth a write. 0: no number is. */
+  /** A checkpoint that would cover this many records is worth a write. 0: no number is. */
   readonly records: number;
   /** Between two renewals for the sake of the lease. */
   readonly renewalMs: number;
@@ -26,7 +26,7 @@ export function takesAlong(cadence: CheckpointCadence, standing: CheckpointStand
   return intervalMs < renewalMs || now >= standing.checkpointAt + intervalMs || isEnough(cadence, standing);
 }
 
-/** From when on a checkpoint is due that no renewal waits for; in the past where it is due already, Infinity where none is. */
+/** When a checkpoint that no renewal waits for is due: in the past if it is due already, Infinity if there is none. */
 export function extraCheckpointAt(cadence: CheckpointCadence, standing: CheckpointStanding): number {
   const { intervalMs, renewalMs } = cadence;
   if (standing.behind === 0) return Infinity;

@@ -1,6 +1,6 @@
-// Whole numbers as decimal text, as they come from outside: sequence numbers, hash keys, counters. Invariant: the text is
-// passed over once, whatever it holds, and a BigInt is made of a bounded number of digits only, for making one takes more
-// than linear time. The one place that calls BigInt on text.
+// Whole numbers as decimal text from outside: sequence numbers, hash keys, counters. Invariant: the text is passed over
+// once, whatever it holds. A BigInt is made of a bounded number of digits only, because making one takes more than
+// linear time. No other file calls BigInt on text from outside.
 
 const ZERO = 48;
 const NINE = 57;

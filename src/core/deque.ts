@@ -1,5 +1,5 @@
-// A queue in a ring: what an array's `shift` does in O(n), this does in O(1). For the queues between stages, reducers and
-// workers, which may hold thousands of items. Slots that were left are cleared, so nothing is kept alive by accident.
+// A queue in a ring: what an array's `shift` does in O(n), this does in O(1). For the queues between stages, reducers
+// and workers, which may hold thousands of items. A slot that is left is cleared, so that it keeps nothing alive.
 
 /** First in, first out; amortised O(1) at both ends and by index. */
 export interface Deque<T> {
@@ -19,7 +19,7 @@ const FIRST_CAPACITY = 16;
 
 /** An empty deque. */
 export function createDeque<T>(): Deque<T> {
-  // The capacity is always a power of two, so that a place is found with a mask.
+  // The capacity is always a power of two, so that a mask finds the place.
   let slots = new Array<T | undefined>(FIRST_CAPACITY);
   let mask = FIRST_CAPACITY - 1;
   let head = 0;

@@ -1,5 +1,6 @@
-// The newest record of each lease that this process has handed out under its unbroken ownership, whatever workers and keepers
-// came and went meanwhile: a lease is drained when it is released no lower. One per process; it outlives whoever writes into it.
+// The newest record of each lease that this process has handed out during its unbroken ownership, over all its workers
+// and keepers. A lease is drained if it is released no lower than that. One per process; it outlives the tenures that
+// write into it.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -16,12 +17,12 @@ interface Known {
 
 export type HandedOut = Map<string, Known>;
 
-/** One that knows of no lease. */
+/** Makes one that knows of no lease. */
 export function createHandedOut(): HandedOut {
   return new Map();
 }
 
-/** From now on this tenure hands out the records of the lease; what those before it have handed out is kept. */
+/** From now on this tenure hands out the records of the lease; what earlier tenures handed out is kept. */
 export function beganHandingOut(handedOut: HandedOut, lease: string, tenure: HandingOut): void {
   handedOut.set(lease, { newest: newestOf(handedOut, lease), current: tenure });
 }
@@ -34,7 +35,10 @@ export function newestOf(handedOut: HandedOut, lease: string): Position | undefi
   return comparePositions(before, now) < 0 ? now : before;
 }
 
-/** The lease is, or was meanwhile, somebody else's or nobody's: what is open of it is not this ownership's. */
+/**
+ * The lease belongs, or belonged meanwhile, to another worker or to nobody: what is open of it is not of this
+ * ownership.
+ */
 export function forgetHandedOut(handedOut: HandedOut, lease: string): void {
   handedOut.delete(lease);
 }

@@ -1,5 +1,5 @@
 // Which hash keys a set of ranges leaves uncovered (kcl.md 2.10). Arithmetic is in bigint: this runs every few minutes,
-// never per record. Called by the first shard sync (is the listing complete?) and by the audit (is every key leased?).
+// never per record. The shard sync asks whether a listing is complete, the audit whether every key is leased.
 import { HASH_KEY_DIGITS, readDecimal } from './decimal.js';
 
 /** An inclusive range of hash keys in decimal. */

@@ -1,11 +1,14 @@
-// After how long without a renewal somebody else's lease counts as expired. Workers of one application may differ in it while a
-// deploy changes it, so every take writes the holder's into the row, and everybody honours the larger of that and its own: who
-// judged by its own alone would take what a living holder renews more rarely, again and again. Called by whoever judges expiry.
+// After how long without a renewal another worker's lease counts as expired. Workers of one application may differ in
+// it while a deploy changes it. So every take writes the holder's value into the row, and everyone honours the larger
+// of that and its own. Otherwise the worker with the smaller value would take, again and again, what a living holder
+// renews less often. Used by coordinators, keepers and commands.
 import { isDecimal } from './decimal.js';
 import { isForeign } from './lease-writer.js';
 import type { LeaseRow } from './lease.js';
 
-/** Milliseconds: the longest `leases.failoverMs` that a worker starts with, and the longest that is believed of a row. */
+/**
+ * Milliseconds: the longest `leases.failoverMs` that a worker starts with, and the longest that is believed of a row.
+ */
 export const LONGEST_FAILOVER_MS = 600_000;
 
 /** What `kinactFailover` of a row is after a take: the holder's milliseconds, and the `kinactWriter` that they belong to. */
@@ -14,9 +17,9 @@ export function failoverText(failoverMs: number, writer: string): string {
 }
 
 /**
- * The failover time of a row's owner, milliseconds; undefined where the row does not say it. What is left of an earlier owner is
- * not believed: a kinact that does not know the attribute has signed as another writer, and a Java worker's take leaves both
- * attributes standing under an owner that is not the writer's.
+ * The failover time of a row's owner, milliseconds; undefined where the row does not say it. A value that an earlier
+ * owner left is not believed. A kinact that does not know the attribute signs as another writer. A Java worker's take
+ * leaves both attributes standing, under an owner that is not their writer.
  */
 export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | 'kinactFailover'>): number | undefined {
   const { leaseOwner, kinactWriter, kinactFailover } = row;

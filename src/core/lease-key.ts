@@ -1,5 +1,5 @@
-// How rows of the lease table are keyed (kcl.md 1.2): by the bare shard id where the table serves one stream, by
-// `<account>:<stream>:<creation epoch>:<shard>` where it serves several. Parents and children stay bare shard ids.
+// How rows of the lease table are keyed (kcl.md 1.2). A table of one stream has bare shard ids. A table of several has
+// `<account>:<stream>:<creation epoch>:<shard>`. Parents and children stay bare shard ids.
 
 /** What a multi-stream row calls its stream: stable while the stream lives, different for its re-created namesake. */
 export function streamIdentifier(stream: {
@@ -25,8 +25,9 @@ export function shardIdOf(identifier: string | undefined, leaseKey: string): str
 }
 
 /**
- * The shard id of a multi-stream row that names the same account and stream as `identifier` under another epoch: left behind
- * by a stream that was deleted since, or made by a worker that was given an epoch of its own. Undefined for every other row.
+ * The shard id of a multi-stream row that names the account and stream of `identifier` under another epoch. A stream
+ * that was deleted since has left it behind, or a worker with a configured epoch has made it. Undefined for every other
+ * row.
  */
 export function otherEpochShardId(identifier: string, leaseKey: string): string | undefined {
   const upToEpoch = identifier.slice(0, identifier.lastIndexOf(':') + 1);

@@ -1,6 +1,7 @@
 // Which leases a worker takes and which it steals, from one scan. Ages are local: how long the counter has been seen to
-// stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row both sides must share one
-// formula or leases would go to and fro for ever; among kinact's workers a better one holds. Called after every scan.
+// stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row, both sides must share one
+// formula, or leases would go to and fro for ever. Among kinact's workers a better one holds. The coordinator calls
+// this after every scan.
 import { honouredFailoverMs } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './lease-writer.js';
@@ -26,8 +27,8 @@ export interface ObservedLease {
 }
 
 /**
- * Brings the observations up to date with a scan. A row seen for the first time counts from now if it has an owner, who may
- * be alive, and as old beyond measure if it has none. Rows that are gone are forgotten.
+ * Brings the observations up to date with a scan. A row seen for the first time counts from now if it has an owner, which
+ * may be alive. Without an owner it counts as infinitely old. Rows that are gone are forgotten.
  */
 export function updateObservations(
   previous: ReadonlyMap<string, Observation>,
@@ -70,16 +71,22 @@ export interface LeasePlanInput {
   readonly held: ReadonlySet<string>;
   /** Keys this process must leave alone for now. */
   readonly avoid: ReadonlySet<string>;
-  /** Leases that another worker has asked for, by whom: they count as that one's, and nobody else asks for them. Default: none. */
+  /**
+   * Leases that other workers have asked for, with the asking worker: they count as that worker's, and nobody else asks
+   * for them. Default: none.
+   */
   readonly asked?: ReadonlyMap<string, string>;
-  /** Keys of leases that are not to be stolen now: their holders were asked for them in vain. Default: none. */
+  /** Keys of leases that are not to be stolen now, because their holders were asked for them in vain. Default: none. */
   readonly notAsked?: ReadonlySet<string>;
   /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
   /** Keys of parents that leases held here wait for, and how many of these wait: they read nothing. Default: none. */
   readonly awaited?: ReadonlySet<string>;
   readonly waiting?: number;
-  /** An available lease is left to workers below their target for this long, then whoever sees it takes it. */
+  /**
+   * An available lease is left to workers below their target for this long; then the first worker that sees it takes
+   * it.
+   */
   readonly spareMs: number;
   /** In [0, 1). */
   readonly random: () => number;
@@ -120,7 +127,7 @@ interface Stock {
   /** Those that may be stolen. */
   readonly rows: LeaseRow[];
   count: number;
-  /** Leases that it has asked others for, which it may not get. */
+  /** Leases that it has asked others for, and may not get. */
   asked: number;
 }
 
@@ -193,8 +200,8 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
 }
 
 /**
- * A worker that may hold no more, and whose leases wait for parents that nobody reads, would wait for ever: it takes such
- * parents all the same, as many as make it read no more than it may.
+ * A worker that may hold no more, and whose leases wait for parents that nobody reads, would wait for ever. So it takes
+ * such parents all the same, but only so many that it reads no more than it may.
  */
 function parentsToo({ input, available }: Table, mine: number, take: readonly LeaseRow[]): LeaseRow[] {
   const { awaited, waiting = 0, maxLeases } = input;
@@ -206,9 +213,9 @@ function parentsToo({ input, available }: Table, mine: number, take: readonly Le
 type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'overflow'>;
 
 /**
- * The KCL 2.x taker's formula (kcl.md 2.2): rows at SHARD_END count, what stood still for three failovers is taken
- * regardless of the target and nothing else in that round, and one lease is stolen at a time. Two differences: a row at
- * SHARD_END is never itself taken, for there is nothing to read, and so never fills a round.
+ * The KCL 2.x taker's formula (kcl.md 2.2). Rows at SHARD_END count. What stood still for three failovers is taken
+ * whatever the target is, and nothing else in that round. One lease is stolen at a time. Two differences: a row at
+ * SHARD_END is never itself taken, because there is nothing to read, and so it never fills a round.
  */
 function planLikeKcl(table: Table, mine: number): Choice {
   const { input, available } = table;
@@ -247,10 +254,11 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
 }
 
 /**
- * Among ourselves: only live leases count. Free ones are taken up to an even share, after `spareMs` by anybody. When none
- * is available, leases are stolen one by one in thought from whoever has most, as long as that worker has at least two
- * more than this one, so that no steal can be answered by another. A worker that has its share already steals only with
- * the odds that one of all who could will: otherwise they would empty the one who has too many.
+ * Among kinact's workers only live leases count. Free ones are taken up to an even share, and after `spareMs` by
+ * anybody. When none is available, leases are stolen, each from the worker that then has most. That worker must have at
+ * least two more than this one, counting the steals so far, so that no steal can be answered by another. A worker that
+ * already has its share steals only by chance: on average one of all that could does. Otherwise all of them would empty
+ * the one that has too many.
  */
 function planEvenly(table: Table, mine: number): Choice {
   const { input, available, owned } = table;

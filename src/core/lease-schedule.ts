@@ -36,7 +36,7 @@ export interface LeaseWants {
   readonly callsMayRun?: boolean;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
-  /** Of the phase `wishing`. */
+  /** Members of the phase `wishing`. */
   readonly wishing?: WishWants | undefined;
   /** Another worker has asked for the lease. Default: nobody has. */
   readonly yielding?: YieldingWants | undefined;
@@ -58,7 +58,7 @@ export interface YieldingWants {
 }
 
 export interface ShardEndWants {
-  /** When the worker said so, or when it was last told to wait for somebody else. */
+  /** When the worker said so, or when it last heard that it must wait for another worker. */
   readonly since: number;
   readonly asking: boolean;
   readonly askAt: number;
@@ -67,9 +67,11 @@ export interface ShardEndWants {
 }
 
 export interface LeaseTimes {
-  /** A write without an answer for so long counts as one with an unknown outcome. */
+  /** A write without an answer for this long counts as one with an unknown outcome. */
   readonly writeTimeoutMs: number;
-  /** Without a worker for so long the lease is given up; and while the end of its shard is not proven, for so long. */
+  /**
+   * The lease is given up after this long without a worker, or after this long without proof of the end of its shard.
+   */
   readonly idleLimitMs: number;
   readonly endLimitMs: number;
 }
@@ -97,7 +99,7 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
   }
 }
 
-/** Whether no worker may begin, for the lease is about to be another's. */
+/** Whether no worker may begin, because another worker is about to get the lease. */
 export function isHandingOver(yielding: YieldingWants | undefined): boolean {
   return yielding?.phase === 'draining' || yielding?.phase === 'ready';
 }
@@ -108,10 +110,10 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
   return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
-/** Drained, and no SHARD_END is about to come that would say more than the frontier does. */
+/** Drained, and no SHARD_END is about to come, which would say more than the frontier. */
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
   if (wants.release === undefined) return false;
-  // Whoever takes it next must not work beside them.
+  // The next worker to take the lease must not work beside them.
   if (wants.callsMayRun === true && now < wants.release.cutAt) return false;
   if (wants.tenure !== undefined) return wants.tenure.revoked && now >= wants.release.writeAt;
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= wants.release.cutAt;
@@ -140,7 +142,7 @@ function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
   return shardEnd === undefined ? wants.idleSince + times.idleLimitMs : shardEnd.since + times.endLimitMs;
 }
 
-/** Whether the coordinator is to be asked now whether SHARD_END may be written. */
+/** Whether to ask the coordinator now whether SHARD_END may be written. */
 export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
   return shardEnd.childShardIds === undefined && !shardEnd.asking && now >= shardEnd.askAt;
 }
@@ -163,7 +165,7 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   return at;
 }
 
-/** The next moment that concerns what workers ask of one another. */
+/** The next moment that matters for wishes between workers. */
 function askedLook({ phase, wishing, yielding, write, retryAt, queued, release }: LeaseWants, now: number): number {
   if (phase !== 'wishing' || wishing === undefined) {
     const times = yielding === undefined ? [] : [yielding.drainAt, yielding.until];

@@ -1,5 +1,5 @@
-// What a keeper knows of the row it holds, and what its next write changes. Invariants: the checkpoint on board is never
-// lower than the row's (I2) and never past the frontier handed in (I1); the row's own checkpoint alone is durable.
+// What a keeper knows of the row it holds, and what its next write changes. Invariants: the checkpoint on board is
+// never lower than the row's (I2) and never past the frontier (I1); only the row's own checkpoint is durable.
 import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
@@ -12,7 +12,10 @@ export interface LeaseState {
   row: LeaseRow;
   /** Everything up to here is settled: the furthest that any worker under this keeper has reported. */
   frontier: Position | undefined;
-  /** Records that the frontier has passed since the row's checkpoint; too many, never too few, after a write whose reply was lost. */
+  /**
+   * Records that the frontier has passed since the row's checkpoint. After a write whose reply was lost: too many,
+   * never too few.
+   */
   behind: number;
   /** Attempts at the next counter whose outcome nobody knows. Empty again as soon as one outcome is known. */
   unknown: UnknownWrite[];
@@ -38,7 +41,10 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
   return { checkpoint: row.checkpoint, subSequenceNumber: row.checkpointSubSequenceNumber };
 }
 
-/** Moves the frontier forward over so many records; false when the position is not ahead of it, and nothing has changed. */
+/**
+ * Moves the frontier forward over this many records; false when the position is not ahead of it, and nothing has
+ * changed.
+ */
 export function advanceFrontier(lease: LeaseState, position: Position, records: number): boolean {
   if (lease.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(lease.frontier)) <= 0) {
     return false;
@@ -84,7 +90,10 @@ export function handOverChange(lease: LeaseState, heir: NonNullable<RowChange['h
   return { ...renewChange(checkpointOnBoard(lease)), handOver: heir, countOwnerSwitch: true };
 }
 
-/** The owner stays, as the KCL leaves it: a row without one is taken by its workers, ended or not, and counts as their share. */
+/**
+ * The owner stays, as the KCL leaves it: the KCL's workers would take an ended row without an owner and count it in
+ * their share.
+ */
 export function shardEndChange(childShardIds: readonly string[]): RowChange {
   return {
     checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 },
@@ -133,10 +142,11 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
 }
 
 /**
- * A vanished row made anew: ownerless, at the frontier. The last durable checkpoint may be behind what the row had, for a write
- * whose reply was lost may have taken effect. The counter begins at the service's time, as that of every row we make: no write
- * still under way can expect it, and no fence falls, though the row may have been made, taken and deleted once more since.
- * What this process does not read (a prepared checkpoint, foreign attributes) is gone.
+ * The row of a vanished lease, made again: without an owner, at the frontier. The last durable checkpoint may be behind
+ * what the row had, because a write whose reply was lost may have taken effect. The counter begins at the service's
+ * time, as in every row that we make. So no write still under way can expect it. No fence falls either, even if the row
+ * has been made, taken and deleted once more since. What this process does not read (a prepared checkpoint, foreign
+ * attributes) is gone.
  */
 export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;
@@ -163,7 +173,7 @@ export function startOf(lease: LeaseState, initialPosition: InitialPosition): St
     case 'TRIM_HORIZON':
       return { type: 'trimHorizon' };
     case 'LATEST':
-      // Taking stamps such a row: a missing stamp means that the row was changed since, and early is safe.
+      // Taking stamps such a row. A missing stamp means that the row was changed since, and early is safe.
       return lease.row.kinactLatestAt === undefined
         ? { type: 'trimHorizon' }
         : { type: 'atTimestamp', timestampMs: lease.row.kinactLatestAt };

@@ -1,13 +1,14 @@
-// The queue between all who write to one lease table and the table: bounded, and in order of what a delay would cost.
-// A renewal that is late costs a lease, a take that is late costs nothing yet. Nobody's request waits for its turn at the table
-// itself: whoever has a turn sends at once, so that deadlines and time limits count from there. One per table and process;
-// keepers ask for a turn before each write, and decide what to write when they have it.
+// The queue of all that this process writes to one lease table: bounded, and in order of what a delay would cost. A
+// late renewal costs a lease, a late take costs nothing yet. No request waits for its turn at the table itself. A
+// writer that has a turn sends at once, so deadlines and time limits count from there. One per table and process.
+// Keepers and the coordinator ask for a turn before each write; keepers decide what to write when they have it.
 import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
- * `renew` first, the earliest deadline before the others; then `settle`; then `take`; then `checkpoint`, a renewal that the lease
- * does not need yet: none is sent while the table throttles, or while it is half as busy as it may be.
+ * `renew` first, the earliest deadline before the others; then `settle`, then `take`, then `checkpoint`. A `checkpoint`
+ * is a renewal that the lease does not need yet. None is sent while the table throttles, or while it is half as busy as
+ * it may be.
  */
 export type TrafficKind = 'renew' | 'settle' | 'take' | 'checkpoint';
 
@@ -40,9 +41,9 @@ export interface LeaseTraffic {
   leave(order: TrafficOrder): void;
   /** An order that waits has another rank than it had. */
   moved(order: TrafficOrder): void;
-  /** A turn at once, if one is free and nobody who waits goes first. */
+  /** A turn at once, if one is free and no order that waits goes first. */
   enter(order: TrafficOrder): TrafficTurn | undefined;
-  /** A turn, when it comes. Rejects when `signal` aborts before. */
+  /** A turn, when it comes. Rejects if `signal` aborts first. */
   wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficTurn>;
   standing(): TrafficStanding;
 }
@@ -66,10 +67,10 @@ interface Turn extends TrafficTurn {
 
 /** More than what is owed, so that what has fallen behind catches up. */
 const owedSlack = 1.2;
-/** For how long the count of what is owed is used: orders change by the hundred, and it is asked for at each turn. */
+/** For how long the count of what is owed is used. Orders change by the hundred, and each turn asks for it. */
 const countedMs = 100;
 
-/** How often it is looked, while requests are under way, whether this process is too busy to hear their answers. */
+/** How often it is checked, while requests are under way, whether this process is too busy to hear their answers. */
 const probeMs = 50;
 
 interface Queue {
@@ -154,7 +155,7 @@ function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<T
   });
 }
 
-/** Grants what may be granted, and sees to it that somebody looks again. */
+/** Grants what may be granted, and arranges the next look. */
 function serve(queue: Queue): void {
   const now = queue.options.clock.now();
   dropLost(queue, now);
@@ -169,7 +170,7 @@ function serve(queue: Queue): void {
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
 
-/** When the pace allows the next request, unless the window is full: then an answer, or its absence, makes room. */
+/** When the pace allows the next request. If the window is full, an answer or its absence makes room instead. */
 function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
@@ -177,7 +178,8 @@ function nextSlot(queue: Queue, now: number): number {
   const owed = owedTo(queue, first.order, now);
   if (underWay.size >= roomIn(pace, owed)) return Infinity;
   const at = Math.max(nextAt(pace, owed), first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
-  // Whoever waits although there is room waits for an answer, which is heard; a look now and then costs nothing.
+  // An order that waits although there is room waits for an answer, which will be heard; a look now and then costs
+  // nothing.
   return at > now ? at : now + options.failoverMs / 10;
 }
 
@@ -199,8 +201,8 @@ function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
 }
 
 /**
- * A table on which renewals are late carries no further lease, and nothing that no lease needs. One that is so late that its
- * lease is lost says something of its row, not of the table, and holds nobody up.
+ * A table on which renewals are late carries no further lease, and nothing that no lease needs. A renewal so late that
+ * its lease is lost says something about its row, not about the table, and holds up nobody.
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
@@ -214,9 +216,9 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
 }
 
 /**
- * The rate at which everything held can be renewed, or released, in time: what has been refused lowers it no further, for
- * leases that wait for the table to forget are lost as surely as those that it refuses. Takes, and checkpoints that can wait, have
- * no claim to it.
+ * The rate at which everything held can be renewed, or released, in time. Refusals lower it no further: leases that
+ * wait for the table to recover are lost as surely as leases that it refuses. Takes, and checkpoints that can wait,
+ * have no claim to it.
  */
 function owedTo(queue: Queue, order: TrafficOrder, now: number): number {
   if (!isOwed(order)) return 0;
@@ -253,7 +255,7 @@ function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
   return turn;
 }
 
-/** A worker that is busy hears late: a table that is taken for slow then would get its renewals even later. */
+/** A busy worker hears late: if that made the table count as slow, its renewals would go out even later. */
 function probe(queue: Queue): void {
   if (queue.cancelProbe !== undefined || queue.underWay.size === 0) return;
   const { clock, timers } = queue.options;

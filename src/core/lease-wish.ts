@@ -1,6 +1,7 @@
-// How a worker asks another one for a lease: a wish in the lease's row, and the holder's answer beside it. Both are texts of ours
-// that touch neither counter nor owner, so a Java worker that meets them is not concerned. A wish is addressed to one tenure of
-// the row, by the `kinactWriter` that it was seen with: whatever changes that has answered it. Written and read by keepers.
+// How a worker asks another one for a lease: a wish in the lease's row, and the holder's answer beside it. Both are
+// texts of ours that touch neither counter nor owner, so they do not concern a Java worker. A wish is addressed to one
+// tenure of the row, by the `kinactWriter` that it was seen with: any change of that has answered it. Keepers write
+// both; coordinators read them, too.
 import { isDecimal } from './decimal.js';
 import { failoverOf, LONGEST_FAILOVER_MS } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
@@ -10,7 +11,7 @@ export interface Wish {
   readonly writer: string;
   readonly workerId: string;
   readonly failoverMs: number;
-  /** Raised as long as the one who asks lives. */
+  /** Raised as long as the worker that asks lives. */
   readonly number: number;
   /** `kinactWriter` of the keeper that is asked. */
   readonly holder: string;
@@ -60,7 +61,10 @@ export function wishOf(row: LeaseRow): Wish | undefined {
   return wish?.holder === row.kinactWriter ? wish : undefined;
 }
 
-/** Whether the holder of a row is to be asked: only one who knows of wishes has written its failover time beside its signature. */
+/**
+ * Whether the holder of a row can be asked: only a worker that knows of wishes has written its failover time beside its
+ * signature.
+ */
 export function knowsWishes(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;
 }

@@ -1,5 +1,5 @@
-// What a refused conditional write means (design.md section 5). Decided from the row as it stood at the refusal and from
-// what this process itself may have written without hearing the answer; nothing else. Called by the lease keeper.
+// What a refused conditional write means (docs/design.md, section 5). Decided from nothing but the row as it stood at
+// the refusal, and what this process may have written without hearing the answer. Called by the lease keeper.
 import type { LeaseRow } from './lease.js';
 
 /** Who writes: `writer` is `processNonce` + `/` + the keeper's incarnation. */

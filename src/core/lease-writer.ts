@@ -1,6 +1,6 @@
-// How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves our attribute standing, so the mere
-// presence of it proves nothing: the text begins with a digest of the worker id that wrote it, and a row whose owner does
-// not match that digest was taken by somebody who does not know the attribute.
+// How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves our attribute standing, so its
+// mere presence proves nothing. Therefore the text begins with a digest of the worker id that wrote it. If the row's
+// owner does not match that digest, a worker that does not know the attribute has taken the row.
 
 /** FNV-1a, 32 bits: enough to tell the handful of workers of one table apart. */
 function digest(workerId: string): string {

@@ -1,4 +1,4 @@
-// A lease row as kinact reads and writes it (kcl.md 1.1), and the order of checkpoints.
+// A lease row as kinact reads and writes it (kcl.md 1.1). `checkpoint.ts` has the order of checkpoints.
 import type { CheckpointText } from './position.js';
 
 /** One row of the lease table. Members that are absent in the table are absent here; lists are empty when absent there. */
@@ -26,9 +26,15 @@ export interface LeaseRow {
   readonly kinactAutoAt?: number;
   /** Ours: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
   readonly kinactWriter?: string;
-  /** Ours: the owner's `failoverMs` and the `kinactWriter` it belongs to (lease-failover.ts). From a take of ours to the release. */
+  /**
+   * Ours: the owner's `failoverMs` and the `kinactWriter` that it belongs to (lease-failover.ts). Present from a take
+   * of ours to the release.
+   */
   readonly kinactFailover?: string;
-  /** Ours: another worker's wish for this lease, and the holder's answer (lease-wish.ts). Gone with the tenure that they are about. */
+  /**
+   * Ours: another worker's wish for this lease, and the holder's answer (lease-wish.ts). They go with the tenure that
+   * they are about.
+   */
   readonly kinactWish?: string;
   readonly kinactAnswer?: string;
   /** Ours: the stream this row was made for, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */

@@ -1,7 +1,8 @@
-// What one incarnation of a shard worker has admitted and what of it is settled. It answers the question that decides
+// What one incarnation of a shard worker has admitted, and what of it is settled. It answers the question that decides
 // whether records are lost: how far may the checkpoint go? Invariant: the frontier never passes a record of which any
-// leaf is open, and never rests where a checkpoint may not land. One ledger per fence, so that late settles of an old
-// incarnation meet an old ledger. Called by the shard worker for every record: O(1) each, amortised, nothing allocated.
+// leaf is open, and never rests where a checkpoint may not land. There is one ledger per fence, so that late settles of
+// an old incarnation meet an old ledger. The shard worker calls it for every record: O(1) each, amortised, without
+// allocation.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -18,7 +19,7 @@ export interface LedgerBounds {
   readonly maxSpan?: number;
 }
 
-/** The state. The counters are there to be read; everything is changed by the functions of this file alone. */
+/** The state. Anyone may read the counters; only the functions of this file change anything. */
 export interface Ledger {
   readonly maxPending: number;
   readonly maxPendingBytes: number;
@@ -29,9 +30,11 @@ export interface Ledger {
   settled: number;
   openRecords: number;
   openBytes: number;
-  /** What open records keep in memory: their bytes, and for those with a pin the buffer, as often as there are buffers. */
+  /** What open records keep in memory: their bytes, and for records with a pin the buffer, once per buffer. */
   heldBytes: number;
-  /** Settles and forks that had nothing to act on: repeated, of a record that is done, never admitted, no such leaf. */
+  /**
+   * Settles and forks without effect: repeated, of a record that is done or was never admitted, or without such a leaf.
+   */
   strays: number;
   /** The ordinal the frontier stands on; -1 as long as there is none. */
   frontierOrdinal: number;
@@ -54,8 +57,8 @@ export interface LedgerEntry {
 }
 
 /**
- * A buffer that several records are views of: it stays in memory until the last of them is settled, however little that is.
- * Whoever admits the records holds it until all are admitted.
+ * A buffer that several records are views of: it stays in memory until the last of them is settled, however small that
+ * is. The code that admits the records holds it until all are admitted.
  */
 export interface Pin {
   readonly bytes: number;
@@ -119,9 +122,10 @@ export function room(ledger: Ledger, bytes = 1): boolean {
 }
 
 /**
- * Admits a record and returns its ordinal, dense from 0; or -1 when its position is not greater than the last admitted
- * one's: a duplicate (W11), of which nothing is noted. `divisibleHere` is false for a record after which no checkpoint
- * may land: inside an erlmld aggregate, all but its last (P6). `pin` is given for a record that is part of a larger buffer. Throws RangeError when there is no room for a byte more.
+ * Admits a record and returns its ordinal, dense from 0. Returns -1 for a duplicate (W11), a record whose position is
+ * not greater than that of the last one admitted; it notes nothing of it. `divisibleHere` is false for a record after
+ * which no checkpoint may land: inside an erlmld aggregate, all but its last (P6). `pin` is given for a record that is
+ * part of a larger buffer. Throws RangeError when there is no room for a byte more.
  */
 export function admit(
   ledger: Ledger,
@@ -159,7 +163,7 @@ export function pin(ledger: Ledger, bytes: number): Pin {
   return { bytes, holders: 1 };
 }
 
-/** One of those who hold the buffer needs it no more. */
+/** One holder of the buffer needs it no more. */
 export function unpin(ledger: Ledger, held: Pin): void {
   held.holders--;
   if (held.holders === 0) ledger.heldBytes -= held.bytes;
@@ -217,7 +221,10 @@ export function oldestOpen(ledger: Ledger): LedgerEntry | undefined {
   return recordAt(ledger, ledger.head);
 }
 
-/** A record at or behind the oldest open one; undefined for those before it, which are forgotten, and for none at all. */
+/**
+ * A record at or behind the oldest open one. Undefined for records before it, which are forgotten, and for records
+ * never admitted.
+ */
 export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefined {
   if (!isHeld(ledger, ordinal)) return undefined;
   const { ring } = ledger;

@@ -1,5 +1,6 @@
-// Murmur3 (x86, 32 bits) over the UTF-8 bytes of a key: which reducer a key belongs to. The same key gives the same
-// reducer in every process and version, so this must never change. Called once per item: for ASCII it allocates nothing.
+// Murmur3 (x86, 32 bits) over the UTF-8 bytes of a key: which reducer a key belongs to, and which stage a shard. The
+// same key gives the same reducer in every process and version, so this must never change. Called once per item: for
+// ASCII it allocates nothing.
 
 const C1 = 0xcc9e2d51;
 const C2 = 0x1b873593;
@@ -25,7 +26,7 @@ export function murmur3(key: string, seed = 0): number {
     seen |= code;
     tail = (tail << 8) | code;
   }
-  // Only now is it known that every code unit was one byte; a key that has others is rare and is done over.
+  // Only now is it known that every code unit was one byte. A key that has others is rare, and is hashed again.
   if (seen > 0x7f) return murmur3Bytes(encoder.encode(key), seed);
   return finish(hash, tail, key.length);
 }

@@ -1,8 +1,8 @@
-// What is known of how a stream chooses its records' shards, and what may therefore be dropped for its hash key. Invariant:
-// a record that the service may have placed without regard to its key is never dropped for it: while the stream is in the
-// on-demand mode, whose RecordDistributionStrategy can be AUTO for a moment that nobody sees, and for the stream's retention
-// after that or AUTO was last seen, everything is handed on. Kept by a source, asked by its `unpack`, shown by the coordinator.
-// Times are the service's, epoch milliseconds.
+// What is known about how a stream chooses its records' shards, and what may therefore be dropped for its hash key.
+// Invariant: a record that the service may have placed without regard to its key is never dropped for it. So everything
+// is handed on while the stream is in the on-demand mode, where RecordDistributionStrategy can be AUTO for an unseen
+// moment. The same holds for the stream's retention after that mode, or AUTO, was last seen. A source keeps this, its
+// `unpack` asks it, and the coordinator shows it. Times are the service's, epoch milliseconds.
 
 /**
  * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
@@ -41,11 +41,11 @@ export interface Placement {
     readonly retentionHours?: number | undefined;
     readonly atMs: number;
   }): void;
-  /** Somebody saw AUTO then. */
+  /** AUTO was seen then. */
   seenAuto(atMs: number): void;
   /**
-   * When the stream was last seen to place records by key, and to be bound to it; undefined before that, and since it was
-   * seen not to be.
+   * When the stream was last seen to place records by key, with no way to switch to AUTO. Undefined before that, and
+   * after it was seen otherwise.
    */
   keyedAt(): number | undefined;
   state(nowMs: number): PlacementState;

@@ -1,5 +1,5 @@
-// Recognises a record that fails again and again: however far apart the failures are, they count as long as no incarnation
-// fails at something else in between.
+// Recognises a record that fails again and again. Failures count however far apart they are, as long as no incarnation
+// in between fails at something else.
 
 /** What identifies a failed record. */
 export interface FailedRecord {

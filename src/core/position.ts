@@ -1,5 +1,5 @@
-// Where a shard stands: the vocabulary of checkpoints. Sequence numbers are decimal strings of up to 56 digits
-// (and, in tests, of any length), so they are compared as numbers without ever becoming one.
+// Where a shard stands: the vocabulary of checkpoints. A sequence number is a decimal string of up to 56 digits (in
+// tests, of any length); `sequence-number.ts` has the order.
 
 /** A place in a shard: a record, and inside an aggregated record the user record. A plain record has sub-sequence 0. */
 export interface Position {

@@ -1,5 +1,5 @@
 // The key of a record for which the application names none. A pure function of the record: every delivery of it, on any
-// machine, has the same key. Called once per record by the stage.
+// machine, has the same key. Called once per record, by the stage and by `kinact tail`.
 
 /** As much of a record as its key is made of. */
 export interface KeyedRecord {
@@ -9,8 +9,8 @@ export interface KeyedRecord {
 }
 
 /**
- * The partition key. A record without one (streams whose `RecordDistributionStrategy` is AUTO) has its place in the stream
- * for a key, so that such records spread over the reducers; nothing orders them anyway.
+ * The partition key. A record without one (streams whose `RecordDistributionStrategy` is AUTO) has its place in the
+ * stream as key. So such records spread over the reducers; nothing orders them anyway.
  */
 export function recordKey({ partitionKey, sequenceNumber, subSequenceNumber }: KeyedRecord): string {
   if (partitionKey !== undefined) return partitionKey;

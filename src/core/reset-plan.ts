@@ -1,8 +1,10 @@
-// What `kinact reset` does to each row of a stream: the one place where a checkpoint falls. Pure; the command prints the plan,
-// and with --yes writes it in this order. Invariants: rows of other streams are not in it; parents come before children and
-// removals last; after them what shows that the rows are another stream's, so that a run that breaks off leaves rows that no
-// start takes for a finished reset. An unended row of a shard
-// that may hold records and is merely not listed stays: who takes it finds out.
+// What `kinact reset` does to each row of a stream: the one place where a checkpoint falls. Pure; the command prints
+// the plan, and with --yes writes it in this order. Invariants:
+// - Rows of other streams are not in it.
+// - Parents come before children, and removals last.
+// - Behind all of them come the rows that show another stream. So a run that breaks off leaves rows that no start takes
+//   for a finished reset.
+// - An unended row stays if its shard may hold records and is merely not listed: the worker that takes it finds out.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
 import { isForeign } from './lease-writer.js';
@@ -92,8 +94,8 @@ export function planReset(input: ResetInput): ResetPlan {
 }
 
 /**
- * Where some of the former stream's rows do not show it by themselves, those that do come last, parents or not: as long as one
- * of them stands, no worker starts.
+ * Some rows of the former stream may not show that they are of it. Then those that do come last, parents or not: as
+ * long as one of them stands, no worker starts.
  */
 function evidenceLast(
   steps: readonly ResetStep[],
@@ -120,7 +122,7 @@ function keptParents(
   });
 }
 
-/** As far as its row shows it. */
+/** The stream, as far as its row shows it. */
 function shardOf(shardId: string, { parentShardIds, startingHashKey, endingHashKey }: LeaseRow): ListedShard {
   const [parentShardId, adjacentParentShardId] = parentShardIds;
   return {
@@ -144,7 +146,7 @@ function unreadable(
     const shardId = shardIdOf(identifier, leaseKey) ?? other;
     return shardId !== undefined && only?.has(shardId) !== false;
   });
-  return own.length === 0 ? undefined : `row ${own[0]} cannot be read: mend or delete it first`;
+  return own.length === 0 ? undefined : `row ${own[0]} cannot be read: correct or delete it first`;
 }
 
 function unknownShard(
@@ -242,7 +244,7 @@ function fresh(input: ResetInput, shard: ListedShard): LeaseRow {
   return { ...row, checkpoint: checkpointFor(input.position) };
 }
 
-/** What another worker keeps in the row stays, but everything that a row is made with is made anew. */
+/** What another worker keeps in the row stays; everything that a row is made with is made again. */
 function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver: boolean): LeaseRow {
   const made = fresh(input, shard);
   const { leaseOwner: _, checkpointOwner: _2, startingHashKey: _3, endingHashKey: _4, kinactLatestAt, ...kept } = seen;

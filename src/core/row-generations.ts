@@ -1,5 +1,5 @@
-// The order in which the lease rows of a stream are made. A row answers for all its ancestors, so one that is made before them
-// would, if its maker died in between, leave them unread for ever. Called by the coordinator's shard sync.
+// The order in which the lease rows of a stream are made. A row answers for all its ancestors. If it were made before
+// them and its maker then died, they would stay unread for ever. Called by the coordinator's shard sync.
 import type { LeaseRow } from './lease.js';
 
 /** Groups of rows, each to be begun when the one before is there; within a group no row has another for an ancestor. */

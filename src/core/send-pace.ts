@@ -1,6 +1,6 @@
-// How many requests may be under way to a table, and how fast they may follow one another: found out from its answers, for no
-// number fits both an on-demand table and one that carries a hundred writes a second. A table that queues is told by its
-// latency, one that refuses by its refusals. Pure: time is passed in. Used by `lease-traffic.ts`.
+// How many requests may be under way to a table, and how fast they may follow one another. It is found out from the
+// answers, because no number fits both an on-demand table and one that carries a hundred writes a second. Latency shows
+// a table that queues, refusals one that refuses. Pure: time is passed in. Used by `lease-traffic.ts`.
 
 /** How a request ended. `unused`: it was never sent. */
 export type SendOutcome = 'answered' | 'throttled' | 'failed' | 'unused';
@@ -31,15 +31,17 @@ const firstWindow = 32;
 const leastWindow = 2;
 /** Below the 50 sockets of the SDK's agent, in which requests would queue unseen and time out. */
 const mostWindow = 48;
-/** So that a table that refused everything for long is still asked. */
+/** So that a table that has refused everything for long is still asked. */
 const leastPerSecond = 10;
 const mostPerSecond = 5_000;
 const windowBackOff = 0.7;
-/** Little, for the answers have told quite exactly what the table carries. */
+/** Little, because the answers have shown quite exactly what the table carries. */
 const paceBackOff = 0.88;
 /** Refusals that come while little is sent say little of what the table carries: no step is larger than this. */
 const leastBackOff = 0.5;
-/** The rate after the first refusal at the least, where too little was sent to know better: four steps from any small table's. */
+/**
+ * The lowest rate after the first refusal, where too little was sent to know better: four steps from any small table's.
+ */
 const firstPerSecond = 100;
 /** Per answer: 5 % a second at the pace there is; more when no refusal has come for a while. */
 const growth = 0.05;
@@ -49,14 +51,14 @@ const measuredMs = 1_000;
 const sliceMs = 100;
 const slicesMeasured = measuredMs / sliceMs;
 const lateMs = 10;
-/** One overflow is often told by several refusals. */
+/** Several refusals often come from one overflow. */
 const settleMs = 250;
 /** What one request adds to the average. */
 const placeWeight = 1 / 16;
 const spellMs = 15_000;
 /** Answers that take this much longer than the quickest one show a queue. */
 const queueing = 2;
-/** Times `slowMs`: no table that takes longer is taken for one that is merely far away, or is given more at once. */
+/** Times `slowMs`: a table that takes longer never counts as merely far away, and gets no more at once. */
 const farthest = 4;
 
 /**
@@ -85,8 +87,8 @@ export function maySend(pace: SendPace, underWay: number, owedPerSecond: number,
 }
 
 /**
- * How many may be under way at once. What is owed needs as many places as are asked for while one is occupied: with fewer, a
- * table that takes longer for a while, whatever is sent to it, would cost every lease.
+ * How many may be under way at once. What is owed needs as many places as requests come due while one is occupied. With
+ * fewer, a table that is slow for a while, whatever is sent to it, would cost every lease.
  */
 export function roomIn({ placeMs, slowMs, window }: SendPace, owedPerSecond: number): number {
   const owed = Math.ceil((owedPerSecond * Math.min(placeMs, farthest * slowMs)) / 1_000);
@@ -94,8 +96,8 @@ export function roomIn({ placeMs, slowMs, window }: SendPace, owedPerSecond: num
 }
 
 /**
- * When the pace allows the next request. `owedPerSecond`: the rate that this request may have whatever the table has refused,
- * because a delay would cost more than a refusal; 0 where it can wait.
+ * When the pace allows the next request. `owedPerSecond` is the rate that this request may have whatever the table has
+ * refused, because a delay would cost more than a refusal. It is 0 where the request can wait.
  */
 export function nextAt(pace: SendPace, owedPerSecond: number): number {
   return pace.slotAt + 1_000 / Math.max(pace.perSecond, owedPerSecond);
@@ -103,7 +105,8 @@ export function nextAt(pace: SendPace, owedPerSecond: number): number {
 
 export function noteSent(pace: SendPace, owedPerSecond: number, now: number): void {
   if (pace.perSecond === Infinity) return;
-  // Timers are late by a millisecond or so, which is caught up with. A pause is not: the table may have forgotten it, too.
+  // Timers are late by a millisecond or so, and that is caught up. A pause is not: the table may have forgotten it,
+  // too.
   const gapMs = 1_000 / Math.max(pace.perSecond, owedPerSecond);
   pace.slotAt = Math.max(pace.slotAt + gapMs, now - Math.max(gapMs, lateMs));
 }

@@ -1,5 +1,5 @@
-// The order of sequence numbers. They are decimal strings of up to 56 digits and more, compared for every record that is
-// admitted: so by length and then by text, which for digits is the order of the numbers, without making a BigInt.
+// The order of sequence numbers: decimal strings of 56 digits and more, compared for every record that is admitted. So
+// they are compared by length and then by text, which for digits is the order of the numbers, without a BigInt.
 import { isDecimal, withoutLeadingZeros } from './decimal.js';
 import type { Position } from './position.js';
 
@@ -12,7 +12,8 @@ export function isSequenceNumber(text: string): boolean {
 
 /**
  * Negative, zero or positive as the number `left` is less than, equal to or greater than the number `right`. Leading
- * zeros do not count. Both must be sequence numbers (`isSequenceNumber`); this is not checked, it is too hot for that.
+ * zeros do not count. Both must be sequence numbers (`isSequenceNumber`); this is not checked, because it runs for
+ * every record.
  */
 export function compareSequenceNumbers(left: string, right: string): number {
   if (left === right) return 0;

@@ -1,7 +1,8 @@
-// How many user records the shard workers of a process have settled since the meter last looked. It outlives the workers, so that
-// what one settles right before its end is counted too. One addition per message of a worker; a look empties it.
+// How many user records the shard workers of a process have settled since the meter last looked. It outlives the
+// workers, so that what one settles right before its end counts, too. One addition per message of a worker; a look
+// empties it.
 
-/** What is settled and not told yet. It holds nothing of a worker that has settled nothing since. */
+/** What is settled and not reported yet. It holds nothing of a worker that has settled nothing since. */
 export interface SettledTally {
   untold: SettledCell[];
 }

@@ -1,5 +1,5 @@
 // The lineage of shards and what it says about leases: which to create (kcl.md 2.6, 2.7), which may start (2.8), which
-// may go (2.9). Works on what ListShards and the lease table said; called by the coordinator's shard sync.
+// may go (2.9). Works on what ListShards and the lease table said. Called by coordinators, keepers and `kinact reset`.
 import { holesIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
@@ -72,8 +72,8 @@ export function openParent(shards: readonly ListedShard[]): string | undefined {
 }
 
 /**
- * The leases of a stream that has no row in the table yet. The listing should be filtered by the initial position; a
- * server that ignores filters is coped with: for LATEST the open shards count, otherwise those without a listed parent.
+ * The leases of a stream that has no row in the table yet. The listing should be filtered by the initial position. If a
+ * server ignores filters, the open shards count for LATEST, otherwise the shards without a listed parent.
  */
 export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckpoint): MissingLeases {
   const listed = new Set(shards.map((shard) => shard.shardId));
@@ -130,8 +130,9 @@ export function missingLeases(
       const row = leased.get(parent);
       if (row?.ended !== true) everyParentEnded = false;
       if (row !== undefined || descendants.has(parent)) continue;
-      // The parent is the oldest unleased shard of its line: where reading begins at the start of the stream it is part
-      // of what is read; where it begins at LATEST it is the merge partner of a shard that is leased already.
+      // The parent is the oldest unleased shard of its line. If reading begins at the start of the stream, the parent
+      // is part of what is read. If it begins at LATEST, the parent is the merge partner of a shard that is leased
+      // already.
       missing.set(
         parent,
         covered(parent)
@@ -216,9 +217,9 @@ export type ChildLeases =
   | { readonly type: 'blocked'; readonly reason: string; readonly missing: readonly string[] };
 
 /**
- * Which child leases the end of `shardId` has to create (kcl.md 2.7). A merge child is created only when the rows of both
- * parents are there, or neither is: with one missing, nobody would hold the child back until that one is read. A parent
- * that is gone is read by nobody, and holds nothing back.
+ * Which child leases the end of `shardId` has to create (kcl.md 2.7). A merge child is created only when the rows of
+ * both parents are there, or neither is. With one missing, nobody would hold the child back until that parent is read.
+ * A parent that is gone is read by nobody, and holds nothing back.
  */
 export function childLeases(
   shardId: string,
@@ -243,9 +244,10 @@ export function childLeases(
 }
 
 /**
- * Which rows may be deleted (kcl.md 2.9), keyed by shard id on both sides. Only ended ones: those whose children all have
- * rows that have left their initial position and whose own parents' rows are gone; and those whose shard the service has
- * forgotten, unless a listed child still lacks its row, for its lineage would be lost.
+ * Which rows may be deleted (kcl.md 2.9), keyed by shard id on both sides. Only ended ones may go, of two kinds. The
+ * first: all children have rows that have left their initial position, and the rows of the own parents are gone. The
+ * second: the service has forgotten the shard. Such a row stays while a listed child still lacks its row, because the
+ * child's lineage would be lost.
  */
 export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly ListedShard[]): string[] {
   const listed = new Set(shards.map((shard) => shard.shardId));

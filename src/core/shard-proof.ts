@@ -1,5 +1,5 @@
-// What listings prove of the end of a shard. Invariant: nothing counts as proof but what a listing shows; a shard that is
-// missing counts as gone only by two complete listings, far enough apart, of a stream that can be read. Called by the
+// What listings prove about the end of a shard. Invariant: nothing counts as proof but what a listing shows. A missing
+// shard counts as gone only by two complete listings, far enough apart, of a stream that can be read. Called by the
 // coordinator before any SHARD_END.
 import type { LeaseRow } from './lease.js';
 import { parentsOf } from './shard-graph.js';
@@ -65,7 +65,7 @@ export function afterListing(
   return next;
 }
 
-/** The absences without that of one shard: whoever asked about it asks no more, and what comes later is another matter. */
+/** The absences without that of one shard: nobody asks about it any more, and a later absence is another matter. */
 export function withoutAbsence(absences: Absences, shardId: string): Absences {
   if (!absences.has(shardId)) return absences;
   const next = new Map(absences);

@@ -1,5 +1,5 @@
-// Turns a listing and the rows of the table into the rows to create: the KCL's rules of shard-graph.ts, and on top of
-// them ours for LATEST (design.md section 5): a row says when LATEST was, so that nothing falls between two starts.
+// Turns a listing and the rows of the table into the rows to create. The rules are the KCL's (shard-graph.ts), and ours
+// for LATEST (docs/design.md, section 5). A row says when LATEST was, so that nothing falls between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import { childrenIn, firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
@@ -55,7 +55,7 @@ export interface SyncInput {
   readonly shards: readonly ListedShard[];
   /** The readable rows of this stream by shard id. */
   readonly rows: ReadonlyMap<string, LeaseRow>;
-  /** Shards whose row cannot be read: they are taken as leased and left alone. */
+  /** Shards whose row cannot be read: they count as leased and are left alone. */
   readonly malformed: ReadonlySet<string>;
   /** Rows that somebody has deleted, as they could last be read: they come back where they were, as far as that can be. */
   readonly lost?: ReadonlyMap<string, LeaseRow | undefined>;
@@ -69,7 +69,10 @@ export type SyncPlan =
   | {
       readonly type: 'create';
       readonly rows: readonly LeaseRow[];
-      /** Shard ids among them that somebody must have deleted, and those begun at TRIM_HORIZON for want of anything better. */
+      /**
+       * Shard ids among them that somebody must have deleted, and those begun at TRIM_HORIZON because nothing better is
+       * known.
+       */
       readonly orphans: readonly string[];
       readonly unanchored: readonly string[];
     }
@@ -86,7 +89,8 @@ export function planSync(input: SyncInput): SyncPlan {
   if (isFirstSync(rows, malformed) && lost.size === 0) {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
-    // Who made rows between the two looks may have begun before the listing, and what it reads may have been split since.
+    // A worker that made rows between the two looks may have begun before the listing, and what it reads may have been
+    // split since.
     const sinceMs = maker.serviceTimeMs - (input.seenAgoMs ?? 0);
     const latestAt = initial === 'LATEST' ? sinceMs - latestMarginMs : undefined;
     const made = found.leases.map(({ shard, checkpoint }) =>
@@ -115,9 +119,9 @@ export function planSync(input: SyncInput): SyncPlan {
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The lost rows that can be made as they were. Not where the shard is not listed or the row was another stream's; and not where
- * a descendant has begun, or has a row although a child in between has none: then the row may have ended and been cleaned up
- * since it was seen.
+ * The lost rows that can be made as they were. A shard that is not listed is left out, and so is a row of another
+ * stream. A row is also left out if a descendant has begun, or has a row although a child in between has none. Such a
+ * row may have ended and been cleaned up since it was seen.
  */
 function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): Map<string, LeaseRow> {
   const listed = new Set(shards.map(({ shardId }) => shardId));
@@ -144,7 +148,7 @@ function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): M
   return back;
 }
 
-/** Ownerless, at its last known checkpoint; the counter as in any row that we make. */
+/** The row without an owner, at its last known checkpoint; the counter as in any row that we make. */
 function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = row;
   const leaseCounter = Math.max(row.leaseCounter + 2, Math.floor(serviceTimeMs));
@@ -152,7 +156,7 @@ function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): Le
 }
 
 /**
- * LATEST is a moment in the past once the stream has rows: what a shard has got since then must be read, also where the
+ * LATEST is a moment in the past once the stream has rows. What a shard has got since then must be read, also where the
  * shard is closed by now. So lineages begin where AT_TIMESTAMP would have them begin. A descendant of a leased shard is
  * still read from its first record on.
  */

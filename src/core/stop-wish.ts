@@ -1,11 +1,13 @@
-// What a signal says after the ones before it. One wish to stop often comes as several signals: `timeout`, npm and process
-// managers send one to a process and one to its group, and a terminal sends Ctrl-C to the whole group. Used by `runUntilSignal`
-// and the command line.
+// What a signal means after the ones before it. One wish to stop often comes as several signals. `timeout`, npm and
+// process managers send one to a process and one to its group; a terminal sends Ctrl-C to the whole group. Used by
+// `runUntilSignal` and the command line.
 
-/** `stop`: the first. `repeated`: the same wish once more, nothing to do. `atOnce`: whoever sends it will not wait any longer. */
+/**
+ * `stop`: the first. `repeated`: the same wish once more, nothing to do. `atOnce`: the sender will not wait any longer.
+ */
 export type StopWish = 'stop' | 'repeated' | 'atOnce';
 
-/** For how long after the first signal others are taken for the same wish. */
+/** For how long after the first signal others count as the same wish. */
 export const sameWishMs = 2_000;
 
 /** Signals that ask for an end and a picture of the process, not for a clean stop. */

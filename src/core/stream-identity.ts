@@ -1,5 +1,6 @@
-// Which stream a lease row belongs to: its ARN and creation time, for a stream that is deleted and created again keeps its
-// name and ARN. Rows carry it as `kinactStream`; whoever reads, restarts or ends a shard compares it first.
+// Which stream a lease row belongs to: its ARN and creation time. The ARN alone would not do: a stream that is deleted
+// and created again keeps it. Rows carry both as `kinactStream`; they are compared before a shard is read, restarted or
+// ended.
 
 /** What identifies a stream. `creationEpochSeconds` is 0 where the service has no creation time. */
 export interface IdentifiedStream {
@@ -36,7 +37,7 @@ export function readableIdentity(identity: string): string {
 /** The creation time in an identity as people read it, to the second; undefined where it has none. */
 export function createdAt(identity: string): string | undefined {
   const text = identity.split(separator)[1] ?? '';
-  // What stands in a row may be anything.
+  // A row may hold anything.
   if (!/^\d{1,12}$/.test(text)) return undefined;
   return new Date(Number(text) * 1_000).toISOString().replace('.000Z', 'Z');
 }

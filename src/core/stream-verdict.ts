@@ -1,6 +1,6 @@
 // Whether lease rows belong to the stream that is about to be read, by what they carry and by a complete listing of its
-// shards. Invariant: a row that belongs to another stream is never stamped and never believed. Called at every shard sync,
-// before anything is created, and by `kinact reset`.
+// shards. Invariant: a row that belongs to another stream is never stamped and never believed. Called at every shard
+// sync before anything is created, and by `kinact reset`.
 import type { LeaseRow } from './lease.js';
 import { hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
@@ -16,7 +16,10 @@ export interface VerdictInput {
   /** Of the stream that has the name now (stream-identity.ts). */
   readonly identity: string;
   readonly shards: readonly ListedShard[];
-  /** Whether these are all of its shards (shard-listing.ts): only then does it mean anything that one is not among them. */
+  /**
+   * Whether these are all of its shards (shard-listing.ts). Only then does it mean anything that a shard is not among
+   * them.
+   */
   readonly complete: boolean;
   /** What the table holds under the keys of this stream, ended ones too. */
   readonly rows: Iterable<ShardRow>;
@@ -50,7 +53,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
       unstamped.push(row);
     isUnderWay ||= row.leaseOwner !== undefined || isSequenceNumber(row.checkpoint);
   }
-  // Once the stream of today is being read under its own keys, what an earlier one has left behind is only rubbish.
+  // Once the stream of today is read under its own keys, the rows that an earlier one left mean nothing.
   if (!isUnderWay) {
     for (const { shardId, row } of otherEpochs) {
       const evidence = leftBehind(row, listed.get(shardId), complete, identity);
@@ -65,7 +68,7 @@ interface Difference {
   readonly evidence: string;
 }
 
-/** Says what the clearest row shows: one that names its stream before one that does not. */
+/** Says what the clearest row shows: a row that names its stream comes before one that does not. */
 function changed(against: readonly Difference[], identity: string): StreamVerdict {
   const naming = against.find(({ row }) => foreignStamp(row, identity) !== undefined);
   const { row, evidence } = naming ?? against[0]!;
@@ -91,8 +94,8 @@ function beforeStart({ checkpoint }: LeaseRow, shard: ListedShard | undefined): 
 }
 
 /**
- * A shard keeps its parents. Asked of rows that do not say which stream they are for. Hash keys prove nothing: rows that people
- * made or mended often carry those of another shard, and nobody minds.
+ * A shard keeps its parents. Asked of rows that do not say which stream they are for. Hash keys prove nothing: rows
+ * that people made or corrected often carry those of another shard.
  */
 function otherParents({ kinactStream, parentShardIds }: LeaseRow, shard: ListedShard | undefined): string | undefined {
   const parents = shard === undefined ? [] : parentsOf(shard);
@@ -101,7 +104,10 @@ function otherParents({ kinactStream, parentShardIds }: LeaseRow, shard: ListedS
   return `has the parents ${parentShardIds.join(', ')}, its shard ${parents.join(', ')}`;
 }
 
-/** Whether a row without evidence may be stamped. What the listing contradicts is left alone: an older listing would, too. */
+/**
+ * Whether a row without evidence may be stamped. A row that the listing contradicts is left alone: an older listing
+ * would contradict it, too.
+ */
 function isPlausible(row: LeaseRow, shard: ListedShard | undefined, listed: ReadonlyMap<string, ListedShard>): boolean {
   const isListedOpen = (shardId: string): boolean => {
     const found = listed.get(shardId);
@@ -117,8 +123,8 @@ function isBehindEnd({ checkpoint }: LeaseRow, { endingSequenceNumber: end }: Li
 }
 
 /**
- * A row under another epoch may be the doing of a Java worker that was configured with an epoch of its own. It is another
- * stream's where it says so, where this stream never had its shard, or has begun the shard later.
+ * A row under another epoch may come from a Java worker with a configured epoch of its own. It is another stream's if
+ * it says so, if this stream never had its shard, or if this stream began the shard later.
  */
 function leftBehind(
   row: LeaseRow,

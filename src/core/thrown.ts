@@ -1,4 +1,4 @@
-// What is thrown need not be an error: whoever handles a failure needs one, or its text.
+// What is thrown need not be an error, but code that handles a failure needs one, or its text.
 
 /** The error itself, or one that has what was thrown as its cause. */
 export function asError(thrown: unknown): Error {

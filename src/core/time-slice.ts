@@ -1,5 +1,5 @@
-// How long one actor may compute before it gives way. Everything in a process shares one thread: who goes on for as long as
-// there is work keeps the lease keepers from renewing, and the records it works on are then another worker's. Used wherever
+// How long one actor may compute before it gives way. Everything in a process shares one thread. An actor that never
+// gives way keeps the lease keepers from renewing, and the records it works on are then another worker's. Used wherever
 // a batch is worked through: admission, extraction, folding.
 
 /** After this much time a loop over a batch gives way and goes on in a later turn of the event loop. */

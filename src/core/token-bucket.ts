@@ -1,6 +1,6 @@
-// A rate with a burst: tokens flow in at `perSecond` up to `capacity`. Time is passed in, so there is no timer here: the
-// reader asks how long to wait and waits itself. A take may go into debt, for the size of a response is known only after
-// it has come; the debt is then waited off before the next request.
+// A rate with a burst: tokens flow in at `perSecond` up to `capacity`. Time is passed in, so there is no timer here:
+// the reader asks how long to wait and waits itself. A take may go into debt, because the size of a response is known
+// only when it has come. The next request then waits until the debt is paid.
 
 /** A bucket's state; made by `createTokenBucket`, changed by `take` alone. */
 export interface TokenBucket {
@@ -21,7 +21,7 @@ export function createTokenBucket(
 
 /**
  * Milliseconds, rounded up, until `amount` tokens are there; 0 when they are. An amount above the capacity waits for a
- * full bucket, or it would wait for ever.
+ * full bucket; otherwise it would wait for ever.
  */
 export function waitMs(bucket: TokenBucket, amount: number, nowMs: number): number {
   refill(bucket, nowMs);

@@ -1,7 +1,7 @@
-// Text from outside as people may see it: in error messages, log lines and on terminals. What would move a cursor, end a line,
-// or turn the direction of writing is written as JSON writes it; all other text, of any script, stays as it is. Applied to
-// text that was escaped before, it changes nothing. Called by KinactError, logger, emitter and the command line: whoever
-// shows text goes through one of them.
+// Text from outside as people may see it: in error messages, log lines and on terminals. Text that would move a cursor,
+// end a line or turn the direction of writing is written as JSON writes it. All other text, of any script, stays as it
+// is. Escaped text does not change when it is escaped again. Called by KinactError, logger, emitter and the command
+// line, and by code that builds such texts.
 
 /**
  * Controls (C0, DEL, C1), line and paragraph separators, bidirectional and other invisible formatting controls, halves of

@@ -1,5 +1,5 @@
-// The table of `createConsumer`'s options: one row has the type, bound, default and text of an option. options.ts resolves by
-// it, docs/options.md is generated from it.
+// The table of `createConsumer`'s options: one row has the type, bound, default and text of an option.
+// resolved-options.ts resolves by it, and docs/options.md is generated from it.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { LONGEST_FAILOVER_MS } from '../core/lease-failover.js';
@@ -92,7 +92,7 @@ const zero: Kind<number> = {
 
 const shortestIntervalMs = 200;
 
-/** More writes than five a second of one row are no cadence: that is what `checkpointRecords` is for. */
+/** More than five writes a second of one row are no cadence: `checkpointRecords` is for that. */
 const checkpointInterval: Kind<number> = kind(
   `0, or milliseconds, ${shortestIntervalMs} to ${LONGEST_MS}`,
   (value) => value === 0 || (typeof value === 'number' && value >= shortestIntervalMs && value <= LONGEST_MS),
@@ -115,7 +115,7 @@ const units = {
 };
 
 const restartTable = {
-  intensity: defaulting(integer(0), 2, 'Restarts within `periodMs` that are borne; one more ends the consumer.'),
+  intensity: defaulting(integer(0), 2, 'Restarts allowed within `periodMs`; one more ends the consumer.'),
   periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which they are counted.'),
 };
 
@@ -124,11 +124,11 @@ const leaseTable = {
   failoverMs: defaulting(
     milliseconds(100, LONGEST_FAILOVER_MS),
     10_000,
-    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same: where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
+    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
   ),
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
-    'A shard that drains because another worker asks for its lease stays here when nothing of it has been settled for so long, or when it takes ten times that; the other worker asks again later.',
+    'A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this long, or if draining takes ten times that; the other worker asks again later.',
     '`failoverMs`',
   ),
   maxLeases: optional(
@@ -151,7 +151,7 @@ const leaseTable = {
   startDeadlineMs: defaulting(
     milliseconds(0),
     60_000,
-    'For how long `start()` retries what may heal, since the last lease row was made.',
+    'How long `start()` retries what may heal, counted from when the last lease row was made.',
   ),
   multiStream: defaulting(
     flag,
@@ -168,7 +168,7 @@ const leaseTable = {
 /** Every option of `createConsumer`. docs/options.md is generated from it. */
 export const consumerTable = {
   application: required(
-    // Stricter where it names the table, which placing the sources decides.
+    // `placeSources` is stricter where this names the table.
     text(applicationName.expected, /^.{1,255}$/s),
     'The name that the workers of one application share: also the lease table’s, as in the KCL. Where `leases.tableName`, or an `application` of each source, names the tables instead, any 1 to 255 characters will do.',
   ),
@@ -217,17 +217,17 @@ export const consumerTable = {
   maxBytes: defaulting(
     integer(1),
     256 * 1024 * 1024,
-    'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to who needs it; see memory.md.',
+    'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to the shards that need it; see memory.md.',
   ),
   checkpointIntervalMs: defaulting(
     checkpointInterval,
     0,
-    'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the time between two renewals (`failoverMs` / 3): so often, each a write of its own while the shard moves; see checkpoints.md. As much or more: renewals in between go without.',
+    'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the time between two renewals (`failoverMs` / 3): as often as that, each a write of its own while the shard moves; see checkpoints.md. As much or more: renewals in between go without.',
   ),
   checkpointRecords: defaulting(
     integer(0),
     0,
-    'A checkpoint is written when so many settled records are not covered by the last one, whatever `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason.',
+    'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason.',
   ),
   flushIntervalMs: defaulting(
     milliseconds(1),
@@ -242,7 +242,7 @@ export const consumerTable = {
   onDuplicate: defaulting(
     oneOf('skip', 'exit'),
     'skip',
-    'What a record does that the service delivers twice: it is left out and counted, or the pipeline restarts.',
+    'What happens when the service delivers a record twice: it is left out and counted, or the pipeline restarts.',
   ),
   onFailure: optional(
     onFailure,
@@ -274,7 +274,7 @@ export const consumerTable = {
   ),
   meter: optional(
     shaped<Meter>('a meter with count and gauge', ['count', 'gauge']),
-    'Is told the instruments that operating.md lists: counters as they happen, gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
+    'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
     'silent',
     () => silentMeter,
   ),

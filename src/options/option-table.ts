@@ -1,5 +1,6 @@
-// The machinery of the option tables: one row holds what validates an option and what documents it, so that the two cannot
-// differ. Used by options.ts and source-options.ts; docs/options.md is generated from the same rows.
+// The machinery of the option tables: one row holds what validates an option and what documents it, so that the two
+// cannot differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
+// docs/options.md is generated from the same rows.
 import { KinactError } from '../api/errors.js';
 
 /** What values an option takes. */
@@ -12,7 +13,7 @@ export interface Kind<T> {
 
 /** One option. `T` is what it resolves to when given, `D` when it is not. */
 export interface Row<T = unknown, D = unknown> extends Kind<T> {
-  /** Made anew for every consumer; absent for a required option. */
+  /** Made for each consumer; absent for a required option. */
   readonly fallback?: () => D;
   /** The default as people read it. */
   readonly shown: string;
@@ -28,7 +29,7 @@ export type Resolved<Table> = {
   readonly [Name in keyof Table]: Table[Name] extends Row<infer T, infer D> ? T | D : never;
 };
 
-/** Shows a value in an error: short, and for whatever value. */
+/** Shows any value in an error, shortened. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`;
   if (value === null) return 'null';
@@ -43,14 +44,14 @@ export function refuse(path: string, expected: string, got: unknown): never {
   });
 }
 
-/** For values that api.md promises and this version does not have. */
+/** For values that the contract promises and this version does not have. */
 export function notBuilt(path: string, got: unknown, instead: string): never {
   throw new KinactError('NOT_BUILT', `${path}: ${show(got)} is not built in this version; ${instead}`, {
     data: { option: path },
   });
 }
 
-/** What `accepts` holds for, as it is. */
+/** Accepts a value for which `accepts` holds, as it is. */
 export const kind = <T>(expected: string, accepts: (value: unknown) => boolean): Kind<T> => ({
   expected,
   parse: (value, path) => (accepts(value) ? (value as T) : refuse(path, expected, value)),
@@ -65,7 +66,7 @@ export const integer = (min: number): Kind<number> =>
 export const milliseconds = (min: number, max: number = LONGEST_MS): Kind<number> =>
   kind(`milliseconds, ${min} to ${max}`, (value) => typeof value === 'number' && value >= min && value <= max);
 
-/** As the runtime's own timers take it: as long as it takes, too. */
+/** As the runtime's own timers take it, of any length. */
 export const duration: Kind<number> = kind(
   'milliseconds, 0 or more',
   (value) => typeof value === 'number' && value >= 0,
@@ -106,7 +107,7 @@ export function shaped<T>(expected: string, members: readonly string[], isFuncti
   });
 }
 
-/** A kind that knows values which are promised but not built. */
+/** A kind that knows values that are promised but not built. */
 export const exceptNotBuilt = <T>(
   base: Kind<T>,
   isPromised: (value: unknown) => boolean,

@@ -43,7 +43,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
 }
 
-/** Gives every source its table, and refuses what would make two of them meet in one. */
+/** Gives every source its table, and refuses two sources that would meet in one. */
 function placeSources(
   specs: readonly SourceSpec[],
   application: string,

@@ -1,4 +1,4 @@
-// The options of `kinesisStream`, as a table. What becomes of them is told in src/aws; here they are only checked.
+// The options of `kinesisStream`, as a table. src/aws carries them out; here they are only checked.
 import type { InitialPosition } from '../core/position.js';
 import {
   anything,
@@ -119,7 +119,7 @@ export const kinesisStreamTable = {
   outOfRange: defaulting(
     oneOf('emit', 'dropRecord', 'dropAggregate'),
     'emit',
-    'What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, for only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is dropped is counted, reported once each time a worker starts on the shard, and settled as filtered. On a stream in the on-demand mode nothing is dropped: see streams.md.',
+    'What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, because only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is dropped is counted, reported once each time a worker starts on the shard, and settled as filtered. On a stream in the on-demand mode nothing is dropped: see streams.md.',
   ),
   maxRecords: defaulting(maxRecords, 10_000, 'Records per GetRecords call.'),
   prefetch: group(

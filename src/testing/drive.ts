@@ -1,5 +1,5 @@
 // A reducer on the bench: the reducer actor of the consumer itself, without a runtime, streams or leases. Items go in,
-// acknowledgements and state come out, and time moves only when the test says so. Its effects are carried out here.
+// acknowledgements and state come out, and time moves only when the test says so. This file carries out its effects.
 import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
@@ -23,7 +23,7 @@ import { defineReducer } from '../api/reducer.js';
 import type { FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
 import { ManualClock } from './manual-clock.js';
 
-/** An item to hand to the reducer. What is left out is made up: numbers rise from 1, the shard is `shard`. */
+/** An item to hand to the reducer. Members left out are made up: numbers rise from 1, the shard is `shard`. */
 export interface DrivenItem {
   readonly key: string;
   readonly value?: unknown;
@@ -36,14 +36,14 @@ export interface DrivenItem {
 export interface DriveOptions {
   /** As the consumer's `onFailure`. Default `crash`. */
   readonly onFailure?: OnFailure;
-  /** The consumer's `flushIntervalMs`, of which `batch.intervalMs` is made where there is none. Default 1,000. */
+  /** The consumer's `flushIntervalMs`, the default of `batch.intervalMs`. Default 1,000. */
   readonly flushIntervalMs?: number;
 }
 
 export interface Driver {
-  /** Hands items over, in order. Resolves when no call of the reducer's is under way any more, as all of these do. */
+  /** Hands items over, in order. Like all of these, it resolves when no call of the reducer is under way any more. */
   items(items: readonly DrivenItem[]): Promise<void>;
-  /** Lets so many milliseconds pass: timers of the reducer fire, a raw behaviour gets its heartbeats. */
+  /** Lets this many milliseconds pass: timers of the reducer fire, a raw behaviour gets its heartbeats. */
   advance(ms: number): Promise<void>;
   /** What a worker with a full ledger asks for: acknowledge what you can. */
   flush(): Promise<void>;
@@ -97,6 +97,7 @@ function checkItems(items: readonly DrivenItem[]): void {
  * await driver.advance(1_000);
  * expect(driver.acknowledged).to.have.length(2);
  * ```
+ *
  * @throws what `init` throws; KinactError INVALID_OPTION, as the methods of the driver do.
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {

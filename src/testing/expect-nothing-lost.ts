@@ -12,7 +12,7 @@ export interface NothingLost {
 const shown = 20;
 
 /**
- * Throws unless every id of `input` occurs in `seen`; the error names the first missing ones, in the order of `input`,
+ * Throws unless every id of `input` occurs in `seen`. The error names the first missing ones, in the order of `input`,
  * and has all of them in `missing`. What was seen and never put in is ignored: other tests may share the stream.
  *
  * Throws INVALID_OPTION for an `input` that is empty or has an id twice: neither would show a loss.
@@ -28,7 +28,7 @@ export function expectNothingLost(input: Iterable<string>, seen: Iterable<string
     if (times.has(id)) refuse('input', 'every id once', `${id} (twice)`);
     times.set(id, 0);
   }
-  if (times.size === 0) refuse('input', 'at least one id, for nothing cannot be lost', input);
+  if (times.size === 0) refuse('input', 'at least one id: an empty input shows no loss', input);
   for (const id of ids(seen, 'seen')) {
     const before = times.get(id);
     if (before !== undefined) times.set(id, before + 1);

@@ -1,6 +1,6 @@
 // Real local servers for tests and demos: kinesalite and dynalite in one worker thread, on loopback and free ports.
-// They are optional peers, and they live in a thread of their own because a client that aborts a request makes both of
-// them throw out of an event handler, which must not end the process that runs the tests.
+// They are optional peers. They live in a thread of their own, because a client that aborts a request makes both of
+// them throw out of an event handler. That must not end the process that runs the tests.
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { httpHandler, type NodeHttpHandler } from '../aws/http-handler.js';
@@ -40,7 +40,7 @@ export interface LocalServers {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Long enough for any answer of a local server, short enough that the requests which kinesalite never answers end. */
+/** Long enough for any answer of a local server, short enough to end the requests that kinesalite never answers. */
 const localRequestTimeoutMs = 5_000;
 
 /** The configuration by which an SDK client reaches a server on loopback that checks no signature. */

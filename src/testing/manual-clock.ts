@@ -1,9 +1,10 @@
-// Virtual time: a clock and timers that move only when a test says so, and between two timers let everything come to
-// rest. Installed, it also replaces the host's timer functions, so that nact moves with it, in the same order every run.
+// Virtual time: a clock and timers that move only when a test says so, and that let everything come to rest between two
+// timers. Installed, it also replaces the host's timer functions, so that nact moves with it, in the same order every
+// run.
 import { callback, checkMembers, finite, integer, kind } from '../options/option-table.js';
 import type { Clock, Timers } from '../api/ports.js';
 
-/** The host's own, from before anybody replaced it: its callback runs when every promise callback has. */
+/** The host's own, from before anything replaced it: its callback runs when every promise callback has. */
 const realSetImmediate = globalThis.setImmediate;
 
 const replaced = [
@@ -42,7 +43,7 @@ export class ManualClock implements Clock, Timers {
   #wallOffset: number;
   #order = 0;
   #advancing = false;
-  /** Time has passed within a callback, so that timers may have fallen due since the last look. */
+  /** Time has passed within a callback, so timers may have fallen due since the last look. */
   #spent = false;
   #restless = 0;
   readonly #restlessAfter: number;
@@ -82,7 +83,7 @@ export class ManualClock implements Clock, Timers {
   }
 
   /**
-   * Lets time pass inside a callback, as code that computes for `ms` milliseconds does: nothing else runs meanwhile, and
+   * Lets time pass inside a callback, like code that computes for `ms` milliseconds. Nothing else runs meanwhile, and
    * what falls due in that time is late.
    */
   spend(ms: number): void {
@@ -101,9 +102,9 @@ export class ManualClock implements Clock, Timers {
   }
 
   /**
-   * Lets `ms` milliseconds pass: runs what is due, in order, one callback at a time, and lets promises and (when
-   * installed) immediates come to rest before and after each. Rejects with what a callback throws, and when callbacks go
-   * on without end at one instant. Not to be called again before it has resolved.
+   * Lets `ms` milliseconds pass: runs what is due, in order, one callback at a time. Lets promises and (when installed)
+   * immediates come to rest before and after each. Rejects with what a callback throws, and when callbacks run without
+   * end at one instant. Do not call it again before it has resolved.
    */
   async advance(ms: number): Promise<void> {
     passing.parse(ms, 'ms');
@@ -193,7 +194,7 @@ export class ManualClock implements Clock, Timers {
     }
   }
 
-  /** Code that goes on spending time never comes to rest: what it has left to do waits for the next advance. */
+  /** Code that keeps spending time never comes to rest: what it has left to do waits for the next advance. */
   async #rest(until: number): Promise<void> {
     await settlePromises();
     while (this.#now <= until) {

@@ -1,5 +1,6 @@
-// A LeaseStore in memory with the rules of ports.ts and kcl.md 1.3, and faults that a test scripts call by call. Used by
-// the tests of keeper and coordinator: what the real table does is tested against it in test/integration.
+// A LeaseStore in memory with the rules of ports.ts and kcl.md 1.3, and faults that a test scripts call by call. It is
+// the lease table of every fake stream, and serves the tests of keeper and coordinator. Tests in test/integration
+// compare it with the real table.
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { wishPrefix } from '../core/lease-wish.js';
@@ -15,7 +16,7 @@ export type StoreFault =
   | { readonly type: 'holdBefore'; readonly until: Promise<unknown> }
   /** The effect is immediate, the answer waits for this promise. */
   | { readonly type: 'holdAfter'; readonly until: Promise<unknown> }
-  /** Something another worker does between the caller's decision and this call. */
+  /** An action of another worker between the caller's decision and this call. */
   | { readonly type: 'meanwhile'; readonly act: () => void; readonly then?: StoreFault };
 
 export interface StoreCall {
@@ -50,7 +51,7 @@ export interface MemoryLeaseStore extends LeaseStore {
   row(leaseKey: string): LeaseRow;
 }
 
-/** The row with meta-information filled in: what says when something was is written once, or only raised. */
+/** The row with meta-information filled in: a time of something is written once, or only raised. */
 function described(row: LeaseRow, meta: Parameters<LeaseStore['describeLease']>[1]): LeaseRow {
   const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
   const autoAt = Math.max(row.kinactAutoAt ?? 0, kinactAutoAt ?? 0);

@@ -73,7 +73,7 @@ describe('STREAM_CHANGED', () => {
       /These are two streams: give each its own application name\. To take the rows away from the/,
     );
     expect(message).to.include(`kinact reset --application shop --stream ${arn} --to`);
-    expect(message).to.not.include('created anew');
+    expect(message).to.not.include('created again');
   });
 
   it('of a table of several streams advises no second application', async () => {

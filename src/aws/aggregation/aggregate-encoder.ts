@@ -1,6 +1,5 @@
-// Writes aggregated records in the KPL's format (kcl.md 3.3), for `encodeAggregate` and for producers that group user
-// records by target shard: the command `put`, demo, bench. Sizes are computed to the byte before anything is written,
-// so no record ever exceeds the limit.
+// Writes aggregated records in the KPL's format (kcl.md 3.3), for users and for our producers: the command `put`, demo,
+// bench. Sizes are computed to the byte before anything is written, so no record ever exceeds the limit.
 import { hash } from 'node:crypto';
 import protobuf from 'protobufjs/minimal.js';
 import { KinactError } from '../../api/errors.js';
@@ -48,8 +47,10 @@ export interface RecordToPut {
 /**
  * Encodes user records as the data of one aggregated record.
  *
- * It has to be put under a hash key of the shard that *all* of them belong to, or a KCL drops it whole (kcl.md 3.3). Throws
- * KinactError INVALID_OPTION for no records, data that is no Uint8Array, a partition key that is not 1 to 256 characters long, an explicit hash key that is no decimal below 2^128, or more than 10 MiB.
+ * Put it under a hash key of the shard that *all* of them belong to; otherwise a KCL drops it whole.
+ *
+ * @throws KinactError INVALID_OPTION for no records, more than 10 MiB, and data that is no Uint8Array. Also for a
+ * partition key that is not 1 to 256 characters long, and an explicit hash key that is no decimal below 2^128.
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
   if (!Array.isArray(records) || records.length === 0) throw invalid('records', 'at least one user record', 'none');
@@ -67,11 +68,15 @@ export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Arra
 /**
  * Packs user records into as few records to put as the limits allow, keeping their order within each shard.
  *
- * With `shards`, user records share an aggregate only when they belong to the same open shard; one whose hash key no
- * open shard has goes alone, as in the KPL. Without, all of them share aggregates in their order: right for a stream
- * of one shard and for consumers that accept user records of other shards (`outOfRange: 'emit'`), not for a KCL.
- * Results are ordered by their first user record. Throws KinactError INVALID_OPTION, before anything is returned, for
- * whatever `encodeAggregate` refuses and for a user record that does not fit by itself.
+ * With `shards`, user records share an aggregate only when they belong to the same open shard. One whose hash key no
+ * open shard has goes alone, as in the KPL. Without `shards`, all of them share aggregates in their order. That is
+ * right for a stream of one shard, and for consumers that accept user records of other shards (`outOfRange: 'emit'`),
+ * not for a KCL.
+ *
+ * Results are ordered by their first user record.
+ *
+ * @throws KinactError INVALID_OPTION, before anything is returned, for everything that `encodeAggregate` refuses and
+ * for a user record that does not fit by itself.
  */
 export function aggregateRecords(
   records: readonly AggregatedRecord[],
@@ -100,7 +105,7 @@ export function aggregateRecords(
   return drafts.map(toPut);
 }
 
-/** An aggregate in the making. The tables keep the order in which keys were first seen: indices refer to it. */
+/** An aggregate that is being built. The tables keep the order in which keys were first seen: indices refer to it. */
 interface Draft {
   readonly shardId: string | undefined;
   readonly records: AggregatedRecord[];
@@ -194,8 +199,8 @@ function seal(draft: Draft): Buffer {
 
 function toPut(draft: Draft): RecordToPut {
   const first = draft.records[0]!;
-  // Like the KPL, nothing is put around a user record that is alone. Only when its own data would be taken for an
-  // aggregate it needs the envelope to come out as it went in.
+  // Like the KPL, puts nothing around a user record that is alone. Only if its own data would be taken for an aggregate
+  // does it need the envelope, to come out as it went in.
   const bare = draft.records.length === 1 && openAggregate(first.data).type === 'plain';
   const size = bare ? first.data.length + draft.partitionKeys.entries[0]!.length : sizeOf(draft, 0);
   if (size > MAX_RECORD_BYTES)

@@ -1,11 +1,11 @@
-// The bytes of an aggregated record (kcl.md 3.3): envelope and protobuf message, read the way the KCL's Java reads them.
-// `openAggregate` is total: whatever the bytes, it returns. Nothing is copied but the keys; data stay spans of the message.
-// Called by aggregate.ts alone.
+// The bytes of an aggregated record (kcl.md 3.3): envelope and protobuf message, read the way the KCL's Java reads
+// them. `openAggregate` is total: it returns for any bytes. Nothing is copied but the keys; data stay spans of the
+// message. Used by the other files of this folder alone.
 import { hash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import protobuf from 'protobufjs/minimal.js';
 
-/** `kpl` is the standard format; the two of erlmld (seeds.md P5) differ in the magic, and in that the second is deflated. */
+/** `kpl` is the standard format. The two of erlmld (P5) differ from it in the magic; the second is also deflated. */
 export type AggregateFormat = 'kpl' | 'erlmld' | 'erlmld-deflate';
 
 export const MAGIC_BYTES = 4;
@@ -13,12 +13,12 @@ export const DIGEST_BYTES = 16;
 const MAGIC_TAIL = 0x899ac2;
 
 /**
- * erlmld closes an aggregate before its *inflated* message reaches the size of a record, 10 MiB at most, so twice that
- * refuses nothing genuine and still bounds what a deflate bomb can make us allocate.
+ * erlmld closes an aggregate before its *inflated* message reaches the size of a record, 10 MiB at most. So twice that
+ * refuses nothing genuine, and still bounds what a deflate bomb can make us allocate.
  */
 const MAX_INFLATED_BYTES = 20 * 1024 * 1024;
 
-/** protobuf-java's limit on messages and groups inside one another. */
+/** protobuf-java's limit on nested messages and groups. */
 const MAX_DEPTH = 100;
 
 /** Field numbers of AggregatedRecord, Record and Tag with their wire types, as tags. */
@@ -96,7 +96,7 @@ export function openAggregate(data: Uint8Array): Opened {
 function raw(reason: string): Opened {
   return {
     type: 'plain',
-    complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record (kcl.md 3.3)`,
+    complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record`,
   };
 }
 

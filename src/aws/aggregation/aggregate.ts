@@ -1,6 +1,6 @@
-// Unpacks aggregated records by the KCL's rules (kcl.md 3.3) and the two formats of erlmld (seeds.md P5, P6).
-// `unpackRecord` is the hot path of every source that can carry aggregates: synchronous and total, no record is ever lost
-// in it: what is not an aggregate comes out as it went in, and what cannot be decoded is reported as such.
+// Unpacks aggregated records by the KCL's rules (kcl.md 3.3), and the two formats of erlmld (P5, P6). `unpackRecord` is
+// the hot path of every source that can carry aggregates: synchronous and total. It loses no record: what is not an
+// aggregate comes out as it went in, and what cannot be decoded is reported as such.
 import { types } from 'node:util';
 import { excerpt } from '../../core/visible.js';
 import type { OutOfRangePolicy } from '../../core/placement.js';
@@ -34,10 +34,11 @@ export interface DecodedAggregate {
 }
 
 /**
- * Decodes aggregated record data by the KCL's rules. Never throws for bytes: data that begin like an aggregate and are none (short,
- * wrong checksum, invalid protobuf) are plain data with a complaint; after a user record that names a key which is not
- * in its table, the ones before it are returned. The records' data are views of the given bytes, not copies
- * (of the inflated bytes for erlmld's deflated format).
+ * Decodes aggregated record data by the KCL's rules. Never throws for bytes. Data that begin like an aggregate and are
+ * none (short, wrong checksum, invalid protobuf) are plain data with a complaint. If a user record names a key that is
+ * not in its table, the ones before it are returned. The records' data are views of the given bytes, not copies (of the
+ * inflated bytes for erlmld's deflated format).
+ *
  * @throws KinactError INVALID_OPTION for what is no Uint8Array.
  */
 export function decodeAggregate(data: Uint8Array): DecodedAggregate {
@@ -62,8 +63,8 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
 }
 
 /**
- * Turns a record into the user records it stands for. Synchronous and total. `range` is the shard's; while it is unknown
- * nothing is out of range. Under `emit` hash keys are not even computed.
+ * Turns a record into the user records it stands for. Synchronous and total. `range` is the shard's; while it is
+ * unknown nothing is out of range. Under `emit` hash keys are not even computed.
  */
 export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): Unpacked {
   const opened = openAggregate(record.data);
@@ -172,7 +173,7 @@ function explicitHashKeyAt(message: WireMessage, i: number): string | undefined 
 
 function dataAt(message: WireMessage, i: number): Uint8Array {
   const length = message.records[i * STRIDE + 3]!;
-  // Empty data share one array: six bytes on the wire are not to cost a view each.
+  // Empty data share one array: six bytes on the wire must not cost a view each.
   if (length === 0) return EMPTY;
   return new Uint8Array(message.bytes.buffer, message.bytes.byteOffset + message.records[i * STRIDE + 2]!, length);
 }
@@ -194,5 +195,5 @@ function badHashKey(message: WireMessage, i: number): string {
 }
 
 function keptBefore(what: string, i: number): string {
-  return `${what}: the ${i} before it are kept, it and those after it cannot be decoded (kcl.md 3.3)`;
+  return `${what}: the ${i} before it are kept, it and those after it cannot be decoded`;
 }

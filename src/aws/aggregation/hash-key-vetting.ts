@@ -1,7 +1,7 @@
-// Keeps a source from dropping what the service placed without regard to its key. A stream can become one that is switched to
-// AUTO at any moment, and nobody is told: so a record that is to be dropped for its hash key is dropped only where the stream
-// was seen to be bound to keys after the record had come. Such records are rare, so the question is too. Where it is not
-// answered, the record is handed on. Called by the polling source, around each read and for each record.
+// Keeps a source from dropping what the service placed without regard to its key. Some streams can be switched to AUTO
+// at any moment, and nothing announces it. So a record is dropped for its hash key only if the stream was seen to be
+// bound to keys after the record had come. Such records are rare, so the question is too. While it is unanswered, the
+// record is handed on. Called by the polling source, around each read and for each record.
 import { createPlacement } from '../../core/placement.js';
 import type { OutOfRangePolicy, Placement, PlacementState } from '../../core/placement.js';
 import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
@@ -12,7 +12,7 @@ export interface HashKeyVetting {
   readonly placement: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
   /** Every description of the stream goes through here. */
   noted(description: StreamDescription): void;
-  /** Resolves when each of these records has been judged. Rejects never. */
+  /** Resolves when each of these records has been judged. Never rejects. */
   vet(records: readonly RawRecord[], range: HashKeyRange | undefined, signal: AbortSignal): Promise<void>;
   /** What may be done with user records of this one that are out of range. */
   policyFor(record: RawRecord): OutOfRangePolicy;
@@ -27,7 +27,7 @@ export function hashKeyVetting(
   describe: (signal: AbortSignal) => Promise<unknown>,
 ): HashKeyVetting {
   const placement = createPlacement(configured);
-  /** What the service's clock is ahead of this host's, as of the last description. */
+  /** How far the service's clock is ahead of this host's, as of the last description. */
   let aheadMs = 0;
   const state = (): PlacementState => placement.state(clock.wallNow() + aheadMs);
   /** Records that came before the stream was seen to place by key, although their arrival time does not show it. */
@@ -39,7 +39,7 @@ export function hashKeyVetting(
     const keyedAt = placement.keyedAt();
     return keyedAt !== undefined && arrivedAt !== undefined && arrivedAt <= keyedAt - skewMs;
   };
-  /** One question at a time; a question that is under way may have been asked before these records came. */
+  /** One question at a time. A question that is under way may have been asked before these records came. */
   const ask = (signal: AbortSignal): Promise<boolean> => {
     next ??= Promise.resolve(asking).then(() => {
       next = undefined;
@@ -73,8 +73,8 @@ export function hashKeyVetting(
 }
 
 /**
- * Whoever unpacks it may know a range that is not known here. A hash key that is no number counts too: whether it ends the
- * aggregate must not depend on when the record is read.
+ * The code that unpacks it may know a range that is not known here. A hash key that is no number counts too: whether it
+ * ends the aggregate must not depend on when the record is read.
  */
 function mayBeDropped(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): boolean {
   if (formatOf(record.data) === undefined) return false;

@@ -1,6 +1,6 @@
 // One attempt, bounded in time, of one DynamoDB operation: what lies between the lease table's rules and the SDK.
-// Invariant: a call puts at most one request on the wire and settles within `requestTimeoutMs`, whatever client was
-// handed in, so that a caller always knows which writes may have happened.
+// Invariant: a call puts at most one request on the wire and settles within `requestTimeoutMs`, whatever client is
+// used. So a caller always knows which writes may have happened.
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type {
   $Command,
@@ -17,10 +17,9 @@ import type { AwsCall, AwsFailure } from '../aws-errors.js';
 import { oneAttempt } from '../one-attempt.js';
 
 /**
- * A DynamoDB client as it is accepted from users: the shape of the SDK's, whichever copy of the package made it.
- *
- * kinact makes one attempt per call whatever `maxAttempts` such a client has (a retry inside would hide a write whose
- * reply was lost), and gives a call up by itself after a third of `failoverMs`. The client should speak keep-alive
+ * A DynamoDB client as users may pass it in: the shape of the SDK's, whichever copy of the package made it. kinact
+ * makes one attempt per call whatever `maxAttempts` such a client has, because a retry inside would hide a write whose
+ * reply was lost. It gives a call up by itself after a third of `failoverMs`. The client should speak keep-alive
  * HTTP/1.1 and have time limits of its own below that. A client that runs no SDK middleware (a stub) must not retry.
  */
 export interface DynamoDbClientLike {
@@ -91,10 +90,10 @@ export function createDynamoDbClient(
   });
 }
 
-/** Wraps a client. It is not closed by the caller: whoever opened it does that. */
+/** Wraps a client. It does not close the client: the code that opened it does. */
 export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
   const { clock, timers, requestTimeoutMs } = options;
-  // The one place where the structural type becomes the SDK's: `send` is all that is used of it.
+  // The only place where the structural type becomes the SDK's: nothing but `send` is used of it.
   const client = options.client as unknown as Pick<DynamoDBClient, 'send'>;
 
   async function attempt<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
@@ -124,13 +123,18 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
   };
 }
 
-/** The answer without members that are null: which client read it must make no difference. Rows are read by lease-row.ts. */
+/**
+ * The answer without members that are null: which client read it must make no difference. lease-row.ts reads the rows.
+ */
 function saidIn<Output>(output: Output | undefined): Output {
   const said = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
   return Object.fromEntries(said) as Output;
 }
 
-/** The item in an answer of GetItem; undefined where it says that there is none. Throws where it is one of nothing. */
+/**
+ * The item in an answer of GetItem; undefined where it says that there is none. Throws where the item has no
+ * attributes.
+ */
 export function itemIn<Item extends object>(
   output: { readonly Item?: Item | undefined },
   table: string,

@@ -1,12 +1,15 @@
 // Finds out whether a KCL 3 fleet governs a lease table (kcl.md 1.9). There a leader assigns the leases, and a worker
-// that steals would fight it: such a table is refused, with the action to take, until that protocol is built.
+// that steals would fight it. Such a table is refused, with the action to take, until that protocol is built.
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
 import { itemIn } from './dynamodb-client.js';
 import type { DynamoDbCaller } from './dynamodb-client.js';
 import type { Item } from './lease-row.js';
 
-/** Client versions under which a KCL 3 library still behaves as KCL 2.x. Any other text, an unknown one too, refuses. */
+/**
+ * Client versions under which a KCL 3 library still behaves as KCL 2.x. Any other text, an unknown one too, refuses the
+ * table.
+ */
 const stealingVersions: ReadonlySet<string> = new Set([
   'CLIENT_VERSION_INIT',
   'CLIENT_VERSION_UPGRADE_FROM_2X',
@@ -17,8 +20,8 @@ const leaderKey = 'Leader';
 const migrationKey = 'Migration3.0';
 
 /**
- * Why this item of the lease table shows a KCL 3 fleet; undefined when it does not. `Leader` and `Migration3.0` are told
- * by entity type here, as every row of another kind in a lease table carries one (kcl.md 1.1).
+ * Why this item of the lease table shows a KCL 3 fleet; undefined when it does not. The entity type shows `Leader` and
+ * `Migration3.0` here, because every row of another kind in a lease table carries one (kcl.md 1.1).
  */
 export function kcl3Evidence(item: Item): string | undefined {
   switch (textOf(item, 'entityType')) {
@@ -56,6 +59,7 @@ export interface Kcl3Tables {
 
 /**
  * Reads the four places where KCL 3 leaves its state: in its side table, and in the lease table itself since 3.5.
+ *
  * @throws KinactError KCL3_TABLE, or what the reads failed with. A side table that is missing or not the KCL's is none.
  */
 export async function refuseKcl3Table(
@@ -88,7 +92,7 @@ export async function refuseKcl3Table(
   }
 }
 
-/** A row that nobody released counts, heartbeat or not: who holds it may be in a long pause. */
+/** A row that nobody released counts, heartbeat or not: its holder may be in a long pause. */
 function leaderEvidence(item: Item): string | undefined {
   return textOf(item, 'isReleased') === '1'
     ? undefined

@@ -1,6 +1,6 @@
-// What a KCL 3 fleet has left in the tables of an application, and its removal, for `kinact adopt`. Invariants: a lease is never
-// removed; each row only as it was seen; what makes a table a KCL 3 table goes last, so that a run which is cut off leaves a
-// table that is still refused.
+// What a KCL 3 fleet has left in the tables of an application, and its removal, for `kinact adopt`. Invariants: a lease
+// is never removed, and each row only as it was seen. What makes a table a KCL 3 table goes last, so that a run that is
+// cut off leaves a table that is still refused.
 import {
   DeleteItemCommand,
   DeleteTableCommand,
@@ -33,7 +33,7 @@ export type Remains =
 export interface RemainsFound {
   /** In the order in which they are to go. */
   readonly remains: readonly Remains[];
-  /** By table and key, every row as it stands: whoever works on the application changes one of them. */
+  /** By table and key, every row as it stands: every worker of the application changes one of them. */
   readonly picture: ReadonlyMap<string, string>;
   /** How long the owner of a lease may go without a renewal, by what the rows say of kinact's workers; 0 where none does. */
   readonly failoverMs: number;
@@ -54,7 +54,7 @@ export interface Kcl3RemainsOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  /** A client of the caller's; it is never closed here. Default: one of our own. */
+  /** A client of the caller's; it is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
   /** Milliseconds one request may take. Default 10,000. */
   readonly requestTimeoutMs?: number;
@@ -158,7 +158,7 @@ async function remove(
     const table = remains.tableName;
     const command = new DeleteTableCommand({ TableName: table });
     const result = await caller.attempt(command, { operation: 'DeleteTable', table, write: true }, signal);
-    // Somebody deletes it already: or an earlier attempt whose reply was lost.
+    // It is being deleted already, by somebody or by an earlier attempt whose reply was lost.
     if (result.type === 'answered' || result.failure.kind === 'notFound' || result.failure.kind === 'inUse')
       return 'removed';
     throw result.failure.error;
@@ -177,7 +177,10 @@ async function remove(
   return (await isGone(caller, tableName, remains, signal)) ? 'removed' : 'refused';
 }
 
-/** The condition that a row still is what it was: each of its texts and numbers, of which a heartbeat changes one. */
+/**
+ * The condition that a row still is what it was: each of its texts and numbers, because a heartbeat changes one of
+ * them.
+ */
 function asSeen(item: Item): {
   readonly ConditionExpression: string;
   readonly ExpressionAttributeNames: Record<string, string>;
@@ -200,7 +203,7 @@ function asSeen(item: Item): {
   };
 }
 
-/** A condition may fail on what an earlier attempt has done, whose reply was lost. */
+/** A condition may fail on what an earlier attempt has done, if its reply was lost. */
 async function isGone(
   caller: DynamoDbCaller,
   tableName: string,

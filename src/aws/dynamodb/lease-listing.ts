@@ -1,5 +1,5 @@
-// The lease table as people look at it: read once, changed never, and refused for nothing. For the command `leases`; a consumer
-// opens the table by `openLeaseTable` instead.
+// The lease table for people to look at: read once, never changed, and refused for nothing. For the command `leases`
+// and the demo; a consumer opens the table by `openLeaseTable` instead.
 import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError } from '../../api/errors.js';
 import type { Clock, MalformedRow, Random, Timers } from '../../api/ports.js';
@@ -68,7 +68,7 @@ async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   return { rows, malformed, ...(kcl3 === undefined ? {} : { kcl3 }) };
 }
 
-/** Whoever may not read the side table sees the leases all the same. */
+/** People who may not read the side table see the leases all the same. */
 async function inSideTable(
   caller: DynamoDbCaller,
   tableName: string,

@@ -1,5 +1,5 @@
-// The lease table as a command changes it that no worker may be near: what passes (throttling, lost connections) is waited out,
-// and each step is written once, on condition that nobody has written to its row since it was read. For `kinact reset`.
+// The lease table for `kinact reset`, which changes it while no worker runs. What passes (throttling, lost connections)
+// is waited out. Each step is written once, on condition that nobody has written to its row since it was read.
 import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import type { ResetStep } from '../../core/reset-plan.js';
@@ -24,7 +24,7 @@ export interface LeaseRewritingOptions {
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
   readonly repeating?: Repeating | undefined;
-  /** Of the caller's own, which is not closed. Default: one of the AWS environment's. */
+  /** A client of the caller's, which is not closed. Default: one of the AWS environment's. */
   readonly client?: DynamoDbClientLike | undefined;
 }
 
@@ -71,7 +71,7 @@ interface Table {
   readonly store: LeaseStore;
 }
 
-/** A condition may fail on what an earlier attempt has written, whose reply was lost: the row tells. */
+/** A condition may fail on what an earlier attempt has written, if its reply was lost: the row tells. */
 async function write(table: Table, step: ResetStep, signal: AbortSignal): Promise<'written' | 'refused'> {
   const { store } = table;
   switch (step.type) {

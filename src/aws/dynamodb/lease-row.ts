@@ -1,6 +1,6 @@
-// A lease row between DynamoDB's attribute values and LeaseRow (kcl.md 1.1). Reading is total: whatever an item holds,
-// the answer is a lease, another entity's row, or a reason why it cannot be read. Writing is exact: KCL types, absent
-// instead of empty or NULL, and a row that could not be read back is refused.
+// A lease row between DynamoDB's attribute values and LeaseRow (kcl.md 1.1). Reading is total: for any item the answer
+// is a lease, another entity's row, or a reason why it cannot be read. Writing is exact: KCL types, absent instead of
+// empty or NULL. A row that could not be read back is refused.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { HASH_KEY_DIGITS, isDecimal, readDecimal } from '../../core/decimal.js';
 import type { LeaseRow } from '../../core/lease.js';
@@ -14,7 +14,7 @@ export type Item = Record<string, AttributeValue>;
 /** What an item of the lease table turned out to be. */
 export type ReadRow =
   | { readonly type: 'lease'; readonly row: LeaseRow }
-  /** A row of another kind (kcl.md 1.5), which is none of a lease reader's business. */
+  /** A row of another kind (kcl.md 1.5), which lease readers ignore. */
   | { readonly type: 'foreign'; readonly entityType: string; readonly key: string }
   | { readonly type: 'malformed'; readonly malformed: MalformedRow };
 
@@ -135,7 +135,9 @@ function leaseOf(item: Item): LeaseRow {
   };
 }
 
-/** Every write raises it: one that cannot rise reads, but its lease could neither be taken nor renewed, for ever. */
+/**
+ * Every write raises it. A row whose counter cannot rise could be read, but its lease could never be taken or renewed.
+ */
 function counterOf(item: Item): number {
   const counter = required(countOf(item, 'leaseCounter'), 'leaseCounter');
   if (counter > highestCounter)
@@ -146,7 +148,7 @@ function counterOf(item: Item): number {
 }
 
 /**
- * A range that no shard can have (one end missing, not decimal, start ≥ end) reads as none: it is back-filled from
+ * A range that no shard can have (one end missing, not decimal, start ≥ end) reads as none. It is back-filled from
  * ListShards like a missing one (kcl.md 2.10), and DynamoDB Streams rows carry a dummy anyway.
  */
 function rangeOf(item: Item): Partial<HashKeyRange> {

@@ -1,5 +1,5 @@
-// Brings a lease table into being, or makes sure that the one that exists is a KCL lease table. Any number of workers may
-// do this at once: whoever loses the race to create waits for the table of the winner.
+// Creates a lease table, or makes sure that the one that exists is a KCL lease table. Any number of workers may do this
+// at once: those that lose the race to create wait for the winner's table.
 import { CreateTableCommand, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import type { CreateTableCommandInput, TableDescription } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
@@ -57,7 +57,8 @@ export async function ensureLeaseTable(
 }
 
 /**
- * Looks at a table without changing anything: for those who only read it.
+ * Looks at a table without changing anything: for code that only reads it.
+ *
  * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
  */
 export async function checkLeaseTable(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<void> {
@@ -80,7 +81,7 @@ async function describe(
   const result = await caller.attempt(command, { operation: 'DescribeTable', table: tableName }, signal);
   if (result.type === 'answered') {
     const table = presentMembers(result.output.Table ?? {});
-    // What it does not say of the key is no reason to take the table for another's.
+    // If it says nothing of the key, that is no reason to take the table for another's.
     const { hash, hashType } = keyOf(table);
     if (hash !== undefined && hashType !== undefined) return table;
     throw badAnswer('DescribeTable', 'a table without its key', tableName);
@@ -89,7 +90,7 @@ async function describe(
   throw result.failure.error;
 }
 
-/** True when this call created the table; false when somebody else is doing something with it just now. */
+/** True when this call created the table; false when somebody else is changing it just now. */
 async function create(caller: DynamoDbCaller, setup: LeaseTableSetup, signal: AbortSignal): Promise<boolean> {
   const { tableName, billing } = setup;
   const input: CreateTableCommandInput = {

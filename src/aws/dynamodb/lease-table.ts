@@ -1,5 +1,6 @@
 // The LeaseStore port on DynamoDB, to the letter of kcl.md 1.1 to 1.5. One attempt per call, every write conditional,
-// existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, who retry and decide.
+// existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, which retry and
+// decide.
 import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
@@ -31,7 +32,7 @@ export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' |
   readonly timers: Timers;
   /** A call is given up after a third of it, so that a renewal can be tried three times. Milliseconds, default 10,000. */
   readonly failoverMs?: number;
-  /** A client of the application's; it is never closed here. Default: one of our own. */
+  /** A client of the application's; it is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
   /** How the table is billed if it has to be created. Default `'PAY_PER_REQUEST'`. */
   readonly billing?: LeaseTableBilling;
@@ -47,7 +48,7 @@ interface Context {
   readonly tableName: string;
   readonly caller: DynamoDbCaller;
   readonly scanPageItems: number | undefined;
-  /** Rows carry `entityType` since KCL 3.5; ours do where the others' do (kcl.md 8.2). */
+  /** Rows carry `entityType` since KCL 3.5; ours do where the others' do. */
   writesEntityType: boolean;
   readonly kcl3: Kcl3Tables;
   /** Monotonic. */
@@ -108,7 +109,7 @@ function connection(options: LeaseTableOptions): Pick<DynamoDBClientConfig, 'reg
   };
 }
 
-/** How often the KCL looks for a leader, and so does who shares a table with one. */
+/** How often the KCL looks for a leader, and so must a worker that shares a table with one. */
 const sideTableIntervalMs = 60_000;
 
 /** A leader of KCL 3.0 to 3.4 shows in its side table alone, and may come at any time. */
@@ -118,7 +119,7 @@ async function askSideTable(context: Context, signal: AbortSignal): Promise<void
     await refuseKcl3Table(context.caller, context.kcl3, signal, 'side table');
     context.sideTableAskedAt = context.now();
   } catch (error) {
-    // What else failed says nothing of the lease table, which has been read: the next scan asks again.
+    // Any other failure says nothing of the lease table, which has been read: the next scan asks again.
     if (isKinactError(error) && error.code === 'KCL3_TABLE') throw error;
   }
 }
@@ -251,7 +252,7 @@ async function remove(context: Context, leaseKey: string, counter: number, signa
   );
 }
 
-/** Whether the condition of a write held; what else went wrong is thrown. */
+/** Whether the condition of a write held; any other failure is thrown. */
 function held(result: Attempt<unknown>): boolean {
   if (result.type === 'answered') return true;
   if (result.failure.kind === 'conditionFailed') return false;

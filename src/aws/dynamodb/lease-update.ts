@@ -1,5 +1,5 @@
-// The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under which
-// condition. Only the named attributes are touched, so whatever else a row holds survives.
+// The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under
+// which condition. Only the named attributes are touched, so everything else in a row survives.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { failoverText } from '../../core/lease-failover.js';
 import type { LeaseRow } from '../../core/lease.js';
@@ -23,14 +23,14 @@ const pendingCheckpoint = [
   'pendingCheckpointState',
 ] as const;
 
-/** What is said between two workers about the tenure that a row shows. */
+/** What two workers say to each other about the tenure that a row shows. */
 const wishes = ['kinactWish', 'kinactAnswer'] as const;
 
 function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {
   return leaseOwner !== undefined || handOver !== undefined || checkpoint?.checkpoint === 'SHARD_END';
 }
 
-/** A wish for a row, see ports.ts: neither counter nor owner is touched, and no row is made. */
+/** A wish for a row, see ports.ts: it touches neither counter nor owner, and makes no row. */
 export function wishUpdate(
   expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
   wish: { readonly author: string; readonly text: string | null },
@@ -68,7 +68,7 @@ export function leaseUpdate(
     parts.set('checkpoint', text(checkpoint));
     parts.set('checkpointSubSequenceNumber', count(subSequenceNumber));
     for (const name of pendingCheckpoint) parts.remove(name);
-    // With a switch on board as well, the row has changed hands once since this checkpoint.
+    // With an owner switch on board as well, the row has changed hands once since this checkpoint.
     parts.set('ownerSwitchesSinceCheckpoint', count(change.countOwnerSwitch === true ? 1 : 0));
   } else if (change.countOwnerSwitch === true) {
     parts.add('ownerSwitchesSinceCheckpoint', count(1));
@@ -98,7 +98,10 @@ export function leaseUpdate(
   return parts.finish();
 }
 
-/** What `kinact reset` writes over a row: everything a row is made with, on condition that nobody has written to it since. */
+/**
+ * What `kinact reset` writes over a row: everything that a row is made with, on condition that nobody has written to it
+ * since.
+ */
 export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(seen.leaseCounter));

@@ -1,5 +1,5 @@
-// A whole table, page by page, as DynamoDB returns its items. What they mean is the caller's business: leases are read by the
-// lease table, whatever else a KCL keeps there by the commands.
+// A whole table, page by page, as DynamoDB returns its items. What they mean is for the caller: the lease table reads
+// leases, the commands read the KCL's other rows as well.
 import { ScanCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { badAnswer, type DynamoDbCaller } from './dynamodb-client.js';
 import type { Item } from './lease-row.js';

@@ -1,19 +1,22 @@
-// What an answer of GetRecords without NextShardIterator is worth as the proof of a shard's end. It may say of itself that
-// there is more: then it proves nothing. But kinesalite counts the time since the shard was closed there, and never a backlog.
-// Called by polling-reader.ts.
+// What an answer of GetRecords without NextShardIterator proves about a shard's end. If it says that there is more, it
+// proves nothing. But kinesalite counts there the time since the shard was closed, and never a backlog. Called by
+// polling-reader.ts.
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Progress } from './reading-progress.js';
 
 /** What the service of a source has used MillisBehindLatest for, so far. One for all readers of the source. */
 export interface BacklogsTold {
-  /** It was above 0 in an answer with another iterator: it tells a backlog. */
+  /** It was above 0 in an answer with another iterator: it means a backlog. */
   backlogs: boolean;
 }
 
-/** Chains in a row that came to nothing else, and over how long, before an end is believed that does not call itself one. */
+/**
+ * An end that does not call itself one is believed when this many chains in a row, over this long, came to nothing
+ * else.
+ */
 const patience = {
   unclear: { times: 4, ms: 5_000 },
-  // Nobody has seen AWS say this at a true end; were it to, the shard's children must not wait for ever.
+  // Nobody has seen AWS say this at a true end. If it did, the shard's children must not wait for ever.
   more: { times: 60, ms: 900_000 },
 } as const;
 
@@ -23,7 +26,7 @@ export function noBacklogsTold(): BacklogsTold {
   return { backlogs: false };
 }
 
-/** Takes in what every answer says of itself. */
+/** Notes what every answer says of itself. */
 export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
   const { MillisBehindLatest: behind, NextShardIterator: next } = output;
   const goesOn = typeof next === 'string' && next !== '';
@@ -33,8 +36,8 @@ export function noteAnswer(told: BacklogsTold, progress: Progress, output: Outpu
 }
 
 /**
- * `proof`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either. The last two are counted,
- * and `proof` when they have been the same for long enough.
+ * `proof`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either. The last two
+ * are counted, and become `proof` when they have been the same for long enough.
  */
 export function weighEnd(
   told: BacklogsTold,
@@ -43,7 +46,7 @@ export function weighEnd(
   now: number,
 ): 'proof' | 'more' | 'unclear' {
   if (typeof behind === 'number' && behind <= 0) return 'proof';
-  // A chain is begun when the shard is known to be closed: where it was up to date once, nothing can have come since.
+  // A chain is begun when the shard is known to be closed: if it was up to date once, nothing can have come since.
   if (progress.proving?.upToDate === true) return 'proof';
   const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};

@@ -1,6 +1,6 @@
-// The way of GetRecords answers from bytes to RawRecords. On our own client the SDK's deserialiser, which spends most of
-// its time validating base64 by regular expression, is bypassed for this one operation (emulators.md 8); a user's client
-// is left as it is. Either way `recordsOf` says what came.
+// The way of GetRecords answers from bytes to RawRecords. The SDK's deserialiser spends most of its time validating
+// base64 by regular expression. So our own client bypasses it for this one operation; a user's client is left as it is.
+// Either way `recordsOf` says what came.
 import type {
   _Record as SdkRecord,
   ChildShard as SdkChildShard,
@@ -42,7 +42,7 @@ interface WireAnswer {
   readonly ChildShards?: SdkChildShard[] | null;
 }
 
-/** Puts the fast path on a client of ours. Says whether it could: an SDK of another make keeps its own way. */
+/** Puts the fast path on a client of ours. Returns whether it could: an SDK of another make keeps its own way. */
 export function installFastGetRecords(client: KinesisClient): boolean {
   const protocol = (client.config as unknown as { readonly protocol?: Protocol }).protocol;
   const slow = protocol?.deserializeResponse;
@@ -67,7 +67,7 @@ async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts, bytes);
 }
 
-/** Throws a SyntaxError on whatever is no answer of GetRecords: the caller takes that for a broken connection. */
+/** Throws a SyntaxError on anything that is no answer of GetRecords: the caller takes that for a broken connection. */
 export function parseAnswer(bytes: Buffer): FastOutput {
   const answer = JSON.parse(bytes.toString()) as WireAnswer | null;
   if (typeof answer !== 'object' || answer === null || !Array.isArray(answer.Records)) {
@@ -88,13 +88,13 @@ export function parseAnswer(bytes: Buffer): FastOutput {
   };
 }
 
-/** The records of an answer, whichever way it came. Throws a SyntaxError when there are none to speak of. */
+/** The records of an answer, whichever way it came. Throws a SyntaxError when it has none. */
 export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord[] {
   const fast = (output as FastOutput)[fastRecords];
   if (fast !== undefined) return fast;
   if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
   return output.Records.map((record): RawRecord => {
-    // A client of the user's may be of another version, or none of the SDK's: its types are not taken on trust.
+    // A user's client may be of another version, or none of the SDK's: its types are not trusted.
     const {
       SequenceNumber,
       PartitionKey,
@@ -106,7 +106,9 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
   });
 }
 
-/** A record of an answer; whatever it may lack is left out. Throws a SyntaxError where it lacks what every record has. */
+/**
+ * A record of an answer. Optional members may be missing. Throws a SyntaxError where it lacks what every record has.
+ */
 function rawRecord(
   sequenceNumber: unknown,
   partitionKey: unknown,

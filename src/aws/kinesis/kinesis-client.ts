@@ -1,5 +1,6 @@
-// How a stream source talks to Kinesis: a client (our own or the user's), one bounded attempt per call, every failure
-// classified, and the names a stream goes by in requests. Called by the polling source's parts.
+// How kinact talks to Kinesis. It has a client (our own or the user's), one bounded attempt per call, every failure
+// classified, and the names of a stream in requests. Called by the polling source's parts, the producer and the
+// stream's administration.
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import type {
   ServiceInputTypes,
@@ -18,8 +19,8 @@ import { oneAttempt } from '../one-attempt.js';
 import { presentMembers } from '../present-members.js';
 
 /**
- * A Kinesis client as it is accepted from users: the shape of the SDK's, whichever copy of the package made it. It should
- * speak keep-alive HTTP/1.1 (`NodeHttpHandler`); kinact makes one attempt per call whatever `maxAttempts` it has, and
+ * A Kinesis client as users may pass it in: the shape of the SDK's, whichever copy of the package made it. It should
+ * speak keep-alive HTTP/1.1 (`NodeHttpHandler`). kinact makes one attempt per call whatever `maxAttempts` it has, and
  * gives a call up by itself after the request timeout.
  */
 export interface KinesisClientLike {
@@ -66,13 +67,13 @@ export function createKinesisClient(
     maxAttempts: 1,
     requestHandler: httpHandler(requestTimeoutMs),
   });
-  // It would filter every answer, record by record, for a logger that says nothing (emulators.md 8).
+  // It would filter every answer, record by record, for a logger that says nothing.
   client.middlewareStack.remove('loggerMiddleware');
   installFastGetRecords(client);
   return client;
 }
 
-/** Wraps a client. Whoever opened the client closes it. */
+/** Wraps a client. It does not close the client: the code that opened it does. */
 export function kinesisCaller(options: {
   readonly client: KinesisClientLike;
   /** The stream's name or ARN as configured, for messages. */
@@ -82,7 +83,7 @@ export function kinesisCaller(options: {
   readonly requestTimeoutMs: number;
 }): KinesisCaller {
   const { stream, clock, timers, requestTimeoutMs } = options;
-  // The one place where the structural type becomes the SDK's: `send` is all that is used of it.
+  // The only place where the structural type becomes the SDK's: nothing but `send` is used of it.
   const client = options.client as unknown as Pick<KinesisClient, 'send'>;
 
   const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...what }, signal) => {
@@ -109,7 +110,10 @@ export function kinesisCaller(options: {
   };
 }
 
-/** The members by which a request names the stream. Both where the ARN is known: local servers know the name alone. */
+/**
+ * The members by which a request names the stream. Both where the ARN is known, because local servers know the name
+ * alone.
+ */
 export interface StreamNames {
   readonly StreamName: string;
   readonly StreamARN?: string;

@@ -1,5 +1,6 @@
-// A Kinesis stream read by polling, as a StreamSource: describe, list, open readers, unpack. Called by consumer.ts.
-// Everything here goes over keep-alive HTTP/1.1 with a deadline per call; the SDK's default transport never polls.
+// A Kinesis stream read by polling, as a StreamSource: describe, list, open readers, unpack. Made by `kinesisStream`
+// and by commands. Everything here goes over keep-alive HTTP/1.1 with a deadline per call; the SDK's default transport
+// never polls.
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import type {
   Clock,
@@ -144,7 +145,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   };
 }
 
-/** Only before anything was read is there a choice; what is switched later must not stop a consumer. */
+/** There is a choice only before anything was read; what is switched later must not stop a consumer. */
 function refuseDropping(
   { distribution }: StreamDescription,
   outOfRange: OutOfRangePolicy,

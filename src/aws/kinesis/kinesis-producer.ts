@@ -1,5 +1,6 @@
-// Puts records into a stream: PutRecords in batches within the service's limits, what was refused for a passing reason put
-// again with back-off. For the command `put` and the demo. At least once: after a lost reply a batch is put again whole.
+// Puts records into a stream: PutRecords in batches within the service's limits. What was refused for a passing reason
+// is put again with back-off. For the command `put` and the demo. At least once: after a lost reply the whole batch is
+// put again.
 import { randomUUID } from 'node:crypto';
 import { PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import { backoffMs, type Backoff } from '../../core/backoff.js';
@@ -91,7 +92,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
   const client: KinesisClientLike = own ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, clock, timers, requestTimeoutMs });
 
-  /** One request. What comes back undefined is to be put again. */
+  /** One request. Entries that come back undefined are to be put again. */
   const request = async (
     batch: readonly OutgoingRecord[],
     signal: AbortSignal,
@@ -105,7 +106,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     const answer = await caller.attempt(command, { operation: 'PutRecords' }, signal);
     if (answer.type === 'failed') {
       const { error, kind } = answer.failure;
-      // The stream has been switched to placing by key: a random one spreads as well.
+      // The stream has been switched to placing by key: a random key spreads as well.
       if (kind === 'invalidArgument' && batch.some(({ partitionKey }) => partitionKey === undefined))
         return request(batch.map(keyed), signal);
       if (!error.retryable) throw error;

@@ -1,6 +1,6 @@
-// Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every turn of the loop
-// waits for something; the position moves forward only with records that are handed on; failures that time cures are
-// repeated without end and said, the others end the reader. Opened by the polling source, one per shard worker.
+// Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every turn of the
+// loop waits for something. The position moves forward only with records that are handed on. Failures that time cures
+// are repeated without end and reported; the others end the reader. Opened by the polling source, one per shard worker.
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../core/backoff.js';
 import type { StartPosition } from '../../core/position.js';
@@ -47,17 +47,17 @@ export interface PollingReaderDeps {
 }
 
 /**
- * AWS grants all readers of a shard together five reads and 2 MB a second. There is no burst, and a call counts from its
- * answer on, so that however calls are delayed on their way no six of them arrive within a second; a little is left for
+ * AWS grants all readers of a shard together five reads and 2 MB a second. There is no burst, and a call counts from
+ * its answer on. So no six calls arrive within a second, however they are delayed on their way. A little is left for
  * clocks that count in whole milliseconds.
  */
 const readsPerSecond = 4.9;
 const bytesPerSecond = 2_000_000;
 
 const missingShape: Backoff = { baseMs: 500, capMs: 3_000 };
-/** So long the service must not know a shard before the reader takes it for gone. */
+/** How long the service must not know a shard before the reader takes it for gone. */
 const missingMs = 5_000;
-/** So soon a second chain must have ended to prove the end of the first: what is older says nothing of it any more. */
+/** How soon a second chain must have ended to prove the end of the first: an older one says nothing of it any more. */
 const proofMs = 30_000;
 
 /** Opens a reader. It asks for nothing before the first `read`. */
@@ -132,8 +132,8 @@ async function poll(on: Poll): Promise<void> {
 }
 
 /**
- * One GetRecords and what follows from it; true at the end of the shard. A function of its own so that no answer lives on
- * in the suspended loop while that waits for room.
+ * One GetRecords and what follows from it; true at the end of the shard. A function of its own, so that no answer lives
+ * on in the loop while that waits for room.
  */
 async function readOnce(
   on: Poll,
@@ -180,7 +180,7 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   const found = await findIterator(on, progress.position);
   switch (found.type) {
     case 'iterator': {
-      // Asked after the iterator: the stream that has this identity now had it when the iterator was made.
+      // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
       const doubt = await streamDoubt(on);
       if (doubt !== undefined) {
         await recover(on, progress, doubt, 'DescribeStreamSummary');
@@ -206,7 +206,10 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   }
 }
 
-/** The stream is there and its shard is not: that may pass, as while a stream is made anew, and is believed after a while only. */
+/**
+ * The stream is there and its shard is not. That may pass, for instance while a stream is being recreated, so it is
+ * believed only after a while.
+ */
 async function missing(
   on: Poll,
   progress: Progress,
@@ -278,7 +281,9 @@ function sayGap(on: Poll, progress: Progress, certain: boolean): void {
   on.notice({ type: 'trimmed', shardId: on.shardId, position: gap, certain });
 }
 
-/** An answer without another iterator. True when that is the end of the shard: when a second chain has come to it, too. */
+/**
+ * An answer without another iterator. True when that is the end of the shard: when a second chain has ended there, too.
+ */
 async function chainEnded(
   on: Poll,
   progress: Progress,
@@ -299,14 +304,15 @@ async function chainEnded(
   progress.ended = true;
   progress.proving = { since: now, children, records: false, upToDate: false };
   if (proving?.records === true || weight === 'more') await falseEnd(on, progress);
-  // That is how kinesalite ends every shard: nothing to tell.
+  // kinesalite ends every shard that way: nothing to report.
   else if (weight === 'unclear') await sleep(on, delayOfFalseEnd(on, progress));
   return false;
 }
 
 /**
- * Whether a listing shows a shard closed whose chain has ended. Only a chain begun after that can prove the end: records may
- * have come between an end that was none and the shard's own. A shard that is not listed any more is for the coordinator.
+ * Whether a listing shows a shard closed whose chain has ended. Only a chain begun after that can prove the end,
+ * because records may have come between a false end and the true one. A shard that is not listed any more is for the
+ * coordinator to judge.
  */
 async function isClosed(on: Poll, progress: Progress): Promise<boolean> {
   try {
@@ -326,7 +332,7 @@ async function isClosed(on: Poll, progress: Progress): Promise<boolean> {
   return false;
 }
 
-/** The service went on behind an answer that looked like the end of the shard. The first time there is nothing to wait for. */
+/** The service went on behind an answer that looked like the end of the shard. The first time, no wait is needed. */
 async function falseEnd(on: Poll, progress: Progress): Promise<void> {
   const { shardId } = on;
   const error = new KinactError(
@@ -347,7 +353,7 @@ function delayOfFalseEnd(on: Poll, progress: Progress): number {
   return times === 0 ? 0 : retryDelayMs(failing, times - 1, on.random);
 }
 
-/** The chain goes on: where it was to show that the shard has ended, it has shown that it has not. */
+/** The chain goes on: if it was to show that the shard has ended, it has shown that it has not. */
 function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
   const { proving } = progress;
   progress.iterator = iterator;
@@ -359,7 +365,7 @@ function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
   if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
 }
 
-/** While far-off records are being skipped because AT_TIMESTAMP was once not answered, ask for it again. */
+/** Far-off records are being skipped because AT_TIMESTAMP was once not answered: ask for it again. */
 async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
   if (progress.skipBefore === undefined || !progress.askAgain) return;
   const found = await findIterator(on, on.start);

@@ -1,5 +1,5 @@
-// What a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so at most the bounds
-// and one answer are held; batches come out in order, then the end or the error, which stays.
+// What a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so it holds at
+// most the bounds and one answer. Batches come out in order, then the end or the error, which stays.
 import { dropAhead, handOver, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
 import { createDeque } from '../../core/deque.js';
 import { KinactError } from '../../api/errors.js';
@@ -112,7 +112,7 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
       settled();
       reject(stopped());
     };
-    // Before it is kept, for it may be resolved at once.
+    // Before it is kept, because it may be resolved at once.
     signal.addEventListener('abort', onAbort, { once: true });
     keep({
       resolve: (value) => {
@@ -127,7 +127,7 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
   });
 }
 
-/** How a read or a wait ends that was called off. */
+/** How a cancelled read or wait ends. */
 export function stopped(): KinactError {
   return new KinactError('STOPPED', 'the shard reader was stopped');
 }

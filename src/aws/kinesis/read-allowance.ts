@@ -1,5 +1,5 @@
-// How many records a reader may ask for next, by the byte budget of the process: as many as fit by the size of those read
-// last. Without an account every read may be as large as it likes.
+// How many records a reader may ask for next. The byte budget of the process decides: as many as fit if they are as
+// large as those read last. Without an account every read may be as large as it likes.
 import { answered, requestRecords, type ByteAccount } from '../../core/byte-budget.js';
 import type { RawRecord } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
@@ -8,7 +8,7 @@ import { wait } from './prefetch-buffer.js';
 /** What GetRecords gives at most in one answer. */
 const answerBytes = 10 * 1024 * 1024;
 
-/** What is known of a stream's records by those its readers have read: a reader that has seen none begins with this. */
+/** The size of a stream's records, by those its readers have read: a reader that has read none begins with this. */
 export interface RecordSizes {
   recordBytes: number | undefined;
 }

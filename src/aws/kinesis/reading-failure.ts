@@ -1,5 +1,5 @@
-// What a polling reader does about a failed call: it says so, waits, and gives up only where time cures nothing. Invariant: no
-// loop that fails goes on without a wait. Called by polling-reader.ts.
+// What a polling reader does about a failed call: it reports it, waits, and gives up only where time cures nothing.
+// Invariant: no loop that fails goes on without a wait. Called by polling-reader.ts.
 import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
@@ -26,7 +26,7 @@ export function retryDelayMs(shape: Backoff, attempt: number, random: Random): n
   return Math.max(shortestRetryMs, backoffMs(shape, attempt, random));
 }
 
-/** Says what failed and waits before the next attempt; throws where another attempt is of no use. */
+/** Reports what failed and waits before the next attempt; throws where another attempt is of no use. */
 export async function recover(
   on: FailedRead,
   progress: Progress,
@@ -48,7 +48,7 @@ export async function recover(
     return wait(throttled, attempt, (delayMs) => ({ type: 'throttled', shardId, delayMs }));
   }
   if (operation === 'GetRecords' && (kind === 'expiredIterator' || kind === 'invalidArgument' || kind === 'notFound')) {
-    // The chain is begun anew from the position; where that does not help at once, slower and slower.
+    // The chain is begun again from the position; if that does not help at once, more and more slowly.
     progress.iterator = undefined;
     const refusals = progress.refusals;
     progress.refusals += 1;
@@ -56,7 +56,7 @@ export async function recover(
     if (kind === 'invalidArgument' && refusals > 0 && on.lease === undefined) throw error;
     return refusals === 0 ? undefined : wait(failing, refusals - 1, retrying);
   }
-  // Under a lease all that a service answers may pass; what does not is for the coordinator to find out.
+  // Under a lease, any failure of a service may pass; whether it does not, the coordinator finds out.
   if (kind === 'aborted' || error.retryable || on.lease !== undefined) return wait(failing, attempt, retrying);
   throw error;
 }

@@ -1,28 +1,30 @@
-// Where the loop of a polling reader stands: the position its next chain begins behind, what is left out of its answers, and
-// what has been seen of the shard's end. Invariant: the position moves forward only with records that are handed on.
-// Called by polling-reader.ts.
+// Where the loop of a polling reader stands. It has the position its next chain begins behind, what is left out of its
+// answers, and what was seen of the shard's end. Invariant: the position moves forward only with records that are
+// handed on. Called by polling-reader.ts and the modules beside it.
 import type { Position, StartPosition } from '../../core/position.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { ChildShard, RawRecord } from '../../api/ports.js';
 import type { IteratorPosition } from './shard-iterator.js';
 
 export interface Progress {
-  /** The next iterator of the chain; undefined when the chain has to be begun (anew). */
+  /** The next iterator of the chain; undefined when the chain has to be begun, or begun again. */
   iterator: string | undefined;
   position: IteratorPosition;
-  /** A chain has ended, and no listing was asked since whether the shard is closed. */
+  /** A chain has ended, and since then no listing was asked whether the shard is closed. */
   ended: boolean;
   /** Set while records that arrived before it are left out. */
   skipBefore: number | undefined;
   /** The start time may still be found by asking again. */
   askAgain: boolean;
-  /** Nothing was read since the start: whether its record still exists shows with the first one that is. */
+  /** Nothing was read since the start: the first record read shows whether the start's record still exists. */
   unseen: boolean;
   /** After a fall back to TRIM_HORIZON: everything up to here has been handed on already. */
   doneUpTo: string | undefined;
-  /** The last position known from before, where what came behind it may have expired: said with the next answer. */
+  /** The last position known from before, if what came behind it may have expired: reported with the next answer. */
   gap: Position | undefined;
-  /** The highest number of a gap: it is one, however many chains begin there, and up to there everything was handed on. */
+  /**
+   * The highest number of a gap. It is one gap however many chains begin there; up to there everything was handed on.
+   */
   gapAt: string | undefined;
   /** The last answer with records said that there are more. */
   moreKnown: boolean;
@@ -41,7 +43,7 @@ export interface Progress {
 export interface Proving {
   readonly since: number;
   readonly children: readonly ChildShard[] | undefined;
-  /** Records came: the end that was to be proven was none. */
+  /** Records came, so the end that was to be proven was none. */
   records: boolean;
   /** The chain has said that nothing is behind its position, and then gone on. */
   upToDate: boolean;
@@ -75,7 +77,8 @@ export function recordIsGone(progress: Progress): void {
   if (position.type === 'after') noteGap(progress, position.position);
   if (position.type !== 'behind') return;
   const { sequenceNumber } = position;
-  // While what was handed on is being skipped, the position is behind what is done: that it is gone, too, says nothing new.
+  // While records that were handed on are skipped, the position is behind what is done: that it is gone, too, says
+  // nothing new.
   if (progress.doneUpTo === undefined || compareSequenceNumbers(sequenceNumber, progress.doneUpTo) > 0)
     progress.doneUpTo = sequenceNumber;
   noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
@@ -88,7 +91,7 @@ function noteGap(progress: Progress, position: Position): void {
   progress.gap = position;
 }
 
-/** Takes the records of an answer in; returns those to hand on. */
+/** Notes the records of an answer; returns those to hand on. */
 export function takeIn(progress: Progress, records: readonly RawRecord[], moreBehind: boolean): readonly RawRecord[] {
   const last = records.at(-1);
   if (last === undefined) return records;
@@ -104,7 +107,9 @@ export function takeIn(progress: Progress, records: readonly RawRecord[], moreBe
   return leaveOut(progress, records);
 }
 
-/** Leaves out what arrived before the start time, up to the first record that did not, and what was handed on before. */
+/**
+ * Leaves out what arrived before the start time, up to the first record that did not, and what was handed on before.
+ */
 function leaveOut(progress: Progress, records: readonly RawRecord[]): readonly RawRecord[] {
   let fresh = records;
   const { skipBefore, doneUpTo } = progress;

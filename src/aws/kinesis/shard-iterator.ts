@@ -1,6 +1,6 @@
-// Where a chain of iterators begins, and begins again: positions become iterators, and the answers that differ between
-// AWS and the local servers are told apart here. Invariant: no way through this file leaves a record out; where the service
-// cannot say where a position is, reading starts earlier, never later.
+// Where a chain of iterators begins, and begins again: positions become iterators. This file knows how the answers of
+// AWS and of the local servers differ. Invariant: no way through this file leaves a record out. If the service cannot
+// say where a position is, reading starts earlier, never later.
 import { GetShardIteratorCommand, type GetShardIteratorInput } from '@aws-sdk/client-kinesis';
 import type { StartPosition } from '../../core/position.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
@@ -25,7 +25,7 @@ export type FoundIterator =
       /** Why the time that was asked for is not where reading starts. */
       readonly instead?: KinactError;
     }
-  /** The service does not know the shard, but the stream is there, and as it is now it can be read. */
+  /** The service does not know the shard, but the stream exists and can be read. */
   | { readonly type: 'missing'; readonly failure: AwsFailure; readonly description: StreamDescription }
   | { readonly type: 'failed'; readonly failure: AwsFailure; readonly operation: string };
 
@@ -52,7 +52,7 @@ export async function findIterator(search: IteratorSearch, position: IteratorPos
       return failure.kind === 'notFound' ? whoIsGone(search, failure) : failed(failure);
     case 'after':
     case 'behind':
-      // AWS and kinesalite call the number of no existing record an invalid argument, kinesis-local says not found.
+      // For a number that no record has, AWS and kinesalite say invalid argument, kinesis-local says not found.
       if (failure.kind !== 'invalidArgument' && failure.kind !== 'notFound') return failed(failure);
       return fromTrimHorizon(search, { trimmed: true });
     case 'atTimestamp':
@@ -96,7 +96,7 @@ async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Prom
   return asked.failure.kind === 'notFound' ? whoIsGone(search, asked.failure) : failed(asked.failure);
 }
 
-/** Not even the shard's oldest record can be asked for: is it the shard that is not there, or the stream? */
+/** Not even the shard's oldest record can be asked for: is it the shard that is missing, or the stream? */
 async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
   const operation = 'DescribeStreamSummary';
   try {
@@ -113,7 +113,10 @@ async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<F
   }
 }
 
-/** What a shared request failed with: classifyAwsError passes a KinactError through without its kind; what it was made of has it. */
+/**
+ * What a shared request failed with. classifyAwsError passes a KinactError through without its kind; the error that it
+ * was made of has the kind.
+ */
 export function failureOf(thrown: unknown, operation: string): AwsFailure {
   const call = { service: 'kinesis', operation } as const;
   const classified = classifyAwsError(thrown, call);

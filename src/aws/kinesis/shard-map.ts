@@ -1,4 +1,4 @@
-// Which shard a record will land in, told from a listing: what a producer needs to put user records of one shard into one
+// Which shard a record will land in, by a listing: a producer needs it to put user records of one shard into one
 // aggregate. Only as current as the listing; after a split or merge the service decides otherwise.
 import type { Shard } from '../../api/ports.js';
 import { spanContains, spanOf } from '../aggregation/hash-key.js';

@@ -1,5 +1,6 @@
-// Whether the stream is still the one that a lease row is of, asked before anything of a chain is read. Invariant: who asks
-// after it has an iterator knows, where there is no doubt, that the iterator is of that stream. Called by the polling reader.
+// Whether the stream is still the one that a lease row belongs to, asked before anything of a chain is read. Invariant:
+// a reader that asks after it has an iterator knows, if there is no doubt, that the iterator is of that stream. Called
+// by the polling reader.
 import { isSameStream, streamIdentityOf } from '../../core/stream-identity.js';
 import type { LeasedRead, StreamDescription } from '../../api/ports.js';
 import { streamChanged } from '../../api/stream-changed.js';
@@ -16,7 +17,9 @@ export interface DoubtfulRead {
   readonly signal: AbortSignal;
 }
 
-/** Why nothing may be read now: the stream is not the one that the lease row is of, or nobody knows which it is. */
+/**
+ * Why nothing may be read now: the stream is not the one that the lease row belongs to, or nobody knows which it is.
+ */
 export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): Promise<AwsFailure | undefined> {
   const rowStream = on.lease?.stream;
   if (rowStream === undefined) return undefined;

@@ -1,5 +1,5 @@
-// What a stream says of itself and its shards: DescribeStreamSummary and ListShards, one attempt per request. Called by the
-// polling source; retrying is the coordinator's.
+// What a stream says of itself and its shards: DescribeStreamSummary and ListShards, one attempt per request. Called by
+// the polling source, the producer and the stream's administration; callers retry.
 import {
   DescribeStreamCommand,
   DescribeStreamSummaryCommand,
@@ -13,7 +13,10 @@ import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus 
 import { hashKeyRangeOf } from '../aggregation/hash-key.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 
-/** How often a listing is begun anew because its token has expired: it lives five minutes, a page takes milliseconds. */
+/**
+ * How often a listing is begun again because its token has expired: a token lives five minutes, a page takes
+ * milliseconds.
+ */
 const listingAttempts = 3;
 
 interface Summary {
@@ -50,7 +53,7 @@ export async function describeStream(
     accountId: arn.split(':')[4] ?? '',
     creationEpochSeconds: secondsOf(summary.StreamCreationTimestamp),
     status: statusOf(summary.StreamStatus),
-    // Of a strategy that kinact does not know, it can only say that keys may not decide.
+    // Of a strategy that kinact does not know, only this is certain: keys may not decide.
     ...(strategy === undefined ? {} : { distribution: strategy === 'USER_PARTITION_KEY' ? strategy : 'AUTO' }),
     ...(isSwitchable(summary) ? { switchable: true } : {}),
     ...(typeof retentionHours === 'number' ? { retentionHours } : {}),
@@ -59,7 +62,10 @@ export async function describeStream(
   };
 }
 
-/** A service that knows neither modes nor strategies has nothing to switch; of a mode that kinact does not know, it may be so. */
+/**
+ * A service that knows neither modes nor strategies has nothing to switch. In a mode that kinact does not know,
+ * switching may be possible.
+ */
 function isSwitchable({ StreamModeDetails: details, RecordDistributionStrategy: strategy }: Summary): boolean {
   const mode = details?.StreamMode;
   return mode === undefined ? strategy !== undefined : mode !== 'PROVISIONED';
@@ -109,7 +115,7 @@ export async function listShards(
     let serviceTimeMs: number | undefined;
     let token: string | undefined;
     for (;;) {
-      // A token says which stream and filter it is for: naming them again is refused.
+      // A token implies the stream and filter: a request that names them again is refused.
       const input = token === undefined ? { ...names, ...wanted } : { NextToken: token };
       const page = await caller.attempt(new ListShardsCommand(input), call, signal);
       if (page.type === 'failed') {
@@ -141,8 +147,9 @@ function sdkFilter(filter: ShardFilter): { readonly ShardFilter?: SdkShardFilter
 }
 
 /**
- * Does what a server that ignores filters left undone, as far as the listing shows it. At the tip only open shards exist;
- * a shard whose parent is still listed was made after the trim horizon. Which shards were open at a time does not show.
+ * Does what a server that ignores filters left undone, as far as the listing shows it. At the tip only open shards
+ * exist. A shard whose parent is still listed was made after the trim horizon. Which shards were open at a time does
+ * not show.
  */
 function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[] {
   switch (filter.type) {

@@ -1,5 +1,5 @@
-// One of the demo's two consumer processes. Invariant: an id is acknowledged after the demo, which is another process, has
-// said that it received it; so what was acknowledged survives the SIGKILL of this process.
+// One of the demo's two consumer processes. Invariant: an id is acknowledged only after the demo, another process, has
+// said that it received it. So what was acknowledged survives the SIGKILL of this process.
 import { kinesisStream } from '../../aws/kinesis/kinesis-stream.js';
 import { createConsumer } from '../../consumer/consumer.js';
 import { defineReducer } from '../../api/reducer.js';
@@ -77,7 +77,7 @@ process.on('message', (message: ToConsumer) => {
 // Nothing of the demo stays behind, not even when the demo itself is killed.
 const orphaned = (): void => process.exit(1);
 process.on('disconnect', orphaned);
-// The demo may have ended while this was still being loaded: that event came to nobody.
+// The demo may have ended while this was still loading: nothing received that event.
 if (!process.connected) orphaned();
 
 try {

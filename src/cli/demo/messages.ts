@@ -1,6 +1,6 @@
 // What the demo and its two consumer processes tell each other over IPC.
 
-/** Given to a consumer process as its one argument, in JSON. */
+/** A consumer process gets this as its one argument, in JSON. */
 export interface ConsumerTask {
   readonly name: string;
   readonly application: string;

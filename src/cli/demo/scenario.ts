@@ -1,6 +1,6 @@
-// What happens in the demo, in order: two consumer processes share a stream; one is killed with records open; its lease
-// changes hands; a shard is split; writing goes on throughout. The scenario only acts and waits; what it proves is judged by
-// the sink alone.
+// What happens in the demo, in order: two consumer processes share a stream. One is killed with records open. Its lease
+// changes hands. A shard is split. Writing goes on throughout. The scenario only acts and waits; the sink alone judges
+// what it proves.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listLeases } from '../../aws/dynamodb/lease-listing.js';
 import { kinesisProducer } from '../../aws/kinesis/kinesis-producer.js';
@@ -27,7 +27,7 @@ const untilSplit = 0.8;
 const quietMs = 5_000;
 const stalledMs = 30_000;
 
-/** What the report tells beside the sink's numbers. */
+/** What the report says besides the sink's numbers. */
 export interface Story {
   readonly consumers: readonly ConsumerProcess[];
   readonly checkpoints: Map<string, number>;
@@ -54,7 +54,7 @@ export interface ScenarioOptions {
   readonly say: (text: string) => void;
 }
 
-/** Something that happened in a consumer process, for whoever waits for it. */
+/** Something that happened in a consumer process, for code that waits for it. */
 interface Stage extends ScenarioOptions {
   readonly story: Story;
   /** Batches of this process are received but not confirmed any more: their records stay open. */
@@ -81,7 +81,7 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
       accepted: (ids) => sink.write(ids),
     });
     writer.done.catch(() => undefined);
-    // What the writer fails of fails the scenario, wherever it is waiting.
+    // A failure of the writer fails the scenario, wherever it is waiting.
     const going = (work: Promise<void>): Promise<void> => Promise.race([work, writer.done.then(() => work)]);
     await going(killOne(stage));
     writer.limit = Math.floor(total * untilSplit);

@@ -1,5 +1,5 @@
-// Where the demo's consumers pass the ids of their records, outside their processes: what the verdict is computed from, and
-// nothing else. It knows what was written and what arrived, and nothing of checkpoints.
+// Where the demo's consumers pass the ids of their records, outside their processes. The verdict is computed from this
+// and nothing else. It knows what was written and what arrived, and nothing of checkpoints.
 
 /** What one process delivered of one shard. */
 export interface Delivered {

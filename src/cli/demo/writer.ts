@@ -1,5 +1,5 @@
-// Writes the demo's user records, half of them plain, half packed into KPL aggregates that hold keys of both shards, at a
-// steady pace up to a limit that the scenario raises. What counts as written is what the service has accepted.
+// Writes the demo's user records at a steady pace, up to a limit that the scenario raises. Half of them are plain, half
+// packed into KPL aggregates that hold keys of both shards. What counts as written is what the service has accepted.
 import { createRequire } from 'node:module';
 import { encodeAggregate } from '../../aws/aggregation/aggregate-encoder.js';
 import { hashKeyOf } from '../../aws/aggregation/hash-key.js';
@@ -21,7 +21,7 @@ interface Outgoing extends OutgoingRecord {
 
 /** Packs user records as they are, whatever shards their keys belong to. */
 export interface Packer {
-  /** Whose aggregates they are. */
+  /** The package that makes the aggregates. */
   readonly name: string;
   readonly pack: (records: readonly UserRecord[]) => OutgoingRecord;
 }

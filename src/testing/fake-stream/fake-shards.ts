@@ -1,5 +1,5 @@
-// The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Every number and name is decided by
-// the order of the calls alone.
+// The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Only the order of the calls
+// decides every number and name.
 import { createHash } from 'node:crypto';
 import type { RecordDistribution } from '../../core/placement.js';
 import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
@@ -28,7 +28,7 @@ export interface FakeShard {
 /** All shards of one stream, oldest first. */
 export interface FakeShards {
   readonly all: Map<string, FakeShard>;
-  /** How many there ever were: ids are not given twice. */
+  /** How many there have been: no id is given twice. */
   made: number;
   lastNumber: bigint;
   /** As `RecordDistributionStrategy`: under AUTO the open shards take turns, whatever the keys are. */

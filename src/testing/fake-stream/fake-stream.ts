@@ -62,7 +62,7 @@ export interface FakeStreamOptions {
 
 /** The stream, seen from the test. */
 export interface FakeStream {
-  /** What `createConsumer` takes. Every consumer of this stream shares its leases, also by memory. */
+  /** For `createConsumer`. All consumers of this stream share its leases, also in memory. */
   readonly source: SourceSpec;
   /** The stream as actors read it. */
   readonly port: StreamSource;
@@ -76,7 +76,10 @@ export interface FakeStream {
   merge(shardId: string, adjacentShardId: string): string;
   /** Forgets the first `count` records of a shard. */
   trim(shardId: string, count: number): void;
-  /** The service forgets a shard, as when the retention of a closed one has passed: it is listed and found no more. */
+  /**
+   * The service forgets a shard, as when the retention of a closed one has passed: it is neither listed nor found any
+   * more.
+   */
   forget(shardId: string): void;
   /** The next reads of a shard, `times` of them, say that it ends, or that it is not found, though it is there and listed. */
   misreport(shardId: string, what: 'end' | 'missing', times?: number): void;
@@ -92,7 +95,7 @@ export interface FakeStream {
   recordsOf(shardId: string): readonly RawRecord[];
 }
 
-/** As a stream of the service has it that nobody has set. Nothing is trimmed by time here. */
+/** As a stream on AWS has it whose settings nobody changed. Nothing is trimmed by time here. */
 const retentionHours = 24;
 
 const lieKinds = oneOf('end', 'missing');
@@ -120,7 +123,8 @@ const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
 /**
  * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
  *
- * @throws KinactError INVALID_OPTION, as the methods of the stream do; they throw a RangeError for a shard that there is not.
+ * @throws KinactError INVALID_OPTION, as the methods of the stream do; they throw a RangeError for a shard that does
+ * not exist.
  */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   checkMembers(streamKinds, options);
@@ -239,7 +243,7 @@ function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: 
   return { shards: shown.map(({ shard }) => ({ ...shard })), serviceTimeMs };
 }
 
-/** What a read is to say instead of what there is. */
+/** What a read is to say instead of the truth. */
 interface Instead {
   readonly failure: () => Error | undefined;
   readonly lie: () => ReadResult | undefined;

@@ -69,7 +69,7 @@ async function held(hang: Hang, info: EffectInfo, start: () => unknown): Promise
     return work;
   }
   await hang.released;
-  // Its actor has stopped meanwhile: nothing of it may begin any more.
+  // Its actor has stopped meanwhile: its work must not begin any more.
   info.signal.throwIfAborted();
   return start();
 }

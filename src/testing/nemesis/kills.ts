@@ -13,7 +13,7 @@ export interface PendingKill {
   readonly missed: () => void;
 }
 
-/** The promise is for whoever waits; nobody has to. */
+/** Callers may wait for the promise, but need not. */
 export function killAt(
   target: string,
   moment: NemesisMoment,
@@ -45,7 +45,7 @@ export function receiveOrDie(
   const type = (message as { readonly type?: unknown } | null | undefined)?.type;
   const kill = triggers.any && isRunning(to) ? triggers.take(to.path, type) : undefined;
   if (kill?.when === 'before') killNow(to, kill, String(type));
-  // Also after its death: the letter is then counted as a dead one.
+  // Also after its death: the message then counts as a dead letter.
   receive();
   if (kill?.when === 'after') killNow(to, kill, String(type));
 }

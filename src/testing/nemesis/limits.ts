@@ -1,5 +1,5 @@
-// What a nemesis refuses, all with INVALID_OPTION: values with which it would do something else than was meant, or nothing,
-// without a word. A test that injects no fault passes.
+// What a nemesis refuses, all with INVALID_OPTION: values with which it would silently do something other than was
+// meant, or nothing. A test that injects no fault passes.
 import type { Runtime } from '../../../supervision/index.js';
 import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../options/option-table.js';
 import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './types.js';

@@ -1,4 +1,4 @@
-// What a nemesis has done, for the message of a test that failed, and to see that a seed does the same again.
+// What a nemesis has done, for the message of a failed test, and to check that a seed does the same again.
 import type { Runtime } from '../../../supervision/index.js';
 import type { NemesisEntry } from './types.js';
 

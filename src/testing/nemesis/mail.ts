@@ -1,5 +1,5 @@
-// Mail between actors that comes late or twice. The order between the same two actors always stays: behind a message that is
-// held, later ones of that pair wait.
+// Mail between actors that comes late or twice. The order between two actors always stays: later messages of a pair
+// wait behind one that is held.
 import type { Intercept, Ref, Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
 import { isMeant } from './targets.js';

@@ -1,6 +1,6 @@
-// The names of everything that kinact's own actors are told and do, by kind: a misspelt one would be waited for without end.
-// The compiler holds them against the actors' own types; what there is only as text, test/src/testing/nemesis-names.test.ts
-// holds against what the actors really do.
+// The names of all messages and effects of kinact's own actors, by kind: a misspelt one would be waited for without
+// end. The compiler checks them against the actors' own types. test/src/testing/nemesis-names.test.ts checks those that
+// exist only as text against what the actors really do.
 import type { CoordinatorSelf } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';

@@ -1,5 +1,5 @@
-// Fault injection for users: kills, pauses, delays, repeats, hangs and fails what happens between and inside the actors of one
-// consumer, by a seed. Everything goes through the seams of `kinact/supervision`; the consumer does not know.
+// Fault injection for users: kills, pauses, delays, repeats, hangs and fails what happens between and inside the actors
+// of one consumer, by a seed. Everything goes through the seams of `kinact/supervision`; the consumer does not know.
 import type { Consumer } from '../../consumer/consumer.js';
 import { KinactError } from '../../api/errors.js';
 import { attachIntercept, crash } from '../../../supervision/index.js';
@@ -154,7 +154,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       if (pauses.empty) detach();
     },
   };
-  // Nobody is left to be harmed, and no timer of ours may keep the process.
+  // Nobody is left to be harmed, and no timer of ours may keep the process alive.
   const end = (): void => ((ended = true), made.heal());
   consumer.closed.then(end, end);
   return made;

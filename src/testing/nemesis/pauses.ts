@@ -1,4 +1,4 @@
-// Actors that stand still: what they would handle waits, in order, until whoever paused them resumes them.
+// Actors that stand still: what they would handle waits, in order, until the pause ends.
 import type { Ref, Runtime } from '../../../supervision/index.js';
 
 interface Paused {
@@ -10,7 +10,7 @@ interface Paused {
 export interface Pauses {
   /** Runs `handle` now, or when its actor goes on. */
   pass(actor: Ref<never>, handle: () => void): void;
-  /** Returns what resumes it: true the first time, while it is paused. */
+  /** Returns a function that resumes it: true the first time, while it is paused. */
   pause(actor: Ref<never>): () => boolean;
   /** Resumes everyone. */
   heal(): void;
@@ -21,7 +21,7 @@ export interface Pauses {
 export function createPauses({ timers }: Runtime, emptied: () => void): Pauses {
   const paused = new Map<number, Paused>();
 
-  /** On a stack of its own: whoever resumes may itself be in the middle of handling a message. */
+  /** On a stack of its own: the caller of a resume may itself be in the middle of handling a message. */
   const resume = (id: number, by: object): boolean => {
     const actor = paused.get(id);
     if (actor?.by.delete(by) !== true) return false;

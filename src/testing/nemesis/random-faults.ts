@@ -5,7 +5,7 @@ import type { Nemesis, NemesisStartOptions } from './types.js';
 import type { Later } from './timers.js';
 import { isMeant, living } from './targets.js';
 
-/** Begins, and returns what ends it; faults under way then end in their own time. */
+/** Begins, and returns a function that ends it; faults under way then end in their own time. */
 export function startRandomFaults(
   nemesis: Nemesis,
   runtime: Runtime,
@@ -15,11 +15,11 @@ export function startRandomFaults(
 ): () => void {
   let cancel = (): void => {};
 
-  /** What has no end of its own ends by itself after a while. */
+  /** A fault without an end of its own ends by itself after a while. */
   const forAWhile = (end: () => void): void => void later(dice.between(1, 2 * everyMs), end);
   const act = (): void => {
     const meant = living(runtime).filter(({ path }) => kinds.some((kind) => isMeant(kind, path)));
-    // Nobody is there while a start or a restart is under way.
+    // There are no actors while a start or a restart is under way.
     if (meant.length === 0) return;
     const { path } = dice.pick(meant);
     const ms = dice.between(1, everyMs);

@@ -1,4 +1,4 @@
-// Whom a fault is meant for: a path as `status().tree` shows it, the same without its incarnation, or a kind.
+// Which actors a fault is meant for: a path as `status().tree` shows it, the same without its incarnation, or a kind.
 import { actorsOf } from '../../../supervision/index.js';
 import type { Ref, Runtime } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
@@ -8,7 +8,7 @@ import type { Dice } from '../dice.js';
 import { names } from './names.js';
 import type { Known } from './names.js';
 
-/** The actors below the supervisors: what a crash of is an everyday matter. */
+/** The actors below the supervisors: a crash of one is routine. */
 export const everydayKinds = [
   'lease-coordinator',
   'lease-keeper',
@@ -24,8 +24,8 @@ const kinds: readonly string[] = [...everydayKinds, 'consumer', 'coordinators', 
 const baseOf = (name: string): string => name.replace(/[#/].*/s, '');
 
 /**
- * A message or an effect that there is not would wait for ever. What an application's own actors say is its own to know.
- * Throws INVALID_OPTION.
+ * A fault would wait for ever for a message or an effect that does not exist. Only an application knows what its own
+ * actors say. Throws INVALID_OPTION.
  */
 export function checkName(
   runtime: Runtime,
@@ -37,7 +37,7 @@ export function checkName(
   if (name === undefined) return;
   if (typeof name !== 'string') refuse(option, 'a name', name);
   const given = targets.filter((target) => target !== undefined).map(kindOf);
-  // For anybody: then it is enough that somebody knows it.
+  // For any actor: then it is enough that one kind knows it.
   const meant = given.length > 0 ? given : kindsOf(runtime);
   if (meant.some((kind) => names[kind] === undefined)) return;
   const all = [...new Set(meant.flatMap((kind) => names[kind]?.[what] ?? []))];
@@ -63,7 +63,7 @@ export function living(runtime: Runtime): readonly Ref<never>[] {
   return actorsOf(runtime).filter(isRunning);
 }
 
-/** A kind misspelt would wait for ever. Throws INVALID_OPTION. */
+/** A fault would wait for ever for a misspelt kind. Throws INVALID_OPTION. */
 export function checkTarget(runtime: Runtime, target: string, option: string): void {
   if (typeof target !== 'string') refuse(option, "an actor's path or kind", target);
   const kind = kindOf(target);
@@ -72,7 +72,7 @@ export function checkTarget(runtime: Runtime, target: string, option: string): v
   throw new KinactError('INVALID_OPTION', message, { data: { option } });
 }
 
-/** One that is meant and alive, by the dice where there are several. Throws ACTOR_STOPPED. */
+/** One living actor that is meant; the dice decide between several. Throws ACTOR_STOPPED. */
 export function pickLiving(runtime: Runtime, dice: Dice, targets: readonly string[], option: string): Ref<never> {
   for (const target of targets) checkTarget(runtime, target, option);
   const meant = living(runtime).filter(({ path }) => targets.some((target) => isMeant(target, path)));

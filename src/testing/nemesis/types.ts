@@ -1,4 +1,4 @@
-// What a nemesis is told and what it answers: types only.
+// What a nemesis takes and what it answers: types only.
 
 export interface NemesisOptions {
   /** Decides everything that is left to chance: the same seed and the same run give the same log. */
@@ -10,8 +10,8 @@ export type NemesisMoment =
   /** Before or after the actor handles its next message of this `type`. Default `before`: the message dies with it. */
   | { readonly at: string; readonly when?: 'before' | 'after' }
   /**
-   * At its next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …): before it begins, while it runs
-   * (the default), or when it has settled and the actor does not know it yet.
+   * At its next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …). The moment is before it
+   * begins, while it runs (the default), or when it has settled and the actor does not know it yet.
    */
   | { readonly effect: string; readonly when?: 'before' | 'during' | 'after' };
 
@@ -34,11 +34,11 @@ export interface NemesisEntry {
   readonly what: NemesisAct | 'resume';
   /** The actor's path, or the target as it was given where it may be several. */
   readonly target: string;
-  /** The message or effect it was about, for how long, … */
+  /** The message or effect, for how long, … */
   readonly detail?: string;
 }
 
-/** Which messages; what is left out may be anything. */
+/** Which messages; members left out match anything. */
 export interface MessageFilter {
   /** Path or kind of the sender. An actor's own timers and results have none. */
   readonly from?: string;
@@ -49,13 +49,13 @@ export interface MessageFilter {
 }
 
 /**
- * What `nemesis` returns. A target is an actor's path as `status().tree` shows it (`reducer/3#17`), the path without its
- * incarnation (`reducer/3`: whichever is alive) or a kind (`reducer`). Where several actors are meant, the seed picks one for
- * what is done at once, and whoever gets there first is the one for what waits for its moment.
+ * What `nemesis` returns. A target is an actor's path as `status().tree` shows it (`reducer/3#17`), the path without
+ * its incarnation (`reducer/3`: whichever is alive) or a kind (`reducer`). If several actors are meant, the seed picks
+ * one for what is done at once. What waits for its moment takes the first actor that gets there.
  *
- * Every verb throws a KinactError: INVALID_OPTION for a kind, a message, an effect, an act or a number that there is not,
- * ACTOR_STOPPED when nobody meant is alive and the fault is to be done at once, STOPPED after it was disposed of; `start` also
- * when the consumer has ended.
+ * Every verb throws a KinactError. INVALID_OPTION: a kind, a message, an effect, an act or a number that does not
+ * exist. ACTOR_STOPPED: no meant actor is alive, and the fault is to be done at once. STOPPED: it was disposed of, or,
+ * for `start`, the consumer has ended.
  */
 export interface Nemesis extends Disposable {
   readonly seed: number;
@@ -69,19 +69,27 @@ export interface Nemesis extends Disposable {
   kill(target: string, moment: NemesisMoment): Promise<string>;
   /** Kills one living actor, of these kinds (default: all but the supervisors), by the seed. Returns its path. */
   killRandom(options?: { readonly kinds?: readonly string[] }): string;
-  /** Lets an actor stand still: its messages, timers and results wait, in order. Until the returned call, or for `ms`. */
+  /**
+   * Lets an actor stand still: its messages, timers and results wait, in order. Until the returned function is called,
+   * or for `ms`.
+   */
   pause(target: string, options?: { readonly ms?: number }): () => void;
-  /** Delays messages by `ms`, and later ones of the same sender and receiver with them. Returns what ends it for later ones. */
+  /**
+   * Delays messages by `ms`, and later ones of the same sender and receiver with them. Returns a function that ends it
+   * for later ones.
+   */
   delay(filter: MessageFilter & { readonly ms: number }): () => void;
-  /** Delivers messages twice, with a probability (default 1). Returns what ends it. */
+  /** Delivers messages twice, with a probability (default 1). Returns a function that ends it. */
   duplicate(filter: MessageFilter & { readonly probability?: number }): () => void;
   /**
-   * The next effect of this name (default: whichever comes) never settles, not even when it is aborted; a user call that
-   * hangs so over a restart becomes an orphan after `stopDeadlineMs`. `when: 'before'` (default): it does not even begin;
-   * `after`: it is done, and the actor does not hear of it. Returns what releases it.
+   * The next effect of this name (default: whichever comes) never settles, not even when it is aborted. A user call
+   * that hangs like this over a restart becomes an orphan after `stopDeadlineMs`. `when: 'before'` (default): it does
+   * not even begin. `after`: it is done, and the actor does not hear of it. Returns a function that releases it.
    */
   hang(target: string, effect?: string, options?: { readonly when?: 'before' | 'after' }): () => void;
-  /** The next effect of this name (default: whichever comes) fails with `error`. Returns what withdraws it. */
+  /**
+   * The next effect of this name (default: whichever comes) fails with `error`. Returns a function that withdraws it.
+   */
   failNext(target: string, effect?: string, error?: unknown): () => void;
   /** Random faults at random intervals until `stop`. Kills count as restarts: see `restart.intensity`. */
   start(options?: NemesisStartOptions): void;
@@ -89,6 +97,6 @@ export interface Nemesis extends Disposable {
   stop(): void;
   /** Ends and undoes everything: resumes, delivers, releases, withdraws. The end of the consumer does so by itself. */
   heal(): void;
-  /** `heal`, and lets go of the consumer. */
+  /** `heal`, and detaches from the consumer. */
   [Symbol.dispose](): void;
 }

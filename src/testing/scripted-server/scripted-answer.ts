@@ -1,4 +1,5 @@
-// What the scripted server can be told to answer, and how such an answer goes out on the wire. Called by scripted-server.ts.
+// What the scripted server can be ordered to answer, and how such an answer goes out on the wire. Called by
+// scripted-server.ts.
 import type { ServerResponse } from 'node:http';
 
 /** The service answers with an error; thrown by the models, written as the AWS JSON protocols write it. */
@@ -46,7 +47,7 @@ export type FaultAction = keyof typeof injected;
 export type ScriptedAnswer =
   /** This body, with status 200; the call is not carried out. */
   | { readonly type: 'json'; readonly body: object | ((input: never) => object) }
-  /** This AWS error, status 400 unless told: `{ type: 'error', code: 'ProvisionedThroughputExceededException' }`. */
+  /** This AWS error, status 400 by default: `{ type: 'error', code: 'ProvisionedThroughputExceededException' }`. */
   | {
       readonly type: 'error';
       readonly code: string;
@@ -56,7 +57,7 @@ export type ScriptedAnswer =
     }
   /** What an experiment with this action of AWS' Fault Injection Service makes of the call, which is not carried out. */
   | { readonly type: 'fault'; readonly action: FaultAction }
-  /** These bytes, whatever they are: malformed JSON, HTML of a proxy. */
+  /** These bytes, whatever they are: malformed JSON, a proxy's HTML. */
   | { readonly type: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
   /** The connection is reset instead of an answer; the call is not carried out. */
   | { readonly type: 'reset' }

@@ -1,4 +1,4 @@
-// What the scripted server was told to answer and what it has received. Called by scripted-server.ts.
+// What the scripted server was ordered to answer, and what it has received. Called by scripted-server.ts.
 import { callback, times as howOften, oneOf, text } from '../../options/option-table.js';
 import { answerTypes } from './scripted-answer.js';
 import type { ScriptedAnswer } from './scripted-answer.js';
@@ -29,7 +29,7 @@ interface Order {
   remaining: number;
 }
 
-/** As the services write them. A name of another form is no operation's, and would be waited for without end. */
+/** As the services write them. A name of another form is no operation, and would be waited for without end. */
 const operationName = text('the name of an operation, such as GetRecords', /^[A-Z][A-Za-z]+$/);
 
 /** The orders of one server, and its log. */

@@ -19,7 +19,7 @@ import {
   type ScriptedStreamSettings,
 } from './scripted-settings.js';
 
-/** Where the model deviates on purpose, to be like the servers of emulators.md, and its limits. */
+/** Where the model deviates on purpose, to be like the local servers, and its limits. */
 export interface ScriptedKinesisOptions {
   /** Wall clock in epoch milliseconds. Default: the host's, moved by `advance`. */
   readonly now?: () => number;
@@ -28,8 +28,8 @@ export interface ScriptedKinesisOptions {
   /** The end of a shard comes together with its last records (default), or in one empty answer later. */
   readonly endOfShard?: 'withRecords' | 'emptyAnswer';
   /**
-   * What GetShardIterator says of a sequence number that no record has (any more): an error of the one or the other name, or
-   * an iterator at the next record that exists. Default `invalidArgument`.
+   * What GetShardIterator says of a sequence number that no record has (any more). It is an error of one of two names,
+   * or an iterator at the next record that exists. Default `invalidArgument`.
    */
   readonly missingRecord?: 'invalidArgument' | 'resourceNotFound' | 'nextRecord';
   /** Refuse the sixth read of a shard within a second, and reads beyond 2 MB a second, as AWS does. Default false. */
@@ -148,7 +148,7 @@ export class ScriptedKinesis {
     return { sequenceNumber, shardId: shard.shardId };
   }
 
-  /** Closes a shard and opens two; at its middle unless told where the second begins. Returns the children's ids. */
+  /** Closes a shard and opens two; the second begins in its middle by default. Returns the children's ids. */
   split(streamName: string, shardId: string, newStartingHashKey?: string): [string, string] {
     const stream = this.stream(streamName);
     const parent = this.shard(streamName, shardId);
@@ -367,7 +367,7 @@ export class ScriptedKinesis {
       startingHashKey,
       endingHashKey,
       startingSequenceNumber: this.#nextSequence(),
-      // One moment for what happens together: a filter by time must never find a stream without its shards, or a gap
+      // One moment for what happens together. A filter by time must never find a stream without its shards, or a gap
       // between a shard and its children.
       createdAt: stream.shards.get(parents.at(-1) ?? '')?.closedAt ?? stream.createdAt,
       records: [],

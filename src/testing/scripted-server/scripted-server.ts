@@ -1,6 +1,7 @@
-// A real HTTP/1.1 server on loopback that speaks the JSON protocols of Kinesis and DynamoDB and answers what a test tells
-// it to. Untold, Kinesis calls go to a small in-memory model and DynamoDB calls to an upstream server, if one is given.
-// It shows what no local server does: throttling, partial failures, lost replies, trimmed data, connections that hang.
+// A real HTTP/1.1 server on loopback that speaks the JSON protocols of Kinesis and DynamoDB and gives the answers that
+// a test scripts. Without a script, Kinesis calls go to a small in-memory model, and DynamoDB calls to an upstream
+// server, if one is given. It shows what no local server does: throttling, partial failures, lost replies, trimmed
+// data, connections that hang.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { checkMembers, finite, kind, milliseconds } from '../../options/option-table.js';
@@ -23,7 +24,7 @@ export interface ScriptedServerOptions {
   /** How the in-memory Kinesis behaves. */
   readonly kinesis?: ScriptedKinesisOptions;
   /**
-   * Calls that no script answers go on to a server of one's own, such as `startLocalServers().dynamodb`; faults can be laid
+   * Calls that no script answers go to a server of your own, such as `startLocalServers().dynamodb`; faults can be laid
    * over them. `services` default to DynamoDB alone.
    */
   readonly proxy?: { readonly upstream: string; readonly services?: readonly ('dynamodb' | 'kinesis')[] };

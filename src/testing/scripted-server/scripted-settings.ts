@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { invalidArgument } from './scripted-answer.js';
 import { describeShard, openShards, type ScriptedShard, type ScriptedStream } from './scripted-shards.js';
 
-/** What `createStream` can be told; the defaults are the service's, but that a stream is provisioned. */
+/** What `createStream` can set. The defaults are the service's, except that a stream is provisioned. */
 export interface ScriptedStreamSettings {
   /** Default `PROVISIONED`. */
   readonly mode?: 'PROVISIONED' | 'ON_DEMAND';
@@ -83,7 +83,7 @@ export function descriptionOf(stream: ScriptedStream): object {
   return { StreamDescription: { ...summaryOf(stream), Shards: shards, HasMoreShards: false } };
 }
 
-/** What of a record decides where it goes. */
+/** The parts of a record that decide where it goes. */
 export interface PlacedRecord {
   readonly partitionKey?: string;
   readonly explicitHashKey?: string;

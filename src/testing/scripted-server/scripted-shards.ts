@@ -29,9 +29,9 @@ export interface ScriptedStream {
   readonly arn: string;
   readonly createdAt: number;
   retentionHours: number;
-  /** What was closed by then has passed out of retention by hand. */
+  /** Shards closed by then have passed out of retention by hand. */
   trimmedTo?: number;
-  /** Only an ACTIVE or UPDATING stream has shards to those who ask for them. Set it as a test needs it. */
+  /** Only an ACTIVE or UPDATING stream shows its shards. Set it as a test needs it. */
   status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING';
   mode: 'PROVISIONED' | 'ON_DEMAND';
   /** RecordDistributionStrategy. Any other than USER_PARTITION_KEY places records without regard to their keys. */
