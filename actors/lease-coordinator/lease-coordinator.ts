@@ -17,6 +17,7 @@ import { coordinatorStatus } from './status.js';
 import * as streams from './streams.js';
 import { writerNonce } from '../../src/core/lease-writer.js';
 import { KinactError } from '../../src/api/errors.js';
+import type { CoordinatorStatus } from './status.js';
 
 export type { CoordinatorMessage, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
 export type * from './messages.js';
@@ -24,7 +25,7 @@ export type * from './messages.js';
 /** Throws INVALID_OPTION when several sources share a table whose keys do not distinguish streams. */
 export function leaseCoordinator<KeeperState, KeeperSelf>(
   options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>,
-): Behaviour<CoordinatorState, CoordinatorSelf> {
+): Behaviour<CoordinatorState, CoordinatorSelf, CoordinatorStatus> {
   const settings = settingsOf(options);
   const turnOf = (state: CoordinatorState): Turn => ({ settings, state, now: settings.clock.now(), effects: [] });
   return {

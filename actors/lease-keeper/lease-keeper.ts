@@ -2,7 +2,6 @@
 // frontier and the tenures under which workers deliver. A message only notes what is wanted or known. `proceed` then
 // compares that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
 import type { Behaviour, Ref } from '../protocol/actor.js';
-import { failingStatus } from '../protocol/failing.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { leaveTraffic, askLeave, takeIsInVain, turnCame } from './permit.js';
@@ -18,12 +17,16 @@ import { createHandedOut } from '../../src/core/handed-out.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
+import type { KeeperStatus } from './status.js';
+import { keeperStatus } from './status.js';
 
 export type { KeeperMessage, KeeperNews, KeeperNotice, WorkerControl } from '../protocol/leasing.js';
 export type { LeaseKeeperOptions } from './options.js';
 export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 
-export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperState, LeaseKeeperMessage> {
+export function leaseKeeper(
+  options: LeaseKeeperOptions,
+): Behaviour<LeaseKeeperState, LeaseKeeperMessage, KeeperStatus> {
   return {
     kind: 'lease-keeper',
     initial(self) {
@@ -50,23 +53,7 @@ export function leaseKeeper(options: LeaseKeeperOptions): Behaviour<LeaseKeeperS
       leaveTraffic(turn);
       return turn.effects;
     },
-    status: (state) => ({
-      leaseKey: options.leaseKey,
-      shardId: options.shardId,
-      phase: state.phase,
-      counter: state.lease.row.leaseCounter,
-      checkpoint: state.lease.row.checkpoint,
-      subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
-      frontier: state.lease.frontier,
-      fence: state.tenure?.cell.fence,
-      liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
-      writing: state.write?.kind,
-      failedAttempts: state.attempt,
-      failing: failingStatus([state.failing], options.clock.now()),
-      releasing: state.release?.reason,
-      wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
-      yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,
-    }),
+    status: (state) => keeperStatus(options, state),
   };
 }
 

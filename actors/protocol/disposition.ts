@@ -70,3 +70,11 @@ export interface Disposed {
   readonly credit: number;
   readonly settlements: readonly Settlement[];
 }
+
+/** The oldest of a worker's records that a reducer or a stage has. */
+export interface Held {
+  readonly worker: number;
+  readonly ordinal: number;
+  readonly state: Whereabouts['state'];
+  readonly forMs: number;
+}

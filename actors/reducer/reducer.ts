@@ -16,6 +16,7 @@ import type { Mark, ReducerMessage, ReducerOptions, ReducerState, Turn } from '.
 import { createDeque } from '../../src/core/deque.js';
 import { asError } from '../../src/core/thrown.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
+import type { ReducerStatus } from './status.js';
 
 export type { ReducerInbox } from '../protocol/pipeline.js';
 export type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
@@ -23,7 +24,7 @@ export type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
 /** The name of the one cell of a reducer whose state is not by shard: no worker has this number. */
 const whole = -1;
 
-export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerMessage> {
+export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerMessage, ReducerStatus> {
   return {
     kind: 'reducer',
     initial: (self) => initial(options, self),

@@ -1,7 +1,7 @@
 // Where an item is inside a reducer, for the watchdog and for people. It walks the whole queue, so it runs only when
 // something stands still or `status()` is called.
 import { reply, send } from '../protocol/actor.js';
-import type { Whereabouts } from '../protocol/disposition.js';
+import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox } from '../protocol/pipeline.js';
 import type { ReducerState, Turn } from './state.js';
@@ -43,14 +43,6 @@ function whereabouts(state: ReducerState, worker: number, ordinal: number, now: 
     if (queued instanceof DeliveredItem && is(queued)) return at('queued', state.settledAt);
   }
   return undefined;
-}
-
-/** The oldest of a worker's records that a reducer or a stage has. */
-export interface Held {
-  readonly worker: number;
-  readonly ordinal: number;
-  readonly state: Whereabouts['state'];
-  readonly forMs: number;
 }
 
 function heldBy(state: ReducerState, now: number): readonly Held[] {

@@ -20,10 +20,13 @@ import { endsSource, missesStream } from '../../src/api/failures.js';
 import { murmur3 } from '../../src/core/murmur3.js';
 import { asError } from '../../src/core/thrown.js';
 import type { ReadResult, SourceNotice } from '../../src/api/ports.js';
+import type { WorkerStatus } from './watchdog.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 
-export function shardWorker(options: ShardWorkerOptions): Behaviour<ShardWorkerState, ShardWorkerMessage> {
+export function shardWorker(
+  options: ShardWorkerOptions,
+): Behaviour<ShardWorkerState, ShardWorkerMessage, WorkerStatus> {
   return {
     kind: 'shard-worker',
     initial: (self) => initial(options, self),

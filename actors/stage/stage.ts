@@ -10,13 +10,13 @@ import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
 import { createLane, discard, dispatch, enqueue, laneOf, oldestQueued, positionOf } from './lane.js';
 import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
-import type { StageOptions, StageState, Turn, WorkerEntry } from './state.js';
+import type { StageOptions, StageState, Turn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export type { StageMessage } from '../protocol/pipeline.js';
 export type { StageOptions, StageState } from './state.js';
 
-export function stage(options: StageOptions): Behaviour<StageState, StageMessage> {
+export function stage(options: StageOptions): Behaviour<StageState, StageMessage, StageStatus> {
   return {
     kind: 'stage',
     initial: (self) => [initialState(options, self), [beat(options)]],

@@ -1,6 +1,6 @@
 // The options and state of a stage, and its turn: one call of `receive`.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import type { Dispositions } from '../protocol/disposition.js';
+import type { Dispositions, Held } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -99,4 +99,13 @@ export interface Turn {
   /** Monotonic, when the call began; extraction takes long enough to read the clock itself. */
   readonly now: number;
   readonly effects: Effect<StageMessage>[];
+}
+
+/** What `status()` shows of a stage. */
+export interface StageStatus {
+  /** Shard workers that it knows. */
+  readonly workers: number;
+  /** Per worker the oldest record that it has here. */
+  readonly holding: readonly Held[];
+  readonly lanes: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
 }

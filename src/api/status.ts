@@ -8,6 +8,8 @@ import type { Position } from '../core/position.js';
 export interface ActorSnapshot {
   /** For instance `shard-worker/shardId-000000000000#7`. */
   readonly path: string;
+  /** `shard-worker`, `reducer`, … */
+  readonly kind: string;
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
   /** What the actor says of itself; its members depend on its kind. */
   readonly state: object | undefined;
@@ -112,13 +114,6 @@ export interface Health {
   readonly reasons: readonly string[];
 }
 
-interface Held {
-  readonly worker: number;
-  readonly ordinal: number;
-  readonly state: OldestOpen['doing'];
-  readonly forMs: number;
-}
-
 /** All actors of a tree, parents first. */
 export function walk(tree: readonly ActorSnapshot[]): readonly ActorSnapshot[] {
   const actors: ActorSnapshot[] = [];
@@ -128,74 +123,4 @@ export function walk(tree: readonly ActorSnapshot[]): readonly ActorSnapshot[] {
     for (const child of [...actor.children].reverse()) left.push(child);
   }
   return actors;
-}
-
-/** The shards a tree reads, each with the holder of its oldest open record. */
-export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
-  const actors = walk(tree);
-  const holders: Holders = new Map();
-  for (const { path, state } of actors) {
-    for (const held of (state as { holding?: readonly Held[] } | undefined)?.holding ?? []) {
-      const name = `${held.worker} ${held.ordinal}`;
-      if (!holders.has(name)) holders.set(name, { path, ...held });
-    }
-  }
-  return actors
-    .filter(({ path }) => path.startsWith('shard-worker/'))
-    .map(({ path, state }) => shardOf(path, state as unknown as WorkerSays, holders));
-}
-
-/** By worker and ordinal. */
-type Holders = Map<string, Held & { readonly path: string }>;
-
-/** What a shard worker's `status` says (actors/shard-worker). */
-interface WorkerSays {
-  readonly doing: ShardSnapshot['doing'];
-  readonly source: string;
-  readonly shardId: string;
-  readonly worker: number;
-  readonly fence: number | undefined;
-  readonly openRecords: number;
-  readonly openBytes: number;
-  readonly heldBytes: number;
-  readonly prefetchedBytes: number;
-  readonly millisBehindLatest: number | undefined;
-  readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
-}
-
-function shardOf(path: string, says: WorkerSays, holders: Holders): ShardSnapshot {
-  const {
-    oldestOpen: oldest,
-    source,
-    shardId,
-    fence,
-    doing,
-    openRecords,
-    openBytes,
-    heldBytes,
-    prefetchedBytes,
-  } = says;
-  const held = oldest === undefined ? undefined : holders.get(`${says.worker} ${oldest.ordinal}`);
-  return {
-    source,
-    shardId,
-    fence,
-    doing,
-    openRecords,
-    openBytes,
-    heldBytes,
-    prefetchedBytes,
-    millisBehindLatest: says.millisBehindLatest ?? null,
-    oldestOpen:
-      oldest === undefined
-        ? null
-        : {
-            sequenceNumber: oldest.sequenceNumber,
-            subSequenceNumber: oldest.subSequenceNumber,
-            ageMs: oldest.ageMs,
-            holder: held?.path ?? path,
-            doing: held?.state ?? 'unknown',
-            forMs: Math.round(held?.forMs ?? 0),
-          },
-  };
 }

@@ -5,7 +5,8 @@ import type { Ref } from '../../actors/protocol/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
-import { shardsOf, walk } from '../api/status.js';
+import { shardsOf, statusOf } from './actor-status.js';
+import { walk } from '../api/status.js';
 import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../api/status.js';
 
 /**
@@ -25,6 +26,10 @@ export interface Inspected {
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>> | undefined;
 }
 
+function coordinatorStatus(state: object | undefined): CoordinatorStatus | undefined {
+  return statusOf({ kind: 'lease-coordinator', state }, 'lease-coordinator');
+}
+
 export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, workerId, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
@@ -36,7 +41,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     restarts,
     shards: shardsOf(tree),
     sources: leases.flatMap(({ table, state: says }) =>
-      ((says as Partial<CoordinatorStatus> | undefined)?.sources ?? []).map((each) => ({ ...each, table })),
+      (coordinatorStatus(says)?.sources ?? []).map((each) => ({ ...each, table })),
     ),
     bytes: inspected.bytes,
     leases,
@@ -49,21 +54,16 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
 /** How long calls may fail before this process does not count as taking part. */
 const longestFailingMs = 30_000;
 
-interface Failed {
-  /** For an actor that works for one source. */
-  readonly source?: string;
-  readonly failing?: readonly FailingSnapshot[];
-}
-
 /**
  * One reason per operation and kind of failure, however many shards meet it. A source that has failed repeats nothing.
  */
 function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();
-  for (const { state } of walk(tree)) {
-    const { source, failing = [] } = (state ?? {}) as Failed;
-    if (source !== undefined && failed.has(source)) continue;
-    for (const each of failing) {
+  for (const actor of walk(tree)) {
+    const worker = statusOf(actor, 'shard-worker');
+    if (worker !== undefined && failed.has(worker.source)) continue;
+    const status = worker ?? statusOf(actor, 'lease-keeper') ?? statusOf(actor, 'lease-coordinator');
+    for (const each of status?.failing ?? []) {
       if (each.forMs < longestFailingMs) continue;
       const key = `${each.operation} ${each.kind}`;
       groups.set(key, [...(groups.get(key) ?? []), each]);
@@ -80,7 +80,7 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   for (const { table, state: coordinator } of leases) {
-    const known = (coordinator ?? {}) as Partial<CoordinatorStatus>;
+    const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
     const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [] } = known;
     for (const { leaseKey, unreadMs, reason } of unread)
       reasons.push(`nobody reads ${leaseKey}, whose lease is held here, for ${unreadMs} ms: ${reason}`);

@@ -68,6 +68,7 @@ describe('records that stay open although their items are done, as the simulatio
     oracle.acknowledged(['a', 'b', 'c']);
     const worker: ActorSnapshot = {
       path: `shard-worker/${shardId}#1`,
+      kind: 'shard-worker',
       phase: 'running',
       state: { source: 's', shardId, openRecords: 1, openBytes: 10, oldestOpen: { ageMs } },
       queued: 0,

@@ -2,23 +2,10 @@
 // credit: what was granted is under way or free (I13), and a reducer that has nothing to do withholds none (I12).
 import { walk } from '../../src/api/status.js';
 import type { ActorSnapshot } from '../../src/api/status.js';
+import { statusOf } from '../../src/consumer/actor-status.js';
 import { watchdogMs } from './cluster.js';
 import { isAtWork } from './stopping.js';
 import type { Process, World } from './world.js';
-
-interface LaneSays {
-  readonly reducer: number;
-  readonly queued: number;
-  readonly credit: number;
-}
-
-interface WorkerSays {
-  readonly source: string;
-  readonly shardId: string;
-  readonly openRecords: number;
-  readonly openBytes: number;
-  readonly oldestOpen?: { readonly ageMs: number };
-}
 
 /** A record whose items are done is settled within this: a slow call before it in its batch may take some seconds. */
 const patienceMs = 60_000;
@@ -41,10 +28,12 @@ function bounds(
 ): void {
   // Its items may be done all the same: by a process before it, whose checkpoint did not get that far.
   const limitMs = hasHung ? watchdogMs + patienceMs : patienceMs;
-  for (const { path, state } of actors) {
-    if (!path.startsWith('shard-worker/')) continue;
-    const { openRecords, openBytes, oldestOpen, source, ...says } = state as unknown as WorkerSays;
-    const shardId = nameOf(source, says.shardId);
+  for (const actor of actors) {
+    const status = statusOf(actor, 'shard-worker');
+    if (status === undefined) continue;
+    const { path } = actor;
+    const { openRecords, openBytes, oldestOpen, source } = status;
+    const shardId = nameOf(source, status.shardId);
     if (openRecords > maxPending)
       oracle.violate('I11', `${path} of ${machine.name} has ${openRecords} of ${maxPending} records open`);
     // One that is larger than that by itself is admitted alone.
@@ -63,7 +52,7 @@ function bounds(
 /** I40: all that is held of records is bounded, whatever each shard might take: that, and for every shard one answer. */
 function bytes({ oracle }: World, { consumer, machine, ...process }: Process, actors: readonly ActorSnapshot[]): void {
   const { held } = consumer.status().bytes;
-  const workers = actors.filter(({ path }) => path.startsWith('shard-worker/')).length;
+  const workers = actors.filter(({ kind }) => kind === 'shard-worker').length;
   const most = process.maxBytes + workers * process.largestAnswerBytes;
   if (held > most)
     oracle.violate('I40', `${machine.name} holds ${held} bytes of ${process.maxBytes}, for ${workers} shards`);
@@ -71,10 +60,11 @@ function bytes({ oracle }: World, { consumer, machine, ...process }: Process, ac
 
 function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {
   const { oracle } = world;
-  const reducers = actors.filter(({ path }) => path.startsWith('reducer/'));
-  for (const { path, state, queued: unread } of actors) {
-    if (!path.startsWith('stage/') || unread > 0) continue;
-    for (const { reducer, queued, credit: free } of (state as unknown as { lanes: readonly LaneSays[] }).lanes) {
+  const reducers = actors.filter(({ kind }) => kind === 'reducer');
+  for (const actor of actors) {
+    const { path } = actor;
+    const status = actor.queued > 0 ? undefined : statusOf(actor, 'stage');
+    for (const { reducer, queued, credit: free } of status?.lanes ?? []) {
       const other = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`));
       const grant = other && credits.between(path, other.path);
       if (other === undefined || grant === undefined || other.queued > 0) continue;
@@ -82,8 +72,8 @@ function credit(world: World, { machine, credits }: Process, actors: readonly Ac
       const lane = `the lane of ${path} of ${machine.name} to ${other.path}`;
       if (free + underWay !== granted)
         oracle.violate('I13', `${lane} has ${free} of ${granted} free although ${underWay} are under way`);
-      const { doing, queued: waiting } = other.state as unknown as { readonly doing: string; readonly queued: number };
-      if (doing !== 'idle' || waiting > 0) continue;
+      const busy = statusOf(other, 'reducer');
+      if (busy === undefined || busy.doing !== 'idle' || busy.queued > 0) continue;
       if (underWay > 0) oracle.violate('I13', `${lane} misses ${underWay} of ${granted}, but the reducer has nothing`);
       if (queued > 0 && free === 0)
         oracle.violate('I12', `${queued} items wait in ${lane}, which is idle and withholds credit`);

@@ -1,0 +1,26 @@
+// What `status()` shows of a lease keeper.
+import type { LeaseKeeperOptions } from './options.js';
+import type { LeaseKeeperState } from './state.js';
+import { failingStatus } from '../protocol/failing.js';
+
+export type KeeperStatus = ReturnType<typeof keeperStatus>;
+
+export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperState) {
+  return {
+    leaseKey: options.leaseKey,
+    shardId: options.shardId,
+    phase: state.phase,
+    counter: state.lease.row.leaseCounter,
+    checkpoint: state.lease.row.checkpoint,
+    subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
+    frontier: state.lease.frontier,
+    fence: state.tenure?.cell.fence,
+    liveForMs: Math.max(0, state.liveUntil - options.clock.now()),
+    writing: state.write?.kind,
+    failedAttempts: state.attempt,
+    failing: failingStatus([state.failing], options.clock.now()),
+    releasing: state.release?.reason,
+    wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
+    yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,
+  };
+}
