@@ -2,6 +2,7 @@
 // cannot differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
 // docs/options.md is generated from the same rows.
 import { KinactError } from '../api/errors.js';
+import { nearestName } from '../core/nearest-name.js';
 
 /** What values an option takes. */
 export interface Kind<T> {
@@ -145,7 +146,7 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
   const given = membersOf(value, path);
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(rows, name))
-      refuse(under(path, name), `no such option (known: ${Object.keys(rows).join(', ')})`, given[name]);
+      refuse(under(path, name), unknownName('option', name, Object.keys(rows)), given[name]);
   }
   const resolved: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
@@ -155,6 +156,12 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
     else resolved[name] = row.fallback();
   }
   return Object.freeze(resolved) as Resolved<Table>;
+}
+
+/** The name that was meant, where one is near, is worth more than all of them. */
+function unknownName(what: 'option' | 'member', name: string, names: readonly string[]): string {
+  const nearest = nearestName(name, names);
+  return `no such ${what} (${nearest === undefined ? `known: ${names.join(', ')}` : `did you mean ${nearest}?`})`;
 }
 
 function under(path: string, name: string): string {
@@ -192,7 +199,7 @@ export function checkMembers(
     refuse(path || 'options', 'an object', value);
   for (const name of Object.keys(value)) {
     if (!Object.hasOwn(kinds, name)) {
-      refuse(under(path, name), `no such member (known: ${Object.keys(kinds).join(', ')})`, name);
+      refuse(under(path, name), unknownName('member', name, Object.keys(kinds)), name);
     }
   }
   for (const [name, each] of Object.entries(kinds)) {

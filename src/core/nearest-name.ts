@@ -1,0 +1,29 @@
+// The name that somebody meant: what an unknown option is compared with.
+
+/** The one of `names` that is nearest to `given`, undefined where none is near: letters changed, swapped or left out, up to a third. */
+export function nearestName(given: string, names: readonly string[]): string | undefined {
+  const most = Math.max(1, Math.floor(given.length / 3));
+  let nearest: string | undefined;
+  let least = most + 1;
+  for (const name of names) {
+    // Without a look at the letters: it cannot be nearer.
+    if (Math.abs(name.length - given.length) >= least) continue;
+    const steps = distance(given.toLowerCase(), name.toLowerCase());
+    if (steps < least) [nearest, least] = [name, steps];
+  }
+  return nearest;
+}
+
+/** Levenshtein's, in time and space that the lengths bound: both names are short here. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, place) => place);
+  for (let at = 1; at <= one.length; at += 1) {
+    const next = [at];
+    for (let place = 1; place <= other.length; place += 1) {
+      const changed = (row[place - 1] as number) + (one[at - 1] === other[place - 1] ? 0 : 1);
+      next.push(Math.min(changed, (row[place] as number) + 1, (next[place - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[other.length] as number;
+}
