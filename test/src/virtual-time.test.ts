@@ -10,12 +10,9 @@ import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 const minutes = 10;
 
 /** Two consumers share a stream that is written to, split and merged for ten minutes; one of them crashes and restarts. */
-async function run(
-  seed: number,
-): Promise<{ trace: string[]; seen: number; put: number; events: string[]; ms: number }> {
+async function run(seed: number): Promise<{ trace: string[]; seen: number; put: number; events: string[] }> {
   const clock = new ManualClock();
   clock.install();
-  const from = process.cpuUsage();
   try {
     const trace: string[] = [];
     const stream = fakeStream({ shards: 2, clock });
@@ -45,26 +42,21 @@ async function run(
     for (const { consumer } of members) await settled(clock, consumer.stop());
     const seen = new Set(members.flatMap((member) => member.seen.map(textOf))).size;
     const events = members.flatMap(({ said }) => said.map(({ name }) => name));
-    const { user, system } = process.cpuUsage(from);
-    // Of the processor, not of the wall: whatever else the machine does is not this tree's time.
-    return { trace, seen, put, events, ms: (user + system) / 1_000 };
+    return { trace, seen, put, events };
   } finally {
     clock.uninstall();
   }
 }
 
 describe('virtual time', () => {
-  it('runs the full tree for ten minutes in under a second, twice with the same trace, and loses nothing', async () => {
+  it('runs the full tree for ten minutes in some thousands of steps, twice with the same trace, and loses nothing', async () => {
     const first = await run(7);
     const second = await run(7);
     expect(first.seen).to.equal(first.put);
     expect(first.events).to.include.members(['shardEnded', 'pipelineRestarted', 'leaseReleased']);
-    expect(first.trace.length).to.be.above(5_000);
+    expect(first.trace.length).to.be.within(5_000, 40_000);
     expect(second.trace).to.deep.equal(first.trace);
     expect(second.events).to.deep.equal(first.events);
-    const fastest = Math.min(first.ms, second.ms);
-    process.stdout.write(`        ${Math.round(fastest)} ms, ${first.trace.length} steps\n`);
-    expect(fastest).to.be.below(1_000);
   });
 
   it('takes another course with another seed', async () => {
