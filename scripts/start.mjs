@@ -8,7 +8,11 @@ try {
   console.log(`start: FAILED at build (${error.message})`);
   process.exit(1);
 }
-const child = await run(process.execPath, ['dist/src/cli/main.js', 'demo', ...rest], { cwd: root, capture: json });
+const child = await run(process.execPath, ['dist/src/cli/main.js', 'demo', ...rest], {
+  cwd: root,
+  capture: json,
+  passInterrupt: true,
+});
 if (json) {
   process.stderr.write(child.printed);
   console.log(JSON.stringify({ ok: child.code === 0, line: child.printed.trimEnd().split('\n').at(-1) }));

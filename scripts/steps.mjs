@@ -21,12 +21,12 @@ export const say = (line) => (json ? process.stderr : process.stdout).write(`${l
 
 /**
  * Runs a program to its end. Resolves to its exit code, and what it printed when `capture` is set. With `ownOutput` stdout
- * is the program's own, `--json` or not. A program still running after `limitMs` is killed with everything it started, and counts as failed.
+ * is the program's own, `--json` or not. With `passInterrupt` a Ctrl-C is the program's to answer, the first time. A program still running after `limitMs` is killed with everything it started, and counts as failed.
  */
 export function run(
   command,
   args = [],
-  { capture = false, ownOutput = false, env = {}, limitMs = 600_000, cwd = root } = {},
+  { capture = false, ownOutput = false, env = {}, limitMs = 600_000, cwd = root, passInterrupt = false } = {},
 ) {
   return new Promise((resolve, reject) => {
     const output = capture ? 'pipe' : json && !ownOutput ? 2 : 'inherit';
@@ -52,11 +52,17 @@ export function run(
       stop();
     }, limitMs);
     // Its own process group does not get our Ctrl-C: pass it on.
-    const interrupted = () => {
+    let waits = passInterrupt;
+    const interrupted = (signal) => {
+      if (waits) {
+        waits = false;
+        process.kill(-child.pid, signal);
+        return;
+      }
       stop();
       process.exit(130);
     };
-    process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+    process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
