@@ -1,5 +1,5 @@
 // A reducer as a raw actor behaviour: it sees every message and acknowledges when it sees fit. This one keeps the latest
-// reading per sensor and writes a sensor only when somebody asks for a flush, or a heartbeat finds it old enough.
+// reading per sensor. It writes a sensor only when a flush is asked for, or a heartbeat finds it old enough.
 // Run: npm run example -- reducer-behaviour
 import { createConsumer, defineReducer, kinesisStream } from 'kinact';
 import type { Token } from 'kinact';

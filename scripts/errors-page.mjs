@@ -79,22 +79,22 @@ with \`isKinactError(error)\`, which also recognises errors of another copy of t
 Sources are isolated from one another. One that fails for good says \`sourceFailed\`, gives its leases back and is read no
 more; the others go on. When none is left, the consumer ends: \`closed\` rejects with the error of the last one.
 
-- **At start**, before a source has been read once, it fails at once with STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED,
-  WRONG_REGION, INVALID_OPTION (an \`outOfRange\` that drops, on a stream under AUTO) or a CREDENTIALS_MISSING that is not
-  \`retryable\`. TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, fail every
-  source of that table. Everything else is tried again with back-off. \`start()\` rejects when no source can be read, and
-  resolves when some can: \`ready()\` is then false and names the others. One that only is late joins when it can.
-- **Later**, once a source has been read, it fails with STREAM_CHANGED, and with STREAM_NOT_FOUND when every description asked
-  for over 60 s, at least five, finds no such stream; all sources of a table fail with KCL3_TABLE. Any other answer of Kinesis
-  or DynamoDB, a refused permission too, is waited out: the call is repeated with back-off, each failure is an event
-  \`retrying\` with \`kind\` and \`attempt\`, and after 30 s \`ready()\` is false and says which call fails and why.
+- **At start**, before a source has been read once, some errors end it at once. These are STREAM_NOT_FOUND, STREAM_CHANGED,
+  ACCESS_DENIED, WRONG_REGION, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an \`outOfRange\` that drops, on a
+  stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, end every source of that table. Everything
+  else is tried again with back-off. \`start()\` rejects when no source can be read, and resolves when some can: \`ready()\` is then
+  false and names the others. A source that is only late joins when it can.
+- **Later**, once a source has been read, STREAM_CHANGED ends it. STREAM_NOT_FOUND does when every description for over 60 s, at least
+  five, finds no such stream. KCL3_TABLE ends all sources of a table. Any other answer of Kinesis or DynamoDB, a refused permission
+  too, is waited out. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and \`attempt\`. After
+  30 s \`ready()\` is false and says which call fails and why.
 - What else ends a consumer has nothing to do with the services: POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\`
   threw at the first start), PARENT_STOPPED.
 
 ## Codes
 
-*Met* names functions that throw or reject with the code, events (in \`code font\`) that carry it, and \`closed\`, the promise
-that rejects when the consumer ends by itself.
+*Met* names functions that throw or reject with the code, and events (in \`code font\`) that carry it. \`closed\` is the promise that
+rejects when the consumer ends by itself.
 
 | code | meaning | met | retryable | what to do |
 |---|---|---|---|---|

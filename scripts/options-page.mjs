@@ -45,7 +45,7 @@ export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
   return [
     '# Options',
     '<!-- Generated from the tables in src by `npm run build && node scripts/docs.mjs`. Edits belong there. -->',
-    'Options are checked once, at construction. `undefined` stands for the default; 0, `false` and the empty string are values.\nA name that is not in its table, a value of another type or out of bounds is refused with a `KinactError` of code\n`INVALID_OPTION`, which says path, expected and got; a value of a later version with `NOT_BUILT`. Durations are in\nmilliseconds (`…Ms`), sizes in bytes (`…Bytes`).',
+    'Options are checked once, at construction. `undefined` stands for the default; 0, `false` and the empty string are values.\nA `KinactError` of code `INVALID_OPTION` refuses an unknown name, and a value of another type or out of bounds. It says path, expected\nand got. A value of a later version is refused with `NOT_BUILT`. Durations are in\nmilliseconds (`…Ms`), sizes in bytes (`…Bytes`).',
     '## createConsumer',
     table(consumer),
     ...groupsOf(consumer),

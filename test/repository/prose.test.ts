@@ -1,0 +1,83 @@
+// English for engineers who read fast: no sentence of more than 25 words, and none of the words that this project used to have of its
+// own, in hand-written pages and in comments.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const mostWords = 25;
+const privateWords =
+  /\b(anew|borne|thereupon|whoever|heed(s|ed)?|nobody's business|gets? on with|in thought|of its own accord)\b/i;
+
+const below = (place: string, ending: string): string[] =>
+  readdirSync(join(root, place), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => join(place, file));
+
+/** What is prose of a page: no code, no tables, no lists of links. */
+function pageProse(text: string): string[] {
+  return text
+    .replaceAll(/^( *)```[\s\S]*?^\1```/gm, '')
+    .replaceAll(/<!--[\s\S]*?-->/g, '')
+    .split(/\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )/)
+    .filter((paragraph) => !/^\s*(?:\||#|<| {4})/.test(paragraph) && !paragraph.includes(' ·'));
+}
+
+/** Comments, each with the lines that follow one another. */
+function comments(text: string): string[] {
+  const found: string[] = [];
+  let lines: string[] = [];
+  for (const line of [...text.split('\n'), '']) {
+    const match = /^\s*(?:\/\/|\/\*\*?|\*(?!\/))\s?(.*?)(?:\*\/)?$/.exec(line);
+    if (match !== null && !/oxlint-|@/.test(line)) lines.push(match[1] ?? '');
+    else {
+      if (lines.length > 0) found.push(lines.join('\n'));
+      lines = [];
+    }
+  }
+  return found
+    .filter((comment) => !/[├└─]|```/.test(comment))
+    .flatMap((comment) => comment.split(/\n\s*\n|\n(?=\s*[-*] )/));
+}
+
+/** A code span is one word. */
+const sentencesOf = (paragraph: string): string[] =>
+  paragraph
+    .replaceAll(/`[^`]*`/g, 'code')
+    .replaceAll(/\([^()]*\)|\*\*|^\s*[-*] /gm, '')
+    .split(/(?<=[.!?:;])\s+/)
+    .map((sentence) => sentence.replaceAll(/\s+/g, ' ').trim());
+
+function complaints(file: string, paragraphs: readonly string[]): string[] {
+  return paragraphs.flatMap((paragraph) =>
+    sentencesOf(paragraph).flatMap((sentence) => {
+      const words = sentence.split(' ').length;
+      const word = privateWords.exec(sentence)?.[0];
+      return [
+        ...(words > mostWords ? [`${file}: ${words} words: ${sentence}`] : []),
+        ...(word === undefined ? [] : [`${file}: '${word}': ${sentence}`]),
+      ];
+    }),
+  );
+}
+
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+
+describe('prose', () => {
+  it('of the pages is short, and has no words of our own', () => {
+    const pages = [
+      'README.md',
+      'CONTRIBUTING.md',
+      'CHANGELOG.md',
+      ...below('docs', '.md'),
+      ...below('examples', '.md'),
+    ];
+    expect(pages.flatMap((page) => complaints(page, pageProse(read(page))))).to.deep.equal([]);
+  });
+
+  it('of the comments is short, and has no words of our own', () => {
+    const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
+    expect(sources.flatMap((source) => complaints(source, comments(read(source))))).to.deep.equal([]);
+  });
+});
