@@ -30,6 +30,23 @@ interface Manifest {
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
+const [major = ''] = process.versions.node.split('.');
+
+/** The program of another Node, which npm has as a package; undefined where it has none for this machine. */
+async function nodeOf(version: string, home: string): Promise<string | undefined> {
+  const folder = join(home, `node-${version}`);
+  mkdirSync(folder, { recursive: true });
+  const name = `node-${process.platform}-${process.arch}@${version}`;
+  try {
+    await run('npm', ['pack', '--silent', name, '--pack-destination', folder], { timeout: 60_000 });
+  } catch {
+    return undefined;
+  }
+  const [tarball = ''] = readdirSync(folder);
+  await run('tar', ['-xzf', join(folder, tarball), '-C', folder]);
+  return join(folder, 'package/bin/node');
+}
+
 describe('the packed tarball', function () {
   this.timeout(120_000);
   let home: string;
@@ -205,6 +222,24 @@ describe('the packed tarball', function () {
     }
     expect(last.trimEnd().split('\n').at(-1)).to.match(/^quickstart: 1000 orders counted, .* drained: true$/);
   });
+
+  // What the tests above have made runs on the other versions that the manifest allows, too.
+  for (const version of ['20.20.2', '22.23.5', '24.22.3'].filter((each) => !each.startsWith(`${major}.`)))
+    it(`is required, imported, runs as a service and as an example on Node ${version}`, async function () {
+      const node = await nodeOf(version, home);
+      if (node === undefined) {
+        process.stdout.write(
+          `      skipped: npm has no Node ${version} for ${process.platform} ${process.arch}, or cannot be reached\n`,
+        );
+        return this.skip();
+      }
+      const printed = async (...args: readonly string[]): Promise<string> =>
+        (await run(node, ['--no-warnings', ...args], { cwd: home })).stdout;
+      expect(await printed('--version')).to.equal(`v${version}\n`);
+      expect(await printed('user.cjs')).to.equal(await printed('user.mjs'));
+      expect(await printed('service.cjs')).to.equal('drained true\n');
+      expect(await printed('out/quickstart.js')).to.match(/^quickstart: 1000 orders counted, .* drained: true$/m);
+    });
 
   it('says nothing when it is loaded but what the SDK says', async () => {
     const { stdout, stderr } = await run(
