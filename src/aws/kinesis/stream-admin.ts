@@ -1,7 +1,9 @@
 // Makes and reshards a stream: for the demo, which needs one of its own on local servers. A consumer never does this.
 import { CreateStreamCommand, DescribeStreamSummaryCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { HASH_KEY_DIGITS, readDecimal } from '../../core/decimal.js';
-import type { Clock, Shard, Timers } from '../../api/ports.js';
+import type { Shard } from '../../api/ports.js';
+import type { World } from '../../api/source.js';
+import { patiently } from '../patience.js';
 import { createKinesisClient, kinesisCaller } from './kinesis-client.js';
 import { listShards } from './stream-listing.js';
 
@@ -16,27 +18,27 @@ export interface StreamAdmin {
 }
 
 const pollMs = 50;
+/** For how long a look at the stream is repeated that fails for a lost connection. */
+const retryForMs = 10_000;
 
-export function streamAdmin(
-  streamName: string,
-  world: { readonly clock: Clock; readonly timers: Timers },
-  signal: AbortSignal,
-): StreamAdmin {
+export function streamAdmin(streamName: string, world: World, signal: AbortSignal): StreamAdmin {
   const requestTimeoutMs = 5_000;
   const client = createKinesisClient({ requestTimeoutMs });
   const caller = kinesisCaller({ client, stream: streamName, requestTimeoutMs, ...world });
   const StreamName = streamName;
+  const patience = { ...world, retryForMs, name: `the stream ${streamName}` };
+  const look = <Result>(call: () => Promise<Result>): Promise<Result> => patiently(patience, call, signal);
 
   const active = async (): Promise<void> => {
     for (;;) {
       const command = new DescribeStreamSummaryCommand({ StreamName });
-      const { output } = await caller.call(command, { operation: 'DescribeStreamSummary' }, signal);
+      const { output } = await look(() => caller.call(command, { operation: 'DescribeStreamSummary' }, signal));
       if (output.StreamDescriptionSummary?.StreamStatus === 'ACTIVE') return;
       await new Promise<void>((resolve) => world.timers.after(pollMs, resolve));
     }
   };
   const shards = async (): Promise<readonly Shard[]> =>
-    (await listShards(caller, { StreamName }, { type: 'all' }, signal)).shards;
+    (await look(() => listShards(caller, { StreamName }, { type: 'all' }, signal))).shards;
   return {
     shards,
     async create(ShardCount) {
