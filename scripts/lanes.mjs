@@ -1,12 +1,12 @@
-// The tests in two lanes that run side by side: most of the time the slow ones wait for servers, processes and leases. More lanes
-// than processors would have those servers answer late.
+// The tests in three lanes that run side by side: one computes, the others wait for servers, processes and leases most of the time.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
 const lanes = [
   ['unit and property tests', (file) => !/^test\/(integration|integrity|package)\//.test(file)],
-  ['integration and integrity tests', (file) => /^test\/(integration|integrity)\//.test(file)],
+  ['integration tests', (file) => file.startsWith('test/integration/')],
+  ['integrity tests', (file) => file.startsWith('test/integrity/')],
 ];
 
 const below = (place) =>
