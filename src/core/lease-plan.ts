@@ -169,6 +169,8 @@ function survey(input: LeasePlanInput): Table {
     } else if (input.held.has(row.leaseKey)) mine++;
     else if (input.reclaim.has(row.leaseKey)) {
       if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
+      // It is left alone for a moment, because its keeper crashed. Peers count it as this worker's until it expires.
+      else if (!isAvailable(lease)) mine++;
     } else if (isAvailable(lease)) {
       if (!input.avoid.has(row.leaseKey)) available.push(lease);
     } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {

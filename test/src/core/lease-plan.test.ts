@@ -167,6 +167,13 @@ describe('a plan among kinact workers', () => {
     ).to.deep.equal([]);
   });
 
+  it('counts rows of this process that it leaves alone for a moment, until they expire', () => {
+    const leases = (age: number) => [...many(3, 'm', 'me', age), ...many(4, 'a', 'a')];
+    const more = { held: new Set(['m1', 'm2']), reclaim: new Set(['m0']), avoid: new Set(['m0']) };
+    expect(keys(plan(leases(0), more).steal)).to.deep.equal([]);
+    expect(plan(leases(failoverMs + 1), { ...more, random: () => 0 }).steal).to.have.length(1);
+  });
+
   it('takes back at once what carries its own id, share or not, up to maxLeases', () => {
     const leases = [...many(4, 'm', 'me'), ...many(1, 'b', 'b')];
     const reclaim = new Set(['m0', 'm1', 'm2', 'm3']);
