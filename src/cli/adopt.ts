@@ -8,7 +8,7 @@ import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, UsageError, type Command, type CommandIo } from './command.js';
 import { repeatsTo } from './repeats.js';
 import { firstMove } from './still-table.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 
 /** A KCL 3 worker writes its metrics, and a leader its row, every 30 s: twice that, and some more for a slow one. */
 const leastWatchMs = 70_000;

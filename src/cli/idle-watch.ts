@@ -6,7 +6,7 @@ import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
 import type { StreamReference } from './command.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 
 /** What a user asked `tail` for. */
 export interface TailRequest {

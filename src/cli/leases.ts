@@ -13,7 +13,7 @@ import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, type Command, type CommandIo } from './command.js';
 import { endedButOpen } from './ended-but-open.js';
 import { repeatsTo } from './repeats.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 
 /** One element of what `--json` prints. */
 export interface LeaseLine {

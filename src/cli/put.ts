@@ -3,7 +3,7 @@
 import { kinesisProducer } from '../aws/kinesis/kinesis-producer.js';
 import { errorLine, readOptions, required, say, streamOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 
 /** Refused lines that are named one by one; the others are only counted. */
 const namedRefusals = 10;

@@ -6,7 +6,7 @@ import { applicationOf, readOptions, required, say, streamOf, UsageError, type C
 import { positionOf, shardArguments } from './reset-arguments.js';
 import { repeatsTo } from './repeats.js';
 import { leastWatchMs, runReset, type ResetRequest } from './reset-run.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 
 export const reset: Command = {
   usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER

@@ -11,7 +11,7 @@ import type { ConsumerStatus } from '../api/status.js';
 import { errorLine, say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { repeatsTo } from './repeats.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
 /** As `runUntilSignal` has it. */

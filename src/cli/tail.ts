@@ -19,7 +19,7 @@ import { repeatsTo } from './repeats.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
 import { tailStream } from './tail-stream.js';
-import { hostWorld } from './world.js';
+import { hostWorld } from '../consumer/host-world.js';
 
 export const tail: Command = {
   usage: `Usage: kinact tail --stream S [--application A] [--from TRIM_HORIZON|LATEST|ISO] [--text] [--until-idle MS]

@@ -6,7 +6,7 @@ import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.j
 import { ask, createRuntime, spawn, watch } from '../../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
-import { systemClock, systemRandom, systemTimers } from '../../supervision/timers.js';
+import { hostWorld } from './host-world.js';
 import { consumerTree } from './tree.js';
 import { createEscalation } from './escalation.js';
 import type { Escalation } from './escalation.js';
@@ -120,9 +120,9 @@ class TreeConsumer implements Consumer {
     this.#actors = made;
     const { clock, timers, random, ...seams } = options.runtime;
     this.#world = {
-      clock: clock ?? systemClock,
-      timers: timers ?? systemTimers,
-      random: random ?? systemRandom,
+      clock: clock ?? hostWorld.clock,
+      timers: timers ?? hostWorld.timers,
+      random: random ?? hostWorld.random,
     } as World;
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#failed('logger')),

@@ -16,7 +16,7 @@ import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/dynamodb/kcl3-r
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import { adoptTables } from '../../src/cli/adopt.js';
 import type { CommandIo } from '../../src/cli/command.js';
-import { hostWorld } from '../../src/cli/world.js';
+import { hostWorld } from '../../src/consumer/host-world.js';
 import type { World } from '../../src/api/source.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { environment, kinact } from '../support/command.js';

@@ -14,7 +14,7 @@ import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { printLeases } from '../../src/cli/leases.js';
-import { hostWorld } from '../../src/cli/world.js';
+import { hostWorld } from '../../src/consumer/host-world.js';
 import { arnOf, streamIdentityOf } from '../../src/core/stream-identity.js';
 import type { World } from '../../src/api/source.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';

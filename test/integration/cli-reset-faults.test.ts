@@ -1,7 +1,7 @@
 import { DynamoDBClient, PutItemCommand, ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
-import { hostWorld } from '../../src/cli/world.js';
+import { hostWorld } from '../../src/consumer/host-world.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact, type Ended } from '../support/command.js';

@@ -6,7 +6,7 @@ import { listLeases } from '../../aws/dynamodb/lease-listing.js';
 import { kinesisProducer } from '../../aws/kinesis/kinesis-producer.js';
 import { streamAdmin } from '../../aws/kinesis/stream-admin.js';
 import { KinactError } from '../../api/errors.js';
-import { hostWorld } from '../world.js';
+import { hostWorld } from '../../consumer/host-world.js';
 import type { ConsumerTask } from './messages.js';
 import { startConsumer, type ConsumerProcess } from './processes.js';
 import type { Sink } from './sink.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { streamAdmin } from '../../../src/aws/kinesis/stream-admin.js';
-import { hostWorld } from '../../../src/cli/world.js';
+import { hostWorld } from '../../../src/consumer/host-world.js';
 import { scriptedServer } from '../../../src/testing/scripted-server/scripted-server.js';
 
 const settings = ['AWS_ENDPOINT_URL_KINESIS', 'AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] as const;
