@@ -182,6 +182,7 @@ it('ready() counts no reads of a source that has failed, beside the words that s
   const failing = [{ operation: 'GetRecords', kind: 'other', attempts: 9, forMs: 60_000, error: 'no' }] as const;
   const tree = ['orders', 'returns'].map((source) => ({
     path: `shard-worker/${source}#1`,
+    kind: 'shard-worker',
     phase: 'running' as const,
     state: { source, failing },
     queued: 0,
