@@ -175,3 +175,10 @@ describe('docs/operating.md', () => {
     expect(side?.Action).to.deep.equal(['dynamodb:GetItem']);
   });
 });
+
+describe('docs/record.svg', () => {
+  it('is what its script draws (stale? node scripts/picture.mjs)', async () => {
+    const { picture } = await script<{ readonly picture: string }>('picture.mjs');
+    expect(read('docs/record.svg')).to.equal(picture);
+  });
+});
