@@ -1,0 +1,298 @@
+// The laws of a reducer, one message at a time and without a runtime: what `receive` returns. The test itself finishes the
+// calls of user code that it asks for. How reducers live among other actors is in reducer*.test.ts.
+import { expect } from 'chai';
+import type { Effect, Ref } from '../../actors/protocol/actor.js';
+import type { Disposed, Settlement, Whereabouts } from '../../actors/protocol/disposition.js';
+import { DeliveredItem } from '../../actors/protocol/item.js';
+import type { ReducerInbox, StageMessage } from '../../actors/protocol/pipeline.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
+import { reducer } from '../../actors/reducer/reducer.js';
+import type { ReducerMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
+import type { FoldingReducer, Item, ReducerContext } from '../../src/api/reducer.js';
+import { address, answers, counted, emitted, finish, handClock, ofType } from '../support/direct.js';
+import { recordOf, ref, sent, started, stepped, tenureOf } from '../support/direct.js';
+
+type Effects = readonly Effect<ReducerMessage>[];
+type State = readonly number[];
+type Calls = FoldingReducer<State, number>;
+
+/** A reducer whose state is the list of what it has folded, and what stages say to it. */
+function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions> = {}) {
+  const clock = handClock();
+  const self = ref<ReducerMessage>('reducer/0#1');
+  const stages = [ref<StageMessage>('stage/0#2'), ref<StageMessage>('stage/1#3')] as const;
+  const [stage] = stages;
+  const told: ReducerMessage[] = [];
+  const fold: Calls = { init: () => [], reduce: (state, { value }) => [...state, value], ...definition };
+  const behaviour = reducer({
+    ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
+    definition: fold as ReducerOptions['definition'],
+    tell: (_, message) => told.push(message),
+    shardName: (_, shardId) => shardId,
+    ...options,
+  });
+  const step = stepped(behaviour, self);
+  const tenures = [tenureOf(0), tenureOf(1), tenureOf(2)];
+  const numbers = new Map<Ref<never>, number>();
+  const tell = (message: object, from: Ref<StageMessage> = stage) => {
+    numbers.set(from, (numbers.get(from) ?? 0) + 1);
+    return step.tell({ ...message, stage: from, number: numbers.get(from) } as ReducerInbox);
+  };
+  return {
+    ...step,
+    ...{ clock, self, stages, stage, told, tenures },
+    /** Items whose values are their ordinals. */
+    items: (ordinals: readonly number[], worker = 1, from: Ref<StageMessage> = stage) =>
+      tell({ type: 'items', items: ordinals.map((n) => itemOf(n, tenures[worker]!, from)) }, from),
+    punctuation: (kind: 'flush' | 'drain', id = 5) => tell({ type: 'punctuation', kind, id }),
+    revoked: (worker: number) => {
+      const { source, shardId, fence } = tenures[worker]!;
+      return tell({ type: 'revoked', worker, source, shardId, fence });
+    },
+    /** Finishes the call that these effects start. */
+    end: async (effects: Effects) => step.tell(await finish(effects)),
+  };
+}
+
+function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, leaf = 0): DeliveredItem {
+  return new DeliveredItem(stage, 'k', ordinal, tenure, ordinal, leaf, recordOf(ordinal), undefined);
+}
+
+/** What a stage gets back. */
+function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'credit' | 'settlements'>[] {
+  const disposed = sent(effects, stage).filter((message) => message.type === 'disposed');
+  return disposed.map(({ credit, settlements }) => ({ credit, settlements }));
+}
+
+function settled(worker: number, ...ordinals: number[]): Settlement {
+  return { worker, ordinals, leaves: ordinals.map(() => 0) };
+}
+
+function dead(worker: number, ...ordinals: number[]): Settlement {
+  return { ...settled(worker, ...ordinals), dead: true };
+}
+
+describe('a reducer, message by message', () => {
+  it('joins every stage with its credit', () => {
+    const { first, stages, self } = direct();
+    for (const stage of stages)
+      expect(sent(first, stage)).to.deep.equal([{ type: 'join', reducer: 0, ref: self, credit: 7 }]);
+  });
+
+  it('folds in one call at a time: what comes meanwhile waits', async () => {
+    const { items, punctuation, status, end } = direct();
+    const call = items([0, 1]);
+    expect(started(call)).to.deep.equal(['reduce']);
+    expect(started(items([2]))).to.deep.equal([]);
+    expect(punctuation('flush')).to.deep.equal([]);
+    expect(status()).to.include({ doing: 'reduce', queued: 2 });
+    expect(started(await end(call))).to.deep.equal(['reduce']);
+  });
+
+  it('gives credit back per item, and settles item by item, to the stage that each came from', async () => {
+    const { items, stages, end } = direct({}, { batchSize: 10 });
+    const call = items([0, 3]);
+    items([9], 2);
+    items([4, 5], 1, stages[1]);
+    const effects = await end(call);
+    expect(returned(effects, stages[0])).to.deep.equal([{ credit: 2, settlements: [settled(1, 0, 3)] }]);
+    const rest = await end(effects);
+    expect(returned(rest, stages[0])).to.deep.equal([{ credit: 1, settlements: [settled(2, 9)] }]);
+    expect(returned(rest, stages[1])).to.deep.equal([{ credit: 2, settlements: [settled(1, 4, 5)] }]);
+  });
+
+  it('gives way after 25 ms of folding, and goes on where it stopped', async () => {
+    const seen: number[] = [];
+    const { items, clock, stage, end } = direct({
+      reduce: (state, { value }) => (seen.push(value), clock.move(25), state),
+    });
+    const first = await end(items([0, 1]));
+    expect(seen).to.deep.equal([0]);
+    expect(returned(first, stage)).to.deep.equal([{ credit: 1, settlements: [settled(1, 0)] }]);
+    expect(returned(await end(first), stage)).to.deep.equal([{ credit: 1, settlements: [settled(1, 1)] }]);
+    expect(seen).to.deep.equal([0, 1]);
+  });
+
+  it('acknowledges by a flush exactly what was folded before it', async () => {
+    const flushed: State[] = [];
+    const { items, stage, status, end } = direct({ flush: (state) => (flushed.push(state), []) });
+    const folded = await end(items([0, 1, 2]));
+    expect(returned(folded, stage)).to.deep.equal([{ credit: 2, settlements: [] }]);
+    expect(started(folded)).to.deep.equal(['flush']);
+    expect(started(items([3])), 'while it flushes').to.deep.equal([]);
+    expect(status()).to.include({ doing: 'flush', queued: 2 });
+    const done = await end(folded);
+    expect(returned(done, stage)).to.deep.equal([{ credit: 0, settlements: [settled(1, 0, 1)] }]);
+    expect(started(done)).to.deep.equal(['reduce']);
+    expect(returned(await end(await end(done)), stage)[0]?.settlements).to.deep.equal([settled(1, 2, 3)]);
+    expect(flushed.map(String)).to.deep.equal(['0,1', '2,3']);
+  });
+
+  it('flushes when the timer that the first folded item has set is due', async () => {
+    const { items, tell, stage, end } = direct({ flush: () => {} });
+    const folded = await end(items([0]));
+    const [timer] = ofType(folded, 'after');
+    expect(timer).to.include({ key: 'flush', ms: 1_000 });
+    expect(started(folded)).to.deep.equal([]);
+    expect(returned(await end(tell(timer!.message)), stage)[0]?.settlements).to.deep.equal([settled(1, 0)]);
+  });
+
+  it('drops the items of a tenure whose deadline has passed, and reports it dead for good', async () => {
+    const seen: number[] = [];
+    const { items, clock, tenures, stage, end } = direct({
+      reduce: (state, { value }) => (seen.push(value), state),
+    });
+    const dropped = [{ credit: 1, settlements: [dead(1)] }];
+    tenures[1]!.deadline = clock.now() + 10;
+    const call = items([0]);
+    clock.move(10);
+    expect(returned(await end(call), stage)).to.deep.equal(dropped);
+    tenures[1]!.deadline = Infinity;
+    expect(returned(await end(items([1])), stage), 'a renewal came after all').to.deep.equal(dropped);
+    expect(seen).to.deep.equal([]);
+  });
+
+  it('settles nothing whose tenure has died since it was handed out, and counts it', async () => {
+    const { items, tenures, stage, end } = direct({
+      reduce: (state) => ((tenures[1]!.dead = true), state),
+    });
+    const effects = await end(items([0]));
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 1, settlements: [dead(1)] }]);
+    expect(counted(effects)).to.deep.equal({ foldedAfterLoss: 1 });
+  });
+
+  it('clears at revoked the queue and the cell of that worker, and no other', async () => {
+    const flushed: State[] = [];
+    const { items, revoked, punctuation, stage, status, end } = direct(
+      { stateBy: 'shard', flush: (state) => void flushed.push(state) },
+      { batchSize: 10 },
+    );
+    await end(items([0], 1));
+    const call = items([10], 2);
+    items([1, 2], 1);
+    items([11], 2);
+    const lost = revoked(1);
+    expect(returned(lost, stage), 'what it had queued').to.deep.equal([{ credit: 2, settlements: [] }]);
+    await end(await end(call));
+    expect(status()).to.include({ unflushed: 2, queued: 0 });
+    const done = await end(punctuation('flush'));
+    expect(returned(done, stage)[0]?.settlements).to.deep.equal([settled(2, 10, 11)]);
+    expect(flushed).to.deep.equal([[10, 11]]);
+  });
+
+  for (const kind of ['flush', 'drain'] as const) {
+    it(`answers a ${kind} after the flush that it asked for, and settles first`, async () => {
+      const { items, punctuation, stage, end } = direct({ flush: () => {} });
+      await end(items([0]));
+      const asked = punctuation(kind);
+      expect(started(asked)).to.deep.equal(['flush']);
+      expect(sent(asked, stage)).to.deep.equal([]);
+      expect(sent(await end(asked), stage)).to.deep.equal([
+        { type: 'disposed', reducer: 0, number: 2, credit: 0, settlements: [settled(1, 0)] },
+        { type: 'punctuated', reducer: 0, number: 3, id: 5 },
+      ]);
+    });
+  }
+
+  it('answers a punctuation behind the items before it, and at once where nothing is folded', async () => {
+    const { items, punctuation, stage, end } = direct({ flush: () => {} });
+    expect(sent(punctuation('flush', 1), stage)).to.deep.equal([{ type: 'punctuated', reducer: 0, number: 1, id: 1 }]);
+    const call = items([0]);
+    expect(punctuation('flush', 2)).to.deep.equal([]);
+    const folded = await end(call);
+    expect(sent(folded, stage).map(({ type }) => type)).to.deep.equal(['disposed']);
+    expect(sent(await end(folded), stage).map(({ type }) => type)).to.deep.equal(['disposed', 'punctuated']);
+  });
+
+  it('settles with manual acknowledgement what the application names, once, and nothing by itself', async () => {
+    const handed: { item: Item<number>; context: ReducerContext }[] = [];
+    const { items, tell, told, stage, status, end } = direct({
+      acknowledge: 'manual',
+      reduce: (state, item, context) => (handed.push({ item, context }), state),
+    });
+    const called: ReducerMessage = { type: 'called' };
+    expect(returned(await end(items([0, 1])), stage)).to.deep.equal([{ credit: 2, settlements: [] }]);
+    expect(status().unacknowledged).to.equal(2);
+    const { context, item } = handed[1]!;
+    context.ack(item.token);
+    context.ack(item.token);
+    expect(told, 'one message for many calls').to.deep.equal([called]);
+    const effects = tell(called);
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 0, settlements: [settled(1, 1)] }]);
+    expect(counted(effects)).to.deep.equal({ strayAcknowledgements: 1 });
+    context.fail(handed[0]!.item.token, new Error('no'));
+    expect(ofType(tell(called), 'fail')).to.have.length(1);
+  });
+
+  it('crashes for an item that fails, skips it, or ends its tenure, as the policy says', async () => {
+    for (const onFailure of ['crash', 'skip', 'stopShard'] as const) {
+      const { items, tenures, stage, end } = direct(
+        { reduce: (state, { value }) => (value === 1 ? Promise.reject(new Error('bad')) : state) },
+        { onFailure, batchSize: 3 },
+      );
+      const effects = await end(items([0, 1, 2]));
+      const settlement = { crash: settled(1, 0), skip: settled(1, 0, 1), stopShard: dead(1, 0) }[onFailure];
+      expect(returned(effects, stage), onFailure).to.deep.equal([{ credit: 2, settlements: [settlement] }]);
+      const [failure] = ofType(effects, 'fail');
+      if (onFailure === 'crash') expect(failure?.error).to.include({ code: 'PROCESSING_FAILED' });
+      else expect(failure).to.equal(undefined);
+      expect(started(effects), onFailure).to.deep.equal(onFailure === 'crash' ? [] : ['reduce']);
+      expect(emitted(effects)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
+      expect(tenures[1]!.stopError !== undefined).to.equal(onFailure === 'stopShard');
+      if (onFailure === 'crash') continue;
+      const last = onFailure === 'skip' ? settled(1, 2) : dead(1);
+      expect(returned(await end(effects), stage), 'the rest').to.deep.equal([{ credit: 1, settlements: [last] }]);
+    }
+  });
+
+  it('starts again from init after a flush that failed, with its items skipped', async () => {
+    const flushed: State[] = [];
+    const flush = (state: State): unknown => (flushed.push(state) > 1 ? [] : Promise.reject(new Error('bad')));
+    const { items, stage, end } = direct({ flush }, { onFailure: 'skip' });
+    const effects = await end(await end(items([0, 1])));
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 0, settlements: [settled(1, 0, 1)] }]);
+    expect(counted(effects)).to.deep.equal({ skippedItems: 2 });
+    await end(await end(items([2, 3])));
+    expect(flushed[1]).to.deep.equal([2, 3]);
+  });
+
+  it('drops a repeated numbered message, and counts it', async () => {
+    const { items, punctuation, tell, stage, tenures, status, end } = direct({}, { batchSize: 10 });
+    await end(items([0]));
+    punctuation('flush');
+    const before = status();
+    const again: ReducerInbox[] = [
+      { type: 'items', stage, number: 1, items: [itemOf(0, tenures[1]!, stage)] },
+      { type: 'punctuation', stage, number: 2, id: 5, kind: 'flush' },
+    ];
+    for (const message of again) expect(tell(message)).to.deep.equal([{ type: 'count', what: 'repeatedMessages' }]);
+    expect(status()).to.deep.equal(before);
+  });
+
+  it('locates what it has, and passes the question on for what it has not', async () => {
+    const { items, tell, self, clock, end } = direct({ flush: () => {} }, { batchSize: 10 });
+    const next = ref<ReducerInbox>('reducer/1#9');
+    const locate = (ordinal: number, ...others: Ref<ReducerInbox>[]) => {
+      const replyTo = address<Whereabouts>(self);
+      const effects = tell({ type: 'locate', worker: 1, ordinal, replyTo, next: others, queued: false });
+      return { answer: answers(effects, replyTo)[0], passed: sent(effects, next) };
+    };
+    await end(items([0]));
+    clock.move(40);
+    items([1]);
+    expect(locate(0).answer).to.deep.equal({ holder: self.path, state: 'folded', forMs: 40 });
+    expect(locate(1).answer).to.include({ state: 'queued' });
+    expect(locate(7).answer).to.include({ state: 'unknown' });
+    expect(locate(7, next)).to.deep.include({ answer: undefined });
+    expect(locate(7, next).passed[0]).to.deep.include({ type: 'locate', ordinal: 7, next: [] });
+  });
+
+  it('aborts ctx.signal when it is stopped, and hands out nothing more', async () => {
+    const seen: number[] = [];
+    const { items, stop } = direct({ reduce: (state, { value }) => (seen.push(value), state) });
+    const call = items([0]);
+    stop();
+    await finish(call);
+    expect(seen).to.deep.equal([]);
+  });
+});

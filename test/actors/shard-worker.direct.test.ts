@@ -1,0 +1,300 @@
+// The laws of a shard worker, one message at a time and without a runtime: what `receive` returns. The test itself answers as
+// keeper, reader and stages. How workers live among other actors is in shard-worker*.test.ts.
+import { expect } from 'chai';
+import type { Effect } from '../../actors/protocol/actor.js';
+import type { Dispositions } from '../../actors/protocol/disposition.js';
+import type { KeeperMessage } from '../../actors/protocol/leasing.js';
+import type { StageMessage } from '../../actors/protocol/pipeline.js';
+import type { Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
+import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
+import type { ShardWorkerMessage, ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
+import type { ReadResult, StreamSource } from '../../src/api/ports.js';
+import type { StartPosition } from '../../src/core/position.js';
+import { asked, counted, emitted, handClock, ofType, recordOf, ref } from '../support/direct.js';
+import { sent, started, stepped, tenureOf } from '../support/direct.js';
+
+type Effects = readonly Effect<ShardWorkerMessage>[];
+
+const nothing: Dispositions = { forks: [], ordinals: [], leaves: [] };
+
+/** Worker 1 of a shard with fence 1, and what its keeper, its reader and its stages say to it. */
+function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
+  const clock = handClock();
+  const self = ref<ShardWorkerMessage>('shard-worker/shardId-1#1');
+  const keeper = ref<KeeperMessage>('lease-keeper/shardId-1#2');
+  const stages = Array.from({ length: stageCount }, (_, index) => ref<StageMessage>(`stage/${index}#3`));
+  const opened: StartPosition[] = [];
+  const closed: number[] = [];
+  const reader = { read: () => Promise.reject(new Error('the test answers')), close: () => void closed.push(1) };
+  const open: StreamSource['open'] = (_, start) => (opened.push(start), reader);
+  const behaviour = shardWorker({
+    lease: { leaseKey: 'shardId-1', shardId: 'shardId-1', source: 'orders', keeper, startable: true },
+    ...{ worker: 1, stages, spread: 'round-robin', onDuplicate: 'skip', onFailure: 'crash', clock },
+    ...{ maxPending: 4, maxPendingBytes: 1_000_000, watchdogMs: 1_000, flushes: false, acksEarly: false },
+    source: { name: 'orders', open } as StreamSource,
+    unpack: (record) => ({ records: [record], divisible: true }),
+    tell: () => {},
+    ...options,
+  });
+  const step = stepped(behaviour, self);
+  const questions = new Map<string, (answer: unknown) => ShardWorkerMessage>();
+  /** Every step goes through here, so that questions can be answered later. */
+  const noted = (effects: Effects): Effects => {
+    for (const [index, stage] of stages.entries())
+      for (const { question, answered } of asked(effects, stage)) questions.set(`${question.type}/${index}`, answered);
+    return effects;
+  };
+  const tell = (message: ShardWorkerMessage): Effects => noted(step.tell(message));
+  const heard = (result: ReadResult): Effects => tell({ type: 'read', result });
+  return {
+    ...step,
+    ...{ clock, self, keeper, stages, opened, closed, tell },
+    grant: (more: Partial<Tenure> = {}) => {
+      const tenure = tenureOf(1, more);
+      const [begin] = asked(step.first, keeper);
+      return { tenure, effects: tell(begin!.answered({ type: 'granted', tenure })) };
+    },
+    read: (...numbers: number[]) => heard({ type: 'records', records: numbers.map((n) => recordOf(n)) }),
+    shardEnd: () => heard({ type: 'shardEnd', children: [] }),
+    /** The answer to the last question of this type. */
+    answer: (type: StageMessage['type'], answer: unknown = nothing, stage = 0) =>
+      tell(questions.get(`${type}/${stage}`)!(answer)),
+    control: (type: 'drain' | 'revoked', fence = 1) => tell({ type, fence, reason: 'lost' }),
+    pause: (number: number) => tell({ type: 'pause', fence: 1, number }),
+    resume: (number: number) => tell({ type: 'resume', fence: 1, number }),
+    /** How it has ended, as its keeper hears it. */
+    endOf: (effects: Effects): WorkerEnd | undefined =>
+      sent(effects, keeper).flatMap((message) => (message.type === 'workerEnded' ? [message.how] : []))[0],
+    /** The last number of each frontier, and how many records it is. */
+    frontiers: (effects: Effects) =>
+      sent(effects, keeper).flatMap((message) =>
+        message.type === 'frontier' ? [[message.frontier.position.sequenceNumber, message.frontier.records]] : [],
+      ),
+    /** The questions to a stage; a punctuation by its kind. */
+    asks: (effects: Effects, stage = 0): string[] =>
+      asked(effects, stages[stage]!).map(({ question: each }) => (each.type === 'punctuate' ? each.kind : each.type)),
+    /** The ordinals that are handed over. */
+    notified: (effects: Effects, stage = 0) =>
+      asked(effects, stages[stage]!).flatMap(({ question: each }) => (each.type === 'notify' ? [each.ordinals] : [])),
+  };
+}
+
+function settled(...ordinals: number[]): Dispositions {
+  return { ...nothing, ordinals, leaves: ordinals.map(() => 0) };
+}
+
+const drained: WorkerEnd = { type: 'drained', open: 0 };
+
+describe('a shard worker, message by message', () => {
+  it('asks its keeper for a tenure before anything else, and ends where it is refused', () => {
+    const { first, keeper, self, tell, opened, status } = direct();
+    expect(first).to.have.length(1);
+    const [begin] = asked(first, keeper);
+    expect(begin?.question).to.include({ type: 'beginTenure', worker: 1, control: self });
+    expect(ofType(tell(begin!.answered({ type: 'refused', reason: 'no' })), 'end')).to.have.length(1);
+    expect(opened).to.deep.equal([]);
+    expect(status().doing).to.equal('ended');
+  });
+
+  it('opens its reader where the tenure starts, and reads', () => {
+    const { grant, opened } = direct();
+    const start: StartPosition = { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } };
+    const { effects } = grant({ start });
+    expect(opened).to.deep.equal([start]);
+    expect(started(effects)).to.deep.equal(['read']);
+    expect(emitted(effects)).to.deep.equal(['shardStarted']);
+    expect(ofType(effects, 'after')[0]).to.include({ key: 'watchdog', ms: 1_000 });
+  });
+
+  it('reads one at a time, and only while there is room', () => {
+    const { grant, read, answer, tell, notified, status } = direct({ maxPending: 2 });
+    grant();
+    expect(started(tell({ type: 'pressed' })), 'while it reads').to.deep.equal([]);
+    expect(started(read(1))).to.deep.equal(['read']);
+    expect(started(read(2)), 'full').to.deep.equal([]);
+    expect(started(answer('collect', settled(0)))).to.deep.equal(['read']);
+    expect(started(read(3, 4))).to.deep.equal([]);
+    expect(status()).to.include({ admitted: 3, openRecords: 2 });
+    expect(notified(answer('notify', settled(1)))).to.deep.equal([[1, 2, 3]]);
+  });
+
+  it('reads nothing more while something read does not fit', () => {
+    const { grant, read, status } = direct({ maxPendingBytes: 5 });
+    grant();
+    expect(started(read(1, 2, 3))).to.deep.equal([]);
+    expect(status()).to.include({ admitted: 2, openBytes: 4 });
+  });
+
+  it('has one notify and one collect open with each stage, and none it does not need', () => {
+    const { grant, read, answer, asks, notified } = direct({ maxPending: 100 }, 2);
+    expect(asks(grant().effects)).to.deep.equal([]);
+    const first = read(1, 2, 3);
+    expect([notified(first, 0), notified(first, 1)]).to.deep.equal([[[0, 2]], [[1]]]);
+    for (const stage of [0, 1]) expect(asks(first, stage)).to.deep.equal(['notify', 'collect']);
+    const second = read(4, 5);
+    expect([asks(second, 0), asks(second, 1)]).to.deep.equal([[], []]);
+    const third = answer('notify', nothing, 1);
+    expect([notified(third, 0), notified(third, 1)]).to.deep.equal([[], [[3]]]);
+    expect(asks(answer('collect', settled(0)))).to.deep.equal(['collect']);
+    answer('notify', settled(1, 2, 3));
+    expect(asks(answer('collect', settled(4))), 'nothing is open').to.deep.equal([]);
+  });
+
+  it('reports the frontier only forward, over what is settled in any order', () => {
+    const { grant, read, answer, frontiers } = direct();
+    grant();
+    read(10, 11, 12);
+    expect(frontiers(answer('collect', settled(1)))).to.deep.equal([]);
+    expect(frontiers(answer('collect', settled(0)))).to.deep.equal([['11', 2]]);
+    expect(frontiers(answer('collect', settled(0, 1)))).to.deep.equal([]);
+    expect(frontiers(answer('collect', settled(2)))).to.deep.equal([['12', 3]]);
+  });
+
+  it('settles a record with its last item, and one without items at once', () => {
+    const { grant, read, answer, frontiers, status } = direct();
+    grant();
+    read(10, 11);
+    expect(frontiers(answer('notify', { ...settled(1), forks: [0, 0, 1, 2] }))).to.deep.equal([['10', 1]]);
+    expect(frontiers(answer('collect', { ...nothing, ordinals: [1], leaves: [1] }))).to.deep.equal([['11', 2]]);
+    expect(status()).to.include({ settled: 2, openRecords: 0 });
+  });
+
+  it('skips what it has had or what its checkpoint covers, and counts a duplicate', () => {
+    const { grant, read, notified, status } = direct();
+    grant({ start: { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } } });
+    const effects = read(6, 7, 8, 8, 9);
+    expect(notified(effects)).to.deep.equal([[0, 1]]);
+    expect(counted(effects)).to.deep.equal({ duplicateRecords: 1 });
+    expect(status()).to.include({ admitted: 2, duplicates: 1 });
+  });
+
+  it('drains: gives its read up, asks for a flush, and ends when everything is settled', () => {
+    const { grant, read, answer, control, asks, endOf, keeper, stages, closed, status } = direct();
+    const { tenure } = grant();
+    read(1, 2);
+    const effects = control('drain');
+    expect(ofType(effects, 'abort')).to.have.length(1);
+    expect(closed).to.have.length(1);
+    expect(asks(effects)).to.deep.equal(['drain']);
+    expect(status().doing).to.equal('draining');
+    expect(endOf(answer('collect', settled(0)))).to.equal(undefined);
+    const last = answer('collect', settled(1));
+    expect(endOf(last)).to.deep.equal(drained);
+    expect(tenure.dead).to.equal(true);
+    expect(sent(last, stages[0]!)).to.deep.equal([{ type: 'retire', worker: 1 }]);
+    expect(sent(last, keeper).map(({ type }) => type)).to.deep.equal(['frontier', 'workerEnded']);
+    expect(last.at(-1)).to.deep.equal({ type: 'end' });
+  });
+
+  it('is not drained while a call may run that has acknowledged early', () => {
+    const { grant, read, answer, control, asks, endOf } = direct({ acksEarly: true });
+    grant();
+    read(1);
+    answer('collect', settled(0));
+    const effects = control('drain');
+    expect(asks(effects)).to.deep.equal(['drain']);
+    expect(endOf(effects)).to.equal(undefined);
+    expect(endOf(answer('punctuate', true))).to.deep.equal(drained);
+  });
+
+  it('reads and admits nothing while paused, and is quiet only after a drain punctuation', () => {
+    const { grant, read, answer, pause, asks, endOf, status } = direct();
+    grant();
+    read(1);
+    expect(asks(pause(1))).to.deep.equal(['drain']);
+    expect([started(read(2)), status().admitted]).to.deep.equal([[], 1]);
+    answer('collect', settled(0));
+    const asking = answer('punctuate', true);
+    expect(endOf(asking), 'that punctuation was before the last settle').to.equal(undefined);
+    expect(asks(asking)).to.deep.equal(['drain']);
+    expect(endOf(answer('punctuate', true))).to.deep.equal(drained);
+  });
+
+  it('asks for that punctuation though nothing is open: a call may still run', () => {
+    const { grant, read, answer, pause, asks, endOf } = direct();
+    grant();
+    read(1);
+    answer('notify', settled(0));
+    const effects = pause(1);
+    expect([asks(effects), endOf(effects)]).to.deep.equal([['drain'], undefined]);
+    expect(started(read()), 'there is room, but it is paused').to.deep.equal([]);
+    expect(endOf(answer('punctuate', true))).to.deep.equal(drained);
+  });
+
+  it('resumes with the number of its last pause only', () => {
+    const { grant, read, pause, resume, answer, notified, status } = direct();
+    grant();
+    read(1);
+    pause(2);
+    expect(counted(pause(1)), 'an older pause').to.deep.equal({ repeatedMessages: 1 });
+    read(2);
+    answer('notify');
+    for (const wrong of [1, 3]) expect([resume(wrong), status().doing]).to.deep.equal([[], 'draining']);
+    const effects = resume(2);
+    expect(started(effects)).to.deep.equal(['read']);
+    expect(notified(effects), 'what came while it was paused').to.deep.equal([[1]]);
+    pause(3);
+    expect([resume(2), status().doing], 'late').to.deep.equal([[], 'draining']);
+  });
+
+  it('ends with shardEnd only when everything is settled', () => {
+    const { grant, read, shardEnd, answer, asks, endOf } = direct();
+    grant();
+    read(1, 2);
+    const effects = shardEnd();
+    expect([started(effects), endOf(effects), asks(effects)]).to.deep.equal([[], undefined, ['drain']]);
+    answer('punctuate', true);
+    expect(endOf(answer('collect', settled(1)))).to.equal(undefined);
+    expect(endOf(answer('notify', settled(0)))).to.deep.equal({ type: 'shardEnd', vanished: false, children: [] });
+  });
+
+  it('ends with tenureDead when its tenure is dead or revoked, and reports what was settled first', () => {
+    for (const how of ['dead', 'revoked', 'stopShard'] as const) {
+      const { grant, read, answer, control, tell, endOf, frontiers } = direct();
+      const { tenure } = grant();
+      read(1, 2);
+      if (how !== 'revoked') tenure.dead = true;
+      if (how === 'stopShard') tenure.stopError = new Error('bad');
+      const effects = how === 'revoked' ? control('revoked') : answer('collect', { ...settled(0), dead: true });
+      expect(frontiers(effects), how).to.deep.equal(how === 'revoked' ? [] : [['1', 1]]);
+      expect(endOf(effects)?.type, how).to.equal(how === 'stopShard' ? 'stopShard' : 'tenureDead');
+      expect(tell({ type: 'watchdog' }), 'nothing after its end').to.deep.equal([]);
+    }
+  });
+
+  it('counts a control of another fence, and does not obey it', () => {
+    const { grant, control, pause, status } = direct();
+    expect(counted(pause(1)), 'before its tenure').to.deep.equal({ staleControls: 1 });
+    grant();
+    for (const type of ['drain', 'revoked'] as const) {
+      expect(control(type, 9)).to.deep.equal([{ type: 'count', what: 'staleControls' }]);
+      expect(status().doing).to.equal('reading');
+    }
+  });
+
+  it('asks for a flush when it is full, once until something has changed', () => {
+    const { grant, read, answer, tell, asks } = direct({ maxPending: 2, flushes: true });
+    grant();
+    expect(asks(read(1, 2))).to.deep.equal(['notify', 'collect', 'flush']);
+    answer('punctuate', true);
+    expect(asks(tell({ type: 'pressed' }))).to.deep.equal([]);
+    answer('collect', settled(0));
+    expect(asks(read(3)), 'full again').to.not.include('flush');
+    expect(asks(answer('notify'))).to.deep.equal(['notify', 'flush']);
+  });
+
+  it('asks where its oldest record is once the frontier has stood still, and fails if that is the reason', () => {
+    const { grant, read, tell, answer, clock, asks } = direct();
+    grant();
+    read(1);
+    const watchdog: ShardWorkerMessage = { type: 'watchdog' };
+    clock.move(999);
+    expect(asks(tell(watchdog))).to.deep.equal([]);
+    clock.move(1);
+    expect(asks(tell(watchdog))).to.deep.equal(['locate']);
+    const held = { holder: 'reducer/0#9', state: 'running' };
+    expect(ofType(answer('locate', { ...held, forMs: 999 }), 'fail'), 'only slow').to.deep.equal([]);
+    const [failure] = ofType(answer('locate', { ...held, forMs: 1_000 }), 'fail');
+    expect(failure?.error).to.include({ code: 'WATCHDOG' });
+  });
+});

@@ -1,0 +1,300 @@
+// The laws of a stage, one message at a time and without a runtime: what `receive` returns. How stages live among other actors
+// is in stage.test.ts and stage-extraction.test.ts.
+import { expect } from 'chai';
+import type { Ref } from '../../actors/protocol/actor.js';
+import type { Dispositions, Settlement, Whereabouts } from '../../actors/protocol/disposition.js';
+import type { ReducerInbox } from '../../actors/protocol/pipeline.js';
+import { stage } from '../../actors/stage/stage.js';
+import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
+import { reducerOf } from '../../src/core/murmur3.js';
+import { address, answers, counted, emitted, handClock, ofType, recordOf, ref } from '../support/direct.js';
+import { sent, stepped, tenureOf } from '../support/direct.js';
+
+/** Keys that go to reducer 0 and to reducer 1. */
+const [left, right] = [keyTo(0), keyTo(1)];
+const nothing: Dispositions = { forks: [], ordinals: [], leaves: [] };
+const repeated = { repeatedMessages: 1 };
+const plain = { reducers: 2, maxPending: 4, flushIntervalMs: 1_000, onFailure: 'crash', opaqueOf: () => 0 } as const;
+
+function keyTo(reducer: number): string {
+  return [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)!;
+}
+
+/** A stage of two reducers, and what other actors say to it. */
+function direct(options: Partial<StageOptions> = {}) {
+  const clock = handClock();
+  const self = ref<StageMessage>('stage/0#1');
+  const reducers = [ref<ReducerInbox>('reducer/0#2'), ref<ReducerInbox>('reducer/1#3')] as const;
+  const step = stepped(stage({ clock, ...plain, ...options }), self);
+  const tenures = [tenureOf(0), tenureOf(1), tenureOf(2)];
+  const workers = tenures.map(({ worker }) => ref<never>(`shard-worker/s#${worker}`));
+  const numbers = [0, 0];
+  const number = (reducer: number): number => (numbers[reducer]! += 1);
+  const ask = <A>(worker: number, question: object) => {
+    const replyTo = address<A>(workers[worker]!);
+    const message = { ...question, replyTo } as unknown as StageMessage;
+    return { message, replyTo, effects: step.tell(message) };
+  };
+  return {
+    ...step,
+    ...{ clock, self, reducers, tenures },
+    join: (reducer: number, credit: number, as: Ref<ReducerInbox> = reducers[reducer]!) =>
+      step.tell({ type: 'join', reducer, ref: as, credit }),
+    /** Hands over records with these keys. */
+    notify: (keys: readonly string[], first = 0, worker = 1) => {
+      const records = keys.map((key, index) => recordOf(first + index, key));
+      const batch = { ordinals: keys.map((_, index) => first + index), records };
+      const asker = { tenure: tenures[worker], worker: workers[worker] };
+      return ask<Dispositions>(worker, { type: 'notify', ...asker, ...batch });
+    },
+    /** The turn of extraction that these effects ask for. */
+    extract: (effects: ReturnType<typeof step.tell>) => {
+      const [turn, ...more] = sent(effects, self);
+      expect(more).to.deep.equal([]);
+      return step.tell(turn!);
+    },
+    collect: () => ask<Dispositions>(1, { type: 'collect', worker: 1 }),
+    punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', worker: 1, kind }),
+    locate: (ordinal: number) => ask<Whereabouts>(1, { type: 'locate', worker: 1, ordinal }),
+    disposed: (reducer: number, credit: number, ...settlements: Settlement[]) =>
+      step.tell({ type: 'disposed', reducer, number: number(reducer), credit, settlements }),
+    punctuated: (reducer: number, id: number) =>
+      step.tell({ type: 'punctuated', reducer, number: number(reducer), id }),
+    lane: (reducer: number) => step.status().lanes[reducer],
+  };
+}
+
+function settled(...ordinals: number[]): Settlement {
+  return { worker: 1, ordinals, leaves: ordinals.map(() => 0) };
+}
+
+/** What travels to a reducer: the ordinals of items, and the types of the rest. */
+function travels(inbox: readonly ReducerInbox[]): (number | string)[] {
+  return inbox.flatMap((message): (number | string)[] =>
+    message.type === 'items' ? message.items.map((item) => item.ordinal) : [message.type],
+  );
+}
+
+describe('a stage, message by message', () => {
+  it('grants the credit of a join once, and a restarted reducer has its own', () => {
+    const { join, lane } = direct();
+    join(0, 5);
+    expect(counted(join(0, 5))).to.deep.equal(repeated);
+    expect(lane(0)?.credit).to.equal(5);
+    join(0, 2, ref('reducer/0#9'));
+    expect(lane(0)?.credit).to.equal(2);
+  });
+
+  it('extracts a notify in a turn of its own, one turn for all who wait', () => {
+    const calls: string[] = [];
+    const { join, notify, tell, self, reducers } = direct({
+      extract: ({ sequenceNumber, data }) => (calls.push(sequenceNumber), [{ key: left, value: data }]),
+    });
+    join(0, 10);
+    const first = notify([left]).effects;
+    expect(ofType(first, 'watch')).to.have.length(1);
+    expect(sent(notify([left], 7, 2).effects, self), 'a second turn').to.deep.equal([]);
+    expect(calls).to.deep.equal([]);
+    const turn = sent(first, self)[0]!;
+    expect(travels(sent(tell(turn), reducers[0]))).to.deep.equal([0, 7]);
+    expect(calls).to.deep.equal(['0', '7']);
+    expect(counted(tell(turn)), 'the same turn again').to.deep.equal(repeated);
+  });
+
+  it('gives way after 25 ms of extraction, and the next worker goes first', () => {
+    const calls: string[] = [];
+    const { clock, notify, extract, self } = direct({
+      key: ({ sequenceNumber }) => (calls.push(sequenceNumber), clock.move(25), left),
+    });
+    let effects = notify([left, left]).effects;
+    notify([left, left], 10, 2);
+    for (let turns = 4; turns > 0; turns -= 1) effects = extract(effects);
+    expect(calls).to.deep.equal(['0', '10', '1', '11']);
+    expect(sent(effects, self)).to.deep.equal([]);
+  });
+
+  it('sends items to the reducer of their key, in order and within its credit', () => {
+    const { join, notify, extract, disposed, lane, reducers } = direct();
+    join(1, 10);
+    const effects = extract(notify([left, left, right, left, right, left]).effects);
+    expect(sent(effects, reducers[0]), 'before it has joined').to.deep.equal([]);
+    expect(travels(sent(effects, reducers[1]))).to.deep.equal([2, 4]);
+    expect(travels(sent(join(0, 2), reducers[0]))).to.deep.equal([0, 1]);
+    expect(lane(0)).to.include({ queued: 2, credit: 0 });
+    expect(travels(sent(disposed(0, 1), reducers[0]))).to.deep.equal([3]);
+    expect(travels(sent(disposed(0, 9), reducers[0]))).to.deep.equal([5]);
+    expect(lane(0)).to.include({ queued: 0, credit: 8 });
+  });
+
+  it('answers a notify once few enough records of the worker wait', () => {
+    const { join, notify, extract, disposed } = direct({ maxPending: 4 });
+    join(0, 1);
+    const { effects, replyTo } = notify([left, left, left, left]);
+    expect(answers(extract(effects), replyTo)).to.deep.equal([]);
+    expect(answers(disposed(0, 1), replyTo)).to.deep.equal([nothing]);
+  });
+
+  it('lets a disposition out with whichever reply is open first, and keeps it while none is', () => {
+    const { join, notify, extract, disposed, collect } = direct({ maxPending: 2 });
+    join(0, 1);
+    const first = notify([left, left, left]);
+    extract(first.effects);
+    const beat = collect();
+    const effects = disposed(0, 0, settled(0));
+    expect(answers(effects, first.replyTo), 'the notify has to wait').to.deep.equal([]);
+    expect(answers(effects, beat.replyTo)).to.deep.equal([{ ...nothing, ordinals: [0], leaves: [0] }]);
+    const open = collect();
+    const later = disposed(0, 1, settled(1));
+    expect(answers(later, first.replyTo), 'the notify goes first').to.deep.equal([
+      { ...nothing, ordinals: [1], leaves: [0] },
+    ]);
+    expect(answers(later, open.replyTo)).to.deep.equal([]);
+    expect(answers(disposed(0, 1, settled(2)), open.replyTo)).to.have.length(1);
+    expect(ofType(disposed(0, 0, settled(3)), 'reply')).to.deep.equal([]);
+    const last = collect();
+    expect(answers(last.effects, last.replyTo)).to.deep.equal([{ ...nothing, ordinals: [3], leaves: [0] }]);
+  });
+
+  it('reports how many items a record became, unless it is one', () => {
+    const { join, notify, extract } = direct({
+      extract: ({ sequenceNumber }) => Array.from({ length: Number(sequenceNumber) }, () => ({ key: left, value: 0 })),
+    });
+    join(0, 10);
+    const { effects, replyTo } = notify([left, left, left]);
+    expect(answers(extract(effects), replyTo)).to.deep.equal([{ ...nothing, forks: [0, 0, 2, 2] }]);
+  });
+
+  it('changes nothing for a repeated numbered message, and counts it', () => {
+    const { join, notify, extract, disposed, punctuate, tell, status } = direct();
+    join(0, 1);
+    join(1, 1);
+    const given = notify([left, left]);
+    extract(given.effects);
+    disposed(0, 1, settled(0));
+    const asked = punctuate('flush');
+    const done: StageMessage = { type: 'punctuated', reducer: 0, number: 9, id: 0 };
+    tell(done);
+    const before = status();
+    const again: StageMessage[] = [
+      { type: 'disposed', reducer: 0, number: 1, credit: 1, settlements: [settled(0)] },
+      done,
+      given.message,
+      asked.message,
+    ];
+    for (const message of again) {
+      const effects = tell(message);
+      expect(effects, message.type).to.have.length(1);
+      expect(counted(effects), message.type).to.deep.equal(repeated);
+    }
+    expect(status()).to.deep.equal(before);
+  });
+
+  for (const type of ['retire', 'workerDown'] as const) {
+    it(`drops at ${type} what is queued, tells the reducers, and the credit goes to other workers`, () => {
+      const { join, notify, extract, disposed, tell, status, lane, reducers, tenures } = direct();
+      join(0, 1);
+      join(1, 1);
+      extract(notify([left, left, left]).effects);
+      extract(notify([left], 0, 2).effects);
+      expect(lane(0)?.queued).to.equal(3);
+      const effects = tell({ type, worker: 1 });
+      expect(tenures[1]!.dead).to.equal(true);
+      expect(lane(0)).to.include({ queued: 1, credit: 0 });
+      expect(status().workers).to.equal(1);
+      for (const reducer of reducers) {
+        expect(sent(effects, reducer)).to.have.length(1);
+        expect(sent(effects, reducer)[0]).to.include({ type: 'revoked', worker: 1, shardId: 'shardId-1', fence: 1 });
+      }
+      expect(ofType(tell({ type, worker: 1 }), 'send'), 'again').to.deep.equal([]);
+      const back = disposed(0, 1, settled(0));
+      expect(counted(back)).to.deep.equal({ staleSettles: 1 });
+      const [items] = sent(back, reducers[0]);
+      expect(items?.type === 'items' && items.items.map(({ tenure }) => tenure.worker)).to.deep.equal([2]);
+    });
+  }
+
+  it('extracts nothing of a worker that has retired, or whose deadline has passed', () => {
+    const { join, notify, extract, tell, clock, tenures, reducers } = direct();
+    join(0, 10);
+    const gone = notify([left], 0, 2).effects;
+    tell({ type: 'retire', worker: 2 });
+    expect(sent(extract(gone), reducers[0])).to.deep.equal([]);
+    tenures[1]!.deadline = clock.now() + 10;
+    const { effects, replyTo } = notify([left]);
+    clock.move(10);
+    const turn = extract(effects);
+    expect(sent(turn, reducers[0])).to.deep.equal([]);
+    expect(answers(turn, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+  });
+
+  it('puts punctuation behind what was handed over before it, extracted or not', () => {
+    const { join, notify, extract, punctuate, disposed, reducers } = direct();
+    join(0, 1);
+    join(1, 1);
+    const given = notify([left, left, right]);
+    expect(ofType(punctuate('drain').effects, 'send'), 'before the turn').to.deep.equal([]);
+    const turn = extract(given.effects);
+    expect(travels(sent(turn, reducers[0]))).to.deep.equal([0]);
+    expect(travels(sent(turn, reducers[1]))).to.deep.equal([2, 'punctuation']);
+    expect(travels(sent(disposed(0, 1), reducers[0]))).to.deep.equal([1, 'punctuation']);
+  });
+
+  it('answers a punctuation once every reducer has, and none of a worker that has retired', () => {
+    const { join, notify, extract, punctuate, punctuated, tell } = direct();
+    join(0, 1);
+    join(1, 1);
+    extract(notify([left]).effects);
+    const { replyTo } = punctuate('flush');
+    expect(answers(punctuated(1, 0), replyTo)).to.deep.equal([]);
+    expect(answers(punctuated(0, 0), replyTo)).to.deep.equal([true]);
+    const late = punctuate('drain');
+    punctuated(0, 1);
+    tell({ type: 'retire', worker: 1 });
+    expect(answers(punctuated(1, 1), late.replyTo)).to.deep.equal([]);
+  });
+
+  it('locates what is queued here, and asks the reducers about the rest', () => {
+    const { join, notify, extract, locate, clock, self, reducers } = direct();
+    const { effects } = notify([left]);
+    clock.move(30);
+    const here = { holder: self.path, state: 'queued', forMs: 30 };
+    const early = locate(0);
+    expect(answers(early.effects, early.replyTo), 'not an item yet').to.deep.equal([here]);
+    extract(effects);
+    const queued = locate(0);
+    expect(answers(queued.effects, queued.replyTo), 'no reducer yet').to.deep.equal([here]);
+    const lost = locate(5);
+    expect(answers(lost.effects, lost.replyTo)).to.deep.equal([{ ...here, state: 'unknown', forMs: 0 }]);
+    join(0, 0);
+    join(1, 0);
+    expect(sent(locate(0).effects, reducers[0])[0]).to.include({ type: 'locate', ordinal: 0, queued: true });
+    expect(sent(locate(5).effects, reducers[0])[0]).to.deep.include({ queued: false, next: [reducers[1]] });
+  });
+
+  it('crashes for a record that fails, skips it, or ends the tenure, as the policy says', () => {
+    for (const onFailure of ['crash', 'skip', 'stopShard'] as const) {
+      const { join, notify, extract, tenures, reducers } = direct({
+        onFailure,
+        key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
+      });
+      join(0, 10);
+      const { effects, replyTo } = notify([left, left, left]);
+      const turn = extract(effects);
+      const routed = { crash: [], skip: [0, 2], stopShard: [0] }[onFailure];
+      expect(travels(sent(turn, reducers[0])), onFailure).to.deep.equal(routed);
+      expect(ofType(turn, 'fail')).to.have.length(onFailure === 'crash' ? 1 : 0);
+      expect(emitted(turn)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
+      expect(tenures[1]!.dead).to.equal(onFailure === 'stopShard');
+      if (onFailure === 'skip') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [1], leaves: [0] });
+      if (onFailure === 'stopShard') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [], dead: true });
+    }
+  });
+
+  it('sends one heartbeat to every reducer that has joined, and sets its timer again', () => {
+    const { first, join, tell, reducers } = direct();
+    join(1, 1);
+    const effects = tell({ type: 'beat' });
+    expect(reducers.map((each) => travels(sent(effects, each)))).to.deep.equal([[], ['heartbeat']]);
+    expect(ofType(effects, 'after')).to.deep.equal(ofType(first, 'after'));
+  });
+});

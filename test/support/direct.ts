@@ -1,0 +1,142 @@
+// Calls `initial` and `receive` of a behaviour as the plain functions they are (H4). There is no runtime: what an effect asks
+// for, the test does by hand or leaves undone. Nothing happens by itself, and time passes only by `move`.
+import type { Behaviour, Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
+import type { Tenure } from '../../actors/protocol/tenure.js';
+import type { Clock, UserRecord } from '../../src/api/ports.js';
+import type { KinactEvent } from '../../src/api/events.js';
+
+type Effects<Self> = readonly Effect<Self>[];
+
+export function handClock(): Clock & { move(ms: number): void } {
+  let passed = 0;
+  return {
+    now: () => 1_000 + passed,
+    wallNow: () => 1_700_000_000_000 + passed,
+    move: (ms) => void (passed += ms),
+  };
+}
+
+let lastId = 0;
+
+export function ref<M>(path: string): Ref<M> {
+  lastId += 1;
+  return Object.freeze({ path, id: lastId });
+}
+
+let lastQuestion = 0;
+
+/** A reply address with a question number above all before. */
+export function address<A>(asker: Ref<never>): ReplyTo<A> {
+  lastQuestion += 1;
+  return { asker, question: lastQuestion };
+}
+
+/** A tenure that never ends by itself, of the worker and with the fence of this number. */
+export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
+  const shardId = `shardId-${worker}`;
+  return {
+    worker,
+    leaseKey: shardId,
+    shardId,
+    source: 'orders',
+    identity: `orders@1/${shardId}`,
+    fence: worker,
+    start: { type: 'trimHorizon' },
+    deadline: Infinity,
+    wallDeadline: Infinity,
+    dead: false,
+    signal: new AbortController().signal,
+    ...more,
+  };
+}
+
+/** The record number `n` of a shard. */
+export function recordOf(n: number, partitionKey = 'k'): UserRecord & { readonly partitionKey: string } {
+  return { sequenceNumber: String(n), partitionKey, data: new Uint8Array([n]) };
+}
+
+export interface Stepped<Message, Status> {
+  readonly first: Effects<Message>;
+  /** One call of `receive`. */
+  tell(message: Message): Effects<Message>;
+  status(): Status;
+  /** The runtime stops the actor. */
+  stop(): Effects<Message>;
+}
+
+export function stepped<State, Message, Status extends object>(
+  behaviour: Behaviour<State, Message, Status>,
+  self: Ref<Message>,
+): Stepped<Message, Status> {
+  const [begun, first] = behaviour.initial(self);
+  let state = begun;
+  return {
+    first,
+    tell: (message) => {
+      const [next, effects] = behaviour.receive(state, message);
+      state = next;
+      return effects;
+    },
+    status: () => behaviour.status!(state),
+    stop: () => behaviour.stopped!(state, 'shutdown'),
+  };
+}
+
+export function ofType<Self, Type extends Effect<Self>['type']>(
+  effects: Effects<Self>,
+  type: Type,
+): Extract<Effect<Self>, { readonly type: Type }>[] {
+  return effects.filter((effect): effect is Extract<Effect<Self>, { readonly type: Type }> => effect.type === type);
+}
+
+/** What is sent to this actor, in order. */
+export function sent<Self, M>(effects: Effects<Self>, to: Ref<M>): M[] {
+  return ofType(effects, 'send').flatMap((effect) => (effect.to.id === to.id ? [effect.message as M] : []));
+}
+
+/** The answers to this question. */
+export function answers<Self, A>(effects: Effects<Self>, to: ReplyTo<A>): A[] {
+  return ofType(effects, 'reply').flatMap((effect) => (effect.to.question === to.question ? [effect.answer as A] : []));
+}
+
+export interface Asked<Self, M> {
+  readonly question: M;
+  /** The message that the answer becomes. */
+  answered(answer: unknown): Self;
+  failed(error: Error): Self;
+}
+
+/** The questions that are asked of this actor, in order. */
+export function asked<Self, M>(effects: Effects<Self>, to: Ref<M>): Asked<Self, M>[] {
+  return ofType(effects, 'ask').flatMap((effect) => {
+    if (effect.to.id !== to.id) return [];
+    const question = effect.question(address(effect.to)) as M;
+    return [{ question, answered: (answer) => effect.answered(answer as never), failed: effect.failed }];
+  });
+}
+
+/** The names of the work that is started. */
+export function started<Self>(effects: Effects<Self>): string[] {
+  return ofType(effects, 'run').map(({ name }) => name);
+}
+
+/** Does the work that is started, which must be one piece; the message that its result becomes. */
+export async function finish<Self>(effects: Effects<Self>): Promise<Self> {
+  const [work, ...more] = ofType(effects, 'run');
+  if (work === undefined || more.length > 0) throw new Error(`one piece of work, not ${started(effects).join()}`);
+  try {
+    return work.done((await work.start(new AbortController().signal)) as never);
+  } catch (error) {
+    return work.failed(error);
+  }
+}
+
+export function counted<Self>(effects: Effects<Self>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { what, by = 1 } of ofType(effects, 'count')) counts[what] = (counts[what] ?? 0) + by;
+  return counts;
+}
+
+export function emitted<Self>(effects: Effects<Self>): KinactEvent['name'][] {
+  return ofType(effects, 'emit').map(({ event }) => event.name);
+}
