@@ -18,7 +18,7 @@ import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
-import { observe, planLeases, updateObservations } from '../../src/core/lease-plan.js';
+import { isAvailable, observe, planLeases, updateObservations } from '../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
@@ -175,14 +175,16 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const avoid = new Set(cooling(turn));
   for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
   const notAsked = new Set(notToBeAsked(turn));
-  askAgain(turn, rows, (leaseKey) => avoid.has(leaseKey) || notAsked.has(leaseKey));
+  const leases = observe(rows, state.observations, now, failoverMs);
+  const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
+  askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notAsked.has(leaseKey));
   // Rows of this process that lost their keeper; in the first round also those of an earlier process of the same name. After
   // that, such a row belongs to a living worker with the same id: it is taken when it expires, like any other.
   const mine = rows.filter(
     (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
   const plan = planLeases({
-    leases: observe(rows, state.observations, now, failoverMs),
+    leases,
     workerId,
     maxLeases,
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),

@@ -36,22 +36,27 @@ export function askedByOthers({ settings, state, now }: Turn): Map<string, strin
 }
 
 /**
- * Continues wishes of a keeper of this process that has died, perhaps with its coordinator. Its holder believes the wish for
- * a while, and would hand the lease over to nobody.
+ * Goes on with what a keeper of this process that has died, perhaps with its coordinator, had asked for: its holder believes that
+ * wish for a while, and would hand the lease over to nobody. `rows`: those of holders that live.
  */
 export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (leaseKey: string) => boolean): void {
   const { settings, state } = turn;
   for (const row of rows) {
+    if (openWishes(turn) >= mostWishes || state.leases.size >= settings.maxLeases) return;
     const asked = state.wishes.get(row.leaseKey);
     if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.nonce, asked.wish.writer)) continue;
     take(turn, row, { stale: asked.text });
   }
 }
 
+function openWishes({ state }: Turn): number {
+  return [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
+}
+
 /** Asks the holders of these leases for them, as many as may be asked; takes those of holders that cannot be asked. */
 export function steal(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
-  let open = [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
+  let open = openWishes(turn);
   for (const row of rows) {
     if (!knowsWishes(row)) take(turn, row);
     else if (open < mostWishes) {

@@ -67,6 +67,7 @@ export function grant(turn: Turn, asked: Asked): void {
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
+    hasPredecessor: newestOf(state.handedOut, leaseName(options)) !== undefined,
     // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
     // them down.
     handedOver: undefined,

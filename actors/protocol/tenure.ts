@@ -33,6 +33,11 @@ export interface Tenure {
   wallDeadline: number;
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
+  /**
+   * Earlier workers of this process have handed out records of the lease under the same ownership: a call that has acknowledged
+   * one of them early may still run. Default false.
+   */
+  readonly hasPredecessor?: boolean;
   /** The newest record that the worker has handed to a stage: if it ends without a last word, this is still known. */
   handedOver?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */

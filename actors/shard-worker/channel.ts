@@ -75,10 +75,16 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
   return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
-/** Nothing is open, and since the last record was settled every reducer has finished the call that it was in. */
-export function isQuiet({ intake, ledger, notified, punctuated, punctuating }: ShardWorkerState): boolean {
+/** Nothing is open, and since the last record was settled every reducer has come to an end with the call that it was in. */
+export function isQuiet(state: ShardWorkerState): boolean {
+  const { intake, ledger, notified, punctuated, punctuating } = state;
   if (ledger.openRecords > 0 || punctuating > 0 || intake.current !== undefined) return false;
-  return notified === 0 || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
+  return !mayHaveCalls(state) || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
+}
+
+/** No reducer has anything to say of a shard of which this process has handed out nothing. */
+function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
+  return notified > 0 || tenure?.hasPredecessor === true;
 }
 
 /** Everything is settled, and no call of the application concerns the shard any more. */
@@ -95,7 +101,7 @@ export function isDrained({ options, state }: Turn): boolean {
 export function punctuate({ options, state, effects }: Turn, tenure: Tenure): void {
   const { flushes, acksEarly } = options;
   const { ledger, channels, ending, paused } = state;
-  const isQuieted = paused || (acksEarly && ending?.type === 'drained');
+  const isQuieted = mayHaveCalls(state) && (paused || (acksEarly && ending?.type === 'drained'));
   if (state.punctuating > 0 || (ledger.openRecords === 0 && !isQuieted)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = paused || (ending !== undefined && isEmpty(state.intake));

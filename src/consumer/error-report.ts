@@ -10,7 +10,7 @@ const mostCauses = 8;
 const mostFrames = 5;
 const longestData = 400;
 /** Where kinact's own programs are, as a frame of a stack has it. */
-const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../${root}/`, import.meta.url).pathname);
+const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../../${root}/`, import.meta.url).pathname);
 
 /** Lines without their ends. If a cause is the application's own, the places in it where the cause came from follow. */
 export function errorReport(error: KinactError): readonly string[] {

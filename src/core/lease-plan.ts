@@ -109,7 +109,7 @@ export interface LeasePlan {
 }
 
 /** A lease is free when nobody owns it, and expired when its counter has stood still for longer than its `failoverMs`. */
-function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
+export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
   return row.leaseOwner === undefined || ageMs > failoverMs;
 }
 

@@ -1,4 +1,4 @@
-// Review of n9: `error-report.ts` moved one folder down, and its idea of which frames are kinact's own did not move along.
+// `error-report.ts` moved one folder down, and its idea of which frames are kinact's own did not move along.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { errorReport } from '../../src/consumer/error-report.js';

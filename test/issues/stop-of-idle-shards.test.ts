@@ -1,4 +1,4 @@
-// Review of n9: since a stop waits for calls that acknowledged early, every shard worker asks all reducers to drain, those that
+// Issue 8: since a stop waits for calls that acknowledged early, every shard worker asks all reducers to drain, those that
 // never handed out a record too. A raw behaviour is called once a shard for nothing, and the stop waits for all of these calls.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/index.js';

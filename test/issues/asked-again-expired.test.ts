@@ -1,4 +1,4 @@
-// Review of n9: a row that has expired is asked for, not taken, where a wish of a keeper of this process that crashed stands in
+// Issue 8: a row that has expired is asked for, not taken, where a wish of a keeper of this process that crashed stands in
 // it: the shard of a dead holder stays unread for another `failoverMs`.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';

@@ -1,4 +1,4 @@
-// Review of n9: a worker goes on with the wish of a keeper that crashed whatever it has asked for since, so that it comes to hold
+// Issue 8: a worker goes on with the wish of a keeper that crashed whatever it has asked for since, so that it comes to hold
 // more than `leases.maxLeases`, and stays there.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';

@@ -1,4 +1,4 @@
-// Review of n9, issue 8: at most four open wishes a worker. Wishes that could not be withdrawn are asked again as soon as their
+// Issue 8: at most four open wishes a worker. Wishes that could not be withdrawn are asked again as soon as their
 // pause is over, beside four others.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
