@@ -55,7 +55,9 @@ export function scanFailed(turn: Turn, error: unknown): void {
   if (isTableFailure(turn, error)) return failTable(turn, error);
   if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.tableMissing) {
     state.tableMissing = true;
-    warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is made anew.`, { error });
+    warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is created again.`, {
+      error,
+    });
   }
   const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scanAttempt++, settings.random));
   retrying(turn, scanning, { error, delayMs });
@@ -159,7 +161,7 @@ function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
     if (state.vanished.has(leaseKey)) continue;
     state.vanished.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
-    warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for anew.`, {
+    warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for again.`, {
       source: place.stream.options.source.name,
       shardId: place.shardId,
     });

@@ -187,7 +187,7 @@ function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult
   for (const shardId of orphans) {
     warn(
       turn,
-      `Shard ${shardId} had no lease although its parents have ended: its row was created anew and it is read from its first record on.`,
+      `Shard ${shardId} had no lease although its parents have ended: its row was created again and it is read from its first record on.`,
       { source, shardId },
     );
   }

@@ -283,7 +283,7 @@ function recreate(turn: Turn): void {
   revokeTenure(turn, 'the row has vanished');
   state.phase = 'recreating';
   if (state.recreations === 0)
-    warn(turn, 'The lease row has vanished and is made anew where its shard has been settled to.');
+    warn(turn, 'The lease row has vanished and is created again where its shard has been settled to.');
   // A table that says that the row is there, and then that it is not, is not asked without end.
   else state.retryAt = now + Math.max(1, backoffMs(retryShapeOf(options), state.recreations, options.random));
   state.recreations += 1;

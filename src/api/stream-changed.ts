@@ -48,10 +48,10 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
 function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDifference): string {
   const choice = '(or LATEST, or a time; it prints what it would do, --yes does it)';
   const command = (stream: string): string => `${resetCommand({ ...of, stream, liveStream })} ${choice}`;
-  const anew = `If it was created again, stop all workers of the application and set where they begin: ${command(of.stream)}`;
+  const advice = `If it was created again, stop all workers of the application and set where they begin: ${command(of.stream)}`;
   if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
     const unsure = rowStream === undefined && !multiStream;
-    return unsure ? `${anew}. If these are two streams, give each its own application name` : anew;
+    return unsure ? `${advice}. If these are two streams, give each its own application name` : advice;
   }
   const apart = multiStream ? '' : ': give each its own application name';
   return `These are two streams${apart}. To take the rows away from the other one, stop all workers of the application and run: ${command(arnOf(liveStream))}`;

@@ -40,7 +40,7 @@ describe('shard sync', () => {
     await driver.world.advance(3_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 1_700_000_500_000 });
     expect(warnings(driver)).to.deep.equal([
-      `The lease row ${one} has been deleted by somebody: its shard is looked for anew.`,
+      `The lease row ${one} has been deleted by somebody: its shard is looked for again.`,
     ]);
   });
 

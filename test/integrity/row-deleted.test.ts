@@ -22,7 +22,7 @@ describe('a lease row that is deleted under its holder', function () {
     await fleet?.stop();
   });
 
-  it('is made anew at its last checkpoint: nothing before that is read again, fences rise, nothing is lost', async () => {
+  it('is created again at its last checkpoint: nothing before that is read again, fences rise, nothing is lost', async () => {
     const [holder] = ['holder', 'other'].map((name) => fleet.start(name, { itemMs: 5, failoverMs }));
     await settled(fleet);
     const [leaseKey] = heldBy(await fleet.rows(), holder!) as [string];
@@ -49,8 +49,8 @@ describe('a lease row that is deleted under its holder', function () {
     await stopWriting();
     await expectNothingLost('row-deleted', fleet);
     const told = fleet.workers.flatMap((worker) => worker.events('warning').map(({ data }) => data.message ?? ''));
-    expect(told.filter((message) => message.includes('made anew where its shard has been settled to'))).to.have.length(
-      1,
-    );
+    expect(
+      told.filter((message) => message.includes('created again where its shard has been settled to')),
+    ).to.have.length(1);
   });
 });

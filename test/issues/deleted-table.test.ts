@@ -8,7 +8,7 @@ const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 
 describe('a lease table that is deleted while consumers run', () => {
-  it('is made anew and said so once, its rows only when their holders have had time to make them', async () => {
+  it('is created again and said so once, its rows only when their holders have had time to make them', async () => {
     const failoverMs = 3_000;
     const driver = driveCoordinator({ failoverMs });
     await driver.started();
@@ -18,7 +18,7 @@ describe('a lease table that is deleted while consumers run', () => {
     store.tableExists = false;
     const error = new KinactError('TABLE_NOT_FOUND', 'the table does not exist or is not ready', { retryable: true });
     const calls = store.calls.length;
-    // Deleted, and for a while not even to be made anew.
+    // Deleted, and for a while not even to be created again.
     for (let times = 0; times < 2; times += 1) store.script('scan', { type: 'failBefore', error });
     store.script('ensureTable', { type: 'failBefore', error: new Error('the table is being deleted') });
     const since = (operation: string): number =>
@@ -26,7 +26,7 @@ describe('a lease table that is deleted while consumers run', () => {
     await world.advance(8_000);
     expect(store.tableExists).to.equal(true);
     const messages = world.eventsOf('warning').map(({ message }) => message);
-    expect(messages).to.deep.equal(['The lease table memory has been deleted by somebody: it is made anew.']);
+    expect(messages).to.deep.equal(['The lease table memory has been deleted by somebody: it is created again.']);
     expect(since('create'), 'left to the keepers').to.equal(0);
     await world.advance(2 * failoverMs);
     expect([...store.rows.keys()]).to.deep.equal([zero, one]);

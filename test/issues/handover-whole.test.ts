@@ -1,8 +1,8 @@
 // Hand-overs between whole consumers in virtual time, against issue 8.
 import { expect } from 'chai';
-import { defineReducer } from '../../src/index.js';
 import { nemesis } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
+import { acknowledgedCalls } from '../support/acknowledged-calls.js';
 import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
@@ -137,43 +137,13 @@ describe('two consumers, one of which asks the other for a lease', () => {
   });
 
   it('no lease changes hands while a call for its shard runs, though the call has acknowledged its item', async () => {
-    /** Of `a`, by shard. */
-    const running = new Map<string, number>();
-    const add = (shardId: string, by: number): void => void running.set(shardId, (running.get(shardId) ?? 0) + by);
-    const join = (workerId: string, stream?: ReturnType<typeof virtualConsumer>['stream']) =>
-      virtualConsumer(clock, {
-        ...(stream === undefined ? { streamOptions: { shards: 2 } } : { stream }),
-        workerId,
-        reducers: 16,
-        reducer: defineReducer({
-          init: () => 0,
-          acknowledge: 'manual',
-          reduce: async (count: number, item, ctx) => {
-            ctx.ack(item.token);
-            if (workerId !== 'a') return count;
-            add(item.shardId, 1);
-            await new Promise<void>((resolve) => void clock.after(25_000, resolve));
-            add(item.shardId, -1);
-            return count;
-          },
-        }),
-      });
-    const a = join('a');
+    const calls = acknowledgedCalls(clock, 25_000);
+    const a = calls.join('a');
     await settled(clock, a.consumer.start());
     await clock.advance(3_000);
-    for (let index = 0; running.size < 2; index++) {
-      a.stream.put({ partitionKey: `key-${index}`, data: 'x' });
-      await clock.advance(500);
-    }
-    const b = join('b', a.stream);
+    await calls.begin(a);
+    const b = calls.join('b', a.stream);
     await settled(clock, b.consumer.start());
-    const store = a.stream.leases.get('orders')!;
-    const beside: string[] = [];
-    for (let passed = 0; passed < 20_000; passed += 200) {
-      await clock.advance(200);
-      for (const { leaseKey, leaseOwner } of store.rows.values())
-        if (leaseOwner === 'b' && running.get(leaseKey)! > 0) beside.push(leaseKey);
-    }
-    expect(new Set(beside).size, 'leases given away beside calls that run').to.equal(0);
+    expect(await calls.givenAwayBeside(a, 20_000)).to.deep.equal([]);
   });
 });
