@@ -37,7 +37,7 @@ const manual = (reduce: (token: Token, ack: (token: Token) => void, n: number) =
     reduce: (n: number, item, ctx) => (reduce(item.token, (token) => ctx.ack(token), numberOf(item)), n),
   });
 
-describe('the watchdog', () => {
+describe('the watchdog (I24)', () => {
   it('fires for a record that has been in a user call for watchdogMs, and names the reducer and the record', async () => {
     const { crash, stream, pipeline } = await watched(
       {
