@@ -44,7 +44,8 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
 export function wishEffect(turn: Turn, current: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
-  const { holder, stale, number } = state.wishing!;
+  const { holder, stale, number, lookAt } = state.wishing!;
+  const standing = lookAt < Infinity;
   const { id, kind } = current;
   const wish = { writer, workerId, failoverMs, number: number + 1, holder: holder.writer };
   const text = kind === 'wish' ? wishText(wish) : null;
@@ -53,7 +54,7 @@ export function wishEffect(turn: Turn, current: Write): void {
     run({
       name: effectName(current),
       kind: 'io',
-      start: (signal) => store.wish(leaseKey, { ...holder, stale }, { author: writer, text }, signal),
+      start: (signal) => store.wish(leaseKey, { ...holder, stale, standing }, { author: writer, text }, signal),
       done: (outcome): LeaseKeeperMessage => ({ type: 'wished', id, outcome }),
       failed: (error): LeaseKeeperMessage => ({ type: 'writeFailed', id, error }),
     }),

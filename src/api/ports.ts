@@ -267,6 +267,16 @@ export type WriteOutcome =
   /** The condition failed. `current` is the row as it stood (a consistent view); undefined when the row is gone. */
   | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
 
+/** What a row must be like for a wish to be left in it. */
+export interface WishCondition {
+  readonly owner: string;
+  readonly writer: string;
+  /** A wish of another worker that nobody raises any more. */
+  readonly stale?: string | undefined;
+  /** The author's own wish is known to be in the row. */
+  readonly standing?: boolean;
+}
+
 /** How the write of a wish ended; `current` as in WriteOutcome. */
 export type WishOutcome =
   | { readonly type: 'written' }
@@ -298,13 +308,14 @@ export interface LeaseStore {
    * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner.
    *
    * To leave a wish, the row must not have ended, and must have this owner and this `kinactWriter`. It may have no
-   * other wish than the author's own or `stale`. To withdraw a wish, the row must have the author's own.
+   * other wish than the author's own or `stale`. With `standing`, it must have the author's own: a renewal that comes
+   * late brings no wish back that has been withdrawn. To withdraw a wish, the row must have the author's own.
    *
    * `author`: the `kinactWriter` that all wishes of this keeper begin with.
    */
   wish(
     leaseKey: string,
-    expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
+    expected: WishCondition,
     wish: { readonly author: string; readonly text: string | null },
     signal: AbortSignal,
   ): Promise<WishOutcome>;

@@ -73,6 +73,21 @@ describe('a keeper that asks for a lease', () => {
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '200', subSequenceNumber: 0 } });
   });
 
+  it('has no wish brought back by a raise that comes after the wish was withdrawn', async () => {
+    const store = memoryLeaseStore([seen]);
+    const keeper = await asking(store);
+    let arrive = (): void => undefined;
+    store.script('wish', { type: 'holdBefore', until: new Promise<void>((resolve) => (arrive = resolve)) });
+    await keeper.advance(failoverMs / 3);
+    expect(wishes(store), 'it is on its way').to.equal(2);
+    answer(store, 'refused');
+    await keeper.advance(failoverMs);
+    expect(store.row(shardId)).to.not.have.property('kinactWish');
+    arrive();
+    await keeper.advance(1_000);
+    expect(store.row(shardId)).to.not.have.property('kinactWish');
+  });
+
   it('looks ten times as often once the holder yields', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);

@@ -11,7 +11,7 @@ import type { Tenure } from '../../actors/protocol/tenure.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseChange } from '../../src/api/ports.js';
+import type { LeaseChange, WishCondition } from '../../src/api/ports.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 
 export type KeeperBehaviour = Behaviour<LeaseKeeperState, LeaseKeeperMessage>;
@@ -64,7 +64,7 @@ export type Call =
     }
   | {
       readonly op: 'wish';
-      readonly expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined };
+      readonly expected: WishCondition;
       readonly wish: { readonly author: string; readonly text: string | null };
     };
 

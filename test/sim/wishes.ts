@@ -33,6 +33,8 @@ interface Standing {
   readonly writer: string;
   readonly text: string;
   readonly since: number;
+  /** A write that is long under way may come when its author has long gone on (seed 640510). */
+  readonly sentAt: number;
 }
 
 interface Live {
@@ -60,12 +62,12 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
   const isFresh = ({ author, since }: Standing): boolean => now() - since < failoverMsOf(author) / 2;
 
   /** The wish that stands for the tenure that the row shows. */
-  const standingIn = ({ leaseKey, kinactWish: text, kinactWriter }: LeaseRow): Standing | undefined => {
+  const standingIn = ({ leaseKey, kinactWish: text, kinactWriter }: LeaseRow, sentAt: number): Standing | undefined => {
     if (text === undefined) return undefined;
     const [writer = '', , , holder, ...author] = text.split(' ');
     if (holder !== kinactWriter) return undefined;
     const before = rows.get(leaseKey)?.standing;
-    return before?.text === text ? before : { author: author.join(' '), writer, text, since: now() };
+    return before?.text === text ? before : { author: author.join(' '), writer, text, since: now(), sentAt };
   };
 
   const count = (table: string): void => {
@@ -108,15 +110,15 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
   };
 
   /** It is judged whenever its row is written: a holder that lives does so. */
-  const hasEnded = (leaseKey: string, { author, text, since }: Standing): void => {
+  const hasEnded = (leaseKey: string, { author, text, since, sentAt }: Standing): void => {
     const ms = Math.round(now() - since);
-    if (ms <= failoverMsOf(author) + writeMs || left.has(text) || wasTroubled(author, since)) return;
+    if (ms <= failoverMsOf(author) + writeMs || left.has(text) || wasTroubled(author, sentAt)) return;
     left.add(text);
     violate('I47', `the wish of ${author} for ${leaseKey} was raised ${ms} ms ago for the last time, and stands`);
   };
 
   return {
-    wrote: ({ leaseKey, before: known, after }) => {
+    wrote: ({ leaseKey, before: known, after, sentAt }) => {
       const table = tableOf(leaseKey);
       if (known === undefined && after !== undefined) madeAt.set(table, now());
       const owner = after?.leaseOwner;
@@ -124,7 +126,7 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
       if (after === undefined || owner === undefined || after.checkpoint === 'SHARD_END') rows.delete(leaseKey);
       else {
         const before = rows.get(leaseKey)?.standing;
-        const standing = isJava(owner) ? undefined : standingIn(after);
+        const standing = isJava(owner) ? undefined : standingIn(after, sentAt);
         if (standing !== undefined && standing !== before) isNew(leaseKey, owner, standing);
         rows.set(leaseKey, { owner, standing });
         if (standing !== undefined) hasEnded(leaseKey, standing);

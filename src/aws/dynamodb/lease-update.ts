@@ -5,7 +5,7 @@ import { failoverText } from '../../core/lease-failover.js';
 import type { LeaseRow } from '../../core/lease.js';
 import { wishPrefix } from '../../core/lease-wish.js';
 import { KinactError } from '../../api/errors.js';
-import type { HashKeyRange, LeaseChange } from '../../api/ports.js';
+import type { HashKeyRange, LeaseChange, WishCondition } from '../../api/ports.js';
 import { isCheckpoint, textSet } from './lease-row.js';
 
 /** The four parts of an UpdateItem request that come out of a change. */
@@ -32,7 +32,7 @@ function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean 
 
 /** A wish for a row, see ports.ts: it touches neither counter nor owner, and makes no row. */
 export function wishUpdate(
-  expected: { readonly owner: string; readonly writer: string; readonly stale?: string | undefined },
+  expected: WishCondition,
   wish: { readonly author: string; readonly text: string | null },
 ): UpdateParts {
   const parts = clauses();
@@ -44,7 +44,8 @@ export function wishUpdate(
   }
   parts.when('leaseOwner', text(expected.owner));
   parts.when('kinactWriter', text(expected.writer));
-  parts.whenNoneBut('kinactWish', prefix, expected.stale);
+  if (expected.standing === true) parts.whenBegins('kinactWish', prefix);
+  else parts.whenNoneBut('kinactWish', prefix, expected.stale);
   parts.whenNot('checkpoint', text('SHARD_END'));
   parts.set('kinactWish', text(wish.text));
   return parts.finish();
