@@ -1,10 +1,11 @@
 // The whole tree on one screen: child specs and strategies, nothing else.
 //
-// consumer                        rest-for-one: a crashed coordinator takes the pipeline with it ├─ coordinators
-// one-for-all, no restarts of its own: it escalates to the line above │   └─ lease-coordinator/<table> │       └─
-// lease-keeper/<shard> └─ pipeline                     one-for-all, `restart.intensity` in `restart.periodMs`;
-// temporary: over that, it is not
-//       ├─ stage/0 … S-1            started again, the consumer releases its leases and ends
+//   consumer                               rest-for-one: a crashed coordinator takes the pipeline with it
+//   ├─ coordinators                        one-for-all, no restarts of its own: it escalates to the line above
+//   │   └─ lease-coordinator/<table>
+//   │       └─ lease-keeper/<shard>
+//   └─ pipeline                            one-for-all, `restart.intensity` in `restart.periodMs`. It is temporary: over
+//       ├─ stage/0 … S-1                   that, it is not started again, the consumer releases its leases and ends
 //       ├─ reducer/0 … R-1
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>

@@ -80,4 +80,17 @@ describe('prose', () => {
     const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
     expect(sources.flatMap((source) => complaints(source, comments(read(source))))).to.deep.equal([]);
   });
+
+  it('leaves drawings as they are drawn, a branch a line', () => {
+    const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
+    const broken = sources.flatMap((file) =>
+      read(file)
+        .split('\n')
+        .filter(
+          (line) => /^\s*(\/\/|\*)/.test(line) && /[├└].*[├└]|\S {0,2}[├└│]/.test(line.replace(/^\s*(\/\/|\*)/, '')),
+        )
+        .map((line) => `${file}: ${line}`),
+    );
+    expect(broken).to.deep.equal([]);
+  });
 });
