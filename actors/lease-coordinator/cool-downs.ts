@@ -1,6 +1,7 @@
 // Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: not all
 // workers leave a shard alone that was given back because its reads failed. It is taken when a read of its source works here
 // again. It is also taken when it has had no owner, or a dead one, for twice `failoverMs`.
+import { doubledMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
@@ -13,7 +14,7 @@ export function coolDown(turn: Turn, lease: Lease, baseMs: number, cause: CoolDo
   const count = readWell ? 1 : (before?.count ?? 0) + 1;
   state.coolDowns.set(lease.leaseKey, {
     count,
-    until: now + Math.min(baseMs * 2 ** (count - 1), settings.coolDownCapMs),
+    until: now + doubledMs({ baseMs, capMs: settings.coolDownCapMs }, count - 1),
     cause,
   });
 }
@@ -28,7 +29,7 @@ const retakeMemoryMs = 60_000;
 export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.retakes.get(leaseKey);
   const count = before === undefined || now - before.until > retakeMemoryMs ? 1 : before.count + 1;
-  const ms = Math.min((settings.scanIntervalMs / 4) * 2 ** (count - 1), settings.failoverMs);
+  const ms = doubledMs({ baseMs: settings.scanIntervalMs / 4, capMs: settings.failoverMs }, count - 1);
   state.retakes.set(leaseKey, { count, until: now + ms });
   return ms;
 }
@@ -43,7 +44,7 @@ export function askedInVain({ settings, state, now }: Turn, { leaseKey, row }: L
   const { kinactWriter: holder } = row;
   const before = state.askedInVain.get(leaseKey);
   const count = before?.holder === holder ? before!.count + 1 : 1;
-  const ms = Math.min(settings.failoverMs * 2 ** (count - 1), settings.coolDownCapMs);
+  const ms = doubledMs({ baseMs: settings.failoverMs, capMs: settings.coolDownCapMs }, count - 1);
   state.askedInVain.set(leaseKey, { holder, count, until: now + ms });
 }
 

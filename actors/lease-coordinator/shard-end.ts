@@ -11,7 +11,7 @@ import { failedAgain, retryingEvent } from '../protocol/failing.js';
 import { retryShape } from './start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
-import { backoffMs } from '../../src/core/backoff.js';
+import { backoffMs, doubledMs } from '../../src/core/backoff.js';
 import { afterListing, ancestorsIn } from '../../src/core/shard-proof.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -225,7 +225,7 @@ function block(
 ): void {
   const asks = ++lease.endAsks;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
-  const ms = Math.min(longestRetryMs, retryMs * 2 ** Math.max(0, asks - 2 * childlessPatience));
+  const ms = doubledMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - 2 * childlessPatience));
   const retryIn = Math.max(ms, Math.ceil(leastMs));
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }

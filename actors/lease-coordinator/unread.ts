@@ -6,6 +6,7 @@ import { send } from '../protocol/actor.js';
 import { isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
+import { doubledMs } from '../../src/core/backoff.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Reads that have failed for this long count as failing for good. */
@@ -114,7 +115,7 @@ export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () 
   if (isOwn) return coolDown();
   // Shards of one source fail together, and count once.
   if (stream.readAgainAt > now) return;
-  stream.readAgainAt = now + Math.min(failingMs * 2 ** stream.readFailures, settings.coolDownCapMs);
+  stream.readAgainAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.readFailures);
   stream.readFailures += 1;
 }
 

@@ -10,6 +10,7 @@ import type { Write, Yielding } from './state.js';
 import { isBehind, refuseAsked } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
+import { doubledMs } from '../../src/core/backoff.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
@@ -108,7 +109,7 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain is read on, however many workers ask.
     const { count } = state.vainDrains;
-    const restMs = Math.min(options.failoverMs * 2 ** count, longestRestMs);
+    const restMs = doubledMs({ baseMs: options.failoverMs, capMs: longestRestMs }, count);
     state.vainDrains = { count: count + 1, until: now + restMs };
   }
   if (yielding.phase === 'draining' && tenure?.revoked === false)

@@ -17,7 +17,7 @@ import { countSettled } from './settled.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, fork, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
 import { endsSource, missesStream } from '../../src/api/failures.js';
-import { murmur3 } from '../../src/core/murmur3.js';
+import { stageOf } from '../../src/core/routing.js';
 import { asError } from '../../src/core/thrown.js';
 import type { ReadResult, SourceNotice } from '../../src/api/ports.js';
 import type { WorkerStatus } from './watchdog.js';
@@ -53,7 +53,7 @@ function initial(
   self: Ref<ShardWorkerMessage>,
 ): Step<ShardWorkerState, ShardWorkerMessage> {
   const { stages, spread, lease, maxPending, maxPendingBytes, clock, worker } = options;
-  const stuckTo = murmur3(lease.shardId) % stages.length;
+  const stuckTo = stageOf(lease.shardId, stages.length);
   const used = spread === 'round-robin' ? stages : stages.slice(stuckTo, stuckTo + 1);
   const now = clock.now();
   const state: ShardWorkerState = {

@@ -7,7 +7,7 @@ import { judge } from '../protocol/failure.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, laneOf } from './lane.js';
 import type { Batch, Turn, Waiting, WorkerEntry } from './state.js';
-import { reducerOf } from '../../src/core/murmur3.js';
+import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import type { TimeSlice } from '../../src/core/time-slice.js';

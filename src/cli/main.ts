@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command `kinact` as a process: its streams, signals and exit code. What it does is in run.ts.
-import { stopWishes } from '../core/stop-wish.js';
+import { stopSignals } from '../core/stop-signal.js';
 import { say } from './command.js';
 import { isClosedPipe } from './record-lines.js';
 import { run } from './run.js';
@@ -13,9 +13,9 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 const lastWordsMs = 2_000;
 
 const stopping = new AbortController();
-const wish = stopWishes(() => performance.now());
+const judge = stopSignals(() => performance.now());
 const onSignal = (signal: NodeJS.Signals, number: number): void => {
-  if (wish(signal) === 'atOnce') process.exit(128 + number);
+  if (judge(signal) === 'atOnce') process.exit(128 + number);
   stopping.abort();
 };
 

@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import type { Consumer, StopReport } from './consumer.js';
-import { sameWishMs, stopWishes } from '../core/stop-wish.js';
+import { sameStopMs, stopSignals } from '../core/stop-signal.js';
 import { errorReport } from './error-report.js';
 import { isKinactError } from '../api/errors.js';
 import { checkMembers, kind, milliseconds, shaped } from '../options/option-table.js';
@@ -28,7 +28,7 @@ const runKinds: Readonly<Record<keyof RunOptions, Kind<unknown>>> = {
  * report, with `process.exitCode` 0 when everything was drained and 1 when not. A signal during the start ends the
  * start.
  *
- * Signals within 2 s of the first are the same wish, because `timeout`, npm and terminals send several. A later one
+ * Signals within 2 s of the first ask for the same stop, because `timeout`, npm and terminals send several. A later one
  * ends the process at once, with the exit code that shells give to that signal. So does a SIGQUIT among `signals` that
  * follows a weaker one.
  *
@@ -41,12 +41,12 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
   shaped('a consumer, as createConsumer makes it', ['start', 'stop']).parse(consumer, 'consumer');
   checkMembers(runKinds, options);
   const { signals = ['SIGTERM', 'SIGINT'], deadlineMs = 20_000 } = options;
-  const wish = stopWishes(() => performance.now());
+  const judge = stopSignals(() => performance.now());
   let signalled = false;
   let wake = (): void => {};
   const asked = new Promise<void>((resolve) => (wake = resolve));
   const onSignal = (signal: NodeJS.Signals, number: number): void => {
-    if (wish(signal) === 'atOnce') process.exit(128 + number);
+    if (judge(signal) === 'atOnce') process.exit(128 + number);
     signalled = true;
     wake();
   };
@@ -67,8 +67,8 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     tellWhenUncaught(error);
     throw error;
   } finally {
-    // If draining took no time, the second signal of the same wish may come only now.
-    if (signalled) setTimeout(unheed, sameWishMs).unref();
+    // If draining took no time, the second signal of the same stop may come only now.
+    if (signalled) setTimeout(unheed, sameStopMs).unref();
     else unheed();
   }
 }

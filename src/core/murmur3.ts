@@ -1,6 +1,5 @@
-// Murmur3 (x86, 32 bits) over the UTF-8 bytes of a key: which reducer a key belongs to, and which stage a shard. The
-// same key gives the same reducer in every process and version, so this must never change. Called once per item: for
-// ASCII it allocates nothing.
+// Murmur3 (x86, 32 bits) over the UTF-8 bytes of a key. routing.ts decides by it, so it must never change. Called once
+// per item: for ASCII it allocates nothing.
 
 const C1 = 0xcc9e2d51;
 const C2 = 0x1b873593;
@@ -45,11 +44,6 @@ export function murmur3Bytes(bytes: Uint8Array, seed = 0): number {
   let tail = 0;
   for (let index = bytes.length - 1; index >= whole; index--) tail = (tail << 8) | byteAt(index);
   return finish(hash, tail, bytes.length);
-}
-
-/** Which of `reducers` reducers a key belongs to: an integer in [0, reducers). `reducers` is a positive integer. */
-export function reducerOf(key: string, reducers: number): number {
-  return reducers === 1 ? 0 : murmur3(key) % reducers;
 }
 
 function mixBlock(hash: number, block: number): number {

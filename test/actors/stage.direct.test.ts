@@ -6,7 +6,7 @@ import type { Dispositions, Settlement, Whereabouts } from '../../actors/protoco
 import type { ReducerInbox } from '../../actors/protocol/pipeline.js';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
-import { reducerOf } from '../../src/core/murmur3.js';
+import { reducerOf } from '../../src/core/routing.js';
 import { address, answers, counted, emitted, handClock, ofType, recordOf, ref } from '../support/direct.js';
 import { sent, stepped, tenureOf } from '../support/direct.js';
 

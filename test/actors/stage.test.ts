@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { reducerOf } from '../../src/core/murmur3.js';
+import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { OnFailure, ReducerDefinition } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

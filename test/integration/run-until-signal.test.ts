@@ -1,7 +1,7 @@
 // runUntilSignal as the last line of a service, in a process of its own: what signals do, and with which exit code it ends.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { sameWishMs } from '../../src/core/stop-wish.js';
+import { sameStopMs } from '../../src/core/stop-signal.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { startFleet } from '../support/fleet.js';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
@@ -56,7 +56,7 @@ describe('a process that runs until a signal', function () {
     await working(worker, 10);
     worker.kill('SIGTERM');
     await fleet.until('it is draining', () => worker.reports.some((report) => report.type === 'signalled'));
-    await delay(sameWishMs + 100);
+    await delay(sameStopMs + 100);
     expect(worker.alive).to.equal(true);
     worker.kill('SIGTERM');
     expect(await ended(worker)).to.equal(143);

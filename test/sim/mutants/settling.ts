@@ -2,7 +2,7 @@
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import { settleItem } from '../../../actors/reducer/returns.js';
 import { admit, recordAt } from '../../../src/core/ledger.js';
-import { reducerOf } from '../../../src/core/murmur3.js';
+import { reducerOf } from '../../../src/core/routing.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
 import type { Position } from '../../../src/core/position.js';
 import { send } from '../../../actors/protocol/actor.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { murmur3, murmur3Bytes, reducerOf } from '../../../src/core/murmur3.js';
+import { murmur3, murmur3Bytes } from '../../../src/core/murmur3.js';
 
 // Published results of MurmurHash3_x86_32: text, seed, hash.
 const vectors: readonly (readonly [string, number, number])[] = [
@@ -43,32 +43,5 @@ describe('murmur3', () => {
       const key = `${'x'.repeat(place)}é${'x'.repeat(6 - place)}`;
       expect(murmur3(key), key).to.equal(murmur3Bytes(Buffer.from(key, 'utf8')));
     }
-  });
-});
-
-describe('reducerOf', () => {
-  it('names one of the reducers, and always the same for a key', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.integer({ min: 1, max: 1000 }), (key, reducers) => {
-        const reducer = reducerOf(key, reducers);
-        expect(reducer).to.be.within(0, reducers - 1);
-        expect(reducerOf(key, reducers)).to.equal(reducer);
-      }),
-    );
-  });
-
-  it('never changes: these keys belong to these reducers in every version', () => {
-    expect(['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => reducerOf(key, 16))).to.deep.equal([3, 11, 11, 0, 7]);
-    expect(reducerOf('hello', 16)).to.equal(0x248bfa47 % 16);
-  });
-
-  it('spreads numbered keys evenly over many reducers', () => {
-    const counts = new Array<number>(64).fill(0);
-    for (let index = 0; index < 64_000; index++) {
-      const reducer = reducerOf(`device-${index}`, 64);
-      counts[reducer] = (counts[reducer] as number) + 1;
-    }
-    expect(Math.min(...counts)).to.be.above(850);
-    expect(Math.max(...counts)).to.be.below(1150);
   });
 });

@@ -1,27 +1,27 @@
-// What a signal means after the ones before it. One wish to stop often comes as several signals. `timeout`, npm and
+// What a signal means after the ones before it. One request to stop often comes as several signals. `timeout`, npm and
 // process managers send one to a process and one to its group; a terminal sends Ctrl-C to the whole group. Used by
 // `runUntilSignal` and the command line.
 
 /**
- * `stop`: the first. `repeated`: the same wish once more, nothing to do. `atOnce`: the sender will not wait any longer.
+ * `stop`: the first. `repeated`: the same request once more, nothing to do. `atOnce`: the sender will not wait any longer.
  */
-export type StopWish = 'stop' | 'repeated' | 'atOnce';
+export type StopSignal = 'stop' | 'repeated' | 'atOnce';
 
-/** For how long after the first signal others count as the same wish. */
-export const sameWishMs = 2_000;
+/** For how long after the first signal others count as the same request. */
+export const sameStopMs = 2_000;
 
 /** Signals that ask for an end and a picture of the process, not for a clean stop. */
 const stronger: ReadonlySet<string> = new Set(['SIGQUIT', 'SIGABRT', 'SIGTRAP']);
 
 /** A judge of the signals that one process gets. `now` is in milliseconds and never goes back. */
-export function stopWishes(now: () => number): (signal: string) => StopWish {
+export function stopSignals(now: () => number): (signal: string) => StopSignal {
   let first: { readonly signal: string; readonly at: number } | undefined;
   return (signal) => {
     if (first === undefined) {
       first = { signal, at: now() };
       return 'stop';
     }
-    if (now() - first.at > sameWishMs) return 'atOnce';
+    if (now() - first.at > sameStopMs) return 'atOnce';
     return stronger.has(signal) && !stronger.has(first.signal) ? 'atOnce' : 'repeated';
   };
 }

@@ -1,18 +1,18 @@
 import { expect } from 'chai';
-import { sameWishMs, stopWishes } from '../../../src/core/stop-wish.js';
+import { sameStopMs, stopSignals } from '../../../src/core/stop-signal.js';
 
 describe('a judge of signals', () => {
   let nowMs: number;
-  let judge: ReturnType<typeof stopWishes>;
+  let judge: ReturnType<typeof stopSignals>;
   beforeEach(() => {
     nowMs = 5_000;
-    judge = stopWishes(() => nowMs);
+    judge = stopSignals(() => nowMs);
   });
 
-  it('takes the first one for the wish to stop, and what comes within two seconds for the same wish', () => {
+  it('takes the first one for the request to stop, and what comes within two seconds for the same request', () => {
     expect(judge('SIGTERM')).to.equal('stop');
     expect(judge('SIGTERM')).to.equal('repeated');
-    nowMs += sameWishMs;
+    nowMs += sameStopMs;
     expect(judge('SIGTERM')).to.equal('repeated');
   });
 
@@ -24,7 +24,7 @@ describe('a judge of signals', () => {
     expect(judge('SIGINT')).to.equal('atOnce');
   });
 
-  it('takes a polite signal of another name for the same wish: a runner answers Ctrl-C with SIGTERM to its children', () => {
+  it('takes a polite signal of another name for the same request: a runner answers Ctrl-C with SIGTERM to its children', () => {
     expect(judge('SIGINT')).to.equal('stop');
     expect(judge('SIGTERM')).to.equal('repeated');
     expect(judge('SIGHUP')).to.equal('repeated');
@@ -35,7 +35,7 @@ describe('a judge of signals', () => {
     expect(judge('SIGQUIT')).to.equal('atOnce');
   });
 
-  it('takes a strong one that comes twice, and a weaker one behind it, for one wish', () => {
+  it('takes a strong one that comes twice, and a weaker one behind it, for one request', () => {
     expect(judge('SIGQUIT')).to.equal('stop');
     expect(judge('SIGQUIT')).to.equal('repeated');
     expect(judge('SIGTERM')).to.equal('repeated');
