@@ -1,6 +1,6 @@
-// Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: not all
-// workers leave a shard alone that was given back because its reads failed. It is taken when a read of its source works here
-// again. It is also taken when it has had no owner, or a dead one, for twice `failoverMs`.
+// Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: at least
+// one worker tries again a shard that was given back because its reads failed. A worker does so when a read of that source
+// works there again. It also does so when the shard has had no owner, or a dead one, for twice `failoverMs`.
 import { doubledMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { hasEnded } from '../../src/core/shard-graph.js';

@@ -1,5 +1,5 @@
-// What the rows say of the other workers' `failoverMs`. A possible holder of a row that is gone gets the longest of them to
-// create it again. A living worker whose `failoverMs` differs is reported once. Called with every scan.
+// What the rows say of the other workers' `failoverMs`. When a row vanishes, this worker waits for the longest of them: the
+// row's holder may create it again. A living worker whose `failoverMs` differs is reported once. Called with every scan.
 import { warn } from './state.js';
 import type { Turn } from './state.js';
 import { failoverOf } from '../../src/core/lease-failover.js';

@@ -161,7 +161,12 @@ function sayReady(
   { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
 ): void {
   const about = { source: stream.options.source.name, shardId };
-  if (gone) warn(turn, `Shard ${shardId} is not listed any more: it ends where reading has come to.`, about);
+  if (gone)
+    warn(
+      turn,
+      `Shard ${shardId} is not listed any more: it is marked as ended behind the last record that was read.`,
+      about,
+    );
   else if (childless)
     warn(turn, `Shard ${shardId} is closed and no child of it is listed: it ends without children.`, about);
   if (mayHaveLost) emit(turn, { name: 'trimmed', data: { ...about, ...position, certain: false } });
@@ -181,7 +186,7 @@ function stillBlocked(
     scanWithin(turn, retryMs);
   }
   const provenAt = Math.max(0, ...absent.map((shardId) => (stream.absences.get(shardId) ?? now) + settings.failoverMs));
-  // The time for which the shard is unread starts again at the last moment with a reason to wait.
+  // While there is a reason to wait, the shard does not count as unread.
   if (waits || lease.endWaits) lease.idleSince = now;
   lease.endWaits = waits;
   block(turn, lease, asked, { reason, leastMs: provenAt - now, waits });

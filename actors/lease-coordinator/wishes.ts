@@ -36,8 +36,8 @@ export function askedByOthers({ settings, state, now }: Turn): Map<string, strin
 }
 
 /**
- * Goes on with what a keeper of this process that has died, perhaps with its coordinator, had asked for: its holder believes that
- * wish for a while, and would hand the lease over to nobody. `rows`: those of holders that live.
+ * Renews the wishes of keepers of this process that have died, perhaps with their coordinator. Their holders still believe these
+ * wishes, and would hand the leases over to nobody. `rows`: those of holders that live.
  */
 export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (leaseKey: string) => boolean): void {
   const { settings, state } = turn;

@@ -1,5 +1,5 @@
 // The consequences of a finished call of user code: credit back, leaves settled, failures judged. Every way in which an item
-// can end is here: look here for an item that could count as done before it is.
+// can end is here: a bug that settles an item too early is here, too.
 import { endIfLate, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';

@@ -75,7 +75,7 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
   return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
-/** Nothing is open, and since the last record was settled every reducer has come to an end with the call that it was in. */
+/** Nothing is open, and since the last record was settled every reducer has finished the call that it was running. */
 export function isQuiet(state: ShardWorkerState): boolean {
   const { intake, ledger, notified, punctuated, punctuating } = state;
   if (ledger.openRecords > 0 || punctuating > 0 || intake.current !== undefined) return false;

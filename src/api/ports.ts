@@ -9,7 +9,10 @@ import type { Placement, PlacementState, RecordDistribution } from '../core/plac
 export interface Clock {
   /** Monotonic milliseconds; the origin means nothing. Expiry, deadlines and back-off are measured with it. */
   now(): number;
-  /** Milliseconds since the epoch. Only for what people read and for AT_TIMESTAMP. */
+  /**
+   * Milliseconds since the epoch: for what people read, for AT_TIMESTAMP, and to end a tenure after the machine was
+   * suspended, where the monotonic clock stood still.
+   */
   wallNow(): number;
 }
 

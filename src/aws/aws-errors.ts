@@ -297,7 +297,7 @@ function credentialsVerdict(
     return {
       code: 'CREDENTIALS_MISSING',
       retryable: false,
-      message: `${action}: what is configured is no name of a region; check AWS_REGION or the option region (${said})`,
+      message: `${action}: the configured region is not the name of a region; check AWS_REGION or the option region (${said})`,
     };
   }
   if (/region is missing/i.test(text(error.message))) {

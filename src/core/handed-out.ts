@@ -17,7 +17,7 @@ interface Known {
 
 export type HandedOut = Map<string, Known>;
 
-/** Makes one that knows of no lease. */
+/** An empty one. */
 export function createHandedOut(): HandedOut {
   return new Map();
 }

@@ -1,13 +1,13 @@
 // After how long without a renewal another worker's lease counts as expired. Workers of one application may differ in
 // it while a deploy changes it. So every take writes the holder's value into the row, and everyone honours the larger
-// of that and its own. Otherwise the worker with the smaller value would take, again and again, what a living holder
-// renews less often. Used by coordinators, keepers and commands.
+// of that and its own. Otherwise a worker with a short failover time would keep taking leases from live holders that
+// renew more slowly. Used by coordinators, keepers and commands.
 import { isDecimal } from './decimal.js';
 import { isForeign } from './lease-writer.js';
 import type { LeaseRow } from './lease.js';
 
 /**
- * Milliseconds: the longest `leases.failoverMs` that a worker starts with, and the longest that is believed of a row.
+ * Milliseconds: the longest `leases.failoverMs` that a worker starts with. Larger values in a row are ignored.
  */
 export const LONGEST_FAILOVER_MS = 600_000;
 
@@ -31,7 +31,7 @@ export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | '
   return ms <= LONGEST_FAILOVER_MS ? ms : undefined;
 }
 
-/** After how many milliseconds without a change of its counter a row's lease has expired, for a worker with this failover time. */
+/** For how many milliseconds a row's counter must stand still before this worker treats the lease as expired. */
 export function honouredFailoverMs(row: LeaseRow, ownMs: number): number {
   return Math.max(ownMs, failoverOf(row) ?? 0);
 }

@@ -11,7 +11,7 @@ import { hasEnded } from './shard-graph.js';
 export interface Observation {
   readonly counter: number;
   readonly seenAt: number;
-  /** `seenAt`, or minus infinity for a row that had no owner when it was seen for the first time. */
+  /** `seenAt`. Minus infinity for a row that had no owner when it was first seen, so that it counts as expired. */
   readonly since: number;
 }
 
@@ -80,8 +80,9 @@ export interface LeasePlanInput {
   readonly notAsked?: ReadonlySet<string>;
   /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
-  /** Keys of parents that leases held here wait for, and how many of these wait: they read nothing. Default: none. */
+  /** Keys of parents that leases held here wait for. Default: none. */
   readonly awaited?: ReadonlySet<string>;
+  /** How many of the leases held here wait for parents, and read nothing. Default: none. */
   readonly waiting?: number;
   /**
    * An available lease is left to workers below their target for this long; then the first worker that sees it takes
@@ -142,7 +143,7 @@ interface Table {
   readonly mine: number;
   /** Held here, and asked for by others: not among `mine`. */
   readonly given: number;
-  /** Of those, leases whose rows the scan lacks: it need not be consistent, and they were made a moment ago. */
+  /** Leases held here, among `mine`, whose rows the scan lacks. It need not be consistent, and they were made a moment ago. */
   readonly unseen: number;
 }
 
@@ -258,9 +259,9 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
 /**
  * Among kinact's workers only live leases count. Free ones are taken up to an even share, and after `spareMs` by
  * anybody. When none is available, leases are stolen, each from the worker that then has most. That worker must have at
- * least two more than this one, counting the steals so far, so that no steal can be answered by another. A worker that
- * already has its share steals only by chance: on average one of all that could does. Otherwise all of them would empty
- * the one that has too many.
+ * least two more than this one, counting the steals so far, so that it never steals back. A worker that already has its
+ * share steals at random, so that on average one of the eligible workers does. Otherwise all of them would empty the one
+ * that has too many.
  */
 function planEvenly(table: Table, mine: number): Choice {
   const { input, available, owned } = table;

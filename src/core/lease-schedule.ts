@@ -1,6 +1,6 @@
 // What a lease keeper does next, and when it must look again: a pure function of what is wanted and of the clock.
-// Invariants: one write at a time; nothing but a renewal while a worker may still settle records; SHARD_END before a
-// release, a release before renewals, a renewal before a checkpoint that no renewal waits for.
+// Invariants: one write at a time. While a worker may still settle records, nothing but a renewal; an answer and a checkpoint
+// are renewals. SHARD_END before a release, a release before renewals, a renewal before a checkpoint that none waits for.
 export type LeaseWriteKind =
   | 'wish'
   | 'unwish'

@@ -1,4 +1,4 @@
-// What a keeper knows of the row it holds, and what its next write changes. Invariants: the checkpoint on board is
+// What a keeper knows of the row it holds, and what its next write changes. Invariants: the next checkpoint is
 // never lower than the row's (I2) and never past the frontier (I1); only the row's own checkpoint is durable.
 import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -54,7 +54,7 @@ export function advanceFrontier(lease: LeaseState, position: Position, records: 
   return true;
 }
 
-/** What the row's checkpoint is to become; undefined when the row already is at the frontier or past it. */
+/** The checkpoint that the next write may carry; undefined when the row already is at the frontier or past it. */
 export function checkpointOnBoard(lease: LeaseState): Checkpoint | undefined {
   if (lease.frontier === undefined) return undefined;
   const checkpoint = checkpointAt(lease.frontier);
@@ -85,7 +85,7 @@ export function releaseChange(lease: LeaseState): RowChange {
   return { ...renewChange(checkpointOnBoard(lease)), leaseOwner: null };
 }
 
-/** As a release; the row then looks as if `heir` had taken it. It has changed hands once since its checkpoint. */
+/** As a release. Afterwards the row looks as if `heir` had taken it: it has changed hands once since its checkpoint. */
 export function handOverChange(lease: LeaseState, heir: NonNullable<RowChange['handOver']>): RowChange {
   return { ...renewChange(checkpointOnBoard(lease)), handOver: heir, countOwnerSwitch: true };
 }

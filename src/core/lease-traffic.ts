@@ -6,8 +6,8 @@ import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSe
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
- * `renew` first, the earliest deadline before the others; then `settle`, then `take`, then `checkpoint`. A `checkpoint`
- * is a renewal that the lease does not need yet. None is sent while the table throttles, or while it is half as busy as
+ * `renew` first, the earliest deadline before the others; then `settle`, `take`, `checkpoint`. `settle` is a hand-over, a
+ * release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal that the lease does not need yet. None is sent while the table throttles, or while it is half as busy as
  * it may be.
  */
 export type TrafficKind = 'renew' | 'settle' | 'take' | 'checkpoint';
@@ -21,7 +21,7 @@ export interface TrafficOrder {
   renewalDue: number;
 }
 
-/** A turn: leave to send one request, now. */
+/** A turn: permission to send one request, now. */
 export interface TrafficTurn {
   /** The request has ended, or will not be sent. Idempotent. */
   end(outcome: SendOutcome): void;
@@ -39,7 +39,7 @@ export interface LeaseTraffic {
   /** A new order, known to the queue until it leaves. */
   join(): TrafficOrder;
   leave(order: TrafficOrder): void;
-  /** An order that waits has another rank than it had. */
+  /** The rank of an order that waits has changed. */
   moved(order: TrafficOrder): void;
   /** A turn at once, if one is free and no order that waits goes first. */
   enter(order: TrafficOrder): TrafficTurn | undefined;
@@ -276,7 +276,7 @@ function stopProbe(queue: Queue): void {
   queue.cancelProbe = undefined;
 }
 
-/** A turn that nobody ends (its keeper died before it heard of it) must not narrow the way for ever. */
+/** A turn that nobody ends (its keeper died before it heard of it) must not take up room for ever. */
 function dropLost(queue: Queue, now: number): void {
   for (const turn of queue.underWay) {
     if (now < turn.sentAt + queue.options.failoverMs) return;

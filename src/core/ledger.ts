@@ -33,7 +33,7 @@ export interface Ledger {
   /** What open records keep in memory: their bytes, and for records with a pin the buffer, once per buffer. */
   heldBytes: number;
   /**
-   * Settles and forks without effect: repeated, of a record that is done or was never admitted, or without such a leaf.
+   * Calls of `settle` and `fork` that were ignored: repeats, and those that name an unknown record or leaf.
    */
   strays: number;
   /** The ordinal the frontier stands on; -1 as long as there is none. */
@@ -172,7 +172,7 @@ export function unpin(ledger: Ledger, held: Pin): void {
 /**
  * The record became `leaves` leaves, numbered from 0; none at all settles it at once (W12). A record that is never forked
  * has leaf 0 alone. Repeating the same fork changes nothing. Throws RangeError when some of the record is settled or it
- * was forked into another number before: then somebody holds leaves that nobody counts.
+ * was forked into another number before: otherwise some leaves would never be counted.
  */
 export function fork(ledger: Ledger, ordinal: number, leaves: number): void {
   const { ring } = ledger;

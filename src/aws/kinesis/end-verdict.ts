@@ -11,8 +11,7 @@ export interface BacklogsTold {
 }
 
 /**
- * An end that does not call itself one is believed when this many chains in a row, over this long, came to nothing
- * else.
+ * An unclear end counts as proof after this many chains in a row, over this time, ended in the same way.
  */
 const patience = {
   unclear: { times: 4, ms: 5_000 },

@@ -48,7 +48,7 @@ const keys = (rows: readonly LeaseRow[]): string[] => rows.map((row) => row.leas
 describe('the age of a lease', () => {
   const rows = (counter: number, owner?: string): LeaseRow[] => [lease('a', owner, 0, { leaseCounter: counter }).row];
 
-  it('begins when its owner is first seen, for he may be alive', () => {
+  it('begins when its owner is first seen, for the owner may be alive', () => {
     const first = updateObservations(new Map(), rows(4, 'x'), 1_000);
     expect(observe(rows(4, 'x'), first, 3_000, failoverMs)[0]).to.include({ ageMs: 2_000, seenMs: 2_000 });
   });
