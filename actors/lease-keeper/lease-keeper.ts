@@ -211,6 +211,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     lastWorker: undefined,
     handedOut: options.handedOut ?? createHandedOut(),
     callsMayRun: false,
+    endedQuiet: false,
     idleSince: now,
     waiting: options.waiting ?? false,
     watchdog: { count: 0, at: undefined },

@@ -185,6 +185,8 @@ export interface LeaseKeeperState {
   readonly handedOut: HandedOut;
   /** A worker has gone without a last word: user code that it caused to run may still run. */
   callsMayRun: boolean;
+  /** Its last worker ended when all of its calls had. Otherwise only the next worker can ask for those. */
+  endedQuiet: boolean;
   idleSince: number;
   waiting: boolean;
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */

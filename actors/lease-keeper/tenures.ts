@@ -67,7 +67,7 @@ export function grant(turn: Turn, asked: Asked): void {
     deadline: state.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
-    hasPredecessor: newestOf(state.handedOut, leaseName(options)) !== undefined,
+    hasPredecessor: hasHandedOut(turn),
     // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
     // them down.
     handedOver: undefined,
@@ -77,6 +77,7 @@ export function grant(turn: Turn, asked: Asked): void {
   beganHandingOut(state.handedOut, leaseName(options), cell);
   // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
   state.callsMayRun = false;
+  state.endedQuiet = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', fence: cell.fence });
@@ -116,6 +117,11 @@ export function dropTenure(turn: Turn, reason: string): void {
 /** Tables of several streams may have keys in common. */
 export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' | 'leaseKey'>): string =>
   `${store.tableName} ${leaseKey}`;
+
+/** Whether this process has handed out anything under this lease, by whatever worker or keeper. */
+export function hasHandedOut({ options, state }: Turn): boolean {
+  return newestOf(state.handedOut, leaseName(options)) !== undefined;
+}
 
 /**
  * Whether some record that this process has handed out under this lease may be open. A new worker reads all of them again.

@@ -18,6 +18,7 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
+      state.endedQuiet = true;
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
@@ -30,6 +31,7 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
       };
       return;
     case 'drained':
+      state.endedQuiet = how.open === 0;
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':

@@ -7,7 +7,7 @@ import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { isBehind, refuseAsked } from './tenures.js';
+import { hasHandedOut, isBehind, refuseAsked } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { doubledMs } from '../../src/core/backoff.js';
@@ -67,7 +67,7 @@ export function proceedYielding(turn: Turn): void {
   if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
   else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
   else if ((phase === 'draining' || phase === 'ready') && now >= yielding.until) callOff(turn, yielding, 'refusing');
-  else if (phase === 'asked' && state.tenure === undefined) drain(turn, yielding);
+  else if (phase === 'asked' && isUnused(turn)) drain(turn, yielding);
   else if (phase === 'yielding' && now >= yielding.drainAt) drain(turn, yielding);
   else if (phase === 'draining' && state.tenure === undefined) drained(turn, yielding);
 }
@@ -125,7 +125,13 @@ function drained(turn: Turn, yielding: Yielding): void {
 }
 
 function isClean(turn: Turn): boolean {
-  return turn.state.tenure === undefined && !turn.state.callsMayRun && !isBehind(turn);
+  return isUnused(turn) && !turn.state.callsMayRun && !isBehind(turn);
+}
+
+/** No worker reads the shard, and no call that one has left behind can run. */
+function isUnused(turn: Turn): boolean {
+  const { endedQuiet, tenure } = turn.state;
+  return tenure === undefined && (endedQuiet || !hasHandedOut(turn));
 }
 
 /** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */

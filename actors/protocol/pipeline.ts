@@ -28,11 +28,13 @@ export type StageMessage =
       readonly kind: 'flush' | 'drain';
       readonly replyTo: ReplyTo<true>;
     }
-  /** Asks where this record is. Answered by the stage or by the reducer that holds it. */
+  /**
+   * Asks where this record, or else the worker's last punctuation is. Answered by the stage or by the reducer that holds it.
+   */
   | {
       readonly type: 'locate';
       readonly worker: number;
-      readonly ordinal: number;
+      readonly ordinal: number | undefined;
       readonly replyTo: ReplyTo<Whereabouts>;
     }
   /** The worker's tenure is over: drop what is queued for it and inform the reducers. */
@@ -72,12 +74,15 @@ export type ReducerInbox =
       readonly fence: number;
     }
   /** Not numbered: a question that is answered twice is closed by the first answer. */
-  | {
+  | (Sought & {
       readonly type: 'locate';
-      readonly worker: number;
-      readonly ordinal: number;
       readonly replyTo: ReplyTo<Whereabouts>;
       readonly next: readonly Ref<ReducerInbox>[];
       /** It waits at the stage for this reducer. */
       readonly queued: boolean;
-    };
+    });
+
+/** A record, or a punctuation. */
+export type Sought =
+  | { readonly worker: number; readonly ordinal: number }
+  | { readonly stage: Ref<StageMessage>; readonly punctuation: number };

@@ -34,8 +34,8 @@ export interface Tenure {
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
   /**
-   * Earlier workers of this process have handed out records of the lease under the same ownership: a call that has acknowledged
-   * one of them early may still run. Default false.
+   * Earlier workers of this process have handed out records of the lease under the same ownership: a call for one of them may
+   * still run. Default false.
    */
   readonly hasPredecessor?: boolean;
   /** The newest record that the worker has handed to a stage: if it ends without a last word, this is still known. */

@@ -4,7 +4,7 @@ import { reply, send } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox } from '../protocol/pipeline.js';
-import type { ReducerState, Turn } from './state.js';
+import type { Mark, ReducerState, Turn } from './state.js';
 
 type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 
@@ -12,10 +12,32 @@ type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 export function answerLocate({ state, now, effects }: Turn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
     ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
-    : whereabouts(state, question.worker, question.ordinal, now);
+    : 'punctuation' in question
+      ? ofPunctuation(state, question, now)
+      : whereabouts(state, question.worker, question.ordinal, now);
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) effects.push(send(next, { ...question, next: rest }));
   else effects.push(reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
+}
+
+/** Once a call that runs has ended, what waits behind it moves on. */
+function ofPunctuation(
+  { self, job, queue, settledAt }: ReducerState,
+  { stage, punctuation }: Extract<Locate, { readonly punctuation: number }>,
+  now: number,
+): Whereabouts | undefined {
+  const is = (mark: DeliveredItem | Mark | undefined): boolean =>
+    mark !== undefined &&
+    !(mark instanceof DeliveredItem) &&
+    mark.type === 'punctuation' &&
+    mark.stage === stage &&
+    mark.id === punctuation;
+  let isHere = job?.type === 'raw' && is(job.mark);
+  for (let place = 0; !isHere && place < queue.length; place += 1) isHere = is(queue.at(place));
+  if (!isHere) return undefined;
+  if (job === undefined) return { holder: self.path, state: 'queued', forMs: now - settledAt };
+  const since = job.type === 'fold' ? (job.job.current?.since ?? now) : job.job.startedAt;
+  return { holder: self.path, state: 'running', forMs: now - since };
 }
 
 function whereabouts(state: ReducerState, worker: number, ordinal: number, now: number): Whereabouts | undefined {

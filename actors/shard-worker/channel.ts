@@ -4,7 +4,7 @@
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './intake.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerState, Turn } from './state.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { room } from '../../src/core/ledger.js';
@@ -90,7 +90,12 @@ function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
 /** Everything is settled, and no call of the application concerns the shard any more. */
 export function isDrained({ options, state }: Turn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.intake)) return false;
-  return !options.acksEarly || state.ending?.type !== 'drained' || isQuiet(state);
+  return !callsMayOutlive(options, state) || isQuiet(state);
+}
+
+/** A call may run of which nothing is open here: it has acknowledged early, or what it is for has not been read again. */
+function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWorkerState): boolean {
+  return acksEarly || tenure?.hasPredecessor === true;
 }
 
 /**
@@ -98,19 +103,18 @@ export function isDrained({ options, state }: Turn): boolean {
  * come. Otherwise acknowledgements that wait for a fuller batch would wait for ever. Asks again only when something has
  * changed since.
  */
-export function punctuate({ options, state, effects }: Turn, tenure: Tenure): void {
-  const { flushes, acksEarly } = options;
+export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;
-  const isQuieted = mayHaveCalls(state) && (paused || (acksEarly && ending?.type === 'drained'));
+  const isQuieted = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
   if (state.punctuating > 0 || (ledger.openRecords === 0 && !isQuieted)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = paused || (ending !== undefined && isEmpty(state.intake));
   const isPressed = state.account?.pressed === true;
-  if (!closing && (!flushes || !(isFull(state) || isPressed))) return;
+  if (!closing && (!options.flushes || !(isFull(state) || isPressed))) return;
   const kind = closing ? 'drain' : 'flush';
   const progress = state.notified + ledger.settled;
   if (state.punctuated.kind === kind && state.punctuated.progress === progress) return;
-  state.punctuated = { kind, progress };
+  state.punctuated = { kind, progress, at: now };
   for (const { stage } of channels) {
     state.punctuating += 1;
     effects.push(

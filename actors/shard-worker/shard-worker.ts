@@ -10,7 +10,7 @@ import { controlled, finish, revoke, stopReading } from './endings.js';
 import { admitAll, createIntake, isEmpty, takeIn } from './intake.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
 import type { Tenure, TenureGranted } from '../protocol/tenure.js';
-import { stalled, workerStatus } from './watchdog.js';
+import { stalled, stillSince, workerStatus } from './watchdog.js';
 import { noticed } from './notice.js';
 import { readFails, readSucceeds } from './reads.js';
 import { countSettled } from './settled.js';
@@ -76,7 +76,7 @@ function initial(
     paused: false,
     pauses: 0,
     punctuating: 0,
-    punctuated: { kind: undefined, progress: 0 },
+    punctuated: { kind: undefined, progress: 0, at: now },
     notified: 0,
     reportedOrdinal: -1,
     advancedAt: now,
@@ -282,21 +282,20 @@ function watch({ options, state, now, effects }: Turn): void {
   const again = (ms: number): void => {
     effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
   };
-  const oldest = oldestOpen(state.ledger);
-  if (oldest === undefined) {
+  const since = stillSince(state);
+  if (since === undefined) {
     again(options.watchdogMs);
     return;
   }
-  const since = Math.max(state.advancedAt, oldest.admittedAt);
   const left = options.watchdogMs - (now - since);
   if (left > 0) {
     // A timer may fire a fraction early. The rest must not be too small for a clock to move by it.
     again(Math.max(1, Math.ceil(left)));
     return;
   }
-  const channel = state.channels[oldest.ordinal % state.channels.length] as Channel;
+  const ordinal = oldestOpen(state.ledger)?.ordinal;
+  const channel = state.channels[(ordinal ?? 0) % state.channels.length] as Channel;
   const { worker } = options;
-  const { ordinal } = oldest;
   effects.push(
     ask(
       channel.stage,
@@ -313,14 +312,15 @@ function judgeStall(turn: Turn, { ordinal, whereabouts: found }: MessageOf<'loca
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
+  const since = stillSince(state);
   // The answer is about a record that has been settled meanwhile.
-  if (tenure === undefined || oldest?.ordinal !== ordinal) return;
+  if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
   if (found.state !== 'unknown') state.astray = undefined;
-  else if (state.astray?.ordinal !== ordinal) state.astray = { ordinal, since: now };
+  else if (state.astray === undefined || state.astray.ordinal !== ordinal) state.astray = { ordinal, since: now };
   const whereabouts = state.astray === undefined ? found : { ...found, forMs: now - state.astray.since };
   const error = stalled({
     watchdogMs: options.watchdogMs,
-    stillForMs: now - Math.max(state.advancedAt, oldest.admittedAt),
+    stillForMs: now - since,
     settledNothingForMs: now - state.settledAt,
     full: isFull(state) || state.account?.waiter !== undefined,
     whereabouts,

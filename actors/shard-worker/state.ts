@@ -62,7 +62,8 @@ export type ShardWorkerMessage =
   | { readonly type: 'admit'; readonly turn: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
   | { readonly type: 'pressed' }
-  | { readonly type: 'located'; readonly ordinal: number; readonly whereabouts: Whereabouts }
+  /** Of the record, or of the last punctuation. */
+  | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** A stage has died: the supervisor is about to stop this worker as well. */
   | { readonly type: 'askFailed' };
@@ -95,8 +96,11 @@ export interface ShardWorkerState {
   pauses: number;
   /** Punctuations not answered yet. */
   punctuating: number;
-  /** The last punctuation, with the records notified and settled by then: the same again makes sense when one has grown. */
-  punctuated: { readonly kind: 'flush' | 'drain' | undefined; readonly progress: number };
+  /**
+   * The last punctuation and when it was sent, with the records notified and settled by then: the same again makes sense when
+   * one has grown.
+   */
+  punctuated: { readonly kind: 'flush' | 'drain' | undefined; readonly progress: number; readonly at: number };
   notified: number;
   reportedOrdinal: number;
   advancedAt: number;
@@ -104,8 +108,8 @@ export interface ShardWorkerState {
   /** The part of what the ledger has settled that the meter's tally knows. */
   tallied: number;
   millisBehindLatest: number | undefined;
-  /** The record of the watchdog's last question that no actor had, and since when. */
-  astray: { readonly ordinal: number; readonly since: number } | undefined;
+  /** What the watchdog's last question was about, if no actor had it, and since when. */
+  astray: { readonly ordinal: number | undefined; readonly since: number } | undefined;
   finished: boolean;
 }
 

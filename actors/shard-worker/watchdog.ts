@@ -18,8 +18,23 @@ export interface Stall {
   /** The ledger has no room. */
   readonly full: boolean;
   readonly whereabouts: Whereabouts;
-  readonly oldest: LedgerEntry;
+  /** Undefined: everything is settled, and the end of the shard waits for calls that have acknowledged early. */
+  readonly oldest: LedgerEntry | undefined;
   readonly tenure: Tenure;
+}
+
+/** Since when the worker waits for the application alone; undefined when it does not, or not without another limit. */
+export function stillSince({
+  advancedAt,
+  ending,
+  ledger,
+  punctuated,
+  punctuating,
+}: ShardWorkerState): number | undefined {
+  const oldest = oldestOpen(ledger);
+  if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt);
+  // A stop has its deadline, and so has a hand-over.
+  return ending?.type === 'shardEnd' && punctuating > 0 ? punctuated.at : undefined;
 }
 
 /**
@@ -29,21 +44,19 @@ export interface Stall {
 export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;
   if (stall.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
-  const { sequenceNumber, subSequenceNumber } = oldest.position;
   const { holder, state, forMs } = whereabouts;
+  const about = { stream: tenure.source, shardId: tenure.shardId, actor: holder, ageMs: Math.round(stall.stillForMs) };
+  if (oldest === undefined) {
+    const text = `${tenure.shardId} has ended and all of it is acknowledged, but for ${Math.round(forMs)} ms ${holder} has not come to the end of a call`;
+    return new KinactError('WATCHDOG', text, { data: about });
+  }
+  const { sequenceNumber, subSequenceNumber } = oldest.position;
   const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
     ? `maxPending records of ${tenure.shardId}, or the bytes that maxPendingBytes or maxBytes allow, are open and none was acknowledged for ${watchdogMs} ms; the oldest, ${sequenceNumber}, is held by ${holder}: raise that bound or acknowledge earlier`
     : `the frontier of ${tenure.shardId} stood still for ${watchdogMs} ms; its oldest open record, ${sequenceNumber}, is ${state} at ${holder} for ${Math.round(forMs)} ms`;
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
-    data: {
-      stream: tenure.source,
-      shardId: tenure.shardId,
-      sequenceNumber,
-      subSequenceNumber,
-      actor: holder,
-      ageMs: Math.round(stall.stillForMs),
-    },
+    data: { ...about, sequenceNumber, subSequenceNumber },
   });
 }
 

@@ -4,7 +4,7 @@
 import { send } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox } from '../protocol/pipeline.js';
+import type { ReducerInbox, Sought } from '../protocol/pipeline.js';
 import type { Lane, Queued, Turn, Waiting } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -73,11 +73,15 @@ export function discard(lane: Lane, worker: number): void {
   }
 }
 
-/** The place in the queue of an item of this record. Only the watchdog asks, so a walk is good enough. */
-export function positionOf(lane: Lane, worker: number, ordinal: number): number | undefined {
+/** The place in the queue of an item of this record, or of this punctuation. Only the watchdog asks, so a walk is good enough. */
+export function positionOf(lane: Lane, sought: Sought): number | undefined {
   for (let place = 0; place < lane.queue.length; place += 1) {
-    const item = lane.queue.at(place)?.item;
-    if (item !== undefined && item.tenure.worker === worker && item.ordinal === ordinal) return place;
+    const queued = lane.queue.at(place) as Queued;
+    const isIt =
+      'punctuation' in sought
+        ? queued.item === undefined && queued.punctuation === sought.punctuation
+        : queued.item?.tenure.worker === sought.worker && queued.item.ordinal === sought.ordinal;
+    if (isIt) return place;
   }
   return undefined;
 }

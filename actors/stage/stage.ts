@@ -5,7 +5,7 @@ import { reply, send, watch } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
 import type { Dispositions } from '../protocol/disposition.js';
-import type { StageMessage } from '../protocol/pipeline.js';
+import type { Sought, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
 import { createLane, discard, dispatch, enqueue, laneOf, oldestQueued, positionOf } from './lane.js';
@@ -233,14 +233,16 @@ function punctuated(turn: Turn, { reducer, number, id }: MessageOf<'punctuated'>
   effects.push(reply(open.replyTo, true));
 }
 
-function locate({ state, now, effects }: Turn, message: MessageOf<'locate'>): void {
-  const { worker, ordinal, replyTo } = message;
+function locate({ state, now, effects }: Turn, { worker, ordinal, replyTo }: MessageOf<'locate'>): void {
+  const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
+  if (sought === undefined)
+    return void effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
   for (const lane of state.lanes) {
-    if (positionOf(lane, worker, ordinal) === undefined) continue;
+    if (positionOf(lane, sought) === undefined) continue;
     const forMs = now - lane.settledAt;
     // The reducer knows best whether it makes progress: it may be settling what another stage has sent.
     if (lane.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
-    else effects.push(send(lane.ref, { type: 'locate', worker, ordinal, replyTo, next: [], queued: true }));
+    else effects.push(send(lane.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
     return;
   }
   const entry = state.workers.get(worker);
@@ -252,7 +254,13 @@ function locate({ state, now, effects }: Turn, message: MessageOf<'locate'>): vo
   // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
   const [first, ...rest] = state.lanes.flatMap((lane) => (lane.ref === undefined ? [] : [lane.ref]));
   if (first === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
-  else effects.push(send(first, { type: 'locate', worker, ordinal, replyTo, next: rest, queued: false }));
+  else effects.push(send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
+}
+
+/** The last one of this worker that some reducer has not answered. */
+function punctuationOf({ punctuations, self }: StageState, worker: number): Sought | undefined {
+  const [last] = [...punctuations].filter(([, open]) => open.worker === worker).slice(-1);
+  return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
 function retire(turn: Turn, worker: number): void {

@@ -237,7 +237,7 @@ export const consumerTable = {
   watchdogMs: defaulting(
     milliseconds(1),
     600_000,
-    'How long a shard may stand still because of one record before the pipeline is restarted, naming its holder.',
+    'How long a shard may stand still because of one record, or its end wait for a call, before the pipeline is restarted, naming the holder.',
   ),
   onDuplicate: defaulting(
     oneOf('skip', 'exit'),

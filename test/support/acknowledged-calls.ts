@@ -1,6 +1,7 @@
 /** Two consumers of two shards, of which `a` has a call running per shard that has acknowledged its item. In virtual time. */
 import { defineReducer } from '../../src/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 import { virtualConsumer } from './virtual-consumer.js';
 
 type Member = ReturnType<typeof virtualConsumer>;
@@ -8,16 +9,32 @@ type Member = ReturnType<typeof virtualConsumer>;
 export interface AcknowledgedCalls {
   /** A consumer that has not started. The first one makes the stream, the others are given it. */
   join(workerId: string, stream?: Member['stream']): Member;
+  /** Lets time pass until another member has asked for a lease. */
+  runUntilAsked(a: Member): Promise<void>;
   /** Puts records until a call of `a` runs for either shard. */
   begin(a: Member): Promise<void>;
   /** Lets `watchMs` pass. The leases that `a` did not own while a call of its ran for their shard: `shardId owner`. */
   givenAwayBeside(a: Member, watchMs: number): Promise<string[]>;
+  /** Lets `watchMs` pass. The shards that were written as ended while a call of `a` ran for them. */
+  endedBeside(a: Member, watchMs: number): Promise<string[]>;
 }
 
 /** Every call of `a` acknowledges its item at once and ends `callMs` later. */
 export function acknowledgedCalls(clock: ManualClock, callMs: number): AcknowledgedCalls {
   const running = new Map<string, number>();
   const add = (shardId: string, by: number): void => void running.set(shardId, (running.get(shardId) ?? 0) + by);
+  /** What `wrong` says of the rows of shards for which a call of `a` runs. */
+  const seenBeside = async ({ stream }: Member, watchMs: number, wrong: (row: LeaseRow) => string | undefined) => {
+    const beside = new Set<string>();
+    for (let passed = 0; passed < watchMs; passed += 100) {
+      await clock.advance(100);
+      for (const row of stream.leases.get('orders')!.rows.values()) {
+        const seen = (running.get(row.leaseKey) ?? 0) > 0 ? wrong(row) : undefined;
+        if (seen !== undefined) beside.add(seen);
+      }
+    }
+    return [...beside];
+  };
   return {
     join: (workerId, stream) =>
       virtualConsumer(clock, {
@@ -37,20 +54,23 @@ export function acknowledgedCalls(clock: ManualClock, callMs: number): Acknowled
           },
         }),
       }),
+    runUntilAsked: async ({ stream }) => {
+      const isAsked = (): boolean =>
+        [...stream.leases.get('orders')!.rows.values()].some(({ kinactWish }) => kinactWish !== undefined);
+      for (let passed = 0; passed < 30_000 && !isAsked(); passed += 20) await clock.advance(20);
+      if (!isAsked()) throw new Error('nobody has asked');
+    },
     begin: async ({ stream }) => {
       for (let index = 0; running.size < 2; index++) {
         stream.put({ partitionKey: `key-${index}`, data: 'x' });
         await clock.advance(20);
       }
     },
-    givenAwayBeside: async ({ stream }, watchMs) => {
-      const beside = new Set<string>();
-      for (let passed = 0; passed < watchMs; passed += 100) {
-        await clock.advance(100);
-        for (const { leaseKey, leaseOwner } of stream.leases.get('orders')!.rows.values())
-          if (leaseOwner !== 'a' && (running.get(leaseKey) ?? 0) > 0) beside.add(`${leaseKey} ${leaseOwner ?? 'free'}`);
-      }
-      return [...beside];
-    },
+    givenAwayBeside: (a, watchMs) =>
+      seenBeside(a, watchMs, ({ leaseKey, leaseOwner }) =>
+        leaseOwner === 'a' ? undefined : `${leaseKey} ${leaseOwner ?? 'free'}`,
+      ),
+    endedBeside: (a, watchMs) =>
+      seenBeside(a, watchMs, ({ leaseKey, checkpoint }) => (checkpoint === 'SHARD_END' ? leaseKey : undefined)),
   };
 }
