@@ -10,6 +10,7 @@ import { checkBehaviour } from './behaviour-check.js';
 import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
 import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
+import { unawaited } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Why children are being started: it decides what a failure means. */
@@ -135,7 +136,7 @@ function allStarted(state: State, purpose: Purpose): void {
   const group = purpose.type === 'restart' && state.policy.strategy !== 'one-for-one';
   if (purpose.type !== 'first' && !group) return;
   const siblings: Siblings = siblingsOf(state);
-  const specs = state.options.dynamic?.(siblings) ?? [];
+  const specs = unawaited(state.options.dynamic?.(siblings)) ?? [];
   for (const spec of specs) addSpec(state, spec);
   if (specs.length > 0)
     startNext(
@@ -246,7 +247,8 @@ function decide(state: State, decision: strategy.Decision, error: Error): void {
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
-      for (const effect of state.options.restarting?.(state.restarts, error) ?? []) state.effects.push(effect);
+      for (const effect of unawaited(state.options.restarting?.(state.restarts, error)) ?? [])
+        state.effects.push(effect);
       stopNext(state, {
         type: 'stopping',
         stop: decision.stop,

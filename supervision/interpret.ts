@@ -8,6 +8,7 @@ import { actorStopped, answerQuestion, openQuestion } from './ask.js';
 import { cellOf, count, emit, type Cell } from './cell.js';
 import { post } from './mail.js';
 import { crash, depart, tellParent } from './stopping.js';
+import { unawaited } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 type EffectOf<Type extends Effect<unknown>['type']> = Extract<Effect<unknown>, { readonly type: Type }>;
@@ -180,7 +181,7 @@ export function postMade(
   if (cell.phase !== 'running' && cell.phase !== 'starting') return;
   let message: unknown;
   try {
-    message = make();
+    message = unawaited(make());
   } catch (thrown) {
     crash(cell, asError(thrown));
     return;

@@ -8,6 +8,7 @@ import { announce, cellOf, count, emit, trace, type Cell, type Departure } from 
 import { post } from './mail.js';
 import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
+import { unawaited } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Begins to end an actor. For one that is already ending, only brings its deadline forward. */
@@ -73,7 +74,7 @@ function inStopOrder(cell: Cell): Cell[] {
   if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
   const named = new Set<Cell>();
   try {
-    for (const ref of cell.behaviour.stopOrder(cell.state)) {
+    for (const ref of unawaited(cell.behaviour.stopOrder(cell.state))) {
       const child = cellOf(ref);
       if (child !== undefined && cell.children.has(child)) named.add(child);
     }
@@ -179,7 +180,7 @@ function childGone(parent: Cell, departure: Departure, child: Cell): void {
 
 function runStopHook(cell: Cell, reason: Ending['reason']): void {
   try {
-    for (const effect of cell.behaviour.stopped?.(cell.state, reason) ?? []) lastEffect(cell, effect);
+    for (const effect of unawaited(cell.behaviour.stopped?.(cell.state, reason)) ?? []) lastEffect(cell, effect);
   } catch (thrown) {
     hookFailed(cell, 'stop hook', thrown);
   }
@@ -228,7 +229,7 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
   if (parent === undefined || cell.hooks === undefined || parent.phase !== 'running') return;
   let message: unknown;
   try {
-    message = toMessage();
+    message = unawaited(toMessage());
   } catch (thrown) {
     crash(parent, asError(thrown));
     return;

@@ -149,7 +149,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
     case 'readsWork':
       return readsWork(turn, lease);
     case 'readsFail':
-      return readsFail(turn, lease, news.forMs, () => coolDown(turn, lease, settings.coolDownMs, 'reads'));
+      return readsFail(turn, lease, news.forMs);
     case 'notTaken':
       drop(turn, lease);
       if (news.askedInVain === true) askedInVain(turn, lease);

@@ -3,7 +3,7 @@
 // them. Then their source is left alone for a growing time, and tried with one shard. Called by the coordinator on notices
 // of keepers and around scans.
 import { send } from '../protocol/actor.js';
-import { isLeft, readsAgain } from './cool-downs.js';
+import { coolDown, isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
 import { doubledMs } from '../../src/core/backoff.js';
@@ -66,6 +66,8 @@ export function watchUnread(turn: Turn): void {
     if (ms === 0) continue;
     // The starter of workers may have missed a message: it gets the held leases again.
     state.changed = true;
+    // Readers that come and go because the shard seems to end fail for a few seconds each, and together for all that time.
+    if (lease.falseEnd) readsFail(turn, lease, ms);
     if (lease.unreadTold) continue;
     lease.unreadTold = true;
     const { idleReason: reason, leaseKey, shardId, stream } = lease;
@@ -103,7 +105,7 @@ export function readsWork(turn: Turn, lease: Lease): void {
  * Reads of a shard have failed for `forMs`. If a peer is alive, the lease is given back. If this worker reads nothing else
  * of the source, it leaves all of it alone: otherwise the next steal would bring another shard here.
  */
-export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () => void): void {
+export function readsFail(turn: Turn, lease: Lease, forMs: number): void {
   const { settings, state, effects, now } = turn;
   const { keeper, stream } = lease;
   lease.readsWork = false;
@@ -112,7 +114,7 @@ export function readsFail(turn: Turn, lease: Lease, forMs: number, coolDown: () 
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
   effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
   const isOwn = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
-  if (isOwn) return coolDown();
+  if (isOwn) return coolDown(turn, lease, settings.coolDownMs, 'reads');
   // Shards of one source fail together, and count once.
   if (stream.readAgainAt > now) return;
   stream.readAgainAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.readFailures);

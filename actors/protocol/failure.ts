@@ -1,5 +1,5 @@
 // What a failed record costs: the application's policy, applied the same way wherever user code throws.
-import { isThenable } from '../../src/core/callback.js';
+import { isThenable, unawaited } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
 import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/reducer.js';
@@ -19,9 +19,8 @@ export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem):
   let note = '';
   if (typeof onFailure === 'function') {
     try {
-      policy = onFailure(cause, failed);
+      policy = unawaited(onFailure(cause, failed) as unknown);
       if (isThenable(policy)) {
-        policy.then(undefined, () => {});
         note = 'onFailure must be synchronous, it returned a promise: taken for crash';
       } else if (!policies.includes(policy)) {
         note = `onFailure answered ${shown(policy)} where 'crash', 'skip' or 'stopShard' is expected: taken for crash`;

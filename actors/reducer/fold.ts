@@ -2,17 +2,22 @@
 // call the deadline of its items is compared with the clock (docs/design.md, section 5): after a stall timers and messages
 // come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
 import { endIfLate } from '../protocol/disposition.js';
-import { isThenable } from '../../src/core/callback.js';
+import { isThenable, unawaited } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
 import type { Clock } from '../../src/api/ports.js';
-import type { FlushContext, Item, ReducerContext } from '../../src/api/reducer.js';
+import type { FlushContext, Item, ReducerContext, ReducerDefinition } from '../../src/api/reducer.js';
 
 /** A state of the reducer: one in all, or one per shard. */
 export interface Cell {
   state: unknown;
   /** Folded since the last flush, in order. */
   folded: DeliveredItem[];
+}
+
+/** A state as `init` makes it. It may be a promise, which the application's own calls await. */
+export function freshState(definition: ReducerDefinition): unknown {
+  return unawaited(definition.init() as unknown);
 }
 
 /** One run over items that may end early: at a failure, or when its time slice is over. */

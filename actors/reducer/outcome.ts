@@ -2,6 +2,7 @@
 // can end is here: a bug that settles an item too early is here, too.
 import { endIfLate, stopTenure } from '../protocol/disposition.js';
 import { judge } from '../protocol/failure.js';
+import { freshState } from './fold.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
@@ -116,7 +117,7 @@ export function afterFlush(turn: Turn, job: FlushJob): void {
     } else if (group.outcome === 'flushed') {
       if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
     } else {
-      group.cell.state = options.definition.init();
+      group.cell.state = freshState(options.definition);
       for (const item of group.items) reportDead(state.returns, item);
     }
   }
@@ -131,7 +132,7 @@ function flushFailed(turn: Turn, group: FlushGroup): void {
     effects.push({ type: 'fail', error });
     return;
   }
-  group.cell.state = options.definition.init();
+  group.cell.state = freshState(options.definition);
   if (policy === 'skip') skip(turn, group.items, group.cause);
   else for (const item of group.items) stopShard(state, item, error);
 }

@@ -3,7 +3,7 @@
 // began.
 import { run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
-import { createFlushJob, createFoldJob, flushGroups, fold } from './fold.js';
+import { createFlushJob, createFoldJob, flushGroups, fold, freshState } from './fold.js';
 import type { Cell, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob } from './raw-behaviour.js';
@@ -63,7 +63,8 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
     settledAt: now,
   };
   // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
-  if (options.definition.stateBy !== 'shard') state.cells.set(whole, { state: options.definition.init(), folded: [] });
+  if (options.definition.stateBy !== 'shard')
+    state.cells.set(whole, { state: freshState(options.definition), folded: [] });
   const { index, credit } = options;
   return [state, options.stages.map((to) => send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
@@ -247,7 +248,7 @@ function cellOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
   const name = options.definition.stateBy === 'shard' ? item.tenure.worker : whole;
   let cell = state.cells.get(name);
   if (cell === undefined) {
-    cell = { state: options.definition.init(), folded: [] };
+    cell = { state: freshState(options.definition), folded: [] };
     state.cells.set(name, cell);
   }
   return cell;

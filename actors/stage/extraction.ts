@@ -2,7 +2,7 @@
 // reducers. It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a
 // worker stays: its next batch comes only when this one has been extracted completely.
 import { endIfLate, stopTenure } from '../protocol/disposition.js';
-import { isThenable } from '../../src/core/callback.js';
+import { isThenable, unawaited } from '../../src/core/callback.js';
 import { judge } from '../protocol/failure.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, laneOf } from './lane.js';
@@ -114,7 +114,11 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
     return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
   }
   const items: DeliveredItem[] = [];
-  for (const made of iterable(options.extract(record, context))) {
+  const returned = iterable(options.extract(record, context));
+  // The first of them fails the record; the others may reject later.
+  if (Array.isArray(returned)) returned.forEach(unawaited);
+  for (const made of returned) {
+    if (isThenable(made)) throw noItems('one of a promise: it must be synchronous');
     if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOf(made)}`);
     items.push(new DeliveredItem(stage, textKey(made.key), made.value, tenure, ordinal, items.length, record, opaque));
   }
@@ -137,15 +141,15 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** Awaiting would reorder a key (R3). Nothing handles its rejection, which must not end the process. */
+/** Awaiting would reorder a key (R3). */
 function refuseThenable<T>(name: string, returned: T): T {
-  if (!isThenable(returned)) return returned;
-  returned.then(undefined, () => {});
+  if (!isThenable(unawaited(returned))) return returned;
   throw new TypeError(`${name} must be synchronous, it returned a promise`);
 }
 
 function textKey(key: unknown): string {
   if (typeof key === 'string') return key;
+  unawaited(key);
   throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
 }
 

@@ -3,6 +3,7 @@
 // lines leave in order. No more of a shard is read while what was read of it is being written.
 import { backoffMs } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
+import { compareSequenceNumbers } from '../core/sequence-number.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 import type {
   ChildShard,
@@ -37,6 +38,11 @@ const textChunk = 64 * 1024;
 /** Listings after a shard's end that shows no children: AWS names them within a moment. */
 const childListings = 5;
 const again = { baseMs: 500, capMs: 5_000 };
+
+/** How long listings have to lack a shard. */
+const goneAfterMs = 5_000;
+
+type ShardEnd = Extract<ReadResult, { readonly type: 'shardEnd' }>;
 
 /** A shard to read: its parents that are read here have to be done before. */
 interface Planned {
@@ -92,21 +98,45 @@ export async function tailStream(job: TailJob): Promise<void> {
   });
 }
 
+/** How far a shard is written. */
+interface Written {
+  /** The number of the last record. */
+  upTo: string | undefined;
+  complained: boolean;
+}
+
 /** Reads a shard to its end, or until aborted; resolves to its children when all is written. */
 async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildShard[]> {
-  const { source, signal, writer } = job;
   const { shardId } = shard;
-  let complained = false;
-  const reader = source.open(shardId, shard.start, (notice) => tell(job, notice));
+  const written: Written = { upTo: undefined, complained: false };
+  for (;;) {
+    const end = await readOn(job, shard, written);
+    if (end.vanished !== true) return await childrenOf(job, shardId, end);
+    if (await isGone(job, shardId)) {
+      job.say(`${shardId} is not listed any more: it ends where reading has come to`);
+      return await childrenOf(job, shardId, end);
+    }
+  }
+}
+
+/** From where it is written, to an end. */
+async function readOn(job: TailJob, { shardId, start, range }: Planned, written: Written): Promise<ShardEnd> {
+  const { source, signal, writer } = job;
+  const { upTo } = written;
+  const from: StartPosition =
+    upTo === undefined ? start : { type: 'after', position: { sequenceNumber: upTo, subSequenceNumber: 0 } };
+  const reader = source.open(shardId, from, (notice) => tell(job, notice));
   try {
     for (;;) {
       const result: ReadResult = await reader.read(signal);
-      if (result.type === 'shardEnd') return result.vanished === true ? [] : await childrenOf(job, shardId, result);
+      if (result.type === 'shardEnd') return result;
       let text = '';
       for (const raw of result.records) {
-        const { records, complaint } = source.unpack(raw, shard.range);
-        if (complaint !== undefined && !complained) {
-          complained = true;
+        // A reader that resumes begins with the record that it resumes behind.
+        if (upTo !== undefined && compareSequenceNumbers(raw.sequenceNumber, upTo) <= 0) continue;
+        const { records, complaint } = source.unpack(raw, range);
+        if (complaint !== undefined && !written.complained) {
+          written.complained = true;
           job.say(`${shardId}: malformed aggregate ${raw.sequenceNumber}: ${complaint}`);
         }
         for (const record of records) {
@@ -117,18 +147,25 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
         }
       }
       if (text !== '') await writer.write(text);
+      written.upTo = result.records.at(-1)?.sequenceNumber ?? written.upTo;
     }
   } finally {
     reader.close();
   }
 }
 
+/** Reading has not found the shard, which may pass. It is gone when two listings, some seconds apart, lack it. */
+async function isGone(job: TailJob, shardId: string): Promise<boolean> {
+  for (let listing = 1; ; listing += 1) {
+    const { shards } = await persistently(job, Infinity, () => job.source.listShards({ type: 'all' }, job.signal));
+    if (shards.some((shard) => shard.shardId === shardId)) return false;
+    if (listing === 2) return true;
+    await pause(job, goneAfterMs);
+  }
+}
+
 /** If the end did not name them, the listing does; perhaps not at once. */
-async function childrenOf(
-  job: TailJob,
-  shardId: string,
-  end: Extract<ReadResult, { type: 'shardEnd' }>,
-): Promise<readonly ChildShard[]> {
+async function childrenOf(job: TailJob, shardId: string, end: ShardEnd): Promise<readonly ChildShard[]> {
   if (end.children !== undefined) return end.children;
   for (let listing = 1; ; listing += 1) {
     const { shards } = await persistently(job, Infinity, () => job.source.listShards({ type: 'all' }, job.signal));

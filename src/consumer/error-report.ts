@@ -51,5 +51,5 @@ function framesOf(cause: unknown): readonly string[] {
 
 /** Markdown as a terminal shows it: of a link the page. */
 function plain(markdown: string): string {
-  return markdown.replaceAll(/\[[^\]]*\]\(([^)]*)\)/g, 'docs/$1').replaceAll(/[`*]/g, '');
+  return markdown.replaceAll(/\[[^[\]]*\]\(([^()]*)\)/g, 'docs/$1').replaceAll(/[`*]/g, '');
 }

@@ -14,6 +14,15 @@ export function tell(callback: () => unknown, failed: (error: unknown) => void):
   }
 }
 
+/**
+ * What a synchronous function of the application has returned. If that is a promise, nobody awaits it: what it rejects
+ * with is dropped here, and must not end the process.
+ */
+export function unawaited<Returned>(returned: Returned): Returned {
+  if (isThenable(returned)) Promise.resolve(returned).then(undefined, () => {});
+  return returned;
+}
+
 /** Whether `await` would wait for it. Throws what the getter of its `then` throws. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;

@@ -83,27 +83,10 @@ export function stepsOf(pattern: RegExp, text: string, limit: number): number {
 
 /** One character for each class and literal of the pattern: what texts that trouble it are made of. */
 export function alphabetOf(pattern: RegExp): readonly string[] {
-  const candidates = [
-    '0',
-    '1',
-    '9',
-    'a',
-    'A',
-    'z',
-    '-',
-    '+',
-    '.',
-    ':',
-    '/',
-    '_',
-    '#',
-    ' ',
-    '\n',
-    '\u2028',
-    'é',
-    '\u001b',
-  ];
-  const literal = [...pattern.source].filter((character) => /[\w:/#.-]/.test(character));
+  // What a class leaves out, [^x], is in no list of what a pattern names: so all of ASCII's punctuation is tried.
+  const punctuation = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~ '];
+  const candidates = [...'019aAz', ...punctuation, '\n', '\u2028', 'é', '\u001b'];
+  const literal = [...pattern.source].filter((character) => /\w/.test(character));
   return [...new Set([...literal, ...candidates])];
 }
 

@@ -40,6 +40,9 @@ const longestShown = 64;
 /** Leaves room for centuries of renewals. No counter gets there by itself. */
 const highestCounter = Number.MAX_SAFE_INTEGER - 2 ** 32;
 
+/** The end of the year 9999, epoch milliseconds. Not every number is a date, and what is none cannot be read from or shown. */
+const latestTime = 253_402_300_799_999;
+
 /** Thrown and caught inside this file alone: the reason a row is malformed. */
 class Unreadable extends Error {}
 
@@ -113,8 +116,8 @@ function leaseOf(item: Item): LeaseRow {
       `checkpoint is neither a sequence number nor a sentinel: "${excerpt(checkpoint, longestShown)}"`,
     );
   }
-  const kinactLatestAt = countOf(item, 'kinactLatestAt');
-  const kinactAutoAt = countOf(item, 'kinactAutoAt');
+  const kinactLatestAt = timeOf(item, 'kinactLatestAt');
+  const kinactAutoAt = timeOf(item, 'kinactAutoAt');
   const texts: Partial<Record<(typeof optionalTexts)[number], string>> = {};
   for (const name of optionalTexts) {
     const value = textOf(item, name);
@@ -186,6 +189,12 @@ function countOf(item: Item, name: string): number | undefined {
   if (!Number.isSafeInteger(value))
     throw new Unreadable(`${name} is not an integer of 0 to 2^53 - 1: "${excerpt(text, longestShown)}"`);
   return value;
+}
+
+function timeOf(item: Item, name: string): number | undefined {
+  const at = countOf(item, name);
+  if (at !== undefined && at > latestTime) throw new Unreadable(`${name} is no time in epoch milliseconds: ${at}`);
+  return at;
 }
 
 function setOf(item: Item, name: string): readonly string[] {

@@ -33,9 +33,13 @@ export async function* tablePages(
     });
     const page = await caller.call(command, { operation: 'Scan', table: tableName }, signal);
     yield { items: itemsIn(page.output, tableName), serviceTimeMs: page.serviceTimeMs };
+    const before = JSON.stringify(next);
     next = page.output.LastEvaluatedKey;
     if (next !== undefined && Object.keys(next).length === 0)
       throw badAnswer('Scan', 'a key of nothing to go on from', tableName);
+    // It would go on without end, and without a word.
+    if (next !== undefined && JSON.stringify(next) === before)
+      throw badAnswer('Scan', 'the key that it was to go on from', tableName);
   } while (next !== undefined);
 }
 

@@ -25,13 +25,21 @@ export function noBacklogsTold(): BacklogsTold {
   return { backlogs: false };
 }
 
+/** Whether the answer names an iterator to read on with. */
+export function goesOn<Answer extends Output>(
+  output: Answer,
+): output is Answer & { readonly NextShardIterator: string } {
+  const { NextShardIterator: next } = output;
+  return typeof next === 'string' && next !== '';
+}
+
 /** Notes what every answer says of itself. */
 export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
-  const { MillisBehindLatest: behind, NextShardIterator: next } = output;
-  const goesOn = typeof next === 'string' && next !== '';
-  if (goesOn && (behind ?? 0) > 0) told.backlogs = true;
+  const { MillisBehindLatest: behind } = output;
+  const isOn = goesOn(output);
+  if (isOn && (behind ?? 0) > 0) told.backlogs = true;
   if (records > 0) progress.unclear = undefined;
-  else if (goesOn && progress.proving !== undefined) progress.proving.upToDate = behind === 0;
+  else if (isOn && progress.proving !== undefined) progress.proving.upToDate = behind === 0;
 }
 
 /**

@@ -23,7 +23,7 @@ import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
-import { noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
+import { goesOn, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
 import { failing, recover, retryDelayMs, sleep } from './reading-failure.js';
 import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
@@ -158,8 +158,7 @@ async function readOnce(
   noteAnswer(on.told, progress, output, answer.records.length);
   handOn(on, progress, answer, behind);
   on.allowance.answered(answer.records);
-  if (typeof output.NextShardIterator !== 'string' || output.NextShardIterator === '')
-    return chainEnded(on, progress, answer);
+  if (!goesOn(output)) return chainEnded(on, progress, answer);
   chainGoesOn(on, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
   if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
@@ -268,8 +267,9 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   const knewMore = progress.moreKnown;
   const fresh = takeIn(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   sayGap(on, progress, knewMore && records.length === 0 && !behind);
-  // A page that is skipped whole on the way to the start is no news, except at the tip.
-  if (records.length === 0 || fresh.length > 0 || !behind)
+  // A page that is skipped whole on the way to the start is no news, except at the tip. An empty one that ends the chain is no
+  // success: it is weighed as an end, or has failed.
+  if (fresh.length > 0 || (goesOn(output) && (records.length === 0 || !behind)))
     on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
 

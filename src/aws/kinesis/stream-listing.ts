@@ -127,6 +127,9 @@ export async function listShards(
         const shard = toShard(listed);
         shards.set(shard.shardId, shard);
       }
+      // It would go on without end, and without a word.
+      if (token !== undefined && page.output.NextToken === token)
+        throw badAnswer('ListShards', 'the token it was given');
       token = page.output.NextToken;
       if (token === undefined) return { shards: narrow([...shards.values()], filter), serviceTimeMs };
     }

@@ -1,0 +1,113 @@
+// An async function where a synchronous one is expected was refused, or its promise was dropped. But nobody handled the
+// promise, so what it rejected with ended the process. Of all these functions only listeners, `extract`, `key` and `onFailure`
+// were known to return promises: not behaviours, their hooks, child specs, `init`, or the entries of what `extract` returns.
+import { expect } from 'chai';
+import type { Behaviour } from '../../supervision/actor.js';
+import { actorsOf, crash, createRuntime, send, spawn, status, stop, supervise } from '../../supervision/index.js';
+import { defineReducer } from '../../src/index.js';
+import type { ConsumerOptions } from '../../src/index.js';
+import type { KinactEvent } from '../../src/api/events.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { note, order, puppet, spawned } from '../supervision/support.js';
+import { settled } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+
+const rejects = async (): Promise<never> => {
+  await Promise.resolve();
+  throw new Error('nobody awaits me');
+};
+const never = rejects as never;
+
+describe('a promise of the application that nobody awaits ends no process', () => {
+  const clock = new ManualClock();
+  let unhandled: unknown[];
+  let runtime: ReturnType<typeof createRuntime>;
+  let events: KinactEvent[];
+  // In place of the run's own listener, which would fail the run and not the test.
+  let others: NodeJS.UnhandledRejectionListener[];
+  const hear = (error: unknown): void => void unhandled.push(error);
+  beforeEach(() => {
+    others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', hear);
+    unhandled = [];
+    events = [];
+    clock.install();
+    runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event) });
+  });
+  afterEach(() => {
+    clock.uninstall();
+    process.removeAllListeners('unhandledRejection');
+    for (const listener of others) process.on('unhandledRejection', listener);
+  });
+  const handled = async (): Promise<void> => {
+    await clock.advance(10);
+    await new Promise((resolve) => process.nextTick(resolve));
+    expect(unhandled).to.deep.equal([]);
+  };
+  const asyncPuppet = (hook: keyof Behaviour<undefined, never>): Behaviour<undefined, never> =>
+    ({ ...puppet('a'), [hook]: rejects }) as never;
+
+  it('from initial, receive and the hooks of a behaviour', async () => {
+    expect(() => spawn(runtime, asyncPuppet('initial'))).to.throw();
+    const receiver = spawn(runtime, asyncPuppet('receive'));
+    send(receiver, 'go' as never);
+    await handled();
+    const shown = spawn(runtime, asyncPuppet('status'));
+    expect(status(runtime)[0]?.state).to.deep.equal({ error: 'status must be synchronous, it returned a promise' });
+    void stop(shown);
+    void stop(spawn(runtime, asyncPuppet('stopped')));
+    const parent = spawn(runtime, { ...puppet('parent'), stopOrder: rejects as never });
+    const children = [spawned(parent, puppet('one')), spawned(parent, puppet('two'))];
+    await clock.advance(0);
+    await Promise.all(children);
+    void stop(parent);
+    await handled();
+    expect(events.filter(({ name }) => name === 'warning')).to.have.length(2);
+  });
+
+  it('from a child spec, and from the options of a supervisor', async () => {
+    void supervise(runtime, { children: [{ id: 'a', start: never }] });
+    expect(() => supervise(runtime, { children: [], dynamic: never })).to.throw();
+    await handled();
+    void supervise(runtime, { children: [{ id: 'b', start: () => puppet('b') }], restarting: never });
+    await clock.advance(0);
+    const child = actorsOf(runtime).find(({ path }) => path.startsWith('puppet'))!;
+    crash(child, new Error('b'));
+    await handled();
+  });
+
+  it('from a function that makes a message', async () => {
+    const ref = spawn(runtime, puppet('a'));
+    order(ref, { type: 'run', name: 'r', kind: 'io', start: () => 1, done: never, failed: note });
+    await handled();
+    void stop(ref);
+  });
+
+  const cases: Readonly<Record<string, Partial<ConsumerOptions>>> = {
+    'entries of what extract returns': { extract: () => [rejects(), rejects()] as never },
+    'keys of items': { extract: () => [{ key: rejects() as never, value: 1 }] },
+  };
+  for (const [what, options] of Object.entries(cases)) {
+    it(`from ${what}: the record has failed, and the policy is asked`, async () => {
+      const { consumer, stream, heard } = virtualConsumer(clock, { ...options, onFailure: 'skip' });
+      await settled(clock, consumer.start());
+      stream.put({ partitionKey: 'a', data: 'x' });
+      await clock.advance(5_000);
+      await handled();
+      expect(heard('recordSkipped')).to.have.length(1);
+      await settled(clock, consumer.stop());
+    });
+  }
+
+  it('from init, which may make a state that is a promise: whoever awaits that hears of it', async () => {
+    const reducer = defineReducer({ init: rejects, reduce: async (state) => (await state, state) });
+    const { consumer, stream, heard } = virtualConsumer(clock, { reducer, onFailure: 'skip' });
+    await settled(clock, consumer.start());
+    await handled();
+    stream.put({ partitionKey: 'a', data: 'x' });
+    await clock.advance(5_000);
+    await handled();
+    expect(heard('recordSkipped')).to.have.length(1);
+    await settled(clock, consumer.stop());
+  });
+});
