@@ -83,12 +83,10 @@ function breaker(
         case 'fetch': {
           const { key, replyTo } = message;
           if (failures >= 3) return [failures, [effect.reply(replyTo, new Error('the breaker is open'))]];
-          const question = effect.ask(
-            calls,
-            (answer) => ({ type: 'call', work: () => load(key), replyTo: answer }),
-            (result) => ({ type: 'answered', replyTo, result }),
-            (error) => ({ type: 'answered', replyTo, result: error }),
-          );
+          const question = effect.ask(calls, (answer) => ({ type: 'call', work: () => load(key), replyTo: answer }), {
+            answered: (result) => ({ type: 'answered', replyTo, result }),
+            failed: (error) => ({ type: 'answered', replyTo, result: error }),
+          });
           return [failures, [question]];
         }
         case 'answered': {
@@ -133,12 +131,10 @@ function session(
           const { key, replyTo } = message;
           const cached = cache.get(key);
           if (cached !== undefined) return [cache, [idle, effect.reply(replyTo, cached)]];
-          const question = effect.ask(
-            source,
-            (answer) => ({ type: 'fetch', key, replyTo: answer }),
-            (result) => ({ type: 'fetched', key, replyTo, result }),
-            (error) => ({ type: 'fetched', key, replyTo, result: error }),
-          );
+          const question = effect.ask(source, (answer) => ({ type: 'fetch', key, replyTo: answer }), {
+            answered: (result) => ({ type: 'fetched', key, replyTo, result }),
+            failed: (error) => ({ type: 'fetched', key, replyTo, result: error }),
+          });
           return [cache, [idle, question]];
         }
         case 'fetched': {

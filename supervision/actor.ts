@@ -153,16 +153,23 @@ export function send<M>(to: Ref<M>, message: NoInfer<M>): Effect<never, never> {
   return { type: 'send', to, message };
 }
 
+/** What becomes of a question: exactly one of the two messages comes, once. */
+export interface Outcomes<Answer, Self, Failed> {
+  readonly answered: (answer: Answer) => Self;
+  /** The asked actor has stopped, or the deadline has passed. */
+  readonly failed: (error: Error) => Failed;
+  /** Milliseconds; none by default. */
+  readonly deadlineMs?: number;
+}
+
 /**
  * Asks without blocking; see the effect. `question` puts the reply address into the message, whose type says what the answer
- * is: `ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), (granted) => ({ type: 'granted', granted }), …)`.
+ * is: `ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), { answered: (granted) => ({ type: 'granted', granted }), … })`.
  */
 export function ask<M, const Q extends M, const Self, const Failed>(
   to: Ref<M>,
   question: (replyTo: AnyReplyTo) => Q,
-  answered: (answer: AnswerTo<M, NoInfer<Q>>) => Self,
-  failed: (error: Error) => Failed,
-  deadlineMs?: number,
+  { answered, failed, deadlineMs }: Outcomes<AnswerTo<M, NoInfer<Q>>, Self, Failed>,
 ): Effect<Self | Failed, never> {
   return { type: 'ask', to, question, answered, failed, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
 }
@@ -177,15 +184,22 @@ export function watch<const Self>(actor: Ref<never>, down: (how: Ending) => Self
   return { type: 'watch', actor, down };
 }
 
+/** What a parent hears of a child. */
+export interface ChildNews<M, Self, Down> {
+  readonly spawned: (child: Ref<M>) => Self;
+  readonly down: (child: Ref<M> | undefined, how: Ending) => Down;
+  /** How long it may wait for its user effects and children whenever it ends. Milliseconds, 5,000 by default. */
+  readonly shutdownMs?: number;
+}
+
 /** Starts a child of this actor; see the effect. A child that needs restarts belongs under a supervisor. */
 export function spawn<S, M, Event, const Self, const Down>(
   name: string,
   behaviour: Behaviour<S, M, Event>,
-  spawned: (child: Ref<M>) => Self,
-  down: (child: Ref<M> | undefined, how: Ending) => Down,
-  options: { readonly shutdownMs?: number } = {},
+  { spawned, down, shutdownMs }: ChildNews<M, Self, Down>,
 ): Effect<Self | Down, Event> {
-  return { type: 'spawn', name, behaviour, spawned, down, ...options } as unknown as Effect<Self | Down, Event>;
+  const wait = shutdownMs === undefined ? {} : { shutdownMs };
+  return { type: 'spawn', name, behaviour, spawned, down, ...wait } as unknown as Effect<Self | Down, Event>;
 }
 
 /** Runs work with a duration; see the effect. `done` gets what `start` returns or resolves to. */

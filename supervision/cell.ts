@@ -131,12 +131,20 @@ export interface ParentHooks {
   readonly ending?: ((child: Ref<never>, how: Ending) => unknown) | undefined;
 }
 
-export interface Cell {
-  readonly ref: Ref<never>;
+/** How an actor comes to be. */
+export interface Birth {
   readonly engine: Engine;
-  readonly behaviour: Behaviour<unknown, unknown>;
+  /** Undefined for a root. */
   readonly parent: Cell | undefined;
+  /** Undefined when nobody but the parent's stop concerns itself with it: it was started from outside. */
   readonly hooks: ParentHooks | undefined;
+  readonly behaviour: Behaviour<unknown, unknown>;
+  readonly name: string;
+  readonly shutdownMs: number | undefined;
+}
+
+export interface Cell extends Omit<Birth, 'name'> {
+  readonly ref: Ref<never>;
   readonly shutdownMs: number;
   /** `starting` only while `initial` is being called. */
   phase: 'starting' | 'running' | 'stopping' | 'stopped';

@@ -3,7 +3,7 @@
 import type { Behaviour, Effect, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
-import { bindCell, count, stamp, trace, type Cell, type Engine, type Envelope, type ParentHooks } from './cell.js';
+import { bindCell, count, stamp, trace, type Birth, type Cell, type Envelope, type ParentHooks } from './cell.js';
 import { createActorEffects } from './effects.js';
 import type { EffectInfo } from './effects.js';
 import { openMailbox, releaseHolder } from './home.js';
@@ -24,35 +24,24 @@ let lastId = 0;
  * Starts an actor, and the actors that it starts at once. Throws INVALID_OPTION for a value that is not a behaviour; an
  * actor that does not start comes back unannounced.
  */
-export function start(
-  engine: Engine,
-  parent: Cell | undefined,
-  behaviour: Behaviour<unknown, unknown>,
-  name: string,
-  shutdownMs?: number,
-): Cell {
-  const [cell, first] = begin(engine, parent, undefined, behaviour, name, shutdownMs);
+export function start(birth: Birth): Cell {
+  const [cell, first] = begin(birth);
   if (first !== undefined) carryOut(first, startChild);
   return cell;
 }
 
 const startChild: StartChild = (parent, effect) => {
-  const { spawned, down, ending, behaviour, name, shutdownMs } = effect;
+  const { spawned, down, ending, name, shutdownMs } = effect;
   const hooks = { spawned, down, ending } as ParentHooks;
-  return begin(parent.engine, parent, hooks, behaviour as unknown as Behaviour<unknown, unknown>, name, shutdownMs)[1];
+  const behaviour = effect.behaviour as unknown as Behaviour<unknown, unknown>;
+  return begin({ engine: parent.engine, parent, hooks, behaviour, name, shutdownMs })[1];
 };
 
 /** Starts it up to its first effects. */
-function begin(
-  engine: Engine,
-  parent: Cell | undefined,
-  hooks: ParentHooks | undefined,
-  behaviour: Behaviour<unknown, unknown>,
-  name: string,
-  shutdownMs = defaultShutdownMs,
-): readonly [Cell, Frame | undefined] {
+function begin(birth: Birth): readonly [Cell, Frame | undefined] {
+  const { behaviour, hooks, name, shutdownMs = defaultShutdownMs } = birth;
   checkBehaviour(behaviour, name, shutdownMs);
-  const cell = createCell(engine, parent, hooks, behaviour, name, shutdownMs);
+  const cell = createCell(birth, shutdownMs);
   let effects: readonly Effect<unknown>[];
   try {
     const [state, first] = checkStep(behaviour.initial(cell.ref as Ref<unknown>), 'initial');
@@ -70,14 +59,7 @@ function begin(
   return [cell, { cell, effects, at: 0 }];
 }
 
-function createCell(
-  engine: Engine,
-  parent: Cell | undefined,
-  hooks: ParentHooks | undefined,
-  behaviour: Behaviour<unknown, unknown>,
-  name: string,
-  shutdownMs: number,
-): Cell {
+function createCell({ engine, parent, hooks, behaviour, name }: Birth, shutdownMs: number): Cell {
   const incarnation = ++engine.incarnations;
   const { kind } = behaviour;
   const path = name === '' ? `${kind}#${incarnation}` : `${kind}/${name}#${incarnation}`;

@@ -36,6 +36,7 @@ export interface Member {
 }
 
 export interface Group {
+  readonly policy: Policy;
   /** In start order. */
   readonly members: Roster<Member>;
   /** When restarts happened, within the period. */
@@ -54,8 +55,8 @@ export type Decision =
   /** Too many restarts: the supervisor fails. */
   | { readonly type: 'giveUp' };
 
-export function createGroup(): Group {
-  return { members: createRoster(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
+export function createGroup(policy: Policy): Group {
+  return { policy, members: createRoster(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
 }
 
 /** Adds a last child, not alive yet. */
@@ -81,34 +82,28 @@ function setAlive(group: Group, member: Member, alive: boolean): void {
 }
 
 /** A child ended by itself. */
-export function exited(
-  policy: Policy,
-  group: Group,
-  id: string,
-  how: 'normal' | 'shutdown' | 'crash',
-  now: number,
-): Decision {
+export function exited(group: Group, id: string, how: 'normal' | 'shutdown' | 'crash', now: number): Decision {
   const child = group.members.get(id);
   if (child === undefined) return { type: 'nothing' };
   const restarts = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
-  return restarts ? restart(policy, group, child, now) : leave(policy, group, child);
+  return restarts ? restart(group, child, now) : leave(group, child);
 }
 
 /** A restart came to this child, which did not start. It is tried again, and counts again. */
-export function restartFailed(policy: Policy, group: Group, id: string, now: number): Decision {
+export function restartFailed(group: Group, id: string, now: number): Decision {
   const child = group.members.get(id);
-  return child === undefined ? { type: 'nothing' } : restart(policy, group, child, now);
+  return child === undefined ? { type: 'nothing' } : restart(group, child, now);
 }
 
-function leave(policy: Policy, group: Group, child: Member): Decision {
+function leave(group: Group, child: Member): Decision {
   setAlive(group, child, false);
   if (isDropped(child)) drop(group, child);
-  return { type: endsSupervisor(policy, group, child) ? 'shutdown' : 'nothing' };
+  return { type: endsSupervisor(group, child) ? 'shutdown' : 'nothing' };
 }
 
-function endsSupervisor(policy: Policy, group: Group, child: Member): boolean {
+function endsSupervisor(group: Group, child: Member): boolean {
   if (!child.significant) return false;
-  switch (policy.autoShutdown) {
+  switch (group.policy.autoShutdown) {
     case 'never':
       return false;
     case 'any-significant':
@@ -118,12 +113,12 @@ function endsSupervisor(policy: Policy, group: Group, child: Member): boolean {
   }
 }
 
-function restart(policy: Policy, group: Group, child: Member, now: number): Decision {
-  const { restarts } = group;
+function restart(group: Group, child: Member, now: number): Decision {
+  const { policy, restarts } = group;
   while ((restarts.peek() ?? now) < now - policy.periodMs) restarts.shift();
   restarts.push(now);
   if (restarts.length > policy.intensity) return { type: 'giveUp' };
-  const affected = affectedBy(policy.strategy, group, child);
+  const affected = affectedBy(group, child);
   const stop = affected.filter((member) => member.alive && member !== child).map((member) => member.id);
   const start = affected.filter((member) => !isDropped(member)).map((member) => member.id);
   for (const member of affected) {
@@ -133,8 +128,8 @@ function restart(policy: Policy, group: Group, child: Member, now: number): Deci
   return { type: 'restart', stop: stop.reverse(), start };
 }
 
-function affectedBy(strategy: Strategy, group: Group, child: Member): readonly Member[] {
-  switch (strategy) {
+function affectedBy(group: Group, child: Member): readonly Member[] {
+  switch (group.policy.strategy) {
     case 'one-for-one':
       return [child];
     case 'rest-for-one':

@@ -68,7 +68,6 @@ export function isBusy(ref: Ref<SupervisorMessage>): boolean {
 function begin(self: Ref<never>, options: SupervisorOptions, policy: strategy.Policy): Step<State, Message> {
   const state: State = {
     self,
-    policy,
     options,
     clock: clockOf(self),
     specs: new Map(),
@@ -78,7 +77,7 @@ function begin(self: Ref<never>, options: SupervisorOptions, policy: strategy.Po
     inbox: createDeque(),
     waitingDowns: new Map(),
     due: createDeque(),
-    group: strategy.createGroup(),
+    group: strategy.createGroup(policy),
     operation: { type: 'idle' },
     restarts: 0,
     effects: [],

@@ -8,7 +8,7 @@ import type { Clock, Random, Timers } from '../src/api/ports.js';
 import { createAgenda } from './agenda.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
-import { bindRuntime, cellOf, outside, type Cell, type Engine, type Runtime, type RuntimeOptions } from './cell.js';
+import { bindRuntime, cellOf, outside, type Birth, type Engine, type Runtime, type RuntimeOptions } from './cell.js';
 import { start } from './incarnation.js';
 import { chained, interceptKind, ownIntercept } from './intercept.js';
 import { post } from './mail.js';
@@ -88,7 +88,14 @@ export function spawnRoot<S, M>(
   name: string,
   options: SpawnOptions = {},
 ): Ref<M> {
-  return startOrThrow(runtime as Engine, undefined, behaviour, name, options) as Ref<M>;
+  const { shutdownMs } = options;
+  return startOrThrow({
+    engine: runtime as Engine,
+    parent: undefined,
+    behaviour: behaviour as never,
+    name,
+    shutdownMs,
+  });
 }
 
 /** Starts an actor under another, from outside. It stops before its parent does; the parent gets no message about its end. */
@@ -100,18 +107,13 @@ export function spawnUnder<S, M>(
 ): Ref<M> {
   const cell = cellOf(parent);
   if (cell?.phase !== 'running') throw actorStopped(parent, cell?.departure?.because);
-  return startOrThrow(cell.engine, cell, behaviour, name, options) as Ref<M>;
+  const { shutdownMs } = options;
+  return startOrThrow({ engine: cell.engine, parent: cell, behaviour: behaviour as never, name, shutdownMs });
 }
 
-function startOrThrow(
-  engine: Engine,
-  parent: Cell | undefined,
-  behaviour: unknown,
-  name: string,
-  options: SpawnOptions,
-): Ref<never> {
-  const cell = start(engine, parent, behaviour as Behaviour<unknown, unknown>, name, options.shutdownMs);
-  if (cell.announced) return cell.ref;
+function startOrThrow<M>(birth: Omit<Birth, 'hooks'>): Ref<M> {
+  const cell = start({ ...birth, hooks: undefined });
+  if (cell.announced) return cell.ref as Ref<M>;
   const cause = cell.departure?.error;
   throw new KinactError('START_FAILED', `${cell.ref.path} did not start`, {
     data: { actor: cell.ref.path },

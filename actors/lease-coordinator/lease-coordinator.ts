@@ -79,12 +79,10 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
     maxLeases,
     nonce: writerNonce(given.workerId, processNonce),
     spawnKeeper: (args, incarnation): Effect<CoordinatorSelf> =>
-      spawn(
-        args.leaseKey,
-        makeKeeper(args),
-        (keeper): CoordinatorSelf => ({ type: 'keeperSpawned', leaseKey: args.leaseKey, incarnation, keeper }),
-        (_, how): CoordinatorSelf => ({ type: 'keeperDown', leaseKey: args.leaseKey, incarnation, how }),
-      ),
+      spawn(args.leaseKey, makeKeeper(args), {
+        spawned: (keeper): CoordinatorSelf => ({ type: 'keeperSpawned', leaseKey: args.leaseKey, incarnation, keeper }),
+        down: (_, how): CoordinatorSelf => ({ type: 'keeperDown', leaseKey: args.leaseKey, incarnation, how }),
+      }),
   };
 }
 

@@ -68,12 +68,14 @@ export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEn
         ...(position === undefined ? {} : { position }),
         replyTo,
       }),
-      (plan): LeaseKeeperMessage => ({ type: 'shardEndPlanned', shardEnd, plan }),
-      (error): LeaseKeeperMessage => ({
-        type: 'shardEndPlanned',
-        shardEnd,
-        plan: { type: 'blocked', reason: error.message, retryMs: options.failoverMs / 3 },
-      }),
+      {
+        answered: (plan): LeaseKeeperMessage => ({ type: 'shardEndPlanned', shardEnd, plan }),
+        failed: (error): LeaseKeeperMessage => ({
+          type: 'shardEndPlanned',
+          shardEnd,
+          plan: { type: 'blocked', reason: error.message, retryMs: options.failoverMs / 3 },
+        }),
+      },
     ),
   );
 }

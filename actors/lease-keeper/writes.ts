@@ -58,7 +58,8 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
       : run({
           name: effectName(current),
           kind: 'io',
-          start: (signal) => store.update(leaseKey, { counter: row.leaseCounter, ...owner }, change, writer, signal),
+          start: (signal) =>
+            store.update(leaseKey, { expected: { counter: row.leaseCounter, ...owner }, change, writer }, signal),
           done: (outcome): LeaseKeeperMessage => ({ type: 'written', id, outcome }),
           failed,
         }),

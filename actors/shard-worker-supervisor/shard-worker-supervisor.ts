@@ -101,12 +101,10 @@ function startFor({ options, state, effects }: Turn, name: string, lease: HeldLe
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
   state.slots.set(name, { lease, resting: false });
   effects.push(
-    spawn(
-      lease.leaseKey,
-      options.makeWorker(lease),
-      (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
-      (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
-    ),
+    spawn(lease.leaseKey, options.makeWorker(lease), {
+      spawned: (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
+      down: (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
+    }),
   );
 }
 

@@ -43,12 +43,10 @@ function notify({ state, effects }: Turn, tenure: Tenure, channel: Channel, inde
   state.notified += records.length;
   if (state.ledger.newest !== undefined) tenure.handedOver = state.ledger.newest;
   effects.push(
-    ask(
-      channel.stage,
-      (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }),
-      (dispositions) => ({ type: 'notified', channel: index, dispositions }),
+    ask(channel.stage, (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }), {
+      answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),
       failed,
-    ),
+    }),
   );
 }
 
@@ -56,12 +54,10 @@ function collect({ state, effects }: Turn, tenure: Tenure, channel: Channel, ind
   if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
-    ask(
-      channel.stage,
-      (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }),
-      (dispositions) => ({ type: 'collected', channel: index, dispositions }),
+    ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }), {
+      answered: (dispositions) => ({ type: 'collected', channel: index, dispositions }),
       failed,
-    ),
+    }),
   );
 }
 
@@ -118,12 +114,10 @@ export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure
   for (const { stage } of channels) {
     state.punctuating += 1;
     effects.push(
-      ask(
-        stage,
-        (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }),
-        () => ({ type: 'punctuated' }),
+      ask(stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
+        answered: () => ({ type: 'punctuated' }),
         failed,
-      ),
+      }),
     );
   }
 }

@@ -86,12 +86,10 @@ function initial(
     astray: undefined,
     finished: false,
   };
-  const begin = ask(
-    lease.keeper,
-    (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }),
-    (answer) => ({ type: 'tenure', answer }),
-    (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
-  );
+  const begin = ask(lease.keeper, (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }), {
+    answered: (answer) => ({ type: 'tenure', answer }),
+    failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
+  });
   return [state, [begin]];
 }
 
@@ -297,12 +295,10 @@ function watch({ options, state, now, effects }: Turn): void {
   const channel = state.channels[(ordinal ?? 0) % state.channels.length] as Channel;
   const { worker } = options;
   effects.push(
-    ask(
-      channel.stage,
-      (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }),
-      (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
-      () => ({ type: 'askFailed' }),
-    ),
+    ask(channel.stage, (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }), {
+      answered: (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
+      failed: () => ({ type: 'askFailed' }),
+    }),
   );
   // An answer that finds nothing wrong leaves this look as the last one; the next comes soon.
   again(Math.max(1, options.watchdogMs / 10));

@@ -211,9 +211,9 @@ export interface StreamSource {
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Synchronous and total: whatever the bytes, it returns. `range` is the shard's, when known. */
   unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;
-  /** Releases sockets that this source opened itself. */
   /** What is known of how the stream places its records. Absent where a source drops nothing for its hash key. */
   readonly placement?: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
+  /** Releases sockets that this source opened itself. */
   close(): void;
 }
 
@@ -251,6 +251,15 @@ export interface LeaseChange {
   /** Written only where the row has none: the first resolution of LATEST stands. */
   readonly kinactLatestAt?: number;
   readonly childShardIds?: readonly string[];
+}
+
+/** The one write to an existing row. */
+export interface LeaseUpdate {
+  /** Its condition: `leaseCounter` is `counter`, and where `owner` is given `leaseOwner` is that. */
+  readonly expected: { readonly counter: number; readonly owner?: string };
+  readonly change: LeaseChange;
+  /** Goes into kinactWriter. */
+  readonly writer: string;
 }
 
 /** Who gets a lease that is handed over: its `workerId`, `kinactWriter` and `failoverMs`. */
@@ -296,17 +305,7 @@ export interface LeaseStore {
   get(leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined>;
   /** Conditional on absence. */
   create(row: LeaseRow, signal: AbortSignal): Promise<'created' | 'exists'>;
-  /**
-   * The one write to an existing row: `leaseCounter = expected.counter`, and where `expected.owner` is given
-   * `leaseOwner = expected.owner` too. `writer` goes into kinactWriter.
-   */
-  update(
-    leaseKey: string,
-    expected: { readonly counter: number; readonly owner?: string },
-    change: LeaseChange,
-    writer: string,
-    signal: AbortSignal,
-  ): Promise<WriteOutcome>;
+  update(leaseKey: string, update: LeaseUpdate, signal: AbortSignal): Promise<WriteOutcome>;
   /**
    * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null), without touching counter or owner.
    *

@@ -40,20 +40,23 @@ it would remove.
     const tables = openKcl3Remains({ tableName, ...hostWorld, repeating });
     const adoption = { tableName, watchMs: Math.max(leastWatchMs, Number(failover)), yes: options.yes };
     try {
-      return await adoptTables(adoption, tables, hostWorld, io);
+      return await adoptTables(adoption, { tables, world: hostWorld }, io);
     } finally {
       tables.close();
     }
   },
 };
 
+/** Where it is done. */
+export interface AdoptionPlace {
+  readonly tables: Kcl3Remains;
+  readonly world: Pick<World, 'clock' | 'timers'>;
+}
+
 /** What `kinact adopt` does, with the caller's streams, services and time. Resolves to the exit code. */
-export async function adoptTables(
-  { tableName, watchMs, yes }: Adoption,
-  tables: Kcl3Remains,
-  world: World,
-  io: CommandIo,
-): Promise<number> {
+export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: CommandIo): Promise<number> {
+  const { tableName, yes } = adoption;
+  const { tables } = place;
   const first = await tables.find(io.signal);
   for (const stranger of first.strangers)
     say(io, `table '${stranger}' has the name of a side table and is not the KCL's: it is left alone`);
@@ -61,7 +64,7 @@ export async function adoptTables(
     await print(io, [`adopt: table '${tableName}' has nothing of a KCL 3`]);
     return 0;
   }
-  const found = yes ? await atRest(tableName, watchMs, tables, world, first, io) : first;
+  const found = yes ? await atRest(adoption, place, first, io) : first;
   await print(io, remainsLines(found.remains));
   if (!yes) {
     await print(io, [
@@ -69,17 +72,15 @@ export async function adoptTables(
     ]);
     return 0;
   }
-  for (const [index, each] of found.remains.entries()) await removeOne(tableName, tables, found, index, each, io);
+  await removeAll(adoption, place, found.remains, io);
   await print(io, [`adopt: ${summary(found.remains)} removed for '${tableName}'`]);
   return 0;
 }
 
 /** The tables, once nobody was seen to write to them for long enough. */
 async function atRest(
-  tableName: string,
-  asked: number,
-  tables: Kcl3Remains,
-  world: World,
+  { tableName, watchMs: asked }: Adoption,
+  { tables, world }: AdoptionPlace,
   first: RemainsFound,
   io: CommandIo,
 ): Promise<RemainsFound> {
@@ -98,29 +99,30 @@ async function atRest(
   );
 }
 
-async function removeOne(
-  tableName: string,
-  tables: Kcl3Remains,
-  { remains }: RemainsFound,
-  index: number,
-  each: Remains,
+/** One after the other: a run that is cut off has removed the first ones, and the next run removes the rest. */
+async function removeAll(
+  { tableName }: Adoption,
+  { tables }: AdoptionPlace,
+  remains: readonly Remains[],
   io: CommandIo,
 ): Promise<void> {
-  const rest = `${index} of ${remains.length} were removed; stop every worker and run this command again`;
-  let outcome: 'removed' | 'refused';
-  try {
-    outcome = await tables.remove(each, io.signal);
-  } catch (error) {
-    const cause = error as Error;
-    throw new KinactError('REFUSED', `${nameOf(each)} could not be removed (${oneLine(cause.message)}): ${rest}`, {
-      cause,
-      data: { table: tableName },
-    });
+  for (const [index, each] of remains.entries()) {
+    const rest = `${index} of ${remains.length} were removed; stop every worker and run this command again`;
+    let outcome: 'removed' | 'refused';
+    try {
+      outcome = await tables.remove(each, io.signal);
+    } catch (error) {
+      const cause = error as Error;
+      throw new KinactError('REFUSED', `${nameOf(each)} could not be removed (${oneLine(cause.message)}): ${rest}`, {
+        cause,
+        data: { table: tableName },
+      });
+    }
+    if (outcome === 'refused')
+      throw new KinactError('REFUSED', `${nameOf(each)} was written to by somebody else meanwhile: ${rest}`, {
+        data: { table: tableName },
+      });
   }
-  if (outcome === 'removed') return;
-  throw new KinactError('REFUSED', `${nameOf(each)} was written to by somebody else meanwhile: ${rest}`, {
-    data: { table: tableName },
-  });
 }
 
 function nameOf(each: Remains): string {

@@ -64,8 +64,8 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
     // A user who writes a whole ARN means that stream.
     if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
-    const scan = request.yes ? await watched(request, place, identifier, first, io) : first;
-    const steps = await planned(request, source, scan, world.random, io.signal);
+    const scan = request.yes ? await watched(request, place, { identifier, scan: first }, io) : first;
+    const steps = await planned(request, { source, signal: io.signal }, scan, world.random);
     await print(io, stepLines(steps));
     const { tableName } = request;
     if (!request.yes) {
@@ -119,12 +119,17 @@ function refused(reason: string, tableName: string): KinactError {
   return new KinactError('REFUSED', reason, { data: { table: tableName } });
 }
 
+/** The table as it was read, and how its rows name the stream. */
+interface Seen {
+  readonly identifier: string | undefined;
+  readonly scan: LeaseScan;
+}
+
 /** The table, after nobody was seen to write to an unended row of the stream for long enough. */
 async function watched(
   { tableName, only, watchMs: asked }: ResetRequest,
   { table, world }: ResetPlace,
-  identifier: string | undefined,
-  first: LeaseScan,
+  { identifier, scan: first }: Seen,
   io: ResetIo,
 ): Promise<LeaseScan> {
   const own = (): readonly LeaseRow[] => rowsOfStream(identifier, scan.rows, only).map(({ row }) => row);
@@ -147,12 +152,17 @@ async function watched(
   throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
 }
 
+/** A stream, and until when it is asked. */
+interface Asked {
+  readonly source: StreamSource;
+  readonly signal: AbortSignal;
+}
+
 async function planned(
   { tableName, only, to, patience }: ResetRequest,
-  source: StreamSource,
+  { source, signal }: Asked,
   scan: LeaseScan,
   random: Random,
-  signal: AbortSignal,
 ): Promise<readonly ResetStep[]> {
   const description = await patiently(patience, () => source.describe(signal), signal);
   const { status } = description;

@@ -76,15 +76,20 @@ const listener = (): Behaviour<ReleasedLease[], Told> => ({
   },
 });
 
+/** Of a consumer that stops, what its left leases are released with. */
+export interface LeftBehind {
+  readonly world: World;
+  readonly actors: { readonly leaseKeeper: typeof leaseKeeper };
+  readonly emit: (event: KinactEvent) => void;
+}
+
 /**
  * Releases each at its frontier, within `deadlineMs`; the report has the leases released, and those not released in
  * time. Never rejects.
  */
 export async function releaseLeft(
+  { world, actors, emit }: LeftBehind,
   left: readonly LeftLease[],
-  made: { readonly leaseKeeper: typeof leaseKeeper },
-  world: World,
-  emit: (event: KinactEvent) => void,
   reason: string,
   deadlineMs: number,
 ): Promise<readonly ReleasedLease[]> {
@@ -96,7 +101,7 @@ export async function releaseLeft(
       if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, world, deadlineMs))) return;
       await ended(
         runtime,
-        made.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
+        actors.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
         deadlineMs,
       );
     }),

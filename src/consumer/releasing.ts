@@ -6,21 +6,16 @@ import { isBusy } from '../../supervision/supervisor.js';
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { isKinactError } from '../api/errors.js';
-import type { KinactEvent } from '../api/events.js';
-import type { World } from '../api/source.js';
-import { releaseLeft } from './left-leases.js';
-import type { Actors, Wiring } from './wiring.js';
+import { releaseLeft, type LeftBehind } from './left-leases.js';
+import type { Wiring } from './wiring.js';
 
 /** What is to be stopped. The functions say what there is by then: a start may still be under way. */
-export interface Releasing {
-  readonly world: World;
+export interface Releasing extends LeftBehind {
   readonly runtime: Runtime;
-  readonly actors: Actors;
   readonly wiring: () => Wiring | undefined;
   readonly root: () => Ref<never> | undefined;
   readonly pipeline: () => Ref<SupervisorMessage> | undefined;
   readonly stopDeadlineMs: number;
-  readonly emit: (event: KinactEvent) => void;
 }
 
 export interface Released {
@@ -30,8 +25,8 @@ export interface Released {
 
 /** Never rejects. */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
-  const { actors, emit, pipeline, runtime, wiring, world } = releasing;
-  const { clock } = world;
+  const { pipeline, runtime, wiring } = releasing;
+  const { clock } = releasing.world;
   const until = clock.now() + deadlineMs;
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
   const leftMs = Math.max(0, until - clock.now());
@@ -58,7 +53,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
   // No coordinator could: it was down, or the application has stopped the parent, and no message arrived any more.
   const left = wiring()?.left.of(unheard) ?? [];
-  const late = await releaseLeft(left, actors, world, emit, reason, leftMsNow());
+  const late = await releaseLeft(releasing, left, reason, leftMsNow());
   const leases = [...reports.flatMap((report) => report ?? []), ...late];
   const isReleased = leases.every(({ released, recordsLeft }) => released && recordsLeft === 0);
   return { leases, drained: unheard.size === 0 && isReleased && !hasOrphans(runtime) };

@@ -85,7 +85,21 @@ const againMs = 1_000;
 
 let lastWorker = 0;
 
+/** What all actors of one consumer are made with. */
+interface Making {
+  readonly made: Actors;
+  readonly options: ResolvedOptions;
+  readonly world: World;
+  readonly processNonce: string;
+}
+
+/** What its shard workers have in common. */
+interface Workplace extends Pick<Wiring, 'budget' | 'settled'> {
+  readonly sources: ReadonlyMap<string, Opened>;
+}
+
 export function openWiring(options: ResolvedOptions, world: World, processNonce: string, made: Actors): Wiring {
+  const making: Making = { made, options, world, processNonce };
   const sources = options.sources.map((placed): Opened => ({
     ...placed,
     source: placed.spec.open(world),
@@ -100,6 +114,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
     sources.length > 1 ? `${source}/${shardId}` : shardId;
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
+  const workplace: Workplace = { sources: byName, budget, settled };
   return {
     tables: [...tables.keys()],
     records: sources.map(({ record }) => record),
@@ -112,7 +127,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const behaviour = coordinatorOf(made, options, world, processNonce, {
+        const behaviour = coordinatorOf(making, {
           ...(tables.get(table) as Table),
           isSuccessor: coordinators.has(table),
           ...kept,
@@ -137,7 +152,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         made.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
           againMs,
-          makeWorker: (lease) => workerOf(made, options, world, byName, { budget, settled }, stages, lease),
+          makeWorker: (lease) => workerOf(making, workplace, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
     close: (failed) => closeAll(sources, tables, failed),
@@ -180,10 +195,7 @@ function openTables(options: ResolvedOptions, world: World, sources: readonly Op
 }
 
 function coordinatorOf(
-  made: Actors,
-  options: ResolvedOptions,
-  { clock, random }: World,
-  processNonce: string,
+  { made, options, world: { clock, random }, processNonce }: Making,
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
@@ -231,11 +243,8 @@ function coordinatorOf(
 }
 
 function workerOf(
-  made: Actors,
-  options: ResolvedOptions,
-  { clock }: World,
-  sources: ReadonlyMap<string, Opened>,
-  { budget, settled }: Pick<Wiring, 'budget' | 'settled'>,
+  { made, options, world: { clock } }: Making,
+  { sources, budget, settled }: Workplace,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {

@@ -241,7 +241,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         rows.set(row.leaseKey, row);
         return 'created';
       }),
-    update: (leaseKey, expected, change, writer) =>
+    update: (leaseKey, { expected, change, writer }) =>
       perform({ operation: 'update', leaseKey, expected, change, writer }, (): WriteOutcome => {
         const row = rows.get(leaseKey);
         if (

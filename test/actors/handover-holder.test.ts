@@ -132,7 +132,7 @@ describe('a holder that is asked for its lease', () => {
     let refused = 0;
     // As tables do that refuse what they should not (seed 400260).
     store.update = (...args) => {
-      if (args[2].handOver === undefined || refused >= 100) return update(...args);
+      if (args[1].change.handOver === undefined || refused >= 100) return update(...args);
       refused += 1;
       return Promise.resolve({ type: 'refused', current: keeper.row });
     };

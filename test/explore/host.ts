@@ -28,7 +28,7 @@ const unused = (): never => {
 export const store: LeaseStore = {
   tableName: 'memory',
   get: () => note({ op: 'get' }),
-  update: (_key, expected, change, writer) => note({ op: 'update', expected, change, writer }),
+  update: (_key, update) => note({ op: 'update', ...update }),
   wish: (_key, expected, wish) => note({ op: 'wish', expected, wish }),
   create: unused,
   ensureTable: unused,

@@ -11,7 +11,7 @@ import type { Tenure } from '../../actors/protocol/tenure.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseChange, WishCondition } from '../../src/api/ports.js';
+import type { LeaseUpdate, WishCondition } from '../../src/api/ports.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 
 export type KeeperBehaviour = Behaviour<LeaseKeeperState, LeaseKeeperMessage>;
@@ -56,12 +56,7 @@ export type May =
 
 export type Call =
   | { readonly op: 'get' }
-  | {
-      readonly op: 'update';
-      readonly expected: { readonly counter: number; readonly owner?: string };
-      readonly change: LeaseChange;
-      readonly writer: string;
-    }
+  | ({ readonly op: 'update' } & LeaseUpdate)
   | {
       readonly op: 'wish';
       readonly expected: WishCondition;

@@ -113,7 +113,7 @@ describe('kinact adopt', () => {
       env: {},
       signal: new AbortController().signal,
     };
-    await adoptTables({ tableName: application, watchMs: 70_000, yes }, tables, quick, io);
+    await adoptTables({ tableName: application, watchMs: 70_000, yes }, { tables, world: quick }, io);
     return String(stdout.read());
   };
   const failure = (promise: Promise<unknown>): Promise<Error> =>

@@ -151,9 +151,11 @@ describe('the lease table on dynalite', () => {
     const before = await snapshotTable(raw, tableName);
     const taken = await table.update(
       'shardId-1',
-      { counter: 4711 },
-      { leaseOwner: 'me', countOwnerSwitch: true, kinactLatestAt: 5 },
-      'p1/1',
+      {
+        expected: { counter: 4711 },
+        change: { leaseOwner: 'me', countOwnerSwitch: true, kinactLatestAt: 5 },
+        writer: 'p1/1',
+      },
       signal,
     );
     expect(taken).to.deep.equal({ type: 'written', counter: 4712 });
@@ -163,7 +165,13 @@ describe('the lease table on dynalite', () => {
       kinactWriter: 'p1/1',
       kinactLatestAt: 5,
     });
-    expect(await table.update('shardId-1', { counter: 4712 }, { kinactLatestAt: 6 }, 'p1/2', signal)).to.deep.equal({
+    expect(
+      await table.update(
+        'shardId-1',
+        { expected: { counter: 4712 }, change: { kinactLatestAt: 6 }, writer: 'p1/2' },
+        signal,
+      ),
+    ).to.deep.equal({
       type: 'written',
       counter: 4713,
     });
@@ -174,7 +182,11 @@ describe('the lease table on dynalite', () => {
       checkpoint: '41',
     });
     const checkpoint = { checkpoint: '42', subSequenceNumber: 7 };
-    await table.update('shardId-1', { counter: 4713, owner: 'me' }, { checkpoint, leaseOwner: null }, 'p1/3', signal);
+    await table.update(
+      'shardId-1',
+      { expected: { counter: 4713, owner: 'me' }, change: { checkpoint, leaseOwner: null }, writer: 'p1/3' },
+      signal,
+    );
     expect(await table.get('shardId-1', signal)).to.deep.equal({
       leaseKey: 'shardId-1',
       leaseCounter: 4714,
@@ -203,7 +215,9 @@ describe('the lease table on dynalite', () => {
       checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 },
       childShardIds: ['a', 'b'],
     };
-    expect(await table.update('s', { counter: 100, owner: 'me' }, change, 'p1/1', signal)).to.deep.equal({
+    expect(
+      await table.update('s', { expected: { counter: 100, owner: 'me' }, change, writer: 'p1/1' }, signal),
+    ).to.deep.equal({
       type: 'written',
       counter: 101,
     });
@@ -248,13 +262,18 @@ describe('the lease table on dynalite', () => {
   it('refuses with the row as it stands, or with its absence', async () => {
     await table.create(rowOf('s', { leaseOwner: 'other' }), signal);
     const current = await table.get('s', signal);
-    expect(await table.update('s', { counter: 99 }, {}, 'p1/1', signal)).to.deep.equal({ type: 'refused', current });
-    expect(await table.update('s', { counter: 100, owner: 'me' }, {}, 'p1/1', signal)).to.deep.equal({
+    expect(await table.update('s', { expected: { counter: 99 }, change: {}, writer: 'p1/1' }, signal)).to.deep.equal({
+      type: 'refused',
+      current,
+    });
+    expect(
+      await table.update('s', { expected: { counter: 100, owner: 'me' }, change: {}, writer: 'p1/1' }, signal),
+    ).to.deep.equal({
       type: 'refused',
       current,
     });
     expect(await table.get('s', signal)).to.deep.equal(current);
-    expect(await table.update('gone', { counter: 1 }, {}, 'p1/1', signal)).to.deep.equal({
+    expect(await table.update('gone', { expected: { counter: 1 }, change: {}, writer: 'p1/1' }, signal)).to.deep.equal({
       type: 'refused',
       current: undefined,
     });
@@ -288,7 +307,11 @@ describe('the lease table on dynalite', () => {
     for (let round = 0; round < 20; round++) {
       const outcomes = await Promise.all(
         workers.map(({ name, store }) =>
-          store.update('s', { counter }, { leaseOwner: name, countOwnerSwitch: true }, `${name}/${round}`, signal),
+          store.update(
+            's',
+            { expected: { counter }, change: { leaseOwner: name, countOwnerSwitch: true }, writer: `${name}/${round}` },
+            signal,
+          ),
         ),
       );
       const winners = workers.filter((_, index) => outcomes[index]?.type === 'written');
@@ -322,11 +345,13 @@ describe('the lease table on dynalite', () => {
       await lossy.create(rowOf('s', { leaseOwner: 'me' }), signal);
       const write = { checkpoint: { checkpoint: '42', subSequenceNumber: 0 } };
       const lost = proxy.dropNextReply();
-      const error = await rejection(lossy.update('s', { counter: 100 }, write, 'p1/1', signal));
+      const error = await rejection(
+        lossy.update('s', { expected: { counter: 100 }, change: write, writer: 'p1/1' }, signal),
+      );
       await lost;
       expect(isKinactError(error) && error.data.outcomeUnknown).to.equal(true);
       expect(error).to.include({ code: 'AWS_ERROR', retryable: true });
-      const again = await lossy.update('s', { counter: 100 }, write, 'p1/2', signal);
+      const again = await lossy.update('s', { expected: { counter: 100 }, change: write, writer: 'p1/2' }, signal);
       expect(again.type).to.equal('refused');
       expect(again)
         .to.have.property('current')
@@ -352,7 +377,9 @@ describe('the lease table on dynalite', () => {
   it('says of a server that is not there that nothing was written', async () => {
     const proxy = await faultyProxy(servers.dynamodb);
     await proxy.close();
-    const error = await rejection(open({ endpoint: proxy.endpoint }).update('s', { counter: 1 }, {}, 'p1/1', signal));
+    const error = await rejection(
+      open({ endpoint: proxy.endpoint }).update('s', { expected: { counter: 1 }, change: {}, writer: 'p1/1' }, signal),
+    );
     expect(error).to.include({ code: 'AWS_ERROR', retryable: true });
     expect(isKinactError(error) && error.data.outcomeUnknown).to.equal(undefined);
   });

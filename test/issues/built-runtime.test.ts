@@ -33,7 +33,8 @@ describe('the built package', () => {
 
     const nothing = (): never => undefined as never;
     const link = (left: number): Behaviour<undefined, never> => {
-      const below = (): Effect<never> => actors.effect.spawn('below', link(left - 1), nothing, nothing);
+      const below = (): Effect<never> =>
+        actors.effect.spawn('below', link(left - 1), { spawned: nothing, down: nothing });
       return { kind: 'link', initial: () => [undefined, left === 0 ? [] : [below()]], receive: () => [undefined, []] };
     };
     expect(await actors.stop(actors.spawn(undefined, link(2_000)))).to.deep.equal({ reason: 'shutdown', orphans: [] });

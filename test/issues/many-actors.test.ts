@@ -44,7 +44,7 @@ const nothing = (): never => undefined as never;
 
 /** A chain: each actor starts the one below it at once. */
 function link(left: number, below = link, first: readonly Effect<never>[] = []): Behaviour<undefined, never> {
-  const start = (): Effect<never> => effect.spawn('below', below(left - 1), nothing, nothing);
+  const start = (): Effect<never> => effect.spawn('below', below(left - 1), { spawned: nothing, down: nothing });
   return {
     kind: 'link',
     initial: () => [undefined, left === 0 ? first : [...first, start()]],

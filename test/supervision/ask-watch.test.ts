@@ -40,7 +40,8 @@ describe('ask and watch', () => {
   const question = (replyTo: ReplyTo<unknown>): Order => note(replyTo);
   const code = (error: unknown): Order => note((error as { code?: string }).code);
   const askNow = async (deadlineMs?: number): Promise<void> => {
-    order(asker, askEffect(asked, question, note, code, deadlineMs));
+    const outcomes = { answered: note, failed: code, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
+    order(asker, askEffect(asked, question, outcomes));
     await clock.advance(0);
   };
   const answer = (what: unknown): void =>
@@ -58,7 +59,7 @@ describe('ask and watch', () => {
   it('a dead actor, and one that never existed, fail the question as a message', async () => {
     await stop(asked);
     await askNow();
-    order(asker, askEffect({ path: 'nobody#0', id: -1 } as Ref<Order>, question, note, code));
+    order(asker, askEffect({ path: 'nobody#0', id: -1 } as Ref<Order>, question, { answered: note, failed: code }));
     await clock.advance(0);
     expect(notes).to.deep.equal(['ACTOR_STOPPED', 'ACTOR_STOPPED']);
   });

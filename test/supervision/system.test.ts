@@ -50,12 +50,10 @@ describe('supervision/system', () => {
         effect.run({ name: 'x', kind: 'io', start: async () => 1, done: note, failed: note }),
         effect.run({ name: 'y', kind: 'user', start: () => 2, done: note, failed: note }),
         { type: 'after', key: 't', ms: 20, message: note('timer') },
-        effect.spawn(
-          'c',
-          echo,
-          (ref) => ((child = ref), note('spawned')),
-          (_ref, how: Ending) => note(how.reason),
-        ),
+        effect.spawn('c', echo, {
+          spawned: (ref) => ((child = ref), note('spawned')),
+          down: (_ref, how: Ending) => note(how.reason),
+        }),
       ],
     });
     while (!seen.includes('spawned')) await new Promise((r) => setImmediate(r));
@@ -63,9 +61,9 @@ describe('supervision/system', () => {
     sendFromOutside(root, {
       type: 'do',
       effects: [
-        effect.ask(child!, question, note, note),
-        effect.ask(child!, question, note, note),
-        effect.ask(child!, question, note, note),
+        effect.ask(child!, question, { answered: note, failed: note }),
+        effect.ask(child!, question, { answered: note, failed: note }),
+        effect.ask(child!, question, { answered: note, failed: note }),
       ],
     });
     await promise;

@@ -111,7 +111,7 @@ export async function perform(store: LeaseStore, each: Call): Promise<unknown> {
   switch (each.type) {
     case 'update': {
       const expected = { counter: counter + each.ahead, ...(each.owner === undefined ? {} : { owner: each.owner }) };
-      return store.update(each.key, expected, each.change, each.writer, signal);
+      return store.update(each.key, { expected, change: each.change, writer: each.writer }, signal);
     }
     case 'wish': {
       const { author, number, owner: thought = stands?.leaseOwner, signed = stands?.kinactWriter } = each;

@@ -111,12 +111,10 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               controls.get(process)!.push(control);
               state.set(leaseKey, { keeper, worker, control, delivery: undefined });
               effects.push(
-                ask(
-                  keeper,
-                  (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }),
-                  (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
-                  () => ({ type: 'unanswered', leaseKey }),
-                ),
+                ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }), {
+                  answered: (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
+                  failed: () => ({ type: 'unanswered', leaseKey }),
+                }),
               );
             }
             return [state, effects];

@@ -58,8 +58,7 @@ export function narrowStore(
     throttled: () => throttled,
     timedOut: () => timedOut,
     create: (row, signal) => write(() => store.create(row, signal)),
-    update: (leaseKey, expected, change, writer, signal) =>
-      write(() => store.update(leaseKey, expected, change, writer, signal)),
+    update: (leaseKey, update, signal) => write(() => store.update(leaseKey, update, signal)),
     wish: (leaseKey, expected, wish, signal) => write(() => store.wish(leaseKey, expected, wish, signal)),
     describeLease: (leaseKey, meta, signal) => write(() => store.describeLease(leaseKey, meta, signal)),
     delete: (leaseKey, counter, signal) => write(() => store.delete(leaseKey, counter, signal)),

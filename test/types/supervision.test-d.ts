@@ -17,12 +17,10 @@ void ask(limiter, (replyTo) => ({ type: 'deny', replyTo }));
 
 // ... and from a behaviour, whose results may be different members of its union.
 type Mine = { readonly type: 'allowed'; readonly ok: boolean } | { readonly type: 'unknown'; readonly error: Error };
-const asked = effect.ask(
-  limiter,
-  (replyTo) => ({ type: 'allow', replyTo }),
-  (ok) => ({ type: 'allowed', ok }),
-  (error) => ({ type: 'unknown', error }),
-);
+const asked = effect.ask(limiter, (replyTo) => ({ type: 'allow', replyTo }), {
+  answered: (ok) => ({ type: 'allowed', ok }),
+  failed: (error) => ({ type: 'unknown', error }),
+});
 expectTypeOf(asked).toExtend<Effect<Mine, never>>();
 const ran = effect.run({
   name: 'load',
@@ -51,12 +49,7 @@ const step: Step<number, All, AppEvent> = [
     effect.emit({ name: 'opened', by: 1 }),
     effect.count('ticks'),
     effect.watch(limiter, () => ({ type: 'down' })),
-    effect.spawn(
-      'one',
-      child,
-      () => ({ type: 'tick' }),
-      () => ({ type: 'down' }),
-    ),
+    effect.spawn('one', child, { spawned: () => ({ type: 'tick' }), down: () => ({ type: 'down' }) }),
     effect.started(),
     effect.stopChild(limiter),
     effect.end(),

@@ -7,9 +7,9 @@ import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
 import type {
   Clock,
-  LeaseChange,
   LeaseScan,
   LeaseStore,
+  LeaseUpdate,
   MalformedRow,
   Timers,
   WishOutcome,
@@ -93,7 +93,7 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
     },
     get: (leaseKey, signal) => get(context, leaseKey, signal),
     create: (row, signal) => create(context, row, signal),
-    update: (leaseKey, expected, change, writer, signal) => update(context, leaseKey, expected, change, writer, signal),
+    update: (leaseKey, made, signal) => update(context, leaseKey, made, signal),
     wish: (leaseKey, expected, said, signal) => wish(context, leaseKey, wishUpdate(expected, said), signal),
     describeLease: (leaseKey, meta, signal) => describeLease(context, leaseKey, meta, signal),
     delete: (leaseKey, counter, signal) => remove(context, leaseKey, counter, signal),
@@ -169,9 +169,7 @@ async function create(context: Context, row: LeaseRow, signal: AbortSignal): Pro
 async function update(
   context: Context,
   leaseKey: string,
-  expected: { readonly counter: number; readonly owner?: string },
-  change: LeaseChange,
-  writer: string,
+  { expected, change, writer }: LeaseUpdate,
   signal: AbortSignal,
 ): Promise<WriteOutcome> {
   const { tableName, caller } = context;

@@ -119,7 +119,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     },
     countsBytes: true,
     open(shardId, start, notice, lease) {
-      const reader = openPollingReader(reading, shardId, start, notice, lease);
+      const reader = openPollingReader(reading, { shardId, start, notice, lease });
       const tracked: ShardReader = {
         async read(signal) {
           const result = await reader.read(signal);

@@ -60,21 +60,24 @@ const missingMs = 5_000;
 /** How soon a second chain must have ended to prove the end of the first: an older one says nothing of it any more. */
 const proofMs = 30_000;
 
+/** Which shard is read, from where, and for whom. */
+export interface Opening {
+  readonly shardId: string;
+  readonly start: StartPosition;
+  readonly notice: (notice: SourceNotice) => void;
+  readonly lease: LeasedRead | undefined;
+}
+
 /** Opens a reader. It asks for nothing before the first `read`. */
-export function openPollingReader(
-  deps: PollingReaderDeps,
-  shardId: string,
-  start: StartPosition,
-  notice: (notice: SourceNotice) => void,
-  lease?: LeasedRead,
-): ShardReader {
+export function openPollingReader(deps: PollingReaderDeps, opening: Opening): ShardReader {
+  const { shardId, lease } = opening;
   const closing = new AbortController();
   const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
   const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
   let started = false;
   const begin = async (): Promise<void> => {
     try {
-      await poll({ ...deps, shardId, start, notice, lease, buffer, allowance, signal: closing.signal });
+      await poll({ ...deps, ...opening, buffer, allowance, signal: closing.signal });
     } catch (thrown) {
       if (closing.signal.aborted) return;
       buffer.finish(
@@ -100,21 +103,31 @@ export function openPollingReader(
   };
 }
 
-interface Poll extends PollingReaderDeps {
-  readonly shardId: string;
-  readonly start: StartPosition;
-  readonly notice: (notice: SourceNotice) => void;
-  readonly lease: LeasedRead | undefined;
+interface Poll extends PollingReaderDeps, Opening {
   readonly buffer: ReturnType<typeof createPrefetchBuffer>;
   readonly allowance: ReadAllowance;
   readonly signal: AbortSignal;
 }
 
+/** What may be asked of the shard, and read of it. */
+interface Quota {
+  readonly iterators: TokenBucket;
+  readonly reads: TokenBucket;
+  readonly traffic: TokenBucket;
+}
+
+function fullQuota(now: number): Quota {
+  return {
+    iterators: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
+    reads: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
+    traffic: createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, now),
+  };
+}
+
 async function poll(on: Poll): Promise<void> {
   const { clock, signal } = on;
-  const iterators = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
-  const reads = createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, clock.now());
-  const traffic = createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, clock.now());
+  const quota = fullQuota(clock.now());
+  const { iterators, reads, traffic } = quota;
   const progress = progressFrom(on.start);
   for (;;) {
     await on.buffer.room(signal);
@@ -127,7 +140,7 @@ async function poll(on: Poll): Promise<void> {
       continue;
     }
     await pace(on, [reads, traffic]);
-    if (await readOnce(on, progress, progress.iterator, reads, traffic)) return;
+    if (await readOnce(on, progress, progress.iterator, quota)) return;
   }
 }
 
@@ -135,13 +148,7 @@ async function poll(on: Poll): Promise<void> {
  * One GetRecords and what follows from it; true at the end of the shard. A function of its own, so that no answer lives
  * on in the loop while that waits for room.
  */
-async function readOnce(
-  on: Poll,
-  progress: Progress,
-  iterator: string,
-  reads: TokenBucket,
-  traffic: TokenBucket,
-): Promise<boolean> {
+async function readOnce(on: Poll, progress: Progress, iterator: string, { reads, traffic }: Quota): Promise<boolean> {
   const { clock } = on;
   const limit = await on.allowance.ask(on.signal);
   const askedAt = clock.now();

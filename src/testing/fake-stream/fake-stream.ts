@@ -163,10 +163,11 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     },
     listShards: (filter) => Promise.resolve(listing([...shards.all.values()], filter, clock.wallNow())),
     open: (shardId, start, notice) =>
-      createReader(() => shards.all.get(shardId), start, notice, options.maxRecords ?? 1_000, {
-        failure: () => failureOf(shardId),
-        lie: () => lieOf(shardId),
-      }),
+      createReader(
+        () => shards.all.get(shardId),
+        { start, notice, maxRecords: options.maxRecords ?? 1_000 },
+        { failure: () => failureOf(shardId), lie: () => lieOf(shardId) },
+      ),
     unpack: (record, range) => unpackRecord(record, range, 'emit'),
     close: () => {},
   };
@@ -249,11 +250,16 @@ interface Instead {
   readonly lie: () => ReadResult | undefined;
 }
 
+/** Where a reader begins, whom it tells of gaps, and how much it reads at once. */
+interface Reading {
+  readonly start: StartPosition;
+  readonly notice: (notice: SourceNotice) => void;
+  readonly maxRecords: number;
+}
+
 function createReader(
   find: () => FakeShard | undefined,
-  start: StartPosition,
-  notice: (notice: SourceNotice) => void,
-  maxRecords: number,
+  { start, notice, maxRecords }: Reading,
   { failure, lie }: Instead,
 ): ShardReader {
   const shard = find();

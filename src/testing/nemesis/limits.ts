@@ -36,13 +36,13 @@ export function checkFilter<T extends MessageFilter>(runtime: Runtime, verb: 'de
     const target = given[option];
     if (target !== undefined) checkTarget(runtime, target, option);
   }
-  checkName(runtime, [given.to], 'messages', given.type, 'type');
+  checkName(runtime, given.to, { what: 'messages', name: given.type, option: 'type' });
   return given;
 }
 
 export function checkEffect(runtime: Runtime, target: string, effect: string | undefined): void {
   checkTarget(runtime, target, 'target');
-  checkName(runtime, [target], 'effects', effect, 'effect');
+  checkName(runtime, target, { what: 'effects', name: effect, option: 'effect' });
 }
 
 /** Throws INVALID_OPTION for a moment that can never come. */
@@ -50,10 +50,10 @@ export function checkMoment(runtime: Runtime, target: string, moment: NemesisMom
   checkTarget(runtime, target, 'target');
   if (typeof moment === 'object' && moment !== null && 'effect' in moment) {
     checkMembers(shapes.effect, moment, ['effect'], 'moment');
-    checkName(runtime, [target], 'effects', moment.effect, 'moment.effect');
+    checkName(runtime, target, { what: 'effects', name: moment.effect, option: 'moment.effect' });
   } else {
     checkMembers(shapes.message, moment, ['at'], 'moment');
-    checkName(runtime, [target], 'messages', moment.at, 'moment.at');
+    checkName(runtime, target, { what: 'messages', name: moment.at, option: 'moment.at' });
   }
 }
 

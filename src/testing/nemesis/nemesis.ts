@@ -45,9 +45,9 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const { runtime } = consumer;
   const dice = createDice(seed);
   const mail = createMail(runtime, dice.fork());
-  const randomDice = dice.fork();
   const { log, note, report } = createLog(seed, runtime);
   const timers = createTimers(runtime);
+  const chance = { runtime, dice: dice.fork(), later: timers.later };
   let disposed = false;
   let ended = false;
   let endRandomFaults = (): void => {};
@@ -138,7 +138,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       check();
       if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
       endRandomFaults();
-      endRandomFaults = startRandomFaults(made, runtime, randomDice, timers.later, checkedStart(runtime, given));
+      endRandomFaults = startRandomFaults(made, chance, checkedStart(runtime, given));
     },
     stop: () => endRandomFaults(),
     heal: () => {

@@ -5,12 +5,17 @@ import type { Nemesis, NemesisStartOptions } from './types.js';
 import type { Later } from './timers.js';
 import { isMeant, living } from './targets.js';
 
+/** Where faults happen, and what decides which and when. */
+export interface Chance {
+  readonly runtime: Runtime;
+  readonly dice: Dice;
+  readonly later: Later;
+}
+
 /** Begins, and returns a function that ends it; faults under way then end in their own time. */
 export function startRandomFaults(
   nemesis: Nemesis,
-  runtime: Runtime,
-  dice: Dice,
-  later: Later,
+  { runtime, dice, later }: Chance,
   { everyMs, acts, kinds }: Required<NemesisStartOptions>,
 ): () => void {
   let cancel = (): void => {};

@@ -23,22 +23,22 @@ const kinds: readonly string[] = [...everydayKinds, 'consumer', 'coordinators', 
 /** Among several actors of one kind and number of work, `#3` or `/key` tell them apart; the name is before it. */
 const baseOf = (name: string): string => name.replace(/[#/].*/s, '');
 
+/** A message or an effect, as an option names it. */
+export interface Named {
+  readonly what: keyof Known;
+  readonly name: string | undefined;
+  readonly option: string;
+}
+
 /**
  * A fault would wait for ever for a message or an effect that does not exist. Only an application knows what its own
  * actors say. Throws INVALID_OPTION.
  */
-export function checkName(
-  runtime: Runtime,
-  targets: readonly (string | undefined)[],
-  what: keyof Known,
-  name: string | undefined,
-  option: string,
-): void {
+export function checkName(runtime: Runtime, target: string | undefined, { what, name, option }: Named): void {
   if (name === undefined) return;
   if (typeof name !== 'string') refuse(option, 'a name', name);
-  const given = targets.filter((target) => target !== undefined).map(kindOf);
   // For any actor: then it is enough that one kind knows it.
-  const meant = given.length > 0 ? given : kindsOf(runtime);
+  const meant = target === undefined ? kindsOf(runtime) : [kindOf(target)];
   if (meant.some((kind) => names[kind] === undefined)) return;
   const all = [...new Set(meant.flatMap((kind) => names[kind]?.[what] ?? []))];
   if (all.includes(what === 'effects' ? baseOf(name) : name)) return;

@@ -1,12 +1,10 @@
 // Mutants of how leases are asked for and handed over: one for each step of it.
 import { send } from '../../../supervision/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { LeaseStore, WriteOutcome } from '../../../src/api/ports.js';
+import type { LeaseStore, LeaseUpdate, WriteOutcome } from '../../../src/api/ports.js';
 import { isJava } from '../cluster.js';
 import { given, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';
-
-type Update = Parameters<LeaseStore['update']>;
 
 /** A keeper whose store is another: only what it writes, or hears of what it wrote, differs. */
 const withStore =
@@ -29,14 +27,14 @@ const nudged =
     });
 
 const bareHandOver = withStore((store) => ({
-  update: (leaseKey, expected, change, writer, signal) => {
-    const { checkpoint: _, ...bare } = change;
-    return store.update(leaseKey, expected, change.handOver === undefined ? change : bare, writer, signal);
+  update: (leaseKey, update, signal) => {
+    const { checkpoint: _, ...bare } = update.change;
+    return store.update(leaseKey, bare.handOver === undefined ? update : { ...update, change: bare }, signal);
   },
 }));
 
 const deaf = withStore((store) => ({
-  update: async (...args: Update) => {
+  update: async (...args) => {
     const outcome = await store.update(...args);
     return outcome.type === 'written' ? { type: 'written', counter: outcome.counter } : outcome;
   },
@@ -44,16 +42,17 @@ const deaf = withStore((store) => ({
 
 /** What is wanted with a row that has refused a hand-over. */
 const handedOverAgain = (
-  isMeant: (workerId: string, current: LeaseRow, expected: Update[1]) => boolean,
+  isMeant: (workerId: string, current: LeaseRow, expected: LeaseUpdate['expected']) => boolean,
 ): Mutant['make'] =>
   withStore((store, workerId) => ({
-    update: async (leaseKey, expected, change, writer, signal) => {
-      const outcome = await store.update(leaseKey, expected, change, writer, signal);
-      const { handOver, ...rest } = change;
+    update: async (leaseKey, update, signal) => {
+      const outcome = await store.update(leaseKey, update, signal);
+      const { handOver, ...rest } = update.change;
       if (handOver === undefined || outcome.type !== 'refused' || outcome.current === undefined) return outcome;
-      if (!isMeant(workerId, outcome.current, expected)) return outcome;
-      const given = { ...rest, leaseOwner: handOver.workerId, failoverMs: handOver.failoverMs };
-      return store.update(leaseKey, { counter: outcome.current.leaseCounter }, given, handOver.writer, signal);
+      if (!isMeant(workerId, outcome.current, update.expected)) return outcome;
+      const { writer, workerId: leaseOwner, failoverMs } = handOver;
+      const expected = { counter: outcome.current.leaseCounter };
+      return store.update(leaseKey, { expected, change: { ...rest, leaseOwner, failoverMs }, writer }, signal);
     },
   }));
 

@@ -11,10 +11,10 @@ import type { Mutant } from './around.js';
 function unconditional(store: LeaseStore, isMeant: (change: LeaseChange) => boolean): LeaseStore {
   return {
     ...store,
-    update: async (leaseKey, expected, change, writer, signal) => {
-      const outcome = await store.update(leaseKey, expected, change, writer, signal);
-      if (outcome.type === 'written' || outcome.current === undefined || !isMeant(change)) return outcome;
-      return store.update(leaseKey, { counter: outcome.current.leaseCounter }, change, writer, signal);
+    update: async (leaseKey, update, signal) => {
+      const outcome = await store.update(leaseKey, update, signal);
+      if (outcome.type === 'written' || outcome.current === undefined || !isMeant(update.change)) return outcome;
+      return store.update(leaseKey, { ...update, expected: { counter: outcome.current.leaseCounter } }, signal);
     },
   };
 }
@@ -47,10 +47,10 @@ const betweenBatches: Mutant['make'] = ({ machine }) => {
   const renews = (change: LeaseChange): boolean => change.leaseOwner === undefined;
   const patient = (store: LeaseStore): LeaseStore => ({
     ...store,
-    update: async (leaseKey, expected, change, writer, signal) => {
-      while (renews(change) && (open.get(leaseKey) ?? 0) > 0 && !signal.aborted)
+    update: async (leaseKey, update, signal) => {
+      while (renews(update.change) && (open.get(leaseKey) ?? 0) > 0 && !signal.aborted)
         await new Promise<void>((resolve) => machine.timers.after(200, resolve));
-      return store.update(leaseKey, expected, change, writer, signal);
+      return store.update(leaseKey, update, signal);
     },
   });
   const workers: Actors = {

@@ -62,7 +62,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
 describe('the lease table on a scripted client', () => {
   it('decides by the item that a failed condition returns, without a second read', async () => {
     const { table, sent } = scripted(() => fail(thrown('ConditionalCheckFailedException', { Item: row })));
-    const outcome = await table.update('s', { counter: 7 }, {}, 'p/1', signal);
+    const outcome = await table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal);
     expect(outcome).to.have.property('type', 'refused');
     expect(outcome).to.have.property('current').that.includes({ leaseCounter: 8, leaseOwner: 'other' });
     expect(sent.map((call) => call.operation)).to.deep.equal(['UpdateItem']);
@@ -73,7 +73,7 @@ describe('the lease table on a scripted client', () => {
     const { table, sent } = scripted(({ operation }) =>
       operation === 'UpdateItem' ? fail(thrown('ConditionalCheckFailedException')) : { Item: row },
     );
-    const outcome = await table.update('s', { counter: 7 }, {}, 'p/1', signal);
+    const outcome = await table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal);
     expect(outcome).to.have.property('current').that.includes({ leaseCounter: 8 });
     expect(sent.map((call) => call.operation)).to.deep.equal(['UpdateItem', 'GetItem']);
     expect(sent[1]?.input).to.include({ ConsistentRead: true });
@@ -83,7 +83,7 @@ describe('the lease table on a scripted client', () => {
     const { table } = scripted(() =>
       fail(thrown('ConditionalCheckFailedException', { Item: { ...row, checkpoint: { N: '1' } } })),
     );
-    const error = await rejection(table.update('s', { counter: 7 }, {}, 'p/1', signal));
+    const error = await rejection(table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal));
     expect(error).to.include({ code: 'MALFORMED_LEASE' }).and.have.nested.property('data.leaseOwner', row.leaseOwner.S);
     expect(error.message).to.include('checkpoint is not of type S but N').and.include("'orders'");
   });
@@ -95,7 +95,7 @@ describe('the lease table on a scripted client', () => {
 
   it('passes a throttled write on as retryable, its outcome known', async () => {
     const { table, sent } = scripted(() => fail(thrown('ProvisionedThroughputExceededException')));
-    const error = await rejection(table.update('s', { counter: 7 }, {}, 'p/1', signal));
+    const error = await rejection(table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal));
     expect(error).to.include({ code: 'AWS_ERROR', retryable: true }).and.have.nested.property('data.leaseKey', 's');
     expect(error).to.not.have.nested.property('data.outcomeUnknown');
     expect(sent.length).to.equal(1);
@@ -128,7 +128,7 @@ describe('the lease table on a scripted client', () => {
             },
             signal,
           ),
-        update: () => table.update('s', { counter: 7 }, {}, 'p/1', signal),
+        update: () => table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal),
         describeLease: () => table.describeLease('s', { childShardIds: ['a'] }, signal),
         delete: () => table.delete('s', 7, signal),
         ensureTable: () => table.ensureTable(signal),
@@ -188,7 +188,9 @@ describe('the lease table on a scripted client', () => {
     const abort = new AbortController();
     abort.abort();
     const { table, sent } = scripted(() => ({}));
-    expect(await rejection(table.update('s', { counter: 7 }, {}, 'p/1', abort.signal))).to.include({ code: 'STOPPED' });
+    expect(
+      await rejection(table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, abort.signal)),
+    ).to.include({ code: 'STOPPED' });
     expect(sent).to.deep.equal([]);
   });
 });

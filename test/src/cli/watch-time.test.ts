@@ -107,7 +107,7 @@ describe('kinact adopt watches the tables', () => {
         remove: () => Promise.resolve('removed'),
         close: () => undefined,
       };
-      expect(await adoptTables({ tableName: 'app', watchMs: 70_000, yes: true }, tables, world, io)).to.equal(0);
+      expect(await adoptTables({ tableName: 'app', watchMs: 70_000, yes: true }, { tables, world }, io)).to.equal(0);
       expect(world.waited()).to.equal(watchedMs);
       expect(io.said()).to.contain(` for ${watchedMs / 1_000} s`);
     }
