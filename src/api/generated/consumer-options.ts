@@ -3,7 +3,7 @@ import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, NactParent } from '../option-values.js';
 import type { UserRecord } from '../ports.js';
-import type { Extracted, FoldingReducer, OnFailure, RawReducer, RecordContext } from '../reducer.js';
+import type { Extract, OnFailure, ReducerDefinition } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
 import type { LeaseOptions } from './lease-options.js';
 import type { RuntimeSeams } from './runtime-seams.js';
@@ -22,17 +22,13 @@ export interface ConsumerOptions<Value = any> {
   /** The stream to consume, or several. */
   readonly source: SourceSpec | readonly SourceSpec[];
   /** What happens to the items, made by `defineReducer`. */
-  readonly reducer: FoldingReducer<any, Value> | RawReducer<any, Value>;
+  readonly reducer: ReducerDefinition<Value>;
   /** Makes the items of a record, synchronously. Default: one, with its key and its bytes. */
-  readonly extract?: ((record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>) | undefined;
+  readonly extract?: Extract<Value> | undefined;
   /** The key of a record, where `extract` is not given. Default: the partition key, or the sequence number of a record without one. */
   readonly key?: ((record: UserRecord) => string) | undefined;
   /** How many reducers; an item's key picks one. Default: the available parallelism. */
   readonly reducers?: number | undefined;
-  /** Worker threads for the reducers. Default 0; more is not built yet. */
-  readonly threads?: number | undefined;
-  /** Parsing that runs where the reducer runs: not built yet. */
-  readonly decode?: undefined;
   /** How many stages. Default 1. */
   readonly stages?: number | undefined;
   /** Default `'by-shard'`; `'round-robin'` scatters a shard's records over the stages, and the order of a key is not kept. */

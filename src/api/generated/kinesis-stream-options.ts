@@ -10,8 +10,8 @@ export interface KinesisStreamOptions {
   readonly streamArn?: string | undefined;
   /** Default: the ARN's, else what the AWS environment says. */
   readonly region?: string | undefined;
-  /** Default `'polling'`; `'fan-out'` is not built yet. */
-  readonly retrieval?: 'polling' | 'fan-out' | undefined;
+  /** Default `'polling'`. */
+  readonly retrieval?: 'polling' | undefined;
   /** Where shards without a checkpoint begin. Default `'TRIM_HORIZON'`. */
   readonly initialPosition?: InitialPosition | undefined;
   /** What happens to user records of an aggregate whose hash key lies outside their shard. Default `'emit'`. */

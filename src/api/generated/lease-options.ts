@@ -14,8 +14,8 @@ export interface LeaseOptions {
   readonly handOverMs?: number | undefined;
   /** Leases this worker takes at most. Default: no limit. */
   readonly maxLeases?: number | undefined;
-  /** Default `'kcl2'`; `'kcl3'` is not built yet. */
-  readonly protocol?: 'kcl2' | 'kcl3' | undefined;
+  /** Default `'kcl2'`. */
+  readonly protocol?: 'kcl2' | undefined;
   /** How a table that has to be created is billed. Default `'PAY_PER_REQUEST'`. */
   readonly billing?:
     | 'PAY_PER_REQUEST'
