@@ -94,7 +94,7 @@ const checkpointInterval = bounded(
 
 const restartTable = {
   intensity: defaulting(integer(0), 2, 'Restarts allowed within `periodMs`; one more ends the consumer.', '5'),
-  periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which they are counted.', '60_000'),
+  periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which restarts are counted.', '60_000'),
 };
 
 /** Every option of `createConsumer`. docs/options.md is generated from it. */
@@ -107,7 +107,7 @@ export const consumerTable = {
   ),
   source: required(
     source,
-    'The stream to consume, or several; see *kinesisStream*.',
+    'The stream to consume, or several; see `kinesisStream`.',
     "kinesisStream({ streamName: 'orders' })",
   ),
   reducer: required(
@@ -209,6 +209,7 @@ export const consumerTable = {
   restart: group(
     restartTable,
     'How often the pipeline may restart; and, counted apart, the lease coordinators, which take it along.',
+    { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
   stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.', '10_000'),
   workerId: optional(
@@ -220,7 +221,10 @@ export const consumerTable = {
       example: "process.env['POD_NAME']",
     },
   ),
-  leases: group(leaseTable, 'The lease table and how this worker takes part.', { name: 'LeaseOptions' }),
+  leases: group(leaseTable, 'The lease table and how this worker takes part.', {
+    name: 'LeaseOptions',
+    example: '{ failoverMs: 30_000, maxLeases: 8 }',
+  }),
   logger: optional(
     shaped<Logger>('a logger with debug, info, warn and error', ['debug', 'info', 'warn', 'error'], 'Logger'),
     'Takes `(fields, message)`; `pino()` and `console` fit.',
@@ -243,6 +247,7 @@ export const consumerTable = {
   ),
   runtime: group(runtimeTable, 'What the tree runs on: time, chance, and the seams that tests and tools hook into.', {
     name: 'RuntimeSeams',
+    example: '{ clock, timers: clock }',
   }),
   parent: optional(
     shaped<NactParent>('a reference of nact', ['path', 'system'], 'NactParent', false),

@@ -7,15 +7,19 @@ import type { Kind } from './option-table.js';
 const intercept: Kind<unknown, object> = { ...(anything as Kind<object>), type: 'object' };
 
 export const runtimeTable = {
-  clock: optional(shaped<Clock>('a clock with now and wallNow', ['now', 'wallNow'], 'Clock'), 'Time.', {
-    shown: "the host's",
-    example: 'new ManualClock()',
-  }),
+  clock: optional(
+    shaped<Clock>('a clock with now and wallNow', ['now', 'wallNow'], 'Clock'),
+    'What time it is, and how much has passed.',
+    {
+      shown: "the host's",
+      example: 'new ManualClock()',
+    },
+  ),
   timers: optional(shaped<Timers>('timers with after', ['after'], 'Timers'), 'One-shot timers.', {
     shown: "the host's",
     example: 'new ManualClock()',
   }),
-  random: optional(shaped<Random>('randomness with next', ['next'], 'Random'), 'Chance.', {
+  random: optional(shaped<Random>('randomness with next', ['next'], 'Random'), 'Where chance comes from.', {
     shown: "the host's",
     example: '{ next: () => 0.5 }',
   }),

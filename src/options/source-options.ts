@@ -39,7 +39,7 @@ const initialPosition: Kind<InitialPosition> = {
 const prefetchTable = {
   batches: defaulting(integer(1), 4, 'Answers of GetRecords.', '8'),
   records: defaulting(integer(1), 30_000, 'Records as the service delivers them, an aggregate as one.', '100_000'),
-  bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Their bytes.', '32 * 1024 * 1024'),
+  bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Bytes of the records that were read ahead.', '32 * 1024 * 1024'),
 };
 
 export const kinesisStreamTable = {
@@ -82,6 +82,7 @@ export const kinesisStreamTable = {
   prefetch: group(
     prefetchTable,
     'How far a shard is read ahead of the work on it: until one of these is reached, which leaves the last answer above it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
+    { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' },
   ),
   idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that had nothing to give.', '250'),
   opaque: optional(anything, 'Handed to `extract` and to every item of this source as it is.', {

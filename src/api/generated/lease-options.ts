@@ -1,30 +1,110 @@
-// How a consumer takes part in its lease table.
+// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { DynamoDbClientLike } from '../option-values.js';
 
-/** The lease table and how this worker takes part. `undefined` stands for the default everywhere. */
+/** The lease table and how this worker takes part. */
 export interface LeaseOptions {
-  /** Name of the table. Default: `application`. */
+  /**
+   * Name of the lease table. Takes: table name of 3 to 255 letters, digits, `_`, `-` and `.`.
+   *
+   * @default the value of application
+   * @example
+   * ```ts
+   * leases: { tableName: 'order-leases' }
+   * ```
+   */
   readonly tableName?: string | undefined;
-  /** Milliseconds without a renewal after which a lease may be taken by others, 600,000 at most. Default 10,000, as in the KCL. */
+  /**
+   * How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give
+   * every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of
+   * holder and taker counts, and a `warning` says so. Takes: milliseconds, 100 to 600000.
+   *
+   * @default 10_000
+   * @example
+   * ```ts
+   * leases: { failoverMs: 30_000 }
+   * ```
+   */
   readonly failoverMs?: number | undefined;
   /**
-   * Milliseconds without anything settled after which a draining shard stays here, although another worker has asked
-   * for its lease. Ten times that is the longest a drain may take. 1 to 600,000. Default: `failoverMs`.
+   * A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this
+   * long, or if draining takes ten times that; the other worker asks again later. Takes: milliseconds, 1 to 600000.
+   *
+   * @default the value of failoverMs
+   * @example
+   * ```ts
+   * leases: { handOverMs: 20_000 }
+   * ```
    */
   readonly handOverMs?: number | undefined;
-  /** Leases this worker takes at most. Default: no limit. */
+  /**
+   * Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such
+   * parents in their place. Takes: integer >= 1.
+   *
+   * @default no limit
+   * @example
+   * ```ts
+   * leases: { maxLeases: 8 }
+   * ```
+   */
   readonly maxLeases?: number | undefined;
-  /** Default `'kcl2'`. */
+  /**
+   * How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet,
+   * and a table that uses it is refused.
+   *
+   * @default 'kcl2'
+   * @example
+   * ```ts
+   * leases: { protocol: 'kcl2' }
+   * ```
+   */
   readonly protocol?: 'kcl2' | undefined;
-  /** How a table that has to be created is billed. Default `'PAY_PER_REQUEST'`. */
+  /**
+   * How a table that has to be created is billed.
+   *
+   * @default 'PAY_PER_REQUEST'
+   * @example
+   * ```ts
+   * leases: { billing: { readCapacityUnits: 10, writeCapacityUnits: 10 } }
+   * ```
+   */
   readonly billing?:
     | 'PAY_PER_REQUEST'
-    | { readonly readCapacityUnits: number; readonly writeCapacityUnits: number }
+    | {
+        /** Required. Read capacity units. Takes: integer >= 1. */
+        readonly readCapacityUnits: number;
+        /** Required. Write capacity units. Takes: integer >= 1. */
+        readonly writeCapacityUnits: number;
+      }
     | undefined;
-  /** Milliseconds for which `start()` retries what may heal. Default 60,000. */
+  /**
+   * How long `start()` retries what may heal, counted from when the last lease row was made. Takes: milliseconds, 0 to
+   * 2147483647.
+   *
+   * @default 60_000
+   * @example
+   * ```ts
+   * leases: { startDeadlineMs: 300_000 }
+   * ```
+   */
   readonly startDeadlineMs?: number | undefined;
-  /** Several streams in one table, with the KCL's multi-stream keys. Default false. */
+  /**
+   * Several streams in one table, with the KCL's multi-stream keys. Without it a table serves one source.
+   *
+   * @default false
+   * @example
+   * ```ts
+   * leases: { multiStream: true }
+   * ```
+   */
   readonly multiStream?: boolean | undefined;
-  /** Default: a client that kinact makes and closes. */
+  /**
+   * A DynamoDB client of your own; kinact never closes it.
+   *
+   * @default one that kinact makes
+   * @example
+   * ```ts
+   * leases: { client: new DynamoDBClient({ region: 'eu-central-1' }) }
+   * ```
+   */
   readonly client?: DynamoDbClientLike | undefined;
 }
