@@ -1,10 +1,12 @@
-// Rewrites the generated pages of docs. Needs `npm run build` first; the tests fail while a page is stale.
+// Rewrites what is generated from the tables in src: pages of docs, and the declarations of the options. Needs `npm run build`
+// first; the tests fail while one is stale.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { countersTable, withCounters } from './counters-table.mjs';
 import { errorsPage } from './errors-page.mjs';
 import { eventsPage } from './events-page.mjs';
 import { metricsTable, withMetrics } from './metrics-table.mjs';
+import { optionDeclarations } from './option-declarations.mjs';
 import { optionsPage } from './options-page.mjs';
 import { has, root } from './steps.mjs';
 
@@ -31,5 +33,7 @@ const pages = {
   'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),
   'docs/status.md': withCounters(read('docs/status.md'), countersTable(counterGroups)),
 };
-for (const [file, text] of Object.entries(pages)) writeFileSync(join(root, file), text);
-console.log(`docs: wrote ${Object.keys(pages).join(', ')}`);
+const declarations = await optionDeclarations((module) => import(`../dist/${module}`));
+const all = { ...pages, ...declarations };
+for (const [file, text] of Object.entries(all)) writeFileSync(join(root, file), text);
+console.log(`docs: wrote ${Object.keys(all).join(', ')}`);

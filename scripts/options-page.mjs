@@ -6,11 +6,18 @@ const cell = (text) => text.replaceAll('|', '\\|');
 
 function table(rows) {
   const lines = ['| option | values | default | meaning |', '|---|---|---|---|'];
-  for (const [name, { expected, shown, doc }] of Object.entries(rows)) {
-    lines.push(`| \`${name}\` | ${cell(expected)} | ${cell(shown)} | ${cell(doc)} |`);
+  for (const [name, { expected, shown, doc, promised }] of Object.entries(rows)) {
+    if (!promised) lines.push(`| \`${name}\` | ${cell(expected)} | ${cell(shown)} | ${cell(doc)} |`);
   }
   return lines.join('\n');
 }
+
+/** What a later version will have: whoever tries it learns what to do instead. */
+const promises = (rows) =>
+  Object.entries(rows)
+    .filter(([, { promised }]) => promised)
+    .map(([name, { doc }]) => `- \`${name}\`: ${doc}`)
+    .join('\n');
 
 /** The members of an interface that may be given, with their types and texts. */
 function members(source, name) {
@@ -40,8 +47,8 @@ function members(source, name) {
 export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
   const groupsOf = (rows) =>
     Object.entries(rows)
-      .filter(([, row]) => row.rows !== undefined)
-      .flatMap(([name, row]) => [`### ${name}`, row.doc, table(row.rows)]);
+      .filter(([, { type }]) => type.rows !== undefined)
+      .flatMap(([name, { doc, type }]) => [`### ${name}`, doc, table(type.rows)]);
   return [
     '# Options',
     '<!-- Generated from the tables in src by `npm run build && node scripts/docs.mjs`. Edits belong there. -->',
@@ -50,6 +57,8 @@ export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
     table(consumer),
     ...groupsOf(consumer),
     'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`; `key`\nand `extract` exclude one another; two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
+    'Not built yet, and refused with `NOT_BUILT`:',
+    promises(consumer),
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),

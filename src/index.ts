@@ -15,11 +15,12 @@ export type {
   CheckpointNotice,
   ConsumerOptions,
   DynamoDbClientLike,
+  KinesisClientLike,
+  KinesisStreamOptions,
   LeaseOptions,
   NactParent,
   RuntimeSeams,
 } from './api/options.js';
-export type { KinesisClientLike, KinesisStreamOptions } from './options/source-options.js';
 export type { SourceSpec } from './api/source.js';
 export type {
   Batch,

@@ -10,6 +10,7 @@ const methods = ['deliver', 'receive', 'startEffect'] as const;
 /** No other methods: one with a misspelt name would silently do nothing. */
 export const interceptKind: Kind<Intercept> = {
   expected: `an object with methods of ${methods.join(', ')}, and no others`,
+  type: 'Intercept',
   parse(value, path) {
     if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
     for (const name of Object.keys(value)) {

@@ -19,6 +19,7 @@ import { asError } from '../src/core/thrown.js';
 
 const nactParent: Kind<NactReference> = {
   expected: 'an actor, a runtime, or a nact actor or system',
+  type: 'NactReference',
   parse(value, path) {
     if (!isNactReference(value)) return refuse(path, this.expected, value);
     if (isOfOurNact(value)) return value;
@@ -31,14 +32,15 @@ const nactParent: Kind<NactReference> = {
 };
 
 const runtimeTable = {
-  clock: optional(
-    shaped<Clock>('an object with the methods now and wallNow', ['now', 'wallNow']),
-    '',
-    '',
-    () => systemClock,
-  ),
-  timers: optional(shaped<Timers>('an object with the method after', ['after']), '', '', () => systemTimers),
-  random: optional(shaped<Random>('an object with the method next', ['next']), '', '', () => systemRandom),
+  clock: optional(shaped<Clock>('an object with the methods now and wallNow', ['now', 'wallNow']), '', {
+    fallback: () => systemClock,
+  }),
+  timers: optional(shaped<Timers>('an object with the method after', ['after']), '', {
+    fallback: () => systemTimers,
+  }),
+  random: optional(shaped<Random>('an object with the method next', ['next']), '', {
+    fallback: () => systemRandom,
+  }),
   emit: optional(callback<NonNullable<RuntimeOptions<unknown>['emit']>>(), ''),
   parent: optional(nactParent, ''),
   probeMs: optional(milliseconds(1), ''),

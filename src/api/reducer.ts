@@ -59,7 +59,7 @@ export interface RecordContext {
 }
 
 /** Makes the items of a record: none, one or many. Synchronous; what it throws goes to `onFailure`. */
-export type Extract = (record: UserRecord, context: RecordContext) => Iterable<Extracted>;
+export type Extract<Value = unknown> = (record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>;
 
 /** Given to every call of a reducer. */
 export interface ReducerContext {
@@ -152,7 +152,7 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
-export type ReducerDefinition = FoldingReducer<any, any> | RawReducer<any, any>;
+export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
 
 /** What `onFailure` gets to know about the failure. */
 export interface FailedItem {

@@ -1,49 +1,44 @@
-// The table of `createConsumer`'s options: one row has the type, bound, default and text of an option.
-// resolved-options.ts resolves by it, and docs/options.md is generated from it.
+// The table of `createConsumer`'s options: one row has type, bound, default, text and example of an option.
+// resolved-options.ts resolves by it; docs/options.md and src/api/generated come from it.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import { LONGEST_FAILOVER_MS } from '../core/lease-failover.js';
 import { silentLogger } from '../api/logger.js';
 import type { Logger } from '../api/logger.js';
 import { silentMeter } from '../api/metrics.js';
 import type { Meter } from '../api/metrics.js';
 import {
   anything,
+  bounded,
   callback,
   defaulting,
   exceptNotBuilt,
-  flag,
   group,
   integer,
-  kind,
   LONGEST_MS,
   membersOf,
   milliseconds,
   notBuilt,
   oneOf,
   optional,
+  promised,
   refuse,
   required,
-  resolveTable,
   shaped,
   text,
 } from './option-table.js';
 import type { Kind } from './option-table.js';
-import type {
-  CheckpointNotice,
-  ConsumerOptions,
-  DynamoDbClientLike,
-  LeaseOptions,
-  NactParent,
-} from '../api/options.js';
-import type { Clock, Random, Timers, UserRecord } from '../api/ports.js';
+import type { CheckpointNotice, NactParent } from '../api/options.js';
+import { leaseTable } from './lease-table.js';
+import type { UserRecord } from '../api/ports.js';
 import { defineReducer } from '../api/reducer.js';
 import type { Extract, FailurePolicy, FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
+import { runtimeTable } from './runtime-table.js';
 import { applicationName, tableName } from './source-options.js';
 
-const source: Kind<readonly SourceSpec[]> = {
+const source: Kind<readonly SourceSpec[], SourceSpec | readonly SourceSpec[]> = {
   expected: 'a source, as kinesisStream makes it, or a non-empty array of them',
+  type: 'SourceSpec | readonly SourceSpec[]',
   parse(value, path) {
     const several = Array.isArray(value);
     const list: readonly unknown[] = several ? value : [value];
@@ -63,6 +58,7 @@ const source: Kind<readonly SourceSpec[]> = {
 
 const reducer: Kind<ReducerDefinition> = {
   expected: 'reducer, as defineReducer makes it',
+  type: 'ReducerDefinition<Value>',
   parse(value, path) {
     if (typeof value === 'string' || value instanceof URL) {
       return notBuilt(path, value, 'give the reducer itself, as defineReducer makes it');
@@ -73,6 +69,7 @@ const reducer: Kind<ReducerDefinition> = {
 
 export const onFailure: Kind<OnFailure> = {
   expected: "'crash', 'skip', 'stopShard' or a function",
+  type: 'OnFailure',
   parse(value, path) {
     if (typeof value === 'function') return value as OnFailure;
     const promised = ['retry', 'park'];
@@ -85,217 +82,176 @@ export const onFailure: Kind<OnFailure> = {
   },
 };
 
-const zero: Kind<number> = {
-  expected: '0',
-  parse: (value, path) => (value === 0 ? 0 : refuse(path, '0', value)),
-};
+const zero = bounded('0', (value) => value === 0);
 
 const shortestIntervalMs = 200;
 
 /** More than five writes a second of one row are no cadence: `checkpointRecords` is for that. */
-const checkpointInterval: Kind<number> = kind(
+const checkpointInterval = bounded(
   `0, or milliseconds, ${shortestIntervalMs} to ${LONGEST_MS}`,
-  (value) => value === 0 || (typeof value === 'number' && value >= shortestIntervalMs && value <= LONGEST_MS),
+  (value) => value === 0 || (value >= shortestIntervalMs && value <= LONGEST_MS),
 );
 
-type Billing = NonNullable<LeaseOptions['billing']>;
-
-const billing: Kind<Billing> = {
-  expected: "'PAY_PER_REQUEST' or { readCapacityUnits, writeCapacityUnits }",
-  parse(value, path) {
-    if (value === 'PAY_PER_REQUEST') return value;
-    if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
-    return resolveTable(units, value, path);
-  },
-};
-
-const units = {
-  readCapacityUnits: required(integer(1), 'Read capacity units.'),
-  writeCapacityUnits: required(integer(1), 'Write capacity units.'),
-};
-
 const restartTable = {
-  intensity: defaulting(integer(0), 2, 'Restarts allowed within `periodMs`; one more ends the consumer.'),
-  periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which they are counted.'),
-};
-
-const leaseTable = {
-  tableName: optional(tableName, 'Name of the lease table.', '`application`'),
-  failoverMs: defaulting(
-    milliseconds(100, LONGEST_FAILOVER_MS),
-    10_000,
-    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
-  ),
-  handOverMs: optional(
-    milliseconds(1, LONGEST_FAILOVER_MS),
-    'A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this long, or if draining takes ten times that; the other worker asks again later.',
-    '`failoverMs`',
-  ),
-  maxLeases: optional(
-    integer(1),
-    'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',
-    'no limit',
-    () => Number.POSITIVE_INFINITY,
-  ),
-  protocol: defaulting(
-    exceptNotBuilt(oneOf('kcl2'), (value) => value === 'kcl3', "use 'kcl2'"),
-    'kcl2',
-    'How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet, and a table that uses it is refused.',
-  ),
-  billing: optional(
-    billing,
-    'How a table that has to be created is billed.',
-    "`'PAY_PER_REQUEST'`",
-    (): Billing => 'PAY_PER_REQUEST',
-  ),
-  startDeadlineMs: defaulting(
-    milliseconds(0),
-    60_000,
-    'How long `start()` retries what may heal, counted from when the last lease row was made.',
-  ),
-  multiStream: defaulting(
-    flag,
-    false,
-    "Several streams in one table, with the KCL's multi-stream keys. Without it a table serves one source.",
-  ),
-  client: optional(
-    shaped<DynamoDbClientLike>('a DynamoDB client with a `send` method', ['send']),
-    'A DynamoDB client of your own; kinact never closes it.',
-    'one that kinact makes',
-  ),
+  intensity: defaulting(integer(0), 2, 'Restarts allowed within `periodMs`; one more ends the consumer.', '5'),
+  periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which restarts are counted.', '60_000'),
 };
 
 /** Every option of `createConsumer`. docs/options.md is generated from it. */
 export const consumerTable = {
   application: required(
     // `placeSources` is stricter where this names the table.
-    text(applicationName.expected, /^.{1,255}$/s),
+    text(applicationName.expected, /^.{1,255}$/s, '1 to 255 characters'),
     'The name that the workers of one application share: also the lease table’s, as in the KCL. Where `leases.tableName`, or an `application` of each source, names the tables instead, any 1 to 255 characters will do.',
+    "'order-totals'",
   ),
-  source: required(source, 'The stream to consume, or several; see *kinesisStream*.'),
+  source: required(
+    source,
+    'The stream to consume, or several; see `kinesisStream`.',
+    "kinesisStream({ streamName: 'orders' })",
+  ),
   reducer: required(
     reducer,
     'What happens to the items, made by `defineReducer`. A module URL (worker threads) is not built yet.',
+    'defineReducer({ init: () => 0, reduce: (count) => count + 1 })',
   ),
   extract: optional(
-    callback<Extract>(),
+    // oxlint-disable-next-line typescript/no-explicit-any -- what an item's value is, the reducer says; the declaration ties the two.
+    callback<Extract<any>>('Extract<Value>'),
     'Makes the items of a record, `(record, ctx) => Iterable<{ key, value }>`, synchronously: none, one or many. What it throws goes to `onFailure`.',
-    'one item: its key, its bytes',
+    { shown: 'one item: its key, its bytes', example: "({ data }) => [{ key: 'all', value: data.length }]" },
   ),
   key: optional(
-    callback<(record: UserRecord) => string>(),
+    callback<(record: UserRecord) => string>('(record: UserRecord) => string'),
     'The key of a record, where `extract` is not given.',
-    'the partition key; the sequence number where there is none',
+    {
+      shown: 'the partition key; the sequence number where there is none',
+      example: '({ partitionKey, sequenceNumber }) => partitionKey?.slice(0, 8) ?? sequenceNumber',
+    },
   ),
-  reducers: optional(
-    integer(1),
-    'How many reducers; the hash of an item’s key picks one.',
-    'available parallelism',
-    availableParallelism,
-  ),
-  threads: defaulting(
+  reducers: optional(integer(1), 'How many reducers; the hash of an item’s key picks one.', {
+    shown: 'available parallelism',
+    fallback: availableParallelism,
+    example: '16',
+  }),
+  threads: promised(
     exceptNotBuilt(zero, (value) => Number.isSafeInteger(value) && (value as number) > 0, 'use 0'),
-    0,
-    'Worker threads for the reducers. More than 0 is not built yet.',
+    'Worker threads for the reducers.',
   ),
-  decode: optional(
+  decode: promised(
     exceptNotBuilt(anything, () => true, 'parse in `extract` or in the reducer'),
-    'Parsing that runs where the reducer runs. Not built yet.',
+    'Parsing that runs where the reducer runs.',
   ),
-  stages: defaulting(integer(1), 1, 'How many stages share the work between shards and reducers.'),
+  stages: defaulting(integer(1), 1, 'How many stages share the work between shards and reducers.', '2'),
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
     'by-shard',
     'How records reach the stages. `round-robin` scatters a shard’s records over them: the order of a key is not kept.',
+    "'round-robin'",
   ),
-  maxPending: defaulting(integer(1), 1_024, 'Records of one shard in flight: admitted, and not settled yet.'),
+  maxPending: defaulting(integer(1), 1_024, 'Records of one shard in flight: admitted, and not settled yet.', '4_096'),
   maxPendingBytes: defaulting(
     integer(1),
     32 * 1024 * 1024,
     'Bytes of one shard in flight. A record larger than that is admitted alone.',
+    '64 * 1024 * 1024',
   ),
   maxBytes: defaulting(
     integer(1),
     256 * 1024 * 1024,
     'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to the shards that need it; see memory.md.',
+    '512 * 1024 * 1024',
   ),
   checkpointIntervalMs: defaulting(
     checkpointInterval,
     0,
     'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the time between two renewals (`failoverMs` / 3): as often as that, each a write of its own while the shard moves; see checkpoints.md. As much or more: renewals in between go without.',
+    '1_000',
   ),
   checkpointRecords: defaulting(
     integer(0),
     0,
     'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason.',
+    '10_000',
   ),
   flushIntervalMs: defaulting(
     milliseconds(1),
     1_000,
     'Cadence of the heartbeat and of partial flushes to *all* reducers; the default of `batch.intervalMs`.',
+    '250',
   ),
   watchdogMs: defaulting(
     milliseconds(1),
     600_000,
     'How long a shard may stand still because of one record, or its end wait for a call, before the pipeline is restarted, naming the holder.',
+    '120_000',
   ),
   onDuplicate: defaulting(
     oneOf('skip', 'exit'),
     'skip',
     'What happens when the service delivers a record twice: it is left out and counted, or the pipeline restarts.',
+    "'exit'",
   ),
   onFailure: optional(
     onFailure,
     'What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`. `retry` and `park` are not built yet.',
-    "`'crash'`",
-    (): OnFailure => 'crash',
+    {
+      shown: "`'crash'`",
+      fallback: (): OnFailure => 'crash',
+      example: "(error, { at }) => (at === 'extract' ? 'skip' : 'crash')",
+    },
   ),
   onCheckpoint: optional(
-    callback<(at: CheckpointNotice) => unknown>(),
+    callback<(at: CheckpointNotice) => unknown>('(at: CheckpointNotice) => unknown'),
     'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after the checkpoint has become durable. What it throws is counted and reported.',
+    { example: '({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber)' },
   ),
   restart: group(
     restartTable,
     'How often the pipeline may restart; and, counted apart, the lease coordinators, which take it along.',
+    { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
-  stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.'),
+  stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.', '10_000'),
   workerId: optional(
     text('name of 1 to 256 characters', /^.{1,256}$/s),
     'Names this process in the lease table. Must be unique per process.',
-    'host, process id and a UUID',
-    () => `${hostname()}:${process.pid}:${randomUUID()}`,
+    {
+      shown: 'host, process id and a UUID',
+      fallback: () => `${hostname()}:${process.pid}:${randomUUID()}`,
+      example: "process.env['POD_NAME']",
+    },
   ),
-  leases: group(leaseTable, 'The lease table and how this worker takes part.'),
+  leases: group(leaseTable, 'The lease table and how this worker takes part.', {
+    name: 'LeaseOptions',
+    example: '{ failoverMs: 30_000, maxLeases: 8 }',
+  }),
   logger: optional(
-    shaped<Logger>('a logger with debug, info, warn and error', ['debug', 'info', 'warn', 'error']),
+    shaped<Logger>('a logger with debug, info, warn and error', ['debug', 'info', 'warn', 'error'], 'Logger'),
     'Takes `(fields, message)`; `pino()` and `console` fit.',
-    'silent',
-    () => silentLogger,
+    { shown: 'silent', fallback: () => silentLogger, example: 'pino()' },
   ),
   meter: optional(
-    shaped<Meter>('a meter with count and gauge', ['count', 'gauge']),
+    shaped<Meter>('a meter with count and gauge', ['count', 'gauge'], 'Meter'),
     'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
-    'silent',
-    () => silentMeter,
+    {
+      shown: 'silent',
+      fallback: () => silentMeter,
+      example: '{ count: (name, by) => console.log(name, by), gauge: (name, value) => console.log(name, value) }',
+    },
   ),
   credit: defaulting(
     integer(1),
     1_024,
     'Items a stage may have under way to one reducer that have not been folded yet. Any value works; a smaller one means smaller batches.',
+    '256',
   ),
-  runtime: group(
-    {
-      clock: optional(shaped<Clock>('a clock with now and wallNow', ['now', 'wallNow']), 'Time.', "the host's"),
-      timers: optional(shaped<Timers>('timers with after', ['after']), 'One-shot timers.', "the host's"),
-      random: optional(shaped<Random>('randomness with next', ['next']), 'Chance.', "the host's"),
-      trace: optional(callback<(entry: object) => void>(), 'Gets one entry per step of the actors.'),
-      intercept: optional(anything, 'Stands between actors and their messages and effects; see `kinact/supervision`.'),
-    },
-    'What the tree runs on: time, chance, and the seams that tests and tools hook into.',
-  ),
+  runtime: group(runtimeTable, 'What the tree runs on: time, chance, and the seams that tests and tools hook into.', {
+    name: 'RuntimeSeams',
+    example: '{ clock, timers: clock }',
+  }),
   parent: optional(
-    shaped<NactParent>('a reference of nact', ['path', 'system'], false),
+    shaped<NactParent>('a reference of nact', ['path', 'system'], 'NactParent', false),
     'An actor or system of nact under which the tree is spawned.',
-    'a system of its own',
+    { shown: 'a system of its own', example: 'start()' },
   ),
-} satisfies Record<keyof ConsumerOptions, unknown>;
+};

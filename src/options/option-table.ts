@@ -1,34 +1,73 @@
-// The machinery of the option tables: one row holds what validates an option and what documents it, so that the two
-// cannot differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
-// docs/options.md is generated from the same rows.
+// The machinery of the option tables: one row holds the type, default, bound, text and example of an option, so that no two of them
+// can differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
+// docs/options.md and the declarations in src/api/generated come from the same rows.
 import { KinactError } from '../api/errors.js';
 import { nearestName } from '../core/nearest-name.js';
 
-/** What values an option takes. */
-export interface Kind<T> {
+declare const given: unique symbol;
+
+/** What values an option takes: `T` is the value as it is used, `Given` what may be written for it. */
+export interface Kind<T, Given = T> {
   /** As people read it: `integer >= 1`. Also what an error says was expected. */
   readonly expected: string;
+  /** `Given`, as a declaration writes it. test/types proves that it is the same type. */
+  readonly type: TypeText;
+  /** What of `expected` the type does not say. */
+  readonly bound?: string;
   /** The value as it is used from then on; a KinactError where `value` is not of this kind. */
   readonly parse: (value: unknown, path: string) => T;
+  /** Never there: it carries `Given` to `OptionsOf`. */
+  readonly [given]?: Given;
+}
+
+/** A type in words of TypeScript: a text, an object with the members of a table, or a union of such. */
+export type TypeText = string | NestedTable | readonly TypeText[];
+
+interface NestedTable {
+  readonly rows: Rows;
+  /** Of the interface that is generated of it; without one the members stand where the type is used. */
+  readonly name?: string | undefined;
 }
 
 /** One option. `T` is what it resolves to when given, `D` when it is not. */
-export interface Row<T = unknown, D = unknown> extends Kind<T> {
+export interface Row<T = unknown, D = unknown, Given = unknown> extends Kind<T, Given> {
   /** Made for each consumer; absent for a required option. */
   readonly fallback?: () => D;
   /** The default as people read it. */
   readonly shown: string;
   /** Plain sentences, Markdown. */
   readonly doc: string;
-  /** The rows of a nested table. */
-  readonly rows?: Rows;
+  /** A value as an application writes it. */
+  readonly example?: string | undefined;
+  /** Of a later version: known, so that it is refused with what to do instead, and no part of any type. */
+  readonly promised?: true;
 }
 
 export type Rows = Readonly<Record<string, Row>>;
 
+type BuiltNames<Table> = {
+  [Name in keyof Table]: Table[Name] extends { readonly promised: true } ? never : Name;
+}[keyof Table];
+
+type RequiredNames<Table> = {
+  [Name in BuiltNames<Table>]: Table[Name] extends Row<unknown, infer D> ? ([D] extends [never] ? Name : never) : never;
+}[BuiltNames<Table>];
+
+type GivenOf<Each> = Each extends { readonly [given]?: infer Given } ? Given : never;
+
+type Flat<Members> = { [Name in keyof Members]: Members[Name] };
+
+/** What a table resolves to: every option, with its default where it was not given. */
 export type Resolved<Table> = {
-  readonly [Name in keyof Table]: Table[Name] extends Row<infer T, infer D> ? T | D : never;
+  readonly [Name in BuiltNames<Table>]: Table[Name] extends Row<infer T, infer D> ? T | D : never;
 };
+
+/** What an application may write, by a table. */
+export type OptionsOf<Table> = Flat<
+  { readonly [Name in RequiredNames<Table>]: GivenOf<Table[Name]> } & {
+    readonly [Name in Exclude<BuiltNames<Table>, RequiredNames<Table>>]?: GivenOf<Table[Name]> | undefined;
+  }
+>;
 
 /** Shows any value in an error, shortened. */
 export function show(value: unknown): string {
@@ -53,49 +92,67 @@ export function notBuilt(path: string, got: unknown, instead: string): never {
 }
 
 /** Accepts a value for which `accepts` holds, as it is. */
-export const kind = <T>(expected: string, accepts: (value: unknown) => boolean): Kind<T> => ({
+export const kind = <T>(
+  expected: string,
+  accepts: (value: unknown) => boolean,
+  type: TypeText = 'unknown',
+): Kind<T> => ({
   expected,
+  type,
   parse: (value, path) => (accepts(value) ? (value as T) : refuse(path, expected, value)),
 });
 
 /** The longest delay that Node's timers take. */
 export const LONGEST_MS = 2_147_483_647;
 
-export const integer = (min: number): Kind<number> =>
-  kind(`integer >= ${min}`, (value) => Number.isSafeInteger(value) && (value as number) >= min);
+/** Numbers within bounds that their type cannot say. */
+export const bounded = (expected: string, accepts: (value: number) => boolean): Kind<number> => ({
+  ...kind(expected, (value) => typeof value === 'number' && accepts(value), 'number'),
+  bound: expected,
+});
+
+export const integer = (min: number, max: number = Number.MAX_SAFE_INTEGER): Kind<number> =>
+  bounded(
+    max === Number.MAX_SAFE_INTEGER ? `integer >= ${min}` : `integer, ${min} to ${max}`,
+    (value) => Number.isSafeInteger(value) && value >= min && value <= max,
+  );
 
 export const milliseconds = (min: number, max: number = LONGEST_MS): Kind<number> =>
-  kind(`milliseconds, ${min} to ${max}`, (value) => typeof value === 'number' && value >= min && value <= max);
+  bounded(`milliseconds, ${min} to ${max}`, (value) => value >= min && value <= max);
 
 /** As the runtime's own timers take it, of any length. */
-export const duration: Kind<number> = kind(
-  'milliseconds, 0 or more',
-  (value) => typeof value === 'number' && value >= 0,
-);
+export const duration: Kind<number> = bounded('milliseconds, 0 or more', (value) => value >= 0);
 
-export const finite: Kind<number> = kind('a number', (value) => Number.isFinite(value));
+export const finite: Kind<number> = kind('a number', (value) => Number.isFinite(value), 'number');
 
 /** How often: 0 or more, also without end. */
-export const times: Kind<number> = kind(
+export const times: Kind<number> = bounded(
   'how often, 0 or more',
-  (value) => value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 0),
+  (value) => value === Infinity || (Number.isSafeInteger(value) && value >= 0),
 );
 
-export const text = (expected: string, pattern: RegExp): Kind<string> =>
-  kind(expected, (value) => typeof value === 'string' && pattern.test(value));
+export const text = (expected: string, pattern: RegExp, bound = expected): Kind<string> => ({
+  ...kind(expected, (value) => typeof value === 'string' && pattern.test(value), 'string'),
+  bound,
+});
 
-export const flag: Kind<boolean> = kind('true or false', (value) => typeof value === 'boolean');
+export const flag: Kind<boolean> = kind('true or false', (value) => typeof value === 'boolean', 'boolean');
 
-export const callback = <F>(): Kind<F> => kind('function', (value) => typeof value === 'function');
+export const callback = <F, Given = F>(type = 'unknown'): Kind<F, Given> =>
+  kind<never>('function', (value) => typeof value === 'function', type);
 
 export const anything: Kind<unknown> = kind('anything', () => true);
 
 export const oneOf = <const Choice extends string>(...choices: readonly Choice[]): Kind<Choice> =>
-  kind(choices.map((choice) => `'${choice}'`).join(', '), (value) => (choices as readonly unknown[]).includes(value));
+  kind(
+    choices.map((choice) => `'${choice}'`).join(', '),
+    (value) => (choices as readonly unknown[]).includes(value),
+    choices.map((choice) => `'${choice}'`),
+  );
 
 /** An object that has these members; `isFunction` says of which type they must be. */
-export function shaped<T>(expected: string, members: readonly string[], isFunction = true): Kind<T> {
-  return kind(expected, (value) => {
+export function shaped<T>(expected: string, members: readonly string[], type = 'unknown', isFunction = true): Kind<T> {
+  const accepts = (value: unknown): boolean => {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
     try {
       return members.every((name) => {
@@ -105,7 +162,8 @@ export function shaped<T>(expected: string, members: readonly string[], isFuncti
     } catch {
       return false;
     }
-  });
+  };
+  return kind(expected, accepts, type);
 }
 
 /** A kind that knows values that are promised but not built. */
@@ -114,26 +172,69 @@ export const exceptNotBuilt = <T>(
   isPromised: (value: unknown) => boolean,
   instead: string,
 ): Kind<T> => ({
-  expected: base.expected,
+  ...base,
   parse: (value, path) => (isPromised(value) ? notBuilt(path, value, instead) : base.parse(value, path)),
 });
 
+/** What a row says beside its kind and its text. */
+interface Shown<D> {
+  readonly shown?: string;
+  readonly fallback?: () => D;
+  readonly example?: string;
+}
+
 /** Makes a row that may be left out. */
-export function optional<T, D = undefined>(base: Kind<T>, doc: string, shown = 'none', fallback?: () => D): Row<T, D> {
-  return { ...base, doc, shown, fallback: fallback ?? ((): D => undefined as D) };
+export function optional<T, D = undefined, Given = T>(
+  base: Kind<T, Given>,
+  doc: string,
+  { shown = 'none', fallback, example }: Shown<D> = {},
+): Row<T, D, Given> {
+  return { ...base, doc, shown, example, fallback: fallback ?? ((): D => undefined as D) };
 }
 
 /** Makes a row with a default that is a plain value. */
-export const defaulting = <T>(base: Kind<T>, value: T & (string | number | boolean), doc: string): Row<T, T> =>
-  optional(base, doc, typeof value === 'number' ? value.toLocaleString('en-US') : `\`${show(value)}\``, () => value);
+export const defaulting = <T>(
+  base: Kind<T>,
+  value: T & (string | number | boolean),
+  doc: string,
+  example?: string,
+): Row<T, T, T> => ({
+  ...base,
+  doc,
+  example,
+  shown: typeof value === 'number' ? value.toLocaleString('en-US') : `\`${show(value)}\``,
+  fallback: () => value,
+});
 
 /** Makes a row that must be given. */
-export const required = <T>(base: Kind<T>, doc: string): Row<T, never> => ({ ...base, doc, shown: 'required' });
+export const required = <T, Given>(base: Kind<T, Given>, doc: string, example?: string): Row<T, never, Given> => ({
+  ...base,
+  doc,
+  example,
+  shown: 'required',
+});
+
+/** Makes a row for what this version does not have. `base` refuses it, or takes the one value that changes nothing. */
+export const promised = (
+  base: Kind<unknown>,
+  doc: string,
+): Row<never, undefined, never> & { readonly promised: true } => ({
+  ...(base as Kind<never>),
+  doc,
+  shown: 'none',
+  fallback: () => undefined,
+  promised: true,
+});
 
 /** Makes a row of rows. */
-export function group<Table extends Rows>(rows: Table, doc: string): Row<Resolved<Table>, Resolved<Table>> {
+export function group<Table extends Rows>(
+  rows: Table,
+  doc: string,
+  { name, example }: { readonly name?: string; readonly example?: string } = {},
+): Row<Resolved<Table>, Resolved<Table>, OptionsOf<Table>> {
   const parse = (value: unknown, path: string): Resolved<Table> => resolveTable(rows, value, path);
-  return { expected: 'object', parse, fallback: () => parse({}, ''), shown: 'see below', doc, rows };
+  const type = { rows, name };
+  return { expected: 'object', type, parse, fallback: () => parse({}, ''), shown: 'see below', doc, example };
 }
 
 /**
@@ -151,7 +252,10 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
   const resolved: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
     const got = given[name];
-    if (got !== undefined) resolved[name] = row.parse(got, under(path, name));
+    if (got !== undefined) {
+      const value = row.parse(got, under(path, name));
+      if (!row.promised) resolved[name] = value;
+    } else if (row.promised) continue;
     else if (row.fallback === undefined) refuse(under(path, name), row.expected, got);
     else resolved[name] = row.fallback();
   }

@@ -16,7 +16,7 @@ export interface ResolvedSource {
 type Table = Resolved<typeof consumerTable>;
 
 /** Every option, complete and frozen. */
-export interface ResolvedOptions extends Omit<Table, 'source' | 'threads' | 'decode'> {
+export interface ResolvedOptions extends Omit<Table, 'source'> {
   readonly sources: readonly ResolvedSource[];
   /** When a reducer flushes, with the defaults filled in. */
   readonly batch: { readonly size: number; readonly intervalMs: number };
@@ -30,7 +30,7 @@ const defaultBatchSize = 500;
  * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for values of a later version.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
-  const { source: specs, threads: _threads, decode: _decode, ...rest } = resolveTable(consumerTable, options, '');
+  const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
   if (rest.extract !== undefined && rest.key !== undefined) {
     refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
   }

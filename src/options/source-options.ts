@@ -1,4 +1,5 @@
 // The options of `kinesisStream`, as a table. src/aws carries them out; here they are only checked.
+import type { KinesisClientLike, KinesisStreamOptions } from '../api/options.js';
 import type { InitialPosition } from '../core/position.js';
 import {
   anything,
@@ -16,48 +17,6 @@ import {
 } from './option-table.js';
 import type { Kind, Resolved } from './option-table.js';
 
-/** A Kinesis client of the application's own, by shape: any `@aws-sdk/client-kinesis` will do. It is never closed here. */
-export interface KinesisClientLike {
-  send(command: never, options?: never): Promise<unknown>;
-}
-
-/** What `kinesisStream` takes. `undefined` stands for the default everywhere. */
-export interface KinesisStreamOptions {
-  /** Name of the stream. Either this or `streamArn`. */
-  readonly streamName?: string | undefined;
-  /** ARN of the stream, which also names its region. */
-  readonly streamArn?: string | undefined;
-  /** Default: the ARN's, else what the AWS environment says. */
-  readonly region?: string | undefined;
-  /** Default `'polling'`; `'fan-out'` is not built yet. */
-  readonly retrieval?: 'polling' | 'fan-out' | undefined;
-  /** Where shards without a checkpoint begin. Default `'TRIM_HORIZON'`. */
-  readonly initialPosition?: InitialPosition | undefined;
-  /** What happens to user records of an aggregate whose hash key lies outside their shard. Default `'emit'`. */
-  readonly outOfRange?: 'emit' | 'dropRecord' | 'dropAggregate' | undefined;
-  /** Records per GetRecords call, 1 to 10,000. Default 10,000. */
-  readonly maxRecords?: number | undefined;
-  /** How far a shard is read ahead of the work on it: until one of these is reached. */
-  readonly prefetch?:
-    | {
-        /** Answers of GetRecords. Default 4. */
-        readonly batches?: number | undefined;
-        /** Default 30,000. */
-        readonly records?: number | undefined;
-        /** Default 8 MiB. */
-        readonly bytes?: number | undefined;
-      }
-    | undefined;
-  /** Milliseconds between two reads of a shard that had nothing to give. Default 1,000. */
-  readonly idleMs?: number | undefined;
-  /** Handed to `extract` and to every item as it is. */
-  readonly opaque?: unknown;
-  /** This source's lease table. Default: the consumer's `application`. */
-  readonly application?: string | undefined;
-  /** A client of the application's own. Default: one that kinact makes and closes. */
-  readonly client?: KinesisClientLike | undefined;
-}
-
 /** Names that DynamoDB takes for a table. */
 const tablePattern = /^[\w.-]{3,255}$/;
 export const tableName = text('table name of 3 to 255 letters, digits, `_`, `-` and `.`', tablePattern);
@@ -69,6 +28,7 @@ export const applicationName = text(
 
 const initialPosition: Kind<InitialPosition> = {
   expected: "'TRIM_HORIZON', 'LATEST' or a valid Date",
+  type: 'InitialPosition',
   parse(value, path) {
     if (value === 'TRIM_HORIZON' || value === 'LATEST') return value;
     if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value);
@@ -76,63 +36,66 @@ const initialPosition: Kind<InitialPosition> = {
   },
 };
 
-const maxRecords: Kind<number> = {
-  expected: 'integer, 1 to 10000',
-  parse(value, path) {
-    return Number.isSafeInteger(value) && (value as number) <= 10_000
-      ? integer(1).parse(value, path)
-      : refuse(path, this.expected, value);
-  },
-};
-
 const prefetchTable = {
-  batches: defaulting(integer(1), 4, 'Answers of GetRecords.'),
-  records: defaulting(integer(1), 30_000, 'Records as the service delivers them, an aggregate as one.'),
-  bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Their bytes.'),
+  batches: defaulting(integer(1), 4, 'Answers of GetRecords.', '8'),
+  records: defaulting(integer(1), 30_000, 'Records as the service delivers them, an aggregate as one.', '100_000'),
+  bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Bytes of the records that were read ahead.', '32 * 1024 * 1024'),
 };
 
 export const kinesisStreamTable = {
   streamName: optional(
     text('stream name of 1 to 128 letters, digits, `_`, `-` and `.`', /^[\w.-]{1,128}$/),
     'The stream, by name. Either this or `streamArn`.',
+    { example: "'orders'" },
   ),
   streamArn: optional(
     text('ARN of a Kinesis stream', /^arn:[\w-]+:kinesis:[\w-]+:\d{12}:stream\/[\w.-]{1,128}$/),
     'The stream, by ARN, which also names its region.',
+    { example: "'arn:aws:kinesis:eu-central-1:123456789012:stream/orders'" },
   ),
-  region: optional(
-    text('AWS region', /^[a-z]{2}[a-z0-9-]+$/),
-    "The stream's region.",
-    "the ARN's, else the AWS environment's",
-  ),
+  region: optional(text('AWS region', /^[a-z]{2}[a-z0-9-]+$/), "The stream's region.", {
+    shown: "the ARN's, else the AWS environment's",
+    example: "'eu-central-1'",
+  }),
   retrieval: defaulting(
     exceptNotBuilt(oneOf('polling'), (value) => value === 'fan-out', "use 'polling'"),
     'polling',
     'How records are fetched. `fan-out` is not built yet.',
+    "'polling'",
   ),
   initialPosition: optional(
     initialPosition,
     'Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap.',
-    "`'TRIM_HORIZON'`",
-    (): InitialPosition => 'TRIM_HORIZON',
+    {
+      shown: "`'TRIM_HORIZON'`",
+      fallback: (): InitialPosition => 'TRIM_HORIZON',
+      example: "new Date('2026-01-31T12:00:00Z')",
+    },
   ),
   outOfRange: defaulting(
     oneOf('emit', 'dropRecord', 'dropAggregate'),
     'emit',
     'What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, because only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is dropped is counted, reported once each time a worker starts on the shard, and settled as filtered. On a stream in the on-demand mode nothing is dropped: see streams.md.',
+    "'dropRecord'",
   ),
-  maxRecords: defaulting(maxRecords, 10_000, 'Records per GetRecords call.'),
+  maxRecords: defaulting(integer(1, 10_000), 10_000, 'Records per GetRecords call.', '1_000'),
   prefetch: group(
     prefetchTable,
     'How far a shard is read ahead of the work on it: until one of these is reached, which leaves the last answer above it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
+    { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' },
   ),
-  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that had nothing to give.'),
-  opaque: optional(anything, 'Handed to `extract` and to every item of this source as it is.'),
-  application: optional(tableName, "This source's lease table.", "the consumer's"),
+  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that had nothing to give.', '250'),
+  opaque: optional(anything, 'Handed to `extract` and to every item of this source as it is.', {
+    example: "{ tenant: 'acme' }",
+  }),
+  application: optional(tableName, "This source's lease table.", {
+    shown: "the consumer's",
+    example: "'refund-totals'",
+  }),
   client: optional(
-    shaped<KinesisClientLike>('a Kinesis client with a `send` method', ['send']),
+    shaped<KinesisClientLike>('a Kinesis client with a `send` method', ['send'], 'KinesisClientLike'),
     'A Kinesis client of your own; kinact never closes it.',
-    'one that kinact makes',
+    { shown: 'one that kinact makes', example: "new KinesisClient({ region: 'eu-central-1' })" },
   ),
 };
 

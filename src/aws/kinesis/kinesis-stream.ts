@@ -4,7 +4,7 @@ import { openLeaseTable } from '../dynamodb/lease-table.js';
 import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
 import { kinesisPollingSource } from './kinesis-polling.js';
 import { resolveKinesisStream } from '../../options/source-options.js';
-import type { KinesisStreamOptions } from '../../options/source-options.js';
+import type { KinesisStreamOptions } from '../../api/options.js';
 import type { SourceSpec } from '../../api/source.js';
 
 /**

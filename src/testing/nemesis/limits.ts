@@ -25,7 +25,10 @@ const shapes = {
 } as const;
 
 export function checkNemesis(consumer: unknown, options: NemesisOptions): number {
-  shaped('a consumer, as createConsumer makes it', ['runtime', 'closed'], false).parse(consumer, 'consumer');
+  shaped('a consumer, as createConsumer makes it', ['runtime', 'closed'], 'Consumer', false).parse(
+    consumer,
+    'consumer',
+  );
   checkMembers(shapes.nemesis, options, ['seed']);
   return Number.isFinite(options.seed) ? options.seed : refuse('seed', 'a number', options.seed);
 }

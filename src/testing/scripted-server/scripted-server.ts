@@ -80,7 +80,11 @@ const proxyKinds: Readonly<Record<keyof NonNullable<ScriptedServerOptions['proxy
 };
 const serverKinds: Readonly<Record<keyof ScriptedServerOptions, Kind<unknown>>> = {
   kinesis: kind('an object', (value) => typeof value === 'object' && value !== null),
-  proxy: { expected: 'an object', parse: (value, path) => checkMembers(proxyKinds, value, ['upstream'], path) },
+  proxy: {
+    expected: 'an object',
+    type: 'object',
+    parse: (value, path) => checkMembers(proxyKinds, value, ['upstream'], path),
+  },
   hangLimitMs: milliseconds(0),
   requestTimeoutMs: milliseconds(1),
 };

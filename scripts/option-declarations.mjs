@@ -1,0 +1,169 @@
+// Writes the declarations of the options, with their TSDoc, out of the option tables: inference alone would lose texts, defaults and
+// examples. Called by scripts/docs.mjs; test/repository/option-declarations.test.ts compares, test/types compares the types.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { root } from './steps.mjs';
+
+const width = 120;
+const header =
+  '// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.';
+
+/** The interfaces that are asked for; those that a row names come with them. */
+export const roots = [
+  {
+    module: 'src/options/consumer-table.js',
+    table: 'consumerTable',
+    name: 'ConsumerOptions',
+    parameters: '<Value = any>',
+    doc: 'What `createConsumer` takes. `undefined` stands for the default everywhere. `Value` is what `extract` makes and the reducer gets.',
+    folder: 'src/api/generated',
+  },
+  {
+    module: 'src/options/source-options.js',
+    table: 'kinesisStreamTable',
+    name: 'KinesisStreamOptions',
+    doc: 'What `kinesisStream` takes. `undefined` stands for the default everywhere.',
+    folder: 'src/api/generated',
+  },
+];
+
+const partsOf = (type) => (Array.isArray(type) ? type.flatMap(partsOf) : [type]);
+const fileOf = (name) => `${name.replaceAll(/\B[A-Z]/g, '-$&').toLowerCase()}.ts`;
+
+/** A root, and the interfaces that its rows name. */
+function withNamed(declaration) {
+  const nested = Object.entries(declaration.rows).flatMap(([member, { type, doc }]) =>
+    partsOf(type)
+      .filter(({ name }) => name !== undefined)
+      .flatMap(({ name, rows }) =>
+        withNamed({ folder: declaration.folder, name, rows, doc, path: [...declaration.path, member] }),
+      ),
+  );
+  return [declaration, ...nested];
+}
+
+function wrapped(text, pad) {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== '' && pad.length + 3 + line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines;
+}
+
+function comment(lines, pad) {
+  const only = `${pad}/** ${lines[0]} */`;
+  if (lines.length === 1 && only.length <= width) return [only];
+  return [`${pad}/**`, ...lines.map((line) => `${pad} * ${line}`.trimEnd()), `${pad} */`];
+}
+
+/** The default in words of TypeScript where it is a value, else as the page of options has it. */
+function defaultOf({ shown, type }) {
+  if (type.rows !== undefined) return '{}';
+  if (shown === 'none') return 'undefined';
+  if (/^\d{1,3}(,\d{3})+$/.test(shown)) return shown.replaceAll(',', '_');
+  const [, code] = /^`([^`]+)`$/.exec(shown) ?? [];
+  if (code === undefined) return shown;
+  return /^(true|false|\W.*)$/.test(code) ? code : `the value of ${code}`;
+}
+
+/** `leases: { failoverMs: 30_000 }`: as it stands in the call. */
+export const exampleOf = (example, path) =>
+  path
+    .toReversed()
+    .reduce((inner, name, index) => (index === 0 ? `${name}: ${inner}` : `${name}: { ${inner} }`), example);
+
+function docOf(row, path, pad) {
+  const sentences = [
+    ...(row.fallback === undefined ? ['Required.'] : []),
+    // As the package has it.
+    row.doc.replaceAll(/\b([\w-]+\.md)\b/g, 'docs/$1'),
+    ...(row.bound === undefined ? [] : [`Takes: ${row.bound}.`]),
+  ];
+  const tags = [
+    ...(row.fallback === undefined ? [] : [`@default ${defaultOf(row)}`]),
+    ...(row.example === undefined ? [] : ['@example', '```ts', exampleOf(row.example, path), '```']),
+  ];
+  return comment([...wrapped(sentences.join(' '), pad), ...(tags.length === 0 ? [] : ['', ...tags])], pad);
+}
+
+/** One part of a union, in lines; those of an object follow what `pad` the part has. */
+function typeLines(part, path, pad) {
+  if (typeof part === 'string') return [part.includes('=>') ? `(${part})` : part];
+  if (part.name !== undefined) return [part.name];
+  return ['{', ...membersOf(part.rows, path, `${pad}    `), `${pad}  }`];
+}
+
+function memberOf(name, row, path, pad) {
+  const start = `${pad}readonly ${name}${row.fallback === undefined ? '' : '?'}:`;
+  const parts = [...partsOf(row.type), ...(row.fallback === undefined ? [] : ['undefined'])];
+  const lines = parts.map((part) => typeLines(part, path, `${pad}  `));
+  const short = `${start} ${lines.map(([first]) => first).join(' | ')};`;
+  if (lines.every(({ length }) => length === 1) && short.length <= width) return [short];
+  const long = lines.flatMap(([first, ...rest]) => [`${pad}  | ${first}`, ...rest]);
+  return [start, ...long.slice(0, -1), `${long.at(-1)};`];
+}
+
+function membersOf(rows, path, pad) {
+  return Object.entries(rows)
+    .filter(([, { promised }]) => !promised)
+    .flatMap(([name, row]) => {
+      const at = [...path, name];
+      return [...docOf(row, at, pad), ...memberOf(name, row, at, pad)];
+    });
+}
+
+/** Which file of src/api or src/core exports a type. */
+function homes() {
+  const found = new Map();
+  for (const folder of ['src/api', 'src/core']) {
+    for (const file of readdirSync(join(root, folder)).filter((each) => each.endsWith('.ts'))) {
+      const text = readFileSync(join(root, folder, file), 'utf8');
+      for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) found.set(name, `${folder}/${file}`);
+    }
+  }
+  return found;
+}
+
+const byText = (one, other) => (one < other ? -1 : 1);
+
+function importsOf(body, { name, folder }, known) {
+  const code = body.replaceAll(/\/\*\*[\s\S]*?\*\//g, '').replaceAll(/'[^']*'/g, '');
+  const names = new Set([...code.matchAll(/\b[A-Z]\w+/g)].map(([each]) => each));
+  const byFile = new Map();
+  for (const each of [...names].filter((one) => one !== name && known.has(one)).toSorted(byText)) {
+    const path = posix.relative(folder, known.get(each)).replace(/\.ts$/, '.js');
+    const from = path.startsWith('.') ? path : `./${path}`;
+    byFile.set(from, [...(byFile.get(from) ?? []), each]);
+  }
+  return [...byFile]
+    .toSorted(([one], [other]) => byText(one, other))
+    .map(([from, list]) => `import type { ${list.join(', ')} } from '${from}';`);
+}
+
+function fileTextOf(declaration, known) {
+  const { name, parameters = '', doc, rows, path } = declaration;
+  const any =
+    '// oxlint-disable-next-line typescript/no-explicit-any -- Value is the application’s own; kinact never looks inside.';
+  const body = [
+    ...comment(wrapped(doc, ''), ''),
+    ...(parameters.includes('any') ? [any] : []),
+    `export interface ${name}${parameters} {`,
+    ...membersOf(rows, path, '  '),
+    '}',
+  ].join('\n');
+  return [header, ...importsOf(body, declaration, known), '', body, ''].join('\n');
+}
+
+/** Every generated file with its text, by its path. `load` imports a built module of ours by its path. */
+export async function optionDeclarations(load) {
+  const declarations = [];
+  for (const { module, table, ...rest } of roots) {
+    const rows = (await load(module))[table];
+    declarations.push(...withNamed({ ...rest, rows, path: [] }));
+  }
+  const placed = declarations.map((each) => ({ ...each, file: `${each.folder}/${fileOf(each.name)}` }));
+  const known = new Map([...homes(), ...placed.map(({ name, file }) => [name, file])]);
+  return Object.fromEntries(placed.map((each) => [each.file, fileTextOf(each, known)]));
+}

@@ -1,0 +1,164 @@
+// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+import type { InitialPosition } from '../../core/position.js';
+import type { KinesisClientLike } from '../option-values.js';
+
+/** What `kinesisStream` takes. `undefined` stands for the default everywhere. */
+export interface KinesisStreamOptions {
+  /**
+   * The stream, by name. Either this or `streamArn`. Takes: stream name of 1 to 128 letters, digits, `_`, `-` and `.`.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * streamName: 'orders'
+   * ```
+   */
+  readonly streamName?: string | undefined;
+  /**
+   * The stream, by ARN, which also names its region. Takes: ARN of a Kinesis stream.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * streamArn: 'arn:aws:kinesis:eu-central-1:123456789012:stream/orders'
+   * ```
+   */
+  readonly streamArn?: string | undefined;
+  /**
+   * The stream's region. Takes: AWS region.
+   *
+   * @default the ARN's, else the AWS environment's
+   * @example
+   * ```ts
+   * region: 'eu-central-1'
+   * ```
+   */
+  readonly region?: string | undefined;
+  /**
+   * How records are fetched. `fan-out` is not built yet.
+   *
+   * @default 'polling'
+   * @example
+   * ```ts
+   * retrieval: 'polling'
+   * ```
+   */
+  readonly retrieval?: 'polling' | undefined;
+  /**
+   * Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap.
+   *
+   * @default 'TRIM_HORIZON'
+   * @example
+   * ```ts
+   * initialPosition: new Date('2026-01-31T12:00:00Z')
+   * ```
+   */
+  readonly initialPosition?: InitialPosition | undefined;
+  /**
+   * What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, because
+   * only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is
+   * dropped is counted, reported once each time a worker starts on the shard, and settled as filtered. On a stream in
+   * the on-demand mode nothing is dropped: see docs/streams.md.
+   *
+   * @default 'emit'
+   * @example
+   * ```ts
+   * outOfRange: 'dropRecord'
+   * ```
+   */
+  readonly outOfRange?: 'emit' | 'dropRecord' | 'dropAggregate' | undefined;
+  /**
+   * Records per GetRecords call. Takes: integer, 1 to 10000.
+   *
+   * @default 10_000
+   * @example
+   * ```ts
+   * maxRecords: 1_000
+   * ```
+   */
+  readonly maxRecords?: number | undefined;
+  /**
+   * How far a shard is read ahead of the work on it: until one of these is reached, which leaves the last answer above
+   * it. `maxBytes` of the consumer bounds all shards together; see docs/memory.md.
+   *
+   * @default {}
+   * @example
+   * ```ts
+   * prefetch: { batches: 8, bytes: 32 * 1024 * 1024 }
+   * ```
+   */
+  readonly prefetch?:
+    | {
+        /**
+         * Answers of GetRecords. Takes: integer >= 1.
+         *
+         * @default 4
+         * @example
+         * ```ts
+         * prefetch: { batches: 8 }
+         * ```
+         */
+        readonly batches?: number | undefined;
+        /**
+         * Records as the service delivers them, an aggregate as one. Takes: integer >= 1.
+         *
+         * @default 30_000
+         * @example
+         * ```ts
+         * prefetch: { records: 100_000 }
+         * ```
+         */
+        readonly records?: number | undefined;
+        /**
+         * Bytes of the records that were read ahead. Takes: integer >= 1.
+         *
+         * @default 8_388_608
+         * @example
+         * ```ts
+         * prefetch: { bytes: 32 * 1024 * 1024 }
+         * ```
+         */
+        readonly bytes?: number | undefined;
+      }
+    | undefined;
+  /**
+   * Time between two reads of a shard that had nothing to give. Takes: milliseconds, 0 to 2147483647.
+   *
+   * @default 1_000
+   * @example
+   * ```ts
+   * idleMs: 250
+   * ```
+   */
+  readonly idleMs?: number | undefined;
+  /**
+   * Handed to `extract` and to every item of this source as it is.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * opaque: { tenant: 'acme' }
+   * ```
+   */
+  readonly opaque?: unknown | undefined;
+  /**
+   * This source's lease table. Takes: table name of 3 to 255 letters, digits, `_`, `-` and `.`.
+   *
+   * @default the consumer's
+   * @example
+   * ```ts
+   * application: 'refund-totals'
+   * ```
+   */
+  readonly application?: string | undefined;
+  /**
+   * A Kinesis client of your own; kinact never closes it.
+   *
+   * @default one that kinact makes
+   * @example
+   * ```ts
+   * client: new KinesisClient({ region: 'eu-central-1' })
+   * ```
+   */
+  readonly client?: KinesisClientLike | undefined;
+}

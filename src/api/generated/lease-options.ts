@@ -1,0 +1,110 @@
+// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+import type { DynamoDbClientLike } from '../option-values.js';
+
+/** The lease table and how this worker takes part. */
+export interface LeaseOptions {
+  /**
+   * Name of the lease table. Takes: table name of 3 to 255 letters, digits, `_`, `-` and `.`.
+   *
+   * @default the value of application
+   * @example
+   * ```ts
+   * leases: { tableName: 'order-leases' }
+   * ```
+   */
+  readonly tableName?: string | undefined;
+  /**
+   * How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give
+   * every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of
+   * holder and taker counts, and a `warning` says so. Takes: milliseconds, 100 to 600000.
+   *
+   * @default 10_000
+   * @example
+   * ```ts
+   * leases: { failoverMs: 30_000 }
+   * ```
+   */
+  readonly failoverMs?: number | undefined;
+  /**
+   * A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this
+   * long, or if draining takes ten times that; the other worker asks again later. Takes: milliseconds, 1 to 600000.
+   *
+   * @default the value of failoverMs
+   * @example
+   * ```ts
+   * leases: { handOverMs: 20_000 }
+   * ```
+   */
+  readonly handOverMs?: number | undefined;
+  /**
+   * Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such
+   * parents in their place. Takes: integer >= 1.
+   *
+   * @default no limit
+   * @example
+   * ```ts
+   * leases: { maxLeases: 8 }
+   * ```
+   */
+  readonly maxLeases?: number | undefined;
+  /**
+   * How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet,
+   * and a table that uses it is refused.
+   *
+   * @default 'kcl2'
+   * @example
+   * ```ts
+   * leases: { protocol: 'kcl2' }
+   * ```
+   */
+  readonly protocol?: 'kcl2' | undefined;
+  /**
+   * How a table that has to be created is billed.
+   *
+   * @default 'PAY_PER_REQUEST'
+   * @example
+   * ```ts
+   * leases: { billing: { readCapacityUnits: 10, writeCapacityUnits: 10 } }
+   * ```
+   */
+  readonly billing?:
+    | 'PAY_PER_REQUEST'
+    | {
+        /** Required. Read capacity units. Takes: integer >= 1. */
+        readonly readCapacityUnits: number;
+        /** Required. Write capacity units. Takes: integer >= 1. */
+        readonly writeCapacityUnits: number;
+      }
+    | undefined;
+  /**
+   * How long `start()` retries what may heal, counted from when the last lease row was made. Takes: milliseconds, 0 to
+   * 2147483647.
+   *
+   * @default 60_000
+   * @example
+   * ```ts
+   * leases: { startDeadlineMs: 300_000 }
+   * ```
+   */
+  readonly startDeadlineMs?: number | undefined;
+  /**
+   * Several streams in one table, with the KCL's multi-stream keys. Without it a table serves one source.
+   *
+   * @default false
+   * @example
+   * ```ts
+   * leases: { multiStream: true }
+   * ```
+   */
+  readonly multiStream?: boolean | undefined;
+  /**
+   * A DynamoDB client of your own; kinact never closes it.
+   *
+   * @default one that kinact makes
+   * @example
+   * ```ts
+   * leases: { client: new DynamoDBClient({ region: 'eu-central-1' }) }
+   * ```
+   */
+  readonly client?: DynamoDbClientLike | undefined;
+}

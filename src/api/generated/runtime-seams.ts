@@ -1,0 +1,56 @@
+// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+import type { Clock, Random, Timers } from '../ports.js';
+
+/** What the tree runs on: time, chance, and the seams that tests and tools hook into. */
+export interface RuntimeSeams {
+  /**
+   * What time it is, and how much has passed.
+   *
+   * @default the host's
+   * @example
+   * ```ts
+   * runtime: { clock: new ManualClock() }
+   * ```
+   */
+  readonly clock?: Clock | undefined;
+  /**
+   * One-shot timers.
+   *
+   * @default the host's
+   * @example
+   * ```ts
+   * runtime: { timers: new ManualClock() }
+   * ```
+   */
+  readonly timers?: Timers | undefined;
+  /**
+   * Where chance comes from.
+   *
+   * @default the host's
+   * @example
+   * ```ts
+   * runtime: { random: { next: () => 0.5 } }
+   * ```
+   */
+  readonly random?: Random | undefined;
+  /**
+   * Gets one entry per step of the actors: a `TraceEntry` of `kinact/supervision`. The same run gives the same entries.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * runtime: { trace: (entry: TraceEntry) => console.log(entry.to, entry.what) }
+   * ```
+   */
+  readonly trace?: ((entry: never) => void) | undefined;
+  /**
+   * Stands between actors and their messages and effects: an `Intercept` of `kinact/supervision`.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * runtime: { intercept: { receive: (delivery, receive) => receive() } satisfies Intercept }
+   * ```
+   */
+  readonly intercept?: object | undefined;
+}

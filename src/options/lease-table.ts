@@ -1,0 +1,83 @@
+// The options of `createConsumer` under `leases`, as a table. consumer-table.ts has it as a row.
+import type { DynamoDbClientLike } from '../api/options.js';
+import { LONGEST_FAILOVER_MS } from '../core/lease-failover.js';
+import {
+  defaulting,
+  exceptNotBuilt,
+  flag,
+  integer,
+  milliseconds,
+  oneOf,
+  optional,
+  refuse,
+  required,
+  resolveTable,
+  shaped,
+} from './option-table.js';
+import type { Kind, OptionsOf } from './option-table.js';
+import { tableName } from './source-options.js';
+
+const units = {
+  readCapacityUnits: required(integer(1), 'Read capacity units.'),
+  writeCapacityUnits: required(integer(1), 'Write capacity units.'),
+};
+
+type Billing = 'PAY_PER_REQUEST' | OptionsOf<typeof units>;
+
+const billing: Kind<Billing> = {
+  expected: "'PAY_PER_REQUEST' or { readCapacityUnits, writeCapacityUnits }",
+  type: ["'PAY_PER_REQUEST'", { rows: units }],
+  parse(value, path) {
+    if (value === 'PAY_PER_REQUEST') return value;
+    if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
+    return resolveTable(units, value, path);
+  },
+};
+
+export const leaseTable = {
+  tableName: optional(tableName, 'Name of the lease table.', { shown: '`application`', example: "'order-leases'" }),
+  failoverMs: defaulting(
+    milliseconds(100, LONGEST_FAILOVER_MS),
+    10_000,
+    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
+    '30_000',
+  ),
+  handOverMs: optional(
+    milliseconds(1, LONGEST_FAILOVER_MS),
+    'A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this long, or if draining takes ten times that; the other worker asks again later.',
+    { shown: '`failoverMs`', example: '20_000' },
+  ),
+  maxLeases: optional(
+    integer(1),
+    'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',
+    { shown: 'no limit', fallback: () => Number.POSITIVE_INFINITY, example: '8' },
+  ),
+  protocol: defaulting(
+    exceptNotBuilt(oneOf('kcl2'), (value) => value === 'kcl3', "use 'kcl2'"),
+    'kcl2',
+    'How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet, and a table that uses it is refused.',
+    "'kcl2'",
+  ),
+  billing: optional(billing, 'How a table that has to be created is billed.', {
+    shown: "`'PAY_PER_REQUEST'`",
+    fallback: (): Billing => 'PAY_PER_REQUEST',
+    example: '{ readCapacityUnits: 10, writeCapacityUnits: 10 }',
+  }),
+  startDeadlineMs: defaulting(
+    milliseconds(0),
+    60_000,
+    'How long `start()` retries what may heal, counted from when the last lease row was made.',
+    '300_000',
+  ),
+  multiStream: defaulting(
+    flag,
+    false,
+    "Several streams in one table, with the KCL's multi-stream keys. Without it a table serves one source.",
+    'true',
+  ),
+  client: optional(
+    shaped<DynamoDbClientLike>('a DynamoDB client with a `send` method', ['send'], 'DynamoDbClientLike'),
+    'A DynamoDB client of your own; kinact never closes it.',
+    { shown: 'one that kinact makes', example: "new DynamoDBClient({ region: 'eu-central-1' })" },
+  ),
+};

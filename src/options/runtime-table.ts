@@ -1,0 +1,36 @@
+// The options of `createConsumer` under `runtime`, as a table. consumer-table.ts has it as a row.
+import type { Clock, Random, Timers } from '../api/ports.js';
+import { anything, callback, optional, shaped } from './option-table.js';
+import type { Kind } from './option-table.js';
+
+/** `kinact/supervision` checks it, which tables do not know. */
+const intercept: Kind<unknown, object> = { ...(anything as Kind<object>), type: 'object' };
+
+export const runtimeTable = {
+  clock: optional(
+    shaped<Clock>('a clock with now and wallNow', ['now', 'wallNow'], 'Clock'),
+    'What time it is, and how much has passed.',
+    {
+      shown: "the host's",
+      example: 'new ManualClock()',
+    },
+  ),
+  timers: optional(shaped<Timers>('timers with after', ['after'], 'Timers'), 'One-shot timers.', {
+    shown: "the host's",
+    example: 'new ManualClock()',
+  }),
+  random: optional(shaped<Random>('randomness with next', ['next'], 'Random'), 'Where chance comes from.', {
+    shown: "the host's",
+    example: '{ next: () => 0.5 }',
+  }),
+  trace: optional(
+    callback<(entry: object) => void, (entry: never) => void>('(entry: never) => void'),
+    'Gets one entry per step of the actors: a `TraceEntry` of `kinact/supervision`. The same run gives the same entries.',
+    { example: '(entry: TraceEntry) => console.log(entry.to, entry.what)' },
+  ),
+  intercept: optional(
+    intercept,
+    'Stands between actors and their messages and effects: an `Intercept` of `kinact/supervision`.',
+    { example: '{ receive: (delivery, receive) => receive() } satisfies Intercept' },
+  ),
+};
