@@ -183,7 +183,7 @@ export const consumerTable = {
   watchdogMs: defaulting(
     milliseconds(1),
     600_000,
-    'How long a shard may stand still because of one record, or its end wait for a call, before the pipeline is restarted, naming the holder.',
+    'How long a shard may stand still because of one record, or its end wait for a call. Then the pipeline is restarted, and the error names the holder.',
     '120_000',
   ),
   onDuplicate: defaulting(

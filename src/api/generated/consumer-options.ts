@@ -160,8 +160,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly flushIntervalMs?: number | undefined;
   /**
-   * How long a shard may stand still because of one record, or its end wait for a call, before the pipeline is
-   * restarted, naming the holder. Takes: milliseconds, 1 to 2147483647.
+   * How long a shard may stand still because of one record, or its end wait for a call. Then the pipeline is restarted,
+   * and the error names the holder. Takes: milliseconds, 1 to 2147483647.
    *
    * @default 600_000
    * @example
