@@ -1,5 +1,5 @@
-// Every ```ts block of README.md and docs is compiled against the sources, as if it stood in an application that imports
-// `kinact`: TypeScript maps the package's own name back to src because tsconfig.json sets outDir.
+// Every ```ts block of README.md, docs and doc comments is compiled against the sources, as if it stood in an application that
+// imports `kinact`: TypeScript maps the package's own name back to src because tsconfig.json sets outDir.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,6 +64,36 @@ function complaintsOf(blocks: readonly Block[]): string[] {
   );
 }
 
+/** What the examples of doc comments may take for given. */
+const given = `
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Consumer, type ReducerDefinition } from 'kinact';
+import { createRuntime } from 'kinact/supervision';
+import { drive, expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';
+import { expect } from 'chai';
+declare const consumer: Consumer;
+declare const totals: ReducerDefinition;
+declare const written: readonly { readonly id: string }[];
+declare const sink: { readonly ids: readonly string[] };
+declare function save(state: unknown): Promise<void>;
+export async function example() {
+`;
+
+/** The TypeScript blocks of the doc comments of a source, each as the body of a function. */
+function commentBlocksOf(name: string, source: string): Block[] {
+  const comments = [...source.matchAll(/^ *\/\*\*[\s\S]*?\*\/$/gm)];
+  return comments.flatMap(({ 0: comment, index }) => {
+    const line = source.slice(0, index).split('\n').length;
+    const text = comment.replaceAll(/^ *\/?\*+\/? ?/gm, '');
+    return blocksOf(`${name}:${line}`, text).map((block) => ({ at: block.at, text: `${given}${block.text}}\n` }));
+  });
+}
+
+const sources = ['src', 'supervision'].flatMap((place) =>
+  readdirSync(join(root, place), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.includes('generated'))
+    .map((file) => join(place, file)),
+);
+
 const pages = [
   'README.md',
   'CONTRIBUTING.md',
@@ -76,6 +106,12 @@ describe('the documentation', function () {
   it('has only TypeScript blocks that compile', () => {
     const blocks = pages.flatMap((page) => blocksOf(page, readFileSync(join(root, page), 'utf8')));
     if (blocks.length > 0) expect(complaintsOf(blocks)).to.deep.equal([]);
+  });
+
+  it('has only examples in doc comments that compile', () => {
+    const blocks = sources.flatMap((file) => commentBlocksOf(file, readFileSync(join(root, file), 'utf8')));
+    expect(blocks).to.not.deep.equal([]);
+    expect(complaintsOf(blocks)).to.deep.equal([]);
   });
 
   it('would be seen to have one that does not', () => {

@@ -185,6 +185,16 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
 /**
  * Declares a reducer. Checked here, so that a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got; NOT_BUILT for `process`.
+ *
+ * @example
+ * ```ts
+ * const totals = defineReducer({
+ *   init: () => new Map<string, number>(),
+ *   reduce: (state, item) => state.set(item.key, (state.get(item.key) ?? 0) + 1),
+ *   batch: { size: 500, intervalMs: 1_000 },
+ *   flush: async (state) => { await save(state); state.clear(); }, // checkpoints pass these items when it resolves
+ * });
+ * ```
  */
 export function defineReducer<State, Value = Uint8Array>(
   definition: FoldingReducer<State, Value>,

@@ -53,6 +53,12 @@ export interface Consumer extends AsyncDisposable {
    * Always resolves, except for an invalid deadline:
    *
    * @throws KinactError INVALID_OPTION; the consumer runs on.
+   *
+   * @example
+   * ```ts
+   * const { drained, leases } = await consumer.stop({ deadlineMs: 30_000 });
+   * if (!drained) console.warn('comes again elsewhere:', leases);
+   * ```
    */
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
@@ -70,6 +76,11 @@ export interface Consumer extends AsyncDisposable {
    * logged, nothing more.
    *
    * @throws KinactError INVALID_OPTION for an event that does not exist.
+   *
+   * @example
+   * ```ts
+   * const off = consumer.on('checkpoint', ({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber));
+   * ```
    */
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
   /** Where its actors live: for `kinact/supervision`'s `status`, `actorsOf`, `attachIntercept`, `spawn`. */
@@ -82,6 +93,16 @@ export interface Consumer extends AsyncDisposable {
  * Makes a consumer. Nothing is opened before `start()`.
  *
  * @throws KinactError INVALID_OPTION (path, expected, got) or NOT_BUILT, here and not later.
+ *
+ * @example
+ * ```ts
+ * const consumer = createConsumer({
+ *   application: 'order-totals', // the name of the lease table, as in the KCL
+ *   source: kinesisStream({ streamName: 'orders' }),
+ *   reducer: totals,
+ * });
+ * await runUntilSignal(consumer);
+ * ```
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
   return consumerOf(options, actors);

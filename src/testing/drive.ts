@@ -91,6 +91,7 @@ function checkItems(items: readonly DrivenItem[]): void {
 /**
  * Drives a reducer definition: `init`, `reduce`, `flush` or `behaviour` are called exactly as a consumer would.
  *
+ * @example
  * ```ts
  * const driver = drive(totals);
  * await driver.items([{ key: 'a' }, { key: 'b' }]);

@@ -17,6 +17,7 @@ const shown = 20;
  *
  * Throws INVALID_OPTION for an `input` that is empty or has an id twice: neither would show a loss.
  *
+ * @example
  * ```ts
  * const { moreThanOnce } = expectNothingLost(written.map(({ id }) => id), sink.ids);
  * ```

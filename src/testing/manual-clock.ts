@@ -30,6 +30,7 @@ const aFunction = callback<unknown>();
 /**
  * A `Clock` and `Timers` for tests. Its methods throw, or reject with, INVALID_OPTION for what is no number of milliseconds.
  *
+ * @example
  * ```ts
  * const clock = new ManualClock();
  * clock.install();

@@ -13,6 +13,11 @@ import type { SourceSpec } from '../../api/source.js';
  * Region, credentials and endpoints come from the usual AWS environment unless given. The lease table lives in the stream's
  * region.
  * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for `retrieval: 'fan-out'`.
+ *
+ * @example
+ * ```ts
+ * const orders = kinesisStream({ streamName: 'orders', initialPosition: 'TRIM_HORIZON' });
+ * ```
  */
 export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
   const { name, application, initialPosition, opaque, streamName, streamArn, region, client, ...reading } =

@@ -32,6 +32,7 @@ import { createTriggers } from './triggers.js';
 /**
  * Injects faults into a consumer's actors, in real or virtual time.
  *
+ * @example
  * ```ts
  * using chaos = nemesis(consumer, { seed: 7 });
  * await consumer.start();
