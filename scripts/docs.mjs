@@ -16,6 +16,7 @@ if (!has('dist/src/options/consumer-table.js')) {
 }
 const { consumerTable } = await import('../dist/src/options/consumer-table.js');
 const { kinesisStreamTable } = await import('../dist/src/options/source-options.js');
+const { runTable } = await import('../dist/src/options/stop-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
 const { remedies } = await import('../dist/src/api/remedies.js');
 const { levels } = await import('../dist/src/consumer/emitter.js');
@@ -25,8 +26,8 @@ const { instruments } = await import('../dist/src/api/metrics.js');
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const pages = {
   'docs/options.md': optionsPage(
-    { consumer: consumerTable, kinesisStream: kinesisStreamTable },
-    { reducer: read('src/api/reducer.ts'), signals: read('src/consumer/signals.ts') },
+    { consumer: consumerTable, kinesisStream: kinesisStreamTable, run: runTable },
+    { reducer: read('src/api/reducer.ts') },
   ),
   'docs/errors.md': errorsPage(errorCodes, remedies),
   'docs/events.md': eventsPage(read('src/api/events.ts'), levels),

@@ -8,7 +8,10 @@ const width = 120;
 const header =
   '// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.';
 
-/** The interfaces that are asked for; those that a row names come with them. */
+/**
+ * The interfaces that are asked for; those that a row names come with them. The first build after a new one fails for want of its
+ * file, and yet writes all that scripts/docs.mjs needs to make it.
+ */
 export const roots = [
   {
     module: 'src/options/consumer-table.js',
@@ -23,6 +26,20 @@ export const roots = [
     table: 'kinesisStreamTable',
     name: 'KinesisStreamOptions',
     doc: 'What `kinesisStream` takes. `undefined` stands for the default everywhere.',
+    folder: 'src/api/generated',
+  },
+  {
+    module: 'src/options/stop-tables.js',
+    table: 'runTable',
+    name: 'RunOptions',
+    doc: 'The second argument of `runUntilSignal`.',
+    folder: 'src/api/generated',
+  },
+  {
+    module: 'src/options/stop-tables.js',
+    table: 'stopTable',
+    name: 'StopOptions',
+    doc: 'What `consumer.stop` takes.',
     folder: 'src/api/generated',
   },
 ];

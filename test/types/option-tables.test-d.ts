@@ -1,13 +1,23 @@
 // Checked by tsc alone: the types of the options are those that the tables validate, to the letter.
 import { expectTypeOf } from 'expect-type';
-import type { ConsumerOptions, KinesisStreamOptions, LeaseOptions, RuntimeSeams } from '../../src/api/options.js';
+import type {
+  ConsumerOptions,
+  KinesisStreamOptions,
+  LeaseOptions,
+  RunOptions,
+  RuntimeSeams,
+  StopOptions,
+} from '../../src/api/options.js';
 import type { consumerTable } from '../../src/options/consumer-table.js';
 import type { leaseTable } from '../../src/options/lease-table.js';
 import type { OptionsOf } from '../../src/options/option-table.js';
 import type { runtimeTable } from '../../src/options/runtime-table.js';
+import type { runTable, stopTable } from '../../src/options/stop-tables.js';
 import type { kinesisStreamTable } from '../../src/options/source-options.js';
 
 expectTypeOf<OptionsOf<typeof consumerTable>>().toEqualTypeOf<ConsumerOptions>();
 expectTypeOf<OptionsOf<typeof leaseTable>>().toEqualTypeOf<LeaseOptions>();
 expectTypeOf<OptionsOf<typeof runtimeTable>>().toEqualTypeOf<RuntimeSeams>();
 expectTypeOf<OptionsOf<typeof kinesisStreamTable>>().toEqualTypeOf<KinesisStreamOptions>();
+expectTypeOf<OptionsOf<typeof runTable>>().toEqualTypeOf<RunOptions>();
+expectTypeOf<OptionsOf<typeof stopTable>>().toEqualTypeOf<StopOptions>();
