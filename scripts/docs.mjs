@@ -1,7 +1,7 @@
 // Rewrites what is generated from the tables in src: pages of docs, and the declarations of the options. Needs `npm run build`
 // first; the tests fail while one is stale.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { countersTable, withCounters } from './counters-table.mjs';
 import { errorsPage } from './errors-page.mjs';
 import { eventsPage } from './events-page.mjs';
@@ -36,5 +36,6 @@ const pages = {
 };
 const declarations = await optionDeclarations((module) => import(`../dist/${module}`));
 const all = { ...pages, ...declarations };
+for (const folder of new Set(Object.keys(all).map(dirname))) mkdirSync(join(root, folder), { recursive: true });
 for (const [file, text] of Object.entries(all)) writeFileSync(join(root, file), text);
 console.log(`docs: wrote ${Object.keys(all).join(', ')}`);

@@ -5,8 +5,10 @@ import { join, posix } from 'node:path';
 import { root } from './steps.mjs';
 
 const width = 120;
-const header =
-  '// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.';
+const header = '// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.';
+
+const main = { folder: 'src/api/generated', entry: 'kinact' };
+const testing = { folder: 'src/testing/generated', entry: 'kinact/testing' };
 
 /**
  * The interfaces that are asked for; those that a row names come with them. The first build after a new one fails for want of its
@@ -19,28 +21,56 @@ export const roots = [
     name: 'ConsumerOptions',
     parameters: '<Value = any>',
     doc: 'What `createConsumer` takes. `undefined` stands for the default everywhere. `Value` is what `extract` makes and the reducer gets.',
-    folder: 'src/api/generated',
+    ...main,
   },
   {
     module: 'src/options/source-options.js',
     table: 'kinesisStreamTable',
     name: 'KinesisStreamOptions',
     doc: 'What `kinesisStream` takes. `undefined` stands for the default everywhere.',
-    folder: 'src/api/generated',
+    ...main,
   },
   {
     module: 'src/options/stop-tables.js',
     table: 'runTable',
     name: 'RunOptions',
     doc: 'The second argument of `runUntilSignal`.',
-    folder: 'src/api/generated',
+    ...main,
   },
   {
     module: 'src/options/stop-tables.js',
     table: 'stopTable',
     name: 'StopOptions',
     doc: 'What `consumer.stop` takes.',
-    folder: 'src/api/generated',
+    ...main,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'driveTable',
+    name: 'DriveOptions',
+    doc: 'What `drive` takes beside a reducer.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'fakeStreamTable',
+    name: 'FakeStreamOptions',
+    doc: 'What `fakeStream` takes.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'localServersTable',
+    name: 'LocalServersOptions',
+    doc: 'How the local servers behave.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'scriptedServerTable',
+    name: 'ScriptedServerOptions',
+    doc: 'What `scriptedServer` takes.',
+    ...testing,
   },
 ];
 
@@ -76,8 +106,8 @@ function comment(lines, pad) {
 }
 
 /** The default in words of TypeScript where it is a value, else as the page of options has it. */
-function defaultOf({ shown, type }) {
-  if (type.rows !== undefined) return '{}';
+function defaultOf({ shown }) {
+  if (shown === 'see below') return '{}';
   if (shown === 'none') return 'undefined';
   if (/^\d{1,3}(,\d{3})+$/.test(shown)) return shown.replaceAll(',', '_');
   const [, code] = /^`([^`]+)`$/.exec(shown) ?? [];
@@ -131,10 +161,10 @@ function membersOf(rows, path, pad) {
     });
 }
 
-/** Which file of src/api or src/core exports a type. */
+/** Which file of src/core or src/api exports a type. */
 function homes() {
   const found = new Map();
-  for (const folder of ['src/api', 'src/core']) {
+  for (const folder of ['src/core', 'src/api']) {
     for (const file of readdirSync(join(root, folder)).filter((each) => each.endsWith('.ts'))) {
       const text = readFileSync(join(root, folder, file), 'utf8');
       for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) found.set(name, `${folder}/${file}`);

@@ -18,6 +18,8 @@ interface Root {
   readonly module: string;
   readonly table: string;
   readonly name: string;
+  /** Who exports it: `kinact/testing`. */
+  readonly entry: string;
 }
 
 interface Script {
@@ -32,6 +34,7 @@ const script = async (): Promise<Script> =>
 
 interface Example {
   readonly name: string;
+  readonly entry: string;
   readonly path: readonly string[];
   readonly row: Row;
   /** `leases: { failoverMs: 30_000 }` */
@@ -52,20 +55,20 @@ function rowsOf(rows: Rows, path: readonly string[] = []): readonly (readonly [r
     });
 }
 
-async function allRows(): Promise<readonly { name: string; path: readonly string[]; row: Row }[]> {
+async function allRows(): Promise<readonly Omit<Example, 'text'>[]> {
   const { roots } = await script();
   const found = [];
-  for (const { module, table, name } of roots) {
+  for (const { module, table, name, entry } of roots) {
     const rows = ((await load(module)) as Record<string, Rows>)[table]!;
-    found.push(...rowsOf(rows).map(([path, row]) => ({ name, path, row })));
+    found.push(...rowsOf(rows).map(([path, row]) => ({ name, entry, path, row })));
   }
   return found;
 }
 
 async function allExamples(): Promise<readonly Example[]> {
   const { exampleOf } = await script();
-  return (await allRows()).flatMap(({ name, path, row }) =>
-    row.example === undefined ? [] : [{ name, path, row, text: exampleOf(row.example, path) }],
+  return (await allRows()).flatMap((each) =>
+    each.row.example === undefined ? [] : [{ ...each, text: exampleOf(each.row.example, each.path) }],
   );
 }
 
@@ -77,6 +80,7 @@ const values = {
   clock: new ManualClock(),
   defineReducer,
   kinesisStream,
+  local: { dynamodb: 'http://127.0.0.1:8000' },
   pino,
   start: () => ({ path: [], system: { name: 'system' } }),
 };
@@ -85,19 +89,19 @@ const imports = `
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { defineReducer, kinesisStream } from 'kinact';
-import type * as kinact from 'kinact';
 import type { Intercept, TraceEntry } from 'kinact/supervision';
-import { ManualClock } from 'kinact/testing';
+import { type LocalServers, ManualClock } from 'kinact/testing';
 import { start } from 'nact';
 import { pino } from 'pino';
 declare const clock: ManualClock;
+declare const local: LocalServers;
 `;
 
 /** What the compiler says of examples, each as the options of its interface. */
 function complaintsOf(examples: readonly Example[]): readonly string[] {
   const lines = examples.map(
-    ({ name, path, text }, index) =>
-      `export const each${index}: Pick<kinact.${name}, '${path[0]}'> = { ${text} }; // ${path.join('.')}`,
+    ({ name, entry, path, text }, index) =>
+      `export const each${index}: Pick<import('${entry}').${name}, '${path[0]}'> = { ${text} }; // ${path.join('.')}`,
   );
   const file = fileURLToPath(new URL('examples/option-examples.ts', root));
   const config = fileURLToPath(new URL('tsconfig.json', root));
@@ -170,6 +174,8 @@ describe('the declarations of the options', function () {
       // Of no use one without the other: the example of `billing` has both.
       'leases.billing.readCapacityUnits',
       'leases.billing.writeCapacityUnits',
+      // Nor is this without `upstream`.
+      'proxy.services',
     ]);
   });
 

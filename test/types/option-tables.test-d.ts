@@ -8,6 +8,20 @@ import type {
   RuntimeSeams,
   StopOptions,
 } from '../../src/api/options.js';
+import type {
+  DriveOptions,
+  FakeStreamOptions,
+  LocalServersOptions,
+  ScriptedKinesisOptions,
+  ScriptedServerOptions,
+} from '../../src/testing/index.js';
+import type {
+  driveTable,
+  fakeStreamTable,
+  localServersTable,
+  scriptedKinesisTable,
+  scriptedServerTable,
+} from '../../src/testing/option-tables.js';
 import type { consumerTable } from '../../src/options/consumer-table.js';
 import type { leaseTable } from '../../src/options/lease-table.js';
 import type { OptionsOf } from '../../src/options/option-table.js';
@@ -21,3 +35,8 @@ expectTypeOf<OptionsOf<typeof runtimeTable>>().toEqualTypeOf<RuntimeSeams>();
 expectTypeOf<OptionsOf<typeof kinesisStreamTable>>().toEqualTypeOf<KinesisStreamOptions>();
 expectTypeOf<OptionsOf<typeof runTable>>().toEqualTypeOf<RunOptions>();
 expectTypeOf<OptionsOf<typeof stopTable>>().toEqualTypeOf<StopOptions>();
+expectTypeOf<OptionsOf<typeof driveTable>>().toEqualTypeOf<DriveOptions>();
+expectTypeOf<OptionsOf<typeof fakeStreamTable>>().toEqualTypeOf<FakeStreamOptions>();
+expectTypeOf<OptionsOf<typeof localServersTable>>().toEqualTypeOf<LocalServersOptions>();
+expectTypeOf<OptionsOf<typeof scriptedKinesisTable>>().toEqualTypeOf<ScriptedKinesisOptions>();
+expectTypeOf<OptionsOf<typeof scriptedServerTable>>().toEqualTypeOf<ScriptedServerOptions>();

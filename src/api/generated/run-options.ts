@@ -1,4 +1,4 @@
-// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 
 /** The second argument of `runUntilSignal`. */
 export interface RunOptions {
