@@ -1,64 +1,18 @@
-// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Its types of intercepts, traces and
-// runtime options are public through `index.ts`; the rest is private to `supervision`.
+// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Its runtime options are public through
+// `index.ts`; the rest is private to `supervision`.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Agenda } from './agenda.js';
 import type { Questions } from './ask.js';
-import type { ActorEffects, EffectInfo } from './effects.js';
+import type { ActorEffects } from './effects.js';
 import type { Mailbox, NactReference } from './nact.js';
 import type { Orphans } from './orphans.js';
 import type { RuntimeEvent } from './runtime-event.js';
+import type { Intercept, TraceEntry, Via } from './seams.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
 import type { DeathWatch } from './watch.js';
 import { asError } from '../src/core/thrown.js';
-
-/** How a message came about. */
-export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'lifecycle';
-
-/** A message on its way, as `Intercept.deliver` sees it. */
-export interface Delivery {
-  /** Absent when the message comes from the actor's own timer or effect, or from the application. */
-  readonly from?: Ref<never>;
-  readonly to: Ref<never>;
-  readonly via: Via;
-  readonly message: unknown;
-}
-
-/**
- * Stands between an actor and its messages and effects, for tracing, fault injection or throttling. Whatever it does, the
- * actor gets messages only from nact, one at a time.
- */
-export interface Intercept {
-  /**
-   * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, repeated deliveries
-   * included. What an actor sends or asks reaches the other once per call; kinact's own actors drop the repeated ones. A
-   * reply, a result, a timer and the news of an end are signals: only their first arrival counts. A throw here is counted,
-   * and reported once; the message is then delivered, if it was not before.
-   */
-  deliver?(delivery: Delivery, deliver: () => void): void;
-  /**
-   * The actor is about to handle a message, which may come from its own timers and effects. Call `receive` now or later, in
-   * the order in which the messages came, or not at all: that message is then lost to this actor. Only the first call
-   * counts. It returns when the message has been handled and its effects are under way. A throw here crashes the actor.
-   */
-  receive?(delivery: Delivery, receive: () => void): void;
-  /** Call `start` and return what it returns, or replace it: by a value, a thenable, or a throw. */
-  startEffect?(actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown;
-}
-
-/** One step of the runtime, in the order in which the steps happen. The same run gives the same entries. */
-export interface TraceEntry {
-  readonly at: number;
-  /** `message`: an actor is about to handle one. */
-  readonly what: 'start' | 'message' | 'effect' | 'settled' | 'stopping' | 'stopped';
-  /** Path of the actor. */
-  readonly to: string;
-  readonly from?: string;
-  readonly via?: Via;
-  /** The message's `type`, the effect's name, or how the actor ends. */
-  readonly type?: string;
-}
 
 /** `Event`: what the application's actors emit. */
 export interface RuntimeOptions<Event = RuntimeEvent> {

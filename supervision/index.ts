@@ -25,7 +25,8 @@ export type { AnswerTo, AnyReplyTo, Behaviour, Effect, Ending, Question, Ref, Re
 export type { ChildSpec, Siblings, SupervisorOptions } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor-message.js';
-export type { Delivery, Intercept, Runtime, RuntimeOptions, TraceEntry, Via } from './cell.js';
+export type { Runtime, RuntimeOptions } from './cell.js';
+export type { Delivery, Intercept, TraceEntry, Via } from './seams.js';
 export type { EffectInfo } from './effects.js';
 export type { RuntimeEvent } from './runtime-event.js';
 export type { NactReference } from './nact.js';
