@@ -8,6 +8,7 @@ const width = 120;
 const header = '// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.';
 
 const main = { folder: 'src/api/generated', entry: 'kinact' };
+const supervision = { folder: 'supervision/generated', entry: 'kinact/supervision' };
 const testing = { folder: 'src/testing/generated', entry: 'kinact/testing' };
 
 /**
@@ -71,6 +72,35 @@ export const roots = [
     name: 'ScriptedServerOptions',
     doc: 'What `scriptedServer` takes.',
     ...testing,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'runtimeTable',
+    name: 'RuntimeOptions',
+    parameters: '<Event = RuntimeEvent>',
+    doc: 'What `createRuntime` takes. `Event` is what the application’s actors emit.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'spawnTable',
+    name: 'SpawnOptions',
+    doc: 'How an actor is started.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'askTable',
+    name: 'AskOptions',
+    doc: 'How long `ask` waits.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'stopTable',
+    name: 'StopOptions',
+    doc: 'What `stop` takes.',
+    ...supervision,
   },
 ];
 
@@ -161,13 +191,14 @@ function membersOf(rows, path, pad) {
     });
 }
 
-/** Which file of src/core or src/api exports a type. */
-function homes() {
+/** Which file exports a type, of those that a generated file of `folder` may import. */
+function homes(folder) {
   const found = new Map();
-  for (const folder of ['src/core', 'src/api']) {
-    for (const file of readdirSync(join(root, folder)).filter((each) => each.endsWith('.ts'))) {
-      const text = readFileSync(join(root, folder, file), 'utf8');
-      for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) found.set(name, `${folder}/${file}`);
+  const [own = ''] = /^(?:src\/)?\w+/.exec(folder) ?? [];
+  for (const place of new Set([own, 'src/core', 'src/api'])) {
+    for (const file of readdirSync(join(root, place)).filter((each) => each.endsWith('.ts'))) {
+      const text = readFileSync(join(root, place, file), 'utf8');
+      for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) found.set(name, `${place}/${file}`);
     }
   }
   return found;
@@ -211,6 +242,8 @@ export async function optionDeclarations(load) {
     declarations.push(...withNamed({ ...rest, rows, path: [] }));
   }
   const placed = declarations.map((each) => ({ ...each, file: `${each.folder}/${fileOf(each.name)}` }));
-  const known = new Map([...homes(), ...placed.map(({ name, file }) => [name, file])]);
-  return Object.fromEntries(placed.map((each) => [each.file, fileTextOf(each, known)]));
+  const own = ({ folder }) => placed.filter((each) => each.folder === folder).map(({ name, file }) => [name, file]);
+  return Object.fromEntries(
+    placed.map((each) => [each.file, fileTextOf(each, new Map([...homes(each.folder), ...own(each)]))]),
+  );
 }

@@ -1,11 +1,11 @@
-// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Its runtime options are public through
-// `index.ts`; the rest is private to `supervision`.
+// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`, but for `Runtime`.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Agenda } from './agenda.js';
 import type { Questions } from './ask.js';
 import type { ActorEffects } from './effects.js';
+import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { Mailbox, NactReference } from './nact.js';
 import type { Orphans } from './orphans.js';
 import type { RuntimeEvent } from './runtime-event.js';
@@ -13,26 +13,6 @@ import type { Intercept, TraceEntry, Via } from './seams.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
 import type { DeathWatch } from './watch.js';
 import { asError } from '../src/core/thrown.js';
-
-/** `Event`: what the application's actors emit. */
-export interface RuntimeOptions<Event = RuntimeEvent> {
-  /** Default: the host's. */
-  readonly clock?: Clock;
-  readonly timers?: Timers;
-  readonly random?: Random;
-  /** Gets every event that actors emit, and those of the runtime. What it throws or rejects with is counted. */
-  readonly emit?: (event: Event | RuntimeEvent) => void;
-  /** An actor or system of the application's nact to live under. Default: a nact system of our own. */
-  readonly parent?: NactReference;
-  /**
-   * How often to check whether the application has stopped `parent`, in milliseconds; nact gives no notice of that. Default
-   * 250.
-   */
-  readonly probeMs?: number;
-  /** Gets every step. What it throws or rejects with is counted, and reported once, by the event `warning`. */
-  readonly trace?: (entry: TraceEntry) => void;
-  readonly intercept?: Intercept;
-}
 
 /** Actors that share clock, timers, listeners and a nact parent. Made by `createRuntime`. */
 export interface Runtime {
@@ -43,7 +23,7 @@ export interface Runtime {
 
 /** The runtime from inside. */
 export interface Engine extends Runtime {
-  readonly options: RuntimeOptions<unknown>;
+  readonly options: Pick<RuntimeOptions<unknown>, 'emit' | 'parent' | 'trace'> & { readonly probeMs: number };
   readonly counts: Map<string, number>;
   readonly roots: Set<Cell>;
   /** In the order in which they were attached. */

@@ -1,6 +1,6 @@
 // The machinery of the option tables: one row holds the type, default, bound, text and example of an option, so that no two of them
 // can differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
-// docs/options.md and the declarations in src/api/generated come from the same rows.
+// docs/options.md and the declarations in folders named generated come from the same rows.
 import { KinactError } from '../api/errors.js';
 import { nearestName } from '../core/nearest-name.js';
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
+import { start, stop } from 'nact';
 import { pino } from 'pino';
 import ts from 'typescript';
 import { defineReducer, kinesisStream } from '../../src/index.js';
@@ -72,6 +73,9 @@ async function allExamples(): Promise<readonly Example[]> {
   );
 }
 
+/** Made by examples. */
+const systems: ReturnType<typeof start>[] = [];
+
 /** What examples may use. */
 const values = {
   DynamoDBClient,
@@ -82,7 +86,10 @@ const values = {
   kinesisStream,
   local: { dynamodb: 'http://127.0.0.1:8000' },
   pino,
-  start: () => ({ path: [], system: { name: 'system' } }),
+  start: () => {
+    systems.push(start());
+    return systems.at(-1);
+  },
 };
 
 const imports = `
@@ -141,6 +148,7 @@ function valueOf({ row }: Example): unknown {
 
 describe('the declarations of the options', function () {
   this.timeout(120_000);
+  after(() => systems.forEach(stop));
 
   it(`are what the option tables say ${stale}`, async () => {
     const { optionDeclarations } = await script();

@@ -1,5 +1,7 @@
 // Checked by tsc alone: the types of the options are those that the tables validate, to the letter.
 import { expectTypeOf } from 'expect-type';
+import type * as supervision from '../../supervision/index.js';
+import type * as tables from '../../supervision/option-tables.js';
 import type {
   ConsumerOptions,
   KinesisStreamOptions,
@@ -40,3 +42,7 @@ expectTypeOf<OptionsOf<typeof fakeStreamTable>>().toEqualTypeOf<FakeStreamOption
 expectTypeOf<OptionsOf<typeof localServersTable>>().toEqualTypeOf<LocalServersOptions>();
 expectTypeOf<OptionsOf<typeof scriptedKinesisTable>>().toEqualTypeOf<ScriptedKinesisOptions>();
 expectTypeOf<OptionsOf<typeof scriptedServerTable>>().toEqualTypeOf<ScriptedServerOptions>();
+expectTypeOf<OptionsOf<typeof tables.runtimeTable>>().toEqualTypeOf<supervision.RuntimeOptions<unknown>>();
+expectTypeOf<OptionsOf<typeof tables.spawnTable>>().toEqualTypeOf<supervision.SpawnOptions>();
+expectTypeOf<OptionsOf<typeof tables.askTable>>().toEqualTypeOf<supervision.AskOptions>();
+expectTypeOf<OptionsOf<typeof tables.stopTable>>().toEqualTypeOf<supervision.StopOptions>();
