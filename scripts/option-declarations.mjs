@@ -102,6 +102,14 @@ export const roots = [
     doc: 'What `stop` takes.',
     ...supervision,
   },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'supervisorTable',
+    name: 'SupervisorOptions',
+    parameters: '<Event = unknown>',
+    doc: 'What a supervisor takes. `Event` is what its `restarting` emits.',
+    ...supervision,
+  },
 ];
 
 const partsOf = (type) => (Array.isArray(type) ? type.flatMap(partsOf) : [type]);

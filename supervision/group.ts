@@ -7,7 +7,8 @@ import type { ErrorData } from '../src/api/errors.js';
 import type { Deque } from '../src/core/deque.js';
 import type { Clock } from '../src/api/ports.js';
 import { checkBehaviour } from './behaviour-check.js';
-import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
+import { memberOf, shutdownMsOf, type ChildSpec, type Siblings } from './child-spec.js';
+import type { Settings } from './option-tables.js';
 import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
 import { asError } from '../src/core/thrown.js';
@@ -47,8 +48,7 @@ export interface Waiting {
 
 export interface State {
   readonly self: Ref<never>;
-  readonly policy: strategy.Policy;
-  readonly options: SupervisorOptions;
+  readonly options: Settings;
   readonly clock: Clock;
   readonly specs: Map<string, ChildSpec>;
   readonly refs: Map<string, Ref<never>>;
@@ -71,7 +71,7 @@ export interface State {
 }
 
 export function addSpec(state: State, spec: ChildSpec): void {
-  strategy.addMember(state.group, memberOf(spec, state.policy, state.specs));
+  strategy.addMember(state.group, memberOf(spec, state.options, state.specs));
   state.specs.set(spec.id, spec);
 }
 
@@ -132,7 +132,7 @@ function actorName(id: string, kind: string): string {
 function allStarted(state: State, purpose: Purpose): void {
   state.operation = { type: 'idle' };
   if (purpose.type === 'first') state.effects.push({ type: 'started' });
-  const group = purpose.type === 'restart' && state.policy.strategy !== 'one-for-one';
+  const group = purpose.type === 'restart' && state.options.strategy !== 'one-for-one';
   if (purpose.type !== 'first' && !group) return;
   const siblings: Siblings = siblingsOf(state);
   const specs = state.options.dynamic?.(siblings) ?? [];
@@ -166,7 +166,7 @@ export function startFailed(state: State, id: string, error: Error): void {
       return;
     case 'restart':
       state.operation = { type: 'idle' };
-      decide(state, strategy.restartFailed(state.policy, state.group, id, state.clock.now()), error);
+      decide(state, strategy.restartFailed(state.options, state.group, id, state.clock.now()), error);
       return;
     case 'dynamic':
       forget(state, id);
@@ -227,7 +227,7 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
 /** A child began to end by itself, before it is down. */
 export function childEnding(state: State, id: string, ref: Ref<never>, how: Ending): void {
   // One-for-one restarts a child when it is down; no sibling needs the news before that.
-  if (state.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
+  if (state.options.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
   state.leaving.add(ref);
   takeDown(state, ref);
   childEnded(state, id, ref, how);
@@ -239,7 +239,7 @@ function childEnded(state: State, id: string, ref: Ref<never>, how: Ending): voi
   state.refs.delete(id);
   const gaveUp = isKinactError(how.error) && how.error.code === 'RESTART_INTENSITY';
   const reason = gaveUp ? 'shutdown' : how.reason;
-  decide(state, strategy.exited(state.policy, state.group, id, reason, state.clock.now()), endingError(how));
+  decide(state, strategy.exited(state.options, state.group, id, reason, state.clock.now()), endingError(how));
 }
 
 function decide(state: State, decision: strategy.Decision, error: Error): void {
@@ -312,7 +312,7 @@ function startError(state: State, id: string, cause: Error): KinactError {
 }
 
 function intensityError(state: State, cause: Error): KinactError {
-  const { intensity, periodMs } = state.policy;
+  const { intensity, periodMs } = state.options;
   const text = `${state.self.path}: more than ${intensity} restarts within ${periodMs} ms; the last for`;
   return escalated('RESTART_INTENSITY', text, cause, { actor: state.self.path });
 }

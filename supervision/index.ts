@@ -2,11 +2,11 @@
 import type { AnswerTo, AnyReplyTo, Behaviour, Ending, Ref } from './actor.js';
 import { callback, resolveTable } from '../src/options/option-table.js';
 import { isRuntime, type Runtime } from './cell.js';
-import type { SupervisorOptions } from './child-spec.js';
 import { checkRef, refuseForeign } from './copies.js';
 import type { AskOptions } from './generated/ask-options.js';
 import type { SpawnOptions } from './generated/spawn-options.js';
 import type { StopOptions } from './generated/stop-options.js';
+import type { SupervisorOptions } from './generated/supervisor-options.js';
 import type { NactReference } from './nact.js';
 import { askTable, spawnTable, stopTable } from './option-tables.js';
 import { supervisor } from './supervisor.js';
@@ -25,7 +25,7 @@ import {
 /** The constructors of effects, for writing behaviours: `effect.send(to, message)`, `effect.run({ … })`. */
 export * as effect from './actor.js';
 export type { AnswerTo, AnyReplyTo, Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
-export type { ChildSpec, Siblings, SupervisorOptions } from './child-spec.js';
+export type { ChildSpec, Siblings } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor-message.js';
 export type { Runtime } from './cell.js';
@@ -34,7 +34,7 @@ export type { Delivery, Intercept, TraceEntry, Via } from './seams.js';
 export type { EffectInfo } from './effects.js';
 export type { RuntimeEvent } from './runtime-event.js';
 export type { NactReference } from './nact.js';
-export type { AskOptions, SpawnOptions, StopOptions };
+export type { AskOptions, SpawnOptions, StopOptions, SupervisorOptions };
 export { supervisor } from './supervisor.js';
 export { createRuntime } from './system.js';
 export { attachIntercept } from './intercept.js';

@@ -1,8 +1,23 @@
 // The options of `kinact/supervision`, as tables: supervision/generated comes from them.
 import { KinactError } from '../src/api/errors.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
-import { callback, defaulting, duration, milliseconds, optional, refuse, shaped } from '../src/options/option-table.js';
-import type { Kind } from '../src/options/option-table.js';
+import {
+  bounded,
+  callback,
+  defaulting,
+  duration,
+  kind,
+  milliseconds,
+  oneOf,
+  optional,
+  refuse,
+  required,
+  shaped,
+  text,
+} from '../src/options/option-table.js';
+import type { Kind, Resolved } from '../src/options/option-table.js';
+import type { Effect } from './actor.js';
+import type { ChildSpec, Siblings } from './child-spec.js';
 import { defaultShutdownMs } from './incarnation.js';
 import { interceptKind } from './intercept.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
@@ -90,3 +105,57 @@ export const askTable = {
     { example: 'AbortSignal.timeout(1_000)' },
   ),
 };
+
+export const supervisorTable = {
+  kind: defaulting(text('a text that is not empty', /./s), 'supervisor', "The actor's kind, in its path.", "'orders'"),
+  strategy: defaulting(
+    oneOf('one-for-one', 'rest-for-one', 'one-for-all'),
+    'one-for-one',
+    'Which children restart with one that crashed: no other, those that were started after it, or all.',
+    "'rest-for-one'",
+  ),
+  intensity: defaulting(
+    bounded('a number of restarts, 0 or more', (value) => value >= 0),
+    1,
+    'The supervisor tolerates so many restarts within `periodMs`; one more, and it fails with RESTART_INTENSITY.',
+    '5',
+  ),
+  periodMs: defaulting(
+    bounded('milliseconds, more than 0', (value) => value > 0),
+    5_000,
+    'The length of the sliding period.',
+    '60_000',
+  ),
+  autoShutdown: defaulting(
+    oneOf('never', 'any-significant', 'all-significant'),
+    'never',
+    'Whether the supervisor ends when significant children have ended by themselves and for good: one of them, or all.',
+    "'any-significant'",
+  ),
+  children: required(
+    kind<readonly ChildSpec[]>('an array of child specs', Array.isArray, 'readonly ChildSpec[]'),
+    'Started in this order, stopped in the reverse one.',
+    "[{ id: 'counter', start: () => counter }]",
+  ),
+  stopChildren: defaulting(
+    oneOf('one-by-one', 'together'),
+    'one-by-one',
+    'See `Behaviour.stopChildren`: one after the other, as in OTP, or all at once.',
+    "'together'",
+  ),
+  dynamic: optional(
+    callback<(siblings: Siblings) => readonly ChildSpec[]>('(siblings: Siblings) => readonly ChildSpec[]'),
+    'Further children, asked for after the first start, and after every restart under rest-for-one and one-for-all. One that does not start is left out.',
+    { example: "() => [{ id: 'late', start: () => counter }]" },
+  ),
+  restarting: optional(
+    callback<(count: number, error: Error) => readonly Effect<never, unknown>[]>(
+      '(count: number, error: Error) => readonly Effect<never, Event>[]',
+    ),
+    "Effects when a restart begins, such as an event. `count` counts the restarts of this supervisor's life.",
+    { example: '(count, error) => [effect.emit({ count, error })]' },
+  ),
+};
+
+/** What a supervisor goes by: its options, complete. */
+export type Settings = Resolved<typeof supervisorTable>;

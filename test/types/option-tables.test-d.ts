@@ -46,3 +46,4 @@ expectTypeOf<OptionsOf<typeof tables.runtimeTable>>().toEqualTypeOf<supervision.
 expectTypeOf<OptionsOf<typeof tables.spawnTable>>().toEqualTypeOf<supervision.SpawnOptions>();
 expectTypeOf<OptionsOf<typeof tables.askTable>>().toEqualTypeOf<supervision.AskOptions>();
 expectTypeOf<OptionsOf<typeof tables.stopTable>>().toEqualTypeOf<supervision.StopOptions>();
+expectTypeOf<OptionsOf<typeof tables.supervisorTable>>().toEqualTypeOf<supervision.SupervisorOptions>();
