@@ -1,7 +1,7 @@
 // Rewrites what is generated from the tables in src: pages of docs, and the declarations of the options. Needs `npm run build`
 // first; the tests fail while one is stale.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { countersTable, withCounters } from './counters-table.mjs';
 import { errorsPage } from './errors-page.mjs';
 import { eventsPage } from './events-page.mjs';
@@ -16,6 +16,7 @@ if (!has('dist/src/options/consumer-table.js')) {
 }
 const { consumerTable } = await import('../dist/src/options/consumer-table.js');
 const { kinesisStreamTable } = await import('../dist/src/options/source-options.js');
+const { runTable } = await import('../dist/src/options/stop-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
 const { remedies } = await import('../dist/src/api/remedies.js');
 const { levels } = await import('../dist/src/consumer/emitter.js');
@@ -25,8 +26,8 @@ const { instruments } = await import('../dist/src/api/metrics.js');
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const pages = {
   'docs/options.md': optionsPage(
-    { consumer: consumerTable, kinesisStream: kinesisStreamTable },
-    { reducer: read('src/api/reducer.ts'), signals: read('src/consumer/signals.ts') },
+    { consumer: consumerTable, kinesisStream: kinesisStreamTable, run: runTable },
+    { reducer: read('src/api/reducer.ts') },
   ),
   'docs/errors.md': errorsPage(errorCodes, remedies),
   'docs/events.md': eventsPage(read('src/api/events.ts'), levels),
@@ -35,5 +36,6 @@ const pages = {
 };
 const declarations = await optionDeclarations((module) => import(`../dist/${module}`));
 const all = { ...pages, ...declarations };
+for (const folder of new Set(Object.keys(all).map(dirname))) mkdirSync(join(root, folder), { recursive: true });
 for (const [file, text] of Object.entries(all)) writeFileSync(join(root, file), text);
 console.log(`docs: wrote ${Object.keys(all).join(', ')}`);

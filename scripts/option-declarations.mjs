@@ -5,10 +5,16 @@ import { join, posix } from 'node:path';
 import { root } from './steps.mjs';
 
 const width = 120;
-const header =
-  '// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.';
+const header = '// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.';
 
-/** The interfaces that are asked for; those that a row names come with them. */
+const main = { folder: 'src/api/generated', entry: 'kinact' };
+const supervision = { folder: 'supervision/generated', entry: 'kinact/supervision' };
+const testing = { folder: 'src/testing/generated', entry: 'kinact/testing' };
+
+/**
+ * The interfaces that are asked for; those that a row names come with them. The first build after a new one fails for want of its
+ * file, and yet writes all that scripts/docs.mjs needs to make it.
+ */
 export const roots = [
   {
     module: 'src/options/consumer-table.js',
@@ -16,14 +22,93 @@ export const roots = [
     name: 'ConsumerOptions',
     parameters: '<Value = any>',
     doc: 'What `createConsumer` takes. `undefined` stands for the default everywhere. `Value` is what `extract` makes and the reducer gets.',
-    folder: 'src/api/generated',
+    ...main,
   },
   {
     module: 'src/options/source-options.js',
     table: 'kinesisStreamTable',
     name: 'KinesisStreamOptions',
     doc: 'What `kinesisStream` takes. `undefined` stands for the default everywhere.',
-    folder: 'src/api/generated',
+    ...main,
+  },
+  {
+    module: 'src/options/stop-tables.js',
+    table: 'runTable',
+    name: 'RunOptions',
+    doc: 'The second argument of `runUntilSignal`.',
+    ...main,
+  },
+  {
+    module: 'src/options/stop-tables.js',
+    table: 'stopTable',
+    name: 'StopOptions',
+    doc: 'What `consumer.stop` takes.',
+    ...main,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'driveTable',
+    name: 'DriveOptions',
+    doc: 'What `drive` takes beside a reducer.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'fakeStreamTable',
+    name: 'FakeStreamOptions',
+    doc: 'What `fakeStream` takes.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'localServersTable',
+    name: 'LocalServersOptions',
+    doc: 'How the local servers behave.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
+    table: 'scriptedServerTable',
+    name: 'ScriptedServerOptions',
+    doc: 'What `scriptedServer` takes.',
+    ...testing,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'runtimeTable',
+    name: 'RuntimeOptions',
+    parameters: '<Event = RuntimeEvent>',
+    doc: 'What `createRuntime` takes. `Event` is what the application’s actors emit.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'spawnTable',
+    name: 'SpawnOptions',
+    doc: 'How an actor is started.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'askTable',
+    name: 'AskOptions',
+    doc: 'How long `ask` waits.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'stopTable',
+    name: 'StopOptions',
+    doc: 'What `stop` takes.',
+    ...supervision,
+  },
+  {
+    module: 'supervision/option-tables.js',
+    table: 'supervisorTable',
+    name: 'SupervisorOptions',
+    parameters: '<Event = unknown>',
+    doc: 'What a supervisor takes. `Event` is what its `restarting` emits.',
+    ...supervision,
   },
 ];
 
@@ -59,8 +144,8 @@ function comment(lines, pad) {
 }
 
 /** The default in words of TypeScript where it is a value, else as the page of options has it. */
-function defaultOf({ shown, type }) {
-  if (type.rows !== undefined) return '{}';
+function defaultOf({ shown }) {
+  if (shown === 'see below') return '{}';
   if (shown === 'none') return 'undefined';
   if (/^\d{1,3}(,\d{3})+$/.test(shown)) return shown.replaceAll(',', '_');
   const [, code] = /^`([^`]+)`$/.exec(shown) ?? [];
@@ -114,13 +199,14 @@ function membersOf(rows, path, pad) {
     });
 }
 
-/** Which file of src/api or src/core exports a type. */
-function homes() {
+/** Which file exports a type, of those that a generated file of `folder` may import. */
+function homes(folder) {
   const found = new Map();
-  for (const folder of ['src/api', 'src/core']) {
-    for (const file of readdirSync(join(root, folder)).filter((each) => each.endsWith('.ts'))) {
-      const text = readFileSync(join(root, folder, file), 'utf8');
-      for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) found.set(name, `${folder}/${file}`);
+  const [own = ''] = /^(?:src\/)?\w+/.exec(folder) ?? [];
+  for (const place of new Set([own, 'src/core', 'src/api'])) {
+    for (const file of readdirSync(join(root, place)).filter((each) => each.endsWith('.ts'))) {
+      const text = readFileSync(join(root, place, file), 'utf8');
+      for (const [, name] of text.matchAll(/^export (?:interface|type) (\w+)/gm)) found.set(name, `${place}/${file}`);
     }
   }
   return found;
@@ -164,6 +250,8 @@ export async function optionDeclarations(load) {
     declarations.push(...withNamed({ ...rest, rows, path: [] }));
   }
   const placed = declarations.map((each) => ({ ...each, file: `${each.folder}/${fileOf(each.name)}` }));
-  const known = new Map([...homes(), ...placed.map(({ name, file }) => [name, file])]);
-  return Object.fromEntries(placed.map((each) => [each.file, fileTextOf(each, known)]));
+  const own = ({ folder }) => placed.filter((each) => each.folder === folder).map(({ name, file }) => [name, file]);
+  return Object.fromEntries(
+    placed.map((each) => [each.file, fileTextOf(each, new Map([...homes(each.folder), ...own(each)]))]),
+  );
 }

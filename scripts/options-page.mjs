@@ -43,8 +43,8 @@ function members(source, name) {
   return lines.join('\n');
 }
 
-/** `{ consumer, kinesisStream }`: the tables of src; `{ reducer, signals }`: the texts of src/api/reducer.ts and src/consumer/signals.ts. */
-export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
+/** `{ consumer, kinesisStream, run }`: the tables of src; `{ reducer }`: the text of src/api/reducer.ts. */
+export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
   const groupsOf = (rows) =>
     Object.entries(rows)
       .filter(([, { type }]) => type.rows !== undefined)
@@ -73,7 +73,7 @@ export function optionsPage({ consumer, kinesisStream }, { reducer, signals }) {
     members(reducer, 'RawReducer'),
     '## runUntilSignal',
     'The second argument of `runUntilSignal(consumer, options)`:',
-    members(signals, 'RunOptions'),
+    table(run),
     '`consumer.stop({ deadlineMs })` takes the same `deadlineMs`, with the same default.',
     '',
   ]

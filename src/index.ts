@@ -10,7 +10,6 @@ export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 export type { Consumer, StopReport } from './consumer/consumer.js';
 export type { ReleasedLease } from '../actors/lease-coordinator/lease-coordinator.js';
 export type { Listener } from './consumer/emitter.js';
-export type { RunOptions } from './consumer/signals.js';
 export type {
   CheckpointNotice,
   ConsumerOptions,
@@ -19,7 +18,9 @@ export type {
   KinesisStreamOptions,
   LeaseOptions,
   NactParent,
+  RunOptions,
   RuntimeSeams,
+  StopOptions,
 } from './api/options.js';
 export type { SourceSpec } from './api/source.js';
 export type {

@@ -1,84 +1,18 @@
-// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Its types of intercepts, traces and
-// runtime options are public through `index.ts`; the rest is private to `supervision`.
+// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`, but for `Runtime`.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Agenda } from './agenda.js';
 import type { Questions } from './ask.js';
-import type { ActorEffects, EffectInfo } from './effects.js';
+import type { ActorEffects } from './effects.js';
+import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { Mailbox, NactReference } from './nact.js';
 import type { Orphans } from './orphans.js';
 import type { RuntimeEvent } from './runtime-event.js';
+import type { Intercept, TraceEntry, Via } from './seams.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
 import type { DeathWatch } from './watch.js';
 import { asError } from '../src/core/thrown.js';
-
-/** How a message came about. */
-export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'lifecycle';
-
-/** A message on its way, as `Intercept.deliver` sees it. */
-export interface Delivery {
-  /** Absent when the message comes from the actor's own timer or effect, or from the application. */
-  readonly from?: Ref<never>;
-  readonly to: Ref<never>;
-  readonly via: Via;
-  readonly message: unknown;
-}
-
-/**
- * Stands between an actor and its messages and effects, for tracing, fault injection or throttling. Whatever it does, the
- * actor gets messages only from nact, one at a time.
- */
-export interface Intercept {
-  /**
-   * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, repeated deliveries
-   * included. What an actor sends or asks reaches the other once per call; kinact's own actors drop the repeated ones. A
-   * reply, a result, a timer and the news of an end are signals: only their first arrival counts. A throw here is counted,
-   * and reported once; the message is then delivered, if it was not before.
-   */
-  deliver?(delivery: Delivery, deliver: () => void): void;
-  /**
-   * The actor is about to handle a message, which may come from its own timers and effects. Call `receive` now or later, in
-   * the order in which the messages came, or not at all: that message is then lost to this actor. Only the first call
-   * counts. It returns when the message has been handled and its effects are under way. A throw here crashes the actor.
-   */
-  receive?(delivery: Delivery, receive: () => void): void;
-  /** Call `start` and return what it returns, or replace it: by a value, a thenable, or a throw. */
-  startEffect?(actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown;
-}
-
-/** One step of the runtime, in the order in which the steps happen. The same run gives the same entries. */
-export interface TraceEntry {
-  readonly at: number;
-  /** `message`: an actor is about to handle one. */
-  readonly what: 'start' | 'message' | 'effect' | 'settled' | 'stopping' | 'stopped';
-  /** Path of the actor. */
-  readonly to: string;
-  readonly from?: string;
-  readonly via?: Via;
-  /** The message's `type`, the effect's name, or how the actor ends. */
-  readonly type?: string;
-}
-
-/** `Event`: what the application's actors emit. */
-export interface RuntimeOptions<Event = RuntimeEvent> {
-  /** Default: the host's. */
-  readonly clock?: Clock;
-  readonly timers?: Timers;
-  readonly random?: Random;
-  /** Gets every event that actors emit, and those of the runtime. What it throws or rejects with is counted. */
-  readonly emit?: (event: Event | RuntimeEvent) => void;
-  /** An actor or system of the application's nact to live under. Default: a nact system of our own. */
-  readonly parent?: NactReference;
-  /**
-   * How often to check whether the application has stopped `parent`, in milliseconds; nact gives no notice of that. Default
-   * 250.
-   */
-  readonly probeMs?: number;
-  /** Gets every step. What it throws or rejects with is counted, and reported once, by the event `warning`. */
-  readonly trace?: (entry: TraceEntry) => void;
-  readonly intercept?: Intercept;
-}
 
 /** Actors that share clock, timers, listeners and a nact parent. Made by `createRuntime`. */
 export interface Runtime {
@@ -89,7 +23,7 @@ export interface Runtime {
 
 /** The runtime from inside. */
 export interface Engine extends Runtime {
-  readonly options: RuntimeOptions<unknown>;
+  readonly options: Pick<RuntimeOptions<unknown>, 'emit' | 'parent' | 'trace'> & { readonly probeMs: number };
   readonly counts: Map<string, number>;
   readonly roots: Set<Cell>;
   /** In the order in which they were attached. */

@@ -1,8 +1,8 @@
-// The options and child specs of a supervisor, checked before anything starts.
-import type { Behaviour, Effect, Ref } from './actor.js';
+// The child specs of a supervisor, checked before anything starts.
+import type { Behaviour, Ref } from './actor.js';
 import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
-import type { AutoShutdown, Member, Policy, Restart, Strategy } from './strategy.js';
+import type { Member, Policy, Restart } from './strategy.js';
 
 /** The children that are running when another one is started. */
 export interface Siblings {
@@ -34,43 +34,6 @@ export interface ChildSpec {
   readonly forgetOnRestart?: boolean;
 }
 
-/** `Event`: what its `restarting` emits. */
-export interface SupervisorOptions<Event = unknown> {
-  /** The actor's kind, in its path. Default `supervisor`. */
-  readonly kind?: string;
-  /** Default `one-for-one`. */
-  readonly strategy?: Strategy;
-  /** The supervisor tolerates so many restarts within `periodMs`; one more, and it fails with RESTART_INTENSITY. Default 1. */
-  readonly intensity?: number;
-  /** The length of the sliding period. Default 5,000. */
-  readonly periodMs?: number;
-  /** Default `never`. */
-  readonly autoShutdown?: AutoShutdown;
-  /** Started in this order, stopped in the reverse one. */
-  readonly children: readonly ChildSpec[];
-  /** See `Behaviour.stopChildren`: `one-by-one`, as in OTP, is the default. */
-  readonly stopChildren?: 'one-by-one' | 'together';
-  /**
-   * Further children, asked for after the first start, and after every restart under rest-for-one and one-for-all. One that
-   * does not start is left out.
-   */
-  readonly dynamic?: (siblings: Siblings) => readonly ChildSpec[];
-  /** Effects when a restart begins, such as an event. `count` counts the restarts of this supervisor's life. */
-  readonly restarting?: (count: number, error: Error) => readonly Effect<never, Event>[];
-}
-
-const optionKinds: Readonly<Record<keyof SupervisorOptions, Kind<unknown>>> = {
-  kind: text('a text that is not empty', /./s),
-  strategy: oneOf('one-for-one', 'rest-for-one', 'one-for-all'),
-  intensity: kind('a number of restarts, 0 or more', (value) => typeof value === 'number' && value >= 0),
-  periodMs: kind('milliseconds, more than 0', (value) => typeof value === 'number' && value > 0),
-  autoShutdown: oneOf('never', 'any-significant', 'all-significant'),
-  children: kind('an array of child specs', Array.isArray),
-  stopChildren: oneOf('one-by-one', 'together'),
-  dynamic: callback(),
-  restarting: callback(),
-};
-
 const specKinds: Readonly<Record<keyof ChildSpec, Kind<unknown>>> = {
   id: text('a text that is not empty', /./s),
   start: callback(),
@@ -81,13 +44,6 @@ const specKinds: Readonly<Record<keyof ChildSpec, Kind<unknown>>> = {
   significant: flag,
   forgetOnRestart: flag,
 };
-
-/** The policy with its defaults. Throws INVALID_OPTION. */
-export function policyOf(options: SupervisorOptions): Policy {
-  checkMembers(optionKinds, options, ['children'], '');
-  const { strategy = 'one-for-one', intensity = 1, periodMs = 5_000, autoShutdown = 'never' } = options;
-  return { strategy, intensity, periodMs, autoShutdown };
-}
 
 /** A spec as the strategy sees it. Throws INVALID_OPTION when it is wrong or its id is taken. */
 export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<string, unknown>): Omit<Member, 'alive'> {

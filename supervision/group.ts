@@ -7,7 +7,8 @@ import type { ErrorData } from '../src/api/errors.js';
 import type { Deque } from '../src/core/deque.js';
 import type { Clock } from '../src/api/ports.js';
 import { checkBehaviour } from './behaviour-check.js';
-import { memberOf, shutdownMsOf, type ChildSpec, type Siblings, type SupervisorOptions } from './child-spec.js';
+import { memberOf, shutdownMsOf, type ChildSpec, type Siblings } from './child-spec.js';
+import type { Settings } from './option-tables.js';
 import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
 import { unawaited } from '../src/core/callback.js';
@@ -48,7 +49,7 @@ export interface Waiting {
 
 export interface State {
   readonly self: Ref<never>;
-  readonly options: SupervisorOptions;
+  readonly options: Settings;
   readonly clock: Clock;
   readonly specs: Map<string, ChildSpec>;
   readonly refs: Map<string, Ref<never>>;

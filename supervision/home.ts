@@ -15,8 +15,6 @@ import {
 } from './nact.js';
 import { depart } from './stopping.js';
 
-const defaultProbeMs = 250;
-
 /** A mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
 export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
   const holder = holderOf(engine);
@@ -45,7 +43,7 @@ function holderOf(engine: Engine): NactReference {
 
 /** Checks every `probeMs` whether nact still finds us. If not, the application stopped our parent, and everything stops. */
 function probe(engine: Engine): void {
-  engine.stopProbe = engine.timers.after(engine.options.probeMs ?? defaultProbeMs, () => {
+  engine.stopProbe = engine.timers.after(engine.options.probeMs, () => {
     if (engine.holder === undefined) return;
     if (isReachable(engine.holder)) probe(engine);
     else stopOrphanedTree(engine);

@@ -16,7 +16,7 @@ import { createDeathWatch } from './watch.js';
 import { asError } from '../src/core/thrown.js';
 
 /** OTP's default (V4). */
-const defaultShutdownMs = 5_000;
+export const defaultShutdownMs = 5_000;
 
 let lastId = 0;
 

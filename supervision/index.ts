@@ -1,10 +1,14 @@
 // `kinact/supervision`: actors for applications, on the runtime that kinact itself uses. A thin layer over `system.ts`.
 import type { AnswerTo, AnyReplyTo, Behaviour, Ending, Ref } from './actor.js';
-import { callback, duration, optional, resolveTable, shaped } from '../src/options/option-table.js';
+import { callback, resolveTable } from '../src/options/option-table.js';
 import { isRuntime, type Runtime } from './cell.js';
-import type { SupervisorOptions } from './child-spec.js';
 import { checkRef, refuseForeign } from './copies.js';
+import type { AskOptions } from './generated/ask-options.js';
+import type { SpawnOptions } from './generated/spawn-options.js';
+import type { StopOptions } from './generated/stop-options.js';
+import type { SupervisorOptions } from './generated/supervisor-options.js';
 import type { NactReference } from './nact.js';
+import { askTable, spawnTable, stopTable } from './option-tables.js';
 import { supervisor } from './supervisor.js';
 import { type SupervisorMessage } from './supervisor-message.js';
 import {
@@ -16,21 +20,22 @@ import {
   spawnRoot,
   spawnUnder,
   stopRoot,
-  type SpawnOptions,
 } from './system.js';
 
 /** The constructors of effects, for writing behaviours: `effect.send(to, message)`, `effect.run({ … })`. */
 export * as effect from './actor.js';
 export type { AnswerTo, AnyReplyTo, Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
 export type { ChildNews, Outcomes } from './actor.js';
-export type { ChildSpec, Siblings, SupervisorOptions } from './child-spec.js';
+export type { ChildSpec, Siblings } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor-message.js';
-export type { Delivery, Intercept, Runtime, RuntimeOptions, TraceEntry, Via } from './cell.js';
+export type { Runtime } from './cell.js';
+export type { RuntimeOptions } from './generated/runtime-options.js';
+export type { Delivery, Intercept, TraceEntry, Via } from './seams.js';
 export type { EffectInfo } from './effects.js';
 export type { RuntimeEvent } from './runtime-event.js';
 export type { NactReference } from './nact.js';
-export type { SpawnOptions } from './system.js';
+export type { AskOptions, SpawnOptions, StopOptions, SupervisorOptions };
 export { supervisor } from './supervisor.js';
 export { createRuntime } from './system.js';
 export { attachIntercept } from './intercept.js';
@@ -56,8 +61,9 @@ export type Parent = Ref<never> | Runtime | NactReference | undefined;
 export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '', options: SpawnOptions = {}): Ref<M> {
   const { shutdownMs } = resolveTable(spawnTable, options, '');
   const at = placeOf(parent);
-  const given = shutdownMs === undefined ? {} : { shutdownMs };
-  return isRuntime(at) ? spawnRoot(at, behaviour, name, given) : spawnUnder(at, behaviour, name, given);
+  return isRuntime(at)
+    ? spawnRoot(at, behaviour, name, { shutdownMs })
+    : spawnUnder(at, behaviour, name, { shutdownMs });
 }
 
 /**
@@ -73,16 +79,13 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
 /**
  * Asks an actor, which answers with the effect `reply`.
  *
- * `deadlineMs`: milliseconds until the question fails; none by default. `signal`: withdraws the question, and rejects with
- * the signal's reason.
- *
  * @throws KinactError INVALID_OPTION at once. Rejects with ACTOR_STOPPED as soon as the actor stops (`cause` is the error
  * that it crashed with), or with ASK_TIMEOUT at the deadline.
  */
 export function ask<M, const Q extends M>(
   ref: Ref<M>,
   question: (replyTo: AnyReplyTo) => Q,
-  options: { readonly deadlineMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+  options: AskOptions = {},
 ): Promise<AnswerTo<M, Q>> {
   checkRef(ref);
   callback().parse(question, 'question');
@@ -128,22 +131,15 @@ export function supervise<Event = unknown>(parent: Parent, options: SupervisorOp
 
 /**
  * Stops an actor: its children first, in reverse start order. Then its effects are aborted and its user effects waited for,
- * `deadlineMs` in all (default 5,000). Those still running then are named in `orphans`. Idempotent; a second call with an
+ * `deadlineMs` in all. Idempotent; a second call with an
  * earlier deadline brings it forward.
  *
  * @throws KinactError INVALID_OPTION.
  */
-export function stop(ref: Ref<never>, options: { readonly deadlineMs?: number } = {}): Promise<Ending> {
+export function stop(ref: Ref<never>, options: StopOptions = {}): Promise<Ending> {
   checkRef(ref);
-  return stopRoot(ref, { deadlineMs: resolveTable(stopTable, options, '').deadlineMs ?? 5_000 });
+  return stopRoot(ref, resolveTable(stopTable, options, ''));
 }
-
-const spawnTable = { shutdownMs: optional(duration, '') };
-const stopTable = { deadlineMs: optional(duration, '') };
-const askTable = {
-  deadlineMs: optional(duration, ''),
-  signal: optional(shaped<AbortSignal>('an AbortSignal', ['addEventListener', 'removeEventListener']), ''),
-};
 
 function placeOf(parent: Parent): Ref<never> | Runtime {
   refuseForeign(parent, 'parent');

@@ -2,7 +2,8 @@
 // later. They run one after the other, the first attached outermost. `mail.ts` calls `deliver`, `incarnation.ts` the others.
 import { refuse } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
-import type { Engine, Intercept, Runtime } from './cell.js';
+import type { Engine, Runtime } from './cell.js';
+import type { Intercept } from './seams.js';
 import { checkRuntime } from './copies.js';
 
 const methods = ['deliver', 'receive', 'startEffect'] as const;

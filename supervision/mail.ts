@@ -2,7 +2,8 @@
 // of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
 import type { Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
-import { count, interceptFailed, stamp, type Cell, type Envelope, type Via } from './cell.js';
+import { count, interceptFailed, stamp, type Cell, type Envelope } from './cell.js';
+import type { Via } from './seams.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';
 

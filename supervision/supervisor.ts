@@ -4,7 +4,10 @@ import type { Behaviour, Ref, Step } from './actor.js';
 import { reply } from './actor.js';
 import { createDeque } from '../src/core/deque.js';
 import { clockOf } from './cell.js';
-import { memberOf, policyOf, type ChildSpec, type SupervisorOptions } from './child-spec.js';
+import { memberOf, type ChildSpec } from './child-spec.js';
+import type { SupervisorOptions } from './generated/supervisor-options.js';
+import { supervisorTable, type Settings } from './option-tables.js';
+import { resolveTable } from '../src/options/option-table.js';
 import {
   addSpec,
   childDown,
@@ -32,17 +35,17 @@ import type { SupervisorMessage, Message } from './supervisor-message.js';
 export function supervisor<Event = unknown>(
   options: SupervisorOptions<Event>,
 ): Behaviour<unknown, SupervisorMessage, Event> {
-  const policy = policyOf(options);
+  const settings = resolveTable(supervisorTable, options, '');
   const specs = new Map<string, ChildSpec>();
-  for (const spec of options.children) {
-    memberOf(spec, policy, specs);
+  for (const spec of settings.children) {
+    memberOf(spec, settings, specs);
     specs.set(spec.id, spec);
   }
   const behaviour: Behaviour<State, Message> = {
-    kind: options.kind ?? 'supervisor',
+    kind: settings.kind,
     deferStart: true,
-    stopChildren: options.stopChildren ?? 'one-by-one',
-    initial: (self) => begin(self as Ref<never>, options, policy),
+    stopChildren: settings.stopChildren,
+    initial: (self) => begin(self as Ref<never>, settings),
     receive(state, message) {
       if (isDue(state, message)) state.due.push(message);
       else wait(state, message);
@@ -50,7 +53,7 @@ export function supervisor<Event = unknown>(
     },
     stopOrder: ({ group, refs }) => [...group.members.from()].flatMap(({ id }) => refs.get(id) ?? []).reverse(),
     status: ({ group, operation, restarts }) => ({
-      strategy: policy.strategy,
+      strategy: settings.strategy,
       operation: operation.type,
       restarts,
       recentRestarts: group.restarts.length,
@@ -65,7 +68,7 @@ export function isBusy(ref: Ref<SupervisorMessage>): boolean {
   return operation !== undefined && operation !== 'idle';
 }
 
-function begin(self: Ref<never>, options: SupervisorOptions, policy: strategy.Policy): Step<State, Message> {
+function begin(self: Ref<never>, options: Settings): Step<State, Message> {
   const state: State = {
     self,
     options,
@@ -77,7 +80,7 @@ function begin(self: Ref<never>, options: SupervisorOptions, policy: strategy.Po
     inbox: createDeque(),
     waitingDowns: new Map(),
     due: createDeque(),
-    group: strategy.createGroup(policy),
+    group: strategy.createGroup(options),
     operation: { type: 'idle' },
     restarts: 0,
     effects: [],

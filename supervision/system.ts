@@ -2,51 +2,19 @@
 // `index.ts`, the consumer and the tests.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
-import { callback, milliseconds, optional, refuse, resolveTable, shaped } from '../src/options/option-table.js';
-import type { Kind } from '../src/options/option-table.js';
-import type { Clock, Random, Timers } from '../src/api/ports.js';
+import { resolveTable } from '../src/options/option-table.js';
 import { createAgenda } from './agenda.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
-import { bindRuntime, cellOf, outside, type Birth, type Engine, type Runtime, type RuntimeOptions } from './cell.js';
+import { bindRuntime, cellOf, outside, type Birth, type Engine, type Runtime } from './cell.js';
 import { start } from './incarnation.js';
-import { chained, interceptKind, ownIntercept } from './intercept.js';
+import type { RuntimeOptions } from './generated/runtime-options.js';
+import type { SpawnOptions } from './generated/spawn-options.js';
+import { chained, ownIntercept } from './intercept.js';
 import { post } from './mail.js';
-import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
+import { runtimeTable } from './option-tables.js';
 import { crash, depart } from './stopping.js';
-import { systemClock, systemRandom, systemTimers } from './timers.js';
 import { asError } from '../src/core/thrown.js';
-
-const nactParent: Kind<NactReference> = {
-  expected: 'an actor, a runtime, or a nact actor or system',
-  type: 'NactReference',
-  parse(value, path) {
-    if (!isNactReference(value)) return refuse(path, this.expected, value);
-    if (isOfOurNact(value)) return value;
-    throw new KinactError(
-      'INVALID_OPTION',
-      `${path}: expected a reference of the nact that kinact itself uses, got one of another copy of nact; \`npm ls nact\` shows both`,
-      { data: { option: path } },
-    );
-  },
-};
-
-const runtimeTable = {
-  clock: optional(shaped<Clock>('an object with the methods now and wallNow', ['now', 'wallNow']), '', {
-    fallback: () => systemClock,
-  }),
-  timers: optional(shaped<Timers>('an object with the method after', ['after']), '', {
-    fallback: () => systemTimers,
-  }),
-  random: optional(shaped<Random>('an object with the method next', ['next']), '', {
-    fallback: () => systemRandom,
-  }),
-  emit: optional(callback<NonNullable<RuntimeOptions<unknown>['emit']>>(), ''),
-  parent: optional(nactParent, ''),
-  probeMs: optional(milliseconds(1), ''),
-  trace: optional(callback<NonNullable<RuntimeOptions['trace']>>(), ''),
-  intercept: optional(interceptKind, ''),
-};
 
 /**
  * Makes a runtime. It holds nothing until an actor is spawned and nothing after the last has stopped.
@@ -58,12 +26,7 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
   const intercepts = intercept === undefined ? [] : [ownIntercept(intercept)];
   return bindRuntime({
     ...ports,
-    options: {
-      ...(emit === undefined ? {} : { emit }),
-      ...(parent === undefined ? {} : { parent }),
-      ...(probeMs === undefined ? {} : { probeMs }),
-      ...(trace === undefined ? {} : { trace }),
-    },
+    options: { emit, parent, probeMs, trace },
     counts: new Map(),
     roots: new Set(),
     intercepts,
@@ -72,12 +35,6 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
     agenda: createAgenda(),
     failedSeams: new Set(),
   });
-}
-
-/** How an actor is started. */
-export interface SpawnOptions {
-  /** How long it may wait for its user effects and children when it ends by itself. Default 5,000; 0: not at all. */
-  readonly shutdownMs?: number;
 }
 
 /**

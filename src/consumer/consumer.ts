@@ -20,9 +20,10 @@ import type { Emitter, Listener } from './emitter.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger } from '../api/logger.js';
-import { checkMembers, milliseconds } from '../options/option-table.js';
+import { resolveTable } from '../options/option-table.js';
+import { stopTable } from '../options/stop-tables.js';
 import { resolveOptions } from '../options/resolved-options.js';
-import type { ConsumerOptions } from '../api/options.js';
+import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { World } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
@@ -60,7 +61,7 @@ export interface Consumer extends AsyncDisposable {
    * if (!drained) console.warn('comes again elsewhere:', leases);
    * ```
    */
-  stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>;
+  stop(options?: StopOptions): Promise<StopReport>;
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
   status(): ConsumerStatus;
   /**
@@ -267,13 +268,13 @@ class TreeConsumer implements Consumer {
     }
   }
 
-  stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {
+  stop(options: StopOptions = {}): Promise<StopReport> {
     try {
-      checkMembers(stopKinds, options);
+      const { deadlineMs } = resolveTable(stopTable, options, '');
+      this.#stopping ??= this.#stop(deadlineMs);
     } catch (refused) {
       return Promise.reject(refused as Error);
     }
-    this.#stopping ??= this.#stop(options.deadlineMs ?? 20_000);
     return this.#stopping;
   }
 
@@ -377,7 +378,6 @@ class TreeConsumer implements Consumer {
 const causeOf = (error: Error): Error =>
   isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
 
-const stopKinds = { deadlineMs: milliseconds(0) };
 /** How often a start looks whether a coordinator that died has a successor. */
 const restartPollMs = 50;
 /** Without a pipeline there is nothing to drain: releasing is one write per lease. */

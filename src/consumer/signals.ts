@@ -1,27 +1,13 @@
 // `runUntilSignal`: the last line of a service. Opt-in, because a library must not take over a process's signals, or
 // what it prints at its end.
-import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import type { Consumer, StopReport } from './consumer.js';
 import { sameStopMs, stopSignals } from '../core/stop-signal.js';
 import { errorReport } from './error-report.js';
 import { isKinactError } from '../api/errors.js';
-import { checkMembers, kind, milliseconds, shaped } from '../options/option-table.js';
-import type { Kind } from '../options/option-table.js';
-
-export interface RunOptions {
-  /** What ends it. Default SIGTERM and SIGINT. */
-  readonly signals?: readonly NodeJS.Signals[] | undefined;
-  /** How long draining may take, in milliseconds; what is not drained by then is released at its frontier. Default 20,000. */
-  readonly deadlineMs?: number | undefined;
-}
-
-const runKinds: Readonly<Record<keyof RunOptions, Kind<unknown>>> = {
-  signals: kind('a list of signals of this system, at least one', (value) => {
-    return Array.isArray(value) && value.length > 0 && value.every((name) => Object.hasOwn(constants.signals, name));
-  }),
-  deadlineMs: milliseconds(0),
-};
+import type { RunOptions } from '../api/options.js';
+import { resolveTable, shaped } from '../options/option-table.js';
+import { runTable } from '../options/stop-tables.js';
 
 /**
  * Starts the consumer and runs it until a signal comes: then drains, checkpoints and releases. Resolves with the
@@ -39,8 +25,7 @@ const runKinds: Readonly<Record<keyof RunOptions, Kind<unknown>>> = {
  */
 export async function runUntilSignal(consumer: Consumer, options: RunOptions = {}): Promise<StopReport> {
   shaped('a consumer, as createConsumer makes it', ['start', 'stop']).parse(consumer, 'consumer');
-  checkMembers(runKinds, options);
-  const { signals = ['SIGTERM', 'SIGINT'], deadlineMs = 20_000 } = options;
+  const { signals, deadlineMs } = resolveTable(runTable, options, '');
   const judge = stopSignals(() => performance.now());
   let signalled = false;
   let wake = (): void => {};

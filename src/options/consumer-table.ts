@@ -67,7 +67,7 @@ const reducer: Kind<ReducerDefinition> = {
   },
 };
 
-export const onFailure: Kind<OnFailure> = {
+const onFailure: Kind<OnFailure> = {
   expected: "'crash', 'skip', 'stopShard' or a function",
   type: 'OnFailure',
   parse(value, path) {

@@ -1,6 +1,6 @@
 // The machinery of the option tables: one row holds the type, default, bound, text and example of an option, so that no two of them
 // can differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
-// docs/options.md and the declarations in src/api/generated come from the same rows.
+// docs/options.md and the declarations in folders named generated come from the same rows.
 import { KinactError } from '../api/errors.js';
 import { nearestName } from '../core/nearest-name.js';
 
@@ -226,15 +226,21 @@ export const promised = (
   promised: true,
 });
 
-/** Makes a row of rows. */
+/** An object with the members of a table. `name`: of the interface that is generated of it. */
+export const members = <Table extends Rows>(rows: Table, name?: string): Kind<Resolved<Table>, OptionsOf<Table>> => ({
+  expected: 'object',
+  type: { rows, name },
+  parse: (value, path) => resolveTable(rows, value, path),
+});
+
+/** Makes a row of rows that all may be left out. */
 export function group<Table extends Rows>(
   rows: Table,
   doc: string,
   { name, example }: { readonly name?: string; readonly example?: string } = {},
 ): Row<Resolved<Table>, Resolved<Table>, OptionsOf<Table>> {
-  const parse = (value: unknown, path: string): Resolved<Table> => resolveTable(rows, value, path);
-  const type = { rows, name };
-  return { expected: 'object', type, parse, fallback: () => parse({}, ''), shown: 'see below', doc, example };
+  const base = members(rows, name);
+  return { ...base, fallback: () => base.parse({}, ''), shown: 'see below', doc, example };
 }
 
 /**

@@ -7,7 +7,6 @@ import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import type { KinactEvent } from '../api/events.js';
-import { onFailure } from '../options/consumer-table.js';
 import {
   anything,
   checkMembers,
@@ -16,11 +15,14 @@ import {
   membersOf,
   milliseconds,
   refuse,
+  resolveTable,
   text,
 } from '../options/option-table.js';
 import type { Kind } from '../options/option-table.js';
 import { defineReducer } from '../api/reducer.js';
 import type { FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
+import type { DriveOptions } from './generated/drive-options.js';
+import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
 
 /** An item to hand to the reducer. Members left out are made up: numbers rise from 1, the shard is `shard`. */
@@ -31,13 +33,6 @@ export interface DrivenItem {
   readonly sequenceNumber?: string;
   readonly subSequenceNumber?: number;
   readonly opaque?: unknown;
-}
-
-export interface DriveOptions {
-  /** As the consumer's `onFailure`. Default `crash`. */
-  readonly onFailure?: OnFailure;
-  /** The consumer's `flushIntervalMs`, the default of `batch.intervalMs`. Default 1,000. */
-  readonly flushIntervalMs?: number;
 }
 
 export interface Driver {
@@ -73,7 +68,6 @@ interface Lease {
   readonly controller: AbortController;
 }
 
-const driveKinds: Readonly<Record<keyof DriveOptions, Kind<unknown>>> = { onFailure, flushIntervalMs: milliseconds(1) };
 const itemKinds: Readonly<Record<keyof DrivenItem, Kind<unknown>>> = {
   key: kind('a text', (value) => typeof value === 'string'),
   value: anything,
@@ -102,11 +96,10 @@ function checkItems(items: readonly DrivenItem[]): void {
  * @throws what `init` throws; KinactError INVALID_OPTION, as the methods of the driver do.
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
-  checkMembers(driveKinds, options);
+  const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
   defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
   const clock = new ManualClock();
-  const { flushIntervalMs = 1_000 } = options;
-  const bench = createBench(definition, options, clock, flushIntervalMs);
+  const bench = createBench(definition, onFailure, clock, flushIntervalMs);
   const { stage, state } = bench;
   const deliver = (message: ReducerMessage): void => bench.deliver(message);
   const rest = (): Promise<void> => bench.rest();
@@ -210,7 +203,7 @@ interface Bench {
 /** Carries out the reducer's effects: what a runtime would do, for one actor. */
 function createBench(
   definition: ReducerDefinition,
-  { onFailure = 'crash' }: DriveOptions,
+  onFailure: OnFailure,
   clock: ManualClock,
   flushIntervalMs: number,
 ): Bench {

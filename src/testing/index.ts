@@ -7,11 +7,16 @@ export { drive } from './drive.js';
 export { nemesis } from './nemesis/nemesis.js';
 export { expectNothingLost } from './expect-nothing-lost.js';
 
-export type { DriveOptions, DrivenItem, Driver } from './drive.js';
+export type { DrivenItem, Driver } from './drive.js';
+export type { DriveOptions } from './generated/drive-options.js';
+export type { FakeStreamOptions } from './generated/fake-stream-options.js';
+export type { LocalServersOptions } from './generated/local-servers-options.js';
+export type { ScriptedKinesisOptions } from './generated/scripted-kinesis-options.js';
+export type { ScriptedServerOptions } from './generated/scripted-server-options.js';
 export type { NothingLost } from './expect-nothing-lost.js';
-export type { FakeStream, FakeStreamOptions } from './fake-stream/fake-stream.js';
+export type { FakeStream } from './fake-stream/fake-stream.js';
 export type { FakeRecord } from './fake-stream/fake-shards.js';
-export type { LocalClientConfig, LocalServers, LocalServersOptions } from './local-servers.js';
+export type { LocalClientConfig, LocalServers } from './local-servers.js';
 export type {
   Nemesis,
   NemesisAct,
@@ -21,7 +26,7 @@ export type {
   NemesisStartOptions,
 } from './nemesis/types.js';
 export type { MessageFilter } from './nemesis/types.js';
-export type { ScriptedServer, ScriptedServerOptions } from './scripted-server/scripted-server.js';
+export type { ScriptedServer } from './scripted-server/scripted-server.js';
 export type { LoggedCall, Script } from './scripted-server/scripted-calls.js';
 export type { FaultAction, ScriptedAnswer } from './scripted-server/scripted-answer.js';
-export type { ScriptedKinesis, ScriptedKinesisOptions } from './scripted-server/scripted-kinesis.js';
+export type { ScriptedKinesis } from './scripted-server/scripted-kinesis.js';

@@ -5,19 +5,9 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { httpHandler, type NodeHttpHandler } from '../aws/http-handler.js';
 import { KinactError } from '../api/errors.js';
-import { checkMembers, integer, milliseconds } from '../options/option-table.js';
-import type { Kind } from '../options/option-table.js';
-
-/** How the local servers behave. */
-export interface LocalServersOptions {
-  /**
-   * Milliseconds a stream or table stays CREATING, UPDATING or DELETING. Default 0; with 500 the states AWS goes through
-   * become visible.
-   */
-  readonly createMs?: number;
-  /** Shards that all streams together may have. Default 500. */
-  readonly shardLimit?: number;
-}
+import { resolveTable } from '../options/option-table.js';
+import type { LocalServersOptions } from './generated/local-servers-options.js';
+import { localServersTable } from './option-tables.js';
 
 /** What an SDK client of version 3 needs to reach one of the local servers: `new KinesisClient(servers.clientConfig.kinesis)`. */
 export interface LocalClientConfig {
@@ -52,11 +42,6 @@ export function localClientConfig(endpoint: string, requestTimeoutMs = localRequ
     requestHandler: httpHandler(requestTimeoutMs),
   };
 }
-
-const localKinds: Readonly<Record<keyof LocalServersOptions, Kind<unknown>>> = {
-  createMs: milliseconds(0),
-  shardLimit: integer(1),
-};
 
 /** Where the two packages are, or PEER_MISSING with the line that installs them. */
 export function resolveServerPeers(resolve: (name: string) => string): { kinesalite: string; dynalite: string } {
@@ -97,11 +82,11 @@ const boot = `
  * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed, INVALID_OPTION.
  */
 export async function startLocalServers(options: LocalServersOptions = {}): Promise<LocalServers> {
-  checkMembers(localKinds, options);
+  const settings = resolveTable(localServersTable, options, '');
   const peers = resolveServerPeers(createRequire(import.meta.url).resolve);
   const worker = new Worker(boot, {
     eval: true,
-    workerData: { ...peers, createMs: options.createMs ?? 0, shardLimit: options.shardLimit ?? 500 },
+    workerData: { ...peers, ...settings },
   });
   const urls = await new Promise<{ kinesis: string; dynamodb: string }>((resolve, reject) => {
     worker.once('message', resolve);

@@ -12,7 +12,7 @@ import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import type { TraceEntry } from '../../supervision/cell.js';
+import type { TraceEntry } from '../../supervision/seams.js';
 import { createDice } from '../sim/dice.js';
 import { createIncarnations } from '../sim/incarnations.js';
 import type { Incarnations } from '../sim/incarnations.js';

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
+import { start, stop } from 'nact';
 import { pino } from 'pino';
 import ts from 'typescript';
 import { defineReducer, kinesisStream } from '../../src/index.js';
@@ -18,6 +19,8 @@ interface Root {
   readonly module: string;
   readonly table: string;
   readonly name: string;
+  /** Who exports it: `kinact/testing`. */
+  readonly entry: string;
 }
 
 interface Script {
@@ -32,6 +35,7 @@ const script = async (): Promise<Script> =>
 
 interface Example {
   readonly name: string;
+  readonly entry: string;
   readonly path: readonly string[];
   readonly row: Row;
   /** `leases: { failoverMs: 30_000 }` */
@@ -52,22 +56,25 @@ function rowsOf(rows: Rows, path: readonly string[] = []): readonly (readonly [r
     });
 }
 
-async function allRows(): Promise<readonly { name: string; path: readonly string[]; row: Row }[]> {
+async function allRows(): Promise<readonly Omit<Example, 'text'>[]> {
   const { roots } = await script();
   const found = [];
-  for (const { module, table, name } of roots) {
+  for (const { module, table, name, entry } of roots) {
     const rows = ((await load(module)) as Record<string, Rows>)[table]!;
-    found.push(...rowsOf(rows).map(([path, row]) => ({ name, path, row })));
+    found.push(...rowsOf(rows).map(([path, row]) => ({ name, entry, path, row })));
   }
   return found;
 }
 
 async function allExamples(): Promise<readonly Example[]> {
   const { exampleOf } = await script();
-  return (await allRows()).flatMap(({ name, path, row }) =>
-    row.example === undefined ? [] : [{ name, path, row, text: exampleOf(row.example, path) }],
+  return (await allRows()).flatMap((each) =>
+    each.row.example === undefined ? [] : [{ ...each, text: exampleOf(each.row.example, each.path) }],
   );
 }
+
+/** Made by examples. */
+const systems: ReturnType<typeof start>[] = [];
 
 /** What examples may use. */
 const values = {
@@ -77,27 +84,32 @@ const values = {
   clock: new ManualClock(),
   defineReducer,
   kinesisStream,
+  local: { dynamodb: 'http://127.0.0.1:8000' },
   pino,
-  start: () => ({ path: [], system: { name: 'system' } }),
+  start: () => {
+    systems.push(start());
+    return systems.at(-1);
+  },
 };
 
 const imports = `
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { defineReducer, kinesisStream } from 'kinact';
-import type * as kinact from 'kinact';
-import type { Intercept, TraceEntry } from 'kinact/supervision';
-import { ManualClock } from 'kinact/testing';
+import { type Behaviour, effect, type Intercept, type TraceEntry } from 'kinact/supervision';
+import { type LocalServers, ManualClock } from 'kinact/testing';
 import { start } from 'nact';
 import { pino } from 'pino';
 declare const clock: ManualClock;
+declare const local: LocalServers;
+declare const counter: Behaviour<number, 'tick'>;
 `;
 
 /** What the compiler says of examples, each as the options of its interface. */
 function complaintsOf(examples: readonly Example[]): readonly string[] {
   const lines = examples.map(
-    ({ name, path, text }, index) =>
-      `export const each${index}: Pick<kinact.${name}, '${path[0]}'> = { ${text} }; // ${path.join('.')}`,
+    ({ name, entry, path, text }, index) =>
+      `export const each${index}: Pick<import('${entry}').${name}, '${path[0]}'> = { ${text} }; // ${path.join('.')}`,
   );
   const file = fileURLToPath(new URL('examples/option-examples.ts', root));
   const config = fileURLToPath(new URL('tsconfig.json', root));
@@ -137,6 +149,7 @@ function valueOf({ row }: Example): unknown {
 
 describe('the declarations of the options', function () {
   this.timeout(120_000);
+  after(() => systems.forEach(stop));
 
   it(`are what the option tables say ${stale}`, async () => {
     const { optionDeclarations } = await script();
@@ -170,6 +183,8 @@ describe('the declarations of the options', function () {
       // Of no use one without the other: the example of `billing` has both.
       'leases.billing.readCapacityUnits',
       'leases.billing.writeCapacityUnits',
+      // Nor is this without `upstream`.
+      'proxy.services',
     ]);
   });
 

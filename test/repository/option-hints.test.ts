@@ -36,6 +36,8 @@ function serviceFor(text: string): ts.LanguageService {
 
 const text = `
 import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
+import { fakeStream } from '../src/testing/index.js';
+import { createRuntime } from '../supervision/index.js';
 const reducer = defineReducer({ init: () => 0, reduce: (count: number) => count + 1 });
 createConsumer({
   application: 'order-totals',
@@ -47,6 +49,8 @@ createConsumer({
   leases: { failoverMs: 30_000, billing: { readCapacityUnits: 1, writeCapacityUnits: 1 } },
   runtime: { trace: (entry: object) => console.log(entry) },
 });
+fakeStream({ distribution: 'AUTO' });
+createRuntime({ probeMs: 1_000 });
 `;
 
 interface Hint {
@@ -91,6 +95,8 @@ describe('what an editor shows of an option', function () {
     ['prefetch', /prefetch\?: {/, '{}', 'prefetch: { batches: 8, bytes: 32 * 1024 * 1024 }'],
     ['batches', /batches\?: number/, '4', 'prefetch: { batches: 8 }'],
     ['initialPosition', /initialPosition\?: InitialPosition/, "'TRIM_HORIZON'", "initialPosition: new Date('2026"],
+    ['distribution', /distribution\?: "AUTO" \| "USER_PARTITION_KEY"/, "'USER_PARTITION_KEY'", "distribution: 'AUTO'"],
+    ['probeMs', /probeMs\?: number/, '250', 'probeMs: 1_000'],
   ];
   for (const [name, type, defaults, example] of shown) {
     it(`has text, type, default and example: ${name}`, () => {

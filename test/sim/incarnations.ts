@@ -1,6 +1,6 @@
 // I26: within one process no user effect of one pipeline incarnation overlaps one of a later incarnation, unless an orphan
 // was reported. Told by the runtime's trace and by the seam in front of effects.
-import type { TraceEntry } from '../../supervision/cell.js';
+import type { TraceEntry } from '../../supervision/seams.js';
 
 export interface Incarnations {
   traced(entry: TraceEntry): void;

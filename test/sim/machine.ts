@@ -2,7 +2,7 @@
 // what can happen to it as a whole: killed, paused, suspended, blocked by code that computes. A process that is paused or blocked
 // does nothing; what comes for it waits in order.
 import type { Ref } from '../../actors/protocol/actor.js';
-import type { Intercept } from '../../supervision/cell.js';
+import type { Intercept } from '../../supervision/seams.js';
 import type { Clock, Timers } from '../../src/api/ports.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Dice } from './dice.js';

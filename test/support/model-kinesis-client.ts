@@ -2,7 +2,8 @@
 import type { Clock } from '../../src/api/ports.js';
 import type { KinesisClientLike } from '../../src/aws/kinesis/kinesis-client.js';
 import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
-import { ScriptedKinesis, type ScriptedKinesisOptions } from '../../src/testing/scripted-server/scripted-kinesis.js';
+import type { ScriptedKinesisOptions } from '../../src/testing/index.js';
+import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 
 export interface ModelCall {
   readonly operation: string;

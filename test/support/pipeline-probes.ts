@@ -4,7 +4,7 @@ import { startPipeline } from './pipeline.js';
 import type { Pipeline, PipelineOptions } from './pipeline.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { Delivery } from '../../supervision/cell.js';
+import type { Delivery } from '../../supervision/seams.js';
 
 export const shard0 = 'shardId-000000000000';
 

@@ -17,7 +17,7 @@ import type { ReducerDefinition } from '../../src/api/reducer.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 import { counters, statusOf } from '../../supervision/status.js';
-import type { RuntimeOptions } from '../../supervision/cell.js';
+import type { RuntimeOptions } from '../../supervision/index.js';
 
 /** What a stub keeper was told, and what a test may tell the worker through it. */
 export interface StubKeeper {

@@ -3,7 +3,7 @@ import type { StartPosition } from '../../src/core/position.js';
 import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
 import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis/kinesis-polling.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import type { ScriptedKinesisOptions } from '../../src/testing/scripted-server/scripted-kinesis.js';
+import type { ScriptedKinesisOptions } from '../../src/testing/index.js';
 import type { ScriptedStreamSettings } from '../../src/testing/scripted-server/scripted-settings.js';
 import { modelClient, type ModelCall, type ModelClient } from './model-kinesis-client.js';
 

@@ -5,7 +5,7 @@ import type { ConsumerOptions } from '../../src/api/options.js';
 import type { Item } from '../../src/api/reducer.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream, FakeStreamOptions } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream, FakeStreamOptions } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { watched } from './consumer-world.js';
 import type { Watched } from './consumer-world.js';

@@ -1,4 +1,4 @@
-// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, NactParent } from '../option-values.js';

@@ -1,4 +1,4 @@
-// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { DynamoDbClientLike } from '../option-values.js';
 
 /** The lease table and how this worker takes part. */

@@ -1,4 +1,4 @@
-// Generated from the tables in src/options by `npm run build && node scripts/docs.mjs`. Edits belong there.
+// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { Clock, Random, Timers } from '../ports.js';
 
 /** What the tree runs on: time, chance, and the seams that tests and tools hook into. */

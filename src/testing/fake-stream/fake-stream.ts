@@ -5,10 +5,9 @@ import type { FakeRecord, FakeShard } from './fake-shards.js';
 import { createPlacement } from '../../core/placement.js';
 import type { RecordDistribution } from '../../core/placement.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
-import type { InitialPosition, StartPosition } from '../../core/position.js';
+import type { StartPosition } from '../../core/position.js';
 import { KinactError } from '../../api/errors.js';
 import type {
-  Clock,
   RawRecord,
   ReadResult,
   ShardFilter,
@@ -22,43 +21,20 @@ import type {
 import { unpackRecord } from '../../aws/aggregation/aggregate.js';
 import { isExplicitHashKey } from '../../aws/aggregation/hash-key.js';
 import {
-  anything,
   checkMembers,
-  integer,
   kind,
   oneOf,
   refuse,
-  shaped,
+  resolveTable,
   text,
   times as howOften,
 } from '../../options/option-table.js';
-import type { Kind } from '../../options/option-table.js';
-import { kinesisStreamTable, tableName } from '../../options/source-options.js';
+import type { Kind, Resolved } from '../../options/option-table.js';
 import type { SourceSpec } from '../../api/source.js';
+import type { FakeStreamOptions } from '../generated/fake-stream-options.js';
+import { distributions, fakeStreamTable } from '../option-tables.js';
 import { memoryLeaseStore } from '../memory-lease-store.js';
 import type { MemoryLeaseStore } from '../memory-lease-store.js';
-
-export interface FakeStreamOptions {
-  /** Default `fake`. */
-  readonly name?: string | undefined;
-  /** Shards at the beginning. Default 1. */
-  readonly shards?: number | undefined;
-  /**
-   * As the service's `RecordDistributionStrategy`: under `'AUTO'` the open shards take turns, and records may come without a
-   * partition key. Default `'USER_PARTITION_KEY'`.
-   */
-  readonly distribution?: RecordDistribution | undefined;
-  /** Where arrival times and the service's `Date` come from. Default: 2026-01-01T00:00:00Z, standing still. */
-  readonly clock?: Pick<Clock, 'wallNow'> | undefined;
-  /** Raw records per answer at most. Default 1,000. */
-  readonly maxRecords?: number | undefined;
-  /** Where shards without a checkpoint begin. Default `TRIM_HORIZON`. */
-  readonly initialPosition?: InitialPosition | undefined;
-  /** Handed to `extract` and every item. */
-  readonly opaque?: unknown;
-  /** This source's lease table. Default: the consumer's. */
-  readonly application?: string | undefined;
-}
 
 /** The stream, seen from the test. */
 export interface FakeStream {
@@ -100,17 +76,6 @@ const retentionHours = 24;
 
 const lieKinds = oneOf('end', 'missing');
 const statuses = oneOf('CREATING', 'ACTIVE', 'UPDATING', 'DELETING', 'UNKNOWN');
-const distributions = oneOf('AUTO', 'USER_PARTITION_KEY');
-const streamKinds: Readonly<Record<keyof FakeStreamOptions, Kind<unknown>>> = {
-  name: text('a text that is not empty', /./s),
-  shards: integer(1),
-  distribution: distributions,
-  clock: shaped('an object with the method wallNow', ['wallNow']),
-  maxRecords: integer(1),
-  initialPosition: kinesisStreamTable.initialPosition,
-  opaque: anything,
-  application: tableName,
-};
 const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
   partitionKey: text('a text that is not empty', /./s),
   data: kind('bytes or a text', (value) => typeof value === 'string' || value instanceof Uint8Array),
@@ -127,10 +92,9 @@ const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
  * not exist.
  */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
-  checkMembers(streamKinds, options);
-  const name = options.name ?? 'fake';
-  const clock = options.clock ?? { wallNow: () => Date.UTC(2026, 0, 1) };
-  const shards = createShards(options.shards ?? 1, () => clock.wallNow(), options.distribution);
+  const settings = resolveTable(fakeStreamTable, options, '');
+  const { clock, name } = settings;
+  const shards = createShards(settings.shards, () => clock.wallNow(), settings.distribution);
   const placement = createPlacement('emit');
   const failures = new Map<string, { error: Error; times: number }>();
   const lies = new Map<string, { what: 'end' | 'missing'; times: number }>();
@@ -165,7 +129,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     open: (shardId, start, notice) =>
       createReader(
         () => shards.all.get(shardId),
-        { start, notice, maxRecords: options.maxRecords ?? 1_000 },
+        { start, notice, maxRecords: settings.maxRecords },
         { failure: () => failureOf(shardId), lie: () => lieOf(shardId) },
       ),
     unpack: (record, range) => unpackRecord(record, range, 'emit'),
@@ -173,7 +137,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   };
   const leases = new Map<string, MemoryLeaseStore>();
   return {
-    source: specOf(options, name, port, leases),
+    source: specOf(settings, port, leases),
     port,
     leases,
     put: (...records) => {
@@ -208,12 +172,10 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
 }
 
 function specOf(
-  options: FakeStreamOptions,
-  name: string,
+  { name, application, initialPosition, opaque }: Resolved<typeof fakeStreamTable>,
   port: StreamSource,
   leases: Map<string, MemoryLeaseStore>,
 ): SourceSpec {
-  const { application, initialPosition = 'TRIM_HORIZON', opaque } = options;
   return {
     name,
     application,

@@ -1,5 +1,9 @@
 // The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It answers one
 // operation at a time from plain JSON to plain JSON and knows nothing of HTTP. Called by scripted-server.ts and by tests.
+import { resolveTable } from '../../options/option-table.js';
+import type { Resolved } from '../../options/option-table.js';
+import type { ScriptedKinesisOptions } from '../generated/scripted-kinesis-options.js';
+import { scriptedKinesisTable } from '../option-tables.js';
 import { AwsAnswerError, invalidArgument, notFound } from './scripted-answer.js';
 import {
   childrenOf,
@@ -19,27 +23,6 @@ import {
   type ScriptedStreamSettings,
 } from './scripted-settings.js';
 
-/** Where the model deviates on purpose, to be like the local servers, and its limits. */
-export interface ScriptedKinesisOptions {
-  /** Wall clock in epoch milliseconds. Default: the host's, moved by `advance`. */
-  readonly now?: () => number;
-  /** Name the children in the last answer of a shard? AWS does, kinesalite never does. Default true. */
-  readonly childShards?: boolean;
-  /** The end of a shard comes together with its last records (default), or in one empty answer later. */
-  readonly endOfShard?: 'withRecords' | 'emptyAnswer';
-  /**
-   * What GetShardIterator says of a sequence number that no record has (any more). It is an error of one of two names,
-   * or an iterator at the next record that exists. Default `invalidArgument`.
-   */
-  readonly missingRecord?: 'invalidArgument' | 'resourceNotFound' | 'nextRecord';
-  /** Refuse the sixth read of a shard within a second, and reads beyond 2 MB a second, as AWS does. Default false. */
-  readonly enforceReadLimits?: boolean;
-  /** Shards per ListShards page when the caller names no number. Default 1,000. */
-  readonly pageSize?: number;
-  readonly region?: string;
-  readonly accountId?: string;
-}
-
 type Input = Record<string, unknown>;
 
 const hashKeys = 2n ** 128n;
@@ -54,7 +37,7 @@ const precedes = (a: string, b: string): boolean => a.length < b.length || (a.le
 /** The model. Tests drive it directly; clients reach it through the scripted server. */
 export class ScriptedKinesis {
   readonly streams = new Map<string, ScriptedStream>();
-  readonly options: ScriptedKinesisOptions;
+  readonly options: Resolved<typeof scriptedKinesisTable>;
   #skewMs = 0;
   #sequence = 0;
   /** Iterators issued before this number are expired. */
@@ -62,7 +45,7 @@ export class ScriptedKinesis {
   #iterators = 0;
 
   constructor(options: ScriptedKinesisOptions = {}) {
-    this.options = options;
+    this.options = resolveTable(scriptedKinesisTable, options, 'kinesis');
   }
 
   /** The server's wall clock, epoch milliseconds. */
@@ -83,7 +66,7 @@ export class ScriptedKinesis {
   createStream(name: string, shardCount = 1, settings: ScriptedStreamSettings = {}): ScriptedStream {
     if (this.streams.has(name))
       throw new AwsAnswerError('ResourceInUseException', `Stream ${name} under account already exists.`);
-    const arn = `arn:aws:kinesis:${this.options.region ?? 'us-east-1'}:${this.options.accountId ?? '123456789012'}:stream/${name}`;
+    const arn = `arn:aws:kinesis:${this.options.region}:${this.options.accountId}:stream/${name}`;
     const stream: ScriptedStream = {
       name,
       arn,
@@ -203,7 +186,7 @@ export class ScriptedKinesis {
       case 'DescribeStream':
         return descriptionOf(this.#named(input));
       case 'ListShards': {
-        const page = { pageSize: this.options.pageSize ?? 1_000, now: this.now() };
+        const page = { pageSize: this.options.pageSize, now: this.now() };
         return listShards(input, page, (name, arn) => this.#named({ StreamName: name, StreamARN: arn }));
       }
       case 'SplitShard':
@@ -273,7 +256,7 @@ export class ScriptedKinesis {
       case 'AT_SEQUENCE_NUMBER':
       case 'AFTER_SEQUENCE_NUMBER': {
         const exists = at === shard.startingSequenceNumber || shard.records.some((one) => one.sequenceNumber === at);
-        const missing = this.options.missingRecord ?? 'invalidArgument';
+        const missing = this.options.missingRecord;
         const message = `StartingSequenceNumber ${at} used in GetShardIterator on shard ${shard.shardId} in stream ${streamName} is invalid.`;
         if (!exists && missing === 'invalidArgument') throw invalidArgument(message);
         if (!exists && missing === 'resourceNotFound') throw notFound(message);
@@ -305,7 +288,7 @@ export class ScriptedKinesis {
     this.#countRead(shard, bytes);
     const behind = first < 0 ? undefined : shard.records[first + page.length];
     const closedNow = shard.endingSequenceNumber !== undefined && behind === undefined;
-    const ended = closedNow && (page.length === 0 || this.options.endOfShard !== 'emptyAnswer');
+    const ended = closedNow && (page.length === 0 || this.options.endOfShard === 'withRecords');
     const last = page.at(-1);
     const next = last === undefined ? iterator.from : String(BigInt(last.sequenceNumber) + 1n);
     return {
@@ -317,7 +300,7 @@ export class ScriptedKinesis {
       })),
       MillisBehindLatest: behind === undefined ? 0 : Math.max(1, this.now() - behind.arrivedAt),
       ...(ended ? {} : { NextShardIterator: this.#issue(iterator.stream, iterator.shard, next) }),
-      ...(ended && this.options.childShards !== false ? { ChildShards: childrenOf(stream, shard.shardId) } : {}),
+      ...(ended && this.options.childShards ? { ChildShards: childrenOf(stream, shard.shardId) } : {}),
     };
   }
 
@@ -326,7 +309,7 @@ export class ScriptedKinesis {
     // An answer of 10 MiB is five seconds' worth: nothing is answered until they have passed.
     shard.reads = shard.reads.filter((read) => read.at > now - Math.max(1_000, (read.bytes / bytesPerSecond) * 1_000));
     const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
-    if (this.options.enforceReadLimits === true && (shard.reads.length >= 5 || recent > bytesPerSecond))
+    if (this.options.enforceReadLimits && (shard.reads.length >= 5 || recent > bytesPerSecond))
       throw new AwsAnswerError('ProvisionedThroughputExceededException', `Rate exceeded for shard ${shard.shardId}`);
     shard.reads.push({ at: now, bytes });
   }

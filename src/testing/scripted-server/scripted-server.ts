@@ -4,8 +4,9 @@
 // data, connections that hang.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { checkMembers, finite, kind, milliseconds } from '../../options/option-table.js';
-import type { Kind } from '../../options/option-table.js';
+import { finite, resolveTable } from '../../options/option-table.js';
+import type { Resolved } from '../../options/option-table.js';
+import type { ScriptedServerOptions } from '../generated/scripted-server-options.js';
 import { localClientConfig, type LocalClientConfig } from '../local-servers.js';
 import {
   AwsAnswerError,
@@ -18,21 +19,8 @@ import {
   type WireAnswer,
 } from './scripted-answer.js';
 import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './scripted-calls.js';
-import { ScriptedKinesis, type ScriptedKinesisOptions } from './scripted-kinesis.js';
-
-export interface ScriptedServerOptions {
-  /** How the in-memory Kinesis behaves. */
-  readonly kinesis?: ScriptedKinesisOptions;
-  /**
-   * Calls that no script answers go to a server of your own, such as `startLocalServers().dynamodb`; faults can be laid
-   * over them. `services` default to DynamoDB alone.
-   */
-  readonly proxy?: { readonly upstream: string; readonly services?: readonly ('dynamodb' | 'kinesis')[] };
-  /** After this long a `hang` ends with a reset, so that a forgotten one cannot hold a test run. Default 60,000. */
-  readonly hangLimitMs?: number;
-  /** Deadline of the clients in `clientConfig`. Default 5,000. */
-  readonly requestTimeoutMs?: number;
-}
+import { scriptedServerTable } from '../option-tables.js';
+import { ScriptedKinesis } from './scripted-kinesis.js';
 
 export interface ScriptedServer {
   /** The endpoint for Kinesis and DynamoDB alike, `http://127.0.0.1:…`. */
@@ -72,33 +60,16 @@ const services: Record<string, LoggedCall['service']> = {
   DynamoDBStreams_20120810: 'streams',
 };
 
-const proxyKinds: Readonly<Record<keyof NonNullable<ScriptedServerOptions['proxy']>, Kind<unknown>>> = {
-  upstream: kind('a URL', (value) => typeof value === 'string' && URL.canParse(value)),
-  services: kind("a list of 'dynamodb' and 'kinesis'", (value) => {
-    return Array.isArray(value) && value.every((each) => each === 'dynamodb' || each === 'kinesis');
-  }),
-};
-const serverKinds: Readonly<Record<keyof ScriptedServerOptions, Kind<unknown>>> = {
-  kinesis: kind('an object', (value) => typeof value === 'object' && value !== null),
-  proxy: {
-    expected: 'an object',
-    type: 'object',
-    parse: (value, path) => checkMembers(proxyKinds, value, ['upstream'], path),
-  },
-  hangLimitMs: milliseconds(0),
-  requestTimeoutMs: milliseconds(1),
-};
-
 /**
  * Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive.
  *
  * @throws KinactError INVALID_OPTION, as the methods of the server do.
  */
 export async function scriptedServer(options: ScriptedServerOptions = {}): Promise<ScriptedServer> {
-  checkMembers(serverKinds, options);
+  const settings = resolveTable(scriptedServerTable, options, '');
   const state: ServerState = {
-    options,
-    kinesis: new ScriptedKinesis(options.kinesis),
+    settings,
+    kinesis: new ScriptedKinesis(settings.kinesis),
     book: createScriptBook(),
     stopping: new AbortController(),
     connections: new WeakMap(),
@@ -120,7 +91,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   server.unref();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const clientConfig = localClientConfig(url, options.requestTimeoutMs);
+  const clientConfig = localClientConfig(url, settings.requestTimeoutMs);
 
   const stop = async (): Promise<void> => {
     clientConfig.requestHandler.destroy();
@@ -153,7 +124,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
 }
 
 interface ServerState {
-  readonly options: ScriptedServerOptions;
+  readonly settings: Resolved<typeof scriptedServerTable>;
   readonly kinesis: ScriptedKinesis;
   readonly book: ScriptBook;
   readonly stopping: AbortController;
@@ -163,7 +134,7 @@ interface ServerState {
 }
 
 async function answer(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { options, kinesis, book, date } = state;
+  const { settings, kinesis, book, date } = state;
   const body = await collect(incoming);
   const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
   const service = services[target ?? ''] ?? 'unknown';
@@ -173,14 +144,14 @@ async function answer(state: ServerState, incoming: IncomingMessage, response: S
   response.sendDate = false;
   if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
   response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
-  const { proxy } = options;
+  const { proxy } = settings;
   const carryOut = (given = input): Promise<WireAnswer> =>
-    proxy !== undefined && (proxy.services ?? ['dynamodb']).some((one) => one === service)
+    proxy !== undefined && proxy.services.some((one) => one === service)
       ? forward(proxy.upstream, incoming, body)
       : onModel(kinesis, service, operation, given);
   if (scripted === undefined) return write(response, await carryOut());
   const { signal } = state.stopping;
-  return perform(scripted, { input, carryOut, response, signal, hangLimitMs: options.hangLimitMs ?? 60_000 });
+  return perform(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
 }
 
 async function onModel(

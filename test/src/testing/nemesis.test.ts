@@ -3,11 +3,11 @@ import { isKinactError } from '../../../src/api/errors.js';
 import { expectNothingLost, ManualClock, nemesis } from '../../../src/testing/index.js';
 import type { Nemesis, NemesisStartOptions } from '../../../src/testing/index.js';
 import type { ActorSnapshot } from '../../../src/api/status.js';
-import type { Delivery, Engine } from '../../../supervision/cell.js';
+import type { Engine } from '../../../supervision/cell.js';
+import type { Delivery } from '../../../supervision/seams.js';
 import { textOf } from '../../support/consumer-world.js';
 import { settled } from '../../support/virtual.js';
-import { seeded, virtualConsumer } from '../../support/virtual-consumer.js';
-import type { VirtualConsumer, VirtualOptions } from '../../support/virtual-consumer.js';
+import { seeded, virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
 
 interface Scene extends VirtualConsumer {
   readonly clock: ManualClock;

@@ -1,0 +1,16 @@
+// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
+
+/** What `consumer.stop` takes. */
+export interface StopOptions {
+  /**
+   * How long draining may take; what is not drained by then is released at its frontier. Takes: milliseconds, 0 to
+   * 2147483647.
+   *
+   * @default 20_000
+   * @example
+   * ```ts
+   * deadlineMs: 50_000
+   * ```
+   */
+  readonly deadlineMs?: number | undefined;
+}

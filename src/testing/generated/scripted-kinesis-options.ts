@@ -1,0 +1,86 @@
+// Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
+
+/** How the in-memory Kinesis behaves: where it deviates on purpose, to be like the local servers, and its limits. */
+export interface ScriptedKinesisOptions {
+  /**
+   * Wall clock in epoch milliseconds.
+   *
+   * @default the host's, moved by `advance`
+   * @example
+   * ```ts
+   * kinesis: { now: () => Date.UTC(2026, 0, 1) }
+   * ```
+   */
+  readonly now?: (() => number) | undefined;
+  /**
+   * Whether the last answer of a shard names its children. AWS does, kinesalite never does.
+   *
+   * @default true
+   * @example
+   * ```ts
+   * kinesis: { childShards: false }
+   * ```
+   */
+  readonly childShards?: boolean | undefined;
+  /**
+   * Whether the end of a shard comes together with its last records, or in one empty answer later.
+   *
+   * @default 'withRecords'
+   * @example
+   * ```ts
+   * kinesis: { endOfShard: 'emptyAnswer' }
+   * ```
+   */
+  readonly endOfShard?: 'withRecords' | 'emptyAnswer' | undefined;
+  /**
+   * What GetShardIterator says of a sequence number that no record has (any more). It is an error of one of two names,
+   * or an iterator at the next record that exists.
+   *
+   * @default 'invalidArgument'
+   * @example
+   * ```ts
+   * kinesis: { missingRecord: 'nextRecord' }
+   * ```
+   */
+  readonly missingRecord?: 'invalidArgument' | 'resourceNotFound' | 'nextRecord' | undefined;
+  /**
+   * Refuses the sixth read of a shard within a second, and reads beyond 2 MB a second, as AWS does.
+   *
+   * @default false
+   * @example
+   * ```ts
+   * kinesis: { enforceReadLimits: true }
+   * ```
+   */
+  readonly enforceReadLimits?: boolean | undefined;
+  /**
+   * Shards per ListShards page when the caller names no number. Takes: integer >= 1.
+   *
+   * @default 1_000
+   * @example
+   * ```ts
+   * kinesis: { pageSize: 2 }
+   * ```
+   */
+  readonly pageSize?: number | undefined;
+  /**
+   * Region in ARNs. Takes: a text that is not empty.
+   *
+   * @default 'us-east-1'
+   * @example
+   * ```ts
+   * kinesis: { region: 'eu-central-1' }
+   * ```
+   */
+  readonly region?: string | undefined;
+  /**
+   * Account in ARNs. Takes: 12 digits.
+   *
+   * @default '123456789012'
+   * @example
+   * ```ts
+   * kinesis: { accountId: '210987654321' }
+   * ```
+   */
+  readonly accountId?: string | undefined;
+}

@@ -1,0 +1,136 @@
+// The options of `kinact/testing`, as tables: src/testing/generated comes from them.
+import type { RecordDistribution } from '../core/placement.js';
+import type { Clock } from '../api/ports.js';
+import { consumerTable } from '../options/consumer-table.js';
+import {
+  callback,
+  defaulting,
+  flag,
+  group,
+  integer,
+  kind,
+  members,
+  milliseconds,
+  oneOf,
+  optional,
+  required,
+  shaped,
+  text,
+} from '../options/option-table.js';
+import { kinesisStreamTable } from '../options/source-options.js';
+
+/** Of `drive`: as in a consumer. */
+export const driveTable = {
+  onFailure: consumerTable.onFailure,
+  flushIntervalMs: consumerTable.flushIntervalMs,
+};
+
+export const distributions = oneOf<RecordDistribution>('AUTO', 'USER_PARTITION_KEY');
+
+export const fakeStreamTable = {
+  name: defaulting(text('a text that is not empty', /./s), 'fake', 'Name of the stream.', "'orders'"),
+  shards: defaulting(integer(1), 1, 'Shards at the beginning.', '4'),
+  distribution: defaulting(
+    distributions,
+    'USER_PARTITION_KEY',
+    "As the service's `RecordDistributionStrategy`: under `'AUTO'` the open shards take turns, and records may come without a partition key.",
+    "'AUTO'",
+  ),
+  clock: optional(
+    shaped<Pick<Clock, 'wallNow'>>('an object with the method wallNow', ['wallNow'], "Pick<Clock, 'wallNow'>"),
+    "Where arrival times and the service's `Date` come from.",
+    {
+      shown: '2026-01-01T00:00:00Z, standing still',
+      fallback: (): Pick<Clock, 'wallNow'> => ({ wallNow: () => Date.UTC(2026, 0, 1) }),
+      example: 'new ManualClock()',
+    },
+  ),
+  maxRecords: defaulting(integer(1), 1_000, 'Raw records per answer at most.', '10'),
+  initialPosition: kinesisStreamTable.initialPosition,
+  opaque: kinesisStreamTable.opaque,
+  application: kinesisStreamTable.application,
+};
+
+export const localServersTable = {
+  createMs: defaulting(
+    milliseconds(0),
+    0,
+    'How long a stream or table stays CREATING, UPDATING or DELETING. With 500 the states AWS goes through become visible.',
+    '500',
+  ),
+  shardLimit: defaulting(integer(1), 500, 'Shards that all streams together may have.', '10'),
+};
+
+const proxyTable = {
+  upstream: required(
+    kind<string>('a URL', (value) => typeof value === 'string' && URL.canParse(value), 'string'),
+    'The URL of the server.',
+    'local.dynamodb',
+  ),
+  services: optional(
+    kind<readonly ('dynamodb' | 'kinesis')[]>(
+      "a list of 'dynamodb' and 'kinesis'",
+      (value) => Array.isArray(value) && value.every((each) => each === 'dynamodb' || each === 'kinesis'),
+      "readonly ('dynamodb' | 'kinesis')[]",
+    ),
+    'Whose calls go there.',
+    {
+      shown: "`['dynamodb']`",
+      fallback: (): readonly ('dynamodb' | 'kinesis')[] => ['dynamodb'],
+    },
+  ),
+};
+
+export const scriptedKinesisTable = {
+  now: optional(callback<() => number>('() => number'), 'Wall clock in epoch milliseconds.', {
+    shown: "the host's, moved by `advance`",
+    example: '() => Date.UTC(2026, 0, 1)',
+  }),
+  childShards: defaulting(
+    flag,
+    true,
+    'Whether the last answer of a shard names its children. AWS does, kinesalite never does.',
+    'false',
+  ),
+  endOfShard: defaulting(
+    oneOf('withRecords', 'emptyAnswer'),
+    'withRecords',
+    'Whether the end of a shard comes together with its last records, or in one empty answer later.',
+    "'emptyAnswer'",
+  ),
+  missingRecord: defaulting(
+    oneOf('invalidArgument', 'resourceNotFound', 'nextRecord'),
+    'invalidArgument',
+    'What GetShardIterator says of a sequence number that no record has (any more). It is an error of one of two names, or an iterator at the next record that exists.',
+    "'nextRecord'",
+  ),
+  enforceReadLimits: defaulting(
+    flag,
+    false,
+    'Refuses the sixth read of a shard within a second, and reads beyond 2 MB a second, as AWS does.',
+    'true',
+  ),
+  pageSize: defaulting(integer(1), 1_000, 'Shards per ListShards page when the caller names no number.', '2'),
+  region: defaulting(text('a text that is not empty', /./s), 'us-east-1', 'Region in ARNs.', "'eu-central-1'"),
+  accountId: defaulting(text('12 digits', /^\d{12}$/), '123456789012', 'Account in ARNs.', "'210987654321'"),
+};
+
+export const scriptedServerTable = {
+  kinesis: group(
+    scriptedKinesisTable,
+    'How the in-memory Kinesis behaves: where it deviates on purpose, to be like the local servers, and its limits.',
+    { name: 'ScriptedKinesisOptions', example: "{ endOfShard: 'emptyAnswer' }" },
+  ),
+  proxy: optional(
+    members(proxyTable),
+    'Calls that no script answers go to a server of your own, such as `startLocalServers().dynamodb`; faults can be laid over them.',
+    { example: '{ upstream: local.dynamodb }' },
+  ),
+  hangLimitMs: defaulting(
+    milliseconds(0),
+    60_000,
+    'After this long a `hang` ends with a reset, so that a forgotten one cannot hold a test run.',
+    '1_000',
+  ),
+  requestTimeoutMs: defaulting(milliseconds(1), 5_000, 'Deadline of the clients in `clientConfig`.', '500'),
+};
