@@ -10,7 +10,7 @@ import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
 import { bindRuntime, cellOf, outside, type Cell, type Engine, type Runtime, type RuntimeOptions } from './cell.js';
 import { start } from './incarnation.js';
-import { chained, interceptKind, ownIntercept } from './intercept.js';
+import { interceptKind, ownIntercept } from './intercept.js';
 import { post } from './mail.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
 import { crash, depart } from './stopping.js';
@@ -65,7 +65,7 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
     counts: new Map(),
     roots: new Set(),
     intercepts,
-    intercept: chained(intercepts),
+    intercept: intercepts[0],
     incarnations: 0,
     agenda: createAgenda(),
     failedSeams: new Set(),
