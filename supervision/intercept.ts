@@ -62,8 +62,8 @@ function chained(engine: Engine): Intercept | undefined {
 }
 
 /**
- * What fails in the outer one, whoever called it hears. What fails in the inner one is dealt with here: the outer one need
- * not pass on what it throws, or a promise that it returns.
+ * The caller hears of what fails in the outer one. What fails in the inner one is dealt with here: the outer one need not
+ * pass on what it throws, or a promise that it returns.
  */
 function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
   return {
