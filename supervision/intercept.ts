@@ -2,9 +2,15 @@
 // later. They run one after the other, the first attached outermost. `mail.ts` calls `deliver`, `incarnation.ts` the others.
 import { refuse } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
+import { cellOf } from './cell.js';
+import { deliverGuarded } from './mail.js';
 import type { Engine, Runtime } from './cell.js';
 import type { Intercept } from './seams.js';
 import { checkRuntime } from './copies.js';
+import type { Ref } from './actor.js';
+import { crash } from './stopping.js';
+import { tell } from '../src/core/callback.js';
+import { asError } from '../src/core/thrown.js';
 
 const methods = ['deliver', 'receive', 'startEffect'] as const;
 
@@ -43,30 +49,48 @@ export function attachIntercept(runtime: Runtime, added: Intercept): () => void 
   const engine = runtime as Engine;
   const own = ownIntercept(interceptKind.parse(added, 'intercept'));
   engine.intercepts.push(own);
-  engine.intercept = chained(engine.intercepts);
+  engine.intercept = chained(engine);
   return () => {
     engine.intercepts = engine.intercepts.filter((each) => each !== own);
-    engine.intercept = chained(engine.intercepts);
+    engine.intercept = chained(engine);
   };
 }
 
 /** All as one; undefined when there is none, so that mail without intercepts costs one comparison. */
-export function chained(intercepts: readonly Intercept[]): Intercept | undefined {
+function chained(engine: Engine): Intercept | undefined {
+  const { intercepts } = engine;
   if (intercepts.length < 2) return intercepts[0];
-  return intercepts.reduceRight((inner, outer) => ({
+  return intercepts.reduceRight((inner, outer) => pair(engine, outer, inner));
+}
+
+/**
+ * The caller hears of what fails in the outer one. What fails in the inner one is dealt with here: the outer one need not
+ * pass on what it throws, or a promise that it returns.
+ */
+function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
+  return {
     deliver: (delivery, deliver) => {
-      const next = (): void => (inner.deliver === undefined ? deliver() : inner.deliver(delivery, deliver));
-      if (outer.deliver === undefined) next();
-      else outer.deliver(delivery, next);
+      const next = (): void => deliverGuarded(engine, inner, delivery, deliver);
+      return outer.deliver === undefined ? next() : outer.deliver(delivery, next);
     },
     receive: (delivery, receive) => {
-      const next = (): void => (inner.receive === undefined ? receive() : inner.receive(delivery, receive));
-      if (outer.receive === undefined) next();
-      else outer.receive(delivery, next);
+      const next = (): void => {
+        if (inner.receive === undefined) return receive();
+        tell(
+          () => inner.receive?.(delivery, receive),
+          (thrown) => crashed(delivery.to, thrown),
+        );
+      };
+      return outer.receive === undefined ? next() : outer.receive(delivery, next);
     },
     startEffect: (actor, info, start) => {
       const next = (): unknown => (inner.startEffect === undefined ? start() : inner.startEffect(actor, info, start));
       return outer.startEffect === undefined ? next() : outer.startEffect(actor, info, next);
     },
-  }));
+  };
+}
+
+function crashed(actor: Ref<never>, thrown: unknown): void {
+  const cell = cellOf(actor);
+  if (cell !== undefined) crash(cell, asError(thrown));
 }

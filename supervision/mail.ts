@@ -2,8 +2,9 @@
 // of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
 import type { Ref } from './actor.js';
 import { tell } from '../src/core/callback.js';
-import { count, interceptFailed, stamp, type Cell, type Envelope } from './cell.js';
-import type { Via } from './seams.js';
+import { count, interceptFailed, stamp } from './cell.js';
+import type { Cell, Engine, Envelope } from './cell.js';
+import type { Delivery, Intercept, Via } from './seams.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';
 
@@ -18,9 +19,7 @@ export function postTimer(to: Cell, timer: FiredTimer): void {
 }
 
 function pass(to: Cell, envelope: Envelope, message: unknown): void {
-  let delivered = false;
   const deliver = (): void => {
-    delivered = true;
     if (to.phase === 'stopped') {
       count(to.engine, 'deadLetter');
       return;
@@ -28,18 +27,28 @@ function pass(to: Cell, envelope: Envelope, message: unknown): void {
     to.queued += 1;
     dispatchMail(to.mailbox, envelope);
   };
-  const intercept = to.engine.intercept;
+  const { intercept } = to.engine;
   if (intercept?.deliver === undefined) {
     deliver();
     return;
   }
   const { from, via } = envelope;
   const delivery = { to: to.ref, via, message, ...(from === undefined ? {} : { from }) };
+  deliverGuarded(to.engine, intercept, delivery, deliver);
+}
+
+/** Hands a message to an intercept. One may lose a message on purpose, not by a mistake. */
+export function deliverGuarded(engine: Engine, intercept: Intercept, delivery: Delivery, deliver: () => void): void {
+  if (intercept.deliver === undefined) return deliver();
+  let delivered = false;
+  const once = (): void => {
+    delivered = true;
+    deliver();
+  };
   tell(
-    () => intercept.deliver?.(delivery, deliver),
+    () => intercept.deliver?.(delivery, once),
     (error) => {
-      interceptFailed(to.engine, 'deliver', error);
-      // An intercept may lose a message on purpose, not by a mistake.
+      interceptFailed(engine, 'deliver', error);
       if (!delivered) deliver();
     },
   );

@@ -10,7 +10,7 @@ import { bindRuntime, cellOf, outside, type Birth, type Engine, type Runtime } f
 import { start } from './incarnation.js';
 import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { SpawnOptions } from './generated/spawn-options.js';
-import { chained, ownIntercept } from './intercept.js';
+import { ownIntercept } from './intercept.js';
 import { post } from './mail.js';
 import { runtimeTable } from './option-tables.js';
 import { crash, depart } from './stopping.js';
@@ -30,7 +30,7 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
     counts: new Map(),
     roots: new Set(),
     intercepts,
-    intercept: chained(intercepts),
+    intercept: intercepts[0],
     incarnations: 0,
     agenda: createAgenda(),
     failedSeams: new Set(),

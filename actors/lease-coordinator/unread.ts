@@ -7,6 +7,7 @@ import { coolDown, isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from './state.js';
 import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
 import { doubledMs } from '../../src/core/backoff.js';
+import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Reads that have failed for this long count as failing for good. */
@@ -45,7 +46,8 @@ function unreadMs(
   now: number,
 ): number {
   const { awaited, endWaits, idleSince, phase, stream } = lease;
-  const isExcused = phase !== 'held' || awaited?.length !== 0 || endWaits || idleSince === undefined;
+  const isWaiting = awaited?.length !== 0 && !waitsForItself(state, lease);
+  const isExcused = phase !== 'held' || isWaiting || endWaits || idleSince === undefined;
   if (
     isExcused ||
     holdsOut(lease, settings.failoverMs, now) ||
@@ -55,6 +57,21 @@ function unreadMs(
     return 0;
   const ms = now - idleSince;
   return ms > settings.failoverMs ? ms : 0;
+}
+
+/** No shard is its own ancestor, whatever its row and those of its ancestors say: such a parent never ends. */
+function waitsForItself({ rows }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
+  if (awaited === undefined || awaited.length === 0) return false;
+  const ancestors = new Set(row.parentShardIds);
+  // A set hands out what is added to it on the way.
+  for (const each of ancestors)
+    for (const parent of rows.get(leaseKeyOf(stream.identifier, each))?.parentShardIds ?? []) ancestors.add(parent);
+  return ancestors.has(shardId);
+}
+
+function reasonOf(state: CoordinatorState, lease: Lease): string {
+  if (!waitsForItself(state, lease)) return lease.idleReason;
+  return `its row and those of its parents name it as an ancestor of itself: correct parentShardId, or have \`kinact reset\` do it`;
 }
 
 /** After a scan. */
@@ -70,7 +87,8 @@ export function watchUnread(turn: Turn): void {
     if (lease.falseEnd) readsFail(turn, lease, ms);
     if (lease.unreadTold) continue;
     lease.unreadTold = true;
-    const { idleReason: reason, leaseKey, shardId, stream } = lease;
+    const { leaseKey, shardId, stream } = lease;
+    const reason = reasonOf(state, lease);
     const source = stream.options.source.name;
     emit(turn, { name: 'leaseUnread', data: { source, shardId, leaseKey, unreadMs: Math.round(ms), reason } });
   }
@@ -84,7 +102,7 @@ export function unreadLeases(
   const now = settings.clock.now();
   return [...state.leases.values()].flatMap((lease) => {
     const ms = Math.round(unreadMs({ settings, state }, lease, now));
-    return ms === 0 ? [] : [{ leaseKey: lease.leaseKey, unreadMs: ms, reason: lease.idleReason }];
+    return ms === 0 ? [] : [{ leaseKey: lease.leaseKey, unreadMs: ms, reason: reasonOf(state, lease) }];
   });
 }
 

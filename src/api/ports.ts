@@ -151,8 +151,8 @@ export interface ShardReader {
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
-  /** Records behind `position` may have expired before they were read; `certain`: some have. */
-  | { readonly type: 'trimmed'; readonly shardId: string; readonly position: Position; readonly certain: boolean }
+  /** Records behind `position`, or all those of the shard, may have expired before they were read; `certain`: some have. */
+  | { readonly type: 'trimmed'; readonly shardId: string; readonly position?: Position; readonly certain: boolean }
   | {
       readonly type: 'retrying';
       readonly shardId?: string;

@@ -8,9 +8,10 @@ import type { UserRecord } from '../api/ports.js';
 import { defineReducer, type RawReducer } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
 import type { ConsumerStatus } from '../api/status.js';
-import { errorLine, say, type CommandIo } from './command.js';
+import { say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { repeatsTo } from './repeats.js';
+import { sayEvents } from './tail-events.js';
 import { hostWorld } from '../consumer/host-world.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
@@ -38,12 +39,7 @@ export async function tailApplication(application: string, request: TailRequest,
     watchdogMs: longestMs,
   });
   const repeat = repeatsTo((text) => say(io, text), hostWorld.clock);
-  consumer.on('retrying', ({ operation, error }) => repeat(operation, error));
-  consumer.on('warning', ({ message, error }) =>
-    say(io, error === undefined ? message : `${message}: ${errorLine(error)}`),
-  );
-  consumer.on('malformedLease', ({ leaseKey, reason }) => say(io, `lease ${leaseKey} cannot be read: ${reason}`));
-  consumer.on('pipelineRestarted', ({ error }) => say(io, `restarted after ${errorLine(error)}`));
+  sayEvents(consumer, (text) => say(io, text), repeat);
   return await runToItsEnd(consumer, io.signal, broken, idle);
 }
 

@@ -228,7 +228,9 @@ function tell({ say, repeat }: TailJob, notice: SourceNotice): void {
     case 'iteratorExpired':
       return say(`${notice.shardId}: the iterator expired, reading goes on where it was`);
     case 'trimmed':
-      return say(`${notice.shardId}: records behind ${notice.position.sequenceNumber} are trimmed`);
+      return say(
+        `${notice.shardId}: records${notice.position === undefined ? '' : ` behind ${notice.position.sequenceNumber}`} are trimmed`,
+      );
     case 'retrying':
       return repeat(notice.operation, notice.error);
   }

@@ -63,7 +63,10 @@ export function createEmitter(logger: Logger): Emitter {
     emit: (event) => {
       const { name, data } = readable(event);
       logger[levels[name]](data, name);
-      for (const listener of listeners.get(name) ?? []) {
+      const set = listeners.get(name);
+      // Those that listened when it came. One that is added meanwhile hears the next one.
+      for (const listener of [...(set ?? [])]) {
+        if (set?.has(listener) !== true) continue;
         const failed = (error: unknown): void => {
           failures += 1;
           logger.error({ event: name, error }, 'a listener threw');

@@ -16,11 +16,17 @@ export function tell(callback: () => unknown, failed: (error: unknown) => void):
 
 /**
  * What a synchronous function of the application has returned. If that is a promise, nobody awaits it: what it rejects
- * with is dropped here, and must not end the process.
+ * with is dropped here, and must not end the process. Only of promises: another thenable may begin its work when it is
+ * asked for the result.
  */
 export function unawaited<Returned>(returned: Returned): Returned {
-  if (isThenable(returned)) Promise.resolve(returned).then(undefined, () => {});
+  if (isPromise(returned)) returned.then(undefined, () => {});
   return returned;
+}
+
+/** By its name: test runners with a realm per file have several classes of this name. */
+function isPromise(value: unknown): value is Promise<unknown> {
+  return Object.prototype.toString.call(value) === '[object Promise]' && isThenable(value);
 }
 
 /** Whether `await` would wait for it. Throws what the getter of its `then` throws. */

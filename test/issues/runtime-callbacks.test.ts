@@ -96,6 +96,38 @@ describe('callbacks of the application, in the runtime', () => {
     });
   }
 
+  for (const [how, fail] of failing) {
+    const passing: Intercept = {
+      deliver: (_delivery, deliver) => {
+        deliver();
+      },
+      receive: (_delivery, receive) => {
+        receive();
+      },
+    };
+    for (const place of ['before', 'behind']) {
+      const two = (attached: Intercept): readonly Intercept[] =>
+        place === 'before' ? [attached, passing] : [passing, attached];
+
+      it(`a deliver that ${how}, ${place} another one, loses no message; it is counted and told once`, async () => {
+        const runtime = made({});
+        for (const each of two({ deliver: fail as never })) attachIntercept(runtime, each);
+        expect(await live(runtime)).to.deep.equal(all);
+        expect(counters(runtime)['interceptFailed']).to.be.above(5);
+        expect(warnings()).to.deep.equal(['deliver of an intercept threw; further ones are only counted']);
+      });
+
+      it(`a receive that ${how}, ${place} another one, is the crash of its actor`, async () => {
+        const runtime = made({});
+        for (const each of two({ receive: fail as never })) attachIntercept(runtime, each);
+        const ref = spawn(runtime, puppet('a'), 'a');
+        send(ref, note('x'));
+        await clock.advance(0);
+        expect(await watch(ref)).to.deep.include({ reason: 'crash' });
+      });
+    }
+  }
+
   it('a deliver that throws after it has delivered delivers once', async () => {
     const runtime = made({
       intercept: {

@@ -25,7 +25,7 @@ import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-b
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
 import { goesOn, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
 import { failing, recover, retryDelayMs, sleep } from './reading-failure.js';
-import { progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
+import { mayHaveBegunLate, progressFrom, recordIsGone, takeIn, type Progress } from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
 import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
@@ -187,7 +187,11 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
-      const doubt = await streamDoubt(on);
+      const described = (description: StreamDescription): void => {
+        if (!mayHaveBegunLate(progress, on.start, description)) return;
+        on.notice({ type: 'trimmed', shardId: on.shardId, certain: false });
+      };
+      const doubt = await streamDoubt({ ...on, described });
       if (doubt !== undefined) {
         await recover(on, progress, doubt, 'DescribeStreamSummary');
         return false;

@@ -3,7 +3,7 @@
 // handed on. Called by polling-reader.ts and the modules beside it.
 import type { Position, StartPosition } from '../../core/position.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
-import type { ChildShard, RawRecord } from '../../api/ports.js';
+import type { ChildShard, RawRecord, StreamDescription } from '../../api/ports.js';
 import type { IteratorPosition } from './shard-iterator.js';
 
 export interface Progress {
@@ -20,6 +20,8 @@ export interface Progress {
   unseen: boolean;
   /** After a fall back to TRIM_HORIZON: everything up to here has been handed on already. */
   doneUpTo: string | undefined;
+  /** Nothing was said yet of a start that may lie before the oldest record there is. */
+  unjudged: boolean;
   /** The last position known from before, if what came behind it may have expired: reported with the next answer. */
   gap: Position | undefined;
   /**
@@ -58,6 +60,7 @@ export function progressFrom(start: StartPosition): Progress {
     askAgain: false,
     unseen: start.type === 'after',
     doneUpTo: undefined,
+    unjudged: start.type === 'atTimestamp',
     gap: undefined,
     gapAt: undefined,
     moreKnown: false,
@@ -68,6 +71,22 @@ export function progressFrom(start: StartPosition): Progress {
     unclear: undefined,
     missingSince: undefined,
   };
+}
+
+/**
+ * Whether records may have expired that came after the time at which reading was to begin. The service does not tell: it
+ * begins at the oldest record. Of each start this is asked once.
+ */
+export function mayHaveBegunLate(
+  progress: Progress,
+  start: StartPosition,
+  { retentionHours, describedAtMs }: StreamDescription,
+): boolean {
+  const { unjudged } = progress;
+  progress.unjudged = false;
+  if (!unjudged || start.type !== 'atTimestamp' || retentionHours === undefined || describedAtMs === undefined)
+    return false;
+  return start.timestampMs + retentionHours * 3_600_000 < describedAtMs;
 }
 
 /** The record that reading was to begin at or behind is gone, so everything that is left comes after it. */

@@ -15,6 +15,8 @@ export interface DoubtfulRead {
   readonly lease: LeasedRead | undefined;
   readonly describe: Ask<StreamDescription>;
   readonly signal: AbortSignal;
+  /** Gets the description that was asked for. */
+  readonly described?: (description: StreamDescription) => void;
 }
 
 /**
@@ -24,8 +26,12 @@ export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): 
   const rowStream = on.lease?.stream;
   if (rowStream === undefined) return undefined;
   try {
-    const liveStream = streamIdentityOf(known ?? (await on.describe(on.signal)));
-    if (isSameStream(rowStream, liveStream)) return undefined;
+    const description = known ?? (await on.describe(on.signal));
+    const liveStream = streamIdentityOf(description);
+    if (isSameStream(rowStream, liveStream)) {
+      on.described?.(description);
+      return undefined;
+    }
     const { names, shardId, lease } = on;
     const { table, multiStream } = lease as LeasedRead;
     const evidence = `the lease of ${shardId} is of that one`;

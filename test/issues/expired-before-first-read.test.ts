@@ -1,0 +1,51 @@
+// A shard of which nothing was read yet stands at LATEST, and its row says when that was. Where the application was away for
+// longer than the stream keeps records, the service begins at the oldest record that is left, and says nothing: what had come
+// and expired was passed over without an event.
+import { expect } from 'chai';
+import type { SourceNotice } from '../../src/api/ports.js';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import { shardId, trimHorizon, world } from '../support/polling-world.js';
+import { settled, virtualClock } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+import { virtualTables } from '../support/virtual-tables.js';
+
+const hourMs = 3_600_000;
+
+describe('records that came after LATEST and expired before anything of the shard was read', () => {
+  it('are said to be trimmed, perhaps, by the consumer that begins behind them; they are not where none can have expired', async () => {
+    using clock = virtualClock();
+    const client = modelClient(clock);
+    client.kinesis.createStream('orders', 1);
+    const tables = virtualTables(clock);
+    const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
+      const source = kinesisStream({ streamName: 'orders', client, initialPosition: 'LATEST' });
+      const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
+      await settled(clock, made.consumer.start());
+      await clock.advance(3_000);
+      await settled(clock, made.consumer.stop());
+      return made;
+    };
+    const first = await start();
+    clock.jumpWall(20 * hourMs);
+    const second = await start();
+    client.kinesis.put('orders', { partitionKey: 'a', data: 'a' });
+    clock.jumpWall(30 * hourMs);
+    const third = await start();
+    for (const each of [first, second]) expect(each.heard('trimmed')).to.deep.equal([]);
+    expect(third.seen).to.deep.equal([]);
+    expect(third.heard('trimmed')).to.deep.equal([{ source: 'orders', shardId, certain: false }]);
+  });
+
+  it('are none for a reader without a lease, whose start somebody has just chosen, nor for one at TRIM_HORIZON', async () => {
+    const lease = { stream: undefined, table: 'orders', multiStream: false } as never;
+    const long = { type: 'atTimestamp', timestampMs: 1 } as const;
+    const said: SourceNotice[] = [];
+    for (const on of [world(long), world(trimHorizon, { lease })]) {
+      on.consume();
+      await on.clock.advance(3_000);
+      said.push(...on.notices.filter(({ type }) => type === 'trimmed'));
+    }
+    expect(said).to.deep.equal([]);
+  });
+});

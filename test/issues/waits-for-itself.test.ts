@@ -1,0 +1,45 @@
+// A row that names its own shard as a parent, or one whose line leads back to it, waited for ever. A waiting parent was reason
+// enough not to be read, so that there was no event, and ready() stayed true.
+import { expect } from 'chai';
+import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
+import { modelClient } from '../support/model-kinesis-client.js';
+import { settled, virtualClock } from '../support/virtual.js';
+import { virtualConsumer } from '../support/virtual-consumer.js';
+import { virtualTables } from '../support/virtual-tables.js';
+
+const first = 'shardId-000000000000';
+
+describe('a lease that waits for itself', () => {
+  for (const [what, others] of [
+    ['its row names it as its parent', []],
+    ['its row names one that names it', ['shardId-000000000007']],
+  ] as const) {
+    it(`is said to be unread, in an event and by ready() (${what})`, async () => {
+      using clock = virtualClock();
+      const client = modelClient(clock);
+      client.kinesis.createStream('orders', 1);
+      const tables = virtualTables(clock);
+      const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
+        const source = kinesisStream({ streamName: 'orders', client });
+        const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
+        await settled(clock, made.consumer.start());
+        return made;
+      };
+      const before = await start();
+      await settled(clock, before.consumer.stop());
+      const row = tables.items('orders').get(first)!;
+      const line = [first, ...others];
+      for (const [index, leaseKey] of line.entries()) {
+        const parent = line[(index + 1) % line.length]!;
+        tables.put('orders', { ...row, leaseKey: { S: leaseKey }, parentShardId: { SS: [parent] } });
+      }
+      const { consumer, heard } = await start();
+      await clock.advance(60_000);
+      expect(heard('leaseUnread').map(({ shardId }) => shardId)).to.have.members(line);
+      expect(heard('leaseUnread')[0]!.reason).to.match(/ancestor of itself.*kinact reset/);
+      expect(consumer.ready().ok).to.equal(false);
+      expect(consumer.ready().reasons.join()).to.include('ancestor of itself');
+      await settled(clock, consumer.stop());
+    });
+  }
+});
