@@ -44,7 +44,7 @@ function lap({ window, random, leaves }: Case): void {
   for (let from = 0; from < distinct; from += window) {
     for (let index = from; index < from + window; index++) {
       if (!room(ledger, 100)) throw new Error('no room');
-      const ordinal = admit(ledger, positions[index] as Position, 100, true, index);
+      const ordinal = admit(ledger, positions[index] as Position, 100, index);
       if (leaves > 1) fork(ledger, ordinal, leaves);
     }
     for (let index = 0; index < window; index++) {

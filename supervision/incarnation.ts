@@ -147,7 +147,9 @@ function handle(cell: Cell, envelope: Envelope): void {
     count(cell.engine, 'deadLetter');
     return;
   }
-  if (isRepeatedSignal(envelope)) {
+  const isRepeated = isRepeatedSignal(envelope);
+  envelope.handled = true;
+  if (isRepeated) {
     count(cell.engine, 'repeatedMessages');
     return;
   }
@@ -177,9 +179,7 @@ const hasBeenStopped = (cell: Cell): boolean => cell.phase !== 'running';
  * Acting twice on a result or an answer would run two calls of one actor at once. Actors recognise repeated messages of one
  * another by the numbers that they give them.
  */
-function isRepeatedSignal(envelope: Envelope): boolean {
-  const { via, handled } = envelope;
-  envelope.handled = true;
+function isRepeatedSignal({ via, handled }: Envelope): boolean {
   return handled && via !== 'send' && via !== 'ask';
 }
 

@@ -25,6 +25,14 @@ import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
 import type { SupervisorMessage, Message } from './supervisor-message.js';
 
+/** What a supervisor says of itself. */
+interface SupervisorStatus {
+  readonly strategy: strategy.Strategy;
+  readonly operation: State['operation']['type'];
+  readonly restarts: number;
+  readonly recentRestarts: number;
+}
+
 /**
  * Makes a supervisor: a behaviour like any other, to spawn, or to `start` as the child of another supervisor. It escalates
  * to that one: when it gives up, the one above sees a crash with RESTART_INTENSITY and decides. It takes `startChild` and
@@ -52,7 +60,7 @@ export function supervisor<Event = unknown>(
       return drain(state);
     },
     stopOrder: ({ group, refs }) => [...group.members.from()].flatMap(({ id }) => refs.get(id) ?? []).reverse(),
-    status: ({ group, operation, restarts }) => ({
+    status: ({ group, operation, restarts }): SupervisorStatus => ({
       strategy: settings.strategy,
       operation: operation.type,
       restarts,
@@ -64,7 +72,7 @@ export function supervisor<Event = unknown>(
 
 /** Whether a supervisor is starting, stopping or restarting children at this moment. */
 export function isBusy(ref: Ref<SupervisorMessage>): boolean {
-  const { operation } = (stateOfActor(ref) ?? {}) as { readonly operation?: string };
+  const { operation }: Partial<SupervisorStatus> = stateOfActor(ref) ?? {};
   return operation !== undefined && operation !== 'idle';
 }
 

@@ -4,7 +4,7 @@ import { judge } from '../protocol/failure.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import { admit, fork, pin, room, settle, unpin } from '../../src/core/ledger.js';
+import { admit, admitInside, fork, pin, room, settle, unpin } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
@@ -85,7 +85,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       const end = admitOne(turn, tenure, record, bytes);
       if (end !== undefined) return end;
       current.next += 1;
-      if (current.pin === undefined) intake.rawBytes -= bytes;
+      if (ledger.pinned === undefined) intake.rawBytes -= bytes;
       if (spend(0)) return 'gaveWay';
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
@@ -93,7 +93,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       const end = closeAggregate(turn, tenure, current);
       if (end !== undefined) return end;
     }
-    if (current.pin !== undefined) unpin(ledger, current.pin);
+    unpin(ledger);
     intake.current = undefined;
   }
 }
@@ -101,13 +101,14 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
 function begin(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
   const { records } = unpacked;
   const isPlain = records.length === 1 && records[0]?.data === record.data;
-  if (isPlain) return { record, unpacked, next: 0, filtered: 0, pin: undefined };
+  if (isPlain) return { record, unpacked, next: 0, filtered: 0 };
   const size = recordBytes(record);
   intake.rawBytes -= size;
   // User records of a deflated aggregate are views of the inflated buffer.
   const buffer = records.find(({ data }) => data.byteLength > 0)?.data.buffer;
   const held = buffer === undefined || buffer === record.data.buffer ? size : buffer.byteLength;
-  return { record, unpacked, next: 0, filtered: 0, pin: pin(ledger, held) };
+  pin(ledger, held);
+  return { record, unpacked, next: 0, filtered: 0 };
 }
 
 /** Gives up what is not admitted. Returns the intake of a worker that reads no more. */
@@ -115,7 +116,7 @@ export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake
   // No checkpoint may land inside of it: the part that was handed out would come again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
     return { ...createIntake(undefined), duplicates, current };
-  if (current?.pin !== undefined) unpin(ledger, current.pin);
+  unpin(ledger);
   return { ...createIntake(undefined), duplicates };
 }
 
@@ -134,7 +135,7 @@ function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Curren
     const end = undecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
   }
-  const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, true, turn.now);
+  const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, turn.now);
   if (ordinal === -1) return duplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
   fork(ledger, ordinal, 0);
   return undefined;
@@ -169,7 +170,7 @@ function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number)
   };
   // The end of what could be decoded is not the end of the aggregate.
   const last = current.next === records.length - 1 && undecoded === undefined;
-  const ordinal = admit(ledger, position, bytes, divisible || last, now, current.pin);
+  const ordinal = divisible || last ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
   if (ordinal === -1) return duplicate(turn, tenure, position);
   if (isFiltered) {
     settle(ledger, ordinal, 0);

@@ -7,7 +7,7 @@ import type { KeeperMessage, WorkerControl, HeldLease } from '../protocol/leasin
 import type { Tenure, TenureGranted, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Ledger, Pin } from '../../src/core/ledger.js';
+import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { SettledCell } from '../../src/core/settled-tally.js';
 import type {
@@ -130,8 +130,6 @@ export interface Current {
   readonly unpacked: Unpacked;
   next: number;
   filtered: number;
-  /** Of an aggregate: its buffer, which every user record of it is a part of. */
-  readonly pin: Pin | undefined;
 }
 
 /** What was read and is not admitted yet. */
@@ -139,7 +137,7 @@ export interface Intake {
   readonly raw: Deque<RawRecord>;
   /**
    * Bytes of `raw`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the ledger,
-   * by its pin.
+   * by its buffer, which is pinned there.
    */
   rawBytes: number;
   current: Current | undefined;

@@ -40,6 +40,8 @@ export interface Ledger {
   frontierOrdinal: number;
   frontierPosition: Position | undefined;
   newest: Position | undefined;
+  /** The buffer that everything admitted now is a part of, from `pin` to `unpin`. */
+  pinned: Pin | undefined;
   /** The oldest open ordinal: everything before it is settled. Equal to `admitted` when nothing is open. */
   head: number;
   ring: Ring;
@@ -103,6 +105,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     frontierOrdinal: -1,
     frontierPosition: undefined,
     newest: undefined,
+    pinned: undefined,
     head: 0,
     ring: createRing(FIRST_CAPACITY),
   };
@@ -123,48 +126,54 @@ export function room(ledger: Ledger, bytes = 1): boolean {
 
 /**
  * Admits a record and returns its ordinal, dense from 0. Returns -1 for a duplicate (W11), a record whose position is
- * not greater than that of the last one admitted; it notes nothing of it. `divisibleHere` is false for a record after
- * which no checkpoint may land: inside an erlmld aggregate, all but its last (P6). `pin` is given for a record that is
- * part of a larger buffer. Throws RangeError when there is no room for a byte more.
+ * not greater than that of the last one admitted; it notes nothing of it. Throws RangeError when there is no room for a
+ * byte more.
  */
-export function admit(
-  ledger: Ledger,
-  position: Position,
-  bytes: number,
-  divisibleHere: boolean,
-  nowMs: number,
-  pin?: Pin,
-): number {
+export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
   if (!room(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
   if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
-  const { ring } = ledger;
+  const { pinned, ring } = ledger;
   const ordinal = ledger.admitted++;
   const slot = ordinal & ring.mask;
   ring.positions[slot] = position;
   ring.bytes[slot] = bytes;
   ring.admittedAt[slot] = nowMs;
-  ring.checkpointable[slot] = divisibleHere ? 1 : 0;
+  ring.checkpointable[slot] = 1;
   ring.leaves[slot] = NOT_FORKED;
   ring.leavesOpen[slot] = 1;
   ring.settledLeaves[slot] = 0;
-  ring.pins[slot] = pin;
-  if (pin === undefined) ledger.heldBytes += bytes;
-  else pin.holders++;
+  ring.pins[slot] = pinned;
+  if (pinned === undefined) ledger.heldBytes += bytes;
+  else pinned.holders++;
   ledger.newest = position;
   ledger.openRecords++;
   ledger.openBytes += bytes;
   return ordinal;
 }
 
-/** Notes a buffer whose records are about to be admitted; `unpin` when they are. */
-export function pin(ledger: Ledger, bytes: number): Pin {
+/** Admits a record after which no checkpoint may land: of an erlmld aggregate, any but the last (P6). */
+export function admitInside(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
+  const ordinal = admit(ledger, position, bytes, nowMs);
+  if (ordinal !== -1) ledger.ring.checkpointable[ordinal & ledger.ring.mask] = 0;
+  return ordinal;
+}
+
+/** Notes a buffer: what is admitted until `unpin` is a part of it. */
+export function pin(ledger: Ledger, bytes: number): void {
   ledger.heldBytes += bytes;
-  return { bytes, holders: 1 };
+  ledger.pinned = { bytes, holders: 1 };
+}
+
+/** Nothing more of the buffer is to be admitted. Without effect where there is none. */
+export function unpin(ledger: Ledger): void {
+  const held = ledger.pinned;
+  ledger.pinned = undefined;
+  if (held !== undefined) letGo(ledger, held);
 }
 
 /** One holder of the buffer needs it no more. */
-export function unpin(ledger: Ledger, held: Pin): void {
+function letGo(ledger: Ledger, held: Pin): void {
   held.holders--;
   if (held.holders === 0) ledger.heldBytes -= held.bytes;
 }
@@ -265,7 +274,7 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   ledger.openBytes -= ring.bytes[slot] as number;
   const held = ring.pins[slot];
   if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
-  else unpin(ledger, held);
+  else letGo(ledger, held);
   ring.pins[slot] = undefined;
   if ((ring.leaves[slot] as number) > WORD) ring.moreLeaves.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);

@@ -1,27 +1,9 @@
 // A keeper that has asked for a lease which then comes free (issue 8): it is taken at once, and a stop does not wait for it.
 import { expect } from 'chai';
+import { asking, free, seen } from '../support/asking-keeper.js';
 import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
-import { driveKeeper, failoverMs, shardId } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
-import { applyChange, leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
-
-const theirs = 'y1/3';
-const seen = leaseRow({
-  leaseKey: shardId,
-  leaseCounter: 4,
-  leaseOwner: 'you',
-  checkpoint: '100',
-  kinactWriter: theirs,
-  kinactFailover: `${failoverMs} ${theirs}`,
-});
-
-const asking = (store: MemoryLeaseStore, traffic?: LeaseTraffic): Promise<KeeperDriver> =>
-  driveKeeper({ seen, store, wish: { stale: undefined }, ...(traffic === undefined ? {} : { traffic }) });
-
-function free(store: MemoryLeaseStore): void {
-  store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, theirs));
-}
+import { failoverMs } from '../support/keeper-driver.js';
+import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
 describe('a keeper whose holder has released what it asks for', () => {
   it('takes it at once, though a raise of its wish hangs', async () => {
@@ -48,7 +30,7 @@ describe('a keeper whose holder has released what it asks for', () => {
       standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     };
     const store = memoryLeaseStore([seen]);
-    const keeper = await asking(store, traffic);
+    const keeper = await asking(store, { traffic });
     open = false;
     free(store);
     await keeper.advance(1_500);

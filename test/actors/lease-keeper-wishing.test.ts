@@ -1,21 +1,8 @@
 import { expect } from 'chai';
-import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
-import { applyChange, leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import { asking, free, seen, theirs } from '../support/asking-keeper.js';
+import { failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
+import { applyChange, memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
-
-const theirs = 'y1/3';
-const seen = leaseRow({
-  leaseKey: shardId,
-  leaseCounter: 4,
-  leaseOwner: 'you',
-  checkpoint: '100',
-  kinactWriter: theirs,
-  kinactFailover: `${failoverMs} ${theirs}`,
-});
-
-const asking = (store: MemoryLeaseStore, stale?: string): Promise<KeeperDriver> =>
-  driveKeeper({ seen, store, wish: { stale } });
 
 const wishes = (store: MemoryLeaseStore): number =>
   store.calls.filter(({ wish }) => typeof wish?.text === 'string').length;
@@ -150,7 +137,7 @@ describe('a keeper that asks for a lease', () => {
   it('takes what was released meanwhile', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
-    store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, theirs));
+    free(store);
     await keeper.advance(1_000);
     expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 6 });
   });
@@ -187,7 +174,7 @@ describe('a keeper that asks for a lease', () => {
     const second = await asking(store);
     expect(second.newsOf('notTaken')[0]).to.deep.include({ reason: 'another worker has asked for it' });
     expect(second.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
-    const heir = await asking(store, other);
+    const heir = await asking(store, { stale: other });
     expect(heir.row.kinactWish).to.equal(`${writer} ${failoverMs} 1 ${theirs} ${me}`);
   });
 

@@ -24,7 +24,7 @@ describe('a watchdog that fires a fraction early', () => {
     } as unknown as ShardWorkerOptions;
     const behaviour = shardWorker(options);
     const [state] = behaviour.initial(ref as Ref<ShardWorkerMessage>);
-    admit(state.ledger, { sequenceNumber: '1', subSequenceNumber: 0 }, 1, true, now);
+    admit(state.ledger, { sequenceNumber: '1', subSequenceNumber: 0 }, 1, now);
     now = watchdogMs - 3e-11;
     expect(watchdogMs - now).to.be.greaterThan(0);
     const [, effects] = behaviour.receive(state, { type: 'watchdog' });

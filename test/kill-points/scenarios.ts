@@ -20,6 +20,20 @@ function takenByJava({ clock, leases, oracle }: World, leaseKey: string): void {
   oracle.wrote({ process: 'java', leaseKey, before, after, sentAt: clock.now() });
 }
 
+/** A stop so soon after the crash of a coordinator, while user calls are long. */
+const stoppedBehindCrash = (name: string, laterMs: number): Scenario => ({
+  name,
+  form: 'by hand',
+  ms: 4_000,
+  script: (world, struck) => {
+    const { at, trouble } = world;
+    feed(world, 2_500);
+    at(1_900, () => (trouble.callMs = 1_000));
+    at(2_450, () => kill(struck, 'lease-coordinator'));
+    at(2_450 + laterMs, () => world.stop(struck));
+  },
+});
+
 /** Sync, audit and clean-up every few seconds instead of every few minutes. */
 const busyCoordinator: Actors = given('leaseCoordinator', (options) => ({
   ...options,
@@ -305,30 +319,8 @@ export const scenarios: readonly Scenario[] = [
       });
     },
   },
-  {
-    name: 'a stop comes while a coordinator starts anew',
-    form: 'by hand',
-    ms: 4_000,
-    script: (world, struck) => {
-      const { at, trouble } = world;
-      feed(world, 2_500);
-      at(1_900, () => (trouble.callMs = 1_000));
-      at(2_450, () => kill(struck, 'lease-coordinator'));
-      at(2_453, () => world.stop(struck));
-    },
-  },
-  {
-    name: 'a stop comes before what a coordinator takes anew is read',
-    form: 'by hand',
-    ms: 4_000,
-    script: (world, struck) => {
-      const { at, trouble } = world;
-      feed(world, 2_500);
-      at(1_900, () => (trouble.callMs = 1_000));
-      at(2_450, () => kill(struck, 'lease-coordinator'));
-      at(2_475, () => world.stop(struck));
-    },
-  },
+  stoppedBehindCrash('a stop comes while a coordinator starts anew', 3),
+  stoppedBehindCrash('a stop comes before what a coordinator takes anew is read', 25),
   {
     name: 'checkpoints are written between renewals',
     form: 'folds',

@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import type { Behaviour, Ref } from '../../supervision/actor.js';
 import { createRuntime, send, stop, supervise, watch } from '../../supervision/index.js';
 import type { ChildSpec, SupervisorOptions } from '../../supervision/index.js';
+import { nursery } from './nursery.js';
 
 const program = fileURLToPath(new URL('../../../test/supervision/otp.escript', import.meta.url));
 const seed = Number(process.env['KINACT_SEED'] ?? 28_011_973);
@@ -79,28 +79,8 @@ function erlangTerm(scenario: Scenario): string {
 async function ours(scenario: Scenario, clock: ManualClock): Promise<string> {
   const { specs, commands, strategy, intensity, autoShutdown } = scenario;
   const log: string[] = [];
-  const refs = new Map<string, Ref<'normal' | 'crash'>>();
   const failures = new Map<string, number>(scenario.failures);
-  const child = (id: string): Behaviour<undefined, 'normal' | 'crash'> => ({
-    kind: 'child',
-    initial(self) {
-      const left = failures.get(id) ?? 0;
-      failures.set(id, Math.max(0, left - 1));
-      log.push(left > 0 ? `fail ${id}` : `start ${id}`);
-      if (left > 0) throw new Error(`${id} does not start`);
-      refs.set(id, self);
-      return [undefined, []];
-    },
-    receive(_, how) {
-      if (how === 'crash') throw new Error(`${id} crashes`);
-      return [undefined, [{ type: 'end' }]];
-    },
-    stopped() {
-      log.push(`stop ${id}`);
-      refs.delete(id);
-      return [];
-    },
-  });
+  const { refs, child } = nursery(failures, log);
   const childSpec = (spec: Spec): ChildSpec => ({
     id: spec.id,
     restart: spec.restart,
@@ -123,7 +103,7 @@ async function ours(scenario: Scenario, clock: ManualClock): Promise<string> {
     if (isOver) break;
     if (command.type === 'die') {
       const ref = refs.get(command.id);
-      if (ref !== undefined) send(ref, command.how);
+      if (ref !== undefined) send(ref, { type: command.how === 'crash' ? 'crash' : 'end' });
     } else if (command.type === 'fail') failures.set(command.id, command.times);
     else if (command.type === 'start') send(root, { type: 'startChild', spec: childSpec(command.spec) });
     else send(root, { type: 'terminateChild', id: command.id });

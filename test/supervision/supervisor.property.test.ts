@@ -1,39 +1,12 @@
 // I21: our supervisor, on the real runtime and real nact in virtual time, does what OTP's does.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Behaviour, Ref } from '../../supervision/actor.js';
+import type { Ref } from '../../supervision/actor.js';
 import { createRuntime, endingOf, stopRoot } from '../../supervision/system.js';
 import { send, supervise, type ChildSpec, type SupervisorMessage } from '../../supervision/index.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
+import { nursery, type Order } from './nursery.js';
 import { OtpModel, type ModelOptions, type ModelSpec } from './otp-model.js';
-
-type Order = { readonly type: 'crash' } | { readonly type: 'end' };
-
-/** Children that log what an observer sees, and do as they are told. */
-function nursery(failures: Map<string, number>, log: string[]) {
-  const refs = new Map<string, Ref<Order>>();
-  const child = (id: string): Behaviour<undefined, Order> => ({
-    kind: 'child',
-    initial(self) {
-      const left = failures.get(id) ?? 0;
-      failures.set(id, Math.max(0, left - 1));
-      log.push(left > 0 ? `fail ${id}` : `start ${id}`);
-      if (left > 0) throw new Error(`${id} does not start`);
-      refs.set(id, self);
-      return [undefined, []];
-    },
-    receive(_state, order) {
-      if (order.type === 'crash') throw new Error(`${id} crashes`);
-      return [undefined, [{ type: 'end' }]];
-    },
-    stopped() {
-      log.push(`stop ${id}`);
-      refs.delete(id);
-      return [];
-    },
-  });
-  return { refs, spec: (spec: ModelSpec): ChildSpec => ({ ...spec, start: () => child(spec.id) }) };
-}
 
 const ids = ['a', 'b', 'c', 'd'];
 const anyId = fc.constantFrom(...ids);
@@ -93,7 +66,8 @@ describe('supervisor', () => {
           failures,
         );
         const log: string[] = [];
-        const { refs, spec } = nursery(failures, log);
+        const { refs, child } = nursery(failures, log);
+        const spec = (each: ModelSpec): ChildSpec => ({ ...each, start: () => child(each.id) });
         const children = specs.map((one) => spec(sane(options, one)));
         const ours = supervise(runtime, { ...options, stopChildren, children });
         let ended = 'running';

@@ -101,19 +101,19 @@ export function zeroItemsHoldTheFrontier(): LedgerApi {
 export function frontierInsideIndivisible(): LedgerApi {
   return {
     ...real,
-    admit: (ledger, position, bytes, _divisibleHere, nowMs) => real.admit(ledger, position, bytes, true, nowMs),
+    admitInside: real.admit,
   };
 }
 
 /** W11: a record that was delivered twice is admitted twice. */
 export function admitsDuplicates(): LedgerApi {
-  return {
-    ...real,
-    admit(ledger, position, bytes, divisibleHere, nowMs) {
+  const twice =
+    (admit: typeof real.admit): typeof real.admit =>
+    (ledger, position, bytes, nowMs) => {
       ledger.newest = undefined;
-      return real.admit(ledger, position, bytes, divisibleHere, nowMs);
-    },
-  };
+      return admit(ledger, position, bytes, nowMs);
+    };
+  return { ...real, admit: twice(real.admit), admitInside: twice(real.admitInside) };
 }
 
 /** Settles are not addressed: whatever comes is taken by the ledger of the newest incarnation. */

@@ -53,7 +53,8 @@ export const settlesAreOrderFreeAndIdempotent: Law = (api) =>
       const outcomes = [asSent, onceInOrder].map((order) => {
         const ledger = api.createLedger({ maxPending: 20, maxPendingBytes: 1_000 });
         forks.forEach((count, ordinal) => {
-          api.admit(ledger, { sequenceNumber: String(ordinal), subSequenceNumber: 0 }, ordinal, ordinal % 3 !== 1, 0);
+          const admit = ordinal % 3 === 1 ? api.admitInside : api.admit;
+          admit(ledger, { sequenceNumber: String(ordinal), subSequenceNumber: 0 }, ordinal, 0);
           api.fork(ledger, ordinal, count);
         });
         for (const index of order) api.settle(ledger, leaves[index]?.ordinal ?? -1, leaves[index]?.leaf ?? -1);

@@ -186,7 +186,8 @@ function admitNext(world: World, each: Command & { readonly type: 'admit' }): vo
     world.answers = { real: false, naive: naiveRoom(naive, strict ? each.bytes : 1) };
     return;
   }
-  const ordinal = api.admit(ledger, position, each.bytes, each.divisibleHere, 0);
+  const admit = each.divisibleHere ? api.admit : api.admitInside;
+  const ordinal = admit(ledger, position, each.bytes, 0);
   world.answers = {
     real: ordinal,
     naive: naiveAdmit(naive, { ...position, bytes: each.bytes, divisibleHere: each.divisibleHere }),

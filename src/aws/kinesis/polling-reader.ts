@@ -132,7 +132,7 @@ async function poll(on: Poll): Promise<void> {
   for (;;) {
     await on.buffer.room(signal);
     if (progress.iterator === undefined) {
-      if (progress.ended && !(await isClosed(on, progress))) continue;
+      if (progress.ended && !(await askWhetherClosed(on, progress))) continue;
       await pace(on, [iterators]);
       const gone = await beginChain(on, progress);
       take(iterators, 1, clock.now());
@@ -321,11 +321,11 @@ async function chainEnded(
 }
 
 /**
- * Whether a listing shows a shard closed whose chain has ended. Only a chain begun after that can prove the end,
- * because records may have come between a false end and the true one. A shard that is not listed any more is for the
- * coordinator to judge.
+ * Asks whether a listing shows a shard closed whose chain has ended, and notes the answer. Only a chain begun after that
+ * can prove the end, because records may have come between a false end and the true one. A shard that is not listed any
+ * more is for the coordinator to judge.
  */
-async function isClosed(on: Poll, progress: Progress): Promise<boolean> {
+async function askWhetherClosed(on: Poll, progress: Progress): Promise<boolean> {
   try {
     const { shards } = await on.list(on.signal);
     progress.ended = false;

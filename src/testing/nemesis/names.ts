@@ -1,6 +1,6 @@
 // The names of all messages and effects of kinact's own actors, by kind: a misspelt one would be waited for without
-// end. The compiler checks them against the actors' own types. test/src/testing/nemesis-names.test.ts checks those that
-// exist only as text against what the actors really do.
+// end. The compiler checks them against the actors' own types. test/kill-points holds them against what the actors
+// really do, those too that exist only as text.
 import type { CoordinatorSelf } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';

@@ -82,7 +82,7 @@ const duplicateCounts: Mutant['make'] = () =>
       const isKnown = ({ sequenceNumber }: { sequenceNumber: string }): boolean =>
         newest !== undefined && compareSequenceNumbers(sequenceNumber, newest.sequenceNumber) <= 0;
       if (state.tenure?.dead === false && (message['result'].records as { sequenceNumber: string }[]).some(isKnown)) {
-        admit(state.ledger, { ...newest, subSequenceNumber: newest.subSequenceNumber + 1_000 }, 0, true, 0);
+        admit(state.ledger, { ...newest, subSequenceNumber: newest.subSequenceNumber + 1_000 }, 0, 0);
       }
       return message;
     },

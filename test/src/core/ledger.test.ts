@@ -1,6 +1,16 @@
 import { expect } from 'chai';
 
-import { admit, createLedger, fork, frontier, oldestOpen, recordAt, room, settle } from '../../../src/core/ledger.js';
+import {
+  admit,
+  admitInside,
+  createLedger,
+  fork,
+  frontier,
+  oldestOpen,
+  recordAt,
+  room,
+  settle,
+} from '../../../src/core/ledger.js';
 import type { Ledger } from '../../../src/core/ledger.js';
 import type { Position } from '../../../src/core/position.js';
 import { countVisits } from '../../support/counted-visits.js';
@@ -14,40 +24,40 @@ const wide = { maxPending: 1_000, maxPendingBytes: 1_000_000 };
 /** A ledger with records 1, 2, … of 10 bytes each. */
 function ledgerOf(records: number, bounds = wide): Ledger {
   const ledger = createLedger(bounds);
-  for (let number = 1; number <= records; number++) admit(ledger, at(number), 10, true, number * 100);
+  for (let number = 1; number <= records; number++) admit(ledger, at(number), 10, number * 100);
   return ledger;
 }
 
 describe('admission', () => {
   it('gives dense ordinals from 0 and counts what is open', () => {
     const ledger = createLedger(wide);
-    expect([3, 7, 1000].map((number) => admit(ledger, at(number), 10, true, 0))).to.deep.equal([0, 1, 2]);
+    expect([3, 7, 1000].map((number) => admit(ledger, at(number), 10, 0))).to.deep.equal([0, 1, 2]);
     expect(ledger).to.include({ admitted: 3, settled: 0, openRecords: 3, openBytes: 30 });
   });
 
   it('refuses a position that is not greater than the last (W11), and stays as it was', () => {
     const ledger = createLedger(wide);
-    admit(ledger, at(10, 1), 10, true, 0);
+    admit(ledger, at(10, 1), 10, 0);
     for (const position of [at(10, 1), at(10, 0), at(9, 5), at('010', 1)])
-      expect(admit(ledger, position, 10, true, 0)).to.equal(-1);
+      expect(admit(ledger, position, 10, 0)).to.equal(-1);
     expect(ledger).to.include({ admitted: 1, openRecords: 1, openBytes: 10 });
-    expect(admit(ledger, at(10, 2), 10, true, 0)).to.equal(1);
+    expect(admit(ledger, at(10, 2), 10, 0)).to.equal(1);
   });
 
   it('refuses a duplicate of a record that is settled and forgotten', () => {
     const ledger = ledgerOf(1);
     settle(ledger, 0, 0);
-    expect(admit(ledger, at(1), 10, true, 0)).to.equal(-1);
+    expect(admit(ledger, at(1), 10, 0)).to.equal(-1);
   });
 
   it('says a duplicate is one also when the ledger is full', () => {
     const ledger = ledgerOf(2, { ...wide, maxPending: 2 });
-    expect(admit(ledger, at(2), 10, true, 0)).to.equal(-1);
+    expect(admit(ledger, at(2), 10, 0)).to.equal(-1);
   });
 
   it('throws where there is no room, with the load in the message', () => {
     const ledger = ledgerOf(2, { maxPending: 2, maxPendingBytes: 100 });
-    expect(() => admit(ledger, at(3), 10, true, 0)).to.throw(
+    expect(() => admit(ledger, at(3), 10, 0)).to.throw(
       RangeError,
       'ledger is full: 2 of 2 records, 20 of 100 bytes, span 2 of 128',
     );
@@ -67,26 +77,26 @@ describe('room', () => {
     expect(room(ledger)).to.equal(true);
     expect(room(ledger, 10)).to.equal(true);
     expect(room(ledger, 11)).to.equal(false);
-    admit(ledger, at(3), 10, true, 0);
+    admit(ledger, at(3), 10, 0);
     expect(room(ledger)).to.equal(false);
     expect(room(ledger, 0), 'a record without bytes').to.equal(true);
-    expect(admit(ledger, at(4), 0, true, 0)).to.equal(3);
+    expect(admit(ledger, at(4), 0, 0)).to.equal(3);
   });
 
   it('lets a record above the byte bound pass alone, and nothing beside it', () => {
     const ledger = createLedger({ maxPending: 10, maxPendingBytes: 30 });
     expect(room(ledger, 5_000)).to.equal(true);
-    admit(ledger, at(1), 5_000, true, 0);
+    admit(ledger, at(1), 5_000, 0);
     expect(room(ledger)).to.equal(false);
     settle(ledger, 0, 0);
-    admit(ledger, at(2), 1, true, 0);
+    admit(ledger, at(2), 1, 0);
     expect(room(ledger, 5_000)).to.equal(false);
   });
 
   it('is bounded in the span from the oldest open record, however few are open', () => {
     const ledger = createLedger({ maxPending: 4, maxPendingBytes: 1_000, maxSpan: 6 });
     for (let number = 1; number <= 6; number++) {
-      admit(ledger, at(number), 10, true, 0);
+      admit(ledger, at(number), 10, 0);
       if (number > 1) settle(ledger, number - 1, 0);
     }
     expect(ledger.openRecords).to.equal(1);
@@ -103,7 +113,7 @@ describe('room', () => {
     const ledger = createLedger({ maxPending: 1, maxPendingBytes: 100, maxSpan: 2 });
     for (let sub = 0; sub < 50; sub++) {
       expect(room(ledger), `user record ${sub}`).to.equal(true);
-      settle(ledger, admit(ledger, at(1, sub), 1, sub === 49, 0), 0);
+      settle(ledger, (sub === 49 ? admit : admitInside)(ledger, at(1, sub), 1, 0), 0);
     }
     expect(frontier(ledger)).to.deep.equal(at(1, 49));
   });
@@ -128,15 +138,15 @@ describe('the frontier', () => {
 
   it('inside a KPL aggregate is the last settled user record with all before it settled', () => {
     const ledger = createLedger(wide);
-    for (let sub = 0; sub < 4; sub++) admit(ledger, at(7, sub), 10, true, 0);
+    for (let sub = 0; sub < 4; sub++) admit(ledger, at(7, sub), 10, 0);
     for (const ordinal of [0, 1, 3]) settle(ledger, ordinal, 0);
     expect(frontier(ledger)).to.deep.equal(at(7, 1));
   });
 
   it('never lands inside an indivisible aggregate, only at its end (P6)', () => {
     const ledger = createLedger(wide);
-    admit(ledger, at(6), 10, true, 0);
-    for (let sub = 0; sub < 3; sub++) admit(ledger, at(7, sub), 10, sub === 2, 0);
+    admit(ledger, at(6), 10, 0);
+    for (let sub = 0; sub < 3; sub++) (sub === 2 ? admit : admitInside)(ledger, at(7, sub), 10, 0);
     for (const ordinal of [0, 1, 2]) settle(ledger, ordinal, 0);
     expect(frontier(ledger)).to.deep.equal(at(6));
     expect(ledger.frontierOrdinal).to.equal(0);
@@ -150,7 +160,7 @@ describe('the frontier', () => {
     for (const burst of [5, 40, 300, 900, 3, 700]) {
       const first = next;
       for (let count = 0; count < burst; count++) {
-        const ordinal = admit(ledger, at(++next), 10, true, next);
+        const ordinal = admit(ledger, at(++next), 10, next);
         fork(ledger, ordinal, 1 + (ordinal % 40));
         if (ordinal % 40 === 39) settle(ledger, ordinal, 39);
       }
@@ -305,7 +315,7 @@ describe('the ledger keeps its pace', () => {
     const many = 60_000;
     const ledger = createLedger({ maxPending: many + 1, maxPendingBytes: 1e12 });
     const visits = await countVisits(async () => {
-      for (let number = 0; number <= many; number++) admit(ledger, at(number), 1, true, 0);
+      for (let number = 0; number <= many; number++) admit(ledger, at(number), 1, 0);
       for (let ordinal = many; ordinal >= 0; ordinal--) settle(ledger, ordinal, 0);
     });
     // What looks at all open records for each settle visits 1.8e9 of them.

@@ -1,0 +1,29 @@
+// A keeper that asks a living holder, which knows wishes, for its lease.
+import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
+import { driveKeeper, failoverMs, shardId } from './keeper-driver.js';
+import type { KeeperDriver } from './keeper-driver.js';
+import { applyChange, leaseRow } from './memory-lease-store.js';
+import type { MemoryLeaseStore } from './memory-lease-store.js';
+
+/** The writer of the holder. */
+export const theirs = 'y1/3';
+
+/** The row when the keeper begins. */
+export const seen = leaseRow({
+  leaseKey: shardId,
+  leaseCounter: 4,
+  leaseOwner: 'you',
+  checkpoint: '100',
+  kinactWriter: theirs,
+  kinactFailover: `${failoverMs} ${theirs}`,
+});
+
+export const asking = (
+  store: MemoryLeaseStore,
+  { stale, ...more }: { readonly stale?: string; readonly traffic?: LeaseTraffic } = {},
+): Promise<KeeperDriver> => driveKeeper({ seen, store, wish: { stale }, ...more });
+
+/** The holder releases its lease. */
+export function free(store: MemoryLeaseStore): void {
+  store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, theirs));
+}
