@@ -244,6 +244,32 @@ describe('the watchdog (I24)', () => {
     expect(keeper.frontiers).to.have.length(1);
   });
 
+  it('never fires for the end of a shard that waits behind the records of another, while their reducer gets on', async () => {
+    const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
+    const pipeline = start({
+      reducers: 1,
+      credit: 12,
+      worker: { watchdogMs },
+      definition: defineReducer({
+        init: () => 0,
+        acknowledge: 'manual',
+        reduce: (n: number, item, ctx) => (ctx.ack(item.token), pipeline.sleep(9_000).then(() => n)),
+      }),
+    });
+    putNumbered(ours, 1);
+    const { worker } = pipeline.read(ours.port, shard0);
+    await pipeline.clock.advance(1);
+    putNumbered(theirs, 100);
+    pipeline.read(theirs.port, shard0, undefined, { maxPending: 40 });
+    await pipeline.clock.advance(10);
+    ours.split(shard0);
+    let ended: number | undefined;
+    void pipeline.ending(worker).then(() => (ended = pipeline.clock.now()));
+    await pipeline.clock.advance(watchdogMs * 10);
+    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
+    expect(ended).to.be.above(watchdogMs * 1.5);
+  });
+
   it('judges the record it asked about: an answer that comes when that is settled is nobody’s fault', async () => {
     const held = gate();
     const { crash, pipeline } = await watched(

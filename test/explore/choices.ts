@@ -29,7 +29,7 @@ export type Choice =
   | { readonly kind: 'serve'; readonly request: number; readonly how: Serve }
   | { readonly kind: 'time' }
   | { readonly kind: 'work' | 'deliver' | 'ask' | 'take' | 'stop'; readonly node: number }
-  | { readonly kind: 'settle'; readonly node: number; readonly record: number }
+  | { readonly kind: 'settle' | 'acknowledge'; readonly node: number; readonly record: number }
   | { readonly kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall'; readonly node: number }
   | { readonly kind: 'java' };
 
@@ -97,7 +97,10 @@ function freeOf(scene: Scene, world: World, node: Node, choices: Choice[]): void
   if (life !== 'dead' && node.stalled) choices.push({ kind: 'resume', node: index });
   if (life === 'dead' || node.stalled) return;
   if (mayDeliver(scene, world, node)) choices.push({ kind: 'deliver', node: index });
-  for (const { record } of calls) choices.push({ kind: 'settle', node: index, record });
+  for (const { record, isAcked } of calls) {
+    choices.push({ kind: 'settle', node: index, record });
+    if (scene.may.has('acksEarly') && !isAcked) choices.push({ kind: 'acknowledge', node: index, record });
+  }
   if (life !== 'up') return;
   if (lease === 'held' && keeper !== undefined && worker === undefined && !(crashed && calls.length > 0))
     choices.push({ kind: 'work', node: index });
@@ -199,7 +202,8 @@ function carryOn(scene: Scene, world: World, choice: Choice): void {
     case 'java':
       return java(world);
     case 'settle':
-      return settle(world, touch(world, choice.node), choice.record);
+    case 'acknowledge':
+      return settle(world, touch(world, choice.node), choice.record, choice.kind === 'settle');
     default:
       return act(scene, world, touch(world, choice.node), choice.kind);
   }
@@ -209,7 +213,7 @@ function act(
   scene: Scene,
   world: World,
   node: Node,
-  kind: Exclude<Choice['kind'], 'time' | 'serve' | 'java' | 'settle'>,
+  kind: Exclude<Choice['kind'], 'time' | 'serve' | 'java' | 'settle' | 'acknowledge'>,
 ): void {
   switch (kind) {
     case 'mail':

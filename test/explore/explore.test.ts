@@ -58,6 +58,11 @@ describe('every interleaving of the lease keepers', function () {
       /hands over (while record 1|at 0, and has delivered)/,
     ],
     [
+      'takes a shard without a worker for one without calls',
+      scene('stalls', { faults: 1, records: 1, may: ['stall', 'acksEarly'] }),
+      /hands over while record 1/,
+    ],
+    [
       'a withdrawal that is refused counts as done',
       scene('handed over', { from: 'handedOver', records: 1, may: ['stop'] }),
       /T has stopped/,

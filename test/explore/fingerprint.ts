@@ -248,8 +248,8 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   walk.any('', worker === undefined ? undefined : { ...worker, number: 0, question: 0 });
   if (worker !== undefined) walk.add(worker.number - node.workers);
   walk.add(calls.length);
-  for (const { record, worker: by, isOld } of calls) {
-    walk.add(2 * record + (isOld ? 1 : 0));
+  for (const { record, worker: by, isOld, isAcked } of calls) {
+    walk.add(4 * record + (isOld ? 1 : 0) + (isAcked ? 2 : 0));
     walk.add(by === worker?.number ? 1 : 0);
   }
   if (keeper === undefined) {

@@ -309,24 +309,25 @@ export function deliver(world: World, node: Node): void {
   const worker = node.worker!;
   const record = worker.next;
   worker.next += 1;
-  node.calls.push({ record, worker: worker.number, isOld: false });
+  node.calls.push({ record, worker: worker.number, isOld: false, isAcked: false });
   worker.cell!.handedOver = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
   node.delivered = Math.max(node.delivered, record);
   world.delivered[record] = (world.delivered[record] ?? 0) + 1;
   say(world, node.index, `record ${record + 1} is delivered`);
 }
 
-export function settle(world: World, node: Node, record: number): void {
-  const call = node.calls.find((each) => each.record === record);
-  node.calls = node.calls.filter((each) => each !== call);
+/** The record of a call is settled, and the call has ended with that, or runs on. */
+export function settle(world: World, node: Node, record: number, ends: boolean): void {
+  const call = node.calls.find((each) => each.record === record)!;
+  node.calls = node.calls.flatMap((each) => (each === call ? (ends ? [] : [{ ...each, isAcked: true }]) : [each]));
   world.settled[record] = true;
-  say(world, node.index, `record ${record + 1} is settled`);
+  say(world, node.index, call.isAcked ? `the call for ${record + 1} ends` : `record ${record + 1} is settled`);
   const { worker } = node;
-  if (worker?.cell !== undefined && worker.number === call?.worker) {
+  if (worker?.cell !== undefined && worker.number === call.worker && !call.isAcked) {
     worker.settled.push(record);
     report(node);
-    endIfDrained(world, node);
-  } else if (worker?.paused === true) endIfDrained(world, node);
+  }
+  if (worker?.cell !== undefined && (worker.number === call.worker || worker.paused)) endIfDrained(world, node);
   callsEnded(world, node);
 }
 
@@ -354,7 +355,7 @@ function report(node: Node): void {
 
 function endIfDrained(world: World, node: Node): void {
   const worker = node.worker!;
-  if (worker.cell === undefined || (!worker.draining && node.calls.length > 0)) return;
+  if (worker.cell === undefined || node.calls.length > 0) return;
   if ((worker.draining || worker.paused) && worker.settled.length === worker.next - worker.first)
     endWorker(world, node, { type: 'drained', open: 0 });
 }

@@ -51,6 +51,12 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'takes a shard without a worker for one without calls',
+    make: bent((state) => {
+      if (state.tenure === undefined) state.endedQuiet = true;
+    }),
+  },
+  {
     name: 'an author that stops lets its wish stand',
     make: bent(({ phase, wishing, release }) => {
       if (phase === 'wishing' && wishing !== undefined && release !== undefined) wishing.number = 0;

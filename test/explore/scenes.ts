@@ -48,6 +48,7 @@ export const scenes: readonly Scene[] = [
   scene('three workers, nothing fails', { nodes: 3, records: 1 }),
   scene('one fault', { faults: 1 }),
   scene('one fault, three workers', { nodes: 3, records: 1, faults: 1 }),
+  scene('calls that acknowledge early', { faults: 1, records: 1, may: ['stop', 'acksEarly', ...everyFault] }),
   scene('a Java worker', { faults: 1, may: ['stop', 'java'] }),
   scene('two faults while one yields', { faults: 2, from: 'yielding' }),
   scene('two faults while one drains', { faults: 2, from: 'draining' }),

@@ -43,6 +43,8 @@ export type From = 'begun' | 'yielding' | 'draining' | 'handedOver';
 
 export type May =
   | 'stop'
+  /** A call acknowledges before it ends. */
+  | 'acksEarly'
   | 'lose'
   | 'loseReply'
   | 'late'
@@ -119,6 +121,8 @@ export interface RunningCall {
   readonly worker: number;
   /** The lease was another's, or nobody's, since it began: what is delivered again is no longer this one's to prevent. */
   readonly isOld: boolean;
+  /** Its record is settled, and it runs on. */
+  readonly isAcked: boolean;
 }
 
 export interface Node {

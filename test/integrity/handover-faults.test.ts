@@ -1,41 +1,21 @@
 // Faults in the middle of a hand-over, on real processes: who asks for a lease, or who holds it, is killed, stopped, cut off from
-// DynamoDB, or told to end, at a moment that a witness of every write to the table gives. Some at a time, each on a stream and a
-// table of its own.
+// DynamoDB, or told to end, at a moment that a witness of every write to the table gives. Where both fail: handover-both-fail.test.ts.
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
 import { heldBy } from '../support/fleet.js';
-import type { WorkerProcess } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, say, settled } from '../support/fleet-laws.js';
-import {
-  failoverMs,
-  isHandOver,
-  isRefusal,
-  isTake,
-  isWish,
-  isYielding,
-  newOwner,
-  Scene,
-} from '../support/hand-over-scene.js';
-import type { Ending, Is, SceneOptions } from '../support/hand-over-scene.js';
+import { againWithinMs, forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
+import type { HandOverCase } from '../support/hand-over-cases.js';
+import { failoverMs, isHandOver, isRefusal, isTake, isWish, isYielding, newOwner } from '../support/hand-over-scene.js';
+import type { Is, Scene } from '../support/hand-over-scene.js';
 import { deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
 
-type Play = (scene: Scene, holder: WorkerProcess) => Promise<void>;
-
-interface Case extends Omit<SceneOptions, 'endpoints'> {
-  readonly title: string;
-  readonly play: Play;
-}
-
-const deadlineMs = failoverMs + 20_000;
-
-const cases: readonly Case[] = [
+const cases: readonly HandOverCase[] = [
   ...(
     [
       ['when a lease has been handed to it, before it has looked', isHandOver, 'killed-when-given'],
       ['when it has taken what was handed to it', isTake, 'killed-when-taken'],
     ] as const
-  ).map(([moment, is, name]): Case => ({
+  ).map(([moment, is, name]): HandOverCase => ({
     title: `the one who asks is killed ${moment}: the lease comes back when it has expired, and nothing twice`,
     name,
     shards: 4,
@@ -46,7 +26,7 @@ const cases: readonly Case[] = [
       const { leaseKey = '' } = await scene.meet('it is the asker’s', ofAsker, () => asker.kill('SIGKILL'));
       const killed = Date.now();
       await scene.meet('the holder takes it back', (write) => isTake(write) && write.leaseKey === leaseKey);
-      say(`${name}: delivering again`, await handOvers(fleet, asker, [leaseKey], () => killed, deadlineMs));
+      say(`${name}: delivering again`, await handOvers(fleet, asker, [leaseKey], () => killed, againWithinMs));
       await settled(fleet, [holder]);
       const { changes, deliveries, replayed } = await scene.end();
       expect(await asker.exited).to.equal('SIGKILL');
@@ -60,7 +40,7 @@ const cases: readonly Case[] = [
       ['when it has left its wish', isWish, 'killed-when-wishing'],
       ['when it has been answered', isYielding, 'killed-when-answered'],
     ] as const
-  ).map(([moment, is, name]): Case => ({
+  ).map(([moment, is, name]): HandOverCase => ({
     title: `the one who asks is killed ${moment}: the holder delivers on as before, and the wish is in nobody’s way`,
     name,
     drainsSlowly: true,
@@ -95,7 +75,7 @@ const cases: readonly Case[] = [
       expect(await holder.exited).to.equal('SIGKILL');
       const held = heldBy(await fleet.rows(), holder);
       expect(held).to.include(leaseKey);
-      say('holder-killed: delivering elsewhere', await handOvers(fleet, holder, held, () => killed, deadlineMs));
+      say('holder-killed: delivering elsewhere', await handOvers(fleet, holder, held, () => killed, againWithinMs));
       await settled(fleet, [asker]);
       const { changes } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
@@ -129,7 +109,7 @@ const cases: readonly Case[] = [
       const { leaseKey = '' } = await scene.meetDraining(() => holder.kill('SIGSTOP'));
       const stopped = Date.now();
       const held = heldBy(await fleet.rows(), holder);
-      say('holder-stopped: delivering elsewhere', await handOvers(fleet, holder, held, () => stopped, deadlineMs));
+      say('holder-stopped: delivering elsewhere', await handOvers(fleet, holder, held, () => stopped, againWithinMs));
       const seen = witness.writes.length;
       const continued = holder.kill('SIGCONT');
       const lost = (): boolean =>
@@ -168,7 +148,7 @@ const cases: readonly Case[] = [
       const { leaseKey = '' } = await scene.meetDraining(() => proxy.set({ type: 'cut' }));
       const cut = Date.now();
       const held = heldBy(await fleet.rows(), holder);
-      say('holder-cut: delivering elsewhere', await handOvers(fleet, holder, held, () => cut, deadlineMs));
+      say('holder-cut: delivering elsewhere', await handOvers(fleet, holder, held, () => cut, againWithinMs));
       const healed = proxy.set({ type: 'pass' });
       await settled(fleet, [holder, asker]);
       await deliversFrom(fleet, holder, healed);
@@ -251,7 +231,7 @@ const cases: readonly Case[] = [
       ['has left its wish', (scene, act) => scene.meet('the wish', isWish, act), 'asker-ended-wishing'],
       ['is drained for', (scene, act) => scene.meetDraining(act), 'asker-ended-drained-for'],
     ] as readonly (readonly [string, (scene: Scene, act: () => unknown) => Promise<{ leaseKey?: string }>, string])[]
-  ).map(([moment, meet, name]): Case => ({
+  ).map(([moment, meet, name]): HandOverCase => ({
     title: `SIGTERM to the one who asks when it ${moment}: it exits with 0, takes its wish along, and all comes once`,
     name,
     drainsSlowly: true,
@@ -287,54 +267,4 @@ const cases: readonly Case[] = [
   },
 ];
 
-function kindsOf(changes: Ending['changes'], leaseKey: string | undefined): readonly string[] {
-  return changes.filter((change) => change.leaseKey === leaseKey).map(({ kind }) => kind);
-}
-
-function forcedFrom(changes: Ending['changes'], { name }: WorkerProcess): Ending['changes'] {
-  return changes.filter(({ kind, from }) => kind === 'take' && from === name);
-}
-
-/** Two processes each; more at a time would starve one another. */
-const atATime = 3;
-
-describe('a fault in the middle of a hand-over', function () {
-  this.timeout(180_000);
-  let servers: LocalServers;
-  const outcomes = new Map<Case, Promise<unknown>>();
-  let all: Promise<unknown>;
-
-  async function play({ play, ...options }: Case): Promise<unknown> {
-    const scene = await Scene.open({ ...options, endpoints: servers });
-    try {
-      await play(scene, await scene.holder());
-      return undefined;
-    } catch (error) {
-      return error;
-    } finally {
-      await scene.close();
-    }
-  }
-
-  before(async () => {
-    servers = await startLocalServers();
-    const told = new Map<Case, (outcome: unknown) => void>();
-    for (const each of cases) outcomes.set(each, new Promise((resolve) => told.set(each, resolve)));
-    const left = [...cases];
-    const lane = async (): Promise<void> => {
-      for (let next = left.shift(); next !== undefined; next = left.shift())
-        told.get(next)?.(await play(next).catch((error: unknown) => error));
-    };
-    all = Promise.all(Array.from({ length: atATime }, lane));
-  });
-  after(async () => {
-    await all;
-    await servers?.stop();
-  });
-
-  for (const each of cases)
-    it(each.title, async () => {
-      const error = await outcomes.get(each);
-      if (error !== undefined) throw error;
-    });
-});
+playHandOverCases('a fault in the middle of a hand-over', cases);

@@ -10,7 +10,7 @@ const delivery = (sequenceNumber: number, fence: number): Delivery => ({
 });
 
 const change = (kind: OwnerChange['kind'], from: string | undefined, counter: number): OwnerChange => ({
-  ...{ kind, leaseKey: 's', from, to: 'b', doneAt: counter },
+  ...{ kind, leaseKey: 's', from, to: 'b', doneAt: counter, silentMs: 0 },
   row: { leaseCounter: { N: String(counter) }, checkpoint: { S: '5' } },
 });
 

@@ -13,6 +13,8 @@ export interface OwnerChange {
   /** The row as the change has left it. */
   readonly row: WitnessedRow;
   readonly doneAt: number;
+  /** For how long the row's counter had stood still when the write was sent. */
+  readonly silentMs: number;
 }
 
 export interface WriteVerdict {
@@ -113,7 +115,7 @@ function judgeOwner(step: Step): OwnerChange | undefined {
   if (kind !== 'take' && from !== worker) complain(`a ${kind} of what ${from} owns`);
   if (kind === 'take' && was !== undefined) judgeForce(step, from);
   if (kind === 'handOver') judgeHandOver(step);
-  return { kind, leaseKey, from, to, row: after, doneAt };
+  return { kind, leaseKey, from, to, row: after, doneAt, silentMs: write.sentAt - before.movedAt };
 }
 
 function judgeForce({ write, before, complain }: Step, from: string | undefined): void {

@@ -1,0 +1,84 @@
+// Both processes of one hand-over fail in the middle of it: the one that holds the lease and the one that asks for it are killed, or
+// stopped by SIGSTOP and continued later. A third takes over.
+import { expect } from 'chai';
+import { settled } from '../support/fleet-laws.js';
+import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
+import type { HandOverCase } from '../support/hand-over-cases.js';
+import { isHandOver } from '../support/hand-over-scene.js';
+import type { Ending, Scene } from '../support/hand-over-scene.js';
+import { deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
+
+type Signal = 'SIGKILL' | 'SIGSTOP';
+
+interface Moment {
+  readonly name: string;
+  readonly title: string;
+  readonly drainsSlowly: boolean;
+  readonly meet: (scene: Scene, act: () => unknown) => Promise<{ leaseKey?: string | undefined }>;
+  /** How the lease changes its owner until the third has it. */
+  readonly kinds: readonly string[];
+}
+
+const moments: readonly Moment[] = [
+  {
+    name: 'drains',
+    title: 'while it drains',
+    drainsSlowly: true,
+    meet: (scene, act) => scene.meetDraining(act),
+    kinds: ['take', 'take'],
+  },
+  {
+    name: 'given',
+    title: 'when it has handed over, and neither has heard of that',
+    drainsSlowly: false,
+    meet: (scene, act) => scene.meet('handed over', isHandOver, act),
+    kinds: ['take', 'handOver', 'take'],
+  },
+];
+
+const signals: readonly (readonly [Signal, Signal])[] = [
+  ['SIGKILL', 'SIGKILL'],
+  ['SIGKILL', 'SIGSTOP'],
+  ['SIGSTOP', 'SIGKILL'],
+  ['SIGSTOP', 'SIGSTOP'],
+];
+
+const done = { SIGKILL: 'killed', SIGSTOP: 'stopped and continued' };
+
+function repeatsOf({ deliveries }: Ending, leaseKey: string | undefined): readonly string[] {
+  const ids = deliveries.filter(({ shardId }) => shardId === leaseKey).map(({ id }) => id);
+  return ids.filter((id, place) => ids.indexOf(id) < place);
+}
+
+const cases = moments.flatMap((moment) =>
+  signals.map(([toHolder, toAsker]): HandOverCase => ({
+    title: `${moment.title}, the holder is ${done[toHolder]} and the one who asks ${done[toAsker]}: a third takes over`,
+    name: `both-${moment.name}-${[toHolder, toAsker].map((each) => each.slice(3).toLowerCase()).join('-')}`,
+    drainsSlowly: moment.drainsSlowly,
+    // One for each that lives in the end, or more.
+    shards: toHolder === 'SIGSTOP' && toAsker === 'SIGSTOP' ? 3 : 2,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const { leaseKey } = await moment.meet(scene, () => {
+        holder.kill(toHolder);
+        asker.kill(toAsker);
+      });
+      const third = await scene.start('third');
+      await settled(fleet, [third]);
+      const stopped = [...(toHolder === 'SIGSTOP' ? [holder] : []), ...(toAsker === 'SIGSTOP' ? [asker] : [])];
+      const continued = stopped.map((worker) => [worker.name, worker.kill('SIGCONT')] as const);
+      await settled(fleet, [...stopped, third]);
+      const ending = await scene.end();
+      expect(kindsOf(ending.changes, leaseKey).slice(0, moment.kinds.length)).to.deep.equal(moment.kinds);
+      if (moment.name === 'given') expect(repeatsOf(ending, leaseKey), 'of what was handed over').to.deep.equal([]);
+      for (const [name, at] of continued) {
+        expect(deliveredUnderOldFence(ending.deliveries, name, at)).to.deep.equal([]);
+        expect(finishedAfter(ending.deliveries, name, at).length, 'in its two reducers').to.be.at.most(2);
+      }
+      expect(forcedFrom(ending.changes, third), 'from the one that lives').to.deep.equal([]);
+    },
+  })),
+);
+
+playHandOverCases('both processes of a hand-over fail in the middle of it', cases);

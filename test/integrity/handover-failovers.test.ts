@@ -1,0 +1,99 @@
+// Workers whose `failoverMs` differ, as while a deploy changes it, in the middle of a hand-over: nobody takes by force before the larger
+// of both has passed, whichever of them dies and whoever has the larger one, and one warning says that they differ.
+import { expect } from 'chai';
+import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { settled } from '../support/fleet-laws.js';
+import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
+import type { HandOverCase } from '../support/hand-over-cases.js';
+import { isHandOver } from '../support/hand-over-scene.js';
+import type { Ending } from '../support/hand-over-scene.js';
+
+const [shortMs, longMs] = [2_000, 6_000];
+
+const orders = [
+  { of: 'the holder’s is the shorter one', name: 'holder-short', holder: shortMs, asker: longMs },
+  { of: 'the holder’s is the longer one', name: 'holder-long', holder: longMs, asker: shortMs },
+];
+
+function differs({ events }: WorkerProcess): number {
+  return events('warning').filter(({ data }) => data.message?.includes('leases.failoverMs') === true).length;
+}
+
+async function eachTells(fleet: Fleet, workers: readonly WorkerProcess[]): Promise<void> {
+  await fleet.until('each of them says that they differ', () => workers.every((worker) => differs(worker) > 0));
+}
+
+/** How long the dead one had been silent when it lost each lease. */
+function silences(changes: Ending['changes'], dead: WorkerProcess): readonly number[] {
+  return forcedFrom(changes, dead).map(({ silentMs }) => silentMs);
+}
+
+function expectTold(fleet: Fleet, living: readonly WorkerProcess[]): void {
+  for (const worker of fleet.workers)
+    expect(differs(worker), `${worker.name} warns`).to.be.within(living.includes(worker) ? 1 : 0, 1);
+}
+
+const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): readonly HandOverCase[] => {
+  const failovers = { holder: holderMs, asker: askerMs };
+  return [
+    {
+      title: `${of}: a lease is handed over, and nothing comes twice`,
+      name: `${name}-handed`,
+      failovers,
+      drainsSlowly: true,
+      play: async (scene, holder) => {
+        const { fleet } = scene;
+        const asker = await scene.asker();
+        await scene.meet('handed over', isHandOver);
+        await settled(fleet, [holder, asker]);
+        await eachTells(fleet, [holder, asker]);
+        const { changes, replayed } = await scene.end();
+        expectTold(fleet, [holder, asker]);
+        expect(changes.filter(({ kind, from }) => kind === 'take' && from !== undefined)).to.deep.equal([]);
+        expect(replayed).to.equal(0);
+      },
+    },
+    {
+      title: `${of}, and the holder is killed while it drains: its leases are taken when the longer time has passed`,
+      name: `${name}-holder-killed`,
+      failovers: { ...failovers, next: holderMs },
+      drainsSlowly: true,
+      play: async (scene, holder) => {
+        const { fleet } = scene;
+        const asker = await scene.asker();
+        const { leaseKey } = await scene.meetDraining(() => holder.kill('SIGKILL'));
+        await settled(fleet, [asker]);
+        const next = await scene.start('next');
+        await settled(fleet, [asker, next]);
+        await eachTells(fleet, [asker, next]);
+        const { changes } = await scene.end();
+        expectTold(fleet, [asker, next]);
+        expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
+        expect(silences(changes, holder)).to.have.length(2);
+        expect(Math.min(...silences(changes, holder))).to.be.above(longMs);
+      },
+    },
+    {
+      title: `${of}, and the one who asks is killed when it is given a lease: it comes back when the longer time has passed`,
+      name: `${name}-asker-killed`,
+      failovers: { ...failovers, next: askerMs },
+      play: async (scene, holder) => {
+        const { fleet } = scene;
+        const asker = await scene.asker();
+        const { leaseKey } = await scene.meet('handed over', isHandOver, () => asker.kill('SIGKILL'));
+        await settled(fleet, [holder]);
+        const next = await scene.start('next');
+        await settled(fleet, [holder, next]);
+        await eachTells(fleet, [holder, next]);
+        const { changes, replayed } = await scene.end();
+        expectTold(fleet, [holder, next]);
+        expect(kindsOf(changes, leaseKey).slice(0, 3)).to.deep.equal(['take', 'handOver', 'take']);
+        expect(silences(changes, asker)).to.have.length(1);
+        expect(Math.min(...silences(changes, asker))).to.be.above(longMs);
+        expect(replayed).to.equal(0);
+      },
+    },
+  ];
+});
+
+playHandOverCases('a hand-over between workers whose failover times differ', cases);

@@ -1,0 +1,114 @@
+// What others do in the middle of a hand-over, on real processes: a second worker asks for the same lease, somebody splits the shard, a
+// Java worker takes the lease by force. Whoever holds it and whoever asks for it live all the time.
+import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { expect } from 'chai';
+import { localClientConfig } from '../../src/testing/local-servers.js';
+import { settled } from '../support/fleet-laws.js';
+import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
+import type { HandOverCase } from '../support/hand-over-cases.js';
+import { failoverMs, isHandOver, isTake, isWish, newOwner } from '../support/hand-over-scene.js';
+import type { WitnessedWrite } from '../support/lease-witness.js';
+import type { Scene } from '../support/hand-over-scene.js';
+import { beforeParents, delivering, idOf, split } from '../support/resharding.js';
+
+const java = 'java';
+
+/** As a Java worker takes what it wants: by the counter alone, and our attributes stay as they are. Who renews in between, wins. */
+async function takeAsJava({ fleet, witness }: Scene, leaseKey: string): Promise<void> {
+  const client = new DynamoDBClient(localClientConfig(witness.endpoint(java)));
+  try {
+    await fleet.until('the Java worker has it', async () => {
+      const counter = Number((await fleet.rows()).get(leaseKey)?.['leaseCounter']?.N);
+      const update = new UpdateItemCommand({
+        TableName: fleet.application,
+        Key: { leaseKey: { S: leaseKey } },
+        UpdateExpression: 'SET #leaseOwner = :owner, #leaseCounter = :next',
+        ConditionExpression: '#leaseCounter = :seen',
+        ExpressionAttributeNames: { '#leaseOwner': 'leaseOwner', '#leaseCounter': 'leaseCounter' },
+        ExpressionAttributeValues: {
+          ':owner': { S: java },
+          ':next': { N: String(counter + 1) },
+          ':seen': { N: String(counter) },
+        },
+      });
+      const taken = client.send(update).then(() => true);
+      return await taken.catch(() => false);
+    });
+  } finally {
+    client.destroy();
+  }
+}
+
+const cases: readonly HandOverCase[] = [
+  {
+    title:
+      'two workers ask at once, and the first that is given one is killed: each lease goes one way, and nothing twice',
+    name: 'two-askers',
+    shards: 4,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const askers = await Promise.all(['asker', 'second'].map((name) => scene.start(name)));
+      const wishes = askers.map(({ name }) =>
+        scene.meet(`${name} asks`, (write) => isWish(write) && write.worker === name),
+      );
+      await Promise.all(wishes);
+      const isGiven = (name: string, write: WitnessedWrite): boolean => name === newOwner(write);
+      const given = await scene.meet('handed over', isHandOver, (write) =>
+        askers.find(({ name }) => isGiven(name, write))!.kill('SIGKILL'),
+      );
+      const living = askers.filter(({ name }) => !isGiven(name, given));
+      await settled(fleet, [holder, ...living]);
+      const { changes, replayed } = await scene.end();
+      expect(given.worker).to.equal(holder.name);
+      expect(living).to.have.length(1);
+      expect(kindsOf(changes, given.leaseKey).slice(0, 3)).to.deep.equal(['take', 'handOver', 'take']);
+      for (const each of [holder, ...living]) expect(forcedFrom(changes, each)).to.deep.equal([]);
+      expect(replayed).to.equal(0);
+    },
+  },
+  {
+    title: 'the shard is split while it is drained for: it ends once, its children come after it, and nothing twice',
+    name: 'split-while-drained',
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const { leaseKey = '' } = await scene.meetDraining();
+      await split(fleet, leaseKey);
+      for (const child of [2, 3]) await delivering(fleet, idOf(child));
+      await settled(fleet, [holder, asker]);
+      const { changes, replayed } = await scene.end();
+      expect((await fleet.rows()).get(leaseKey)?.['checkpoint']?.S).to.equal('SHARD_END');
+      expect(beforeParents(fleet, { [idOf(2)]: [leaseKey], [idOf(3)]: [leaseKey] })).to.deep.equal([]);
+      for (const each of [holder, asker]) expect(forcedFrom(changes, each)).to.deep.equal([]);
+      expect(replayed).to.equal(0);
+    },
+  },
+  {
+    title:
+      'a Java worker takes the lease by force while it is drained for: nobody hands it over, and its wish means nothing',
+    name: 'java-while-drained',
+    stranger: java,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      const { leaseKey = '' } = await scene.meetDraining();
+      await takeAsJava(scene, leaseKey);
+      const taken = Date.now();
+      const isLost = (): boolean => holder.events('leaseLost').some(({ data }) => data.leaseKey === leaseKey);
+      await fleet.until('the holder knows', isLost);
+      await scene.meet('taken from it', (write) => isTake(write) && write.leaseKey === leaseKey);
+      expect(Date.now() - taken, 'it is silent, and expires').to.be.above(failoverMs);
+      await settled(fleet, [holder, asker]);
+      const { changes } = await scene.end();
+      expect(kindsOf(changes, leaseKey).slice(0, 3)).to.deep.equal(['take', 'take', 'take']);
+      expect(changes.filter((change) => change.leaseKey === leaseKey)[1]).to.include({ from: holder.name, to: java });
+      for (const each of [holder, asker])
+        expect(forcedFrom(changes, each).filter(({ to }) => to !== java)).to.deep.equal([]);
+    },
+  },
+];
+
+playHandOverCases('what others do in the middle of a hand-over', cases);

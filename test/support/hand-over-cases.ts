@@ -1,0 +1,71 @@
+// Cases of faults in the middle of a hand-over, on real processes: some at a time, each on a stream and a table of its own. The files
+// that have cases are in test/integrity.
+import { startLocalServers } from '../../src/testing/local-servers.js';
+import type { LocalServers } from '../../src/testing/local-servers.js';
+import type { WorkerProcess } from './fleet.js';
+import { failoverMs, Scene } from './hand-over-scene.js';
+import type { Ending, SceneOptions } from './hand-over-scene.js';
+
+export interface HandOverCase extends Omit<SceneOptions, 'endpoints'> {
+  readonly title: string;
+  readonly play: (scene: Scene, holder: WorkerProcess) => Promise<void>;
+}
+
+/** Within which what a dead worker held is delivered again. */
+export const againWithinMs = failoverMs + 20_000;
+
+/** In order. */
+export function kindsOf(changes: Ending['changes'], leaseKey: string | undefined): readonly string[] {
+  return changes.filter((change) => change.leaseKey === leaseKey).map(({ kind }) => kind);
+}
+
+export function forcedFrom(changes: Ending['changes'], { name }: WorkerProcess): Ending['changes'] {
+  return changes.filter(({ kind, from }) => kind === 'take' && from === name);
+}
+
+/** Two processes each; more at a time would starve one another. */
+const atATime = 3;
+
+/** Makes a block of them. */
+export function playHandOverCases(what: string, cases: readonly HandOverCase[]): void {
+  describe(what, function () {
+    this.timeout(180_000);
+    let servers: LocalServers;
+    const outcomes = new Map<HandOverCase, Promise<unknown>>();
+    let all: Promise<unknown>;
+
+    async function play({ play, ...options }: HandOverCase): Promise<unknown> {
+      const scene = await Scene.open({ ...options, endpoints: servers });
+      try {
+        await play(scene, await scene.holder());
+        return undefined;
+      } catch (error) {
+        return error;
+      } finally {
+        await scene.close();
+      }
+    }
+
+    before(async () => {
+      servers = await startLocalServers();
+      const told = new Map<HandOverCase, (outcome: unknown) => void>();
+      for (const each of cases) outcomes.set(each, new Promise((resolve) => told.set(each, resolve)));
+      const left = [...cases];
+      const lane = async (): Promise<void> => {
+        for (let next = left.shift(); next !== undefined; next = left.shift())
+          told.get(next)?.(await play(next).catch((error: unknown) => error));
+      };
+      all = Promise.all(Array.from({ length: atATime }, lane));
+    });
+    after(async () => {
+      await all;
+      await servers?.stop();
+    });
+
+    for (const each of cases)
+      it(each.title, async () => {
+        const error = await outcomes.get(each);
+        if (error !== undefined) throw error;
+      });
+  });
+}
