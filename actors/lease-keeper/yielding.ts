@@ -12,6 +12,7 @@ import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { doubledMs } from '../../src/core/backoff.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
+import { LONGEST_FAILOVER_MS } from '../../src/core/lease-failover.js';
 import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
@@ -91,8 +92,9 @@ function drain(turn: Turn, yielding: Yielding): void {
  */
 const mostDrains = 10;
 
+/** Whoever asks waits no longer than this for the answer to be kept. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
-  return mostDrains * handOverMs;
+  return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
 }
 
 /** Something of the shard has been settled. */

@@ -44,7 +44,7 @@ export const leaseTable = {
   ),
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
-    'A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this long, or if draining takes ten times that; the other worker asks again later.',
+    'A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later.',
     { shown: '`failoverMs`', example: '20_000' },
   ),
   maxLeases: optional(

@@ -114,6 +114,22 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
   });
 
+  it('drains no longer than the other waits for it: ten minutes, however long handOverMs is', async () => {
+    const [keeper, tenure] = await draining({ handOverMs: 400_000 });
+    expect(keeper.row.kinactAnswer).to.equal(`yielding ${theirs} 600000`);
+    const drainOn = async (from: number, until: number): Promise<void> => {
+      for (let ms = from; ms < until; ms += 2_000) {
+        ask(keeper, 2 + ms);
+        await keeper.advance(2_000);
+        await keeper.frontier(tenure, String(1_000_000 + ms));
+      }
+    };
+    await drainOn(0, 598_000);
+    expect(keeper.controls.get(1)).to.have.length(1);
+    await drainOn(598_000, 604_000);
+    expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['pause', 'resume']);
+  });
+
   it('waits no longer for a word that moves nothing: a late one of an earlier worker, or one that comes twice', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     ask(keeper, 2);

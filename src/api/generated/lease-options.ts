@@ -27,7 +27,8 @@ export interface LeaseOptions {
   readonly failoverMs?: number | undefined;
   /**
    * A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this
-   * long, or if draining takes ten times that; the other worker asks again later. Takes: milliseconds, 1 to 600000.
+   * long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Takes: milliseconds,
+   * 1 to 600000.
    *
    * @default the value of failoverMs
    * @example
