@@ -74,7 +74,7 @@ const cases: readonly Case[] = [
       await scene.deliversWhatIsNew(holder, leaseKey);
       const fences = new Set(fleet.deliveries().flatMap((each) => (each.shardId === leaseKey ? [each.fence] : [])));
       expect(scene.witness.writes.filter(isRefusal), 'nobody is there to be refused').to.deep.equal([]);
-      const next = await scene.start('next');
+      const next = await scene.startProxied('next');
       await settled(fleet, [holder, next]);
       const { changes, replayed } = await scene.end();
       expect(fences.size, 'it goes on under its own fence').to.equal(1);
@@ -305,7 +305,7 @@ describe('a fault in the middle of a hand-over', function () {
   let all: Promise<unknown>;
 
   async function play({ play, ...options }: Case): Promise<unknown> {
-    const scene = await Scene.open({ ...options, endpoints: servers });
+    const scene = await new Scene({ ...options, endpoints: servers }).open();
     try {
       await play(scene, await scene.holder());
       return undefined;
