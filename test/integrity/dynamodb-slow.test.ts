@@ -1,45 +1,26 @@
 // Every answer of DynamoDB to one of two workers is late: first by less than the time between two renewals, then by more
 // than a request may take.
 import { expect } from 'chai';
-import { faultyProxy } from '../support/faulty-proxy.js';
-import type { FaultyProxy } from '../support/faulty-proxy.js';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet, WorkerProcess } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, say, settled } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { heldBy } from '../support/fleet.js';
+import type { WorkerProcess } from '../support/fleet.js';
+import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, settled } from '../support/fleet-laws.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 
 /** Renewals every second; a request that takes longer than a second is given up. */
 const failoverMs = 3_000;
 
 describe('a worker to whom DynamoDB is slow', function () {
   this.timeout(120_000);
-  let fleet: Fleet;
-  let proxy: FaultyProxy;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    fleet = await startFleet({ shards: 4 });
-    proxy = await faultyProxy(fleet.endpoints.dynamodb);
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-    await proxy?.close();
-  });
+  const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
+
   it('keeps its leases while the answers come before the next renewal, and nothing is delivered twice', async () => {
-    const slow = fleet.start('slow', { itemMs: 5, failoverMs }, { ...fleet.endpoints, dynamodb: proxy.endpoint });
-    fleet.start('heir', { itemMs: 5, failoverMs });
-    await settled(fleet);
+    const { fleet } = scene;
+    const slow = await scene.startProxied('slow');
+    await scene.settledWith('heir');
     const held = heldBy(await fleet.rows(), slow);
-    const counters = async (): Promise<readonly number[]> => {
-      const rows = await fleet.rows();
-      return held.map((shardId) => Number(rows.get(shardId)?.['leaseCounter']?.N));
-    };
-    const before = await counters();
-    const from = proxy.set({ type: 'slow', ms: 600 });
-    await fleet.until('four renewals of each lease', async () =>
-      (await counters()).every((counter, index) => counter >= (before[index] as number) + 4),
-    );
+    const renewed = await renewalsFrom(fleet, held);
+    const from = scene.proxyOf(slow).set({ type: 'slow', ms: 600 });
+    await renewed(4);
     expect(heldBy(await fleet.rows(), slow)).to.deep.equal(held);
     const losses = slow.events('leaseLost').filter(({ data }) => held.includes(data.shardId as string));
     expect(losses).to.deep.equal([]);
@@ -49,7 +30,9 @@ describe('a worker to whom DynamoDB is slow', function () {
   });
 
   it('loses them when no answer comes in time, falls silent, and nothing is lost; later they are shared again', async () => {
+    const { fleet } = scene;
     const slow = fleet.workers[0] as WorkerProcess;
+    const proxy = scene.proxyOf(slow);
     const held = heldBy(await fleet.rows(), slow);
     expect(held).to.not.be.empty;
     const from = proxy.set({ type: 'slow', ms: 1_500 });
@@ -59,7 +42,6 @@ describe('a worker to whom DynamoDB is slow', function () {
     expect(deliveredBetween(fleet, slow, from + failoverMs, healed), 'after its leases').to.deep.equal([]);
     await settled(fleet);
     await deliversFrom(fleet, slow, healed);
-    await stopWriting();
-    await expectNothingLost('dynamodb-slow', fleet);
+    await scene.expectNothingLost('dynamodb-slow');
   });
 });

@@ -2,22 +2,17 @@
 // ENOSPC.
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { WorkerProcess } from '../support/fleet.js';
+import { sceneOfTest } from '../support/load-scene.js';
 import { environment, startKinact } from '../support/command.js';
-import { startFleet } from '../support/fleet.js';
-import type { Fleet, WorkerProcess } from '../support/fleet.js';
 import { fullDevice } from '../support/full-loggers.js';
 import type { LogTarget } from '../support/full-loggers.js';
-import { expectNothingLost } from '../support/replays.js';
 
 const failoverMs = 3_000;
 
 describe('a disk without room for the log', function () {
   this.timeout(90_000);
-  let fleet: Fleet;
-  beforeEach(async () => {
-    fleet = await startFleet({ shards: 2 });
-  });
-  afterEach(() => fleet?.stop());
+  const scene = sceneOfTest({ shards: 2, worker: { failoverMs } });
 
   it('is what the tests have: every write to that device fails', () => {
     expect(() => writeFileSync(fullDevice, 'a line'))
@@ -27,12 +22,11 @@ describe('a disk without room for the log', function () {
 
   /** Works for two renewals, with records before and behind, and is asked to stop. */
   const works = async (log: LogTarget): Promise<WorkerProcess> => {
-    const worker = fleet.start('logging', { failoverMs, log });
-    const stopWriting = fleet.keepWriting(24, 100);
+    const worker = scene.start('logging', { log });
+    scene.keepWriting(24);
     const checkpoints = (): number => worker.events('checkpoint').length;
-    await fleet.until('checkpoints of two renewals', () => checkpoints() >= 4);
-    await stopWriting();
-    await expectNothingLost(`full-log, ${log}`, fleet);
+    await scene.fleet.until('checkpoints of two renewals', () => checkpoints() >= 4);
+    await scene.expectNothingLost(`full-log, ${log}`);
     expect(worker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
     return worker;
   };
@@ -66,14 +60,15 @@ describe('a disk without room for the log', function () {
   });
 
   it('ends the process, as Node does, when nobody listens to them; its heir has what it left', async () => {
-    const ending = fleet.start('ending', { failoverMs, log: 'stderr, unheard' });
-    await fleet.put(240);
+    const ending = scene.start('ending', { log: 'stderr, unheard' });
+    await scene.fleet.put(240);
     expect(await ending.exited).to.not.equal(0);
-    fleet.start('heir', { failoverMs });
-    await expectNothingLost('full-log, stderr, unheard', fleet);
+    scene.start('heir');
+    await scene.expectNothingLost('full-log, stderr, unheard');
   });
 
   it('ends a command with 1 when what it has to say cannot be written, and with one line that says so', async () => {
+    const { fleet } = scene;
     await fleet.put(10);
     const full = openSync(fullDevice, 'w');
     try {

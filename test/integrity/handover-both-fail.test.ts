@@ -64,7 +64,7 @@ const cases = moments.flatMap((moment) =>
         holder.kill(toHolder);
         asker.kill(toAsker);
       });
-      const third = await scene.start('third');
+      const third = await scene.startProxied('third');
       await settled(fleet, [third]);
       const stopped = [...(toHolder === 'SIGSTOP' ? [holder] : []), ...(toAsker === 'SIGSTOP' ? [asker] : [])];
       const continued = stopped.map((worker) => [worker.name, worker.kill('SIGCONT')] as const);

@@ -63,7 +63,7 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
         const asker = await scene.asker();
         const { leaseKey } = await scene.meetDraining(() => holder.kill('SIGKILL'));
         await settled(fleet, [asker]);
-        const next = await scene.start('next');
+        const next = await scene.startProxied('next');
         await settled(fleet, [asker, next]);
         await eachTells(fleet, [asker, next]);
         const { changes } = await scene.end();
@@ -82,7 +82,7 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
         const asker = await scene.asker();
         const { leaseKey } = await scene.meet('handed over', isHandOver, () => asker.kill('SIGKILL'));
         await settled(fleet, [holder]);
-        const next = await scene.start('next');
+        const next = await scene.startProxied('next');
         await settled(fleet, [holder, next]);
         await eachTells(fleet, [holder, next]);
         const { changes, replayed } = await scene.end();

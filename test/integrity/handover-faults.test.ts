@@ -54,7 +54,7 @@ const cases: readonly HandOverCase[] = [
       await scene.deliversWhatIsNew(holder, leaseKey);
       const fences = new Set(fleet.deliveries().flatMap((each) => (each.shardId === leaseKey ? [each.fence] : [])));
       expect(scene.witness.writes.filter(isRefusal), 'nobody is there to be refused').to.deep.equal([]);
-      const next = await scene.start('next');
+      const next = await scene.startProxied('next');
       await settled(fleet, [holder, next]);
       const { changes, replayed } = await scene.end();
       expect(fences.size, 'it goes on under its own fence').to.equal(1);

@@ -48,7 +48,7 @@ const cases: readonly HandOverCase[] = [
     drainsSlowly: true,
     play: async (scene, holder) => {
       const { fleet } = scene;
-      const askers = await Promise.all(['asker', 'second'].map((name) => scene.start(name)));
+      const askers = await Promise.all(['asker', 'second'].map((name) => scene.startProxied(name)));
       const wishes = askers.map(({ name }) =>
         scene.meet(`${name} asks`, (write) => isWish(write) && write.worker === name),
       );

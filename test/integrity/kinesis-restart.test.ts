@@ -2,12 +2,10 @@
 // it has accepted.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
+import { heldBy } from '../support/fleet.js';
+import { deliversFrom } from '../support/fleet-laws.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
-import { deliversFrom, settled } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
 import { startRestartableKinesis } from '../support/restartable-kinesis.js';
 import type { RestartableKinesis } from '../support/restartable-kinesis.js';
 
@@ -15,30 +13,24 @@ const failoverMs = 2_000;
 
 describe('two workers whose Kinesis server restarts', function () {
   this.timeout(150_000);
-  let servers: LocalServers;
   let restartable: RestartableKinesis;
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    [servers, restartable] = await Promise.all([startLocalServers(), startRestartableKinesis()]);
-    fleet = await startFleet({
-      shards: 4,
-      endpoints: { kinesis: restartable.kinesis, dynamodb: servers.dynamodb },
-    });
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-    await restartable?.stop();
-    await servers?.stop();
+  const scene = sceneOfSuite({
+    shards: 4,
+    load: { count: 24 },
+    worker: { itemMs: 5, failoverMs },
+    servers: async (opening) => {
+      const [servers, own] = await Promise.all([startLocalServers(), startRestartableKinesis()]);
+      opening.closes(() => Promise.all([own.stop(), servers.stop()]));
+      restartable = own;
+      return { kinesis: own.kinesis, dynamodb: servers.dynamodb };
+    },
   });
 
   it('keep their leases meanwhile, restart nothing, and read on where they were', async () => {
-    const workers = ['a', 'b'].map((name) => fleet.start(name, { itemMs: 5, failoverMs }));
-    await settled(fleet);
+    const { fleet } = scene;
+    const workers = await scene.settledWith('a', 'b');
     // A writer of its own could not tell whether its last batch had been accepted.
-    await stopWriting();
+    await scene.stopWriting();
     const before = fleet.deliveries().length;
     await fleet.put(240);
     await fleet.until('a part of them delivered', () => fleet.deliveries().length > before + 10);
@@ -50,10 +42,9 @@ describe('two workers whose Kinesis server restarts', function () {
     expect(during, 'leases need no Kinesis').to.deep.equal(held);
     await restartable.restart();
     const back = Date.now();
-    stopWriting = fleet.keepWriting(24, 100);
+    scene.keepWriting(24);
     for (const worker of workers) await deliversFrom(fleet, worker, back);
-    await stopWriting();
-    await expectNothingLost('kinesis-restart', fleet);
+    await scene.expectNothingLost('kinesis-restart');
     const said = (name: string): number =>
       workers.flatMap((worker) => worker.events(name)).filter(({ at }) => at >= killedAt && at < back).length;
     expect(said('pipelineRestarted'), 'pipelineRestarted').to.equal(0);

@@ -1,31 +1,21 @@
 // Somebody deletes the row of a lease that one of two workers holds, while records flow.
 import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
+import { heldBy } from '../support/fleet.js';
 import { settled } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 
 /** Long enough for the holder to find out and to write, on a slow machine too. */
 const failoverMs = 6_000;
 
 describe('a lease row that is deleted under its holder', function () {
   this.timeout(150_000);
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    fleet = await startFleet({ shards: 4 });
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-  });
+  const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('is created again at its last checkpoint: nothing before that is read again, fences rise, nothing is lost', async () => {
-    const [holder] = ['holder', 'other'].map((name) => fleet.start(name, { itemMs: 5, failoverMs }));
-    await settled(fleet);
-    const [leaseKey] = heldBy(await fleet.rows(), holder!) as [string];
+    const { fleet } = scene;
+    const [holder] = await scene.settledWith('holder', 'other');
+    const [leaseKey] = heldBy(await fleet.rows(), holder) as [string];
     const row = async () => (await fleet.rows()).get(leaseKey);
     const taken = Number((await row())?.['leaseCounter']?.N);
     await fleet.until('some renewals, and a checkpoint', async () => {
@@ -46,8 +36,7 @@ describe('a lease row that is deleted under its holder', function () {
     await settled(fleet);
     const before = anew().filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
     expect(before, 'before the last checkpoint').to.deep.equal([]);
-    await stopWriting();
-    await expectNothingLost('row-deleted', fleet);
+    await scene.expectNothingLost('row-deleted');
     const told = fleet.workers.flatMap((worker) => worker.events('warning').map(({ data }) => data.message ?? ''));
     expect(
       told.filter((message) => message.includes('created again where its shard has been settled to')),

@@ -3,33 +3,24 @@ import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
+import { heldBy } from '../support/fleet.js';
 import { settled } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 
 const failoverMs = 2_000;
 
 describe('a lease row that is garbled under its holder', function () {
   this.timeout(150_000);
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    fleet = await startFleet({ shards: 4 });
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-  });
+  const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
   const set = async (
     leaseKey: string,
     name: string,
     value: AttributeValue,
   ): Promise<Record<string, AttributeValue>> => {
-    const { Attributes = {} } = await fleet.dynamodb.send(
+    const { application, dynamodb } = scene.fleet;
+    const { Attributes = {} } = await dynamodb.send(
       new UpdateItemCommand({
-        TableName: fleet.application,
+        TableName: application,
         Key: { leaseKey: { S: leaseKey } },
         UpdateExpression: 'SET #name = :value',
         ExpressionAttributeNames: { '#name': name },
@@ -41,9 +32,9 @@ describe('a lease row that is garbled under its holder', function () {
   };
 
   it('is not read past its deadline, is named to the operator, stops no other shard, and is read on when it is mended', async () => {
-    const [holder] = ['holder', 'other'].map((name) => fleet.start(name, { itemMs: 5, failoverMs }));
-    await settled(fleet);
-    const [leaseKey] = heldBy(await fleet.rows(), holder!) as [string];
+    const { fleet } = scene;
+    const [holder] = await scene.settledWith('holder', 'other');
+    const [leaseKey] = heldBy(await fleet.rows(), holder) as [string];
     const garbledAt = Date.now();
     const old = await set(leaseKey, 'leaseCounter', { S: 'many' });
     await fleet.until('both say so', () =>
@@ -58,8 +49,7 @@ describe('a lease row that is garbled under its holder', function () {
     expect(during.filter(({ shardId }) => shardId === leaseKey)).to.deep.equal([]);
     await set(leaseKey, 'leaseCounter', { N: String(Number(old['leaseCounter']?.N) + 1_000) });
     await settled(fleet);
-    await stopWriting();
-    await expectNothingLost('row-garbled', fleet);
+    await scene.expectNothingLost('row-garbled');
     const restarts = fleet.workers.flatMap((worker) => worker.events('pipelineRestarted'));
     expect(restarts).to.deep.equal([]);
   });

@@ -1,9 +1,8 @@
 // SIGKILL: of one of two workers while records flow, and with a record inside the reducer.
 import { expect } from 'chai';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
+import { heldBy } from '../support/fleet.js';
 import { allSeen, handOvers, say } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 import type { TableSnapshot } from '../support/strict-lease-reader.js';
 import type { Delivery } from '../support/worker-process.js';
 
@@ -14,20 +13,11 @@ const lowest = (deliveries: readonly Delivery[]): bigint =>
 
 describe('a worker killed by SIGKILL under load', function () {
   this.timeout(90_000);
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    fleet = await startFleet({ shards: 4 });
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-  });
+  const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('loses nothing: its heir begins right behind the last checkpoint, and nowhere else', async () => {
-    const dying = fleet.start('dying', { itemMs: 5, failoverMs });
-    const heir = fleet.start('heir', { itemMs: 5, failoverMs });
+    const { fleet } = scene;
+    const [dying, heir] = [scene.start('dying'), scene.start('heir')];
     await fleet.balanced([dying, heir]);
     const held = heldBy(await fleet.rows(), dying);
     const numbered = (rows: TableSnapshot): boolean =>
@@ -38,8 +28,7 @@ describe('a worker killed by SIGKILL under load', function () {
     const left = await fleet.rows();
     expect(heldBy(left, dying)).to.deep.equal(held);
     say('delivering elsewhere after SIGKILL', await handOvers(fleet, dying, held, () => killed, failoverMs + 20_000));
-    await stopWriting();
-    await expectNothingLost('sigkill', fleet);
+    await scene.expectNothingLost('sigkill');
     for (const shardId of held) {
       const checkpoint = BigInt(left.get(shardId)?.['checkpoint']?.S as string);
       const counter = Number(left.get(shardId)?.['leaseCounter']?.N);
@@ -55,15 +44,18 @@ const shardId = 'shardId-000000000000';
 
 describe('a process killed with a record inside its reducer', function () {
   this.timeout(60_000);
-  let fleet: Fleet;
-  before(async () => {
-    fleet = await startFleet({ shards: 1, application: 'killed-app', streamName: 'killed', keys: 1 });
+  const scene = sceneOfSuite({
+    shards: 1,
+    application: 'killed-app',
+    streamName: 'killed',
+    keys: 1,
+    worker: { failoverMs: 3_000 },
   });
-  after(() => fleet?.stop());
 
   it('has never checkpointed past it, whatever came behind, and its heir delivers it', async () => {
+    const { fleet } = scene;
     const counter = async (): Promise<number> => Number((await fleet.rows()).get(shardId)?.['leaseCounter']?.N ?? 0);
-    const dying = fleet.start('dying', { holdId: 'k0/5', failoverMs: 3_000, reducers: 2 });
+    const dying = scene.start('dying', { holdId: 'k0/5', reducers: 2 });
     await fleet.put(10);
     await fleet.until('all before it', () => fleet.deliveries().length >= 5);
     // Two renewals later everything that is going to be checkpointed has been.
@@ -75,13 +67,13 @@ describe('a process killed with a record inside its reducer', function () {
     const last = fleet.deliveries().at(-1);
     expect(last?.id).to.equal('k0/4');
     expect(row?.['checkpoint']?.S).to.equal(last?.sequenceNumber);
-    fleet.start('heir', { failoverMs: 3_000 });
+    scene.start('heir');
     await allSeen(fleet);
     const again = fleet.deliveries().filter(({ worker }) => worker === 'heir');
     expect(
       again.map(({ id }) => id),
       'from the frontier on, and nothing before it',
     ).to.deep.equal(['k0/5', 'k0/6', 'k0/7', 'k0/8', 'k0/9']);
-    await expectNothingLost('sigkill inside a reducer', fleet);
+    await scene.expectNothingLost('sigkill inside a reducer');
   });
 });

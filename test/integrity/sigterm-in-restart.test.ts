@@ -1,10 +1,11 @@
 // SIGTERM while the pipeline is restarting: one reducer has thrown, another is still inside a user call, and the restart
 // waits for it (design.md section 2).
 import { expect } from 'chai';
-import { ownersOf, startFleet } from '../support/fleet.js';
-import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { ownersOf } from '../support/fleet.js';
+import type { WorkerProcess } from '../support/fleet.js';
 import { allSeen } from '../support/fleet-laws.js';
-import { expectNothingLost, uncovered } from '../support/replays.js';
+import { sceneOfTest } from '../support/load-scene.js';
+import { uncovered } from '../support/replays.js';
 import type { WorkerConfig } from '../support/worker-process.js';
 
 const failoverMs = 3_000;
@@ -13,17 +14,14 @@ const [slowId, throwOnceId] = ['k0/6', 'k2/6'];
 
 describe('a worker that gets SIGTERM while its pipeline restarts', function () {
   this.timeout(90_000);
-  let fleet: Fleet;
-  beforeEach(async () => {
-    fleet = await startFleet({ shards: 1 });
-  });
-  afterEach(() => fleet?.stop());
+  const scene = sceneOfTest({ shards: 1, worker: { failoverMs } });
 
   const reached = (worker: WorkerProcess, id: string): boolean =>
     worker.reports.some((report) => report.type === 'reached' && report.id === id);
   /** A checkpoint behind five records of each key; then a crash while `slowId` is in its reducer. */
   const inRestart = async (config: Partial<WorkerConfig>): Promise<WorkerProcess> => {
-    const worker = fleet.start('restarting', { failoverMs, reducers: 4, slowId, throwOnceId, ...config });
+    const { fleet } = scene;
+    const worker = scene.start('restarting', { reducers: 4, slowId, throwOnceId, ...config });
     await fleet.put(120);
     await allSeen(fleet);
     const covered = async (): Promise<boolean> => uncovered(await fleet.rows(), fleet.deliveries()).length === 0;
@@ -36,11 +34,12 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
   };
   /** Of each key the records behind those five, and no other: a restart that does not drain moves no checkpoint. */
   const expectReplayed = async (scenario: string, left: WorkerProcess): Promise<void> => {
-    fleet.start('successor', { failoverMs });
+    const { fleet } = scene;
+    scene.start('successor');
     await allSeen(fleet);
     // Node ends the process when the last call has ended, not before.
     expect(await left.exited).to.equal(1);
-    await expectNothingLost(scenario, fleet);
+    await scene.expectNothingLost(scenario);
     const again = fleet.deliveries().filter(({ worker }) => worker === 'successor');
     expect(again.map(({ id }) => id)).to.have.members(fleet.written.slice(120));
     const fences = fleet.deliveries().flatMap(({ worker, fence }) => (worker === 'restarting' ? [fence] : []));
@@ -48,6 +47,7 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
   };
 
   it('lets the call end that the restart waits for, begins nothing anew, releases, and says that it is not drained', async () => {
+    const { fleet } = scene;
     const worker = await inRestart({ slowMs: 2_000 });
     worker.kill('SIGTERM');
     expect(await worker.exited).to.equal(1);
@@ -63,6 +63,7 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
   });
 
   it('reports an orphan when the call outlives the deadline; its record comes again elsewhere', async () => {
+    const { fleet } = scene;
     const worker = await inRestart({ slowMs: 4_000, stopAfterMs: 1_000 });
     worker.kill('SIGTERM');
     const stopped = await fleet.until('it stopped', () => worker.reports.find(({ type }) => type === 'stopped'));

@@ -1,56 +1,45 @@
 // SIGTERM while records go on flowing (I22): what is in the reducers is drained, checkpointed and released.
 import { expect } from 'chai';
-import { heldBy, startFleet } from '../support/fleet.js';
+import { heldBy } from '../support/fleet.js';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
-import { replays } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { deliversAllOf, replays } from '../support/fleet-laws.js';
+import { sceneOfTest } from '../support/load-scene.js';
 
 const failoverMs = 3_000;
 
 describe('a worker that gets SIGTERM under load', function () {
   this.timeout(90_000);
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  beforeEach(async () => {
-    fleet = await startFleet({ shards: 4 });
-    stopWriting = fleet.keepWriting(12, 100);
-  });
-  afterEach(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-  });
+  /** Fifteen milliseconds a record: its two reducers are in the middle of something, and have more in their queues. */
+  const scene = sceneOfTest({ shards: 4, load: { count: 12 }, worker: { itemMs: 15, failoverMs } });
 
   const deliveredBy = (worker: WorkerProcess): ReturnType<Fleet['deliveries']> =>
-    fleet.deliveries().filter((each) => each.worker === worker.name);
-  /** Fifteen milliseconds a record: its two reducers are in the middle of something, and have more in their queues. */
-  const start = (name: string): WorkerProcess => fleet.start(name, { itemMs: 15, failoverMs });
+    scene.fleet.deliveries().filter((each) => each.worker === worker.name);
 
   it('is drained and exits with 0, and its successor sees none of its records again', async () => {
-    const leaving = start('leaving');
+    const { fleet } = scene;
+    const leaving = scene.start('leaving');
     await fleet.until('it works', () => deliveredBy(leaving).length >= 100);
     leaving.kill('SIGTERM');
     expect(await leaving.exited).to.equal(0);
     expect(leaving.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
-    const successor = fleet.start('successor', { failoverMs });
+    const successor = scene.start('successor', { itemMs: 0 });
     await fleet.until('the successor works', () => deliveredBy(successor).length >= 100);
-    await stopWriting();
-    await expectNothingLost('sigterm-under-load', fleet);
+    await scene.expectNothingLost('sigterm-under-load');
     expect(replays(fleet)).to.equal(0);
   });
 
   it('beside another worker: nothing of what it released comes again there', async () => {
-    const [leaving, staying] = [start('leaving'), start('staying')];
+    const { fleet } = scene;
+    const [leaving, staying] = [scene.start('leaving'), scene.start('staying')];
     await fleet.balanced([leaving, staying]);
     const held = heldBy(await fleet.rows(), leaving);
     expect(held).to.not.be.empty;
-    const delivers = (shardId: string): boolean => deliveredBy(leaving).some((each) => each.shardId === shardId);
-    await fleet.until('it delivers what it holds', () => held.every(delivers));
+    await deliversAllOf(fleet, leaving, held);
     leaving.kill('SIGTERM');
     expect(await leaving.exited).to.equal(0);
     expect(leaving.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
     await fleet.balanced([staying]);
-    await stopWriting();
-    await expectNothingLost('sigterm-under-load beside another', fleet);
+    await scene.expectNothingLost('sigterm-under-load beside another');
     for (const shardId of held) {
       const last = Math.max(...deliveredBy(leaving).map((each) => (each.shardId === shardId ? each.fence : 0)));
       const drained = deliveredBy(leaving).filter((each) => each.shardId === shardId && each.fence === last);

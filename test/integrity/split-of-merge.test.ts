@@ -1,37 +1,25 @@
 // Two shards are merged and the child is split at once, while records flow: the grandchildren wait for the whole family,
 // also where the child has hardly a record of its own.
 import { expect } from 'chai';
-import { startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
 import { settled } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 import { beforeParents, delivering, idOf, merge, split } from '../support/resharding.js';
 
 const failoverMs = 3_000;
 
 describe('a split of a merge under load', function () {
   this.timeout(150_000);
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    fleet = await startFleet({ shards: 2 });
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-  });
+  const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 2, failoverMs } });
 
   it('is followed through both steps, keys in order over them, and nothing is lost', async () => {
-    for (const name of ['a', 'b']) fleet.start(name, { itemMs: 2, failoverMs });
-    await settled(fleet);
+    const { fleet } = scene;
+    await scene.settledWith('a', 'b');
     // 0 + 1 → 2 → 3, 4
     await merge(fleet, idOf(0), idOf(1));
     await split(fleet, idOf(2));
     for (const grandchild of [3, 4]) await delivering(fleet, idOf(grandchild));
     await settled(fleet);
-    await stopWriting();
-    await expectNothingLost('split-of-merge', fleet);
+    await scene.expectNothingLost('split-of-merge');
     const grandparents = [idOf(0), idOf(1), idOf(2)];
     const lineage = { [idOf(2)]: [idOf(0), idOf(1)], [idOf(3)]: grandparents, [idOf(4)]: grandparents };
     expect(beforeParents(fleet, lineage)).to.deep.equal([]);

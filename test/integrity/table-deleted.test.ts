@@ -1,30 +1,19 @@
 // Somebody deletes the whole lease table under two workers, while records flow.
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
 import { settled } from '../support/fleet-laws.js';
-import { expectNothingLost } from '../support/replays.js';
+import { sceneOfSuite } from '../support/load-scene.js';
 
 /** Long enough to make table and rows anew on a slow machine: afterwards nobody knows where the shards stood. */
 const failoverMs = 8_000;
 
 describe('a lease table that is deleted', function () {
   this.timeout(150_000);
-  let fleet: Fleet;
-  let stopWriting: () => Promise<void>;
-  before(async () => {
-    fleet = await startFleet({ shards: 4 });
-    stopWriting = fleet.keepWriting(24, 100);
-  });
-  after(async () => {
-    await stopWriting?.();
-    await fleet?.stop();
-  });
+  const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('is made anew, its rows where their holders have them: fences rise, and nothing is lost', async () => {
-    for (const name of ['a', 'b']) fleet.start(name, { itemMs: 5, failoverMs });
-    await settled(fleet);
+    const { fleet } = scene;
+    await scene.settledWith('a', 'b');
     const numbered = async (): Promise<boolean> =>
       [...(await fleet.rows()).values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
     await fleet.until('a checkpoint of each shard', numbered);
@@ -39,7 +28,7 @@ describe('a lease table that is deleted', function () {
         .deliveries()
         .some((each) => each.shardId === leaseKey && each.fence > Number(before.get(leaseKey)?.['leaseCounter']?.N));
     await fleet.until('each shard delivers under a new fence', () => [...before.keys()].every((key) => newer(key)));
-    await stopWriting();
+    await scene.stopWriting();
     for (const [leaseKey, row] of before) {
       const counter = Number(row['leaseCounter']?.N);
       const checkpoint = BigInt(row['checkpoint']?.S ?? '');
@@ -52,6 +41,6 @@ describe('a lease table that is deleted', function () {
       const before = anew.filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
       expect(before, 'before the last checkpoint').to.deep.equal([]);
     }
-    await expectNothingLost('table-deleted', fleet);
+    await scene.expectNothingLost('table-deleted');
   });
 });

@@ -110,6 +110,30 @@ export function deliversFrom(fleet: Fleet, worker: WorkerProcess, from: number):
   return fleet.until(`${worker.name} delivers`, () => deliveredBetween(fleet, worker, from, Infinity).length > 0);
 }
 
+/** Waits until a process has delivered something of each of these shards. */
+export async function deliversAllOf(fleet: Fleet, { name }: WorkerProcess, shardIds: readonly string[]): Promise<void> {
+  const delivers = (shardId: string): boolean =>
+    fleet.deliveries().some((each) => each.worker === name && each.shardId === shardId);
+  await fleet.until(`${name} delivers what it holds`, () => shardIds.every(delivers));
+}
+
+/** Notes where these leases stand, all by default; what it returns waits until each was renewed so often since. */
+export async function renewalsFrom(
+  fleet: Fleet,
+  leaseKeys?: readonly string[],
+): Promise<(times: number) => Promise<void>> {
+  const counters = async (): Promise<ReadonlyMap<string, number>> =>
+    new Map([...(await fleet.rows())].map(([key, row]) => [key, Number(row['leaseCounter']?.N)]));
+  const before = await counters();
+  const keys = leaseKeys ?? [...before.keys()];
+  return async (times) => {
+    await fleet.until(`${times} renewals of each lease`, async () => {
+      const now = await counters();
+      return keys.every((key) => now.get(key)! >= before.get(key)! + times);
+    });
+  };
+}
+
 /** For the closing note. */
 export function say(what: string, handOver: readonly HandOver[]): void {
   const times = handOver.map(({ ms }) => ms).toSorted((a, b) => a - b);

@@ -35,7 +35,7 @@ export function playHandOverCases(what: string, cases: readonly HandOverCase[]):
     let all: Promise<unknown>;
 
     async function play({ play, ...options }: HandOverCase): Promise<unknown> {
-      const scene = await Scene.open({ ...options, endpoints: servers });
+      const scene = await new Scene({ ...options, endpoints: servers }).open();
       try {
         await play(scene, await scene.holder());
         return undefined;

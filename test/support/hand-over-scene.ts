@@ -2,16 +2,13 @@
 // them and the table, so that something can be done to either of them at a moment of the hand-over; and the laws of what comes of it.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { faultyProxy } from './faulty-proxy.js';
-import type { FaultyProxy } from './faulty-proxy.js';
-import { startFleet } from './fleet.js';
 import type { Fleet, WorkerProcess } from './fleet.js';
 import { replays } from './fleet-laws.js';
-import { setBy, witnessLeases } from './lease-witness.js';
-import type { LeaseWitness, WitnessedWrite } from './lease-witness.js';
+import { setBy } from './lease-witness.js';
+import type { WitnessedWrite } from './lease-witness.js';
 import { judgeWrites } from './lease-write-laws.js';
 import type { OwnerChange } from './lease-write-laws.js';
-import { expectNothingLost } from './replays.js';
+import { LoadScene } from './load-scene.js';
 import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig } from './worker-process.js';
 import { deliveredTooLate } from './zombie-laws.js';
@@ -62,55 +59,38 @@ export const isHandOver: Is = (write) =>
   write.accepted && newOwner(write) !== undefined && newOwner(write) !== write.worker;
 export const isTake: Is = (write) => write.accepted && newOwner(write) === write.worker;
 
-export class Scene {
-  readonly fleet: Fleet;
-  readonly witness: LeaseWitness;
-  /** Between a worker and the witness. */
-  readonly #proxies = new Map<string, FaultyProxy>();
+/** Whoever is started here has a proxy of its own before the witness. */
+export class Scene extends LoadScene {
   readonly #options: SceneOptions;
-  readonly #stopWriting: () => Promise<void>;
   #backlog: Promise<void> = Promise.resolve();
 
-  private constructor(options: SceneOptions, fleet: Fleet, witness: LeaseWitness) {
-    this.#options = options;
-    this.fleet = fleet;
-    this.witness = witness;
-    this.#stopWriting = fleet.keepWriting(2, 200);
-  }
-
-  static async open(options: SceneOptions): Promise<Scene> {
+  constructor(options: SceneOptions) {
     const { name, endpoints, shards = 2 } = options;
-    const fleet = await startFleet({ shards, endpoints, application: `${name}-app`, streamName: name });
-    return new Scene(options, fleet, await witnessLeases(endpoints.dynamodb));
+    super({
+      shards,
+      application: `${name}-app`,
+      streamName: name,
+      servers: () => endpoints,
+      load: { count: 2, everyMs: 200 },
+      worker: { itemMs: 5, idleMs: 200, failoverMs },
+      witnessed: true,
+    });
+    this.#options = options;
   }
 
-  /** A worker of this name, which is its id in the table as well. */
-  async start(name: string, config: Partial<WorkerConfig> = {}): Promise<WorkerProcess> {
-    const { witness, fleet } = this;
-    const proxy = await faultyProxy(witness.endpoint(name));
-    this.#proxies.set(name, proxy);
-    const dynamodb = `${proxy.endpoint}/${name}`;
-    const failover = this.#failoverOf(name);
-    return fleet.start(
-      name,
-      { itemMs: 5, idleMs: 200, failoverMs: failover, ...config },
-      { ...fleet.endpoints, dynamodb },
-    );
+  /** A worker that reaches DynamoDB by a proxy of its own, with the failover time that the scene gives it. */
+  override startProxied(name: string, config: Partial<WorkerConfig> = {}): Promise<WorkerProcess> {
+    return super.startProxied(name, { failoverMs: this.#failoverOf(name), ...config });
   }
 
   #failoverOf(name: string): number {
     return this.#options.failovers?.[name] ?? failoverMs;
   }
 
-  /** Between a worker and DynamoDB. */
-  proxyOf({ name }: WorkerProcess): FaultyProxy {
-    return this.#proxies.get(name)!;
-  }
-
   /** A worker that holds everything, and has a checkpoint of each shard. */
   async holder(): Promise<WorkerProcess> {
     const { drainsSlowly = false, shards = 2 } = this.#options;
-    const holder = await this.start(holderName, drainsSlowly ? { itemMs: slowItemMs } : {});
+    const holder = await this.startProxied(holderName, drainsSlowly ? { itemMs: slowItemMs } : {});
     await this.fleet.balanced([holder]);
     await this.fleet.put(24);
     const isNumbered = (rows: TableSnapshot): boolean =>
@@ -129,7 +109,7 @@ export class Scene {
 
   /** The worker that joins, and asks for its part. */
   async asker(): Promise<WorkerProcess> {
-    return await this.start(askerName);
+    return await this.startProxied(askerName);
   }
 
   /** The next write that `is` is true of, and what is to happen before its worker hears of it. */
@@ -162,8 +142,8 @@ export class Scene {
   async end(): Promise<Ending> {
     const { fleet, witness } = this;
     const { name, stranger } = this.#options;
-    await Promise.all([this.#stopWriting(), this.#backlog]);
-    await expectNothingLost(name, fleet, patienceMs);
+    await Promise.all([this.stopWriting(), this.#backlog]);
+    await this.expectNothingLost(name, patienceMs);
     const names = new Set(fleet.workers.map((worker) => worker.name));
     const { complaints, changes } = judgeWrites(witness.writes, (id) =>
       names.has(id) || id === stranger ? id : undefined,
@@ -185,11 +165,9 @@ export class Scene {
     return { changes, deliveries, replayed: replays(fleet) };
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#stopWriting(), this.#backlog]);
-    await this.fleet.stop();
-    await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()));
-    await this.witness.stop();
+  override async close(): Promise<void> {
+    await Promise.all([this.stopWriting(), this.#backlog]);
+    await super.close();
   }
 }
 

@@ -1,7 +1,10 @@
 // What must hold of a worker that went on after others had taken its leases, judged by the sinks and by what a witness saw
 // of the lease table.
+import { expect } from 'chai';
+import type { WorkerProcess } from './fleet.js';
 import { expectedBy, handsOver, movesCounter, setBy } from './lease-witness.js';
 import type { WitnessedWrite } from './lease-witness.js';
+import type { LoadScene } from './load-scene.js';
 import type { Delivery } from './worker-process.js';
 
 /** Time stamps of two processes, rounded to milliseconds. */
@@ -76,4 +79,27 @@ export function brokenChains(writes: readonly WitnessedWrite[]): readonly string
 function behind(write: WitnessedWrite): number | undefined {
   const counter = expectedBy(write)['leaseCounter']?.N;
   return counter === undefined ? undefined : Number(counter);
+}
+
+/** Who did nothing between two moments, and what it did afterwards. */
+export interface Absence {
+  readonly worker: WorkerProcess;
+  readonly from: number;
+  readonly to: number;
+  readonly failoverMs: number;
+}
+
+/** Nothing of what it lost came from it, and nothing that it wrote was accepted. Returns how many calls ended after the loss. */
+export function expectNoZombie(
+  { fleet, witness }: LoadScene,
+  { worker: { name }, from, to, failoverMs }: Absence,
+): number {
+  const deliveries = fleet.deliveries();
+  expect(deliveredTooLate(deliveries, witness.writes, failoverMs)).to.deep.equal([]);
+  expect(deliveredUnderOldFence(deliveries, name, to)).to.deep.equal([]);
+  expect(brokenChains(witness.writes)).to.deep.equal([]);
+  const refused = witness.writes.filter(({ worker, accepted, at }) => worker === name && !accepted && at >= from);
+  const finished = finishedAfter(deliveries, name, to).length;
+  process.stdout.write(`        ${refused.length} writes refused, ${finished} calls ended after the loss\n`);
+  return finished;
 }

@@ -1,0 +1,136 @@
+// The scene of an integrity test: a fleet of real processes that works while records flow, and what stands between a process and
+// DynamoDB. A test says what varies, does something to a worker or a server, and asks for the laws. Everything opened is closed.
+import { settled } from './fleet-laws.js';
+import { faultyProxy } from './faulty-proxy.js';
+import type { FaultyProxy } from './faulty-proxy.js';
+import { startFleet } from './fleet.js';
+import type { Fleet, FleetOptions, WorkerProcess } from './fleet.js';
+import { witnessLeases } from './lease-witness.js';
+import type { LeaseWitness } from './lease-witness.js';
+import { expectNothingLost } from './replays.js';
+import type { WorkerConfig } from './worker-process.js';
+
+export interface LoadSceneOptions extends Omit<FleetOptions, 'endpoints'> {
+  /** Records that are written every `everyMs`, 100 by default. Absent: none until the test writes some. */
+  readonly load?: { readonly count: number; readonly everyMs?: number };
+  /** What every worker is started with. */
+  readonly worker?: Partial<WorkerConfig>;
+  /** Every worker reaches DynamoDB by a witness of its writes. */
+  readonly witnessed?: true;
+  /** Servers in place of the fleet's own. */
+  readonly servers?: (scene: LoadScene) => Fleet['endpoints'] | Promise<Fleet['endpoints']>;
+}
+
+export class LoadScene {
+  readonly #options: LoadSceneOptions;
+  readonly #proxies = new Map<string, FaultyProxy>();
+  #closing: (() => unknown)[] = [];
+  #fleet: Fleet | undefined;
+  #witness: LeaseWitness | undefined;
+  #stopWriting: (() => Promise<void>) | undefined;
+
+  constructor(options: LoadSceneOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<this> {
+    const { load, servers, witnessed, worker: _, ...options } = this.#options;
+    const endpoints = await servers?.(this);
+    this.#fleet = await startFleet({ ...options, ...(endpoints === undefined ? {} : { endpoints }) });
+    if (witnessed === true) this.#witness = await witnessLeases(this.fleet.endpoints.dynamodb);
+    if (load !== undefined) this.keepWriting(load.count, load.everyMs);
+    return this;
+  }
+
+  get fleet(): Fleet {
+    return opened(this.#fleet);
+  }
+
+  get witness(): LeaseWitness {
+    return opened(this.#witness);
+  }
+
+  /** Of a worker that was started by `startProxied`. */
+  proxyOf({ name }: WorkerProcess): FaultyProxy {
+    return opened(this.#proxies.get(name));
+  }
+
+  /** To be done when the scene is closed, after what was named before. */
+  closes(close: () => unknown): void {
+    this.#closing.push(close);
+  }
+
+  keepWriting(count: number, everyMs = 100): void {
+    this.#stopWriting = this.fleet.keepWriting(count, everyMs);
+  }
+
+  /** Settles when the last record is written. */
+  async stopWriting(): Promise<void> {
+    await this.#stopWriting?.();
+  }
+
+  /** A worker of this name, which is its id in the table as well. */
+  start(name: string, config: Partial<WorkerConfig> = {}, dynamodb = this.#dynamodb(name)): WorkerProcess {
+    const { fleet } = this;
+    return fleet.start(name, { ...this.#options.worker, ...config }, { ...fleet.endpoints, dynamodb });
+  }
+
+  /** A worker that reaches DynamoDB by a proxy of its own. */
+  async startProxied(name: string, config: Partial<WorkerConfig> = {}): Promise<WorkerProcess> {
+    const proxy = await faultyProxy(this.#dynamodb(name));
+    this.#proxies.set(name, proxy);
+    const path = this.#witness === undefined ? '' : `/${name}`;
+    return this.start(name, config, `${proxy.endpoint}${path}`);
+  }
+
+  /** Starts workers, and waits until all that there are share the leases and deliver. */
+  async settledWith<Names extends readonly string[]>(
+    ...names: Names
+  ): Promise<{ readonly [Index in keyof Names]: WorkerProcess }> {
+    const workers = names.map((name) => this.start(name));
+    await settled(this.fleet);
+    return workers as { readonly [Index in keyof Names]: WorkerProcess };
+  }
+
+  /** Stops writing, has everything delivered and every process drain, and judges what is left behind. */
+  async expectNothingLost(scenario: string, deadlineMs?: number): Promise<void> {
+    await this.stopWriting();
+    await expectNothingLost(scenario, this.fleet, deadlineMs);
+  }
+
+  async close(): Promise<void> {
+    await this.stopWriting();
+    await this.#fleet?.stop();
+    await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()));
+    await this.#witness?.stop();
+    for (const close of this.#closing) await close();
+    this.#closing = [];
+    this.#proxies.clear();
+    this.#fleet = this.#witness = this.#stopWriting = undefined;
+  }
+
+  #dynamodb(name: string): string {
+    return this.#witness?.endpoint(name) ?? this.fleet.endpoints.dynamodb;
+  }
+}
+
+function opened<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('this scene is not open, or has no such part');
+  return part;
+}
+
+/** One scene for all tests of a suite. */
+export function sceneOfSuite(options: LoadSceneOptions): LoadScene {
+  const scene = new LoadScene(options);
+  before(() => scene.open());
+  after(() => scene.close());
+  return scene;
+}
+
+/** The same scene, opened again for each test of a suite. */
+export function sceneOfTest(options: LoadSceneOptions): LoadScene {
+  const scene = new LoadScene(options);
+  beforeEach(() => scene.open());
+  afterEach(() => scene.close());
+  return scene;
+}
