@@ -3,14 +3,14 @@ import { ask, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
-import { leaveTraffic } from './permit.js';
-import { dropTenure, isBehind, leaseName, refuseAsked } from './tenures.js';
+import { quitTraffic } from './permit.js';
+import { dropTenure, mayHaveOpenRecords, leaseName, refuseAsked } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import { checkpointOnBoard, durableCheckpoint } from '../../src/core/lease-state.js';
+import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** The lease is to be released: drain first. */
 export function release(turn: Turn, reason: string, deadlineMs: number): void {
@@ -56,7 +56,7 @@ export function giveUp(turn: Turn, reason: string): void {
 export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
   const { children, vanished } = shardEnd;
-  const position = positionOf(checkpointOnBoard(state.lease) ?? durableCheckpoint(state.lease.row));
+  const position = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
   effects.push(
     ask(
       options.coordinator,
@@ -118,7 +118,7 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   state.phase = 'over';
   if (news.type !== 'notTaken') forgetHandedOut(state.handedOut, leaseName(turn.options));
   state.liveUntil = 0;
-  leaveTraffic(turn);
+  quitTraffic(turn);
   state.write = undefined;
   tell(turn, news);
   effects.push({ type: 'cancel', key: 'wake' });
@@ -128,7 +128,7 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
 export function released(turn: Turn, written: boolean): void {
   const { options, state } = turn;
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
-  const recordsLeft = said.recordsLeft === 0 && isBehind(turn) ? -1 : said.recordsLeft;
+  const recordsLeft = said.recordsLeft === 0 && mayHaveOpenRecords(turn) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };

@@ -4,9 +4,9 @@
 import type { Behaviour, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
-import { leaveTraffic, askLeave, takeIsInVain, turnCame } from './permit.js';
+import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
-import { begin, dropTenure, frontier, reads, refuseAsked, revokeTenure } from './tenures.js';
+import { begin, dropTenure, noteFrontier, noteReads, refuseAsked, revokeTenure } from './tenures.js';
 import { count, effectName, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
@@ -41,7 +41,7 @@ export function leaseKeeper(
     },
     receive(state, message) {
       const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
-      look(turn);
+      endExpiredTenure(turn);
       handle(turn, message);
       proceed(turn);
       return [state, turn.effects];
@@ -50,7 +50,7 @@ export function leaseKeeper(
       const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
       refuseAsked(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
-      leaveTraffic(turn);
+      quitTraffic(turn);
       return turn.effects;
     },
     status: (state) => keeperStatus(options, state),
@@ -58,7 +58,7 @@ export function leaseKeeper(
 }
 
 /** Ends a tenure whose time is over: its deadline has passed, or the machine was suspended (docs/design.md, section 5). */
-function look(turn: Turn): void {
+function endExpiredTenure(turn: Turn): void {
   const { options, state, now } = turn;
   const wall = options.clock.wallNow();
   const suspendedMs = wall - state.lastWall - (now - state.lastNow);
@@ -84,13 +84,13 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
       return begin(turn, message);
     case 'frontier': {
       const before = state.lease.frontier;
-      frontier(turn, message.frontier);
+      noteFrontier(turn, message.frontier);
       // A late message of an earlier worker moves nothing.
       if (state.lease.frontier !== before) drainsOn(turn);
       return;
     }
     case 'reads':
-      return reads(turn, message);
+      return noteReads(turn, message);
     case 'workerEnded':
       return workerEnded(turn, message.worker, message.fence, message.how);
     case 'workerDown':
@@ -110,8 +110,8 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'wake':
       state.wakeAt = Infinity;
       return;
-    case 'turnCame':
-      return turnCame(turn, message.permit);
+    case 'permitCame':
+      return permitCame(turn, message.permit);
     case 'written':
     case 'created':
     case 'wished':
@@ -160,7 +160,7 @@ function proceed(turn: Turn): void {
   if (isOver(state)) return;
   state.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
-  if (askLeave(turn, kind) && kind !== undefined) beginWrite(turn, kind);
+  if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextLook(state, times, now);
   if (at === state.wakeAt) return;
   state.wakeAt = at;

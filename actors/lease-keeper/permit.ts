@@ -4,10 +4,10 @@ import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 import type { Turn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
-import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 
 /** Asks for permission for the write that is due. True when it may begin now; if not, its turn comes as a message. */
-export function askLeave(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
+export function requestPermit(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic } = options;
   const { order } = state;
@@ -30,8 +30,8 @@ export function askLeave(turn: Turn, kind: LeaseWriteKind | undefined): boolean 
       name: `turn#${state.queues}`,
       kind: 'io',
       start: (signal) => traffic.wait(order, signal),
-      done: (permit): LeaseKeeperMessage => ({ type: 'turnCame', permit }),
-      failed: (): LeaseKeeperMessage => ({ type: 'turnCame', permit: undefined }),
+      done: (permit): LeaseKeeperMessage => ({ type: 'permitCame', permit }),
+      failed: (): LeaseKeeperMessage => ({ type: 'permitCame', permit: undefined }),
     }),
   );
   return false;
@@ -42,13 +42,13 @@ function keepUpToDate({ options, state, now }: Turn, order: TrafficOrder, kind: 
   // The take of a row that was created again cannot wait like another take: peers leave the row alone only for a while. A
   // hand-over is the renewal as well, once that is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.renewAt);
-  order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.everHeld ? 'settle' : 'take';
+  order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.everHeld ? 'owed' : 'take';
   order.deadline = isRenewal ? state.liveUntil : Infinity;
   const renewed = state.liveUntil + marginMs - failoverMs;
   order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;
 }
 
-export function turnCame(turn: Turn, permit: TrafficTurn | undefined): void {
+export function permitCame(turn: Turn, permit: TrafficPermit | undefined): void {
   const { state } = turn;
   state.queued = false;
   state.permit = permit;
@@ -61,7 +61,7 @@ function givePermitBack(state: LeaseKeeperState): void {
 }
 
 /** The keeper writes nothing any more. */
-export function leaveTraffic({ options, state }: Turn): void {
+export function quitTraffic({ options, state }: Turn): void {
   givePermitBack(state);
   state.write?.permit?.end('failed');
   if (state.order !== undefined) options.traffic?.leave(state.order);

@@ -9,7 +9,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
-import type { TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
@@ -18,7 +18,7 @@ import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.
 type Internal =
   | { readonly type: 'wake' }
   /** Its turn at the table; undefined when none comes after all. */
-  | { readonly type: 'turnCame'; readonly permit: TrafficTurn | undefined }
+  | { readonly type: 'permitCame'; readonly permit: TrafficPermit | undefined }
   | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
   | { readonly type: 'created'; readonly id: number }
   | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
@@ -48,7 +48,7 @@ export interface Write {
   readonly made: LeaseRow | undefined;
   /** The worker whose question this renewal answers. */
   readonly forWorker: number | undefined;
-  readonly permit: TrafficTurn | undefined;
+  readonly permit: TrafficPermit | undefined;
 }
 
 export interface Asked {
@@ -162,7 +162,7 @@ export interface LeaseKeeperState {
    */
   readonly order: TrafficOrder | undefined;
   queued: boolean;
-  permit: TrafficTurn | undefined;
+  permit: TrafficPermit | undefined;
   queues: number;
   /** When to stop waiting for the turn of the first take; Infinity once that is written. */
   takeBy: number;

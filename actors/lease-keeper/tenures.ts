@@ -8,7 +8,7 @@ import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { beganHandingOut, newestOf } from '../../src/core/handed-out.js';
-import { advanceFrontier, checkpointOnBoard, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
+import { advanceFrontier, nextCheckpoint, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
@@ -70,7 +70,7 @@ export function grant(turn: Turn, asked: Asked): void {
     hasPredecessor: hasHandedOut(turn),
     // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
     // them down.
-    handedOver: undefined,
+    newestHandedOut: undefined,
     signal: controller.signal,
   };
   state.asked = undefined;
@@ -127,10 +127,10 @@ export function hasHandedOut({ options, state }: Turn): boolean {
  * Whether some record that this process has handed out under this lease may be open. A new worker reads all of them again.
  * Until it has, the shard is not drained, even if the worker reports so.
  */
-export function isBehind({ options, state }: Turn): boolean {
+export function mayHaveOpenRecords({ options, state }: Turn): boolean {
   const newest = newestOf(state.handedOut, leaseName(options));
   if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
-  const reached = positionOf(checkpointOnBoard(state.lease) ?? durableCheckpoint(state.lease.row));
+  const reached = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
   return reached === undefined || comparePositions(reached, newest) < 0;
 }
 
@@ -143,7 +143,7 @@ function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   cell.deadline = 0;
   const message = `The tenure of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
-  const openRecords = !tenure.advanced && cell.handedOver !== undefined;
+  const openRecords = !tenure.advanced && cell.newestHandedOut !== undefined;
   tell(turn, { type: 'idle', fence: cell.fence, openRecords, reason });
 }
 
@@ -153,7 +153,7 @@ export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTe
   return tenure?.cell.worker === worker && tenure.cell.fence === fence ? tenure : undefined;
 }
 
-export function frontier(turn: Turn, { worker, fence, position, records }: Frontier): void {
+export function noteFrontier(turn: Turn, { worker, fence, position, records }: Frontier): void {
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
   const passed = records - tenure.records;
@@ -165,7 +165,7 @@ export function frontier(turn: Turn, { worker, fence, position, records }: Front
 }
 
 /** The worker's reads concern the coordinator. */
-export function reads(turn: Turn, { worker, fence, forMs }: { worker: number; fence: number; forMs: number }): void {
+export function noteReads(turn: Turn, { worker, fence, forMs }: { worker: number; fence: number; forMs: number }): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   tell(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

@@ -135,7 +135,7 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
   const isOver = wishing.over !== undefined;
   if (row === undefined) return notHeld(turn, 'the row is gone');
   if (hasEnded(row)) return notHeld(turn, 'the shard has ended');
-  if (row.leaseOwner === workerId && row.kinactWriter === writer) return handedOver(turn, row);
+  if (row.leaseOwner === workerId && row.kinactWriter === writer) return leaseReceived(turn, row);
   if (row.leaseOwner === undefined) return isOver ? withdrawn(turn) : toBeTaken(turn, row);
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(processNonce, row.kinactWriter);
@@ -159,7 +159,7 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
 }
 
 /** The row names this keeper. A stop that has come meanwhile gives it back at once. */
-function handedOver(turn: Turn, row: LeaseRow): void {
+function leaseReceived(turn: Turn, row: LeaseRow): void {
   const { options, state } = turn;
   const { release } = state;
   forgetHandedOut(state.handedOut, leaseName(options));

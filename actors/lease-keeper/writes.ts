@@ -10,7 +10,7 @@ import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
-import { answerOf, answerWritten, handedOver, heirOf, settleByRow, wishSeen } from './yielding.js';
+import { answerOf, answerWritten, leaseGiven, heirOf, settleByRow, wishSeen } from './yielding.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
@@ -96,11 +96,11 @@ function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange 
     case 'renew':
     case 'answer':
       return {
-        ...leaseState.renewChange(carries ? leaseState.checkpointOnBoard(lease) : undefined),
+        ...leaseState.renewChange(carries ? leaseState.nextCheckpoint(lease) : undefined),
         ...answerOf(turn),
       };
     case 'checkpoint':
-      return leaseState.renewChange(carries ? leaseState.checkpointOnBoard(lease) : undefined);
+      return leaseState.renewChange(carries ? leaseState.nextCheckpoint(lease) : undefined);
     case 'handOver':
     case 'release': {
       const heir = heirOf(turn);
@@ -181,7 +181,7 @@ function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { re
   if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
   state.lease.behind -= current.covers;
   reportDurable(turn);
-  if (current.change.handOver !== undefined) return handedOver(turn, current.change.handOver.workerId);
+  if (current.change.handOver !== undefined) return leaseGiven(turn, current.change.handOver.workerId);
   if (current.kind === 'release') return released(turn, true);
   if (current.kind === 'shardEnd') return ended(turn);
   confirm(turn, current.startedAt);

@@ -7,13 +7,13 @@ import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { hasHandedOut, isBehind, refuseAsked } from './tenures.js';
+import { hasHandedOut, mayHaveOpenRecords, refuseAsked } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { doubledMs } from '../../src/core/backoff.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { LONGEST_FAILOVER_MS } from '../../src/core/lease-failover.js';
-import { applyWritten, checkpointOnBoard, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
+import { applyWritten, nextCheckpoint, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -127,7 +127,7 @@ function drained(turn: Turn, yielding: Yielding): void {
 }
 
 function isClean(turn: Turn): boolean {
-  return isUnused(turn) && !turn.state.callsMayRun && !isBehind(turn);
+  return isUnused(turn) && !turn.state.callsMayRun && !mayHaveOpenRecords(turn);
 }
 
 /** No worker reads the shard, and no call that one has left behind can run. */
@@ -156,7 +156,7 @@ export function heirOf(turn: Turn): RowChange['handOver'] {
 }
 
 /** The lease is another worker's, with everything that was handed out here settled. */
-export function handedOver(turn: Turn, to: string): void {
+export function leaseGiven(turn: Turn, to: string): void {
   const { options, state } = turn;
   if (state.release !== undefined) return released(turn, true);
   const { leaseKey, shardId, source } = options;
@@ -165,7 +165,7 @@ export function handedOver(turn: Turn, to: string): void {
 }
 
 /** After this many refusals of a hand-over although the wish stands, the refusal counts as a sign about the lease itself. */
-const mostRefusals = 3;
+const mostRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. True: nothing else is to be done about it. */
 export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
@@ -181,9 +181,9 @@ export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefi
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {
     // The new owner reports whatever it has written since.
-    applyWritten(lease, renewChange(checkpointOnBoard(lease)), current.leaseCounter, options.writer);
+    applyWritten(lease, renewChange(nextCheckpoint(lease)), current.leaseCounter, options.writer);
     reportDurable(turn);
-    handedOver(turn, workerId);
+    leaseGiven(turn, workerId);
     return true;
   }
   const isSame =
@@ -191,7 +191,7 @@ export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefi
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  if (isBy(yielding, current)) return state.attempt < mostRefusals && tryAgain(turn);
+  if (isBy(yielding, current)) return state.attempt < mostRefusedWrites && tryAgain(turn);
   // Withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);

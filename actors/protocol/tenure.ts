@@ -39,7 +39,7 @@ export interface Tenure {
    */
   readonly hasPredecessor?: boolean;
   /** The newest record that the worker has handed to a stage: if it ends without a last word, this is still known. */
-  handedOver?: Position | undefined;
+  newestHandedOut?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */
   stopError?: Error;
   /** Aborts when the tenure ends: `item.signal`. */

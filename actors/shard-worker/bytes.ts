@@ -5,7 +5,7 @@ import {
   answered,
   closeAccount,
   createByteBudget,
-  handOver,
+  passToWorker,
   holdOwn,
   keepAhead,
   openAccount,
@@ -52,7 +52,7 @@ function counting(reader: ShardReader, account: ByteAccount): ShardReader {
       if (result.type === 'records' && result.records.length > 0) {
         answerBytes = Math.max(1, bytesOf(result.records));
         keepAhead(account, answerBytes);
-        handOver(account, answerBytes);
+        passToWorker(account, answerBytes);
       }
       return result;
     },

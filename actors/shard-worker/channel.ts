@@ -41,7 +41,7 @@ function notify({ state, effects }: Turn, tenure: Tenure, channel: Channel, inde
   channel.notifying = true;
   channel.known = true;
   state.notified += records.length;
-  if (state.ledger.newest !== undefined) tenure.handedOver = state.ledger.newest;
+  if (state.ledger.newest !== undefined) tenure.newestHandedOut = state.ledger.newest;
   effects.push(
     ask(channel.stage, (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }), {
       answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),

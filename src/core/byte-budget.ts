@@ -42,7 +42,7 @@ export interface ByteRequest {
 export interface ByteAccount {
   readonly budget: ByteBudget;
   /** Called when others wait for what this account holds. */
-  readonly press: () => void;
+  readonly askToFlush: () => void;
   /** Asked for and not answered yet, as it is expected. */
   reservedBytes: number;
   /** Fetched, and not read by the worker. */
@@ -63,10 +63,10 @@ export function createByteBudget(maxBytes: number): ByteBudget {
 }
 
 /** Opens an account, which makes the shares of the others smaller. */
-export function openAccount(budget: ByteBudget, press: () => void): ByteAccount {
+export function openAccount(budget: ByteBudget, askToFlush: () => void): ByteAccount {
   const account: ByteAccount = {
     budget,
-    press,
+    askToFlush,
     reservedBytes: 0,
     aheadBytes: 0,
     handedBytes: 0,
@@ -130,7 +130,7 @@ export function requestRecords(
   const waiter = { request, granted };
   account.waiter = waiter;
   budget.waiting.add(account);
-  press(budget);
+  askToFlush(budget);
   return () => {
     if (account.waiter !== waiter) return;
     account.waiter = undefined;
@@ -154,7 +154,7 @@ export function answered(account: ByteAccount): void {
 }
 
 /** The worker has asked, and gets this from what was fetched ahead. */
-export function handOver(account: ByteAccount, bytes: number): void {
+export function passToWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
   account.handedBytes += bytes;
@@ -230,18 +230,18 @@ function wake(budget: ByteBudget): void {
     reserve(next, request, limit);
     granted(limit);
   }
-  if (budget.waiting.size > 0) press(budget);
+  if (budget.waiting.size > 0) askToFlush(budget);
   else relieve(budget);
 }
 
-function press(budget: ByteBudget): void {
+function askToFlush(budget: ByteBudget): void {
   let largest = 0;
   for (const { ownBytes } of budget.accounts) largest = Math.max(largest, ownBytes);
   for (const account of budget.accounts) {
     const isLarge = account.ownBytes > 0 && account.ownBytes >= largest * LARGE;
     if (account.pressed || !(isLarge || account.waiter !== undefined)) continue;
     account.pressed = true;
-    account.press();
+    account.askToFlush();
   }
 }
 

@@ -6,7 +6,7 @@ import { comparePositions } from './sequence-number.js';
 
 /** What a tenure has handed to a stage. Its worker writes it, at any time. */
 export interface HandingOut {
-  readonly handedOver?: Position | undefined;
+  readonly newestHandedOut?: Position | undefined;
 }
 
 /** Of one lease. */
@@ -30,7 +30,7 @@ export function beganHandingOut(handedOut: HandedOut, lease: string, tenure: Han
 /** The newest record of the lease that may be open here; undefined: none was handed out. */
 export function newestOf(handedOut: HandedOut, lease: string): Position | undefined {
   const known = handedOut.get(lease);
-  const [before, now] = [known?.newest, known?.current?.handedOver];
+  const [before, now] = [known?.newest, known?.current?.newestHandedOut];
   if (before === undefined || now === undefined) return before ?? now;
   return comparePositions(before, now) < 0 ? now : before;
 }

@@ -55,7 +55,7 @@ export function advanceFrontier(lease: LeaseState, position: Position, records: 
 }
 
 /** The checkpoint that the next write may carry; undefined when the row already is at the frontier or past it. */
-export function checkpointOnBoard(lease: LeaseState): Checkpoint | undefined {
+export function nextCheckpoint(lease: LeaseState): Checkpoint | undefined {
   if (lease.frontier === undefined) return undefined;
   const checkpoint = checkpointAt(lease.frontier);
   return compareCheckpoints(checkpoint, durableCheckpoint(lease.row)) > 0 ? checkpoint : undefined;
@@ -82,12 +82,12 @@ export function renewChange(checkpoint: Checkpoint | undefined): RowChange {
 
 /** Checkpoints and releases in one write. */
 export function releaseChange(lease: LeaseState): RowChange {
-  return { ...renewChange(checkpointOnBoard(lease)), leaseOwner: null };
+  return { ...renewChange(nextCheckpoint(lease)), leaseOwner: null };
 }
 
 /** As a release. Afterwards the row looks as if `heir` had taken it: it has changed hands once since its checkpoint. */
 export function handOverChange(lease: LeaseState, heir: NonNullable<RowChange['handOver']>): RowChange {
-  return { ...renewChange(checkpointOnBoard(lease)), handOver: heir, countOwnerSwitch: true };
+  return { ...renewChange(nextCheckpoint(lease)), handOver: heir, countOwnerSwitch: true };
 }
 
 /**
@@ -138,7 +138,7 @@ export function applyUnknown(lease: LeaseState, change: RowChange): void {
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
   lease.unknown = [];
-  if (checkpointOnBoard(lease) === undefined) lease.behind = 0;
+  if (nextCheckpoint(lease) === undefined) lease.behind = 0;
 }
 
 /**
@@ -151,7 +151,7 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
 export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;
   const { kinactWish: _wish, kinactAnswer: _answer, ...kept } = rest;
-  const { checkpoint, subSequenceNumber } = checkpointOnBoard(lease) ?? durableCheckpoint(lease.row);
+  const { checkpoint, subSequenceNumber } = nextCheckpoint(lease) ?? durableCheckpoint(lease.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
   return {
     ...kept,
@@ -163,7 +163,7 @@ export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: n
 
 /** Where a worker is to begin; undefined when the shard has ended. */
 export function startOf(lease: LeaseState, initialPosition: InitialPosition): StartPosition | undefined {
-  const { checkpoint, subSequenceNumber } = checkpointOnBoard(lease) ?? durableCheckpoint(lease.row);
+  const { checkpoint, subSequenceNumber } = nextCheckpoint(lease) ?? durableCheckpoint(lease.row);
   if (!isSentinel(checkpoint)) {
     return { type: 'after', position: { sequenceNumber: checkpoint, subSequenceNumber } };
   }

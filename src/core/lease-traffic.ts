@@ -1,16 +1,16 @@
 // The queue of all that this process writes to one lease table: bounded, and in order of what a delay would cost. A
-// late renewal costs a lease, a late take costs nothing yet. No request waits for its turn at the table itself. A
-// writer that has a turn sends at once, so deadlines and time limits count from there. One per table and process.
-// Keepers and the coordinator ask for a turn before each write; keepers decide what to write when they have it.
+// late renewal costs a lease, a late take costs nothing yet. No request waits for its permit at the table itself. A
+// writer that has a permit sends at once, so deadlines and time limits count from there. One per table and process.
+// Keepers and the coordinator ask for a permit before each write; keepers decide what to write when they have it.
 import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
- * `renew` first, the earliest deadline before the others; then `settle`, `take`, `checkpoint`. `settle` is a hand-over, a
+ * `renew` first, the earliest deadline before the others; then `owed`, `take`, `checkpoint`. `owed` is a hand-over, a
  * release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal that the lease does not need yet. None is sent while the table throttles, or while it is half as busy as
  * it may be.
  */
-export type TrafficKind = 'renew' | 'settle' | 'take' | 'checkpoint';
+export type TrafficKind = 'renew' | 'owed' | 'take' | 'checkpoint';
 
 /** One writer's place: a cell that the writer keeps up to date and the queue reads whenever it chooses. */
 export interface TrafficOrder {
@@ -21,8 +21,8 @@ export interface TrafficOrder {
   renewalDue: number;
 }
 
-/** A turn: permission to send one request, now. */
-export interface TrafficTurn {
+/** A permit: permission to send one request, now. */
+export interface TrafficPermit {
   /** The request has ended, or will not be sent. Idempotent. */
   end(outcome: SendOutcome): void;
 }
@@ -41,10 +41,10 @@ export interface LeaseTraffic {
   leave(order: TrafficOrder): void;
   /** The rank of an order that waits has changed. */
   moved(order: TrafficOrder): void;
-  /** A turn at once, if one is free and no order that waits goes first. */
-  enter(order: TrafficOrder): TrafficTurn | undefined;
-  /** A turn, when it comes. Rejects if `signal` aborts first. */
-  wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficTurn>;
+  /** A permit at once, if one is free and no order that waits goes first. */
+  enter(order: TrafficOrder): TrafficPermit | undefined;
+  /** A permit, when it comes. Rejects if `signal` aborts first. */
+  wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit>;
   standing(): TrafficStanding;
 }
 
@@ -57,17 +57,17 @@ export interface TrafficOptions {
 interface Waiting {
   readonly order: TrafficOrder;
   readonly since: number;
-  readonly grant: (turn: TrafficTurn) => void;
+  readonly grant: (permit: TrafficPermit) => void;
 }
 
-interface Turn extends TrafficTurn {
+interface Permit extends TrafficPermit {
   readonly order: TrafficOrder;
   readonly sentAt: number;
 }
 
 /** More than what is owed, so that what has fallen behind catches up. */
 const owedSlack = 1.2;
-/** For how long the count of what is owed is used. Orders change by the hundred, and each turn asks for it. */
+/** For how long the count of what is owed is used. Orders change by the hundred, and each permit asks for it. */
 const countedMs = 100;
 
 /** How often it is checked, while requests are under way, whether this process is too busy to hear their answers. */
@@ -80,7 +80,7 @@ interface Queue {
   /** In the order in which they came. */
   readonly waiting: Set<Waiting>;
   /** In the order in which they were sent. */
-  readonly underWay: Set<Turn>;
+  readonly underWay: Set<Permit>;
   cancelTimer: (() => void) | undefined;
   /** Time in all for which timers of this process were late while requests were under way. */
   stalledMs: number;
@@ -88,7 +88,7 @@ interface Queue {
   owed: { readonly perSecond: number; readonly at: number };
 }
 
-const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, settle: 1, take: 2, checkpoint: 3 };
+const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, owed: 1, take: 2, checkpoint: 3 };
 /** How long a table must not have refused anything before checkpoints that no lease needs are sent again. */
 export const calmMs = 5_000;
 
@@ -113,9 +113,9 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     },
     leave(order) {
       queue.orders.delete(order);
-      // Its turn would be heard of by nobody: one that has come already, and one that would come before its signal aborts.
+      // Its permit would be heard of by nobody: one that has come already, and one that would come before its signal aborts.
       for (const waiting of queue.waiting) if (waiting.order === order) queue.waiting.delete(waiting);
-      for (const turn of queue.underWay) if (turn.order === order) queue.underWay.delete(turn);
+      for (const permit of queue.underWay) if (permit.order === order) queue.underWay.delete(permit);
       stopProbe(queue);
       serve(queue);
     },
@@ -133,7 +133,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
   };
 }
 
-function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<TrafficTurn> {
+function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
     const leave = (): void => {
@@ -144,9 +144,9 @@ function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<T
     const waiting: Waiting = {
       order,
       since: queue.options.clock.now(),
-      grant: (turn) => {
+      grant: (permit) => {
         signal.removeEventListener('abort', leave);
-        resolve(turn);
+        resolve(permit);
       },
     };
     signal.addEventListener('abort', leave, { once: true });
@@ -224,25 +224,25 @@ function owedTo(queue: Queue, order: TrafficOrder, now: number): number {
   if (!isOwed(order)) return 0;
   if (now >= queue.owed.at + countedMs) {
     let owed = 0;
-    for (const { kind, renewalDue } of queue.orders) if (kind === 'settle' || renewalDue < Infinity) owed += 1;
+    for (const { kind, renewalDue } of queue.orders) if (kind === 'owed' || renewalDue < Infinity) owed += 1;
     queue.owed = { perSecond: (owedSlack * owed * 3_000) / queue.options.failoverMs, at: now };
   }
   return queue.owed.perSecond;
 }
 
 function isOwed({ kind }: TrafficOrder): boolean {
-  return kind === 'renew' || kind === 'settle';
+  return kind === 'renew' || kind === 'owed';
 }
 
-function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
+function begin(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
   noteSent(queue.pace, owedTo(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
-  const turn: Turn = {
+  const permit: Permit = {
     order,
     sentAt: now,
     end: (outcome) => {
       const full = queue.underWay.size >= Math.floor(queue.pace.window);
-      if (!queue.underWay.delete(turn)) return;
+      if (!queue.underWay.delete(permit)) return;
       const answeredAt = queue.options.clock.now();
       const tookMs = answeredAt - now - (queue.stalledMs - stalledBefore);
       noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, full }, answeredAt);
@@ -250,9 +250,9 @@ function begin(queue: Queue, order: TrafficOrder, now: number): TrafficTurn {
       stopProbe(queue);
     },
   };
-  queue.underWay.add(turn);
+  queue.underWay.add(permit);
   probe(queue);
-  return turn;
+  return permit;
 }
 
 /** A busy worker hears late: if that made the table count as slow, its renewals would go out even later. */
@@ -276,11 +276,11 @@ function stopProbe(queue: Queue): void {
   queue.cancelProbe = undefined;
 }
 
-/** A turn that nobody ends (its keeper died before it heard of it) must not take up room for ever. */
+/** A permit that nobody ends (its keeper died before it heard of it) must not take up room for ever. */
 function dropLost(queue: Queue, now: number): void {
-  for (const turn of queue.underWay) {
-    if (now < turn.sentAt + queue.options.failoverMs) return;
-    queue.underWay.delete(turn);
+  for (const permit of queue.underWay) {
+    if (now < permit.sentAt + queue.options.failoverMs) return;
+    queue.underWay.delete(permit);
   }
 }
 

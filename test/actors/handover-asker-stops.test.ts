@@ -1,7 +1,7 @@
 // A keeper that has asked for a lease which then comes free (issue 8): it is taken at once, and a stop does not wait for it.
 import { expect } from 'chai';
 import { asking, free, seen } from '../support/asking-keeper.js';
-import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { failoverMs } from '../support/keeper-driver.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
@@ -20,7 +20,7 @@ describe('a keeper whose holder has released what it asks for', () => {
 
   it('does not wait at its stop for a turn at the table to take what it would only give back', async () => {
     let open = true;
-    const turn: TrafficTurn = { end: () => {} };
+    const turn: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
       join: (): TrafficOrder => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),
       leave: () => {},

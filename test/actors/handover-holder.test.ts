@@ -1,7 +1,7 @@
 // What a holder makes of wishes, against the hand-over's promises (issue 8): a wish that nobody raises is none, what has been
 // drained is not delivered again, nothing is called handed over that was taken by force.
 import { expect } from 'chai';
-import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { wishText } from '../../src/core/lease-wish.js';
 import { driveKeeper, failoverMs, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
@@ -160,7 +160,7 @@ describe('a holder that is asked for its lease', () => {
   it('that has drained asks the table with the deadline of its lease: by force it is taken at an old checkpoint', async () => {
     const orders: TrafficOrder[] = [];
     let open = true;
-    const turn: TrafficTurn = { end: () => {} };
+    const turn: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
       join: () => {
         const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { LeaseTraffic, TrafficOrder, TrafficTurn } from '../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
 import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
 
@@ -8,8 +8,8 @@ function closedQueue() {
   const orders = new Set<TrafficOrder>();
   const ended: string[] = [];
   const moved: string[] = [];
-  let granting: ((turn: TrafficTurn) => void) | undefined;
-  const turn = (): TrafficTurn => {
+  let granting: ((turn: TrafficPermit) => void) | undefined;
+  const turn = (): TrafficPermit => {
     let isOpen = true;
     return {
       end: (outcome) => {
@@ -91,7 +91,7 @@ describe('a keeper whose table has a queue', () => {
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
     await keeper.down(1);
     await keeper.tell({ type: 'callsEnded' });
-    expect(queue.order()).to.deep.equal({ kind: 'settle', deadline: Infinity, renewalDue: Infinity });
+    expect(queue.order()).to.deep.equal({ kind: 'owed', deadline: Infinity, renewalDue: Infinity });
     await queue.next(keeper);
     expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true });
     expect(queue.orders.size).to.equal(0);
@@ -182,7 +182,7 @@ describe('a keeper whose table has a queue', () => {
     await keeper.advance(failoverMs / 3);
     await queue.next(keeper);
     await queue.next(keeper);
-    expect([keeper.state.phase, queue.order().kind]).to.deep.equal(['taking', 'settle']);
+    expect([keeper.state.phase, queue.order().kind]).to.deep.equal(['taking', 'owed']);
     await keeper.advance(500);
     expect(keeper.newsOf('lost')).to.deep.equal([]);
     await queue.next(keeper);

@@ -21,7 +21,7 @@ function withdraw(keeper: KeeperDriver): void {
 async function yielding(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
   const keeper = await driveKeeper(setup);
   const tenure = await keeper.work(1);
-  tenure.handedOver = { sequenceNumber: '100', subSequenceNumber: 0 };
+  tenure.newestHandedOut = { sequenceNumber: '100', subSequenceNumber: 0 };
   await keeper.frontier(tenure, '100');
   ask(keeper);
   await keeper.advance(renewalMs);
@@ -50,7 +50,7 @@ describe('a keeper that is asked for its lease', () => {
 
   it('hands over what is drained in one write, as if the other had taken it, and is done with it', async () => {
     const [keeper, tenure] = await draining();
-    tenure.handedOver = { sequenceNumber: '200', subSequenceNumber: 0 };
+    tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '200');
     const { leaseCounter } = keeper.row;
     await keeper.end(tenure, drained);
@@ -150,7 +150,7 @@ describe('a keeper that is asked for its lease', () => {
 
   it('refuses when a worker has ended with something open', async () => {
     const [keeper, tenure] = await draining();
-    tenure.handedOver = { sequenceNumber: '300', subSequenceNumber: 0 };
+    tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
     await keeper.end(tenure, { type: 'drained', open: 1 });
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${theirs}` });
   });
@@ -292,7 +292,7 @@ describe('a keeper that is asked for its lease', () => {
       expect(gone.newsOf('released')[0]!.lease).to.deep.include({ released: true, recordsLeft: 0 });
 
       const [open, tenure] = await yielding();
-      tenure.handedOver = { sequenceNumber: '300', subSequenceNumber: 0 };
+      tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
       await open.tell(stopping);
       await open.end(tenure, { type: 'drained', open: 1 });
       expect(open.row).to.not.have.property('leaseOwner');

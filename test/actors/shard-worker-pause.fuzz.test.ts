@@ -133,7 +133,7 @@ describe('shard workers that are told to pause and to go on', () => {
             running,
             `calls that run beside the hand-over; manual ${manual} ${calls.join(',')}; ${trace.join(', ')}`,
           ).to.equal(0);
-        const newest = reader.keeper.tenures[0]!.handedOver;
+        const newest = reader.keeper.tenures[0]!.newestHandedOut;
         if (newest !== undefined) expect(from, 'frontier').to.deep.equal(newest);
         paused = false;
         trace.push(`${pipeline.clock.now()} next`);

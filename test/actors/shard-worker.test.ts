@@ -74,7 +74,7 @@ describe('a shard worker reads', () => {
     expect(seen).to.have.length(100);
     expect(keeper.frontiers).to.have.length(0);
     const { sequenceNumber } = stream.recordsOf(shard0).at(-1)!;
-    expect(keeper.tenures[0]!.handedOver, 'what its keeper may take for open').to.include({ sequenceNumber });
+    expect(keeper.tenures[0]!.newestHandedOut, 'what its keeper may take for open').to.include({ sequenceNumber });
     held.open();
     await pipeline.clock.advance(0);
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);

@@ -197,7 +197,7 @@ class Walk {
     if (value instanceof Map) {
       for (const { newest, current } of value.values()) {
         this.any('', newest);
-        this.any('', current?.handedOver);
+        this.any('', current?.newestHandedOut);
       }
       return;
     }

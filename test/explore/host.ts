@@ -310,7 +310,7 @@ export function deliver(world: World, node: Node): void {
   const record = worker.next;
   worker.next += 1;
   node.calls.push({ record, worker: worker.number, isOld: false, isAcked: false });
-  worker.cell!.handedOver = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
+  worker.cell!.newestHandedOut = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
   node.delivered = Math.max(node.delivered, record);
   world.delivered[record] = (world.delivered[record] ?? 0) + 1;
   say(world, node.index, `record ${record + 1} is delivered`);

@@ -8,7 +8,7 @@ describe('a lease that is released without a worker', () => {
   it('does not say that nothing is open when its last worker died with its tenure', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
-    tenure.handedOver = { sequenceNumber: '51', subSequenceNumber: 0 };
+    tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '50');
     await keeper.end(tenure, { type: 'tenureDead' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -24,7 +24,7 @@ describe('a lease that is released without a worker', () => {
   it('says that nothing is open when its last worker had everything settled that it had handed over', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
-    tenure.handedOver = { sequenceNumber: '50', subSequenceNumber: 0 };
+    tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '50');
     await keeper.end(tenure, { type: 'tenureDead' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -42,7 +42,7 @@ describe('a lease whose last worker drained at once', () => {
     it(`says ${recordsLeft} when the frontier is at ${frontier} and a worker before it had handed over 51`, async () => {
       const keeper = await driveKeeper();
       const first = await keeper.work(1);
-      first.handedOver = { sequenceNumber: '51', subSequenceNumber: 0 };
+      first.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
       await keeper.frontier(first, '49');
       await keeper.end(first, { type: 'tenureDead' });
       const second = await keeper.work(2);

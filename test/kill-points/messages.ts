@@ -57,7 +57,7 @@ const shardWorker: Remarks<ShardWorkerMessage['type']> = {
 
 const leaseKeeper: Remarks<LeaseKeeperMessage['type']> = {
   workerEnded: meanings.workerEnded,
-  turnCame: 'a table on which so few write lets everybody write at once: test/issues/busy-table',
+  permitCame: 'a table on which so few write lets everybody write at once: test/issues/busy-table',
   written: meanings.written,
   wished: meanings.wished,
   shardEndPlanned: meanings.shardEndPlanned,

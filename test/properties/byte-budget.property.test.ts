@@ -6,7 +6,7 @@ import {
   answered,
   closeAccount,
   createByteBudget,
-  handOver,
+  passToWorker,
   holdOwn,
   keepAhead,
   openAccount,
@@ -77,7 +77,7 @@ function answer(shard: Shard, part: number): void {
 function read(shard: Shard): void {
   const bytes = shard.ahead;
   shard.ahead = 0;
-  handOver(shard.account, bytes);
+  passToWorker(shard.account, bytes);
   shard.own += bytes;
   holdOwn(shard.account, shard.own, true);
 }

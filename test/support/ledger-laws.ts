@@ -21,7 +21,7 @@ export const frontierPassesNothingOpen: Law = (api) =>
       const passed = naive.records.filter((record) => order(record, frontier) <= 0);
       must(!passed.some(isOpen), () => `frontier ${show(frontier)} passes an open record`);
       must(
-        passed.at(-1)?.divisibleHere === true,
+        passed.at(-1)?.checkpointable === true,
         () => `frontier ${show(frontier)} rests where no checkpoint may land`,
       );
     });
@@ -155,7 +155,7 @@ function mustBeDone(world: World): void {
     api.oldestOpen(ledger) === undefined && ledger.openRecords === 0 && ledger.openBytes === 0,
     () => 'something stays open',
   );
-  const last = naive.records.findLast((record) => record.divisibleHere);
+  const last = naive.records.findLast((record) => record.checkpointable);
   const frontier = api.frontier(ledger);
   must(
     last === undefined ? frontier === undefined : frontier !== undefined && order(last, frontier) === 0,

@@ -53,7 +53,7 @@ export type Command =
       readonly step: number;
       readonly subStep: number;
       readonly bytes: number;
-      readonly divisibleHere: boolean;
+      readonly checkpointable: boolean;
     }
   | { readonly type: 'fork'; readonly pick: number; readonly leaves: number }
   | { readonly type: 'settle'; readonly pick: number; readonly leaf: number }
@@ -73,7 +73,7 @@ const admitCommand = fc.record({
   ),
   subStep: fc.nat(2),
   bytes: fc.oneof({ weight: 8, arbitrary: fc.nat(10) }, { weight: 1, arbitrary: fc.integer({ min: 50, max: 600 }) }),
-  divisibleHere: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  checkpointable: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
 });
 const leafCount = fc.oneof(
   { weight: 6, arbitrary: fc.nat(4) },
@@ -186,11 +186,11 @@ function admitNext(world: World, each: Command & { readonly type: 'admit' }): vo
     world.answers = { real: false, naive: naiveRoom(naive, strict ? each.bytes : 1) };
     return;
   }
-  const admit = each.divisibleHere ? api.admit : api.admitInside;
+  const admit = each.checkpointable ? api.admit : api.admitInside;
   const ordinal = admit(ledger, position, each.bytes, 0);
   world.answers = {
     real: ordinal,
-    naive: naiveAdmit(naive, { ...position, bytes: each.bytes, divisibleHere: each.divisibleHere }),
+    naive: naiveAdmit(naive, { ...position, bytes: each.bytes, checkpointable: each.checkpointable }),
   };
   if (ordinal >= 0) {
     world.tip = sequence;

@@ -4,7 +4,7 @@ export interface NaiveRecord {
   readonly sequenceNumber: string;
   readonly subSequenceNumber: number;
   readonly bytes: number;
-  readonly divisibleHere: boolean;
+  readonly checkpointable: boolean;
   forkedInto: number | undefined;
   openLeaves: number[];
 }
@@ -76,7 +76,7 @@ export function naiveHead(ledger: NaiveLedger): number {
 
 /** The ordinal of the last record that a checkpoint may name; -1 when there is none. */
 export function naiveFrontier(ledger: NaiveLedger): number {
-  return ledger.records.slice(0, naiveHead(ledger)).findLastIndex((record) => record.divisibleHere);
+  return ledger.records.slice(0, naiveHead(ledger)).findLastIndex((record) => record.checkpointable);
 }
 
 export function naiveRoom(ledger: NaiveLedger, bytes: number): boolean {

@@ -105,7 +105,7 @@ export const names: Readonly<Record<string, Known>> = {
       release: true,
       waiting: true,
       wake: true,
-      turnCame: true,
+      permitCame: true,
       written: true,
       created: true,
       wished: true,

@@ -109,7 +109,7 @@ const extraCheckpointsAreUrgent: Mutant['make'] = () =>
   given('leaseKeeper', ({ traffic, ...options }) => {
     if (traffic === undefined) return options;
     const urgent = (order: TrafficOrder): TrafficOrder => {
-      if (order.kind === 'checkpoint') order.kind = 'settle';
+      if (order.kind === 'checkpoint') order.kind = 'owed';
       return order;
     };
     const hurried: LeaseTraffic = {

@@ -1,7 +1,7 @@
 // What the queue of a lease table does with checkpoints that no lease needs.
 import { expect } from 'chai';
 import { calmMs, createLeaseTraffic } from '../../../src/core/lease-traffic.js';
-import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficTurn } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 9_000;
@@ -11,7 +11,7 @@ function openQueue() {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
   const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
-  const enter = (kind: TrafficKind, count: number): (TrafficTurn | undefined)[] =>
+  const enter = (kind: TrafficKind, count: number): (TrafficPermit | undefined)[] =>
     Array.from({ length: count }, () => traffic.enter(order(kind)));
   const came: string[] = [];
   const wait = (name: string, of: TrafficOrder): void =>
@@ -22,10 +22,10 @@ function openQueue() {
 describe('a checkpoint that no lease needs, in the queue of a lease table', () => {
   it('goes last', async () => {
     const { came, clock, enter, order, wait } = openQueue();
-    const turns = enter('settle', 32);
+    const turns = enter('owed', 32);
     wait('checkpoint', order('checkpoint', 1));
     wait('take', order('take'));
-    wait('release', order('settle'));
+    wait('release', order('owed'));
     wait('renewal', order('renew', 100));
     for (const turn of turns) {
       turn!.end('answered');
@@ -49,7 +49,7 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
     wait('checkpoint', order('checkpoint'));
     await clock.advance(calmMs - 1_000);
     expect(traffic.enter(order('checkpoint')), 'one that has just come').to.equal(undefined);
-    enter('settle', 1)[0]!.end('throttled');
+    enter('owed', 1)[0]!.end('throttled');
     await clock.advance(calmMs - 1);
     expect(came, `${clock.now() - refusedAt} ms after the first refusal`).to.deep.equal([]);
     await clock.advance(1);
@@ -108,7 +108,7 @@ function holdAll(leases: number, perSecond: number) {
     return true;
   };
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
-  const turnOf = async (order: TrafficOrder, renewAt: number): Promise<TrafficTurn> => {
+  const turnOf = async (order: TrafficOrder, renewAt: number): Promise<TrafficPermit> => {
     const turn = traffic.enter(order);
     if (turn !== undefined) return turn;
     const cancel = clock.after(Math.max(1, renewAt - clock.now()), () => {

@@ -33,11 +33,11 @@ describe('what a keeper knows of its row', () => {
   it('has no checkpoint on board when the row is at the frontier or past it', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '10', checkpointSubSequenceNumber: 2 });
     leaseState.advanceFrontier(lease, at('10', 1), 1);
-    expect(leaseState.checkpointOnBoard(lease)).to.equal(undefined);
+    expect(leaseState.nextCheckpoint(lease)).to.equal(undefined);
     leaseState.advanceFrontier(lease, at('10', 2), 1);
-    expect(leaseState.checkpointOnBoard(lease)).to.equal(undefined);
+    expect(leaseState.nextCheckpoint(lease)).to.equal(undefined);
     leaseState.advanceFrontier(lease, at('10', 3), 1);
-    expect(leaseState.checkpointOnBoard(lease)).to.deep.equal({ checkpoint: '10', subSequenceNumber: 3 });
+    expect(leaseState.nextCheckpoint(lease)).to.deep.equal({ checkpoint: '10', subSequenceNumber: 3 });
   });
 
   it('has the same row in mind as the table after any write', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
-import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficTurn } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import type { SendOutcome } from '../../../src/core/send-pace.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
@@ -11,9 +11,9 @@ function fullQueue(clock = new ManualClock()) {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
   const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
-  const turns = Array.from({ length: 32 }, () => traffic.enter(order('settle')) as TrafficTurn);
+  const turns = Array.from({ length: 32 }, () => traffic.enter(order('owed')) as TrafficPermit);
   const came: string[] = [];
-  const held: TrafficTurn[] = [];
+  const held: TrafficPermit[] = [];
   const wait = (name: string, of: TrafficOrder, signal = new AbortController().signal): void =>
     void traffic.wait(of, signal).then(
       (turn) => (came.push(name), held.push(turn)),
@@ -63,10 +63,10 @@ describe('the queue of a lease table', () => {
   it('lets renewals go first, the earliest deadline before the others, then releases and ends, then takes', async () => {
     const { came, end, order, wait } = fullQueue();
     wait('take', order('take'));
-    wait('release', order('settle'));
+    wait('release', order('owed'));
     wait('later renewal', order('renew', 900));
     wait('renewal', order('renew', 100));
-    wait('shard end', order('settle'));
+    wait('shard end', order('owed'));
     for (let n = 0; n < 5; n += 1) await end();
     expect(came).to.deep.equal(['renewal', 'later renewal', 'release', 'shard end', 'take']);
   });
@@ -76,7 +76,7 @@ describe('the queue of a lease table', () => {
     const changing = order('renew', 100);
     wait('changing', changing);
     wait('renewal', order('renew', 900));
-    changing.kind = 'settle';
+    changing.kind = 'owed';
     await end();
     expect(came).to.deep.equal(['renewal']);
   });
@@ -133,7 +133,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['a']);
     for (const turn of turns) turn.end('answered');
     for (const turn of turns) turn.end('answered');
-    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('settle'));
+    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('owed'));
     await clock.advance(0);
     expect(came).to.have.length(32);
     await end('answered', held[0]);
@@ -155,7 +155,7 @@ describe('the queue of a lease table', () => {
 
   it('takes a turn back at once from a writer that leaves: it came when nobody heard of it any more', async () => {
     const { came, clock, end, order, traffic, turns, wait } = fullQueue();
-    const leaving = order('settle');
+    const leaving = order('owed');
     wait('leaving', leaving);
     await end();
     expect(came).to.deep.equal(['leaving']);
@@ -167,9 +167,9 @@ describe('the queue of a lease table', () => {
 
   it('gives no turn to a writer that has left while it waited, whose signal has not aborted yet', async () => {
     const { came, end, order, traffic, wait } = fullQueue();
-    const leaving = order('settle');
+    const leaving = order('owed');
     wait('leaving', leaving);
-    wait('other', order('settle'));
+    wait('other', order('owed'));
     traffic.leave(leaving);
     await end();
     expect(came).to.deep.equal(['other']);
@@ -184,7 +184,7 @@ describe('the queue of a lease table', () => {
       await clock.advance(2_100);
       for (const turn of turns) turn.end('answered');
       let most = 0;
-      while (traffic.enter(order('settle')) !== undefined) most += 1;
+      while (traffic.enter(order('owed')) !== undefined) most += 1;
       return most;
     };
     expect(await underWay(true)).to.be.at.least(32);
@@ -195,8 +195,8 @@ describe('the queue of a lease table', () => {
     const { came, clock, order, traffic, turns, wait } = fullQueue();
     await clock.advance(1);
     for (const turn of turns) turn.end('throttled');
-    traffic.enter(order('settle'));
-    let passed: TrafficTurn | undefined;
+    traffic.enter(order('owed'));
+    let passed: TrafficPermit | undefined;
     for (let ms = 1; ms <= 20; ms += 1) clock.after(ms, () => (passed ??= traffic.enter(order('take'))));
     wait('renewal', order('renew', 100));
     await clock.advance(10);
@@ -209,7 +209,7 @@ describe('the queue of a lease table', () => {
     for (const turn of turns) turn.end('throttled');
     let released = 0;
     const release = async (): Promise<void> => {
-      const turn = await traffic.wait(order('settle'), new AbortController().signal);
+      const turn = await traffic.wait(order('owed'), new AbortController().signal);
       await new Promise<void>((resolve) => void clock.after(5, resolve));
       turn.end('answered');
       released += 1;
