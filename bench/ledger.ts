@@ -1,6 +1,6 @@
 // What a record costs in the ledger alone: admitted, settled, and the frontier read once per 1,000. Positions are made
 // beforehand, as the reader makes them anyway. `node .build/bench/ledger.js [records]` prints nanoseconds per record.
-import { admit, createLedger, fork, frontier, room, settle } from '../src/core/ledger.js';
+import { admit, createLedger, expectItems, frontier, room, settle } from '../src/core/ledger.js';
 import type { Position } from '../src/core/position.js';
 
 const records = Number(process.argv[2] ?? 5_000_000);
@@ -29,27 +29,27 @@ interface Case {
   /** Records admitted before the first of them is settled. */
   readonly window: number;
   readonly random: boolean;
-  readonly leaves: number;
+  readonly items: number;
 }
 
 const cases: readonly Case[] = [
-  { name: 'in order, one open', window: 1, random: false, leaves: 1 },
-  { name: 'in order, 10,000 open', window: windowSize, random: false, leaves: 1 },
-  { name: 'random order, 10,000 open', window: windowSize, random: true, leaves: 1 },
-  { name: 'random order, 10,000 open, 3 leaves each', window: windowSize, random: true, leaves: 3 },
+  { name: 'in order, one open', window: 1, random: false, items: 1 },
+  { name: 'in order, 10,000 open', window: windowSize, random: false, items: 1 },
+  { name: 'random order, 10,000 open', window: windowSize, random: true, items: 1 },
+  { name: 'random order, 10,000 open, 3 items each', window: windowSize, random: true, items: 3 },
 ];
 
-function lap({ window, random, leaves }: Case): void {
+function lap({ window, random, items }: Case): void {
   const ledger = createLedger({ maxPending: windowSize, maxPendingBytes: 2 ** 40 });
   for (let from = 0; from < distinct; from += window) {
     for (let index = from; index < from + window; index++) {
       if (!room(ledger, 100)) throw new Error('no room');
       const ordinal = admit(ledger, positions[index] as Position, 100, index);
-      if (leaves > 1) fork(ledger, ordinal, leaves);
+      if (items > 1) expectItems(ledger, ordinal, items);
     }
     for (let index = 0; index < window; index++) {
       const ordinal = from + (random ? (shuffled[index] as number) : index);
-      for (let leaf = 0; leaf < leaves; leaf++) settle(ledger, ordinal, leaf);
+      for (let item = 0; item < items; item++) settle(ledger, ordinal, item);
       if (index % 1_000 === 0) frontier(ledger);
     }
   }

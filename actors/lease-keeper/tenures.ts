@@ -165,7 +165,10 @@ export function noteFrontier(turn: Turn, { worker, fence, position, records }: F
 }
 
 /** The worker's reads concern the coordinator. */
-export function noteReads(turn: Turn, { worker, fence, forMs }: { worker: number; fence: number; forMs: number }): void {
+export function noteReads(
+  turn: Turn,
+  { worker, fence, forMs }: { worker: number; fence: number; forMs: number },
+): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   tell(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

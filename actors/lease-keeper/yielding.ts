@@ -92,7 +92,7 @@ function drain(turn: Turn, yielding: Yielding): void {
  */
 const mostDrains = 10;
 
-/** Whoever asks waits no longer than this for the answer to be kept. */
+/** The worker that asks waits no longer than this. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
   return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
 }

@@ -3,30 +3,30 @@
 import type { Tenure } from './tenure.js';
 import type { Clock } from '../../src/api/ports.js';
 
-/** The settled leaves of one worker: `ordinals[i]` with `leaves[i]`. */
+/** The settled items of one worker: `ordinals[i]` with `items[i]`. */
 export interface Settlement {
   readonly worker: number;
   readonly ordinals: number[];
-  readonly leaves: number[];
+  readonly items: number[];
   /** A reducer found this worker's tenure dead, or the failure policy made it so. */
   dead?: boolean;
 }
 
 /** What a stage returns to a worker with the first reply that leaves. */
 export interface Dispositions {
-  /** Pairs: ordinal, number of leaves. They come before the first settled leaf of their record. */
-  readonly forks: number[];
+  /** Pairs: ordinal, number of items. They come before the first settled item of their record. */
+  readonly itemCounts: number[];
   readonly ordinals: number[];
-  readonly leaves: number[];
+  readonly items: number[];
   dead?: boolean;
 }
 
 export function emptyDispositions(): Dispositions {
-  return { forks: [], ordinals: [], leaves: [] };
+  return { itemCounts: [], ordinals: [], items: [] };
 }
 
 export function hasDispositions(dispositions: Dispositions): boolean {
-  return dispositions.ordinals.length > 0 || dispositions.forks.length > 0 || dispositions.dead === true;
+  return dispositions.ordinals.length > 0 || dispositions.itemCounts.length > 0 || dispositions.dead === true;
 }
 
 /** Where a worker's oldest open item is, for the watchdog and for `status()`. */
@@ -60,7 +60,7 @@ export function stopTenure(tenure: Tenure, error: Error): void {
 }
 
 /**
- * From a reducer to a stage: this many items were folded (or dropped), and these leaves are settled. The numbers of one
+ * From a reducer to a stage: this many items were folded (or dropped), and these items are settled. The numbers of one
  * reducer rise.
  */
 export interface Disposed {

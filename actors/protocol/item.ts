@@ -11,7 +11,7 @@ export class DeliveredItem implements Item<unknown>, Token {
   readonly value: unknown;
   readonly tenure: Tenure;
   readonly ordinal: number;
-  readonly leaf: number;
+  readonly index: number;
   readonly record: UserRecord;
   /** The stage that routed it here routes its disposition back. */
   readonly stage: Ref<Disposed>;
@@ -25,7 +25,7 @@ export class DeliveredItem implements Item<unknown>, Token {
     value: unknown,
     tenure: Tenure,
     ordinal: number,
-    leaf: number,
+    index: number,
     record: UserRecord,
     opaque: unknown,
   ) {
@@ -34,7 +34,7 @@ export class DeliveredItem implements Item<unknown>, Token {
     this.value = value;
     this.tenure = tenure;
     this.ordinal = ordinal;
-    this.leaf = leaf;
+    this.index = index;
     this.record = record;
     this.opaque = opaque;
   }
@@ -45,7 +45,7 @@ export class DeliveredItem implements Item<unknown>, Token {
 
   get idempotencyKey(): string {
     const sub = this.record.subSequenceNumber;
-    return `${this.tenure.identity}/${this.record.sequenceNumber}/${sub ?? '-'}/${this.leaf}`;
+    return `${this.tenure.identity}/${this.record.sequenceNumber}/${sub ?? '-'}/${this.index}`;
   }
 
   get source(): string {

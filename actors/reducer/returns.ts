@@ -1,4 +1,4 @@
-// What a reducer gives back: credit for items folded or dropped, and the leaves that are settled, grouped by stage and
+// What a reducer gives back: credit for items folded or dropped, and the items that are settled, grouped by stage and
 // worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
 import { send } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
@@ -34,7 +34,7 @@ function settlementOf(returns: Returns, item: DeliveredItem): Settlement {
   const { worker } = item.tenure;
   let settlement = settlements.get(worker);
   if (settlement === undefined) {
-    settlement = { worker, ordinals: [], leaves: [] };
+    settlement = { worker, ordinals: [], items: [] };
     settlements.set(worker, settlement);
   }
   return settlement;
@@ -48,7 +48,7 @@ export function returnCredit(returns: Returns, item: DeliveredItem): void {
 export function settleItem(returns: Returns, item: DeliveredItem): void {
   const settlement = settlementOf(returns, item);
   settlement.ordinals.push(item.ordinal);
-  settlement.leaves.push(item.leaf);
+  settlement.items.push(item.index);
 }
 
 /** The tenure is dead: its worker must learn of it, because it gets no more dispositions. */

@@ -4,7 +4,7 @@ import { judge } from '../protocol/failure.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import { admit, admitInside, fork, pin, room, settle, unpin } from '../../src/core/ledger.js';
+import { admit, admitInside, expectItems, pin, room, settle, unpin } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
@@ -137,7 +137,7 @@ function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Curren
   }
   const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, turn.now);
   if (ordinal === -1) return duplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
-  fork(ledger, ordinal, 0);
+  expectItems(ledger, ordinal, 0);
   return undefined;
 }
 

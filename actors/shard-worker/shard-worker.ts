@@ -15,7 +15,7 @@ import { noticed } from './notice.js';
 import { readFails, readSucceeds } from './reads.js';
 import { countSettled } from './settled.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { createLedger, fork, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
+import { createLedger, expectItems, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
 import { endsSource, missesStream } from '../../src/api/failures.js';
 import { stageOf } from '../../src/core/routing.js';
 import { asError } from '../../src/core/thrown.js';
@@ -205,12 +205,12 @@ function fetched(turn: Turn, result: ReadResult): void {
 
 function settleAll({ state, now }: Turn, dispositions: Dispositions): void {
   const { ledger } = state;
-  const { forks, ordinals, leaves } = dispositions;
+  const { itemCounts, ordinals, items } = dispositions;
   const before = ledger.settled;
-  for (let index = 0; index < forks.length; index += 2)
-    fork(ledger, forks[index] as number, forks[index + 1] as number);
+  for (let index = 0; index < itemCounts.length; index += 2)
+    expectItems(ledger, itemCounts[index] as number, itemCounts[index + 1] as number);
   for (let index = 0; index < ordinals.length; index += 1)
-    settle(ledger, ordinals[index] as number, leaves[index] as number);
+    settle(ledger, ordinals[index] as number, items[index] as number);
   if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
 }
 

@@ -94,7 +94,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
   } catch (error) {
     return failed(extraction, record, ordinal, error);
   }
-  if (items.length !== 1) entry.outbox.forks.push(ordinal, items.length);
+  if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
   if (items.length === 0) return true;
   const waiting: Waiting = { worker: entry, batch, items: items.length };
   entry.waiting += 1;
@@ -171,7 +171,7 @@ function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number
     return true;
   }
   entry.outbox.ordinals.push(ordinal);
-  entry.outbox.leaves.push(0);
+  entry.outbox.items.push(0);
   effects.push({ type: 'count', what: 'skippedItems' });
   effects.push({
     type: 'emit',

@@ -171,7 +171,7 @@ function disposed(turn: Turn, message: MessageOf<'disposed'>): void {
     }
     if (settlement.ordinals.length > 0) lane.settledAt = turn.now;
     append(entry.outbox.ordinals, settlement.ordinals);
-    append(entry.outbox.leaves, settlement.leaves);
+    append(entry.outbox.items, settlement.items);
     if (settlement.dead === true) entry.outbox.dead = true;
   }
   dispatch(turn, lane);

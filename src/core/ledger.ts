@@ -1,6 +1,6 @@
 // What one incarnation of a shard worker has admitted, and what of it is settled. It answers the question that decides
 // whether records are lost: how far may the checkpoint go? Invariant: the frontier never passes a record of which any
-// leaf is open, and never rests where a checkpoint may not land. There is one ledger per fence, so that late settles of
+// item is open, and never rests where a checkpoint may not land. There is one ledger per fence, so that late settles of
 // an old incarnation meet an old ledger. The shard worker calls it for every record: O(1) each, amortised, without
 // allocation.
 import type { Position } from './position.js';
@@ -26,14 +26,14 @@ export interface Ledger {
   readonly maxSpan: number;
   /** Records admitted so far, which is also the next ordinal. */
   admitted: number;
-  /** Records all of whose leaves are settled. */
+  /** Records all of whose items are settled. */
   settled: number;
   openRecords: number;
   openBytes: number;
   /** What open records keep in memory: their bytes, and for records with a pin the buffer, once per buffer. */
   heldBytes: number;
   /**
-   * Calls of `settle` and `fork` that were ignored: repeats, and those that name an unknown record or leaf.
+   * Calls of `settle` and `expectItems` that were ignored: repeats, and those that name an unknown record or item.
    */
   strays: number;
   /** The ordinal the frontier stands on; -1 as long as there is none. */
@@ -54,8 +54,8 @@ export interface LedgerEntry {
   /** The clock's `now()` when it was admitted. */
   readonly admittedAt: number;
   readonly bytes: number;
-  /** Leaves not settled yet; 0 for a record that is done but stands behind an open one. */
-  readonly leavesOpen: number;
+  /** Items not settled yet; 0 for a record that is done but stands behind an open one. */
+  readonly itemsOpen: number;
 }
 
 /**
@@ -75,16 +75,16 @@ interface Ring {
   readonly admittedAt: Float64Array;
   readonly checkpointable: Uint8Array;
   readonly pins: (Pin | undefined)[];
-  /** Leaves in all; `NOT_FORKED` counts as one. */
-  readonly leaves: Int32Array;
-  readonly leavesOpen: Int32Array;
-  /** Which of the first 32 leaves are settled, one bit each. */
-  readonly settledLeaves: Int32Array;
-  /** The same for the leaves from 32 on, for the rare record that has so many; by ordinal. */
-  readonly moreLeaves: Map<number, Int32Array>;
+  /** Items in all; `UNCOUNTED` counts as one. */
+  readonly items: Int32Array;
+  readonly itemsOpen: Int32Array;
+  /** Which of the first 32 items are settled, one bit each. */
+  readonly settledItems: Int32Array;
+  /** The same for the items from 32 on, for the rare record that has so many; by ordinal. */
+  readonly moreItems: Map<number, Int32Array>;
 }
 
-const NOT_FORKED = -1;
+const UNCOUNTED = -1;
 const WORD = 32;
 const FIRST_CAPACITY = 16;
 const SPAN_PER_PENDING = 64;
@@ -140,9 +140,9 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   ring.bytes[slot] = bytes;
   ring.admittedAt[slot] = nowMs;
   ring.checkpointable[slot] = 1;
-  ring.leaves[slot] = NOT_FORKED;
-  ring.leavesOpen[slot] = 1;
-  ring.settledLeaves[slot] = 0;
+  ring.items[slot] = UNCOUNTED;
+  ring.itemsOpen[slot] = 1;
+  ring.settledItems[slot] = 0;
   ring.pins[slot] = pinned;
   if (pinned === undefined) ledger.heldBytes += bytes;
   else pinned.holders++;
@@ -179,44 +179,43 @@ function letGo(ledger: Ledger, held: Pin): void {
 }
 
 /**
- * The record became `leaves` leaves, numbered from 0; none at all settles it at once (W12). A record that is never forked
- * has leaf 0 alone. Repeating the same fork changes nothing. Throws RangeError when some of the record is settled or it
- * was forked into another number before: otherwise some leaves would never be counted.
+ * The record became `items` items, numbered from 0; none at all settles it at once (W12). A record of which nothing is said
+ * has item 0 alone. Saying the same again changes nothing. Throws RangeError when some of the record is settled, or when
+ * another number was said before: otherwise some items would never be counted.
  */
-export function fork(ledger: Ledger, ordinal: number, leaves: number): void {
+export function expectItems(ledger: Ledger, ordinal: number, items: number): void {
   const { ring } = ledger;
-  if (!Number.isInteger(leaves) || leaves < 0) throw new RangeError(`record ${ordinal} cannot have ${leaves} leaves`);
+  if (!Number.isInteger(items) || items < 0) throw new RangeError(`record ${ordinal} cannot have ${items} items`);
   if (!isHeld(ledger, ordinal)) {
     ledger.strays++;
     return;
   }
   const slot = ordinal & ring.mask;
-  const before = ring.leaves[slot] as number;
-  if (before === leaves) return;
-  if (before !== NOT_FORKED)
-    throw new RangeError(`record ${ordinal} was forked into ${before} leaves, now into ${leaves}`);
-  if (ring.leavesOpen[slot] === 0)
-    throw new RangeError(`record ${ordinal} was settled before it was forked into ${leaves} leaves`);
-  ring.leaves[slot] = leaves;
-  ring.leavesOpen[slot] = leaves;
-  if (leaves > WORD) ring.moreLeaves.set(ordinal, new Int32Array(Math.ceil(leaves / WORD) - 1));
-  if (leaves === 0) complete(ledger, ordinal, slot);
+  const before = ring.items[slot] as number;
+  if (before === items) return;
+  if (before !== UNCOUNTED) throw new RangeError(`record ${ordinal} has ${before} items and cannot have ${items}`);
+  if (ring.itemsOpen[slot] === 0)
+    throw new RangeError(`record ${ordinal} was settled before it was known to have ${items} items`);
+  ring.items[slot] = items;
+  ring.itemsOpen[slot] = items;
+  if (items > WORD) ring.moreItems.set(ordinal, new Int32Array(Math.ceil(items / WORD) - 1));
+  if (items === 0) complete(ledger, ordinal, slot);
 }
 
 /**
- * Leaf `leaf` of the record has been dealt with. In any order, any number of times: true the first time, afterwards
- * false. The record is complete when each of its leaves has been settled (I10), never by how often something was (W8).
+ * Item `item` of the record has been dealt with. In any order, any number of times: true the first time, afterwards
+ * false. The record is complete when each of its items has been settled (I10), never by how often something was (W8).
  */
-export function settle(ledger: Ledger, ordinal: number, leaf: number): boolean {
+export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;
   const slot = ordinal & ring.mask;
-  if (!isHeld(ledger, ordinal) || !markLeaf(ring, ordinal, slot, leaf)) {
+  if (!isHeld(ledger, ordinal) || !markItem(ring, ordinal, slot, item)) {
     ledger.strays++;
     return false;
   }
-  const leavesOpen = (ring.leavesOpen[slot] as number) - 1;
-  ring.leavesOpen[slot] = leavesOpen;
-  if (leavesOpen === 0) complete(ledger, ordinal, slot);
+  const itemsOpen = (ring.itemsOpen[slot] as number) - 1;
+  ring.itemsOpen[slot] = itemsOpen;
+  if (itemsOpen === 0) complete(ledger, ordinal, slot);
   return true;
 }
 
@@ -243,7 +242,7 @@ export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefin
     position: ring.positions[slot] as Position,
     admittedAt: ring.admittedAt[slot] as number,
     bytes: ring.bytes[slot] as number,
-    leavesOpen: ring.leavesOpen[slot] as number,
+    itemsOpen: ring.itemsOpen[slot] as number,
   };
 }
 
@@ -251,22 +250,22 @@ function isHeld(ledger: Ledger, ordinal: number): boolean {
   return ordinal >= ledger.head && ordinal < ledger.admitted;
 }
 
-/** Notes the leaf; false when it was noted before or the record has no such leaf. A complete record has no notes left. */
-function markLeaf(ring: Ring, ordinal: number, slot: number, leaf: number): boolean {
-  if (ring.leavesOpen[slot] === 0) return false;
-  const leaves = ring.leaves[slot] as number;
-  const count = leaves === NOT_FORKED ? 1 : leaves;
-  if (!(leaf >= 0 && leaf < count)) return false;
-  const bit = 1 << (leaf % WORD);
-  const words = leaf < WORD ? ring.settledLeaves : (ring.moreLeaves.get(ordinal) as Int32Array);
-  const word = leaf < WORD ? slot : Math.floor(leaf / WORD) - 1;
+/** Notes the item; false when it was noted before or the record has no such item. A complete record has no notes left. */
+function markItem(ring: Ring, ordinal: number, slot: number, item: number): boolean {
+  if (ring.itemsOpen[slot] === 0) return false;
+  const items = ring.items[slot] as number;
+  const count = items === UNCOUNTED ? 1 : items;
+  if (!(item >= 0 && item < count)) return false;
+  const bit = 1 << (item % WORD);
+  const words = item < WORD ? ring.settledItems : (ring.moreItems.get(ordinal) as Int32Array);
+  const word = item < WORD ? slot : Math.floor(item / WORD) - 1;
   const noted = words[word] as number;
   if ((noted & bit) !== 0) return false;
   words[word] = noted | bit;
   return true;
 }
 
-/** The record's last leaf is settled: it is open no more, and the frontier moves when it was the oldest. */
+/** The record's last item is settled: it is open no more, and the frontier moves when it was the oldest. */
 function complete(ledger: Ledger, ordinal: number, slot: number): void {
   const { ring } = ledger;
   ledger.settled++;
@@ -276,7 +275,7 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
   else letGo(ledger, held);
   ring.pins[slot] = undefined;
-  if ((ring.leaves[slot] as number) > WORD) ring.moreLeaves.delete(ordinal);
+  if ((ring.items[slot] as number) > WORD) ring.moreItems.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);
 }
 
@@ -286,7 +285,7 @@ function advance(ledger: Ledger): void {
   let head = ledger.head;
   while (head < admitted) {
     const slot = head & ring.mask;
-    if (ring.leavesOpen[slot] !== 0) break;
+    if (ring.itemsOpen[slot] !== 0) break;
     if (ring.checkpointable[slot] === 1) {
       ledger.frontierOrdinal = head;
       ledger.frontierPosition = ring.positions[slot];
@@ -297,7 +296,7 @@ function advance(ledger: Ledger): void {
   ledger.head = head;
 }
 
-function createRing(capacity: number, moreLeaves = new Map<number, Int32Array>()): Ring {
+function createRing(capacity: number, moreItems = new Map<number, Int32Array>()): Ring {
   return {
     mask: capacity - 1,
     positions: new Array<Position>(capacity).fill(nowhere),
@@ -305,17 +304,17 @@ function createRing(capacity: number, moreLeaves = new Map<number, Int32Array>()
     admittedAt: new Float64Array(capacity),
     checkpointable: new Uint8Array(capacity),
     pins: new Array<Pin | undefined>(capacity).fill(undefined),
-    leaves: new Int32Array(capacity),
-    leavesOpen: new Int32Array(capacity),
-    settledLeaves: new Int32Array(capacity),
-    moreLeaves,
+    items: new Int32Array(capacity),
+    itemsOpen: new Int32Array(capacity),
+    settledItems: new Int32Array(capacity),
+    moreItems,
   };
 }
 
 /** A ring of twice the capacity with the same entries in their new slots. */
 function widened(ledger: Ledger): Ring {
   const { ring: old } = ledger;
-  const ring = createRing((old.mask + 1) * 2, old.moreLeaves);
+  const ring = createRing((old.mask + 1) * 2, old.moreItems);
   for (let ordinal = ledger.head; ordinal < ledger.admitted; ordinal++) {
     const from = ordinal & old.mask;
     const to = ordinal & ring.mask;
@@ -324,9 +323,9 @@ function widened(ledger: Ledger): Ring {
     ring.admittedAt[to] = old.admittedAt[from] as number;
     ring.checkpointable[to] = old.checkpointable[from] as number;
     ring.pins[to] = old.pins[from];
-    ring.leaves[to] = old.leaves[from] as number;
-    ring.leavesOpen[to] = old.leavesOpen[from] as number;
-    ring.settledLeaves[to] = old.settledLeaves[from] as number;
+    ring.items[to] = old.items[from] as number;
+    ring.itemsOpen[to] = old.itemsOpen[from] as number;
+    ring.settledItems[to] = old.settledItems[from] as number;
   }
   return ring;
 }

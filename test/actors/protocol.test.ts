@@ -53,10 +53,10 @@ describe('a tenure', () => {
 });
 
 describe('dispositions', () => {
-  it('are worth an answer when there is a fork, a settled leaf or the news of an end in them', () => {
+  it('are worth an answer when there is a fork, a settled item or the news of an end in them', () => {
     expect(hasDispositions(emptyDispositions())).to.equal(false);
-    expect(hasDispositions({ ...emptyDispositions(), forks: [0, 0] })).to.equal(true);
-    expect(hasDispositions({ ...emptyDispositions(), ordinals: [0], leaves: [0] })).to.equal(true);
+    expect(hasDispositions({ ...emptyDispositions(), itemCounts: [0, 0] })).to.equal(true);
+    expect(hasDispositions({ ...emptyDispositions(), ordinals: [0], items: [0] })).to.equal(true);
     expect(hasDispositions({ ...emptyDispositions(), dead: true })).to.equal(true);
   });
 });

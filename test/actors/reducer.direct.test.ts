@@ -54,8 +54,8 @@ function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions
   };
 }
 
-function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, leaf = 0): DeliveredItem {
-  return new DeliveredItem(stage, 'k', ordinal, tenure, ordinal, leaf, recordOf(ordinal), undefined);
+function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, index = 0): DeliveredItem {
+  return new DeliveredItem(stage, 'k', ordinal, tenure, ordinal, index, recordOf(ordinal), undefined);
 }
 
 /** What a stage gets back. */
@@ -65,7 +65,7 @@ function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'c
 }
 
 function settled(worker: number, ...ordinals: number[]): Settlement {
-  return { worker, ordinals, leaves: ordinals.map(() => 0) };
+  return { worker, ordinals, items: ordinals.map(() => 0) };
 }
 
 function dead(worker: number, ...ordinals: number[]): Settlement {

@@ -57,7 +57,7 @@ function oneStage(count = 1) {
 }
 
 const repeated = [{ type: 'count', what: 'repeatedMessages' }];
-const settled = { worker: 1, ordinals: [0], leaves: [0] };
+const settled = { worker: 1, ordinals: [0], items: [0] };
 
 describe('a message that a stage has had before is dropped and counted', () => {
   it('join: a reducer’s credit is granted once', () => {
@@ -93,7 +93,7 @@ describe('a message that a stage has had before is dropped and counted', () => {
     expect(tell({ type: 'disposed', reducer: 0, number: 2, credit: 1, settlements })).to.deep.equal([]);
     const next = ask('collect');
     expect(tell(next)).to.deep.equal([
-      { type: 'reply', to: next.replyTo, answer: { forks: [], ordinals: [1], leaves: [0] } },
+      { type: 'reply', to: next.replyTo, answer: { itemCounts: [], ordinals: [1], items: [0] } },
     ]);
   });
 

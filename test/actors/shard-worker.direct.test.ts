@@ -15,7 +15,7 @@ import { sent, started, stepped, tenureOf } from '../support/direct.js';
 
 type Effects = readonly Effect<ShardWorkerMessage>[];
 
-const nothing: Dispositions = { forks: [], ordinals: [], leaves: [] };
+const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
 
 /** Worker 1 of a shard with fence 1, and what its keeper, its reader and its stages say to it. */
 function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
@@ -80,7 +80,7 @@ function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
 }
 
 function settled(...ordinals: number[]): Dispositions {
-  return { ...nothing, ordinals, leaves: ordinals.map(() => 0) };
+  return { ...nothing, ordinals, items: ordinals.map(() => 0) };
 }
 
 const drained: WorkerEnd = { type: 'drained', open: 0 };
@@ -154,8 +154,8 @@ describe('a shard worker, message by message', () => {
     const { grant, read, answer, frontiers, status } = direct();
     grant();
     read(10, 11);
-    expect(frontiers(answer('notify', { ...settled(1), forks: [0, 0, 1, 2] }))).to.deep.equal([['10', 1]]);
-    expect(frontiers(answer('collect', { ...nothing, ordinals: [1], leaves: [1] }))).to.deep.equal([['11', 2]]);
+    expect(frontiers(answer('notify', { ...settled(1), itemCounts: [0, 0, 1, 2] }))).to.deep.equal([['10', 1]]);
+    expect(frontiers(answer('collect', { ...nothing, ordinals: [1], items: [1] }))).to.deep.equal([['11', 2]]);
     expect(status()).to.include({ settled: 2, openRecords: 0 });
   });
 

@@ -12,7 +12,7 @@ import { sent, stepped, tenureOf } from '../support/direct.js';
 
 /** Keys that go to reducer 0 and to reducer 1. */
 const [left, right] = [keyTo(0), keyTo(1)];
-const nothing: Dispositions = { forks: [], ordinals: [], leaves: [] };
+const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
 const repeated = { repeatedMessages: 1 };
 const plain = { reducers: 2, maxPending: 4, flushIntervalMs: 1_000, onFailure: 'crash', opaqueOf: () => 0 } as const;
 
@@ -65,7 +65,7 @@ function direct(options: Partial<StageOptions> = {}) {
 }
 
 function settled(...ordinals: number[]): Settlement {
-  return { worker: 1, ordinals, leaves: ordinals.map(() => 0) };
+  return { worker: 1, ordinals, items: ordinals.map(() => 0) };
 }
 
 /** What travels to a reducer: the ordinals of items, and the types of the rest. */
@@ -142,17 +142,17 @@ describe('a stage, message by message', () => {
     const beat = collect();
     const effects = disposed(0, 0, settled(0));
     expect(answers(effects, first.replyTo), 'the notify has to wait').to.deep.equal([]);
-    expect(answers(effects, beat.replyTo)).to.deep.equal([{ ...nothing, ordinals: [0], leaves: [0] }]);
+    expect(answers(effects, beat.replyTo)).to.deep.equal([{ ...nothing, ordinals: [0], items: [0] }]);
     const open = collect();
     const later = disposed(0, 1, settled(1));
     expect(answers(later, first.replyTo), 'the notify goes first').to.deep.equal([
-      { ...nothing, ordinals: [1], leaves: [0] },
+      { ...nothing, ordinals: [1], items: [0] },
     ]);
     expect(answers(later, open.replyTo)).to.deep.equal([]);
     expect(answers(disposed(0, 1, settled(2)), open.replyTo)).to.have.length(1);
     expect(ofType(disposed(0, 0, settled(3)), 'reply')).to.deep.equal([]);
     const last = collect();
-    expect(answers(last.effects, last.replyTo)).to.deep.equal([{ ...nothing, ordinals: [3], leaves: [0] }]);
+    expect(answers(last.effects, last.replyTo)).to.deep.equal([{ ...nothing, ordinals: [3], items: [0] }]);
   });
 
   it('reports how many items a record became, unless it is one', () => {
@@ -161,7 +161,7 @@ describe('a stage, message by message', () => {
     });
     join(0, 10);
     const { effects, replyTo } = notify([left, left, left]);
-    expect(answers(extract(effects), replyTo)).to.deep.equal([{ ...nothing, forks: [0, 0, 2, 2] }]);
+    expect(answers(extract(effects), replyTo)).to.deep.equal([{ ...nothing, itemCounts: [0, 0, 2, 2] }]);
   });
 
   it('changes nothing for a repeated numbered message, and counts it', () => {
@@ -285,7 +285,7 @@ describe('a stage, message by message', () => {
       expect(ofType(turn, 'fail')).to.have.length(onFailure === 'crash' ? 1 : 0);
       expect(emitted(turn)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
       expect(tenures[1]!.dead).to.equal(onFailure === 'stopShard');
-      if (onFailure === 'skip') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [1], leaves: [0] });
+      if (onFailure === 'skip') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [1], items: [0] });
       if (onFailure === 'stopShard') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [], dead: true });
     }
   });

@@ -199,7 +199,7 @@ describe('a stage answers', () => {
   it('nobody for a worker that is gone: its dispositions are dropped and counted, those of others are not', async () => {
     const stream = fakeStream();
     const pipeline = start({ ...two, definition: collecting([]) });
-    const settlements = [{ worker: 987_654, ordinals: [0, 1], leaves: [0, 0] }];
+    const settlements = [{ worker: 987_654, ordinals: [0, 1], items: [0, 0] }];
     pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 1, credit: 0, settlements });
     const { keeper, worker } = pipeline.read(stream.port, shard0);
     pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 2, credit: 0, settlements });

@@ -49,7 +49,7 @@ const cases: readonly Case[] = [
   },
   {
     law: laws.recordsCompleteByEveryLeaf,
-    says: 'I10: a record completes exactly when each of its leaves has been settled',
+    says: 'I10: a record completes exactly when each of its items has been settled',
     brokenBy: [
       broken.completesByOverlap,
       broken.repeatsCountAgain,

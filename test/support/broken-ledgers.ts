@@ -16,17 +16,17 @@ function notes<T>(first: () => T): (ledger: Ledger) => T {
 }
 
 function leavesOf(ledger: Ledger, ordinal: number): number {
-  const leaves = ledger.ring.leaves[ordinal & ledger.ring.mask] as number;
-  return leaves < 0 ? 1 : leaves;
+  const items = ledger.ring.items[ordinal & ledger.ring.mask] as number;
+  return items < 0 ? 1 : items;
 }
 
-/** W8: a record is complete when as many settles came as it has leaves, whichever leaves they were for. */
+/** W8: a record is complete when as many settles came as it has items, whichever items they were for. */
 export function completesByOverlap(): LedgerApi {
   const countsOf = notes(() => new Map<number, number>());
   return {
     ...real,
-    settle(ledger, ordinal, leaf) {
-      const settled = real.settle(ledger, ordinal, leaf);
+    settle(ledger, ordinal, item) {
+      const settled = real.settle(ledger, ordinal, item);
       const counts = countsOf(ledger);
       const count = (counts.get(ordinal) ?? 0) + 1;
       counts.set(ordinal, count);
@@ -43,10 +43,10 @@ export function frontierByCompletionOrder(): LedgerApi {
   const last = notes<{ position: Position | undefined }>(() => ({ position: undefined }));
   return {
     ...real,
-    settle(ledger, ordinal, leaf) {
+    settle(ledger, ordinal, item) {
       const entry = real.recordAt(ledger, ordinal);
       const before = ledger.settled;
-      const settled = real.settle(ledger, ordinal, leaf);
+      const settled = real.settle(ledger, ordinal, item);
       if (ledger.settled > before) last(ledger).position = entry?.position;
       return settled;
     },
@@ -58,8 +58,8 @@ export function frontierByCompletionOrder(): LedgerApi {
 export function repeatsCountAgain(): LedgerApi {
   return {
     ...real,
-    settle(ledger, ordinal, leaf) {
-      if (real.settle(ledger, ordinal, leaf)) return true;
+    settle(ledger, ordinal, item) {
+      if (real.settle(ledger, ordinal, item)) return true;
       for (let other = 0; real.recordAt(ledger, ordinal) !== undefined && other < leavesOf(ledger, ordinal); other++) {
         if (real.settle(ledger, ordinal, other)) return false;
       }
@@ -70,15 +70,15 @@ export function repeatsCountAgain(): LedgerApi {
 
 /** Only the oldest open record may be settled: what comes early is dropped. */
 export function settlesOnlyInOrder(): LedgerApi {
-  return { ...real, settle: (ledger, ordinal, leaf) => ordinal === ledger.head && real.settle(ledger, ordinal, leaf) };
+  return { ...real, settle: (ledger, ordinal, item) => ordinal === ledger.head && real.settle(ledger, ordinal, item) };
 }
 
 /** W12: a record without items is never settled. */
 export function zeroItemsStayOpen(): LedgerApi {
   return {
     ...real,
-    fork(ledger, ordinal, leaves) {
-      if (leaves > 0) real.fork(ledger, ordinal, leaves);
+    expectItems(ledger, ordinal, items) {
+      if (items > 0) real.expectItems(ledger, ordinal, items);
     },
   };
 }
@@ -88,8 +88,8 @@ export function zeroItemsHoldTheFrontier(): LedgerApi {
   const seen = notes<{ position: Position | undefined }>(() => ({ position: undefined }));
   return {
     ...real,
-    settle(ledger, ordinal, leaf) {
-      const settled = real.settle(ledger, ordinal, leaf);
+    settle(ledger, ordinal, item) {
+      const settled = real.settle(ledger, ordinal, item);
       seen(ledger).position = real.frontier(ledger);
       return settled;
     },
@@ -125,19 +125,19 @@ export function newestTakesLateSettles(): LedgerApi {
       newest = real.createLedger(bounds);
       return newest;
     },
-    settle: (ledger, ordinal, leaf) => real.settle(newest ?? ledger, ordinal, leaf),
+    settle: (ledger, ordinal, item) => real.settle(newest ?? ledger, ordinal, item),
   };
 }
 
-/** All ledgers note settled leaves in the same array. */
+/** All ledgers note settled items in the same array. */
 export function incarnationsShareState(): LedgerApi {
   let shared: Int32Array | undefined;
   return {
     ...real,
     createLedger(bounds) {
       const ledger = real.createLedger(bounds);
-      shared ??= ledger.ring.settledLeaves;
-      ledger.ring = { ...ledger.ring, settledLeaves: shared };
+      shared ??= ledger.ring.settledItems;
+      ledger.ring = { ...ledger.ring, settledItems: shared };
       return ledger;
     },
   };
@@ -171,9 +171,9 @@ export function spanWithoutBound(): LedgerApi {
 export function bytesLeak(): LedgerApi {
   return {
     ...real,
-    settle(ledger, ordinal, leaf) {
+    settle(ledger, ordinal, item) {
       const before = ledger.openBytes;
-      const settled = real.settle(ledger, ordinal, leaf);
+      const settled = real.settle(ledger, ordinal, item);
       ledger.openBytes = before;
       return settled;
     },

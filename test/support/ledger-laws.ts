@@ -46,18 +46,20 @@ export const settlesAreOrderFreeAndIdempotent: Law = (api) =>
       { minLength: 1, maxLength: 20 },
     ),
     fc.array(fc.nat(9_999), { maxLength: 120, size: 'max' }),
-    (forks, picks) => {
-      const leaves = forks.flatMap((count, ordinal) => Array.from({ length: count }, (_, leaf) => ({ ordinal, leaf })));
-      const asSent = picks.flatMap((pick) => (leaves.length === 0 ? [] : [pick % leaves.length]));
+    (itemCounts, picks) => {
+      const items = itemCounts.flatMap((count, ordinal) =>
+        Array.from({ length: count }, (_, index) => ({ ordinal, index })),
+      );
+      const asSent = picks.flatMap((pick) => (items.length === 0 ? [] : [pick % items.length]));
       const onceInOrder = [...new Set(asSent)].sort((left, right) => left - right);
       const outcomes = [asSent, onceInOrder].map((order) => {
         const ledger = api.createLedger({ maxPending: 20, maxPendingBytes: 1_000 });
-        forks.forEach((count, ordinal) => {
+        itemCounts.forEach((count, ordinal) => {
           const admit = ordinal % 3 === 1 ? api.admitInside : api.admit;
           admit(ledger, { sequenceNumber: String(ordinal), subSequenceNumber: 0 }, ordinal, 0);
-          api.fork(ledger, ordinal, count);
+          api.expectItems(ledger, ordinal, count);
         });
-        for (const index of order) api.settle(ledger, leaves[index]?.ordinal ?? -1, leaves[index]?.leaf ?? -1);
+        for (const index of order) api.settle(ledger, items[index]?.ordinal ?? -1, items[index]?.index ?? -1);
         return JSON.stringify([summary(api, ledger), api.oldestOpen(ledger)]);
       });
       must(outcomes[0] === outcomes[1], () => `as sent ${outcomes[0]}, once in order ${outcomes[1]}`);
@@ -79,7 +81,7 @@ export const lateSettlesChangeNothing: Law = (api) =>
     });
   });
 
-/** I10: a record is complete exactly when each of its leaves has been settled, and a settle is new exactly once. */
+/** I10: a record is complete exactly when each of its items has been settled, and a settle is new exactly once. */
 export const recordsCompleteByEveryLeaf: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
     play(newWorld(api, limits), commands, (world, command) => {
@@ -88,11 +90,11 @@ export const recordsCompleteByEveryLeaf: Law = (api) =>
       if (command.type !== 'admit')
         must(real === expected, () => `${command.type} said ${String(real)}, not ${String(expected)}`);
       naive.records.forEach((record, ordinal) => {
-        const held = api.recordAt(ledger, ordinal)?.leavesOpen;
-        const leavesOpen = record.openLeaves.length;
+        const held = api.recordAt(ledger, ordinal)?.itemsOpen;
+        const itemsOpen = record.openItems.length;
         must(
-          held === leavesOpen || (held === undefined && leavesOpen === 0),
-          () => `record ${ordinal} has ${held} open leaves, not ${leavesOpen}`,
+          held === itemsOpen || (held === undefined && itemsOpen === 0),
+          () => `record ${ordinal} has ${held} open items, not ${itemsOpen}`,
         );
       });
       mustAgree(world);
@@ -132,8 +134,8 @@ export const zeroItemsAdvanceTheFrontier: Law = (api) =>
         const { ledger, naive } = current(world);
         const record = naive.records.at(-1);
         if (record === undefined || !isOpen(record)) return;
-        api.fork(ledger, naive.records.length - 1, 0);
-        record.openLeaves = [];
+        api.expectItems(ledger, naive.records.length - 1, 0);
+        record.openItems = [];
         mustBeDone(world);
       });
       return;
@@ -141,8 +143,8 @@ export const zeroItemsAdvanceTheFrontier: Law = (api) =>
     play(world, commands, () => undefined);
     const { ledger, naive } = current(world);
     naive.records.forEach((record, ordinal) => {
-      for (const leaf of record.openLeaves) api.settle(ledger, ordinal, leaf);
-      record.openLeaves = [];
+      for (const index of record.openItems) api.settle(ledger, ordinal, index);
+      record.openItems = [];
     });
     mustBeDone(world);
   });

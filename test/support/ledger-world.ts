@@ -8,10 +8,10 @@ import type { Position } from '../../src/core/position.js';
 import {
   isOpen,
   naiveAdmit,
-  naiveFork,
+  naiveExpectItems,
   naiveHead,
   naiveLedger,
-  naiveMayFork,
+  naiveMayExpect,
   naiveRoom,
   naiveSettle,
 } from './naive-ledger.js';
@@ -55,13 +55,13 @@ export type Command =
       readonly bytes: number;
       readonly checkpointable: boolean;
     }
-  | { readonly type: 'fork'; readonly pick: number; readonly leaves: number }
-  | { readonly type: 'settle'; readonly pick: number; readonly leaf: number }
+  | { readonly type: 'expectItems'; readonly pick: number; readonly items: number }
+  | { readonly type: 'settle'; readonly pick: number; readonly item: number }
   | { readonly type: 'settleAll'; readonly pick: number; readonly turn: number }
-  | { readonly type: 'settleAgain'; readonly pick: number; readonly leaf: number }
+  | { readonly type: 'settleAgain'; readonly pick: number; readonly item: number }
   | { readonly type: 'stray'; readonly ahead: boolean; readonly by: number }
   | { readonly type: 'incarnate' }
-  | { readonly type: 'late'; readonly fence: number; readonly pick: number; readonly leaf: number };
+  | { readonly type: 'late'; readonly fence: number; readonly pick: number; readonly item: number };
 
 const admitCommand = fc.record({
   type: fc.constant('admit' as const),
@@ -75,20 +75,20 @@ const admitCommand = fc.record({
   bytes: fc.oneof({ weight: 8, arbitrary: fc.nat(10) }, { weight: 1, arbitrary: fc.integer({ min: 50, max: 600 }) }),
   checkpointable: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
 });
-const leafCount = fc.oneof(
+const itemCount = fc.oneof(
   { weight: 6, arbitrary: fc.nat(4) },
   { weight: 1, arbitrary: fc.integer({ min: 31, max: 70 }) },
 );
 const pick = fc.nat(999);
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 14, arbitrary: admitCommand },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('fork' as const), pick, leaves: leafCount }) },
-  { weight: 5, arbitrary: fc.record({ type: fc.constant('settle' as const), pick, leaf: pick }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('expectItems' as const), pick, items: itemCount }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('settle' as const), pick, item: pick }) },
   { weight: 5, arbitrary: fc.record({ type: fc.constant('settleAll' as const), pick, turn: pick }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('settleAgain' as const), pick, leaf: pick }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('settleAgain' as const), pick, item: pick }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('stray' as const), ahead: fc.boolean(), by: fc.nat(70) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('incarnate' as const) }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('late' as const), fence: fc.nat(9), pick, leaf: pick }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('late' as const), fence: fc.nat(9), pick, item: pick }) },
 );
 
 export const script: fc.Arbitrary<readonly Command[]> = fc.array(command, {
@@ -145,20 +145,20 @@ function step(world: World, each: Command): void {
   switch (each.type) {
     case 'admit':
       return admitNext(world, each);
-    case 'fork':
-      return forkPicked(world, each.pick, each.leaves);
+    case 'expectItems':
+      return expectOfPicked(world, each.pick, each.items);
     case 'settle':
-      return settleAt(world, fenceNow, choose(openOrdinals(naive), each.pick), each.leaf);
+      return settleAt(world, fenceNow, choose(openOrdinals(naive), each.pick), each.item);
     case 'settleAll': {
       const ordinal = choose(openOrdinals(naive), each.pick);
-      const leaves = ordinal === undefined ? [] : [...(naive.records[ordinal]?.openLeaves ?? [])];
-      // In an order of its own: from some leaf on, then from the first.
-      const turn = each.turn % Math.max(1, leaves.length);
-      for (const leaf of [...leaves.slice(turn), ...leaves.slice(0, turn)]) settleAt(world, fenceNow, ordinal, leaf);
+      const items = ordinal === undefined ? [] : [...(naive.records[ordinal]?.openItems ?? [])];
+      // In an order of its own: from some item on, then from the first.
+      const turn = each.turn % Math.max(1, items.length);
+      for (const item of [...items.slice(turn), ...items.slice(0, turn)]) settleAt(world, fenceNow, ordinal, item);
       return;
     }
     case 'settleAgain':
-      return settleAt(world, fenceNow, choose([...naive.records.keys()], each.pick), each.leaf);
+      return settleAt(world, fenceNow, choose([...naive.records.keys()], each.pick), each.item);
     case 'stray': {
       const ordinal = each.ahead ? naive.records.length + each.by : -1 - each.by;
       world.answers = { real: api.settle(current(world).ledger, ordinal, 0), naive: false };
@@ -169,7 +169,7 @@ function step(world: World, each: Command): void {
     case 'late': {
       const fence = each.fence % incarnations.length;
       const records = (incarnations[fence] as Incarnation).naive.records;
-      return settleAt(world, fence, choose([...records.keys()], each.pick), each.leaf);
+      return settleAt(world, fence, choose([...records.keys()], each.pick), each.item);
     }
   }
 }
@@ -198,22 +198,22 @@ function admitNext(world: World, each: Command & { readonly type: 'admit' }): vo
   }
 }
 
-function forkPicked(world: World, choice: number, leaves: number): void {
+function expectOfPicked(world: World, choice: number, items: number): void {
   const { ledger, naive } = current(world);
   const ordinal = choose([...naive.records.keys()].slice(naiveHead(naive)), choice);
   const record = ordinal === undefined ? undefined : naive.records[ordinal];
-  if (ordinal === undefined || record === undefined || !naiveMayFork(record, leaves)) return;
-  world.api.fork(ledger, ordinal, leaves);
-  naiveFork(record, leaves);
+  if (ordinal === undefined || record === undefined || !naiveMayExpect(record, items)) return;
+  world.api.expectItems(ledger, ordinal, items);
+  naiveExpectItems(record, items);
 }
 
 function settleAt(world: World, fence: number, ordinal: number | undefined, choice: number): void {
   if (ordinal === undefined) return;
   const { ledger, naive } = world.incarnations[fence] as Incarnation;
   const record = naive.records[ordinal];
-  // One place more than there are leaves: a settle of a leaf that does not exist is among the choices.
-  const leaf = choice % ((record?.forkedInto ?? 1) + 1);
-  world.answers = { real: world.api.settle(ledger, ordinal, leaf), naive: naiveSettle(naive, ordinal, leaf) };
+  // One place more than there are items: a settle of a item that does not exist is among the choices.
+  const item = choice % ((record?.expected ?? 1) + 1);
+  world.answers = { real: world.api.settle(ledger, ordinal, item), naive: naiveSettle(naive, ordinal, item) };
 }
 
 function incarnate(world: World, strict: boolean): void {

@@ -1,12 +1,12 @@
-// The model the ledger is judged by: every record ever admitted with the list of its open leaves, searched from the start
+// The model the ledger is judged by: every record ever admitted with the list of its open items, searched from the start
 // each time. Slow, obvious, and sharing no code with src/core/ledger.ts: positions are compared as BigInt.
 export interface NaiveRecord {
   readonly sequenceNumber: string;
   readonly subSequenceNumber: number;
   readonly bytes: number;
   readonly checkpointable: boolean;
-  forkedInto: number | undefined;
-  openLeaves: number[];
+  expected: number | undefined;
+  openItems: number[];
 }
 
 export interface NaiveLedger {
@@ -32,32 +32,32 @@ export function naiveIsDuplicate(ledger: NaiveLedger, sequenceNumber: string, su
   });
 }
 
-export function naiveAdmit(ledger: NaiveLedger, record: Omit<NaiveRecord, 'forkedInto' | 'openLeaves'>): number {
+export function naiveAdmit(ledger: NaiveLedger, record: Omit<NaiveRecord, 'expected' | 'openItems'>): number {
   if (naiveIsDuplicate(ledger, record.sequenceNumber, record.subSequenceNumber)) return -1;
-  ledger.records.push({ ...record, forkedInto: undefined, openLeaves: [0] });
+  ledger.records.push({ ...record, expected: undefined, openItems: [0] });
   return ledger.records.length - 1;
 }
 
-/** Whether a fork into that many leaves is legal now. */
-export function naiveMayFork(record: NaiveRecord, leaves: number): boolean {
-  return record.forkedInto === leaves || (record.forkedInto === undefined && record.openLeaves.length === 1);
+/** Whether the record may be said to have that many items now. */
+export function naiveMayExpect(record: NaiveRecord, items: number): boolean {
+  return record.expected === items || (record.expected === undefined && record.openItems.length === 1);
 }
 
-export function naiveFork(record: NaiveRecord, leaves: number): void {
-  if (record.forkedInto !== undefined) return;
-  record.forkedInto = leaves;
-  record.openLeaves = Array.from({ length: leaves }, (_, leaf) => leaf);
+export function naiveExpectItems(record: NaiveRecord, items: number): void {
+  if (record.expected !== undefined) return;
+  record.expected = items;
+  record.openItems = Array.from({ length: items }, (_, item) => item);
 }
 
-export function naiveSettle(ledger: NaiveLedger, ordinal: number, leaf: number): boolean {
+export function naiveSettle(ledger: NaiveLedger, ordinal: number, item: number): boolean {
   const record = ledger.records[ordinal];
-  if (record === undefined || !record.openLeaves.includes(leaf)) return false;
-  record.openLeaves = record.openLeaves.filter((open) => open !== leaf);
+  if (record === undefined || !record.openItems.includes(item)) return false;
+  record.openItems = record.openItems.filter((open) => open !== item);
   return true;
 }
 
 export function isOpen(record: NaiveRecord): boolean {
-  return record.openLeaves.length > 0;
+  return record.openItems.length > 0;
 }
 
 export function naiveOpen(ledger: NaiveLedger): NaiveRecord[] {

@@ -11,11 +11,11 @@ const noItemsNeverSettle: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (_state, message) => {
       if (!brings(message.type)) return message;
-      const pairs = message['dispositions'].forks as number[];
-      const forks: number[] = [];
+      const pairs = message['dispositions'].itemCounts as number[];
+      const itemCounts: number[] = [];
       for (let at = 0; at < pairs.length; at += 2)
-        if (pairs[at + 1] !== 0) forks.push(pairs[at] as number, pairs[at + 1] as number);
-      return { ...message, dispositions: { ...message['dispositions'], forks } };
+        if (pairs[at + 1] !== 0) itemCounts.push(pairs[at] as number, pairs[at + 1] as number);
+      return { ...message, dispositions: { ...message['dispositions'], itemCounts } };
     },
   });
 

@@ -22,22 +22,22 @@ function perState<T>(make: () => T): (state: AnyState) => T {
 
 const brings = ({ type }: AnyMessage): boolean => type === 'notified' || type === 'collected';
 
-function forksOf(forks: Map<number, number>, { dispositions }: AnyMessage): void {
-  const pairs = dispositions.forks as number[];
-  for (let at = 0; at < pairs.length; at += 2) forks.set(pairs[at] as number, pairs[at + 1] as number);
+function countsOf(itemCounts: Map<number, number>, { dispositions }: AnyMessage): void {
+  const pairs = dispositions.itemCounts as number[];
+  for (let at = 0; at < pairs.length; at += 2) itemCounts.set(pairs[at] as number, pairs[at + 1] as number);
 }
 
 function byOverlap(): Mutant['make'] {
-  const forksIn = perState(() => new Map<number, number>());
+  const countsIn = perState(() => new Map<number, number>());
   const before = (state: AnyState, message: AnyMessage): AnyMessage => {
     if (!brings(message)) return message;
-    const forks = forksIn(state);
-    forksOf(forks, message);
-    const { ordinals, leaves } = message['dispositions'] as { ordinals: number[]; leaves: number[] };
+    const itemCounts = countsIn(state);
+    countsOf(itemCounts, message);
+    const { ordinals, items } = message['dispositions'] as { ordinals: number[]; items: number[] };
     for (const ordinal of [...ordinals]) {
-      for (let leaf = 0; leaf < (forks.get(ordinal) ?? 1); leaf += 1) {
+      for (let item = 0; item < (itemCounts.get(ordinal) ?? 1); item += 1) {
         ordinals.push(ordinal);
-        leaves.push(leaf);
+        items.push(item);
       }
     }
     return message;
@@ -47,16 +47,16 @@ function byOverlap(): Mutant['make'] {
 
 /** The token of a record names the item that was disposed last: where that is not its last item, no checkpoint can land. */
 function tokenOfTheLast(): Mutant['make'] {
-  const known = perState(() => ({ forks: new Map<number, number>(), last: new Map<string, boolean>() }));
+  const known = perState(() => ({ itemCounts: new Map<number, number>(), last: new Map<string, boolean>() }));
   const before = (state: AnyState, message: AnyMessage): AnyMessage => {
-    if (!brings(message) || message['dispositions'].forks === undefined) return message;
-    const { forks, last } = known(state);
-    forksOf(forks, message);
-    const { ordinals, leaves } = message['dispositions'] as { ordinals: number[]; leaves: number[] };
+    if (!brings(message) || message['dispositions'].itemCounts === undefined) return message;
+    const { itemCounts, last } = known(state);
+    countsOf(itemCounts, message);
+    const { ordinals, items } = message['dispositions'] as { ordinals: number[]; items: number[] };
     for (const [at, ordinal] of ordinals.entries()) {
       const position = recordAt(state.ledger, ordinal)?.position;
       if (position === undefined) continue;
-      last.set(nameOf(position), leaves[at] === (forks.get(ordinal) ?? 1) - 1);
+      last.set(nameOf(position), items[at] === (itemCounts.get(ordinal) ?? 1) - 1);
     }
     return message;
   };

@@ -4,7 +4,7 @@ import {
   admit,
   admitInside,
   createLedger,
-  fork,
+  expectItems,
   frontier,
   oldestOpen,
   recordAt,
@@ -161,26 +161,26 @@ describe('the frontier', () => {
       const first = next;
       for (let count = 0; count < burst; count++) {
         const ordinal = admit(ledger, at(++next), 10, next);
-        fork(ledger, ordinal, 1 + (ordinal % 40));
+        expectItems(ledger, ordinal, 1 + (ordinal % 40));
         if (ordinal % 40 === 39) settle(ledger, ordinal, 39);
       }
       expect(recordAt(ledger, next - 1)?.position).to.deep.equal(at(next));
       for (let ordinal = next - 1; ordinal >= first; ordinal--) {
         expect(frontier(ledger)).to.deep.equal(first === 0 ? undefined : at(first));
-        for (let leaf = 0; leaf < 1 + (ordinal % 40); leaf++) settle(ledger, ordinal, leaf);
+        for (let item = 0; item < 1 + (ordinal % 40); item++) settle(ledger, ordinal, item);
       }
       expect(frontier(ledger)).to.deep.equal(at(next));
       expect(ledger).to.include({ openRecords: 0, openBytes: 0, head: next });
     }
-    expect(ledger.ring.moreLeaves.size, 'notes of wide records are gone with them').to.equal(0);
+    expect(ledger.ring.moreItems.size, 'notes of wide records are gone with them').to.equal(0);
     expect(new Set(ledger.ring.positions).size, 'and so are positions').to.equal(1);
   });
 });
 
-describe('leaves', () => {
+describe('items', () => {
   it('settle a record when each of them is settled, not when as many settles came (W8)', () => {
     const ledger = ledgerOf(1);
-    fork(ledger, 0, 2);
+    expectItems(ledger, 0, 2);
     expect(settle(ledger, 0, 0)).to.equal(true);
     expect(settle(ledger, 0, 0)).to.equal(false);
     expect(frontier(ledger)).to.equal(undefined);
@@ -190,20 +190,20 @@ describe('leaves', () => {
 
   it('settle in any order and keep the true position (W10)', () => {
     const ledger = ledgerOf(1);
-    fork(ledger, 0, 3);
-    for (const leaf of [2, 1, 0]) settle(ledger, 0, leaf);
+    expectItems(ledger, 0, 3);
+    for (const item of [2, 1, 0]) settle(ledger, 0, item);
     expect(frontier(ledger)).to.deep.equal(at(1));
   });
 
-  for (const leaves of [31, 32, 33, 64, 65, 1_000]) {
-    it(`are told apart also when there are ${leaves}`, () => {
+  for (const items of [31, 32, 33, 64, 65, 1_000]) {
+    it(`are told apart also when there are ${items}`, () => {
       const ledger = ledgerOf(2);
       settle(ledger, 1, 0);
-      fork(ledger, 0, leaves);
-      for (let leaf = leaves - 1; leaf >= 0; leaf--) {
-        expect(ledger.openRecords, `before leaf ${leaf}`).to.equal(1);
-        expect(settle(ledger, 0, leaf)).to.equal(true);
-        expect(settle(ledger, 0, leaf)).to.equal(false);
+      expectItems(ledger, 0, items);
+      for (let item = items - 1; item >= 0; item--) {
+        expect(ledger.openRecords, `before item ${item}`).to.equal(1);
+        expect(settle(ledger, 0, item)).to.equal(true);
+        expect(settle(ledger, 0, item)).to.equal(false);
       }
       expect(frontier(ledger)).to.deep.equal(at(2));
     });
@@ -211,56 +211,59 @@ describe('leaves', () => {
 
   it('of a complete record behind an open one may be reported again, few or many', () => {
     const ledger = ledgerOf(2);
-    fork(ledger, 1, 40);
-    for (let leaf = 0; leaf < 40; leaf++) settle(ledger, 1, leaf);
-    for (const leaf of [0, 31, 32, 39]) expect(settle(ledger, 1, leaf)).to.equal(false);
+    expectItems(ledger, 1, 40);
+    for (let item = 0; item < 40; item++) settle(ledger, 1, item);
+    for (const item of [0, 31, 32, 39]) expect(settle(ledger, 1, item)).to.equal(false);
     expect(ledger).to.include({ openRecords: 1, settled: 1, strays: 4 });
   });
 
   it('that are none settle the record at once (W12), also where it is not the oldest', () => {
     const ledger = ledgerOf(3);
-    fork(ledger, 1, 0);
+    expectItems(ledger, 1, 0);
     expect(ledger).to.include({ openRecords: 2, openBytes: 20 });
-    fork(ledger, 0, 0);
+    expectItems(ledger, 0, 0);
     expect(frontier(ledger)).to.deep.equal(at(2));
     expect(ledger.strays).to.equal(0);
   });
 });
 
-describe('a fork', () => {
+describe('the number of items', () => {
   it('may be repeated', () => {
     const ledger = ledgerOf(2);
-    fork(ledger, 1, 3);
+    expectItems(ledger, 1, 3);
     settle(ledger, 1, 2);
-    fork(ledger, 1, 3);
-    expect(recordAt(ledger, 1)?.leavesOpen).to.equal(2);
-    fork(ledger, 0, 0);
-    fork(ledger, 0, 0);
+    expectItems(ledger, 1, 3);
+    expect(recordAt(ledger, 1)?.itemsOpen).to.equal(2);
+    expectItems(ledger, 0, 0);
+    expectItems(ledger, 0, 0);
     expect(ledger).to.include({ openRecords: 1, strays: 1 });
   });
 
-  it('into another number than before throws: somebody holds leaves that nobody counts', () => {
+  it('that differs from what was said before throws: some items would never be counted', () => {
     const ledger = ledgerOf(1);
-    fork(ledger, 0, 3);
-    expect(() => fork(ledger, 0, 2)).to.throw(RangeError, 'record 0 was forked into 3 leaves, now into 2');
+    expectItems(ledger, 0, 3);
+    expect(() => expectItems(ledger, 0, 2)).to.throw(RangeError, 'record 0 has 3 items and cannot have 2');
   });
 
   it('of a record that is settled throws as long as that can be told', () => {
     const ledger = ledgerOf(2);
     settle(ledger, 1, 0);
-    expect(() => fork(ledger, 1, 3)).to.throw(RangeError, 'record 1 was settled before it was forked into 3 leaves');
+    expect(() => expectItems(ledger, 1, 3)).to.throw(
+      RangeError,
+      'record 1 was settled before it was known to have 3 items',
+    );
   });
 
-  it('into a number that is no count of leaves throws', () => {
+  it('that is no count throws', () => {
     const ledger = ledgerOf(1);
-    for (const leaves of [-1, 1.5, Number.NaN])
-      expect(() => fork(ledger, 0, leaves)).to.throw(RangeError, 'cannot have');
+    for (const items of [-1, 1.5, Number.NaN])
+      expect(() => expectItems(ledger, 0, items)).to.throw(RangeError, 'cannot have');
   });
 
   it('of a record that was never admitted is a stray', () => {
     const ledger = ledgerOf(1);
-    fork(ledger, 1, 2);
-    fork(ledger, -1, 2);
+    expectItems(ledger, 1, 2);
+    expectItems(ledger, -1, 2);
     expect(ledger).to.include({ strays: 2, openRecords: 1 });
   });
 });
@@ -272,24 +275,24 @@ describe('a stray settle', () => {
     ['of a record that was never admitted', 4, 0],
     ['of an ordinal below zero', -1, 0],
     ['of an ordinal that is no number', Number.NaN, 0],
-    ['of a leaf that the record does not have', 1, 1],
-    ['of a leaf below zero', 1, -1],
+    ['of a item that the record does not have', 1, 1],
+    ['of a item below zero', 1, -1],
   ];
-  for (const [what, ordinal, leaf] of cases) {
+  for (const [what, ordinal, item] of cases) {
     it(`${what} is false, counted, and changes nothing`, () => {
       const ledger = ledgerOf(4);
       settle(ledger, 0, 0);
       settle(ledger, 2, 0);
-      expect(settle(ledger, ordinal, leaf)).to.equal(false);
+      expect(settle(ledger, ordinal, item)).to.equal(false);
       expect(ledger).to.include({ strays: 1, openRecords: 2, settled: 2, frontierOrdinal: 0 });
     });
   }
 });
 
 describe('the oldest open record', () => {
-  it('is named with its position, age, bytes and open leaves', () => {
+  it('is named with its position, age, bytes and open items', () => {
     const ledger = ledgerOf(3);
-    fork(ledger, 1, 3);
+    expectItems(ledger, 1, 3);
     settle(ledger, 0, 0);
     settle(ledger, 1, 1);
     expect(oldestOpen(ledger)).to.deep.equal({
@@ -297,7 +300,7 @@ describe('the oldest open record', () => {
       position: at(2),
       admittedAt: 200,
       bytes: 10,
-      leavesOpen: 2,
+      itemsOpen: 2,
     });
   });
 
