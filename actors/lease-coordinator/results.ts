@@ -1,7 +1,7 @@
 // The results of the coordinator's own work, as its effects deliver them.
 import type { StreamDescription, Shard } from '../../src/api/ports.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { PlacementState } from '../../src/core/placement.js';
+import type { PlacementState } from '../../src/core/record-placement.js';
 
 export interface SyncResult {
   readonly shards: readonly Shard[];

@@ -7,7 +7,7 @@ import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
 import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
 import type { Evidence, ShardEndResult } from './results.js';
 import { doubtStream } from './sources.js';
-import { failedAgain, retryingEvent } from '../protocol/failing.js';
+import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { retryShape } from './start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';

@@ -1,14 +1,14 @@
 // The state of a lease coordinator, and its turn: one call of `receive`. Types, and the few functions that every part of the
 // coordinator needs.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import { failedAgain, retryingEvent } from '../protocol/failing.js';
-import type { Failing } from '../protocol/failing.js';
+import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
+import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
 import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableRecord, Vanished } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
-import type { PlacementState } from '../../src/core/placement.js';
+import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceRecord } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';

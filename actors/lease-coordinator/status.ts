@@ -1,6 +1,6 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is being waited for.
 import { isKinactError } from '../../src/api/errors.js';
-import { placementSnapshot } from './placement.js';
+import { placementSnapshot } from './record-placement.js';
 import { contradictionsOf } from './contradictions.js';
 import { unreadLeases } from './unread.js';
 import { standingStill } from './standstill.js';
@@ -9,8 +9,8 @@ import { failingStreamOf } from './state.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
-import { failingStatus } from '../protocol/failing.js';
-import type { Failing } from '../protocol/failing.js';
+import { failingStatus } from '../protocol/repeated-failure.js';
+import type { Failing } from '../protocol/repeated-failure.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
 
 export interface LeaseStatus {

@@ -4,7 +4,7 @@ import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorSource } from './options.js';
 import { doubtStream, failSource, hasFailed, noteFailure, settleStart, takesPart } from './sources.js';
-import { tellPlacement } from './placement.js';
+import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
 import { holdersTimeMs } from './failovers.js';
 import { identify, retryShape } from './start.js';

@@ -3,7 +3,7 @@
 // coordinator repeats.
 import type { CoordinatorSource } from './options.js';
 import { checkRows, isIdentified } from './stream-check.js';
-import { notePlacement } from './placement.js';
+import { notePlacement } from './record-placement.js';
 import { makeRows } from './row-making.js';
 import type { RowProgress } from './row-making.js';
 import { leaseKeyOf, shardIdOf } from '../../src/core/lease-key.js';

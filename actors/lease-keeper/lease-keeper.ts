@@ -154,7 +154,7 @@ function proceed(turn: Turn): void {
   if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
   if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
-  if (takeIsInVain(turn)) return notHeld(turn, 'the lease table carries no more writes');
+  if (takeIsInVain(turn)) return notHeld(turn, 'it waited in vain to write to the lease table');
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;

@@ -1,6 +1,6 @@
 // The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`lease`), and what
 // it is doing (`write`). The files of this folder change it, each its part, within a turn.
-import type { Failing } from '../protocol/failing.js';
+import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, TenureGranted } from '../protocol/tenure.js';

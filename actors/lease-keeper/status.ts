@@ -1,7 +1,7 @@
 // What `status()` shows of a lease keeper.
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperState } from './state.js';
-import { failingStatus } from '../protocol/failing.js';
+import { failingStatus } from '../protocol/repeated-failure.js';
 
 export type KeeperStatus = ReturnType<typeof keeperStatus>;
 

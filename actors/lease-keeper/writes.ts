@@ -1,7 +1,7 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way. An outcome that is
 // unknown is remembered until a later write shows it.
 import { run } from '../protocol/actor.js';
-import { failedAgain, retryingEvent } from '../protocol/failing.js';
+import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -283,8 +283,7 @@ function recreate(turn: Turn): void {
   const { options, state, now } = turn;
   revokeTenure(turn, 'the row has vanished');
   state.phase = 'recreating';
-  if (state.recreations === 0)
-    warn(turn, 'The lease row has vanished and is created again where its shard has been settled to.');
+  if (state.recreations === 0) warn(turn, 'The lease row was deleted; it is created again at the last settled record.');
   // A table that says that the row is there, and then that it is not, is not asked without end.
   else state.retryAt = now + Math.max(1, backoffMs(retryShapeOf(options), state.recreations, options.random));
   state.recreations += 1;

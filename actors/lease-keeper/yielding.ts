@@ -1,7 +1,11 @@
-// How a keeper gives its lease to a worker that has asked for it. It answers at once, delivers on until the other looks more
-// often, drains, and hands over in one write. Invariant: it sends that write only when no worker and no call of the
-// application can touch the shard any more. Invariant: no worker begins under this keeper before the outcome is known. What
-// is not drained in time is kept.
+// How a keeper gives its lease to a worker that has asked for it. It answers at once, keeps delivering for a second until the
+// other looks more often, drains, and hands over in one write. Invariants: it sends that write only when no worker and no call
+// of the application can touch the shard any more; no worker begins under this keeper before the outcome is known.
+//
+// It refuses, and keeps the lease, when
+// - an earlier drain was in vain a moment ago (`wishSeen`);
+// - the shard is about to end, or the drain takes too long (`proceedYielding`);
+// - the worker has gone and left a call or an open record behind (`drained`).
 import { send } from '../protocol/actor.js';
 import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
@@ -87,8 +91,7 @@ function drain(turn: Turn, yielding: Yielding): void {
 }
 
 /**
- * A long queue may drain as long as it moves: otherwise a worker that asks because of the long queue would never get a
- * lease.
+ * Without this, a shard with a long queue could never be handed over: it may drain as long as something of it is settled.
  */
 const mostDrains = 10;
 
@@ -119,10 +122,10 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
   yielding.phase = phase;
 }
 
-/** No worker is left. But a crashed one may have left calls behind, and records that would come again. */
+/** No worker is left. But a crashed one may have left calls behind, and records that will be delivered again. */
 function drained(turn: Turn, yielding: Yielding): void {
   if (!isClean(turn)) yielding.phase = 'refusing';
-  // The application's work with a checkpoint belongs to the shard as well.
+  // An `onCheckpoint` call belongs to the shard as well.
   else if (turn.state.calls === 0) yielding.phase = 'ready';
 }
 
@@ -144,7 +147,7 @@ function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yieldin
 
 /**
  * The worker that a lease goes to directly; undefined when any may take it. A worker that a stop has cut off may have left a
- * call behind that has settled its records already. Only a paused worker has not.
+ * call behind that has settled its records already. Only after a pause is it certain that no call runs.
  */
 export function heirOf(turn: Turn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
@@ -164,7 +167,7 @@ export function leaseGiven(turn: Turn, to: string): void {
   finish(turn, { type: 'handedOver', to }, `handed over to ${to}`);
 }
 
-/** After this many refusals of a hand-over although the wish stands, the refusal counts as a sign about the lease itself. */
+/** After so many refused hand-over writes while the wish still stands, the lease itself is suspect. */
 const mostRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. True: nothing else is to be done about it. */

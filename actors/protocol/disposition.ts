@@ -1,7 +1,5 @@
 // How reducers, stages and shard workers report records that have been dealt with. Always in batches, as parallel arrays,
 // because there is one entry per item.
-import type { Tenure } from './tenure.js';
-import type { Clock } from '../../src/api/ports.js';
 
 /** The settled items of one worker: `ordinals[i]` with `items[i]`. */
 export interface Settlement {
@@ -40,23 +38,6 @@ export interface Whereabouts {
   readonly state: 'queued' | 'running' | 'folded' | 'unknown';
   /** How long it has been in that state; for `queued` how long the reducer has settled nothing. */
   readonly forMs: number;
-}
-
-/**
- * Ends a tenure whose deadline has passed, for good. True when it has ended, now or before: then nothing more of it may be
- * handed to user code. `now` is for callers that have just read the clock.
- */
-export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
-  if (tenure.dead) return true;
-  if (now < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return false;
-  tenure.dead = true;
-  return true;
-}
-
-/** The failure policy stops a shard: nothing more of this tenure is delivered, and the failed record stays open. */
-export function stopTenure(tenure: Tenure, error: Error): void {
-  tenure.stopError ??= error;
-  tenure.dead = true;
 }
 
 /**

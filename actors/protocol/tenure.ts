@@ -2,7 +2,7 @@
 // worker. A tenure ends once and is never revived (docs/design.md, section 5). `deadline` is the one cell that the keeper
 // writes and reducers compare with the clock before every call.
 import type { Position, StartPosition } from '../../src/core/position.js';
-import type { HashKeyRange, ChildShard } from '../../src/api/ports.js';
+import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
 export interface Tenure {
   /** Addresses the worker inside the process: unique over all streams, shards and restarts. */
@@ -44,6 +44,23 @@ export interface Tenure {
   stopError?: Error;
   /** Aborts when the tenure ends: `item.signal`. */
   readonly signal: AbortSignal;
+}
+
+/**
+ * Ends a tenure whose deadline has passed, for good. True when it has ended, now or before: then nothing more of it may be
+ * handed to user code. `now` is for callers that have just read the clock.
+ */
+export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
+  if (tenure.dead) return true;
+  if (now < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return false;
+  tenure.dead = true;
+  return true;
+}
+
+/** The failure policy stops a shard: nothing more of this tenure is delivered, and the failed record stays open. */
+export function stopTenure(tenure: Tenure, error: Error): void {
+  tenure.stopError ??= error;
+  tenure.dead = true;
 }
 
 /** The answer to a keeper's `beginTenure`. */

@@ -1,7 +1,7 @@
 // Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
 // call the deadline of its items is compared with the clock (docs/design.md, section 5): after a stall timers and messages
 // come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise.
-import { endIfLate } from '../protocol/disposition.js';
+import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';

@@ -1,7 +1,7 @@
 // The consequences of a finished call of user code: credit back, leaves settled, failures judged. Every way in which an item
 // can end is here: a bug that settles an item too early is here, too.
-import { endIfLate, stopTenure } from '../protocol/disposition.js';
-import { judge } from '../protocol/failure.js';
+import { endIfLate, stopTenure } from '../protocol/tenure.js';
+import { judge } from '../protocol/failure-policy.js';
 import { freshState } from './fold.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';

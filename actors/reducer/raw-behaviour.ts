@@ -1,6 +1,6 @@
 // A reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
 // through `ctx`. The deadline of its items is still checked for it.
-import { endIfLate } from '../protocol/disposition.js';
+import { endIfLate } from '../protocol/tenure.js';
 import type { Cell } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Clock } from '../../src/api/ports.js';

@@ -1,6 +1,6 @@
 // From raw records to admitted ones. It unpacks, leaves out what an earlier run has done, drops duplicates and applies the
 // out-of-range policy. Then it fills the ledger record by record while there is room.
-import { judge } from '../protocol/failure.js';
+import { judge } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';

@@ -1,5 +1,5 @@
 // A reader's notices to people, as events and counters of the worker that reads.
-import { failedAgain, retryingEvent } from '../protocol/failing.js';
+import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { Turn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';

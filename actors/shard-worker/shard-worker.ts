@@ -13,7 +13,7 @@ import type { Tenure, TenureGranted } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus } from './watchdog.js';
 import { noticed } from './notice.js';
 import { readFails, readSucceeds } from './reads.js';
-import { countSettled } from './settled.js';
+import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
 import { endsSource, missesStream } from '../../src/api/failures.js';

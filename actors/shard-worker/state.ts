@@ -1,6 +1,6 @@
 // The options, messages and state of a shard worker, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
-import type { Failing } from '../protocol/failing.js';
+import type { Failing } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { KeeperMessage, WorkerControl, HeldLease } from '../protocol/leasing.js';

@@ -1,6 +1,6 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and passes the answer in.
-import { failingStatus } from '../protocol/failing.js';
+import { failingStatus } from '../protocol/repeated-failure.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';

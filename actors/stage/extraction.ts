@@ -1,9 +1,9 @@
 // From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
 // reducers. It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a
 // worker stays: its next batch comes only when this one has been extracted completely.
-import { endIfLate, stopTenure } from '../protocol/disposition.js';
+import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
-import { judge } from '../protocol/failure.js';
+import { judge } from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, laneOf } from './lane.js';
 import type { Batch, Turn, Waiting, WorkerEntry } from './state.js';

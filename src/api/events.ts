@@ -1,6 +1,6 @@
 // The events of a consumer: a closed map from event name to payload, each documented with when it fires. Emission is
 // free when nobody listens; a listener that throws is counted and reported, nothing more.
-import type { OutOfRangePolicy, RecordDistribution } from '../core/placement.js';
+import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
 

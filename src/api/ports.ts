@@ -3,7 +3,7 @@
 import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
 import type { LeaseRow } from '../core/lease.js';
-import type { Placement, PlacementState, RecordDistribution } from '../core/placement.js';
+import type { Placement, PlacementState, RecordDistribution } from '../core/record-placement.js';
 
 /** Time. Never read the host's clock directly in `src/core` or `actors`. */
 export interface Clock {

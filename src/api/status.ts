@@ -1,6 +1,6 @@
 // What `consumer.status()` returns, and two readings of its tree: all actors, and the shards. Pure: a snapshot in,
 // plain objects out.
-import type { OutOfRangePolicy, RecordDistribution } from '../core/placement.js';
+import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { Position } from '../core/position.js';
 

@@ -1,6 +1,6 @@
 // How a worker asks another one for a lease: a wish in the lease's row, and the holder's answer beside it. Both are
 // texts of ours that touch neither counter nor owner, so they do not concern a Java worker. A wish is addressed to one
-// tenure of the row, by the `kinactWriter` that it was seen with: any change of that has answered it. Keepers write
+// ownership of the row, by the `kinactWriter` that it was seen with: any change of that makes it void. Keepers write
 // both; coordinators read them, too.
 import { isDecimal } from './decimal.js';
 import { failoverOf, LONGEST_FAILOVER_MS } from './lease-failover.js';

@@ -1,5 +1,5 @@
 // The options of `kinact/testing`, as tables: src/testing/generated comes from them.
-import type { RecordDistribution } from '../core/placement.js';
+import type { RecordDistribution } from '../core/record-placement.js';
 import type { Clock } from '../api/ports.js';
 import { consumerTable } from '../options/consumer-table.js';
 import {

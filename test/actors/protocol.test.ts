@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { emptyDispositions, hasDispositions, endIfLate, stopTenure } from '../../actors/protocol/disposition.js';
+import { emptyDispositions, hasDispositions } from '../../actors/protocol/disposition.js';
+import { endIfLate, stopTenure } from '../../actors/protocol/tenure.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { judge } from '../../actors/protocol/failure.js';
+import { judge } from '../../actors/protocol/failure-policy.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';

@@ -4,7 +4,7 @@ import type { RawRecord, StreamSource } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { OnFailure } from '../../src/api/reducer.js';
 import { unpackRecord } from '../../src/aws/aggregation/aggregate.js';
-import type { OutOfRangePolicy } from '../../src/core/placement.js';
+import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import type { MAGIC } from '../support/aggregate-bytes.js';

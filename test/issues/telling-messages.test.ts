@@ -2,7 +2,7 @@
 // where `extract` had returned nothing; a policy that nobody understood and nobody mentioned; errors without a message in JSON;
 // a source that had failed for good, and whose last retry went on being counted. Cause: each was said where half was known.
 import { expect } from 'chai';
-import { judge } from '../../actors/protocol/failure.js';
+import { judge } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';

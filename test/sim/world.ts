@@ -1,7 +1,7 @@
 // A whole cluster in one process and virtual time: one stream, one lease table, several machines each with a consumer of its
 // own, and an oracle that is told everything. One seed decides all of it.
 import { createHash } from 'node:crypto';
-import type { OutOfRangePolicy } from '../../src/core/placement.js';
+import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';

@@ -3,7 +3,7 @@
 // aggregate comes out as it went in, and what cannot be decoded is reported as such.
 import { types } from 'node:util';
 import { excerpt } from '../../core/visible.js';
-import type { OutOfRangePolicy } from '../../core/placement.js';
+import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { refuse } from '../../options/option-table.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../api/ports.js';
 import { openAggregate, STRIDE, UNSET } from './aggregate-wire.js';

@@ -2,8 +2,8 @@
 // at any moment, and nothing announces it. So a record is dropped for its hash key only if the stream was seen to be
 // bound to keys after the record had come. Such records are rare, so the question is too. While it is unanswered, the
 // record is handed on. Called by the polling source, around each read and for each record.
-import { createPlacement } from '../../core/placement.js';
-import type { OutOfRangePolicy, Placement, PlacementState } from '../../core/placement.js';
+import { createPlacement } from '../../core/record-placement.js';
+import type { OutOfRangePolicy, Placement, PlacementState } from '../../core/record-placement.js';
 import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
 import { formatOf } from './aggregate-wire.js';
 import { unpackRecord } from './aggregate.js';

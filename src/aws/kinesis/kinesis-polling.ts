@@ -14,7 +14,7 @@ import type {
   Unpacked,
 } from '../../api/ports.js';
 import { KinactError } from '../../api/errors.js';
-import type { OutOfRangePolicy } from '../../core/placement.js';
+import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { unpackRecord } from '../aggregation/aggregate.js';
 import { noBacklogsTold } from './end-verdict.js';
 import { hashKeyVetting, type HashKeyVetting } from '../aggregation/hash-key-vetting.js';

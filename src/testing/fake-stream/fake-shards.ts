@@ -1,7 +1,7 @@
 // The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Only the order of the calls
 // decides every number and name.
 import { createHash } from 'node:crypto';
-import type { RecordDistribution } from '../../core/placement.js';
+import type { RecordDistribution } from '../../core/record-placement.js';
 import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
 
 /** A record to put. */

@@ -2,8 +2,8 @@
 // own. What a test puts in can be read at once; a reader that is at the tip waits until there is more.
 import { createShards, forget, merge, put, shardOf, split, trim, wake } from './fake-shards.js';
 import type { FakeRecord, FakeShard } from './fake-shards.js';
-import { createPlacement } from '../../core/placement.js';
-import type { RecordDistribution } from '../../core/placement.js';
+import { createPlacement } from '../../core/record-placement.js';
+import type { RecordDistribution } from '../../core/record-placement.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { StartPosition } from '../../core/position.js';
 import { KinactError } from '../../api/errors.js';

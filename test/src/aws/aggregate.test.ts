@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { deflateSync } from 'node:zlib';
 import type { HashKeyRange, RawRecord } from '../../../src/api/ports.js';
 import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregation/aggregate.js';
-import type { OutOfRangePolicy } from '../../../src/core/placement.js';
+import type { OutOfRangePolicy } from '../../../src/core/record-placement.js';
 import {
   bytes,
   decimalMd5,

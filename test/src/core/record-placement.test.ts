@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { createPlacement, placementSlackMs } from '../../../src/core/placement.js';
-import type { Placement } from '../../../src/core/placement.js';
+import { createPlacement, placementSlackMs } from '../../../src/core/record-placement.js';
+import type { Placement } from '../../../src/core/record-placement.js';
 
 const hourMs = 3_600_000;
 const keyed = { distribution: 'USER_PARTITION_KEY', retentionHours: 24 } as const;

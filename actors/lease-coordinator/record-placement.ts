@@ -1,11 +1,11 @@
 // How each stream places its records (RecordDistributionStrategy): asked at every shard sync, kept in lease rows so that it
 // outlives every worker, and reported. Its consequence for records out of range is decided by the source
-// (src/core/placement.ts).
+// (src/core/record-placement.ts).
 import { emit } from './state.js';
 import type { Stream, Turn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { placementSlackMs } from '../../src/core/placement.js';
-import type { PlacementState } from '../../src/core/placement.js';
+import { placementSlackMs } from '../../src/core/record-placement.js';
+import type { PlacementState } from '../../src/core/record-placement.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { LeaseStore, StreamSource } from '../../src/api/ports.js';
 import type { PlacementSnapshot } from '../../src/api/status.js';
