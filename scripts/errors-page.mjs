@@ -8,7 +8,6 @@ const advice = {
     'createConsumer, kinesisStream, defineReducer, start, runUntilSignal, encodeAggregate, decodeAggregate, `stop`, `on`; every function of `kinact/supervision` and `kinact/testing`',
     'no',
   ],
-  NOT_BUILT: ['createConsumer, kinesisStream, defineReducer', 'no'],
   STREAM_NOT_FOUND: ['start, `sourceFailed`, `closed`; `retrying`', 'no'],
   STREAM_CHANGED: ['start, `sourceFailed`, `closed`', 'no'],
   ACCESS_DENIED: ['start, `sourceFailed`, `closed`; later in `retrying`', 'no'],

@@ -191,12 +191,10 @@ function memberOf(name, row, path, pad) {
 }
 
 function membersOf(rows, path, pad) {
-  return Object.entries(rows)
-    .filter(([, { promised }]) => !promised)
-    .flatMap(([name, row]) => {
-      const at = [...path, name];
-      return [...docOf(row, at, pad), ...memberOf(name, row, at, pad)];
-    });
+  return Object.entries(rows).flatMap(([name, row]) => {
+    const at = [...path, name];
+    return [...docOf(row, at, pad), ...memberOf(name, row, at, pad)];
+  });
 }
 
 /** Which file exports a type, of those that a generated file of `folder` may import. */

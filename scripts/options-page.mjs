@@ -6,18 +6,11 @@ const cell = (text) => text.replaceAll('|', '\\|');
 
 function table(rows) {
   const lines = ['| option | values | default | meaning |', '|---|---|---|---|'];
-  for (const [name, { expected, shown, doc, promised }] of Object.entries(rows)) {
-    if (!promised) lines.push(`| \`${name}\` | ${cell(expected)} | ${cell(shown)} | ${cell(doc)} |`);
+  for (const [name, { expected, shown, doc }] of Object.entries(rows)) {
+    lines.push(`| \`${name}\` | ${cell(expected)} | ${cell(shown)} | ${cell(doc)} |`);
   }
   return lines.join('\n');
 }
-
-/** What a later version will have: whoever tries it learns what to do instead. */
-const promises = (rows) =>
-  Object.entries(rows)
-    .filter(([, { promised }]) => promised)
-    .map(([name, { doc }]) => `- \`${name}\`: ${doc}`)
-    .join('\n');
 
 /** The members of an interface that may be given, with their types and texts. */
 function members(source, name) {
@@ -52,13 +45,11 @@ export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
   return [
     '# Options',
     '<!-- Generated from the tables in src by `npm run build && node scripts/docs.mjs`. Edits belong there. -->',
-    'Options are checked once, at construction. `undefined` stands for the default; 0, `false` and the empty string are values.\nA `KinactError` of code `INVALID_OPTION` refuses an unknown name, and a value of another type or out of bounds. It says path, expected\nand got. A value of a later version is refused with `NOT_BUILT`. Durations are in\nmilliseconds (`…Ms`), sizes in bytes (`…Bytes`).',
+    'Options are checked once, at construction. `undefined` stands for the default; 0, `false` and the empty string are values.\nA `KinactError` of code `INVALID_OPTION` refuses an unknown name, and a value of another type or out of bounds. It says path, expected\nand got. Durations are in\nmilliseconds (`…Ms`), sizes in bytes (`…Bytes`).',
     '## createConsumer',
     table(consumer),
     ...groupsOf(consumer),
     'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`; `key`\nand `extract` exclude one another; two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
-    'Not built yet, and refused with `NOT_BUILT`:',
-    promises(consumer),
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),

@@ -1,4 +1,4 @@
-// The public surface of `kinact`: explicit, values first. What is not built yet is not here.
+// The public surface of `kinact`: explicit, values first.
 export { createConsumer } from './consumer/consumer.js';
 export { runUntilSignal } from './consumer/signals.js';
 export { kinesisStream } from './aws/kinesis/kinesis-stream.js';

@@ -5,7 +5,6 @@ import { visible } from '../core/visible.js';
 /** Each code with what it means and what to do; docs/errors.md is generated from this table. */
 export const errorCodes = {
   INVALID_OPTION: 'An option is missing, unknown or out of bounds; the message names path, expected and got.',
-  NOT_BUILT: 'The option value is part of the contract but not built in this version.',
   STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
   STREAM_CHANGED:
     'The lease rows belong to another stream than the one that has this name now. The stream was deleted and created again, or another stream is read under the same application name. Its source is not read; the message names both streams.',

@@ -184,7 +184,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Declares a reducer. Checked here, so that a mistake shows where it was made.
- * @throws KinactError INVALID_OPTION naming the member, expected and got; NOT_BUILT for `process`.
+ * @throws KinactError INVALID_OPTION naming the member, expected and got.
  *
  * @example
  * ```ts
@@ -204,11 +204,6 @@ export function defineReducer<State, Value = Uint8Array>(
 ): RawReducer<State, Value>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
   if (typeof definition !== 'object' || definition === null) refuse('reducer', 'an object', definition);
-  if ('process' in definition) {
-    throw new KinactError('NOT_BUILT', 'reducer.process: not built in this version; use init and reduce', {
-      data: { option: 'reducer.process' },
-    });
-  }
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = (definition as unknown as Record<string, unknown>)[name];

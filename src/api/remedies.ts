@@ -4,7 +4,6 @@ import type { ErrorCode } from './errors.js';
 
 export const remedies: Readonly<Record<ErrorCode, string>> = {
   INVALID_OPTION: 'Correct the option that `data.option` names.',
-  NOT_BUILT: 'Use what the message names instead.',
   STREAM_NOT_FOUND: 'Create the stream, or correct name, region or account.',
   STREAM_CHANGED:
     'If the stream was deleted and created again, stop all workers and run `kinact reset`, which sets where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',

@@ -93,7 +93,7 @@ export interface Consumer extends AsyncDisposable {
 /**
  * Makes a consumer. Nothing is opened before `start()`.
  *
- * @throws KinactError INVALID_OPTION (path, expected, got) or NOT_BUILT, here and not later.
+ * @throws KinactError INVALID_OPTION (path, expected, got), here and not later.
  *
  * @example
  * ```ts

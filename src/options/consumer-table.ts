@@ -7,20 +7,16 @@ import type { Logger } from '../api/logger.js';
 import { silentMeter } from '../api/metrics.js';
 import type { Meter } from '../api/metrics.js';
 import {
-  anything,
   bounded,
   callback,
   defaulting,
-  exceptNotBuilt,
   group,
   integer,
   LONGEST_MS,
   membersOf,
   milliseconds,
-  notBuilt,
   oneOf,
   optional,
-  promised,
   refuse,
   required,
   shaped,
@@ -60,9 +56,6 @@ const reducer: Kind<ReducerDefinition> = {
   expected: 'reducer, as defineReducer makes it',
   type: 'ReducerDefinition<Value>',
   parse(value, path) {
-    if (typeof value === 'string' || value instanceof URL) {
-      return notBuilt(path, value, 'give the reducer itself, as defineReducer makes it');
-    }
     return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;
   },
 };
@@ -72,17 +65,10 @@ const onFailure: Kind<OnFailure> = {
   type: 'OnFailure',
   parse(value, path) {
     if (typeof value === 'function') return value as OnFailure;
-    const promised = ['retry', 'park'];
-    const isObject = typeof value === 'object' && value !== null;
-    if (promised.some((name) => value === name || (isObject && Object.hasOwn(value, name)))) {
-      return notBuilt(path, value, "use 'crash', 'skip', 'stopShard' or a function that returns one of them");
-    }
     const policies: readonly FailurePolicy[] = ['crash', 'skip', 'stopShard'];
     return policies.find((policy) => policy === value) ?? refuse(path, this.expected, value);
   },
 };
-
-const zero = bounded('0', (value) => value === 0);
 
 const shortestIntervalMs = 200;
 
@@ -112,7 +98,7 @@ export const consumerTable = {
   ),
   reducer: required(
     reducer,
-    'What happens to the items, made by `defineReducer`. A module URL (worker threads) is not built yet.',
+    'What happens to the items, made by `defineReducer`.',
     'defineReducer({ init: () => 0, reduce: (count) => count + 1 })',
   ),
   extract: optional(
@@ -134,14 +120,6 @@ export const consumerTable = {
     fallback: availableParallelism,
     example: '16',
   }),
-  threads: promised(
-    exceptNotBuilt(zero, (value) => Number.isSafeInteger(value) && (value as number) > 0, 'use 0'),
-    'Worker threads for the reducers.',
-  ),
-  decode: promised(
-    exceptNotBuilt(anything, () => true, 'parse in `extract` or in the reducer'),
-    'Parsing that runs where the reducer runs.',
-  ),
   stages: defaulting(integer(1), 1, 'How many stages share the work between shards and reducers.', '2'),
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
@@ -194,7 +172,7 @@ export const consumerTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`. `retry` and `park` are not built yet.',
+    'What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.',
     {
       shown: "`'crash'`",
       fallback: (): OnFailure => 'crash',

@@ -3,11 +3,9 @@ import type { DynamoDbClientLike } from '../api/options.js';
 import { LONGEST_FAILOVER_MS } from '../core/lease-failover.js';
 import {
   defaulting,
-  exceptNotBuilt,
   flag,
   integer,
   milliseconds,
-  oneOf,
   optional,
   refuse,
   required,
@@ -51,12 +49,6 @@ export const leaseTable = {
     integer(1),
     'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',
     { shown: 'no limit', fallback: () => Number.POSITIVE_INFINITY, example: '8' },
-  ),
-  protocol: defaulting(
-    exceptNotBuilt(oneOf('kcl2'), (value) => value === 'kcl3', "use 'kcl2'"),
-    'kcl2',
-    'How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet, and a table that uses it is refused.',
-    "'kcl2'",
   ),
   billing: optional(billing, 'How a table that has to be created is billed.', {
     shown: "`'PAY_PER_REQUEST'`",

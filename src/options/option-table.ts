@@ -39,19 +39,13 @@ export interface Row<T = unknown, D = unknown, Given = unknown> extends Kind<T, 
   readonly doc: string;
   /** A value as an application writes it. */
   readonly example?: string | undefined;
-  /** Of a later version: known, so that it is refused with what to do instead, and no part of any type. */
-  readonly promised?: true;
 }
 
 export type Rows = Readonly<Record<string, Row>>;
 
-type BuiltNames<Table> = {
-  [Name in keyof Table]: Table[Name] extends { readonly promised: true } ? never : Name;
-}[keyof Table];
-
 type RequiredNames<Table> = {
-  [Name in BuiltNames<Table>]: Table[Name] extends Row<unknown, infer D> ? ([D] extends [never] ? Name : never) : never;
-}[BuiltNames<Table>];
+  [Name in keyof Table]: Table[Name] extends Row<unknown, infer D> ? ([D] extends [never] ? Name : never) : never;
+}[keyof Table];
 
 type GivenOf<Each> = Each extends { readonly [given]?: infer Given } ? Given : never;
 
@@ -59,13 +53,13 @@ type Flat<Members> = { [Name in keyof Members]: Members[Name] };
 
 /** What a table resolves to: every option, with its default where it was not given. */
 export type Resolved<Table> = {
-  readonly [Name in BuiltNames<Table>]: Table[Name] extends Row<infer T, infer D> ? T | D : never;
+  readonly [Name in keyof Table]: Table[Name] extends Row<infer T, infer D> ? T | D : never;
 };
 
 /** What an application may write, by a table. */
 export type OptionsOf<Table> = Flat<
   { readonly [Name in RequiredNames<Table>]: GivenOf<Table[Name]> } & {
-    readonly [Name in Exclude<BuiltNames<Table>, RequiredNames<Table>>]?: GivenOf<Table[Name]> | undefined;
+    readonly [Name in Exclude<keyof Table, RequiredNames<Table>>]?: GivenOf<Table[Name]> | undefined;
   }
 >;
 
@@ -80,13 +74,6 @@ export function show(value: unknown): string {
 
 export function refuse(path: string, expected: string, got: unknown): never {
   throw new KinactError('INVALID_OPTION', `${path}: expected ${expected}, got ${show(got)}`, {
-    data: { option: path },
-  });
-}
-
-/** For values that the contract promises and this version does not have. */
-export function notBuilt(path: string, got: unknown, instead: string): never {
-  throw new KinactError('NOT_BUILT', `${path}: ${show(got)} is not built in this version; ${instead}`, {
     data: { option: path },
   });
 }
@@ -166,16 +153,6 @@ export function shaped<T>(expected: string, members: readonly string[], type = '
   return kind(expected, accepts, type);
 }
 
-/** A kind that knows values that are promised but not built. */
-export const exceptNotBuilt = <T>(
-  base: Kind<T>,
-  isPromised: (value: unknown) => boolean,
-  instead: string,
-): Kind<T> => ({
-  ...base,
-  parse: (value, path) => (isPromised(value) ? notBuilt(path, value, instead) : base.parse(value, path)),
-});
-
 /** What a row says beside its kind and its text. */
 interface Shown<D> {
   readonly shown?: string;
@@ -214,18 +191,6 @@ export const required = <T, Given>(base: Kind<T, Given>, doc: string, example?: 
   shown: 'required',
 });
 
-/** Makes a row for what this version does not have. `base` refuses it, or takes the one value that changes nothing. */
-export const promised = (
-  base: Kind<unknown>,
-  doc: string,
-): Row<never, undefined, never> & { readonly promised: true } => ({
-  ...(base as Kind<never>),
-  doc,
-  shown: 'none',
-  fallback: () => undefined,
-  promised: true,
-});
-
 /** An object with the members of a table. `name`: of the interface that is generated of it. */
 export const members = <Table extends Rows>(rows: Table, name?: string): Kind<Resolved<Table>, OptionsOf<Table>> => ({
   expected: 'object',
@@ -247,7 +212,7 @@ export function group<Table extends Rows>(
  * Resolves an object by a table: unknown names are refused, `undefined` means the default, every other value (0, false and
  * '' included) is validated. The result is complete and frozen.
  *
- * @throws KinactError INVALID_OPTION or NOT_BUILT, naming path, expected and got.
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
  */
 export function resolveTable<Table extends Rows>(rows: Table, value: unknown, path: string): Resolved<Table> {
   const given = membersOf(value, path);
@@ -259,10 +224,8 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
   for (const [name, row] of Object.entries(rows)) {
     const got = given[name];
     if (got !== undefined) {
-      const value = row.parse(got, under(path, name));
-      if (!row.promised) resolved[name] = value;
-    } else if (row.promised) continue;
-    else if (row.fallback === undefined) refuse(under(path, name), row.expected, got);
+      resolved[name] = row.parse(got, under(path, name));
+    } else if (row.fallback === undefined) refuse(under(path, name), row.expected, got);
     else resolved[name] = row.fallback();
   }
   return Object.freeze(resolved) as Resolved<Table>;

@@ -27,7 +27,7 @@ const defaultBatchSize = 500;
 /**
  * Validates the options of `createConsumer` and fills in the defaults.
  *
- * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for values of a later version.
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
   const { source: specs, ...rest } = resolveTable(consumerTable, options, '');

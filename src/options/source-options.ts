@@ -4,7 +4,6 @@ import type { InitialPosition } from '../core/position.js';
 import {
   anything,
   defaulting,
-  exceptNotBuilt,
   group,
   integer,
   milliseconds,
@@ -57,12 +56,6 @@ export const kinesisStreamTable = {
     shown: "the ARN's, else the AWS environment's",
     example: "'eu-central-1'",
   }),
-  retrieval: defaulting(
-    exceptNotBuilt(oneOf('polling'), (value) => value === 'fan-out', "use 'polling'"),
-    'polling',
-    'How records are fetched. `fan-out` is not built yet.',
-    "'polling'",
-  ),
   initialPosition: optional(
     initialPosition,
     'Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap.',
@@ -107,7 +100,7 @@ export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
 /**
  * Checks what `kinesisStream` was given and fills in the defaults.
  *
- * @throws KinactError INVALID_OPTION or NOT_BUILT, naming path, expected and got.
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
  */
 export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKinesisStream {
   const resolved = resolveTable(kinesisStreamTable, options, 'kinesisStream');

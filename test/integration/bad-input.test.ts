@@ -85,9 +85,7 @@ describe('bad input', function () {
     const reducer = { init: () => 0, reduce: () => 0 };
     expect(() => make({ reducer, maxPending: 0 })).to.throw(/^maxPending: expected .*, got 0/);
     expect(() => make({ reducer, maxpending: 1 })).to.throw(/maxpending/);
-    expect(() => make({ reducer, leases: { protocol: 'kcl3' } }))
-      .to.throw()
-      .with.property('code', 'NOT_BUILT');
+    expect(() => make({ reducer, leases: { failoverms: 1 } })).to.throw(/did you mean failoverMs/);
   });
 
   it('a missing stream: STREAM_NOT_FOUND, and no lease is made', async () => {

@@ -47,13 +47,11 @@ const partsOf = (type: TypeText): readonly Exclude<TypeText, readonly TypeText[]
 
 /** Every row with its path, those of nested tables included. */
 function rowsOf(rows: Rows, path: readonly string[] = []): readonly (readonly [readonly string[], Row])[] {
-  return Object.entries(rows)
-    .filter(([, row]) => row.promised !== true)
-    .flatMap(([name, row]) => {
-      const at = [...path, name];
-      const nested = partsOf(row.type).flatMap((part) => (typeof part === 'string' ? [] : rowsOf(part.rows, at)));
-      return [[at, row] as const, ...nested];
-    });
+  return Object.entries(rows).flatMap(([name, row]) => {
+    const at = [...path, name];
+    const nested = partsOf(row.type).flatMap((part) => (typeof part === 'string' ? [] : rowsOf(part.rows, at)));
+    return [[at, row] as const, ...nested];
+  });
 }
 
 async function allRows(): Promise<readonly Omit<Example, 'text'>[]> {

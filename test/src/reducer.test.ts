@@ -65,8 +65,4 @@ describe('defineReducer', () => {
       expect(refusal(definition)).to.match(/, got .+$/);
     });
   }
-
-  it('refuses process with NOT_BUILT', () => {
-    expect(refusal({ process: async () => {} })).to.match(/^NOT_BUILT reducer\.process/);
-  });
 });

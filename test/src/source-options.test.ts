@@ -21,7 +21,6 @@ describe('the options of kinesisStream', () => {
       streamName: 'orders',
       streamArn: undefined,
       region: undefined,
-      retrieval: 'polling',
       initialPosition: 'TRIM_HORIZON',
       outOfRange: 'emit',
       maxRecords: 10_000,
@@ -68,10 +67,6 @@ describe('the options of kinesisStream', () => {
       }
     }
     expect(Object.keys(wrong)).to.include.members(Object.keys(kinesisStreamTable).filter((name) => name !== 'opaque'));
-  });
-
-  it('refuse fan-out with NOT_BUILT', () => {
-    expect(refusal({ streamName: 'orders', retrieval: 'fan-out' })).to.match(/^NOT_BUILT kinesisStream\.retrieval/);
   });
 
   it('keep a Date apart from the one that was given', () => {

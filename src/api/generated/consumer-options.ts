@@ -35,7 +35,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly source: SourceSpec | readonly SourceSpec[];
   /**
-   * Required. What happens to the items, made by `defineReducer`. A module URL (worker threads) is not built yet.
+   * Required. What happens to the items, made by `defineReducer`.
    *
    * @example
    * ```ts
@@ -182,8 +182,7 @@ export interface ConsumerOptions<Value = any> {
   readonly onDuplicate?: 'skip' | 'exit' | undefined;
   /**
    * What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and
-   * counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`. `retry` and `park`
-   * are not built yet.
+   * counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
    *
    * @default 'crash'
    * @example

@@ -35,16 +35,6 @@ export interface KinesisStreamOptions {
    */
   readonly region?: string | undefined;
   /**
-   * How records are fetched. `fan-out` is not built yet.
-   *
-   * @default 'polling'
-   * @example
-   * ```ts
-   * retrieval: 'polling'
-   * ```
-   */
-  readonly retrieval?: 'polling' | undefined;
-  /**
    * Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap.
    *
    * @default 'TRIM_HORIZON'

@@ -49,17 +49,6 @@ export interface LeaseOptions {
    */
   readonly maxLeases?: number | undefined;
   /**
-   * How workers share the table: `kcl2` is stealing, as in the KCL up to 2.x. The protocol of KCL 3 is not built yet,
-   * and a table that uses it is refused.
-   *
-   * @default 'kcl2'
-   * @example
-   * ```ts
-   * leases: { protocol: 'kcl2' }
-   * ```
-   */
-  readonly protocol?: 'kcl2' | undefined;
-  /**
    * How a table that has to be created is billed.
    *
    * @default 'PAY_PER_REQUEST'

@@ -12,7 +12,7 @@ import type { SourceSpec } from '../../api/source.js';
  *
  * Region, credentials and endpoints come from the usual AWS environment unless given. The lease table lives in the stream's
  * region.
- * @throws KinactError INVALID_OPTION naming path, expected and got; NOT_BUILT for `retrieval: 'fan-out'`.
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
  *
  * @example
  * ```ts

@@ -5,8 +5,7 @@ import type { OnFailure } from '../../api/reducer.js';
 export interface DriveOptions {
   /**
    * What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and
-   * counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`. `retry` and `park`
-   * are not built yet.
+   * counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
    *
    * @default 'crash'
    * @example
