@@ -34,6 +34,8 @@ export interface LeaseWants {
   readonly waiting: boolean;
   /** Calls of user code for this shard may run, although it has no worker. */
   readonly callsMayRun?: boolean;
+  /** Calls of `onCheckpoint` that run. Default 0. */
+  readonly calls?: number;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
   /** Members of the phase `wishing`. */
@@ -91,8 +93,9 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
-      // The last of all writes: it makes a renewal needless.
-      if (wants.yielding?.phase === 'ready' && wants.release === undefined) return 'handOver';
+      // The last of all writes: it makes a renewal needless. The answer to a renewal may have begun a call meanwhile.
+      if (wants.yielding?.phase === 'ready' && wants.release === undefined && (wants.calls ?? 0) === 0)
+        return 'handOver';
       if (wants.asked !== undefined || now >= wants.renewAt) return 'renew';
       if (wants.yielding?.phase === 'asked' || wants.yielding?.phase === 'refusing') return 'answer';
       return now >= (wants.extraAt ?? Infinity) ? 'checkpoint' : undefined;

@@ -1,0 +1,44 @@
+// A renewal was under way when the shard had drained: what it checkpointed is told to `onCheckpoint` when its reply comes, and the
+// hand-over was the next write, beside that call. The lease is handed over when the call has ended.
+import { expect } from 'chai';
+import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
+import type { KeeperDriver } from '../support/keeper-driver.js';
+
+const theirs = 'y1/3';
+
+function ask(keeper: KeeperDriver, number: number): void {
+  keeper.store.rows.set(shardId, { ...keeper.row, kinactWish: `${theirs} 7000 ${number} ${writer} you` });
+}
+
+describe('a hand-over whose last renewal is answered late', () => {
+  it('waits for the onCheckpoint call that the answer brings', async () => {
+    let endCall = (): void => undefined;
+    const told: string[] = [];
+    const onCheckpoint = async ({ sequenceNumber }: { readonly sequenceNumber: string }): Promise<void> => {
+      told.push(sequenceNumber);
+      if (sequenceNumber === '200') await new Promise<void>((resolve) => (endCall = resolve));
+    };
+    const keeper = await driveKeeper({ onCheckpoint });
+    const tenure = await keeper.work(1);
+    ask(keeper, 1);
+    await keeper.advance(failoverMs / 3 + 1_000);
+    expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['pause']);
+
+    let answer = (): void => undefined;
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '200');
+    ask(keeper, 2);
+    await keeper.advance(failoverMs / 3 - 1_000);
+    expect(keeper.row.checkpoint, 'the renewal has been carried out').to.equal('200');
+    await keeper.end(tenure, { type: 'drained', open: 0 });
+    answer();
+    await keeper.advance(100);
+    expect(told).to.deep.equal(['200']);
+    expect(keeper.row.leaseOwner, 'beside the call').to.equal(me);
+
+    endCall();
+    await keeper.advance(100);
+    expect(keeper.row).to.deep.include({ leaseOwner: 'you', checkpoint: '200' });
+  });
+});
