@@ -93,7 +93,7 @@ function begin(run: Run, workerId: string): Machine {
     {
       application: 'cadence',
       workerId,
-      source: { ...source, openLeases: (world, table) => farAway(run, wire, source.openLeases(world, table)) },
+      source: { ...source, openLeases: (harness, table) => farAway(run, wire, source.openLeases(harness, table)) },
       reducers: 2,
       reducer: defineReducer({
         init: () => 0,

@@ -43,7 +43,7 @@ interface Worker {
   readonly close: () => void;
 }
 
-interface World {
+interface Harness {
   readonly setup: HandoverSetup;
   readonly servers: LocalServers;
   readonly kinesis: KinesisClient;
@@ -66,54 +66,54 @@ interface World {
 export async function runHandovers(setup: HandoverSetup, say: (line: string) => void): Promise<HandoverRun> {
   const servers = await startLocalServers();
   const kinesis = new KinesisClient(localClientConfig(servers.kinesis));
-  const world: World = {
+  const harness: Harness = {
     ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
     ...{ written: [], deliveries: [], orders: [], calls: [], reads: [], undrained: [], troubles: [] },
   };
   try {
-    const shardIds = await createStream(world);
+    const shardIds = await createStream(harness);
     // First the readers: what piles up before them is what a starved server never catches up with.
-    await Promise.all(Array.from({ length: setup.workers }, () => join(world)));
-    const stopWriting = keepWriting(world, shardIds);
+    await Promise.all(Array.from({ length: setup.workers }, () => join(harness)));
+    const stopWriting = keepWriting(harness, shardIds);
     const rounds: number[] = [];
     try {
-      await settled(world);
+      await settled(harness);
       const began = performance.now();
       for (let round = 1; round <= setup.rounds && performance.now() - began < budgetMs; round += 1) {
         rounds.push(performance.now());
-        await oneRound(world);
+        await oneRound(harness);
         say(`round ${round} of ${setup.rounds}: ${Math.round((performance.now() - rounds.at(-1)!) / 1_000)} s`);
       }
       rounds.push(performance.now());
     } finally {
       await stopWriting();
     }
-    await everythingDelivered(world);
-    for (const worker of [...world.working]) await leave(world, worker);
-    return { ...world, rounds };
+    await everythingDelivered(harness);
+    for (const worker of [...harness.working]) await leave(harness, worker);
+    return { ...harness, rounds };
   } finally {
-    for (const { consumer, close } of world.working) await consumer.stop({ deadlineMs: 0 }).finally(close);
+    for (const { consumer, close } of harness.working) await consumer.stop({ deadlineMs: 0 }).finally(close);
     kinesis.destroy();
     await servers.stop();
   }
 }
 
 /** One more worker, which steals; one less; and every worker replaced: the others have its leases before the new one starts. */
-async function oneRound(world: World): Promise<void> {
-  const [oldest] = world.working;
-  await join(world);
-  await settled(world);
-  await leave(world, oldest!);
-  await settled(world);
-  for (const worker of [...world.working]) {
-    await leave(world, worker);
-    await settled(world);
-    await join(world);
-    await settled(world);
+async function oneRound(harness: Harness): Promise<void> {
+  const [oldest] = harness.working;
+  await join(harness);
+  await settled(harness);
+  await leave(harness, oldest!);
+  await settled(harness);
+  for (const worker of [...harness.working]) {
+    await leave(harness, worker);
+    await settled(harness);
+    await join(harness);
+    await settled(harness);
   }
 }
 
-async function createStream({ kinesis, setup }: World): Promise<readonly string[]> {
+async function createStream({ kinesis, setup }: Harness): Promise<readonly string[]> {
   await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: setup.shards }));
   for (;;) {
     const { StreamDescription: of } = await kinesis.send(new DescribeStreamCommand({ StreamName: streamName }));
@@ -124,7 +124,7 @@ async function createStream({ kinesis, setup }: World): Promise<readonly string[
 }
 
 /** The same number of records to each shard, numbered; settles when the last are written. */
-function keepWriting({ kinesis, setup, written }: World, hashKeys: readonly string[]): () => Promise<void> {
+function keepWriting({ kinesis, setup, written }: Harness, hashKeys: readonly string[]): () => Promise<void> {
   const ended = new AbortController();
   const done = (async () => {
     const began = performance.now();
@@ -150,10 +150,10 @@ function keepWriting({ kinesis, setup, written }: World, hashKeys: readonly stri
   };
 }
 
-async function join(world: World): Promise<void> {
-  const { servers, deliveries, deliverers, orders, calls, reads, troubles } = world;
-  world.started += 1;
-  const name = `w${world.started}`;
+async function join(harness: Harness): Promise<void> {
+  const { servers, deliveries, deliverers, orders, calls, reads, troubles } = harness;
+  harness.started += 1;
+  const name = `w${harness.started}`;
   const client = new KinesisClient(localClientConfig(servers.kinesis, kinesisTimeoutMs));
   timeReads(client, reads);
   const table = notingClient(servers.dynamodb, name, calls);
@@ -183,7 +183,7 @@ async function join(world: World): Promise<void> {
     client.destroy();
     table.destroy();
   };
-  world.working.push({ name, consumer, close });
+  harness.working.push({ name, consumer, close });
   await consumer.start();
 }
 
@@ -213,8 +213,8 @@ function noteOrders(worker: string, orders: DrainOrder[]): object {
   };
 }
 
-async function leave(world: World, worker: Worker): Promise<void> {
-  const { working, stops, undrained } = world;
+async function leave(harness: Harness, worker: Worker): Promise<void> {
+  const { working, stops, undrained } = harness;
   stops.set(worker.name, performance.now());
   const { drained } = await worker.consumer.stop();
   if (!drained) undrained.push(worker.name);
@@ -223,7 +223,7 @@ async function leave(world: World, worker: Worker): Promise<void> {
 }
 
 /** Told by who delivers: every shard is delivered by one of these, whose numbers differ by one at most, for a while. */
-async function settled({ setup, working, deliverers, troubles }: World): Promise<void> {
+async function settled({ setup, working, deliverers, troubles }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs;
   for (let since = Infinity; performance.now() - since < calmMs || since === Infinity; await delay(50)) {
     const counts = new Map(working.map(({ name }) => [name, 0]));
@@ -243,7 +243,7 @@ async function settled({ setup, working, deliverers, troubles }: World): Promise
 }
 
 /** What is not there after a while is lost, and the judge says so. */
-async function everythingDelivered({ written, deliveries }: World): Promise<void> {
+async function everythingDelivered({ written, deliveries }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs / 3;
   while (performance.now() < deadline) {
     const seen = new Set(deliveries.map(({ id }) => id));

@@ -56,7 +56,11 @@ function unlimited(spec: SourceSpec, store: MemoryLeaseStore): SourceSpec {
     let looks = 0;
     return { now: () => (looks += 1e9), wallNow: () => clock.wallNow() };
   };
-  return { ...spec, open: (world) => spec.open({ ...world, clock: clockOf(world.clock) }), openLeases: () => store };
+  return {
+    ...spec,
+    open: (harness) => spec.open({ ...harness, clock: clockOf(harness.clock) }),
+    openLeases: () => store,
+  };
 }
 
 /** Records that were reduced and not checkpointed would have been cheaper than they are. */

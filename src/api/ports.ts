@@ -1,4 +1,4 @@
-// What kinact asks of the world. Everything that performs I/O, tells the time or rolls dice stands behind one of these
+// What kinact asks of the environment. Everything that performs I/O, tells the time or rolls dice stands behind one of these
 // interfaces. `consumer/wiring.ts` (or a test) passes them in, so that `src/core` and `actors` stay deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';

@@ -4,7 +4,7 @@ import type { InitialPosition } from '../core/position.js';
 import type { Clock, LeaseStore, Random, StreamSource, Timers } from './ports.js';
 
 /** Time and chance, as every adapter gets them. */
-export interface World {
+export interface Environment {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -29,6 +29,6 @@ export interface SourceSpec {
   readonly initialPosition: InitialPosition;
   /** Handed to `extract` and to every item of this source as it is. */
   readonly opaque?: unknown;
-  readonly open: (world: World) => StreamSource;
-  readonly openLeases: (world: World, table: LeaseTableOptions) => LeaseStore;
+  readonly open: (environment: Environment) => StreamSource;
+  readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
 }

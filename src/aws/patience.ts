@@ -2,10 +2,10 @@
 // commands, which have no actor that repeats.
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import { isKinactError } from '../api/errors.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import { pause } from './pause.js';
 
-export interface Patience extends World {
+export interface Patience extends Environment {
   /** Milliseconds after which no new attempt is begun. */
   readonly retryForMs: number;
   /** What waits, for the error when `signal` aborts. */

@@ -3,12 +3,12 @@
 import { openKcl3Remains, type Kcl3Remains, type Remains, type RemainsFound } from '../aws/dynamodb/kcl3-remains.js';
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, UsageError, type Command, type CommandIo } from './command.js';
 import { repeatsTo } from './repeats.js';
 import { firstMove } from './still-table.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** A KCL 3 worker writes its metrics, and a leader its row, every 30 s: twice that, and some more for a slow one. */
 const leastWatchMs = 70_000;
@@ -36,11 +36,11 @@ it would remove.
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
     const tableName = applicationOf(required(options.application, 'application'));
-    const repeating = repeatsTo((text) => say(io, text), hostWorld.clock);
-    const tables = openKcl3Remains({ tableName, ...hostWorld, repeating });
+    const repeating = repeatsTo((text) => say(io, text), hostEnvironment.clock);
+    const tables = openKcl3Remains({ tableName, ...hostEnvironment, repeating });
     const adoption = { tableName, watchMs: Math.max(leastWatchMs, Number(failover)), yes: options.yes };
     try {
-      return await adoptTables(adoption, { tables, world: hostWorld }, io);
+      return await adoptTables(adoption, { tables, environment: hostEnvironment }, io);
     } finally {
       tables.close();
     }
@@ -50,7 +50,7 @@ it would remove.
 /** Where it is done. */
 export interface AdoptionPlace {
   readonly tables: Kcl3Remains;
-  readonly world: Pick<World, 'clock' | 'timers'>;
+  readonly environment: Pick<Environment, 'clock' | 'timers'>;
 }
 
 /** What `kinact adopt` does, with the caller's streams, services and time. Resolves to the exit code. */
@@ -80,14 +80,14 @@ export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: 
 /** The tables, once nobody was seen to write to them for long enough. */
 async function atRest(
   { tableName, watchMs: asked }: Adoption,
-  { tables, world }: AdoptionPlace,
+  { tables, environment }: AdoptionPlace,
   first: RemainsFound,
   io: CommandIo,
 ): Promise<RemainsFound> {
   const watchMs = Math.max(asked, first.failoverMs);
   say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody writes to them`);
   let found = first;
-  const moved = await firstMove(world, watchMs, async () => {
+  const moved = await firstMove(environment, watchMs, async () => {
     found = await tables.find(io.signal);
     return found.picture;
   });

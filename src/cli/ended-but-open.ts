@@ -7,7 +7,7 @@ import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isSameStream, streamIdentityOf } from '../core/stream-identity.js';
 import { KinactError } from '../api/errors.js';
 import type { StreamSource } from '../api/ports.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import { errorLine } from './command.js';
 
 /** As the coordinator has it. */
@@ -33,12 +33,12 @@ interface Asked {
  */
 export async function endedButOpen(
   rows: readonly LeaseRow[],
-  world: World,
+  environment: Environment,
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<EndedButOpen> {
   const unasked: string[] = [];
-  const asked = byStream(rows, world);
+  const asked = byStream(rows, environment);
   const narrow = async (): Promise<void> => {
     await Promise.all(
       asked.map(async (each) => {
@@ -59,7 +59,7 @@ export async function endedButOpen(
       say(
         `${what}, and the stream lists the shard as open; as one listing may be old, it is asked again in ${apartMs / 1_000} s`,
       );
-      await new Promise<void>((resolve) => void world.timers.after(apartMs, resolve));
+      await new Promise<void>((resolve) => void environment.timers.after(apartMs, resolve));
       await narrow();
     }
   } finally {
@@ -68,7 +68,7 @@ export async function endedButOpen(
   return { leaseKeys: new Set(asked.flatMap(({ suspects }) => suspects.map(({ leaseKey }) => leaseKey))), unasked };
 }
 
-function byStream(rows: readonly LeaseRow[], world: World): readonly Asked[] {
+function byStream(rows: readonly LeaseRow[], environment: Environment): readonly Asked[] {
   const byArn = new Map<string, LeaseRow[]>();
   for (const row of rows) {
     if (row.kinactStream === undefined || !hasEnded(row)) continue;
@@ -77,7 +77,7 @@ function byStream(rows: readonly LeaseRow[], world: World): readonly Asked[] {
   }
   return [...byArn].flatMap(([streamArn, suspects]) => {
     try {
-      return [{ streamArn, source: kinesisPollingSource({ streamArn, requestTimeoutMs }, world), suspects }];
+      return [{ streamArn, source: kinesisPollingSource({ streamArn, requestTimeoutMs }, environment), suspects }];
     } catch {
       // A row may hold anything.
       return [];

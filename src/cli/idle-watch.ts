@@ -6,7 +6,7 @@ import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
 import type { StreamReference } from './command.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** What a user asked `tail` for. */
 export interface TailRequest {
@@ -111,7 +111,7 @@ export function watchOf(
   return idleWatch({
     idleMs: untilIdleMs,
     handOverMs,
-    now: () => hostWorld.clock.now(),
+    now: () => hostEnvironment.clock.now(),
     settled: () => writer.pending === 0,
     opened,
   });

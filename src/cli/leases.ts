@@ -5,7 +5,7 @@ import { wishOf } from '../core/lease-wish.js';
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf, createdAt } from '../core/stream-identity.js';
 import type { MalformedRow } from '../api/ports.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import { resetCommand } from '../api/stream-changed.js';
 import { visible } from '../core/visible.js';
 import { checkpointText } from './checkpoint-text.js';
@@ -13,7 +13,7 @@ import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, type Command, type CommandIo } from './command.js';
 import { endedButOpen } from './ended-but-open.js';
 import { repeatsTo } from './repeats.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** One element of what `--json` prints. */
 export interface LeaseLine {
@@ -65,22 +65,22 @@ An open shard whose lease has ended is looked at twice, a minute apart, before i
   async run(args, io) {
     const options = readOptions(args, { application: 'string', json: 'boolean' });
     const tableName = applicationOf(required(options.application, 'application'));
-    return await printLeases({ tableName, asJson: options.json }, hostWorld, io);
+    return await printLeases({ tableName, asJson: options.json }, hostEnvironment, io);
   },
 };
 
 /** What `kinact leases` does, with the caller's streams, services and time. Resolves to the exit code. */
 export async function printLeases(
   { tableName, asJson }: { readonly tableName: string; readonly asJson: boolean },
-  world: World,
+  environment: Environment,
   io: CommandIo,
 ): Promise<number> {
   const tell = (text: string): void => say(io, text);
   const { rows, malformed, kcl3 } = await listLeases(
-    { tableName, ...world, repeating: repeatsTo(tell, world.clock) },
+    { tableName, ...environment, repeating: repeatsTo(tell, environment.clock) },
     io.signal,
   );
-  const { leaseKeys: contradicting, unasked } = await endedButOpen(rows, world, io.signal, tell);
+  const { leaseKeys: contradicting, unasked } = await endedButOpen(rows, environment, io.signal, tell);
   for (const reason of unasked) say(io, reason);
   for (const row of rows.filter(({ leaseKey }) => contradicting.has(leaseKey))) say(io, remedyOf(row, tableName));
   const lines = [

@@ -3,7 +3,7 @@
 import { kinesisProducer } from '../aws/kinesis/kinesis-producer.js';
 import { errorLine, readOptions, required, say, streamOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** Refused lines that are named one by one; the others are only counted. */
 const namedRefusals = 10;
@@ -29,7 +29,7 @@ later ends the command at once.
     const options = readOptions(args, { stream: 'string', aggregate: 'boolean', 'key-field': 'string' });
     const stream = streamOf(required(options.stream, 'stream'));
     const counts: PutCounts = { put: 0, refused: 0 };
-    const producer = kinesisProducer({ ...stream, ...hostWorld });
+    const producer = kinesisProducer({ ...stream, ...hostEnvironment });
     let failed = false;
     try {
       await putLines({

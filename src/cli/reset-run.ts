@@ -14,7 +14,7 @@ import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { LeaseScan, Random, StreamDescription, StreamSource } from '../api/ports.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
@@ -41,7 +41,7 @@ export interface ResetRequest {
 
 /** Where it is done. */
 export interface ResetPlace {
-  readonly world: World;
+  readonly environment: Environment;
   readonly table: LeaseRewriting;
   /** Everything opened is closed again. */
   readonly open: (stream: StreamReference) => StreamSource;
@@ -55,7 +55,7 @@ export type ResetIo = Pick<CommandIo, 'signal'> & {
 
 /** Resolves to the exit code. Rejects with REFUSED, or with what the services failed with. */
 export async function runReset(request: ResetRequest, place: ResetPlace, io: ResetIo): Promise<number> {
-  const { table, world } = place;
+  const { table, environment } = place;
   const first = await table.scan(io.signal);
   const source = place.open(request.stream ?? onlyStream(first, request.tableName));
   try {
@@ -65,7 +65,7 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
     if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
     const scan = request.yes ? await watched(request, place, { identifier, scan: first }, io) : first;
-    const steps = await planned(request, { source, signal: io.signal }, scan, world.random);
+    const steps = await planned(request, { source, signal: io.signal }, scan, environment.random);
     await print(io, stepLines(steps));
     const { tableName } = request;
     if (!request.yes) {
@@ -128,7 +128,7 @@ interface Seen {
 /** The table, after nobody was seen to write to an unended row of the stream for long enough. */
 async function watched(
   { tableName, only, watchMs: asked }: ResetRequest,
-  { table, world }: ResetPlace,
+  { table, environment }: ResetPlace,
   { identifier, scan: first }: Seen,
   io: ResetIo,
 ): Promise<LeaseScan> {
@@ -141,7 +141,7 @@ async function watched(
     io,
     `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one (--failover-ms for workers that renew more rarely, where rows do not say it)`,
   );
-  const moved = await firstMove(world, watchMs, async () => {
+  const moved = await firstMove(environment, watchMs, async () => {
     scan = await table.scan(io.signal);
     // A Java worker takes ended rows as well, and reads nothing there.
     return new Map(own().map((row) => [row.leaseKey, hasEnded(row) ? 'ended' : String(row.leaseCounter)]));

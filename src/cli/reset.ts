@@ -6,7 +6,7 @@ import { applicationOf, readOptions, required, say, streamOf, UsageError, type C
 import { positionOf, shardArguments } from './reset-arguments.js';
 import { repeatsTo } from './repeats.js';
 import { leastWatchMs, runReset, type ResetRequest } from './reset-run.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 
 export const reset: Command = {
   usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER
@@ -38,25 +38,25 @@ Stop the application first. Without --yes it only prints what it would do to eac
     });
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
-    const repeating = repeatsTo((text) => say(io, text), hostWorld.clock);
+    const repeating = repeatsTo((text) => say(io, text), hostEnvironment.clock);
     const request: ResetRequest = {
       tableName: applicationOf(required(options.application, 'application')),
       stream: options.stream === undefined ? undefined : streamOf(options.stream),
       only: shards,
-      to: positionOf(required(options.to, 'to'), hostWorld.clock.wallNow()),
+      to: positionOf(required(options.to, 'to'), hostEnvironment.clock.wallNow()),
       watchMs: Math.max(leastWatchMs, Number(failover)),
       yes: options.yes,
-      patience: { ...hostWorld, retryForMs: 20_000, name: 'the stream', repeating },
+      patience: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', repeating },
     };
     if (request.to.type === 'behind' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number is a place in one shard, so give one --shard');
     // As a consumer has it: the table of a stream that goes by its ARN is in that region.
     const region = request.stream?.streamArn?.split(':')[3];
-    const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostWorld, repeating });
+    const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostEnvironment, repeating });
     try {
       return await runReset(
         request,
-        { world: hostWorld, table, open: (stream) => kinesisPollingSource(stream, hostWorld) },
+        { environment: hostEnvironment, table, open: (stream) => kinesisPollingSource(stream, hostEnvironment) },
         io,
       );
     } finally {

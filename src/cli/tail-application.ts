@@ -12,7 +12,7 @@ import { say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { repeatsTo } from './repeats.js';
 import { sayEvents } from './tail-events.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
 /** As `runUntilSignal` has it. */
@@ -38,7 +38,7 @@ export async function tailApplication(application: string, request: TailRequest,
     reducers: 1,
     watchdogMs: longestMs,
   });
-  const repeat = repeatsTo((text) => say(io, text), hostWorld.clock);
+  const repeat = repeatsTo((text) => say(io, text), hostEnvironment.clock);
   sayEvents(consumer, (text) => say(io, text), repeat);
   return await runToItsEnd(consumer, io.signal, broken, idle);
 }
@@ -134,5 +134,5 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function observed(spec: SourceSpec, idle: IdleWatch): SourceSpec {
-  return { ...spec, open: (world) => idle.observe(spec.open(world)) };
+  return { ...spec, open: (environment) => idle.observe(spec.open(environment)) };
 }

@@ -14,11 +14,11 @@ import type {
   SourceNotice,
   StreamSource,
 } from '../api/ports.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import type { SayRepeat } from './repeats.js';
 import { recordLine, type LineWriter } from './record-lines.js';
 
-export interface TailJob extends World {
+export interface TailJob extends Environment {
   readonly source: StreamSource;
   readonly from: InitialPosition;
   readonly asText: boolean;

@@ -19,7 +19,7 @@ import { repeatsTo } from './repeats.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
 import { tailStream } from './tail-stream.js';
-import { hostWorld } from '../consumer/host-world.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 
 export const tail: Command = {
   usage: `Usage: kinact tail --stream S [--application A] [--from TRIM_HORIZON|LATEST|ISO] [--text] [--until-idle MS]
@@ -49,7 +49,7 @@ back). A signal that comes more than 2 s after the first ends it at once.
     });
     const request: TailRequest = {
       stream: streamOf(required(options.stream, 'stream')),
-      from: fromOf(options.from, hostWorld.clock.wallNow()),
+      from: fromOf(options.from, hostEnvironment.clock.wallNow()),
       asText: options.text,
       untilIdleMs: idleOf(options['until-idle']),
     };
@@ -63,7 +63,7 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   const idle = watchOf(request, writer, 0);
   const polled = kinesisPollingSource(
     { ...request.stream, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
-    hostWorld,
+    hostEnvironment,
   );
   const tell = (text: string): void => say(io, text);
   const stop = new AbortController();
@@ -72,12 +72,12 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   try {
     await tailStream({
       ...request,
-      ...hostWorld,
+      ...hostEnvironment,
       source: idle?.observe(polled) ?? polled,
       writer,
       signal,
       say: tell,
-      repeat: repeatsTo(tell, hostWorld.clock),
+      repeat: repeatsTo(tell, hostEnvironment.clock),
     });
     return 0;
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.j
 import { ask, createRuntime, spawn, watch } from '../../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
-import { hostWorld } from './host-world.js';
+import { hostEnvironment } from './host-environment.js';
 import { consumerTree } from './tree.js';
 import { createEscalation } from './escalation.js';
 import type { Escalation } from './escalation.js';
@@ -25,7 +25,7 @@ import { stopTable } from '../options/stop-tables.js';
 import { resolveOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
 /** What `stop()` found, one line per lease that was held. */
@@ -119,7 +119,7 @@ class TreeConsumer implements Consumer {
   readonly runtime: Runtime;
   readonly #options: ResolvedOptions;
   readonly #actors: Actors;
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #emitter: Emitter;
   readonly #escalation: Escalation;
   readonly #settle: { resolve: () => void; reject: (error: Error) => void };
@@ -141,17 +141,17 @@ class TreeConsumer implements Consumer {
     this.#options = options;
     this.#actors = made;
     const { clock, timers, random, ...seams } = options.runtime;
-    this.#world = {
-      clock: clock ?? hostWorld.clock,
-      timers: timers ?? hostWorld.timers,
-      random: random ?? hostWorld.random,
-    } as World;
+    this.#environment = {
+      clock: clock ?? hostEnvironment.clock,
+      timers: timers ?? hostEnvironment.timers,
+      random: random ?? hostEnvironment.random,
+    } as Environment;
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#failed('logger')),
     );
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
-      ...this.#world,
+      ...this.#environment,
       emit: (event) => this.#happened(event),
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
@@ -188,12 +188,17 @@ class TreeConsumer implements Consumer {
   async #start(): Promise<void> {
     this.#state = 'starting';
     try {
-      this.#wiring = openWiring(this.#options, this.#world, randomUUID(), this.#actors);
+      this.#wiring = openWiring({
+        made: this.#actors,
+        options: this.#options,
+        environment: this.#environment,
+        processNonce: randomUUID(),
+      });
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#metering = startMetering(
         this.#options.meter,
         { emitter: this.#emitter, settled: this.#wiring.settled, status: () => this.status() },
-        this.#world.timers,
+        this.#environment.timers,
         () => this.#failed('meter'),
       );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
@@ -264,7 +269,7 @@ class TreeConsumer implements Consumer {
       if (failed !== undefined && started.every((answer) => answer?.type === 'failed')) throw failed;
       if (!started.includes(undefined)) return;
       // One that died meanwhile is restarted as soon as its supervisor has heard of it.
-      await new Promise<void>((resolve) => void this.#world.timers.after(restartPollMs, resolve));
+      await new Promise<void>((resolve) => void this.#environment.timers.after(restartPollMs, resolve));
     }
   }
 
@@ -289,7 +294,7 @@ class TreeConsumer implements Consumer {
     this.#state = 'stopping';
     const report = await releaseEverything(
       {
-        world: this.#world,
+        environment: this.#environment,
         runtime: this.runtime,
         actors: this.#actors,
         wiring: () => this.#wiring,

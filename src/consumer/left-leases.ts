@@ -7,7 +7,7 @@ import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-ke
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { adoptRow } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
-import type { World } from '../api/source.js';
+import type { Environment } from '../api/source.js';
 import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';
 import type { Runtime } from '../../supervision/index.js';
 import type { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
@@ -78,7 +78,7 @@ const listener = (): Behaviour<ReleasedLease[], Told> => ({
 
 /** Of a consumer that stops, what its left leases are released with. */
 export interface LeftBehind {
-  readonly world: World;
+  readonly environment: Environment;
   readonly actors: { readonly leaseKeeper: typeof leaseKeeper };
   readonly emit: (event: KinactEvent) => void;
 }
@@ -88,17 +88,17 @@ export interface LeftBehind {
  * time. Never rejects.
  */
 export async function releaseLeft(
-  { world, actors, emit }: LeftBehind,
+  { environment, actors, emit }: LeftBehind,
   left: readonly LeftLease[],
   reason: string,
   deadlineMs: number,
 ): Promise<readonly ReleasedLease[]> {
   if (left.length === 0) return [];
-  const runtime = createRuntime({ ...world, emit });
+  const runtime = createRuntime({ ...environment, emit });
   const coordinator = spawn(runtime, listener());
   await Promise.all(
     left.map(async ({ options, state, superseded }) => {
-      if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, world, deadlineMs))) return;
+      if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, environment, deadlineMs))) return;
       await ended(
         runtime,
         actors.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
@@ -127,7 +127,7 @@ const graceMs = 1_000;
  */
 async function isOurs(
   { options, state }: Pick<LeftLease, 'options' | 'state'>,
-  { timers }: World,
+  { timers }: Environment,
   deadlineMs: number,
 ): Promise<boolean> {
   const overdue = new AbortController();

@@ -26,7 +26,7 @@ export interface Released {
 /** Never rejects. */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;
-  const { clock } = releasing.world;
+  const { clock } = releasing.environment;
   const until = clock.now() + deadlineMs;
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
   const leftMs = Math.max(0, until - clock.now());

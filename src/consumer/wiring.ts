@@ -26,7 +26,7 @@ import type { LeftLeases } from './left-leases.js';
 import type { SourceRecord } from '../api/failures.js';
 import { silentMeter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import type { SourceSpec, World } from '../api/source.js';
+import type { SourceSpec, Environment } from '../api/source.js';
 import { throughTraffic } from './store-traffic.js';
 import type { TableTraffic } from './store-traffic.js';
 import type { KeeperArguments, TableRecord } from '../../actors/lease-coordinator/options.js';
@@ -89,7 +89,7 @@ let lastWorker = 0;
 interface Making {
   readonly made: Actors;
   readonly options: ResolvedOptions;
-  readonly world: World;
+  readonly environment: Environment;
   readonly processNonce: string;
 }
 
@@ -98,14 +98,14 @@ interface Workplace extends Pick<Wiring, 'budget' | 'settled'> {
   readonly sources: ReadonlyMap<string, Opened>;
 }
 
-export function openWiring(options: ResolvedOptions, world: World, processNonce: string, made: Actors): Wiring {
-  const making: Making = { made, options, world, processNonce };
+export function openWiring(making: Making): Wiring {
+  const { made, options, environment } = making;
   const sources = options.sources.map((placed): Opened => ({
     ...placed,
-    source: placed.spec.open(world),
+    source: placed.spec.open(environment),
     record: { worked: false, failure: undefined },
   }));
-  const tables = openTables(options, world, sources);
+  const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
   const coordinators = new Map<string, Ref<CoordinatorMessage>>();
   const kept = { left: createLeftLeases(), handedOut: createHandedOut() };
@@ -134,7 +134,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
         });
         return registered(behaviour, (self) => (kept.left.supersede(table), coordinators.set(table, self)));
       },
-      stage: () => made.stage({ ...options, clock: world.clock, opaqueOf }),
+      stage: () => made.stage({ ...options, clock: environment.clock, opaqueOf }),
       reducer: (index, stages) =>
         made.reducer({
           index,
@@ -144,7 +144,7 @@ export function openWiring(options: ResolvedOptions, world: World, processNonce:
           batchSize: options.batch.size,
           batchIntervalMs: options.batch.intervalMs,
           onFailure: options.onFailure,
-          clock: world.clock,
+          clock: environment.clock,
           tell: (to, message) => sendFromOutside(to, message),
           shardName,
         }),
@@ -176,7 +176,11 @@ function attempt(what: string, close: () => void, failed: (what: string, error: 
   }
 }
 
-function openTables(options: ResolvedOptions, world: World, sources: readonly Opened[]): ReadonlyMap<string, Table> {
+function openTables(
+  options: ResolvedOptions,
+  environment: Environment,
+  sources: readonly Opened[],
+): ReadonlyMap<string, Table> {
   const { leases } = options;
   const byTable = new Map<string, Opened[]>();
   for (const opened of sources) {
@@ -186,8 +190,8 @@ function openTables(options: ResolvedOptions, world: World, sources: readonly Op
     [...byTable].map(([tableName, of]): [string, Table] => {
       const [{ spec }] = of as [Opened, ...Opened[]];
       const { failoverMs, billing, client } = leases;
-      const store = spec.openLeases(world, { tableName, failoverMs, billing, client });
-      const queue = (): LeaseTraffic => createLeaseTraffic({ ...world, failoverMs });
+      const store = spec.openLeases(environment, { tableName, failoverMs, billing, client });
+      const queue = (): LeaseTraffic => createLeaseTraffic({ ...environment, failoverMs });
       const record: TableRecord = { longestFailoverMs: 0, failoverTold: false };
       return [tableName, { store, traffic: { writes: queue(), reads: queue() }, record, sources: of }];
     }),
@@ -195,7 +199,7 @@ function openTables(options: ResolvedOptions, world: World, sources: readonly Op
 }
 
 function coordinatorOf(
-  { made, options, world: { clock, random }, processNonce }: Making,
+  { made, options, environment: { clock, random }, processNonce }: Making,
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
@@ -243,7 +247,7 @@ function coordinatorOf(
 }
 
 function workerOf(
-  { made, options, world: { clock } }: Making,
+  { made, options, environment: { clock } }: Making,
   { sources, budget, settled }: Workplace,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,

@@ -1,25 +1,25 @@
 import { expect } from 'chai';
-import { actorWorld } from '../support/actor-world.js';
+import { actorHarness } from '../support/actor-harness.js';
 import { leaseCluster, type Cluster } from '../support/lease-cluster.js';
 import { listedStream, type ListedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
-import type { World } from '../support/actor-world.js';
+import type { Harness } from '../support/actor-harness.js';
 
 const failoverMs = 10_000;
 
 interface Scene {
-  readonly world: World;
+  readonly harness: Harness;
   readonly store: MemoryLeaseStore;
   readonly stream: ListedStream;
   readonly cluster: Cluster;
 }
 
 function scene(shards: number, seed: number): Scene {
-  const world = actorWorld(seed);
+  const harness = actorHarness(seed);
   const store = memoryLeaseStore();
   store.tableExists = false;
   const stream = listedStream({ shards });
-  return { world, store, stream, cluster: leaseCluster(world, store, stream, failoverMs) };
+  return { harness, store, stream, cluster: leaseCluster(harness, store, stream, failoverMs) };
 }
 
 function expectEven({ cluster }: Scene, shards: number): void {
@@ -52,11 +52,11 @@ describe('processes that share a lease table', function () {
     it(`all come up at once on a missing table and share evenly within 30 s, then no lease moves (seed ${seed})`, async () => {
       const it = scene(10, seed);
       for (const id of ['a', 'b', 'c']) it.cluster.join(id);
-      await it.world.advance(30_000);
+      await it.harness.advance(30_000);
       expectEven(it, 10);
       expectFenced(it);
       const before = it.cluster.deliveries.length;
-      await it.world.advance(120_000);
+      await it.harness.advance(120_000);
       expect(it.cluster.deliveries.length).to.equal(before);
       expectEven(it, 10);
     });
@@ -64,11 +64,11 @@ describe('processes that share a lease table', function () {
     it(`share evenly within 30 s of a join (seed ${seed})`, async () => {
       const it = scene(9, seed);
       it.cluster.join('a');
-      await it.world.advance(30_000);
+      await it.harness.advance(30_000);
       expectEven(it, 9);
       it.cluster.join('b');
       it.cluster.join('c');
-      await it.world.advance(30_000);
+      await it.harness.advance(30_000);
       expectEven(it, 9);
       expectFenced(it);
     });
@@ -76,16 +76,16 @@ describe('processes that share a lease table', function () {
     it(`take over within 3 s what a stopped one gives up (seed ${seed})`, async () => {
       const it = scene(7, seed);
       for (const id of ['a', 'b', 'c']) it.cluster.join(id);
-      await it.world.advance(40_000);
+      await it.harness.advance(40_000);
       const given = it.cluster.processes.get('a')!.delivering();
       expect(given).to.not.deep.equal([]);
       const report = await it.cluster.stop('a');
-      await it.world.advance(0);
+      await it.harness.advance(0);
       expect(report()!.map((lease) => lease.leaseKey)).to.have.members(given);
       for (const lease of report()!) expect(lease).to.include({ released: true, recordsLeft: 0 });
-      await it.world.advance(3_000);
+      await it.harness.advance(3_000);
       for (const leaseKey of given) expect(it.cluster.owner(leaseKey), leaseKey).to.be.oneOf(['b', 'c']);
-      await it.world.advance(27_000);
+      await it.harness.advance(27_000);
       expectEven(it, 7);
       expectFenced(it);
     });
@@ -93,12 +93,12 @@ describe('processes that share a lease table', function () {
     it(`take over within failover and 3 s what a killed one held (seed ${seed})`, async () => {
       const it = scene(7, seed);
       for (const id of ['a', 'b', 'c']) it.cluster.join(id);
-      await it.world.advance(40_000 + 700 * seed);
+      await it.harness.advance(40_000 + 700 * seed);
       const held = it.cluster.processes.get('a')!.delivering();
       await it.cluster.kill('a');
-      await it.world.advance(failoverMs + 3_000);
+      await it.harness.advance(failoverMs + 3_000);
       for (const leaseKey of held) expect(it.cluster.owner(leaseKey), leaseKey).to.be.oneOf(['b', 'c']);
-      await it.world.advance(17_000);
+      await it.harness.advance(17_000);
       expectEven(it, 7);
       expectFenced(it);
     });
@@ -110,15 +110,15 @@ describe('processes that share a lease table', function () {
       it.cluster.join('a', { failoverMs: 20_000 });
       it.cluster.join('b', { failoverMs: 3_000 });
       it.cluster.join('c', { failoverMs: 10_000 });
-      await it.world.advance(60_000);
+      await it.harness.advance(60_000);
       expectEven(it, 9);
       const before = it.cluster.deliveries.length;
-      await it.world.advance(120_000);
+      await it.harness.advance(120_000);
       expect(it.cluster.deliveries.length).to.equal(before);
       expectEven(it, 9);
       const held = it.cluster.processes.get('a')!.delivering();
       await it.cluster.kill('a');
-      await it.world.advance(23_000);
+      await it.harness.advance(23_000);
       for (const leaseKey of held) expect(it.cluster.owner(leaseKey), leaseKey).to.be.oneOf(['b', 'c']);
     });
   }
@@ -126,10 +126,10 @@ describe('processes that share a lease table', function () {
   it('go on delivering through a scan that fails for a minute', async () => {
     const it = scene(4, 1);
     for (const id of ['a', 'b']) it.cluster.join(id);
-    await it.world.advance(40_000);
+    await it.harness.advance(40_000);
     const before = it.cluster.deliveries.length;
     for (let fault = 0; fault < 40; fault++) it.store.script('scan', { type: 'failBefore' });
-    await it.world.advance(60_000);
+    await it.harness.advance(60_000);
     expect(it.cluster.deliveries.length).to.equal(before);
     expectEven(it, 4);
   });
@@ -137,7 +137,7 @@ describe('processes that share a lease table', function () {
   it('read the children of a split only after it has ended, at once and in the same process', async () => {
     const it = scene(1, 1);
     it.cluster.join('a');
-    await it.world.advance(10_000);
+    await it.harness.advance(10_000);
     const [parent] = it.cluster.processes.get('a')!.delivering();
     const children = it.stream.split(parent!);
     await it.cluster.endShard(parent!, {
@@ -145,7 +145,7 @@ describe('processes that share a lease table', function () {
       vanished: false,
       children: children.map((shardId) => ({ shardId, parentShards: [parent!] })),
     });
-    await it.world.advance(50);
+    await it.harness.advance(50);
     expect(it.store.row(parent!)).to.deep.include({ checkpoint: 'SHARD_END', childShardIds: children });
     expect(it.store.row(parent!).leaseOwner, 'as the KCL leaves it').to.equal('a');
     expect(it.cluster.processes.get('a')!.delivering()).to.have.members(children);
@@ -154,7 +154,7 @@ describe('processes that share a lease table', function () {
   it('read a merge child only after both parents have ended, whoever had them', async () => {
     const it = scene(2, 3);
     for (const id of ['a', 'b']) it.cluster.join(id);
-    await it.world.advance(30_000);
+    await it.harness.advance(30_000);
     expectEven(it, 2);
     const [left, right] = it.stream.shards.map((shard) => shard.shardId) as [string, string];
     const merged = it.stream.merge(left, right);
@@ -164,11 +164,11 @@ describe('processes that share a lease table', function () {
       children: [{ shardId: merged, parentShards: [left, right] }],
     } as const;
     await it.cluster.endShard(left, end);
-    await it.world.advance(20_000);
+    await it.harness.advance(20_000);
     expect(it.store.row(merged).leaseOwner, 'held by somebody').to.be.a('string');
     expect(it.cluster.owner(merged), 'read by nobody').to.equal(undefined);
     await it.cluster.endShard(right, end);
-    await it.world.advance(2_500);
+    await it.harness.advance(2_500);
     expect(it.cluster.owner(merged)).to.be.a('string');
     expectFenced(it);
   });
@@ -176,11 +176,11 @@ describe('processes that share a lease table', function () {
   it('share the children of a reshard evenly', async () => {
     const it = scene(4, 2);
     for (const id of ['a', 'b', 'c', 'd']) it.cluster.join(id);
-    await it.world.advance(40_000);
+    await it.harness.advance(40_000);
     const [parent] = it.cluster.processes.get('b')!.delivering();
     const children = it.stream.split(parent!);
     await it.cluster.endShard(parent!, { type: 'shardEnd', vanished: false });
-    await it.world.advance(30_000);
+    await it.harness.advance(30_000);
     expectEven(it, 5);
     for (const child of children) expect(it.cluster.owner(child)).to.be.a('string');
   });
@@ -188,10 +188,10 @@ describe('processes that share a lease table', function () {
   it('give a shard up whose worker stopped for good, and somebody else reads it', async () => {
     const it = scene(2, 4);
     for (const id of ['a', 'b']) it.cluster.join(id);
-    await it.world.advance(30_000);
+    await it.harness.advance(30_000);
     const [leaseKey] = it.cluster.processes.get('a')!.delivering();
     await it.cluster.endShard(leaseKey!, { type: 'stopShard', error: new Error('poison') });
-    await it.world.advance(3_000);
+    await it.harness.advance(3_000);
     expect(it.cluster.owner(leaseKey!)).to.equal('b');
   });
 });

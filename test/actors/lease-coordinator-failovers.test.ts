@@ -38,14 +38,14 @@ function renew(store: MemoryLeaseStore): void {
 }
 
 const warnings = (driver: CoordinatorDriver): string[] =>
-  driver.world.eventsOf('warning').map((event) => event.message);
+  driver.harness.eventsOf('warning').map((event) => event.message);
 
 describe('a lease whose holder has another failoverMs', () => {
   it('expires when its counter has stood still for the holder’s, where that is the larger one, and no sooner', async () => {
     const driver = await holdingRest(memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]));
-    await driver.world.advance(19_900);
+    await driver.harness.advance(19_900);
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
-    await driver.world.advance(200);
+    await driver.harness.advance(200);
     expect(driver.keeper(zero).args.seen.leaseOwner).to.equal('peer');
   });
 
@@ -53,9 +53,9 @@ describe('a lease whose holder has another failoverMs', () => {
     const rows = [peers(zero, 3_000), { ...peers(zero, 20_000), leaseOwner: 'java' }, peers(zero, 600_001)];
     for (const row of rows) {
       const driver = await holdingRest(memoryLeaseStore([row, leaseRow({ leaseKey: one })]), { failoverMs: 10_000 });
-      await driver.world.advance(9_900);
+      await driver.harness.advance(9_900);
       expect(driver.keepers, row.leaseOwner).to.have.length(1);
-      await driver.world.advance(200);
+      await driver.harness.advance(200);
       expect(driver.keepers, row.leaseOwner).to.have.length(2);
     }
   });
@@ -65,15 +65,15 @@ describe('a lease whose holder has another failoverMs', () => {
     const store = memoryLeaseStore([peers(zero, 20_000), { ...peers(one, 3_000), leaseCounter: 9 }, peers(two, 3_000)]);
     const driver = await holdingRest(store, { stream: listedStream({ shards: 3 }) });
     renew(store);
-    await driver.world.advance(1_500);
+    await driver.harness.advance(1_500);
     store.rows.delete(one);
     for (let beat = 0; beat < 18; beat += 1) {
-      await driver.world.advance(1_000);
+      await driver.harness.advance(1_000);
       renew(store);
       expect(store.rows.has(one), `after ${beat} s`).to.equal(false);
     }
     for (let beat = 0; beat < 6; beat += 1) {
-      await driver.world.advance(1_000);
+      await driver.harness.advance(1_000);
       renew(store);
     }
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
@@ -85,9 +85,9 @@ describe('a lease whose holder has another failoverMs', () => {
     const driver = driveCoordinator({ store, failoverMs: 3_000, tableRecord });
     await driver.started();
     await driver.taken(zero);
-    await driver.world.advance(18_000);
+    await driver.harness.advance(18_000);
     expect(store.rows.has(one)).to.equal(false);
-    await driver.world.advance(4_000);
+    await driver.harness.advance(4_000);
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
@@ -97,18 +97,18 @@ describe('a lease whose holder has another failoverMs', () => {
     const first = driveCoordinator({ store, failoverMs: 3_000, tableRecord });
     let second: CoordinatorDriver | undefined;
     await first.started();
-    const { world } = first;
+    const { harness } = first;
     for (const hasNoted of [false, true]) {
       store.rows.clear();
       // The scan that shows it is the last one of the coordinator that was there.
       const told = warnings(first).length;
-      while (hasNoted && warnings(first).length === told) await world.advance(100);
-      await world.kill(hasNoted ? second!.coordinator : first.coordinator);
-      second = driveCoordinator({ world, store, failoverMs: 3_000, tableRecord, isSuccessor: true });
+      while (hasNoted && warnings(first).length === told) await harness.advance(100);
+      await harness.kill(hasNoted ? second!.coordinator : first.coordinator);
+      second = driveCoordinator({ harness, store, failoverMs: 3_000, tableRecord, isSuccessor: true });
       await second.started();
-      await world.advance(1_500);
+      await harness.advance(1_500);
       expect([...store.rows.keys()]).to.deep.equal([]);
-      await world.advance(4_000);
+      await harness.advance(4_000);
       expect([...store.rows.keys()]).to.have.members([zero, one]);
     }
   });
@@ -123,16 +123,16 @@ describe('a lease whose holder has another failoverMs', () => {
       await driver.started();
       await driver.taken(zero);
       store.rows.delete(one);
-      await driver.world.advance(1_500);
+      await driver.harness.advance(1_500);
       // The holder of both has made another row of its anew.
       store.rows.set(two, peers(two, 20_000));
       for (let beat = 0; beat < 17; beat += 1) {
-        await driver.world.advance(1_000);
+        await driver.harness.advance(1_000);
         renew(store);
         expect(store.rows.has(one), `${beat} s after that`).to.equal(false);
       }
       for (let beat = 0; beat < 6; beat += 1) {
-        await driver.world.advance(1_000);
+        await driver.harness.advance(1_000);
         renew(store);
       }
       expect(store.rows.has(one)).to.equal(true);
@@ -145,20 +145,20 @@ describe('the warning that failover times differ', () => {
     const store = memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]);
     const tableRecord: TableRecord = { longestFailoverMs: 0, failoverTold: false };
     const driver = await holdingRest(store, { tableRecord });
-    await driver.world.advance(1_500);
+    await driver.harness.advance(1_500);
     renew(store);
-    await driver.world.advance(1_500);
+    await driver.harness.advance(1_500);
     expect(warnings(driver)).to.have.length(1);
     expect(warnings(driver)[0]).to.match(
       /^Worker peer has leases\.failoverMs 20000, this one 3000, in the lease table memory: .*Give every worker/,
     );
     renew(store);
-    await driver.world.advance(1_500);
+    await driver.harness.advance(1_500);
     expect(warnings(driver)).to.have.length(1);
     const successor = await holdingRest(store, { tableRecord, isSuccessor: true });
     for (let beat = 0; beat < 3; beat += 1) {
       renew(store);
-      await successor.world.advance(1_500);
+      await successor.harness.advance(1_500);
     }
     expect(warnings(successor)).to.deep.equal([]);
   });
@@ -167,13 +167,13 @@ describe('the warning that failover times differ', () => {
     const store = memoryLeaseStore([peers(zero, 3_000), leaseRow({ leaseKey: one })]);
     const driver = await holdingRest(store, { failoverMs: 10_000 });
     renew(store);
-    await driver.world.advance(1_500);
+    await driver.harness.advance(1_500);
     expect(warnings(driver)[0]).to.match(/^Worker peer has leases\.failoverMs 3000, this one 10000/);
   });
 
   it('does not come for what a dead worker, or an earlier process of the same worker id, has left', async () => {
     const dead = await holdingRest(memoryLeaseStore([peers(zero, 5_000), leaseRow({ leaseKey: one })]));
-    await dead.world.advance(60_000);
+    await dead.harness.advance(60_000);
     expect(warnings(dead)).to.deep.equal([]);
     const before = writerOf(writerNonce('me', 'before'), 1);
     const own = leaseRow({
@@ -186,7 +186,7 @@ describe('the warning that failover times differ', () => {
     const restarted = driveCoordinator({ store, failoverMs: 3_000, workerId: 'me' });
     await restarted.started();
     store.renewAs(zero, before);
-    await restarted.world.advance(12_000);
+    await restarted.harness.advance(12_000);
     expect(restarted.scans(), 'it has looked again').to.be.above(2);
     expect(warnings(restarted)).to.deep.equal([]);
   });
@@ -196,7 +196,7 @@ describe('the warning that failover times differ', () => {
     const driver = await holdingRest(store);
     for (let beat = 0; beat < 10; beat += 1) {
       renew(store);
-      await driver.world.advance(1_000);
+      await driver.harness.advance(1_000);
     }
     expect(warnings(driver)).to.deep.equal([]);
   });

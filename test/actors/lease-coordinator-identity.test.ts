@@ -39,7 +39,7 @@ describe('rows that do not say which stream they are for', () => {
     await driver.started();
     const stamped = (): number => stamps(store).filter((stamp) => stamp === identity).length;
     expect(stamped()).to.equal(100);
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(stamped()).to.equal(250);
     expect(store.calls.filter(({ operation }) => operation === 'describeLease').length).to.equal(250);
   });
@@ -61,9 +61,9 @@ describe('rows that do not say which stream they are for', () => {
     const driver = driveCoordinator({ store });
     expect(await driver.started()).to.deep.equal({ type: 'started' });
     expect(stamps(store)).to.deep.equal([undefined, undefined]);
-    const { data } = driver.world.events.find(({ name }) => name === 'retrying')!;
+    const { data } = driver.harness.events.find(({ name }) => name === 'retrying')!;
     expect(data).to.include({ operation: 'stamping lease rows with their stream', source: 'orders' });
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     expect(stamps(store)).to.deep.equal([identity, identity]);
   });
 });
@@ -100,11 +100,11 @@ describe('a stream that is not the one its rows were made for', () => {
     await driver.started();
     await driver.takenAll();
     driver.store.put({ leaseKey: 'shardId-000000000007', checkpoint: 'SHARD_END', kinactStream: identity });
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     stream.recreate();
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     expect([...driver.store.rows.keys()]).to.have.length(3);
-    expect(driver.world.eventsOf('sourceFailed')).to.have.length(1);
+    expect(driver.harness.eventsOf('sourceFailed')).to.have.length(1);
   });
 
   it('is not started on: it is another stream under the same application name', async () => {
@@ -146,7 +146,7 @@ describe('a stream that is not the one its rows were made for', () => {
     const driver = driveCoordinator({ store, stream, processNonce: 'p2' });
     expect(await driver.started()).to.equal(undefined);
     store.staleScan(undefined);
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
   });
 
@@ -160,9 +160,9 @@ describe('a stream that is not the one its rows were made for', () => {
     Object.assign(stream, {
       describe: (signal: AbortSignal) => (asked++ === 0 ? today(signal) : Promise.resolve(yesterday)),
     });
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     expect(asked).to.be.above(1);
-    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
   });
 
   it('is noticed by the next shard sync while it is read, and at once where a row of the new one shows', async () => {
@@ -172,7 +172,7 @@ describe('a stream that is not the one its rows were made for', () => {
       const [row] = driver.store.rows.values();
       if (shows) driver.store.rows.set(row!.leaseKey, { ...row!, kinactStream: later });
       const { length } = driver.stream.filters;
-      await driver.world.advance(shows ? 7_000 : 67_000);
+      await driver.harness.advance(shows ? 7_000 : 67_000);
       const { message, data } = changed(driver);
       expect(data).to.include({ rowStream: identity, liveStream: later });
       expect(message).to.include('while it was being read');
@@ -189,7 +189,7 @@ describe('a stream that is not the one its rows were made for', () => {
     await driver.news(zero, { type: 'lost', reason: 'taken', retake: false });
     const { leaseOwner: _, ...free } = driver.store.row(zero);
     driver.store.rows.set(zero, free);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(driver.keepers.filter(({ args }) => args.leaseKey === zero)).to.have.length(1);
     expect(driver.store.row(zero).leaseOwner).not.to.equal(workerId);
   });
@@ -201,16 +201,16 @@ describe('a stream that is not the one its rows were made for', () => {
     stream.shards = stream.shards.filter(({ shardId }) => shardId !== zero);
     const { kinactStream: _, ...row } = store.row(one);
     store.rows.set(one, { ...row, checkpoint: '5' });
-    await driver.world.advance(130_000);
+    await driver.harness.advance(130_000);
     expect(store.row(left).kinactStream).to.equal(identity);
     expect(store.row(one).kinactStream).to.equal(identity);
-    expect(driver.world.events.filter(({ name }) => name === 'retrying')).to.deep.equal([]);
+    expect(driver.harness.events.filter(({ name }) => name === 'retrying')).to.deep.equal([]);
   });
 });
 
 /** What the coordinator said or failed with. */
 function changed(driver: CoordinatorDriver): Error & { readonly data: object } {
-  const errors = driver.world.events.map(({ data }) => (data as { readonly error?: unknown }).error);
+  const errors = driver.harness.events.map(({ data }) => (data as { readonly error?: unknown }).error);
   const found = errors.find((error) => (error as { readonly code?: unknown } | undefined)?.code === 'STREAM_CHANGED');
   if (found === undefined) throw new Error('nobody noticed');
   return found as Error & { readonly data: object };

@@ -28,19 +28,19 @@ describe('what comes late to a coordinator', () => {
     const driver = await holdingAll();
     const { ref } = driver.keeper(zero);
     const before = JSON.stringify(driver.status());
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.tell(driver.coordinator, {
       type: 'keeperSpawned',
       leaseKey: zero,
       incarnation: 99,
       keeper: ref,
     });
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.tell(driver.coordinator, {
       type: 'keeperDown',
       leaseKey: zero,
       incarnation: 99,
       how: { reason: 'crash', orphans: [] },
     });
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.tell(driver.coordinator, {
       type: 'parentsRead',
       leaseKey: zero,
       incarnation: 99,
@@ -53,10 +53,10 @@ describe('what comes late to a coordinator', () => {
     const driver = driveCoordinator();
     await driver.started();
     await driver.releaseAll(5_000);
-    await driver.world.advance(1_000);
+    await driver.harness.advance(1_000);
     const { ref, args, told } = driver.keeper(zero);
     told.length = 0;
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.tell(driver.coordinator, {
       type: 'keeperSpawned',
       leaseKey: zero,
       incarnation: Number(args.writer.split('.').at(-1)),
@@ -67,8 +67,8 @@ describe('what comes late to a coordinator', () => {
 
   it('a keeper that stopped without a last word leaves its lease to be taken again', async () => {
     const driver = await holdingAll();
-    await driver.world.kill(driver.keeper(zero).ref, { reason: 'shutdown' });
-    await driver.world.advance(2_000);
+    await driver.harness.kill(driver.keeper(zero).ref, { reason: 'shutdown' });
+    await driver.harness.advance(2_000);
     expect(driver.keepers).to.have.length(3);
     expect(driver.status().leases[0]!.coolDownMs).to.equal(undefined);
   });
@@ -76,18 +76,18 @@ describe('what comes late to a coordinator', () => {
   it('timers and results that belong to another phase are ignored', async () => {
     const driver = await holdingAll();
     const before = driver.scans();
-    await driver.world.tell(driver.coordinator, { type: 'startOverdue' });
-    await driver.world.tell(driver.coordinator, { type: 'releaseOverdue' });
-    await driver.world.tell(driver.coordinator, { type: 'openTableAgain' });
-    await driver.world.tell(driver.coordinator, { type: 'openStreamAgain', stream: 0 });
-    await driver.world.tell(driver.coordinator, { type: 'tableNotOpened', error: new Error('late') });
-    await driver.world.tell(driver.coordinator, { type: 'streamNotOpened', stream: 0, error: new Error('late') });
-    await driver.world.tell(driver.coordinator, { type: 'tableOpened' });
+    await driver.harness.tell(driver.coordinator, { type: 'startOverdue' });
+    await driver.harness.tell(driver.coordinator, { type: 'releaseOverdue' });
+    await driver.harness.tell(driver.coordinator, { type: 'openTableAgain' });
+    await driver.harness.tell(driver.coordinator, { type: 'openStreamAgain', stream: 0 });
+    await driver.harness.tell(driver.coordinator, { type: 'tableNotOpened', error: new Error('late') });
+    await driver.harness.tell(driver.coordinator, { type: 'streamNotOpened', stream: 0, error: new Error('late') });
+    await driver.harness.tell(driver.coordinator, { type: 'tableOpened' });
     expect(driver.status().phase).to.equal('running');
-    expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('retrying')).to.deep.equal([]);
     expect(driver.scans()).to.be.at.most(before + 1);
     await driver.releaseAll(5_000);
-    await driver.world.tell(driver.coordinator, { type: 'scanDue' });
+    await driver.harness.tell(driver.coordinator, { type: 'scanDue' });
     expect(driver.scans()).to.be.at.most(before + 1);
   });
 
@@ -100,13 +100,13 @@ describe('what comes late to a coordinator', () => {
     const driver = await holdingAll({ stream: Object.assign(stream, { describe: slow.describe }) });
     const late = gate();
     answered = late.opened;
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     const before = described;
     await driver.news(zero, { type: 'streamDoubted' });
     late.open();
-    await driver.world.advance(6_000);
+    await driver.harness.advance(6_000);
     expect(described).to.equal(before + 1);
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(described).to.equal(before + 1);
   });
 
@@ -114,10 +114,10 @@ describe('what comes late to a coordinator', () => {
     const scanning = driveCoordinator();
     const scan = gate();
     scanning.store.script('scan', { type: 'holdAfter', until: scan.opened });
-    await scanning.world.settle();
+    await scanning.harness.settle();
     await scanning.releaseAll(5_000);
     scan.open();
-    await scanning.world.advance(10_000);
+    await scanning.harness.advance(10_000);
     expect(scanning.keepers).to.deep.equal([]);
     const stream = listedStream();
     const table = gate();
@@ -126,7 +126,7 @@ describe('what comes late to a coordinator', () => {
     const opening = driveCoordinator({ stream });
     await opening.releaseAll(5_000);
     table.open();
-    await opening.world.advance(10_000);
+    await opening.harness.advance(10_000);
     expect(opening.scans()).to.equal(0);
   });
 
@@ -136,11 +136,11 @@ describe('what comes late to a coordinator', () => {
     driver.store.script('scan', { type: 'holdAfter', until: scan.opened });
     expect(await driver.started()).to.equal(undefined);
     const error = new KinactError('STREAM_CHANGED', 'no');
-    await driver.world.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error });
+    await driver.harness.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error });
     expect(await driver.started()).to.deep.equal({ type: 'failed', error });
     scan.open();
-    await driver.world.advance(5_000);
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.advance(5_000);
+    await driver.harness.tell(driver.coordinator, {
       type: 'synced',
       stream: 0,
       result: {
@@ -176,12 +176,12 @@ describe('what comes late to a coordinator', () => {
     await driver.taken(two);
     const reads = (): number => store.calls.filter((call) => call.operation === 'get' && call.leaseKey === zero).length;
     await driver.end(zero, [two]);
-    await driver.world.advance(6_000);
+    await driver.harness.advance(6_000);
     expect(reads()).to.equal(1);
     await driver.end(one, [two]);
     expect(driver.startable()).to.deep.equal([two]);
     read.open();
-    await driver.world.settle();
+    await driver.harness.settle();
     expect(driver.startable(), 'the stale answer names zero').to.deep.equal([two]);
   });
 
@@ -199,7 +199,7 @@ describe('what comes late to a coordinator', () => {
     await driver.taken(one);
     await driver.news(one, { type: 'lost', reason: 'stolen', retake: false });
     read.open();
-    await driver.world.settle();
+    await driver.harness.settle();
     expect(driver.startable()).to.not.include(one);
   });
 
@@ -210,7 +210,7 @@ describe('what comes late to a coordinator', () => {
     const get = gate();
     driver.store.script('get', { type: 'holdAfter', until: get.opened });
     driver.store.script('create', { type: 'failBefore' });
-    const asked = await driver.world.ask(driver.coordinator, (replyTo) => ({
+    const asked = await driver.harness.ask(driver.coordinator, (replyTo) => ({
       type: 'prepareShardEnd' as const,
       leaseKey: zero,
       vanished: false,
@@ -219,9 +219,9 @@ describe('what comes late to a coordinator', () => {
     }));
     await driver.news(zero, { type: 'lost', reason: 'stolen', retake: false });
     get.open();
-    await driver.world.settle();
+    await driver.harness.settle();
     expect(asked.later()).to.include({ type: 'blocked' });
-    expect(driver.world.eventsOf('retrying')[0]).to.not.have.property('shardId');
+    expect(driver.harness.eventsOf('retrying')[0]).to.not.have.property('shardId');
   });
 
   it('a blocked or childless end of a lease that is gone is answered without a word about it', async () => {
@@ -232,15 +232,15 @@ describe('what comes late to a coordinator', () => {
       { type: 'changed', rowStream: 'a', liveStream: 'b' },
       { type: 'ready', childShardIds: [], childless: true, gone: true, mayHaveLost: true },
     ] as const) {
-      const asked = await driver.world.ask<CoordinatorSelf, ShardEndPlan>(driver.coordinator, (replyTo) => ({
+      const asked = await driver.harness.ask<CoordinatorSelf, ShardEndPlan>(driver.coordinator, (replyTo) => ({
         type: 'shardEndPrepared' as const,
         asked: { type: 'prepareShardEnd' as const, leaseKey: 'gone', vanished: false, replyTo },
         result,
       }));
       expect(asked.later()).to.include({ type: 'blocked' });
     }
-    expect(driver.world.eventsOf('trimmed')).to.deep.equal([]);
-    expect(driver.world.eventsOf('warning')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('trimmed')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('warning')).to.deep.equal([]);
   });
 
   it('children that have ended, exceed maxLeases or are to be left alone are not taken at the end of their parent', async () => {
@@ -268,21 +268,21 @@ describe('what comes late to a coordinator', () => {
     });
     const { leaseOwner: _, ...free } = driver.store.row(right);
     driver.store.put(free);
-    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [free] });
+    await driver.harness.tell(driver.coordinator, { type: 'childrenRead', rows: [free] });
     expect(driver.keepers, 'cooling down').to.have.length(2);
-    await driver.world.advance(20_000);
+    await driver.harness.advance(20_000);
     expect(driver.keepers).to.have.length(3);
-    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [{ ...free, leaseKey: 'another' }] });
+    await driver.harness.tell(driver.coordinator, { type: 'childrenRead', rows: [{ ...free, leaseKey: 'another' }] });
     expect(driver.keepers, 'no room').to.have.length(3);
   });
 
   it('children read late are not taken twice, nor once everything is released', async () => {
     const driver = await holdingAll();
     const { leaseOwner: _, ...row } = driver.store.row(zero);
-    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [row] });
+    await driver.harness.tell(driver.coordinator, { type: 'childrenRead', rows: [row] });
     expect(driver.keepers).to.have.length(2);
     await driver.releaseAll(5_000);
-    await driver.world.tell(driver.coordinator, { type: 'childrenRead', rows: [{ ...row, leaseKey: two }] });
+    await driver.harness.tell(driver.coordinator, { type: 'childrenRead', rows: [{ ...row, leaseKey: two }] });
     expect(driver.keepers).to.have.length(2);
   });
 
@@ -308,10 +308,10 @@ describe('what a coordinator forgets', () => {
       type: 'workerIdInUse',
       current: { ...driver.store.row(one), kinactWriter: undefined } as never,
     });
-    expect(driver.world.eventsOf('warning')[0]!.message).to.include('kinactWriter absent');
+    expect(driver.harness.eventsOf('warning')[0]!.message).to.include('kinactWriter absent');
     driver.store.rows.clear();
     stream.shards = [];
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(driver.status().leases).to.deep.equal([]);
   });
 
@@ -322,8 +322,8 @@ describe('what a coordinator forgets', () => {
     store.put({ leaseKey: 'bare-and-undescribed' });
     const driver = await holdingAll({ store, multiStream: true });
     store.rows.delete(foreign);
-    await driver.world.advance(10_000);
-    expect(driver.world.eventsOf('warning')).to.deep.equal([]);
+    await driver.harness.advance(10_000);
+    expect(driver.harness.eventsOf('warning')).to.deep.equal([]);
   });
 
   it('is nothing it has not seen: before the first scan its status says so', () => {
@@ -340,7 +340,7 @@ describe('what a coordinator forgets', () => {
     const driver = await holdingAll();
     const { startingHashKey: _, endingHashKey: __, ...bare } = { ...driver.store.row(one), leaseKey: 'unlisted' };
     driver.store.rows.set('unlisted', bare);
-    await driver.world.advance(130_000);
+    await driver.harness.advance(130_000);
     expect(driver.store.calls.filter((call) => call.operation === 'describeLease')).to.deep.equal([]);
   });
 
@@ -349,7 +349,7 @@ describe('what a coordinator forgets', () => {
     await driver.started();
     driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
     await driver.news(zero, { type: 'notTaken', reason: 'own', retake: true });
-    await driver.world.advance(300);
+    await driver.harness.advance(300);
     expect(driver.keepers).to.have.length(3);
   });
 
@@ -362,7 +362,7 @@ describe('what a coordinator forgets', () => {
         const { writer } = driver.keeper(zero).args;
         driver.store.takeAs(zero, 'me', writer);
         await driver.news(zero, { type: 'notTaken', reason: 'own', retake: true });
-        await driver.world.advance(50);
+        await driver.harness.advance(50);
       }
       return driver.keepers.length - before;
     };
@@ -370,18 +370,18 @@ describe('what a coordinator forgets', () => {
     expect(await refusedFor(10_000)).to.be.within(4, 7);
     expect(await refusedFor(30_000)).to.be.within(2, 5);
     await driver.taken(zero);
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
     const before = driver.keepers.length;
     await driver.news(zero, { type: 'lost', reason: 'own', retake: true });
-    await driver.world.advance(300);
+    await driver.harness.advance(300);
     expect(driver.keepers).to.have.length(before + 1);
   });
 
   it('are not its signatures: keepers of a restarted coordinator sign differently', async () => {
     const first = await holdingAll();
-    await first.world.kill(first.coordinator);
-    const second = driveCoordinator({ world: first.world, store: first.store, stream: first.stream });
+    await first.harness.kill(first.coordinator);
+    const second = driveCoordinator({ harness: first.harness, store: first.store, stream: first.stream });
     await second.started();
     const writers = [...first.keepers, ...second.keepers].map(({ args }) => args.writer);
     expect(second.keepers, 'what it owned before is taken back at once').to.have.length(2);

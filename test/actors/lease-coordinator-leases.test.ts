@@ -67,11 +67,11 @@ describe('the leases a coordinator takes', () => {
   it('are told no more to a subscriber that has died', async () => {
     const driver = driveCoordinator();
     const subscriber = await driver.subscribe();
-    await driver.world.kill(subscriber);
+    await driver.harness.kill(subscriber);
     await driver.started();
     await driver.takenAll();
     expect(driver.heard).to.have.length(1);
-    expect(driver.world.counts.get('deadLetter')).to.equal(undefined);
+    expect(driver.harness.counts.get('deadLetter')).to.equal(undefined);
   });
 
   it('are held only once the take is written', async () => {
@@ -85,7 +85,7 @@ describe('the leases a coordinator takes', () => {
 
   it('are not taken twice while a keeper is at it', async () => {
     const driver = await holdingAll();
-    await driver.world.advance(20_000);
+    await driver.harness.advance(20_000);
     expect(driver.keepers).to.have.length(2);
   });
 
@@ -94,13 +94,13 @@ describe('the leases a coordinator takes', () => {
     store.put({ leaseKey: zero, leaseOwner: 'peer', kinactWriter: peer });
     const driver = await holdingAll({ store });
     for (let beat = 0; beat < 8; beat++) {
-      await driver.world.advance(3_000);
+      await driver.harness.advance(3_000);
       store.renewAs(zero, peer);
     }
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
     const { leaseOwner: _, ...free } = store.row(zero);
     store.put({ ...free, leaseCounter: free.leaseCounter + 1 });
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(driver.keeper(zero).args.seen.leaseCounter).to.equal(free.leaseCounter + 1);
   });
 
@@ -109,33 +109,33 @@ describe('the leases a coordinator takes', () => {
     store.put({ leaseKey: zero, leaseOwner: 'peer', kinactWriter: peer });
     store.put({ leaseKey: one });
     const driver = await holdingAll({ store });
-    await driver.world.advance(10_000);
+    await driver.harness.advance(10_000);
     expect(driver.keepers).to.have.length(1);
-    await driver.world.advance(60);
+    await driver.harness.advance(60);
     expect(driver.keepers).to.have.length(2);
   });
 
   it('are looked for once a second beside others, and rarely when all are its own', async () => {
     const alone = await holdingAll();
-    await alone.world.advance(10_000);
+    await alone.harness.advance(10_000);
     const before = alone.scans();
-    await alone.world.advance(50_000);
+    await alone.harness.advance(50_000);
     expect(alone.scans() - before).to.be.within(8, 13);
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, leaseOwner: 'java' });
     const beside = await holdingAll({ store, failoverMs: 100_000 });
     const first = beside.scans();
-    await beside.world.advance(50_000);
+    await beside.harness.advance(50_000);
     expect(beside.scans() - first).to.be.within(44, 56);
   });
 
   it('are looked for soon after one was lost, for somebody has joined', async () => {
     const driver = await holdingAll();
-    await driver.world.advance(5_500);
+    await driver.harness.advance(5_500);
     const before = driver.scans();
     driver.store.takeAs(zero, 'peer', peer);
     await driver.news(zero, { type: 'lost', reason: 'stolen', retake: false });
-    await driver.world.advance(1_000);
+    await driver.harness.advance(1_000);
     expect(driver.scans()).to.equal(before + 1);
   });
 
@@ -143,25 +143,25 @@ describe('the leases a coordinator takes', () => {
     const driver = driveCoordinator({ stream: listedStream({ shards: 5 }), maxLeases: 2 });
     await driver.started();
     await driver.takenAll();
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(driver.keepers).to.have.length(2);
-    expect(driver.world.eventsOf('warning').map((event) => event.message)).to.have.length(1);
+    expect(driver.harness.eventsOf('warning').map((event) => event.message)).to.have.length(1);
   });
 
   it('are never scanned for twice at once, and a failed scan is repeated with back-off', async () => {
     const driver = await holdingAll();
     let answer: (value?: unknown) => void = () => undefined;
     driver.store.script('scan', { type: 'holdBefore', until: new Promise((resolve) => (answer = resolve)) });
-    await driver.world.advance(60_000);
+    await driver.harness.advance(60_000);
     const during = driver.scans();
-    await driver.world.tell(driver.coordinator, { type: 'scanDue' });
-    await driver.world.advance(60_000);
+    await driver.harness.tell(driver.coordinator, { type: 'scanDue' });
+    await driver.harness.advance(60_000);
     expect(driver.scans()).to.equal(during);
     driver.store.script('scan', { type: 'failBefore' });
     answer();
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(driver.scans()).to.be.above(during + 2);
-    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+    expect(driver.harness.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
       'scan of the lease table',
     ]);
   });
@@ -179,9 +179,9 @@ describe('the leases a coordinator takes', () => {
     const twin = writerOf(writerNonce(workerId, 'twin'), 1);
     const current = driver.store.takeAs(zero, workerId, twin);
     await driver.news(zero, { type: 'workerIdInUse', current });
-    expect(driver.world.eventsOf('warning')[0]).to.have.nested.property('error.code', 'WORKER_ID_IN_USE');
+    expect(driver.harness.eventsOf('warning')[0]).to.have.nested.property('error.code', 'WORKER_ID_IN_USE');
     for (let beat = 0; beat < 20; beat++) {
-      await driver.world.advance(3_000);
+      await driver.harness.advance(3_000);
       driver.store.renewAs(zero, twin);
     }
     expect(driver.keepers).to.have.length(2);
@@ -192,10 +192,10 @@ describe('the leases a coordinator takes', () => {
     const gaps: number[] = [];
     for (let crash = 0; crash < 4; crash++) {
       const before = driver.keepers.length;
-      await driver.world.kill(driver.keeper(zero).ref, { reason: 'crash', error: new Error('bug') });
-      const from = driver.world.clock.now();
-      while (driver.keepers.length === before) await driver.world.advance(100);
-      gaps.push(driver.world.clock.now() - from);
+      await driver.harness.kill(driver.keeper(zero).ref, { reason: 'crash', error: new Error('bug') });
+      const from = driver.harness.clock.now();
+      while (driver.keepers.length === before) await driver.harness.advance(100);
+      gaps.push(driver.harness.clock.now() - from);
       await driver.taken(zero);
     }
     expect(gaps[0]).to.be.at.most(2_200);
@@ -204,13 +204,13 @@ describe('the leases a coordinator takes', () => {
 
   it('include those that a keeper says are this process’s own, without waiting for the next round', async () => {
     const driver = await holdingAll();
-    await driver.world.advance(5_200);
+    await driver.harness.advance(5_200);
     await driver.news(zero, {
       type: 'lost',
       reason: 'another keeper of this process',
       retake: true,
     });
-    await driver.world.advance(300);
+    await driver.harness.advance(300);
     expect(driver.keepers).to.have.length(3);
   });
 
@@ -220,10 +220,10 @@ describe('the leases a coordinator takes', () => {
     for (let failure = 0; failure < 4; failure++) {
       const before = driver.keepers.length;
       await driver.news(zero, { type: 'released', lease: released(driver, zero), reason: 'stopShard', coolDown: true });
-      const from = driver.world.clock.now();
+      const from = driver.harness.clock.now();
       expect(driver.status().leases[0]!.coolDownMs).to.be.above(9_000);
-      while (driver.keepers.length === before) await driver.world.advance(200);
-      gaps.push(driver.world.clock.now() - from);
+      while (driver.keepers.length === before) await driver.harness.advance(200);
+      gaps.push(driver.harness.clock.now() - from);
       await driver.taken(zero);
     }
     gaps.forEach((gap, index) =>
@@ -235,11 +235,11 @@ describe('the leases a coordinator takes', () => {
     const driver = await holdingAll({ coolDownMs: 10_000, coolDownCapMs: 35_000 });
     for (let failure = 0; failure < 2; failure++) {
       await driver.news(zero, { type: 'released', lease: released(driver, zero), reason: 'stopShard', coolDown: true });
-      await driver.world.advance(45_000);
+      await driver.harness.advance(45_000);
       await driver.taken(zero);
     }
     await driver.news(zero, { type: 'working', fence: 9 });
-    await driver.world.advance(36_000);
+    await driver.harness.advance(36_000);
     await driver.news(zero, { type: 'released', lease: released(driver, zero), reason: 'stopShard', coolDown: true });
     expect(driver.status().leases[0]!.coolDownMs).to.equal(10_000);
   });
@@ -247,7 +247,7 @@ describe('the leases a coordinator takes', () => {
   it('are shown with owner, counter, checkpoint and fence, and the age of the scan', async () => {
     const driver = await holdingAll();
     await driver.news(zero, { type: 'working', fence: 77 });
-    await driver.world.advance(500);
+    await driver.harness.advance(500);
     const status = driver.status();
     expect(status).to.include({ table: 'memory', phase: 'running', held: 2, startable: 2, foreignOwners: false });
     expect(status.scanAgeMs).to.equal(500);
@@ -265,21 +265,21 @@ describe('the leases a coordinator takes', () => {
   it('count news of a keeper that has been replaced, and change nothing by it', async () => {
     const driver = await holdingAll();
     const old = driver.keeper(zero);
-    await driver.world.kill(old.ref);
-    await driver.world.advance(6_000);
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.kill(old.ref);
+    await driver.harness.advance(6_000);
+    await driver.harness.tell(driver.coordinator, {
       type: 'keeperNotice',
       keeper: old.ref,
       leaseKey: zero,
       news: { type: 'ended', childShardIds: [] },
     });
-    await driver.world.tell(driver.coordinator, {
+    await driver.harness.tell(driver.coordinator, {
       type: 'keeperNotice',
       keeper: old.ref,
       leaseKey: 'nobody',
       news: { type: 'idle', fence: 1, openRecords: false, reason: '' },
     });
-    expect(driver.world.counts.get('staleKeeperNotice')).to.equal(2);
+    expect(driver.harness.counts.get('staleKeeperNotice')).to.equal(2);
     expect(driver.keeper(zero)).to.not.equal(old);
     expect(driver.status().leases[0]!.here!.phase).to.equal('taking');
   });
@@ -330,11 +330,11 @@ describe('parents before children', () => {
       row.leaseKey === two ? row : { ...row, checkpoint: 'SHARD_END' },
     );
     store.staleScan(picture);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(driver.startable(), 'the scan is not to be trusted').to.deep.equal([]);
     store.staleScan(undefined);
     for (const leaseKey of [zero, one]) store.put({ ...store.row(leaseKey), checkpoint: 'SHARD_END' });
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(driver.startable()).to.deep.equal([two]);
   });
 
@@ -342,7 +342,7 @@ describe('parents before children', () => {
     const { store, stream } = merged('peer');
     const driver = await holdingAll({ store, stream, failoverMs: 100_000 });
     const before = store.calls.filter((call) => call.operation === 'get').length;
-    await driver.world.advance(20_000);
+    await driver.harness.advance(20_000);
     expect(store.calls.filter((call) => call.operation === 'get').length).to.equal(before);
   });
 
@@ -367,7 +367,7 @@ describe('parents before children', () => {
       leaseKey === one ? Promise.reject(new KinactError('MALFORMED_LEASE', 'garbage')) : get(leaseKey, signal);
     const driver = await holdingAll({ store, stream });
     await driver.end(zero, [two]);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(driver.status().leases.find((lease) => lease.leaseKey === two)!.here!.awaits).to.deep.equal([one]);
   });
 
@@ -378,14 +378,14 @@ describe('parents before children', () => {
     store.script('get', { type: 'failBefore' });
     const driver = await holdingAll({ store, stream });
     expect(driver.startable()).to.deep.equal([]);
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(driver.startable()).to.deep.equal([two]);
   });
 
   it('the children of a shard that ended here are taken at once, unless somebody has them', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
-    await driver.world.advance(2_500);
+    await driver.harness.advance(2_500);
     const [left, right] = stream.split(zero);
     driver.store.put({ leaseKey: left, parentShardIds: [zero] });
     driver.store.put({ leaseKey: right, parentShardIds: [zero], leaseOwner: 'peer', kinactWriter: peer });
@@ -403,7 +403,7 @@ describe('parents before children', () => {
     driver.store.script('get', { type: 'failBefore' });
     await driver.end(zero, [left]);
     expect(driver.keepers).to.have.length(1);
-    await driver.world.advance(7_000);
+    await driver.harness.advance(7_000);
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.include(left);
   });
 });
@@ -430,7 +430,7 @@ describe('releasing everything', () => {
       [zero, 0, true],
       [one, 3, true],
     ]);
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(driver.keepers).to.have.length(2);
     expect((await driver.releaseAll(1)).later(), 'asked again').to.have.length(2);
   });
@@ -440,9 +440,9 @@ describe('releasing everything', () => {
     const { later } = await driver.releaseAll(5_000);
     const second = await driver.releaseAll(9_000);
     await driver.news(zero, { type: 'released', lease: released(driver, zero), reason: 'stopping', coolDown: false });
-    await driver.world.advance(4_999);
+    await driver.harness.advance(4_999);
     expect(later()).to.equal(undefined);
-    await driver.world.advance(1);
+    await driver.harness.advance(1);
     expect(later()).to.deep.include({
       source: 'orders',
       shardId: one,
@@ -465,13 +465,13 @@ describe('releasing everything', () => {
     const stream = listedStream();
     stream.faults.describe.push(new Error('down'));
     const driver = driveCoordinator({ stream });
-    const asked = await driver.world.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
+    const asked = await driver.harness.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
       type: 'awaitStart',
       replyTo,
     }));
     expect((await driver.releaseAll(5_000)).later()).to.deep.equal([]);
     expect(asked.later()).to.have.nested.property('error.code', 'STOPPED');
-    await driver.world.advance(30_000);
+    await driver.harness.advance(30_000);
     expect(driver.keepers).to.deep.equal([]);
   });
 

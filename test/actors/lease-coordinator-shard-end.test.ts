@@ -20,7 +20,7 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
 
 const child = (shardId: string, ...parentShards: string[]): ChildShard => ({ shardId, parentShards });
 const warnings = (driver: CoordinatorDriver): string[] =>
-  driver.world.eventsOf('warning').map((event) => event.message);
+  driver.harness.eventsOf('warning').map((event) => event.message);
 /** As the service lists a stream when the retention of a closed shard has passed. */
 const forget = (stream: ListedStream, ...shardIds: readonly string[]): Shard[] =>
   (stream.shards = stream.shards.filter(({ shardId }) => !shardIds.includes(shardId)));
@@ -50,7 +50,10 @@ describe('the end of a shard', () => {
     for (let look = 0; look < 2; look += 1)
       expect(await driver.prepareEnd(zero, { children }), 'the listing may lag').to.include({ type: 'blocked' });
     expect(await driver.prepareEnd(zero, { children })).to.include({ type: 'open' });
-    expect(driver.world.eventsOf('retrying').at(-1)).to.deep.include({ operation: 'end of the shard', shardId: zero });
+    expect(driver.harness.eventsOf('retrying').at(-1)).to.deep.include({
+      operation: 'end of the shard',
+      shardId: zero,
+    });
     expect(driver.store.rows.has(one)).to.equal(false);
   });
 
@@ -66,7 +69,7 @@ describe('the end of a shard', () => {
   it('that makes a merge child waits until the rows of both parents are there, and has the missing one looked for', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     stream.merge(zero, one);
     driver.store.rows.delete(one);
     const children = [child(two, zero, one)];
@@ -76,7 +79,7 @@ describe('the end of a shard', () => {
     });
     expect(driver.store.rows.has(two)).to.equal(false);
     // Its own keeper, which holds it, has failoverMs to make it anew.
-    await driver.world.advance(12_000);
+    await driver.harness.advance(12_000);
     expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
     expect(await driver.prepareEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
     expect(driver.store.row(two).parentShardIds).to.deep.equal([zero, one]);
@@ -89,9 +92,9 @@ describe('the end of a shard', () => {
     driver.store.rows.delete(one);
     forget(stream, one);
     expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked', retryMs: failoverMs });
-    await driver.world.advance(failoverMs / 2);
+    await driver.harness.advance(failoverMs / 2);
     expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-    await driver.world.advance(failoverMs / 2);
+    await driver.harness.advance(failoverMs / 2);
     expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
     expect(driver.store.row(two)).to.deep.include({ checkpoint: 'TRIM_HORIZON', parentShardIds: [zero, one] });
   });
@@ -151,7 +154,7 @@ describe('the end of a shard', () => {
     stream.split(zero);
     driver.store.script('create', { type: 'failBefore' });
     expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-    expect(driver.world.eventsOf('retrying')[0]).to.deep.include({
+    expect(driver.harness.eventsOf('retrying')[0]).to.deep.include({
       operation: 'end of the shard',
       source: 'orders',
       shardId: zero,
@@ -166,7 +169,7 @@ describe('the end of a shard', () => {
       stream.split(zero);
       stream.faults[call].push(new Error('not now'));
       expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-      expect(driver.world.eventsOf('retrying')).to.have.length(1);
+      expect(driver.harness.eventsOf('retrying')).to.have.length(1);
       expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
     }
   });
@@ -184,8 +187,8 @@ describe('the end of a shard', () => {
     const { describe } = stream;
     stream.describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 1_800_000_000 });
     expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-    await driver.world.advance(2_000);
-    const said = driver.world.eventsOf('sourceFailed').at(-1) as { error: KinactError };
+    await driver.harness.advance(2_000);
+    const said = driver.harness.eventsOf('sourceFailed').at(-1) as { error: KinactError };
     expect(said.error).to.have.property('code', 'STREAM_CHANGED');
     expect(driver.store.rows.has(two), 'nothing is written').to.equal(false);
   });
@@ -208,7 +211,7 @@ describe('the end of a shard', () => {
     const listings = stream.filters.length;
     const later = await Promise.all(
       [...driver.keepers].map(({ args: { leaseKey } }) =>
-        driver.world.ask(driver.coordinator, (replyTo) => ({
+        driver.harness.ask(driver.coordinator, (replyTo) => ({
           type: 'prepareShardEnd' as const,
           leaseKey,
           vanished: false,
@@ -216,7 +219,7 @@ describe('the end of a shard', () => {
         })),
       ),
     );
-    await driver.world.advance(1_000);
+    await driver.harness.advance(1_000);
     for (const each of later) expect(each.later()).to.include({ type: 'ready' });
     expect(stream.filters.length - listings).to.be.at.most(3);
   });
@@ -245,13 +248,13 @@ describe('a shard that reading does not find', () => {
   it('is gone by two complete listings, failoverMs apart: then its listed children get rows, and the loss is said', async () => {
     const { driver, children } = await forgotten();
     expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked', retryMs: failoverMs });
-    await driver.world.advance(failoverMs - 500);
+    await driver.harness.advance(failoverMs - 500);
     expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked' });
     expect(driver.store.rows.has(children[0]!)).to.equal(false);
-    await driver.world.advance(500);
+    await driver.harness.advance(500);
     expect(await driver.prepareEnd(zero, vanished)).to.deep.equal({ type: 'ready', childShardIds: children });
     for (const shardId of children) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
-    expect(driver.world.eventsOf('trimmed')).to.deep.equal([
+    expect(driver.harness.eventsOf('trimmed')).to.deep.equal([
       { source: 'orders', shardId: zero, sequenceNumber: '7', subSequenceNumber: 2, certain: false },
     ]);
     expect(warnings(driver)[0]).to.include('is not listed any more');
@@ -267,7 +270,7 @@ describe('a shard that reading does not find', () => {
     ];
     expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
     stream.shards = without;
-    await driver.world.advance(failoverMs);
+    await driver.harness.advance(failoverMs);
     expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked' });
   });
 
@@ -285,9 +288,9 @@ describe('a shard that reading does not find', () => {
       stream.shards = cut(stream.shards);
       for (let look = 0; look < 4; look += 1) {
         expect(await driver.prepareEnd(zero, vanished), what).to.include({ type: 'blocked' });
-        await driver.world.advance(failoverMs);
+        await driver.harness.advance(failoverMs);
       }
-      expect(driver.world.eventsOf('trimmed')).to.deep.equal([]);
+      expect(driver.harness.eventsOf('trimmed')).to.deep.equal([]);
     }
   });
 
@@ -302,7 +305,7 @@ describe('a shard that reading does not find', () => {
     await driver.taken(one);
     for (let look = 0; look < 3; look += 1) {
       expect(await driver.prepareEnd(one, vanished)).to.include({ type: 'blocked' });
-      await driver.world.advance(failoverMs);
+      await driver.harness.advance(failoverMs);
     }
   });
 });
@@ -321,7 +324,7 @@ describe('a closed shard of which nothing was ever read', () => {
     await driver.started();
     await driver.taken(left);
     expect(await driver.prepareEnd(left)).to.include({ type: 'ready' });
-    return driver.world.eventsOf('trimmed');
+    return driver.harness.eventsOf('trimmed');
   };
   const aWeekAgo = 1_700_000_000 - 7 * 86_400;
 

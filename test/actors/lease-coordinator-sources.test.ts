@@ -35,7 +35,7 @@ describe('the sources of one table', () => {
     const both = two([gone]);
     expect(await both.driver.started()).to.deep.equal({ type: 'started' });
     expect(heldBy(both)).to.deep.equal(['orders']);
-    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
+    expect(both.driver.harness.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
     expect(both.driver.status().sources).to.deep.equal([
       { source: 'orders', state: 'running' },
       { source: 'returns', state: 'failed', error: gone },
@@ -46,16 +46,16 @@ describe('the sources of one table', () => {
     const both = two([gone], changed);
     expect(await both.driver.started()).to.deep.equal({ type: 'failed', error: changed });
     expect(both.driver.status().phase).to.equal('failed');
-    await both.driver.world.advance(60_000);
+    await both.driver.harness.advance(60_000);
     expect(both.driver.scans()).to.equal(0);
   });
 
   it('take leases while one of them is tried again, and have started once that one can be read', async () => {
     const both = two([new Error('throttled')]);
     expect(await both.driver.started(), 'the second is waited for').to.equal(undefined);
-    await both.driver.world.advance(100);
+    await both.driver.harness.advance(100);
     expect(heldBy(both)).to.include('orders');
-    await both.driver.world.advance(2_000);
+    await both.driver.harness.advance(2_000);
     expect(await both.driver.started()).to.deep.equal({ type: 'started' });
     expect(heldBy(both)).to.have.members(['orders', 'returns']);
   });
@@ -67,11 +67,11 @@ describe('the sources of one table', () => {
       undefined,
       { startDeadlineMs: 5_000 },
     );
-    await both.driver.world.advance(5_000);
+    await both.driver.harness.advance(5_000);
     expect(await both.driver.started()).to.deep.equal({ type: 'started' });
     expect(both.driver.status().sources[1]).to.deep.equal({ source: 'returns', state: 'starting', error: late });
     both.returns.faults.describe.length = 0;
-    await both.driver.world.advance(7_000);
+    await both.driver.harness.advance(7_000);
     expect(heldBy(both)).to.have.members(['orders', 'returns']);
     expect(both.driver.status().sources[1]).to.deep.equal({ source: 'returns', state: 'running' });
   });
@@ -85,7 +85,7 @@ describe('the sources of one table', () => {
     );
     both.returns.recreate();
     await both.driver.news(returns!.args.leaseKey, { type: 'streamDoubted' });
-    await both.driver.world.advance(2_000);
+    await both.driver.harness.advance(2_000);
     expect(returns!.told).to.deep.equal([
       { type: 'release', reason: 'its source has failed: STREAM_CHANGED', deadlineMs: 30_000 },
     ]);
@@ -104,12 +104,12 @@ describe('the sources of one table', () => {
     const listed = both.returns.filters.length;
     const described = Array.from({ length: 50 }, () => new Error('nobody asks'));
     both.returns.faults.describe.push(...described);
-    await both.driver.world.advance(200_000);
+    await both.driver.harness.advance(200_000);
     expect(both.returns.faults.describe).to.have.length(50);
     expect(both.returns.filters).to.have.length(listed);
     expect(both.orders.filters.length).to.be.above(2);
     expect(heldBy(both)).to.have.members(['orders', 'returns']);
-    const [failed, ...others] = both.driver.world.eventsOf('sourceFailed');
+    const [failed, ...others] = both.driver.harness.eventsOf('sourceFailed');
     expect(failed).to.include({ source: 'returns' }).and.to.have.nested.property('error.code', 'STREAM_CHANGED');
     expect(others).to.deep.equal([]);
   });
@@ -118,7 +118,7 @@ describe('the sources of one table', () => {
     const driver = driveCoordinator({ stream: listedStream({ shards: 1 }) });
     await driver.started();
     const [keeper] = driver.keepers;
-    await driver.world.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
+    await driver.harness.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
     expect(keeper!.told.map(({ type }) => type)).to.deep.equal(['release']);
     expect(await driver.prepareEnd(keeper!.args.leaseKey)).to.deep.include({ type: 'blocked' });
   });
@@ -127,11 +127,11 @@ describe('the sources of one table', () => {
     const driver = driveCoordinator({ stream: listedStream({ shards: 1 }) });
     await driver.started();
     const [{ args, ref, told }] = driver.keepers as [StubKeeper];
-    await driver.world.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
+    await driver.harness.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
     told.length = 0;
     const incarnation = Number(args.writer.split('.').at(-1));
     const { leaseKey } = args;
-    await driver.world.tell(driver.coordinator, { type: 'keeperSpawned', leaseKey, incarnation, keeper: ref });
+    await driver.harness.tell(driver.coordinator, { type: 'keeperSpawned', leaseKey, incarnation, keeper: ref });
     expect(told.map(({ type }) => type)).to.deep.equal(['release']);
   });
 
@@ -141,8 +141,8 @@ describe('the sources of one table', () => {
     await both.driver.takenAll();
     const error = new KinactError('KCL3_TABLE', 'no');
     both.driver.store.script('scan', { type: 'failBefore', error });
-    await both.driver.world.advance(6_000);
-    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([
+    await both.driver.harness.advance(6_000);
+    expect(both.driver.harness.eventsOf('sourceFailed')).to.deep.equal([
       { source: 'orders', error },
       { source: 'returns', error },
     ]);
@@ -151,9 +151,9 @@ describe('the sources of one table', () => {
       ['release'],
     ]);
     const scans = both.driver.scans();
-    await both.driver.world.advance(60_000);
+    await both.driver.harness.advance(60_000);
     expect(both.driver.scans()).to.equal(scans);
-    expect(both.driver.world.endingOf(both.driver.coordinator)).to.equal(undefined);
+    expect(both.driver.harness.endingOf(both.driver.coordinator)).to.equal(undefined);
   });
 
   it('that have worked once are waited for whatever is answered, also by the next coordinator', async () => {
@@ -165,9 +165,9 @@ describe('the sources of one table', () => {
     const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', record }] });
     driver.store.script('ensureTable', { type: 'failBefore', error: new KinactError('TABLE_NOT_KCL', 'no') });
     driver.store.script('scan', { type: 'failBefore', error: denied });
-    await driver.world.advance(20_000);
+    await driver.harness.advance(20_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
-    expect(driver.world.eventsOf('retrying')).to.have.length(4);
+    expect(driver.harness.eventsOf('retrying')).to.have.length(4);
   });
 
   it('have one that is gone when every look for a minute says so, and not before', async () => {
@@ -175,11 +175,11 @@ describe('the sources of one table', () => {
     await both.driver.started();
     const { faults } = both.returns;
     faults.listShards.push(...Array.from({ length: 500 }, () => gone));
-    await both.driver.world.advance(115_000);
-    expect(both.driver.world.eventsOf('sourceFailed'), 'the next sync comes within 66 s').to.deep.equal([]);
-    await both.driver.world.advance(20_000);
-    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
-    const retried = both.driver.world.eventsOf('retrying');
+    await both.driver.harness.advance(115_000);
+    expect(both.driver.harness.eventsOf('sourceFailed'), 'the next sync comes within 66 s').to.deep.equal([]);
+    await both.driver.harness.advance(20_000);
+    expect(both.driver.harness.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
+    const retried = both.driver.harness.eventsOf('retrying');
     expect(retried.length).to.be.within(5, 200);
     expect(retried.map(({ attempt }) => attempt)).to.deep.equal(retried.map((_, index) => index + 1));
   });
@@ -192,8 +192,8 @@ describe('the sources of one table', () => {
     both.orders.faults.listShards.push(
       ...Array.from({ length: 2_000 }, (_, at) => (at % 12 === 5 ? new Error('throttled') : gone)),
     );
-    await both.driver.world.advance(600_000);
-    expect(both.driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    await both.driver.harness.advance(600_000);
+    expect(both.driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
     expect(both.driver.status().failing.map(({ operation }) => operation)).to.deep.equal(['shard sync', 'shard sync']);
   });
 
@@ -203,6 +203,6 @@ describe('the sources of one table', () => {
     const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', record }] });
     expect(await driver.started()).to.deep.equal({ type: 'failed', error: changed });
     expect(stream.filters).to.deep.equal([]);
-    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
   });
 });

@@ -55,7 +55,7 @@ describe('a lease coordinator that starts', () => {
     const driver = driveCoordinator({ store });
     await driver.started();
     expect(driver.stream.filters[0]).to.deep.equal({ type: 'all' });
-    await driver.world.advance(11_000);
+    await driver.harness.advance(11_000);
     expect([...store.rows.keys()]).to.deep.equal([one]);
   });
 
@@ -83,7 +83,7 @@ describe('a lease coordinator that starts', () => {
     store.put({ leaseKey: zero, entityType: 'LEASE' });
     const driver = driveCoordinator({ store });
     await driver.started();
-    await driver.world.advance(11_000);
+    await driver.harness.advance(11_000);
     expect(store.row(one).entityType).to.equal('LEASE');
   });
 
@@ -129,7 +129,7 @@ describe('a lease coordinator that starts', () => {
       const error = new KinactError(code, 'no');
       driver.store.script('ensureTable', { type: 'failBefore', error });
       expect(await driver.started()).to.deep.equal({ type: 'failed', error });
-      expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
+      expect(driver.harness.eventsOf('retrying')).to.deep.equal([]);
       expect(await driver.started(), 'asked again').to.deep.equal({ type: 'failed', error });
     });
   }
@@ -162,9 +162,9 @@ describe('a lease coordinator that starts', () => {
     driver.store.script('scan', { type: 'failBefore' });
     driver.stream.faults.listShards.push(new Error('throttled'));
     expect(await driver.started()).to.equal(undefined);
-    await driver.world.advance(20_000);
+    await driver.harness.advance(20_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
-    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+    expect(driver.harness.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
       'start',
       'start',
       'scan of the lease table',
@@ -181,7 +181,7 @@ describe('a lease coordinator that starts', () => {
     expect(await driver.started()).to.equal(undefined);
     expect(driver.store.rows.size).to.equal(0);
     stream.shards = whole;
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
     expect([...driver.store.rows.keys()]).to.deep.equal([one, 'shardId-000000000002']);
   });
@@ -191,19 +191,19 @@ describe('a lease coordinator that starts', () => {
     const cause = new Error('still down');
     for (let index = 0; index < 200; index++) stream.faults.describe.push(cause);
     const driver = driveCoordinator({ stream, startDeadlineMs: 30_000 });
-    const asked = await driver.world.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
+    const asked = await driver.harness.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
       type: 'awaitStart',
       replyTo,
     }));
-    await driver.world.advance(29_999);
+    await driver.harness.advance(29_999);
     expect(asked.later()).to.equal(undefined);
-    await driver.world.advance(1);
+    await driver.harness.advance(1);
     expect(asked.later()).to.have.nested.property('error.code', 'START_TIMEOUT');
     expect(asked.later()).to.have.nested.property('error.cause', cause);
-    await driver.world.advance(60_000);
-    expect(driver.world.endingOf(driver.coordinator), 'whoever asked decides').to.equal(undefined);
+    await driver.harness.advance(60_000);
+    expect(driver.harness.endingOf(driver.coordinator), 'whoever asked decides').to.equal(undefined);
     stream.faults.describe.length = 0;
-    await driver.world.advance(6_000);
+    await driver.harness.advance(6_000);
     expect(await driver.started(), 'it was tried further').to.deep.equal({ type: 'started' });
   });
 
@@ -245,8 +245,8 @@ describe('a lease coordinator that starts', () => {
 
   it('counts what it does not understand and goes on', async () => {
     const driver = driveCoordinator();
-    await driver.world.tell(driver.coordinator, { type: 'nonsense' } as never);
-    expect(driver.world.counts.get('unknownMessage')).to.equal(1);
+    await driver.harness.tell(driver.coordinator, { type: 'nonsense' } as never);
+    expect(driver.harness.counts.get('unknownMessage')).to.equal(1);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
   });
 });

@@ -15,13 +15,13 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
 }
 
 const warnings = (driver: CoordinatorDriver): string[] =>
-  driver.world.eventsOf('warning').map((event) => event.message);
+  driver.harness.eventsOf('warning').map((event) => event.message);
 
 describe('shard sync', () => {
   it('finds a shard without a lease within a minute', async () => {
     const driver = await holdingAll();
     driver.stream.shards = [...driver.stream.shards, { shardId: two, startingSequenceNumber: '9000' }];
-    await driver.world.advance(72_000);
+    await driver.harness.advance(72_000);
     expect(driver.store.row(two).checkpoint).to.equal('TRIM_HORIZON');
   });
 
@@ -31,13 +31,13 @@ describe('shard sync', () => {
       leaseRow({ leaseKey: one, leaseOwner: 'java' }),
     ]);
     const driver = await holdingAll({ store, failoverMs: 100_000 });
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     store.rows.delete(one);
-    await driver.world.advance(2_500);
+    await driver.harness.advance(2_500);
     expect(warnings(driver)).to.have.length(1);
-    await driver.world.advance(97_000);
+    await driver.harness.advance(97_000);
     expect(store.rows.has(one), 'whoever may hold it has its time').to.equal(false);
-    await driver.world.advance(3_000);
+    await driver.harness.advance(3_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 1_700_000_500_000 });
     expect(warnings(driver)).to.deep.equal([
       `The lease row ${one} has been deleted by somebody: its shard is looked for again.`,
@@ -49,12 +49,12 @@ describe('shard sync', () => {
     const driver = driveCoordinator({ store, stream: listedStream({ shards: 3 }), failoverMs: 20_000 });
     await driver.started();
     await driver.taken(zero);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect([...store.rows.keys()]).to.deep.equal([zero]);
     store.put({ leaseKey: one, checkpoint: '18', leaseOwner: 'other' });
-    await driver.world.advance(14_000);
+    await driver.harness.advance(14_000);
     expect(store.rows.has(two)).to.equal(false);
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(store.row(one)).to.deep.include({ checkpoint: '18', leaseOwner: 'other' });
     expect(store.row(two).checkpoint).to.equal('TRIM_HORIZON');
   });
@@ -64,13 +64,13 @@ describe('shard sync', () => {
     const driver = driveCoordinator({ store, failoverMs: 20_000 });
     await driver.started();
     await driver.taken(zero);
-    await driver.world.advance(10_000);
+    await driver.harness.advance(10_000);
     const listed = driver.stream.filters.length;
     await driver.news(zero, { type: 'streamDoubted' });
-    await driver.world.advance(8_000);
+    await driver.harness.advance(8_000);
     expect(driver.stream.filters).to.have.length.above(listed);
     expect(store.rows.has(one)).to.equal(false);
-    await driver.world.advance(4_000);
+    await driver.harness.advance(4_000);
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
@@ -80,7 +80,7 @@ describe('shard sync', () => {
     store.put({ leaseKey: two, checkpoint: '18', kinactLatestAt: 1_650_000_000_000 });
     const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     await driver.started();
-    await driver.world.advance(11_000);
+    await driver.harness.advance(11_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 1_600_000_000_000 });
     expect(warnings(driver)).to.deep.equal([]);
   });
@@ -90,10 +90,10 @@ describe('shard sync', () => {
     const stream = listedStream();
     const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     await driver.started();
-    await driver.world.advance(11_000);
+    await driver.harness.advance(11_000);
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
     expect(store.row(one).kinactLatestAt).to.equal(undefined);
-    expect(driver.world.eventsOf('warning')[0]).to.have.property('error').that.is.instanceOf(Error);
+    expect(driver.harness.eventsOf('warning')[0]).to.have.property('error').that.is.instanceOf(Error);
   });
 
   it('makes a child whose row somebody deleted after its parent had ended, from its first record on, and says so', async () => {
@@ -105,7 +105,7 @@ describe('shard sync', () => {
     ]);
     const driver = driveCoordinator({ store, stream });
     await driver.started();
-    await driver.world.advance(11_000);
+    await driver.harness.advance(11_000);
     expect(store.row(two)).to.deep.include({
       checkpoint: 'TRIM_HORIZON',
       parentShardIds: [zero],
@@ -117,7 +117,7 @@ describe('shard sync', () => {
   it('makes no child of a shard that is still read: its worker will', async () => {
     const driver = await holdingAll();
     driver.stream.split(zero);
-    await driver.world.advance(130_000);
+    await driver.harness.advance(130_000);
     expect([...driver.store.rows.keys()]).to.have.members([zero, one]);
   });
 
@@ -125,12 +125,12 @@ describe('shard sync', () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: one })]);
     store.malformed.push({ leaseKey: zero, reason: 'leaseCounter is missing' });
     const driver = await holdingAll({ store });
-    await driver.world.advance(200_000);
+    await driver.harness.advance(200_000);
     expect(store.rows.has(zero)).to.equal(false);
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
     store.malformed[0] = { leaseKey: zero, reason: 'checkpoint is missing' };
-    await driver.world.advance(10_000);
-    expect(driver.world.eventsOf('malformedLease')).to.deep.equal([
+    await driver.harness.advance(10_000);
+    expect(driver.harness.eventsOf('malformedLease')).to.deep.equal([
       { table: 'memory', leaseKey: zero, reason: 'leaseCounter is missing' },
       { table: 'memory', leaseKey: zero, reason: 'checkpoint is missing' },
     ]);
@@ -140,9 +140,9 @@ describe('shard sync', () => {
   it('that fails is repeated with back-off, and held leases do not notice', async () => {
     const driver = await holdingAll();
     for (let fault = 0; fault < 3; fault++) driver.stream.faults.listShards.push(new Error('throttled'));
-    await driver.world.advance(90_000);
+    await driver.harness.advance(90_000);
     expect(driver.stream.faults.listShards).to.deep.equal([]);
-    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+    expect(driver.harness.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
       'shard sync',
       'shard sync',
       'shard sync',
@@ -158,11 +158,11 @@ describe('the audit of hash keys', () => {
   it('reports a hole that it has seen three times, and has the shards listed', async () => {
     const driver = await holdingAll();
     driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
-    await driver.world.advance(246_000);
-    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+    await driver.harness.advance(246_000);
+    expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
     const listings = driver.stream.filters.length;
-    await driver.world.advance(130_000);
-    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([hole]);
+    await driver.harness.advance(130_000);
+    expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([hole]);
     expect(driver.stream.filters.length).to.be.above(listings);
   });
 
@@ -171,9 +171,9 @@ describe('the audit of hash keys', () => {
     const row = driver.store.row(one);
     for (const checkpoint of ['SHARD_END', 'SHARD_END', '17', 'SHARD_END', 'SHARD_END']) {
       driver.store.put({ ...row, checkpoint });
-      await driver.world.advance(122_000);
+      await driver.harness.advance(122_000);
     }
-    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 
   it('fills in the hash range of rows that have none, and sees no hole there', async () => {
@@ -186,14 +186,14 @@ describe('the audit of hash keys', () => {
       endingHashKey: hole.endingHashKey,
     });
     store.script('describeLease', { type: 'failBefore' });
-    await driver.world.advance(126_000);
+    await driver.harness.advance(126_000);
     expect(store.row(one).startingHashKey).to.equal(undefined);
-    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+    expect(driver.harness.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
       'back-filling hash ranges',
     ]);
-    await driver.world.advance(126_000);
+    await driver.harness.advance(126_000);
     expect(store.row(one)).to.deep.include({ startingHashKey: half, endingHashKey: hole.endingHashKey });
-    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 
   it('takes an unreadable row as covering its shard', async () => {
@@ -201,14 +201,14 @@ describe('the audit of hash keys', () => {
     const driver = await holdingAll({ store });
     store.rows.delete(one);
     store.malformed.push({ leaseKey: one, reason: 'garbage' }, { leaseKey: 'unheard-of', reason: 'garbage' });
-    await driver.world.advance(500_000);
-    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+    await driver.harness.advance(500_000);
+    expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 
   it('is not made for a source that has no hash keys', async () => {
     const driver = await holdingAll({ stream: listedStream({ hashRanges: false }) });
-    await driver.world.advance(500_000);
-    expect(driver.world.eventsOf('leaseHole')).to.deep.equal([]);
+    await driver.harness.advance(500_000);
+    expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 });
 
@@ -219,30 +219,30 @@ describe('clean-up', () => {
     const children = stream.split(zero);
     driver.store.put({ leaseKey: zero, checkpoint: 'SHARD_END', childShardIds: children, kinactLatestAt: 5 });
     for (const leaseKey of children) driver.store.put({ leaseKey, parentShardIds: [zero] });
-    await driver.world.advance(130_000);
+    await driver.harness.advance(130_000);
     expect(driver.store.rows.has(zero), 'children not begun').to.equal(true);
     for (const leaseKey of children) driver.store.put({ ...driver.store.row(leaseKey), checkpoint: '17' });
     driver.store.script('delete', { type: 'meanwhile', act: () => driver.store.renewAs(zero) });
-    await driver.world.advance(72_000);
+    await driver.harness.advance(72_000);
     expect(driver.store.rows.has(zero), 'written to meanwhile').to.equal(true);
-    await driver.world.advance(72_000);
+    await driver.harness.advance(72_000);
     expect(driver.store.rows.has(zero)).to.equal(false);
-    expect(driver.world.counts.get('leaseRowsRemoved')).to.equal(1);
+    expect(driver.harness.counts.get('leaseRowsRemoved')).to.equal(1);
     expect(driver.store.row(children[0]).kinactLatestAt, 'what LATEST was outlives the row').to.equal(5);
   });
 
   it('lists no shards while no row has ended, and is repeated when it failed', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream, shardSyncIntervalMs: 1e9 });
-    await driver.world.advance(200_000);
+    await driver.harness.advance(200_000);
     expect(stream.filters).to.have.length(1);
     driver.store.put({ leaseKey: 'forgotten', checkpoint: 'SHARD_END' });
     stream.faults.listShards.push(new Error('throttled'));
-    await driver.world.advance(72_000);
-    expect(driver.world.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
+    await driver.harness.advance(72_000);
+    expect(driver.harness.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([
       'clean-up of ended leases',
     ]);
-    await driver.world.advance(72_000);
+    await driver.harness.advance(72_000);
     expect(driver.store.rows.has('forgotten')).to.equal(false);
     expect(warnings(driver), 'a clean deletion alarms nobody').to.deep.equal([]);
   });

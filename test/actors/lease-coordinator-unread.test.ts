@@ -22,14 +22,14 @@ describe('a lease that is held and read by nobody', () => {
     await driver.subscribe();
     await working(driver, zero);
     await working(driver, one);
-    await driver.world.advance(60_000);
-    expect(driver.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    await driver.harness.advance(60_000);
+    expect(driver.harness.eventsOf('leaseUnread')).to.deep.equal([]);
     await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
-    await driver.world.advance(failoverMs);
+    await driver.harness.advance(failoverMs);
     expect(driver.status().unread).to.deep.equal([]);
     const heard = driver.heard.length;
-    await driver.world.advance(6_000);
-    const [said, ...more] = driver.world.eventsOf('leaseUnread');
+    await driver.harness.advance(6_000);
+    const [said, ...more] = driver.harness.eventsOf('leaseUnread');
     expect(said).to.deep.include({ source: 'orders', shardId: zero, reason: 'the worker has ended: shardEnd' });
     expect(said?.unreadMs).to.be.within(failoverMs, failoverMs + 6_000);
     expect(more).to.deep.equal([]);
@@ -51,13 +51,13 @@ describe('a lease that is held and read by nobody', () => {
     await driver.taken(left);
     for (let beat = 0; beat < 10; beat += 1) {
       store.put({ ...store.row(zero), leaseCounter: store.row(zero).leaseCounter + 1 });
-      await driver.world.advance(3_000);
+      await driver.harness.advance(3_000);
     }
-    expect(driver.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('leaseUnread')).to.deep.equal([]);
     const other = await holdingAll();
     await other.releaseAll(60_000);
-    await other.world.advance(50_000);
-    expect(other.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    await other.harness.advance(50_000);
+    expect(other.harness.eventsOf('leaseUnread')).to.deep.equal([]);
   });
 
   it('has nothing to say while its end waits for a merge partner whose own parent a peer still reads', async () => {
@@ -76,9 +76,9 @@ describe('a lease that is held and read by nobody', () => {
       // Asked more rarely than failoverMs, as its keeper does in the end.
       if (beat % 5 === 0)
         expect(await driver.prepareEnd(zero, { children })).to.include({ type: 'blocked', waits: true });
-      await driver.world.advance(3_000);
+      await driver.harness.advance(3_000);
     }
-    expect(driver.world.eventsOf('leaseUnread')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('leaseUnread')).to.deep.equal([]);
     expect(driver.status().unread).to.deep.equal([]);
     expect(store.rows.has(merged)).to.equal(false);
   });
@@ -93,8 +93,8 @@ describe('a lease that is held and read by nobody', () => {
     stream.shards = [];
     stream.faults.listShards.length = 0;
     await driver.prepareEnd(zero);
-    await driver.world.advance(16_000);
-    expect(driver.world.eventsOf('leaseUnread')[0]?.reason).to.include('the end of the shard is not proven');
+    await driver.harness.advance(16_000);
+    expect(driver.harness.eventsOf('leaseUnread')[0]?.reason).to.include('the end of the shard is not proven');
   });
 });
 
@@ -103,13 +103,13 @@ describe('a lease without a living owner that nobody takes', () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'dead' })]);
     const driver = await holdingAll({ store, maxLeases: 1 });
     const said = (): (string | undefined)[] =>
-      driver.world
+      driver.harness
         .eventsOf('warning')
         .filter(({ message }) => message.startsWith('Nobody reads'))
         .map(({ shardId }) => shardId);
-    await driver.world.advance(60_000 + 2 * failoverMs);
+    await driver.harness.advance(60_000 + 2 * failoverMs);
     expect(said()).to.deep.equal([]);
-    await driver.world.advance(120_000);
+    await driver.harness.advance(120_000);
     const [held] = driver.status().leases.map(({ leaseKey }) => leaseKey);
     expect(said()).to.deep.equal([held === zero ? one : zero]);
   });
@@ -120,14 +120,16 @@ describe('a row that says SHARD_END of an open shard', () => {
     const driver = await holdingAll();
     driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
     await driver.news(one, { type: 'ended', childShardIds: [] });
-    await driver.world.advance(66_000);
-    expect(driver.world.eventsOf('leaseContradiction')).to.deep.equal([]);
-    await driver.world.advance(70_000);
+    await driver.harness.advance(66_000);
+    expect(driver.harness.eventsOf('leaseContradiction')).to.deep.equal([]);
+    await driver.harness.advance(70_000);
     const place = { source: 'orders', shardId: one, leaseKey: one, table: 'memory' };
-    expect(driver.world.eventsOf('leaseContradiction').map(({ remedy: _, ...event }) => event)).to.deep.equal([place]);
+    expect(driver.harness.eventsOf('leaseContradiction').map(({ remedy: _, ...event }) => event)).to.deep.equal([
+      place,
+    ]);
     expect(driver.status().contradictions).to.deep.equal([one]);
     driver.store.put({ ...driver.store.row(one), checkpoint: 'TRIM_HORIZON' });
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     expect(driver.status().contradictions).to.deep.equal([]);
   });
 
@@ -136,10 +138,10 @@ describe('a row that says SHARD_END of an open shard', () => {
     const driver = await holdingAll({ stream });
     driver.store.put({ ...driver.store.row(zero), checkpoint: 'SHARD_END' });
     await driver.news(zero, { type: 'ended', childShardIds: [] });
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     stream.split(zero);
-    await driver.world.advance(300_000);
-    expect(driver.world.eventsOf('leaseContradiction')).to.deep.equal([]);
+    await driver.harness.advance(300_000);
+    expect(driver.harness.eventsOf('leaseContradiction')).to.deep.equal([]);
   });
 });
 
@@ -169,7 +171,7 @@ describe('a shard whose reads fail', () => {
       for (let left = ms; left > 0; left -= 2_000) {
         for (const row of driver.store.rows.values())
           if (row.leaseOwner === 'peer') driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
-        await driver.world.advance(2_000);
+        await driver.harness.advance(2_000);
       }
     };
     await beat(4_000);
@@ -185,7 +187,7 @@ describe('a shard whose reads fail', () => {
     await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
     expect(released(driver, zero)).to.equal(true);
     const alone = await holdingAll();
-    await alone.world.advance(3_000);
+    await alone.harness.advance(3_000);
     await alone.news(zero, { type: 'readsFail', forMs: 600_000 });
     expect(released(alone, zero)).to.equal(false);
   });
@@ -254,7 +256,7 @@ describe('a shard whose reads fail beside others of its source that are read', (
       for (let left = ms; left > 0; left -= 2_000) {
         for (const row of driver.store.rows.values())
           if (row.leaseOwner === 'peer') driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
-        await driver.world.advance(2_000);
+        await driver.harness.advance(2_000);
         await driver.news(one, { type: 'readsWork' });
       }
     };

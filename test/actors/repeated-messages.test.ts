@@ -240,15 +240,15 @@ describe('a message that comes twice about a lease', () => {
     let last: ShardEndPlan | undefined;
     for (let asked = 0; asked < 5; asked += 1) {
       let question: unknown;
-      const { later } = await driver.world.ask<any, ShardEndPlan>(driver.coordinator, (replyTo) => {
+      const { later } = await driver.harness.ask<any, ShardEndPlan>(driver.coordinator, (replyTo) => {
         question = { type: 'prepareShardEnd', leaseKey, vanished: false, replyTo };
         return question;
       });
-      await driver.world.tell(driver.coordinator, question as never);
-      await driver.world.advance(500);
+      await driver.harness.tell(driver.coordinator, question as never);
+      await driver.harness.advance(500);
       last = later();
     }
     expect(last).to.include({ type: 'blocked' });
-    expect(driver.world.counts.get('repeatedMessages')).to.equal(5);
+    expect(driver.harness.counts.get('repeatedMessages')).to.equal(5);
   });
 });

@@ -10,8 +10,8 @@ import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
-import type { Watched, World } from '../support/consumer-world.js';
+import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
+import type { Watched, Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const first = 'shardId-000000000000';
@@ -30,7 +30,7 @@ describe('bad input', function () {
   this.timeout(60_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
-  let world: World;
+  let harness: Harness;
   let application: string;
   let runs = 0;
 
@@ -41,10 +41,10 @@ describe('bad input', function () {
   beforeEach(async () => {
     scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
     application = `application-${(runs += 1)}`;
-    world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
   });
   afterEach(async () => {
-    await world.close();
+    await harness.close();
     await scripted.stop();
   });
 
@@ -58,7 +58,7 @@ describe('bad input', function () {
     return error;
   };
   const table = async (key: string, ...rows: readonly Record<string, object>[]): Promise<void> => {
-    await world.dynamodb.send(
+    await harness.dynamodb.send(
       new CreateTableCommand({
         TableName: application,
         BillingMode: 'PAY_PER_REQUEST',
@@ -67,11 +67,11 @@ describe('bad input', function () {
       }),
     );
     await eventually('the table is ACTIVE', async () => {
-      const { Table } = await world.dynamodb.send(new DescribeTableCommand({ TableName: application }));
+      const { Table } = await harness.dynamodb.send(new DescribeTableCommand({ TableName: application }));
       return Table?.TableStatus === 'ACTIVE';
     });
     for (const Item of rows)
-      await world.dynamodb.send(new PutItemCommand({ TableName: application, Item: Item as never }));
+      await harness.dynamodb.send(new PutItemCommand({ TableName: application, Item: Item as never }));
   };
   const seen = ({ seen: items }: Watched): readonly string[] => items.map(textOf);
   const put = (shardId: string, ...data: readonly (string | Uint8Array)[]): void => {
@@ -89,12 +89,12 @@ describe('bad input', function () {
   });
 
   it('a missing stream: STREAM_NOT_FOUND, and no lease is made', async () => {
-    const error = await refused(world.consumer('orders', { application }));
+    const error = await refused(harness.consumer('orders', { application }));
     expect(error.code).to.equal('STREAM_NOT_FOUND');
     expect(error.message)
       .to.match(/orders/)
       .and.to.match(/name|region/i);
-    const rows = await snapshotTable(world.dynamodb, application).catch(() => new Map());
+    const rows = await snapshotTable(harness.dynamodb, application).catch(() => new Map());
     expect(rows.size).to.equal(0);
   });
 
@@ -110,7 +110,7 @@ describe('bad input', function () {
       scripted.kinesis.createStream('orders');
       const message = `User: arn:aws:iam::1:user/x is not authorized to perform: ${service}:${operation}`;
       scripted.respond(operation, Infinity, { type: 'error', code: 'AccessDeniedException', message });
-      const error = await refused(world.consumer('orders', { application }));
+      const error = await refused(harness.consumer('orders', { application }));
       expect(error.code).to.equal('ACCESS_DENIED');
       expect(error.message).to.include(`${service}:${operation}`);
     });
@@ -118,7 +118,7 @@ describe('bad input', function () {
 
   it('a permission for reading that is withdrawn later is waited for, and named', async () => {
     scripted.kinesis.createStream('orders', 2);
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     put(first, 'a');
     await only.consumer.start();
     await eventually('the record is seen', () => seen(only).includes('a'));
@@ -138,7 +138,7 @@ describe('bad input', function () {
     scripted.kinesis.createStream('orders');
     const streamArn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
     const error = await refused(
-      world.consumer('orders', { application, stream: { streamName: undefined, streamArn } }),
+      harness.consumer('orders', { application, stream: { streamName: undefined, streamArn } }),
     );
     expect(error.code).to.equal('WRONG_REGION');
     expect(error.message).to.include('eu-west-1').and.to.include('us-east-1');
@@ -151,17 +151,17 @@ describe('bad input', function () {
       credentials: () =>
         Promise.reject(Object.assign(new Error('Could not load'), { name: 'CredentialsProviderError' })),
     });
-    const error = await refused(world.consumer('orders', { application, stream: { client } }));
+    const error = await refused(harness.consumer('orders', { application, stream: { client } }));
     expect(error.code).to.equal('CREDENTIALS_MISSING');
   });
 
   it("a table that is not the KCL's: TABLE_NOT_KCL, and it is left as it was", async () => {
     scripted.kinesis.createStream('orders');
     await table('ShardID', { ShardID: { S: first }, AssignedTo: { S: 'go-worker' } });
-    const error = await refused(world.consumer('orders', { application }));
+    const error = await refused(harness.consumer('orders', { application }));
     expect(error.code).to.equal('TABLE_NOT_KCL');
     expect(error.message).to.include(application).and.to.include('ShardID');
-    expect((await snapshotTable(world.dynamodb, application)).size).to.equal(1);
+    expect((await snapshotTable(harness.dynamodb, application)).size).to.equal(1);
   });
 
   it('a KCL 3 table: KCL3_TABLE with the action, and no row is touched', async () => {
@@ -171,9 +171,9 @@ describe('bad input', function () {
       entityType: { S: 'CLIENT_VERSION_MIGRATION' },
       cv: { S: 'CLIENT_VERSION_3X' },
     });
-    const error = await refused(world.consumer('orders', { application }));
+    const error = await refused(harness.consumer('orders', { application }));
     expect(error.code).to.equal('KCL3_TABLE');
-    expect([...(await snapshotTable(world.dynamodb, application)).keys()]).to.deep.equal(['Migration3.0']);
+    expect([...(await snapshotTable(harness.dynamodb, application)).keys()]).to.deep.equal(['Migration3.0']);
   });
 
   it('a row that cannot be read leaves its shard alone, in status and event, until it is mended; other shards go on', async () => {
@@ -187,7 +187,7 @@ describe('bad input', function () {
       checkpointSubSequenceNumber: { N: '0' },
       ownerSwitchesSinceCheckpoint: { N: '0' },
     });
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     await only.consumer.start();
     await eventually(
       'the other shard',
@@ -203,7 +203,7 @@ describe('bad input', function () {
       (state as unknown as { malformed: { leaseKey: string }[] }).malformed.map(({ leaseKey }) => leaseKey),
     ).to.deep.equal([first]);
     expect(seen(only)).to.not.include('a');
-    await world.dynamodb.send(
+    await harness.dynamodb.send(
       new UpdateItemCommand({
         TableName: application,
         Key: { leaseKey: { S: first } },
@@ -218,7 +218,7 @@ describe('bad input', function () {
       () => only.said,
     );
     expect((await only.consumer.stop()).drained).to.equal(true);
-    await readStrictly(world.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
+    await readStrictly(harness.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
   });
 
   it('malformed aggregates are delivered raw by the rules of the KCL, counted, and reported once', async () => {
@@ -227,7 +227,7 @@ describe('bad input', function () {
     const broken = Buffer.from(good);
     broken[broken.length - 1] = (broken.at(-1) as number) ^ 0xff;
     put(first, broken, Buffer.from([0xf3, 0x89, 0x9a, 0xc2]), broken, good, 'plain');
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     await only.consumer.start();
     await eventually(
       'all of it',
@@ -248,7 +248,7 @@ describe('bad input', function () {
     const system = nact.start();
     let holders: string[] = [];
     const parent = nact.spawn(system, (_s, _m, context) => void (holders = [...context.children.keys()]), 'app');
-    const only = world.consumer('orders', { application, parent: parent as object });
+    const only = harness.consumer('orders', { application, parent: parent as object });
     put(first, 'a');
     await only.consumer.start();
     await eventually('the record is seen', () => seen(only).includes('a'));

@@ -16,8 +16,8 @@ import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/dynamodb/kcl3-r
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import { adoptTables } from '../../src/cli/adopt.js';
 import type { CommandIo } from '../../src/cli/command.js';
-import { hostWorld } from '../../src/consumer/host-world.js';
-import type { World } from '../../src/api/source.js';
+import { hostEnvironment } from '../../src/consumer/host-environment.js';
+import type { Environment } from '../../src/api/source.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { environment, kinact } from '../support/command.js';
 
@@ -59,10 +59,10 @@ const metrics: Item = {
 };
 
 /** A minute in a second and a half. */
-const quick: World = {
-  ...hostWorld,
-  clock: { now: () => hostWorld.clock.now() * 40, wallNow: () => hostWorld.clock.wallNow() },
-  timers: { after: (ms, callback) => hostWorld.timers.after(ms / 40, callback) },
+const quick: Environment = {
+  ...hostEnvironment,
+  clock: { now: () => hostEnvironment.clock.now() * 40, wallNow: () => hostEnvironment.clock.wallNow() },
+  timers: { after: (ms, callback) => hostEnvironment.timers.after(ms / 40, callback) },
 };
 
 describe('kinact adopt', () => {
@@ -83,7 +83,7 @@ describe('kinact adopt', () => {
   beforeEach(async () => {
     runs += 1;
     application = `adopted-${runs}`;
-    tables = openKcl3Remains({ tableName: application, client, ...hostWorld });
+    tables = openKcl3Remains({ tableName: application, client, ...hostEnvironment });
     await create(application, 'leaseKey', [lease, handedOver, migration, leader, metrics]);
   });
   afterEach(() => tables.close());
@@ -113,7 +113,7 @@ describe('kinact adopt', () => {
       env: {},
       signal: new AbortController().signal,
     };
-    await adoptTables({ tableName: application, watchMs: 70_000, yes }, { tables, world: quick }, io);
+    await adoptTables({ tableName: application, watchMs: 70_000, yes }, { tables, environment: quick }, io);
     return String(stdout.read());
   };
   const failure = (promise: Promise<unknown>): Promise<Error> =>
@@ -151,7 +151,7 @@ describe('kinact adopt', () => {
     expect(await rows()).to.deep.equal([lease, kept]);
     for (const TableName of sides)
       await waitUntilTableNotExists({ client, maxWaitTime: 10, minDelay: 0.05, maxDelay: 0.05 }, { TableName });
-    const table = openLeaseTable({ tableName: application, client, ...hostWorld });
+    const table = openLeaseTable({ tableName: application, client, ...hostEnvironment });
     expect(await table.ensureTable(new AbortController().signal)).to.deep.equal({ created: false });
     expect(await run(true)).to.equal(`adopt: table '${application}' has nothing of a KCL 3\n`);
   });

@@ -14,9 +14,9 @@ import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { printLeases } from '../../src/cli/leases.js';
-import { hostWorld } from '../../src/consumer/host-world.js';
+import { hostEnvironment } from '../../src/consumer/host-environment.js';
 import { arnOf, streamIdentityOf } from '../../src/core/stream-identity.js';
-import type { World } from '../../src/api/source.js';
+import type { Environment } from '../../src/api/source.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact } from '../support/command.js';
 import { LocalStream } from '../support/local-stream.js';
@@ -202,7 +202,7 @@ describe('kinact leases', () => {
       application = `contradicted-${(streams += 1)}`;
       stream = new LocalStream(servers.clientConfig.kinesis, application);
       await stream.create(2);
-      const source = kinesisPollingSource({ streamName: application, client: stream.client }, hostWorld);
+      const source = kinesisPollingSource({ streamName: application, client: stream.client }, hostEnvironment);
       identity = streamIdentityOf(await source.describe(new AbortController().signal));
       source.close();
       const stamped = (row: Item, kinactStream: string): Item => ({ ...row, kinactStream: { S: kinactStream } });
@@ -211,13 +211,13 @@ describe('kinact leases', () => {
     });
     afterEach(() => stream.close());
 
-    /** In a world where the minute between the listings is `meanwhile`, and everything else takes its time. */
+    /** In an environment where the minute between the listings is `meanwhile`, and everything else takes its time. */
     const listed = async (meanwhile: () => Promise<unknown>, asJson = false): Promise<{ out: string; err: string }> => {
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       const io = { stdin: new PassThrough(), stdout, stderr, env: {}, signal: new AbortController().signal };
-      const timers: World['timers'] = {
+      const timers: Environment['timers'] = {
         after: (ms, callback) => {
-          if (ms !== 60_000) return hostWorld.timers.after(ms, callback);
+          if (ms !== 60_000) return hostEnvironment.timers.after(ms, callback);
           void (async () => {
             await meanwhile();
             callback();
@@ -228,7 +228,7 @@ describe('kinact leases', () => {
       const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
       Object.assign(process.env, env);
       try {
-        expect(await printLeases({ tableName: application, asJson }, { ...hostWorld, timers }, io)).to.equal(0);
+        expect(await printLeases({ tableName: application, asJson }, { ...hostEnvironment, timers }, io)).to.equal(0);
       } finally {
         for (const [name, value] of before) {
           if (value === undefined) delete process.env[name];

@@ -1,7 +1,7 @@
 import { DynamoDBClient, PutItemCommand, ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
-import { hostWorld } from '../../src/consumer/host-world.js';
+import { hostEnvironment } from '../../src/consumer/host-environment.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact, type Ended } from '../support/command.js';
@@ -43,7 +43,7 @@ describe('kinact reset among faults', function () {
       region,
       credentials,
       endpoint: servers.dynamodb,
-      ...hostWorld,
+      ...hostEnvironment,
     });
     await table.ensureTable(never);
     for (const index of [0, 1, 2]) {

@@ -7,8 +7,8 @@ import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
-import type { Watched, World } from '../support/consumer-world.js';
+import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
+import type { Watched, Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 type Row = Record<string, AttributeValue>;
@@ -20,7 +20,7 @@ describe('golden rows of the KCL', function () {
   this.timeout(60_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
-  let world: World;
+  let harness: Harness;
   let application: string;
   let runs = 0;
 
@@ -31,15 +31,15 @@ describe('golden rows of the KCL', function () {
   beforeEach(async () => {
     scripted = await scriptedServer();
     application = `application-${(runs += 1)}`;
-    world = consumerWorld({ kinesis: scripted.url, dynamodb: servers.dynamodb });
+    harness = consumerHarness({ kinesis: scripted.url, dynamodb: servers.dynamodb });
   });
   afterEach(async () => {
-    await world.close();
+    await harness.close();
     await scripted.stop();
   });
 
   const table = async (...rows: readonly Row[]): Promise<void> => {
-    await world.dynamodb.send(
+    await harness.dynamodb.send(
       new CreateTableCommand({
         TableName: application,
         BillingMode: 'PAY_PER_REQUEST',
@@ -49,7 +49,7 @@ describe('golden rows of the KCL', function () {
     );
     for (const Item of rows) {
       await eventually('the table takes rows', () =>
-        world.dynamodb.send(new PutItemCommand({ TableName: application, Item })).then(
+        harness.dynamodb.send(new PutItemCommand({ TableName: application, Item })).then(
           () => true as const,
           () => false as const,
         ),
@@ -100,13 +100,13 @@ describe('golden rows of the KCL', function () {
       }),
       { leaseKey: { S: 'orders-stream' }, entityType: { S: 'STREAM' }, streamId: { S: 'x' } },
     );
-    const before = await snapshotTable(world.dynamodb, application);
-    const only = world.consumer('orders', { application, leases: { failoverMs: 1_000 } });
+    const before = await snapshotTable(harness.dynamodb, application);
+    const only = harness.consumer('orders', { application, leases: { failoverMs: 1_000 } });
     await only.consumer.start();
     await seeing(only, 'a4', 'b1', 'b2');
     expect((await only.consumer.stop()).drained).to.equal(true);
     expect(seen(only), 'nothing before the checkpoint').to.deep.equal(['a4', 'b1', 'b2']);
-    const after = await readStrictly(world.dynamodb, application, { afterCleanStop: true, before });
+    const after = await readStrictly(harness.dynamodb, application, { afterCleanStop: true, before });
     const row = after.get(idOf(0)) as Row;
     expect(Number(row['leaseCounter']?.N)).to.be.above(4_711);
     expect(row['ownerSwitchesSinceCheckpoint']).to.deep.equal({ N: '0' });
@@ -130,12 +130,12 @@ describe('golden rows of the KCL', function () {
       java(idOf(1), halves[0], parent),
       java(idOf(2), halves[1], parent),
     );
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     await only.consumer.start();
     await seeing(only, 'left', 'right');
     await only.consumer.stop();
     expect(seen(only)).to.deep.equal(['left', 'right']);
-    await readStrictly(world.dynamodb, application, { afterCleanStop: true });
+    await readStrictly(harness.dynamodb, application, { afterCleanStop: true });
   });
 
   it('does not start a child whose parent Java still reads, and starts it once Java has ended that', async () => {
@@ -147,7 +147,7 @@ describe('golden rows of the KCL', function () {
     const parent = { parentShardId: { SS: [idOf(0)] } };
     const alive = java(idOf(0), [0n, top], { leaseOwner: { S: 'java-worker' } });
     await table(alive, java(idOf(1), halves[0], parent), java(idOf(2), halves[1], parent));
-    const only = world.consumer('orders', { application, leases: { maxLeases: 2 } });
+    const only = harness.consumer('orders', { application, leases: { maxLeases: 2 } });
     await only.consumer.start();
     await eventually(
       'the children are held, and wait',
@@ -165,7 +165,7 @@ describe('golden rows of the KCL', function () {
       checkpoint: { S: 'SHARD_END' },
       childShardIds: { SS: [idOf(1), idOf(2)] },
     };
-    await world.dynamodb.send(new PutItemCommand({ TableName: application, Item: { ...alive, ...ended } }));
+    await harness.dynamodb.send(new PutItemCommand({ TableName: application, Item: { ...alive, ...ended } }));
     await seeing(only, 'left', 'right');
     await only.consumer.stop();
     expect(seen(only)).to.deep.equal(['left', 'right']);
@@ -174,14 +174,14 @@ describe('golden rows of the KCL', function () {
   it('writes rows that hold what Java writes, and four attributes of its own', async () => {
     scripted.kinesis.createStream('orders', 1);
     const [last] = put(idOf(0), 'old');
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     await only.consumer.start();
     await seeing(only, 'old');
     scripted.kinesis.split('orders', idOf(0));
     put(idOf(1), 'left');
     await seeing(only, 'left');
     await eventually('the parent has ended', () => only.heard('shardEnded').length === 1);
-    const rows = await snapshotTable(world.dynamodb, application);
+    const rows = await snapshotTable(harness.dynamodb, application);
     await only.consumer.stop();
     const parent = rows.get(idOf(0)) as Row;
     const { leaseCounter, leaseOwner, kinactWriter, kinactFailover, kinactStream, ...rest } = parent;
@@ -201,6 +201,6 @@ describe('golden rows of the KCL', function () {
     });
     expect((rows.get(idOf(1)) as Row)['parentShardId']).to.deep.equal({ SS: [idOf(0)] });
     expect(last).to.be.a('string');
-    await readStrictly(world.dynamodb, application, { afterCleanStop: true, expectKinact: true });
+    await readStrictly(harness.dynamodb, application, { afterCleanStop: true, expectKinact: true });
   });
 });

@@ -17,7 +17,7 @@ import type { RawRecord, ReadResult, ShardReader, SourceNotice, StreamSource } f
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import { startKinesisLocal } from '../support/kinesis-local.js';
-import { countedTimers } from '../support/polling-world.js';
+import { countedTimers } from '../support/polling-harness.js';
 
 const first = 'shardId-000000000000';
 const never = new AbortController().signal;

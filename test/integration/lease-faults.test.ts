@@ -6,8 +6,8 @@ import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually, gate, textOf } from '../support/consumer-world.js';
-import type { Watched, World } from '../support/consumer-world.js';
+import { consumerHarness, eventually, gate, textOf } from '../support/consumer-harness.js';
+import type { Watched, Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const first = 'shardId-000000000000';
@@ -17,7 +17,7 @@ describe('a lease under fault', function () {
   this.timeout(60_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
-  let world: World;
+  let harness: Harness;
   let application: string;
   let runs = 0;
 
@@ -28,10 +28,10 @@ describe('a lease under fault', function () {
   beforeEach(async () => {
     scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
     application = `application-${(runs += 1)}`;
-    world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
   });
   afterEach(async () => {
-    await world.close();
+    await harness.close();
     await scripted.stop();
   });
 
@@ -43,15 +43,15 @@ describe('a lease under fault', function () {
   const ended = async (watched: Watched, expectKinact = true): Promise<void> => {
     const { drained } = await watched.consumer.stop();
     expect(drained).to.equal(true);
-    await readStrictly(world.dynamodb, application, { afterCleanStop: true, expectKinact });
+    await readStrictly(harness.dynamodb, application, { afterCleanStop: true, expectKinact });
   };
   const row = async (leaseKey: string): Promise<Record<string, { S?: string; N?: string }>> =>
-    ((await snapshotTable(world.dynamodb, application)).get(leaseKey) ?? {}) as never;
+    ((await snapshotTable(harness.dynamodb, application)).get(leaseKey) ?? {}) as never;
 
   it('survives the lost reply to a renewal with a checkpoint on board, and reports the checkpoint once it is known', async () => {
     scripted.kinesis.createStream('orders', 1);
     const checkpoints: string[] = [];
-    const only = world.consumer('orders', {
+    const only = harness.consumer('orders', {
       application,
       leases: { failoverMs: 1_500 },
       onCheckpoint: ({ sequenceNumber }) => checkpoints.push(sequenceNumber),
@@ -82,7 +82,7 @@ describe('a lease under fault', function () {
 
   it('ends a shard that is proven gone, says what may be lost, and reads its children and the others on', async () => {
     scripted.kinesis.createStream('orders', 2);
-    const only = world.consumer('orders', { application, leases: { failoverMs: 1_500 } });
+    const only = harness.consumer('orders', { application, leases: { failoverMs: 1_500 } });
     put(20);
     await only.consumer.start();
     await eventually('all seen', () => seen(only).size === 20);
@@ -109,12 +109,12 @@ describe('a lease under fault', function () {
 
   it('reads a shard whose row has no hash range', async () => {
     scripted.kinesis.createStream('orders', 2);
-    const before = world.consumer('orders', { application });
+    const before = harness.consumer('orders', { application });
     put(10);
     await before.consumer.start();
     await eventually('all seen', () => seen(before).size === 10);
     await ended(before);
-    await world.dynamodb.send(
+    await harness.dynamodb.send(
       new UpdateItemCommand({
         TableName: application,
         Key: { leaseKey: { S: first } },
@@ -122,7 +122,7 @@ describe('a lease under fault', function () {
       }),
     );
     put(20, 10);
-    const after = world.consumer('orders', { application });
+    const after = harness.consumer('orders', { application });
     await after.consumer.start();
     await eventually(
       'what came in between',
@@ -131,17 +131,17 @@ describe('a lease under fault', function () {
       () => after.said,
     );
     await after.consumer.stop();
-    await readStrictly(world.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
+    await readStrictly(harness.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
   });
 
   it('makes a row anew that vanishes under its holder, at its last checkpoint, and delivers nothing twice behind it', async () => {
     scripted.kinesis.createStream('orders', 1);
-    const only = world.consumer('orders', { application, leases: { failoverMs: 1_500 } });
+    const only = harness.consumer('orders', { application, leases: { failoverMs: 1_500 } });
     put(10);
     await only.consumer.start();
     await eventually('a checkpoint is durable', () => only.heard('checkpoint').length > 0 && seen(only).size === 10);
     const before = await row(first);
-    await world.dynamodb.send(new DeleteItemCommand({ TableName: application, Key: { leaseKey: { S: first } } }));
+    await harness.dynamodb.send(new DeleteItemCommand({ TableName: application, Key: { leaseKey: { S: first } } }));
     await eventually(
       'the row is there again',
       async () => (await row(first))['leaseOwner']?.S !== undefined,
@@ -164,7 +164,7 @@ describe('a lease under fault', function () {
   it('stops what is read under a stolen lease and loses nothing when another worker takes it by force', async () => {
     scripted.kinesis.createStream('orders', 1);
     const holding = gate();
-    const victim = world.consumer('orders', {
+    const victim = harness.consumer('orders', {
       application,
       workerId: 'victim',
       leases: { failoverMs: 1_500 },
@@ -177,7 +177,7 @@ describe('a lease under fault', function () {
     // As a Java worker of KCL 2.x takes it: the counter as condition, kinactWriter left standing.
     await eventually('the take succeeds', async () => {
       const counter = (await row(first))['leaseCounter']?.N ?? '0';
-      return world.dynamodb
+      return harness.dynamodb
         .send(
           new UpdateItemCommand({
             TableName: application,

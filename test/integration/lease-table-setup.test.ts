@@ -9,7 +9,7 @@ import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 
 const signal = new AbortController().signal;
-const world: Pick<LeaseTableOptions, 'clock' | 'timers'> = {
+const harness: Pick<LeaseTableOptions, 'clock' | 'timers'> = {
   clock: { now: () => performance.now(), wallNow: () => Date.now() },
   timers: {
     after(ms, callback) {
@@ -43,7 +43,7 @@ describe('ensuring a lease table', () => {
       credentials,
       endpoint: servers.dynamodb,
       tablePollMs: 20,
-      ...world,
+      ...harness,
       ...more,
     });
     opened.push(store);

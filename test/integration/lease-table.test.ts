@@ -12,7 +12,7 @@ import { faultyProxy } from '../support/faulty-proxy.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const signal = new AbortController().signal;
-const world: Pick<LeaseTableOptions, 'clock' | 'timers'> = {
+const harness: Pick<LeaseTableOptions, 'clock' | 'timers'> = {
   clock: { now: () => performance.now(), wallNow: () => Date.now() },
   timers: {
     after(ms, callback) {
@@ -57,7 +57,7 @@ describe('the lease table on dynalite', () => {
 
   const open = (more: Partial<LeaseTableOptions> = {}): LeaseStore => {
     const { region, credentials } = servers.clientConfig.dynamodb;
-    const store = openLeaseTable({ tableName, region, credentials, endpoint: servers.dynamodb, ...world, ...more });
+    const store = openLeaseTable({ tableName, region, credentials, endpoint: servers.dynamodb, ...harness, ...more });
     opened.push(store);
     return store;
   };
@@ -386,7 +386,7 @@ describe('the lease table on dynalite', () => {
 
   it("uses an application's own client and leaves it open", async () => {
     const client = new DynamoDBClient(servers.clientConfig.dynamodb);
-    const store = openLeaseTable({ tableName, client, ...world });
+    const store = openLeaseTable({ tableName, client, ...harness });
     await store.create(rowOf('s'), signal);
     store.close();
     await client.send(new DeleteItemCommand({ TableName: tableName, Key: { leaseKey: { S: 's' } } }));

@@ -9,8 +9,8 @@ import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually, textOf, watched } from '../support/consumer-world.js';
-import type { Watched, World } from '../support/consumer-world.js';
+import { consumerHarness, eventually, textOf, watched } from '../support/consumer-harness.js';
+import type { Watched, Harness } from '../support/consumer-harness.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';
 
 const seen = ({ seen: items }: Watched): string[] => items.map(textOf);
@@ -19,7 +19,7 @@ describe('an outage of a service', function () {
   this.timeout(120_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
-  let world: World;
+  let harness: Harness;
   let application: string;
   let runs = 0;
 
@@ -30,11 +30,11 @@ describe('an outage of a service', function () {
   beforeEach(async () => {
     scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
     application = `outages-${(runs += 1)}`;
-    world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
     scripted.kinesis.createStream('orders');
   });
   afterEach(async () => {
-    await world.close();
+    await harness.close();
     await scripted.stop();
   });
   const put = (data: string): unknown => scripted.kinesis.put('orders', { partitionKey: 'k', data });
@@ -49,7 +49,7 @@ describe('an outage of a service', function () {
       typeof made === 'function' && made.prototype instanceof kinesisModel.KinesisServiceException ? [name] : [],
     );
     expect(models.length).to.be.above(12);
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     await only.consumer.start();
     put('first');
     await eventually('the first record is read', () => seen(only).includes('first'));
@@ -74,7 +74,7 @@ describe('an outage of a service', function () {
   });
 
   it('that answers every call with errors for a while ends nothing, and reading goes on', async () => {
-    const only = world.consumer('orders', { application, leases: { failoverMs: 3_000 } });
+    const only = harness.consumer('orders', { application, leases: { failoverMs: 3_000 } });
     await only.consumer.start();
     put('before');
     await eventually('the first record is read', () => seen(only).includes('before'));
@@ -126,7 +126,7 @@ describe('an outage of a service', function () {
         );
       },
     });
-    const only = world.consumer('orders', { application, stream: { client } });
+    const only = harness.consumer('orders', { application, stream: { client } });
     await only.consumer.start();
     put('before');
     await eventually('the first record is read', () => seen(only).includes('before'));
@@ -147,14 +147,14 @@ describe('an outage of a service', function () {
 
   it('is not needed to lose one stream of two: the other starts, and is read', async () => {
     const sourceOf = (streamName: string): ReturnType<typeof kinesisStream> =>
-      kinesisStream({ streamName, client: world.kinesis, idleMs: 100 });
+      kinesisStream({ streamName, client: harness.kinesis, idleMs: 100 });
     const both = watched((items) =>
       createConsumer({
         application,
         source: [sourceOf('orders'), sourceOf('deleted')],
         reducers: 1,
         reducer: defineReducer({ init: () => 0, reduce: (count: number, item) => items.push(item) && count + 1 }),
-        leases: { client: world.dynamodb, multiStream: true },
+        leases: { client: harness.dynamodb, multiStream: true },
       }),
     );
     put('x');
@@ -169,12 +169,12 @@ describe('an outage of a service', function () {
   });
 
   it('is not what a KCL 3 leader is that joins: shards drain and are released, then KCL3_TABLE', async () => {
-    const only = world.consumer('orders', { application });
+    const only = harness.consumer('orders', { application });
     await only.consumer.start();
     put('x');
     await eventually('the record is read', () => seen(only).includes('x'));
     const Item = { leaseKey: { S: 'Leader' }, entityType: { S: 'LEADER' }, ownerName: { S: 'java' } };
-    await world.dynamodb.send(new PutItemCommand({ TableName: application, Item }));
+    await harness.dynamodb.send(new PutItemCommand({ TableName: application, Item }));
     const error: unknown = await only.consumer.closed.then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -182,7 +182,7 @@ describe('an outage of a service', function () {
     expect(error).to.have.property('code', 'KCL3_TABLE');
     expect(only.heard('actorCrashed')).to.deep.equal([]);
     expect(only.consumer.status().restarts).to.equal(0);
-    const rows = await snapshotTable(world.dynamodb, application);
+    const rows = await snapshotTable(harness.dynamodb, application);
     const shard = [...rows.values()].find((row) => 'checkpoint' in row) as Record<string, { S?: string }>;
     expect(shard).to.not.have.property('leaseOwner');
     expect(shard['checkpoint']?.S).to.match(/^\d+$/);

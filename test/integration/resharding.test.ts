@@ -9,8 +9,8 @@ import {
 import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
-import { consumerWorld, eventually, gate, textOf } from '../support/consumer-world.js';
-import type { Watched, World } from '../support/consumer-world.js';
+import { consumerHarness, eventually, gate, textOf } from '../support/consumer-harness.js';
+import type { Watched, Harness } from '../support/consumer-harness.js';
 import { isActive } from '../support/fleet.js';
 import { startKinesisLocal } from '../support/kinesis-local.js';
 import type { KinesisLocal } from '../support/kinesis-local.js';
@@ -22,7 +22,7 @@ describe('resharding, on kinesis-local', function () {
   this.timeout(60_000);
   let servers: LocalServers;
   let local: KinesisLocal;
-  let world: World;
+  let harness: Harness;
   let streamName: string;
   let application: string;
   let written: string[];
@@ -39,32 +39,32 @@ describe('resharding, on kinesis-local', function () {
     streamName = `stream-${streams}`;
     application = `application-${streams}`;
     written = [];
-    world = consumerWorld({ kinesis: local.kinesis, dynamodb: servers.dynamodb });
+    harness = consumerHarness({ kinesis: local.kinesis, dynamodb: servers.dynamodb });
   });
-  afterEach(() => world.close());
+  afterEach(() => harness.close());
 
-  const active = (): Promise<true> => eventually('the stream is ACTIVE', () => isActive(world.kinesis, streamName));
+  const active = (): Promise<true> => eventually('the stream is ACTIVE', () => isActive(harness.kinesis, streamName));
   const create = async (shards: number): Promise<void> => {
-    await world.kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: shards }));
+    await harness.kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: shards }));
     await active();
   };
   const put = async (count: number): Promise<void> => {
     const ids = Array.from({ length: count }, (_, index) => `${written.length + index}`);
     const Records = ids.map((id) => ({ PartitionKey: `key-${id}`, Data: Buffer.from(id) }));
-    await world.kinesis.send(new PutRecordsCommand({ StreamName: streamName, Records }));
+    await harness.kinesis.send(new PutRecordsCommand({ StreamName: streamName, Records }));
     written.push(...ids);
   };
   const merge = async (): Promise<void> => {
     const shards = { ShardToMerge: idOf(0), AdjacentShardToMerge: idOf(1) };
-    await world.kinesis.send(new MergeShardsCommand({ StreamName: streamName, ...shards }));
+    await harness.kinesis.send(new MergeShardsCommand({ StreamName: streamName, ...shards }));
     await active();
   };
   const split = async (shardId: string): Promise<void> => {
-    const { Shards = [] } = await world.kinesis.send(new ListShardsCommand({ StreamName: streamName }));
+    const { Shards = [] } = await harness.kinesis.send(new ListShardsCommand({ StreamName: streamName }));
     const { StartingHashKey = '0', EndingHashKey = '0' } =
       Shards.find(({ ShardId }) => ShardId === shardId)?.HashKeyRange ?? {};
     const NewStartingHashKey = String((BigInt(StartingHashKey) + BigInt(EndingHashKey)) / 2n);
-    await world.kinesis.send(
+    await harness.kinesis.send(
       new SplitShardCommand({ StreamName: streamName, ShardToSplit: shardId, NewStartingHashKey }),
     );
     await active();
@@ -83,7 +83,7 @@ describe('resharding, on kinesis-local', function () {
     );
   const strictlyAfterStop = async (...consumers: readonly Watched[]): Promise<void> => {
     for (const { consumer } of consumers) expect((await consumer.stop()).drained).to.equal(true);
-    await readStrictly(world.dynamodb, application, { afterCleanStop: true, expectKinact: true });
+    await readStrictly(harness.dynamodb, application, { afterCleanStop: true, expectKinact: true });
   };
 
   it('a merge child starts only after SHARD_END of both parents, which two workers read', async () => {
@@ -91,8 +91,8 @@ describe('resharding, on kinesis-local', function () {
     const holding = gate();
     const holds = (item: { readonly shardId: string }): Promise<void> | undefined =>
       item.shardId === idOf(1) ? holding.opened : undefined;
-    const first = world.consumer(streamName, { application, onItem: holds, workerId: 'first' });
-    const second = world.consumer(streamName, { application, onItem: holds, workerId: 'second' });
+    const first = harness.consumer(streamName, { application, onItem: holds, workerId: 'first' });
+    const second = harness.consumer(streamName, { application, onItem: holds, workerId: 'second' });
     await Promise.all([first.consumer.start(), second.consumer.start()]);
     const both = [first, second];
     const started = (shardId: string): boolean =>
@@ -110,7 +110,7 @@ describe('resharding, on kinesis-local', function () {
     const shardEnd = (rows: Awaited<ReturnType<typeof snapshotTable>>, shardId: string): boolean =>
       rows.get(shardId)?.['checkpoint']?.S === 'SHARD_END';
     await eventually('the first parent has ended', async () =>
-      shardEnd(await snapshotTable(world.dynamodb, application), idOf(0)),
+      shardEnd(await snapshotTable(harness.dynamodb, application), idOf(0)),
     );
     // Whoever holds the child has looked at its parents and waits for the second.
     await eventually(
@@ -140,7 +140,7 @@ describe('resharding, on kinesis-local', function () {
 
   it('a split is followed: children after their parent, nothing lost, nothing twice', async () => {
     await create(1);
-    const only = world.consumer(streamName, { application });
+    const only = harness.consumer(streamName, { application });
     await put(50);
     await only.consumer.start();
     await split(idOf(0));
@@ -159,15 +159,15 @@ describe('resharding, on kinesis-local', function () {
   it('LATEST has no gap over a hand-over before the first record', async () => {
     await create(2);
     const latest = { application, stream: { initialPosition: 'LATEST' as const } };
-    const first = world.consumer(streamName, latest);
+    const first = harness.consumer(streamName, latest);
     await first.consumer.start();
     await eventually('both shards are read', () => first.heard('shardStarted').length === 2);
     await first.consumer.stop();
     expect(first.seen).to.deep.equal([]);
-    const rows = await readStrictly(world.dynamodb, application, { afterCleanStop: true });
+    const rows = await readStrictly(harness.dynamodb, application, { afterCleanStop: true });
     for (const row of rows.values()) expect(row['checkpoint']?.S).to.equal('LATEST');
     await put(40);
-    const second = world.consumer(streamName, latest);
+    const second = harness.consumer(streamName, latest);
     await second.consumer.start();
     await allSeen(second);
     expect(second.seen).to.have.length(40);

@@ -6,7 +6,7 @@ import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { textOf } from '../support/consumer-world.js';
+import { textOf } from '../support/consumer-harness.js';
 import { settled } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';

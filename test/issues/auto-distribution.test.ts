@@ -16,7 +16,7 @@ const minuteMs = 60_000;
 /** Their hash keys are in the lower and in the upper half. */
 const [low, high] = ['a', 'b'];
 
-interface World extends Disposable {
+interface Harness extends Disposable {
   readonly clock: ManualClock;
   readonly client: ModelClient;
   readonly store: MemoryLeaseStore;
@@ -29,7 +29,7 @@ interface World extends Disposable {
   setMode(mode: 'ON_DEMAND' | 'PROVISIONED'): void;
 }
 
-function world(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY'): World {
+function harness(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY'): Harness {
   const clock = virtualClock();
   const client = modelClient(clock);
   // Shorter than the service allows, for the sake of the test's time.
@@ -59,7 +59,7 @@ const texts = ({ seen }: VirtualConsumer): string[] =>
 describe('a stream whose record distribution is AUTO', () => {
   it('is said to have no order of keys, by an event and by status(); one that places by key is not', async () => {
     for (const distribution of ['AUTO', 'USER_PARTITION_KEY'] as const) {
-      using on = world(distribution);
+      using on = harness(distribution);
       const running = on.consumer('emit');
       await settled(on.clock, running.consumer.start());
       const auto = distribution === 'AUTO';
@@ -73,7 +73,7 @@ describe('a stream whose record distribution is AUTO', () => {
 
   it('is not started on with a policy that drops by hash key', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
-      using on = world('AUTO');
+      using on = harness('AUTO');
       const refused = on.consumer(outOfRange);
       const error: unknown = await settled(
         on.clock,
@@ -92,7 +92,7 @@ describe('a stream whose record distribution is AUTO', () => {
 
 describe('a stream that is switched to AUTO under a consumer that drops by hash key', () => {
   it('loses none of the records that come after the switch, long before anybody could look again', async () => {
-    using on = world();
+    using on = harness();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropRecord');
     await settled(on.clock, running.consumer.start());
@@ -117,7 +117,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
   });
 
   it('delivers what it cannot vouch for, where the stream does not say how it places records', async () => {
-    using on = world();
+    using on = harness();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropAggregate');
     await settled(on.clock, running.consumer.start());
@@ -133,7 +133,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
 
   it('loses none where it is switched back before anybody looks, or while nobody is there', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
-      using on = world();
+      using on = harness();
       const running = on.consumer(outOfRange);
       await settled(on.clock, running.consumer.start());
       const told = running.heard('recordDistribution');
@@ -161,7 +161,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
   });
 
   it('keeps everything until what was placed then has left the stream, in other processes too; then it drops again', async () => {
-    using on = world();
+    using on = harness();
     const first = on.consumer('dropRecord');
     await settled(on.clock, first.consumer.start());
     on.distribute('AUTO');

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
+import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';
 
 const first = 'shardId-000000000000';
@@ -19,10 +19,10 @@ describe('a burst of ends that say that there is more', function () {
 
   it('ends no closed shard before its backlog is read', async () => {
     const scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
-    const world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    const harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
     try {
       scripted.kinesis.createStream('orders', 1);
-      const before = world.consumer('orders', { application: 'burst', leases: { failoverMs: 1_500 } });
+      const before = harness.consumer('orders', { application: 'burst', leases: { failoverMs: 1_500 } });
       await before.consumer.start();
       for (let at = 0; at < 10; at += 1) scripted.kinesis.put('orders', { partitionKey: `k${at}`, data: `${at}` });
       await eventually('ten', () => before.seen.length === 10);
@@ -30,10 +30,10 @@ describe('a burst of ends that say that there is more', function () {
       for (let at = 10; at < 40; at += 1) scripted.kinesis.put('orders', { partitionKey: `k${at}`, data: `${at}` });
       scripted.kinesis.split('orders', first);
       scripted.respond('GetRecords', 2, { type: 'json', body: { Records: [], MillisBehindLatest: 60_000 } });
-      const after = world.consumer('orders', { application: 'burst', leases: { failoverMs: 1_500 } });
+      const after = harness.consumer('orders', { application: 'burst', leases: { failoverMs: 1_500 } });
       await after.consumer.start();
       await eventually('the end', () => after.heard('shardEnded').length === 1, 20_000);
-      const rows = await snapshotTable(world.dynamodb, 'burst');
+      const rows = await snapshotTable(harness.dynamodb, 'burst');
       const row = rows.get(first) as unknown as Record<string, { S?: string }>;
       const seen = new Set([...before.seen, ...after.seen].map(textOf)).size;
       expect({ seen, checkpoint: row['checkpoint']?.S, trimmed: after.heard('trimmed') }).to.deep.equal({
@@ -42,7 +42,7 @@ describe('a burst of ends that say that there is more', function () {
         trimmed: [],
       });
     } finally {
-      await world.close();
+      await harness.close();
       await scripted.stop();
     }
   });

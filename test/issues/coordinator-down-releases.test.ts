@@ -4,7 +4,7 @@
 import { expect } from 'chai';
 import { expectNothingLost, ManualClock, nemesis } from '../../src/testing/index.js';
 import type { FakeStream } from '../../src/testing/index.js';
-import { textOf } from '../support/consumer-world.js';
+import { textOf } from '../support/consumer-harness.js';
 import { settled } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

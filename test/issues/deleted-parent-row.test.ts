@@ -20,13 +20,13 @@ describe('a child of a shard whose lease row is deleted', () => {
   const renewing = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 500) {
       store.renewAs(parent);
-      await driver.world.advance(500);
+      await driver.harness.advance(500);
     }
   };
   const parentEnds = async (): Promise<void> => {
     store.put({ ...store.row(parent), checkpoint: 'SHARD_END', childShardIds: [child] });
     await driver.news(parent, { type: 'ended', childShardIds: [child] });
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
   };
   beforeEach(async () => {
     const stream = listedStream();
@@ -47,26 +47,26 @@ describe('a child of a shard whose lease row is deleted', () => {
   it('waits for whoever holds the parent to make the row anew, and then for the end of that shard', async () => {
     const { leaseCounter } = store.row(parent);
     store.rows.delete(parent);
-    await driver.world.advance(failoverMs - 500);
+    await driver.harness.advance(failoverMs - 500);
     expect(driver.startable(), 'while the holder may live').to.deep.equal([]);
     const kept = { leaseOwner: 'other', kinactWriter: 'other/1', checkpoint: '4712' };
     store.put({ leaseKey: parent, leaseCounter: leaseCounter + 3, ...kept });
     await renewing(2 * failoverMs);
     expect(driver.startable(), 'while the parent is read').to.deep.equal([]);
     store.put({ ...store.row(parent), checkpoint: 'SHARD_END', childShardIds: [child] });
-    await driver.world.advance(2_000);
+    await driver.harness.advance(2_000);
     expect(driver.startable()).to.deep.equal([child]);
   });
 
   it('waits for it also where the child is taken only then', async () => {
     store.rows.delete(parent);
-    await driver.world.advance(1_200);
+    await driver.harness.advance(1_200);
     await driver.news(child, { type: 'lost', reason: 'stolen and released', retake: true });
-    await driver.world.advance(500);
+    await driver.harness.advance(500);
     await driver.taken(child);
     expect(driver.keepers).to.have.length(2);
     expect(driver.startable()).to.deep.equal([]);
-    await driver.world.advance(2 * failoverMs);
+    await driver.harness.advance(2 * failoverMs);
     expect(driver.startable()).to.deep.equal([parent]);
     await parentEnds();
     expect(driver.startable()).to.deep.equal([child]);
@@ -74,7 +74,7 @@ describe('a child of a shard whose lease row is deleted', () => {
 
   it('waits for whoever reads the parent on where it was last seen, when its holder has had its time', async () => {
     store.rows.delete(parent);
-    await driver.world.advance(2 * failoverMs + 1_500);
+    await driver.harness.advance(2 * failoverMs + 1_500);
     expect(store.row(parent).checkpoint).to.equal('4711');
     // By this worker, though it may have one lease alone: nobody else is there.
     expect(driver.startable()).to.deep.equal([parent]);
@@ -87,14 +87,14 @@ describe('a child of a shard whose lease row is deleted', () => {
     store.rows.delete(parent);
     store.rows.delete(child);
     for (const leaseKey of grandchildren) store.put(leaseRow({ leaseKey, parentShardIds: [child] }));
-    await driver.world.advance(2 * failoverMs + 1_500);
+    await driver.harness.advance(2 * failoverMs + 1_500);
     expect(store.rows.has(parent)).to.equal(false);
   });
 
   it('does not wait, and the row is not made, where it has begun: the parent may have ended and been cleaned up', async () => {
     store.rows.delete(parent);
     store.put({ ...store.row(child), checkpoint: '4800', leaseCounter: store.row(child).leaseCounter + 1 });
-    await driver.world.advance(2 * failoverMs + 1_500);
+    await driver.harness.advance(2 * failoverMs + 1_500);
     expect(store.rows.has(parent)).to.equal(false);
   });
 });

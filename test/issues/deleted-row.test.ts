@@ -29,7 +29,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
   const renewing = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 500) {
       store.renewAs(theirs);
-      await driver.world.advance(500);
+      await driver.harness.advance(500);
     }
   };
   const made = (): number =>
@@ -38,7 +38,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
   it('is left to that worker, who knows its checkpoint', async () => {
     const { leaseCounter } = store.row(theirs);
     store.rows.delete(theirs);
-    await driver.world.advance(failoverMs - 500);
+    await driver.harness.advance(failoverMs - 500);
     expect(made()).to.equal(0);
     store.put({ leaseKey: theirs, leaseOwner: 'other', checkpoint: '4712', leaseCounter: leaseCounter + 3 });
     await renewing(5 * failoverMs);
@@ -47,7 +47,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
 
   it('is made where it was last seen when that worker has had its time, above every counter that it may have had', async () => {
     store.rows.delete(theirs);
-    await driver.world.advance(2 * failoverMs + 1_500);
+    await driver.harness.advance(2 * failoverMs + 1_500);
     expect(made()).to.equal(1);
     // Whatever the row was made with: renewals cannot have brought it further than the milliseconds that have passed.
     expect(store.row(theirs)).to.include({ checkpoint: '4711', leaseCounter: driver.stream.serviceTimeMs });
@@ -57,11 +57,11 @@ describe('a lease row that is deleted while another worker holds it', () => {
     const row = store.row(theirs);
     store.rows.delete(theirs);
     store.malformed.push({ leaseKey: theirs, reason: 'garbled' });
-    await driver.world.advance(3_000);
+    await driver.harness.advance(3_000);
     store.malformed.length = 0;
-    await driver.world.advance(failoverMs - 500);
+    await driver.harness.advance(failoverMs - 500);
     expect(made()).to.equal(0);
-    await driver.world.advance(failoverMs + 1_500);
+    await driver.harness.advance(failoverMs + 1_500);
     expect(store.row(theirs)).to.include({ checkpoint: row.checkpoint });
   });
 
@@ -73,14 +73,14 @@ describe('a lease row that is deleted while another worker holds it', () => {
     await driver.news(own, { type: 'lost', reason: 'taken by other', retake: true });
     store.rows.delete(own);
     const scans = driver.scans();
-    while (driver.scans() === scans) await driver.world.advance(100);
-    await driver.world.advance(failoverMs / 2);
+    while (driver.scans() === scans) await driver.harness.advance(100);
+    await driver.harness.advance(failoverMs / 2);
     const makes = store.calls.filter(({ operation, leaseKey }) => operation === 'create' && leaseKey === own);
     expect(makes).to.deep.equal([]);
   });
 
   it('is left as long when it had expired: somebody may have taken it since the last scan', async () => {
-    await driver.world.advance(2 * failoverMs);
+    await driver.harness.advance(2 * failoverMs);
     // A keeper of ours is about to take it, and does not come to it.
     await driver.news(theirs, {
       type: 'notTaken',
@@ -89,10 +89,10 @@ describe('a lease row that is deleted while another worker holds it', () => {
     });
     store.rows.delete(theirs);
     const scans = driver.scans();
-    while (driver.scans() === scans) await driver.world.advance(100);
-    await driver.world.advance(failoverMs / 2);
+    while (driver.scans() === scans) await driver.harness.advance(100);
+    await driver.harness.advance(failoverMs / 2);
     expect(made()).to.equal(0);
-    await driver.world.advance(failoverMs / 2 + 1_000);
+    await driver.harness.advance(failoverMs / 2 + 1_000);
     expect(made()).to.equal(1);
   });
 });

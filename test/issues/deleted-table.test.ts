@@ -13,7 +13,7 @@ describe('a lease table that is deleted while consumers run', () => {
     const driver = driveCoordinator({ failoverMs });
     await driver.started();
     await driver.takenAll();
-    const { store, world } = driver;
+    const { store, harness } = driver;
     store.rows.clear();
     store.tableExists = false;
     const error = new KinactError('TABLE_NOT_FOUND', 'the table does not exist or is not ready', { retryable: true });
@@ -23,15 +23,15 @@ describe('a lease table that is deleted while consumers run', () => {
     store.script('ensureTable', { type: 'failBefore', error: new Error('the table is being deleted') });
     const since = (operation: string): number =>
       store.calls.slice(calls).filter((call) => call.operation === operation).length;
-    await world.advance(8_000);
+    await harness.advance(8_000);
     expect(store.tableExists).to.equal(true);
-    const messages = world.eventsOf('warning').map(({ message }) => message);
+    const messages = harness.eventsOf('warning').map(({ message }) => message);
     expect(messages).to.deep.equal(['The lease table memory has been deleted by somebody: it is created again.']);
     expect(since('create'), 'left to the keepers').to.equal(0);
-    await world.advance(2 * failoverMs);
+    await harness.advance(2 * failoverMs);
     expect([...store.rows.keys()]).to.deep.equal([zero, one]);
     const ensured = since('ensureTable');
-    await world.advance(10_000);
+    await harness.advance(10_000);
     expect(since('ensureTable'), 'no more than needed').to.equal(ensured);
   });
 });

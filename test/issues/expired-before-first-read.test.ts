@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import type { SourceNotice } from '../../src/api/ports.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { shardId, trimHorizon, world } from '../support/polling-world.js';
+import { shardId, trimHorizon, harness } from '../support/polling-harness.js';
 import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
@@ -41,7 +41,7 @@ describe('records that came after LATEST and expired before anything of the shar
     const lease = { stream: undefined, table: 'orders', multiStream: false } as never;
     const long = { type: 'atTimestamp', timestampMs: 1 } as const;
     const said: SourceNotice[] = [];
-    for (const on of [world(long), world(trimHorizon, { lease })]) {
+    for (const on of [harness(long), harness(trimHorizon, { lease })]) {
       on.consume();
       await on.clock.advance(3_000);
       said.push(...on.notices.filter(({ type }) => type === 'trimmed'));

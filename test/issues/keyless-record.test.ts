@@ -7,7 +7,7 @@ import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { kinact } from '../support/command.js';
-import { shardId, stream, world } from '../support/polling-world.js';
+import { shardId, stream, harness } from '../support/polling-harness.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { settled } from '../support/virtual.js';
 
@@ -25,7 +25,7 @@ describe('a record without partition key', () => {
         expect(records).to.deep.equal([{ sequenceNumber: '7', data, arrivedAt: 1_500 }]);
       }
     }
-    const on = world(undefined, { settings: { mode: 'ON_DEMAND', distribution: 'AUTO' } });
+    const on = harness(undefined, { settings: { mode: 'ON_DEMAND', distribution: 'AUTO' } });
     on.client.kinesis.put(stream, { data: 'a', shardId });
     on.put('k');
     on.consume();

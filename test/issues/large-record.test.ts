@@ -10,7 +10,7 @@ import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact } from '../support/command.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { shardId, stream, world } from '../support/polling-world.js';
+import { shardId, stream, harness } from '../support/polling-harness.js';
 import { settled } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
@@ -21,7 +21,7 @@ const maxRecordKiB = 10 * 1024;
 
 describe('records of 10 MiB', () => {
   it('are read one after the other, no faster than the service allows, so that it never has to throttle', async () => {
-    const on = world(undefined, { model: { enforceReadLimits: true }, settings: { maxRecordKiB } });
+    const on = harness(undefined, { model: { enforceReadLimits: true }, settings: { maxRecordKiB } });
     for (const partitionKey of ['a', 'b', 'c'])
       on.client.kinesis.put(stream, { partitionKey, data: new Uint8Array(largest), shardId });
     on.put('d');

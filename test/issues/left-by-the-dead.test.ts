@@ -21,7 +21,7 @@ describe('leases of a source whose reads have failed here, when the peer who too
     for (let left = ms; left > 0; left -= 2_000) {
       if (peerLives)
         for (const row of driver.store.rows.values()) if (row.leaseOwner === 'peer') driver.store.renewAs(row.leaseKey);
-      await driver.world.advance(2_000);
+      await driver.harness.advance(2_000);
     }
   };
   const givenBackToPeer = async (leaseKey: string): Promise<void> => {

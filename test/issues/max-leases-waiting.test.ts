@@ -21,11 +21,11 @@ describe('a worker at maxLeases whose leases all wait for a parent', () => {
     const driver = driveCoordinator({ stream, store, failoverMs, maxLeases: 1 });
     await driver.started();
     await driver.takenAll();
-    await driver.world.advance(4_000);
-    const told = driver.world.events.length;
-    await driver.world.advance(3_600_000);
+    await driver.harness.advance(4_000);
+    const told = driver.harness.events.length;
+    await driver.harness.advance(3_600_000);
     const taken = driver.keepers.map(({ args }) => args.leaseKey);
-    const events = driver.world.events.slice(told).map((e) => `${e.name} ${JSON.stringify(e.data).slice(0, 120)}`);
+    const events = driver.harness.events.slice(told).map((e) => `${e.name} ${JSON.stringify(e.data).slice(0, 120)}`);
     expect(
       taken,
       `in an hour; told: ${events.join(' | ')}; unread ${JSON.stringify(driver.status().unread)}; released ${JSON.stringify(driver.keeper(child).told)}`,

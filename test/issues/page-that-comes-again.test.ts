@@ -8,20 +8,20 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 /** More pages than this are without end. */
 const enough = 100;
 const clock = new ManualClock();
-const world = { clock, timers: clock, random: { next: () => 0.5 } };
+const harness = { clock, timers: clock, random: { next: () => 0.5 } };
 
 describe('a page that comes again and again', () => {
   for (const [operation, page, call] of [
     [
       'Scan',
       { Items: [], Count: 0, LastEvaluatedKey: { leaseKey: { S: 'a' } } },
-      (client: never) => openLeaseTable({ tableName: 'orders', client, ...world }).scan(new AbortController().signal),
+      (client: never) => openLeaseTable({ tableName: 'orders', client, ...harness }).scan(new AbortController().signal),
     ],
     [
       'ListShards',
       { Shards: [{ ShardId: 'shardId-000000000000' }], NextToken: 'a' },
       (client: never) =>
-        kinesisPollingSource({ streamName: 'orders', client }, world).listShards(
+        kinesisPollingSource({ streamName: 'orders', client }, harness).listShards(
           { type: 'all' },
           new AbortController().signal,
         ),

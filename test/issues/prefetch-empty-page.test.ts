@@ -4,7 +4,7 @@
 import { expect } from 'chai';
 import { createPrefetchBuffer } from '../../src/aws/kinesis/prefetch-buffer.js';
 import type { StartPosition } from '../../src/core/position.js';
-import { stream, world } from '../support/polling-world.js';
+import { stream, harness } from '../support/polling-harness.js';
 
 const never = new AbortController().signal;
 
@@ -24,7 +24,7 @@ describe('An empty page that is merged into an unread empty one', () => {
       type: 'atTimestamp',
       timestampMs: clock.wallNow() + 60_000,
     });
-    const on = world(later, {
+    const on = harness(later, {
       options: { streamName: stream, idleMs: 1_000, prefetch: { batches: 2, records: 1_000, bytes: 1_000 } },
     });
     // The model answers AT_TIMESTAMP like kinesalite: not at all. The reader then begins at the horizon and leaves out what is older.

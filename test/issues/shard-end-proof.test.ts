@@ -10,8 +10,8 @@ import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually, textOf } from '../support/consumer-world.js';
-import type { Watched, World } from '../support/consumer-world.js';
+import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
+import type { Watched, Harness } from '../support/consumer-harness.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
@@ -22,7 +22,7 @@ describe('one wrong answer ends no shard', function () {
   this.timeout(60_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
-  let world: World;
+  let harness: Harness;
   let runs = 0;
 
   before(async () => {
@@ -31,16 +31,16 @@ describe('one wrong answer ends no shard', function () {
   after(() => servers.stop());
   beforeEach(async () => {
     scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
-    world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
     runs += 1;
   });
   afterEach(async () => {
-    await world.close();
+    await harness.close();
     await scripted.stop();
   });
 
   const begin = async (): Promise<Watched> => {
-    const made = world.consumer('orders', { application: `proof-${runs}`, leases: { failoverMs: 1_500 } });
+    const made = harness.consumer('orders', { application: `proof-${runs}`, leases: { failoverMs: 1_500 } });
     await made.consumer.start();
     return made;
   };
@@ -59,7 +59,7 @@ describe('one wrong answer ends no shard', function () {
     );
   };
   const checkpoints = async (): Promise<(string | undefined)[]> =>
-    [...(await snapshotTable(world.dynamodb, `proof-${runs}`)).values()].map(
+    [...(await snapshotTable(harness.dynamodb, `proof-${runs}`)).values()].map(
       (row) => (row as Record<string, { S?: string }>)['checkpoint']?.S,
     );
   beforeEach(() => (puts = 0));
@@ -112,7 +112,7 @@ describe('one wrong answer ends no shard', function () {
     put(10);
     const pages = { maxRecords: 10 };
     scripted.respond('GetRecords', 1, { type: 'omit', members });
-    const second = world.consumer('orders', { application: `proof-${runs}`, stream: pages });
+    const second = harness.consumer('orders', { application: `proof-${runs}`, stream: pages });
     await second.consumer.start();
     await all(only, second);
     await eventually('the end', () => second.heard('shardEnded').length === 1);

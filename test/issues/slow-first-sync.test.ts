@@ -3,14 +3,14 @@
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
-import { actorWorld } from '../support/actor-world.js';
+import { actorHarness } from '../support/actor-harness.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
 import { settled, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
-type World = ReturnType<typeof actorWorld>;
+type Harness = ReturnType<typeof actorHarness>;
 
 interface SlowTable extends MemoryLeaseStore {
   /** How many writes were asked for at once. */
@@ -19,19 +19,19 @@ interface SlowTable extends MemoryLeaseStore {
 }
 
 /** Lets time pass for the coordinator and the table alike. */
-async function pass(world: World, store: SlowTable, ms: number): Promise<void> {
+async function pass(harness: Harness, store: SlowTable, ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 50) {
-    await world.advance(50);
-    const now = world.clock.now();
+    await harness.advance(50);
+    const now = harness.clock.now();
     const due = store.due.filter(({ at }) => at <= now);
     store.due = store.due.filter(({ at }) => at > now);
     for (const { go } of due) go();
-    await world.settle();
+    await harness.settle();
   }
 }
 
 /** A table that needs `ms` for each write of a row, `width` of them at a time; `limit`: it writes so many and no more. */
-function slowTable(world: World, ms: number, width: number, limit = Infinity): SlowTable {
+function slowTable(harness: Harness, ms: number, width: number, limit = Infinity): SlowTable {
   const store = memoryLeaseStore();
   const { create } = store;
   let busy = 0;
@@ -46,7 +46,7 @@ function slowTable(world: World, ms: number, width: number, limit = Infinity): S
       busy += 1;
       begun += 1;
       if (begun > limit) await new Promise(() => {});
-      await new Promise<void>((go) => slow.due.push({ at: world.clock.now() + ms, go }));
+      await new Promise<void>((go) => slow.due.push({ at: harness.clock.now() + ms, go }));
       busy -= 1;
       queue.shift()?.();
       return create.call(store, ...args);
@@ -59,32 +59,32 @@ describe('a first sync of 200 shards', () => {
   const stream = (): ReturnType<typeof listedStream> => listedStream({ shards: 200 });
 
   it('makes several rows at once, and not all of them', async () => {
-    const world = actorWorld();
-    const store = slowTable(world, 50, Infinity);
-    const driver = driveCoordinator({ world, store, stream: stream(), startDeadlineMs: 3_000 });
-    await pass(world, store, 2_000);
+    const harness = actorHarness();
+    const store = slowTable(harness, 50, Infinity);
+    const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
+    await pass(harness, store, 2_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
     expect(store.rows.size).to.equal(200);
     expect(store.most).to.be.within(2, 20);
   });
 
   it('takes as long as it takes, while it goes on', async () => {
-    const world = actorWorld();
-    const store = slowTable(world, 50, 1);
-    const driver = driveCoordinator({ world, store, stream: stream(), startDeadlineMs: 3_000 });
-    await pass(world, store, 9_000);
+    const harness = actorHarness();
+    const store = slowTable(harness, 50, 1);
+    const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
+    await pass(harness, store, 9_000);
     expect(await driver.started()).to.equal(undefined);
-    await pass(world, store, 2_000);
+    await pass(harness, store, 2_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
   });
 
   it('that stands still ends the start, which says how many rows are made and how many are to make', async () => {
-    const world = actorWorld();
-    const store = slowTable(world, 50, 10, 40);
-    const driver = driveCoordinator({ world, store, stream: stream(), startDeadlineMs: 3_000 });
-    await pass(world, store, 3_100);
+    const harness = actorHarness();
+    const store = slowTable(harness, 50, 10, 40);
+    const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
+    await pass(harness, store, 3_100);
     expect(await driver.started(), 'the deadline counts from the last row').to.equal(undefined);
-    await pass(world, store, 200);
+    await pass(harness, store, 200);
     const failed = await driver.started();
     expect(failed).to.have.nested.property('error.code', 'START_TIMEOUT');
     expect(failed).to.have.nested.property('error.message').that.includes('40 of 200 rows of orders are made');
@@ -100,11 +100,11 @@ describe('a first sync of 200 shards', () => {
     store.script('create', { type: 'failBefore', error: new Error('throttled') }, ids[1]);
     const driver = driveCoordinator({ store, stream: lineage });
     // As the table has a row, those that it lacks are left to holders for failoverMs.
-    for (let ms = 0; store.rows.size === 1 && ms < 11_000; ms += 50) await driver.world.advance(50);
+    for (let ms = 0; store.rows.size === 1 && ms < 11_000; ms += 50) await driver.harness.advance(50);
     const made = new Set(store.rows.keys());
     expect(made.has(ids[1]!)).to.equal(false);
     expect(made.has(child)).to.equal(false);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(await driver.started()).to.deep.equal({ type: 'started' });
     expect([...store.rows.keys()]).to.include.members(ids);
   });

@@ -22,7 +22,7 @@ describe('a shard that a listing lacks, and later ones name', () => {
     await driver.news(zero, { type: 'lost', reason: 'taken', retake: false });
     const { leaseOwner: _, ...free } = driver.store.row(zero);
     driver.store.put({ ...free, leaseCounter: free.leaseCounter + 1 });
-    await driver.world.advance(ms);
+    await driver.harness.advance(ms);
     await driver.taken(zero);
   };
 
@@ -35,7 +35,7 @@ describe('a shard that a listing lacks, and later ones name', () => {
     stream.shards = wrong;
     expect(await driver.prepareEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
     stream.shards = all;
-    await driver.world.advance(3_600_000);
+    await driver.harness.advance(3_600_000);
     stream.shards = wrong;
     expect(await driver.prepareEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
   });
@@ -60,18 +60,18 @@ describe('rows that are reset while the process that ended them lives', () => {
     store.put({ leaseKey: one, parentShardIds: [zero] });
     store.put({ leaseKey: two, parentShardIds: [zero] });
     await driver.end(zero, [one, two]);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     await driver.takenAll();
     await driver.end(left, []);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     // kinact reset --shard zero one --to TRIM_HORIZON: both rows have ended, so nobody holds them.
     for (const key of [zero, one]) {
       const { leaseOwner: _, ...row } = store.row(key);
       store.put({ ...row, checkpoint: 'TRIM_HORIZON', leaseCounter: row.leaseCounter + 1, childShardIds: [] });
     }
-    await driver.world.advance(10_000);
+    await driver.harness.advance(10_000);
     for (const key of [zero, one]) await driver.taken(key);
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(driver.startable()).to.not.include(one);
   });
 });
@@ -84,9 +84,9 @@ describe('a scan that is older than what a keeper has taken', () => {
     const former = `arn:aws:kinesis:x:1:stream/orders#1600000000`;
     const old = [...store.rows.values()].map((row) => ({ ...row, leaseCounter: 1, kinactStream: former }));
     store.staleScan(old);
-    await driver.world.advance(70_000);
+    await driver.harness.advance(70_000);
     expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
-    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
   });
 });
 
@@ -102,20 +102,20 @@ describe('the first listing of a stream that was resharded', () => {
     };
     const driver = driveCoordinator({ stream });
     await driver.started();
-    await driver.world.advance(10_000);
+    await driver.harness.advance(10_000);
     return driver;
   };
 
   it('does not have the children read without their parent where it lacks the parent once', async () => {
     const driver = await begun(1);
     expect([...driver.store.rows.keys()]).to.deep.equal([zero]);
-    expect(driver.world.eventsOf('retrying')).to.have.length(1);
+    expect(driver.harness.eventsOf('retrying')).to.have.length(1);
   });
 
   it('is believed where the second one shows the same: the parent may have been trimmed', async () => {
     const driver = await begun(Infinity);
     expect([...driver.store.rows.keys()]).to.deep.equal([one, two]);
-    expect(driver.world.eventsOf('retrying')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('retrying')).to.deep.equal([]);
   });
 });
 
@@ -136,8 +136,8 @@ describe('a start whose first description is of the stream as it was before it w
       await yesterdayOnce(first);
       const driver = driveCoordinator({ store, stream, multiStream, processNonce: 'p2' });
       await driver.started();
-      await driver.world.advance(10_000);
-      expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+      await driver.harness.advance(10_000);
+      expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
       expect(await driver.started()).to.deep.equal({ type: 'started' });
       expect([...store.rows.keys()]).to.deep.equal(keys);
       await driver.takenAll();
@@ -150,7 +150,7 @@ describe('a start whose first description is of the stream as it was before it w
     await yesterdayOnce({ stream });
     const driver = driveCoordinator({ stream });
     await driver.started();
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     const stamps = [...driver.store.rows.values()].map(({ kinactStream }) => kinactStream?.split('#')[1]);
     expect(stamps).to.deep.equal(['1700000000', '1700000000']);
   });
@@ -165,8 +165,8 @@ describe('a start whose first description is of the stream as it was before it w
     stream.describe = (signal) => (left-- > 0 ? Promise.resolve(yesterday) : today(signal));
     const driver = driveCoordinator({ store, stream, processNonce: 'p2' });
     await driver.started();
-    await driver.world.advance(10_000);
-    const failures = driver.world.eventsOf('sourceFailed').map(({ error }) => (error as { code?: string }).code);
+    await driver.harness.advance(10_000);
+    const failures = driver.harness.eventsOf('sourceFailed').map(({ error }) => (error as { code?: string }).code);
     expect(failures).to.deep.equal(['STREAM_CHANGED']);
   });
 });

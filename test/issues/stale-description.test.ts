@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerWorld, eventually } from '../support/consumer-world.js';
+import { consumerHarness, eventually } from '../support/consumer-harness.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 
@@ -18,10 +18,10 @@ describe('one stale description', function () {
 
   it('that a reader meets ends no running consumer: it is read on', async () => {
     const scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
-    const world = consumerWorld({ kinesis: scripted.url, dynamodb: scripted.url });
+    const harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
     try {
       scripted.kinesis.createStream('orders', 1);
-      const only = world.consumer('orders', { application: 'stale', leases: { failoverMs: 1_500 } });
+      const only = harness.consumer('orders', { application: 'stale', leases: { failoverMs: 1_500 } });
       await only.consumer.start();
       scripted.kinesis.put('orders', { partitionKey: 'a', data: 'a' });
       await eventually('one', () => only.seen.length === 1);
@@ -45,7 +45,7 @@ describe('one stale description', function () {
       expect(only.consumer.status().state).to.equal('running');
       expect(only.seen).to.have.length(2);
     } finally {
-      await world.close();
+      await harness.close();
       await scripted.stop();
     }
   });
@@ -69,8 +69,8 @@ describe('one stale description', function () {
   it('at the end of a shard blocks it once, and fails no source', async () => {
     const driver = await stale();
     expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-    await driver.world.advance(5_000);
-    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    await driver.harness.advance(5_000);
+    expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
     expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
   });
 
@@ -78,8 +78,8 @@ describe('one stale description', function () {
     const driver = await stale();
     const { length } = driver.stream.filters;
     await driver.news(zero, { type: 'streamDoubted' });
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(driver.stream.filters.length, 'it was synced').to.be.above(length);
-    expect(driver.world.eventsOf('sourceFailed')).to.deep.equal([]);
+    expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
   });
 });

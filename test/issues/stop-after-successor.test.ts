@@ -12,12 +12,12 @@ const struckAt = (kind: string, stopAfterMs: number): Scenario => ({
   name: 'a stop soon after a crash',
   form: 'by hand',
   ms: 4_000,
-  script: (world, struck) => {
-    feed(world, 2_200);
-    world.at(1_500, () => (world.trouble.callMs = 1_000));
-    world.at(2_200, () => {
+  script: (harness, struck) => {
+    feed(harness, 2_200);
+    harness.at(1_500, () => (harness.trouble.callMs = 1_000));
+    harness.at(2_200, () => {
       kill(struck, kind);
-      world.at(stopAfterMs, () => world.stop(struck));
+      harness.at(stopAfterMs, () => harness.stop(struck));
     });
   },
 });

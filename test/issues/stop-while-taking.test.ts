@@ -61,7 +61,7 @@ describe('a stop while a lease is being taken', () => {
     const { later } = await driver.releaseAll(5_000);
     expect(driver.keeper(one).told.map((message) => message.type)).to.deep.equal(['release']);
     await driver.news(one, { type: 'notTaken', reason: 'somebody was quicker', retake: false });
-    await driver.world.advance(5_000);
+    await driver.harness.advance(5_000);
     expect(later()!.map((lease) => lease.leaseKey)).to.deep.equal([zero]);
   });
 });

@@ -15,8 +15,8 @@ describe('kinact tail of a stream of which a shard is not found for a while', ()
     using clock = virtualClock();
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 2);
-    const world = { clock, timers: clock, random: { next: () => 0.5 } };
-    const source = kinesisPollingSource({ streamName: 'orders', client }, world);
+    const harness = { clock, timers: clock, random: { next: () => 0.5 } };
+    const source = kinesisPollingSource({ streamName: 'orders', client }, harness);
     const put = (...keys: string[]): void => {
       for (const shardId of [first, second])
         for (const key of keys)
@@ -26,7 +26,7 @@ describe('kinact tail of a stream of which a shard is not found for a while', ()
     const stopping = new AbortController();
     const said: string[] = [];
     const ended = tailStream({
-      ...world,
+      ...harness,
       source,
       from: 'TRIM_HORIZON',
       asText: false,

@@ -169,11 +169,11 @@ it('a source that has failed for good is tried no more, and its last retries are
   await driver.started();
   returns.faults.describe.push(...Array.from({ length: 4 }, () => new Error('throttled')));
   let longest = 0;
-  while (driver.status().failing.length === 0 && (longest += 1_000) < 200_000) await driver.world.advance(1_000);
+  while (driver.status().failing.length === 0 && (longest += 1_000) < 200_000) await driver.harness.advance(1_000);
   expect(driver.status().failing).to.have.length(1);
   returns.faults.describe.splice(0, Infinity, new KinactError('STREAM_CHANGED', 'another stream'));
-  while (driver.world.eventsOf('sourceFailed').length === 0 && (longest += 100) < 400_000)
-    await driver.world.advance(100);
+  while (driver.harness.eventsOf('sourceFailed').length === 0 && (longest += 100) < 400_000)
+    await driver.harness.advance(100);
   expect(driver.status().sources.map(({ state }) => state)).to.deep.equal(['running', 'failed']);
   expect(driver.status().failing).to.deep.equal([]);
 });
@@ -219,7 +219,7 @@ describe('JSON of an error', () => {
     const orders = listedStream({ shards: 1 });
     orders.faults.describe.push(new Error('socket hang up'), new Error('socket hang up'));
     const driver = driveCoordinator({ sources: [{ source: orders, initialPosition: 'TRIM_HORIZON' }] });
-    await driver.world.advance(1);
+    await driver.harness.advance(1);
     expect(JSON.stringify(driver.status().sources)).to.include('"message":"socket hang up"');
   });
 });

@@ -31,15 +31,15 @@ interface Shard {
   own: number;
 }
 
-interface World {
+interface Harness {
   readonly budget: ByteBudget;
   readonly shards: Shard[];
   most: number;
 }
 
-function open(world: World, recordBytes: number): void {
+function open(harness: Harness, recordBytes: number): void {
   const shard: Shard = {
-    account: openAccount(world.budget, () => (shard.pressedTimes += 1)),
+    account: openAccount(harness.budget, () => (shard.pressedTimes += 1)),
     recordBytes,
     limit: undefined,
     waits: false,
@@ -47,7 +47,7 @@ function open(world: World, recordBytes: number): void {
     ahead: 0,
     own: 0,
   };
-  world.shards.push(shard);
+  harness.shards.push(shard);
 }
 
 function ask(shard: Shard): void {
@@ -87,13 +87,13 @@ function settle(shard: Shard, part: number): void {
   holdOwn(shard.account, shard.own, true);
 }
 
-function close(world: World, shard: Shard): void {
+function close(harness: Harness, shard: Shard): void {
   closeAccount(shard.account);
-  world.shards.splice(world.shards.indexOf(shard), 1);
+  harness.shards.splice(harness.shards.indexOf(shard), 1);
 }
 
 /** What holds after every step. */
-function check({ budget, shards }: World): void {
+function check({ budget, shards }: Harness): void {
   const held = shards.reduce((sum, { account }) => sum + account.heldBytes, 0);
   expect(budget.heldBytes).to.equal(held);
   expect(budget.waiting.size).to.equal(shards.filter(({ waits }) => waits).length);
@@ -119,21 +119,21 @@ const step = fc.tuple(
 );
 const recordSizes = [1, 50, 400, 3_000];
 
-function run(steps: readonly (readonly [string, number, number])[], isOpen: boolean): World {
-  const world: World = { budget: createByteBudget(maxBytes), shards: [], most: 0 };
-  for (let index = 0; index < 4; index += 1) open(world, recordSizes[index]!);
+function run(steps: readonly (readonly [string, number, number])[], isOpen: boolean): Harness {
+  const harness: Harness = { budget: createByteBudget(maxBytes), shards: [], most: 0 };
+  for (let index = 0; index < 4; index += 1) open(harness, recordSizes[index]!);
   for (const [what, which, part] of steps) {
-    const shard = world.shards[which % Math.max(1, world.shards.length)];
-    if (what === 'open' && isOpen) open(world, recordSizes[which % recordSizes.length]!);
+    const shard = harness.shards[which % Math.max(1, harness.shards.length)];
+    if (what === 'open' && isOpen) open(harness, recordSizes[which % recordSizes.length]!);
     else if (shard === undefined) continue;
     else if (what === 'ask') ask(shard);
     else if (what === 'answer') answer(shard, part);
     else if (what === 'read') read(shard);
     else if (what === 'settle') settle(shard, part);
-    else if (what === 'close' && isOpen) close(world, shard);
-    check(world);
+    else if (what === 'close' && isOpen) close(harness, shard);
+    check(harness);
   }
-  return world;
+  return harness;
 }
 
 describe('The byte budget of a process', () => {
@@ -147,20 +147,20 @@ describe('The byte budget of a process', () => {
   it('lets everybody go on in the end who settles what it holds, and has everything back when all have gone', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-        const world = run(steps, true);
-        for (const shard of world.shards) ask(shard);
+        const harness = run(steps, true);
+        for (const shard of harness.shards) ask(shard);
         for (let round = 0; round < 3; round += 1) {
-          for (const shard of world.shards) {
+          for (const shard of harness.shards) {
             answer(shard, 1);
             read(shard);
             settle(shard, 1);
-            check(world);
+            check(harness);
           }
         }
-        expect(world.budget.waiting.size).to.equal(0);
-        for (const shard of [...world.shards]) close(world, shard);
-        expect(world.budget).to.include({ heldBytes: 0, borrowedBytes: 0 });
-        expect(world.budget.accounts.size + world.budget.waiting.size).to.equal(0);
+        expect(harness.budget.waiting.size).to.equal(0);
+        for (const shard of [...harness.shards]) close(harness, shard);
+        expect(harness.budget).to.include({ heldBytes: 0, borrowedBytes: 0 });
+        expect(harness.budget.accounts.size + harness.budget.waiting.size).to.equal(0);
       }),
       seeded(300),
     );
@@ -168,14 +168,14 @@ describe('The byte budget of a process', () => {
 
   it('gives nobody what belongs to another: a shard that settles nothing holds half and its share at most', () => {
     const budget = createByteBudget(maxBytes);
-    const world: World = { budget, shards: [], most: 0 };
-    for (let index = 0; index < 5; index += 1) open(world, 50);
-    const [greedy, ...others] = world.shards as [Shard, ...Shard[]];
+    const harness: Harness = { budget, shards: [], most: 0 };
+    for (let index = 0; index < 5; index += 1) open(harness, 50);
+    const [greedy, ...others] = harness.shards as [Shard, ...Shard[]];
     for (let round = 0; round < 100; round += 1) {
       ask(greedy);
       answer(greedy, 1);
       read(greedy);
-      check(world);
+      check(harness);
     }
     expect(greedy.own).to.be.at.most(maxBytes / 2 + shareOf(budget));
     expect(greedy.own).to.be.greaterThan(maxBytes / 2);
@@ -185,15 +185,15 @@ describe('The byte budget of a process', () => {
       expect(other.limit).to.equal(Math.floor(shareOf(budget) / 50));
       answer(other, 1);
       read(other);
-      check(world);
+      check(harness);
     }
   });
 
   it('serves whoever holds least first', () => {
     const budget = createByteBudget(maxBytes);
-    const world: World = { budget, shards: [], most: 0 };
-    for (let index = 0; index < 3; index += 1) open(world, 1_000);
-    const [greedy, large, small] = world.shards as [Shard, Shard, Shard];
+    const harness: Harness = { budget, shards: [], most: 0 };
+    for (let index = 0; index < 3; index += 1) open(harness, 1_000);
+    const [greedy, large, small] = harness.shards as [Shard, Shard, Shard];
     const order: Shard[] = [];
     const take = (shard: Shard, bytes: number): void => {
       shard.own = bytes;

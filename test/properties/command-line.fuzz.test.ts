@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { MAX_RECORD_BYTES } from '../../src/aws/aggregation/aggregate-encoder.js';
-import { cliWorld, type CliRun, type CliWorld } from '../support/cli-world.js';
+import { cliHarness, type CliRun, type CliHarness } from '../support/cli-harness.js';
 
 const seed = Number(process.env['KINACT_SEED'] ?? 20_261_122);
 
@@ -60,11 +60,11 @@ function lawful({ code, stdout, stderr }: CliRun): void {
 
 describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, function () {
   this.timeout(120_000);
-  let world: CliWorld;
+  let harness: CliHarness;
   before(async () => {
-    world = await cliWorld(refusing);
+    harness = await cliHarness(refusing);
   });
-  after(() => world.close());
+  after(() => harness.close());
 
   it('takes any arguments in any environment to an exit code, with one line on stderr where it is not 0', async () => {
     await fc.assert(
@@ -73,7 +73,7 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
         environment,
         fc.array(fc.uint8Array(), { maxLength: 2 }),
         async (args, env, stdin) => {
-          lawful(await world.kinact(args, { env, stdin: Readable.from(stdin) }));
+          lawful(await harness.kinact(args, { env, stdin: Readable.from(stdin) }));
         },
       ),
       { seed, numRuns: 2_000 },
@@ -103,7 +103,7 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
     );
     const regions = ['x y', '../..', 'a_b', '\n'];
     for (const [index, args] of right.entries()) {
-      const result = await world.kinact(args, { env: { AWS_REGION: regions[index] as string } });
+      const result = await harness.kinact(args, { env: { AWS_REGION: regions[index] as string } });
       lawful(result);
       expect(result.stderr).to.match(/^CREDENTIALS_MISSING: .*AWS_REGION/);
     }
@@ -112,7 +112,7 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
       fc.asyncProperty(fc.constantFrom(...right), wrong, fc.boolean(), async (args, more, spoilt) => {
         const added = more.join(' ');
         fc.pre(!spoilt || (added !== accepted[args[0] ?? ''] && !(args[0] === 'tail' && added === '--text')));
-        const result = await world.kinact(spoilt ? [...args, ...more] : args);
+        const result = await harness.kinact(spoilt ? [...args, ...more] : args);
         lawful(result);
         expect(result.code).to.equal(spoilt ? 2 : 1);
       }),
@@ -190,11 +190,11 @@ function* cut(bytes: Buffer, sizes: Iterable<number>): Generator<Buffer> {
 describe(`kinact put, whatever comes in (KINACT_SEED=${seed})`, function () {
   this.timeout(120_000);
   const taken: string[] = [];
-  let world: CliWorld;
+  let harness: CliHarness;
   before(async () => {
-    world = await cliWorld(taking(taken));
+    harness = await cliHarness(taking(taken));
   });
-  after(() => world.close());
+  after(() => harness.close());
 
   it('puts every line as it is or names it as refused, and counts both', async () => {
     const keyField = fc.option(fc.constantFrom('id', '__proto__', 'a\nb', ' '), { nil: undefined });
@@ -205,7 +205,7 @@ describe(`kinact put, whatever comes in (KINACT_SEED=${seed})`, function () {
           lines.flatMap((each, index) => (index + 1 < lines.length || ended ? [each, Buffer.of(10)] : [each])),
         );
         const args = ['put', '--stream', 'orders', ...(field === undefined ? [] : ['--key-field', field])];
-        const { code, stderr } = await world.kinact(args, { stdin: Readable.from(cut(input, sizes)) });
+        const { code, stderr } = await harness.kinact(args, { stdin: Readable.from(cut(input, sizes)) });
         const whole = input.toString('latin1').split('\n');
         if (whole.at(-1) === '') whole.pop();
         const said = stderr.split('\n');
@@ -237,7 +237,7 @@ describe(`kinact put, whatever comes in (KINACT_SEED=${seed})`, function () {
             throw new Error(message);
           })(),
         );
-        const { code, stderr } = await world.kinact(
+        const { code, stderr } = await harness.kinact(
           ['put', '--stream', 'orders', ...(aggregate ? ['--aggregate'] : [])],
           { stdin },
         );

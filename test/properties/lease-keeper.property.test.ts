@@ -69,7 +69,7 @@ const weighted: fc.WeightedArbitrary<Command>[] = [
 ];
 
 /** One shard, one table, one keeper of ours at a time, and others who take the lease when they like. */
-class World {
+class Harness {
   readonly store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4 })]);
   keeper!: KeeperDriver;
   foreign = false;
@@ -243,18 +243,18 @@ describe('a keeper among faults, crashes and other owners', () => {
       fc.asyncProperty(
         fc.array(fc.oneof(...weighted), { minLength: 5, maxLength: 60, size: 'max' }),
         async (commands) => {
-          const world = new World();
-          await world.newKeeper();
+          const harness = new Harness();
+          await harness.newKeeper();
           for (const command of commands) {
-            await world.run(command);
-            world.look();
+            await harness.run(command);
+            harness.look();
           }
-          world.held.splice(0).forEach((resolve) => resolve());
-          await world.keeper.advance(30_000);
-          world.look();
-          const { keeper } = world;
+          harness.held.splice(0).forEach((resolve) => resolve());
+          await harness.keeper.advance(30_000);
+          harness.look();
+          const { keeper } = harness;
           if (keeper.ended || keeper.state.release !== undefined || keeper.state.shardEnd !== undefined) return;
-          expect(keeper.row).to.deep.include({ leaseOwner: me, kinactWriter: world.writer });
+          expect(keeper.row).to.deep.include({ leaseOwner: me, kinactWriter: harness.writer });
           const { frontier } = keeper.state.lease;
           if (
             frontier !== undefined &&

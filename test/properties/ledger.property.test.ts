@@ -5,7 +5,7 @@ import * as ledger from '../../src/core/ledger.js';
 import * as broken from '../support/broken-ledgers.js';
 import * as laws from '../support/ledger-laws.js';
 import type { Law } from '../support/ledger-laws.js';
-import type { LedgerApi } from '../support/ledger-world.js';
+import type { LedgerApi } from '../support/ledger-harness.js';
 
 const numRuns = 2_000;
 

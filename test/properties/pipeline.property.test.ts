@@ -4,13 +4,13 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { startPipeline } from '../support/pipeline.js';
 import { putNumbered, shard0 } from '../support/pipeline-probes.js';
-import { live, world } from '../support/pipeline-world.js';
-import type { World } from '../support/pipeline-world.js';
+import { live, harness } from '../support/pipeline-harness.js';
+import type { Harness } from '../support/pipeline-harness.js';
 
 const seed = Number(process.env['KINACT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const numRuns = Number(process.env['KINACT_RUNS'] ?? 250);
 
-const modes: Record<World['mode'], string> = {
+const modes: Record<Harness['mode'], string> = {
   auto: 'acknowledged as their reduce returns',
   flush: 'acknowledged by flushes',
   manual: 'acknowledged by the application, which waits for at most maxPending open records of a shard',
@@ -20,10 +20,10 @@ const modes: Record<World['mode'], string> = {
 describe(`the pipeline, whatever its settings (KINACT_SEED=${seed})`, function () {
   this.timeout(60_000);
 
-  for (const [mode, how] of Object.entries(modes) as [World['mode'], string][]) {
+  for (const [mode, how] of Object.entries(modes) as [Harness['mode'], string][]) {
     it(`delivers each item once and in order per key, settles everything, never deadlocks, keeps its bounds and its credit, and no frontier passes an open record: ${how}`, async () => {
       await fc.assert(
-        fc.asyncProperty(world, async (setting) => {
+        fc.asyncProperty(harness, async (setting) => {
           // What an application waits for is counted in records: bytes must leave room for them.
           const bytes = mode === 'manual' ? 1_000_000 : setting.maxPendingBytes;
           const { complaints, crashes } = await live({ ...setting, mode, maxPendingBytes: bytes });

@@ -52,7 +52,7 @@ async function run(world: World, stream: string, isCut: () => boolean, cut: () =
   });
   const caller = { name: machine.name, wire: wires[0], dice: dice.fork(), answered: () => {} };
   const place = {
-    world: host,
+    environment: host,
     table: openLeaseRewriting({ tableName, ...host, client }),
     open: () => kinesisPollingSource({ streamName: stream, client: kinesisClient(world, caller) }, host),
   };

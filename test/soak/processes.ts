@@ -75,7 +75,7 @@ function start<To extends object, From>({
   };
 }
 
-/** What a consumer process sees of the world. */
+/** What a consumer process sees of its surroundings. */
 export interface Endpoints {
   readonly kinesis: string;
   readonly dynamodb: string;

@@ -92,9 +92,9 @@ describe('a consumer over a stream in memory, in virtual time', () => {
         application: 'orders',
         source: {
           ...stream.source,
-          open: (world) => {
+          open: (harness) => {
             opened += 1;
-            const source = open(world);
+            const source = open(harness);
             return { ...source, close: () => ((closes += 1), source.close()) };
           },
         },
@@ -135,8 +135,8 @@ describe('a consumer over a stream in memory, in virtual time', () => {
       application: 'orders',
       source: {
         ...stream.source,
-        open: (world) => ({
-          ...open(world),
+        open: (harness) => ({
+          ...open(harness),
           close: () => {
             throw new Error('the socket is stuck');
           },

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { textOf } from '../support/consumer-world.js';
+import { textOf } from '../support/consumer-harness.js';
 import { settled } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 

@@ -3,7 +3,7 @@
 import * as real from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
-import type { LedgerApi } from './ledger-world.js';
+import type { LedgerApi } from './ledger-harness.js';
 
 /** Side notes of a broken ledger, by ledger. */
 function notes<T>(first: () => T): (ledger: Ledger) => T {

@@ -1,6 +1,6 @@
 // One lease coordinator over a store in memory and a stream that can only be listed. Keepers are stubs that write down what
 // they are told; the test says what becomes of their leases.
-import { actorWorld, type World } from './actor-world.js';
+import { actorHarness, type Harness } from './actor-harness.js';
 import { listedStream, type ListedStream } from './listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
@@ -25,7 +25,7 @@ export interface StubKeeper {
 }
 
 export interface CoordinatorDriver {
-  readonly world: World;
+  readonly harness: Harness;
   readonly store: MemoryLeaseStore;
   readonly stream: ListedStream;
   readonly coordinator: Ref<CoordinatorSelf>;
@@ -59,13 +59,13 @@ export const nonce = writerNonce(workerId, 'p1');
 type Setup = Partial<LeaseCoordinatorOptions<unknown, never>> & {
   readonly stream?: ListedStream;
   readonly store?: MemoryLeaseStore;
-  readonly world?: World;
+  readonly harness?: Harness;
 };
 
 export function driveCoordinator({
   stream = listedStream(),
   store = memoryLeaseStore(),
-  world = actorWorld(),
+  harness = actorHarness(),
   ...options
 }: Setup = {}): CoordinatorDriver {
   const keepers: StubKeeper[] = [];
@@ -86,15 +86,15 @@ export function driveCoordinator({
     };
   }
 
-  const coordinator = world.spawn(
+  const coordinator = harness.spawn(
     'lease-coordinator',
     leaseCoordinator<unknown, never>({
       store,
       sources: [{ source: stream, initialPosition: 'TRIM_HORIZON' }],
       workerId,
       processNonce: 'p1',
-      clock: world.clock,
-      random: world.random,
+      clock: harness.clock,
+      random: harness.random,
       failoverMs: 10_000,
       makeKeeper,
       ...options,
@@ -102,7 +102,7 @@ export function driveCoordinator({
   );
 
   const driver: CoordinatorDriver = {
-    world,
+    harness,
     store,
     stream,
     coordinator,
@@ -124,7 +124,7 @@ export function driveCoordinator({
         if (store.row(args.leaseKey).leaseOwner !== workerId) await driver.taken(args.leaseKey);
     },
     news: (leaseKey, news) =>
-      world.tell(coordinator, { type: 'keeperNotice', keeper: driver.keeper(leaseKey).ref, leaseKey, news }),
+      harness.tell(coordinator, { type: 'keeperNotice', keeper: driver.keeper(leaseKey).ref, leaseKey, news }),
     async end(leaseKey, childShardIds = []) {
       const { leaseOwner: _, ...row } = store.row(leaseKey);
       store.put({ ...row, checkpoint: 'SHARD_END', childShardIds, leaseCounter: row.leaseCounter + 1 });
@@ -132,13 +132,13 @@ export function driveCoordinator({
     },
     started: async () =>
       (
-        await world.ask<CoordinatorSelf, CoordinatorStarted>(coordinator, (replyTo) => ({
+        await harness.ask<CoordinatorSelf, CoordinatorStarted>(coordinator, (replyTo) => ({
           type: 'awaitStart',
           replyTo,
         }))
       ).answer,
     async prepareEnd(leaseKey, end) {
-      const asked = await world.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
+      const asked = await harness.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
         type: 'prepareShardEnd',
         leaseKey,
         vanished: false,
@@ -146,17 +146,17 @@ export function driveCoordinator({
         replyTo,
       }));
       // A stream is asked twice a second at most.
-      if (asked.later() === undefined) await world.advance(500);
+      if (asked.later() === undefined) await harness.advance(500);
       return asked.later();
     },
     releaseAll: (deadlineMs) =>
-      world.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
+      harness.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
         type: 'releaseAll',
         deadlineMs,
         replyTo,
       })),
     async subscribe() {
-      const subscriber = world.spawn<undefined, HeldLeases>('pipeline', {
+      const subscriber = harness.spawn<undefined, HeldLeases>('pipeline', {
         kind: 'pipeline',
         initial: () => [undefined, []],
         receive(state, message) {
@@ -164,10 +164,10 @@ export function driveCoordinator({
           return [state, []];
         },
       });
-      await world.tell(coordinator, { type: 'subscribe', subscriber });
+      await harness.tell(coordinator, { type: 'subscribe', subscriber });
       return subscriber;
     },
-    status: () => world.statusOf(coordinator) as CoordinatorStatus,
+    status: () => harness.statusOf(coordinator) as CoordinatorStatus,
     startable: () =>
       driver
         .status()

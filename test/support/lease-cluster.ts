@@ -1,7 +1,7 @@
 // Several processes on one lease table: real coordinators and real keepers, and instead of a pipeline a stub that begins a
 // tenure for every startable lease and says nothing until it is told to drain. Everything that starts or stops delivering
 // is written down with its time, so that hand-overs can be measured and two owners at once be seen.
-import type { World } from './actor-world.js';
+import type { Harness } from './actor-harness.js';
 import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
 import { ask, send, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
@@ -69,7 +69,12 @@ export interface Cluster {
   owner(leaseKey: string): string | undefined;
 }
 
-export function leaseCluster(world: World, store: MemoryLeaseStore, stream: ListedStream, failoverMs: number): Cluster {
+export function leaseCluster(
+  harness: Harness,
+  store: MemoryLeaseStore,
+  stream: ListedStream,
+  failoverMs: number,
+): Cluster {
   const processes = new Map<string, Process>();
   const deliveries: Delivery[] = [];
   const controls = new Map<string, Ref<WorkerControl>[]>();
@@ -87,7 +92,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
   ): Behaviour<Map<string, Running>, PipelineMessage> {
     let self: Ref<PipelineMessage>;
     const stopDelivering = (running: Running): void => {
-      if (running.delivery !== undefined) running.delivery.until ??= world.clock.now();
+      if (running.delivery !== undefined) running.delivery.until ??= harness.clock.now();
     };
     return {
       kind: 'pipeline',
@@ -107,7 +112,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               if (!lease.startable || state.get(lease.leaseKey)?.keeper.id === lease.keeper.id) continue;
               const worker = ++workers;
               const { keeper, leaseKey } = lease;
-              const control = world.spawn(`shard-worker/${leaseKey}`, relay(worker, self));
+              const control = harness.spawn(`shard-worker/${leaseKey}`, relay(worker, self));
               controls.get(process)!.push(control);
               state.set(leaseKey, { keeper, worker, control, delivery: undefined });
               effects.push(
@@ -127,7 +132,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
               process,
               leaseKey: message.leaseKey,
               fence: tenure.fence,
-              from: world.clock.now(),
+              from: harness.clock.now(),
               until: undefined,
               tenure,
             };
@@ -172,22 +177,22 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
     join(id, options = {}) {
       const ownMs = options.failoverMs ?? failoverMs;
       controls.set(id, []);
-      const coordinator = world.spawn(
+      const coordinator = harness.spawn(
         `lease-coordinator/${id}`,
         leaseCoordinator<LeaseKeeperState, LeaseKeeperMessage>({
           store,
           sources: [{ source: stream, initialPosition: 'TRIM_HORIZON' }],
           workerId: id,
           processNonce: `${id}-${workers++}`,
-          clock: world.clock,
-          random: world.random,
+          clock: harness.clock,
+          random: harness.random,
           failoverMs,
           makeKeeper: (args) =>
             leaseKeeper({
               ...args,
               store,
-              clock: world.clock,
-              random: world.random,
+              clock: harness.clock,
+              random: harness.random,
               failoverMs: ownMs,
               handOverMs: ownMs,
               marginMs: ownMs / 10,
@@ -201,7 +206,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
       const process: Process = {
         id,
         coordinator,
-        pipeline: world.spawn(`pipeline/${id}`, pipeline(id, coordinator)),
+        pipeline: harness.spawn(`pipeline/${id}`, pipeline(id, coordinator)),
         delivering: () =>
           deliveries.filter((each) => each.process === id && each.until === undefined).map((each) => each.leaseKey),
       };
@@ -210,15 +215,15 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
     },
     async kill(id) {
       const { coordinator, pipeline: own } = processes.get(id)!;
-      for (const each of deliveries) if (each.process === id) each.until ??= world.clock.now();
+      for (const each of deliveries) if (each.process === id) each.until ??= harness.clock.now();
       processes.delete(id);
-      await world.kill(coordinator);
-      await world.kill(own);
-      for (const control of controls.get(id)!) await world.kill(control);
+      await harness.kill(coordinator);
+      await harness.kill(own);
+      for (const control of controls.get(id)!) await harness.kill(control);
     },
     async stop(id, deadlineMs = 20_000) {
       const { coordinator } = processes.get(id)!;
-      const { later } = await world.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(
+      const { later } = await harness.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(
         coordinator,
         (replyTo) => ({
           type: 'releaseAll',
@@ -231,7 +236,7 @@ export function leaseCluster(world: World, store: MemoryLeaseStore, stream: List
     },
     async endShard(leaseKey, how) {
       const owner = cluster.owner(leaseKey)!;
-      await world.tell(processes.get(owner)!.pipeline, { type: 'endShard', leaseKey, how });
+      await harness.tell(processes.get(owner)!.pipeline, { type: 'endShard', leaseKey, how });
     },
     counts: () => [...processes.values()].map((process) => process.delivering().length).sort((a, b) => a - b),
     owner: (leaseKey) => deliveries.findLast((each) => each.leaseKey === leaseKey && each.until === undefined)?.process,

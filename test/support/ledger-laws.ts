@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 
 import type { Position } from '../../src/core/position.js';
-import { bounds, current, newWorld, play, script } from './ledger-world.js';
-import type { LedgerApi, World } from './ledger-world.js';
+import { bounds, current, newHarness, play, script } from './ledger-harness.js';
+import type { LedgerApi, Harness } from './ledger-harness.js';
 import { isOpen, naiveFrontier, naiveHead, naiveOpen, naiveOpenBytes } from './naive-ledger.js';
 import type { NaiveRecord } from './naive-ledger.js';
 
@@ -14,8 +14,8 @@ export type Law = (api: LedgerApi) => fc.IRawProperty<unknown>;
 /** I1: the frontier never passes an open record, and never rests where a checkpoint may not land. */
 export const frontierPassesNothingOpen: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
-    play(newWorld(api, limits), commands, (world) => {
-      const { ledger, naive } = current(world);
+    play(newHarness(api, limits), commands, (harness) => {
+      const { ledger, naive } = current(harness);
       const frontier = api.frontier(ledger);
       if (frontier === undefined) return;
       const passed = naive.records.filter((record) => order(record, frontier) <= 0);
@@ -30,10 +30,10 @@ export const frontierPassesNothingOpen: Law = (api) =>
 /** I2: the frontier never goes back, also over incarnations that resume behind the durable checkpoint. */
 export const frontierNeverGoesBack: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
-    play(newWorld(api, limits), commands, (world) => {
-      const frontier = api.frontier(current(world).ledger);
-      if (frontier === undefined || world.durable === undefined) return;
-      const { durable } = world;
+    play(newHarness(api, limits), commands, (harness) => {
+      const frontier = api.frontier(current(harness).ledger);
+      if (frontier === undefined || harness.durable === undefined) return;
+      const { durable } = harness;
       must(order(frontier, durable) >= 0, () => `frontier fell from ${show(durable)} to ${show(frontier)}`);
     });
   });
@@ -69,14 +69,14 @@ export const settlesAreOrderFreeAndIdempotent: Law = (api) =>
 /** I9: a settle addressed to an old fence changes nothing in the ledger of the present one. */
 export const lateSettlesChangeNothing: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
-    const world = newWorld(api, limits);
-    let before = summary(api, current(world).ledger);
-    play(world, commands, (_, command) => {
-      const after = summary(api, current(world).ledger);
-      if (command.type === 'late' && command.fence % world.incarnations.length !== world.incarnations.length - 1) {
+    const harness = newHarness(api, limits);
+    let before = summary(api, current(harness).ledger);
+    play(harness, commands, (_, command) => {
+      const after = summary(api, current(harness).ledger);
+      if (command.type === 'late' && command.fence % harness.incarnations.length !== harness.incarnations.length - 1) {
         must(after === before, () => `a late settle turned ${before} into ${after}`);
       }
-      mustAgree(world);
+      mustAgree(harness);
       before = after;
     });
   });
@@ -84,9 +84,9 @@ export const lateSettlesChangeNothing: Law = (api) =>
 /** I10: a record is complete exactly when each of its items has been settled, and a settle is new exactly once. */
 export const recordsCompleteByEveryLeaf: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
-    play(newWorld(api, limits), commands, (world, command) => {
-      const { ledger, naive } = current(world);
-      const { real, naive: expected } = world.answers;
+    play(newHarness(api, limits), commands, (harness, command) => {
+      const { ledger, naive } = current(harness);
+      const { real, naive: expected } = harness.answers;
       if (command.type !== 'admit')
         must(real === expected, () => `${command.type} said ${String(real)}, not ${String(expected)}`);
       naive.records.forEach((record, ordinal) => {
@@ -97,15 +97,15 @@ export const recordsCompleteByEveryLeaf: Law = (api) =>
           () => `record ${ordinal} has ${held} open items, not ${itemsOpen}`,
         );
       });
-      mustAgree(world);
+      mustAgree(harness);
     });
   });
 
 /** I11: no more is open than the bounds allow, in records, bytes and span; and nothing is refused without need. */
 export const openStaysInBounds: Law = (api) =>
   fc.property(bounds, script, fc.boolean(), (limits, commands, strict) => {
-    play(newWorld(api, limits, strict), commands, (world, command) => {
-      const { naive } = current(world);
+    play(newHarness(api, limits, strict), commands, (harness, command) => {
+      const { naive } = current(harness);
       const open = naiveOpen(naive);
       const bytes = naiveOpenBytes(naive);
       const span = naive.records.length - naiveHead(naive);
@@ -118,7 +118,7 @@ export const openStaysInBounds: Law = (api) =>
         () => `${bytes} bytes open of ${limits.maxPendingBytes}`,
       );
       if (command.type === 'admit') {
-        const { real, naive: expected } = world.answers;
+        const { real, naive: expected } = harness.answers;
         must(real === expected, () => `admit said ${String(real)}, not ${String(expected)}`);
       }
     });
@@ -127,32 +127,32 @@ export const openStaysInBounds: Law = (api) =>
 /** I18: zero items are as good as settled items: with nothing open the frontier is at the last record it may rest on. */
 export const zeroItemsAdvanceTheFrontier: Law = (api) =>
   fc.property(bounds, script, fc.constantFrom('after all is settled', 'all filtered'), (limits, commands, kind) => {
-    const world = newWorld(api, limits);
+    const harness = newHarness(api, limits);
     if (kind === 'all filtered') {
       const admits = commands.filter(({ type }) => type === 'admit');
-      play(world, admits, () => {
-        const { ledger, naive } = current(world);
+      play(harness, admits, () => {
+        const { ledger, naive } = current(harness);
         const record = naive.records.at(-1);
         if (record === undefined || !isOpen(record)) return;
         api.expectItems(ledger, naive.records.length - 1, 0);
         record.openItems = [];
-        mustBeDone(world);
+        mustBeDone(harness);
       });
       return;
     }
-    play(world, commands, () => undefined);
-    const { ledger, naive } = current(world);
+    play(harness, commands, () => undefined);
+    const { ledger, naive } = current(harness);
     naive.records.forEach((record, ordinal) => {
       for (const index of record.openItems) api.settle(ledger, ordinal, index);
       record.openItems = [];
     });
-    mustBeDone(world);
+    mustBeDone(harness);
   });
 
 /** Everything admitted has been dealt with: does the ledger say so, too? */
-function mustBeDone(world: World): void {
-  const { api } = world;
-  const { ledger, naive } = current(world);
+function mustBeDone(harness: Harness): void {
+  const { api } = harness;
+  const { ledger, naive } = current(harness);
   must(
     api.oldestOpen(ledger) === undefined && ledger.openRecords === 0 && ledger.openBytes === 0,
     () => 'something stays open',
@@ -165,8 +165,8 @@ function mustBeDone(world: World): void {
   );
 }
 
-function mustAgree(world: World): void {
-  const { naive, ledger } = current(world);
+function mustAgree(harness: Harness): void {
+  const { naive, ledger } = current(harness);
   const at = naiveFrontier(naive);
   const record = naive.records[at];
   const open = naiveOpen(naive).length;
@@ -178,7 +178,7 @@ function mustAgree(world: World): void {
     naive.records.length,
     naive.records.length - open,
   ]);
-  const actual = summary(world.api, ledger);
+  const actual = summary(harness.api, ledger);
   must(actual === expected, () => `the ledger says ${actual}, the model ${expected}`);
 }
 

@@ -7,8 +7,8 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream, FakeStreamOptions } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
-import { watched } from './consumer-world.js';
-import type { Watched } from './consumer-world.js';
+import { watched } from './consumer-harness.js';
+import type { Watched } from './consumer-harness.js';
 
 /** Numbers from a seed: the same seed gives the same run. */
 export function seeded(seed: number): { next(): number } {

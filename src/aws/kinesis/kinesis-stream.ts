@@ -28,7 +28,7 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
     application,
     initialPosition,
     opaque,
-    open: (world) =>
+    open: (environment) =>
       kinesisPollingSource(
         {
           ...(streamArn === undefined ? { streamName: name } : { streamArn }),
@@ -39,7 +39,7 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
           idleMs,
           prefetch,
         },
-        world,
+        environment,
       ),
     openLeases: ({ clock, timers }, { client: own, tableName, failoverMs, billing }) =>
       openLeaseTable({

@@ -2,7 +2,7 @@
 import { CreateStreamCommand, DescribeStreamSummaryCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { HASH_KEY_DIGITS, readDecimal } from '../../core/decimal.js';
 import type { Shard } from '../../api/ports.js';
-import type { World } from '../../api/source.js';
+import type { Environment } from '../../api/source.js';
 import { patiently } from '../patience.js';
 import { createKinesisClient, kinesisCaller } from './kinesis-client.js';
 import { listShards } from './stream-listing.js';
@@ -21,12 +21,12 @@ const pollMs = 50;
 /** For how long a look at the stream is repeated that fails for a lost connection. */
 const retryForMs = 10_000;
 
-export function streamAdmin(streamName: string, world: World, signal: AbortSignal): StreamAdmin {
+export function streamAdmin(streamName: string, environment: Environment, signal: AbortSignal): StreamAdmin {
   const requestTimeoutMs = 5_000;
   const client = createKinesisClient({ requestTimeoutMs });
-  const caller = kinesisCaller({ client, stream: streamName, requestTimeoutMs, ...world });
+  const caller = kinesisCaller({ client, stream: streamName, requestTimeoutMs, ...environment });
   const StreamName = streamName;
-  const patience = { ...world, retryForMs, name: `the stream ${streamName}` };
+  const patience = { ...environment, retryForMs, name: `the stream ${streamName}` };
   const look = <Result>(call: () => Promise<Result>): Promise<Result> => patiently(patience, call, signal);
 
   const active = async (): Promise<void> => {
@@ -34,7 +34,7 @@ export function streamAdmin(streamName: string, world: World, signal: AbortSigna
       const command = new DescribeStreamSummaryCommand({ StreamName });
       const { output } = await look(() => caller.call(command, { operation: 'DescribeStreamSummary' }, signal));
       if (output.StreamDescriptionSummary?.StreamStatus === 'ACTIVE') return;
-      await new Promise<void>((resolve) => world.timers.after(pollMs, resolve));
+      await new Promise<void>((resolve) => environment.timers.after(pollMs, resolve));
     }
   };
   const shards = async (): Promise<readonly Shard[]> =>

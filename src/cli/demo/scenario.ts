@@ -6,7 +6,7 @@ import { listLeases } from '../../aws/dynamodb/lease-listing.js';
 import { kinesisProducer } from '../../aws/kinesis/kinesis-producer.js';
 import { streamAdmin } from '../../aws/kinesis/stream-admin.js';
 import { KinactError } from '../../api/errors.js';
-import { hostWorld } from '../../consumer/host-world.js';
+import { hostEnvironment } from '../../consumer/host-environment.js';
 import type { ConsumerTask } from './messages.js';
 import { startConsumer, type ConsumerProcess } from './processes.js';
 import type { Sink } from './sink.js';
@@ -68,8 +68,8 @@ interface Stage extends ScenarioOptions {
 export async function play(options: ScenarioOptions, story: Story & { consumers: ConsumerProcess[] }): Promise<void> {
   const { sink, total, signal, say } = options;
   const stage: Stage = { ...options, story, withheld: undefined, onBatch: () => {}, onLease: () => {} };
-  const admin = streamAdmin(streamName, hostWorld, signal);
-  const producer = kinesisProducer({ streamName, ...hostWorld });
+  const admin = streamAdmin(streamName, hostEnvironment, signal);
+  const producer = kinesisProducer({ streamName, ...hostEnvironment });
   try {
     await admin.create(2);
     for (const name of ['consumer-1', 'consumer-2']) story.consumers.push(start(stage, name));
@@ -160,7 +160,7 @@ async function killOne(stage: Stage): Promise<void> {
   });
   const [shards, { rows }] = await Promise.all([
     victim.status(),
-    listLeases({ tableName: application, ...hostWorld }, signal),
+    listLeases({ tableName: application, ...hostEnvironment }, signal),
   ]);
   const lease = rows.find(({ leaseOwner }) => leaseOwner === victim.name)?.leaseKey;
   const openRecords = shards.find(({ shardId }) => shardId === lease)?.openRecords ?? 0;

@@ -6,7 +6,7 @@ import type { RawRecord, ShardReader, SourceNotice, StreamSource } from '../../.
 import { installFastGetRecords } from '../../../src/aws/kinesis/get-records.js';
 import { kinesisPollingSource, type KinesisPollingOptions } from '../../../src/aws/kinesis/kinesis-polling.js';
 import { scriptedServer, type ScriptedServer } from '../../../src/testing/scripted-server/scripted-server.js';
-import { countedTimers } from '../../support/polling-world.js';
+import { countedTimers } from '../../support/polling-harness.js';
 
 const stream = 'orders';
 const shardId = 'shardId-000000000000';

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
-import { end, only, shardId, stream, trimHorizon, world, type World } from '../../support/polling-world.js';
+import { end, only, shardId, stream, trimHorizon, harness, type Harness } from '../../support/polling-harness.js';
 
 const arn = 'arn:aws:kinesis:us-east-1:123456789012:stream/orders';
 const options = { streamName: stream, maxRecords: 2 };
-const trims = (on: World): SourceNotice[] => on.notices.filter((notice) => notice.type === 'trimmed');
+const trims = (on: Harness): SourceNotice[] => on.notices.filter((notice) => notice.type === 'trimmed');
 
 /** From the GetRecords call `from` on, `times` answers are empty, without iterator, and say `saying` of themselves. */
-function burst(on: World, from: number, times: number, saying: object): void {
+function burst(on: Harness, from: number, times: number, saying: object): void {
   let calls = 0;
   on.client.script = only('GetRecords', () => {
     calls += 1;
@@ -18,7 +18,7 @@ function burst(on: World, from: number, times: number, saying: object): void {
 describe('an end that does not call itself up to date', () => {
   for (const times of [1, 2, 3, 30])
     it(`ends no shard whose service has told a backlog before, ${times} times in a row`, async () => {
-      const on = world(trimHorizon, { options });
+      const on = harness(trimHorizon, { options });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
       burst(on, 2, times, { MillisBehindLatest: 60_000 });
@@ -29,7 +29,7 @@ describe('an end that does not call itself up to date', () => {
     });
 
   it('is believed in the end where nothing else is ever answered, so that children do not wait for ever', async () => {
-    const on = world(trimHorizon, { options });
+    const on = harness(trimHorizon, { options });
     on.put('a', 'b', 'c', 'd', 'e');
     on.client.kinesis.split(stream, shardId);
     burst(on, 4, Infinity, { MillisBehindLatest: 60_000 });
@@ -43,7 +43,7 @@ describe('an end that does not call itself up to date', () => {
 
   for (const saying of [{ MillisBehindLatest: 60_000 }, {}])
     it(`ends no shard by a burst of 4 s at the first call (${JSON.stringify(saying)})`, async () => {
-      const on = world(trimHorizon, { options });
+      const on = harness(trimHorizon, { options });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
       burst(on, 1, Infinity, saying);
@@ -56,7 +56,7 @@ describe('an end that does not call itself up to date', () => {
     });
 
   it('is believed at once where its chain was up to date before, as kinesalite ends a shard', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);
     let answers = 0;
@@ -77,7 +77,7 @@ describe('an end that does not call itself up to date', () => {
   });
 
   it('is believed after five seconds of nothing else where the service has never told a backlog', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);
     burst(on, 2, Infinity, { MillisBehindLatest: 7_000 });
@@ -92,8 +92,8 @@ describe('an end that does not call itself up to date', () => {
 
 describe('the start that was not found at first and is asked for again', () => {
   it('is not begun in another stream than the row is of', async () => {
-    const created = Math.floor(world().client.kinesis.stream(stream).createdAt / 1_000);
-    const on = world(
+    const created = Math.floor(harness().client.kinesis.stream(stream).createdAt / 1_000);
+    const on = harness(
       (put, clock) => {
         put('old 1', 'old 2', 'old 3', 'old 4');
         return { type: 'atTimestamp', timestampMs: clock.wallNow() + 60_000 };
@@ -125,7 +125,7 @@ describe('the start that was not found at first and is asked for again', () => {
 });
 
 it('records that were handed on are skipped, and no gap is said, where their numbers are not found again on the way', async () => {
-  const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
+  const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
   on.put('a', 'b', 'c', 'd');
   on.consume();
   await on.clock.advance(5_000);

@@ -4,13 +4,13 @@ import { kinesisPollingSource } from '../../../src/aws/kinesis/kinesis-polling.j
 import { createByteBudget, openAccount } from '../../../src/core/byte-budget.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { modelClient } from '../../support/model-kinesis-client.js';
-import { countedTimers, end, only, shardId, stream, trimHorizon, world } from '../../support/polling-world.js';
+import { countedTimers, end, only, shardId, stream, trimHorizon, harness } from '../../support/polling-harness.js';
 
 const never = new AbortController().signal;
 
 describe('the end of a shard', () => {
   it('comes after its last records and names the children that GetRecords names, for a merge both parents', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     const children = on.client.kinesis.split(stream, shardId);
     on.consume();
@@ -37,7 +37,7 @@ describe('the end of a shard', () => {
       [{ ShardId: 's', ParentShards: ['another'] }],
       [{ ParentShards: [shardId] }],
     ]) {
-      const on = world();
+      const on = harness();
       on.client.kinesis.split(stream, shardId);
       on.client.script = only('GetRecords', () => ({
         body: { Records: [], MillisBehindLatest: 0, ...(ChildShards === undefined ? {} : { ChildShards }) },
@@ -49,7 +49,7 @@ describe('the end of a shard', () => {
   });
 
   it('comes one empty answer later where the service tells it so', async () => {
-    const on = world(trimHorizon, { model: { endOfShard: 'emptyAnswer', childShards: false } });
+    const on = harness(trimHorizon, { model: { endOfShard: 'emptyAnswer', childShards: false } });
     on.put('a');
     on.client.kinesis.split(stream, shardId);
     on.consume();
@@ -60,7 +60,7 @@ describe('the end of a shard', () => {
 
   it('is `vanished` when the shard is not found for five seconds but the stream is there, from the first iterator on or later', async () => {
     for (const before of [true, false]) {
-      const on = world();
+      const on = harness();
       on.put('a');
       if (before) on.client.kinesis.dropShard(stream, shardId);
       on.consume();
@@ -76,7 +76,7 @@ describe('the end of a shard', () => {
   });
 
   it('is not `vanished` where it was found in between: five seconds count from the last time that it was', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     on.consume();
     for (let times = 0; times < 4; times += 1) {
@@ -95,7 +95,7 @@ describe('the end of a shard', () => {
 
   it('is no end at all but STREAM_NOT_FOUND when the stream is gone, or going', async () => {
     for (const going of ['gone', 'deleting'] as const) {
-      const on = world();
+      const on = harness();
       on.consume();
       await on.clock.advance(3_000);
       if (going === 'gone') on.client.kinesis.streams.delete(stream);
@@ -115,7 +115,7 @@ describe('the end of a shard', () => {
   });
 
   it('is not guessed at while the stream cannot be asked', async () => {
-    const on = world();
+    const on = harness();
     on.client.kinesis.dropShard(stream, shardId);
     on.client.script = only('DescribeStreamSummary', () => ({ error: 'LimitExceededException' }));
     on.consume();
@@ -132,7 +132,7 @@ describe('the end of a shard', () => {
 describe('prefetching', () => {
   it('gives back the bytes that it had reserved for a read that fails', async () => {
     const budget = createByteBudget(100 * 1024 * 1024);
-    const on = world(trimHorizon, { lease: { stream: undefined, bytes: openAccount(budget, () => {}) } });
+    const on = harness(trimHorizon, { lease: { stream: undefined, bytes: openAccount(budget, () => {}) } });
     on.client.script = only('GetRecords', () => ({ error: 'InternalFailureException' }));
     on.consume();
     await on.clock.advance(60_000);
@@ -149,7 +149,7 @@ describe('prefetching', () => {
     maxRecords: number,
   ): Promise<[number, () => Promise<number>]> => {
     const options = { streamName: stream, maxRecords, prefetch: { ...bounds, ...prefetch } };
-    const on = world(trimHorizon, { options });
+    const on = harness(trimHorizon, { options });
     on.put(...Array.from({ length: 200 }, (_, index) => `key ${String(index).padStart(3, '0')}`));
     const first = on.reader.read(never);
     await on.clock.advance(60_000);
@@ -184,7 +184,7 @@ describe('prefetching', () => {
   });
 
   it('keeps one empty answer of an idle shard, however long nobody asks', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, prefetch: { batches: 2 } } });
+    const on = harness(trimHorizon, { options: { streamName: stream, prefetch: { batches: 2 } } });
     on.put('a');
     const first = on.reader.read(never);
     await on.clock.advance(600_000);
@@ -203,7 +203,7 @@ describe('prefetching', () => {
 
 describe('closing a reader', () => {
   it('ends its read, its calls and its timers in whatever it is doing', async () => {
-    const doing: Record<string, (on: ReturnType<typeof world>) => void> = {
+    const doing: Record<string, (on: ReturnType<typeof harness>) => void> = {
       'idling at the tip': () => undefined,
       'waiting for an answer': (on) => (on.client.script = only('GetRecords', () => 'hang')),
       'waiting for an iterator': (on) => (on.client.script = only('GetShardIterator', () => 'hang')),
@@ -212,7 +212,7 @@ describe('closing a reader', () => {
     };
     for (const [label, set] of Object.entries(doing)) {
       const options = { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } };
-      const on = world(trimHorizon, { options });
+      const on = harness(trimHorizon, { options });
       set(on);
       const held = label === 'held by its bounds';
       if (held) await readOne(on);
@@ -232,7 +232,7 @@ describe('closing a reader', () => {
   });
 
   it('before the first read makes no call', async () => {
-    const on = world();
+    const on = harness();
     on.reader.close();
     on.consume();
     await on.clock.advance(10_000);
@@ -269,7 +269,7 @@ describe('closing a reader', () => {
   });
 
   it('differs from giving up one read: the next one gets what comes', async () => {
-    const on = world();
+    const on = harness();
     const abort = new AbortController();
     on.put('a');
     const given = on.reader.read(abort.signal).catch((error: { code: string }) => error.code);
@@ -282,7 +282,7 @@ describe('closing a reader', () => {
     expect(await on.reader.read(abort.signal).catch((error: { code: string }) => error.code)).to.equal('STOPPED');
   });
 
-  async function readOne(on: ReturnType<typeof world>): Promise<void> {
+  async function readOne(on: ReturnType<typeof harness>): Promise<void> {
     const one = on.reader.read(never);
     await on.clock.advance(1_000);
     await one;

@@ -1,13 +1,22 @@
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
-import { end, only, shardId, stream, trimHorizon, types, world, type World } from '../../support/polling-world.js';
+import {
+  end,
+  only,
+  shardId,
+  stream,
+  trimHorizon,
+  types,
+  harness,
+  type Harness,
+} from '../../support/polling-harness.js';
 
 const arn = 'arn:aws:kinesis:us-east-1:123456789012:stream/orders';
-const retries = (on: World): Extract<SourceNotice, { type: 'retrying' }>[] =>
+const retries = (on: Harness): Extract<SourceNotice, { type: 'retrying' }>[] =>
   on.notices.filter((notice) => notice.type === 'retrying');
-const trims = (on: World): SourceNotice[] => on.notices.filter((notice) => notice.type === 'trimmed');
+const trims = (on: Harness): SourceNotice[] => on.notices.filter((notice) => notice.type === 'trimmed');
 /** GetRecords answers `times` times what it has, but names no iterator. */
-const withoutIterator = (on: World, times: number, ChildShards?: unknown): void => {
+const withoutIterator = (on: Harness, times: number, ChildShards?: unknown): void => {
   let left = times;
   on.client.script = only('GetRecords', (call) => {
     if (left === 0) return undefined;
@@ -23,15 +32,15 @@ const withoutIterator = (on: World, times: number, ChildShards?: unknown): void 
   });
 };
 /** The stream as it is described from now on. */
-const describedAs = (on: World, more: object): void => {
+const describedAs = (on: Harness, more: object): void => {
   const StreamDescriptionSummary = { StreamName: stream, StreamARN: arn, StreamStatus: 'ACTIVE', ...more };
   on.client.script = only('DescribeStreamSummary', () => ({ body: { StreamDescriptionSummary } }));
 };
-const createdSeconds = (on: World): number => Math.floor(on.client.kinesis.stream(stream).createdAt / 1_000);
+const createdSeconds = (on: Harness): number => Math.floor(on.client.kinesis.stream(stream).createdAt / 1_000);
 
 describe('the end of a shard is proven by a second chain', () => {
   it('begun behind the last record, which ends too and without records', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);
     on.consume();
@@ -43,7 +52,7 @@ describe('the end of a shard is proven by a second chain', () => {
   });
 
   it('slower and slower, where the shard is open and no answer ever names an iterator', async () => {
-    const on = world();
+    const on = harness();
     withoutIterator(on, Infinity);
     on.consume();
     await on.clock.advance(120_000);
@@ -55,7 +64,7 @@ describe('the end of a shard is proven by a second chain', () => {
   for (const ChildShards of [undefined, [{ ShardId: 'shardId-000000000009', ParentShards: [shardId] }]]) {
     const named = ChildShards === undefined ? 'naming no children' : 'naming children';
     it(`so one answer without iterator in the middle of a backlog ends nothing (${named})`, async () => {
-      const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
+      const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
       withoutIterator(on, 1, ChildShards);
@@ -67,7 +76,7 @@ describe('the end of a shard is proven by a second chain', () => {
     });
 
     it(`nor does one at the tip of an open shard: it is said and read on (${named})`, async () => {
-      const on = world();
+      const on = harness();
       on.put('a');
       withoutIterator(on, 1, ChildShards);
       on.consume();
@@ -82,7 +91,7 @@ describe('the end of a shard is proven by a second chain', () => {
   }
 
   it('records that the second chain brings are handed on, and the proof begins again', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
+    const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
     on.put('a', 'b', 'c', 'd');
     on.client.kinesis.split(stream, shardId);
     withoutIterator(on, 3);
@@ -93,7 +102,7 @@ describe('the end of a shard is proven by a second chain', () => {
   });
 
   it('a service that never names an iterator is asked slower and slower, and no record is left out', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
+    const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
     const keys = Array.from({ length: 12 }, (_, index) => `key ${index}`);
     on.put(...keys);
     withoutIterator(on, Infinity);
@@ -106,7 +115,7 @@ describe('the end of a shard is proven by a second chain', () => {
   });
 
   it('by one that is begun after a listing has shown the shard closed: until then records may come', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     withoutIterator(on, Infinity);
     on.consume();
@@ -121,7 +130,7 @@ describe('the end of a shard is proven by a second chain', () => {
   });
 
   it('an end half an hour ago proves nothing of the one now', async () => {
-    const on = world();
+    const on = harness();
     withoutIterator(on, 1);
     on.consume();
     await on.clock.advance(1_800_000);
@@ -136,7 +145,7 @@ describe('what may have expired unread is said', () => {
   for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
     it(`where a closed shard has nothing left behind the record to resume in (${missingRecord})`, async () => {
       let position = { sequenceNumber: '', subSequenceNumber: 0 };
-      const on = world(
+      const on = harness(
         (put) => {
           position = { sequenceNumber: put('a', 'b', 'c')[0]!, subSequenceNumber: 0 };
           return { type: 'after', position };
@@ -154,7 +163,7 @@ describe('what may have expired unread is said', () => {
 
   it('as certain where the service had said that there was more', async () => {
     const options = { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } };
-    const on = world(trimHorizon, { options });
+    const on = harness(trimHorizon, { options });
     const [sequenceNumber] = on.put('a', 'b', 'c');
     await on.clock.advance(10);
     const first = on.reader.read(new AbortController().signal);
@@ -172,7 +181,7 @@ describe('what may have expired unread is said', () => {
 });
 
 describe('a reader under a lease', () => {
-  const lease = (on: World): { stream: string } => ({ stream: `${arn}#${createdSeconds(on)}` });
+  const lease = (on: Harness): { stream: string } => ({ stream: `${arn}#${createdSeconds(on)}` });
 
   it('takes no answer for final: it goes on as soon as the service is itself again', async () => {
     for (const error of [
@@ -185,7 +194,7 @@ describe('a reader under a lease', () => {
       'ExpiredIteratorException',
     ]) {
       for (const operation of ['GetRecords', 'GetShardIterator', 'DescribeStreamSummary']) {
-        const on = world(trimHorizon, { lease: lease(world()) });
+        const on = harness(trimHorizon, { lease: lease(harness()) });
         on.put('a');
         on.consume();
         await on.clock.advance(3_000);
@@ -203,7 +212,7 @@ describe('a reader under a lease', () => {
   });
 
   it('restarts no chain, and falls back to no TRIM_HORIZON, of another stream than its row is of', async () => {
-    const restarts: Record<string, (on: World) => void> = {
+    const restarts: Record<string, (on: Harness) => void> = {
       'iterators expire': (on) => on.client.kinesis.expireIterators(),
       'the last record is gone': (on) => {
         on.client.kinesis.trim(stream, shardId, 1);
@@ -212,7 +221,7 @@ describe('a reader under a lease', () => {
       'an end': (on) => void on.client.kinesis.split(stream, shardId),
     };
     for (const [what, restart] of Object.entries(restarts)) {
-      const on = world(trimHorizon, { lease: lease(world()) });
+      const on = harness(trimHorizon, { lease: lease(harness()) });
       on.put('a');
       on.consume();
       await on.clock.advance(2_000);
@@ -231,7 +240,7 @@ describe('a reader under a lease', () => {
   it('begins in no other stream than its row is of, wherever that begins and whatever the service makes of the number', async () => {
     for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
       for (const type of ['after', 'trimHorizon', 'atTimestamp'] as const) {
-        const on = world(
+        const on = harness(
           () =>
             type === 'after'
               ? { type, position: { sequenceNumber: '17', subSequenceNumber: 0 } }
@@ -250,7 +259,7 @@ describe('a reader under a lease', () => {
   });
 
   it('waits while the stream is being created, however long it is not found', async () => {
-    const on = world(trimHorizon, { lease: lease(world()) });
+    const on = harness(trimHorizon, { lease: lease(harness()) });
     on.client.kinesis.dropShard(stream, shardId);
     describedAs(on, { StreamStatus: 'CREATING', StreamCreationTimestamp: new Date(createdSeconds(on) * 1_000) });
     on.consume();
@@ -259,7 +268,7 @@ describe('a reader under a lease', () => {
   });
 
   it('asks who the stream is once a second at most when that goes on, for all readers of a source', async () => {
-    const on = world(trimHorizon, { lease: lease(world()) });
+    const on = harness(trimHorizon, { lease: lease(harness()) });
     on.consume();
     await on.clock.advance(2_000);
     on.client.script = only('GetRecords', () => ({ error: 'ExpiredIteratorException' }));

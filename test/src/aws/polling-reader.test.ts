@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
-import { end, most, only, shardId, stream, trimHorizon, types, world } from '../../support/polling-world.js';
+import { end, most, only, shardId, stream, trimHorizon, types, harness } from '../../support/polling-harness.js';
 
 describe('the polling reader, in virtual time', () => {
   it('hands on every record in order over one chain of iterators, and says how far behind it is', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
+    const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
     on.put('a', 'b', 'c', 'd', 'e');
     on.consume();
     await on.clock.advance(1_000);
@@ -18,7 +18,7 @@ describe('the polling reader, in virtual time', () => {
   });
 
   it('reads a shard five times a second at most while it is behind, and every idleMs at the tip', async () => {
-    const on = world(trimHorizon, {
+    const on = harness(trimHorizon, {
       options: { streamName: stream, maxRecords: 1 },
       model: { enforceReadLimits: true },
     });
@@ -35,7 +35,7 @@ describe('the polling reader, in virtual time', () => {
   });
 
   it('reads 2 MB a second at most, and nearly as much', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 4 } });
+    const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 4 } });
     const data = new Uint8Array(500_000);
     for (let index = 0; index < 80; index += 1) on.client.kinesis.put(stream, { partitionKey: `k${index}`, data });
     on.consume();
@@ -45,7 +45,7 @@ describe('the polling reader, in virtual time', () => {
   });
 
   it('waits longer after every throttled read, with full jitter, says so, and loses nothing', async () => {
-    const on = world(trimHorizon, { random: 0.999 });
+    const on = harness(trimHorizon, { random: 0.999 });
     on.put('a');
     let left = 7;
     on.client.script = only('GetRecords', () =>
@@ -57,7 +57,7 @@ describe('the polling reader, in virtual time', () => {
     expect(delays).to.have.length(7);
     expect(delays.map((ms) => Math.round(ms / 1_000))).to.deep.equal([1, 2, 4, 8, 16, 20, 20]);
     expect(on.keys).to.deep.equal(['a']);
-    const again = world(trimHorizon, { random: 0.25 });
+    const again = harness(trimHorizon, { random: 0.25 });
     again.client.script = only('GetRecords', () => ({ error: 'LimitExceededException' }));
     again.consume();
     await again.clock.advance(3_000);
@@ -85,7 +85,7 @@ describe('the polling reader, in virtual time', () => {
           answer.error === 'ExpiredIteratorException'
         )
           continue;
-        const on = world();
+        const on = harness();
         on.put('a');
         on.client.script = only(operation, () => answer);
         on.consume();
@@ -103,7 +103,7 @@ describe('the polling reader, in virtual time', () => {
   });
 
   it('rejects with a KinactError on what time does not cure, after what was fetched before', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
+    const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
     on.put('a', 'b');
     let reads = 0;
     on.client.script = only('GetRecords', () => (++reads > 2 ? { error: 'AccessDeniedException' } : undefined));
@@ -123,7 +123,7 @@ describe('the polling reader, in virtual time', () => {
   });
 
   it('begins a refused chain anew once, and gives up when the fresh iterator is refused, too', async () => {
-    const on = world();
+    const on = harness();
     on.put('a');
     let refuse = 1;
     on.client.script = only('GetRecords', () => (refuse-- > 0 ? { error: 'InvalidArgumentException' } : undefined));
@@ -138,7 +138,7 @@ describe('the polling reader, in virtual time', () => {
 
 describe('iterators of the polling reader', () => {
   it('resume behind the last raw record when they expire', async () => {
-    const on = world();
+    const on = harness();
     const [a] = on.put('a');
     on.consume();
     await on.clock.advance(500);
@@ -153,7 +153,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('resume at the recorded time of LATEST, never at LATEST, when they expire before the first record', async () => {
-    const on = world((_, clock) => ({ type: 'atTimestamp', timestampMs: clock.wallNow() }));
+    const on = harness((_, clock) => ({ type: 'atTimestamp', timestampMs: clock.wallNow() }));
     on.consume();
     await on.clock.advance(2_500);
     on.client.kinesis.expireIterators();
@@ -166,7 +166,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('outlast a worker that asks for nothing for ten minutes', async () => {
-    const on = world(trimHorizon, { options: { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } } });
+    const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } } });
     on.put('a', 'b', 'c');
     const signal = new AbortController().signal;
     const first = on.reader.read(signal);
@@ -179,7 +179,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('begin at the record to resume in, for the worker to leave out what of it is done', async () => {
-    const on = world((put) => {
+    const on = harness((put) => {
       const [, b] = put('a', 'b', 'c');
       return { type: 'after', position: { sequenceNumber: b!, subSequenceNumber: 3 } };
     });
@@ -193,7 +193,7 @@ describe('iterators of the polling reader', () => {
   for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
     it(`begin at TRIM_HORIZON and say so where the record to resume in is trimmed (${missingRecord})`, async () => {
       let position = { sequenceNumber: '', subSequenceNumber: 2 };
-      const on = world(
+      const on = harness(
         (put) => {
           const [, b] = put('a', 'b', 'c', 'd');
           position = { sequenceNumber: b!, subSequenceNumber: 2 };
@@ -210,7 +210,7 @@ describe('iterators of the polling reader', () => {
     });
 
     it(`leave out nothing and repeat nothing when what was read last is trimmed meanwhile (${missingRecord})`, async () => {
-      const on = world(trimHorizon, { model: { missingRecord } });
+      const on = harness(trimHorizon, { model: { missingRecord } });
       on.put('a', 'b');
       on.consume();
       await on.clock.advance(500);
@@ -223,7 +223,7 @@ describe('iterators of the polling reader', () => {
   }
 
   it('start at a time in the future without a gap: clamped to now, leaving out what comes before', async () => {
-    const on = world((put, clock) => {
+    const on = harness((put, clock) => {
       put('long ago');
       return { type: 'atTimestamp', timestampMs: clock.wallNow() + 10_000 };
     });
@@ -241,7 +241,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('leave nothing out any more once the start is found, though arrival times are not in order', async () => {
-    const on = world((_, clock) => ({ type: 'atTimestamp', timestampMs: clock.wallNow() + 3_000 }));
+    const on = harness((_, clock) => ({ type: 'atTimestamp', timestampMs: clock.wallNow() + 3_000 }));
     on.consume();
     await on.clock.advance(3_000);
     on.put('a');
@@ -253,7 +253,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('repeat nothing where the service denies a record that it still has', async () => {
-    const on = world();
+    const on = harness();
     on.put('a', 'b');
     on.consume();
     await on.clock.advance(500);
@@ -266,7 +266,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('start at TRIM_HORIZON, leaving out what is older, where AT_TIMESTAMP is never answered', async () => {
-    const on = world((put, clock) => {
+    const on = harness((put, clock) => {
       put('older');
       return { type: 'atTimestamp', timestampMs: clock.wallNow() + 1 };
     });
@@ -283,7 +283,7 @@ describe('iterators of the polling reader', () => {
   });
 
   it('jump to the time asked for as soon as it is answered, instead of reading all that is older', async () => {
-    const on = world(
+    const on = harness(
       (put, clock) => {
         put(...Array.from({ length: 100 }, (_, index) => `old ${index}`));
         return { type: 'atTimestamp', timestampMs: clock.wallNow() + 60_000 };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { streamAdmin } from '../../../src/aws/kinesis/stream-admin.js';
-import { hostWorld } from '../../../src/consumer/host-world.js';
+import { hostEnvironment } from '../../../src/consumer/host-environment.js';
 import { scriptedServer } from '../../../src/testing/scripted-server/scripted-server.js';
 
 const settings = ['AWS_ENDPOINT_URL_KINESIS', 'AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] as const;
@@ -23,7 +23,11 @@ describe('the stream that the demo makes', () => {
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
     });
-    const admin = streamAdmin('orders', { ...hostWorld, random: { next: () => 0 } }, new AbortController().signal);
+    const admin = streamAdmin(
+      'orders',
+      { ...hostEnvironment, random: { next: () => 0 } },
+      new AbortController().signal,
+    );
     try {
       server.kinesis.createStream('orders');
       server.respond('ListShards', 2, { type: 'reset' });

@@ -17,8 +17,8 @@ async function outcome(lacking: (asked: number) => boolean, known: readonly stri
     asked += 1;
     return lacking(asked) ? { ...listing, shards: listing.shards.filter(({ shardId }) => shardId !== zero) } : listing;
   };
-  const world = { clock, timers: clock, random: { next: () => 0.5 } };
-  const patience = { ...world, retryForMs: 20_000, name: 'the stream', tableName: 'orders' };
+  const harness = { clock, timers: clock, random: { next: () => 0.5 } };
+  const patience = { ...harness, retryForMs: 20_000, name: 'the stream', tableName: 'orders' };
   const result = confirmedListing(stream, known, patience, new AbortController().signal).then(
     ({ shards }) => ({ shards: shards.length }),
     ({ code, message }: { code: string; message: string }) => ({ code, message }),

@@ -10,7 +10,7 @@ const behind: ReadResult = { type: 'records', records: [], millisBehindLatest: 5
 const some: ReadResult = { type: 'records', records: [{ sequenceNumber: '1', partitionKey: 'k', data: Buffer.of(1) }] };
 
 /** Time by hand, a source whose readers answer what they are told. */
-function world(): {
+function harness(): {
   at: (ms: number) => void;
   settled: { is: boolean };
   opened: { is: boolean };
@@ -59,7 +59,7 @@ function world(): {
 
 describe('the judge of idleness', () => {
   it('judges by an empty read that long after the last record, not by time alone', async () => {
-    const { at, open, isIdle } = world();
+    const { at, open, isIdle } = harness();
     const shard = open();
     await shard.answer(some);
     at(500);
@@ -69,7 +69,7 @@ describe('the judge of idleness', () => {
   });
 
   it('waits for every shard, and takes a record of one for news of all', async () => {
-    const { at, open, isIdle } = world();
+    const { at, open, isIdle } = harness();
     const [one, two] = [open(), open()];
     at(150);
     await one.answer(empty);
@@ -87,7 +87,7 @@ describe('the judge of idleness', () => {
   });
 
   it('does not take an empty read on the way to the tip for the tip', async () => {
-    const { at, open, isIdle } = world();
+    const { at, open, isIdle } = harness();
     const shard = open();
     at(500);
     await shard.answer(behind);
@@ -97,7 +97,7 @@ describe('the judge of idleness', () => {
   });
 
   it('is not idle while a line waits to be written, or while no shard is read', async () => {
-    const { at, open, isIdle, settled, watch } = world();
+    const { at, open, isIdle, settled, watch } = harness();
     at(500);
     watch.check();
     expect(await isIdle(), 'no shard').to.equal(false);
@@ -112,7 +112,7 @@ describe('the judge of idleness', () => {
   });
 
   it('waits for shards that are not open yet: on a slow machine the first are read before the last are taken', async () => {
-    const { at, open, opened, isIdle } = world();
+    const { at, open, opened, isIdle } = harness();
     const first = open();
     opened.is = false;
     at(5_000);
@@ -124,7 +124,7 @@ describe('the judge of idleness', () => {
   });
 
   it('does not wait without end for a shard that nobody opens', async () => {
-    const { at, open, opened, isIdle } = world();
+    const { at, open, opened, isIdle } = harness();
     const first = open();
     opened.is = false;
     at(30_099);
@@ -154,7 +154,7 @@ describe('the judge of idleness', () => {
   });
 
   it('gives the children of an ended shard time to be opened', async () => {
-    const { at, open, isIdle } = world();
+    const { at, open, isIdle } = harness();
     const [other, parent] = [open(), open()];
     await parent.answer({ type: 'shardEnd', children: [] });
     parent.close();

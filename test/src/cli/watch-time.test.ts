@@ -9,7 +9,7 @@ import { leastWatchMs, runReset } from '../../../src/cli/reset-run.js';
 import { failoverText } from '../../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { World } from '../../../src/api/source.js';
+import type { Environment } from '../../../src/api/source.js';
 import { listedStream } from '../../support/listed-stream.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 
@@ -17,7 +17,7 @@ const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const writer = writerOf(writerNonce('w', 'p'), 1);
 
-interface Instant extends World {
+interface Instant extends Environment {
   /** Milliseconds that were waited for so far. */
   readonly waited: () => number;
 }
@@ -61,7 +61,7 @@ const held = (leaseKey: string, failoverMs: number, more: Partial<LeaseRow> = {}
   });
 
 async function reset(rows: readonly LeaseRow[], watchMs = leastWatchMs): Promise<{ waited: number; said: string }> {
-  const world = instant();
+  const environment = instant();
   const io = told();
   const table: LeaseRewriting = {
     scan: () => Promise.resolve({ rows, malformed: [], serviceTimeMs: 1 }),
@@ -69,10 +69,10 @@ async function reset(rows: readonly LeaseRow[], watchMs = leastWatchMs): Promise
     close: () => undefined,
   };
   const request = { tableName: 'app', stream: { streamName: 'orders' }, only: undefined, watchMs, yes: true };
-  const patience = { ...world, retryForMs: 1_000, name: 'the stream' };
-  const place = { world, table, open: () => listedStream() };
+  const patience = { ...environment, retryForMs: 1_000, name: 'the stream' };
+  const place = { environment, table, open: () => listedStream() };
   expect(await runReset({ ...request, to: { type: 'trimHorizon' }, patience }, place, io)).to.equal(0);
-  return { waited: world.waited(), said: io.said() };
+  return { waited: environment.waited(), said: io.said() };
 }
 
 describe('kinact reset watches leases', () => {
@@ -94,7 +94,7 @@ describe('kinact adopt watches the tables', () => {
       [0, 70_000],
       [300_000, 300_000],
     ] as const) {
-      const world = instant();
+      const environment = instant();
       const io = told();
       const tables: Kcl3Remains = {
         find: () =>
@@ -107,8 +107,10 @@ describe('kinact adopt watches the tables', () => {
         remove: () => Promise.resolve('removed'),
         close: () => undefined,
       };
-      expect(await adoptTables({ tableName: 'app', watchMs: 70_000, yes: true }, { tables, world }, io)).to.equal(0);
-      expect(world.waited()).to.equal(watchedMs);
+      expect(await adoptTables({ tableName: 'app', watchMs: 70_000, yes: true }, { tables, environment }, io)).to.equal(
+        0,
+      );
+      expect(environment.waited()).to.equal(watchedMs);
       expect(io.said()).to.contain(` for ${watchedMs / 1_000} s`);
     }
   });

@@ -5,7 +5,7 @@ import type { Nemesis, NemesisStartOptions } from '../../../src/testing/index.js
 import type { ActorSnapshot } from '../../../src/api/status.js';
 import type { Engine } from '../../../supervision/cell.js';
 import type { Delivery } from '../../../supervision/seams.js';
-import { textOf } from '../../support/consumer-world.js';
+import { textOf } from '../../support/consumer-harness.js';
 import { settled } from '../../support/virtual.js';
 import { seeded, virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
 

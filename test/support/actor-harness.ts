@@ -1,5 +1,5 @@
 // Runs behaviours against a clock that only the test moves, without nact: effects are carried out at once and in order, and
-// results come back as messages. Several "processes" share one world; `kill` ends an actor and its children as SIGKILL
+// results come back as messages. Several "processes" share one harness; `kill` ends an actor and its children as SIGKILL
 // would. For tests of coordinator and keeper together.
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -24,7 +24,7 @@ interface Asked {
   readonly to: Actor | undefined;
 }
 
-export interface World {
+export interface Harness {
   readonly clock: { now(): number; wallNow(): number };
   readonly random: { next(): number };
   readonly events: KinactEvent[];
@@ -45,7 +45,7 @@ export interface World {
   eventsOf<Name extends KinactEvent['name']>(name: Name): Extract<KinactEvent, { name: Name }>['data'][];
 }
 
-export function actorWorld(seed = 1): World {
+export function actorHarness(seed = 1): Harness {
   const actors = new Map<number, Actor>();
   const asked = new Map<number, Asked>();
   const queue: { to: Actor; message: unknown }[] = [];
@@ -106,7 +106,7 @@ export function actorWorld(seed = 1): World {
       case 'send': {
         const to = actors.get(effect.to.id);
         if (to === undefined || to.ending !== undefined)
-          world.counts.set('deadLetter', (world.counts.get('deadLetter') ?? 0) + 1);
+          harness.counts.set('deadLetter', (harness.counts.get('deadLetter') ?? 0) + 1);
         else post(to, effect.message);
         return;
       }
@@ -152,9 +152,9 @@ export function actorWorld(seed = 1): World {
       case 'cancel':
         return void actor.timers.delete(effect.key);
       case 'emit':
-        return void world.events.push(effect.event);
+        return void harness.events.push(effect.event);
       case 'count':
-        return void world.counts.set(effect.what, (world.counts.get(effect.what) ?? 0) + (effect.by ?? 1));
+        return void harness.counts.set(effect.what, (harness.counts.get(effect.what) ?? 0) + (effect.by ?? 1));
       case 'watch': {
         const watched = actors.get(effect.actor.id);
         const tell = (how: Ending): void => post(actor, effect.down(how));
@@ -219,7 +219,7 @@ export function actorWorld(seed = 1): World {
   };
   let test: Actor | undefined;
 
-  const world: World = {
+  const harness: Harness = {
     clock: { now: () => now, wallNow: () => 1_700_000_000_000 + now },
     random: {
       next() {
@@ -241,7 +241,7 @@ export function actorWorld(seed = 1): World {
       await settle();
     },
     async ask<M, A>(to: Ref<M>, question: (replyTo: ReplyTo<A>) => NoInfer<M>) {
-      test ??= actors.get(world.spawn('test', asker).id)!;
+      test ??= actors.get(harness.spawn('test', asker).id)!;
       let answer: A | undefined;
       perform(test, {
         type: 'ask',
@@ -270,7 +270,7 @@ export function actorWorld(seed = 1): World {
       now = until;
     },
     settle,
-    eventsOf: (name) => world.events.flatMap((event) => (event.name === name ? [event.data as never] : [])),
+    eventsOf: (name) => harness.events.flatMap((event) => (event.name === name ? [event.data as never] : [])),
   };
-  return world;
+  return harness;
 }

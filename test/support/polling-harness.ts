@@ -33,7 +33,7 @@ export function countedTimers(timers: Timers): Timers & { readonly pending: numb
   };
 }
 
-export interface World {
+export interface Harness {
   readonly timers: ReturnType<typeof countedTimers>;
   readonly clock: ManualClock;
   readonly client: ModelClient;
@@ -48,7 +48,7 @@ export interface World {
   consume(): void;
 }
 
-export function world(
+export function harness(
   start: StartPosition | ((put: (...keys: string[]) => string[], clock: ManualClock) => StartPosition) = trimHorizon,
   more: {
     readonly options?: KinesisPollingOptions;
@@ -57,7 +57,7 @@ export function world(
     readonly random?: number;
     readonly lease?: LeasedRead;
   } = {},
-): World {
+): Harness {
   const clock = new ManualClock();
   const timers = countedTimers(clock);
   const client = modelClient(clock, more.model);
@@ -85,8 +85,8 @@ export function world(
   return { clock, timers, client, notices, reader, results, keys, failure: () => failure, put, consume };
 }
 
-export const end = (on: World): ReadResult | undefined => on.results.find((result) => result.type === 'shardEnd');
-export const types = (on: World): unknown[] =>
+export const end = (on: Harness): ReadResult | undefined => on.results.find((result) => result.type === 'shardEnd');
+export const types = (on: Harness): unknown[] =>
   on.client.of('GetShardIterator').map((call) => call.input['ShardIteratorType']);
 export const only =
   (operation: string, answer: (call: ModelCall) => ReturnType<ModelClient['script']>) =>

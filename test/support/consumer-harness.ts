@@ -70,7 +70,7 @@ export function watched(make: (seen: Item[]) => Consumer): Watched {
   };
 }
 
-export interface World {
+export interface Harness {
   readonly kinesis: KinesisClient;
   readonly dynamodb: DynamoDBClient;
   /** A consumer of `streamName` that notes what it sees. `onItem` runs inside its reducer. */
@@ -86,8 +86,8 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** A world over these endpoints. Reads every 100 ms, so that tests need not wait for the default second. */
-export function consumerWorld(endpoints: { readonly kinesis: string; readonly dynamodb: string }): World {
+/** A harness over these endpoints. Reads every 100 ms, so that tests need not wait for the default second. */
+export function consumerHarness(endpoints: { readonly kinesis: string; readonly dynamodb: string }): Harness {
   const kinesis = new KinesisClient(localClientConfig(endpoints.kinesis));
   const dynamodb = new DynamoDBClient({ ...localClientConfig(endpoints.dynamodb), maxAttempts: 1 });
   const running: Consumer[] = [];

@@ -12,7 +12,7 @@ export interface CliRun {
   readonly stderr: string;
 }
 
-export interface CliWorld {
+export interface CliHarness {
   /** `http://127.0.0.1:…` */
   readonly endpoint: string;
   /** One at a time: the SDK reads the environment of the process. */
@@ -28,7 +28,7 @@ export type Answer = (operation: string, input: never) => { readonly status: num
 
 const hangsMs = 30_000;
 
-export async function cliWorld(answer: Answer): Promise<CliWorld> {
+export async function cliHarness(answer: Answer): Promise<CliHarness> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,4 +1,4 @@
-// A random world for the pipeline: streams of plain and aggregated records, an extract that makes any number of items, and
+// A random harness for the pipeline: streams of plain and aggregated records, an extract that makes any number of items, and
 // reducers of every kind of acknowledgement. It watches the laws from outside: what user code saw, and what keepers heard.
 import fc from 'fast-check';
 import { envelope, message } from './aggregate-bytes.js';
@@ -16,7 +16,7 @@ const shard = 'shardId-000000000000';
 /** A raw record: how many items each of its user records becomes; more than one user record make an aggregate. */
 type Raw = readonly number[];
 
-export interface World {
+export interface Harness {
   /** Per stream its raw records; each stream has one shard. */
   readonly streams: readonly (readonly Raw[])[];
   readonly keys: number;
@@ -42,7 +42,7 @@ const raw = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 20, max: 40 })) },
 );
 
-export const world: fc.Arbitrary<World> = fc.record({
+export const harness: fc.Arbitrary<Harness> = fc.record({
   streams: fc.array(fc.array(raw, { maxLength: 60 }), { minLength: 1, maxLength: 3 }),
   keys: fc.integer({ min: 1, max: 12 }),
   credit: fc.integer({ min: 1, max: 12 }),
@@ -69,8 +69,8 @@ export interface Outcome {
   readonly crashes: readonly any[];
 }
 
-/** Runs a world to its end and says what went against the laws. */
-export async function live(setting: World, watchdogMs = 600_000): Promise<Outcome> {
+/** Runs a harness to its end and says what went against the laws. */
+export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outcome> {
   const { maxPending, maxPendingBytes, reducers, stages, credit, spread, batchSize, burst } = setting;
   const streams = setting.streams.map((_, index) => fakeStream({ name: `s${index}`, maxRecords: burst }));
   const watch = createWatch(setting);
@@ -131,7 +131,7 @@ export async function live(setting: World, watchdogMs = 600_000): Promise<Outcom
 }
 
 /** `plan` is carried in the data: source-independent name, and how many items it becomes. */
-function put(stream: FakeStream, source: string, each: Raw, units: Unit[], { keys }: World): void {
+function put(stream: FakeStream, source: string, each: Raw, units: Unit[], { keys }: Harness): void {
   const names = each.map((items, sub) => `${units.length + sub}:${items}`);
   const single = names.length === 1;
   const data = single
@@ -172,7 +172,7 @@ interface Watch {
   same(what: string, got: unknown, expected: unknown): void;
 }
 
-function createWatch({ spread, maxPending, maxPendingBytes }: World): Watch {
+function createWatch({ spread, maxPending, maxPendingBytes }: Harness): Watch {
   const complaints: string[] = [];
   const units = new Map<string, readonly Unit[]>();
   const names = new Map<string, string>();
@@ -229,7 +229,7 @@ function createWatch({ spread, maxPending, maxPendingBytes }: World): Watch {
 
 type Sleep = (ms: number) => Promise<void>;
 
-function definitionOf(setting: World, watch: Watch, sleep: Sleep): ReducerDefinition {
+function definitionOf(setting: Harness, watch: Watch, sleep: Sleep): ReducerDefinition {
   const { mode } = setting;
   if (mode === 'manual') return manualDefinition(setting, watch, sleep);
   if (mode === 'raw') return rawDefinition(setting, watch, sleep);
@@ -249,7 +249,7 @@ function definitionOf(setting: World, watch: Watch, sleep: Sleep): ReducerDefini
   });
 }
 
-function pauses({ delays }: World, sleep: Sleep): () => Promise<void> | undefined {
+function pauses({ delays }: Harness, sleep: Sleep): () => Promise<void> | undefined {
   let turn = 0;
   return () => {
     const ms = delays[(turn += 1) % delays.length] as number;
@@ -264,7 +264,7 @@ async function flushed(state: string[], watch: Watch, wait: Promise<void> | unde
 }
 
 /** Every reducer waits for so many records of a shard that all of them together never wait for more than maxPending. */
-function manualDefinition(setting: World, watch: Watch, sleep: Sleep): ReducerDefinition {
+function manualDefinition(setting: Harness, watch: Watch, sleep: Sleep): ReducerDefinition {
   const { maxPending, reducers, patience } = setting;
   const whole = patience.slice(0, reducers).reduce((sum, each) => sum + each, 1);
   const quota = patience.map((each) =>
@@ -300,7 +300,7 @@ function manualDefinition(setting: World, watch: Watch, sleep: Sleep): ReducerDe
 }
 
 /** Acknowledges some at once, the rest when it is asked to flush or at the next heartbeat. */
-function rawDefinition(setting: World, watch: Watch, sleep: Sleep): ReducerDefinition {
+function rawDefinition(setting: Harness, watch: Watch, sleep: Sleep): ReducerDefinition {
   const pause = pauses(setting, sleep);
   return defineReducer<Item<string>[], string>({
     init: () => [],

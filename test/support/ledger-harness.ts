@@ -26,7 +26,7 @@ export interface Bounds {
   readonly maxSpan: number;
 }
 
-/** One incarnation; its index in `World.incarnations` is its fence. */
+/** One incarnation; its index in `Harness.incarnations` is its fence. */
 export interface Incarnation {
   readonly ledger: Ledger;
   readonly naive: NaiveLedger;
@@ -34,7 +34,7 @@ export interface Incarnation {
   readonly strict: boolean;
 }
 
-export interface World {
+export interface Harness {
   readonly api: LedgerApi;
   readonly bounds: Bounds;
   readonly incarnations: Incarnation[];
@@ -105,8 +105,8 @@ export const bounds: fc.Arbitrary<Bounds> = fc
   })
   .map(({ maxPending, maxPendingBytes, spread }) => ({ maxPending, maxPendingBytes, maxSpan: maxPending * spread }));
 
-export function newWorld(api: LedgerApi, limits: Bounds, strict = true): World {
-  const world: World = {
+export function newHarness(api: LedgerApi, limits: Bounds, strict = true): Harness {
+  const harness: Harness = {
     api,
     bounds: limits,
     incarnations: [],
@@ -115,111 +115,115 @@ export function newWorld(api: LedgerApi, limits: Bounds, strict = true): World {
     durable: undefined,
     answers: { real: 0, naive: 0 },
   };
-  incarnate(world, strict);
-  return world;
+  incarnate(harness, strict);
+  return harness;
 }
 
-export function current(world: World): Incarnation {
-  return world.incarnations.at(-1) as Incarnation;
+export function current(harness: Harness): Incarnation {
+  return harness.incarnations.at(-1) as Incarnation;
 }
 
-/** Plays the commands; `observe` looks at the world after each of them. */
+/** Plays the commands; `observe` looks at the harness after each of them. */
 export function play(
-  world: World,
+  harness: Harness,
   commands: readonly Command[],
-  observe: (world: World, command: Command) => void,
+  observe: (harness: Harness, command: Command) => void,
 ): void {
   for (const each of commands) {
-    world.answers = { real: undefined, naive: undefined };
-    step(world, each);
-    observe(world, each);
+    harness.answers = { real: undefined, naive: undefined };
+    step(harness, each);
+    observe(harness, each);
     // The keeper may make the frontier durable at any time; the next incarnation resumes behind it.
-    world.durable = world.api.frontier(current(world).ledger) ?? world.durable;
+    harness.durable = harness.api.frontier(current(harness).ledger) ?? harness.durable;
   }
 }
 
-function step(world: World, each: Command): void {
-  const { api, incarnations } = world;
-  const { naive } = current(world);
+function step(harness: Harness, each: Command): void {
+  const { api, incarnations } = harness;
+  const { naive } = current(harness);
   const fenceNow = incarnations.length - 1;
   switch (each.type) {
     case 'admit':
-      return admitNext(world, each);
+      return admitNext(harness, each);
     case 'expectItems':
-      return expectOfPicked(world, each.pick, each.items);
+      return expectOfPicked(harness, each.pick, each.items);
     case 'settle':
-      return settleAt(world, fenceNow, choose(openOrdinals(naive), each.pick), each.item);
+      return settleAt(harness, fenceNow, choose(openOrdinals(naive), each.pick), each.item);
     case 'settleAll': {
       const ordinal = choose(openOrdinals(naive), each.pick);
       const items = ordinal === undefined ? [] : [...(naive.records[ordinal]?.openItems ?? [])];
       // In an order of its own: from some item on, then from the first.
       const turn = each.turn % Math.max(1, items.length);
-      for (const item of [...items.slice(turn), ...items.slice(0, turn)]) settleAt(world, fenceNow, ordinal, item);
+      for (const item of [...items.slice(turn), ...items.slice(0, turn)]) settleAt(harness, fenceNow, ordinal, item);
       return;
     }
     case 'settleAgain':
-      return settleAt(world, fenceNow, choose([...naive.records.keys()], each.pick), each.item);
+      return settleAt(harness, fenceNow, choose([...naive.records.keys()], each.pick), each.item);
     case 'stray': {
       const ordinal = each.ahead ? naive.records.length + each.by : -1 - each.by;
-      world.answers = { real: api.settle(current(world).ledger, ordinal, 0), naive: false };
+      harness.answers = { real: api.settle(current(harness).ledger, ordinal, 0), naive: false };
       return;
     }
     case 'incarnate':
-      return incarnate(world, current(world).strict);
+      return incarnate(harness, current(harness).strict);
     case 'late': {
       const fence = each.fence % incarnations.length;
       const records = (incarnations[fence] as Incarnation).naive.records;
-      return settleAt(world, fence, choose([...records.keys()], each.pick), each.item);
+      return settleAt(harness, fence, choose([...records.keys()], each.pick), each.item);
     }
   }
 }
 
-function admitNext(world: World, each: Command & { readonly type: 'admit' }): void {
-  const { api } = world;
-  const { ledger, naive, strict } = current(world);
+function admitNext(harness: Harness, each: Command & { readonly type: 'admit' }): void {
+  const { api } = harness;
+  const { ledger, naive, strict } = current(harness);
   // The reader of a new incarnation delivers nothing from before the place it resumed behind.
-  const sequence = world.tip + BigInt(naive.records.length === 0 ? Math.max(each.step, 1) : each.step);
-  const sub = each.step === 0 ? world.tipSub + each.subStep : each.subStep;
+  const sequence = harness.tip + BigInt(naive.records.length === 0 ? Math.max(each.step, 1) : each.step);
+  const sub = each.step === 0 ? harness.tipSub + each.subStep : each.subStep;
   const position = { sequenceNumber: sequence.toString(), subSequenceNumber: sub };
   const asked = strict ? api.room(ledger, each.bytes) : api.room(ledger);
   if (!asked) {
-    world.answers = { real: false, naive: naiveRoom(naive, strict ? each.bytes : 1) };
+    harness.answers = { real: false, naive: naiveRoom(naive, strict ? each.bytes : 1) };
     return;
   }
   const admit = each.checkpointable ? api.admit : api.admitInside;
   const ordinal = admit(ledger, position, each.bytes, 0);
-  world.answers = {
+  harness.answers = {
     real: ordinal,
     naive: naiveAdmit(naive, { ...position, bytes: each.bytes, checkpointable: each.checkpointable }),
   };
   if (ordinal >= 0) {
-    world.tip = sequence;
-    world.tipSub = sub;
+    harness.tip = sequence;
+    harness.tipSub = sub;
   }
 }
 
-function expectOfPicked(world: World, choice: number, items: number): void {
-  const { ledger, naive } = current(world);
+function expectOfPicked(harness: Harness, choice: number, items: number): void {
+  const { ledger, naive } = current(harness);
   const ordinal = choose([...naive.records.keys()].slice(naiveHead(naive)), choice);
   const record = ordinal === undefined ? undefined : naive.records[ordinal];
   if (ordinal === undefined || record === undefined || !naiveMayExpect(record, items)) return;
-  world.api.expectItems(ledger, ordinal, items);
+  harness.api.expectItems(ledger, ordinal, items);
   naiveExpectItems(record, items);
 }
 
-function settleAt(world: World, fence: number, ordinal: number | undefined, choice: number): void {
+function settleAt(harness: Harness, fence: number, ordinal: number | undefined, choice: number): void {
   if (ordinal === undefined) return;
-  const { ledger, naive } = world.incarnations[fence] as Incarnation;
+  const { ledger, naive } = harness.incarnations[fence] as Incarnation;
   const record = naive.records[ordinal];
   // One place more than there are items: a settle of a item that does not exist is among the choices.
   const item = choice % ((record?.expected ?? 1) + 1);
-  world.answers = { real: world.api.settle(ledger, ordinal, item), naive: naiveSettle(naive, ordinal, item) };
+  harness.answers = { real: harness.api.settle(ledger, ordinal, item), naive: naiveSettle(naive, ordinal, item) };
 }
 
-function incarnate(world: World, strict: boolean): void {
-  world.incarnations.push({ ledger: world.api.createLedger(world.bounds), naive: naiveLedger(world.bounds), strict });
-  world.tip = BigInt(world.durable?.sequenceNumber ?? 0);
-  world.tipSub = world.durable?.subSequenceNumber ?? 0;
+function incarnate(harness: Harness, strict: boolean): void {
+  harness.incarnations.push({
+    ledger: harness.api.createLedger(harness.bounds),
+    naive: naiveLedger(harness.bounds),
+    strict,
+  });
+  harness.tip = BigInt(harness.durable?.sequenceNumber ?? 0);
+  harness.tipSub = harness.durable?.subSequenceNumber ?? 0;
 }
 
 function openOrdinals(ledger: NaiveLedger): number[] {
