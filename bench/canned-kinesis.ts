@@ -1,5 +1,5 @@
 // A Kinesis client that answers from a workload's bodies, for both sides of the benchmark alike: each GetRecords parses its
-// body anew, in a later turn of the event loop as if it had come from a socket, and gives what the SDK's client gives.
+// body again, in a later turn of the event loop as if it had come from a socket, and gives what the SDK's client gives.
 import type { _Record, GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import { stampDigits, stampOf } from './workload.js';
 import type { Body, Workload } from './workload.js';

@@ -102,13 +102,13 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.eventsOf('leaseHandedOver')).to.have.length(1);
   });
 
-  it('makes no row anew that it may have given away', async () => {
+  it('makes no row again that it may have given away', async () => {
     const keeper = await held();
     const { cell } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     await keeper.frontier(cell, '7');
-    // It lands, and its reply is lost. The new owner reads on; then somebody deletes the row, which that owner is to make anew.
+    // It lands, and its reply is lost. The new owner reads on; then somebody deletes the row, which that owner is to make again.
     keeper.store.script('update', {
       type: 'failAfter',
     });

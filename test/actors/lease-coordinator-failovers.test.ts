@@ -60,7 +60,7 @@ describe('a lease whose holder has another failoverMs', () => {
     }
   });
 
-  it('has its row made anew by others only after the longest failoverMs that any row has shown', async () => {
+  it('has its row made again by others only after the longest failoverMs that any row has shown', async () => {
     // Whoever has most is seen in another row: this one was free at the last look, and may have been taken since.
     const store = memoryLeaseStore([peers(zero, 20_000), { ...peers(one, 3_000), leaseCounter: 9 }, peers(two, 3_000)]);
     const driver = await holdingRest(store, { stream: listedStream({ shards: 3 }) });
@@ -124,7 +124,7 @@ describe('a lease whose holder has another failoverMs', () => {
       await driver.taken(zero);
       store.rows.delete(one);
       await driver.harness.advance(1_500);
-      // The holder of both has made another row of its anew.
+      // The holder of both has made another row of its again.
       store.rows.set(two, peers(two, 20_000));
       for (let beat = 0; beat < 17; beat += 1) {
         await driver.harness.advance(1_000);

@@ -187,7 +187,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.keepers).to.have.length(2);
   });
 
-  it('include those of a keeper that crashed, read anew, and later each time', async () => {
+  it('include those of a keeper that crashed, read again, and later each time', async () => {
     const driver = await holdingAll();
     const gaps: number[] = [];
     for (let crash = 0; crash < 4; crash++) {

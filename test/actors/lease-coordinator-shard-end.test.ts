@@ -78,7 +78,7 @@ describe('the end of a shard', () => {
       reason: `shard ${one}, merged with ${zero} into ${two}, has no lease yet`,
     });
     expect(driver.store.rows.has(two)).to.equal(false);
-    // Its own keeper, which holds it, has failoverMs to make it anew.
+    // Its own keeper, which holds it, has failoverMs to make it again.
     await driver.harness.advance(12_000);
     expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
     expect(await driver.prepareEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });

@@ -25,7 +25,7 @@ describe('shard sync', () => {
     expect(driver.store.row(two).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('finds a row that somebody deleted with the next scan, says so, and makes it anew after failoverMs', async () => {
+  it('finds a row that somebody deleted with the next scan, says so, and makes it again after failoverMs', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: zero, leaseOwner: 'java' }),
       leaseRow({ leaseKey: one, leaseOwner: 'java' }),

@@ -58,7 +58,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['1001', '1101']);
   });
 
-  it('counts over workers: a restart begins anew with its own records, and forgets none of the one before', async () => {
+  it('counts over workers: a restart begins again with its own records, and forgets none of the one before', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 60_000, checkpointRecords: 100 });
     await keeper.frontier(tenure, '1000', 0, 60);
     await keeper.down(1);

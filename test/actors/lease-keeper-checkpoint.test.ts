@@ -160,7 +160,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row.leaseCounter).to.equal(8);
   });
 
-  it('makes a vanished row anew at the frontier and takes it, under a new fence', async () => {
+  it('makes a vanished row again at the frontier and takes it, under a new fence', async () => {
     const seen = leaseRow({
       leaseKey: shardId,
       leaseCounter: 4,
@@ -193,7 +193,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
-  it('makes the row anew once, though the reply to that was lost', async () => {
+  it('makes the row again once, though the reply to that was lost', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     keeper.store.rows.clear();
@@ -203,7 +203,7 @@ describe('a keeper and its checkpoints', () => {
     expect((await keeper.begin(2))?.type).to.equal('granted');
   });
 
-  it('gives up the take of a row that it made anew and that refuses it again and again, instead of asking without end', async () => {
+  it('gives up the take of a row that it made again and that refuses it again and again, instead of asking without end', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     keeper.store.rows.clear();
@@ -235,7 +235,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.eventsOf('warning')).to.have.length(1);
   });
 
-  it('has lost the lease when somebody else made the vanished row anew', async () => {
+  it('has lost the lease when somebody else made the vanished row again', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.store.rows.clear();
@@ -248,7 +248,7 @@ describe('a keeper and its checkpoints', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('makes no row anew that vanished after the lease may have expired: another may have ended the shard', async () => {
+  it('makes no row again that vanished after the lease may have expired: another may have ended the shard', async () => {
     const store = memoryLeaseStore();
     const seen = store.put({ leaseKey: shardId });
     const keeper = await driveKeeper({ store, seen });

@@ -57,7 +57,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.events).to.deep.equal([]);
   });
 
-  it('ends when the row is gone, without making it anew', async () => {
+  it('ends when the row is gone, without making it again', async () => {
     const store = memoryLeaseStore();
     const keeper = await driveKeeper({ store, seen: seenRow });
     expect(keeper.newsOf('notTaken')).to.deep.equal([{ type: 'notTaken', reason: 'the row is gone', retake: false }]);

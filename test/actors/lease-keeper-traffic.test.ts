@@ -173,7 +173,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.ended).to.deep.equal(['unused']);
   });
 
-  it('keeps a row that it makes anew, however old it is: only a first take is given up, and only that can wait', async () => {
+  it('keeps a row that it makes again, however old it is: only a first take is given up, and only that can wait', async () => {
     const { keeper, queue } = await held();
     queue.setOpen(true);
     await keeper.advance(4 * failoverMs);

@@ -142,7 +142,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 6 });
   });
 
-  it('ends when another has it, or its holder has begun anew, without asking in vain', async () => {
+  it('ends when another has it, or its holder has begun again, without asking in vain', async () => {
     for (const row of [
       { ...seen, leaseOwner: 'java', leaseCounter: 5 },
       { ...seen, kinactWriter: 'y1/4', leaseCounter: 5 },

@@ -276,7 +276,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(log.map(({ type }) => type)).to.deep.equal(['items', 'heartbeat']);
   });
 
-  it('is asked to flush when a ledger is full, and to drain at the end, also after a flush that it did not heed', async () => {
+  it('is asked to flush when a ledger is full, and to drain at the end, also after a flush that it ignored', async () => {
     const stream = fakeStream();
     putNumbered(stream, 4);
     const log: Raw[] = [];

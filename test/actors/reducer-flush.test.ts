@@ -157,7 +157,7 @@ describe('a reducer flushes', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0)[3]?.sequenceNumber);
   });
 
-  it('a state that is half saved never again: after a flush that failed and was skipped it starts anew', async () => {
+  it('a state that is half saved never again: after a flush that failed and was skipped it starts again', async () => {
     const stream = fakeStream();
     putNumbered(stream, 6);
     const flushed: Numbers[] = [];

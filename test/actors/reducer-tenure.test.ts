@@ -93,7 +93,7 @@ describe('a lost lease', () => {
     expect(ofB.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[1]);
   });
 
-  it('never flushes a state that embodies ended tenures alone: it starts anew', async () => {
+  it('never flushes a state that embodies ended tenures alone: it starts again', async () => {
     const flushed: string[][] = [];
     const { a, b, ofA, put, pipeline } = await twoShards(
       { batch: { size: 100, intervalMs: 50 }, flush: (state: string[]) => (flushed.push(state), undefined) },

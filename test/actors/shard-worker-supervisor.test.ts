@@ -98,7 +98,7 @@ describe('the shard workers of a pipeline', () => {
     expect(started).to.have.length(2);
   });
 
-  it('start anew what is still held after a worker ended, but never in a hot loop', async () => {
+  it('start again what is still held after a worker ended, but never in a hot loop', async () => {
     const { started, held, tell } = await running();
     const a = lease('a');
     await held(1, [a]);
@@ -121,7 +121,7 @@ describe('the shard workers of a pipeline', () => {
     expect(self.path).to.match(/^shard-worker-supervisor#/);
   });
 
-  it('start at once when the lease was taken anew: another keeper, another worker', async () => {
+  it('start at once when the lease was taken again: another keeper, another worker', async () => {
     const { started, held, tell } = await running();
     await held(1, [lease('a')]);
     await tell(0, 'end');
@@ -132,7 +132,7 @@ describe('the shard workers of a pipeline', () => {
     expect(started).to.have.length(2);
   });
 
-  it('wait for the end of a worker whose lease was taken anew meanwhile: never two on one shard', async () => {
+  it('wait for the end of a worker whose lease was taken again meanwhile: never two on one shard', async () => {
     const { started, held, tell } = await running();
     await held(1, [lease('a')]);
     await held(2, [lease('a')]);

@@ -225,7 +225,7 @@ describe('the watchdog (I24)', () => {
     expect(stream.recordsOf(shard0)).to.have.length(20);
   });
 
-  it('never fires for a wait in the queue of a stage whose reducer gets on with another stage', async () => {
+  it('never fires for a wait in the queue of a stage whose reducer is making progress for another stage', async () => {
     const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
     const pipeline = start({
       reducers: 1,

@@ -98,7 +98,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(200));
   });
 
-  it('is the remedy for a stream that was created anew while nobody read it: 40 of 40 are read, none before', async () => {
+  it('is the remedy for a stream that was created again while nobody read it: 40 of 40 are read, none before', async () => {
     await stream.create(2);
     await stream.put(numbered(0, 20));
     expect(dataOf(await tail())).to.deep.equal(upTo(20));
@@ -114,7 +114,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
   });
 
-  it('is the remedy for a stream that is created anew while it is read, which ends its reader by itself', async () => {
+  it('is the remedy for a stream that is created again while it is read, which ends its reader by itself', async () => {
     await stream.create(2);
     await stream.put(numbered(0, 20));
     const args = ['tail', '--stream', stream.name, '--application', application, '--text'];

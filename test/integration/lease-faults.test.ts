@@ -134,7 +134,7 @@ describe('a lease under fault', function () {
     await readStrictly(harness.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
   });
 
-  it('makes a row anew that vanishes under its holder, at its last checkpoint, and delivers nothing twice behind it', async () => {
+  it('makes a row again that vanishes under its holder, at its last checkpoint, and delivers nothing twice behind it', async () => {
     scripted.kinesis.createStream('orders', 1);
     const only = harness.consumer('orders', { application, leases: { failoverMs: 1_500 } });
     put(10);

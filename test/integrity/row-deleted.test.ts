@@ -31,10 +31,10 @@ describe('a lease row that is deleted under its holder', function () {
     );
     const counter = Number(deleted?.['leaseCounter']?.N);
     const checkpoint = BigInt(deleted?.['checkpoint']?.S ?? '');
-    const anew = () => fleet.deliveries().filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
-    await fleet.until('delivered under a new fence', () => anew().length > 0);
+    const again = () => fleet.deliveries().filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
+    await fleet.until('delivered under a new fence', () => again().length > 0);
     await settled(fleet);
-    const before = anew().filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
+    const before = again().filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
     expect(before, 'before the last checkpoint').to.deep.equal([]);
     await scene.expectNothingLost('row-deleted');
     const told = fleet.workers.flatMap((worker) => worker.events('warning').map(({ data }) => data.message ?? ''));

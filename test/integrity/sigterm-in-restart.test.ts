@@ -43,10 +43,10 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
     const again = fleet.deliveries().filter(({ worker }) => worker === 'successor');
     expect(again.map(({ id }) => id)).to.have.members(fleet.written.slice(120));
     const fences = fleet.deliveries().flatMap(({ worker, fence }) => (worker === 'restarting' ? [fence] : []));
-    expect(new Set(fences).size, 'nothing was begun anew after the signal').to.equal(1);
+    expect(new Set(fences).size, 'nothing was begun again after the signal').to.equal(1);
   };
 
-  it('lets the call end that the restart waits for, begins nothing anew, releases, and says that it is not drained', async () => {
+  it('lets the call end that the restart waits for, begins nothing again, releases, and says that it is not drained', async () => {
     const { fleet } = scene;
     const worker = await inRestart({ slowMs: 2_000 });
     worker.kill('SIGTERM');

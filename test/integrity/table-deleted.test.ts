@@ -4,14 +4,14 @@ import { expect } from 'chai';
 import { settled } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
-/** Long enough to make table and rows anew on a slow machine: afterwards nobody knows where the shards stood. */
+/** Long enough to make table and rows again on a slow machine: afterwards nobody knows where the shards stood. */
 const failoverMs = 8_000;
 
 describe('a lease table that is deleted', function () {
   this.timeout(150_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('is made anew, its rows where their holders have them: fences rise, and nothing is lost', async () => {
+  it('is made again, its rows where their holders have them: fences rise, and nothing is lost', async () => {
     const { fleet } = scene;
     await scene.settledWith('a', 'b');
     const numbered = async (): Promise<boolean> =>
@@ -37,8 +37,8 @@ describe('a lease table that is deleted', function () {
         later.filter(({ fence }) => fence <= counter),
         'under an old fence',
       ).to.deep.equal([]);
-      const anew = fleet.deliveries().filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
-      const before = anew.filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
+      const again = fleet.deliveries().filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
+      const before = again.filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
       expect(before, 'before the last checkpoint').to.deep.equal([]);
     }
     await scene.expectNothingLost('table-deleted');

@@ -1,6 +1,6 @@
 // Symptom: items of a key came from a merged shard while older ones of one of its parents were still unread. Cause: somebody had
 // deleted that parent's lease row; a parent without a row holds no child back, so the child began in the moment before the
-// parent's holder had made the row anew. Found by reading. Later: what was unread of the parent was read by nobody when its
+// parent's holder had made the row again. Found by reading. Later: what was unread of the parent was read by nobody when its
 // holder was dead, although workers were there that had seen the row (seed 120400).
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
@@ -44,7 +44,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([]);
   });
 
-  it('waits for whoever holds the parent to make the row anew, and then for the end of that shard', async () => {
+  it('waits for whoever holds the parent to make the row again, and then for the end of that shard', async () => {
     const { leaseCounter } = store.row(parent);
     store.rows.delete(parent);
     await driver.harness.advance(failoverMs - 500);
@@ -82,7 +82,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('is no reason to make the row anew where the child was cleaned up as well: only what came of it has a row', async () => {
+  it('is no reason to make the row again where the child was cleaned up as well: only what came of it has a row', async () => {
     const grandchildren = driver.stream.split(child);
     store.rows.delete(parent);
     store.rows.delete(child);

@@ -1,7 +1,7 @@
 // Symptom: under an `intercept` that delivers messages twice (tracing, fault injection), a checkpoint stood still until the
 // watchdog restarted the pipeline, a reducer was sent more items than it had granted, records were folded twice. Cause: of
 // what actors say to one another only `items` and `disposed` were numbered. A `collect` that came again was kept in place of
-// the next one, and what settled then was answered to a question that was closed; a `join` that came again granted credit anew.
+// the next one, and what settled then was answered to a question that was closed; a `join` that came again granted credit again.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

@@ -119,7 +119,7 @@ describe('the first listing of a stream that was resharded', () => {
   });
 });
 
-describe('a start whose first description is of the stream as it was before it was made anew', () => {
+describe('a start whose first description is of the stream as it was before it was made again', () => {
   const yesterdayOnce = async ({ stream }: Pick<CoordinatorDriver, 'stream'>): Promise<void> => {
     const now = stream.describe;
     const yesterday = { ...(await now(new AbortController().signal)), creationEpochSeconds: 1_600_000_000 };

@@ -1,4 +1,4 @@
-// One DescribeStreamSummary answer of the stream as it was before it was created anew failed a source for good: a reader that
+// One DescribeStreamSummary answer of the stream as it was before it was created again failed a source for good: a reader that
 // met it, or the end of a shard, was believed at once. Now it only makes the shard sync due, which asks twice.
 import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';

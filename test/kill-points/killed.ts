@@ -33,7 +33,7 @@ export async function killed({ scenario, outcome: calm }: Watched, moment: Momen
   expect(complaints).to.deep.equal([]);
   if (isLast(moment)) {
     if (!strike.stopping) expect(ended, 'its end').to.be.instanceOf(Error);
-    // A coordinator that has just started anew holds nothing yet: what the one before it held has to expire.
+    // A coordinator that has just started again holds nothing yet: what the one before it held has to expire.
     const mayRelease = outcome.coordinators === 1 && scenario.unreleased === undefined;
     if (moment.kind === 'pipeline' && mayRelease) expect(held, 'leases not released').to.equal(0);
   } else if (scenario.ends === undefined) expect(ended).to.equal(undefined);

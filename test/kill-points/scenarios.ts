@@ -253,7 +253,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'a coordinator starts anew and nobody asks whether it can',
+    name: 'a coordinator starts again and nobody asks whether it can',
     form: 'folds',
     ms: 7_000,
     options: { leases: { startDeadlineMs: 1_000 } },
@@ -319,8 +319,8 @@ export const scenarios: readonly Scenario[] = [
       });
     },
   },
-  stoppedBehindCrash('a stop comes while a coordinator starts anew', 3),
-  stoppedBehindCrash('a stop comes before what a coordinator takes anew is read', 25),
+  stoppedBehindCrash('a stop comes while a coordinator starts again', 3),
+  stoppedBehindCrash('a stop comes before what a coordinator takes again is read', 25),
   {
     name: 'checkpoints are written between renewals',
     form: 'folds',

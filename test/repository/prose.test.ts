@@ -9,6 +9,9 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const mostWords = 25;
 const privateWords =
   /\b(anew|borne|thereupon|whoever|heed(s|ed)?|nobody's business|gets? on with|in thought|of its own accord)\b/i;
+/** In tests, `whoever` may be anybody. */
+const privateInTests =
+  /\b(anew|borne|thereupon|heed(s|ed)?|nobody's business|gets? on with|in thought|of its own accord)\b/i;
 
 const below = (place: string, ending: string): string[] =>
   readdirSync(join(root, place), { recursive: true, encoding: 'utf8' })
@@ -79,6 +82,18 @@ describe('prose', () => {
   it('of the comments is short, and has no words of our own', () => {
     const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
     expect(sources.flatMap((source) => complaints(source, comments(read(source))))).to.deep.equal([]);
+  });
+
+  it('of tests has no words of our own', () => {
+    const lines = ['test', 'scripts', 'bench'].flatMap((place) =>
+      [...below(place, '.ts'), ...below(place, '.mjs')].flatMap((file) =>
+        read(file)
+          .split('\n')
+          .map((line, at) => `${file}:${at + 1}: ${line.trim()}`),
+      ),
+    );
+    const own = 'test/repository/prose.test.ts';
+    expect(lines.filter((line) => !line.startsWith(own) && privateInTests.test(line))).to.deep.equal([]);
   });
 
   it('leaves drawings as they are drawn, a branch a line', () => {

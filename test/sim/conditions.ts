@@ -22,7 +22,7 @@ export function earlyRenewals({ processes, refusals }: World, name: string): str
   return `${wires[1].harmed() - refusals.count(name)} ${machine.resumedAt()} ${machine.standsStill()} ${machine.wallJumps()}`;
 }
 
-/** As that; and what makes it start anew, end tenures, fail to read. */
+/** As that; and what makes it start again, end tenures, fail to read. */
 export function conditionOf({ java, processes }: World, name: string): Condition {
   if (isJava(name)) return { troubles: 'none', isTroubled: java?.isGone(name) !== false, hasHung: false };
   const process = processes.find(({ machine }) => machine.name === name);

@@ -267,7 +267,7 @@ const endTenures: Fault = (world, { machine }) => {
   });
 };
 
-/** Deleted by hand: its holder, or a shard sync, makes it anew. */
+/** Deleted by hand: its holder, or a shard sync, makes it again. */
 const deleteRow: Fault = (world) => {
   const { dice, leases, oracle, say } = world;
   // A parent whose child row exists already would never be looked for again: no promise is made for it.
@@ -323,7 +323,7 @@ export function crashOne(world: World, process: Process, kind: string): void {
 const crashActorOf: Fault = (world, victim) => crashOne(world, victim, world.dice.pick(kinds.slice(0, 6)));
 const crashSupervisor: Fault = (world, victim) => crashOne(world, victim, world.dice.pick(kinds.slice(6)));
 
-/** One crash after the other, during the restarts of the ones before: more than is borne, now and then. */
+/** One crash after the other, during the restarts of the ones before: more than `restart` allows, now and then. */
 const crashOften: Fault = (world, victim) => {
   const times = world.dice.between(2, 25);
   const everyMs = world.dice.pick([1, 50, 400]);
@@ -395,7 +395,7 @@ const recreate: Fault = (world) => {
   recreateStream(world, dice.pick(layout.streams));
 };
 
-/** Deleted with all its rows: whoever holds a lease makes its row anew. */
+/** Deleted with all its rows: whoever holds a lease makes its row again. */
 const deleteTable: Fault = ({ dice, dynamoDb, initialPosition, layout, leases, oracle, say }) => {
   const rows = [...leases.rows().values()];
   const parents = new Set(rows.flatMap(({ parentShardIds }) => parentShardIds));

@@ -64,7 +64,7 @@ export function createHands(options: HandsOptions): Hands {
   const changesOf = new Map<string, number>();
   let changes = 0;
   let takesByJava = 0;
-  // A worker that was harmed gives back what it cannot get on with when it has tried for a while.
+  // A worker that was harmed gives back what it makes no progress with.
   const patienceMsOf = (process: string): number => stopDeadlineMs + failoverMsOf(process) + lookMs;
 
   // From the look at the table to the end of a wish that is answered at the last moment, and drained for as long as it may take.

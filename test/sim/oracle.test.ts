@@ -162,7 +162,7 @@ describe('who is ready on a stream that was made again, as the simulation judges
     expect(await saysWith(true)).to.have.length(1);
   });
 
-  it('may be, where the table was deleted as well and made anew for the new stream (seed 40186)', async () => {
+  it('may be, where the table was deleted as well and made again for the new stream (seed 40186)', async () => {
     expect(await saysWith(false)).to.deep.equal([]);
   });
 });

@@ -140,9 +140,9 @@ export function createOracle(options: OracleOptions): Oracle {
     ...(options.wayMsOf === undefined ? {} : { wayMsOf: options.wayMsOf }),
   });
   const losses = createLosses();
-  /** Rows that were deleted by hand, until somebody makes them anew. */
+  /** Rows that were deleted by hand, until somebody makes them again. */
   const deleted = new Map<string, LeaseRow>();
-  const begunAnew = new Set<string>();
+  const begunAgain = new Set<string>();
   let checkpoints = 0;
   let deliveries = 0;
   let wishedAt = -Infinity;
@@ -226,15 +226,15 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I30: as long as somebody holds a lease whose row was deleted, it is made anew where it was, by the holder. */
-  const madeAnew = (process: string, row: LeaseRow): void => {
+  /** I30: as long as somebody holds a lease whose row was deleted, it is made again where it was, by the holder. */
+  const madeAgain = (process: string, row: LeaseRow): void => {
     // Whoever starts knows of no row: a parent that it has read again may end before its child's row is back (seed 77).
-    if (deleted.size > 0 && options.isStarting?.(process) === true) begunAnew.add(row.leaseKey);
+    if (deleted.size > 0 && options.isStarting?.(process) === true) begunAgain.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
-    // A Java worker makes nothing anew, and no row as it was.
+    // A Java worker makes nothing again, and no row as it was.
     if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
-    if (parentsOf(row.leaseKey).some((parent) => begunAnew.has(parent))) return;
+    if (parentsOf(row.leaseKey).some((parent) => begunAgain.has(parent))) return;
     const holder = before?.leaseOwner;
     if (before === undefined || options.isStarting?.(process) === true) return;
     const holdsStill = (name: string | undefined): boolean => now() < (heldUntil.get(`${name}/${row.leaseKey}`) ?? 0);
@@ -244,7 +244,7 @@ export function createOracle(options: OracleOptions): Oracle {
     if (compareRows(row, before) < 0)
       violate(
         'I30',
-        `${process} made ${row.leaseKey} anew at ${row.checkpoint}, which was ${holder}'s at ${before.checkpoint}`,
+        `${process} made ${row.leaseKey} again at ${row.checkpoint}, which was ${holder}'s at ${before.checkpoint}`,
       );
   };
 
@@ -296,7 +296,7 @@ export function createOracle(options: OracleOptions): Oracle {
     repeats?.wrote({ process, leaseKey, before, after, sentAt });
     wishes?.wrote({ process, leaseKey, before, after, sentAt });
     if (after?.kinactWish !== undefined && after.kinactWish !== before?.kinactWish) wishedAt = now();
-    if (before === undefined && after !== undefined) madeAnew(process, after);
+    if (before === undefined && after !== undefined) madeAgain(process, after);
     if (after === undefined) {
       if (before?.checkpoint !== 'SHARD_END')
         violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);

@@ -38,7 +38,7 @@ function split({ dice, kinesis, say }: World, stream: string): void {
   kinesis.split(stream, shardId);
 }
 
-/** Nobody may take the stream for the one it was any more. All stop, the rows go, and everybody starts anew. */
+/** Nobody may take the stream for the one it was any more. All stop, the rows go, and everybody starts again. */
 async function mend(world: World, stream: string): Promise<void> {
   const { clock, dice, layout, leases, oracle, processes, say } = world;
   const atWork = processes.filter(isAtWork);
@@ -54,7 +54,7 @@ async function mend(world: World, stream: string): Promise<void> {
   await stopAll(world);
   if (isMixedUp && dice.chance(0.5)) await resetAll(world, stream, oldRows);
   else {
-    say(`the rows of ${stream} are deleted by hand, all start anew`);
+    say(`the rows of ${stream} are deleted by hand, all start again`);
     for (const name of oldRows()) {
       oracle.tampered(name);
       leases.delete(name);
@@ -77,7 +77,7 @@ function excuseUntilRead(world: World, stream: string): void {
   if (initialPosition === 'LATEST' && !isRead) clock.after(lookMs, () => excuseUntilRead(world, stream));
 }
 
-/** To the end of each: one that still releases would make its row anew. */
+/** To the end of each: one that still releases would make its row again. */
 async function stopAll(world: World): Promise<void> {
   const { clock, processes } = world;
   await Promise.race([

@@ -141,7 +141,7 @@ function atRest(world: World): void {
 
 /**
  * I46: nobody asks for anything any more, and every worker has as many leases as any other, or one more. `living` are those at work;
- * what an application cannot get on with is left alone for a while.
+ * what an application makes no progress with is left alone for a while.
  */
 function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: ReadonlySet<string>): void {
   const { oracle, layout, hasHung } = world;

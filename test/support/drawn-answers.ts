@@ -1,6 +1,6 @@
 // Answers as the services' models allow them and nobody expects them: a true answer of an operation, walked along the schema
 // that the SDK's client has of it, with members left out, null or empty, lists with a hole, and words that did not exist when
-// this was written. What is left of an answer is true: that a service lies cannot be borne, that it says little must be.
+// this was written. What is left of an answer is true: nothing can stand a service that lies, everything has to stand one that says little.
 
 /** The SDK's static schemas: `[kind, namespace, name, traits, …]`, or a number for a simple type. */
 export type Schema = number | readonly unknown[] | (() => Schema);

@@ -125,7 +125,7 @@ describe('the laws of lease writes', () => {
     'a wish for the tenure of': story().take('a').wish('b', 'c'),
     'a wish for a lease that nobody holds': story().wish('b', 'a'),
     'DeleteItem is no write that is expected': story().take('a').other('a', 'DeleteItem'),
-    'a row that was there is put anew': story().other('a', 'PutItem'),
+    'a row that was there is put again': story().other('a', 'PutItem'),
   };
   for (const [what, told] of Object.entries(broken))
     it(`say '${what}'`, () => {

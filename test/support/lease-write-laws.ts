@@ -53,7 +53,7 @@ export function judgeWrites(
     const complain = (what: string): void =>
       void complaints.push(`${leaseKey} #${before?.row['leaseCounter']?.N ?? '-'}, by ${worker}: ${what}`);
     if (operation === 'PutItem') {
-      if (before !== undefined) complain('a row that was there is put anew');
+      if (before !== undefined) complain('a row that was there is put again');
       if (request.Item?.['leaseOwner'] !== undefined) complain('a row is made with an owner');
       rows.set(leaseKey, { row: request.Item ?? {}, movedAt: doneAt, wishedAt: doneAt });
     } else if (operation !== 'UpdateItem') complain(`${operation} is no write that is expected here`);

@@ -1,5 +1,5 @@
 // Mutants of what a holder does with its lease: when it sees that it has lost it, what its renewals carry, where it makes a row
-// anew, whose leases it takes, what a worker says at last.
+// again, whose leases it takes, what a worker says at last.
 import type { LeaseStore } from '../../../src/api/ports.js';
 import type { LeaseTraffic, TrafficOrder } from '../../../src/core/lease-traffic.js';
 import { given, resent, wrapped } from './around.js';
@@ -35,7 +35,7 @@ const renewalsAreBare: Mutant['make'] = ({ machine }) => {
   );
 };
 
-const anewAtTrimHorizon: Mutant['make'] = () =>
+const recreatedAtTrimHorizon: Mutant['make'] = () =>
   given('leaseKeeper', (options) => {
     const { store } = options;
     const create: LeaseStore['create'] = (row, signal) =>
@@ -126,7 +126,7 @@ const noExtraCheckpoints: Mutant['make'] = () =>
 export const holdingMutants: readonly Mutant[] = [
   { name: 'a lost lease is noticed 4.5 s late', make: noticedLate },
   { name: 'no renewal carries a checkpoint while an interval is set', make: renewalsAreBare },
-  { name: 'a vanished row is made anew at TRIM_HORIZON', make: anewAtTrimHorizon },
+  { name: 'a vanished row is made again at TRIM_HORIZON', make: recreatedAtTrimHorizon },
   { name: 'LATEST is resolved 10 s late', make: latestLate },
   { name: 'a parent whose row cannot be read counts as ended', make: unreadableIsEnded },
   { name: 'live leases are stolen all the time', make: stealsAllTheTime },

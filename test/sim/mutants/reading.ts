@@ -120,7 +120,7 @@ export const readingMutants: readonly Mutant[] = [
   { name: 'W12: a record of no items is never settled', make: noItemsNeverSettle },
   { name: 'P6: an aggregate begun is taken for one that is done', make: wholeAggregates },
   { name: 'a tenure begins one record too far', make: oneTooFar },
-  { name: 'an expired iterator is not asked for anew', make: iteratorNotRenewed },
+  { name: 'an expired iterator is not asked for again', make: iteratorNotRenewed },
   { name: 'a page is lost when the service throttles', make: pageLost },
   { name: 'what the service repeats is handed out again', make: repeatsAreNew },
   { name: 'a shard ends before its records are settled', make: endsAtOnce },

@@ -51,7 +51,7 @@ const childrenLater: Mutant['make'] = ({ machine }) =>
     return { ...options, store: { ...store, create } };
   });
 
-/** A pipeline that was started anew overlooks a lease. */
+/** A pipeline that was started again overlooks a lease. */
 const overlooked = (base: Actors = actors): Actors => {
   let pipelines = 0;
   return {
@@ -144,7 +144,7 @@ export const speakingMutants: readonly Mutant[] = [
   { name: 'a write that failed is tried again at once', make: triedAtOnce },
   { name: 'SHARD_END is written before the children have rows', make: childrenLater },
   {
-    name: 'a pipeline that was started anew overlooks a lease',
+    name: 'a pipeline that was started again overlooks a lease',
     make: () => overlooked(),
     masked: {
       by: 'a lease that nobody reads is given back',

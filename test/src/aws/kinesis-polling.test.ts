@@ -180,7 +180,7 @@ describe('a polled stream over HTTP', () => {
     expect(server.count('DescribeStream')).to.equal(1);
   });
 
-  it('lists every page of the shards with the time of the first page, and begins anew when a token expires', async () => {
+  it('lists every page of the shards with the time of the first page, and begins again when a token expires', async () => {
     await using paged = await scriptedServer({ kinesis: { pageSize: 2 } });
     paged.kinesis.createStream(stream, 5);
     const listing = ours({ client: new KinesisClient(paged.clientConfig) });

@@ -122,7 +122,7 @@ describe('the polling reader, in virtual time', () => {
     expect(on.client.of('GetRecords')).to.have.length(3);
   });
 
-  it('begins a refused chain anew once, and gives up when the fresh iterator is refused, too', async () => {
+  it('begins a refused chain again once, and gives up when the fresh iterator is refused, too', async () => {
     const on = harness();
     on.put('a');
     let refuse = 1;

@@ -135,7 +135,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('is made from what the user asked for: none without --until-idle, and one that heeds the writer with it', async () => {
+  it('is made from what the user asked for: none without --until-idle, and one that knows of the writer with it', async () => {
     const request = { stream: { streamName: 's' }, from: 'LATEST', asText: false } as const;
     const writer = { pending: 1, write: () => Promise.resolve() };
     expect(watchOf({ ...request, untilIdleMs: undefined }, writer, 0)).to.equal(undefined);

@@ -58,7 +58,7 @@ describe('the age of a lease', () => {
     expect(observe(rows(4), first, 3_000, failoverMs)[0]).to.include({ ageMs: Infinity, seenMs: 2_000 });
   });
 
-  it('begins anew with every change of the counter, and only with that', () => {
+  it('begins again with every change of the counter, and only with that', () => {
     const first = updateObservations(new Map(), rows(4), 1_000);
     expect(updateObservations(first, rows(4, 'x'), 2_000).get('a')).to.equal(first.get('a'));
     const second = updateObservations(first, rows(5), 2_000);

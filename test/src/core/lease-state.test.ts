@@ -111,7 +111,7 @@ describe('what a keeper knows of its row', () => {
     expect(leaseState.startOf(lease, 'TRIM_HORIZON')).to.deep.equal({ type: 'after', position: at('14') });
   });
 
-  it('makes a vanished row anew without owner, above every counter that a lost write may expect', () => {
+  it('makes a vanished row again without owner, above every counter that a lost write may expect', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '12', kinactLatestAt: 5 });
     leaseState.applyUnknown(lease, {});
     const made = leaseState.recreatedRow(lease, 'n1/7', 0);

@@ -13,7 +13,7 @@ import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shards = ['shardId-000000000000', 'shardId-000000000001'];
 
-describe('a stream that is made anew under a running consumer', () => {
+describe('a stream that is made again under a running consumer', () => {
   let clock: ManualClock;
   let client: ModelClient;
   let store: ReturnType<typeof memoryLeaseStore>;
