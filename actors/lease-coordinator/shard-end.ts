@@ -12,7 +12,7 @@ import { retryShape } from './start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
 import type { Lease, Stream, Turn } from './state.js';
 import { backoffMs, doubledMs } from '../../src/core/backoff.js';
-import { afterListing, ancestorsIn } from '../../src/core/shard-proof.js';
+import { afterAbsent, afterListed, ancestorsIn } from '../../src/core/shard-proof.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
 import { KinactError } from '../../src/api/errors.js';
 import { streamChanged } from '../../src/api/stream-changed.js';
@@ -73,7 +73,7 @@ export function gather(turn: Turn, stream: Stream): void {
 export function gathered(turn: Turn, index: number, asked: readonly PrepareShardEnd[], evidence: Evidence): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
-  stream.absences = afterListing(stream.absences, evidence.shards, [], turn.now);
+  stream.absences = afterListed(stream.absences, evidence.shards);
   for (const each of asked) judge(turn, stream, each, evidence);
   gather(turn, stream);
 }
@@ -180,7 +180,7 @@ function stillBlocked(
 ): void {
   const { settings, now } = turn;
   const { stream } = lease;
-  stream.absences = afterListing(stream.absences, [], absent, now);
+  stream.absences = afterAbsent(stream.absences, absent, now);
   if (sync) {
     stream.syncDueAt = Math.min(stream.syncDueAt, now);
     scanWithin(turn, retryMs);

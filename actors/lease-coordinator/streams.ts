@@ -17,7 +17,7 @@ import { shardIdOf } from '../../src/core/lease-key.js';
 import { holesIn } from '../../src/core/hash-range.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { isFirstSync } from '../../src/core/shard-sync.js';
-import { afterListing } from '../../src/core/shard-proof.js';
+import { afterListed } from '../../src/core/shard-proof.js';
 import { visible } from '../../src/core/visible.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
@@ -101,7 +101,7 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
   }
   tellPlacement(turn, stream, result.placement);
   // A listing that names a shard ends its absence: an earlier listing without it was wrong.
-  stream.absences = afterListing(stream.absences, result.shards, [], now);
+  stream.absences = afterListed(stream.absences, result.shards);
   if (result.inconsistent !== undefined) {
     const error = new Error(
       visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),

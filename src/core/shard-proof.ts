@@ -52,15 +52,16 @@ export function isSecondAbsence(absences: Absences, shardId: string, askedAt: nu
   return first !== undefined && askedAt - first >= apartMs;
 }
 
-/** The absences after another listing: `absent` are shards it proved to lack. One that a listing names is not absent. */
-export function afterListing(
-  absences: Absences,
-  listed: readonly ListedShard[],
-  absent: readonly string[],
-  answeredAt: number,
-): Map<string, number> {
+/** The absences after a listing that names these shards: they are not absent. */
+export function afterListed(absences: Absences, listed: readonly ListedShard[]): Map<string, number> {
   const next = new Map(absences);
   for (const { shardId } of listed) next.delete(shardId);
+  return next;
+}
+
+/** The absences after a complete listing that lacks these shards. The first one that lacks a shard counts. */
+export function afterAbsent(absences: Absences, absent: readonly string[], answeredAt: number): Map<string, number> {
+  const next = new Map(absences);
   for (const shardId of absent) if (!next.has(shardId)) next.set(shardId, answeredAt);
   return next;
 }
