@@ -1,11 +1,12 @@
-// The tests in three lanes that run side by side: one computes, the others wait for servers, processes and leases most of the time.
+// The tests in four lanes that run side by side: one computes, the others wait for servers, processes and leases most of the time.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
 const lanes = [
   ['unit and property tests', (file) => !/^test\/(integration|integrity|package)\//.test(file)],
-  ['integration tests', (file) => file.startsWith('test/integration/')],
+  ['command line tests', (file) => file.startsWith('test/integration/cli-')],
+  ['integration tests', (file) => /^test\/integration\/(?!cli-)/.test(file)],
   ['integrity tests', (file) => file.startsWith('test/integrity/')],
 ];
 
