@@ -1,5 +1,6 @@
 // The vocabulary of behaviours. A behaviour is a synchronous function from (state, message) to state and effects; the
 // runtime makes it live. The only code here is the constructors of effects, from which TypeScript infers.
+import { asError } from '../src/core/thrown.js';
 
 /** Types only: carries `M` contravariantly so that a reference to another actor's messages does not fit. */
 declare const accepts: unique symbol;
@@ -254,6 +255,6 @@ export function end(): Effect<never, never> {
 }
 
 /** Crashes this actor: its supervisor decides what follows. */
-export function fail(error: Error): Effect<never, never> {
-  return { type: 'fail', error };
+export function fail(error: unknown): Effect<never, never> {
+  return { type: 'fail', error: asError(error) };
 }

@@ -182,6 +182,10 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   stateBy: ['string', 'undefined'],
 };
 
+/** As below, for a reducer that is an actor behaviour of its own. */
+export function defineReducer<State, Value = Uint8Array>(
+  definition: RawReducer<State, Value>,
+): RawReducer<State, Value>;
 /**
  * Declares a reducer. Checked here, so that a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
@@ -199,15 +203,12 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
 export function defineReducer<State, Value = Uint8Array>(
   definition: FoldingReducer<State, Value>,
 ): FoldingReducer<State, Value>;
-export function defineReducer<State, Value = Uint8Array>(
-  definition: RawReducer<State, Value>,
-): RawReducer<State, Value>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
   if (typeof definition !== 'object' || definition === null) refuse('reducer', 'an object', definition);
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = (definition as unknown as Record<string, unknown>)[name];
-    if (expected === undefined) refuse(`reducer.${name}`, `one of ${Object.keys(kinds).join(', ')}`, name);
+    if (expected === undefined) refuse(`reducer.${name}`, `one of ${Object.keys(kinds).join(', ')}`, got);
     else if (!expected.includes(typeof got) || got === null) refuse(`reducer.${name}`, expected.join(' or '), got);
   }
   if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
@@ -227,7 +228,8 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
 
 function checkBatch(batch: Batch): void {
   for (const name of Object.keys(batch))
-    if (name !== 'size' && name !== 'intervalMs') refuse(`reducer.batch.${name}`, 'size or intervalMs', name);
+    if (name !== 'size' && name !== 'intervalMs')
+      refuse(`reducer.batch.${name}`, 'size or intervalMs', (batch as Readonly<Record<string, unknown>>)[name]);
   if (batch.size !== undefined && !(Number.isSafeInteger(batch.size) && batch.size >= 1))
     refuse('reducer.batch.size', 'an integer >= 1', batch.size);
   if (batch.intervalMs !== undefined && !(Number.isFinite(batch.intervalMs) && batch.intervalMs >= 1)) {

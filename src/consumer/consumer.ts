@@ -24,6 +24,7 @@ import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-tables.js';
 import { resolveOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
+import type { Extract } from '../api/reducer.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
@@ -90,6 +91,9 @@ export interface Consumer extends AsyncDisposable {
   readonly closed: Promise<void>;
 }
 
+/** Without `extract` an item's value is the bytes of its record: a reducer of anything else needs one. */
+export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { readonly extract: Extract<Value> };
+
 /**
  * Makes a consumer. Nothing is opened before `start()`.
  *
@@ -105,7 +109,7 @@ export interface Consumer extends AsyncDisposable {
  * await runUntilSignal(consumer);
  * ```
  */
-export function createConsumer(options: ConsumerOptions): Consumer {
+export function createConsumer<Value = Uint8Array>(options: ConsumerOptions<Value> & NeedsExtract<Value>): Consumer {
   return consumerOf(options, actors);
 }
 

@@ -272,7 +272,11 @@ export function checkMembers(
     refuse(path || 'options', 'an object', value);
   for (const name of Object.keys(value)) {
     if (!Object.hasOwn(kinds, name)) {
-      refuse(under(path, name), unknownName('member', name, Object.keys(kinds)), name);
+      refuse(
+        under(path, name),
+        unknownName('member', name, Object.keys(kinds)),
+        (value as Readonly<Record<string, unknown>>)[name],
+      );
     }
   }
   for (const [name, each] of Object.entries(kinds)) {

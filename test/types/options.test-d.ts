@@ -4,6 +4,7 @@ import { spawn, start } from 'nact';
 import type { ConsumerOptions, NactParent } from '../../src/api/options.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
 import type { SourceSpec } from '../../src/api/source.js';
 
 declare const source: SourceSpec;
@@ -27,6 +28,20 @@ create({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', v
 create<string>({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 5 }] });
 // @ts-expect-error no such option
 create({ application: 'a', source, reducer: bytes, maxpending: 5 });
+
+// What `extract` makes is what the reducer gets; without it, that is the bytes of a record.
+createConsumer({ application: 'a', source, reducer: bytes });
+createConsumer({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 'word' }] });
+createConsumer({
+  application: 'a',
+  source,
+  extract: () => [{ key: 'k', value: 5 }],
+  reducer: { init: () => 0, reduce: (sum: number, item) => sum + item.value },
+});
+// @ts-expect-error the reducer takes words, and nothing makes them
+createConsumer({ application: 'a', source, reducer: words });
+// @ts-expect-error the reducer takes words, not numbers
+createConsumer({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 5 }] });
 
 // A record may come without a partition key: whoever uses it has to say what then.
 expectTypeOf<UserRecord['partitionKey']>().toEqualTypeOf<string | undefined>();
