@@ -19,6 +19,7 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
     notifying: false,
     collecting: false,
     known: false,
+    punctuating: false,
   }));
 }
 
@@ -71,10 +72,15 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
   return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
+/** Of a stage that has not answered the last punctuation. */
+export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
+  return channels.find((channel) => channel.punctuating);
+}
+
 /** Nothing is open, and since the last record was settled every reducer has finished the call that it was running. */
 export function isQuiet(state: ShardWorkerState): boolean {
-  const { intake, ledger, notified, punctuated, punctuating } = state;
-  if (ledger.openRecords > 0 || punctuating > 0 || intake.current !== undefined) return false;
+  const { intake, ledger, notified, punctuated } = state;
+  if (ledger.openRecords > 0 || punctuating(state) !== undefined || intake.current !== undefined) return false;
   return !mayHaveCalls(state) || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
 }
 
@@ -102,7 +108,7 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
 export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;
   const isQuieted = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
-  if (state.punctuating > 0 || (ledger.openRecords === 0 && !isQuieted)) return;
+  if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !isQuieted)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = paused || (ending !== undefined && isEmpty(state.intake));
   const isPressed = state.account?.pressed === true;
@@ -111,11 +117,11 @@ export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure
   const progress = state.notified + ledger.settled;
   if (state.punctuated.kind === kind && state.punctuated.progress === progress) return;
   state.punctuated = { kind, progress, at: now };
-  for (const { stage } of channels) {
-    state.punctuating += 1;
+  for (const [index, channel] of channels.entries()) {
+    channel.punctuating = true;
     effects.push(
-      ask(stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
-        answered: () => ({ type: 'punctuated' }),
+      ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
+        answered: () => ({ type: 'punctuated', channel: index }),
         failed,
       }),
     );

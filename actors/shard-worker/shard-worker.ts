@@ -4,7 +4,7 @@
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';
-import { converse, createChannels, isDrained, isFull, isQuiet, punctuate } from './channel.js';
+import { converse, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './endings.js';
 import { admitAll, createIntake, isEmpty, takeIn } from './intake.js';
@@ -75,7 +75,6 @@ function initial(
     ending: undefined,
     paused: false,
     pauses: 0,
-    punctuating: 0,
     punctuated: { kind: undefined, progress: 0, at: now },
     notified: 0,
     reportedOrdinal: -1,
@@ -120,7 +119,7 @@ function handle(turn: Turn, message: ShardWorkerMessage): void {
     case 'pressed': // What is to be done about it is seen in `step`.
       return;
     case 'punctuated':
-      state.punctuating -= 1;
+      channelOf(state, message.channel).punctuating = false;
       return;
     case 'watchdog':
       return watch(turn);
@@ -292,10 +291,11 @@ function watch({ options, state, now, effects }: Turn): void {
     return;
   }
   const ordinal = oldestOpen(state.ledger)?.ordinal;
-  const channel = state.channels[(ordinal ?? 0) % state.channels.length] as Channel;
+  const asked = ordinal === undefined ? punctuating(state) : channelOf(state, ordinal % state.channels.length);
+  const { stage } = asked as Channel;
   const { worker } = options;
   effects.push(
-    ask(channel.stage, (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }), {
+    ask(stage, (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }), {
       answered: (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
       failed: () => ({ type: 'askFailed' }),
     }),

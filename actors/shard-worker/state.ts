@@ -57,7 +57,7 @@ export type ShardWorkerMessage =
   | { readonly type: 'notice'; readonly notice: SourceNotice }
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
-  | { readonly type: 'punctuated' }
+  | { readonly type: 'punctuated'; readonly channel: number }
   /** To itself: the next turn of admission. */
   | { readonly type: 'admit'; readonly turn: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
@@ -94,8 +94,6 @@ export interface ShardWorkerState {
   paused: boolean;
   /** The number of the last pause. */
   pauses: number;
-  /** Punctuations not answered yet. */
-  punctuating: number;
   /**
    * The last punctuation and when it was sent, with the records notified and settled by then: the same again makes sense when
    * one has grown.
@@ -122,6 +120,8 @@ export interface Channel {
   collecting: boolean;
   /** The stage knows this worker: before that, it could not answer a collect. */
   known: boolean;
+  /** A punctuation is not answered yet. */
+  punctuating: boolean;
 }
 
 /** The raw record that is being admitted. */

@@ -1,6 +1,7 @@
 // When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
 // is and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
+import { punctuating } from './channel.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
@@ -24,17 +25,12 @@ export interface Stall {
 }
 
 /** Since when the worker waits for the application alone; undefined when it does not, or not without another limit. */
-export function stillSince({
-  advancedAt,
-  ending,
-  ledger,
-  punctuated,
-  punctuating,
-}: ShardWorkerState): number | undefined {
+export function stillSince(state: ShardWorkerState): number | undefined {
+  const { advancedAt, ending, ledger, punctuated } = state;
   const oldest = oldestOpen(ledger);
   if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt);
   // A stop has its deadline, and so has a hand-over.
-  return ending?.type === 'shardEnd' && punctuating > 0 ? punctuated.at : undefined;
+  return ending?.type === 'shardEnd' && punctuating(state) !== undefined ? punctuated.at : undefined;
 }
 
 /**

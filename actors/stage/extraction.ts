@@ -115,14 +115,27 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   }
   const items: DeliveredItem[] = [];
   const returned = iterable(options.extract(record, context));
-  // The first of them fails the record; the others may reject later.
-  if (Array.isArray(returned)) returned.forEach(unawaited);
-  for (const made of returned) {
-    if (isThenable(made)) throw noItems('one of a promise: it must be synchronous');
-    if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOf(made)}`);
-    items.push(new DeliveredItem(stage, textKey(made.key), made.value, tenure, ordinal, items.length, record, opaque));
+  try {
+    for (const made of returned) {
+      if (isThenable(unawaited(made))) throw noItems('one of a promise: it must be synchronous');
+      if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOf(made)}`);
+      // A value may be a promise, which the application's own calls await, but perhaps only after it has rejected.
+      const value = unawaited(made.value);
+      items.push(new DeliveredItem(stage, textKey(made.key), value, tenure, ordinal, items.length, record, opaque));
+    }
+  } catch (error) {
+    // One of them has failed the record, and nobody awaits the others.
+    if (Array.isArray(returned)) returned.forEach(leave);
+    throw error;
   }
   return items;
+}
+
+function leave(made: unknown): void {
+  unawaited(made);
+  const { key, value } = (made ?? {}) as Partial<Extracted>;
+  unawaited(key);
+  unawaited(value);
 }
 
 function iterable(returned: Iterable<Extracted>): Iterable<Extracted> {

@@ -270,6 +270,38 @@ describe('the watchdog (I24)', () => {
     expect(ended).to.be.above(watchdogMs * 1.5);
   });
 
+  it('never fires for the end of a shard that waits at one stage of several, while their reducer gets on', async () => {
+    const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
+    const pipeline = start({
+      reducers: 1,
+      stages: 2,
+      credit: 3,
+      worker: { watchdogMs, spread: 'round-robin' },
+      // Every second record makes no item: what makes any goes through one of the stages.
+      stage: {
+        extract: (record, { source }) =>
+          source === 'theirs' && numberOf(record) % 2 === 0 ? [] : [{ key: left, value: record.data }],
+      },
+      definition: defineReducer({
+        init: () => 0,
+        acknowledge: 'manual',
+        reduce: (n: number, item, ctx) => (ctx.ack(item.token), pipeline.sleep(9_000).then(() => n)),
+      }),
+    });
+    putNumbered(ours, 1);
+    const { worker } = pipeline.read(ours.port, shard0);
+    await pipeline.clock.advance(1);
+    putNumbered(theirs, 100);
+    pipeline.read(theirs.port, shard0, undefined, { maxPending: 60 });
+    await pipeline.clock.advance(10);
+    ours.split(shard0);
+    let ended: number | undefined;
+    void pipeline.ending(worker).then(() => (ended = pipeline.clock.now()));
+    await pipeline.clock.advance(watchdogMs * 10);
+    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
+    expect(ended).to.be.above(watchdogMs * 2.5);
+  });
+
   it('judges the record it asked about: an answer that comes when that is settled is nobody’s fault', async () => {
     const held = gate();
     const { crash, pipeline } = await watched(

@@ -85,7 +85,15 @@ describe('a promise of the application that nobody awaits ends no process', () =
 
   const cases: Readonly<Record<string, Partial<ConsumerOptions>>> = {
     'entries of what extract returns': { extract: () => [rejects(), rejects()] as never },
+    'what a generator yields': {
+      extract: function* () {
+        yield rejects() as never;
+      },
+    },
     'keys of items': { extract: () => [{ key: rejects() as never, value: 1 }] },
+    'keys and values of items behind the one that fails': {
+      extract: () => [{ key: 1 as never, value: 1 }, { key: rejects() as never, value: rejects() }, undefined as never],
+    },
   };
   for (const [what, options] of Object.entries(cases)) {
     it(`from ${what}: the record has failed, and the policy is asked`, async () => {
@@ -98,6 +106,21 @@ describe('a promise of the application that nobody awaits ends no process', () =
       await settled(clock, consumer.stop());
     });
   }
+
+  it('from a value of an item, which may be a promise: whoever awaits that hears of it', async () => {
+    const reducer = defineReducer<number, Promise<void>>({
+      init: () => 0,
+      reduce: async (count, { value }) => (await value, count + 1),
+    });
+    const extract: ConsumerOptions['extract'] = () => [{ key: 'a', value: rejects() }];
+    const { consumer, stream, heard } = virtualConsumer(clock, { extract, reducer, onFailure: 'skip' });
+    await settled(clock, consumer.start());
+    stream.put({ partitionKey: 'a', data: 'x' });
+    await clock.advance(5_000);
+    await handled();
+    expect(heard('recordSkipped')).to.have.length(1);
+    await settled(clock, consumer.stop());
+  });
 
   it('from init, which may make a state that is a promise: whoever awaits that hears of it', async () => {
     const reducer = defineReducer({ init: rejects, reduce: async (state) => (await state, state) });
