@@ -117,7 +117,7 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
   if (wants.release === undefined) return false;
   // The next worker to take the lease must not work beside them.
-  if (wants.callsMayRun === true && now < wants.release.cutAt) return false;
+  if ((wants.callsMayRun === true || (wants.calls ?? 0) > 0) && now < wants.release.cutAt) return false;
   if (wants.tenure !== undefined) return wants.tenure.revoked && now >= wants.release.writeAt;
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= wants.release.cutAt;
 }

@@ -42,3 +42,23 @@ describe('a hand-over whose last renewal is answered late', () => {
     expect(keeper.row).to.deep.include({ leaseOwner: 'you', checkpoint: '200' });
   });
 });
+
+describe('a stop while onCheckpoint runs', () => {
+  it('keeps the lease until the call has ended, and gives it back then', async () => {
+    let endCall = (): void => undefined;
+    const onCheckpoint = (): Promise<void> => new Promise((resolve) => (endCall = resolve));
+    const keeper = await driveKeeper({ onCheckpoint });
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '200');
+    await keeper.advance(failoverMs / 3);
+    expect(keeper.row.checkpoint, 'the renewal that begins the call').to.equal('200');
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.advance(2_000);
+    expect(keeper.row.leaseOwner, 'beside the call').to.equal(me);
+    endCall();
+    await keeper.advance(100);
+    expect(keeper.row).to.not.have.property('leaseOwner');
+  });
+});
