@@ -38,8 +38,6 @@ describe('a lease row that is deleted under its holder', function () {
     expect(before, 'before the last checkpoint').to.deep.equal([]);
     await scene.expectNothingLost('row-deleted');
     const told = fleet.workers.flatMap((worker) => worker.events('warning').map(({ data }) => data.message ?? ''));
-    expect(
-      told.filter((message) => message.includes('created again where its shard has been settled to')),
-    ).to.have.length(1);
+    expect(told.filter((message) => message.includes('created again at the last settled record'))).to.have.length(1);
   });
 });
