@@ -13,7 +13,10 @@ import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, work
 import type { Lease, Turn } from './state.js';
 import { readParents, readRows } from './table-work.js';
 import { beganIdle, beganReading, noteRead, readsFail, readsWork } from './unread.js';
+import { compareCheckpoints } from '../../src/core/checkpoint.js';
+import type { Checkpoint } from '../../src/core/checkpoint.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
+import { durableCheckpoint } from '../../src/core/lease-state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
 import { withoutAbsence } from '../../src/core/shard-proof.js';
@@ -156,6 +159,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       if (news.retake) scanWithin(turn, retakeLater(turn, lease));
       return;
     case 'handedOver':
+      noteLeft(turn, leaseKey, news.at);
       drop(turn, lease);
       return scanWithin(turn, settings.scanIntervalMs);
     case 'lost':
@@ -168,12 +172,21 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return warnOfTwin(turn, lease, news.current);
     case 'released':
       state.releasing?.report.push(news.lease);
+      noteLeft(turn, leaseKey, news.lease);
       drop(turn, lease);
       if (news.coolDown) coolDown(turn, lease, settings.coolDownMs);
       return scanWithin(turn, settings.scanIntervalMs);
     case 'ended':
       return ended(turn, lease, news.childShardIds);
   }
+}
+
+/** The last scan may be old. Should the row be gone in the next, it is made where our keeper has left it. */
+function noteLeft({ settings }: Turn, leaseKey: string, at: Checkpoint): void {
+  const { rows } = settings.tableRecord;
+  const row = rows?.get(leaseKey);
+  if (row === undefined || compareCheckpoints(at, durableCheckpoint(row)) <= 0) return;
+  rows?.set(leaseKey, { ...row, checkpoint: at.checkpoint, checkpointSubSequenceNumber: at.subSequenceNumber });
 }
 
 function warnOfTwin(turn: Turn, lease: Lease, current: LeaseRow): void {

@@ -31,8 +31,11 @@ export interface TableRecord {
   longestFailoverMs: number;
   /** The warning that another worker's `failoverMs` differs has been given. */
   failoverTold: boolean;
-  /** Rows of the last scan, and rows seen earlier of streams that are not open yet. Default: none. */
-  rows?: ReadonlyMap<string, LeaseRow>;
+  /**
+   * Rows of the last scan, and rows seen earlier of streams that are not open yet. What was given up here since then has the
+   * checkpoint that it was left at. Default: none.
+   */
+  rows?: Map<string, LeaseRow>;
   /** `CoordinatorState.vanished`, which outlives the coordinator that filled it. Default: none. */
   vanished?: Map<string, Vanished>;
 }

@@ -164,7 +164,8 @@ export function leaseGiven(turn: Turn, to: string): void {
   if (state.release !== undefined) return released(turn, true);
   const { leaseKey, shardId, source } = options;
   emit(turn, { name: 'leaseHandedOver', data: { source, shardId, leaseKey, to } });
-  finish(turn, { type: 'handedOver', to }, `handed over to ${to}`);
+  const at = durableCheckpoint(state.lease.row);
+  finish(turn, { type: 'handedOver', to, at }, `handed over to ${to}`);
 }
 
 /** After so many refused hand-over writes while the wish still stands, the lease itself is suspect. */

@@ -2,6 +2,7 @@
 // coordinator and its worker. A worker gets them from its keeper.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Frontier, TenureGranted, WorkerEnd } from './tenure.js';
+import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Position } from '../../src/core/position.js';
 import type { KinactError } from '../../src/api/errors.js';
@@ -152,8 +153,8 @@ export type KeeperNews =
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
   /** Given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: the write never succeeded. */
   | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
-  /** Its keeper has given it to the worker that had asked for it, with nothing open. */
-  | { readonly type: 'handedOver'; readonly to: string }
+  /** Its keeper has given it to the worker that had asked for it, with nothing open. `at`: the checkpoint that the row has now. */
+  | { readonly type: 'handedOver'; readonly to: string; readonly at: Checkpoint }
   /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */
   | { readonly type: 'ended'; readonly childShardIds: readonly string[] };
 

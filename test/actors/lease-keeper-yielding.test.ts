@@ -54,6 +54,7 @@ describe('a keeper that is asked for its lease', () => {
     await keeper.frontier(tenure, '200');
     const { leaseCounter } = keeper.row;
     await keeper.end(tenure, drained);
+    const at = { checkpoint: '200', subSequenceNumber: 0 };
     expect(keeper.row).to.deep.include({
       ...heirs,
       checkpoint: '200',
@@ -62,7 +63,7 @@ describe('a keeper that is asked for its lease', () => {
     });
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
     expect(tenure).to.deep.include({ dead: true, deadline: 0 });
-    expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
+    expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you', at });
     expect(keeper.eventsOf('leaseHandedOver')).to.deep.equal([
       { source: 'orders', shardId, leaseKey: shardId, to: 'you' },
     ]);
@@ -160,7 +161,7 @@ describe('a keeper that is asked for its lease', () => {
     ask(keeper);
     await keeper.advance(renewalMs);
     expect(keeper.row).to.deep.include(heirs);
-    expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
+    expect(keeper.news.at(-1)).to.deep.include({ type: 'handedOver', to: 'you' });
   });
 
   it('keeps the lease when the wish is withdrawn, before it drains, while it drains, and at the last moment', async () => {
@@ -224,7 +225,7 @@ describe('a keeper that is asked for its lease', () => {
       expect(await keeper.begin(2)).to.deep.include({ type: 'refused' });
       then(keeper);
       await keeper.advance(2_000);
-      expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you' });
+      expect(keeper.news.at(-1)).to.deep.include({ type: 'handedOver', to: 'you' });
       expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
       expect(keeper.eventsOf('checkpoint').at(-1)).to.deep.include({ sequenceNumber: '200' });
     }
