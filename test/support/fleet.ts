@@ -42,6 +42,8 @@ export interface FleetOptions {
   readonly shards: number;
   readonly application?: string;
   readonly streamName?: string;
+  /** Further streams, each of as many shards: all workers read all of them, in one table. A key is of one of them. */
+  readonly moreStreams?: readonly string[];
   /** Keys in rotation: each record of a key carries that key's next serial number. Default 24. */
   readonly keys?: number;
   /** Endpoints of servers that the test started; default: kinesalite and dynalite of the fleet's own. */
@@ -77,7 +79,8 @@ export interface Fleet {
 }
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const { shards, application = 'orders-app', streamName = 'orders', keys = 24 } = options;
+  const { shards, application = 'orders-app', streamName = 'orders', moreStreams = [], keys = 24 } = options;
+  const streams = [streamName, ...moreStreams];
   const servers = options.endpoints === undefined ? await startLocalServers() : undefined;
   const endpoints = options.endpoints ?? (servers as NonNullable<typeof servers>);
 
@@ -110,20 +113,25 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     start: (name, config = {}, at = endpoints) => {
       const sink = join(directory, `${sinks.length}.jsonl`);
       sinks.push(sink);
-      const worker = startWorker(name, at, { application, streamName, workerId: name, sink, ...config });
+      const worker = startWorker(name, at, { application, streamName, moreStreams, workerId: name, sink, ...config });
       workers.push(worker);
       return worker;
     },
     put: async (count) => {
       const batch = Array.from({ length: count }, () => {
-        const key = `k${puts % keys}`;
+        const number = puts % keys;
+        const key = `k${number}`;
         const id = `${key}/${Math.floor(puts / keys)}`;
         puts += 1;
-        return { id, key };
+        return { id, key, stream: streams[number % streams.length] };
       });
-      const Records = batch.map(({ id, key }) => ({ PartitionKey: key, Data: Buffer.from(id) }));
-      const { FailedRecordCount } = await kinesis.send(new PutRecordsCommand({ StreamName: streamName, Records }));
-      if (FailedRecordCount !== 0) throw new Error(`${FailedRecordCount} records were refused`);
+      for (const StreamName of streams) {
+        const own = batch.filter(({ stream }) => stream === StreamName);
+        if (own.length === 0) continue;
+        const Records = own.map(({ id, key }) => ({ PartitionKey: key, Data: Buffer.from(id) }));
+        const { FailedRecordCount } = await kinesis.send(new PutRecordsCommand({ StreamName, Records }));
+        if (FailedRecordCount !== 0) throw new Error(`${FailedRecordCount} records were refused`);
+      }
       written.push(...batch.map(({ id }) => id));
     },
     keepWriting: (count, everyMs) => {
@@ -172,8 +180,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
-  await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: shards }));
-  await until(`stream ${streamName} ACTIVE`, () => isActive(kinesis, streamName));
+  for (const StreamName of streams) await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: shards }));
+  for (const each of streams) await until(`stream ${each} ACTIVE`, () => isActive(kinesis, each));
   return fleet;
 }
 

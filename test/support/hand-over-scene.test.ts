@@ -9,8 +9,8 @@ const delivery = (sequenceNumber: number, fence: number): Delivery => ({
   ...{ worker: `of ${fence}`, began: fence, at: fence },
 });
 
-const change = (kind: OwnerChange['kind'], from: string | undefined, counter: number): OwnerChange => ({
-  ...{ kind, leaseKey: 's', from, to: 'b', doneAt: counter, silentMs: 0 },
+const change = (kind: OwnerChange['kind'], from: string | undefined, counter: number, remade = false): OwnerChange => ({
+  ...{ kind, leaseKey: 's', from, to: 'b', doneAt: counter, silentMs: 0, remade },
   row: { leaseCounter: { N: String(counter) }, checkpoint: { S: '5' } },
 });
 
@@ -22,6 +22,16 @@ describe('the law of repeats', () => {
   it('excuses what is behind the checkpoint that a take by force has found', () => {
     expect(judged(delivery(6, 11), change('take', 'a', 10))).to.equal(0);
     expect(judged(delivery(7, 11), change('handOver', 'a', 10))).to.equal(0);
+  });
+
+  it('excuses what is behind the checkpoint of a row that was made again', () => {
+    expect(judged(delivery(6, 11), change('take', undefined, 10, true))).to.equal(0);
+    expect(judged(delivery(5, 11), change('take', undefined, 10, true))).to.equal(1);
+  });
+
+  it('excuses what is behind the checkpoint of an owner that was silent for too long', () => {
+    expect(judged(delivery(6, 11), change('lapse', 'a', 10))).to.equal(0);
+    expect(judged(delivery(5, 11), change('lapse', 'a', 10))).to.equal(1);
   });
 
   it('complains of what is not behind it, of what was handed over or free, and of a second time under one owner', () => {

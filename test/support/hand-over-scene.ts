@@ -2,10 +2,12 @@
 // them and the table, so that something can be done to either of them at a moment of the hand-over; and the laws of what comes of it.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
+import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { Fleet, WorkerProcess } from './fleet.js';
 import { replays } from './fleet-laws.js';
 import { setBy } from './lease-witness.js';
-import type { WitnessedWrite } from './lease-witness.js';
+import type { WitnessedWrite, WriteRequest } from './lease-witness.js';
 import { judgeWrites } from './lease-write-laws.js';
 import type { OwnerChange } from './lease-write-laws.js';
 import { LoadScene } from './load-scene.js';
@@ -21,10 +23,14 @@ export interface SceneOptions {
   readonly endpoints: Fleet['endpoints'];
   /** Default 2. */
   readonly shards?: number;
+  /** Further streams in the same table, each of as many shards. */
+  readonly moreStreams?: readonly string[];
   /** By worker, where it is another one than `failoverMs`. */
   readonly failovers?: Readonly<Record<string, number>>;
   /** Its name at the witness, and in the table: it keeps none of our laws. */
   readonly stranger?: string;
+  /** A server between the witness and the table refuses what the test says. */
+  readonly throttled?: boolean;
   /** What the holder has been handed out when it is asked takes it some seconds: it drains longer than a wish is believed. */
   readonly drainsSlowly?: boolean;
 }
@@ -62,20 +68,44 @@ export const isTake: Is = (write) => write.accepted && newOwner(write) === write
 /** Whoever is started here has a proxy of its own before the witness. */
 export class Scene extends LoadScene {
   readonly #options: SceneOptions;
+  #throttle: ScriptedServer | undefined;
   #backlog: Promise<void> = Promise.resolve();
 
   constructor(options: SceneOptions) {
-    const { name, endpoints, shards = 2 } = options;
+    const { name, endpoints, shards = 2, moreStreams = [] } = options;
     super({
       shards,
       application: `${name}-app`,
       streamName: name,
+      moreStreams,
       servers: () => endpoints,
       load: { count: 2, everyMs: 200 },
       worker: { itemMs: 5, idleMs: 200, failoverMs },
       witnessed: true,
     });
     this.#options = options;
+  }
+
+  protected override async behindWitness(): Promise<string> {
+    const upstream = await super.behindWitness();
+    if (this.#options.throttled !== true) return upstream;
+    this.#throttle = await scriptedServer({ proxy: { upstream } });
+    this.closes(() => this.#throttle?.stop());
+    return this.#throttle.url;
+  }
+
+  /**
+   * From now on the table refuses calls of all workers, as it does over its capacity: reads and writes, those that `refuses` is
+   * true of. Returns how to end that.
+   */
+  throttle(refuses: (input: WriteRequest) => boolean = () => true): () => void {
+    const error = { type: 'error', code: 'ProvisionedThroughputExceededException' } as const;
+    const scripts = ['UpdateItem', 'PutItem', 'GetItem', 'Scan'].map((operation) =>
+      this.#throttle?.respond(operation, Infinity, error, (input) => refuses(input as WriteRequest)),
+    );
+    return () => {
+      for (const script of scripts) script?.cancel();
+    };
   }
 
   /** A worker that reaches DynamoDB by a proxy of its own, with the failover time that the scene gives it. */
@@ -89,12 +119,13 @@ export class Scene extends LoadScene {
 
   /** A worker that holds everything, and has a checkpoint of each shard. */
   async holder(): Promise<WorkerProcess> {
-    const { drainsSlowly = false, shards = 2 } = this.#options;
+    const { drainsSlowly = false, shards = 2, moreStreams = [] } = this.#options;
     const holder = await this.startProxied(holderName, drainsSlowly ? { itemMs: slowItemMs } : {});
     await this.fleet.balanced([holder]);
     await this.fleet.put(24);
     const isNumbered = (rows: TableSnapshot): boolean =>
-      rows.size === shards && [...rows.values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
+      rows.size === shards * (1 + moreStreams.length) &&
+      [...rows.values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
     await this.fleet.until('a checkpoint of each shard', async () => isNumbered(await this.fleet.rows()));
     if (drainsSlowly) void this.witness.meet(isWish, () => (this.#backlog = this.#writeBacklog()));
     return holder;
@@ -145,13 +176,13 @@ export class Scene extends LoadScene {
     await Promise.all([this.stopWriting(), this.#backlog]);
     await this.expectNothingLost(name, patienceMs);
     const names = new Set(fleet.workers.map((worker) => worker.name));
-    const { complaints, changes } = judgeWrites(witness.writes, (id) =>
+    const { complaints, changes, lapses } = judgeWrites(witness.writes, (id) =>
       names.has(id) || id === stranger ? id : undefined,
     );
     const deliveries = fleet.deliveries();
     const ours = complaints.filter((text) => stranger === undefined || !text.includes(`, by ${stranger}: `));
     expect(ours.slice(0, 5), 'writes').to.deep.equal([]);
-    expect(repeatsWithoutReason(deliveries, changes).slice(0, 5), 'repeats').to.deep.equal([]);
+    expect(repeatsWithoutReason(deliveries, [...changes, ...lapses]).slice(0, 5), 'repeats').to.deep.equal([]);
     // The other's failover time is in the laws of writes.
     const hasty = changes.filter(
       ({ kind, from, to = '', silentMs }) =>
@@ -178,14 +209,15 @@ function checkpointOf(row: OwnerChange['row']): bigint {
 }
 
 /**
- * What came more than once may have come again only in a tenure that began with a take by force, and only from behind the
- * checkpoint that the row had then. Fences rise over owners, so they say which came first.
+ * What came more than once may have come again only in a tenure that began with a take by force, of a row that was deleted and made
+ * again, or with a renewal after the right to deliver had ended, and only from behind the checkpoint that the row had then. Fences rise over owners, so they say which came first.
  */
 export function repeatsWithoutReason(
   deliveries: readonly Delivery[],
   changes: readonly OwnerChange[],
 ): readonly string[] {
   const seen = new Map<string, Delivery>();
+  const inOrder = changes.toSorted((a, b) => a.doneAt - b.doneAt);
   return deliveries
     .toSorted((a, b) => a.fence - b.fence)
     .flatMap((each) => {
@@ -195,11 +227,12 @@ export function repeatsWithoutReason(
         seen.set(id, each);
         return [];
       }
-      const began = changes.findLast(
+      const began = inOrder.findLast(
         (change) => change.leaseKey === shardId && Number(change.row['leaseCounter']?.N) <= fence,
       );
-      const wasForced = began?.kind === 'take' && began.from !== undefined && fence > first.fence;
-      if (wasForced && BigInt(sequenceNumber) > checkpointOf(began.row)) return [];
+      const isTaken = began?.kind === 'take' && (began.from !== undefined || began.remade);
+      const mayRepeat = (isTaken || began?.kind === 'lapse') && fence > first.fence;
+      if (mayRepeat && BigInt(sequenceNumber) > checkpointOf(began.row)) return [];
       return [`${id} of ${shardId}: #${first.fence} by ${first.worker}, #${fence} by ${worker}, ${began?.kind}`];
     });
 }

@@ -52,6 +52,13 @@ class Story {
     return this.parts(worker, wishUpdate(expected, { author: writerOf(worker), text }));
   }
 
+  /** Somebody deletes the row, and `worker` makes it again. */
+  again(worker: string, checkpoint: string, counter: number): this {
+    this.#counter = counter;
+    const Item = { leaseKey: { S: 's' }, leaseCounter: { N: String(counter) }, checkpoint: { S: checkpoint } };
+    return this.other('somebody', 'DeleteItem').#add(worker, 'PutItem', { Item });
+  }
+
   parts(worker: string, parts: Partial<UpdateParts>): this {
     return this.#add(worker, 'UpdateItem', { Key: { leaseKey: { S: 's' } }, ...parts });
   }
@@ -125,12 +132,45 @@ describe('the laws of lease writes', () => {
     'a wish for the tenure of': story().take('a').wish('b', 'c'),
     'a wish for a lease that nobody holds': story().wish('b', 'a'),
     'DeleteItem is no write that is expected': story().take('a').other('a', 'DeleteItem'),
+    'its holder makes it again before where it stood': story()
+      .take('a')
+      .checkpoint('a', '5')
+      .again('a', 'TRIM_HORIZON', 9),
+    'it is made again where it never stood': story().take('a').checkpoint('a', '5').again('b', '4', 9),
+    'its counter falls': story().take('a').checkpoint('a', '5').again('a', '5', 2),
     'a row that was there is put again': story().other('a', 'PutItem'),
   };
   for (const [what, told] of Object.entries(broken))
     it(`say '${what}'`, () => {
       expect(told.judged().complaints.join('\n')).to.include(what);
     });
+
+  it('allow that a row which somebody has deleted is made again where it stood, and taken', () => {
+    const held = (): Story => story().take('a').checkpoint('a', '5').checkpoint('a', '7');
+    for (const told of [held().again('a', '7', 9), held().again('b', '5', 9)]) {
+      const { complaints, changes } = told.take('a').release('a').take('b').judged();
+      expect(complaints).to.deep.equal(['s #3, by somebody: DeleteItem is no write that is expected here']);
+      expect(changes.map(({ kind, remade }) => [kind, remade])).to.deep.equal([
+        ['take', false],
+        ['take', true],
+        ['release', false],
+        ['take', false],
+      ]);
+    }
+  });
+
+  it('tell of an owner that has written again when its right to deliver had ended', () => {
+    const { complaints, changes, lapses } = story()
+      .take('a')
+      .after(failoverMs / 2)
+      .checkpoint('a', '5')
+      .after(failoverMs)
+      .checkpoint('a', '7')
+      .judged();
+    expect(complaints).to.deep.equal([]);
+    expect(changes).to.have.length(1);
+    expect(lapses.map(({ from, row }) => [from, row['checkpoint']?.S])).to.deep.equal([['a', '7']]);
+  });
 
   it('say that an update makes a row', () => {
     const { writes } = story().take('a');

@@ -5,7 +5,7 @@
 import type { WitnessedRow, WitnessedWrite } from './lease-witness.js';
 
 export interface OwnerChange {
-  readonly kind: 'take' | 'release' | 'handOver';
+  readonly kind: 'take' | 'release' | 'handOver' | 'lapse';
   readonly leaseKey: string;
   /** Names of workers. */
   readonly from: string | undefined;
@@ -15,11 +15,15 @@ export interface OwnerChange {
   readonly doneAt: number;
   /** For how long the row's counter had stood still when the write was sent. */
   readonly silentMs: number;
+  /** The first take of a row that was made again after somebody had deleted it. */
+  readonly remade: boolean;
 }
 
 export interface WriteVerdict {
   readonly complaints: readonly string[];
   readonly changes: readonly OwnerChange[];
+  /** Writes by an owner that had written nothing for so long that its right to deliver had ended: no change of the owner. */
+  readonly lapses: readonly OwnerChange[];
 }
 
 interface Standing {
@@ -27,6 +31,12 @@ interface Standing {
   /** When its counter was last moved, and when its wish last changed. */
   movedAt: number;
   wishedAt: number;
+  /** It was deleted and made again, and nobody has taken it since. */
+  remade: boolean;
+  /** Who has moved its counter last. */
+  mover: string | undefined;
+  /** All checkpoints that it has had. */
+  readonly stoodAt: ReadonlySet<string | undefined>;
 }
 
 /** One accepted write, with the row before and after it. */
@@ -46,6 +56,7 @@ export function judgeWrites(
   const complaints: string[] = [];
   const changes: OwnerChange[] = [];
   const rows = new Map<string, Standing>();
+  const deleted = new Map<string, Standing>();
   for (const write of writes) {
     const { worker, operation, leaseKey = '?', request, doneAt } = write;
     if (!write.accepted) continue;
@@ -55,7 +66,23 @@ export function judgeWrites(
     if (operation === 'PutItem') {
       if (before !== undefined) complain('a row that was there is put again');
       if (request.Item?.['leaseOwner'] !== undefined) complain('a row is made with an owner');
-      rows.set(leaseKey, { row: request.Item ?? {}, movedAt: doneAt, wishedAt: doneAt });
+      const [row, was] = [request.Item ?? {}, deleted.get(leaseKey)];
+      // Whom it was handed to is its owner as well, and may not have seen it.
+      if (was !== undefined)
+        judgeRemade(row, was, worker === was.mover && worker === nameOf(was.row['leaseOwner']?.S ?? ''), complain);
+      const stoodAt = new Set([row['checkpoint']?.S]);
+      rows.set(leaseKey, {
+        row,
+        movedAt: doneAt,
+        wishedAt: doneAt,
+        remade: was !== undefined,
+        mover: undefined,
+        stoodAt,
+      });
+    } else if (operation === 'DeleteItem') {
+      complain('DeleteItem is no write that is expected here');
+      if (before !== undefined) deleted.set(leaseKey, before);
+      rows.delete(leaseKey);
     } else if (operation !== 'UpdateItem') complain(`${operation} is no write that is expected here`);
     else if (before === undefined) complain('an update makes a row of a few attributes');
     else {
@@ -68,10 +95,14 @@ export function judgeWrites(
         row: after,
         movedAt: moved ? doneAt : before.movedAt,
         wishedAt: wished ? doneAt : before.wishedAt,
+        remade: before.remade && change === undefined,
+        mover: moved ? worker : before.mover,
+        stoodAt: new Set([...before.stoodAt, after['checkpoint']?.S]),
       });
     }
   }
-  return { complaints, changes };
+  const isLapse = ({ kind }: OwnerChange): boolean => kind === 'lapse';
+  return { complaints, changes: changes.filter((each) => !isLapse(each)), lapses: changes.filter(isLapse) };
 }
 
 function judgeStep(step: Step): OwnerChange | undefined {
@@ -87,6 +118,19 @@ function judgeStep(step: Step): OwnerChange | undefined {
   judgeCounter(step);
   if (numberOf(after['checkpoint']?.S) < numberOf(before.row['checkpoint']?.S)) complain('the checkpoint falls');
   return judgeOwner(step);
+}
+
+function failoverOf(row: WitnessedRow): number {
+  return Number(row['kinactFailover']?.S?.split(' ')[0] ?? Number.NaN);
+}
+
+/** Its holder knows where it stood, and everybody else where it once did. Fences rise. */
+function judgeRemade(row: WitnessedRow, was: Standing, isHolder: boolean, complain: (what: string) => void): void {
+  const checkpoint = row['checkpoint']?.S;
+  if (Number(row['leaseCounter']?.N) <= Number(was.row['leaseCounter']?.N)) complain('its counter falls');
+  if (isHolder && numberOf(checkpoint) < numberOf(was.row['checkpoint']?.S))
+    complain('its holder makes it again before where it stood');
+  if (!isHolder && !was.stoodAt.has(checkpoint)) complain('it is made again where it never stood');
 }
 
 /** What the answer of a write is compared with. */
@@ -107,7 +151,10 @@ function judgeOwner(step: Step): OwnerChange | undefined {
   const [from, to] = [was, is].map((id) => (id === undefined ? undefined : (nameOf(id) ?? `a stranger, ${id}`)));
   if (was === is) {
     if (from !== worker) complain(`the owner is ${from}`);
-    return undefined;
+    const silentMs = write.sentAt - before.movedAt;
+    // A tenth of it is its margin, and the witness has heard of the last write later than its author sent it.
+    if (silentMs < 0.8 * failoverOf(before.row)) return undefined;
+    return { kind: 'lapse', leaseKey, from, to, row: after, doneAt, silentMs, remade: false };
   }
   for (const name of ['kinactWish', 'kinactAnswer'])
     if (after[name] !== undefined) complain(`${name} outlives the tenure that it is about`);
@@ -115,11 +162,20 @@ function judgeOwner(step: Step): OwnerChange | undefined {
   if (kind !== 'take' && from !== worker) complain(`a ${kind} of what ${from} owns`);
   if (kind === 'take' && was !== undefined) judgeForce(step, from);
   if (kind === 'handOver') judgeHandOver(step);
-  return { kind, leaseKey, from, to, row: after, doneAt, silentMs: write.sentAt - before.movedAt };
+  return {
+    kind,
+    leaseKey,
+    from,
+    to,
+    row: after,
+    doneAt,
+    silentMs: write.sentAt - before.movedAt,
+    remade: before.remade,
+  };
 }
 
 function judgeForce({ write, before, complain }: Step, from: string | undefined): void {
-  const failoverMs = Number(before.row['kinactFailover']?.S?.split(' ')[0] ?? Number.NaN);
+  const failoverMs = failoverOf(before.row);
   const silentMs = write.sentAt - before.movedAt;
   if (!(silentMs > failoverMs)) complain(`taken from ${from}, silent for ${Math.round(silentMs)} of ${failoverMs} ms`);
 }

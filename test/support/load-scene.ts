@@ -37,9 +37,14 @@ export class LoadScene {
     const { load, servers, witnessed, worker: _, ...options } = this.#options;
     const endpoints = await servers?.(this);
     this.#fleet = await startFleet({ ...options, ...(endpoints === undefined ? {} : { endpoints }) });
-    if (witnessed === true) this.#witness = await witnessLeases(this.fleet.endpoints.dynamodb);
+    if (witnessed === true) this.#witness = await witnessLeases(await this.behindWitness());
     if (load !== undefined) this.keepWriting(load.count, load.everyMs);
     return this;
+  }
+
+  /** To where the witness passes on what it sees. */
+  protected behindWitness(): string | Promise<string> {
+    return this.fleet.endpoints.dynamodb;
   }
 
   get fleet(): Fleet {

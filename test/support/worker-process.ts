@@ -12,6 +12,8 @@ import type { LogTarget } from './full-loggers.js';
 export interface WorkerConfig {
   readonly application: string;
   readonly streamName: string;
+  /** Further ones, all in one table of several streams. */
+  readonly moreStreams?: readonly string[];
   readonly workerId: string;
   readonly sink: string;
   readonly initialPosition?: InitialPosition;
@@ -40,6 +42,7 @@ export interface WorkerConfig {
 export interface Delivery {
   readonly id: string;
   readonly key: string;
+  /** The key of its lease: in a table of several streams there are more shards of this id. */
   readonly shardId: string;
   readonly sequenceNumber: string;
   readonly fence: number;
@@ -67,6 +70,7 @@ export type WorkerReport =
 
 /** Whatever of an event survives JSON; errors as code and message. */
 export interface EventData {
+  readonly source?: string;
   readonly shardId?: string;
   readonly leaseKey?: string;
   readonly reason?: string;
@@ -111,8 +115,23 @@ function tell(report: Report): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** By source and shard id, as `leaseTaken` has told. */
+const leaseKeys = new Map<string, string>();
+
+function leaseKeyOf(source: string | undefined, shardId: string): string {
+  return leaseKeys.get(`${source}/${shardId}`) ?? shardId;
+}
+
+function tellEvent(name: ConsumerEventName, data: EventData): void {
+  const { source, shardId, leaseKey } = data;
+  if (shardId !== undefined && leaseKey !== undefined) leaseKeys.set(`${source}/${shardId}`, leaseKey);
+  const known = shardId === undefined ? {} : { shardId: leaseKeyOf(source, shardId) };
+  tell({ type: 'event', name, data: { ...data, ...known } });
+}
+
 function delivered(config: WorkerConfig, item: Item, began: number): void {
-  const { key, shardId, sequenceNumber, fence } = item;
+  const { key, sequenceNumber, fence } = item;
+  const shardId = leaseKeyOf(item.source, item.shardId);
   const id = Buffer.from(item.value).toString();
   const line: Delivery = { id, key, shardId, sequenceNumber, fence, worker: config.workerId, began, at: Date.now() };
   appendFileSync(config.sink, `${JSON.stringify(line)}\n`);
@@ -143,19 +162,22 @@ function mischiefOf({ holdId, throwOnceId, slowId, slowMs = 0, itemMs = 0, block
 }
 
 async function main(config: WorkerConfig): Promise<void> {
-  const { application, streamName, workerId, failoverMs, wedged = false, initialPosition, idleMs } = config;
+  const { application, streamName, moreStreams = [], workerId, failoverMs, wedged = false } = config;
+  const { initialPosition, idleMs } = config;
   const mischief = mischiefOf(config);
   const consumer = createConsumer({
     application,
     workerId,
-    source: kinesisStream({
-      streamName,
-      idleMs,
-      initialPosition:
-        typeof initialPosition === 'string' && /^\d/.test(initialPosition)
-          ? new Date(initialPosition)
-          : initialPosition,
-    }),
+    source: [streamName, ...moreStreams].map((each) =>
+      kinesisStream({
+        streamName: each,
+        idleMs,
+        initialPosition:
+          typeof initialPosition === 'string' && /^\d/.test(initialPosition)
+            ? new Date(initialPosition)
+            : initialPosition,
+      }),
+    ),
     reducers: config.reducers ?? 2,
     reducer: defineReducer({
       init: () => 0,
@@ -167,13 +189,13 @@ async function main(config: WorkerConfig): Promise<void> {
         return count + 1;
       },
     }),
-    leases: { failoverMs },
+    leases: { failoverMs, multiStream: moreStreams.length > 0 },
     logger:
       config.log === undefined
         ? undefined
         : loggerTo(config.log, ({ message }) => tell({ type: 'logFailed', message })),
   });
-  for (const name of told) consumer.on(name, (data) => tell({ type: 'event', name, data: data as EventData }));
+  for (const name of told) consumer.on(name, (data) => tellEvent(name, data as EventData));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));
   tell({ type: 'starting' });
   // The same promise that runUntilSignal waits for.

@@ -1,0 +1,225 @@
+// What the lease table does in the middle of a hand-over, on real processes: a row is deleted, calls are refused as over its capacity,
+// and there are leases of several streams in it.
+import { DeleteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { expect } from 'chai';
+import { localClientConfig } from '../../src/testing/local-servers.js';
+import type { WorkerProcess } from '../support/fleet.js';
+import { heldBy } from '../support/fleet.js';
+import { settled } from '../support/fleet-laws.js';
+import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
+import type { HandOverCase } from '../support/hand-over-cases.js';
+import { failoverMs, isHandOver, isWish, isYielding, newOwner } from '../support/hand-over-scene.js';
+import type { Ending, Is, Scene } from '../support/hand-over-scene.js';
+import { setBy } from '../support/lease-witness.js';
+import type { WitnessedWrite, WriteRequest } from '../support/lease-witness.js';
+
+const somebody = 'somebody';
+
+/** Before any later write to this row. Settles when the row is gone, with what it was. */
+async function deleteRow(
+  { fleet, witness }: Scene,
+  leaseKey: string,
+): Promise<{ counter: number; checkpoint: bigint }> {
+  const client = new DynamoDBClient(localClientConfig(witness.endpoint(somebody)));
+  try {
+    const Key = { leaseKey: { S: leaseKey } };
+    const deletion = new DeleteItemCommand({ TableName: fleet.application, Key, ReturnValues: 'ALL_OLD' });
+    const { Attributes: row = {} } = await client.send(deletion);
+    return { counter: Number(row['leaseCounter']?.N), checkpoint: BigInt(row['checkpoint']?.S ?? '') };
+  } finally {
+    client.destroy();
+  }
+}
+
+type Deleted = Awaited<ReturnType<typeof deleteRow>>;
+
+function expectMadeAgain({ changes, deliveries }: Ending, leaseKey: string, { counter, checkpoint }: Deleted): void {
+  const again = deliveries.filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
+  expect(again, 'delivered under a new fence').to.not.be.empty;
+  const before = again.filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
+  expect(before, 'before the last checkpoint').to.deep.equal([]);
+  expect(changes.filter(({ remade }) => remade)).to.have.length(1);
+}
+
+/** Nobody has taken anything from a living worker. */
+function expectNothingForced({ changes }: Ending, workers: readonly WorkerProcess[]): void {
+  for (const each of workers) expect(forcedFrom(changes, each), `taken from ${each.name}`).to.deep.equal([]);
+}
+
+const deletions: readonly HandOverCase[] = [
+  {
+    title: 'the row is deleted while the holder drains: the holder makes it again where it stands, and gives it later',
+    name: 'deleted-while-drained',
+    stranger: somebody,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet, witness } = scene;
+      const asker = await scene.asker();
+      let deletion: Promise<Deleted> | undefined;
+      const isMade: Is = (write) => write.accepted && write.operation === 'PutItem';
+      const { leaseKey = '' } = await scene.meetDraining(
+        (write) => (deletion = deleteRow(scene, write.leaseKey ?? '')),
+      );
+      const deleted = (await deletion)!;
+      await fleet.until('delivered under a new fence', () =>
+        fleet.deliveries().some(({ shardId, fence }) => shardId === leaseKey && fence > deleted.counter),
+      );
+      await settled(fleet, [holder, asker]);
+      const ending = await scene.end();
+      expectMadeAgain(ending, leaseKey, deleted);
+      expectNothingForced(ending, [holder, asker]);
+      expect(kindsOf(ending.changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
+      const made = witness.writes.filter((write) => isMade(write) && write.leaseKey === leaseKey).at(-1);
+      expect(made?.worker, 'only it knows where').to.equal(holder.name);
+      expect(ending.changes.some(({ kind, to }) => kind === 'handOver' && to === asker.name)).to.equal(true);
+    },
+  },
+  ...[
+    { title: 'at once: the row comes back where a worker has seen it', name: 'deleted-when-given', waits: false },
+    {
+      title: 'when the row is back: it is where its holder left it, and nothing twice',
+      name: 'deleted-long',
+      waits: true,
+    },
+  ].map(({ title, name, waits }): HandOverCase => ({
+    title: `the row is deleted when it has been handed over, and the one who asks looks ${title}`,
+    name,
+    stranger: somebody,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const seen = await fleet.rows();
+      const asker = await scene.asker();
+      let deletion: Promise<Deleted> | undefined;
+      const { leaseKey = '' } = await scene.meet('handed over', isHandOver, (write) => {
+        asker.kill('SIGSTOP');
+        deletion = deleteRow(scene, write.leaseKey ?? '');
+      });
+      const deleted = (await deletion)!;
+      const back = fleet.until('it is back', async () => (await fleet.rows()).has(leaseKey));
+      if (waits) await back;
+      asker.kill('SIGCONT');
+      await back;
+      await settled(fleet, [holder, asker]);
+      const ending = await scene.end();
+      // Nobody holds it at that moment. Every worker has seen it since its start, and the holder has left it.
+      const checkpoint = waits ? deleted.checkpoint : BigInt(seen.get(leaseKey)?.['checkpoint']?.S ?? '');
+      expectMadeAgain(ending, leaseKey, { ...deleted, checkpoint });
+      expectNothingForced(ending, [holder, asker]);
+      expect(kindsOf(ending.changes, leaseKey).slice(0, 3)).to.deep.equal(['take', 'handOver', 'take']);
+      if (waits) expect(ending.replayed).to.equal(0);
+    },
+  })),
+];
+
+/** Two of three calls of each kind about each row, so that every write takes three attempts. */
+function mostCalls(): (input: WriteRequest) => boolean {
+  const calls = new Map<string, number>();
+  return ({ Key, UpdateExpression }) => {
+    const kind = `${Key?.['leaseKey']?.S} ${UpdateExpression}`;
+    const count = (calls.get(kind) ?? 0) + 1;
+    calls.set(kind, count);
+    return count % 3 !== 0;
+  };
+}
+
+const refusedOf = (scene: Scene, is: Is): readonly WitnessedWrite[] =>
+  scene.witness.writes.filter((write) => !write.accepted && is({ ...write, accepted: true }));
+
+const isAnswer: Is = (write) => setBy(write)['kinactAnswer'] !== undefined;
+
+const longMs = 4_000;
+
+const throttlings: readonly HandOverCase[] = [
+  {
+    title: 'most calls are refused from the wish until after the yield: the lease is handed over, and nothing twice',
+    name: 'throttled-most',
+    throttled: true,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      let heal = (): void => {};
+      await scene.meet('it asks', isWish, () => (heal = scene.throttle(mostCalls())));
+      await scene.meet('handed over', isHandOver);
+      heal();
+      for (const [what, is] of Object.entries({ isAnswer, isWish, isHandOver }))
+        expect(refusedOf(scene, is), what).to.not.be.empty;
+      await settled(fleet, [holder, asker]);
+      const ending = await scene.end();
+      expectNothingForced(ending, [holder, asker]);
+      expect(ending.changes.some(({ kind, to }) => kind === 'handOver' && to === asker.name)).to.equal(true);
+      expect(ending.replayed).to.equal(0);
+    },
+  },
+  {
+    title: 'every call is refused from the yield until the hand-over was tried in vain: it is late, and nothing twice',
+    name: 'throttled-all',
+    throttled: true,
+    failovers: { holder: longMs, asker: longMs },
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const asker = await scene.asker();
+      let heal = (): void => {};
+      const { leaseKey } = await scene.meet('it yields', isYielding, () => (heal = scene.throttle()));
+      const isOfIt: Is = (write) => write.leaseKey === leaseKey && newOwner(write) === asker.name;
+      await fleet.until('refused three times', () => refusedOf(scene, isOfIt).length >= 3);
+      heal();
+      await settled(fleet, [holder, asker]);
+      const ending = await scene.end();
+      expectNothingForced(ending, [holder, asker]);
+      expect(kindsOf(ending.changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'handOver']);
+      expect(ending.replayed).to.equal(0);
+    },
+  },
+  {
+    title: 'every call is refused from the yield until the holder’s lease is over: either has it, and every wish ends',
+    name: 'throttled-long',
+    throttled: true,
+    play: async (scene, holder) => {
+      const { fleet, witness } = scene;
+      const asker = await scene.asker();
+      let heal = (): void => {};
+      const { doneAt } = await scene.meet('it yields', isYielding, () => (heal = scene.throttle()));
+      const isOver: Is = ({ sentAt }) => sentAt > doneAt + 1.5 * failoverMs;
+      await fleet.until('refused for so long', () => refusedOf(scene, isOver).length > 0);
+      expect(witness.writes.filter((write) => write.accepted && write.sentAt > doneAt)).to.deep.equal([]);
+      heal();
+      await settled(fleet, [holder, asker]);
+      const ending = await scene.end();
+      // Taken by force, or handed over late, or kept and another given in its place.
+      const isMove = ({ kind, to }: Ending['changes'][number]): boolean => kind !== 'release' && to === asker.name;
+      expect(ending.changes.some(isMove)).to.equal(true);
+      expectNothingForced(ending, [asker]);
+    },
+  },
+];
+
+const streams: readonly HandOverCase[] = [
+  {
+    title:
+      'two workers join one that reads two streams: leases of both are handed over, counts are even, nothing twice',
+    name: 'two-streams',
+    moreStreams: ['two-streams-more'],
+    shards: 3,
+    drainsSlowly: true,
+    play: async (scene, holder) => {
+      const { fleet } = scene;
+      const askers = await Promise.all(['asker', 'second'].map((name) => scene.startProxied(name)));
+      await settled(fleet, [holder, ...askers]);
+      const rows = await fleet.rows();
+      const counts = [holder, ...askers].map((worker) => heldBy(rows, worker).length);
+      const ending = await scene.end();
+      expect(counts).to.deep.equal([2, 2, 2]);
+      const handed = ending.changes.filter(({ kind, from }) => kind === 'handOver' && from === holder.name);
+      const streamsOf = new Set(handed.map(({ leaseKey }) => leaseKey.split(':')[1]));
+      expect([...streamsOf].toSorted(), 'no stream has more than three').to.deep.equal([
+        'two-streams',
+        'two-streams-more',
+      ]);
+      expectNothingForced(ending, [holder, ...askers]);
+      expect(ending.replayed).to.equal(0);
+    },
+  },
+];
+
+playHandOverCases('what the lease table does in the middle of a hand-over', [...deletions, ...throttlings, ...streams]);
