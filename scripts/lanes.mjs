@@ -1,13 +1,16 @@
-// The tests in four lanes that run side by side: one computes, the others wait for servers, processes and leases most of the time.
+// The tests in six lanes that run side by side: two compute, the others wait for servers, processes and leases most of the time.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
+const long = /^test\/(sim|explore|kill-points|properties|soak|bench)\//;
 const lanes = [
-  ['unit and property tests', (file) => !/^test\/(integration|integrity|package)\//.test(file)],
+  ['unit tests', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file)],
+  ['models, simulations and kill points', (file) => long.test(file)],
   ['command line tests', (file) => file.startsWith('test/integration/cli-')],
   ['integration tests', (file) => /^test\/integration\/(?!cli-)/.test(file)],
-  ['integrity tests', (file) => file.startsWith('test/integrity/')],
+  ['hand-over tests', (file) => file.startsWith('test/integrity/handover-')],
+  ['integrity tests', (file) => /^test\/integrity\/(?!handover-)/.test(file)],
 ];
 
 const below = (place) =>
