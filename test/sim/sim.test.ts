@@ -1,4 +1,4 @@
-// Sixty clusters in virtual time, each with its own workload and faults from one seed: every mutant breaks a law within 48 of them.
+// Sixty clusters in virtual time, each with its own workload and faults from one seed: 82 of 84 mutants break a law within 48.
 // `KINACT_SEED` moves the first; `npm run sim` runs as many as you like.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
