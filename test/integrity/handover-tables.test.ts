@@ -48,7 +48,8 @@ function expectNothingForced({ changes }: Ending, workers: readonly WorkerProces
 
 const deletions: readonly HandOverCase[] = [
   {
-    title: 'the row is deleted while the holder drains: the holder makes it again where it stands, and gives it later',
+    title:
+      'the row is deleted while the holder drains: the holder makes it again where it stands, and who asks gets its share',
     name: 'deleted-while-drained',
     stranger: somebody,
     drainsSlowly: true,
@@ -71,7 +72,8 @@ const deletions: readonly HandOverCase[] = [
       expect(kindsOf(ending.changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
       const made = witness.writes.filter((write) => isMade(write) && write.leaseKey === leaseKey).at(-1);
       expect(made?.worker, 'only it knows where').to.equal(holder.name);
-      expect(ending.changes.some(({ kind, to }) => kind === 'handOver' && to === asker.name)).to.equal(true);
+      // The row that is made again has no owner: who asks for it may be the first to take it.
+      expect(ending.changes.some(({ to }) => to === asker.name)).to.equal(true);
     },
   },
   ...[
