@@ -35,7 +35,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     signalled = true;
     wake();
   };
-  const unheed = (): void => {
+  const unlisten = (): void => {
     for (const signal of signals) process.off(signal, onSignal);
   };
   for (const signal of signals) process.on(signal, onSignal);
@@ -53,8 +53,8 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     throw error;
   } finally {
     // If draining took no time, the second signal of the same stop may come only now.
-    if (signalled) setTimeout(unheed, sameStopMs).unref();
-    else unheed();
+    if (signalled) setTimeout(unlisten, sameStopMs).unref();
+    else unlisten();
   }
 }
 

@@ -3,6 +3,7 @@ import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { ReducerDefinition, Token } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { PipelineOptions } from '../support/pipeline.js';
 
@@ -36,6 +37,34 @@ const manual = (reduce: (token: Token, ack: (token: Token) => void, n: number) =
     acknowledge: 'manual',
     reduce: (n: number, item, ctx) => (reduce(item.token, (token) => ctx.ack(token), numberOf(item)), n),
   });
+
+/** Acknowledges an item at once, and is busy with it for nine seconds. */
+const acknowledgingEarly = (sleep: (ms: number) => Promise<unknown>) =>
+  defineReducer({
+    init: () => 0,
+    acknowledge: 'manual',
+    reduce: (n: number, item, ctx) => (ctx.ack(item.token), sleep(9_000).then(() => n)),
+  });
+
+/** When a shard of one record ends whose end waits behind a hundred records of another, and nothing crashes meanwhile. */
+async function endBehind(
+  pipeline: ReturnType<typeof start>,
+  [ours, theirs]: readonly [FakeStream, FakeStream],
+  maxPending: number,
+): Promise<number | undefined> {
+  putNumbered(ours, 1);
+  const { worker } = pipeline.read(ours.port, shard0);
+  await pipeline.clock.advance(1);
+  putNumbered(theirs, 100);
+  pipeline.read(theirs.port, shard0, undefined, { maxPending });
+  await pipeline.clock.advance(10);
+  ours.split(shard0);
+  let ended: number | undefined;
+  void pipeline.ending(worker).then(() => (ended = pipeline.clock.now()));
+  await pipeline.clock.advance(watchdogMs * 10);
+  expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
+  return ended;
+}
 
 describe('the watchdog (I24)', () => {
   it('fires for a record that has been in a user call for watchdogMs, and names the reducer and the record', async () => {
@@ -250,24 +279,9 @@ describe('the watchdog (I24)', () => {
       reducers: 1,
       credit: 12,
       worker: { watchdogMs },
-      definition: defineReducer({
-        init: () => 0,
-        acknowledge: 'manual',
-        reduce: (n: number, item, ctx) => (ctx.ack(item.token), pipeline.sleep(9_000).then(() => n)),
-      }),
+      definition: acknowledgingEarly((ms) => pipeline.sleep(ms)),
     });
-    putNumbered(ours, 1);
-    const { worker } = pipeline.read(ours.port, shard0);
-    await pipeline.clock.advance(1);
-    putNumbered(theirs, 100);
-    pipeline.read(theirs.port, shard0, undefined, { maxPending: 40 });
-    await pipeline.clock.advance(10);
-    ours.split(shard0);
-    let ended: number | undefined;
-    void pipeline.ending(worker).then(() => (ended = pipeline.clock.now()));
-    await pipeline.clock.advance(watchdogMs * 10);
-    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
-    expect(ended).to.be.above(watchdogMs * 1.5);
+    expect(await endBehind(pipeline, [ours, theirs], 40)).to.be.above(watchdogMs * 1.5);
   });
 
   it('never fires for the end of a shard that waits at one stage of several, while their reducer gets on', async () => {
@@ -282,24 +296,9 @@ describe('the watchdog (I24)', () => {
         extract: (record, { source }) =>
           source === 'theirs' && numberOf(record) % 2 === 0 ? [] : [{ key: left, value: record.data }],
       },
-      definition: defineReducer({
-        init: () => 0,
-        acknowledge: 'manual',
-        reduce: (n: number, item, ctx) => (ctx.ack(item.token), pipeline.sleep(9_000).then(() => n)),
-      }),
+      definition: acknowledgingEarly((ms) => pipeline.sleep(ms)),
     });
-    putNumbered(ours, 1);
-    const { worker } = pipeline.read(ours.port, shard0);
-    await pipeline.clock.advance(1);
-    putNumbered(theirs, 100);
-    pipeline.read(theirs.port, shard0, undefined, { maxPending: 60 });
-    await pipeline.clock.advance(10);
-    ours.split(shard0);
-    let ended: number | undefined;
-    void pipeline.ending(worker).then(() => (ended = pipeline.clock.now()));
-    await pipeline.clock.advance(watchdogMs * 10);
-    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
-    expect(ended).to.be.above(watchdogMs * 2.5);
+    expect(await endBehind(pipeline, [ours, theirs], 60)).to.be.above(watchdogMs * 2.5);
   });
 
   it('judges the record it asked about: an answer that comes when that is settled is nobody’s fault', async () => {
