@@ -43,7 +43,7 @@ const advice = {
     'Read the error: its code is PROCESSING_FAILED, UNDECODABLE_RECORD, WATCHDOG, PENDING_LIMIT_TOO_SMALL or DUPLICATE_RECORD; else it is what `init` or a source of your own threw, or a bug.',
   orphaned: 'Your function did not end when its signal aborted: it may write after its successor.',
   actorCrashed: 'Comes before `pipelineRestarted`; a crash of a lease keeper comes alone.',
-  closed: 'The last event. With an error: end the process, so that whoever watches it starts a new one.',
+  closed: 'The last event. With an error: end the process, so that what watches it starts a new one.',
 };
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
