@@ -208,10 +208,13 @@ const streams: readonly HandOverCase[] = [
       const { fleet } = scene;
       const askers = await Promise.all(['asker', 'second'].map((name) => scene.startProxied(name)));
       await settled(fleet, [holder, ...askers]);
-      const rows = await fleet.rows();
-      const counts = [holder, ...askers].map((worker) => heldBy(rows, worker).length);
+      // Even for a moment is not at rest: a wish that is open then may still be answered, and moves one lease too many.
+      await fleet.until('two each, and no wish is open', async () => {
+        const rows = await fleet.rows();
+        const isEven = [holder, ...askers].every((worker) => heldBy(rows, worker).length === 2);
+        return isEven && [...rows.values()].every((row) => row['kinactWish'] === undefined);
+      });
       const ending = await scene.end();
-      expect(counts).to.deep.equal([2, 2, 2]);
       const handed = ending.changes.filter(({ kind, from }) => kind === 'handOver' && from === holder.name);
       const streamsOf = new Set(handed.map(({ leaseKey }) => leaseKey.split(':')[1]));
       expect([...streamsOf].toSorted(), 'no stream has more than three').to.deep.equal([

@@ -1,6 +1,6 @@
 // That the law of repeats excuses what a take by force explains, and nothing else.
 import { expect } from 'chai';
-import { repeatsWithoutReason } from './hand-over-scene.js';
+import { repeatsIn } from './hand-over-scene.js';
 import type { OwnerChange } from './lease-write-laws.js';
 import type { Delivery } from './worker-process.js';
 
@@ -16,7 +16,8 @@ const change = (kind: OwnerChange['kind'], from: string | undefined, counter: nu
 
 const first = change('take', undefined, 1);
 const judged = (again: Delivery, ...changes: readonly OwnerChange[]): number =>
-  repeatsWithoutReason([delivery(5, 2), delivery(6, 2), again], [first, ...changes]).length;
+  repeatsIn([delivery(5, 2), delivery(6, 2), again], [first, ...changes]).filter(({ reason }) => reason === undefined)
+    .length;
 
 describe('the law of repeats', () => {
   it('excuses what is behind the checkpoint that a take by force has found', () => {
@@ -41,5 +42,10 @@ describe('the law of repeats', () => {
     expect(judged(delivery(6, 3))).to.equal(1);
     expect(judged(delivery(6, 2))).to.equal(1);
     expect(judged(delivery(6, 3), change('take', 'a', 10))).to.equal(1);
+    const thrice = [delivery(6, 2), delivery(6, 11), delivery(6, 12)];
+    expect(repeatsIn(thrice, [first, change('take', 'a', 10)]).map(({ reason }) => reason)).to.deep.equal([
+      'take',
+      undefined,
+    ]);
   });
 });

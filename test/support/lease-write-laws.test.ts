@@ -25,6 +25,13 @@ class Story {
     return this;
   }
 
+  /** The last one is refused, for its author has done that already. */
+  refused(): this {
+    this.writes.push({ ...this.writes.pop()!, accepted: false });
+    this.#counter -= 1;
+    return this;
+  }
+
   update(worker: string, change: LeaseChange, writer = worker, counter = this.#counter): this {
     this.#counter += 1;
     return this.parts(worker, leaseUpdate({ counter }, change, writerOf(writer)));
@@ -170,6 +177,29 @@ describe('the laws of lease writes', () => {
     expect(complaints).to.deep.equal([]);
     expect(changes).to.have.length(1);
     expect(lapses.map(({ from, row }) => [from, row['checkpoint']?.S])).to.deep.equal([['a', '7']]);
+  });
+
+  it('tell of an owner whose write was in time, and which heard of it when that right had ended', () => {
+    const half = story()
+      .take('a')
+      .checkpoint('a', '5')
+      .after(failoverMs / 2)
+      .checkpoint('a', '7');
+    const heard = half.after(failoverMs / 2).checkpoint('a', '9');
+    expect(heard.judged().lapses).to.deep.equal([]);
+    const unheard = story()
+      .take('a')
+      .checkpoint('a', '5')
+      .after(failoverMs / 2)
+      .checkpoint('a', '7');
+    unheard.update('a', { checkpoint: { checkpoint: '9', subSequenceNumber: 0 } }, 'a', 2).refused();
+    const { complaints, lapses } = unheard
+      .after(failoverMs / 2)
+      .checkpoint('a', '9')
+      .checkpoint('a', '11')
+      .judged();
+    expect(complaints).to.deep.equal([]);
+    expect(lapses.map(({ from, row }) => [from, row['checkpoint']?.S])).to.deep.equal([['a', '9']]);
   });
 
   it('say that an update makes a row', () => {

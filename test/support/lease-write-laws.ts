@@ -2,6 +2,7 @@
 // shares no code with the library. A lease changes its owner only by what the owner writes (a release, a hand-over that carries the
 // wish that stood there) or by a take of a row without an owner, or with one that has been silent for its failover time. Nobody
 // else's write moves a row's counter or its checkpoint, and what two workers say of a tenure ends with it.
+import { expectedBy } from './lease-witness.js';
 import type { WitnessedRow, WitnessedWrite } from './lease-witness.js';
 
 export interface OwnerChange {
@@ -22,7 +23,7 @@ export interface OwnerChange {
 export interface WriteVerdict {
   readonly complaints: readonly string[];
   readonly changes: readonly OwnerChange[];
-  /** Writes by an owner that had written nothing for so long that its right to deliver had ended: no change of the owner. */
+  /** Writes by an owner that had heard of no other for so long that its right to deliver had ended: no change of the owner. */
   readonly lapses: readonly OwnerChange[];
 }
 
@@ -31,6 +32,9 @@ interface Standing {
   /** When its counter was last moved, and when its wish last changed. */
   movedAt: number;
   wishedAt: number;
+  /** When its mover sent the last write that it has heard of; and the one before that. */
+  heardOfAt: number;
+  heardOfBeforeAt: number;
   /** It was deleted and made again, and nobody has taken it since. */
   remade: boolean;
   /** Who has moved its counter last. */
@@ -59,8 +63,11 @@ export function judgeWrites(
   const deleted = new Map<string, Standing>();
   for (const write of writes) {
     const { worker, operation, leaseKey = '?', request, doneAt } = write;
-    if (!write.accepted) continue;
     const before = rows.get(leaseKey);
+    if (!write.accepted) {
+      if (before !== undefined && isSecondTry(write, before)) before.heardOfAt = before.heardOfBeforeAt;
+      continue;
+    }
     const complain = (what: string): void =>
       void complaints.push(`${leaseKey} #${before?.row['leaseCounter']?.N ?? '-'}, by ${worker}: ${what}`);
     if (operation === 'PutItem') {
@@ -75,6 +82,8 @@ export function judgeWrites(
         row,
         movedAt: doneAt,
         wishedAt: doneAt,
+        heardOfAt: write.sentAt,
+        heardOfBeforeAt: write.sentAt,
         remade: was !== undefined,
         mover: undefined,
         stoodAt,
@@ -94,6 +103,8 @@ export function judgeWrites(
       rows.set(leaseKey, {
         row: after,
         movedAt: moved ? doneAt : before.movedAt,
+        heardOfAt: moved ? write.sentAt : before.heardOfAt,
+        heardOfBeforeAt: moved ? before.heardOfAt : before.heardOfBeforeAt,
         wishedAt: wished ? doneAt : before.wishedAt,
         remade: before.remade && change === undefined,
         mover: moved ? worker : before.mover,
@@ -103,6 +114,11 @@ export function judgeWrites(
   }
   const isLapse = ({ kind }: OwnerChange): boolean => kind === 'lapse';
   return { complaints, changes: changes.filter((each) => !isLapse(each)), lapses: changes.filter(isLapse) };
+}
+
+/** Who has moved the counter tries to move it from where it was: it has had no answer. */
+function isSecondTry(write: WitnessedWrite, { row, mover }: Standing): boolean {
+  return write.worker === mover && Number(expectedBy(write)['leaseCounter']?.N) < Number(row['leaseCounter']?.N);
 }
 
 function judgeStep(step: Step): OwnerChange | undefined {
@@ -136,9 +152,8 @@ function judgeRemade(row: WitnessedRow, was: Standing, isHolder: boolean, compla
 /** What the answer of a write is compared with. */
 const judged = ['leaseOwner', 'leaseCounter', 'checkpoint', 'kinactWriter', 'kinactWish', 'kinactAnswer'];
 
-function judgeCounter({ write: { request }, before: { row }, after, complain }: Step): void {
-  const [, placeholder = ''] = /#leaseCounter = (:\w+)/.exec(request.ConditionExpression ?? '') ?? [];
-  const behind = request.ExpressionAttributeValues?.[placeholder]?.N;
+function judgeCounter({ write, before: { row }, after, complain }: Step): void {
+  const behind = expectedBy(write)['leaseCounter']?.N;
   if (behind === undefined || behind !== row['leaseCounter']?.N) complain(`its condition is counter ${behind}`);
   if (Number(after['leaseCounter']?.N) !== Number(row['leaseCounter']?.N) + 1)
     complain('the counter does not rise by one');
@@ -151,7 +166,7 @@ function judgeOwner(step: Step): OwnerChange | undefined {
   const [from, to] = [was, is].map((id) => (id === undefined ? undefined : (nameOf(id) ?? `a stranger, ${id}`)));
   if (was === is) {
     if (from !== worker) complain(`the owner is ${from}`);
-    const silentMs = write.sentAt - before.movedAt;
+    const silentMs = write.doneAt - before.heardOfAt;
     // A tenth of it is its margin, and the witness has heard of the last write later than its author sent it.
     if (silentMs < 0.8 * failoverOf(before.row)) return undefined;
     return { kind: 'lapse', leaseKey, from, to, row: after, doneAt, silentMs, remade: false };
