@@ -12,18 +12,18 @@ export function reportDurable(turn: Turn): void {
   const { row, frontier } = state.lease;
   const durable =
     row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : durableCheckpoint(row);
-  if (compareCheckpoints(durable, state.reported) <= 0) return;
-  state.reported = durable;
+  if (compareCheckpoints(durable, state.standing.reported) <= 0) return;
+  state.standing.reported = durable;
   const position = positionOf(durable);
   if (position === undefined) return;
   const { source, shardId, onCheckpoint } = options;
   emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
   if (onCheckpoint === undefined) return;
-  state.calls += 1;
-  state.callsMade += 1;
+  state.open.calls += 1;
+  state.open.callsMade += 1;
   effects.push(
     run({
-      name: `onCheckpoint#${state.callsMade}`,
+      name: `onCheckpoint#${state.open.callsMade}`,
       kind: 'user',
       start: () => onCheckpoint({ source, shardId, ...position }),
       done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),

@@ -101,13 +101,14 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
 
 /** Listings show the shard: the next worker reads on from the frontier, later each time until one moves it. */
 function notEnded({ options, state, now }: Turn): void {
-  const { falseEnds, lease } = state;
+  const { lease, setbacks } = state;
+  const { falseEnds } = setbacks;
   falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
   falseEnds.at = lease.frontier;
   state.shardEnd = undefined;
-  state.idleSince = now;
+  state.workers.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
-  state.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
+  setbacks.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
 /** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
@@ -116,13 +117,13 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   refuseAsked(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
-  if (news.type !== 'notTaken') forgetHandedOut(state.handedOut, leaseName(turn.options));
-  state.liveUntil = 0;
+  if (news.type !== 'notTaken') forgetHandedOut(state.open.handedOut, leaseName(turn.options));
+  state.standing.liveUntil = 0;
   quitTraffic(turn);
-  state.write = undefined;
+  state.writes.current = undefined;
   tell(turn, news);
   effects.push({ type: 'cancel', key: 'wake' });
-  if (state.calls === 0) effects.push({ type: 'end' });
+  if (state.open.calls === 0) effects.push({ type: 'end' });
 }
 
 export function released(turn: Turn, written: boolean): void {
@@ -139,7 +140,7 @@ export function released(turn: Turn, written: boolean): void {
 
 /** The time given for the release is over. */
 export function unreleased(turn: Turn): void {
-  if (turn.state.everHeld) return released(turn, false);
+  if (turn.state.taking.everHeld) return released(turn, false);
   return notHeld(turn, 'released before it was taken');
 }
 
@@ -157,7 +158,7 @@ export function notHeld(
   { retake = false, askedInVain = false }: { readonly retake?: boolean; readonly askedInVain?: boolean } = {},
 ): void {
   const { leaseKey, shardId, source } = turn.options;
-  if (!turn.state.everHeld) {
+  if (!turn.state.taking.everHeld) {
     const vain = askedInVain ? { askedInVain } : {};
     return finish(turn, { type: 'notTaken', reason, retake, ...vain }, reason);
   }

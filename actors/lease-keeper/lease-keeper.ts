@@ -61,17 +61,17 @@ export function leaseKeeper(
 function endExpiredTenure(turn: Turn): void {
   const { options, state, now } = turn;
   const wall = options.clock.wallNow();
-  const suspendedMs = wall - state.lastWall - (now - state.lastNow);
-  state.lastNow = now;
-  state.lastWall = wall;
+  const suspendedMs = wall - state.clocks.lastWall - (now - state.clocks.lastNow);
+  state.clocks.lastNow = now;
+  state.clocks.lastWall = wall;
   if (suspendedMs > options.marginMs) {
-    state.trustedSince = now;
-    state.liveUntil = 0;
-    state.renewAt = now;
+    state.standing.trustedSince = now;
+    state.standing.liveUntil = 0;
+    state.standing.renewAt = now;
     revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
   } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.cell.deadline) {
     // `dead` alone revokes nothing: the actor that set it has informed the worker, whose last words are on their way here.
-    const blockedMs = Math.round(now - state.wakeAt);
+    const blockedMs = Math.round(now - state.clocks.wakeAt);
     const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
     revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
   }
@@ -101,14 +101,14 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
     case 'release':
       return release(turn, message.reason, message.deadlineMs);
     case 'waiting':
-      state.waiting = message.waiting;
-      state.idleSince = turn.now;
+      state.workers.waiting = message.waiting;
+      state.workers.idleSince = turn.now;
       return;
     case 'callsEnded':
-      state.callsMayRun = false;
+      state.open.callsMayRun = false;
       return;
     case 'wake':
-      state.wakeAt = Infinity;
+      state.clocks.wakeAt = Infinity;
       return;
     case 'permitCame':
       return permitCame(turn, message.permit);
@@ -141,10 +141,10 @@ function proceed(turn: Turn): void {
     endLimitMs: stopDeadlineMs + 4 * failoverMs,
   };
   if (state.phase === 'over') return;
-  if (state.write !== undefined && schedule.writeIsOverdue(state, times, now)) {
+  if (state.writes.current !== undefined && schedule.writeIsOverdue(state, times, now)) {
     const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
-    effects.push({ type: 'abort', name: effectName(state.write), reason: error });
-    writeFailed(turn, state.write, error);
+    effects.push({ type: 'abort', name: effectName(state.writes.current), reason: error });
+    writeFailed(turn, state.writes.current, error);
   }
   if (schedule.idleTooLong(state, times, now)) {
     const reason =
@@ -158,12 +158,12 @@ function proceed(turn: Turn): void {
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;
-  state.extraAt = nextExtraAt(turn);
+  state.standing.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextLook(state, times, now);
-  if (at === state.wakeAt) return;
-  state.wakeAt = at;
+  if (at === state.clocks.wakeAt) return;
+  state.clocks.wakeAt = at;
   // A timer may fire a fraction early: `wake` then finds nothing due and sets the rest.
   if (at < Infinity)
     effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
@@ -179,68 +179,73 @@ const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
+  const { clock, seen, failoverMs } = options;
   return {
     self,
-    lease: leaseState.leaseStateOf(options.seen),
+    lease: leaseState.leaseStateOf(seen),
     phase: wishing === undefined ? 'taking' : 'wishing',
-    everHeld: false,
-    retakes: 0,
-    recreations: 0,
-    write: undefined,
-    writes: 0,
-    attempt: 0,
-    failing: undefined,
-    retryAt: now,
-    renewAt: now,
-    extraAt: Infinity,
-    order: options.traffic?.join(),
-    queued: false,
-    permit: undefined,
-    queues: 0,
-    takeBy: now + takePatience * options.failoverMs,
-    reported: leaseState.durableCheckpoint(options.seen),
-    checkpointAt: now,
-    liveUntil: 0,
-    trustedSince: now,
-    serviceTimeMs: options.serviceTimeMs ?? options.clock.wallNow(),
-    bornAt: now,
-    lastNow: now,
-    lastWall: options.clock.wallNow(),
-    asked: undefined,
-    tenure: undefined,
-    lastWorker: undefined,
-    handedOut: options.handedOut ?? createHandedOut(),
-    callsMayRun: false,
-    endedQuiet: false,
-    idleSince: now,
-    waiting: options.waiting ?? false,
-    watchdog: { count: 0, at: undefined },
-    release: undefined,
     wishing,
-    handedFrom: undefined,
+    taking: { everHeld: false, retakes: 0, recreations: 0, handedFrom: undefined },
+    writes: { current: undefined, begun: 0, failed: 0, failing: undefined, retryAt: now },
+    traffic: {
+      order: options.traffic?.join(),
+      queued: false,
+      permit: undefined,
+      queues: 0,
+      takeBy: now + takePatience * failoverMs,
+    },
+    standing: {
+      liveUntil: 0,
+      trustedSince: now,
+      renewAt: now,
+      reported: leaseState.durableCheckpoint(seen),
+      checkpointAt: now,
+      extraAt: Infinity,
+    },
+    clocks: {
+      serviceTimeMs: options.serviceTimeMs ?? clock.wallNow(),
+      bornAt: now,
+      lastNow: now,
+      lastWall: clock.wallNow(),
+      wakeAt: Infinity,
+    },
+    workers: { asked: undefined, last: undefined, idleSince: now, waiting: options.waiting ?? false, pauses: 0 },
+    tenure: undefined,
+    open: {
+      handedOut: options.handedOut ?? createHandedOut(),
+      callsMayRun: false,
+      endedQuiet: false,
+      calls: 0,
+      callsMade: 0,
+    },
     yielding: undefined,
-    pauses: 0,
-    vainDrains: { count: 0, until: 0 },
+    release: undefined,
     shardEnd: undefined,
-    falseEnds: { count: 0, at: undefined },
-    readAt: now,
-    calls: 0,
-    callsMade: 0,
-    wakeAt: Infinity,
+    setbacks: {
+      watchdog: { count: 0, at: undefined },
+      falseEnds: { count: 0, at: undefined },
+      readAt: now,
+      vainDrains: { count: 0, until: 0 },
+    },
   };
 }
 
 /** The earlier keeper's knowledge and promises. Its last write may or may not have taken effect. */
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
-  const { lease, write, writes, shardEnd, reported, checkpointAt, handedOut, callsMade } = left;
-  if (write !== undefined && write.kind !== 'create') leaseState.applyUnknown(lease, write.change);
+  const { lease, shardEnd } = left;
+  const { current, begun } = left.writes;
+  const { reported, checkpointAt } = left.standing;
+  const { handedOut, callsMade } = left.open;
+  if (current !== undefined && current.kind !== 'create') leaseState.applyUnknown(lease, current.change);
   return {
     ...fresh,
-    ...{ lease, writes, reported, checkpointAt, handedOut, callsMade },
+    lease,
     phase: 'held',
-    everHeld: true,
-    waiting: true,
-    renewAt: Infinity,
+    taking: { ...fresh.taking, everHeld: true },
+    writes: { ...fresh.writes, begun },
+    standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
+    workers: { ...fresh.workers, waiting: true },
+    open: { ...fresh.open, handedOut, callsMade },
     // Without the coordinator no child rows can be made: only an end that is ready may be written.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };

@@ -1,5 +1,6 @@
-// The state of a lease keeper, types only: what it wants (`asked`, `release`, `shardEnd`), what it knows (`lease`), and what
-// it is doing (`write`). The files of this folder change it, each its part, within a turn.
+// The state of a lease keeper, types only: what is wanted of it (`workers.asked`, `yielding`, `release`, `shardEnd`), what it
+// knows (`lease`, `standing`, `clocks`), and what it is doing (`writes`). The files of this folder change it, each its part,
+// within a turn. One sub-object holds what is changed together.
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
@@ -137,76 +138,129 @@ export interface Yielding {
   latest: number;
 }
 
-export interface LeaseKeeperState {
-  readonly self: Ref<LeaseKeeperMessage>;
-  readonly lease: LeaseState;
-  phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
+/** How the lease has come to this keeper, and how it comes back when its row has vanished. */
+export interface Taking {
   everHeld: boolean;
   /** How often the take met a row that an earlier keeper of this process wrote. */
   retakes: number;
   /** How often in a row the lease row was found gone, although it had just been made. */
   recreations: number;
-  write: Write | undefined;
-  writes: number;
-  /** Failed attempts in a row, and when the next may start. */
-  attempt: number;
+  /** The worker that has handed it over. */
+  handedFrom: string | undefined;
+}
+
+/** The writes to the row, one at a time, and the attempts that have failed. */
+export interface Writes {
+  /** The one under way. */
+  current: Write | undefined;
+  /** How many have begun, which is the id of the newest. */
+  begun: number;
+  /** Failed attempts in a row. */
+  failed: number;
   /** The same attempts, as they are reported. */
   failing: Failing | undefined;
+  /** When the next attempt may start. */
   retryAt: number;
-  renewAt: number;
-  /** When a checkpoint is due that does not wait for a renewal; Infinity when there is none. */
-  extraAt: number;
-  /**
-   * Its place in the table's queue, whether it waits for its turn there, the turn that has come, and how often it has
-   * waited.
-   */
+}
+
+/** Its place in the table's queue, and the turn that it waits for or has. */
+export interface Traffic {
+  /** Undefined where the table has no queue. */
   readonly order: TrafficOrder | undefined;
+  /** It waits for its turn. */
   queued: boolean;
+  /** The turn that has come. */
   permit: TrafficPermit | undefined;
+  /** How often it has waited. */
   queues: number;
   /** When to stop waiting for the turn of the first take; Infinity once that is written. */
   takeBy: number;
-  /** The last checkpoint known to be durable, and when the last answered write that carried one began. */
-  reported: Checkpoint;
-  checkpointAt: number;
+}
+
+/** How the lease stands by its last writes, and when the next ones are due. */
+export interface Standing {
   /** No peer can hold the lease before this, as far as the last renewal shows. */
   liveUntil: number;
   /** Writes begun before this prove nothing: the machine was suspended since. */
   trustedSince: number;
+  renewAt: number;
+  /** The last checkpoint known to be durable. */
+  reported: Checkpoint;
+  /** When the last answered write that carried one began. */
+  checkpointAt: number;
+  /** When one is due that does not wait for a renewal; Infinity when there is none. */
+  extraAt: number;
+}
+
+/** What the clocks have shown, and when the next look is due. */
+export interface Clocks {
   /** The service's time when the keeper began, and when that was by our own clock. */
   readonly serviceTimeMs: number;
   readonly bornAt: number;
+  /** Both clocks at the last message: where they part, the machine was suspended. */
   lastNow: number;
   lastWall: number;
+  /** When the timer fires. */
+  wakeAt: number;
+}
+
+/** The workers, one after the other, and the time without one. `LeaseKeeperState.tenure` is what one of them has got. */
+export interface Workers {
+  /** The one that waits for its tenure. */
   asked: Asked | undefined;
-  tenure: OpenTenure | undefined;
-  lastWorker: number | undefined;
+  /** The newest that has asked. */
+  last: number | undefined;
+  /** Since when there is none. */
+  idleSince: number;
+  /** The shard must not be started yet, so that having none means nothing. */
+  waiting: boolean;
+  /** How often one was asked to pause. */
+  pauses: number;
+}
+
+/** What the application may still have open of this shard. The lease is handed over only when it has nothing. */
+export interface Open {
   /** Some of its records may be open until the frontier reaches the newest of this lease. */
   readonly handedOut: HandedOut;
   /** A worker has gone without a last word: user code that it caused to run may still run. */
   callsMayRun: boolean;
   /** Its last worker ended when all of its calls had. Otherwise only the next worker can ask for those. */
   endedQuiet: boolean;
-  idleSince: number;
-  waiting: boolean;
-  /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
-  readonly watchdog: { count: number; at: Position | undefined };
-  release: Release | undefined;
-  /** Set in the phase `wishing`, and kept afterwards. */
-  readonly wishing: Wishing | undefined;
-  /** The worker that has handed it over. */
-  handedFrom: string | undefined;
-  yielding: Yielding | undefined;
-  /** How often a worker was asked to pause. */
-  pauses: number;
-  /** Drains in a row that failed, and until when a hand-over is refused without another try. */
-  vainDrains: { readonly count: number; readonly until: number };
-  shardEnd: ShardEnd | undefined;
-  /** False ends in a row while the frontier stood at `at`; no worker begins before `readAt`. */
-  readonly falseEnds: { count: number; at: Position | undefined };
-  readAt: number;
   /** `onCheckpoint` calls that have not settled. */
   calls: number;
+  /** All of them so far. */
   callsMade: number;
-  wakeAt: number;
+}
+
+/** What has gone wrong several times in a row, and what waits for that reason. */
+export interface Setbacks {
+  /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
+  readonly watchdog: { count: number; at: Position | undefined };
+  /** False ends of the shard in a row while the frontier stood at `at`. */
+  readonly falseEnds: { count: number; at: Position | undefined };
+  /** No worker begins before this, because of false ends. */
+  readAt: number;
+  /** Drains in a row that failed, and until when a hand-over is refused without another try. */
+  vainDrains: { readonly count: number; readonly until: number };
+}
+
+/** Times are monotonic, but for `serviceTimeMs` and `lastWall`. */
+export interface LeaseKeeperState {
+  readonly self: Ref<LeaseKeeperMessage>;
+  readonly lease: LeaseState;
+  phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
+  /** Set in the phase `wishing`, and kept afterwards. */
+  readonly wishing: Wishing | undefined;
+  readonly taking: Taking;
+  readonly writes: Writes;
+  readonly traffic: Traffic;
+  readonly standing: Standing;
+  readonly clocks: Clocks;
+  readonly workers: Workers;
+  tenure: OpenTenure | undefined;
+  readonly open: Open;
+  yielding: Yielding | undefined;
+  release: Release | undefined;
+  shardEnd: ShardEnd | undefined;
+  readonly setbacks: Setbacks;
 }

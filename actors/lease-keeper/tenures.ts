@@ -19,7 +19,7 @@ export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this is a repeated question, and would end the tenure
   // that it got.
-  if (worker <= (state.lastWorker ?? -1)) return count(turn, 'repeatedMessages');
+  if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
     effects.push(reply(replyTo, { type: 'refused', reason: refusal }));
@@ -27,8 +27,8 @@ export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
   }
   refuseAsked(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
-  state.asked = { worker, control, replyTo };
-  state.lastWorker = worker;
+  state.workers.asked = { worker, control, replyTo };
+  state.workers.last = worker;
   effects.push(watch(control, (how) => ({ type: 'workerDown', worker, how })));
 }
 
@@ -37,14 +37,14 @@ function refusalOf({ state, now }: Turn): string | undefined {
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
-  if (now < state.readAt) return 'the shard seemed to end again and again: it is read on later';
+  if (now < state.setbacks.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
 }
 
 export function refuseAsked(turn: Turn, reason: string): void {
-  if (turn.state.asked === undefined) return;
-  turn.effects.push(reply(turn.state.asked.replyTo, { type: 'refused', reason }));
-  turn.state.asked = undefined;
+  if (turn.state.workers.asked === undefined) return;
+  turn.effects.push(reply(turn.state.workers.asked.replyTo, { type: 'refused', reason }));
+  turn.state.workers.asked = undefined;
 }
 
 export function grant(turn: Turn, asked: Asked): void {
@@ -64,7 +64,7 @@ export function grant(turn: Turn, asked: Asked): void {
     stream: state.lease.row.kinactStream ?? options.stream,
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
-    deadline: state.liveUntil,
+    deadline: state.standing.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: hasHandedOut(turn),
@@ -73,11 +73,11 @@ export function grant(turn: Turn, asked: Asked): void {
     newestHandedOut: undefined,
     signal: controller.signal,
   };
-  state.asked = undefined;
-  beganHandingOut(state.handedOut, leaseName(options), cell);
+  state.workers.asked = undefined;
+  beganHandingOut(state.open.handedOut, leaseName(options), cell);
   // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
-  state.callsMayRun = false;
-  state.endedQuiet = false;
+  state.open.callsMayRun = false;
+  state.open.endedQuiet = false;
   state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
   tell(turn, { type: 'working', fence: cell.fence });
@@ -85,7 +85,7 @@ export function grant(turn: Turn, asked: Asked): void {
 
 /** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
 export function wallDeadlineOf({ options, state, now }: Turn): number {
-  return options.clock.wallNow() + (state.liveUntil - now) + options.marginMs;
+  return options.clock.wallNow() + (state.standing.liveUntil - now) + options.marginMs;
 }
 
 function rangeOf(row: LeaseRow): HashKeyRange | undefined {
@@ -105,7 +105,7 @@ export function revokeTenure(turn: Turn, reason: string): void {
 export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) kill(turn, tenure, reason);
   turn.state.tenure = undefined;
-  turn.state.idleSince = turn.now;
+  turn.state.workers.idleSince = turn.now;
 }
 
 /** Every later message of the worker is stale. */
@@ -120,7 +120,7 @@ export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' 
 
 /** Whether this process has handed out anything under this lease, by whatever worker or keeper. */
 export function hasHandedOut({ options, state }: Turn): boolean {
-  return newestOf(state.handedOut, leaseName(options)) !== undefined;
+  return newestOf(state.open.handedOut, leaseName(options)) !== undefined;
 }
 
 /**
@@ -128,7 +128,7 @@ export function hasHandedOut({ options, state }: Turn): boolean {
  * Until it has, the shard is not drained, even if the worker reports so.
  */
 export function mayHaveOpenRecords({ options, state }: Turn): boolean {
-  const newest = newestOf(state.handedOut, leaseName(options));
+  const newest = newestOf(state.open.handedOut, leaseName(options));
   if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
   const reached = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
   return reached === undefined || comparePositions(reached, newest) < 0;
@@ -138,7 +138,7 @@ function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;
   const { cell, controller } = tenure;
   tenure.revoked = true;
-  turn.state.idleSince = turn.now;
+  turn.state.workers.idleSince = turn.now;
   cell.dead = true;
   cell.deadline = 0;
   const message = `The tenure of ${shardId} has ended: ${reason}.`;

@@ -44,7 +44,7 @@ export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
 
 /** How long to wait after a failed attempt at the table: full jitter, up to a sixth of `failoverMs`. */
 export function retryDelayMs({ options, state }: Pick<Turn, 'options' | 'state'>): number {
-  return backoffMs(retryShapeOf(options), state.attempt, options.random);
+  return backoffMs(retryShapeOf(options), state.writes.failed, options.random);
 }
 
 export function retryShapeOf({ failoverMs }: LeaseKeeperOptions): Backoff {

@@ -66,8 +66,8 @@ export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
   const wishing = state.wishing!;
   if (outcome.type === 'refused') return rowSeen(turn, outcome.current, current.kind);
   if (current.kind === 'unwish') return withdrawn(turn);
-  state.attempt = 0;
-  state.failing = undefined;
+  state.writes.failed = 0;
+  state.writes.failing = undefined;
   wishing.raiseAt = current.startedAt + options.failoverMs / 3;
   if (wishing.lookAt < Infinity) return;
   wishing.lookAt = current.startedAt + lookMs;
@@ -87,8 +87,9 @@ export function proceedWishing(turn: Turn): void {
   const { wishing, release } = state;
   if (wishing === undefined) return;
   // It was handed over, and a stop has come before the take.
-  const isUntaken = state.phase === 'taking' && state.handedFrom !== undefined && state.lease.unknown.length === 0;
-  if (release !== undefined && isUntaken && state.write === undefined) return toBeReleased(turn, release);
+  const isUntaken =
+    state.phase === 'taking' && state.taking.handedFrom !== undefined && state.lease.unknown.length === 0;
+  if (release !== undefined && isUntaken && state.writes.current === undefined) return toBeReleased(turn, release);
   if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
@@ -162,25 +163,25 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
 function leaseReceived(turn: Turn, row: LeaseRow): void {
   const { options, state } = turn;
   const { release } = state;
-  forgetHandedOut(state.handedOut, leaseName(options));
+  forgetHandedOut(state.open.handedOut, leaseName(options));
   toBeTaken(turn, row);
-  state.handedFrom = state.wishing!.holder.owner;
+  state.taking.handedFrom = state.wishing!.holder.owner;
   if (release !== undefined) toBeReleased(turn, release);
 }
 
 function toBeReleased({ state, now }: Turn, release: Release): void {
   state.phase = 'held';
-  state.everHeld = true;
+  state.taking.everHeld = true;
   release.recordsLeft = 0;
-  state.renewAt = now;
+  state.standing.renewAt = now;
 }
 
 /** A write of the wish that is under way is void: the row refuses it now. */
 function dropWish({ state, effects }: Turn): void {
-  if (state.write === undefined) return;
-  effects.push({ type: 'abort', name: effectName(state.write), reason: new Error('the lease has come') });
-  state.write.permit?.end('unused');
-  state.write = undefined;
+  if (state.writes.current === undefined) return;
+  effects.push({ type: 'abort', name: effectName(state.writes.current), reason: new Error('the lease has come') });
+  state.writes.current.permit?.end('unused');
+  state.writes.current = undefined;
 }
 
 /** The lease has no living holder any more, or it is ours: the take that follows is a conditional write like any other. */
@@ -188,11 +189,11 @@ function toBeTaken(turn: Turn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);
   adoptRow(state.lease, row);
-  state.reported = durableCheckpoint(row);
+  state.standing.reported = durableCheckpoint(row);
   state.phase = 'taking';
-  state.takeBy = now + 3 * options.failoverMs;
-  state.attempt = 0;
-  state.retryAt = now;
+  state.traffic.takeBy = now + 3 * options.failoverMs;
+  state.writes.failed = 0;
+  state.writes.retryAt = now;
 }
 
 function withdrawn(turn: Turn): void {

@@ -18,7 +18,7 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
-      state.endedQuiet = true;
+      state.open.endedQuiet = true;
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
@@ -31,7 +31,7 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
       };
       return;
     case 'drained':
-      state.endedQuiet = how.open === 0;
+      state.open.endedQuiet = how.open === 0;
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':
@@ -43,17 +43,18 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
 
 export function workerDown(turn: Turn, worker: number, how: Ending): void {
   const { state } = turn;
-  if (state.asked?.worker === worker) {
-    state.asked = undefined;
-    state.idleSince = turn.now;
+  if (state.workers.asked?.worker === worker) {
+    state.workers.asked = undefined;
+    state.workers.idleSince = turn.now;
   }
   if (state.tenure?.cell.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
-    state.callsMayRun = true;
+    state.open.callsMayRun = true;
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
-  if (state.lastWorker === worker && standstill(how.error)) {
-    const { watchdog, lease } = state;
+  if (state.workers.last === worker && standstill(how.error)) {
+    const { lease } = state;
+    const { watchdog } = state.setbacks;
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
     watchdog.at = lease.frontier;
     if (watchdog.count >= maxWatchdogs) giveUp(turn, 'the frontier stood still over two watchdog restarts');

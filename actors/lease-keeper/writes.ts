@@ -35,12 +35,13 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
   const carries = carriesCheckpoint(turn, kind);
   const change = changeOf(turn, kind, carries);
   const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
-  const { permit, asked } = state;
-  state.permit = undefined;
-  const id = ++state.writes;
+  const { permit } = state.traffic;
+  const { asked } = state.workers;
+  state.traffic.permit = undefined;
+  const id = ++state.writes.begun;
   const covers = carries ? state.lease.behind : 0;
   const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
-  state.write = current;
+  state.writes.current = current;
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
   const { row } = state.lease;
   const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
@@ -68,18 +69,21 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
 
 /** The service's time now, from its value when the keeper began and our own clock. */
 function serviceNow({ state, now }: Turn): number {
-  return state.serviceTimeMs + (now - state.bornAt);
+  return state.clocks.serviceTimeMs + (now - state.clocks.bornAt);
 }
 
 function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
-  const standing = { checkpointAt: state.checkpointAt, behind: state.lease.behind };
+  const standing = { checkpointAt: state.standing.checkpointAt, behind: state.lease.behind };
   return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
 /** When a checkpoint is due by itself. A keeper that only finishes the work of an earlier one writes none. */
 export function nextExtraAt({ options, state }: Turn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
-  return extraCheckpointAt(cadenceOf(options), { checkpointAt: state.checkpointAt, behind: state.lease.behind });
+  return extraCheckpointAt(cadenceOf(options), {
+    checkpointAt: state.standing.checkpointAt,
+    behind: state.lease.behind,
+  });
 }
 
 function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
@@ -92,7 +96,7 @@ function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange 
   const { lease } = state;
   switch (kind) {
     case 'take':
-      return leaseState.takeChange(lease.row, options, state.serviceTimeMs - latestMarginMs);
+      return leaseState.takeChange(lease.row, options, state.clocks.serviceTimeMs - latestMarginMs);
     case 'renew':
     case 'answer':
       return {
@@ -121,17 +125,17 @@ export function answered(
   message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
 ): void {
   const { state } = turn;
-  const current = state.write;
+  const current = state.writes.current;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
   if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
   current.permit?.end('answered');
-  state.write = undefined;
+  state.writes.current = undefined;
   if (message.type === 'wished') return wished(turn, current, message.outcome);
   // A refusal is an answer, but no success. It may refuse the repetition of a write that took effect although it seemed to
   // fail.
   if (message.type === 'created' || message.outcome.type === 'written') {
-    state.attempt = 0;
-    state.failing = undefined;
+    state.writes.failed = 0;
+    state.writes.failing = undefined;
   }
   if (message.type === 'created') {
     // Whichever worker made it: the take that follows finds out.
@@ -145,18 +149,19 @@ export function answered(
 export function writeFailed(turn: Turn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
-  state.write = undefined;
+  state.writes.current = undefined;
   if (concernsOwner(current)) leaseState.applyUnknown(state.lease, current.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
   const delayMs = retryDelayMs(turn);
-  state.attempt += 1;
+  state.writes.failed += 1;
   // No lease depends on a checkpoint, so it does not delay a renewal either.
-  state.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.renewAt) : now + delayMs;
-  if (current.kind === 'renew') state.renewAt = now;
+  state.writes.retryAt =
+    current.kind === 'checkpoint' ? Math.min(now + delayMs, state.standing.renewAt) : now + delayMs;
+  if (current.kind === 'renew') state.standing.renewAt = now;
   const { source, shardId } = options;
-  state.failing = failedAgain(state.failing, `lease ${current.kind}`, error, now);
-  emit(turn, retryingEvent(state.failing, delayMs, { source, shardId }));
+  state.writes.failing = failedAgain(state.writes.failing, `lease ${current.kind}`, error, now);
+  emit(turn, retryingEvent(state.writes.failing, delayMs, { source, shardId }));
 }
 
 function concernsOwner({ kind }: Write): boolean {
@@ -168,7 +173,7 @@ function concernsOwner({ kind }: Write): boolean {
  * after the row is mended.
  */
 function otherOwner({ options, state }: Turn, error: unknown): string | undefined {
-  if (!state.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
+  if (!state.taking.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
   const { leaseOwner } = error.data;
   return leaseOwner === options.workerId ? undefined : leaseOwner;
 }
@@ -178,7 +183,7 @@ function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { re
   const { counter, wish } = outcome;
   const before = state.lease.row;
   leaseState.applyWritten(state.lease, current.change, counter, options.writer);
-  if (current.change.checkpoint !== undefined) state.checkpointAt = current.startedAt;
+  if (current.change.checkpoint !== undefined) state.standing.checkpointAt = current.startedAt;
   state.lease.behind -= current.covers;
   reportDurable(turn);
   if (current.change.handOver !== undefined) return leaseGiven(turn, current.change.handOver.workerId);
@@ -188,20 +193,21 @@ function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { re
   if (current.kind === 'take') return taken(turn, before);
   answerWritten(turn, current);
   wishSeen(turn, wish);
-  const { asked } = state;
+  const { asked } = state.workers;
   // Only a renewal that began after the question, and after the last suspension, gives a fence and time to use it.
-  if (asked !== undefined && asked.worker === current.forWorker && turn.now < state.liveUntil) grant(turn, asked);
+  if (asked !== undefined && asked.worker === current.forWorker && turn.now < state.standing.liveUntil)
+    grant(turn, asked);
 }
 
 /** The lease is ours as of `startedAt`: peers saw the counter change no earlier than that. */
 function confirm(turn: Turn, startedAt: number): void {
   const { options, state } = turn;
-  state.renewAt = startedAt + options.failoverMs / 3;
-  if (startedAt < state.trustedSince) return;
-  state.liveUntil = startedAt + options.failoverMs - options.marginMs;
+  state.standing.renewAt = startedAt + options.failoverMs / 3;
+  if (startedAt < state.standing.trustedSince) return;
+  state.standing.liveUntil = startedAt + options.failoverMs - options.marginMs;
   // A dead tenure is never revived, whichever actor found it dead.
   if (state.tenure?.cell.dead === false) {
-    state.tenure.cell.deadline = state.liveUntil;
+    state.tenure.cell.deadline = state.standing.liveUntil;
     state.tenure.cell.wallDeadline = wallDeadlineOf(turn);
   }
 }
@@ -211,19 +217,19 @@ function taken(turn: Turn, before: LeaseRow): void {
   const { leaseKey, shardId, source, workerId } = options;
   const { row } = state.lease;
   state.phase = 'held';
-  state.recreations = 0;
-  if (state.everHeld) return;
-  state.everHeld = true;
+  state.taking.recreations = 0;
+  if (state.taking.everHeld) return;
+  state.taking.everHeld = true;
   // In between it belonged to another worker, or to none.
   if (
-    state.handedFrom !== undefined ||
+    state.taking.handedFrom !== undefined ||
     before.leaseOwner !== workerId ||
     !isWriterOf(options.processNonce, before.kinactWriter)
   )
-    forgetHandedOut(state.handedOut, leaseName(options));
-  state.takeBy = Infinity;
-  state.idleSince = turn.now;
-  const loser = state.handedFrom ?? before.leaseOwner;
+    forgetHandedOut(state.open.handedOut, leaseName(options));
+  state.traffic.takeBy = Infinity;
+  state.workers.idleSince = turn.now;
+  const loser = state.taking.handedFrom ?? before.leaseOwner;
   const from = loser === undefined || loser === workerId ? {} : { from: loser };
   emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
   if (before.checkpoint === 'LATEST' && before.kinactLatestAt === undefined) {
@@ -238,7 +244,9 @@ function taken(turn: Turn, before: LeaseRow): void {
 /** A vanished row that an earlier attempt, whose reply was lost, has created again: to be taken as it is. */
 function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
-  return state.phase === 'taking' && state.everHeld && leaseOwner === undefined && kinactWriter === options.writer;
+  return (
+    state.phase === 'taking' && state.taking.everHeld && leaseOwner === undefined && kinactWriter === options.writer
+  );
 }
 
 function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void {
@@ -250,8 +258,8 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
     state.lease.unknown.length > 0
   )
     return recovered(turn, current);
-  if (isMadeByUs(turn, current) && state.retakes < maxRetakes) {
-    state.retakes += 1;
+  if (isMadeByUs(turn, current) && state.taking.retakes < maxRetakes) {
+    state.taking.retakes += 1;
     return leaseState.adoptRow(state.lease, current);
   }
   if (settleByRow(turn, write, current)) return;
@@ -260,7 +268,7 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
     case 'spurious':
       return recovered(turn, refusal.row);
     case 'gone':
-      if (!state.everHeld || now >= state.liveUntil) return notHeld(turn, 'the row is gone');
+      if (!state.taking.everHeld || now >= state.standing.liveUntil) return notHeld(turn, 'the row is gone');
       return recreate(turn);
     case 'handedOver':
       return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
@@ -268,10 +276,11 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
       return notHeld(turn, refusal.reason);
     case 'own':
       if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended');
-      if (state.everHeld || state.retakes >= maxRetakes) return notHeld(turn, refusal.reason, { retake: true });
-      state.retakes += 1;
+      if (state.taking.everHeld || state.taking.retakes >= maxRetakes)
+        return notHeld(turn, refusal.reason, { retake: true });
+      state.taking.retakes += 1;
       leaseState.adoptRow(state.lease, refusal.row);
-      state.reported = leaseState.durableCheckpoint(refusal.row);
+      state.standing.reported = leaseState.durableCheckpoint(refusal.row);
       return;
     case 'workerIdInUse':
       return workerIdInUse(turn, refusal.row);
@@ -283,10 +292,13 @@ function recreate(turn: Turn): void {
   const { options, state, now } = turn;
   revokeTenure(turn, 'the row has vanished');
   state.phase = 'recreating';
-  if (state.recreations === 0) warn(turn, 'The lease row was deleted; it is created again at the last settled record.');
+  if (state.taking.recreations === 0)
+    warn(turn, 'The lease row was deleted; it is created again at the last settled record.');
   // A table that says that the row is there, and then that it is not, is not asked without end.
-  else state.retryAt = now + Math.max(1, backoffMs(retryShapeOf(options), state.recreations, options.random));
-  state.recreations += 1;
+  else
+    state.writes.retryAt =
+      now + Math.max(1, backoffMs(retryShapeOf(options), state.taking.recreations, options.random));
+  state.taking.recreations += 1;
 }
 
 /** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */
@@ -297,25 +309,25 @@ function recovered(turn: Turn, row: LeaseRow): void {
   reportDurable(turn);
   if (row.checkpoint === 'SHARD_END') return ended(turn);
   if (row.leaseOwner !== options.workerId) return released(turn, true);
-  state.retryAt = now;
-  state.renewAt = now;
+  state.writes.retryAt = now;
+  state.standing.renewAt = now;
   if (state.phase === 'taking') taken(turn, before);
 }
 
 function workerIdInUse(turn: Turn, current: LeaseRow): void {
   const { leaseKey, shardId, source, workerId } = turn.options;
   const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
-  if (turn.state.everHeld) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
+  if (turn.state.taking.everHeld) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'workerIdInUse', current }, reason);
 }
 
 /** An `onCheckpoint` has settled. A throw of it is only counted and reported. */
 export function called(turn: Turn, failure: { readonly error: unknown } | undefined): void {
   const { state, effects } = turn;
-  state.calls -= 1;
+  state.open.calls -= 1;
   if (failure !== undefined) {
     count(turn, 'onCheckpointFailed');
     warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
   }
-  if (state.phase === 'over' && state.calls === 0) effects.push({ type: 'end' });
+  if (state.phase === 'over' && state.open.calls === 0) effects.push({ type: 'end' });
 }

@@ -35,7 +35,7 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
     state.yielding = undefined;
   } else if (before?.wish.writer !== wish.writer) {
     if (before !== undefined) callOff(turn, before, 'stale');
-    const phase = now < state.vainDrains.until ? 'refusing' : 'asked';
+    const phase = now < state.setbacks.vainDrains.until ? 'refusing' : 'asked';
     state.yielding = { wish, seenAt: now, phase, drainAt: Infinity, until: Infinity, latest: Infinity };
   } else if (before.wish.number !== wish.number) {
     before.wish = wish;
@@ -86,8 +86,8 @@ function drain(turn: Turn, yielding: Yielding): void {
   yielding.latest = now + longestDrainMs(options);
   if (tenure === undefined) return drained(turn, yielding);
   if (tenure.revoked) return;
-  state.pauses += 1;
-  effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence, number: state.pauses }));
+  state.workers.pauses += 1;
+  effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence, number: state.workers.pauses }));
 }
 
 /**
@@ -113,12 +113,12 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
   const { tenure } = state;
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain is read on, however many workers ask.
-    const { count } = state.vainDrains;
+    const { count } = state.setbacks.vainDrains;
     const restMs = doubledMs({ baseMs: options.failoverMs, capMs: longestRestMs }, count);
-    state.vainDrains = { count: count + 1, until: now + restMs };
+    state.setbacks.vainDrains = { count: count + 1, until: now + restMs };
   }
   if (yielding.phase === 'draining' && tenure?.revoked === false)
-    effects.push(send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: state.pauses }));
+    effects.push(send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: state.workers.pauses }));
   yielding.phase = phase;
 }
 
@@ -126,22 +126,22 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
 function drained(turn: Turn, yielding: Yielding): void {
   if (!isClean(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
-  else if (turn.state.calls === 0) yielding.phase = 'ready';
+  else if (turn.state.open.calls === 0) yielding.phase = 'ready';
 }
 
 function isClean(turn: Turn): boolean {
-  return isUnused(turn) && !turn.state.callsMayRun && !mayHaveOpenRecords(turn);
+  return isUnused(turn) && !turn.state.open.callsMayRun && !mayHaveOpenRecords(turn);
 }
 
 /** No worker reads the shard, and no call that one has left behind can run. */
 function isUnused(turn: Turn): boolean {
-  const { endedQuiet, tenure } = turn.state;
-  return tenure === undefined && (endedQuiet || !hasHandedOut(turn));
+  const { open, tenure } = turn.state;
+  return tenure === undefined && (open.endedQuiet || !hasHandedOut(turn));
 }
 
 /** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */
 function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yielding): boolean {
-  if (phase === 'ready' && (state.write?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
+  if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
@@ -195,11 +195,11 @@ export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefi
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  if (isBy(yielding, current)) return state.attempt < mostRefusedWrites && tryAgain(turn);
+  if (isBy(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
   // Withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
-  state.retryAt = now;
+  state.writes.retryAt = now;
   return true;
 }
 
@@ -209,8 +209,8 @@ function isBy({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
 
 function tryAgain(turn: Turn): true {
   const { state, now } = turn;
-  state.retryAt = now + Math.max(1, retryDelayMs(turn));
-  state.attempt += 1;
+  state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
+  state.writes.failed += 1;
   return true;
 }
 

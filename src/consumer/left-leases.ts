@@ -51,12 +51,12 @@ export function createLeftLeases(): LeftLeases {
   };
 }
 
-const isTaking = ({ phase, write, lease }: LeaseKeeperState): boolean =>
-  phase === 'taking' && (write !== undefined || lease.unknown.length > 0);
+const isTaking = ({ phase, writes, lease }: LeaseKeeperState): boolean =>
+  phase === 'taking' && (writes.current !== undefined || lease.unknown.length > 0);
 
 /** It may have been handed over since, or has been. */
-const isAsking = ({ phase, wishing, handedFrom }: LeaseKeeperState): boolean =>
-  handedFrom !== undefined || (phase === 'wishing' && wishing !== undefined && wishing.number > 0);
+const isAsking = ({ phase, wishing, taking }: LeaseKeeperState): boolean =>
+  taking.handedFrom !== undefined || (phase === 'wishing' && wishing !== undefined && wishing.number > 0);
 
 const isUnsure = (state: LeaseKeeperState): boolean => state.phase !== 'held' && (isTaking(state) || isAsking(state));
 

@@ -16,32 +16,55 @@ export type LeaseWriteKind =
 /** Times are monotonic milliseconds. A keeper's state fits this by shape. */
 export interface LeaseWants {
   readonly phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
-  readonly write: { readonly startedAt: number } | undefined;
-  /** No write before this: back-off. */
-  readonly retryAt: number;
-  /** It waits for its turn at the table: nothing is due before that comes. */
-  readonly queued?: boolean;
-  /** When to stop waiting for the turn of a first take. */
-  readonly takeBy?: number;
-  readonly renewAt: number;
-  /** When a checkpoint is due by itself, see `checkpoint-cadence.ts`. Default: Infinity. */
-  readonly extraAt?: number;
-  /** A worker waits for a renewal that will be its fence. */
-  readonly asked: unknown;
+  readonly writes: WriteWants;
+  /** Default: every write begins at once. */
+  readonly traffic?: TrafficWants;
+  readonly standing: StandingWants;
+  readonly workers: WorkerWants;
   readonly tenure: { readonly cell: { readonly deadline: number }; readonly revoked: boolean } | undefined;
-  readonly idleSince: number;
-  /** Nobody may start the shard for now, so that having no worker means nothing. */
-  readonly waiting: boolean;
-  /** Calls of user code for this shard may run, although it has no worker. */
-  readonly callsMayRun?: boolean;
-  /** Calls of `onCheckpoint` that run. Default 0. */
-  readonly calls?: number;
+  /** Default: nothing is open. */
+  readonly open?: OpenWants;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
   /** Members of the phase `wishing`. */
   readonly wishing?: WishWants | undefined;
   /** Another worker has asked for the lease. Default: nobody has. */
   readonly yielding?: YieldingWants | undefined;
+}
+
+export interface WriteWants {
+  /** The one under way. */
+  readonly current: { readonly startedAt: number } | undefined;
+  /** No write before this: back-off. */
+  readonly retryAt: number;
+}
+
+export interface TrafficWants {
+  /** It waits for its turn at the table: nothing is due before that comes. */
+  readonly queued: boolean;
+  /** When to stop waiting for the turn of a first take. */
+  readonly takeBy: number;
+}
+
+export interface StandingWants {
+  readonly renewAt: number;
+  /** When a checkpoint is due by itself, see `checkpoint-cadence.ts`; Infinity when none is. */
+  readonly extraAt: number;
+}
+
+export interface WorkerWants {
+  /** One waits for a renewal that will be its fence. */
+  readonly asked: unknown;
+  readonly idleSince: number;
+  /** Nobody may start the shard for now, so that having no worker means nothing. */
+  readonly waiting: boolean;
+}
+
+export interface OpenWants {
+  /** Calls of user code for this shard may run, although it has no worker. */
+  readonly callsMayRun: boolean;
+  /** Calls of `onCheckpoint` that run. */
+  readonly calls: number;
 }
 
 export interface WishWants {
@@ -80,7 +103,7 @@ export interface LeaseTimes {
 
 /** The write that is due now, if any. */
 export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | undefined {
-  if (wants.write !== undefined || now < wants.retryAt) return undefined;
+  if (wants.writes.current !== undefined || now < wants.writes.retryAt) return undefined;
   switch (wants.phase) {
     case 'over':
       return undefined;
@@ -94,11 +117,11 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
       if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
       // The last of all writes: it makes a renewal needless. The answer to a renewal may have begun a call meanwhile.
-      if (wants.yielding?.phase === 'ready' && wants.release === undefined && (wants.calls ?? 0) === 0)
+      if (wants.yielding?.phase === 'ready' && wants.release === undefined && (wants.open?.calls ?? 0) === 0)
         return 'handOver';
-      if (wants.asked !== undefined || now >= wants.renewAt) return 'renew';
+      if (wants.workers.asked !== undefined || now >= wants.standing.renewAt) return 'renew';
       if (wants.yielding?.phase === 'asked' || wants.yielding?.phase === 'refusing') return 'answer';
-      return now >= (wants.extraAt ?? Infinity) ? 'checkpoint' : undefined;
+      return now >= wants.standing.extraAt ? 'checkpoint' : undefined;
   }
 }
 
@@ -115,16 +138,18 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
 
 /** Drained, and no SHARD_END is about to come, which would say more than the frontier. */
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
-  if (wants.release === undefined) return false;
+  const { open, release } = wants;
+  if (release === undefined) return false;
   // The next worker to take the lease must not work beside them.
-  if ((wants.callsMayRun === true || (wants.calls ?? 0) > 0) && now < wants.release.cutAt) return false;
-  if (wants.tenure !== undefined) return wants.tenure.revoked && now >= wants.release.writeAt;
-  return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= wants.release.cutAt;
+  if (open !== undefined && (open.callsMayRun || open.calls > 0) && now < release.cutAt) return false;
+  if (wants.tenure !== undefined) return wants.tenure.revoked && now >= release.writeAt;
+  return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= release.cutAt;
 }
 
 /** When the write under way has gone unanswered too long. */
 export function writeIsOverdue(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
-  return wants.write !== undefined && now >= wants.write.startedAt + times.writeTimeoutMs;
+  const { current } = wants.writes;
+  return current !== undefined && now >= current.startedAt + times.writeTimeoutMs;
 }
 
 /** Whether the lease has been without a worker, and without a reason for that, for too long. */
@@ -134,15 +159,15 @@ export function idleTooLong(wants: LeaseWants, times: LeaseTimes, now: number): 
 
 function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
   const excused =
-    wants.waiting ||
+    wants.workers.waiting ||
     wants.phase !== 'held' ||
     wants.tenure?.revoked === false ||
-    wants.asked !== undefined ||
+    wants.workers.asked !== undefined ||
     wants.shardEnd?.childShardIds !== undefined ||
     wants.release !== undefined;
   if (excused) return Infinity;
   const { shardEnd } = wants;
-  return shardEnd === undefined ? wants.idleSince + times.idleLimitMs : shardEnd.since + times.endLimitMs;
+  return shardEnd === undefined ? wants.workers.idleSince + times.idleLimitMs : shardEnd.since + times.endLimitMs;
 }
 
 /** Whether to ask the coordinator now whether SHARD_END may be written. */
@@ -152,13 +177,14 @@ export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
 
 /** The next moment at which any answer above changes by itself; Infinity when none does. */
 export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): number {
-  const { write, tenure, release, shardEnd } = wants;
+  const { writes, standing, tenure, release, shardEnd } = wants;
+  const { current } = writes;
   let at = Math.min(idleEnd(wants, times), askedLook(wants, now));
   if (wants.phase === 'wishing')
-    return Math.min(at, write === undefined ? Infinity : write.startedAt + times.writeTimeoutMs);
-  if (write !== undefined) at = Math.min(at, write.startedAt + times.writeTimeoutMs);
-  else if (wants.queued === true) at = Math.min(at, queuedUntil(wants, now));
-  else at = Math.min(at, wants.retryAt > now ? wants.retryAt : Math.min(wants.renewAt, wants.extraAt ?? Infinity));
+    return Math.min(at, current === undefined ? Infinity : current.startedAt + times.writeTimeoutMs);
+  if (current !== undefined) at = Math.min(at, current.startedAt + times.writeTimeoutMs);
+  else if (wants.traffic?.queued === true) at = Math.min(at, queuedUntil(wants, now));
+  else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(standing.renewAt, standing.extraAt));
   if (tenure?.revoked === false) at = Math.min(at, tenure.cell.deadline);
   if (release !== undefined) {
     const times = [release.cutAt, release.writeAt, release.until];
@@ -169,7 +195,7 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
 }
 
 /** The next moment that matters for wishes between workers. */
-function askedLook({ phase, wishing, yielding, write, retryAt, queued, release }: LeaseWants, now: number): number {
+function askedLook({ phase, wishing, yielding, writes, traffic, release }: LeaseWants, now: number): number {
   if (phase !== 'wishing' || wishing === undefined) {
     const times = yielding === undefined ? [] : [yielding.drainAt, yielding.until];
     return Math.min(...times.filter((time) => time > now), Infinity);
@@ -177,14 +203,14 @@ function askedLook({ phase, wishing, yielding, write, retryAt, queued, release }
   const { over, looking, lookAt, raiseAt, until } = wishing;
   const times = [over === undefined ? until : over.until];
   if (release !== undefined) times.push(release.cutAt, release.writeAt, release.until);
-  const writes = write === undefined && queued !== true;
-  if (writes) times.push(over === undefined ? Math.max(raiseAt, retryAt) : retryAt);
+  const mayWrite = writes.current === undefined && traffic?.queued !== true;
+  if (mayWrite) times.push(over === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
   if (over === undefined && !looking) times.push(lookAt);
   return Math.min(...times.filter((time) => time > now), Infinity);
 }
 
 /** Until when it makes no difference what it waits for in the queue: a checkpoint there becomes a renewal in time. */
-function queuedUntil({ phase, renewAt, takeBy = Infinity }: LeaseWants, now: number): number {
-  if (phase === 'taking') return takeBy;
-  return renewAt > now ? renewAt : Infinity;
+function queuedUntil({ phase, standing, traffic }: LeaseWants, now: number): number {
+  if (phase === 'taking') return traffic?.takeBy ?? Infinity;
+  return standing.renewAt > now ? standing.renewAt : Infinity;
 }

@@ -182,7 +182,7 @@ describe('a holder that is asked for its lease', () => {
     open = false;
     await keeper.end(cell, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);
-    expect(keeper.state.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
-    expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.liveUntil });
+    expect(keeper.state.standing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
+    expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.standing.liveUntil });
   });
 });

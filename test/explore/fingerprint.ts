@@ -29,7 +29,7 @@ const deadlines = new Set([
 /** Times that something is counted from. */
 const since = new Set(['startedAt', 'idleSince', 'counterAt', 'seenAt']);
 const counters = new Set(['leaseCounter', 'counter']);
-const workers = new Set(['worker', 'lastWorker', 'forWorker']);
+const workers = new Set(['worker', 'last', 'forWorker']);
 /** Who is meant is known, or it is for people only, or follows from the rest. */
 const skipped = new Set([
   'self',
@@ -48,7 +48,7 @@ const skipped = new Set([
   'checkpointAt',
   'failing',
   'reported',
-  'writes',
+  'begun',
   'looks',
   'calls',
   'callsMade',
@@ -238,7 +238,7 @@ export function fingerprint(scene: Scene, world: World): Fingerprint {
 function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   const { life, stalled, keeper, lease, worker, calls, crashed, handedOut } = node;
   walk.worker = node.workers;
-  walk.writes = keeper?.state.writes ?? 0;
+  walk.writes = keeper?.state.writes.begun ?? 0;
   walk.add(codeOf(life) ^ codeOf(lease));
   walk.add((stalled ? 1 : 0) + (crashed ? 2 : 0) + 4 * node.wishes);
   walk.add(node.delivered);
@@ -258,17 +258,18 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   }
   const { state } = keeper;
   const isWishing = state.phase === 'wishing';
+  const longAgo = walk.now - scene.stopDeadlineMs - scene.failoverMs;
   const isIdle = state.tenure === undefined || state.tenure.revoked;
   walk.object({
     ...state,
     // As it was when the wish was made.
     lease: isWishing ? undefined : state.lease,
     wishing: isWishing ? state.wishing : undefined,
-    takeBy: state.phase === 'taking' ? state.takeBy : Infinity,
-    idleSince: isIdle ? Math.max(state.idleSince, walk.now - scene.stopDeadlineMs - scene.failoverMs) : Infinity,
+    traffic: { ...state.traffic, takeBy: state.phase === 'taking' ? state.traffic.takeBy : Infinity },
+    workers: { ...state.workers, idleSince: isIdle ? Math.max(state.workers.idleSince, longAgo) : Infinity },
   });
   // That makes a difference to a law alone.
-  if (isWishing) walk.time(state.bornAt, 20_000);
+  if (isWishing) walk.time(state.clocks.bornAt, 20_000);
   walk.writer(keeper.writer);
   walk.time(keeper.wakeAt, 0);
   walk.add(keeper.mail.length);

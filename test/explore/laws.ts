@@ -83,6 +83,6 @@ export function check(scene: Scene, world: World): void {
 function wishEnds(scene: Scene, world: World, { life, stalled, keeper, name }: Node): void {
   if (keeper?.state.phase !== 'wishing' || stalled || life === 'dead') return;
   const longest = 9 * scene.failoverMs + scene.handOverMs;
-  if (world.now - keeper.state.bornAt > longest && keeper.mail.length === 0)
+  if (world.now - keeper.state.clocks.bornAt > longest && keeper.mail.length === 0)
     breaks(world, `the wish of ${name} never ends`);
 }

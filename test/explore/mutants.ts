@@ -33,8 +33,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'hands over beside calls of a crashed worker',
     make: bent((state) => {
-      state.callsMayRun = false;
-      state.handedOut.clear();
+      state.open.callsMayRun = false;
+      state.open.handedOut.clear();
     }),
   },
   {
@@ -47,13 +47,13 @@ export const mutants: readonly Mutant[] = [
     // A worker whose tenure has died says its last word while its calls run on: that no worker is left proves nothing.
     name: 'forgets what a tenure that died has left open',
     make: bent((state) => {
-      if (state.tenure === undefined && state.release === undefined) state.handedOut.clear();
+      if (state.tenure === undefined && state.release === undefined) state.open.handedOut.clear();
     }),
   },
   {
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
-      if (state.tenure === undefined) state.endedQuiet = true;
+      if (state.tenure === undefined) state.open.endedQuiet = true;
     }),
   },
   {
@@ -65,14 +65,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an answered renewal is good from the answer on',
     make: bent((state, message, { clock }) => {
-      if (message.type === 'written' && state.write?.kind === 'renew')
-        state.write = { ...state.write, startedAt: clock.now() };
+      if (message.type === 'written' && state.writes.current?.kind === 'renew')
+        state.writes.current = { ...state.writes.current, startedAt: clock.now() };
     }),
   },
   {
     name: 'a holder that renews rarely counts as dead',
-    make: bent(({ phase, wishing, bornAt }) => {
-      if (phase === 'wishing' && wishing !== undefined) wishing.counterAt = bornAt;
+    make: bent(({ phase, wishing, clocks }) => {
+      if (phase === 'wishing' && wishing !== undefined) wishing.counterAt = clocks.bornAt;
     }),
   },
   {

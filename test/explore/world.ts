@@ -243,18 +243,23 @@ function cloneState(
   handedOut: HandedOut,
   cellOf: <T extends object>(cell: T) => T,
 ): LeaseKeeperState {
-  const { lease, wishing, yielding, release, shardEnd, tenure, watchdog, falseEnds } = state;
+  const { lease, wishing, yielding, release, shardEnd, tenure, open, setbacks } = state;
   return {
     ...state,
-    handedOut,
     lease: { ...lease, unknown: [...lease.unknown] },
     wishing: wishing === undefined ? undefined : { ...wishing },
     yielding: yielding === undefined ? undefined : { ...yielding },
     release: release === undefined ? undefined : { ...release },
     shardEnd: shardEnd === undefined ? undefined : { ...shardEnd },
     tenure: tenure === undefined ? undefined : { ...tenure, cell: cellOf(tenure.cell) },
-    watchdog: { ...watchdog },
-    falseEnds: { ...falseEnds },
+    taking: { ...state.taking },
+    writes: { ...state.writes },
+    traffic: { ...state.traffic },
+    standing: { ...state.standing },
+    clocks: { ...state.clocks },
+    workers: { ...state.workers },
+    open: { ...open, handedOut },
+    setbacks: { ...setbacks, watchdog: { ...setbacks.watchdog }, falseEnds: { ...setbacks.falseEnds } },
   };
 }
 

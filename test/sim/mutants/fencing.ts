@@ -71,7 +71,7 @@ const namesReused = (base: Actors = actors): Actors => {
     'leaseKeeper',
     {
       before: (state, message) => {
-        if (message.type === 'beginTenure') state.lastWorker = undefined;
+        if (message.type === 'beginTenure') state.workers.last = undefined;
         return message;
       },
     },
@@ -106,7 +106,7 @@ const keeperSeesNoSleep = ({ clock }: Machine, base: Actors = actors): Actors =>
     'leaseKeeper',
     {
       before: (state, message) => {
-        state.lastWall = clock.wallNow() - (clock.now() - state.lastNow);
+        state.clocks.lastWall = clock.wallNow() - (clock.now() - state.clocks.lastNow);
         return message;
       },
     },

@@ -35,7 +35,7 @@ const triedAtOnce: Mutant['make'] = ({ machine }) =>
   wrapped('leaseKeeper', {
     after: (state, message, effects) => {
       if (message.type !== 'writeFailed') return effects;
-      state.retryAt = machine.clock.now();
+      state.writes.retryAt = machine.clock.now();
       return [...effects, { type: 'after', key: 'wake', ms: 1, message: { type: 'wake' } }];
     },
   });
@@ -74,7 +74,7 @@ const overlooked = (base: Actors = actors): Actors => {
 const keepsUnread = (machine: Machine): Actors =>
   wrapped('leaseKeeper', {
     before: (state, message) => {
-      state.idleSince = machine.clock.now();
+      state.workers.idleSince = machine.clock.now();
       return message;
     },
   });

@@ -5,42 +5,45 @@ import type { LeaseWants } from '../../../src/core/lease-schedule.js';
 const times = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: LeaseWants = {
   phase: 'held',
-  write: undefined,
-  retryAt: 0,
-  renewAt: 1_000,
-  asked: undefined,
+  writes: { current: undefined, retryAt: 0 },
+  standing: { renewAt: 1_000, extraAt: Infinity },
+  workers: { asked: undefined, idleSince: 0, waiting: false },
   tenure: undefined,
-  idleSince: 0,
-  waiting: false,
   release: undefined,
   shardEnd: undefined,
 };
+const writing = (startedAt: number) => ({ writes: { current: { startedAt }, retryAt: 0 } });
+const retryAt = (at: number) => ({ writes: { current: undefined, retryAt: at } });
+const renewAt = (at: number) => ({ standing: { renewAt: at, extraAt: Infinity } });
+const extraAt = (at: number) => ({ standing: { renewAt: 1_000, extraAt: at } });
+const asked = { workers: { ...held.workers, asked: {} } };
+const queued = { traffic: { queued: true, takeBy: Infinity } };
 const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
 const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined };
 
 describe('what a keeper does next', () => {
   it('is nothing while a write is under way, a back-off lasts, or all is over', () => {
-    expect(nextWrite({ ...held, write: { startedAt: 0 } }, 2_000)).to.equal(undefined);
-    expect(nextWrite({ ...held, retryAt: 2_001 }, 2_000)).to.equal(undefined);
+    expect(nextWrite({ ...held, ...writing(0) }, 2_000)).to.equal(undefined);
+    expect(nextWrite({ ...held, ...retryAt(2_001) }, 2_000)).to.equal(undefined);
     expect(nextWrite({ ...held, phase: 'over' }, 2_000)).to.equal(undefined);
   });
 
   it('is a renewal when one is due or a worker waits for it', () => {
     expect(nextWrite(held, 999)).to.equal(undefined);
     expect(nextWrite(held, 1_000)).to.equal('renew');
-    expect(nextWrite({ ...held, asked: {} }, 0)).to.equal('renew');
+    expect(nextWrite({ ...held, ...asked }, 0)).to.equal('renew');
   });
 
   it('is a checkpoint when one is due and no renewal is, and nothing else goes first', () => {
-    const extra = { ...held, extraAt: 500 };
+    const extra = { ...held, ...extraAt(500) };
     expect(nextWrite(extra, 499)).to.equal(undefined);
     expect(nextWrite(extra, 500)).to.equal('checkpoint');
     expect(nextWrite(extra, 1_000)).to.equal('renew');
-    expect(nextWrite({ ...extra, asked: {} }, 500)).to.equal('renew');
+    expect(nextWrite({ ...extra, ...asked }, 500)).to.equal('renew');
     expect(nextWrite({ ...extra, release }, 500)).to.equal('release');
     expect(nextWrite({ ...extra, shardEnd: { ...shardEnd, childShardIds: [] } }, 500)).to.equal('shardEnd');
     expect(nextWrite({ ...extra, phase: 'recreating' }, 500)).to.equal('create');
-    expect(nextWrite({ ...extra, write: { startedAt: 0 } }, 500)).to.equal(undefined);
+    expect(nextWrite({ ...extra, ...writing(0) }, 500)).to.equal(undefined);
   });
 
   it('is SHARD_END before a release, and a release before a renewal', () => {
@@ -65,23 +68,23 @@ describe('what a keeper does next', () => {
 
   it('looks again when the first of its times comes', () => {
     expect(nextLook(held, times, 0)).to.equal(1_000);
-    expect(nextLook({ ...held, retryAt: 300 }, times, 0)).to.equal(300);
-    expect(nextLook({ ...held, write: { startedAt: 100 } }, times, 0)).to.equal(600);
+    expect(nextLook({ ...held, ...retryAt(300) }, times, 0)).to.equal(300);
+    expect(nextLook({ ...held, ...writing(100) }, times, 0)).to.equal(600);
     expect(nextLook({ ...held, tenure: { cell: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
-    expect(nextLook({ ...held, renewAt: 20_000 }, times, 0)).to.equal(10_000);
-    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 0)).to.equal(5_000);
-    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 5_000)).to.equal(5_100);
-    expect(nextLook({ ...held, renewAt: 20_000, release }, times, 5_100)).to.equal(6_000);
+    expect(nextLook({ ...held, ...renewAt(20_000) }, times, 0)).to.equal(10_000);
+    expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 0)).to.equal(5_000);
+    expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 5_000)).to.equal(5_100);
+    expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 5_100)).to.equal(6_000);
     expect(nextLook({ ...held, tenure: { cell: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
   });
 
   it('looks again when a checkpoint is due; and while one waits for its turn, when the renewal is', () => {
-    expect(nextLook({ ...held, extraAt: 500 }, times, 0)).to.equal(500);
-    expect(nextLook({ ...held, extraAt: 500, retryAt: 700 }, times, 0)).to.equal(700);
-    expect(nextLook({ ...held, extraAt: 500, queued: true }, times, 600)).to.equal(1_000);
-    expect(nextLook({ ...held, extraAt: 500, queued: true }, times, 1_000)).to.equal(10_000);
+    expect(nextLook({ ...held, ...extraAt(500) }, times, 0)).to.equal(500);
+    expect(nextLook({ ...held, ...extraAt(500), ...retryAt(700) }, times, 0)).to.equal(700);
+    expect(nextLook({ ...held, ...extraAt(500), ...queued }, times, 600)).to.equal(1_000);
+    expect(nextLook({ ...held, ...extraAt(500), ...queued }, times, 1_000)).to.equal(10_000);
   });
 
   it('has no idle time while there is a reason to be without a worker', () => {
@@ -89,19 +92,19 @@ describe('what a keeper does next', () => {
     expect(idleTooLong(held, times, 9_999)).to.equal(false);
     const proven = { ...shardEnd, childShardIds: [] };
     for (const reason of [
-      { waiting: true },
+      { workers: { ...held.workers, waiting: true } },
       { phase: 'taking' },
-      { asked: {} },
+      asked,
       { release },
       { shardEnd: proven },
     ] as const) {
-      expect(idleTooLong({ ...held, ...reason }, times, 99_000), Object.keys(reason)[0]).to.equal(false);
+      expect(idleTooLong({ ...held, ...reason }, times, 99_000), JSON.stringify(reason)).to.equal(false);
     }
   });
 
   it('has more time while the end of the shard is to be proven, but not for ever', () => {
     expect(idleTooLong({ ...held, shardEnd }, times, 39_999)).to.equal(false);
     expect(idleTooLong({ ...held, shardEnd }, times, 40_000)).to.equal(true);
-    expect(nextLook({ ...held, renewAt: 50_000, shardEnd }, times, 0)).to.equal(40_000);
+    expect(nextLook({ ...held, ...renewAt(50_000), shardEnd }, times, 0)).to.equal(40_000);
   });
 });
