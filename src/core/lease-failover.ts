@@ -35,3 +35,8 @@ export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | '
 export function honouredFailoverMs(row: LeaseRow, ownMs: number): number {
   return Math.max(ownMs, failoverOf(row) ?? 0);
 }
+
+/** Whether a lease counts as expired here, now that its row's counter has stood still for this long. */
+export function hasExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
+  return stillForMs > honouredFailoverMs(row, ownFailoverMs);
+}

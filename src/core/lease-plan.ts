@@ -109,7 +109,7 @@ export interface LeasePlan {
   readonly peers: boolean;
 }
 
-/** A lease is free when nobody owns it, and expired when its counter has stood still for longer than its `failoverMs`. */
+/** A lease is free when nobody owns it. It has expired as in `hasExpired`, whose time `observe` has worked out once. */
 export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
   return row.leaseOwner === undefined || ageMs > failoverMs;
 }

@@ -1,5 +1,11 @@
 import { expect } from 'chai';
-import { failoverOf, failoverText, honouredFailoverMs, LONGEST_FAILOVER_MS } from '../../../src/core/lease-failover.js';
+import {
+  failoverOf,
+  failoverText,
+  hasExpired,
+  honouredFailoverMs,
+  LONGEST_FAILOVER_MS,
+} from '../../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
@@ -57,5 +63,11 @@ describe("the failover time of a row's owner", () => {
     expect(honouredFailoverMs(row(), 3_000)).to.equal(20_000);
     expect(honouredFailoverMs(row(), 30_000)).to.equal(30_000);
     expect(honouredFailoverMs(row({ leaseOwner: 'java' }), 3_000)).to.equal(3_000);
+  });
+
+  it('is over when the counter has stood still for longer than the larger one', () => {
+    expect(hasExpired(row(), 20_000, 3_000)).to.equal(false);
+    expect(hasExpired(row(), 20_001, 3_000)).to.equal(true);
+    expect(hasExpired(row(), 20_001, 30_000)).to.equal(false);
   });
 });
