@@ -74,7 +74,7 @@ export function gathered(turn: Turn, index: number, asked: readonly PrepareShard
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   stream.absences = afterListed(stream.absences, evidence.shards);
-  for (const each of asked) judge(turn, stream, each, evidence);
+  for (const each of asked) judgeShardEnd(turn, stream, each, evidence);
   gather(turn, stream);
 }
 
@@ -85,7 +85,7 @@ export function ungathered(turn: Turn, index: number, asked: readonly PrepareSha
   gather(turn, stream);
 }
 
-function judge(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evidence): void {
+function judgeShardEnd(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evidence): void {
   const { settings, state, effects } = turn;
   const { leaseKey, children, vanished, position } = asked;
   const lease = state.leases.get(leaseKey);

@@ -236,11 +236,11 @@ export function auditWhereDue(turn: Turn): void {
       if (range !== undefined) ranges.push(range);
     }
     describe(turn, stream, undescribed);
-    judge(turn, stream, holesIn(ranges));
+    judgeHoles(turn, stream, holesIn(ranges));
   }
 }
 
-function judge(turn: Turn, stream: Stream, holes: readonly HashKeyRange[]): void {
+function judgeHoles(turn: Turn, stream: Stream, holes: readonly HashKeyRange[]): void {
   const { settings, now } = turn;
   const seen = new Map<string, number>();
   for (const hole of holes) {

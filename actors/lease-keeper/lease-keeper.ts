@@ -6,7 +6,7 @@ import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } fr
 import type { LeaseKeeperOptions } from './options.js';
 import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
-import { begin, dropTenure, noteFrontier, noteReads, refuseAsked, revokeTenure } from './tenures.js';
+import { beginTenure, dropTenure, noteFrontier, noteReads, refuseAsked, revokeTenure } from './tenures.js';
 import { count, effectName, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
@@ -81,7 +81,7 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
   const { state } = turn;
   switch (message.type) {
     case 'beginTenure':
-      return begin(turn, message);
+      return beginTenure(turn, message);
     case 'frontier': {
       const before = state.lease.frontier;
       noteFrontier(turn, message.frontier);

@@ -15,7 +15,7 @@ import { comparePositions } from '../../src/core/sequence-number.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function begin(turn: Turn, { worker, control, replyTo }: Asked): void {
+export function beginTenure(turn: Turn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this is a repeated question, and would end the tenure
   // that it got.

@@ -13,7 +13,7 @@ export interface Verdict {
 }
 
 /** A policy function that throws, or returns an unknown policy, means `crash`: nothing is ever advanced by mistake. */
-export function judge(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
+export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
   let policy: unknown = onFailure;
   let reason = cause;
   let note = '';

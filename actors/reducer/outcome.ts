@@ -1,7 +1,7 @@
 // The consequences of a finished call of user code: credit back, leaves settled, failures judged. Every way in which an item
 // can end is here: a bug that settles an item too early is here, too.
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
-import { judge } from '../protocol/failure-policy.js';
+import { judgeFailure } from '../protocol/failure-policy.js';
 import { freshState } from './fold.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -78,7 +78,7 @@ function itemFailed(turn: Turn, item: DeliveredItem, cause: unknown, at: FailedI
     reportDead(state.returns, item);
     return;
   }
-  const { policy, error } = judge(options.onFailure, cause, described(item, at, 1));
+  const { policy, error } = judgeFailure(options.onFailure, cause, described(item, at, 1));
   if (policy === 'crash') effects.push({ type: 'fail', error });
   else if (policy === 'stopShard') stopShard(state, item, error);
   else skip(turn, [item], cause);
@@ -127,7 +127,11 @@ export function afterFlush(turn: Turn, job: FlushJob): void {
 function flushFailed(turn: Turn, group: FlushGroup): void {
   const { options, state, effects } = turn;
   const oldest = group.items[0] as DeliveredItem;
-  const { policy, error } = judge(options.onFailure, group.cause, described(oldest, 'flush', group.items.length));
+  const { policy, error } = judgeFailure(
+    options.onFailure,
+    group.cause,
+    described(oldest, 'flush', group.items.length),
+  );
   if (policy === 'crash') {
     effects.push({ type: 'fail', error });
     return;
@@ -156,7 +160,7 @@ export function afterBehaviour(turn: Turn, job: RawJob): void {
   const at = job.items.length > 0 ? 'reduce' : 'flush';
   const oldest = live[0] ?? current[0] ?? state.manual.keys().next().value;
   const nowhere: FailedItem = { source: '', shardId: '', sequenceNumber: '', at, items: 0 };
-  const { policy, error } = judge(
+  const { policy, error } = judgeFailure(
     options.onFailure,
     cause,
     oldest === undefined ? nowhere : described(oldest, at, live.length),

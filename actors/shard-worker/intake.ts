@@ -1,6 +1,6 @@
 // From raw records to admitted ones. It unpacks, leaves out what an earlier run has done, drops duplicates and applies the
 // out-of-range policy. Then it fills the ledger record by record while there is room.
-import { judge } from '../protocol/failure-policy.js';
+import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -73,7 +73,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       if (onlyCurrent) return undefined;
       const record = intake.raw.shift();
       if (record === undefined) return undefined;
-      intake.current = begin(intake, ledger, record, open(turn, tenure, record));
+      intake.current = beginRecord(intake, ledger, record, open(turn, tenure, record));
       if (spend(record.data.byteLength)) return 'gaveWay';
     }
     const { current } = intake;
@@ -98,7 +98,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
   }
 }
 
-function begin(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
+function beginRecord(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
   const { records } = unpacked;
   const isPlain = records.length === 1 && records[0]?.data === record.data;
   if (isPlain) return { record, unpacked, next: 0, filtered: 0 };
@@ -226,7 +226,7 @@ function undecodable(turn: Turn, tenure: Tenure, position: Position, reason: str
     'UNDECODABLE_RECORD',
     `the user records after the first ${decoded} cannot be decoded: ${reason}`,
   );
-  const { policy, error } = judge(options.onFailure, cause, {
+  const { policy, error } = judgeFailure(options.onFailure, cause, {
     source,
     shardId,
     sequenceNumber,

@@ -98,7 +98,7 @@ function handle(turn: Turn, message: ShardWorkerMessage): void {
   const { state, effects } = turn;
   switch (message.type) {
     case 'tenure':
-      return begin(turn, message.answer);
+      return beginReading(turn, message.answer);
     case 'read':
       return fetched(turn, message.result);
     case 'readFailed':
@@ -170,7 +170,7 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function begin(turn: Turn, answer: TenureGranted): void {
+function beginReading(turn: Turn, answer: TenureGranted): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;

@@ -3,7 +3,7 @@
 // worker stays: its next batch comes only when this one has been extracted completely.
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
-import { judge } from '../protocol/failure-policy.js';
+import { judgeFailure } from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, laneOf } from './lane.js';
 import type { Batch, Turn, Waiting, WorkerEntry } from './state.js';
@@ -118,7 +118,7 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   try {
     for (const made of returned) {
       if (isThenable(unawaited(made))) throw noItems('one of a promise: it must be synchronous');
-      if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOf(made)}`);
+      if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOfValue(made)}`);
       // A value may be a promise, which the application's own calls await, but perhaps only after it has rejected.
       const value = unawaited(made.value);
       items.push(new DeliveredItem(stage, textKey(made.key), value, tenure, ordinal, items.length, record, opaque));
@@ -142,14 +142,14 @@ function iterable(returned: Iterable<Extracted>): Iterable<Extracted> {
   const made = refuseThenable('extract', returned) as Partial<Iterable<Extracted>> & Partial<AsyncIterable<unknown>>;
   if (typeof made?.[Symbol.iterator] === 'function') return returned;
   const isAsync = typeof made?.[Symbol.asyncIterator] === 'function';
-  throw noItems(isAsync ? 'an async iterable: it must be synchronous' : kindOf(made));
+  throw noItems(isAsync ? 'an async iterable: it must be synchronous' : kindOfValue(made));
 }
 
 function noItems(got: string): TypeError {
   return new TypeError(`extract must return an iterable of { key, value }, got ${got}`);
 }
 
-function kindOf(value: unknown): string {
+function kindOfValue(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
@@ -173,7 +173,7 @@ function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number
   const { sequenceNumber, subSequenceNumber } = record;
   const at = options.extract === undefined ? 'key' : 'extract';
   const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at, items: 1 };
-  const { policy, error } = judge(options.onFailure, cause, item);
+  const { policy, error } = judgeFailure(options.onFailure, cause, item);
   if (policy === 'crash') {
     effects.push({ type: 'fail', error });
     return false;

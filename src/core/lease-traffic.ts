@@ -126,7 +126,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
       if (!mayGo(queue, order, now)) return undefined;
       for (const other of queue.waiting)
         if (goesBefore(other.order, order) && mayGo(queue, other.order, now)) return undefined;
-      return begin(queue, order, now);
+      return issuePermit(queue, order, now);
     },
     wait: (order, signal) => wait(queue, order, signal),
     standing: () => standing(queue),
@@ -161,7 +161,7 @@ function serve(queue: Queue): void {
   dropLost(queue, now);
   for (let next = nextOf(queue, now); next !== undefined; next = nextOf(queue, now)) {
     queue.waiting.delete(next);
-    next.grant(begin(queue, next.order, now));
+    next.grant(issuePermit(queue, next.order, now));
   }
   queue.cancelTimer?.();
   queue.cancelTimer = undefined;
@@ -234,7 +234,7 @@ function isOwed({ kind }: TrafficOrder): boolean {
   return kind === 'renew' || kind === 'owed';
 }
 
-function begin(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
+function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
   noteSent(queue.pace, owedTo(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
   const permit: Permit = {

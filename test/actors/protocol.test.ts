@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { emptyDispositions, hasDispositions } from '../../actors/protocol/disposition.js';
 import { endIfLate, stopTenure } from '../../actors/protocol/tenure.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { judge } from '../../actors/protocol/failure-policy.js';
+import { judgeFailure } from '../../actors/protocol/failure-policy.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
@@ -65,7 +65,7 @@ describe('dispositions', () => {
 describe('a verdict', () => {
   it('names what failed where, and keeps the cause', () => {
     const cause = new Error('no');
-    const { policy, error } = judge('skip', cause, { ...item, subSequenceNumber: 2, key: 'k' });
+    const { policy, error } = judgeFailure('skip', cause, { ...item, subSequenceNumber: 2, key: 'k' });
     expect(policy).to.equal('skip');
     expect(error).to.include({ code: 'PROCESSING_FAILED', cause, message: 'reduce failed for record 7 of shard: no' });
     expect(error.data).to.deep.equal({
@@ -79,16 +79,16 @@ describe('a verdict', () => {
 
   it('copes with anything that can be thrown', () => {
     for (const thrown of [undefined, null, 'text', 7, {}])
-      expect(judge('crash', thrown, item).error.message).to.include('7');
+      expect(judgeFailure('crash', thrown, item).error.message).to.include('7');
   });
 
   it('keeps the code of an aggregate that cannot be decoded', () => {
     const cause = new KinactError('UNDECODABLE_RECORD', 'no');
-    expect(judge('crash', cause, { ...item, at: 'decode' }).error.code).to.equal('UNDECODABLE_RECORD');
+    expect(judgeFailure('crash', cause, { ...item, at: 'decode' }).error.code).to.equal('UNDECODABLE_RECORD');
   });
 
   it('counts the items of a flush', () => {
-    expect(judge('crash', 'x', { ...item, at: 'flush', items: 5 }).error.message).to.match(
+    expect(judgeFailure('crash', 'x', { ...item, at: 'flush', items: 5 }).error.message).to.match(
       /^flush failed for 5 items from/,
     );
   });
@@ -96,7 +96,7 @@ describe('a verdict', () => {
   it('is crash when the policy function throws, and both errors are kept', () => {
     const cause = new Error('no');
     const thrown = new Error('policy');
-    const { policy, error } = judge(
+    const { policy, error } = judgeFailure(
       () => {
         throw thrown;
       },
@@ -109,6 +109,6 @@ describe('a verdict', () => {
 
   it('is crash for an answer that is no policy', () => {
     for (const answer of [undefined, 'retry', 0, null])
-      expect(judge(() => answer as never, 'x', item).policy).to.equal('crash');
+      expect(judgeFailure(() => answer as never, 'x', item).policy).to.equal('crash');
   });
 });

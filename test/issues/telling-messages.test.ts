@@ -2,7 +2,7 @@
 // where `extract` had returned nothing; a policy that nobody understood and nobody mentioned; errors without a message in JSON;
 // a source that had failed for good, and whose last retry went on being counted. Cause: each was said where half was known.
 import { expect } from 'chai';
-import { judge } from '../../actors/protocol/failure-policy.js';
+import { judgeFailure } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
@@ -142,7 +142,7 @@ describe('the error of a failed record', () => {
   it('says that onFailure answered no policy, or threw, beside what it was asked about', () => {
     const item = { source: 's', shardId: shard0, sequenceNumber: '1', at: 'reduce', items: 1 } as const;
     const verdict = (policy: () => unknown): string => {
-      const { policy: taken, error } = judge(policy as never, new Error('bad order'), item);
+      const { policy: taken, error } = judgeFailure(policy as never, new Error('bad order'), item);
       expect(taken).to.equal('crash');
       return error.message.slice(error.message.indexOf('bad order'));
     };
