@@ -1,3 +1,5 @@
+// A coordinator does not flood a table that is already slow: it asks for few takes more, and says once how many leases wait.
+// One coordinator, without nact; the test plays the queue of the table.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

@@ -1,3 +1,5 @@
+// Workers share leases evenly within 30 s, take over from a stopped or killed one in time, and read children after their parents.
+// Real coordinators and keepers over one table in memory, in virtual time, mostly from several seeds. A stub stands for the pipeline.
 import { expect } from 'chai';
 import { actorHarness } from '../support/actor-harness.js';
 import { leaseCluster, type Cluster } from '../support/lease-cluster.js';

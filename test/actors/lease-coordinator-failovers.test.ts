@@ -1,3 +1,5 @@
+// Where holder and taker have different failover times, the larger one decides when a lease expires or its row is made again.
+// One warning names the difference. Rows of a peer are written by hand, in virtual time.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

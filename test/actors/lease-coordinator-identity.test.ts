@@ -1,3 +1,5 @@
+// Rows say which stream they are for, and a coordinator stamps those that do not.
+// It never starts on rows of another stream, even one that was deleted and created again under the same name.
 import { expect } from 'chai';
 import { driveCoordinator, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

@@ -1,3 +1,5 @@
+// What comes too late changes nothing at a coordinator: news of a replaced keeper, a scan during a release, a result of a failed source.
+// What it no longer needs, it forgets.
 import { expect } from 'chai';
 import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';

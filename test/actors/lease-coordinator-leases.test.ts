@@ -1,3 +1,5 @@
+// Which leases a coordinator takes, when, and when it gives them back: held only once written, parents before children, never above
+// `maxLeases`. Keepers are stubs, and the table is in memory.
 import { expect } from 'chai';
 import { driveCoordinator, nonce, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

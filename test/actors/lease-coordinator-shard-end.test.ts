@@ -1,3 +1,5 @@
+// No shard ends before a listing shows it closed and rows for its children are there; no shard counts as gone by one listing.
+// The listings, the stream's state and the rows are what the test says.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream, type ListedStream } from '../support/listed-stream.js';

@@ -1,3 +1,4 @@
+// Several streams in one table fail one by one. One that is gone or late holds up no other, and only its own leases go back.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver, StubKeeper } from '../support/coordinator-driver.js';

@@ -1,3 +1,5 @@
+// A start makes the table and a row per shard as the KCL writes them, and takes them without any sleep. What time cannot cure
+// fails at once; everything else is tried again until the deadline.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

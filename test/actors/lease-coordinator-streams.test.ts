@@ -1,3 +1,5 @@
+// Every shard gets a row in the end: shard sync finds new shards and deleted rows, the audit finds hash keys that no row covers.
+// Clean-up removes only ended rows whose children are under way.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

@@ -1,3 +1,5 @@
+// A shard that nobody reads does not stay unnoticed: an event names it and the reason. One whose reads fail here is given back when
+// a peer lives.
 import { expect } from 'chai';
 import { driveCoordinator, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';

@@ -1,3 +1,5 @@
+// `checkpointIntervalMs` and `checkpointRecords` add checkpoints between renewals, and each of them counts as a renewal.
+// The keeper is driven message by message in virtual time, over a table in memory.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';

@@ -1,3 +1,5 @@
+// A checkpoint in the row never goes back, and `onCheckpoint` hears of it only when it is durable.
+// Lost replies and vanished rows are scripted; the row that is left decides.
 import { expect } from 'chai';
 import { driveKeeper, me, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';

@@ -1,3 +1,5 @@
+// How a keeper gives its lease up: it drains, then checkpoints and releases in one write. SHARD_END is written only after the coordinator
+// has agreed. A write of unknown outcome is repeated and recognised.
 import { expect } from 'chai';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../src/api/errors.js';

@@ -1,3 +1,4 @@
+// A keeper whose lease another writer has taken stops its worker at once and writes nothing into that row.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, me, nonce, shardId } from '../support/keeper-driver.js';

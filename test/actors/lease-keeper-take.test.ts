@@ -1,3 +1,5 @@
+// A take is conditional on the counter that was seen. When its reply is lost or it is refused, the row as it stands says whether
+// the lease is ours.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, nonce, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';

@@ -1,3 +1,5 @@
+// A worker delivers only in a tenure: one at a time, under a fence that rises.
+// Its deadline counts from the start of a renewal, and holds although the machine was suspended.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, marginMs, shardId } from '../support/keeper-driver.js';

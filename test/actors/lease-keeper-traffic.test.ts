@@ -1,3 +1,5 @@
+// A keeper sends no write before its turn in the queue of the table, and decides only then what to write.
+// The queue is a stub that gives turns when the test says so.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';

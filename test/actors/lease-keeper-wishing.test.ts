@@ -1,3 +1,5 @@
+// A keeper that wants a lease asks its living holder by a wish in the row. It then takes what was handed over, or withdraws the wish.
+// The test writes what the holder would write.
 import { expect } from 'chai';
 import { asking, free, seen, theirs } from '../support/asking-keeper.js';
 import { failoverMs, me, shardId, writer } from '../support/keeper-driver.js';

@@ -1,3 +1,5 @@
+// A holder that is asked for its lease drains and hands it over in one write. It refuses when something stays open, or when a call
+// may still run.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';

@@ -1,3 +1,5 @@
+// Stages, reducers and shard workers together deliver each record once and in order per key, and report the last one as settled.
+// Real actors on the real runtime in virtual time, with a stream in memory and no leases.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

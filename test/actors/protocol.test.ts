@@ -1,3 +1,4 @@
+// The pure rules that actors share: when a tenure is over, which dispositions are worth an answer, and what a failed item leads to.
 import { expect } from 'chai';
 import { emptyDispositions, hasDispositions } from '../../actors/protocol/disposition.js';
 import { endIfLate, stopTenure } from '../../actors/protocol/tenure.js';

@@ -1,3 +1,5 @@
+// An item is settled when the application acknowledges it: in any order, and any number of times with the same result.
+// What comes after the lease is lost counts for nothing. The raw `behaviour` form obeys the same rules.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { Item, OnFailure, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';

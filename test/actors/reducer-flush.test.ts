@@ -1,3 +1,5 @@
+// A flush acknowledges exactly what was folded before it began. It comes when a batch is full, when its time is over, or when a full
+// ledger needs it.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

@@ -1,3 +1,4 @@
+// The status names the oldest record that a reducer holds and what it waits for, so that nobody has to guess why a frontier stands.
 import { expect } from 'chai';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage } from '../../actors/stage/stage.js';

@@ -1,3 +1,4 @@
+// When a lease ends, a reducer delivers and flushes nothing more of it, and gives back the credit. Items of other shards go on.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';

@@ -1,3 +1,5 @@
+// A reducer runs one call of user code at a time and settles an item only when its call has returned. A call that fails is dealt
+// with as `onFailure` says.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

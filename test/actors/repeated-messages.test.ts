@@ -1,3 +1,5 @@
+// A message that comes twice has the effect of one, whatever it is, so that credit is never doubled and no record is folded twice.
+// First a stage alone, then a pipeline in which an intercept repeats messages, then keeper and coordinator.
 import { expect } from 'chai';
 import type { Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';

@@ -1,3 +1,4 @@
+// The byte budget counts each open record once, from arrival until it is settled, and nothing once its worker has ended.
 import { expect } from 'chai';
 import { createByteBudget } from '../../src/core/byte-budget.js';
 import type { ByteBudget } from '../../src/core/byte-budget.js';

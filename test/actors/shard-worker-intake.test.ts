@@ -1,3 +1,5 @@
+// Each user record of an aggregate is delivered and checkpointed on its own. What cannot be decoded, is out of range or
+// comes twice never passes without a trace.
 import { expect } from 'chai';
 import type { Position } from '../../src/core/position.js';
 import type { RawRecord, StreamSource } from '../../src/api/ports.js';

@@ -1,3 +1,5 @@
+// A shard worker reports to its keeper the first read that succeeds, and then reads that keep failing; throttling is no failure.
+// The two functions are called directly, without an actor.
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import { readFails, readSucceeds } from '../../actors/shard-worker/reads.js';

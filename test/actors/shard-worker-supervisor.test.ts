@@ -1,3 +1,5 @@
+// There is one shard worker for each startable lease, and never two on one shard. A worker that ended comes back after a pause.
+// The real supervisor, with stubs for coordinators and workers, in virtual time.
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';

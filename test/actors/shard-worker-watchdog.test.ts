@@ -1,3 +1,5 @@
+// A record that makes no progress for `watchdogMs` crashes its worker with an error that says who holds it (I24).
+// Slow reducers that make progress, and shards without records, never trigger it.
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';

@@ -1,3 +1,4 @@
+// A shard worker reads only while its ledger has room. It reports the end of its shard only when every record of it is settled.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { defineReducer } from '../../src/api/reducer.js';

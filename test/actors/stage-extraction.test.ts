@@ -1,3 +1,4 @@
+// A slow `extract` holds up nobody else. The stage gives way after 25 ms, takes its workers in turn, and stops at the deadline of a tenure.
 import { expect } from 'chai';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { defineReducer } from '../../src/api/reducer.js';

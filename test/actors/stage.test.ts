@@ -1,3 +1,5 @@
+// A stage sends every item of a key to the same reducer, in order and within its credit. It makes a shard worker wait when reducers do.
+// An `extract` that fails is dealt with as `onFailure` says.
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';

@@ -1,3 +1,5 @@
+// `kinact adopt` removes what a KCL 3 has left and leaves every lease as it is; it refuses while anything in the tables still moves.
+// The tables are real ones on a local server; a clock that runs forty times as fast shortens the watch.
 import {
   CreateTableCommand,
   DynamoDBClient,

@@ -1,3 +1,5 @@
+// `kinact leases` shows every row as it stands, unreadable ones too, and names the shard that is open although its row says SHARD_END.
+// Rows are written as Java writes them, into a table on a local server.
 import { PassThrough } from 'node:stream';
 import {
   CreateTableCommand,

@@ -1,3 +1,5 @@
+// `kinact put` counts as put only what the stream has taken, and names the lines that it refused.
+// Real processes against local servers, and against a scripted one that throttles and fails.
 import { expect } from 'chai';
 import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';

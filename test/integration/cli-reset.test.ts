@@ -1,3 +1,5 @@
+// After `kinact reset` a new worker reads exactly from the place that was asked for, also where a stream was made again under its name.
+// A reset that was killed can be finished, and no worker starts on half of one.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, GetItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { DeleteStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';

@@ -1,3 +1,5 @@
+// `kinact tail --application` is a full member: its checkpoints never pass a line that has not left the process, even behind a full pipe.
+// Real processes are stopped, killed and blocked.
 import type { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';

@@ -1,3 +1,4 @@
+// `kinact tail` writes one line per user record, in order per key through splits and merges, and loses nothing behind a full pipe.
 import { expect } from 'chai';
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';

@@ -1,3 +1,4 @@
+// Wrong usage gives exit code 2, one line on stderr and nothing on stdout; help and version give 0.
 import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';

@@ -1,3 +1,5 @@
+// A missing lease table is created once, however many workers start together. A table of another kind, or of a KCL 3, is refused.
+// The server is dynalite, slow enough that workers meet while the table is being created.
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, KeySchemaElement } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';

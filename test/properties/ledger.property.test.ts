@@ -1,3 +1,5 @@
+// The laws of the ledger for any order of records and settles, compared with a naive model.
+// Each law is then tried on ledgers with a known bug, and must fail there.
 import { expect } from 'chai';
 import fc from 'fast-check';
 

@@ -1,3 +1,4 @@
+// No value whatever makes the options throw anything but a `KinactError` that names the option.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { consumerTable } from '../../src/options/consumer-table.js';

@@ -1,3 +1,5 @@
+// Whatever the bounds, credit and batches, the pipeline delivers each item once, settles everything and never deadlocks.
+// Settings are drawn at random, and everything runs in virtual time; the title has the seed.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { defineReducer } from '../../src/api/reducer.js';

@@ -1,3 +1,4 @@
+// docs/options.md says what the option tables and `defineReducer` say, so nobody edits it by hand.
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { consumerTable } from '../../src/options/consumer-table.js';

@@ -1,3 +1,5 @@
+// The law of the simulation about leases that change hands allows each legal way and complains of every other.
+// Writes to rows are made up here, one by one.
 import { expect } from 'chai';
 import { createHands } from './hands.js';
 import type { Hands } from './hands.js';

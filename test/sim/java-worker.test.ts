@@ -1,3 +1,4 @@
+// The simulated Java worker does what a KCL 2.x worker does: it takes and steals by force, and leaves the attributes of kinact standing.
 import { expect } from 'chai';
 import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { LeaseRow } from '../../src/core/lease.js';

@@ -1,3 +1,4 @@
+// The law of the simulation about wishes (I47) complains of one that is forgotten, of too many, and of one beyond a fair share.
 import { expect } from 'chai';
 import { createWishes } from './wishes.js';
 import type { Wishes } from './wishes.js';

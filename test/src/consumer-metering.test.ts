@@ -1,3 +1,4 @@
+// The meter gets every settled record exactly once, also when a stop or restart ends the worker, and a meter that throws does no harm.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';

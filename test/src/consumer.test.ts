@@ -1,3 +1,5 @@
+// A whole consumer starts, reads, follows a split and stops with every lease released, and a stop works at any step of the start.
+// The stream is in memory, and time is virtual.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { StopReport } from '../../src/consumer/consumer.js';

@@ -1,3 +1,5 @@
+// A store that refuses lower fences takes nothing from a process that was paused in a write while another has read the shard.
+// Two consumers on simulated machines, in virtual time.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';

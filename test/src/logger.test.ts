@@ -1,3 +1,4 @@
+// A logger that throws does no harm, and the fields of a line win over those of its owner.
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { guardLogger, silentLogger } from '../../src/api/logger.js';

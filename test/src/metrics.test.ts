@@ -1,3 +1,4 @@
+// Metrics have the names of the KCL, each says what it means, and a meter that throws does no harm.
 import { expect } from 'chai';
 import { guardMeter, instruments, silentMeter } from '../../src/api/metrics.js';
 import type { Meter } from '../../src/api/metrics.js';

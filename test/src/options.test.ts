@@ -1,3 +1,4 @@
+// Options have the documented defaults, and a wrong one is refused with its path, what was expected and what was given.
 import { expect } from 'chai';
 import { start, stop } from 'nact';
 import { pino } from 'pino';

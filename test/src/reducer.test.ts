@@ -1,3 +1,4 @@
+// A wrong definition of a reducer is refused where it is written, not when the first record comes.
 import { expect } from 'chai';
 import { isKinactError } from '../../src/api/errors.js';
 import { defineReducer } from '../../src/api/reducer.js';

@@ -1,3 +1,4 @@
+// A wrong stream option is refused with its path, and what the ARN says and what the options say must agree.
 import { expect } from 'chai';
 import { isKinactError } from '../../src/api/errors.js';
 import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';

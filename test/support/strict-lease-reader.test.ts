@@ -1,3 +1,5 @@
+// The strict reader finds no fault with good rows and exactly the one fault in each bad row.
+// Tests of other files rely on it, so it must be able to fail.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { violationsOf } from './strict-lease-reader.js';

@@ -1,3 +1,4 @@
+// Aggregates that we make fill a record to its limit and not beyond, hold user records of one shard only, and lose nothing when decoded.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import { decodeAggregate } from '../../../src/aws/aggregation/aggregate.js';

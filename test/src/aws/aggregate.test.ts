@@ -1,3 +1,5 @@
+// Decoding follows the KCL byte for byte: what it would deliver raw is delivered raw, what it skips is skipped.
+// The bytes are built by hand, so that each fault stands alone.
 import { expect } from 'chai';
 import { deflateSync } from 'node:zlib';
 import type { HashKeyRange, RawRecord } from '../../../src/api/ports.js';

@@ -1,3 +1,4 @@
+// Each failure of an AWS call gets one kind, one code, and an answer to two questions. May it be tried again? Is the outcome known?
 import * as dynamodb from '@aws-sdk/client-dynamodb';
 import * as kinesis from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';

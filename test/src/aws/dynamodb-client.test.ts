@@ -1,3 +1,4 @@
+// One call is one attempt, whatever the client is configured to do, and ends when its time is up. The server is a bare HTTP server.
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

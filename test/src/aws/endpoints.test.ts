@@ -1,3 +1,4 @@
+// Clients that kinact makes follow region, ARN and AWS settings; a client of the application is used as it is. Nothing is sent.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

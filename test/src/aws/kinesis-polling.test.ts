@@ -1,3 +1,5 @@
+// A polled stream survives every fault of the wire without losing or repeating a record, and keeps the limits of a shard.
+// Real HTTP to a scripted server.
 import { expect } from 'chai';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';

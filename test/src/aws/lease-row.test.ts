@@ -1,3 +1,5 @@
+// A row that Java or kinact has written is read and written back unchanged. One that makes no sense is malformed with a reason,
+// never guessed at.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+// What the lease table asks of DynamoDB and makes of its answers: conditional writes, strong reads of single rows, errors that name
+// what is missing. The client is a script.
 import { expect } from 'chai';
 import type { DynamoDbClientLike } from '../../../src/aws/dynamodb/dynamodb-client.js';
 import { openLeaseTable } from '../../../src/aws/dynamodb/lease-table.js';

@@ -1,3 +1,4 @@
+// Each kind of write is one condition and one change, spelled out as kcl.md 1.3 has it, and no write breaks what a reader accepts.
 import { expect } from 'chai';
 import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/dynamodb/lease-update.js';
 import type { UpdateParts } from '../../../src/aws/dynamodb/lease-update.js';

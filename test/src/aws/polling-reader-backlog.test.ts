@@ -1,3 +1,4 @@
+// A reader does not believe an end while the service reports a backlog, unless it was at the tip before or gets no other answer.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
 import { end, only, shardId, stream, trimHorizon, harness, type Harness } from '../../support/polling-harness.js';

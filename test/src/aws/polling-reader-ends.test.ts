@@ -1,3 +1,4 @@
+// A reader reports the end of a shard after its last record, holds no more than its bounds, and leaves nothing running once closed.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
 import { kinesisPollingSource } from '../../../src/aws/kinesis/kinesis-polling.js';

@@ -1,3 +1,4 @@
+// One wrong answer of Kinesis ends no shard: a second chain of iterators has to end too. What may have expired unread is said.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
 import {

@@ -1,3 +1,5 @@
+// A reader hands on every record in order within the limits of Kinesis, through throttling, expired iterators and trimmed records.
+// The scripted Kinesis answers in virtual time.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import { end, most, only, shardId, stream, trimHorizon, types, harness } from '../../support/polling-harness.js';

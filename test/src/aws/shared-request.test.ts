@@ -1,3 +1,4 @@
+// Many askers share few requests, and none gets an answer to a request that began before it asked.
 import { expect } from 'chai';
 import { sharedRequest } from '../../../src/aws/shared-request.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';

@@ -1,3 +1,4 @@
+// A lost connection does not end the demo: the listing of its stream is asked for again.
 import { expect } from 'chai';
 import { streamAdmin } from '../../../src/aws/kinesis/stream-admin.js';
 import { hostEnvironment } from '../../../src/consumer/host-environment.js';

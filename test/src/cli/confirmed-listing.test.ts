@@ -1,3 +1,4 @@
+// A reset believes that a shard is missing only when two listings in a row agree.
 import { expect } from 'chai';
 import { confirmedListing } from '../../../src/cli/confirmed-listing.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';

@@ -1,3 +1,4 @@
+// `--until-idle` ends a tail only when every shard has been read to its tip and every line is written, not by time alone.
 import { expect } from 'chai';
 import { idleWatch, watchOf, type IdleWatch } from '../../../src/cli/idle-watch.js';
 import { hasOpenedAll } from '../../../src/cli/tail-application.js';

@@ -1,3 +1,4 @@
+// Lines are the same however the bytes arrive in chunks, and a line above the limit does not spoil the next one.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { linesOf } from '../../../src/cli/input-lines.js';

@@ -1,3 +1,4 @@
+// A command reports each kind of failure at once, and then at most every ten seconds with a count.
 import { expect } from 'chai';
 import { repeatsTo } from '../../../src/cli/repeats.js';
 import { KinactError } from '../../../src/api/errors.js';

@@ -1,3 +1,4 @@
+// A table stands still only if no row was changed, added or removed in the whole time that it was watched.
 import { expect } from 'chai';
 import { firstMove, type Picture } from '../../../src/cli/still-table.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';

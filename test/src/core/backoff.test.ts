@@ -1,3 +1,4 @@
+// The ceiling of a back-off doubles up to a cap, and the wait is drawn from zero up to the ceiling.
 import { expect } from 'chai';
 import fc from 'fast-check';
 

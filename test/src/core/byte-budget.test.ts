@@ -1,3 +1,4 @@
+// Bytes that an account gives back go to one that waits, and the largest holders are pressed only while somebody waits.
 import { expect } from 'chai';
 import { closeAccount, createByteBudget, holdOwn, openAccount, requestRecords } from '../../../src/core/byte-budget.js';
 import type { ByteAccount } from '../../../src/core/byte-budget.js';

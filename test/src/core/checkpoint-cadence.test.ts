@@ -1,3 +1,4 @@
+// Renewals carry checkpoints for free; an extra write is due only when the options ask for it and the row is behind the frontier.
 import { expect } from 'chai';
 import { extraCheckpointAt, takesAlong } from '../../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../../src/core/checkpoint-cadence.js';

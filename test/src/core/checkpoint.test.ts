@@ -1,3 +1,4 @@
+// All checkpoints have one order, that of the KCL, and only a number names a position.
 import { expect } from 'chai';
 import fc from 'fast-check';
 

@@ -1,3 +1,4 @@
+// A deque gives the same answers as an array, keeps no item that has left it alive, and never takes time by its length.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

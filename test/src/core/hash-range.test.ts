@@ -1,3 +1,4 @@
+// The ranges and the holes found between them cover every hash key and share none.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { holesIn, type HashRangeText } from '../../../src/core/hash-range.js';

@@ -1,3 +1,4 @@
+// A row's failover time counts only if its present owner wrote it; between two workers the larger one counts.
 import { expect } from 'chai';
 import {
   failoverOf,

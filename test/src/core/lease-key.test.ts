@@ -1,3 +1,4 @@
+// A lease key names exactly one shard of one stream, and a key of another stream is never taken for our own.
 import { expect } from 'chai';
 import { leaseKeyOf, shardIdOf, streamIdentifier } from '../../../src/core/lease-key.js';
 

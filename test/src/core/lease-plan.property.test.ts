@@ -1,3 +1,5 @@
+// Workers that plan alone, each from its own scan, come to an even share within 30 s and then move no lease.
+// Joins, leaves and kills are drawn at random.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { fleet, type Fleet } from '../../support/lease-fleet.js';

@@ -1,3 +1,4 @@
+// One round of planning: what to take, to steal or to ask for. With a Java worker in the table it follows the KCL's formula.
 import { expect } from 'chai';
 import { leaseRow } from '../../support/memory-lease-store.js';
 import {

@@ -1,3 +1,4 @@
+// What a keeper writes next, and when it has to look again, follows from what it knows alone: SHARD_END, then release, then renewal.
 import { expect } from 'chai';
 import { idleTooLong, nextLook, nextWrite } from '../../../src/core/lease-schedule.js';
 import type { LeaseWants } from '../../../src/core/lease-schedule.js';

@@ -1,3 +1,4 @@
+// What a keeper believes of its row agrees with the table after any write, and its frontier only moves forward.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import * as leaseState from '../../../src/core/lease-state.js';

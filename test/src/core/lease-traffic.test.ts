@@ -1,3 +1,4 @@
+// Writes to a table take turns: renewals before releases before takes, no more under way than the table can answer.
 import { expect } from 'chai';
 import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
 import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';

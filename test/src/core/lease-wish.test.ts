@@ -1,3 +1,4 @@
+// A wish reads as it was written, counts only for the tenure that it was addressed to, and the answer reaches only its author.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';

@@ -1,3 +1,4 @@
+// The signature in a row tells writes of this process from those of any other, and shows where a Java worker is the owner.
 import { expect } from 'chai';
 import { isForeign, isWriterOf, writerNonce, writerOf } from '../../../src/core/lease-writer.js';
 

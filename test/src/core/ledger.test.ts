@@ -1,3 +1,4 @@
+// The frontier waits for the oldest open record, whatever is settled behind it, and repeated or stray settles change nothing.
 import { expect } from 'chai';
 
 import {

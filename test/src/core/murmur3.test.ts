@@ -1,3 +1,4 @@
+// The hash gives the published results for any text, so that a key never changes its reducer.
 import { expect } from 'chai';
 import fc from 'fast-check';
 

@@ -1,3 +1,4 @@
+// A misspelt option gets a suggestion only where one name is near.
 import { expect } from 'chai';
 import { nearestName } from '../../../src/core/nearest-name.js';
 

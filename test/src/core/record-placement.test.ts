@@ -1,3 +1,4 @@
+// No record is dropped for its hash key while the stream may hold records that were not placed by key.
 import { expect } from 'chai';
 import { createPlacement, placementSlackMs } from '../../../src/core/record-placement.js';
 import type { Placement } from '../../../src/core/record-placement.js';

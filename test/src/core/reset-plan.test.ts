@@ -1,3 +1,5 @@
+// A finished reset leaves the stream's own rows where they were asked to be. One that is cut off leaves no row of the former stream
+// that is believed.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';

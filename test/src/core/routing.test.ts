@@ -1,3 +1,4 @@
+// A key belongs to the same reducer in every version, and numbered keys spread evenly.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { reducerOf } from '../../../src/core/routing.js';

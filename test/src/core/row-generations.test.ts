@@ -1,3 +1,4 @@
+// Rows are made parents first and each once, even in a lineage of thousands of generations or one that is a circle.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { generationsOf } from '../../../src/core/row-generations.js';

@@ -1,3 +1,5 @@
+// A table that refuses or delays writes for a while costs no lease. The pace drops once per overflow, and never by more than half.
+// Hundreds of holders renew in virtual time.
 import { expect } from 'chai';
 import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
 import type { LeaseTraffic } from '../../../src/core/lease-traffic.js';

@@ -1,3 +1,4 @@
+// Sequence numbers are ordered as numbers, not as text, and positions by their place in the aggregate as well.
 import { expect } from 'chai';
 import fc from 'fast-check';
 

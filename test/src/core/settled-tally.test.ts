@@ -1,3 +1,4 @@
+// Every settled record is counted once, also of a worker that has ended, and a worker that settles nothing leaves nothing behind.
 import { expect } from 'chai';
 import { addSettled, createSettledTally, openCell, takeSettled } from '../../../src/core/settled-tally.js';
 

@@ -1,3 +1,5 @@
+// Which rows a stream needs, which child may start and which row may go, so that no hash key stays without a reader.
+// The KCL's own example is among the cases, and lineages are drawn at random.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {

@@ -1,3 +1,4 @@
+// A listing that may be partial or old proves nothing about a shard; an absence needs a second listing, begun long enough after the first.
 import { expect } from 'chai';
 import type { ListedShard } from '../../../src/core/shard-graph.js';
 import {

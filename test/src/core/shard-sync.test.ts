@@ -1,3 +1,4 @@
+// A sync creates the rows that are missing, in one order whatever the order of the listing. A listing that contradicts itself gives none.
 import { expect } from 'chai';
 import { leaseRow } from '../../support/memory-lease-store.js';
 import {

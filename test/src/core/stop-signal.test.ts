@@ -1,3 +1,4 @@
+// Signals within two seconds of the first are the same request to stop; a later or a stronger one means at once.
 import { expect } from 'chai';
 import { sameStopMs, stopSignals } from '../../../src/core/stop-signal.js';
 

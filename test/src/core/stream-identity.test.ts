@@ -1,3 +1,4 @@
+// A stream that was created again under its name is another one, unless a side has no creation time to compare.
 import { expect } from 'chai';
 import { createdAt, isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 

@@ -1,3 +1,4 @@
+// Rows belong to the stream of today unless their stamp or their numbers contradict it. Only those that nothing contradicts are stamped.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';

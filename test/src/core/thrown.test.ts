@@ -1,3 +1,4 @@
+// Whatever is thrown becomes an error with a text, and an error stays itself.
 import { expect } from 'chai';
 import { asError, messageOf } from '../../../src/core/thrown.js';
 

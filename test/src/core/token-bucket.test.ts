@@ -1,3 +1,4 @@
+// In any window of time, a taker that waits gets no more than the capacity and what the rate adds. What is too big leaves a debt.
 import { expect } from 'chai';
 import fc from 'fast-check';
 

@@ -1,3 +1,4 @@
+// Text from outside cannot move the cursor, end a line or turn the direction of writing. Ordinary text of any script stays as it is.
 import { expect } from 'chai';
 import { excerpt, visible } from '../../../src/core/visible.js';
 

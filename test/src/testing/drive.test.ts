@@ -1,3 +1,4 @@
+// A reducer that is driven by hand folds, flushes, fails and loses shards as it does under a consumer.
 import { expect } from 'chai';
 import { defineReducer } from '../../../src/api/reducer.js';
 import type { Token } from '../../../src/api/reducer.js';

@@ -1,3 +1,4 @@
+// The verdict names each lost id, counts repeats, and refuses an input in which a loss could not be seen.
 import { expect } from 'chai';
 import { expectNothingLost } from '../../../src/testing/expect-nothing-lost.js';
 

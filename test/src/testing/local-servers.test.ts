@@ -1,3 +1,4 @@
+// The local servers serve the real SDK on loopback, outlive clients that break off, and are gone once stopped.
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { CreateTableCommand, DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';

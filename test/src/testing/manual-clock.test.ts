@@ -1,3 +1,4 @@
+// Virtual time runs timers in their order and lets promises come to rest in between, for nact and for whatever uses the global timers.
 import { expect } from 'chai';
 import { dispatch, spawn, start, stop } from 'nact';
 import { ManualClock } from '../../../src/testing/manual-clock.js';

@@ -1,3 +1,4 @@
+// Each harm that a nemesis does is the one asked for. The same seed does it again, and the consumer loses nothing by it.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import { expectNothingLost, ManualClock, nemesis } from '../../../src/testing/index.js';
@@ -21,7 +22,6 @@ interface Scene extends VirtualConsumer {
 }
 
 let scenes: Scene[] = [];
-
 async function scene(
   options: VirtualOptions & { readonly seed?: number; readonly shards?: number } = {},
 ): Promise<Scene> {

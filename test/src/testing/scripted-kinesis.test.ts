@@ -1,3 +1,4 @@
+// A change of the stream is one moment. No filter by time finds both a parent and its child, or neither of them.
 import { expect } from 'chai';
 import { ScriptedKinesis } from '../../../src/testing/scripted-server/scripted-kinesis.js';
 

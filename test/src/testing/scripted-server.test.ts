@@ -1,3 +1,5 @@
+// The scripted server answers as Kinesis does unless the script says otherwise, and each fault comes as often as ordered.
+// A real SDK client asks it.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import {
