@@ -153,7 +153,7 @@ describe('processes that share a lease table', function () {
     expect(it.cluster.processes.get('a')!.delivering()).to.have.members(children);
   });
 
-  it('read a merge child only after both parents have ended, whoever had them', async () => {
+  it('read a merge child only after both parents have ended, whichever worker had them', async () => {
     const it = scene(2, 3);
     for (const id of ['a', 'b']) it.cluster.join(id);
     await it.harness.advance(30_000);

@@ -63,7 +63,7 @@ describe('a lease whose holder has another failoverMs', () => {
   });
 
   it('has its row made again by others only after the longest failoverMs that any row has shown', async () => {
-    // Whoever has most is seen in another row: this one was free at the last look, and may have been taken since.
+    // The worker with the longest one shows in another row: this one was free at the last look, and may have been taken since.
     const store = memoryLeaseStore([peers(zero, 20_000), { ...peers(one, 3_000), leaseCounter: 9 }, peers(two, 3_000)]);
     const driver = await holdingRest(store, { stream: listedStream({ shards: 3 }) });
     renew(store);

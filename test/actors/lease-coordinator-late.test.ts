@@ -51,7 +51,7 @@ describe('what comes late to a coordinator', () => {
     expect(JSON.stringify(driver.status())).to.equal(before);
   });
 
-  it('a keeper that is born while everything is released is told so', async () => {
+  it('a keeper that is born while everything is released has to release, too', async () => {
     const driver = driveCoordinator();
     await driver.started();
     await driver.releaseAll(5_000);

@@ -39,7 +39,7 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
 }
 
 describe('the leases a coordinator takes', () => {
-  it('are told to whoever subscribes, at any time, and after every change with a higher version', async () => {
+  it('are sent to each subscriber, whenever it subscribes, and after every change with a higher version', async () => {
     const driver = driveCoordinator();
     await driver.subscribe();
     expect(driver.heard).to.deep.equal([{ type: 'held', table: 'memory', version: 0, leases: [] }]);
@@ -66,7 +66,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.heard.at(-1)!.leases.map((lease) => lease.leaseKey)).to.deep.equal([one]);
   });
 
-  it('are told no more to a subscriber that has died', async () => {
+  it('are no longer sent to a subscriber that has died', async () => {
     const driver = driveCoordinator();
     const subscriber = await driver.subscribe();
     await driver.harness.kill(subscriber);
@@ -303,7 +303,7 @@ describe('parents before children', () => {
     return { store, stream };
   }
 
-  it('a child is held and not startable until both parents have ended, and its keeper is told', async () => {
+  it('a child is held and not startable until both parents have ended, and its keeper is informed', async () => {
     const driver = await holdingAll(merged());
     expect(driver.startable()).to.have.members([zero, one]);
     expect(driver.keeper(two).args.waiting).to.equal(true);

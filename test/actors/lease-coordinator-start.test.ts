@@ -203,7 +203,7 @@ describe('a lease coordinator that starts', () => {
     expect(asked.later()).to.have.nested.property('error.code', 'START_TIMEOUT');
     expect(asked.later()).to.have.nested.property('error.cause', cause);
     await driver.harness.advance(60_000);
-    expect(driver.harness.endingOf(driver.coordinator), 'whoever asked decides').to.equal(undefined);
+    expect(driver.harness.endingOf(driver.coordinator), 'the one that asked decides').to.equal(undefined);
     stream.faults.describe.length = 0;
     await driver.harness.advance(6_000);
     expect(await driver.started(), 'it was tried further').to.deep.equal({ type: 'started' });

@@ -38,7 +38,7 @@ describe('shard sync', () => {
     await driver.harness.advance(2_500);
     expect(warnings(driver)).to.have.length(1);
     await driver.harness.advance(97_000);
-    expect(store.rows.has(one), 'whoever may hold it has its time').to.equal(false);
+    expect(store.rows.has(one), 'a holder that may be there has its time').to.equal(false);
     await driver.harness.advance(3_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 1_700_000_500_000 });
     expect(warnings(driver)).to.deep.equal([

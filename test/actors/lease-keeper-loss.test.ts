@@ -96,7 +96,7 @@ describe('a keeper that loses its lease', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('refuses whoever asks, then and later', async () => {
+  it('refuses every question for a tenure, then and later', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'meanwhile', act: () => keeper.store.takeAs(shardId, 'java') });
     expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'taken by java' });

@@ -211,7 +211,7 @@ describe('a keeper and its tenures', () => {
     await keeper.frontier(tenure, '100', 3);
     await keeper.down(1, { reason: 'crash', error: new Error('boom') });
     expect(tenure).to.deep.include({ dead: true, deadline: 0 });
-    expect(keeper.controls.get(1), 'nobody is there to be told').to.equal(undefined);
+    expect(keeper.controls.get(1), 'no worker is there to hear of it').to.equal(undefined);
     expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker is down (crash)');
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     const next = await keeper.work(2);

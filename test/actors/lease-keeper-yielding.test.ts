@@ -274,7 +274,7 @@ describe('a keeper that is asked for its lease', () => {
       });
     });
 
-    it('gives it to whoever comes where its worker drains for the stop: a call may run still', async () => {
+    it('leaves it to any worker where its own drains for the stop: a call may run still', async () => {
       const [keeper, tenure] = await yielding();
       await keeper.tell(stopping);
       await keeper.end(tenure, drained);
@@ -286,7 +286,7 @@ describe('a keeper that is asked for its lease', () => {
       });
     });
 
-    it('gives it to whoever comes when the wish is gone, or something is open', async () => {
+    it('leaves it to any worker when the wish is gone, or something is open', async () => {
       const [gone, goneTenure] = await yielding();
       await gone.tell(stopping);
       gone.store.script('update', { type: 'meanwhile', act: () => withdraw(gone) });

@@ -203,7 +203,7 @@ describe('manual acknowledgement', () => {
     expect(numbers).to.have.length(4);
   });
 
-  it('where acknowledgement is automatic is a mistake that is counted, and a failure reported there is told', async () => {
+  it('where acknowledgement is automatic is a mistake that is counted, and a failure there is an event', async () => {
     const stream = fakeStream();
     putNumbered(stream, 1);
     const pipeline = start({
@@ -348,7 +348,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[3]);
   });
 
-  it('that fails at a heartbeat is told of, or crashes, by policy', async () => {
+  it('that fails at a heartbeat is reported, or crashes, by policy', async () => {
     for (const onFailure of ['skip', 'stopShard', 'crash'] as const) {
       const pipeline = start({
         ...one,

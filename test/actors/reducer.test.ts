@@ -186,7 +186,7 @@ describe('a reducer fails', () => {
     });
   }
 
-  it('under skip: exactly the failed item is skipped, counted and told; its neighbours are done', async () => {
+  it('under skip: exactly the failed item is skipped, counted and reported; its neighbours are done', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     const seen: number[] = [];

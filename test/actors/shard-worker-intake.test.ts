@@ -117,7 +117,7 @@ describe('aggregated records on their way in', () => {
     expect(resumed.positions).to.deep.equal([{ sequenceNumber: last, subSequenceNumber: 0 }]);
   });
 
-  it('that are malformed are plain records, counted each and told of once', async () => {
+  it('that are malformed are plain records, counted each and reported once', async () => {
     const stream = fakeStream();
     const broken = envelope(message(['k'], [{ pk: 0, data: 'x' }]), 'kpl', Buffer.alloc(16));
     put(stream, broken, broken, broken);
@@ -127,7 +127,7 @@ describe('aggregated records on their way in', () => {
     expect(pipeline.events.filter(({ name }) => name === 'malformedAggregate')).to.have.length(1);
   });
 
-  it('out of range under dropRecord are settled as filtered, counted each and told of once', async () => {
+  it('out of range under dropRecord are settled as filtered, counted each and reported once', async () => {
     const stream = fakeStream();
     const explicit = ['1', '999', '2', '998'];
     const data = envelope(

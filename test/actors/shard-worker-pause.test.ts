@@ -45,7 +45,7 @@ describe('a shard worker that pauses', () => {
       for (const ack of acks.values()) ack();
       acks.set('all', () => {});
       await pipeline.clock.advance(10);
-      // Whoever comes next goes on at the frontier: another worker, or this one's successor.
+      // The next worker goes on at the frontier: another worker, or this one's successor.
       if (keeper.ends.length > 0) {
         const { position } = keeper.frontiers.at(-1)!;
         pipeline.read(stream.port, shard0, { type: 'after', position });

@@ -92,7 +92,7 @@ export interface Keeper {
   mail: LeaseKeeperMessage[];
   /** When its timer fires; Infinity where none is set. */
   wakeAt: number;
-  /** Of its death watches: what it is told when that worker has crashed. */
+  /** Of its death watches: what it hears when that worker has crashed. */
   readonly watches: ReadonlyMap<number, LeaseKeeperMessage>;
 }
 
@@ -104,7 +104,7 @@ export interface Worker {
   /** The next record to deliver. */
   next: number;
   first: number;
-  /** Up to here everything is settled, as it has told its keeper. */
+  /** Up to here everything is settled, as its keeper has heard. */
   reported: number;
   /** Records that it has delivered and that were settled. */
   settled: number[];
@@ -267,7 +267,7 @@ export function say(world: World, where: Said['where'], text: string): void {
   world.said?.push({ where, text });
 }
 
-/** The first law that is broken on a path is the one that is told. */
+/** The first law that is broken on a path is the one that is reported. */
 export function breaks(world: World, text: string): void {
   world.violation ??= text;
 }

@@ -140,7 +140,7 @@ describe('kinact reset among faults', function () {
       .that.matches(/stream\/faulty#\d+$/);
   });
 
-  it('refuses rows that were made for another stream, unless it is told which by an ARN', async () => {
+  it('refuses rows that were made for another stream, unless an ARN says which', async () => {
     await dynamodb.send(
       new UpdateItemCommand({
         TableName: application,

@@ -112,7 +112,7 @@ describe('resharding, on kinesis-local', function () {
     await eventually('the first parent has ended', async () =>
       shardEnd(await snapshotTable(harness.dynamodb, application), idOf(0)),
     );
-    // Whoever holds the child has looked at its parents and waits for the second.
+    // The holder of the child has looked at its parents and waits for the second.
     await eventually(
       'the child waits for its second parent',
       () =>

@@ -43,7 +43,7 @@ describe('a disk without room for the log', function () {
 
   it('harms nothing when the logger throws: each line is counted, and the worker goes on', async () => {
     const worker = await works('throws');
-    // At the least what was told to the listeners as well; those of the end come behind the count.
+    // At the least what the listeners heard as well; those of the end come behind the count.
     expect(loggerFailures(worker)).to.be.at.least(worker.events('checkpoint').length);
   });
 

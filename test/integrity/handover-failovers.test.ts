@@ -1,5 +1,5 @@
 // Workers whose `failoverMs` differ, as while a deploy changes it, in the middle of a hand-over: nobody takes by force before the larger
-// of both has passed, whichever of them dies and whoever has the larger one, and one warning says that they differ.
+// of both has passed, whichever of them dies and whichever has the larger one, and one warning says that they differ.
 import { expect } from 'chai';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
 import { settled } from '../support/fleet-laws.js';

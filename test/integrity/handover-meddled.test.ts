@@ -1,5 +1,5 @@
 // What others do in the middle of a hand-over, on real processes: a second worker asks for the same lease, somebody splits the shard, a
-// Java worker takes the lease by force. Whoever holds it and whoever asks for it live all the time.
+// Java worker takes the lease by force. Its holder and the worker that asks for it live all the time.
 import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';

@@ -1,5 +1,5 @@
 // A consumer that ended because its lease coordinator had crashed too often left every lease with its owner, though `closed`
-// is to reject when they have been released: whoever could have released them was dead, and peers waited out a failover.
+// is to reject when they have been released: the actor that could have released them was dead, and peers waited out a failover.
 // The same for a stop in the middle of a coordinator's restart (stop-unheard.test.ts).
 import { expect } from 'chai';
 import { expectNothingLost, ManualClock, nemesis } from '../../src/testing/index.js';

@@ -44,7 +44,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([]);
   });
 
-  it('waits for whoever holds the parent to make the row again, and then for the end of that shard', async () => {
+  it('waits for the holder of the parent to make the row again, and then for the end of that shard', async () => {
     const { leaseCounter } = store.row(parent);
     store.rows.delete(parent);
     await driver.harness.advance(failoverMs - 500);
@@ -72,7 +72,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('waits for whoever reads the parent on where it was last seen, when its holder has had its time', async () => {
+  it('waits for the worker that reads the parent on where it was last seen, when its holder has had its time', async () => {
     store.rows.delete(parent);
     await driver.harness.advance(2 * failoverMs + 1_500);
     expect(store.row(parent).checkpoint).to.equal('4711');

@@ -2,7 +2,7 @@
 // again, and with a lower counter, so that a fenced sink refused all of it. Cause: a worker that did not hold the lease
 // missed the row in its next scan and made it before the holder's next renewal could; and a first counter in seconds falls
 // behind one that is raised more than once a second, as it is where failoverMs is below 3,000. Later the same of a row that
-// was free or had expired in the last scan: whoever had taken it since was not thought of (a table deleted soon after the
+// was free or had expired in the last scan: a worker that had taken it since was not thought of (a table deleted soon after the
 // start).
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';

@@ -1,4 +1,4 @@
-// A renewal was under way when the shard had drained: what it checkpointed is told to `onCheckpoint` when its reply comes, and the
+// A renewal was under way when the shard had drained: `onCheckpoint` hears what it checkpointed when its reply comes, and the
 // hand-over was the next write, beside that call. The lease is handed over when the call has ended.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';

@@ -1,4 +1,4 @@
-// A shard with a long call whose holder is asked by many workers at once, in virtual time, against issue 8: whoever is refused
+// A shard with a long call whose holder is asked by many workers at once, in virtual time, against issue 8: one that is refused
 // leaves the lease alone for a growing time, and the shard is read on meanwhile.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';

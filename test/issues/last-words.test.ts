@@ -49,7 +49,7 @@ describe('signals that come in twos', () => {
     expect(stops()).to.equal(1);
   });
 
-  it('are heard for two seconds more when the drain took no time, and then left to whoever wants them', async () => {
+  it('are heard for two seconds more when the drain took no time, and then left to other listeners', async () => {
     using clock = new ManualClock();
     clock.install();
     const { consumer, drain } = stopping();
@@ -91,7 +91,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     });
   }
 
-  it('is told in a few lines with its code, its causes and what to do, and the exit code is 1', async () => {
+  it('is printed in a few lines with its code, its causes and what to do, and the exit code is 1', async () => {
     const cause = `Object.assign(new Error('Stream orders not found'), { name: 'ResourceNotFoundException', $metadata: { attempts: 1 } })`;
     const { code, stderr } = await serviceOf(
       `new KinactError('STREAM_NOT_FOUND', "stream 'orders' does not exist", { cause: ${cause}, data: { stream: 'orders' } })`,
@@ -124,7 +124,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect(code).to.equal(1);
   });
 
-  it('is left to whoever handles what nobody catches', async () => {
+  it('is left to a handler for what nobody catches', async () => {
     const { code, stderr } = await serviceOf(
       `new KinactError('STOPPED', 'no')`,
       `process.on('uncaughtException', (error) => { console.error('mine', error.code); process.exitCode = 7; });`,
@@ -143,7 +143,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect({ rejected, after }).to.deep.equal({ rejected: error, after: 1 });
   });
 
-  it('is told on lines of its own, whatever its texts hold, and to a depth that ends', () => {
+  it('is printed on lines of its own, whatever its texts hold, and to a depth that ends', () => {
     const circular = new Error('a\nb\u001b[2J');
     (circular as { cause?: unknown }).cause = circular;
     const lines = errorReport(new KinactError('AWS_ERROR', 'x\ny', { cause: circular }));

@@ -1,5 +1,5 @@
 // Whatever the runtime tells of what it does (`trace`, `emit`) may stop actors then and there. An actor was still handed the
-// message that was told of, with its state gone; its effect began, with its signal aborted; one that crashed was said to
+// message that it heard of, with its state gone; its effect began, with its signal aborted; one that crashed was said to
 // have been stopped, its error lost; one with effects left running ended twice, and its last words came after its end.
 // And a supervisor of unbounded intensity that tries again what cannot be started could not be stopped at all.
 import { expect } from 'chai';
@@ -21,7 +21,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet, spawned } from '../supervision/support.js';
 import type { Order } from '../supervision/support.js';
 
-describe('a listener that stops the actor it is told of', () => {
+describe('a listener that stops the actor it hears of', () => {
   const clock = new ManualClock();
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
@@ -61,7 +61,7 @@ describe('a listener that stops the actor it is told of', () => {
     expect(begun).to.equal(false);
   });
 
-  it('at its crash: it has crashed, and whoever waits for it hears of what', async () => {
+  it('at its crash: it has crashed, and those that wait for it hear of what', async () => {
     const runtime = runtimeWith({
       emit: ({ name }) => {
         if (name === 'actorCrashed') void stop(root);

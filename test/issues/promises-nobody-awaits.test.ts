@@ -107,7 +107,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     });
   }
 
-  it('from a value of an item, which may be a promise: whoever awaits that hears of it', async () => {
+  it('from a value of an item, which may be a promise: code that awaits it hears of it', async () => {
     const reducer = defineReducer<number, Promise<void>>({
       init: () => 0,
       reduce: async (count, { value }) => (await value, count + 1),
@@ -122,7 +122,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     await settled(clock, consumer.stop());
   });
 
-  it('from init, which may make a state that is a promise: whoever awaits that hears of it', async () => {
+  it('from init, which may make a state that is a promise: code that awaits it hears of it', async () => {
     const reducer = defineReducer({ init: rejects, reduce: async (state) => (await state, state) });
     const { consumer, stream, heard } = virtualConsumer(clock, { reducer, onFailure: 'skip' });
     await settled(clock, consumer.start());

@@ -1,4 +1,4 @@
-// A `trace` listener that threw made `spawn` throw and lost the message it was told about; a `deliver` of an intercept
+// A `trace` listener that threw made `spawn` throw and lost the message that it had heard of; a `deliver` of an intercept
 // that threw crashed the sender, or ended the process out of a timer; a listener that returned a rejected promise ended
 // the process. What only looks on must harm nothing, and its failure must be said.
 import { expect } from 'chai';
@@ -31,7 +31,7 @@ describe('callbacks of the application, in the runtime', () => {
   const warnings = () =>
     events.flatMap(({ name, data }) => (name === 'warning' ? [(data as { message: string }).message] : []));
 
-  /** An actor that is told something by everybody who can, and stopped. */
+  /** An actor that gets a message by every way there is, and is stopped. */
   const live = async (runtime: ReturnType<typeof made>): Promise<unknown[]> => {
     const notes: unknown[] = [];
     const ref = spawn(runtime, puppet('a', notes), 'a');
@@ -72,7 +72,7 @@ describe('callbacks of the application, in the runtime', () => {
     ],
   ];
   for (const [how, fail] of failing) {
-    it(`a trace listener that ${how} changes nothing; it is counted each time and told once`, async () => {
+    it(`a trace listener that ${how} changes nothing; it is counted each time and reported once`, async () => {
       const runtime = made({ trace: fail });
       expect(await live(runtime)).to.deep.equal(all);
       expect(counters(runtime)['listenerFailed']).to.be.above(5);
@@ -88,7 +88,7 @@ describe('callbacks of the application, in the runtime', () => {
       expect(counters(runtime)).to.deep.equal({ listenerFailed: 1 });
     });
 
-    it(`a deliver that ${how} loses no message; it is counted each time and told once`, async () => {
+    it(`a deliver that ${how} loses no message; it is counted each time and reported once`, async () => {
       const runtime = made({ intercept: { deliver: fail as never } });
       expect(await live(runtime)).to.deep.equal(all);
       expect(counters(runtime)['interceptFailed']).to.be.above(5);
@@ -109,7 +109,7 @@ describe('callbacks of the application, in the runtime', () => {
       const two = (attached: Intercept): readonly Intercept[] =>
         place === 'before' ? [attached, passing] : [passing, attached];
 
-      it(`a deliver that ${how}, ${place} another one, loses no message; it is counted and told once`, async () => {
+      it(`a deliver that ${how}, ${place} another one, loses no message; it is counted and reported once`, async () => {
         const runtime = made({});
         for (const each of two({ deliver: fail as never })) attachIntercept(runtime, each);
         expect(await live(runtime)).to.deep.equal(all);

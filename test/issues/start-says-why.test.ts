@@ -1,6 +1,6 @@
 // Symptom: a reducer whose `init` throws made `start()` reject with STOPPED, as if the application had stopped the consumer;
 // missing credentials made it reject with START_TIMEOUT after a minute. Cause: the consumer ended itself while it started,
-// and whoever waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start. And a
+// and what waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start. And a
 // coordinator that crashed while it started ended the consumer, although its supervisor had started another.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
@@ -21,7 +21,7 @@ describe('a start that fails', () => {
   });
   afterEach(() => clock.uninstall());
 
-  /** Whoever hears of it finds nothing running any more. */
+  /** When it is heard of, nothing runs any more. */
   const failureOf = (consumer: Consumer): Promise<unknown> =>
     consumer.start().catch((error: unknown) => {
       expect(consumer.status().state).to.equal('closed');
@@ -90,7 +90,7 @@ describe('a start that fails', () => {
     const intercept = {
       deliver: ({ to, via }: { readonly to: Ref<never>; readonly via: string }, go: () => void): void => {
         if (to.path.startsWith('lease-coordinator/')) coordinators.push(to);
-        // Its supervisors hear of the crash late: whoever waits for the next one must not spin until then.
+        // Its supervisors hear of the crash late: what waits for the next one must not spin until then.
         if (crashed && via === 'lifecycle') clock.after(200, go);
         else go();
       },

@@ -119,7 +119,7 @@ describe('a stream that is made again under a running consumer', () => {
     await settled(clock, second.consumer.stop());
   });
 
-  it('is told from the former one by a number alone, in rows that do not say which stream they are of', async () => {
+  it('is known from the former one by a number alone, in rows that do not say which stream they are of', async () => {
     const first = consumer();
     await settled(clock, first.consumer.start());
     put('a', 'b');

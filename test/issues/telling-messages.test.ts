@@ -82,7 +82,7 @@ describe('STREAM_CHANGED', () => {
     expect(streamChanged({ ...difference, multiStream: true }).message).to.not.include('application name');
   });
 
-  it('is possible to tell because each reader under a lease is told its table', async () => {
+  it('is possible to tell because each reader under a lease gets the name of its table', async () => {
     const clock = new ManualClock();
     clock.install();
     try {
@@ -215,7 +215,7 @@ describe('JSON of an error', () => {
     });
   });
 
-  it('in status().sources has the message, whoever made the error', async () => {
+  it('in status().sources has the message, whatever made the error', async () => {
     const orders = listedStream({ shards: 1 });
     orders.faults.describe.push(new Error('socket hang up'), new Error('socket hang up'));
     const driver = driveCoordinator({ sources: [{ source: orders, initialPosition: 'TRIM_HORIZON' }] });

@@ -80,7 +80,7 @@ for (const [index, each] of watched.entries()) {
   const moments = momentsIn(each.observed, pick).filter(
     ({ kind, what, when }) => index < thorough || !known.has(`${kind} ${when} ${what}`),
   );
-  describe(`whoever is killed while ${each.scenario.name}`, () => {
+  describe(`any actor is killed while ${each.scenario.name}`, () => {
     for (const moment of moments) {
       const { kind, what, when, nth } = moment;
       known.add(`${kind} ${when} ${what}`);

@@ -1,4 +1,4 @@
-// What must hold when a run is over, whoever was killed in it. The oracle judges while it goes on; the rest is here.
+// What must hold when a run is over, whichever actor was killed in it. The oracle judges while it goes on; the rest is here.
 import { openQuestions } from '../../supervision/ask.js';
 import { counters } from '../../supervision/index.js';
 import { expectNothingLost } from '../../src/testing/expect-nothing-lost.js';
@@ -26,7 +26,7 @@ export function complaintsOf(world: World, questionsBefore: number): string[] {
   return complaints;
 }
 
-/** Every actor that started has stopped once, and was told so once (I23); no effect of theirs lives on (I25). */
+/** Every actor that started has stopped once, and its stop hook, where it has one, ran once (I23); no effect of theirs lives on (I25). */
 function livesOf({ name, consumer, lives, hooks, effects }: Member): string[] {
   const complaints: string[] = [];
   for (const [path, life] of lives) {

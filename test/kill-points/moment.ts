@@ -109,7 +109,7 @@ export interface Strike {
   attach(member: Member): void;
 }
 
-/** Kills whoever `chooses` says, as often as it says. */
+/** Kills each actor that `chooses` picks, as often as it does. */
 export function strikeWhere(chooses: (member: Member, ...at: Parameters<Listener>) => boolean): Strike {
   const strike: Strike = {
     kills: 0,

@@ -11,7 +11,7 @@ export interface Scenario extends Setting {
   readonly before?: (world: World) => void;
   /** For how long others are there before the consumer it is about joins. Default: not at all. */
   readonly joinsMs?: number;
-  /** Nothing fails in it: no item is handed out twice, whoever reads it. */
+  /** Nothing fails in it: no item is handed out twice, whichever worker reads it. */
   readonly once?: true;
   readonly script: (world: World, struck: Member) => void;
   /** The code with which the consumer ends by itself without being struck. */

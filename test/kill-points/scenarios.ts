@@ -12,7 +12,7 @@ import type { Scenario } from './scenario.js';
 import { twin } from './world.js';
 import type { World } from './world.js';
 
-/** A worker that knows nothing of wishes takes a lease from whoever has it, and does nothing with it. */
+/** A worker that knows nothing of wishes takes a lease from its owner, and does nothing with it. */
 function takenByJava({ clock, leases, oracle }: World, leaseKey: string): void {
   const before = leases.rows.get(leaseKey);
   if (before === undefined || before.checkpoint === 'SHARD_END') return;
@@ -242,10 +242,10 @@ export const scenarios: readonly Scenario[] = [
       const another: typeof describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 2 });
       world.at(1_500, () => {
         Object.assign(port, { describe: another });
-        // Twice: whoever was to hear of the first may be killed.
+        // Twice: the actor that was to hear of the first may be killed.
         world.stream.failReads(one, changed, 2);
       });
-      // Whoever comes after it finds the right stream again.
+      // The consumer after it finds the right stream again.
       struck.consumer.on('closed', () => {
         Object.assign(port, { describe });
         world.stream.failReads(one, changed, 0);

@@ -1,4 +1,4 @@
-// A stream, a lease table and a few consumers in virtual time, all real but the services; an oracle is told every delivery and
+// A stream, a lease table and a few consumers in virtual time, all real but the services; an oracle hears of every delivery and
 // every write. A scenario drives it, a strike kills actors in it, `laws.ts` says whether all is well in the end.
 import { consumerOf } from '../../src/consumer/consumer.js';
 import type { Consumer, StopReport } from '../../src/consumer/consumer.js';
@@ -31,7 +31,7 @@ const wayMs = 2;
 
 /** What the services and the application do wrong now. Scenarios set it. */
 export interface Trouble {
-  /** These calls of the stream or the table fail; `children`: nobody is told of a closed shard's children. */
+  /** These calls of the stream or the table fail; `children`: the service names no children of a closed shard. */
   readonly fails: Set<
     'describe' | 'listShards' | 'children' | 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'delete'
   >;

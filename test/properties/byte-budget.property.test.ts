@@ -105,7 +105,7 @@ function check({ budget, shards }: Harness): void {
   const oneEach = shards.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
   expect(held).to.be.at.most(maxBytes + oneEach);
   if (budget.waiting.size === 0) return;
-  // Whoever waits cannot have what it waits for, and the largest holder knows.
+  // A shard that waits cannot have what it waits for, and the largest holder knows.
   const owners = shards.filter(({ own }) => own > 0);
   const largest = Math.max(...owners.map(({ own }) => own));
   for (const { account, own, waits } of shards)
@@ -189,7 +189,7 @@ describe('The byte budget of a process', () => {
     }
   });
 
-  it('serves whoever holds least first', () => {
+  it('serves the one that holds least first', () => {
     const budget = createByteBudget(maxBytes);
     const harness: Harness = { budget, shards: [], most: 0 };
     for (let index = 0; index < 3; index += 1) open(harness, 1_000);

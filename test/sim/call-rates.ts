@@ -3,7 +3,7 @@
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 
 export interface CallRates {
-  /** What a process was told of checkpoints. Without a word it writes none of its own. */
+  /** What the options of a process say of checkpoints. Without a word it writes none of its own. */
   cadence(process: string, cadence: CheckpointCadence): void;
   /** A worker of this process has settled so many more records. */
   settled(process: string, records: number): void;

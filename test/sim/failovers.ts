@@ -8,7 +8,7 @@ export interface Failovers {
   readonly differ: boolean;
   /** For a process that starts. */
   draw(process: string): number;
-  /** Of a process that has started; the longest for whoever is none. */
+  /** Of a process that has started; the longest for any other. */
   readonly of: (process: string) => number;
 }
 

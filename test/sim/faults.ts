@@ -69,7 +69,7 @@ const suspend: Fault = ({ clock, dice, failoverMs, say }, victim) => {
   clock.after(ms, () => machine.resume());
 };
 
-/** Within this whoever has woken has looked at its clocks. */
+/** Within this a machine that has woken has looked at its clocks. */
 const wakingMs = 5_000;
 
 const jumpWall: Fault = ({ clock, dice, say }, { machine }) => {
@@ -370,7 +370,7 @@ function darkenLater(world: World, unread: string, other: string, tries: number)
   darken(world, unread);
   killHolder(world, unread);
   killHolder(world, child);
-  // Whoever takes the child next has something to read in it.
+  // The worker that takes the child next has something to read in it.
   clock.after(failoverMs, () => putRecords(world, dice.between(20, 40)));
 }
 
@@ -395,7 +395,7 @@ const recreate: Fault = (world) => {
   recreateStream(world, dice.pick(layout.streams));
 };
 
-/** Deleted with all its rows: whoever holds a lease makes its row again. */
+/** Deleted with all its rows: the holder of a lease makes its row again. */
 const deleteTable: Fault = ({ dice, dynamoDb, initialPosition, layout, leases, oracle, say }) => {
   const rows = [...leases.rows().values()];
   const parents = new Set(rows.flatMap(({ parentShardIds }) => parentShardIds));

@@ -118,7 +118,7 @@ describe('the law that leases do not go to and fro', () => {
     }
   });
 
-  it('lets whoever was harmed give a lease back, for a while', () => {
+  it('lets a process that was harmed give a lease back, for a while', () => {
     const world = scene();
     renewed(world, 60_000, even);
     world.troubles.set('a', 'failed');

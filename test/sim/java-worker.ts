@@ -152,7 +152,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
     const toDo = ids.filter((id) => !oracle.log.isExcused(id));
     const { fence, name: shardId } = lease;
     for (const id of toDo) oracle.delivered({ process: name, id, shardId, fence, isOver: false });
-    // A batch runs to its end, whoever has taken the lease meanwhile.
+    // A batch runs to its end, although another worker may have taken the lease meanwhile.
     later(dice.between(10, dice.chance(0.1) ? 1_500 : 300), () => {
       oracle.acknowledged(toDo);
       lease.isReading = false;

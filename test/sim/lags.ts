@@ -41,7 +41,7 @@ interface Said {
   readonly limitMs: number;
 }
 
-/** Refusals have their time to be forgotten by whoever was refused. */
+/** Within this a process that was refused has forgotten it. */
 const calmAfterMs = 20_000;
 
 export function createLags(options: LagsOptions): Lags {

@@ -14,7 +14,7 @@ export interface LeaseView {
   delete(name: string): void;
 }
 
-/** `unreadable` is told of a row that nobody can read: kinact has no business writing one. */
+/** `unreadable` is called for a row that nobody can read: kinact has no business writing one. */
 export function leaseView(
   dynamoDb: MemoryDynamoDb,
   layout: Layout,

@@ -98,7 +98,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
         actors.set(delivery.to.path, delivery.to);
         mail.pass(delivery, deliver);
       },
-      // A promise of its own each time: one for all would hold on to whoever ever waited for it.
+      // A promise of its own each time: one for all would hold on to everything that ever waited for it.
       startEffect: (_actor, _info, start) => (alive ? start() : new Promise(() => {})),
     },
     mischief: mail.mischief,

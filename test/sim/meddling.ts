@@ -1,6 +1,6 @@
-// In some worlds somebody waits for a lease to change hands and strikes right there: whoever asks dies, stops or stands still, whoever
-// has answered crashes, in part or as a whole, or the shard is split. Thrown by dice of their own, so that what the other seeds mean
-// stays as it is.
+// In some worlds somebody waits for a lease to change hands and strikes right there. The worker that asks dies, stops or stands still,
+// the holder that has answered crashes, in part or as a whole, or the shard is split. Thrown by dice of their own, so that what
+// the other seeds mean stays as it is.
 import { walk } from '../../src/api/status.js';
 import { createDice } from './dice.js';
 import type { Dice } from './dice.js';

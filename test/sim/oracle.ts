@@ -1,5 +1,5 @@
 // What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
-// every checkpoint claims, who may write and deliver when. It is told everything by the services and the application's own code.
+// every checkpoint claims, who may write and deliver when. It hears of everything from the services and the application's own code.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isJava } from './cluster.js';
 import { createHands } from './hands.js';
@@ -55,9 +55,9 @@ export interface OracleOptions {
   readonly childrenOf?: (shardId: string) => readonly string[];
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   readonly onViolation: () => void;
-  /** See takes.ts. Absent where mail and writes are harmed in ways that are not told: those laws are left out then. */
+  /** See takes.ts. Absent where mail and writes are harmed in ways that it does not hear of: those laws are left out then. */
   readonly troublesOf?: (process: string) => string;
-  /** Whoever is still starting knows of no row that was there before. Default: nobody is. */
+  /** A process that is still starting knows of no row that was there before. Default: nobody is. */
   readonly isStarting?: (process: string) => boolean;
   /** See takes.ts. */
   readonly wayMsOf?: (process: string) => number;
@@ -233,7 +233,7 @@ export function createOracle(options: OracleOptions): Oracle {
 
   /** I30: as long as somebody holds a lease whose row was deleted, it is made again where it was, by the holder. */
   const madeAgain = (process: string, row: LeaseRow): void => {
-    // Whoever starts knows of no row: a parent that it has read again may end before its child's row is back (seed 77).
+    // A process that starts knows of no row: a parent that it has read again may end before its child's row is back (seed 77).
     if (deleted.size > 0 && options.isStarting?.(process) === true) begunAgain.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
@@ -267,7 +267,7 @@ export function createOracle(options: OracleOptions): Oracle {
       violate('I30', `${id} of ${shardId} was handed out by ${process} although the checkpoint had passed it`);
   };
 
-  /** I39: whoever finds the end of a shard finds the rows of what comes after it. */
+  /** I39: where the end of a shard is written, the rows of what comes after it are there. */
   const childrenFirst = (leaseKey: string): void => {
     for (const child of options.childrenOf?.(leaseKey) ?? []) {
       if (rowOf(child) === undefined && !changedByHand.has(child))
@@ -283,7 +283,7 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I44: a lease is handed over to who asks for it; whoever does so has dealt with everything that it handed out under it, and hands out nothing more. */
+  /** I44: a lease is handed over to the worker that asks for it. Its holder has dealt with all it handed out, and hands out no more. */
   const handedOver = (process: string, heir: string, row: LeaseRow, wish: string | undefined): void => {
     const { leaseKey } = row;
     if (wish?.startsWith(`${row.kinactWriter} `) !== true)

@@ -1,4 +1,4 @@
-// A stream is deleted and made again under its name. Its rows are of the old one: whoever reads it has to see that and say so,
+// A stream is deleted and made again under its name. Its rows are of the old one: its readers have to see that and say so,
 // and nothing of the new one may be read under them. Then somebody mends the table, by the command that the error names or by
 // hand, and everything of the new one is read.
 import { longestAgeMs } from './dynamodb/memory-dynamodb.js';
@@ -42,7 +42,7 @@ function split({ dice, kinesis, say }: World, stream: string): void {
 async function mend(world: World, stream: string): Promise<void> {
   const { clock, dice, layout, leases, oracle, processes, say } = world;
   const atWork = processes.filter(isAtWork);
-  // Where the table was deleted too, whoever came later has made all rows for the stream that there is.
+  // Where the table was deleted too, a later worker has made all rows for the stream that there is.
   const oldRows = (): readonly string[] =>
     [...leases.rows().keys()].filter((name) => name.startsWith(stream) && !layout.isOfTheLast(name));
   const isMixedUp = oldRows().length > 0;
@@ -96,7 +96,7 @@ async function resetAll(world: World, stream: string, oldRows: () => readonly st
   if (dice.chance(0.5)) {
     const outcome = await resetStream(world, stream, dice.between(1, 5));
     if (outcome === 'done') return;
-    // The last row of the old stream may be gone by then: whoever starts has to make what the command has left to do.
+    // The last row of the old stream may be gone by then: a worker that starts has to make what the command has left to do.
     if (oldRows().length === 0 && dice.chance(0.5)) return;
     const { machine, consumer } = world.start();
     await new Promise<void>((resolve) => clock.after(earlyMs, resolve));

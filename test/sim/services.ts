@@ -190,7 +190,7 @@ export function dynamoDbClient(
   const send = (command: Command): Promise<object> => {
     const sentAt = machine.worldNow();
     const operation = operationOf(command);
-    // A refusal whose answer is lost changes nothing for whoever asked.
+    // A refusal whose answer is lost changes nothing for the caller.
     const heard = (error: Error): never => {
       if (error.name === tooFast)
         world.refusals.refused(machine.name, operation, String(command.input['TableName']), sentAt);

@@ -162,7 +162,7 @@ function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: Rea
   }
 }
 
-/** I34: all is calm, and what is put now is read now: whoever holds a shard reads it. */
+/** I34: all is calm, and what is put now is read now: the holder of a shard reads it. */
 async function nobodySleeps(world: World): Promise<void> {
   const { clock, oracle } = world;
   putRecords(world, lastRecords);

@@ -8,7 +8,7 @@ import type { Process, World } from './world.js';
 const graceMs = 3_000;
 /** A lease can be written for as long after the deadline as a tenth of the failover time. */
 const restMs = 2_000;
-/** Whoever was well for so long has kept its wishes in order, and takes them back within this when it stops. */
+/** A process that was well for so long has kept its wishes in order, and takes them back within this when it stops. */
 const calmMs = 60_000;
 const wishMs = 5_000;
 

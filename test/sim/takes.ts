@@ -1,4 +1,4 @@
-// Who has lost a lease to another, told by the writes alone: I30, what a checkpoint has passed its holder does not hand out again;
+// Who has lost a lease to another, as the writes alone show: I30, what a checkpoint has passed its holder does not hand out again;
 // I32, nobody hands out for longer than a renewal and a write after another's take.
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Written } from './oracle.js';

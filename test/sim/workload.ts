@@ -6,7 +6,7 @@ import { isNumber } from './stream-log.js';
 import type { Oracle } from './oracle.js';
 import type { World } from './world.js';
 
-/** A stream that is written to, and who is told of it. */
+/** A stream that is written to, and what hears of it. */
 export interface Workplace {
   readonly dice: Dice;
   readonly kinesis: {
@@ -88,7 +88,7 @@ export function trimRecords(world: World, stream: string, shardId: string, count
 }
 
 /**
- * Whoever begins at the checkpoint finds that it is gone. A reader that is under way cannot see it, and who has never read has
+ * A reader that begins at the checkpoint finds that it is gone. One that is under way cannot see it, and one that never read has
  * lost nothing.
  */
 function mustBeNamed({ leases, processes }: World, name: string): boolean {

@@ -1,5 +1,5 @@
 // A whole cluster in one process and virtual time: one stream, one lease table, several machines each with a consumer of its
-// own, and an oracle that is told everything. One seed decides all of it.
+// own, and an oracle that hears of everything. One seed decides all of it.
 import { createHash } from 'node:crypto';
 import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf } from '../../src/consumer/consumer.js';
@@ -52,7 +52,7 @@ import type { Workplace } from './workload.js';
 
 export const neverBlocks: Blocking = { chance: 0, leastMs: 0, mostMs: 0 };
 
-/** Trace entries kept for whoever has to understand a violation. */
+/** Trace entries kept for those who have to understand a violation. */
 const remembered = 80;
 
 export interface Process {
@@ -411,12 +411,12 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     process.ended = error as Error;
     world.say(`${name} ended: ${process.ended.message.slice(0, 120)}`);
     const isLost = world.lostStreams.size > 0 && /STREAM_(CHANGED|NOT_FOUND)/.test(String(codesOf(process.ended)));
-    // Whoever is told wrongly at the start that there is no stream gives up, as it should.
+    // A process that hears wrongly at the start that there is no stream gives up, as it should.
     const wasToldSo = !process.started && wires.some((wire) => wire.harmed() > 0);
     if (process.hurt === 0 && !isLost && !wasToldSo)
       oracle.violate('I35', `${name} ended although nothing had failed in it: ${process.ended.message}`);
   };
-  // Whoever is stopped while it starts is told so, and by no other failure.
+  // A process that is stopped while it starts fails with just that, and with no other failure.
   const notStarted = (error: unknown): void => {
     if (!process.stopped || !/ stopped while it started/.test(String(error))) failed(error);
   };

@@ -9,7 +9,7 @@ import { nemesis } from '../../src/testing/nemesis/nemesis.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 describe('the meter of a consumer', () => {
-  it('is told every settled record once, what the leases do, and only instruments with their labels', async () => {
+  it('hears of every settled record once, of what the leases do, and only instruments with their labels', async () => {
     const clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ shards: 2, clock });
@@ -81,7 +81,7 @@ describe('the meter of a consumer', () => {
     return { clock, consumer, put, processed: () => processed };
   };
 
-  it('is told what a worker settled after the last look, when a stop ends it', async () => {
+  it('hears of what a worker settled after the last look, when a stop ends it', async () => {
     const { clock, consumer, put, processed } = counted((count) => count + 1);
     put(100);
     const started = consumer.start();
@@ -94,7 +94,7 @@ describe('the meter of a consumer', () => {
     expect(processed()).to.equal(100);
   });
 
-  it('is told what a worker settled after the last look, when a restart of the pipeline ends it', async () => {
+  it('hears of what a worker settled after the last look, when a restart of the pipeline ends it', async () => {
     const { clock, consumer, put, processed } = counted((count) => count + 1);
     put(100);
     const started = consumer.start();

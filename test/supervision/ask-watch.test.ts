@@ -1,4 +1,4 @@
-// Questions are answered exactly once, whatever races; deaths are told exactly once, whatever the order.
+// Questions are answered exactly once, whatever races; deaths are reported exactly once, whatever the order.
 import { expect } from 'chai';
 import {
   ask as askEffect,
@@ -118,7 +118,7 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal(['in time']);
   });
 
-  it('an asker that stops is told nothing, and its questions are closed', async () => {
+  it('an asker that stops hears nothing, and its questions are closed', async () => {
     await askNow(100);
     await stop(asker);
     expect(openQuestions()).to.equal(openBefore);

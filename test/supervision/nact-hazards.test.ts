@@ -291,7 +291,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N7: no ordered stop and no notice: children of a stopped parent live on | they stop first, and everybody is told', async () => {
+  it('N7: no ordered stop and no notice: children of a stopped parent live on | they stop first, and everybody hears of it', async () => {
     const happened: string[] = [];
     const properties = (name: string) => ({ afterStop: () => void happened.push(`stopped ${name}`) });
     const parent = spawnNact(system, () => undefined, 'parent', properties('parent'));

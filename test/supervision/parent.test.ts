@@ -73,7 +73,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system);
   });
 
-  it('a parent that stopped is noticed at once by whoever spawns', async () => {
+  it('a parent that stopped is noticed at once by the next spawn', async () => {
     const system = nact.start();
     const runtime = under(system);
     const ref = spawn(runtime, puppet('root'), 'root');

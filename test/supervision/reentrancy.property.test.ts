@@ -116,7 +116,7 @@ class Run {
       if (times !== 1) this.complaints.push(`${path} was said to have ended ${times} times`);
     }
     const crashed = [...this.#endings.values()].flat().filter(({ reason }) => reason === 'crash').length;
-    if (crashed !== this.#crashes) this.complaints.push(`${this.#crashes} crashes were told, ${crashed} ended so`);
+    if (crashed !== this.#crashes) this.complaints.push(`${this.#crashes} crashes were reported, ${crashed} ended so`);
     if (actorsOf(this.#runtime).length > 0) this.complaints.push('actors are left');
     if (openQuestions() > this.#openBefore) this.complaints.push('questions are open');
     if (this.#clock.pending() > 0) this.complaints.push('timers are left');

@@ -331,7 +331,7 @@ describe('supervisor, beyond the model', () => {
     expect((await stopped).orphans).to.deep.equal(['puppet/a#2: save']);
   });
 
-  it('`restarting` is told the count and the error', async () => {
+  it('`restarting` gets the count and the error', async () => {
     const told: unknown[] = [];
     const restarting = (count: number, error: Error) => (told.push([count, error.message]), []);
     const ref = await started({ intensity: 9, restarting, children: [child('a')] });

@@ -1,5 +1,5 @@
 // One lease coordinator over a store in memory and a stream that can only be listed. Keepers are stubs that write down what
-// they are told; the test says what becomes of their leases.
+// they hear; the test says what becomes of their leases.
 import { actorHarness, type Harness } from './actor-harness.js';
 import { listedStream, type ListedStream } from './listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';

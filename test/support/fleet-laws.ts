@@ -62,7 +62,7 @@ export async function handOvers(
     const all = fleet.deliveries();
     return shardIds.flatMap((shardId) => {
       const at = since(shardId);
-      // A higher fence: whoever lost this shard to `from` just before may still have items of it under way. A lease
+      // A higher fence: a worker that lost this shard to `from` just before may still have items of it under way. A lease
       // handed over just before its new owner died was never taken by it; then the last that was delivered counts.
       const delivered = all.filter((each) => each.shardId === shardId && each.at < at).map((each) => each.fence);
       const fence =
@@ -84,7 +84,7 @@ export function deliveredBetween(fleet: Fleet, { name }: WorkerProcess, from: nu
   return fleet.deliveries().filter(({ worker, at }) => worker === name && at >= from && at < to);
 }
 
-/** Waits until leases are shared evenly, whoever gave one up for that has noticed, and every one of them is delivered. */
+/** Waits until leases are shared evenly, the workers that gave one up for that have noticed, and every one of them is delivered. */
 export async function settled(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
   // What is handed over drains first: as long as it moves, up to ten times `handOverMs`.
   await fleet.balanced(among, 60_000);

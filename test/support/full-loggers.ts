@@ -12,7 +12,7 @@ export type LogTarget =
   | 'throws'
   /** A `Console` over a file stream, whose failures come later, as events. */
   | 'stream'
-  /** A `Console` over this process's stderr, which whoever starts it makes that device. */
+  /** A `Console` over this process's stderr, which its parent process makes that device. */
   | 'stderr'
   /** The same, and nobody listens to the errors of stderr: for Node a reason to end the process. */
   | 'stderr, unheard';

@@ -65,7 +65,7 @@ export const isHandOver: Is = (write) =>
   write.accepted && newOwner(write) !== undefined && newOwner(write) !== write.worker;
 export const isTake: Is = (write) => write.accepted && newOwner(write) === write.worker;
 
-/** Whoever is started here has a proxy of its own before the witness. */
+/** A worker that is started here has a proxy of its own before the witness. */
 export class Scene extends LoadScene {
   readonly #options: SceneOptions;
   #throttle: ScriptedServer | undefined;

@@ -1,5 +1,5 @@
-// Drawn calls of a lease store: creates, conditional updates, wishes, descriptions and deletes of two rows, right and wrong ones. Whoever
-// stands in for the lease table is held against it by performing the same on both.
+// Drawn calls of a lease store: creates, conditional updates, wishes, descriptions and deletes of two rows, right and wrong ones. What
+// stands in for the lease table is compared with it by making the same calls of both.
 import fc from 'fast-check';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -64,7 +64,7 @@ const change: fc.Arbitrary<LeaseChange> = fc
     },
     { requiredKeys: [] },
   )
-  // Nobody takes a lease and checkpoints it in the same write; whoever gives it away names no other owner.
+  // Nobody takes a lease and checkpoints it in the same write; a write that gives it away names no other owner.
   .filter(
     ({ leaseOwner, handOver, checkpoint: at, countOwnerSwitch, failoverMs }) =>
       (at === undefined || countOwnerSwitch === undefined || handOver !== undefined) &&

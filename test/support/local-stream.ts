@@ -1,4 +1,4 @@
-// What a test does to a stream on a local server, told by the SDK itself rather than by code of ours.
+// What a test does to a stream on a local server, through the SDK itself rather than by code of ours.
 import {
   CreateStreamCommand,
   DescribeStreamCommand,

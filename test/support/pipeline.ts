@@ -1,5 +1,5 @@
 // The pipeline without leases: real stages, reducers and shard workers on the real runtime in virtual time, over streams in
-// memory and a keeper that only grants tenures and writes down what it is told. For tests of actors, not of restarts.
+// memory and a keeper that only grants tenures and writes down what it hears. For tests of actors, not of restarts.
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import type { ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
 import { stage } from '../../actors/stage/stage.js';
@@ -19,13 +19,13 @@ import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '.
 import { counters, statusOf } from '../../supervision/status.js';
 import type { RuntimeOptions } from '../../supervision/index.js';
 
-/** What a stub keeper was told, and what a test may tell the worker through it. */
+/** What a stub keeper heard, and what a test may tell the worker through it. */
 export interface StubKeeper {
   readonly ref: Ref<KeeperMessage>;
   readonly frontiers: Frontier[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
-  /** Everything it was told, in order. */
+  /** Everything it heard, in order. */
   readonly log: KeeperMessage[];
   control(message: { type: 'revoked'; reason: string } | { type: 'drain' }): void;
 }

@@ -115,7 +115,7 @@ function tell(report: Report): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** By source and shard id, as `leaseTaken` has told. */
+/** By source and shard id, as `leaseTaken` has said. */
 const leaseKeys = new Map<string, string>();
 
 function leaseKeyOf(source: string | undefined, shardId: string): string {

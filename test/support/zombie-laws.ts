@@ -38,7 +38,7 @@ export function deliveredUnderOldFence(
     .map((each) => `${each.id} of ${tenure(each)}, ${each.began - moment} ms after`);
 }
 
-/** What was in the middle of a user call at `moment` and ended after it: allowed, and to be told. */
+/** What was in the middle of a user call at `moment` and ended after it: allowed, and to be reported. */
 export function finishedAfter(deliveries: readonly Delivery[], worker: string, moment: number): readonly Delivery[] {
   return deliveries.filter((each) => each.worker === worker && each.began < moment && each.at >= moment);
 }

@@ -323,7 +323,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     }
   });
 
-  it('are told by the MD5 of the UTF-8 partition key, big-endian, both ends of the range included', () => {
+  it('are recognised by the MD5 of the UTF-8 partition key, big-endian, both ends of the range included', () => {
     for (const key of ['a', 'ключ', '', '\u{1f600}']) {
       const hash = decimalMd5(key);
       const data = envelope(message([key], [{ pk: 0, data: 'x' }]));
@@ -336,7 +336,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     }
   });
 
-  it('are told by the explicit hash key where there is one, whatever the partition key hashes to', () => {
+  it('are recognised by the explicit hash key where there is one, whatever the partition key hashes to', () => {
     const data = envelope(
       message(
         ['a'],

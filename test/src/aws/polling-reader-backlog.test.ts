@@ -18,7 +18,7 @@ function burst(on: Harness, from: number, times: number, saying: object): void {
 
 describe('an end that does not call itself up to date', () => {
   for (const times of [1, 2, 3, 30])
-    it(`ends no shard whose service has told a backlog before, ${times} times in a row`, async () => {
+    it(`ends no shard whose service has reported a backlog before, ${times} times in a row`, async () => {
       const on = harness(trimHorizon, { options });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
@@ -77,7 +77,7 @@ describe('an end that does not call itself up to date', () => {
     expect(end(on)).to.have.property('type', 'shardEnd');
   });
 
-  it('is believed after five seconds of nothing else where the service has never told a backlog', async () => {
+  it('is believed after five seconds of nothing else where the service has never reported a backlog', async () => {
     const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);

@@ -6,7 +6,7 @@ import { ManualClock } from '../../../src/testing/manual-clock.js';
 const never = new AbortController().signal;
 
 describe('a request that many share', () => {
-  it('answers whoever asks by a request that was begun after asking, and few leave', async () => {
+  it('answers each asker by a request that was begun after it asked, and sends few', async () => {
     const clock = new ManualClock();
     const begun: number[] = [];
     const { ask } = sharedRequest(
@@ -27,7 +27,7 @@ describe('a request that many share', () => {
     expect(begun).to.have.length(2);
   });
 
-  it('goes out for whoever asks after those who waited for their turn have left', async () => {
+  it('goes out for the one that asks after those that waited for their turn have left', async () => {
     const clock = new ManualClock();
     const { ask } = sharedRequest(() => Promise.resolve('here'), { clock, timers: clock });
     await ask(never);

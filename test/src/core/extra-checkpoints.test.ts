@@ -65,7 +65,7 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
     expect(traffic.enter(order('checkpoint'))).to.be.an('object');
   });
 
-  it('goes at once when it has become a renewal that is due, and the queue is told', async () => {
+  it('goes at once when it has become a renewal that is due, and the queue hears of it', async () => {
     const { came, clock, enter, order, traffic, wait } = openQueue();
     await clock.advance(1);
     enter('renew', 1)[0]!.end('throttled');

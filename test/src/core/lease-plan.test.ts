@@ -108,7 +108,7 @@ describe('a plan among kinact workers', () => {
     expect(keys(plan([...leases.slice(0, 5), lease('free', 'dead', 10_500)]).take)).to.deep.equal(['free']);
   });
 
-  it('steals up to an even share in one round, from whoever has most', () => {
+  it('steals up to an even share in one round, from the worker that has most', () => {
     const made = plan([...many(9, 'a', 'a'), ...many(3, 'b', 'b')]);
     expect(made.steal).to.have.length(4);
     expect(made.steal.every((row) => row.leaseOwner === 'a')).to.equal(true);
@@ -160,7 +160,7 @@ describe('a plan among kinact workers', () => {
     expect(plan(many(9, 'b', 'b'), { maxLeases: 2 }).steal).to.have.length(2);
   });
 
-  it('avoids what it is told to avoid', () => {
+  it('avoids what it has to avoid', () => {
     expect(keys(plan(many(2, 'f'), { avoid: new Set(['f0']) }).take)).to.deep.equal(['f1']);
     expect(keys(plan(many(4, 'b', 'b'), { avoid: new Set(['b0', 'b1', 'b2', 'b3']) }).steal)).to.deep.equal([]);
     expect(
@@ -338,7 +338,7 @@ describe('leases that are asked for', () => {
     expect(plan(rows, { asked, maxLeases: 3 }).take).to.deep.equal([]);
   });
 
-  it('are taken back where their keeper is gone, whoever asks', () => {
+  it('are taken back where their keeper is gone, whichever worker asks for them', () => {
     const rows = many(2, 'a', 'me');
     const asked = new Map([['a0', 'you']]);
     expect(keys(plan(rows, { asked, held: new Set(['a1']), reclaim: new Set(['a0']) }).take)).to.deep.equal(['a0']);

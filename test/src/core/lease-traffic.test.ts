@@ -7,7 +7,7 @@ import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 9_000;
 
-/** A queue whose first 32 turns are taken, so that whoever comes now waits. */
+/** A queue whose first 32 turns are taken, so that the next one waits. */
 function fullQueue(clock = new ManualClock()) {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
   const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>

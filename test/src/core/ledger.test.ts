@@ -246,7 +246,7 @@ describe('the number of items', () => {
     expect(() => expectItems(ledger, 0, 2)).to.throw(RangeError, 'record 0 has 3 items and cannot have 2');
   });
 
-  it('of a record that is settled throws as long as that can be told', () => {
+  it('of a record that is settled throws as long as the ledger can know it', () => {
     const ledger = ledgerOf(2);
     settle(ledger, 1, 0);
     expect(() => expectItems(ledger, 1, 3)).to.throw(

@@ -204,7 +204,7 @@ describe('the missing leases of a stream that has some', () => {
             rows.set(lease.shard.shardId, { ended: false });
           }
           expect(created(missingLeases(shards, rows, initial)), 'a second sync').to.deep.equal([]);
-          // Whoever follows the leases to their children reaches every open shard.
+          // A worker that follows the leases to their children reaches every open shard.
           const reached = new Set(rows.keys());
           for (const each of shards)
             if (parentsOf(each).some((parent) => reached.has(parent))) reached.add(each.shardId);

@@ -21,7 +21,7 @@ describe('the identity of a stream', () => {
     expect(isSameStream(timeless, `${streamArn}2`)).to.equal(false);
   });
 
-  it('shows people when a stream was created, and nothing where that cannot be told', () => {
+  it('shows people when a stream was created, and nothing where that is not known', () => {
     expect(createdAt(`${streamArn}#1700000000`)).to.equal('2023-11-14T22:13:20Z');
     for (const text of [streamArn, `${streamArn}#`, `${streamArn}#x`, `${streamArn}#1e99`]) {
       expect(createdAt(text), text).to.equal(undefined);

@@ -167,7 +167,7 @@ describe('nemesis.kill', () => {
     });
   }
 
-  it('is withdrawn by heal: who waits for it is told', async () => {
+  it('is withdrawn by heal: what waits for it is rejected', async () => {
     const { chaos, clock, consumer, put } = await scene();
     const waiting = [chaos.kill('reducer', { at: 'items' }), chaos.kill('reducer', { effect: 'reduce' })];
     chaos.heal();

@@ -175,7 +175,7 @@ describe('scriptedServer', () => {
     expect((await read(await iterator())).Records!.map((record) => record.PartitionKey)).to.deep.equal(['a', 'b', 'c']);
   });
 
-  it('tells the time it is told to tell', async () => {
+  it('gives the time that the script says', async () => {
     const dateOf = async (): Promise<string | null> =>
       (await fetch(server.url, { method: 'POST', body: '{}' })).headers.get('date');
     server.setDate(Date.UTC(2026, 0, 2, 3, 4, 5));
