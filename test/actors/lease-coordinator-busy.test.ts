@@ -1,4 +1,4 @@
-// A coordinator does not flood a table that is already slow: it asks for few takes more, and says once how many leases wait.
+// A coordinator does not flood a slow table: it lets only a few takes wait in its queue, and says once how many leases are left.
 // One coordinator, without nact; the test plays the queue of the table.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
