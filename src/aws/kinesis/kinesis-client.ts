@@ -148,15 +148,19 @@ export function streamNames(options: {
   return { configured: streamArn, names: { StreamName: parts[2]!, StreamARN: streamArn }, arnRegion: parts[1]! };
 }
 
-/** Rejects with WRONG_REGION when the client is known to be configured for another region than the ARN names. */
+/**
+ * Rejects with WRONG_REGION when the client is known to be configured for another region than the ARN names. A provider that fails or
+ * does not answer is left to the request, which asks it as well and says why.
+ */
 export async function checkRegion(
   client: KinesisClientLike,
-  arnRegion: string | undefined,
-  stream: string,
+  { arnRegion, stream }: { readonly arnRegion: string | undefined; readonly stream: string },
+  limits: { readonly signal: AbortSignal; readonly timers: Timers; readonly timeoutMs: number },
 ): Promise<void> {
   if (arnRegion === undefined) return;
   const configured = client.config?.region;
-  const region: unknown = typeof configured === 'function' ? await (configured as () => unknown)() : configured;
+  const ask = async (): Promise<unknown> => (configured as () => unknown)();
+  const region = typeof configured === 'function' ? (await oneAttempt({}, limits, ask)).output : configured;
   if (typeof region !== 'string' || region === arnRegion) return;
   const message = `'${stream}' is in ${arnRegion}, but the client is configured for ${region}: set region to ${arnRegion}`;
   throw new KinactError('WRONG_REGION', message, { data: { stream } });

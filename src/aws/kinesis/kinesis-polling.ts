@@ -78,8 +78,14 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
   const readers = new Set<ShardReader>();
   const ranges = new Map<string, HashKeyRange>();
+  const mustFitRegion = (signal: AbortSignal): Promise<void> =>
+    checkRegion(
+      client,
+      { arnRegion, stream: configured },
+      { signal, timers: deps.timers, timeoutMs: requestTimeoutMs },
+    );
   const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
-    await checkRegion(client, arnRegion, configured);
+    await mustFitRegion(signal);
     const description = await describeStream(caller, names, signal);
     refuseDropping(description, outOfRange, isDescribed, configured);
     isDescribed = true;
@@ -109,7 +115,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     placement: vetting.placement,
     describe,
     async listShards(filter, signal) {
-      await checkRegion(client, arnRegion, configured);
+      await mustFitRegion(signal);
       const listing = await listShards(caller, names, filter, signal);
       if (filter.type === 'all') ranges.clear();
       for (const { shardId, hashKeyRange } of listing.shards) {

@@ -265,6 +265,25 @@ describe('a polled stream over HTTP', () => {
     expect(server.log).to.have.length(0);
   });
 
+  it('leaves a region that a client never gets, or not now, to the request: the call ends in its time', async () => {
+    const providers = [() => new Promise<string>(() => {}), () => Promise.reject(new Error('Region is missing'))];
+    const ended = providers.map(async (region) => {
+      const client = new KinesisClient({ ...server.clientConfig, region });
+      const users = ours({ streamArn: arn, streamName: undefined, client } as unknown as KinesisPollingOptions);
+      return await code(users.describe(never));
+    });
+    const [silent, failed] = await Promise.all(ended);
+    expect(silent).to.include({ code: 'AWS_ERROR', retryable: true });
+    expect(failed?.message).to.include('region');
+    const unasked = new KinesisClient({ ...server.clientConfig, region: () => new Promise<string>(() => {}) });
+    const stopped = ours({
+      streamArn: arn,
+      streamName: undefined,
+      client: unasked,
+    } as unknown as KinesisPollingOptions);
+    expect((await code(stopped.listShards({ type: 'all' }, AbortSignal.abort()))).code).to.equal('STOPPED');
+  });
+
   it('says STREAM_NOT_FOUND, ACCESS_DENIED and what may pass, one attempt each', async () => {
     const missing = ours({ streamName: 'nowhere' });
     const error = await code(missing.describe(never));
