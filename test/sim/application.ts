@@ -30,6 +30,8 @@ interface Work {
   compute(): void;
   /** Waits in this process's time; never over when it dies, nor when the world says so. */
   pause(ms: number): Promise<void>;
+  /** What kinact waits for with these items. */
+  call<Result>(items: readonly Item<string>[], run: () => Promise<Result>): Promise<Result>;
 }
 
 /** What fails with a call. */
@@ -107,6 +109,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
       hung();
       return new Promise(() => {});
     },
+    call: (items, run) => run().finally(world.calls.begins(machine.name, items)),
   };
   const judge = (error: unknown): FailurePolicy => {
     const policy =
@@ -126,7 +129,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
     return policy;
   };
   return {
-    reducer: dice.pick([atOnce, inBatches, perShard, byHand, raw])(work),
+    reducer: dice.pick([atOnce, inBatches, perShard, byHand, early, raw])(work),
     extract: (record) => {
       compute();
       if (dice.chance(0.2) && isPoisoned()) throw new Poisoned([], record);
@@ -142,7 +145,7 @@ function itemsOf(record: UserRecord): readonly Extracted<string>[] {
 
 const lingerMs = (dice: Dice): number => dice.between(500, 6_000);
 
-function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     reduce: (count: number, item: Item<string>) => {
@@ -151,7 +154,9 @@ function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
       fail([item]);
       const lasts = lingers();
       if (lasts || (slow && dice.chance(0.02))) {
-        return pause(lasts ? lingerMs(dice) : dice.between(1, dice.chance(0.1) ? 15_000 : 3_000)).then(() => {
+        const ms = lasts ? lingerMs(dice) : dice.between(1, dice.chance(0.1) ? 15_000 : 3_000);
+        return call([item], async () => {
+          await pause(ms);
           compute();
           fail([item]);
           finish([item]);
@@ -164,7 +169,7 @@ function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
   });
 }
 
-function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
   const size = dice.pick([1, 10, 200]);
   return defineReducer({
     init: (): Item<string>[] => [],
@@ -175,14 +180,15 @@ function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute }: 
       return [...batch, item];
     },
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
-    flush: async (batch) => {
-      if (lingers()) await pause(lingerMs(dice));
-      else if (slow) await pause(dice.between(1, 20 * size));
-      compute();
-      fail(batch);
-      finish(batch);
-      return [];
-    },
+    flush: (batch) =>
+      call(batch, async () => {
+        if (lingers()) await pause(lingerMs(dice));
+        else if (slow) await pause(dice.between(1, 20 * size));
+        compute();
+        fail(batch);
+        finish(batch);
+        return [];
+      }),
   });
 }
 
@@ -200,13 +206,14 @@ function perShard(work: Work): ReducerDefinition {
       return [...batch, item];
     },
     batch: { size: dice.pick([5, 50]), intervalMs: 500 },
-    flush: async (batch) => {
-      if (work.lingers()) await pause(lingerMs(dice));
-      else if (work.slow) await pause(dice.between(1, 400));
-      fail(batch);
-      finish(batch);
-      return [];
-    },
+    flush: (batch) =>
+      work.call(batch, async () => {
+        if (work.lingers()) await pause(lingerMs(dice));
+        else if (work.slow) await pause(dice.between(1, 400));
+        fail(batch);
+        finish(batch);
+        return [];
+      }),
   });
 }
 
@@ -227,6 +234,27 @@ function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
   });
 }
 
+/** Acknowledges before its call is over, as an application that has stored an item and then sends it somewhere would. */
+function early({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
+  return defineReducer({
+    init: () => 0,
+    acknowledge: 'manual',
+    reduce: (count: number, item: Item<string>, ctx: ReducerContext) => {
+      note(item);
+      compute();
+      fail([item]);
+      finish([item]);
+      ctx.ack(item.token);
+      const lasts = lingers();
+      if (!lasts && !(slow && dice.chance(0.05))) return count + 1;
+      return call([item], async () => {
+        await pause(lasts ? lingerMs(dice) : dice.between(1, 3_000));
+        return count + 1;
+      });
+    },
+  });
+}
+
 interface Ended {
   readonly source: string;
   readonly shardId: string;
@@ -238,7 +266,7 @@ function isOf(item: Item<string>, { source, shardId, fence }: Ended): boolean {
 }
 
 /** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
-function raw({ dice, slow, lingers, note, fail, finish, pause, compute }: Work): ReducerDefinition {
+function raw({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: (): Item<string>[] => [],
     behaviour: async (kept: Item<string>[], message, { ack }) => {
@@ -250,11 +278,13 @@ function raw({ dice, slow, lingers, note, fail, finish, pause, compute }: Work):
         return [...kept, ...items];
       }
       if (message.type === 'revoked') return kept.filter((item) => !isOf(item, message));
-      if (lingers()) await pause(lingerMs(dice));
-      else if (slow) await pause(dice.between(1, 300));
-      finish(kept);
-      for (const { token } of kept) ack(token);
-      return [];
+      return await call(kept, async () => {
+        if (lingers()) await pause(lingerMs(dice));
+        else if (slow) await pause(dice.between(1, 300));
+        finish(kept);
+        for (const { token } of kept) ack(token);
+        return [];
+      });
     },
   });
 }

@@ -86,6 +86,19 @@ const stop: Fault = (world, victim) => {
   startAnother(world);
 };
 
+/** Calls take seconds, their process is asked to stop, and something in it crashes beside them. */
+const crashInStop: Fault = (world, victim) => {
+  const { dice, clock } = world;
+  const before = world.lingering;
+  world.lingering = 0.2;
+  clock.after(1_000, () => {
+    world.lingering = before;
+    if (!isAtWork(victim)) return;
+    stop(world, victim);
+    clock.after(dice.between(1, 500), () => crashOne(world, victim, dice.pick(kinds.slice(0, 6))));
+  });
+};
+
 /** A stream that is there, with its shards. */
 function streamIn({ dice, kinesis, streams }: World): { stream: string; shards: ScriptedShard[] } | undefined {
   const there = streams();
@@ -435,6 +448,7 @@ const faults: readonly Fault[] = [
   jumpWall,
   stop,
   stop,
+  crashInStop,
   split,
   split,
   merge,

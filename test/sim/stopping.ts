@@ -16,6 +16,8 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
   const { clock, oracle } = world;
   const { machine, consumer } = process;
   world.say(`stop ${machine.name} within ${deadlineMs}`);
+  // The rest is kept for the writes that give the leases back.
+  world.calls.stopping(machine.name, clock.now() + deadlineMs / 2);
   const isWell = deadlineMs >= wishMs && !oracle.wasTroubled(machine.name, clock.now() - calmMs);
   const troubles = isWell ? troublesOf(process) : '';
   process.stopped = true;
@@ -37,6 +39,7 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
         oracle.violate('I47', `${machine.name} has stopped, and its wishes for ${wishes.join(', ')} stand`);
       const named = leases.map((lease) => ({ ...lease, leaseKey: world.nameOf(lease.source, lease.shardId) }));
       oracle.stopped(machine.name, named);
+      world.calls.stopped(machine.name, drained);
       clock.after(restMs, () => noTimerLeft(world, process));
     },
     (error: unknown) => oracle.violate('I22', `stop of ${machine.name} rejected: ${String(error)}`),

@@ -14,6 +14,8 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { application } from './application.js';
 import { calmLimitMs, drawCadence, limitMs } from './cadence.js';
+import { createCalls } from './calls.js';
+import type { Calls } from './calls.js';
 import { createCallRates } from './call-rates.js';
 import type { CallRates } from './call-rates.js';
 import { stopDeadlineMs, watchdogMs } from './cluster.js';
@@ -129,6 +131,7 @@ export interface World {
   readonly serviceFaults: ServiceFaults;
   readonly callRates: CallRates;
   readonly refusals: Refusals;
+  readonly calls: Calls;
   /** Faults that production code is known not to bear yet are drawn as well. */
   readonly provisional: boolean;
   /** Everything but checkpoints. */
@@ -185,8 +188,10 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
   });
   const trace: World['trace'] = { hash: 0, last: [], atViolation: [] };
   const leases = leaseView(dynamoDb, layout, (leaseKey, reason) =>
-    oracle.violate('I29', `the row ${leaseKey} was written and cannot be read: ${reason}`),
+    oracle.violate('I29', `${leaseKey} was written and cannot be read: ${reason}`),
   );
+  const troubles = (name: string): string => troublesOf(world.processes.find(({ machine }) => machine.name === name));
+  const wayMs = (name: string): number => wayMsOf(world.processes.find(({ machine }) => machine.name === name));
   const oracle = createOracle({
     now: () => clock.now(),
     failoverMsOf: failovers.of,
@@ -195,9 +200,9 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     childrenOf: (name) => (world.serviceFaults.haveLied('ListShards') ? [] : layout.childrenOf(name)),
     rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
-    troublesOf: (name) => troublesOf(world.processes.find(({ machine }) => machine.name === name)),
+    troublesOf: troubles,
     isStarting: (name) => world.processes.find(({ machine }) => machine.name === name)?.started === false,
-    wayMsOf: (name) => wayMsOf(world.processes.find(({ machine }) => machine.name === name)),
+    wayMsOf: wayMs,
     hands: {
       tableOf: (name) => layout.tableOfShard(name),
       conditionOf: (name) => conditionOf(world, name),
@@ -240,6 +245,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       violate: oracle.violate,
       troublesOf: (name) => earlyRenewals(world, name),
     }),
+    calls: createCalls({ clock, layout, oracle, troublesOf: troubles, isSlow: (name) => wayMs(name) > 0 }),
     provisional,
     events: [],
     throttled: 0,
@@ -314,7 +320,10 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const watch = {
     hurt: () => void (process.hurt += 1),
     hung: () => void (process.hasHung = true),
-    blocked: () => void (process.disturbed = true),
+    blocked: () => {
+      process.disturbed = true;
+      world.calls.blocked(name);
+    },
   };
   const answered = (bytes: number): void => {
     process.largestAnswerBytes = Math.max(process.largestAnswerBytes, bytes);
@@ -340,6 +349,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         startDeadlineMs: 600_000,
         client: dynamoDbClient(world, machine, wires[1], mine.fork(), (written) => {
           oracle.wrote(written);
+          world.calls.wrote(written);
           lags.wrote(written.leaseKey);
         }),
       },
@@ -399,7 +409,10 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     lags,
   };
   processes.push(process);
-  consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
+  consumer.on('orphaned', ({ actor }) => {
+    incarnations.orphaned(actor);
+    world.calls.orphaned(name);
+  });
   consumer.on('checkpoint', (at) => {
     const { source, shardId, sequenceNumber, subSequenceNumber } = at;
     if (machine.alive)

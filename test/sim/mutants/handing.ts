@@ -120,6 +120,16 @@ export const handingMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'a shard that is given away does not wait for calls that have acknowledged early',
+    make: () => given('shardWorker', (options) => ({ ...options, acksEarly: false })),
+  },
+  {
+    name: 'a stop does not wait for the calls of a pipeline that has crashed',
+    make: nudged((state) => {
+      Object.defineProperty(state.open, 'callsMayRun', { get: () => false, set: () => {} });
+    }),
+  },
+  {
     name: 'what is handed over is cut off, not drained',
     make: nudged((state) => {
       const { tenure, yielding } = state;
