@@ -1,4 +1,4 @@
-// The consequences of a finished call of user code: credit back, leaves settled, failures judged. Every way in which an item
+// The consequences of a finished call of user code: credit back, items settled, failures judged. Every way in which an item
 // can end is here: a bug that settles an item too early is here, too.
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';

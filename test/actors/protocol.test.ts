@@ -55,7 +55,7 @@ describe('a tenure', () => {
 });
 
 describe('dispositions', () => {
-  it('are worth an answer when there is a fork, a settled item or the news of an end in them', () => {
+  it('are worth an answer when there is a number of items, a settled item or the news of an end in them', () => {
     expect(hasDispositions(emptyDispositions())).to.equal(false);
     expect(hasDispositions({ ...emptyDispositions(), itemCounts: [0, 0] })).to.equal(true);
     expect(hasDispositions({ ...emptyDispositions(), ordinals: [0], items: [0] })).to.equal(true);

@@ -50,7 +50,7 @@ const cases: readonly Case[] = [
     brokenBy: [broken.newestTakesLateSettles, broken.incarnationsShareState],
   },
   {
-    law: laws.recordsCompleteByEveryLeaf,
+    law: laws.recordsCompleteByEveryItem,
     says: 'I10: a record completes exactly when each of its items has been settled',
     brokenBy: [
       broken.completesByOverlap,

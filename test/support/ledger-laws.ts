@@ -82,7 +82,7 @@ export const lateSettlesChangeNothing: Law = (api) =>
   });
 
 /** I10: a record is complete exactly when each of its items has been settled, and a settle is new exactly once. */
-export const recordsCompleteByEveryLeaf: Law = (api) =>
+export const recordsCompleteByEveryItem: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
     play(newHarness(api, limits), commands, (harness, command) => {
       const { ledger, naive } = current(harness);
