@@ -1,4 +1,5 @@
-// npm run bench, npm run bench -- handover: builds and runs bench/main.ts, which says the outcome in its last line (and knows --json itself).
+// npm run bench, npm run bench -- handover: builds and runs bench/main.ts, which says the outcome in its last line (and
+// knows --json itself).
 import { buildAll } from './compile.mjs';
 import { json, rest, run } from './steps.mjs';
 

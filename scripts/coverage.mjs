@@ -8,7 +8,10 @@ const OVERALL = 95;
 const BRANCHES_OF_THE_RULES = 98;
 const RULES = /^(src\/core|actors)\//;
 
-/** The environment of tests whose coverage counts. That of the processes that they start does too: much of the command line is tested in no other way. */
+/**
+ * The environment of tests whose coverage counts. That of the processes that they start does too: much of the command line
+ * is tested in no other way.
+ */
 export function coverageEnv() {
   rmSync(join(root, 'coverage'), { recursive: true, force: true });
   return { NODE_V8_COVERAGE: join(root, 'coverage/tmp') };

@@ -21,7 +21,8 @@ export const say = (line) => (json ? process.stderr : process.stdout).write(`${l
 
 /**
  * Runs a program to its end. Resolves to its exit code, and what it printed when `capture` is set. With `ownOutput` stdout
- * is the program's own, `--json` or not. With `passInterrupt` a Ctrl-C is the program's to answer, the first time. A program still running after `limitMs` is killed with everything it started, and counts as failed.
+ * is the program's own, `--json` or not. With `passInterrupt` a Ctrl-C is the program's to answer, the first time. A program
+ * still running after `limitMs` is killed with everything it started, and counts as failed.
  */
 export function run(
   command,

@@ -1,6 +1,6 @@
-// What a supervisor does when a child ends: OTP's rules (V1–V5), from a group and an event to a decision. They change the
-// group in place; their cost depends on the children decided about, not on the size of the group. `group.ts` carries
-// decisions out. The tests compare them with a separately written model of OTP.
+// What a supervisor does when a child ends: OTP's rules (V1–V5). `exited` and `restartFailed` take a group and an event,
+// change the group, and return a decision; `group.ts` carries it out. Their cost depends on the children decided about, not
+// on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque } from '../src/core/deque.js';
 import type { Deque } from '../src/core/deque.js';
 import { createRoster } from './roster.js';
@@ -30,7 +30,7 @@ export interface Member {
   readonly id: string;
   readonly restart: Restart;
   readonly significant: boolean;
-  /** A restart drops it instead of starting it again, though its crash counts like any other. */
+  /** On a restart it is removed, not started again; its own crash still counts. */
   readonly forgetOnRestart: boolean;
   alive: boolean;
 }

@@ -36,8 +36,8 @@ export function askedByOthers({ settings, state, now }: Turn): Map<string, strin
 }
 
 /**
- * Renews the wishes of keepers of this process that have died, perhaps with their coordinator. Their holders still believe these
- * wishes, and would hand the leases over to nobody. `rows`: those of holders that live.
+ * Keepers of this process that died, perhaps with their coordinator, left wishes. Their holders would hand over to nobody,
+ * so this process asks again. `rows`: those of holders that live.
  */
 export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (leaseKey: string) => boolean): void {
   const { settings, state } = turn;

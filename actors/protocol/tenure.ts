@@ -1,6 +1,6 @@
-// The tenure, or delivery session: what a keeper, a shard worker and the reducers share of one worker's right to deliver. There
-// is one per start of a shard worker. A tenure ends once and is never revived (docs/design.md, section 5). `deadline` is the one cell that the keeper
-// writes and reducers compare with the clock before every call.
+// The tenure: what a keeper, a shard worker and the reducers share of one worker's right to deliver. There is one per start
+// of a shard worker. A tenure ends once and is never revived (docs/design.md, section 5). The keeper moves `deadline` and
+// `wallDeadline`; reducers compare both with the clocks before every call.
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 

@@ -72,12 +72,15 @@ export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean
   return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
 }
 
-/** Of a stage that has not answered the last punctuation. */
+/** The channel whose stage has not answered the last punctuation. */
 export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
   return channels.find((channel) => channel.punctuating);
 }
 
-/** Nothing is open, and since the last record was settled every reducer has finished the call that it was running. */
+/**
+ * Nothing is open, and since the last record was settled every reducer has finished the call that it was running.
+ * `notified` and the settled count only rise. So the same sum means that nothing was handed over or settled since.
+ */
 export function isQuiet(state: ShardWorkerState): boolean {
   const { intake, ledger, notified, punctuated } = state;
   if (ledger.openRecords > 0 || punctuating(state) !== undefined || intake.current !== undefined) return false;
@@ -95,7 +98,7 @@ export function isDrained({ options, state }: Turn): boolean {
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
 
-/** A call may run of which nothing is open here: it has acknowledged early, or what it is for has not been read again. */
+/** A call may still run without an open record here: it acknowledged early, or its record has not been read again. */
 function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWorkerState): boolean {
   return acksEarly || tenure?.hasPredecessor === true;
 }
@@ -114,6 +117,7 @@ export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure
   const isPressed = state.account?.pressed === true;
   if (!closing && (!options.flushes || !(isFull(state) || isPressed))) return;
   const kind = closing ? 'drain' : 'flush';
+  // As in `isQuiet`: the sum changes with whatever is handed over or settled.
   const progress = state.notified + ledger.settled;
   if (state.punctuated.kind === kind && state.punctuated.progress === progress) return;
   state.punctuated = { kind, progress, at: now };

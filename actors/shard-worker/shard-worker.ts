@@ -300,7 +300,7 @@ function watch({ options, state, now, effects }: Turn): void {
       failed: () => ({ type: 'askFailed' }),
     }),
   );
-  // An answer that finds nothing wrong leaves this look as the last one; the next comes soon.
+  // If the answer shows no stall, look again soon.
   again(Math.max(1, options.watchdogMs / 10));
 }
 

@@ -34,8 +34,9 @@ export function stillSince(state: ShardWorkerState): number | undefined {
 }
 
 /**
- * The error to fail with, or undefined when an actor is only slow (I24). The frontier must have stood still all the time.
- * *And*, all that time, the holder of the oldest record must have worked on it or settled nothing, or no actor have had it.
+ * The error to fail with, or undefined when an actor is only slow (I24). Two things must both last `watchdogMs`. The
+ * frontier stands still. And the holder of the oldest record runs it, leaves it unacknowledged or settles nothing, or no
+ * actor has it.
  */
 export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;

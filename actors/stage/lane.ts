@@ -1,6 +1,6 @@
 // The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
-// came, never more than the credit. Punctuation travels in the same queue, behind the data that it refers to, and costs
-// none.
+// came, never more than the credit. Punctuation travels in the same queue, behind the data that it refers to, and uses no
+// credit.
 import { send } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';

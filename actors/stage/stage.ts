@@ -132,7 +132,7 @@ function notify(turn: Turn, message: MessageOf<'notify'>): void {
   askForTurn(turn);
 }
 
-/** In a turn of its own each time: however much there is to do, the lease keepers of this process must get their turns. */
+/** Each extraction is its own turn, so that lease keepers run in between. */
 function askForTurn({ state, effects }: Turn): void {
   if (state.turnIsDue) return;
   state.turnIsDue = true;

@@ -1,4 +1,4 @@
-// What an error means for the source or the table it came from: which errors no time cures. Called by lease
+// What an error means for the source or the table it came from: which errors waiting cannot repair. Called by lease
 // coordinators and shard workers.
 import { isKinactError } from './errors.js';
 import type { ErrorCode, FailureKind, KinactError } from './errors.js';
@@ -16,7 +16,7 @@ export function kindOf(error: unknown): FailureKind {
   return (isKinactError(error) ? error.data.kind : undefined) ?? 'other';
 }
 
-/** Wrong settings or rights: no time cures them, as long as nothing has worked yet. */
+/** Wrong settings or rights: waiting cannot repair them, as long as nothing has worked yet. */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OPTION',
   'STREAM_NOT_FOUND',
@@ -25,7 +25,10 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
   'TABLE_NOT_KCL',
 ]);
 
-/** Whether a source or table that has never worked has failed with this. Missing credentials are configured, not waited for. */
+/**
+ * Whether a source or table that has never worked has failed with this. Time does not cure missing credentials: somebody
+ * must configure them.
+ */
 export function isHopeless(error: unknown): error is KinactError {
   if (!isKinactError(error)) return false;
   if (error.code === 'CREDENTIALS_MISSING') return !error.retryable;

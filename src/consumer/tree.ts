@@ -4,14 +4,15 @@
 //   ├─ coordinators                        one-for-all, no restarts of its own: it escalates to the line above
 //   │   └─ lease-coordinator/<table>
 //   │       └─ lease-keeper/<shard>
-//   └─ pipeline                            one-for-all, `restart.intensity` in `restart.periodMs`. It is temporary: over
-//       ├─ stage/0 … S-1                   that, it is not started again, the consumer releases its leases and ends
+//   └─ pipeline                            one-for-all, `restart.intensity` in `restart.periodMs`; temporary
+//       ├─ stage/0 … S-1
 //       ├─ reducer/0 … R-1
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
-// A restart is a stop and a spawn under new names. The stop waits for the user effects of the old incarnation, so that
-// an old `save` cannot land over a new one.
+// A pipeline that restarts more often than that is not started again: the consumer releases its leases and ends. A restart is
+// a stop and a spawn under new names. The stop waits for the user effects of the old incarnation, so that an old `save`
+// cannot land over a new one.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';

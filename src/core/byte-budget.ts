@@ -1,17 +1,16 @@
 // How many bytes of records a process may hold at once, and who may have the next ones. One budget per consumer. A
-// shard worker opens an account for its tenure, and its reader asks by that account before every fetch. Pure: no I/O,
-// no clock.
+// shard worker opens an account for its tenure, and its reader asks by that account before every fetch.
 //
 // The rule: half of the bytes are shares, an equal part for every account, lent to nobody. The other half is a pool,
 // for accounts that hold more than their share. It follows that:
 // - Nobody can take another's share.
-// - An account within its share waits only when accounts were opened while the pool was lent out, and then until it is
-//   given back.
+// - An account within its share waits only if new accounts opened while the pool was lent out. It waits until those bytes
+//   return.
 // - An account that holds nothing is always granted a record. So nobody waits for ever, and shards cannot block one
 //   another.
 // - Of the accounts that wait, the one that holds least is first.
 //
-// The process holds less than `maxBytes` and one record for each account, as long as no answer is larger than what was
+// The process holds less than `maxBytes` plus one record per account, as long as no answer is larger than what was
 // reserved for it.
 
 /** Half is shared out, half is lent. */
@@ -105,7 +104,7 @@ export function shareOf({ maxBytes, accounts }: ByteBudget): number {
   return Math.floor((maxBytes * SHARED) / Math.max(1, accounts.size));
 }
 
-/** Bytes the account may take on now; not above 0 where there are none. */
+/** Bytes the account may take on now; zero or negative when there are none. */
 export function allowance({ budget, heldBytes }: ByteAccount): number {
   const pool = budget.maxBytes * (1 - SHARED);
   return pool - budget.borrowedBytes + Math.max(0, shareOf(budget) - heldBytes);
@@ -187,7 +186,7 @@ function limitFor(account: ByteAccount, { recordBytes, maxRecords, answerBytes }
 }
 
 function reserve(account: ByteAccount, { recordBytes, answerBytes }: ByteRequest, limit: number): void {
-  // Of records that nobody has seen yet: as much as there can be, or nothing where only one is asked for.
+  // Record size unknown: reserve a full answer, or nothing when asking for one record.
   const expected = recordBytes === undefined ? (limit === 1 ? 0 : answerBytes) : limit * recordBytes;
   account.reservedBytes = Math.min(answerBytes, expected);
   change(account, account.reservedBytes);

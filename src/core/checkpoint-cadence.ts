@@ -6,7 +6,7 @@ export interface CheckpointCadence {
    * this much time lies between two checkpoints, and renewals in between go without one.
    */
   readonly intervalMs: number;
-  /** A checkpoint that would cover this many records is worth a write. 0: no number is. */
+  /** A checkpoint that would cover this many records is worth a write. 0: off. */
   readonly records: number;
   /** Between two renewals for the sake of the lease. */
   readonly renewalMs: number;

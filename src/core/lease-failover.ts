@@ -18,8 +18,8 @@ export function failoverText(failoverMs: number, writer: string): string {
 
 /**
  * The failover time of a row's owner, milliseconds; undefined where the row does not say it. A value that an earlier
- * owner left is not believed. A kinact that does not know the attribute signs as another writer. A Java worker's take
- * leaves both attributes standing, under an owner that is not their writer.
+ * owner left is not believed. An older kinact, which does not know the attribute, writes a different `kinactWriter`, so the
+ * value no longer matches. A Java worker's take leaves both attributes standing, under an owner that is not their writer.
  */
 export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | 'kinactFailover'>): number | undefined {
   const { leaseOwner, kinactWriter, kinactFailover } = row;

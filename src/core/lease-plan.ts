@@ -1,7 +1,7 @@
 // Which leases a worker takes and which it steals, from one scan. Ages are local: how long the counter has been seen to
 // stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row, both sides must share one
-// formula, or leases would go to and fro for ever. Among kinact's workers a better one holds. The coordinator calls
-// this after every scan.
+// formula (`planLikeKcl`), or leases would go to and fro for ever. Otherwise kinact uses `planEvenly`. The coordinator
+// calls this after every scan.
 import { honouredFailoverMs } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './lease-writer.js';
@@ -217,8 +217,8 @@ type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'overflow'>;
 
 /**
  * The KCL 2.x taker's formula (kcl.md 2.2). Rows at SHARD_END count. What stood still for three failovers is taken
- * whatever the target is, and nothing else in that round. One lease is stolen at a time. Two differences: a row at
- * SHARD_END is never itself taken, because there is nothing to read, and so it never fills a round.
+ * whatever the target is, and nothing else in that round. One lease is stolen at a time. One difference from the KCL: a
+ * row at SHARD_END, where nothing is left to read, is never taken, so it never fills a round.
  */
 function planLikeKcl(table: Table, mine: number): Choice {
   const { input, available } = table;
@@ -260,8 +260,8 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
  * Among kinact's workers only live leases count. Free ones are taken up to an even share, and after `spareMs` by
  * anybody. When none is available, leases are stolen, each from the worker that then has most. That worker must have at
  * least two more than this one, counting the steals so far, so that it never steals back. A worker that already has its
- * share steals at random, so that on average one of the eligible workers does. Otherwise all of them would empty the one
- * that has too many.
+ * share steals with probability 1/`rivals`, so on average one rival steals per round. Otherwise all rivals would empty
+ * the one that has too many.
  */
 function planEvenly(table: Table, mine: number): Choice {
   const { input, available, owned } = table;

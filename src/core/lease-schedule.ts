@@ -1,6 +1,6 @@
 // What a lease keeper does next, and when it must look again: a pure function of what is wanted and of the clock.
-// Invariants: one write at a time. While a worker may still settle records, nothing but a renewal; an answer and a checkpoint
-// are renewals. SHARD_END before a release, a release before renewals, a renewal before a checkpoint that none waits for.
+// Invariants: one write at a time. While a worker may settle records, only renewals are sent; answers and checkpoints count
+// as such. SHARD_END before a release, a release before renewals, a renewal before a checkpoint that no renewal waits for.
 export type LeaseWriteKind =
   | 'wish'
   | 'unwish'
@@ -116,7 +116,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
-      // The last of all writes: it makes a renewal needless. The answer to a renewal may have begun a call meanwhile.
+      // Before a renewal, because it replaces one: it is the last write of this keeper. `calls` is checked again, because the
+      // answer to an earlier write may have begun a call since.
       if (wants.yielding?.phase === 'ready' && wants.release === undefined && (wants.open?.calls ?? 0) === 0)
         return 'handOver';
       if (wants.workers.asked !== undefined || now >= wants.standing.renewAt) return 'renew';

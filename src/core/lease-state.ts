@@ -134,7 +134,7 @@ export function applyUnknown(lease: LeaseState, change: RowChange): void {
   if (!lease.unknown.some((write) => write.owner === owner)) lease.unknown.push({ counter, owner });
 }
 
-/** The row is what it is: counter and checkpoint are the row's, the frontier stays and is sent again if it is ahead. */
+/** Takes the row's counter and checkpoint; keeps the frontier, which is sent again if it is ahead. */
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
   lease.unknown = [];

@@ -1,14 +1,14 @@
 // The queue of all that this process writes to one lease table: bounded, and in order of what a delay would cost. A
-// late renewal costs a lease, a late take costs nothing yet. No request waits for its permit at the table itself. A
-// writer that has a permit sends at once, so deadlines and time limits count from there. One per table and process.
+// late renewal costs a lease, a late take costs nothing yet. Requests wait here, never at the table. A writer that has a
+// permit sends at once, so deadlines and time limits count from there. One per table and process.
 // Keepers and the coordinator ask for a permit before each write; keepers decide what to write when they have it.
 import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
  * `renew` first, the earliest deadline before the others; then `owed`, `take`, `checkpoint`. `owed` is a hand-over, a
- * release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal that the lease does not need yet. None is sent while the table throttles, or while it is half as busy as
- * it may be.
+ * release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal that the lease does not need yet. No
+ * `checkpoint` is sent until the table has refused nothing for `calmMs`, nor once half of the places are taken.
  */
 export type TrafficKind = 'renew' | 'owed' | 'take' | 'checkpoint';
 

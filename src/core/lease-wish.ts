@@ -38,7 +38,7 @@ export function wishPrefix(writer: string): string {
 
 const shape = /^(\S+) (\d{1,6}) (\d{1,15}) (\S+) (.+)$/s;
 
-/** Total: undefined for a text that is none. */
+/** Never throws; undefined if the text is not a wish. */
 export function readWish(text: string | undefined): Wish | undefined {
   const match = text === undefined ? null : shape.exec(text);
   if (match === null) return undefined;

@@ -1,7 +1,7 @@
 // What one incarnation of a shard worker has admitted, and what of it is settled. It answers the question that decides
 // whether records are lost: how far may the checkpoint go? Invariant: the frontier never passes a record of which any
-// item is open, and never rests where a checkpoint may not land. There is one ledger per fence, so that late settles of
-// an old incarnation meet an old ledger. The shard worker calls it for every record: O(1) each, amortised, without
+// item is open, and never rests where a checkpoint may not land. There is one ledger per fence: a late settle of an old
+// incarnation cannot touch the new ledger. The shard worker calls it for every record: O(1) each, amortised, without
 // allocation.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
@@ -112,7 +112,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
 }
 
 /**
- * Whether one more record, of `bytes` bytes, may be admitted. Without `bytes`: whether asking for more makes sense. When
+ * Whether one more record, of `bytes` bytes, may be admitted. Without `bytes`: whether to fetch more. When
  * nothing is open there is always room, so that a record above the byte bound still passes, alone.
  */
 export function room(ledger: Ledger, bytes = 1): boolean {
@@ -179,8 +179,8 @@ function letGo(ledger: Ledger, held: Pin): void {
 }
 
 /**
- * The record became `items` items, numbered from 0; none at all settles it at once (W12). A record of which nothing is said
- * has item 0 alone. Saying the same again changes nothing. Throws RangeError when some of the record is settled, or when
+ * The record became `items` items, numbered from 0; none at all settles it at once (W12). Without this call a record has one
+ * item, number 0. Saying the same again changes nothing. Throws RangeError when some of the record is settled, or when
  * another number was said before: otherwise some items would never be counted.
  */
 export function expectItems(ledger: Ledger, ordinal: number, items: number): void {
@@ -279,7 +279,11 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   if (ordinal === ledger.head) advance(ledger);
 }
 
-/** Forgets the settled records at the head. Each record is passed once in its life. */
+/**
+ * Forgets the settled records at the head, and so moves the frontier. From here it goes on as a message: `report` of the
+ * shard worker sends it, `noteFrontier` of the keeper keeps it, and `nextCheckpoint` puts it into the next write. Each
+ * record is passed once in its life.
+ */
 function advance(ledger: Ledger): void {
   const { ring, admitted } = ledger;
   let head = ledger.head;

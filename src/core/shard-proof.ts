@@ -1,6 +1,6 @@
-// What listings prove about the end of a shard. Invariant: nothing counts as proof but what a listing shows. A missing
-// shard counts as gone only by two complete listings, far enough apart, of a stream that can be read. Called by the
-// coordinator before any SHARD_END.
+// What listings prove about the end of a shard. Invariant: only a listing is proof. A missing shard counts as gone only by
+// two complete listings, at least `failoverMs` apart, of a stream that can be read. Called by the coordinator before any
+// SHARD_END.
 import type { LeaseRow } from './lease.js';
 import { parentsOf } from './shard-graph.js';
 import type { ListedShard } from './shard-graph.js';
@@ -35,7 +35,7 @@ export function shardIn(
 /** The ancestors of a shard as far as lease rows name them. `rows` is by shard id. */
 export function ancestorsIn(rows: ReadonlyMap<string, Pick<LeaseRow, 'parentShardIds'>>, row: LeaseRow): string[] {
   const ancestors = new Set(row.parentShardIds);
-  // A set hands out what is added to it on the way.
+  // Iterating a Set also visits members added during the loop.
   for (const shardId of ancestors) for (const parent of rows.get(shardId)?.parentShardIds ?? []) ancestors.add(parent);
   return [...ancestors];
 }

@@ -17,7 +17,10 @@ export interface RowMaker {
   /** Written only where the table shows it already. */
   readonly entityType: string | undefined;
   readonly writer: string;
-  /** The service's own time. The first counter, so that a fence never decreases when a row is created again: no lease is written once a millisecond. */
+  /**
+   * The service's own time: a new row's first counter. No lease is written once a millisecond, so a fence never decreases
+   * when a row is created again.
+   */
   readonly serviceTimeMs: number;
   /** The identity of the stream (stream-identity.ts), which every row carries. */
   readonly stream: string;

@@ -149,7 +149,7 @@ export const consumerTable = {
   checkpointRecords: defaulting(
     integer(0),
     0,
-    'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason.',
+    'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says; each is a write of its own. 0: off.',
     '10_000',
   ),
   flushIntervalMs: defaulting(

@@ -1,5 +1,5 @@
-// English for engineers who read fast: no sentence of more than 25 words, and none of the words that this project used to have of its
-// own, in hand-written pages and in comments.
+// English for engineers who read fast: no sentence of more than 25 words, and none of the words that this project used to
+// have of its own, in hand-written pages and in comments. Comments fit the page, and those that open a file are short.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { expect } from 'chai';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const mostWords = 25;
+const mostColumns = 140;
 const privateWords =
   /\b(anew|borne|thereupon|whoever|heed(s|ed)?|nobody's business|gets? on with|in thought|of its own accord)\b/i;
 /** In tests, `whoever` may be anybody. */
@@ -82,6 +83,36 @@ describe('prose', () => {
   it('of the comments is short, and has no words of our own', () => {
     const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
     expect(sources.flatMap((source) => complaints(source, comments(read(source))))).to.deep.equal([]);
+  });
+
+  it('of comments keeps to 140 columns, which the formatter does not see to', () => {
+    const files = ['src', 'actors', 'supervision', 'examples', 'test', 'scripts', 'bench'].flatMap((place) => [
+      ...below(place, '.ts'),
+      ...below(place, '.mjs'),
+    ]);
+    const isLong = (line: string): boolean => line.length > mostColumns && /^\s*(\/\/|\/?\*)/.test(line);
+    const long = files.flatMap((file) =>
+      read(file)
+        .split('\n')
+        .flatMap((line, at) => (isLong(line) ? [`${file}:${at + 1}`] : [])),
+    );
+    expect(long).to.deep.equal([]);
+  });
+
+  it('that opens a module is one to six lines, and a list or a drawing where it needs one', () => {
+    const sources = ['src', 'actors', 'supervision'].flatMap((place) => below(place, '.ts'));
+    const wrong = sources.filter((file) => {
+      const lines = read(file)
+        .replace(/^#!.*\n/, '')
+        .split('\n');
+      const header = lines.slice(
+        0,
+        lines.findIndex((line) => !line.startsWith('//')),
+      );
+      const prose = header.filter((line) => !/^\/\/(\s*$|\s{2,}|\s-\s|\s\d\.\s)/.test(line));
+      return prose.length < 1 || prose.length > 6;
+    });
+    expect(wrong).to.deep.equal([]);
   });
 
   it('of tests has no words of our own', () => {

@@ -1,4 +1,5 @@
-// npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one seed does, hunt.ts for mutants.
+// npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one
+// seed does, hunt.ts for mutants.
 import { parseArgs } from 'node:util';
 import { hunt } from './hunt.js';
 import type { Catch } from './hunt.js';

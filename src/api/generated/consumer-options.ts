@@ -139,7 +139,7 @@ export interface ConsumerOptions<Value = any> {
   readonly checkpointIntervalMs?: number | undefined;
   /**
    * A checkpoint is written when the last one leaves this many settled records uncovered, whatever
-   * `checkpointIntervalMs` says; each is a write of its own. 0: no number is a reason. Takes: integer >= 0.
+   * `checkpointIntervalMs` says; each is a write of its own. 0: off. Takes: integer >= 0.
    *
    * @default 0
    * @example

@@ -1,6 +1,6 @@
-// What an answer of GetRecords without NextShardIterator proves about a shard's end. If it says that there is more, it
-// proves nothing. But kinesalite counts there the time since the shard was closed, and never a backlog. Called by
-// polling-reader.ts.
+// What an answer of GetRecords without NextShardIterator proves about a shard's end. If its MillisBehindLatest says that
+// there is more, it proves nothing. But kinesalite's MillisBehindLatest is the time since the shard was closed, never a
+// backlog. Called by polling-reader.ts.
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Progress } from './reading-progress.js';
 

@@ -71,7 +71,10 @@ export type ScriptedAnswer =
   | { readonly type: 'slowBody'; readonly ms?: number }
   /** Carried out, and the answer lacks these members: `['NextShardIterator', 'ChildShards']`. */
   | { readonly type: 'omit'; readonly members: readonly string[] }
-  /** PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others are carried out. */
+  /**
+   * PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others
+   * are carried out.
+   */
   | { readonly type: 'failRecords'; readonly indices: readonly number[]; readonly code?: string };
 
 const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
