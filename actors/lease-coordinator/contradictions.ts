@@ -30,7 +30,7 @@ export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[])
     const { tableName: table } = settings.store;
     // No other command lowers a checkpoint, and people have to find out how far the shard was read.
     const command = resetCommand({ stream: source, region, table, liveStream: stream.streamIdentity, shardId });
-    const remedy = `stop all workers of the application, and say where the shard is to be read from: ${command} (or a time, or SEQUENCE_NUMBER; it prints what it would do, --yes does it)`;
+    const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints what it would do, with --yes it does it.`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });
   }
   stream.contradictions = found;

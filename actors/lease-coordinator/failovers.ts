@@ -22,7 +22,7 @@ export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
     record.failoverTold = true;
     warn(
       turn,
-      `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, so that no shard gets two readers, and what a killed worker held waits for that long. Give every worker of the application the same value; where a deploy changes it, this passes with the last old worker.`,
+      `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,
     );
   }
   leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);

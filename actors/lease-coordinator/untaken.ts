@@ -22,7 +22,7 @@ export function watchUntaken(turn: Turn, rows: readonly LeaseRow[]): void {
     if (before.has(leaseKey)) continue;
     const { shardId, stream } = place;
     const seconds = Math.round(ms / 1_000);
-    const message = `Nobody reads shard ${shardId}: its lease has had no living owner for ${seconds} s, and no worker takes it. \`kinact leases\` shows the table; this worker leaves it alone after failures, or has as many leases as it may.`;
+    const message = `Nobody reads shard ${shardId}: its lease has had no living owner for ${seconds} s. This worker leaves it alone after failures, or holds maxLeases. Look for earlier \`retrying\` events of the shard, or start another worker; \`kinact leases\` shows the table.`;
     warn(turn, message, { source: stream.options.source.name, shardId });
   }
   state.untaken = untaken;

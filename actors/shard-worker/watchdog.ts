@@ -24,6 +24,14 @@ export interface Stall {
   readonly tenure: Tenure;
 }
 
+/** What people read of where a record is. */
+const inWords: Readonly<Record<Whereabouts['state'], string>> = {
+  queued: 'queued',
+  running: 'in a call',
+  folded: 'processed but not acknowledged',
+  unknown: 'not found',
+};
+
 /** Since when the worker waits for the application alone; undefined when it does not, or not without another limit. */
 export function stillSince(state: ShardWorkerState): number | undefined {
   const { advancedAt, ending, ledger, punctuated } = state;
@@ -50,8 +58,8 @@ export function stalled(stall: Stall): KinactError | undefined {
   const { sequenceNumber, subSequenceNumber } = oldest.position;
   const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
-    ? `maxPending records of ${tenure.shardId}, or the bytes that maxPendingBytes or maxBytes allow, are open and none was acknowledged for ${watchdogMs} ms; the oldest, ${sequenceNumber}, is held by ${holder}: raise that bound or acknowledge earlier`
-    : `the frontier of ${tenure.shardId} stood still for ${watchdogMs} ms; its oldest open record, ${sequenceNumber}, is ${state} at ${holder} for ${Math.round(forMs)} ms`;
+    ? `${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms; ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
+    : `the checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${inWords[state]} at ${holder}, for ${Math.round(forMs)} ms`;
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
     data: { ...about, sequenceNumber, subSequenceNumber },
   });

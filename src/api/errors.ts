@@ -24,8 +24,8 @@ export const errorCodes = {
   PENDING_LIMIT_TOO_SMALL:
     'A shard is full, and the reducer waits for more items before it acknowledges. No room: maxPending records are open, or the bytes of maxPendingBytes or maxBytes, or 64 × maxPending records lie behind the oldest open one.',
   WATCHDOG:
-    "A shard's frontier stood still for watchdogMs, and the error names the holder of the oldest open record; or the end of a shard waited that long for a call that had acknowledged early.",
-  POISON_RECORD: 'The same record failed in restart.intensity + 1 incarnations in a row.',
+    "A shard's checkpoint could not advance for watchdogMs, and the error names the holder of the oldest open record; or the end of a shard waited that long for a call that had acknowledged early.",
+  POISON_RECORD: 'The same record failed restart.intensity + 1 times in a row, over restarts of the pipeline.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
   DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'exit'.",

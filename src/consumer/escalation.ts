@@ -63,6 +63,6 @@ const longestKeyShown = 256;
 function poison(failed: KinactError, times: number): KinactError {
   const { shardId, sequenceNumber, key } = failed.data;
   const at = key === undefined ? '' : `, key '${excerpt(key, longestKeyShown)}'`;
-  const text = `record ${sequenceNumber} of ${shardId}${at} failed in ${times} incarnations in a row, and will fail wherever it is read next: choose an onFailure policy or repair what fails`;
+  const text = `record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, over restarts of the pipeline, and will fail wherever it is read next. Choose an onFailure policy or repair what fails.`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }

@@ -84,7 +84,7 @@ describe('the watchdog (I24)', () => {
     const { sequenceNumber } = stream.recordsOf(shard0)[2]!;
     const actor = pipeline.reducers[0]!.path;
     expect(crash?.error.data).to.deep.include({ stream: 'fake', shardId: shard0, sequenceNumber, actor });
-    expect(crash?.error.message).to.include(`is running at ${actor} for`);
+    expect(crash?.error.message).to.include(`is in a call at ${actor}, for`);
     expect(crash?.at).to.be.within(1_000 + watchdogMs, 1_000 + watchdogMs * 1.2);
   });
 
@@ -118,7 +118,7 @@ describe('the watchdog (I24)', () => {
       (stream) => putNumbered(stream, 5),
       watchdogMs * 1.2,
     );
-    expect(crash?.error.message).to.match(/is running at reducer\/0/);
+    expect(crash?.error.message).to.match(/is in a call at reducer\/0/);
   });
 
   it('fires for a record that nobody acknowledges while there is room, naming who has it', async () => {
@@ -128,7 +128,7 @@ describe('the watchdog (I24)', () => {
       watchdogMs * 1.2,
     );
     expect(crash?.error.code).to.equal('WATCHDOG');
-    expect(crash?.error.message).to.include(`is folded at ${pipeline.reducers[1]!.path}`);
+    expect(crash?.error.message).to.include(`is processed but not acknowledged at ${pipeline.reducers[1]!.path}`);
   });
 
   it('fires for a record that waits for a reducer which settles nothing: at the reducer, or at the stage for want of credit', async () => {
@@ -184,7 +184,7 @@ describe('the watchdog (I24)', () => {
       watchdogMs * 2.5,
     );
     expect(crash?.error.code).to.equal('WATCHDOG');
-    expect(crash?.error.message).to.include('is unknown at reducer/0');
+    expect(crash?.error.message).to.include('is not found at reducer/0');
     expect(crash?.at).to.be.greaterThan(watchdogMs * 2);
     expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
   });
