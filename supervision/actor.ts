@@ -103,8 +103,10 @@ export type Effect<Self, Event = unknown> =
   /** The actor crashes with this error: its supervisor decides. */
   | { readonly type: 'fail'; readonly error: Error };
 
+/** The next state, and what the runtime is to do. */
 export type Step<State, Self, Event = unknown> = readonly [State, readonly Effect<Self, Event>[]];
 
+/** What an actor does: synchronous functions from state and message to the next state and effects. */
 export interface Behaviour<State, Self, Event = unknown, Status extends object = object> {
   /** The actor's kind: `shard-worker`, `stage`, … */
   readonly kind: string;

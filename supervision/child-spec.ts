@@ -18,18 +18,26 @@ export interface ChildSpec {
   // Children of one supervisor share nothing but being behaviours; `unknown` would fit none of them.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly start: (siblings: Siblings) => Behaviour<any, any, any>;
-  /** Default `permanent`. */
+  /**
+   * Whether a child that ended is started again.
+   * @default 'permanent'
+   */
   readonly restart?: Restart;
   /**
    * How long it may take to stop: the supervisor waits for its user effects and children for so many milliseconds. `brutal`:
-   * not at all. `infinity`, the default of a supervisor: as long as it takes. Default 5,000.
+   * not at all. `infinity`: as long as it takes.
+   * @default 5_000, and `infinity` for a supervisor
    */
   readonly shutdown?: number | 'brutal' | 'infinity';
-  /** See `autoShutdown`. Only for transient and temporary children. Default false. */
+  /**
+   * See `autoShutdown`. Only for transient and temporary children.
+   * @default false
+   */
   readonly significant?: boolean;
   /**
    * True: a restart that includes this child, or that it causes, drops it as if it were temporary. `dynamic`, or the caller
-   * who started it, decides whether to start it again. Its crash still counts. Default false.
+   * who started it, decides whether to start it again. Its crash still counts.
+   * @default false
    */
   readonly forgetOnRestart?: boolean;
 }

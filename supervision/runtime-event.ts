@@ -1,5 +1,6 @@
 // The runtime's own events, among those that its actors emit.
 
+/** What a runtime itself reports to `emit`. */
 export type RuntimeEvent =
   /** An actor crashed. */
   | { readonly name: 'actorCrashed'; readonly data: { readonly actor: string; readonly error: Error } }

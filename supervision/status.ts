@@ -5,6 +5,7 @@ import { checkRef, checkRuntime } from './copies.js';
 import { isThenable, unawaited } from '../src/core/callback.js';
 import { messageOf } from '../src/core/thrown.js';
 
+/** An effect under way, as `status` shows it. */
 export interface EffectStatus {
   readonly name: string;
   readonly kind: 'io' | 'user';
@@ -13,6 +14,7 @@ export interface EffectStatus {
   readonly aborted: boolean;
 }
 
+/** An actor and those below it, as `status` shows them. */
 export interface ActorStatus {
   readonly path: string;
   /** The kind of its behaviour. */

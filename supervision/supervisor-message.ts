@@ -14,6 +14,7 @@ export interface ChildInfo {
   readonly ref: Ref<never> | undefined;
 }
 
+/** What a supervisor answers to. */
 export type SupervisorMessage =
   /** Adds a child after all others. Under an id that is taken, or when it does not start, it is not added. */
   | { readonly type: 'startChild'; readonly spec: ChildSpec; readonly replyTo?: ReplyTo<ChildStarted> }

@@ -66,7 +66,7 @@ function complaintsOf(blocks: readonly Block[]): string[] {
 
 /** What the examples of doc comments may take for given. */
 const given = `
-import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Consumer, type ReducerDefinition } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Consumer, type OnFailure, type ReducerDefinition } from 'kinact';
 import { createRuntime } from 'kinact/supervision';
 import { drive, expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';
 import { expect } from 'chai';
@@ -85,6 +85,27 @@ function commentBlocksOf(name: string, source: string): Block[] {
     const line = source.slice(0, index).split('\n').length;
     const text = comment.replaceAll(/^ *\/?\*+\/? ?/gm, '');
     return blocksOf(`${name}:${line}`, text).map((block) => ({ at: block.at, text: `${given}${block.text}}\n` }));
+  });
+}
+
+/** Exports of these modules, of our own and without a doc comment. */
+function undocumented(entries: readonly string[]): string[] {
+  const program = ts.createProgram(
+    entries.map((entry) => join(root, entry)),
+    options(),
+  );
+  const checker = program.getTypeChecker();
+  return entries.flatMap((entry) => {
+    const module = checker.getSymbolAtLocation(program.getSourceFile(join(root, entry)) as ts.SourceFile) as ts.Symbol;
+    return checker
+      .getExportsOfModule(module)
+      .map((name) => ((name.flags & ts.SymbolFlags.Alias) === 0 ? name : checker.getAliasedSymbol(name)))
+      .filter(({ flags }) => (flags & ts.SymbolFlags.ValueModule) === 0)
+      .filter(({ declarations = [] }) =>
+        declarations.some((at) => !at.getSourceFile().fileName.includes('node_modules')),
+      )
+      .filter((name) => name.getDocumentationComment(checker).length === 0)
+      .map(({ name }) => `${entry}: ${name}`);
   });
 }
 
@@ -112,6 +133,11 @@ describe('the documentation', function () {
     const blocks = sources.flatMap((file) => commentBlocksOf(file, readFileSync(join(root, file), 'utf8')));
     expect(blocks).to.not.deep.equal([]);
     expect(complaintsOf(blocks)).to.deep.equal([]);
+  });
+
+  it('says in a doc comment of everything that users import what it is', () => {
+    expect(undocumented(['src/index.ts', 'src/testing/index.ts', 'supervision/index.ts'])).to.deep.equal([]);
+    expect(undocumented(['actors/reducer/outcome.ts']).length).to.be.greaterThan(0);
   });
 
   it('would be seen to have one that does not', () => {

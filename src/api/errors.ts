@@ -43,6 +43,7 @@ export const errorCodes = {
   BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
 } as const;
 
+/** What went wrong; docs/errors.md has a line for each code, and what to do. */
 export type ErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('kinact.error');

@@ -10,6 +10,7 @@ export interface ShardEvent {
   readonly shardId: string;
 }
 
+/** The events of a consumer, by name, with what listeners get. docs/events.md has the level and the remedy of each. */
 export interface ConsumerEvents {
   /** A lease was taken; `from` is the owner it was taken from, absent when it was free. */
   leaseTaken: ShardEvent & { readonly leaseKey: string; readonly counter: number; readonly from?: string };
@@ -118,6 +119,7 @@ export interface ConsumerEvents {
   closed: { readonly error?: KinactError | Error };
 }
 
+/** The name of an event, for `consumer.on`. */
 export type ConsumerEventName = keyof ConsumerEvents;
 
 /** An event as actors emit it. */

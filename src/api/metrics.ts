@@ -80,7 +80,9 @@ type NameOf<Type> = {
   [Name in keyof Instruments]: Instruments[Name]['type'] extends Type ? Name : never;
 }[keyof Instruments];
 
+/** The name of a counter, for a `meter`; docs/operating.md lists them. */
 export type CounterName = NameOf<'counter'>;
+/** The name of a gauge, for a `meter`; docs/operating.md lists them. */
 export type GaugeName = NameOf<'gauge'>;
 export type InstrumentName = keyof Instruments;
 

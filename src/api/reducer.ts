@@ -25,16 +25,21 @@ export interface Item<Value = Uint8Array> {
    * the whole aggregate. Keep a copy beyond the call, or all of it stays in memory.
    */
   readonly value: Value;
+  /** Names the item for {@link ReducerContext.ack}, and has the key of idempotent writes. */
   readonly token: Token;
   /** The source's name. */
   readonly source: string;
   readonly shardId: string;
+  /** Of the record that the item was made of. */
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
   /** 1 for the first delivery in this incarnation. */
   readonly attempt: number;
-  /** The lease counter when the shard worker that delivered this started: rises with every owner and every restart. */
+  /**
+   * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest
+   * it has seen can refuse late writes of an earlier owner. It is the lease counter when the shard worker started.
+   */
   readonly fence: number;
   /** What the source was configured with. */
   readonly opaque: unknown;
@@ -47,14 +52,18 @@ export interface Item<Value = Uint8Array> {
 
 /** What `extract` returns. */
 export interface Extracted<Value = unknown> {
+  /** Picks the reducer, and is `item.key` there. */
   readonly key: string;
+  /** `item.value` at the reducer. */
   readonly value: Value;
 }
 
 /** Where the record given to `extract` or `key` comes from. */
 export interface RecordContext {
+  /** The source's name. */
   readonly source: string;
   readonly shardId: string;
+  /** What the source was configured with. */
   readonly opaque: unknown;
 }
 
@@ -70,12 +79,16 @@ export interface ReducerContext {
    * does).
    */
   readonly signal: AbortSignal;
-  /** Acknowledges an item; idempotent; may be called at any time, also after the call has returned. */
+  /**
+   * Acknowledges an item, for reducers with `acknowledge: 'manual'` and raw behaviours. Idempotent; may be called at any time,
+   * also after the call has returned.
+   */
   ack(token: Token): void;
   /** Reports an item as failed: `onFailure` decides. */
   fail(token: Token, error: unknown): void;
 }
 
+/** Given to `flush`. */
 export interface FlushContext extends ReducerContext {
   /** Shard id to fence, of everything the flushed state embodies since the last flush. */
   readonly fences: ReadonlyMap<string, number>;
@@ -102,9 +115,15 @@ export type ReducerMessage<Value = Uint8Array> =
 
 /** When a flush happens: whichever comes first. */
 export interface Batch {
-  /** Items folded since the last flush. Default 500. */
+  /**
+   * Items folded since the last flush.
+   * @default 500
+   */
   readonly size?: number | undefined;
-  /** Since the first item after the last flush. Default `flushIntervalMs` of the consumer. */
+  /**
+   * Milliseconds since the first item after the last flush.
+   * @default `flushIntervalMs` of the consumer
+   */
   readonly intervalMs?: number | undefined;
 }
 
@@ -124,9 +143,13 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
   /**
    * `auto` (default): an item is acknowledged when its `reduce` has returned, or, with `flush`, when the flush after it
    * has. `manual`: when the application calls `ctx.ack` or `ctx.fail`.
+   * @default 'auto'
    */
   readonly acknowledge?: 'auto' | 'manual' | undefined;
-  /** `reducer` (default): one state per reducer. `shard`: one per reducer and shard, dropped when the shard leaves. */
+  /**
+   * `reducer` (default): one state per reducer. `shard`: one per reducer and shard, dropped when the shard leaves.
+   * @default 'reducer'
+   */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
   readonly behaviour?: undefined;
 }
@@ -151,25 +174,40 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
   readonly stateBy?: undefined;
 }
 
+/** What `defineReducer` returns: a reducer of either kind. */
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
 export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
 
 /** What `onFailure` gets to know about the failure. */
 export interface FailedItem {
+  /** The source's name. */
   readonly source: string;
   readonly shardId: string;
   readonly sequenceNumber: string;
   readonly subSequenceNumber?: number | undefined;
   /** Absent when no key was known yet (`extract`, `key`, decoding). */
   readonly key?: string | undefined;
+  /** What `extract` made; absent where there is no item yet. */
   readonly value?: unknown;
+  /**
+   * Where it failed.
+   * - `decode`: some user records of an aggregate cannot be decoded.
+   * - `key`, `extract`: that function threw, or returned what it must not.
+   * - `reduce`: `reduce` threw, or a raw behaviour at items.
+   * - `flush`: `flush` threw, or a raw behaviour at another message.
+   * - `ack`: the application called `ctx.fail`.
+   */
   readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
   /** More than 1 when a flush failed: the number of items it would have acknowledged; the rest names the oldest. */
   readonly items: number;
 }
 
-/** What happens to a failed record or batch. */
+/**
+ * What happens to a failed record or batch. `crash`: the pipeline restarts and delivers it again. `skip`: it is settled,
+ * counted and reported as `recordSkipped`. `stopShard`: its shard is released for a growing time.
+ */
 export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
+/** A policy, or a function that picks one for each failure. What it throws, or another answer, means `crash`. */
 export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
 
 const kinds: Readonly<Record<string, readonly string[]>> = {
@@ -182,13 +220,32 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   stateBy: ['string', 'undefined'],
 };
 
-/** As below, for a reducer that is an actor behaviour of its own. */
+/**
+ * Declares a reducer that is an actor behaviour of its own: it receives messages, and settles items by `ctx.ack`. Checked
+ * here, so that a mistake shows where it was made.
+ * @throws KinactError INVALID_OPTION naming the member, expected and got.
+ * @see {@link ReducerMessage} for the messages.
+ *
+ * @example
+ * ```ts
+ * const totals = defineReducer({
+ *   init: () => 0,
+ *   behaviour: async (count, message, ctx) => {
+ *     if (message.type !== 'items') return count;
+ *     await save(message.items);
+ *     for (const { token } of message.items) ctx.ack(token);
+ *     return count + message.items.length;
+ *   },
+ * });
+ * ```
+ */
 export function defineReducer<State, Value = Uint8Array>(
   definition: RawReducer<State, Value>,
 ): RawReducer<State, Value>;
 /**
  * Declares a reducer. Checked here, so that a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
+ * @see {@link FoldingReducer} for the members, {@link OnFailure} for what a throw does.
  *
  * @example
  * ```ts
@@ -197,6 +254,29 @@ export function defineReducer<State, Value = Uint8Array>(
  *   reduce: (state, item) => state.set(item.key, (state.get(item.key) ?? 0) + 1),
  *   batch: { size: 500, intervalMs: 1_000 },
  *   flush: async (state) => { await save(state); state.clear(); }, // checkpoints pass these items when it resolves
+ * });
+ * ```
+ *
+ * @example Acknowledge by hand: the call returns at once, and the item stays open until its write has ended.
+ * ```ts
+ * const writes = defineReducer({
+ *   init: () => 0,
+ *   acknowledge: 'manual',
+ *   reduce: (begun, { token, value }, ctx) => {
+ *     save(value).then(() => ctx.ack(token), (error) => ctx.fail(token, error));
+ *     return begun + 1;
+ *   },
+ * });
+ * ```
+ *
+ * @example A failure: nothing of the old state has changed when it throws, and `onFailure` of the consumer decides.
+ * ```ts
+ * const checked = defineReducer({
+ *   init: () => 0,
+ *   reduce: (bytes, { value, sequenceNumber }) => {
+ *     if (value.byteLength === 0) throw new Error(`record ${sequenceNumber} is empty`);
+ *     return bytes + value.byteLength;
+ *   },
  * });
  * ```
  */

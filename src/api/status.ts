@@ -84,6 +84,7 @@ export interface SourceSnapshot {
   readonly placement?: PlacementSnapshot;
 }
 
+/** What `consumer.status()` returns; docs/status.md explains it member by member. */
 export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   readonly workerId: string;

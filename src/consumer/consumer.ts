@@ -39,10 +39,9 @@ export interface StopReport {
 /** A consumer, running or not yet. Made by `createConsumer`. */
 export interface Consumer extends AsyncDisposable {
   /**
-   * Creates the lease table where it is missing, finds the shards, and begins to take leases. Resolves when it has, for
-   * every source that can be read. With several sources, it resolves when at least one can be read: `ready()` then says
-   * which is missing and why. What time cures is still tried in the background. Calling it again returns the same
-   * promise.
+   * Creates the lease table where it is missing, finds the shards, and begins to take leases. Resolves when it has, for every
+   * source that can be read. With several sources, it resolves when at least one can be read: `ready()` then says which is
+   * missing and why. What time cures is still tried in the background. Calling it again returns the same promise.
    *
    * @throws KinactError where no source can be read. At once for what time does not cure (STREAM_NOT_FOUND,
    * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE). START_TIMEOUT, with
@@ -66,9 +65,8 @@ export interface Consumer extends AsyncDisposable {
   /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
   status(): ConsumerStatus;
   /**
-   * Whether this process takes part. It does when it has started, every source is read, every lease table was scanned
-   * within 30 s, and no condition needs people. docs/operating.md lists these conditions; `reasons` says what is
-   * missing.
+   * Whether this process takes part. It does when it has started, every source is read, every lease table was scanned within
+   * 30 s, and no condition needs people. docs/operating.md lists these conditions; `reasons` says what is missing.
    */
   ready(): Health;
   /** Whether restarting the process would not help: false once the consumer has ended by itself. */
@@ -98,6 +96,7 @@ export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { rea
  * Makes a consumer. Nothing is opened before `start()`.
  *
  * @throws KinactError INVALID_OPTION (path, expected, got), here and not later.
+ * @see {@link ConsumerOptions} for the options, {@link Consumer} for what it can do.
  *
  * @example
  * ```ts
@@ -107,6 +106,14 @@ export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { rea
  *   reducer: totals,
  * });
  * await runUntilSignal(consumer);
+ * ```
+ *
+ * @example Failures: an item that `reduce` throws at is skipped and reported; any other failure restarts the pipeline.
+ * ```ts
+ * const source = kinesisStream({ streamName: 'orders' });
+ * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : 'crash');
+ * const consumer = createConsumer({ application: 'order-totals', source, reducer: totals, onFailure });
+ * consumer.on('recordSkipped', ({ shardId, sequenceNumber, error }) => console.error(shardId, sequenceNumber, error));
  * ```
  */
 export function createConsumer<Value = Uint8Array>(options: ConsumerOptions<Value> & NeedsExtract<Value>): Consumer {

@@ -35,6 +35,7 @@ export interface DrivenItem {
   readonly opaque?: unknown;
 }
 
+/** Plays the rest of the tree for one reducer. Made by `drive`. */
 export interface Driver {
   /** Hands items over, in order. Like all of these, it resolves when no call of the reducer is under way any more. */
   items(items: readonly DrivenItem[]): Promise<void>;

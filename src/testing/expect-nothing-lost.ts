@@ -2,6 +2,7 @@
 import { visible } from '../core/visible.js';
 import { refuse } from '../options/option-table.js';
 
+/** The verdict of `expectNothingLost`. */
 export interface NothingLost {
   /** Always 0: losing something throws. */
   readonly lost: 0;

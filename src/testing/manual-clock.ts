@@ -56,6 +56,7 @@ export class ManualClock implements Clock, Timers {
   /**
    * `now` and `wallNow` in milliseconds; by default 0 and the start of 2026. `restlessAfter` callbacks (default a million)
    * without time moving on are taken for an endless loop.
+   * @throws KinactError INVALID_OPTION for another member, or a value that is no number.
    */
   constructor(options: { readonly now?: number; readonly wallNow?: number; readonly restlessAfter?: number } = {}) {
     checkMembers(clockKinds, options);

@@ -1,5 +1,6 @@
 // What a nemesis takes and what it answers: types only.
 
+/** What `nemesis` takes. */
 export interface NemesisOptions {
   /** Decides everything that is left to chance: the same seed and the same run give the same log. */
   readonly seed: number;
@@ -18,12 +19,22 @@ export type NemesisMoment =
 /** A random fault. */
 export type NemesisAct = 'kill' | 'pause' | 'delay' | 'duplicate' | 'fail' | 'hang';
 
+/** What `start` of a nemesis takes. */
 export interface NemesisStartOptions {
-  /** Milliseconds between two faults on average; each interval is half to one and a half of it. Default 1,000. */
+  /**
+   * Milliseconds between two faults on average; each interval is half to one and a half of it.
+   * @default 1_000
+   */
   readonly everyMs?: number;
-  /** Default: all six, equally often. */
+  /**
+   * The faults to choose from, equally often.
+   * @default all six
+   */
   readonly acts?: readonly NemesisAct[];
-  /** Paths or kinds of the actors to choose from. Default: every kind but the supervisors. */
+  /**
+   * Paths or kinds of the actors to choose from.
+   * @default every kind but the supervisors
+   */
   readonly kinds?: readonly string[];
 }
 
@@ -31,6 +42,7 @@ export interface NemesisStartOptions {
 export interface NemesisEntry {
   /** The consumer's monotonic clock, milliseconds. */
   readonly at: number;
+  /** The fault, or the end of a pause. */
   readonly what: NemesisAct | 'resume';
   /** The actor's path, or the target as it was given where it may be several. */
   readonly target: string;
@@ -58,6 +70,7 @@ export interface MessageFilter {
  * for `start`, the consumer has ended.
  */
 export interface Nemesis extends Disposable {
+  /** The seed that it was made with. */
   readonly seed: number;
   /** Everything that was done, in order. */
   readonly log: readonly NemesisEntry[];

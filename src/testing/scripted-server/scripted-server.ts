@@ -22,6 +22,7 @@ import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from 
 import { scriptedServerTable } from '../option-tables.js';
 import { ScriptedKinesis } from './scripted-kinesis.js';
 
+/** Kinesis and DynamoDB on loopback, with answers that a test scripts. Made by `scriptedServer`. */
 export interface ScriptedServer {
   /** The endpoint for Kinesis and DynamoDB alike, `http://127.0.0.1:…`. */
   readonly url: string;
