@@ -1,6 +1,12 @@
 // What the coordinator does when a keeper asks whether it may write SHARD_END. It gathers evidence of the stream, one
-// request at a time for all shards that end, judges it (shard-end-work.ts) and answers. Keepers write nothing before the
-// answer.
+// request at a time for all shards that end, judges it and answers. Keepers write nothing before the answer. The end of a
+// shard on its way through the code:
+//   1. shard worker   `fetched`: reading found an end; `finish`, when all is settled: `workerEnded` with `shardEnd`
+//   2. lease keeper   `workerEnded` notes it; `askShardEnd`: `prepareShardEnd`
+//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (shard-end-work.ts) lists the shards, describes the stream
+//   4. here           `gathered`, `judge`; `prepareShardEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
+//   5. here           `shardEndPrepared`: `ready`, `open` (the shard is read on) or `blocked` (the keeper asks again)
+//   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
 import { reply, run } from '../protocol/actor.js';
 import type { ShardEndPlan } from '../protocol/leasing.js';
 import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
