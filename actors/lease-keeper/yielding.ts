@@ -1,6 +1,20 @@
-// How a keeper gives its lease to a worker that has asked for it. It answers at once, keeps delivering for a second until the
-// other looks more often, drains, and hands over in one write. Invariants: it sends that write only when no worker and no call
-// of the application can touch the shard any more; no worker begins under this keeper before the outcome is known.
+// How a keeper gives its lease to a worker that has asked for it. It writes its answer, delivers one more second so that the
+// asker sees it, drains, and hands over in one write. Invariants: it sends that write only when no worker and no call of the
+// application can touch the shard any more; no worker begins under this keeper before the outcome is known.
+//
+// The steps, and the phase after each (`Yielding.phase`):
+//   1. `wishSeen`         a write returned the row with a wish for this tenure                         asked
+//   2. `answerWritten`    `answerOf` was in a renewal                                                  yielding
+//   3. `drain`            a second later, or at once without a worker; `pause` goes to the worker      draining
+//   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
+//   5. `heirOf`           is in the hand-over, the next write; `leaseGiven` ends the keeper
+//
+//   asked → yielding → draining → ready → the lease is given
+//     each but `ready` with a hand-over sent → stale      `callOff`: the wish is gone, or its author raises it no more
+//     each of them → refusing                             `callOff`, `drained`: see below
+//     refusing → refused                                  `answerWritten`
+//     ready → stale                                       `settleByRow`: the row shows that the wish was withdrawn
+//     stale → asked                                       `wishSeen`: it was raised after all
 //
 // It refuses, and keeps the lease, when
 // - an earlier drain was in vain a moment ago (`wishSeen`);
@@ -44,7 +58,7 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
   }
 }
 
-/** The answer that the next renewal carries, if any. */
+/** The answer that the next write of kind `renew` or `answer` carries, if any. */
 export function answerOf({ options, state }: Turn): RowChange {
   const { yielding } = state;
   if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
