@@ -6,8 +6,11 @@ import { invalidBehaviour } from './behaviour-check.js';
 /** What is known of a `run` effect: shown by `status()`, given to `Intercept.startEffect`. */
 export interface EffectInfo {
   readonly name: string;
+  /** `user`: a call of application code, which a stop waits for. */
   readonly kind: 'io' | 'user';
+  /** Aborts when the result is wanted no more. */
   readonly signal: AbortSignal;
+  /** Monotonic milliseconds. */
   readonly startedAt: number;
 }
 

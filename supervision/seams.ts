@@ -9,7 +9,9 @@ export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'life
 export interface Delivery {
   /** Absent when the message comes from the actor's own timer or effect, or from the application. */
   readonly from?: Ref<never>;
+  /** The receiver. */
   readonly to: Ref<never>;
+  /** How it comes. */
   readonly via: Via;
   readonly message: unknown;
 }
@@ -38,11 +40,13 @@ export interface Intercept {
 
 /** One step of the runtime, in the order in which the steps happen. The same run gives the same entries. */
 export interface TraceEntry {
+  /** Monotonic milliseconds. */
   readonly at: number;
   /** `message`: an actor is about to handle one. */
   readonly what: 'start' | 'message' | 'effect' | 'settled' | 'stopping' | 'stopped';
   /** Path of the actor. */
   readonly to: string;
+  /** Path of the sender, where an actor sent the message. */
   readonly from?: string;
   readonly via?: Via;
   /** The message's `type`, the effect's name, or how the actor ends. */

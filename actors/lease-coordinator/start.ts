@@ -1,5 +1,5 @@
 // How a coordinator starts: it asks for the identity of every stream on its own. With the first answer the table is opened
-// and read. A failure that time may cure is retried without end, because a source that comes late joins the others.
+// and read. A failure that may pass is retried without end, because a source that comes late joins the others.
 // `start()` waits only for a while.
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';

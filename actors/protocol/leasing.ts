@@ -22,15 +22,19 @@ export type ShardEndPlan =
 
 /** One line of the report that `consumer.stop()` returns. */
 export interface ReleasedLease {
+  /** The source's name. */
   readonly source: string;
   readonly shardId: string;
+  /** The key of its row in the lease table. */
   readonly leaseKey: string;
   /**
    * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
    * not report in time or was gone already.
    */
   readonly recordsLeft: number;
+  /** The last checkpoint known to be in the row: a sequence number, or a word such as TRIM_HORIZON. */
   readonly checkpoint: string;
+  /** Of the checkpoint, inside an aggregate; 0 outside of one. */
   readonly subSequenceNumber: number;
   /** False when the releasing write failed: peers must wait for expiry. */
   readonly released: boolean;

@@ -68,7 +68,9 @@ export type FailureKind =
 
 /** Data that belongs to an error: whatever of these is known. */
 export interface ErrorData {
+  /** Path of the option that was refused, such as `leases.failoverMs`. */
   readonly option?: string;
+  /** The source's name. */
   readonly stream?: string;
   /**
    * STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent where they do
@@ -77,6 +79,7 @@ export interface ErrorData {
   readonly rowStream?: string;
   /** STREAM_CHANGED: the stream that has the name now. */
   readonly liveStream?: string;
+  /** The lease table. */
   readonly table?: string;
   readonly leaseKey?: string;
   /** MALFORMED_LEASE: the worker that owns the lease, where at least that can be read. */
@@ -84,13 +87,17 @@ export interface ErrorData {
   readonly shardId?: string;
   readonly sequenceNumber?: string;
   readonly subSequenceNumber?: number;
+  /** The key of the failed item. */
   readonly key?: string;
+  /** Path of the actor that holds the record, or that failed. */
   readonly actor?: string;
+  /** The failed call, such as `kinesis:GetRecords`. */
   readonly operation?: string;
   /** KCL3_TABLE: what shows that a KCL 3 fleet governs the table. */
   readonly evidence?: string;
   /** For a failed call of a service. */
   readonly kind?: FailureKind;
+  /** For how long it had stood still, milliseconds. */
   readonly ageMs?: number;
   /** A write failed here but may have been carried out: its reply was lost, or never waited for. */
   readonly outcomeUnknown?: boolean;

@@ -26,8 +26,8 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Whether a source or table that has never worked has failed with this. Time does not cure missing credentials: somebody
- * must configure them.
+ * Whether a source or table that has never worked has failed with this. Waiting does not repair missing credentials:
+ * somebody must configure them.
  */
 export function isHopeless(error: unknown): error is KinactError {
   if (!isKinactError(error)) return false;

@@ -65,11 +65,13 @@ export interface RawRecord {
 
 /** A record as the application sees it: a plain record, or one user record of an aggregate. */
 export interface UserRecord {
+  /** The place in the shard; records of one aggregate share it. */
   readonly sequenceNumber: string;
   /** Index inside the aggregate; absent for a plain record. */
   readonly subSequenceNumber?: number;
   /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
   readonly partitionKey?: string;
+  /** The producer's hash key, decimal, if it gave one. */
   readonly explicitHashKey?: string;
   /**
    * The bytes, not copied. Those of an aggregated record are a view of the whole aggregate, which stays in memory as
@@ -78,6 +80,7 @@ export interface UserRecord {
    * nothing, use `Uint8Array.prototype.slice.call(data)`.
    */
   readonly data: Uint8Array;
+  /** When Kinesis took it, milliseconds since the epoch, where the service says so. */
   readonly arrivedAt?: number;
 }
 
@@ -140,7 +143,7 @@ export interface LeasedRead {
 export interface ShardReader {
   /**
    * The next batch, as soon as there is one. Under a lease it rejects only on abort, because any failure of a service
-   * may pass. Without a lease it also rejects on what retrying does not cure (KinactError).
+   * may pass. Without a lease it also rejects on what retrying cannot repair (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
   /** Ends every request and timer of this reader. Idempotent. */

@@ -108,7 +108,7 @@ const kindByName: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
   ]),
 ]);
 
-/** Names that the service cures by itself once the SDK has fetched new credentials or measured the clock's skew. */
+/** Names of failures that pass by themselves once the SDK has fetched new credentials or measured the clock's skew. */
 const passingCredentialNames: ReadonlySet<string> = new Set([
   'ExpiredTokenException',
   'ExpiredToken',

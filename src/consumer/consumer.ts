@@ -41,9 +41,9 @@ export interface Consumer extends AsyncDisposable {
   /**
    * Creates the lease table where it is missing, finds the shards, and begins to take leases. Resolves when it has, for every
    * source that can be read. With several sources, it resolves when at least one can be read: `ready()` then says which is
-   * missing and why. What time cures is still tried in the background. Calling it again returns the same promise.
+   * missing and why. What waiting can repair is still tried in the background. Calling it again returns the same promise.
    *
-   * @throws KinactError where no source can be read. At once for what time does not cure (STREAM_NOT_FOUND,
+   * @throws KinactError where no source can be read. At once for what waiting cannot repair (STREAM_NOT_FOUND,
    * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE). START_TIMEOUT, with
    * the last error as its cause, after `leases.startDeadlineMs`. STOPPED when `stop` was called.
    */

@@ -61,6 +61,7 @@ export interface Driver {
   readonly failed: Error | undefined;
   /** What it counted: `strayAcknowledgements`, `foldedAfterLoss`, … */
   readonly counts: Readonly<Record<string, number>>;
+  /** The events that it emitted, in order. */
   readonly events: readonly KinactEvent[];
 }
 

@@ -24,6 +24,7 @@ export interface LocalServers {
   readonly kinesis: string;
   /** The DynamoDB endpoint, `http://127.0.0.1:…`. */
   readonly dynamodb: string;
+  /** What SDK clients take to reach them: `new KinesisClient(servers.clientConfig.kinesis)`. */
   readonly clientConfig: { readonly kinesis: LocalClientConfig; readonly dynamodb: LocalClientConfig };
   /** Ends both servers, their data and the sockets of `clientConfig`. Idempotent. */
   stop(): Promise<void>;

@@ -69,7 +69,7 @@ export function leaseUpdate(
     parts.set('checkpoint', text(checkpoint));
     parts.set('checkpointSubSequenceNumber', count(subSequenceNumber));
     for (const name of pendingCheckpoint) parts.remove(name);
-    // With an owner switch on board as well, the row has changed hands once since this checkpoint.
+    // When the same write switches the owner, the row has changed hands once since this checkpoint.
     parts.set('ownerSwitchesSinceCheckpoint', count(change.countOwnerSwitch === true ? 1 : 0));
   } else if (change.countOwnerSwitch === true) {
     parts.add('ownerSwitchesSinceCheckpoint', count(1));

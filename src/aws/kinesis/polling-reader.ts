@@ -1,5 +1,5 @@
 // Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every turn of the
-// loop waits for something. The position moves forward only with records that are handed on. Failures that time cures
+// loop waits for something. The position moves forward only with records that are handed on. Failures that may pass
 // are repeated without end and reported; the others end the reader. Opened by the polling source, one per shard worker.
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../core/backoff.js';

@@ -1,4 +1,4 @@
-// What a polling reader does about a failed call: it reports it, waits, and gives up only where time cures nothing.
+// What a polling reader does about a failed call: it reports it, waits, and gives up only where waiting cannot repair it.
 // Invariant: no loop that fails goes on without a wait. Called by polling-reader.ts.
 import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';

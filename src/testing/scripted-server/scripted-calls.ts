@@ -6,7 +6,9 @@ import type { ScriptedAnswer } from './scripted-answer.js';
 /** One call the server has received. */
 export interface LoggedCall {
   readonly service: 'kinesis' | 'dynamodb' | 'streams' | 'unknown';
+  /** Its name, such as `GetRecords`. */
   readonly operation: string;
+  /** The request's body. */
   readonly input: Readonly<Record<string, unknown>>;
   /** Monotonic milliseconds (performance.now) at which its body had arrived. */
   readonly at: number;
@@ -16,9 +18,11 @@ export interface LoggedCall {
   readonly answeredBy: 'default' | ScriptedAnswer['type'];
 }
 
-/** A running order: `remaining` counts down, `cancel()` ends it early. */
+/** Scripted answers that wait for their calls. */
 export interface Script {
+  /** How many answers are left. */
   readonly remaining: number;
+  /** Withdraws those that are left. */
   cancel(): void;
 }
 

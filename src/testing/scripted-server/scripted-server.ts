@@ -28,6 +28,7 @@ export interface ScriptedServer {
   readonly url: string;
   /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
   readonly kinesis: ScriptedKinesis;
+  /** What SDK clients of both services take to reach it. */
   readonly clientConfig: LocalClientConfig;
   /** Every call, in order of arrival. */
   readonly log: readonly LoggedCall[];
@@ -45,6 +46,7 @@ export interface ScriptedServer {
   ): Script;
   /** Calls of one operation. */
   calls(operation: string): readonly LoggedCall[];
+  /** How many calls of one operation there were. */
   count(operation: string): number;
   /** Resolves once `operation` has been called `count` times in all. */
   called(operation: string, count: number): Promise<void>;
