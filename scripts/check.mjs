@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAll } from './compile.mjs';
 import { checkCoverage, coverageEnv, withEveryModule } from './coverage.mjs';
-import { testLanes } from './lanes.mjs';
+import { testGroups } from './test-groups.mjs';
 import { mocha, mochaSideBySide, testSummary } from './mocha.mjs';
 import { bin, must, rest, runSteps } from './steps.mjs';
 
@@ -21,7 +21,7 @@ async function pack() {
 
 /** With `--tested`, what `npm test -- --coverage` has covered counts, and no test but those of the package runs again. */
 async function testsWithCoverage() {
-  if (!rest.includes('--tested')) await mochaSideBySide(withEveryModule(testLanes()), { env: coverageEnv() });
+  if (!rest.includes('--tested')) await mochaSideBySide(withEveryModule(testGroups()), { env: coverageEnv() });
   await must(bin('c8'), ['report', '--config', '.c8rc.json']);
   return checkCoverage();
 }

@@ -39,16 +39,16 @@ export async function mocha(tests, { env = {}, capture = false, limitMs = 1_500_
   }
 }
 
-/** Runs each of `lanes` ({ name, tests }) in a mocha process of its own, all at once. The first shows what it prints at once. */
-export async function mochaSideBySide(lanes, options = {}) {
+/** Runs each of `groups` ({ name, tests }) in a mocha process of its own, all at once. The first shows what it prints at once. */
+export async function mochaSideBySide(groups, options = {}) {
   const ends = await Promise.allSettled(
-    lanes.map(({ tests }, place) => mocha(tests, { ...options, capture: place > 0 })),
+    groups.map(({ tests }, place) => mocha(tests, { ...options, capture: place > 0 })),
   );
-  const broken = ends.flatMap(({ reason }, place) => (reason === undefined ? [] : [{ reason, lane: lanes[place] }]));
+  const broken = ends.flatMap(({ reason }, place) => (reason === undefined ? [] : [{ reason, group: groups[place] }]));
   const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));
   if (unknown !== undefined) throw unknown.reason;
   if (broken.length > 0)
-    throw new StepFailed(broken.map(({ reason, lane }) => `${lane.name}: ${reason.message}`).join('; '));
+    throw new StepFailed(broken.map(({ reason, group }) => `${group.name}: ${reason.message}`).join('; '));
 }
 
 function readSummary(path) {

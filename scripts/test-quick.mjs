@@ -5,21 +5,21 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildAll } from './compile.mjs';
 import { importersOf } from './importers.mjs';
-import { testFiles } from './lanes.mjs';
+import { testFiles } from './test-groups.mjs';
 import { mocha, mochaSideBySide, testSummary } from './mocha.mjs';
 import { bin, rest, root, runSteps, say } from './steps.mjs';
 
-const lanes = [
-  { name: 'rules and adapters', group: /^test\/src\/((core|aws|testing)\/|[^/]+$)/ },
-  { name: 'actors and their runtime', group: /^test\/(actors|supervision)\// },
+const groups = [
+  { name: 'rules and adapters', files: /^test\/src\/((core|aws|testing)\/|[^/]+$)/ },
+  { name: 'actors and their runtime', files: /^test\/(actors|supervision)\// },
 ];
 const parts = rest.filter((part) => part !== '--watch');
-const isChosen = (file) => lanes.some(({ group }) => group.test(file)) && parts.every((part) => file.includes(part));
+const isChosen = (file) => groups.some(({ files }) => files.test(file)) && parts.every((part) => file.includes(part));
 
 async function quick() {
-  const chosen = lanes.map(({ name, group }) => ({
+  const chosen = groups.map(({ name, files }) => ({
     name,
-    tests: testFiles((file) => group.test(file) && isChosen(file)),
+    tests: testFiles((file) => files.test(file) && isChosen(file)),
   }));
   await mochaSideBySide(chosen.filter(({ tests }) => tests.length > 0));
 }

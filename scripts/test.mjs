@@ -2,16 +2,16 @@
 // `npm test -- actors` runs what has `actors` in its path. With `--coverage` it leaves to `npm run check -- --tested` what was covered.
 import { buildAll } from './compile.mjs';
 import { coverageEnv, withEveryModule } from './coverage.mjs';
-import { testLanes } from './lanes.mjs';
+import { testGroups } from './test-groups.mjs';
 import { mochaSideBySide, testSummary } from './mocha.mjs';
 import { rest, runSteps } from './steps.mjs';
 
 async function tests() {
   const parts = rest.filter((part) => part !== '--coverage');
-  const lanes = testLanes((file) => parts.every((part) => file.includes(part)));
-  if (lanes.length === 0) return { skipped: 'there is none' };
-  if (!rest.includes('--coverage')) return mochaSideBySide(lanes);
-  return mochaSideBySide(withEveryModule(lanes), { env: coverageEnv() });
+  const groups = testGroups((file) => parts.every((part) => file.includes(part)));
+  if (groups.length === 0) return { skipped: 'there is none' };
+  if (!rest.includes('--coverage')) return mochaSideBySide(groups);
+  return mochaSideBySide(withEveryModule(groups), { env: coverageEnv() });
 }
 
 await runSteps(

@@ -5,7 +5,7 @@ import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { enqueue, laneOf } from './lane.js';
+import { enqueue, queueOf } from './reducer-queue.js';
 import type { Batch, Turn, Waiting, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
@@ -55,7 +55,7 @@ export function extractForAWhile(turn: Turn): boolean {
       extracting.push(entry);
       return true;
     }
-    for (const punctuation of entry.behind.splice(0)) for (const lane of state.lanes) enqueue(lane, punctuation);
+    for (const punctuation of entry.behind.splice(0)) for (const queue of state.queues) enqueue(queue, punctuation);
     if (slice.isOver()) return true;
   }
   return true;
@@ -85,7 +85,7 @@ function extractBatch(turn: Turn, entry: WorkerEntry, slice: TimeSlice): boolean
 
 function extractOne(extraction: Extraction, index: number): boolean {
   const { entry, batch } = extraction;
-  const { lanes } = extraction.turn.state;
+  const { queues } = extraction.turn.state;
   const record = batch.records[index] as UserRecord;
   const ordinal = batch.ordinals[index] as number;
   let items: DeliveredItem[];
@@ -99,7 +99,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
   const waiting: Waiting = { worker: entry, batch, items: items.length };
   entry.waiting += 1;
   batch.waiting += 1;
-  for (const item of items) enqueue(laneOf(lanes, reducerOf(item.key, lanes.length)), { item, waiting });
+  for (const item of items) enqueue(queueOf(queues, reducerOf(item.key, queues.length)), { item, waiting });
   return true;
 }
 

@@ -2,17 +2,17 @@
 // repeated one is dropped and counted.
 import type { Effect, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { Lane, Turn, WorkerEntry } from './state.js';
+import type { ReducerQueue, Turn, WorkerEntry } from './state.js';
 
 export const repeated: Effect<StageMessage> = { type: 'count', what: 'repeatedMessages' };
 
 /** False for a repeated message: credit would be given back twice, or a punctuation counted as answered by two reducers. */
-export function acceptNumber({ effects }: Turn, lane: Lane, number: number): boolean {
-  if (number <= lane.received) {
+export function acceptNumber({ effects }: Turn, queue: ReducerQueue, number: number): boolean {
+  if (number <= queue.received) {
     effects.push(repeated);
     return false;
   }
-  lane.received = number;
+  queue.received = number;
   return true;
 }
 

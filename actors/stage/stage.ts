@@ -8,7 +8,7 @@ import type { Dispositions } from '../protocol/disposition.js';
 import type { Sought, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
-import { createLane, discard, dispatch, enqueue, laneOf, oldestQueued, positionOf } from './lane.js';
+import { createReducerQueue, discard, dispatch, enqueue, queueOf, oldestQueued, positionOf } from './reducer-queue.js';
 import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
 import type { StageOptions, StageState, Turn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -28,20 +28,20 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
     status: (state) => ({
       workers: state.workers.size,
       holding: [
-        ...state.lanes.flatMap((lane) => oldestQueued(lane, options.clock.now())),
+        ...state.queues.flatMap((queue) => oldestQueued(queue, options.clock.now())),
         ...[...state.workers.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
       ],
-      lanes: state.lanes.map((lane, reducer) => ({ reducer, queued: lane.queue.length, credit: lane.credit })),
+      queues: state.queues.map((queue, reducer) => ({ reducer, queued: queue.entries.length, credit: queue.credit })),
     }),
   };
 }
 
 function initialState(options: StageOptions, self: Ref<StageMessage>): StageState {
   const now = options.clock.now();
-  const lanes = Array.from({ length: options.reducers }, () => createLane(now));
+  const queues = Array.from({ length: options.reducers }, () => createReducerQueue(now));
   return {
     self,
-    lanes,
+    queues,
     workers: new Map(),
     extracting: createDeque<WorkerEntry>(),
     turns: 0,
@@ -78,7 +78,8 @@ function handle(turn: Turn, message: StageMessage): void {
     case 'workerDown':
       return retire(turn, message.worker);
     case 'beat':
-      for (const lane of state.lanes) if (lane.ref !== undefined) effects.push(send(lane.ref, { type: 'heartbeat' }));
+      for (const queue of state.queues)
+        if (queue.ref !== undefined) effects.push(send(queue.ref, { type: 'heartbeat' }));
       effects.push(beat(options));
       return;
     default:
@@ -91,13 +92,13 @@ type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type:
 
 function join(turn: Turn, message: MessageOf<'join'>): void {
   const { state, effects } = turn;
-  const lane = laneOf(state.lanes, message.reducer);
+  const queue = queueOf(state.queues, message.reducer);
   // Its credit would count twice.
-  if (lane.ref?.id === message.ref.id) return void effects.push(repeated);
-  lane.ref = message.ref;
-  lane.credit = message.credit;
-  lane.settledAt = turn.now;
-  dispatch(turn, lane);
+  if (queue.ref?.id === message.ref.id) return void effects.push(repeated);
+  queue.ref = message.ref;
+  queue.credit = message.credit;
+  queue.settledAt = turn.now;
+  dispatch(turn, queue);
   answerAll(turn);
 }
 
@@ -146,7 +147,7 @@ function extract(turn: Turn, message: MessageOf<'extract'>): void {
   state.turnIsDue = false;
   if (!extractForAWhile(turn)) return;
   if (state.extracting.length > 0) askForTurn(turn);
-  for (const lane of state.lanes) dispatch(turn, lane);
+  for (const queue of state.queues) dispatch(turn, queue);
   answerAll(turn);
 }
 
@@ -160,21 +161,21 @@ function collect(turn: Turn, message: MessageOf<'collect'>): void {
 
 function disposed(turn: Turn, message: MessageOf<'disposed'>): void {
   const { state, effects } = turn;
-  const lane = laneOf(state.lanes, message.reducer);
-  if (!acceptNumber(turn, lane, message.number)) return;
-  lane.credit += message.credit;
+  const queue = queueOf(state.queues, message.reducer);
+  if (!acceptNumber(turn, queue, message.number)) return;
+  queue.credit += message.credit;
   for (const settlement of message.settlements) {
     const entry = state.workers.get(settlement.worker);
     if (entry === undefined) {
       effects.push({ type: 'count', what: 'staleSettles', by: settlement.ordinals.length });
       continue;
     }
-    if (settlement.ordinals.length > 0) lane.settledAt = turn.now;
+    if (settlement.ordinals.length > 0) queue.settledAt = turn.now;
     append(entry.outbox.ordinals, settlement.ordinals);
     append(entry.outbox.items, settlement.items);
     if (settlement.dead === true) entry.outbox.dead = true;
   }
-  dispatch(turn, lane);
+  dispatch(turn, queue);
   answerAll(turn);
 }
 
@@ -214,17 +215,17 @@ function punctuate(turn: Turn, message: MessageOf<'punctuate'>): void {
   if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
   const id = state.nextPunctuation;
   state.nextPunctuation += 1;
-  state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.lanes.length });
+  state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.queues.length });
   const punctuation = { punctuation: id, kind: message.kind };
   // It refers to everything handed over before it, some of which is not an item yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
-  else for (const lane of state.lanes) enqueue(lane, punctuation);
-  for (const lane of state.lanes) dispatch(turn, lane);
+  else for (const queue of state.queues) enqueue(queue, punctuation);
+  for (const queue of state.queues) dispatch(turn, queue);
 }
 
 function punctuated(turn: Turn, { reducer, number, id }: MessageOf<'punctuated'>): void {
   const { state, effects } = turn;
-  if (!acceptNumber(turn, laneOf(state.lanes, reducer), number)) return;
+  if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   open.missing -= 1;
@@ -237,12 +238,12 @@ function locate({ state, now, effects }: Turn, { worker, ordinal, replyTo }: Mes
   const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
   if (sought === undefined)
     return void effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
-  for (const lane of state.lanes) {
-    if (positionOf(lane, sought) === undefined) continue;
-    const forMs = now - lane.settledAt;
+  for (const queue of state.queues) {
+    if (positionOf(queue, sought) === undefined) continue;
+    const forMs = now - queue.settledAt;
     // The reducer knows best whether it makes progress: it may be settling what another stage has sent.
-    if (lane.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
-    else effects.push(send(lane.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
+    if (queue.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
+    else effects.push(send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
     return;
   }
   const entry = state.workers.get(worker);
@@ -252,7 +253,7 @@ function locate({ state, now, effects }: Turn, { worker, ordinal, replyTo }: Mes
     return void effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
   }
   // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
-  const [first, ...rest] = state.lanes.flatMap((lane) => (lane.ref === undefined ? [] : [lane.ref]));
+  const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
   if (first === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
   else effects.push(send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
 }
@@ -272,14 +273,14 @@ function retire(turn: Turn, worker: number): void {
   // be handed out.
   entry.tenure.dead = true;
   const { source, shardId, fence } = entry.tenure;
-  for (const lane of state.lanes) {
-    discard(lane, worker);
-    if (lane.ref !== undefined) {
-      lane.sent += 1;
-      const number = lane.sent;
-      effects.push(send(lane.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }));
+  for (const queue of state.queues) {
+    discard(queue, worker);
+    if (queue.ref !== undefined) {
+      queue.sent += 1;
+      const number = queue.sent;
+      effects.push(send(queue.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }));
     }
-    dispatch(turn, lane);
+    dispatch(turn, queue);
   }
   for (const [id, open] of state.punctuations) if (open.worker === worker) state.punctuations.delete(id);
   answerAll(turn);

@@ -60,14 +60,14 @@ export interface Punctuation {
 
 export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting } | Punctuation;
 
-export interface Lane {
+export interface ReducerQueue {
   ref: Ref<ReducerInbox> | undefined;
   credit: number;
   /** Number of the last message sent to this reducer of the kind that it must not take twice. */
   sent: number;
   /** Number of the last message received from it: a repeated one is dropped. */
   received: number;
-  readonly queue: Deque<Queued>;
+  readonly entries: Deque<Queued>;
   /** When this reducer last settled anything, monotonic milliseconds. */
   settledAt: number;
 }
@@ -81,7 +81,7 @@ interface OpenPunctuation {
 
 export interface StageState {
   readonly self: Ref<StageMessage>;
-  readonly lanes: readonly Lane[];
+  readonly queues: readonly ReducerQueue[];
   readonly workers: Map<number, WorkerEntry>;
   /** The workers that have records which are not items yet, the next first. */
   readonly extracting: Deque<WorkerEntry>;
@@ -107,5 +107,5 @@ export interface StageStatus {
   readonly workers: number;
   /** Per worker the oldest record that it has here. */
   readonly holding: readonly Held[];
-  readonly lanes: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
+  readonly queues: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
 }

@@ -8,7 +8,7 @@ import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipel
 const start = pipelines();
 const one = { reducers: 1 };
 
-type Lane = { queued: number; credit: number };
+type ReducerQueue = { queued: number; credit: number };
 
 /** Two streams of ten records through one reducer; `act` may hold a call up. */
 async function twoShards(
@@ -41,27 +41,27 @@ async function twoShards(
     await pipeline.clock.advance(1);
     return numbers;
   };
-  const lane = (): Lane => (pipeline.status(pipeline.stages[0]!) as { lanes: Lane[] }).lanes[0]!;
-  return { a, b, ofA, ofB, put, seen, pipeline, lane };
+  const queue = (): ReducerQueue => (pipeline.status(pipeline.stages[0]!) as { queues: ReducerQueue[] }).queues[0]!;
+  return { a, b, ofA, ofB, put, seen, pipeline, queue };
 }
 
 describe('a lost lease', () => {
   it('drops what is queued of its fence, at the reducer and at the stage, and gives the credit back', async () => {
     const held = gate();
-    const { a, b, ofA, ofB, put, seen, pipeline, lane } = await twoShards(
+    const { a, b, ofA, ofB, put, seen, pipeline, queue } = await twoShards(
       {},
       (source, n) => (source === 'a' && n === 1 ? held.opened : undefined),
       8,
     );
     await put(a, 20);
     const numbers = await put(b, 5);
-    expect(lane().credit).to.equal(0);
+    expect(queue().credit).to.equal(0);
     ofA.control({ type: 'revoked', reason: 'test' });
     await pipeline.clock.advance(1);
     held.open();
     await pipeline.clock.advance(1);
     expect(seen).to.deep.equal(['a0', 'a1', 'b0', 'b1', 'b2', 'b3', 'b4']);
-    expect(lane()).to.deep.equal({ reducer: 0, queued: 0, credit: 8 });
+    expect(queue()).to.deep.equal({ reducer: 0, queued: 0, credit: 8 });
     expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
     expect(ofB.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
   });
@@ -180,7 +180,7 @@ describe('a lost lease', () => {
 
 describe('the local deadline', () => {
   it('passed in the middle of a batch: the rest is not delivered, though no timer or message has come', async () => {
-    const { a, b, ofA, ofB, put, seen, pipeline, lane } = await twoShards({}, (source, n) => {
+    const { a, b, ofA, ofB, put, seen, pipeline, queue } = await twoShards({}, (source, n) => {
       // The keeper's renewals have stood still, and time has gone by inside the call.
       if (source === 'a' && n === 2) ofA.tenures[0]!.deadline = pipeline.clock.now();
       return undefined;
@@ -194,7 +194,7 @@ describe('the local deadline', () => {
     // What was folded in that batch is not acknowledged: it may take effect here and at the new owner.
     expect(ofA.frontiers).to.deep.equal([]);
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(3);
-    expect(lane()).to.deep.equal({ reducer: 0, queued: 0, credit: 100 });
+    expect(queue()).to.deep.equal({ reducer: 0, queued: 0, credit: 100 });
   });
 
   it('once found passed, ends the tenure for good: a renewal after it revives nothing', async () => {

@@ -119,7 +119,7 @@ describe('a reducer folds', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[2]);
     await pipeline.clock.advance(5_000);
     // Credit comes back once: two items are still here.
-    expect((pipeline.status(pipeline.stages[0]!) as any).lanes[0].credit).to.equal(3);
+    expect((pipeline.status(pipeline.stages[0]!) as any).queues[0].credit).to.equal(3);
   });
 
   it('answers status and questions while a call is under way', async () => {

@@ -67,13 +67,13 @@ describe('a message that a stage has had before is dropped and counted', () => {
     tell(ask('notify', records(0, 1, 2)));
     tell(join(0, 1));
     expect(tell(join(0, 1))).to.deep.equal(repeated);
-    expect(state.lanes[0]).to.include({ credit: 0 });
+    expect(state.queues[0]).to.include({ credit: 0 });
   });
 
   it('notify: records are routed once', () => {
     const { ask, records, state, twice } = oneStage();
     expect(twice(ask('notify', records(0, 1)))).to.deep.equal(repeated);
-    expect(state.lanes[0]!.queue.length).to.equal(2);
+    expect(state.queues[0]!.entries.length).to.equal(2);
   });
 
   it('extract: a turn is taken once, and not between two that were asked for', () => {
@@ -119,7 +119,7 @@ describe('a message that a stage has had before is dropped and counted', () => {
     const { join, state, tell, twice } = oneStage();
     tell(join(0, 5));
     expect(twice({ type: 'disposed', reducer: 0, number: 1, credit: 2, settlements: [] })).to.deep.equal(repeated);
-    expect(state.lanes[0]).to.include({ credit: 7 });
+    expect(state.queues[0]).to.include({ credit: 7 });
   });
 });
 
@@ -212,8 +212,8 @@ describe('a pipeline in which every message comes twice', () => {
       expect(seen.toSorted((a, b) => a - b)).to.deep.equal(Array.from({ length: 300 }, (_, index) => index));
       const last = stream.recordsOf(shard0).at(-1)?.sequenceNumber;
       expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(last);
-      const lanes = pipeline.stages.flatMap((each) => (pipeline.status(each) as { lanes: object[] }).lanes);
-      for (const lane of lanes) expect(lane).to.include({ queued: 0, credit: 4 });
+      const queues = pipeline.stages.flatMap((each) => (pipeline.status(each) as { queues: object[] }).queues);
+      for (const queue of queues) expect(queue).to.include({ queued: 0, credit: 4 });
       expect(pipeline.counters()['repeatedMessages']).to.be.greaterThan(100);
       expect(pipeline.counters()['duplicateRecords']).to.equal(undefined);
     });

@@ -60,7 +60,7 @@ function direct(options: Partial<StageOptions> = {}) {
       step.tell({ type: 'disposed', reducer, number: number(reducer), credit, settlements }),
     punctuated: (reducer: number, id: number) =>
       step.tell({ type: 'punctuated', reducer, number: number(reducer), id }),
-    lane: (reducer: number) => step.status().lanes[reducer],
+    queue: (reducer: number) => step.status().queues[reducer],
   };
 }
 
@@ -77,12 +77,12 @@ function travels(inbox: readonly ReducerInbox[]): (number | string)[] {
 
 describe('a stage, message by message', () => {
   it('grants the credit of a join once, and a restarted reducer has its own', () => {
-    const { join, lane } = direct();
+    const { join, queue } = direct();
     join(0, 5);
     expect(counted(join(0, 5))).to.deep.equal(repeated);
-    expect(lane(0)?.credit).to.equal(5);
+    expect(queue(0)?.credit).to.equal(5);
     join(0, 2, ref('reducer/0#9'));
-    expect(lane(0)?.credit).to.equal(2);
+    expect(queue(0)?.credit).to.equal(2);
   });
 
   it('extracts a notify in a turn of its own, one turn for all who wait', () => {
@@ -114,16 +114,16 @@ describe('a stage, message by message', () => {
   });
 
   it('sends items to the reducer of their key, in order and within its credit', () => {
-    const { join, notify, extract, disposed, lane, reducers } = direct();
+    const { join, notify, extract, disposed, queue, reducers } = direct();
     join(1, 10);
     const effects = extract(notify([left, left, right, left, right, left]).effects);
     expect(sent(effects, reducers[0]), 'before it has joined').to.deep.equal([]);
     expect(travels(sent(effects, reducers[1]))).to.deep.equal([2, 4]);
     expect(travels(sent(join(0, 2), reducers[0]))).to.deep.equal([0, 1]);
-    expect(lane(0)).to.include({ queued: 2, credit: 0 });
+    expect(queue(0)).to.include({ queued: 2, credit: 0 });
     expect(travels(sent(disposed(0, 1), reducers[0]))).to.deep.equal([3]);
     expect(travels(sent(disposed(0, 9), reducers[0]))).to.deep.equal([5]);
-    expect(lane(0)).to.include({ queued: 0, credit: 8 });
+    expect(queue(0)).to.include({ queued: 0, credit: 8 });
   });
 
   it('answers a notify once few enough records of the worker wait', () => {
@@ -191,15 +191,15 @@ describe('a stage, message by message', () => {
 
   for (const type of ['retire', 'workerDown'] as const) {
     it(`drops at ${type} what is queued, tells the reducers, and the credit goes to other workers`, () => {
-      const { join, notify, extract, disposed, tell, status, lane, reducers, tenures } = direct();
+      const { join, notify, extract, disposed, tell, status, queue, reducers, tenures } = direct();
       join(0, 1);
       join(1, 1);
       extract(notify([left, left, left]).effects);
       extract(notify([left], 0, 2).effects);
-      expect(lane(0)?.queued).to.equal(3);
+      expect(queue(0)?.queued).to.equal(3);
       const effects = tell({ type, worker: 1 });
       expect(tenures[1]!.dead).to.equal(true);
-      expect(lane(0)).to.include({ queued: 1, credit: 0 });
+      expect(queue(0)).to.include({ queued: 1, credit: 0 });
       expect(status().workers).to.equal(1);
       for (const reducer of reducers) {
         expect(sent(effects, reducer)).to.have.length(1);

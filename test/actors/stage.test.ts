@@ -89,12 +89,12 @@ describe('a stage routes items', () => {
     });
     pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
-    const lanes = (pipeline.status(pipeline.stages[0]!) as { lanes: object[] }).lanes;
-    expect(lanes[0]).to.deep.equal({ reducer: 0, queued: 7, credit: 0 });
+    const queues = (pipeline.status(pipeline.stages[0]!) as { queues: object[] }).queues;
+    expect(queues[0]).to.deep.equal({ reducer: 0, queued: 7, credit: 0 });
     held.open();
     await pipeline.clock.advance(10);
     expect(seen).to.have.length(10);
-    expect((pipeline.status(pipeline.stages[0]!) as { lanes: object[] }).lanes).to.deep.equal([
+    expect((pipeline.status(pipeline.stages[0]!) as { queues: object[] }).queues).to.deep.equal([
       { reducer: 0, queued: 0, credit: 3 },
       { reducer: 1, queued: 0, credit: 3 },
     ]);
@@ -237,7 +237,7 @@ describe('a stage and repeated or late messages', () => {
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
     expect(pipeline.counters()['repeatedMessages']).to.be.greaterThan(10);
-    expect((pipeline.status(pipeline.stages[0]!) as { lanes: object[] }).lanes[0]).to.deep.equal({
+    expect((pipeline.status(pipeline.stages[0]!) as { queues: object[] }).queues[0]).to.deep.equal({
       reducer: 0,
       queued: 0,
       credit: 4,
@@ -272,9 +272,9 @@ describe('a stage and repeated or late messages', () => {
     held.open();
     await pipeline.clock.advance(10);
     expect(seen).to.deep.equal([0]);
-    const state = pipeline.status(pipeline.stages[0]!) as { workers: number; lanes: object[] };
+    const state = pipeline.status(pipeline.stages[0]!) as { workers: number; queues: object[] };
     expect(state.workers).to.equal(0);
-    expect(state.lanes[0]).to.deep.equal({ reducer: 0, queued: 0, credit: 5 });
+    expect(state.queues[0]).to.deep.equal({ reducer: 0, queued: 0, credit: 5 });
   });
 });
 

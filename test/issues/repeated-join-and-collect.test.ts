@@ -59,7 +59,7 @@ describe('a message that comes twice', () => {
     await pipeline.clock.advance(50);
     expect(pipeline.status(pipeline.reducers[0]!)).to.include({ doing: 'reduce', queued: 0 });
     expect(pipeline.status(pipeline.stages[0]!))
-      .to.have.property('lanes')
+      .to.have.property('queues')
       .that.deep.equals([{ reducer: 0, queued: 4, credit: 0 }]);
     held.open();
   });

@@ -1,5 +1,5 @@
 // I13, conservation of credit, as the mail itself shows: what a reducer has granted a stage is either under way (sent and not
-// returned) or free in the stage's lane. And I11 of mailboxes: nobody is sent more than it can be asked to hold.
+// returned) or free in the stage's queue for it. And I11 of mailboxes: nobody is sent more than it can be asked to hold.
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Delivery } from '../../supervision/seams.js';
 import { cellOf } from '../../supervision/cell.js';

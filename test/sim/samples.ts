@@ -64,19 +64,19 @@ function credit(world: World, { machine, credits }: Process, actors: readonly Ac
   for (const actor of actors) {
     const { path } = actor;
     const status = actor.queued > 0 ? undefined : statusOf(actor, 'stage');
-    for (const { reducer, queued, credit: free } of status?.lanes ?? []) {
+    for (const { reducer, queued, credit: free } of status?.queues ?? []) {
       const other = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`));
       const grant = other && credits.between(path, other.path);
       if (other === undefined || grant === undefined || other.queued > 0) continue;
       const { granted, underWay } = grant;
-      const lane = `the lane of ${path} of ${machine.name} to ${other.path}`;
+      const queue = `the queue of ${path} of ${machine.name} to ${other.path}`;
       if (free + underWay !== granted)
-        oracle.violate('I13', `${lane} has ${free} of ${granted} free although ${underWay} are under way`);
+        oracle.violate('I13', `${queue} has ${free} of ${granted} free although ${underWay} are under way`);
       const busy = statusOf(other, 'reducer');
       if (busy === undefined || busy.doing !== 'idle' || busy.queued > 0) continue;
-      if (underWay > 0) oracle.violate('I13', `${lane} misses ${underWay} of ${granted}, but the reducer has nothing`);
+      if (underWay > 0) oracle.violate('I13', `${queue} misses ${underWay} of ${granted}, but the reducer has nothing`);
       if (queued > 0 && free === 0)
-        oracle.violate('I12', `${queued} items wait in ${lane}, which is idle and withholds credit`);
+        oracle.violate('I12', `${queued} items wait in ${queue}, which is idle and withholds credit`);
     }
   }
 }

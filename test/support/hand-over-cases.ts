@@ -51,11 +51,11 @@ export function playHandOverCases(what: string, cases: readonly HandOverCase[]):
       const told = new Map<HandOverCase, (outcome: unknown) => void>();
       for (const each of cases) outcomes.set(each, new Promise((resolve) => told.set(each, resolve)));
       const left = [...cases];
-      const lane = async (): Promise<void> => {
+      const runCases = async (): Promise<void> => {
         for (let next = left.shift(); next !== undefined; next = left.shift())
           told.get(next)?.(await play(next).catch((error: unknown) => error));
       };
-      all = Promise.all(Array.from({ length: atATime }, lane));
+      all = Promise.all(Array.from({ length: atATime }, runCases));
     });
     after(async () => {
       await all;

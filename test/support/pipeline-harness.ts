@@ -120,8 +120,8 @@ export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outc
       watch.same(`open records of s${index}`, (pipeline.status(worker) as { openRecords: number }).openRecords, 0);
     });
     for (const ref of pipeline.stages) {
-      for (const lane of (pipeline.status(ref) as { lanes: { queued: number; credit: number }[] }).lanes) {
-        watch.same('credit of a lane', [lane.queued, lane.credit], [0, credit]);
+      for (const queue of (pipeline.status(ref) as { queues: { queued: number; credit: number }[] }).queues) {
+        watch.same('credit of a queue', [queue.queued, queue.credit], [0, credit]);
       }
     }
     return { complaints: watch.complaints, crashes };
@@ -192,9 +192,10 @@ function createWatch({ spread, maxPending, maxPendingBytes }: Harness): Watch {
       seen.add(value);
       const [source, ordinal, index] = value.split('/') as [string, string, string];
       const place = Number(ordinal) * 1_000 + Number(index);
-      const lane = `${source}/${key}`;
-      if (spread === 'by-shard' && place < (lastOfKey.get(lane) ?? -1)) complain(`I6: ${value} came late for its key`);
-      lastOfKey.set(lane, place);
+      const keyOfSource = `${source}/${key}`;
+      if (spread === 'by-shard' && place < (lastOfKey.get(keyOfSource) ?? -1))
+        complain(`I6: ${value} came late for its key`);
+      lastOfKey.set(keyOfSource, place);
     },
     acked: (id) => acked.add(id),
     frontier: (source, position) => {

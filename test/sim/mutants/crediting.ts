@@ -6,7 +6,7 @@ import type { AnyEffect, AnyMessage, Mutant } from './around.js';
 const repeatedDispositions: Mutant['make'] = () =>
   wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'disposed') state.lanes[message['reducer']].received = 0;
+      if (message.type === 'disposed') state.queues[message['reducer']].received = 0;
       return message;
     },
   });
@@ -18,7 +18,7 @@ const grantedAgain: Mutant['make'] = () => {
     before: (state, message) => {
       if (message.type === 'join') granted.set(message['reducer'], message['credit']);
       if (message.type === 'beat')
-        for (const [reducer, credit] of granted) if (state.lanes[reducer].ref) state.lanes[reducer].credit = credit;
+        for (const [reducer, credit] of granted) if (state.queues[reducer].ref) state.queues[reducer].credit = credit;
       return message;
     },
   });
@@ -49,7 +49,7 @@ const withoutCredit: Mutant['make'] = () => ({
     return {
       ...inner,
       receive: (state, message) => {
-        for (const lane of state.lanes) lane.credit = 10_000;
+        for (const queue of state.queues) queue.credit = 10_000;
         const [next, effects] = inner.receive(state, message);
         return [next, effects.flatMap((effect) => single(effect)) as never];
       },

@@ -177,8 +177,8 @@ const inTurn: Mutant['make'] = () => {
           extract: (record, context) => {
             turn += 1;
             const made = [...(options.extract?.(record, context) ?? [])];
-            const lane = turn % options.reducers;
-            return made.map(({ key, value }) => ({ key: keyFor(key, lane, options.reducers), value }));
+            const reducer = turn % options.reducers;
+            return made.map(({ key, value }) => ({ key: keyFor(key, reducer, options.reducers), value }));
           },
         }),
         {},
@@ -186,10 +186,10 @@ const inTurn: Mutant['make'] = () => {
   };
 };
 
-function keyFor(key: string, lane: number, reducers: number): string {
+function keyFor(key: string, reducer: number, reducers: number): string {
   for (let salt = 0; ; salt += 1) {
     const salted = `${key}~${salt}`;
-    if (reducerOf(salted, reducers) === lane) return salted;
+    if (reducerOf(salted, reducers) === reducer) return salted;
   }
 }
 

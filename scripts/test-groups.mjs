@@ -1,10 +1,10 @@
-// The tests in six lanes that run side by side: two compute, the others wait for servers, processes and leases most of the time.
+// The tests in six groups that run side by side: two compute, the others wait for servers, processes and leases most of the time.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
 const long = /^test\/(sim|explore|kill-points|properties|soak|bench)\//;
-const lanes = [
+const groups = [
   ['unit tests', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file)],
   ['models, simulations and kill points', (file) => long.test(file)],
   ['command line tests', (file) => file.startsWith('test/integration/cli-')],
@@ -24,9 +24,9 @@ export function testFiles(chosen) {
     .toSorted((one, other) => (one < other ? -1 : 1));
 }
 
-/** Those of them in lanes; the tests of the package are in none. */
-export function testLanes(chosen = () => true) {
-  return lanes
+/** Those of them in groups; the tests of the package are in none. */
+export function testGroups(chosen = () => true) {
+  return groups
     .map(([name, belongs]) => ({ name, tests: testFiles((file) => belongs(file) && chosen(file)) }))
     .filter(({ tests }) => tests.length > 0);
 }

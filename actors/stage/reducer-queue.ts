@@ -1,0 +1,102 @@
+// The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
+// came, never more than the credit. Punctuation travels in the same queue, behind the data that it refers to, and uses no
+// credit.
+import { send } from '../protocol/actor.js';
+import type { Ref } from '../protocol/actor.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { ReducerInbox, Sought } from '../protocol/pipeline.js';
+import type { ReducerQueue, Queued, Turn, Waiting } from './state.js';
+import { createDeque } from '../../src/core/deque.js';
+import { KinactError } from '../../src/api/errors.js';
+
+export function createReducerQueue(now: number): ReducerQueue {
+  return { ref: undefined, credit: 0, sent: 0, received: 0, entries: createDeque<Queued>(), settledAt: now };
+}
+
+export function queueOf(queues: readonly ReducerQueue[], reducer: number): ReducerQueue {
+  const queue = queues[reducer];
+  if (queue === undefined) throw new KinactError('BROKEN_INVARIANT', `no reducer ${reducer}`);
+  return queue;
+}
+
+export function enqueue(queue: ReducerQueue, queued: Queued): void {
+  queue.entries.push(queued);
+}
+
+/** Sends what the credit allows: runs of items as one batch each, punctuation in between. */
+export function dispatch(turn: Turn, queue: ReducerQueue): void {
+  if (queue.ref === undefined) return;
+  const stage = turn.state.self;
+  let items: DeliveredItem[] = [];
+  for (let head = queue.entries.peek(); head !== undefined; head = queue.entries.peek()) {
+    if (head.item === undefined) {
+      queue.entries.shift();
+      items = sendItems(turn, queue, queue.ref, items);
+      queue.sent += 1;
+      const { punctuation: id, kind } = head;
+      turn.effects.push(send(queue.ref, { type: 'punctuation', stage, number: queue.sent, id, kind }));
+    } else if (queue.credit > 0) {
+      queue.entries.shift();
+      queue.credit -= 1;
+      items.push(head.item);
+      countDown(head.waiting);
+    } else break;
+  }
+  sendItems(turn, queue, queue.ref, items);
+}
+
+function sendItems(
+  { state, effects }: Turn,
+  queue: ReducerQueue,
+  to: Ref<ReducerInbox>,
+  items: DeliveredItem[],
+): DeliveredItem[] {
+  if (items.length === 0) return items;
+  queue.sent += 1;
+  effects.push(send(to, { type: 'items', stage: state.self, number: queue.sent, items }));
+  return [];
+}
+
+function countDown(waiting: Waiting): void {
+  waiting.items -= 1;
+  if (waiting.items > 0) return;
+  waiting.worker.waiting -= 1;
+  waiting.batch.waiting -= 1;
+}
+
+/** Drops the queued items of one worker (S4): they would use up credit and be done twice. */
+export function discard(queue: ReducerQueue, worker: number): void {
+  for (let left = queue.entries.length; left > 0; left -= 1) {
+    const queued = queue.entries.shift() as Queued;
+    if (queued.item?.tenure.worker === worker) countDown((queued as { waiting: Waiting }).waiting);
+    else queue.entries.push(queued);
+  }
+}
+
+/** The place in the queue of an item of this record, or of this punctuation. Only the watchdog asks, so a walk is good enough. */
+export function positionOf(queue: ReducerQueue, sought: Sought): number | undefined {
+  for (let place = 0; place < queue.entries.length; place += 1) {
+    const queued = queue.entries.at(place) as Queued;
+    const isIt =
+      'punctuation' in sought
+        ? queued.item === undefined && queued.punctuation === sought.punctuation
+        : queued.item?.tenure.worker === sought.worker && queued.item.ordinal === sought.ordinal;
+    if (isIt) return place;
+  }
+  return undefined;
+}
+
+/** Per worker the oldest record that waits here, for `status()`. */
+export function oldestQueued(
+  queue: ReducerQueue,
+  now: number,
+): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
+  const oldest = new Map<number, number>();
+  for (let place = 0; place < queue.entries.length; place += 1) {
+    const item = queue.entries.at(place)?.item;
+    if (item === undefined) continue;
+    const { worker } = item.tenure;
+    oldest.set(worker, Math.min(item.ordinal, oldest.get(worker) ?? Infinity));
+  }
+  return [...oldest].map(([worker, ordinal]) => ({ worker, ordinal, state: 'queued', forMs: now - queue.settledAt }));
+}
