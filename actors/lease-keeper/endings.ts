@@ -31,9 +31,9 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
   };
   refuseAsked(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
-    const { control, cell } = state.tenure;
+    const { control, shared } = state.tenure;
     state.release.recordsLeft = -1;
-    turn.effects.push(send(control, { type: 'drain', fence: cell.fence }));
+    turn.effects.push(send(control, { type: 'drain', fence: shared.fence }));
   }
 }
 

@@ -69,7 +69,7 @@ function endExpiredTenure(turn: Turn): void {
     state.standing.liveUntil = 0;
     state.standing.renewAt = now;
     revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
-  } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.cell.deadline) {
+  } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.shared.deadline) {
     // `dead` alone revokes nothing: the actor that set it has informed the worker, whose last words are on their way here.
     const blockedMs = Math.round(now - state.clocks.wakeAt);
     const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';

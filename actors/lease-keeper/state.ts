@@ -60,7 +60,7 @@ export interface Asked {
 
 /** Kept until its worker has ended or the next one begins: the worker's last words still count. */
 export interface OpenTenure {
-  readonly cell: Tenure;
+  readonly shared: Tenure;
   readonly controller: AbortController;
   readonly control: Ref<WorkerControl>;
   /** The tenure is over, and the worker has been informed. */

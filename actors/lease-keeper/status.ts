@@ -14,7 +14,7 @@ export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperStat
     checkpoint: state.lease.row.checkpoint,
     subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
     frontier: state.lease.frontier,
-    fence: state.tenure?.cell.fence,
+    fence: state.tenure?.shared.fence,
     liveForMs: Math.max(0, state.standing.liveUntil - options.clock.now()),
     writing: state.writes.current?.kind,
     failedAttempts: state.writes.failed,

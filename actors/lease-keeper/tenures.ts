@@ -53,7 +53,7 @@ export function grant(turn: Turn, asked: Asked): void {
   if (start === undefined) return refuseAsked(turn, 'the shard has ended');
   const controller = new AbortController();
   const range = options.hashKeyRange ?? rangeOf(state.lease.row);
-  const cell: Tenure = {
+  const shared: Tenure = {
     worker: asked.worker,
     leaseKey: options.leaseKey,
     shardId: options.shardId,
@@ -74,13 +74,13 @@ export function grant(turn: Turn, asked: Asked): void {
     signal: controller.signal,
   };
   state.workers.asked = undefined;
-  beganHandingOut(state.open.handedOut, leaseName(options), cell);
+  beganHandingOut(state.open.handedOut, leaseName(options), shared);
   // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
   state.open.callsMayRun = false;
   state.open.endedQuiet = false;
-  state.tenure = { cell, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
-  effects.push(reply(asked.replyTo, { type: 'granted', tenure: cell }));
-  tell(turn, { type: 'working', fence: cell.fence });
+  state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
+  effects.push(reply(asked.replyTo, { type: 'granted', tenure: shared }));
+  tell(turn, { type: 'working', fence: shared.fence });
 }
 
 /** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
@@ -98,7 +98,7 @@ export function revokeTenure(turn: Turn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
   kill(turn, tenure, reason);
-  turn.effects.push(send(tenure.control, { type: 'revoked', fence: tenure.cell.fence, reason }));
+  turn.effects.push(send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
 /** The worker has ended. */
@@ -136,21 +136,21 @@ export function mayHaveOpenRecords({ options, state }: Turn): boolean {
 
 function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;
-  const { cell, controller } = tenure;
+  const { shared, controller } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
-  cell.dead = true;
-  cell.deadline = 0;
+  shared.dead = true;
+  shared.deadline = 0;
   const message = `The tenure of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
-  const openRecords = !tenure.advanced && cell.newestHandedOut !== undefined;
-  tell(turn, { type: 'idle', fence: cell.fence, openRecords, reason });
+  const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
+  tell(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
 }
 
 /** The tenure of this worker and fence, if it is still the open one. */
 export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
-  return tenure?.cell.worker === worker && tenure.cell.fence === fence ? tenure : undefined;
+  return tenure?.shared.worker === worker && tenure.shared.fence === fence ? tenure : undefined;
 }
 
 export function noteFrontier(turn: Turn, { worker, fence, position, records }: Frontier): void {

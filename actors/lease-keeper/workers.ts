@@ -47,7 +47,7 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
     state.workers.asked = undefined;
     state.workers.idleSince = turn.now;
   }
-  if (state.tenure?.cell.worker === worker) {
+  if (state.tenure?.shared.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
     state.open.callsMayRun = true;
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);

@@ -206,9 +206,9 @@ function confirm(turn: Turn, startedAt: number): void {
   if (startedAt < state.standing.trustedSince) return;
   state.standing.liveUntil = startedAt + options.failoverMs - options.marginMs;
   // A dead tenure is never revived, whichever actor found it dead.
-  if (state.tenure?.cell.dead === false) {
-    state.tenure.cell.deadline = state.standing.liveUntil;
-    state.tenure.cell.wallDeadline = wallDeadlineOf(turn);
+  if (state.tenure?.shared.dead === false) {
+    state.tenure.shared.deadline = state.standing.liveUntil;
+    state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
   }
 }
 

@@ -101,7 +101,7 @@ function drain(turn: Turn, yielding: Yielding): void {
   if (tenure === undefined) return drained(turn, yielding);
   if (tenure.revoked) return;
   state.workers.pauses += 1;
-  effects.push(send(tenure.control, { type: 'pause', fence: tenure.cell.fence, number: state.workers.pauses }));
+  effects.push(send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }));
 }
 
 /**
@@ -132,7 +132,7 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
     state.setbacks.vainDrains = { count: count + 1, until: now + restMs };
   }
   if (yielding.phase === 'draining' && tenure?.revoked === false)
-    effects.push(send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: state.workers.pauses }));
+    effects.push(send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }));
   yielding.phase = phase;
 }
 

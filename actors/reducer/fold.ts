@@ -9,7 +9,7 @@ import type { Clock } from '../../src/api/ports.js';
 import type { FlushContext, Item, ReducerContext, ReducerDefinition } from '../../src/api/reducer.js';
 
 /** A state of the reducer: one in all, or one per shard. */
-export interface Cell {
+export interface StateSlot {
   state: unknown;
   /** Folded since the last flush, in order. */
   folded: DeliveredItem[];
@@ -23,7 +23,7 @@ export function freshState(definition: ReducerDefinition): unknown {
 /** One run over items that may end early: at a failure, or when its time slice is over. */
 export interface FoldJob {
   readonly items: readonly DeliveredItem[];
-  readonly cellOf: (item: DeliveredItem) => Cell;
+  readonly slotOf: (item: DeliveredItem) => StateSlot;
   /** The first item not yet dealt with; the rest goes to the next job. */
   next: number;
   /** Items for which `reduce` has returned. */
@@ -39,8 +39,8 @@ export interface FoldJob {
 
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
 
-export function createFoldJob(items: readonly DeliveredItem[], cellOf: (item: DeliveredItem) => Cell): FoldJob {
-  return { items, cellOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
+export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
+  return { items, slotOf: slotOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
 }
 
 /** What the calls of one run are made with. */
@@ -79,11 +79,11 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
 
 /** Calls `reduce`; its result is pending when it is a thenable. */
 function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
-  const cell = job.cellOf(item);
+  const slot = job.slotOf(item);
   try {
-    const state = reduce(cell.state, item, context);
+    const state = reduce(slot.state, item, context);
     if (isThenable(state)) return state;
-    keep(job, cell, item, state);
+    keep(job, slot, item, state);
   } catch (cause) {
     job.failure = { item, cause };
   }
@@ -100,7 +100,7 @@ async function foldRest(
   let pending: PromiseLike<unknown> | undefined = firstPending;
   for (let item: DeliveredItem | undefined = first; item !== undefined;) {
     try {
-      if (pending !== undefined) keep(job, job.cellOf(item), item, await pending);
+      if (pending !== undefined) keep(job, job.slotOf(item), item, await pending);
     } catch (cause) {
       job.failure = { item, cause };
     }
@@ -110,15 +110,15 @@ async function foldRest(
   return job;
 }
 
-function keep(job: FoldJob, cell: Cell, item: DeliveredItem, state: unknown): void {
-  cell.state = state;
-  cell.folded.push(item);
+function keep(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: unknown): void {
+  slot.state = state;
+  slot.folded.push(item);
   job.done.push(item);
 }
 
-/** One flush: the state of one cell, and exactly the items folded into it before the flush began. */
+/** One flush: one state, and exactly the items folded into it before the flush began. */
 export interface FlushGroup {
-  readonly cell: Cell;
+  readonly slot: StateSlot;
   readonly items: readonly DeliveredItem[];
   outcome: 'flushed' | 'dropped' | 'failed';
   cause?: unknown;
@@ -134,12 +134,12 @@ export interface FlushJob {
   noted: number;
 }
 
-export function createFlushJob(cells: Iterable<Cell>, now: number): FlushJob {
+export function createFlushJob(slots: Iterable<StateSlot>, now: number): FlushJob {
   const groups: FlushGroup[] = [];
-  for (const cell of cells) {
-    if (cell.folded.length === 0) continue;
-    groups.push({ cell, items: cell.folded, outcome: 'dropped' });
-    cell.folded = [];
+  for (const slot of slots) {
+    if (slot.folded.length === 0) continue;
+    groups.push({ slot: slot, items: slot.folded, outcome: 'dropped' });
+    slot.folded = [];
   }
   return { groups, startedAt: now, next: 0, noted: 0 };
 }
@@ -163,8 +163,8 @@ export async function flushGroups(
     const context = contextOf(group.items);
     if (!live || context.signal.aborted) continue;
     try {
-      const returned: unknown = await flush(group.cell.state, context);
-      if (returned !== undefined) group.cell.state = returned;
+      const returned: unknown = await flush(group.slot.state, context);
+      if (returned !== undefined) group.slot.state = returned;
       group.outcome = 'flushed';
     } catch (cause) {
       group.outcome = 'failed';

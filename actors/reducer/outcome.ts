@@ -38,8 +38,8 @@ export function noteDone(turn: Turn, job: FoldJob): void {
   for (const item of done) returnCredit(state.returns, item);
   if (definition.flush === undefined) {
     for (const item of done) {
-      const cell = job.cellOf(item);
-      if (cell.folded.length > 0) cell.folded = [];
+      const slot = job.slotOf(item);
+      if (slot.folded.length > 0) slot.folded = [];
     }
     if (definition.acknowledge !== 'manual') acknowledge(turn, done);
     return;
@@ -117,7 +117,7 @@ export function afterFlush(turn: Turn, job: FlushJob): void {
     } else if (group.outcome === 'flushed') {
       if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
     } else {
-      group.cell.state = freshState(options.definition);
+      group.slot.state = freshState(options.definition);
       for (const item of group.items) reportDead(state.returns, item);
     }
   }
@@ -136,7 +136,7 @@ function flushFailed(turn: Turn, group: FlushGroup): void {
     effects.push({ type: 'fail', error });
     return;
   }
-  group.cell.state = freshState(options.definition);
+  group.slot.state = freshState(options.definition);
   if (policy === 'skip') skip(turn, group.items, group.cause);
   else for (const item of group.items) stopShard(state, item, error);
 }

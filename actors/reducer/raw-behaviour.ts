@@ -1,7 +1,7 @@
 // A reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
 // through `ctx`. The deadline of its items is still checked for it.
 import { endIfLate } from '../protocol/tenure.js';
-import type { Cell } from './fold.js';
+import type { StateSlot } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';
@@ -27,7 +27,7 @@ interface RawCall {
 }
 
 /** Splits by deadline as late as possible, just before the call. */
-export async function behave(job: RawJob, cell: Cell, { definition, context, clock }: RawCall): Promise<RawJob> {
+export async function behave(job: RawJob, slot: StateSlot, { definition, context, clock }: RawCall): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {
     const live: DeliveredItem[] = [];
@@ -36,7 +36,7 @@ export async function behave(job: RawJob, cell: Cell, { definition, context, clo
     message = { type: 'items', items: live };
   }
   try {
-    cell.state = await definition.behaviour(cell.state, message, context);
+    slot.state = await definition.behaviour(slot.state, message, context);
   } catch (cause) {
     job.failure = { cause };
   }

@@ -4,7 +4,7 @@
 import { run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { createFlushJob, createFoldJob, flushGroups, fold, freshState } from './fold.js';
-import type { Cell, FlushJob, FoldJob } from './fold.js';
+import type { StateSlot, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob } from './raw-behaviour.js';
 import type { RawJob } from './raw-behaviour.js';
@@ -21,7 +21,7 @@ import type { ReducerStatus } from './status.js';
 export type { ReducerInbox } from '../protocol/pipeline.js';
 export type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
 
-/** The name of the one cell of a reducer whose state is not by shard: no worker has this number. */
+/** The name of the one slot of a reducer whose state is not by shard: no worker has this number. */
 const whole = -1;
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerMessage, ReducerStatus> {
@@ -51,7 +51,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
     queue: createDeque<DeliveredItem | Mark>(),
     carry: [],
     job: undefined,
-    cells: new Map(),
+    slots: new Map(),
     unflushed: 0,
     unflushedSince: now,
     flushDue: false,
@@ -64,7 +64,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
   };
   // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
   if (options.definition.stateBy !== 'shard')
-    state.cells.set(whole, { state: freshState(options.definition), folded: [] });
+    state.slots.set(whole, { state: freshState(options.definition), folded: [] });
   const { index, credit } = options;
   return [state, options.stages.map((to) => send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
@@ -192,9 +192,9 @@ function finishMark({ options, state, effects }: Turn, mark: Mark): void {
     const number = nextNumber(state.returns, mark.stage);
     effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
   } else if (mark.type === 'revoked') {
-    const cell = state.cells.get(mark.worker);
-    if (cell !== undefined) state.unflushed -= cell.folded.length;
-    state.cells.delete(mark.worker);
+    const slot = state.slots.get(mark.worker);
+    if (slot !== undefined) state.unflushed -= slot.folded.length;
+    state.slots.delete(mark.worker);
     let handedOut = 0;
     for (const item of state.manual.keys()) {
       if (item.tenure.worker !== mark.worker) continue;
@@ -217,7 +217,7 @@ function startItems(turn: Turn): void {
     return;
   }
   const { reduce } = definition;
-  const job = createFoldJob(items, (item) => cellOf(options, state, item));
+  const job = createFoldJob(items, (item) => slotOf(options, state, item));
   state.job = { type: 'fold', job };
   effects.push(
     run({
@@ -244,19 +244,19 @@ function nextItems(options: ReducerOptions, state: ReducerState): readonly Deliv
   return items;
 }
 
-function cellOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): Cell {
+function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
   const name = options.definition.stateBy === 'shard' ? item.tenure.worker : whole;
-  let cell = state.cells.get(name);
-  if (cell === undefined) {
-    cell = { state: freshState(options.definition), folded: [] };
-    state.cells.set(name, cell);
+  let slot = state.slots.get(name);
+  if (slot === undefined) {
+    slot = { state: freshState(options.definition), folded: [] };
+    state.slots.set(name, slot);
   }
-  return cell;
+  return slot;
 }
 
 function startFlush(turn: Turn): void {
   const { state } = turn;
-  const job = createFlushJob(state.cells.values(), turn.now);
+  const job = createFlushJob(state.slots.values(), turn.now);
   state.unflushed = 0;
   state.job = { type: 'flush', job };
   runFlush(turn, job);
@@ -310,7 +310,7 @@ function startRaw({ options, state, effects }: Turn, job: RawJob, mark: Mark | u
       name: job.message.type,
       kind: 'user',
       start: () =>
-        behave(job, state.cells.get(whole) as Cell, {
+        behave(job, state.slots.get(whole) as StateSlot, {
           definition,
           context: state.controller.context,
           clock: options.clock,

@@ -3,7 +3,7 @@ import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
 import type { ContextController } from './context.js';
-import type { Cell, FlushJob, FoldJob } from './fold.js';
+import type { StateSlot, FlushJob, FoldJob } from './fold.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { Returns } from './returns.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -50,8 +50,8 @@ export interface ReducerState {
   carry: readonly DeliveredItem[];
   job: ReducerJob | undefined;
   /** By worker with `stateBy: 'shard'`, otherwise one under -1. */
-  readonly cells: Map<number, Cell>;
-  /** Folded and not flushed, over all cells; and since when the oldest of them has waited. */
+  readonly slots: Map<number, StateSlot>;
+  /** Folded and not flushed, over all slots; and since when the oldest of them has waited. */
   unflushed: number;
   unflushedSince: number;
   flushDue: boolean;

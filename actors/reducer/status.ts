@@ -58,7 +58,7 @@ function whereabouts(state: ReducerState, worker: number, ordinal: number, now: 
     return at('running', job.job.startedAt);
   }
   for (const [item, since] of state.manual) if (is(item)) return at('folded', since);
-  for (const cell of state.cells.values()) if (cell.folded.some(is)) return at('folded', state.unflushedSince);
+  for (const slot of state.slots.values()) if (slot.folded.some(is)) return at('folded', state.unflushedSince);
   if (state.carry.some(is)) return at('queued', state.settledAt);
   for (let place = 0; place < state.queue.length; place += 1) {
     const queued = state.queue.at(place);
@@ -88,7 +88,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   } else if (job?.type === 'flush') for (const { items } of job.job.groups.slice(job.job.noted)) yield* items;
   else if (job !== undefined) yield* job.job.items;
   yield* state.manual.keys();
-  for (const { folded } of state.cells.values()) yield* folded;
+  for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
   for (let place = 0; place < state.queue.length; place += 1) {
     const queued = state.queue.at(place);

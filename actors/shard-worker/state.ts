@@ -9,7 +9,7 @@ import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
-import type { SettledCell } from '../../src/core/settled-tally.js';
+import type { TallyEntry } from '../../src/core/settled-tally.js';
 import type {
   Clock,
   HashKeyRange,
@@ -38,7 +38,7 @@ export interface ShardWorkerOptions {
   /** Shared with all shard workers of the process. Default: one without a bound. */
   readonly budget?: ByteBudget;
   /** Where what it settles is counted for the meter. Absent where there is none. */
-  readonly settled?: SettledCell;
+  readonly settled?: TallyEntry;
   readonly watchdogMs: number;
   /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
   readonly flushes: boolean;

@@ -18,7 +18,7 @@ import type { HandedOut } from '../core/handed-out.js';
 import type { ByteBudget } from '../core/byte-budget.js';
 import { createLeaseTraffic } from '../core/lease-traffic.js';
 import type { LeaseTraffic } from '../core/lease-traffic.js';
-import { createSettledTally, openCell } from '../core/settled-tally.js';
+import { createSettledTally, openEntry } from '../core/settled-tally.js';
 import type { SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases } from './left-leases.js';
@@ -261,7 +261,7 @@ function workerOf(
     worker: lastWorker,
     source,
     budget,
-    ...(settled === undefined ? {} : { settled: openCell(settled, lease.source, lease.shardId) }),
+    ...(settled === undefined ? {} : { settled: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,

@@ -21,7 +21,7 @@ export interface LeaseWants {
   readonly traffic?: TrafficWants;
   readonly standing: StandingWants;
   readonly workers: WorkerWants;
-  readonly tenure: { readonly cell: { readonly deadline: number }; readonly revoked: boolean } | undefined;
+  readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
   /** Default: nothing is open. */
   readonly open?: OpenWants;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
@@ -186,7 +186,7 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
   if (current !== undefined) at = Math.min(at, current.startedAt + times.writeTimeoutMs);
   else if (wants.traffic?.queued === true) at = Math.min(at, queuedUntil(wants, now));
   else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(standing.renewAt, standing.extraAt));
-  if (tenure?.revoked === false) at = Math.min(at, tenure.cell.deadline);
+  if (tenure?.revoked === false) at = Math.min(at, tenure.shared.deadline);
   if (release !== undefined) {
     const times = [release.cutAt, release.writeAt, release.until];
     at = Math.min(at, ...times.filter((time) => time > now));

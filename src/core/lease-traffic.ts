@@ -12,7 +12,7 @@ import type { SendOutcome, SendPace } from './send-pace.js';
  */
 export type TrafficKind = 'renew' | 'owed' | 'take' | 'checkpoint';
 
-/** One writer's place: a cell that the writer keeps up to date and the queue reads whenever it chooses. */
+/** One writer's place: the writer keeps it up to date, and the queue reads it whenever it chooses. */
 export interface TrafficOrder {
   kind: TrafficKind;
   /** Monotonic milliseconds: when the lease is lost without this write. */

@@ -4,11 +4,11 @@
 
 /** What is settled and not reported yet. It holds nothing of a worker that has settled nothing since. */
 export interface SettledTally {
-  untold: SettledCell[];
+  untold: TallyEntry[];
 }
 
 /** One worker's part in it. */
-export interface SettledCell {
+export interface TallyEntry {
   readonly tally: SettledTally;
   readonly source: string;
   readonly shardId: string;
@@ -22,24 +22,24 @@ export function createSettledTally(): SettledTally {
 }
 
 /** For one worker of this shard: several may follow one another. */
-export function openCell(tally: SettledTally, source: string, shardId: string): SettledCell {
+export function openEntry(tally: SettledTally, source: string, shardId: string): TallyEntry {
   return { tally, source, shardId, records: 0 };
 }
 
 /** Counts `records` more. */
-export function addSettled(cell: SettledCell, records: number): void {
+export function addSettled(entry: TallyEntry, records: number): void {
   if (records === 0) return;
-  if (cell.records === 0) cell.tally.untold.push(cell);
-  cell.records += records;
+  if (entry.records === 0) entry.tally.untold.push(entry);
+  entry.records += records;
 }
 
 /** What was settled since the last time this was called; a shard comes once for each of its workers. */
-export function takeSettled(tally: SettledTally): readonly Pick<SettledCell, 'source' | 'shardId' | 'records'>[] {
+export function takeSettled(tally: SettledTally): readonly Pick<TallyEntry, 'source' | 'shardId' | 'records'>[] {
   const { untold } = tally;
   tally.untold = [];
-  return untold.map((cell) => {
-    const { source, shardId, records } = cell;
-    cell.records = 0;
+  return untold.map((entry) => {
+    const { source, shardId, records } = entry;
+    entry.records = 0;
     return { source, shardId, records };
   });
 }

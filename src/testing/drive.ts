@@ -156,9 +156,9 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       return [...leases].filter(([, { tenure }]) => tenure.stopError !== undefined).map(([shardId]) => shardId);
     },
     get state() {
-      const { cells } = state;
-      if (definition.stateBy !== 'shard') return cells.get(-1)?.state;
-      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, cells.get(tenure.worker)?.state]));
+      const { slots: slots } = state;
+      if (definition.stateBy !== 'shard') return slots.get(-1)?.state;
+      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.worker)?.state]));
     },
     get failed() {
       return bench.failed();

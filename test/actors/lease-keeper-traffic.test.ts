@@ -103,7 +103,7 @@ describe('a keeper whose table has a queue', () => {
     const { keeper, queue } = await held();
     await keeper.advance(failoverMs / 3);
     expect(queue.waits()).to.equal(true);
-    await keeper.frontier(keeper.state.tenure!.cell, '7');
+    await keeper.frontier(keeper.state.tenure!.shared, '7');
     await queue.next(keeper);
     expect(keeper.row.checkpoint).to.equal('7');
   });
@@ -111,23 +111,23 @@ describe('a keeper whose table has a queue', () => {
   it('does not look again and again while it waits', async () => {
     const { keeper } = await held();
     await keeper.advance(failoverMs / 3 + 1);
-    expect(keeper.timers.get('wake')).to.equal(keeper.state.tenure!.cell.deadline);
+    expect(keeper.timers.get('wake')).to.equal(keeper.state.tenure!.shared.deadline);
   });
 
   it('ends its tenure at the deadline, turn or not, and renews when the turn comes', async () => {
     const { keeper, queue } = await held();
-    const { cell } = keeper.state.tenure!;
+    const { shared } = keeper.state.tenure!;
     await keeper.advance(failoverMs);
-    expect(cell.dead).to.equal(true);
+    expect(shared.dead).to.equal(true);
     await queue.next(keeper);
     expect(keeper.state.standing.liveUntil).to.be.greaterThan(keeper.clock.now);
-    expect(cell.dead).to.equal(true);
+    expect(shared.dead).to.equal(true);
   });
 
   it('asks for a checkpoint that no renewal waits for as that, and says when it has become a renewal', async () => {
     const { keeper, queue } = await held({ checkpointIntervalMs: 200 });
     await keeper.advance(1_000);
-    await keeper.frontier(keeper.state.tenure!.cell, '7');
+    await keeper.frontier(keeper.state.tenure!.shared, '7');
     expect([queue.waits(), queue.order().kind]).to.deep.equal([true, 'checkpoint']);
     expect(queue.moved).to.deep.equal([]);
     await keeper.advance(failoverMs / 3 - 1_000);

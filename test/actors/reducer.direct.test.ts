@@ -161,7 +161,7 @@ describe('a reducer, message by message', () => {
     expect(counted(effects)).to.deep.equal({ foldedAfterLoss: 1 });
   });
 
-  it('clears at revoked the queue and the cell of that worker, and no other', async () => {
+  it('clears at revoked the queue and the state of that worker, and no other', async () => {
     const flushed: State[] = [];
     const { items, revoked, punctuation, stage, status, end } = direct(
       { stateBy: 'shard', flush: (state) => void flushed.push(state) },

@@ -50,8 +50,8 @@ function isAlone(world: World, node: Node): boolean {
   if (keeper === undefined || !isUrgent(world, node)) return false;
   if (world.requests.some((request) => request.node === index && !request.ghost)) return false;
   // That two deliver at once can be seen only before the one of them has ended.
-  const cell = node.worker?.cell;
-  if (cell === undefined || !isLive(world, cell)) return true;
+  const tenure = node.worker?.tenure;
+  if (tenure === undefined || !isLive(world, tenure)) return true;
   return world.nodes.every((other) => other === node || other.lease === 'none' || other.worker === undefined);
 }
 
@@ -158,7 +158,7 @@ function faultsAt({ may }: Scene, node: Node, choices: Choice[]): void {
   if (may.has('kill')) choices.push({ kind: 'kill', node: index });
   if (node.stalled) return;
   if (may.has('stall') && node.keeper !== undefined) choices.push({ kind: 'stall', node: index });
-  if (may.has('crashWorker') && node.worker?.cell !== undefined) choices.push({ kind: 'crashWorker', node: index });
+  if (may.has('crashWorker') && node.worker?.tenure !== undefined) choices.push({ kind: 'crashWorker', node: index });
   if (may.has('crashKeeper') && node.keeper !== undefined && node.life === 'up')
     choices.push({ kind: 'crashKeeper', node: index });
 }
@@ -173,7 +173,7 @@ export function nextTime(scene: Scene, world: World): number {
   for (const node of world.nodes) {
     if (node.life === 'dead') continue;
     if (node.keeper !== undefined) consider(node.keeper.wakeAt);
-    if (node.stalled && node.worker?.cell !== undefined) consider(node.worker.cell.deadline);
+    if (node.stalled && node.worker?.tenure !== undefined) consider(node.worker.tenure.deadline);
     if (node.lease !== 'none' || node.life !== 'up') continue;
     consider(node.coolUntil);
     if (node.wishes < wishesOf(scene, node.index)) consider(node.avoidUntil);

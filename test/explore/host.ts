@@ -105,7 +105,7 @@ export function keeperGone(world: World, node: Node, keeper: Keeper): void {
   node.lease = 'none';
   if (node.life === 'stopping') node.life = 'stopped';
   // Its question is answered with the death of whom it asked.
-  if (node.worker?.cell === undefined) node.worker = undefined;
+  if (node.worker?.tenure === undefined) node.worker = undefined;
 }
 
 /** Nobody waits for these requests any more: a write may still be carried out. */
@@ -238,7 +238,7 @@ export function startWorker(world: World, node: Node): void {
   node.worker = {
     number,
     question: number,
-    cell: undefined,
+    tenure: undefined,
     next: 0,
     first: 0,
     reported: -1,
@@ -265,7 +265,7 @@ function answered(world: World, node: Node, question: number, answer: TenureGran
   if (tenure.fence <= world.newestFence) breaks(world, `fence ${tenure.fence} is not above ${world.newestFence}`);
   world.newestFence = Math.max(world.newestFence, tenure.fence);
   const from = tenure.start.type === 'after' ? recordAt(tenure.start.position.sequenceNumber) + 1 : 0;
-  worker.cell = tenure;
+  worker.tenure = tenure;
   worker.first = from;
   worker.next = from;
   worker.reported = from - 1;
@@ -274,7 +274,7 @@ function answered(world: World, node: Node, question: number, answer: TenureGran
 
 function control(world: World, node: Node, to: number, message: WorkerControl): void {
   const { worker } = node;
-  if (worker?.cell === undefined || controlId(worker.number) !== to || message.fence !== worker.cell.fence) return;
+  if (worker?.tenure === undefined || controlId(worker.number) !== to || message.fence !== worker.tenure.fence) return;
   if (message.type === 'drain') {
     worker.draining = true;
     say(world, node.index, 'its worker drains');
@@ -293,16 +293,16 @@ function control(world: World, node: Node, to: number, message: WorkerControl): 
 
 /** Whether the worker may deliver one more record now. */
 export function mayDeliver(scene: Scene, world: World, { worker, calls }: Node): boolean {
-  const cell = worker?.cell;
-  if (worker === undefined || cell === undefined || worker.draining || worker.paused || worker.next >= scene.records)
+  const tenure = worker?.tenure;
+  if (worker === undefined || tenure === undefined || worker.draining || worker.paused || worker.next >= scene.records)
     return false;
-  if (!isLive(world, cell)) return false;
+  if (!isLive(world, tenure)) return false;
   // An earlier call with the same key comes first.
   return !calls.some(({ record }) => record === worker.next);
 }
 
-export function isLive(world: World, cell: Tenure): boolean {
-  return !cell.dead && world.now < cell.deadline;
+export function isLive(world: World, tenure: Tenure): boolean {
+  return !tenure.dead && world.now < tenure.deadline;
 }
 
 export function deliver(world: World, node: Node): void {
@@ -310,7 +310,7 @@ export function deliver(world: World, node: Node): void {
   const record = worker.next;
   worker.next += 1;
   node.calls.push({ record, worker: worker.number, isOld: false, isAcked: false });
-  worker.cell!.newestHandedOut = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
+  worker.tenure!.newestHandedOut = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
   node.delivered = Math.max(node.delivered, record);
   world.delivered[record] = (world.delivered[record] ?? 0) + 1;
   say(world, node.index, `record ${record + 1} is delivered`);
@@ -323,11 +323,11 @@ export function settle(world: World, node: Node, record: number, ends: boolean):
   world.settled[record] = true;
   say(world, node.index, call.isAcked ? `the call for ${record + 1} ends` : `record ${record + 1} is settled`);
   const { worker } = node;
-  if (worker?.cell !== undefined && worker.number === call.worker && !call.isAcked) {
+  if (worker?.tenure !== undefined && worker.number === call.worker && !call.isAcked) {
     worker.settled.push(record);
     report(node);
   }
-  if (worker?.cell !== undefined && (worker.number === call.worker || worker.paused)) endIfDrained(world, node);
+  if (worker?.tenure !== undefined && (worker.number === call.worker || worker.paused)) endIfDrained(world, node);
   callsEnded(world, node);
 }
 
@@ -346,7 +346,7 @@ function report(node: Node): void {
   worker.reported = upTo;
   const frontier: Frontier = {
     worker: worker.number,
-    fence: worker.cell!.fence,
+    fence: worker.tenure!.fence,
     position: { sequenceNumber: sequenceNumberOf(upTo), subSequenceNumber: 0 },
     records: upTo - worker.first + 1,
   };
@@ -355,7 +355,7 @@ function report(node: Node): void {
 
 function endIfDrained(world: World, node: Node): void {
   const worker = node.worker!;
-  if (worker.cell === undefined || node.calls.length > 0) return;
+  if (worker.tenure === undefined || node.calls.length > 0) return;
   if ((worker.draining || worker.paused) && worker.settled.length === worker.next - worker.first)
     endWorker(world, node, { type: 'drained', open: 0 });
 }
@@ -367,10 +367,10 @@ export function workerRevoked(world: World, node: Node): void {
 }
 
 function endWorker(world: World, node: Node, how: WorkerEnd): void {
-  const { number, cell } = node.worker!;
-  cell!.dead = true;
+  const { number, tenure } = node.worker!;
+  tenure!.dead = true;
   node.worker = undefined;
-  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: cell!.fence, how });
+  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, how });
   say(world, node.index, `worker ${number} ends: ${how.type}`);
 }
 

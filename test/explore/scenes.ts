@@ -147,7 +147,7 @@ function held(scene: Scene): World {
     { kind: 'take', node: 0 },
     { kind: 'work', node: 0 },
   ];
-  for (let steps = 0; world.nodes[0]?.worker?.cell === undefined; steps++) {
+  for (let steps = 0; world.nodes[0]?.worker?.tenure === undefined; steps++) {
     if (steps > 50) throw new Error('the lease does not get its holder');
     world = after(scene, world, next(scene, world) ?? wanted.shift()!);
   }

@@ -100,7 +100,7 @@ export interface Keeper {
 export interface Worker {
   readonly number: number;
   readonly question: number;
-  cell: Tenure | undefined;
+  tenure: Tenure | undefined;
   /** The next record to deliver. */
   next: number;
   first: number;
@@ -206,17 +206,17 @@ export function touch(world: World, index: number): Node {
 }
 
 export function cloneNode(node: Node): Node {
-  const cells = new Map<object, object>();
-  const cellOf = <T extends object>(cell: T): T => {
-    const known = cells.get(cell);
+  const copies = new Map<object, object>();
+  const copyOf = <T extends object>(original: T): T => {
+    const known = copies.get(original);
     if (known !== undefined) return known as T;
-    const copy = { ...cell };
-    cells.set(cell, copy);
+    const copy = { ...original };
+    copies.set(original, copy);
     return copy;
   };
   const handedOut = createHandedOut();
   for (const [lease, { newest, current }] of node.handedOut)
-    handedOut.set(lease, { newest, current: current === undefined ? undefined : cellOf(current) });
+    handedOut.set(lease, { newest, current: current === undefined ? undefined : copyOf(current) });
   const { keeper, worker } = node;
   return {
     ...node,
@@ -224,14 +224,14 @@ export function cloneNode(node: Node): Node {
     keeper:
       keeper === undefined
         ? undefined
-        : { ...keeper, mail: [...keeper.mail], state: cloneState(keeper.state, handedOut, cellOf) },
+        : { ...keeper, mail: [...keeper.mail], state: cloneState(keeper.state, handedOut, copyOf) },
     worker:
       worker === undefined
         ? undefined
         : {
             ...worker,
             settled: [...worker.settled],
-            cell: worker.cell === undefined ? undefined : cellOf(worker.cell),
+            tenure: worker.tenure === undefined ? undefined : copyOf(worker.tenure),
           },
     calls: [...node.calls],
   };
@@ -241,7 +241,7 @@ export function cloneNode(node: Node): Node {
 function cloneState(
   state: LeaseKeeperState,
   handedOut: HandedOut,
-  cellOf: <T extends object>(cell: T) => T,
+  copyOf: <T extends object>(original: T) => T,
 ): LeaseKeeperState {
   const { lease, wishing, yielding, release, shardEnd, tenure, open, setbacks } = state;
   return {
@@ -251,7 +251,7 @@ function cloneState(
     yielding: yielding === undefined ? undefined : { ...yielding },
     release: release === undefined ? undefined : { ...release },
     shardEnd: shardEnd === undefined ? undefined : { ...shardEnd },
-    tenure: tenure === undefined ? undefined : { ...tenure, cell: cellOf(tenure.cell) },
+    tenure: tenure === undefined ? undefined : { ...tenure, shared: copyOf(tenure.shared) },
     taking: { ...state.taking },
     writes: { ...state.writes },
     traffic: { ...state.traffic },

@@ -26,11 +26,11 @@ const acknowledgesAll = (base: Actors = actors): Actors => ({
       ...behaviour,
       receive: (state, message) => {
         if (message.type === 'items') {
-          const cells = new Map<Tenure, Tenure>();
+          const opened = new Map<Tenure, Tenure>();
           for (const item of message.items as unknown as { tenure: Tenure }[]) {
-            const cell = cells.get(item.tenure) ?? open(item.tenure);
-            cells.set(item.tenure, cell);
-            item.tenure = cell;
+            const tenure = opened.get(item.tenure) ?? open(item.tenure);
+            opened.set(item.tenure, tenure);
+            item.tenure = tenure;
           }
         }
         acknowledging = message.type === 'folded' || message.type === 'flushed' || message.type === 'called';

@@ -86,7 +86,7 @@ const robbedUnheard: Mutant['make'] = () => {
       if (!goesOn) return effects;
       goesOn = false;
       yielding.phase = 'stale';
-      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.cell.fence, number: pauses })];
+      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: pauses })];
     },
   });
 };
@@ -134,7 +134,7 @@ export const handingMutants: readonly Mutant[] = [
     make: nudged((state) => {
       const { tenure, yielding } = state;
       if (yielding?.phase !== 'draining' || tenure === undefined || tenure.revoked) return;
-      tenure.cell.dead = true;
+      tenure.shared.dead = true;
     }),
   },
   {

@@ -34,7 +34,7 @@ const keeperDeadlineOff = (base: Actors = actors): Actors =>
     'leaseKeeper',
     {
       before: (state, message) => {
-        if (state.tenure?.revoked === false) state.tenure.cell.deadline = Infinity;
+        if (state.tenure?.revoked === false) state.tenure.shared.deadline = Infinity;
         return message;
       },
     },

@@ -53,7 +53,7 @@ describe('what a keeper does next', () => {
   });
 
   it('is only a renewal while the worker drains, or while SHARD_END may still come in time', () => {
-    expect(nextWrite({ ...held, release, tenure: { cell: { deadline: 9_000 }, revoked: false } }, 5_200)).to.equal(
+    expect(nextWrite({ ...held, release, tenure: { shared: { deadline: 9_000 }, revoked: false } }, 5_200)).to.equal(
       'renew',
     );
     expect(nextWrite({ ...held, release, shardEnd }, 4_999)).to.equal('renew');
@@ -62,7 +62,7 @@ describe('what a keeper does next', () => {
   });
 
   it('waits a moment for the last words of a worker that was cut off', () => {
-    const tenure = { cell: { deadline: 0 }, revoked: true };
+    const tenure = { shared: { deadline: 0 }, revoked: true };
     expect(nextWrite({ ...held, release, tenure }, 5_099)).to.equal('renew');
     expect(nextWrite({ ...held, release, tenure }, 5_100)).to.equal('release');
   });
@@ -71,12 +71,12 @@ describe('what a keeper does next', () => {
     expect(nextLook(held, times, 0)).to.equal(1_000);
     expect(nextLook({ ...held, ...retryAt(300) }, times, 0)).to.equal(300);
     expect(nextLook({ ...held, ...writing(100) }, times, 0)).to.equal(600);
-    expect(nextLook({ ...held, tenure: { cell: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
+    expect(nextLook({ ...held, tenure: { shared: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
     expect(nextLook({ ...held, ...renewAt(20_000) }, times, 0)).to.equal(10_000);
     expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 0)).to.equal(5_000);
     expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 5_000)).to.equal(5_100);
     expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 5_100)).to.equal(6_000);
-    expect(nextLook({ ...held, tenure: { cell: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
+    expect(nextLook({ ...held, tenure: { shared: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
   });

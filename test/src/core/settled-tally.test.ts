@@ -1,14 +1,14 @@
 // Every settled record is counted once, also of a worker that has ended, and a worker that settles nothing leaves nothing behind.
 import { expect } from 'chai';
-import { addSettled, createSettledTally, openCell, takeSettled } from '../../../src/core/settled-tally.js';
+import { addSettled, createSettledTally, openEntry, takeSettled } from '../../../src/core/settled-tally.js';
 
 describe('the tally of what shard workers settle', () => {
   it('tells every record once, also those of a worker that has ended and of the one after it', () => {
     const tally = createSettledTally();
-    const first = openCell(tally, 'orders', 's0');
+    const first = openEntry(tally, 'orders', 's0');
     addSettled(first, 3);
     addSettled(first, 4);
-    const second = openCell(tally, 'orders', 's0');
+    const second = openEntry(tally, 'orders', 's0');
     addSettled(second, 5);
     expect(takeSettled(tally)).to.deep.equal([
       { source: 'orders', shardId: 's0', records: 7 },
@@ -22,8 +22,8 @@ describe('the tally of what shard workers settle', () => {
   it('keeps nothing of a worker that settles nothing more', () => {
     const tally = createSettledTally();
     for (let worker = 0; worker < 10; worker += 1) {
-      addSettled(openCell(tally, 'orders', 's0'), 1);
-      addSettled(openCell(tally, 'orders', 's0'), 0);
+      addSettled(openEntry(tally, 'orders', 's0'), 1);
+      addSettled(openEntry(tally, 'orders', 's0'), 0);
       takeSettled(tally);
     }
     expect(tally.untold).to.deep.equal([]);
