@@ -1,4 +1,4 @@
-// A lease table that is too slow for another lease: takes wait behind renewals for their turn, and what this worker would take
+// A lease table that is too slow for another lease: takes wait behind renewals for their permits, and what this worker would take
 // stays without an owner. That is reported once, and shown while it lasts. Meanwhile only a few takes wait, for any turn
 // that comes. Called by the scan.
 import { emit } from './state.js';

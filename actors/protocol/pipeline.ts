@@ -17,8 +17,8 @@ export type StageMessage =
       readonly records: readonly UserRecord[];
       readonly replyTo: ReplyTo<Dispositions>;
     }
-  /** From a stage to itself: the next turn of extraction. */
-  | { readonly type: 'extract'; readonly turn: number }
+  /** From a stage to itself: the next slice of extraction. */
+  | { readonly type: 'extract'; readonly slice: number }
   /** The heartbeat of a worker with open records: answered as soon as there is a disposition. */
   | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
   /** Punctuation behind this worker's data, answered once every reducer has answered it. */

@@ -68,8 +68,8 @@ function failed(): ShardWorkerMessage {
 }
 
 /** Nothing more can be admitted: no room at all, or none for the record that is next. */
-export function isFull({ intake, ledger, turnIsDue }: ShardWorkerState): boolean {
-  return (!isEmpty(intake) && !turnIsDue) || !room(ledger);
+export function isFull({ intake, ledger, sliceIsDue }: ShardWorkerState): boolean {
+  return (!isEmpty(intake) && !sliceIsDue) || !room(ledger);
 }
 
 /** The channel whose stage has not answered the last punctuation. */

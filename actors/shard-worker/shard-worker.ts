@@ -64,8 +64,8 @@ function initial(
     account: undefined,
     ledger: createLedger({ maxPending, maxPendingBytes }),
     intake: createIntake(undefined),
-    turns: 0,
-    turnIsDue: false,
+    slices: 0,
+    sliceIsDue: false,
     channels: createChannels(used),
     reading: false,
     failing: undefined,
@@ -113,7 +113,7 @@ function handle(turn: Turn, message: ShardWorkerMessage): void {
       return settleAll(turn, message.dispositions);
     case 'admit':
       // No other message says that the rest of the intake may continue.
-      if (state.turnIsDue && message.turn === state.turns) state.turnIsDue = false;
+      if (state.sliceIsDue && message.slice === state.slices) state.sliceIsDue = false;
       else effects.push({ type: 'count', what: 'repeatedMessages' });
       return;
     case 'pressed': // What is to be done about it is seen in `step`.
@@ -222,8 +222,8 @@ function step(turn: Turn, tenure: Tenure): void {
     revoke(turn);
     return;
   }
-  const end = state.turnIsDue ? undefined : admitAll(turn, tenure);
-  if (end === 'gaveWay') askForTurn(turn);
+  const end = state.sliceIsDue ? undefined : admitAll(turn, tenure);
+  if (end === 'gaveWay') askForSlice(turn);
   else if (end?.type === 'crash') {
     effects.push({ type: 'fail', error: end.error });
     return;
@@ -241,10 +241,10 @@ function step(turn: Turn, tenure: Tenure): void {
 }
 
 /** However much there is to admit, the lease keepers of this process get their turns in between. */
-function askForTurn({ state, effects }: Turn): void {
-  state.turnIsDue = true;
-  state.turns += 1;
-  effects.push(send(state.self, { type: 'admit', turn: state.turns }));
+function askForSlice({ state, effects }: Turn): void {
+  state.sliceIsDue = true;
+  state.slices += 1;
+  effects.push(send(state.self, { type: 'admit', slice: state.slices }));
 }
 
 /** Reports the frontier to the keeper: checkpoints are made of nothing else. */

@@ -58,8 +58,8 @@ export type ShardWorkerMessage =
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'punctuated'; readonly channel: number }
-  /** To itself: the next turn of admission. */
-  | { readonly type: 'admit'; readonly turn: number }
+  /** To itself: the next slice of admission. */
+  | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
   | { readonly type: 'pressed' }
   /** Of the record, or of the last punctuation. */
@@ -77,9 +77,9 @@ export interface ShardWorkerState {
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
   intake: Intake;
-  /** Turns of admission asked for, and whether the last one is still to come. */
-  turns: number;
-  turnIsDue: boolean;
+  /** Slices of admission asked for, and whether the last one is still to come. */
+  slices: number;
+  sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
   /** Calls of the reader that fail one after the other. */

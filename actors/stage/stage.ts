@@ -44,8 +44,8 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
     queues,
     workers: new Map(),
     extracting: createDeque<WorkerEntry>(),
-    turns: 0,
-    turnIsDue: false,
+    slices: 0,
+    sliceIsDue: false,
     punctuations: new Map(),
     nextPunctuation: 0,
   };
@@ -130,23 +130,23 @@ function notify(turn: Turn, message: MessageOf<'notify'>): void {
   entry.notify = { replyTo, batch: { ordinals, records, next: 0, waiting: 0 } };
   entry.extractedAt = turn.now;
   turn.state.extracting.push(entry);
-  askForTurn(turn);
+  askForSlice(turn);
 }
 
-/** Each extraction is its own turn, so that lease keepers run in between. */
-function askForTurn({ state, effects }: Turn): void {
-  if (state.turnIsDue) return;
-  state.turnIsDue = true;
-  state.turns += 1;
-  effects.push(send(state.self, { type: 'extract', turn: state.turns }));
+/** Each slice is a message to itself, so that lease keepers run in between. */
+function askForSlice({ state, effects }: Turn): void {
+  if (state.sliceIsDue) return;
+  state.sliceIsDue = true;
+  state.slices += 1;
+  effects.push(send(state.self, { type: 'extract', slice: state.slices }));
 }
 
 function extract(turn: Turn, message: MessageOf<'extract'>): void {
   const { state, effects } = turn;
-  if (!state.turnIsDue || message.turn !== state.turns) return void effects.push(repeated);
-  state.turnIsDue = false;
+  if (!state.sliceIsDue || message.slice !== state.slices) return void effects.push(repeated);
+  state.sliceIsDue = false;
   if (!extractForAWhile(turn)) return;
-  if (state.extracting.length > 0) askForTurn(turn);
+  if (state.extracting.length > 0) askForSlice(turn);
   for (const queue of state.queues) dispatch(turn, queue);
   answerAll(turn);
 }

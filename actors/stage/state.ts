@@ -85,9 +85,9 @@ export interface StageState {
   readonly workers: Map<number, WorkerEntry>;
   /** The workers that have records which are not items yet, the next first. */
   readonly extracting: Deque<WorkerEntry>;
-  /** Turns of extraction asked for, and whether the last one is still to come. */
-  turns: number;
-  turnIsDue: boolean;
+  /** Slices of extraction asked for, and whether the last one is still to come. */
+  slices: number;
+  sliceIsDue: boolean;
   readonly punctuations: Map<number, OpenPunctuation>;
   nextPunctuation: number;
 }

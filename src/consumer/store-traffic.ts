@@ -32,14 +32,14 @@ async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => P
   order.kind = 'owed';
   try {
     for (let attempt = 1; ; attempt += 1) {
-      const turn = traffic.enter(order) ?? (await traffic.wait(order, signal));
+      const permit = traffic.enter(order) ?? (await traffic.wait(order, signal));
       try {
         const result = await call();
-        turn.end('answered');
+        permit.end('answered');
         return result;
       } catch (error) {
         const outcome = outcomeOf(error);
-        turn.end(outcome);
+        permit.end(outcome);
         // A refusal is no attempt whose outcome is unknown: nothing was written.
         if (outcome !== 'throttled' || attempt === mostAttempts) throw error;
       }

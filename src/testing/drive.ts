@@ -156,7 +156,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       return [...leases].filter(([, { tenure }]) => tenure.stopError !== undefined).map(([shardId]) => shardId);
     },
     get state() {
-      const { slots: slots } = state;
+      const { slots } = state;
       if (definition.stateBy !== 'shard') return slots.get(-1)?.state;
       return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.worker)?.state]));
     },

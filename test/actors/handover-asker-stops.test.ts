@@ -18,13 +18,13 @@ describe('a keeper whose holder has released what it asks for', () => {
     expect(keeper.row.leaseOwner, 'a look and a second later').to.equal('me');
   });
 
-  it('does not wait at its stop for a turn at the table to take what it would only give back', async () => {
+  it('does not wait at its stop for a permit of the table, to take what it would only give back', async () => {
     let open = true;
-    const turn: TrafficPermit = { end: () => {} };
+    const permit: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
       join: (): TrafficOrder => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),
       leave: () => {},
-      enter: () => (open ? turn : undefined),
+      enter: () => (open ? permit : undefined),
       wait: () => new Promise(() => {}),
       moved: () => {},
       standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),

@@ -160,7 +160,7 @@ describe('a holder that is asked for its lease', () => {
   it('that has drained asks the table with the deadline of its lease: by force it is taken at an old checkpoint', async () => {
     const orders: TrafficOrder[] = [];
     let open = true;
-    const turn: TrafficPermit = { end: () => {} };
+    const permit: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
       join: () => {
         const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
@@ -168,7 +168,7 @@ describe('a holder that is asked for its lease', () => {
         return order;
       },
       leave: () => {},
-      enter: () => (open ? turn : undefined),
+      enter: () => (open ? permit : undefined),
       wait: () => new Promise(() => {}),
       moved: () => {},
       standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
@@ -178,7 +178,7 @@ describe('a holder that is asked for its lease', () => {
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     await keeper.frontier(shared, '7');
-    // From now on the renewals of others take every turn.
+    // From now on the renewals of others take every permit.
     open = false;
     await keeper.end(shared, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);

@@ -1,17 +1,17 @@
-// A keeper sends no write before its turn in the queue of the table, and decides only then what to write.
-// The queue is a stub that gives turns when the test says so.
+// A keeper sends no write before it has a permit of the table, and decides only then what to write.
+// The queue is a stub that gives permits when the test says so.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
 import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
 
-/** A queue that lets nobody in at once; `next` gives the turn to who waits. */
+/** A queue that lets nobody in at once; `next` gives a permit to the one that waits. */
 function closedQueue() {
   const orders = new Set<TrafficOrder>();
   const ended: string[] = [];
   const moved: string[] = [];
-  let granting: ((turn: TrafficPermit) => void) | undefined;
-  const turn = (): TrafficPermit => {
+  let granting: ((permit: TrafficPermit) => void) | undefined;
+  const permit = (): TrafficPermit => {
     let isOpen = true;
     return {
       end: (outcome) => {
@@ -34,7 +34,7 @@ function closedQueue() {
         return order;
       },
       leave: (order) => void orders.delete(order),
-      enter: () => (open ? turn() : undefined),
+      enter: () => (open ? permit() : undefined),
       wait: (_, signal) =>
         new Promise((resolve, reject) => {
           granting = resolve;
@@ -46,7 +46,7 @@ function closedQueue() {
     async next(keeper: KeeperDriver): Promise<void> {
       const grant = granting;
       granting = undefined;
-      grant?.(turn());
+      grant?.(permit());
       await keeper.settle();
     },
     order: (): TrafficOrder => [...orders][0]!,
@@ -65,7 +65,7 @@ async function held(setup: KeeperSetup = {}): Promise<{ queue: ReturnType<typeof
 }
 
 describe('a keeper whose table has a queue', () => {
-  it('sends nothing before its turn, and counts its deadline and its time limit from then', async () => {
+  it('sends nothing before it has a permit, and counts its deadline and its time limit from then', async () => {
     const queue = closedQueue();
     const keeper = await driveKeeper({ traffic: queue.traffic });
     await keeper.advance(failoverMs);
@@ -99,7 +99,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.orders.size).to.equal(0);
   });
 
-  it('decides what to write when its turn has come: the checkpoint on board is the newest', async () => {
+  it('decides what to write when its permit has come: the checkpoint on board is the newest', async () => {
     const { keeper, queue } = await held();
     await keeper.advance(failoverMs / 3);
     expect(queue.waits()).to.equal(true);
@@ -114,7 +114,7 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.timers.get('wake')).to.equal(keeper.state.tenure!.shared.deadline);
   });
 
-  it('ends its tenure at the deadline, turn or not, and renews when the turn comes', async () => {
+  it('ends its tenure at the deadline, permit or not, and renews when the permit comes', async () => {
     const { keeper, queue } = await held();
     const { shared } = keeper.state.tenure!;
     await keeper.advance(failoverMs);
@@ -137,7 +137,7 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.row.checkpoint).to.equal('7');
   });
 
-  it('gives a take up that has not had its turn for three times failoverMs', async () => {
+  it('gives a take up that has had no permit for three times failoverMs', async () => {
     const queue = closedQueue();
     const keeper = await driveKeeper({ traffic: queue.traffic });
     await keeper.advance(3 * failoverMs - 1);
@@ -150,7 +150,7 @@ describe('a keeper whose table has a queue', () => {
     expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);
   });
 
-  it('gives a turn back that comes when nothing is to be written any more', async () => {
+  it('gives a permit back that comes when nothing is to be written any more', async () => {
     const { keeper, queue } = await held();
     await keeper.begin(2);
     expect(queue.waits()).to.equal(true);
@@ -159,7 +159,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.ended).to.deep.equal(['unused']);
   });
 
-  it('gives a turn back that comes after the lease was lost, while onCheckpoint is waited for', async () => {
+  it('gives a permit back that comes after the lease was lost, while onCheckpoint is waited for', async () => {
     const queue = closedQueue();
     queue.setOpen(true);
     const keeper = await driveKeeper({ traffic: queue.traffic, onCheckpoint: () => new Promise(() => {}) });
@@ -199,7 +199,7 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.store.calls).to.deep.equal([]);
   });
 
-  it('gives a turn back that it has no use for, and tells how each request ended', async () => {
+  it('gives a permit back that it has no use for, and tells how each request ended', async () => {
     const { keeper, queue } = await held();
     await keeper.advance(failoverMs / 3);
     const error = Object.assign(new Error('slow down'), { name: 'ThrottlingException' });

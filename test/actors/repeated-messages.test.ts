@@ -76,11 +76,11 @@ describe('a message that a stage has had before is dropped and counted', () => {
     expect(state.queues[0]!.entries.length).to.equal(2);
   });
 
-  it('extract: a turn is taken once, and not between two that were asked for', () => {
+  it('extract: a slice is worked once, and not between two that were asked for', () => {
     const { ask, records, state, tell } = oneStage();
     tell(ask('notify', records(0, 1)));
-    expect(tell({ type: 'extract', turn: state.turns })).to.deep.equal(repeated);
-    expect(tell({ type: 'extract', turn: state.turns + 1 })).to.deep.equal(repeated);
+    expect(tell({ type: 'extract', turn: state.slices })).to.deep.equal(repeated);
+    expect(tell({ type: 'extract', turn: state.slices + 1 })).to.deep.equal(repeated);
   });
 
   it('collect: no answer is kept for a question that is closed, so that what settles next reaches the worker', () => {

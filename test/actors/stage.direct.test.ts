@@ -47,11 +47,11 @@ function direct(options: Partial<StageOptions> = {}) {
       const asker = { tenure: tenures[worker], worker: workers[worker] };
       return ask<Dispositions>(worker, { type: 'notify', ...asker, ...batch });
     },
-    /** The turn of extraction that these effects ask for. */
+    /** The slice of extraction that these effects ask for. */
     extract: (effects: ReturnType<typeof step.tell>) => {
-      const [turn, ...more] = sent(effects, self);
+      const [slice, ...more] = sent(effects, self);
       expect(more).to.deep.equal([]);
-      return step.tell(turn!);
+      return step.tell(slice!);
     },
     collect: () => ask<Dispositions>(1, { type: 'collect', worker: 1 }),
     punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', worker: 1, kind }),
@@ -85,7 +85,7 @@ describe('a stage, message by message', () => {
     expect(queue(0)?.credit).to.equal(2);
   });
 
-  it('extracts a notify in a turn of its own, one turn for all who wait', () => {
+  it('extracts a notify in a slice of its own, one slice for all who wait', () => {
     const calls: string[] = [];
     const { join, notify, tell, self, reducers } = direct({
       extract: ({ sequenceNumber, data }) => (calls.push(sequenceNumber), [{ key: left, value: data }]),
@@ -93,12 +93,12 @@ describe('a stage, message by message', () => {
     join(0, 10);
     const first = notify([left]).effects;
     expect(ofType(first, 'watch')).to.have.length(1);
-    expect(sent(notify([left], 7, 2).effects, self), 'a second turn').to.deep.equal([]);
+    expect(sent(notify([left], 7, 2).effects, self), 'a second slice').to.deep.equal([]);
     expect(calls).to.deep.equal([]);
-    const turn = sent(first, self)[0]!;
-    expect(travels(sent(tell(turn), reducers[0]))).to.deep.equal([0, 7]);
+    const slice = sent(first, self)[0]!;
+    expect(travels(sent(tell(slice), reducers[0]))).to.deep.equal([0, 7]);
     expect(calls).to.deep.equal(['0', '7']);
-    expect(counted(tell(turn)), 'the same turn again').to.deep.equal(repeated);
+    expect(counted(tell(slice)), 'the same slice again').to.deep.equal(repeated);
   });
 
   it('gives way after 25 ms of extraction, and the next worker goes first', () => {
@@ -108,7 +108,7 @@ describe('a stage, message by message', () => {
     });
     let effects = notify([left, left]).effects;
     notify([left, left], 10, 2);
-    for (let turns = 4; turns > 0; turns -= 1) effects = extract(effects);
+    for (let slices = 4; slices > 0; slices -= 1) effects = extract(effects);
     expect(calls).to.deep.equal(['0', '10', '1', '11']);
     expect(sent(effects, self)).to.deep.equal([]);
   });
@@ -222,9 +222,9 @@ describe('a stage, message by message', () => {
     tenures[1]!.deadline = clock.now() + 10;
     const { effects, replyTo } = notify([left]);
     clock.move(10);
-    const turn = extract(effects);
-    expect(sent(turn, reducers[0])).to.deep.equal([]);
-    expect(answers(turn, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+    const extracted = extract(effects);
+    expect(sent(extracted, reducers[0])).to.deep.equal([]);
+    expect(answers(extracted, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
   });
 
   it('puts punctuation behind what was handed over before it, extracted or not', () => {
@@ -232,10 +232,10 @@ describe('a stage, message by message', () => {
     join(0, 1);
     join(1, 1);
     const given = notify([left, left, right]);
-    expect(ofType(punctuate('drain').effects, 'send'), 'before the turn').to.deep.equal([]);
-    const turn = extract(given.effects);
-    expect(travels(sent(turn, reducers[0]))).to.deep.equal([0]);
-    expect(travels(sent(turn, reducers[1]))).to.deep.equal([2, 'punctuation']);
+    expect(ofType(punctuate('drain').effects, 'send'), 'before the extraction').to.deep.equal([]);
+    const extracted = extract(given.effects);
+    expect(travels(sent(extracted, reducers[0]))).to.deep.equal([0]);
+    expect(travels(sent(extracted, reducers[1]))).to.deep.equal([2, 'punctuation']);
     expect(travels(sent(disposed(0, 1), reducers[0]))).to.deep.equal([1, 'punctuation']);
   });
 
@@ -279,14 +279,15 @@ describe('a stage, message by message', () => {
       });
       join(0, 10);
       const { effects, replyTo } = notify([left, left, left]);
-      const turn = extract(effects);
+      const extracted = extract(effects);
       const routed = { crash: [], skip: [0, 2], stopShard: [0] }[onFailure];
-      expect(travels(sent(turn, reducers[0])), onFailure).to.deep.equal(routed);
-      expect(ofType(turn, 'fail')).to.have.length(onFailure === 'crash' ? 1 : 0);
-      expect(emitted(turn)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
+      expect(travels(sent(extracted, reducers[0])), onFailure).to.deep.equal(routed);
+      expect(ofType(extracted, 'fail')).to.have.length(onFailure === 'crash' ? 1 : 0);
+      expect(emitted(extracted)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
       expect(tenures[1]!.dead).to.equal(onFailure === 'stopShard');
-      if (onFailure === 'skip') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [1], items: [0] });
-      if (onFailure === 'stopShard') expect(answers(turn, replyTo)[0]).to.deep.include({ ordinals: [], dead: true });
+      if (onFailure === 'skip') expect(answers(extracted, replyTo)[0]).to.deep.include({ ordinals: [1], items: [0] });
+      if (onFailure === 'stopShard')
+        expect(answers(extracted, replyTo)[0]).to.deep.include({ ordinals: [], dead: true });
     }
   });
 

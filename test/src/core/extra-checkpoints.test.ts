@@ -22,13 +22,13 @@ function openQueue() {
 describe('a checkpoint that no lease needs, in the queue of a lease table', () => {
   it('goes last', async () => {
     const { came, clock, enter, order, wait } = openQueue();
-    const turns = enter('owed', 32);
+    const permits = enter('owed', 32);
     wait('checkpoint', order('checkpoint', 1));
     wait('take', order('take'));
     wait('release', order('owed'));
     wait('renewal', order('renew', 100));
-    for (const turn of turns) {
-      turn!.end('answered');
+    for (const permit of permits) {
+      permit!.end('answered');
       await clock.advance(0);
     }
     expect(came).to.deep.equal(['renewal', 'release', 'take', 'checkpoint']);
@@ -36,8 +36,8 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
 
   it('leaves half of the places to what is worth more', () => {
     const { enter } = openQueue();
-    expect(enter('checkpoint', 20).filter((turn) => turn !== undefined)).to.have.length(16);
-    expect(enter('take', 20).filter((turn) => turn !== undefined)).to.have.length(16);
+    expect(enter('checkpoint', 20).filter((permit) => permit !== undefined)).to.have.length(16);
+    expect(enter('take', 20).filter((permit) => permit !== undefined)).to.have.length(16);
   });
 
   it('is not sent until the table has refused nothing for some seconds, and then by itself', async () => {
@@ -108,9 +108,9 @@ function holdAll(leases: number, perSecond: number) {
     return true;
   };
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
-  const turnOf = async (order: TrafficOrder, renewAt: number): Promise<TrafficPermit> => {
-    const turn = traffic.enter(order);
-    if (turn !== undefined) return turn;
+  const permitOf = async (order: TrafficOrder, renewAt: number): Promise<TrafficPermit> => {
+    const permit = traffic.enter(order);
+    if (permit !== undefined) return permit;
     const cancel = clock.after(Math.max(1, renewAt - clock.now()), () => {
       order.kind = 'renew';
       traffic.moved(order);
@@ -125,11 +125,11 @@ function holdAll(leases: number, perSecond: number) {
       const renewAt = order.deadline - liveMs + failoverMs / 3;
       order.renewalDue = renewAt;
       order.kind = clock.now() >= renewAt ? 'renew' : 'checkpoint';
-      const turn = await turnOf(order, renewAt);
+      const permit = await permitOf(order, renewAt);
       const sentAt = clock.now();
       await pause(10);
       const carried = isCarried();
-      turn.end(carried ? 'answered' : 'throttled');
+      permit.end(carried ? 'answered' : 'throttled');
       if (clock.now() > order.deadline) fleet.lost.add(index);
       if (carried && order.kind === 'checkpoint') fleet.extra += 1;
       if (carried) order.deadline = sentAt + liveMs;

@@ -81,7 +81,7 @@ describe('what a keeper does next', () => {
     expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
   });
 
-  it('looks again when a checkpoint is due; and while one waits for its turn, when the renewal is', () => {
+  it('looks again when a checkpoint is due; and while one waits for a permit, when the renewal is', () => {
     expect(nextLook({ ...held, ...extraAt(500) }, times, 0)).to.equal(500);
     expect(nextLook({ ...held, ...extraAt(500), ...retryAt(700) }, times, 0)).to.equal(700);
     expect(nextLook({ ...held, ...extraAt(500), ...queued }, times, 600)).to.equal(1_000);

@@ -7,24 +7,24 @@ import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 9_000;
 
-/** A queue whose first 32 turns are taken, so that the next one waits. */
+/** A queue whose first 32 permits are taken, so that the next one waits. */
 function fullQueue(clock = new ManualClock()) {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
   const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
-  const turns = Array.from({ length: 32 }, () => traffic.enter(order('owed')) as TrafficPermit);
+  const permits = Array.from({ length: 32 }, () => traffic.enter(order('owed')) as TrafficPermit);
   const came: string[] = [];
   const held: TrafficPermit[] = [];
   const wait = (name: string, of: TrafficOrder, signal = new AbortController().signal): void =>
     void traffic.wait(of, signal).then(
-      (turn) => (came.push(name), held.push(turn)),
+      (permit) => (came.push(name), held.push(permit)),
       () => came.push(`${name} left`),
     );
-  const end = async (outcome: SendOutcome = 'answered', turn = turns.pop() ?? held.shift()): Promise<void> => {
-    turn!.end(outcome);
+  const end = async (outcome: SendOutcome = 'answered', permit = permits.pop() ?? held.shift()): Promise<void> => {
+    permit!.end(outcome);
     await clock.advance(0);
   };
-  return { clock, traffic, order, turns, came, held, wait, end };
+  return { clock, traffic, order, permits, came, held, wait, end };
 }
 
 /** A hundred who send as fast as they are let, against a table that refuses what is more than `perSecond`. */
@@ -38,14 +38,14 @@ function busyTable(
   let at = clock.now();
   const one = async (): Promise<void> => {
     for (;;) {
-      const turn = await traffic.wait(traffic.join(), new AbortController().signal);
+      const permit = await traffic.wait(traffic.join(), new AbortController().signal);
       await new Promise<void>((resolve) => void clock.after(5, resolve));
       tokens = Math.min(Math.max(3, perSecond / 50), tokens + ((clock.now() - at) * perSecond) / 1_000);
       at = clock.now();
       const isRefused = tokens < 1;
       if (!isRefused) tokens -= 1;
       count[isRefused ? 'refused' : 'answered'] += 1;
-      turn.end(isRefused ? 'throttled' : 'answered');
+      permit.end(isRefused ? 'throttled' : 'answered');
     }
   };
   for (let n = 0; n < 100; n += 1) void one();
@@ -125,15 +125,15 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['aborted left', 'take']);
   });
 
-  it('takes a turn back that nobody has ended for failoverMs, and ends none twice', async () => {
-    const { came, clock, end, held, order, turns, wait } = fullQueue();
+  it('takes a permit back that nobody has ended for failoverMs, and ends none twice', async () => {
+    const { came, clock, end, held, order, permits, wait } = fullQueue();
     wait('a', order('renew', 1));
     await clock.advance(failoverMs - 1);
     expect(came).to.deep.equal([]);
     await clock.advance(2);
     expect(came).to.deep.equal(['a']);
-    for (const turn of turns) turn.end('answered');
-    for (const turn of turns) turn.end('answered');
+    for (const permit of permits) permit.end('answered');
+    for (const permit of permits) permit.end('answered');
     for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('owed'));
     await clock.advance(0);
     expect(came).to.have.length(32);
@@ -141,32 +141,32 @@ describe('the queue of a lease table', () => {
     expect(came).to.have.length(33);
   });
 
-  it('has no timer once nothing waits or is under way, and none for a turn that nobody will end', async () => {
-    const { clock, turns, end } = fullQueue();
+  it('has no timer once nothing waits or is under way, and none for a permit that nobody will end', async () => {
+    const { clock, permits, end } = fullQueue();
     expect(clock.pending()).to.be.above(0);
-    turns.splice(1);
+    permits.splice(1);
     await clock.advance(failoverMs + 100);
-    expect(clock.pending(), 'the turns are taken back').to.equal(0);
+    expect(clock.pending(), 'the permits are taken back').to.equal(0);
     const ended = fullQueue();
-    while (ended.turns.length > 0) await ended.end();
-    expect(ended.clock.pending(), 'every turn has ended').to.equal(0);
+    while (ended.permits.length > 0) await ended.end();
+    expect(ended.clock.pending(), 'every permit has ended').to.equal(0);
     await end();
     expect(clock.pending()).to.equal(0);
   });
 
-  it('takes a turn back at once from a writer that leaves: it came when nobody heard of it any more', async () => {
-    const { came, clock, end, order, traffic, turns, wait } = fullQueue();
+  it('takes a permit back at once from a writer that leaves: it came when nobody heard of it any more', async () => {
+    const { came, clock, end, order, traffic, permits, wait } = fullQueue();
     const leaving = order('owed');
     wait('leaving', leaving);
     await end();
     expect(came).to.deep.equal(['leaving']);
-    while (turns.length > 0) await end();
+    while (permits.length > 0) await end();
     expect(clock.pending()).to.be.above(0);
     traffic.leave(leaving);
     expect(clock.pending()).to.equal(0);
   });
 
-  it('gives no turn to a writer that has left while it waited, whose signal has not aborted yet', async () => {
+  it('gives no permit to a writer that has left while it waited, whose signal has not aborted yet', async () => {
     const { came, end, order, traffic, wait } = fullQueue();
     const leaving = order('owed');
     wait('leaving', leaving);
@@ -178,12 +178,12 @@ describe('the queue of a lease table', () => {
 
   it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
     const underWay = async (busy: boolean): Promise<number> => {
-      const { clock, order, traffic, turns } = fullQueue();
+      const { clock, order, traffic, permits } = fullQueue();
       clock.after(1, () => {
         if (busy) clock.spend(2_000);
       });
       await clock.advance(2_100);
-      for (const turn of turns) turn.end('answered');
+      for (const permit of permits) permit.end('answered');
       let most = 0;
       while (traffic.enter(order('owed')) !== undefined) most += 1;
       return most;
@@ -193,9 +193,9 @@ describe('the queue of a lease table', () => {
   });
 
   it('lets nobody in at once before one who waits and goes first, though its timer has not come yet', async () => {
-    const { came, clock, order, traffic, turns, wait } = fullQueue();
+    const { came, clock, order, traffic, permits, wait } = fullQueue();
     await clock.advance(1);
-    for (const turn of turns) turn.end('throttled');
+    for (const permit of permits) permit.end('throttled');
     traffic.enter(order('owed'));
     let passed: TrafficPermit | undefined;
     for (let ms = 1; ms <= 20; ms += 1) clock.after(ms, () => (passed ??= traffic.enter(order('take'))));
@@ -205,14 +205,14 @@ describe('the queue of a lease table', () => {
   });
 
   it('has hundreds released in a third of failoverMs after a refusal, for each of them is owed its write', async () => {
-    const { clock, order, traffic, turns } = fullQueue();
+    const { clock, order, traffic, permits } = fullQueue();
     await clock.advance(1);
-    for (const turn of turns) turn.end('throttled');
+    for (const permit of permits) permit.end('throttled');
     let released = 0;
     const release = async (): Promise<void> => {
-      const turn = await traffic.wait(order('owed'), new AbortController().signal);
+      const permit = await traffic.wait(order('owed'), new AbortController().signal);
       await new Promise<void>((resolve) => void clock.after(5, resolve));
-      turn.end('answered');
+      permit.end('answered');
       released += 1;
     };
     for (let n = 0; n < 600; n += 1) void release();

@@ -35,13 +35,13 @@ async function lostOf({ bunched, leases, badMs, share, tookMs }: Spell): Promise
     const order = Object.assign(traffic.join(), { kind: 'renew', deadline: clock.now() + liveMs });
     for (let attempt = 0; ;) {
       order.renewalDue = order.deadline - liveMs + failoverMs / 3;
-      const turn = traffic.enter(order) ?? (await traffic.wait(order, new AbortController().signal));
+      const permit = traffic.enter(order) ?? (await traffic.wait(order, new AbortController().signal));
       const sentAt = clock.now();
       const at = sentAt - start;
       const isBad = at >= badFrom && at < badFrom + badMs && draw() < share;
       const isRefused = isBad && tookMs === undefined;
       await pause(isBad ? (tookMs ?? 10) : 10);
-      turn.end(isRefused ? 'throttled' : 'answered');
+      permit.end(isRefused ? 'throttled' : 'answered');
       if (clock.now() > order.deadline) lost.add(index);
       attempt = isRefused ? attempt + 1 : 0;
       if (!isRefused) order.deadline = sentAt + liveMs;
