@@ -1,8 +1,8 @@
 // How reducers, stages and shard workers report records that have been dealt with. Always in batches, as parallel arrays,
 // because there is one entry per item.
 
-/** The settled items of one worker: `ordinals[i]` with `items[i]`. */
-export interface Settlement {
+/** The dispositions of the items of one worker: `ordinals[i]` with `items[i]`. */
+export interface WorkerDispositions {
   readonly worker: number;
   readonly ordinals: number[];
   readonly items: number[];
@@ -49,7 +49,7 @@ export interface Disposed {
   readonly reducer: number;
   readonly number: number;
   readonly credit: number;
-  readonly settlements: readonly Settlement[];
+  readonly dispositions: readonly WorkerDispositions[];
 }
 
 /** The oldest of a worker's records that a reducer or a stage has. */

@@ -2,12 +2,12 @@
 // worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
 import { send } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
-import type { Disposed, Settlement } from '../protocol/disposition.js';
+import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 
 interface ToStage {
   credit: number;
-  readonly settlements: Map<number, Settlement>;
+  readonly dispositions: Map<number, WorkerDispositions>;
 }
 
 export interface Returns {
@@ -23,21 +23,21 @@ export function createReturns(): Returns {
 function toStage(returns: Returns, stage: Ref<Disposed>): ToStage {
   let to = returns.open.get(stage);
   if (to === undefined) {
-    to = { credit: 0, settlements: new Map() };
+    to = { credit: 0, dispositions: new Map() };
     returns.open.set(stage, to);
   }
   return to;
 }
 
-function settlementOf(returns: Returns, item: DeliveredItem): Settlement {
-  const { settlements } = toStage(returns, item.stage);
+function dispositionsOf(returns: Returns, item: DeliveredItem): WorkerDispositions {
+  const { dispositions } = toStage(returns, item.stage);
   const { worker } = item.tenure;
-  let settlement = settlements.get(worker);
-  if (settlement === undefined) {
-    settlement = { worker, ordinals: [], items: [] };
-    settlements.set(worker, settlement);
+  let ofWorker = dispositions.get(worker);
+  if (ofWorker === undefined) {
+    ofWorker = { worker, ordinals: [], items: [] };
+    dispositions.set(worker, ofWorker);
   }
-  return settlement;
+  return ofWorker;
 }
 
 /** The item was folded, skipped or dropped: the stage may send another one. Once per item. */
@@ -46,14 +46,14 @@ export function returnCredit(returns: Returns, item: DeliveredItem): void {
 }
 
 export function settleItem(returns: Returns, item: DeliveredItem): void {
-  const settlement = settlementOf(returns, item);
-  settlement.ordinals.push(item.ordinal);
-  settlement.items.push(item.index);
+  const ofWorker = dispositionsOf(returns, item);
+  ofWorker.ordinals.push(item.ordinal);
+  ofWorker.items.push(item.index);
 }
 
 /** The tenure is dead: its worker must learn of it, because it gets no more dispositions. */
 export function reportDead(returns: Returns, item: DeliveredItem): void {
-  settlementOf(returns, item).dead = true;
+  dispositionsOf(returns, item).dead = true;
 }
 
 /** The stage drops a number that it has seen already. */
@@ -67,10 +67,10 @@ export function nextNumber(returns: Returns, stage: Ref<Disposed>): number {
 export function sendReturns<Self>(returns: Returns, reducer: number, effects: Effect<Self>[]): boolean {
   let settled = false;
   for (const [stage, to] of returns.open) {
-    const settlements = [...to.settlements.values()];
-    settled ||= settlements.some(({ ordinals }) => ordinals.length > 0);
+    const dispositions = [...to.dispositions.values()];
+    settled ||= dispositions.some(({ ordinals }) => ordinals.length > 0);
     effects.push(
-      send(stage, { type: 'disposed', reducer, number: nextNumber(returns, stage), credit: to.credit, settlements }),
+      send(stage, { type: 'disposed', reducer, number: nextNumber(returns, stage), credit: to.credit, dispositions }),
     );
   }
   returns.open.clear();

@@ -164,16 +164,16 @@ function disposed(turn: Turn, message: MessageOf<'disposed'>): void {
   const queue = queueOf(state.queues, message.reducer);
   if (!acceptNumber(turn, queue, message.number)) return;
   queue.credit += message.credit;
-  for (const settlement of message.settlements) {
-    const entry = state.workers.get(settlement.worker);
+  for (const ofWorker of message.dispositions) {
+    const entry = state.workers.get(ofWorker.worker);
     if (entry === undefined) {
-      effects.push({ type: 'count', what: 'staleSettles', by: settlement.ordinals.length });
+      effects.push({ type: 'count', what: 'staleSettles', by: ofWorker.ordinals.length });
       continue;
     }
-    if (settlement.ordinals.length > 0) queue.settledAt = turn.now;
-    append(entry.outbox.ordinals, settlement.ordinals);
-    append(entry.outbox.items, settlement.items);
-    if (settlement.dead === true) entry.outbox.dead = true;
+    if (ofWorker.ordinals.length > 0) queue.settledAt = turn.now;
+    append(entry.outbox.ordinals, ofWorker.ordinals);
+    append(entry.outbox.items, ofWorker.items);
+    if (ofWorker.dead === true) entry.outbox.dead = true;
   }
   dispatch(turn, queue);
   answerAll(turn);

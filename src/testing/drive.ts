@@ -228,7 +228,7 @@ function createBench(
   };
   const sent = (message: StageMessage): void => {
     if (message.type !== 'disposed') return;
-    for (const { ordinals } of message.settlements) for (const ordinal of ordinals) settled(ordinal);
+    for (const { ordinals } of message.dispositions) for (const ordinal of ordinals) settled(ordinal);
   };
   const begin = (effect: Extract<Effect<ReducerMessage>, { type: 'run' }>): void => {
     const call = (async () => effect.start(new AbortController().signal))();

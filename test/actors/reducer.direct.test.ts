@@ -2,7 +2,7 @@
 // calls of user code that it asks for. How reducers live among other actors is in reducer*.test.ts.
 import { expect } from 'chai';
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
-import type { Disposed, Settlement, Whereabouts } from '../../actors/protocol/disposition.js';
+import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../../actors/protocol/pipeline.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
@@ -59,16 +59,16 @@ function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, index
 }
 
 /** What a stage gets back. */
-function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'credit' | 'settlements'>[] {
+function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'credit' | 'dispositions'>[] {
   const disposed = sent(effects, stage).filter((message) => message.type === 'disposed');
-  return disposed.map(({ credit, settlements }) => ({ credit, settlements }));
+  return disposed.map(({ credit, dispositions }) => ({ credit, dispositions }));
 }
 
-function settled(worker: number, ...ordinals: number[]): Settlement {
+function settled(worker: number, ...ordinals: number[]): WorkerDispositions {
   return { worker, ordinals, items: ordinals.map(() => 0) };
 }
 
-function dead(worker: number, ...ordinals: number[]): Settlement {
+function dead(worker: number, ...ordinals: number[]): WorkerDispositions {
   return { ...settled(worker, ...ordinals), dead: true };
 }
 
@@ -95,10 +95,10 @@ describe('a reducer, message by message', () => {
     items([9], 2);
     items([4, 5], 1, stages[1]);
     const effects = await end(call);
-    expect(returned(effects, stages[0])).to.deep.equal([{ credit: 2, settlements: [settled(1, 0, 3)] }]);
+    expect(returned(effects, stages[0])).to.deep.equal([{ credit: 2, dispositions: [settled(1, 0, 3)] }]);
     const rest = await end(effects);
-    expect(returned(rest, stages[0])).to.deep.equal([{ credit: 1, settlements: [settled(2, 9)] }]);
-    expect(returned(rest, stages[1])).to.deep.equal([{ credit: 2, settlements: [settled(1, 4, 5)] }]);
+    expect(returned(rest, stages[0])).to.deep.equal([{ credit: 1, dispositions: [settled(2, 9)] }]);
+    expect(returned(rest, stages[1])).to.deep.equal([{ credit: 2, dispositions: [settled(1, 4, 5)] }]);
   });
 
   it('gives way after 25 ms of folding, and goes on where it stopped', async () => {
@@ -108,8 +108,8 @@ describe('a reducer, message by message', () => {
     });
     const first = await end(items([0, 1]));
     expect(seen).to.deep.equal([0]);
-    expect(returned(first, stage)).to.deep.equal([{ credit: 1, settlements: [settled(1, 0)] }]);
-    expect(returned(await end(first), stage)).to.deep.equal([{ credit: 1, settlements: [settled(1, 1)] }]);
+    expect(returned(first, stage)).to.deep.equal([{ credit: 1, dispositions: [settled(1, 0)] }]);
+    expect(returned(await end(first), stage)).to.deep.equal([{ credit: 1, dispositions: [settled(1, 1)] }]);
     expect(seen).to.deep.equal([0, 1]);
   });
 
@@ -117,14 +117,14 @@ describe('a reducer, message by message', () => {
     const flushed: State[] = [];
     const { items, stage, status, end } = direct({ flush: (state) => (flushed.push(state), []) });
     const folded = await end(items([0, 1, 2]));
-    expect(returned(folded, stage)).to.deep.equal([{ credit: 2, settlements: [] }]);
+    expect(returned(folded, stage)).to.deep.equal([{ credit: 2, dispositions: [] }]);
     expect(started(folded)).to.deep.equal(['flush']);
     expect(started(items([3])), 'while it flushes').to.deep.equal([]);
     expect(status()).to.include({ doing: 'flush', queued: 2 });
     const done = await end(folded);
-    expect(returned(done, stage)).to.deep.equal([{ credit: 0, settlements: [settled(1, 0, 1)] }]);
+    expect(returned(done, stage)).to.deep.equal([{ credit: 0, dispositions: [settled(1, 0, 1)] }]);
     expect(started(done)).to.deep.equal(['reduce']);
-    expect(returned(await end(await end(done)), stage)[0]?.settlements).to.deep.equal([settled(1, 2, 3)]);
+    expect(returned(await end(await end(done)), stage)[0]?.dispositions).to.deep.equal([settled(1, 2, 3)]);
     expect(flushed.map(String)).to.deep.equal(['0,1', '2,3']);
   });
 
@@ -134,7 +134,7 @@ describe('a reducer, message by message', () => {
     const [timer] = ofType(folded, 'after');
     expect(timer).to.include({ key: 'flush', ms: 1_000 });
     expect(started(folded)).to.deep.equal([]);
-    expect(returned(await end(tell(timer!.message)), stage)[0]?.settlements).to.deep.equal([settled(1, 0)]);
+    expect(returned(await end(tell(timer!.message)), stage)[0]?.dispositions).to.deep.equal([settled(1, 0)]);
   });
 
   it('drops the items of a tenure whose deadline has passed, and reports it dead for good', async () => {
@@ -142,7 +142,7 @@ describe('a reducer, message by message', () => {
     const { items, clock, tenures, stage, end } = direct({
       reduce: (state, { value }) => (seen.push(value), state),
     });
-    const dropped = [{ credit: 1, settlements: [dead(1)] }];
+    const dropped = [{ credit: 1, dispositions: [dead(1)] }];
     tenures[1]!.deadline = clock.now() + 10;
     const call = items([0]);
     clock.move(10);
@@ -157,7 +157,7 @@ describe('a reducer, message by message', () => {
       reduce: (state) => ((tenures[1]!.dead = true), state),
     });
     const effects = await end(items([0]));
-    expect(returned(effects, stage)).to.deep.equal([{ credit: 1, settlements: [dead(1)] }]);
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 1, dispositions: [dead(1)] }]);
     expect(counted(effects)).to.deep.equal({ foldedAfterLoss: 1 });
   });
 
@@ -172,11 +172,11 @@ describe('a reducer, message by message', () => {
     items([1, 2], 1);
     items([11], 2);
     const lost = revoked(1);
-    expect(returned(lost, stage), 'what it had queued').to.deep.equal([{ credit: 2, settlements: [] }]);
+    expect(returned(lost, stage), 'what it had queued').to.deep.equal([{ credit: 2, dispositions: [] }]);
     await end(await end(call));
     expect(status()).to.include({ unflushed: 2, queued: 0 });
     const done = await end(punctuation('flush'));
-    expect(returned(done, stage)[0]?.settlements).to.deep.equal([settled(2, 10, 11)]);
+    expect(returned(done, stage)[0]?.dispositions).to.deep.equal([settled(2, 10, 11)]);
     expect(flushed).to.deep.equal([[10, 11]]);
   });
 
@@ -188,7 +188,7 @@ describe('a reducer, message by message', () => {
       expect(started(asked)).to.deep.equal(['flush']);
       expect(sent(asked, stage)).to.deep.equal([]);
       expect(sent(await end(asked), stage)).to.deep.equal([
-        { type: 'disposed', reducer: 0, number: 2, credit: 0, settlements: [settled(1, 0)] },
+        { type: 'disposed', reducer: 0, number: 2, credit: 0, dispositions: [settled(1, 0)] },
         { type: 'punctuated', reducer: 0, number: 3, id: 5 },
       ]);
     });
@@ -211,14 +211,14 @@ describe('a reducer, message by message', () => {
       reduce: (state, item, context) => (handed.push({ item, context }), state),
     });
     const called: ReducerMessage = { type: 'called' };
-    expect(returned(await end(items([0, 1])), stage)).to.deep.equal([{ credit: 2, settlements: [] }]);
+    expect(returned(await end(items([0, 1])), stage)).to.deep.equal([{ credit: 2, dispositions: [] }]);
     expect(status().unacknowledged).to.equal(2);
     const { context, item } = handed[1]!;
     context.ack(item.token);
     context.ack(item.token);
     expect(told, 'one message for many calls').to.deep.equal([called]);
     const effects = tell(called);
-    expect(returned(effects, stage)).to.deep.equal([{ credit: 0, settlements: [settled(1, 1)] }]);
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 0, dispositions: [settled(1, 1)] }]);
     expect(counted(effects)).to.deep.equal({ strayAcknowledgements: 1 });
     context.fail(handed[0]!.item.token, new Error('no'));
     expect(ofType(tell(called), 'fail')).to.have.length(1);
@@ -231,8 +231,8 @@ describe('a reducer, message by message', () => {
         { onFailure, batchSize: 3 },
       );
       const effects = await end(items([0, 1, 2]));
-      const settlement = { crash: settled(1, 0), skip: settled(1, 0, 1), stopShard: dead(1, 0) }[onFailure];
-      expect(returned(effects, stage), onFailure).to.deep.equal([{ credit: 2, settlements: [settlement] }]);
+      const disposition = { crash: settled(1, 0), skip: settled(1, 0, 1), stopShard: dead(1, 0) }[onFailure];
+      expect(returned(effects, stage), onFailure).to.deep.equal([{ credit: 2, dispositions: [disposition] }]);
       const [failure] = ofType(effects, 'fail');
       if (onFailure === 'crash') expect(failure?.error).to.include({ code: 'PROCESSING_FAILED' });
       else expect(failure).to.equal(undefined);
@@ -241,7 +241,7 @@ describe('a reducer, message by message', () => {
       expect(tenures[1]!.stopError !== undefined).to.equal(onFailure === 'stopShard');
       if (onFailure === 'crash') continue;
       const last = onFailure === 'skip' ? settled(1, 2) : dead(1);
-      expect(returned(await end(effects), stage), 'the rest').to.deep.equal([{ credit: 1, settlements: [last] }]);
+      expect(returned(await end(effects), stage), 'the rest').to.deep.equal([{ credit: 1, dispositions: [last] }]);
     }
   });
 
@@ -250,7 +250,7 @@ describe('a reducer, message by message', () => {
     const flush = (state: State): unknown => (flushed.push(state) > 1 ? [] : Promise.reject(new Error('bad')));
     const { items, stage, end } = direct({ flush }, { onFailure: 'skip' });
     const effects = await end(await end(items([0, 1])));
-    expect(returned(effects, stage)).to.deep.equal([{ credit: 0, settlements: [settled(1, 0, 1)] }]);
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 0, dispositions: [settled(1, 0, 1)] }]);
     expect(counted(effects)).to.deep.equal({ skippedItems: 2 });
     await end(await end(items([2, 3])));
     expect(flushed[1]).to.deep.equal([2, 3]);

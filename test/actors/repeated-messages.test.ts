@@ -89,10 +89,10 @@ describe('a message that a stage has had before is dropped and counted', () => {
     tell(join(0, 5));
     const collect = ask('collect');
     tell(collect);
-    expect(tell({ type: 'disposed', reducer: 0, number: 1, credit: 1, settlements: [settled] })).to.have.length(1);
+    expect(tell({ type: 'disposed', reducer: 0, number: 1, credit: 1, dispositions: [settled] })).to.have.length(1);
     expect(tell(collect)).to.deep.equal(repeated);
-    const settlements = [{ ...settled, ordinals: [1] }];
-    expect(tell({ type: 'disposed', reducer: 0, number: 2, credit: 1, settlements })).to.deep.equal([]);
+    const dispositions = [{ ...settled, ordinals: [1] }];
+    expect(tell({ type: 'disposed', reducer: 0, number: 2, credit: 1, dispositions })).to.deep.equal([]);
     const next = ask('collect');
     expect(tell(next)).to.deep.equal([
       { type: 'reply', to: next.replyTo, answer: { itemCounts: [], ordinals: [1], items: [0] } },
@@ -118,7 +118,7 @@ describe('a message that a stage has had before is dropped and counted', () => {
   it('disposed: credit comes back once', () => {
     const { join, state, tell, twice } = oneStage();
     tell(join(0, 5));
-    expect(twice({ type: 'disposed', reducer: 0, number: 1, credit: 2, settlements: [] })).to.deep.equal(repeated);
+    expect(twice({ type: 'disposed', reducer: 0, number: 1, credit: 2, dispositions: [] })).to.deep.equal(repeated);
     expect(state.queues[0]).to.include({ credit: 7 });
   });
 });

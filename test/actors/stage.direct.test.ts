@@ -2,7 +2,7 @@
 // is in stage.test.ts and stage-extraction.test.ts.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
-import type { Dispositions, Settlement, Whereabouts } from '../../actors/protocol/disposition.js';
+import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
 import type { ReducerInbox } from '../../actors/protocol/pipeline.js';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
@@ -56,15 +56,15 @@ function direct(options: Partial<StageOptions> = {}) {
     collect: () => ask<Dispositions>(1, { type: 'collect', worker: 1 }),
     punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', worker: 1, kind }),
     locate: (ordinal: number) => ask<Whereabouts>(1, { type: 'locate', worker: 1, ordinal }),
-    disposed: (reducer: number, credit: number, ...settlements: Settlement[]) =>
-      step.tell({ type: 'disposed', reducer, number: number(reducer), credit, settlements }),
+    disposed: (reducer: number, credit: number, ...dispositions: WorkerDispositions[]) =>
+      step.tell({ type: 'disposed', reducer, number: number(reducer), credit, dispositions }),
     punctuated: (reducer: number, id: number) =>
       step.tell({ type: 'punctuated', reducer, number: number(reducer), id }),
     queue: (reducer: number) => step.status().queues[reducer],
   };
 }
 
-function settled(...ordinals: number[]): Settlement {
+function settled(...ordinals: number[]): WorkerDispositions {
   return { worker: 1, ordinals, items: ordinals.map(() => 0) };
 }
 
@@ -176,7 +176,7 @@ describe('a stage, message by message', () => {
     tell(done);
     const before = status();
     const again: StageMessage[] = [
-      { type: 'disposed', reducer: 0, number: 1, credit: 1, settlements: [settled(0)] },
+      { type: 'disposed', reducer: 0, number: 1, credit: 1, dispositions: [settled(0)] },
       done,
       given.message,
       asked.message,

@@ -201,10 +201,10 @@ describe('a stage answers', () => {
   it('nobody for a worker that is gone: its dispositions are dropped and counted, those of others are not', async () => {
     const stream = fakeStream();
     const pipeline = start({ ...two, definition: collecting([]) });
-    const settlements = [{ worker: 987_654, ordinals: [0, 1], items: [0, 0] }];
-    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 1, credit: 0, settlements });
+    const dispositions = [{ worker: 987_654, ordinals: [0, 1], items: [0, 0] }];
+    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 1, credit: 0, dispositions });
     const { keeper, worker } = pipeline.read(stream.port, shard0);
-    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 2, credit: 0, settlements });
+    pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 2, credit: 0, dispositions });
     const numbers = putNumbered(stream, 20, () => left);
     await pipeline.clock.advance(10);
     expect(pipeline.counters()['staleSettles']).to.equal(4);

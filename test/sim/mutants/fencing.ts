@@ -52,12 +52,12 @@ const settlesByShard = (base: Actors = actors): Actors => {
         if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
         if (message.type !== 'disposed') return message;
         const known = [...(state.workers.keys() as Iterable<number>)];
-        const settlements = (message['settlements'] as { worker: number }[]).map((settlement) => {
-          if (state.workers.has(settlement.worker)) return settlement;
-          const shard = shardOf.get(settlement.worker);
-          return { ...settlement, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? -1 };
+        const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
+          if (state.workers.has(ofWorker.worker)) return ofWorker;
+          const shard = shardOf.get(ofWorker.worker);
+          return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? -1 };
         });
-        return { ...message, settlements };
+        return { ...message, dispositions };
       },
     },
     base,

@@ -69,9 +69,9 @@ const deaf = (base: Actors = actors): Actors => {
     {
       before: (state, message) => {
         if (message.type !== 'disposed') return message;
-        const settlements = message['settlements'] as { worker: number }[];
-        for (const { worker } of settlements) if (!state.workers.has(worker)) unknown.add(worker);
-        return { ...message, settlements: settlements.filter(({ worker }) => !unknown.has(worker)) };
+        const dispositions = message['dispositions'] as { worker: number }[];
+        for (const { worker } of dispositions) if (!state.workers.has(worker)) unknown.add(worker);
+        return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(worker)) };
       },
     },
     base,
@@ -88,9 +88,9 @@ const deafByShard = (base: Actors = actors): Actors => {
       before: (state, message) => {
         if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
         if (message.type !== 'disposed') return message;
-        const settlements = message['settlements'] as { worker: number }[];
-        for (const { worker } of settlements) if (!state.workers.has(worker)) unknown.add(shardOf.get(worker));
-        return { ...message, settlements: settlements.filter(({ worker }) => !unknown.has(shardOf.get(worker))) };
+        const dispositions = message['dispositions'] as { worker: number }[];
+        for (const { worker } of dispositions) if (!state.workers.has(worker)) unknown.add(shardOf.get(worker));
+        return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(shardOf.get(worker))) };
       },
     },
     base,

@@ -152,7 +152,7 @@ const onAcknowledgement: Mutant['make'] = () =>
     after: (_state, _message, effects) =>
       resent(effects, (sent) => {
         if (sent.type !== 'disposed') return sent;
-        const acknowledged = (sent['settlements'] as { ordinals: number[] }[]).map(({ ordinals }) => ordinals.length);
+        const acknowledged = (sent['dispositions'] as { ordinals: number[] }[]).map(({ ordinals }) => ordinals.length);
         return { ...sent, credit: acknowledged.reduce((sum, each) => sum + each, 0) };
       }),
   });
