@@ -7,7 +7,7 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 import type { Shard } from '../../src/api/ports.js';
 import { resetCommand } from '../../src/api/stream-changed.js';
 
-const apartMs = 60_000;
+const believedAfterMs = 60_000;
 
 /** `shards` is a complete listing. */
 export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[]): void {
@@ -20,9 +20,9 @@ export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[])
     const known = stream.contradictions.get(shardId) ?? { since: now, told: false };
     found.set(shardId, known);
     if (known.told) continue;
-    if (now - known.since < apartMs) {
-      stream.syncDueAt = Math.min(stream.syncDueAt, known.since + apartMs);
-      scanWithin(turn, known.since + apartMs - now);
+    if (now - known.since < believedAfterMs) {
+      stream.syncDueAt = Math.min(stream.syncDueAt, known.since + believedAfterMs);
+      scanWithin(turn, known.since + believedAfterMs - now);
       continue;
     }
     known.told = true;

@@ -35,17 +35,17 @@ export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<L
 }
 
 /** Keys of leases whose holder must not be asked for them now. */
-export function notToBeAsked({ state, now }: Turn): string[] {
-  return [...state.askedInVain].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
+export function notToAskFor({ state, now }: Turn): string[] {
+  return [...state.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
 
 /** The holder of this lease has refused, or not answered. */
-export function askedInVain({ settings, state, now }: Turn, { leaseKey, row }: Lease): void {
+export function noteFailedWish({ settings, state, now }: Turn, { leaseKey, row }: Lease): void {
   const { kinactWriter: holder } = row;
-  const before = state.askedInVain.get(leaseKey);
+  const before = state.failedWishes.get(leaseKey);
   const count = before?.holder === holder ? before!.count + 1 : 1;
   const ms = doubledMs({ baseMs: settings.failoverMs, capMs: settings.coolDownCapMs }, count - 1);
-  state.askedInVain.set(leaseKey, { holder, count, until: now + ms });
+  state.failedWishes.set(leaseKey, { holder, count, until: now + ms });
 }
 
 /** Whether a row has had no owner, or none that lives, for so long that no other worker seems to want it. */

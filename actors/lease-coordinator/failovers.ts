@@ -9,17 +9,17 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 /** `rows` is a new scan; the state still has the one before. */
 export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
-  const { tableRecord: record, workerId } = settings;
+  const { tableHistory: history, workerId } = settings;
   const ownMs = Math.ceil(settings.failoverMs);
   const timeBefore = holdersTimeMs(turn);
   for (const row of rows) {
     const ms = hasEnded(row) ? undefined : failoverOf(row);
     if (ms === undefined) continue;
-    record.longestFailoverMs = Math.max(record.longestFailoverMs, ms);
-    if (record.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
+    history.longestFailoverMs = Math.max(history.longestFailoverMs, ms);
+    if (history.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
     // Only a counter that rises shows that its owner lives. What a dead one has left is about to be taken, and says nothing.
     if (row.leaseCounter <= (state.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
-    record.failoverTold = true;
+    history.failoverTold = true;
     warn(
       turn,
       `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,
@@ -37,5 +37,5 @@ function leaveMoreTime({ state }: Turn, moreMs: number): void {
 
 /** How long a possible holder of a row that is gone has to create it again, milliseconds. */
 export function holdersTimeMs({ settings }: Pick<Turn, 'settings'>): number {
-  return Math.max(settings.failoverMs, settings.tableRecord.longestFailoverMs);
+  return Math.max(settings.failoverMs, settings.tableHistory.longestFailoverMs);
 }

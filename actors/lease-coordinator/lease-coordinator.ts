@@ -64,7 +64,7 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
   }
   return {
     isSuccessor: false,
-    tableRecord: { longestFailoverMs: 0, failoverTold: false },
+    tableHistory: { longestFailoverMs: 0, failoverTold: false },
     startDeadlineMs: 60_000,
     stopDeadlineMs: 30_000,
     scanIntervalMs: 1_000,
@@ -111,7 +111,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     rows: new Map(),
     malformed: new Map(),
     lastReadable: new Map(),
-    vanished: (settings.tableRecord.vanished ??= new Map()),
+    vanished: (settings.tableHistory.vanished ??= new Map()),
     tableMissing: false,
     entityType: undefined,
     observations: new Map(),
@@ -120,7 +120,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     coolDowns: new Map(),
     retakes: new Map(),
     wishes: new Map(),
-    askedInVain: new Map(),
+    failedWishes: new Map(),
     standstills: new Map(),
     endedHere: new Set(),
     incarnations: 0,

@@ -4,7 +4,7 @@ import { run, send, watch } from '../protocol/actor.js';
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperMessage, KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
-import { askedInVain, coolDown, retakeLater } from './cool-downs.js';
+import { noteFailedWish, coolDown, retakeLater } from './cool-downs.js';
 import type { CoordinatorSelf } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
@@ -23,7 +23,7 @@ import { withoutAbsence } from '../../src/core/shard-proof.js';
 import { KinactError } from '../../src/api/errors.js';
 
 /** Spawns a keeper that tries to take this row, or with `wish` asks its holder for it. */
-export function take(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
+export function spawnKeeper(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { settings, state } = turn;
   const place = placeOf(state, row.leaseKey);
   if (place === undefined || !takesPart(place.stream)) return;
@@ -81,8 +81,8 @@ function newLease(
     readingParents: false,
     fence: undefined,
     workingSince: undefined,
-    endAsks: 0,
-    openAsks: 0,
+    endRefusals: 0,
+    openListings: 0,
     idleSince: undefined,
     idleReason: '',
     endWaits: false,
@@ -90,7 +90,7 @@ function newLease(
     unreadTold: false,
     readsWork: false,
     givenBack: false,
-    endAsked: 0,
+    lastEndQuestion: 0,
   };
 }
 
@@ -108,7 +108,7 @@ export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number,
     effects.push(
       send(keeper, { type: 'release', reason: 'stopping', deadlineMs: Math.max(0, state.releasing.deadlineAt - now) }),
     );
-  else if (lease.stream.record.failure !== undefined) giveBack(turn, lease, lease.stream.record.failure);
+  else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
 }
 
 /** A keeper that died before its last word: the row is read and taken like any other, later each time. */
@@ -134,7 +134,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       lease.row = news.row;
       state.changed = true;
       beganIdle(turn, lease, 'no worker has begun to read it');
-      return settleParents(turn, lease);
+      return checkParents(turn, lease);
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
@@ -155,7 +155,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
       return readsFail(turn, lease, news.forMs);
     case 'notTaken':
       drop(turn, lease);
-      if (news.askedInVain === true) askedInVain(turn, lease);
+      if (news.wishFailed === true) noteFailedWish(turn, lease);
       if (news.retake) scanWithin(turn, retakeLater(turn, lease));
       return;
     case 'handedOver':
@@ -183,7 +183,7 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
 
 /** The last scan may be old. Should the row be gone in the next, it is made where our keeper has left it. */
 function noteLeft({ settings }: Turn, leaseKey: string, at: Checkpoint): void {
-  const { rows } = settings.tableRecord;
+  const { rows } = settings.tableHistory;
   const row = rows?.get(leaseKey);
   if (row === undefined || compareCheckpoints(at, durableCheckpoint(row)) <= 0) return;
   rows?.set(leaseKey, { ...row, checkpoint: at.checkpoint, checkpointSubSequenceNumber: at.subSequenceNumber });
@@ -217,7 +217,7 @@ function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void
   state.coolDowns.delete(lease.leaseKey);
   for (const other of state.leases.values()) {
     if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)
-      settleParents(turn, other);
+      checkParents(turn, other);
   }
   const children = childShardIds
     .map((shardId) => leaseKeyOf(identifier, shardId))
@@ -240,7 +240,7 @@ export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
     const coolDown = state.coolDowns.get(row.leaseKey);
     const room = state.leases.size < settings.maxLeases;
     if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now))
-      take(turn, row);
+      spawnKeeper(turn, row);
   }
 }
 
@@ -249,7 +249,7 @@ export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
  * otherwise consistent reads of the parents' rows do. Called when the lease is taken, and when something suggests that the
  * answer has changed.
  */
-export function settleParents(turn: Turn, lease: Lease): void {
+export function checkParents(turn: Turn, lease: Lease): void {
   const { settings, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
   const { identifier } = lease.stream;
@@ -317,7 +317,7 @@ export function reconsiderWaiting(turn: Turn): void {
       const gone = state.malformed.has(leaseKey) || state.vanished.has(leaseKey);
       return gone || (row !== undefined && !hasEnded(row));
     });
-    if (!stillRead) settleParents(turn, lease);
+    if (!stillRead) checkParents(turn, lease);
   }
 }
 

@@ -1,9 +1,9 @@
-// The options of a lease coordinator, and the records that outlive it.
+// The options of a lease coordinator, and the histories that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperCoordinator, KeeperMessage } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { SourceRecord } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseStore, Random, StreamSource } from '../../src/api/ports.js';
@@ -12,7 +12,7 @@ export interface CoordinatorSource {
   readonly source: StreamSource;
   readonly initialPosition: InitialPosition;
   /** Lives as long as the consumer. Default: a new one. */
-  readonly record?: SourceRecord;
+  readonly history?: SourceHistory;
 }
 
 /** A row that somebody has deleted. */
@@ -26,7 +26,7 @@ export interface Vanished {
 }
 
 /** What is known of a table, across all its coordinators. Made once per consumer and table. */
-export interface TableRecord {
+export interface TableHistory {
   /** The longest `failoverMs` that a row has shown, milliseconds; 0 while none has. */
   longestFailoverMs: number;
   /** The warning that another worker's `failoverMs` differs has been given. */
@@ -77,7 +77,7 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly random: Random;
   readonly failoverMs: number;
   /** Lives as long as the consumer. Default: a new one. */
-  readonly tableRecord?: TableRecord;
+  readonly tableHistory?: TableHistory;
   /** Default: no limit. */
   readonly maxLeases?: number;
   readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;

@@ -2,9 +2,9 @@
 // overlap. Everything periodic (shard sync, audit, clean-up) follows a scan, so that it works with fresh rows.
 import { run } from '../protocol/actor.js';
 import { noteBusy } from './busy-table.js';
-import { cooling, notToBeAsked } from './cool-downs.js';
+import { cooling, notToAskFor } from './cool-downs.js';
 import { holdersTimeMs, noteFailovers } from './failovers.js';
-import { reconsiderWaiting, take } from './leases.js';
+import { reconsiderWaiting, spawnKeeper } from './leases.js';
 import { forgetAbandoned } from './releasing.js';
 import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
@@ -13,7 +13,7 @@ import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } fr
 import type { Turn } from './state.js';
 import { onTrial, unreadable, watchUnread } from './unread.js';
 import { watchUntaken } from './untaken.js';
-import { askAgain, askedByOthers, noteWishes, steal } from './wishes.js';
+import { askAgain, askedByOthers, noteWishes, askOrTake } from './wishes.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
@@ -115,10 +115,10 @@ export function scanned(turn: Turn, result: LeaseScan): void {
 
 /** The table's next coordinator must not take a row that vanishes before its first scan for one that never existed. */
 function rememberRows({ settings, state }: Turn): void {
-  const { tableRecord: record } = settings;
+  const { tableHistory: history } = settings;
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
-  const before = isToOpen ? [...(record.rows ?? [])] : [];
-  record.rows = new Map([...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined), ...state.rows]);
+  const before = isToOpen ? [...(history.rows ?? [])] : [];
+  history.rows = new Map([...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined), ...state.rows]);
 }
 
 function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
@@ -141,7 +141,7 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
  */
 function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
-  const known = settings.tableRecord.rows ?? state.rows;
+  const known = settings.tableHistory.rows ?? state.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
   for (const [leaseKey, gone] of state.vanished) {
     const stream = placeOf(state, leaseKey)?.stream;
@@ -176,10 +176,10 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
   for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
-  const notAsked = new Set(notToBeAsked(turn));
+  const declined = new Set(notToAskFor(turn));
   const leases = observe(rows, state.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
-  askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notAsked.has(leaseKey));
+  askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || declined.has(leaseKey));
   // Rows of this process that lost their keeper; in the first round also those of an earlier process of the same name. After
   // that, such a row belongs to a living worker with the same id: it is taken when it expires, like any other.
   const mine = rows.filter(
@@ -191,21 +191,21 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     maxLeases,
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
     avoid,
-    asked: askedByOthers(turn),
-    notAsked,
+    askedBy: askedByOthers(turn),
+    notToAskFor: declined,
     reclaim: new Set(mine.map((row) => row.leaseKey)),
     ...waitingFor(turn),
     spareMs: spare * scanIntervalMs,
     random: () => random.next(),
   });
   state.plan = plan;
-  const wanted = onTrial(turn, [...plan.take, ...plan.steal]);
-  const stolen = new Set(plan.steal);
+  const wanted = onTrial(turn, [...plan.take, ...plan.fromPeers]);
+  const ofPeers = new Set(plan.fromPeers);
   const possible = wanted.slice(0, noteBusy(turn, wanted.length, rows));
-  for (const row of possible) if (!stolen.has(row)) take(turn, row);
-  steal(
+  for (const row of possible) if (!ofPeers.has(row)) spawnKeeper(turn, row);
+  askOrTake(
     turn,
-    possible.filter((row) => stolen.has(row)),
+    possible.filter((row) => ofPeers.has(row)),
   );
   if (plan.overflow > 0 && !state.overflowing) {
     warn(
@@ -237,13 +237,13 @@ function untilNextScan(turn: Turn): number {
   const { plan } = state;
   const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
   const full = state.leases.size >= settings.maxLeases;
-  const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.left && state.leases.size > 0;
+  const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.leavesSome && state.leases.size > 0;
   const ms = jittered(
     turn,
     state.phase === 'running' && !waiting && (full || alone) ? settings.idleScanIntervalMs : settings.scanIntervalMs,
   );
   if (state.phase !== 'running' || full) return ms;
-  if (plan?.left === true) return Math.min(ms, spare * settings.scanIntervalMs + 50);
+  if (plan?.leavesSome === true) return Math.min(ms, spare * settings.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
 }
 

@@ -41,7 +41,7 @@ export interface ShardEnd {
   readonly acceptChildless: boolean;
   readonly absences: Absences;
   /** The time between two listings that prove a shard gone. */
-  readonly apartMs: number;
+  readonly shardGoneAfterMs: number;
 }
 
 /** What rows are read and made with. */
@@ -99,7 +99,7 @@ function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): Shar
     case 'unclear':
       return blocked(`the shard is not listed, and the listing does not prove it gone: ${found.reason}`);
     case 'absent':
-      return isSecondAbsence(end.absences, end.shardId, askedAt, end.apartMs)
+      return isSecondAbsence(end.absences, end.shardId, askedAt, end.shardGoneAfterMs)
         ? undefined
         : blocked('the shard is not listed any more; a second listing has to show the same', [end.shardId]);
   }
@@ -128,7 +128,7 @@ async function makeChildren(
   // A merge partner that has no row and is not listed any more is gone, once two listings show it.
   const isAbsent = (shardId: string): boolean => shardIn(shards, shardId).type === 'absent';
   const isGone = (shardId: string): boolean =>
-    isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.apartMs);
+    isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.shardGoneAfterMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);
   if (plan.type === 'blocked') {
     const absent = plan.missing.filter(isAbsent);

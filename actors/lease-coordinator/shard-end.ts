@@ -35,7 +35,7 @@ export function shardEndAsked(turn: Turn, asked: PrepareShardEnd): void {
   const lease = state.leases.get(asked.leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
-  const { failure } = lease.stream.record;
+  const { failure } = lease.stream.history;
   if (failure !== undefined)
     return answer(turn, asked, {
       type: 'blocked',
@@ -43,8 +43,9 @@ export function shardEndAsked(turn: Turn, asked: PrepareShardEnd): void {
       retryMs: turn.settings.failoverMs,
     });
   // A repeated question would count twice towards the conclusion that the shard has no children.
-  if (asked.replyTo.question <= lease.endAsked) return void effects.push({ type: 'count', what: 'repeatedMessages' });
-  lease.endAsked = asked.replyTo.question;
+  if (asked.replyTo.question <= lease.lastEndQuestion)
+    return void effects.push({ type: 'count', what: 'repeatedMessages' });
+  lease.lastEndQuestion = asked.replyTo.question;
   lease.stream.ends.push(asked);
   gather(turn, lease.stream);
 }
@@ -117,9 +118,9 @@ function judgeShardEnd(turn: Turn, stream: Stream, asked: PrepareShardEnd, evide
     vanished,
     unread: position === undefined,
     latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values()),
-    acceptChildless: lease.endAsks >= childlessPatience,
+    acceptChildless: lease.endRefusals >= childlessPatience,
     absences: stream.absences,
-    apartMs: settings.failoverMs,
+    shardGoneAfterMs: settings.failoverMs,
   };
   effects.push(
     run({
@@ -144,12 +145,12 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
       sayReady(turn, lease, asked, result);
       return answer(turn, asked, { type: 'ready', childShardIds: result.childShardIds });
     case 'open':
-      if (!result.certain && ++lease.openAsks < openPatience)
+      if (!result.certain && ++lease.openListings < openPatience)
         return block(turn, lease, asked, { reason: result.reason });
       lease.falseEnd = true;
       lease.idleReason = `reading seems to end again and again: ${result.reason}`;
-      lease.openAsks = 0;
-      lease.endAsks = 0;
+      lease.openListings = 0;
+      lease.endRefusals = 0;
       sayRetrying(turn, lease, new KinactError('AWS_ERROR', `${lease.shardId}: ${result.reason}`, { retryable: true }));
       return answer(turn, asked, { type: 'open', reason: result.reason });
     case 'blocked':
@@ -234,7 +235,7 @@ function block(
     waits = false,
   }: { readonly reason: string; readonly leastMs?: number; readonly waits?: boolean },
 ): void {
-  const asks = ++lease.endAsks;
+  const asks = ++lease.endRefusals;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
   const ms = doubledMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - 2 * childlessPatience));
   const retryIn = Math.max(ms, Math.ceil(leastMs));

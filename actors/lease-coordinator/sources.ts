@@ -10,12 +10,12 @@ import { KinactError } from '../../src/api/errors.js';
 import { endsSource, isHopeless, missesStream } from '../../src/api/failures.js';
 
 /** Whether its shards are listed and its leases may be taken. */
-export function takesPart({ syncedOnce, record }: Stream): boolean {
-  return syncedOnce && record.failure === undefined;
+export function takesPart({ syncedOnce, history }: Stream): boolean {
+  return syncedOnce && history.failure === undefined;
 }
 
-export function hasFailed({ record }: Stream): boolean {
-  return record.failure !== undefined;
+export function hasFailed({ history }: Stream): boolean {
+  return history.failure !== undefined;
 }
 
 /**
@@ -25,14 +25,14 @@ export function hasFailed({ record }: Stream): boolean {
 export function failSource(turn: Turn, stream: Stream, error: KinactError): void {
   const { state } = turn;
   if (hasFailed(stream)) return;
-  stream.record.failure = error;
+  stream.history.failure = error;
   emit(turn, { name: 'sourceFailed', data: { source: stream.options.source.name, error } });
   for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
   if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
     state.phase = 'failed';
     for (const key of ['openTable', 'scan']) turn.effects.push({ type: 'cancel', key });
   }
-  settleStart(turn);
+  answerStart(turn);
 }
 
 /** How soon the table is scanned and the stream synced after a different stream was seen under its name. */
@@ -58,9 +58,9 @@ const goneAfterTimes = 5;
  * Notes a failure of a describe or listing. True when it ends its source. A source that has worked ends only when its stream
  * is another one now, or is gone, which one answer does not prove.
  */
-export function noteFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
+export function noteSourceFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
-  if (!stream.record.worked) return isHopeless(error);
+  if (!stream.history.worked) return isHopeless(error);
   if (!missesStream(error)) {
     stream.missing = undefined;
     return false;
@@ -84,18 +84,18 @@ export function giveBack({ settings, effects }: Turn, { keeper }: Lease, error: 
 }
 
 /** Answers `start()` once every source is read or has failed. */
-export function settleStart(turn: Turn): void {
+export function answerStart(turn: Turn): void {
   const { streams } = turn.state;
-  const failure = streams[0]?.record.failure;
-  if (failure !== undefined && streams.every(hasFailed)) return answerStart(turn, { type: 'failed', error: failure });
-  if (streams.every((stream) => hasFailed(stream) || stream.syncedOnce)) answerStart(turn, { type: 'started' });
+  const failure = streams[0]?.history.failure;
+  if (failure !== undefined && streams.every(hasFailed)) return answerWaiters(turn, { type: 'failed', error: failure });
+  if (streams.every((stream) => hasFailed(stream) || stream.syncedOnce)) answerWaiters(turn, { type: 'started' });
 }
 
 /** The deadline: if some sources are read it has started; the others are tried further in either case. */
 export function startOverdue(turn: Turn): void {
   const { settings, state } = turn;
   if (state.started !== undefined) return;
-  if (state.streams.some(takesPart)) return answerStart(turn, { type: 'started' });
+  if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
   const { startDeadlineMs } = settings;
   // Slow progress is no standstill: the deadline counts from the last row that was made.
   const movedAt = Math.max(...state.streams.map(({ progress }) => progress.at ?? -Infinity));
@@ -108,7 +108,7 @@ export function startOverdue(turn: Turn): void {
   const message = overdue(turn);
   const cause = state.lastError ?? state.streams.find(({ error }) => error !== undefined)?.error;
   const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
-  answerStart(turn, { type: 'failed', error });
+  answerWaiters(turn, { type: 'failed', error });
 }
 
 function overdue({ settings, state }: Turn): string {
@@ -125,10 +125,10 @@ function overdue({ settings, state }: Turn): string {
 /** Stopped before it was done. */
 export function abandonStart(turn: Turn): void {
   const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
-  if (turn.state.started === undefined) answerStart(turn, { type: 'failed', error });
+  if (turn.state.started === undefined) answerWaiters(turn, { type: 'failed', error });
 }
 
-function answerStart({ state, effects }: Turn, outcome: CoordinatorStarted): void {
+function answerWaiters({ state, effects }: Turn, outcome: CoordinatorStarted): void {
   // A source that failed only for lack of time may have started since.
   if (state.started?.type === 'started') return;
   state.started = outcome;

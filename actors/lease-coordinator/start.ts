@@ -3,7 +3,7 @@
 // `start()` waits only for a while.
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
-import { failSource, failTable, hasFailed, noteFailure, settleStart } from './sources.js';
+import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
 import { retrying, scanWithin, worked } from './state.js';
 import type { Stream, Turn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -21,7 +21,7 @@ export function open(turn: Turn): void {
   for (const stream of state.streams) openStream(turn, stream);
   if (!state.streams.every(hasFailed)) return;
   state.phase = 'failed';
-  settleStart(turn);
+  answerStart(turn);
 }
 
 export function openStream({ state, effects }: Turn, stream: Stream): void {
@@ -66,7 +66,7 @@ export function streamNotOpened(turn: Turn, index: number, error: unknown): void
   const { settings, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
-  if (noteFailure(turn, stream, error)) return failSource(turn, stream, error);
+  if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   stream.error = error;
   const delayMs = backoffMs(retryShape, stream.openAttempt++, settings.random);
   retrying(turn, opening, { error, delayMs, stream });
@@ -113,5 +113,5 @@ export function tableNotOpened(turn: Turn, error: unknown): void {
 
 /** Whether nobody here can use the table: a KCL 3 table at any time, another mistake only before anything has worked. */
 export function isTableFailure({ state }: Turn, error: unknown): error is Parameters<typeof failTable>[1] {
-  return endsTable(error) || (isHopeless(error) && !state.streams.some(({ record }) => record.worked));
+  return endsTable(error) || (isHopeless(error) && !state.streams.some(({ history }) => history.worked));
 }

@@ -5,11 +5,11 @@ import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
 import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
-import type { CoordinatorSource, KeeperArguments, TableRecord, Vanished } from './options.js';
+import type { CoordinatorSource, KeeperArguments, TableHistory, Vanished } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
-import type { SourceRecord } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerOf } from '../../src/core/lease-writer.js';
@@ -36,7 +36,7 @@ export interface Settings {
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
-  readonly tableRecord: TableRecord;
+  readonly tableHistory: TableHistory;
   readonly maxLeases: number;
   readonly startDeadlineMs: number;
   readonly stopDeadlineMs: number;
@@ -55,7 +55,7 @@ export interface Settings {
 export interface Stream {
   readonly index: number;
   readonly options: CoordinatorSource;
-  readonly record: SourceRecord;
+  readonly history: SourceHistory;
   /** It has shown its identity: before that, no row is known to be its own. */
   opened: boolean;
   openAttempt: number;
@@ -124,8 +124,8 @@ export interface Lease {
   /** Monotonic; when a worker last began to deliver. */
   workingSince: number | undefined;
   /** How often its end of shard was asked about and not granted yet; and how often the listing then showed the shard open. */
-  endAsks: number;
-  openAsks: number;
+  endRefusals: number;
+  openListings: number;
   /** Since when (monotonic) nobody reads it although somebody may, why, and whether that was reported. */
   idleSince: number | undefined;
   idleReason: string;
@@ -139,7 +139,7 @@ export interface Lease {
   /** It is being given back because its reads fail. */
   givenBack: boolean;
   /** The last question of its keeper about the end of the shard: a repeated one is dropped. */
-  endAsked: number;
+  lastEndQuestion: number;
 }
 
 export interface Contradiction {
@@ -184,7 +184,7 @@ export interface StandingWish {
   readonly seenAt: number;
 }
 
-export interface AskedInVain {
+export interface FailedWish {
   /** `kinactWriter` of the keeper that was asked. */
   readonly holder: string | undefined;
   readonly count: number;
@@ -232,9 +232,9 @@ export interface CoordinatorState {
   /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
-  /** Wishes that stand in the rows, by lease; and leases whose holders this worker has asked in vain. */
+  /** Wishes that stand in the rows, by lease; and this worker's wishes that were refused or not answered, by lease. */
   wishes: ReadonlyMap<string, StandingWish>;
-  readonly askedInVain: Map<string, AskedInVain>;
+  readonly failedWishes: Map<string, FailedWish>;
   /** Rows of this process that it takes again: how often in a row, and when at the earliest. */
   readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
   /** The record of each lease's tenures in this process, by lease. */

@@ -101,7 +101,7 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
       : lease!.row;
   const coolDown = state.coolDowns.get(leaseKey);
   const askedBy = wishOf(row)?.workerId;
-  const inVain = state.askedInVain.get(leaseKey);
+  const failedWish = state.failedWishes.get(leaseKey);
   return {
     leaseKey,
     owner: row.leaseOwner,
@@ -123,7 +123,7 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
         }),
     ...(coolDown === undefined || coolDown.until <= now ? {} : { coolDownMs: coolDown.until - now }),
     ...(askedBy === undefined ? {} : { askedBy }),
-    ...(inVain === undefined || inVain.until <= now ? {} : { notAskedMs: inVain.until - now }),
+    ...(failedWish === undefined || failedWish.until <= now ? {} : { notAskedMs: failedWish.until - now }),
   };
 }
 
@@ -134,7 +134,7 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
     source: stream.options.source.name,
     ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
   };
-  if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.record.failure! };
+  if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.history.failure! };
   if (stream.syncedOnce) return { ...named, state: 'running' };
   const error = stream.error ?? tableError;
   if (error === undefined) return { ...named, state: 'starting' };

@@ -3,7 +3,7 @@
 import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorSource } from './options.js';
-import { doubtStream, failSource, hasFailed, noteFailure, settleStart, takesPart } from './sources.js';
+import { doubtStream, failSource, hasFailed, noteSourceFailure, answerStart, takesPart } from './sources.js';
 import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
 import { holdersTimeMs } from './failovers.js';
@@ -134,9 +134,9 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
     stream.syncedOnce = true;
     stream.auditDueAt = now + settings.auditIntervalMs;
     stream.cleanUpDueAt = now + jittered(turn, settings.cleanUpIntervalMs);
-    stream.record.worked = true;
+    stream.history.worked = true;
     if (state.phase === 'syncing') state.phase = 'running';
-    settleStart(turn);
+    answerStart(turn);
     return scanWithin(turn, 0);
   }
   if (result.created.length > 0) scanWithin(turn, 0);
@@ -201,7 +201,7 @@ export function syncFailed(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream)) return;
-  if (noteFailure(turn, stream, error)) return failSource(turn, stream, error);
+  if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   syncAgain(turn, stream, error);
 }
 
@@ -335,7 +335,7 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
   return {
     index,
     options,
-    record: options.record ?? { worked: false, failure: undefined },
+    history: options.history ?? { worked: false, failure: undefined },
     opened: false,
     openAttempt: 0,
     error: undefined,

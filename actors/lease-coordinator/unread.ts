@@ -52,7 +52,7 @@ function unreadMs(
     isExcused ||
     holdsOut(lease, settings.failoverMs, now) ||
     state.releasing !== undefined ||
-    stream.record.failure !== undefined
+    stream.history.failure !== undefined
   )
     return 0;
   const ms = now - idleSince;

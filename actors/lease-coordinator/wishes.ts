@@ -1,7 +1,7 @@
 // Leases that change hands between living workers: which holders this one asks, how often, and which wishes of others stand
 // in the rows. Invariants: a lease whose living holder knows of wishes is never taken by force. Few wishes are open at a
 // time. A holder that did not give a lease is not asked for it again for a growing time.
-import { take } from './leases.js';
+import { spawnKeeper } from './leases.js';
 import type { Turn } from './state.js';
 import { knowsWishes, wishLastsMs, wishOf } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -21,8 +21,8 @@ export function noteWishes({ state, now }: Turn, rows: readonly LeaseRow[]): voi
     return [[row.leaseKey, known?.text === text ? known : { wish, text, seenAt: now }] as const];
   });
   state.wishes = new Map(standing);
-  for (const [leaseKey, { holder }] of state.askedInVain)
-    if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder) state.askedInVain.delete(leaseKey);
+  for (const [leaseKey, { holder }] of state.failedWishes)
+    if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder) state.failedWishes.delete(leaseKey);
 }
 
 /** Which other worker has asked for each lease: the lease counts as that worker's. */
@@ -45,7 +45,7 @@ export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (le
     if (openWishes(turn) >= mostWishes || state.leases.size >= settings.maxLeases) return;
     const asked = state.wishes.get(row.leaseKey);
     if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.nonce, asked.wish.writer)) continue;
-    take(turn, row, { stale: asked.text });
+    spawnKeeper(turn, row, { stale: asked.text });
   }
 }
 
@@ -54,16 +54,16 @@ function openWishes({ state }: Turn): number {
 }
 
 /** Asks the holders of these leases for them, as many as may be asked; takes those of holders that cannot be asked. */
-export function steal(turn: Turn, rows: readonly LeaseRow[]): void {
+export function askOrTake(turn: Turn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   let open = openWishes(turn);
   for (const row of rows) {
-    if (!knowsWishes(row)) take(turn, row);
+    if (!knowsWishes(row)) spawnKeeper(turn, row);
     else if (open < mostWishes) {
       open += 1;
       const seen = state.wishes.get(row.leaseKey);
       const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, settings.failoverMs);
-      take(turn, row, { stale: isStale ? seen.text : undefined });
+      spawnKeeper(turn, row, { stale: isStale ? seen.text : undefined });
     }
   }
 }

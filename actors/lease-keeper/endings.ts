@@ -151,16 +151,16 @@ export function ended(turn: Turn): void {
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }
 
-/** `retake`: the row is this process's own. `askedInVain`: its holder was asked for it, and must not be asked again soon. */
+/** `retake`: the row is this process's own. `wishFailed`: its holder was asked for it, and must not be asked again soon. */
 export function notHeld(
   turn: Turn,
   reason: string,
-  { retake = false, askedInVain = false }: { readonly retake?: boolean; readonly askedInVain?: boolean } = {},
+  { retake = false, wishFailed = false }: { readonly retake?: boolean; readonly wishFailed?: boolean } = {},
 ): void {
   const { leaseKey, shardId, source } = turn.options;
   if (!turn.state.taking.everHeld) {
-    const vain = askedInVain ? { askedInVain } : {};
-    return finish(turn, { type: 'notTaken', reason, retake, ...vain }, reason);
+    const failed = wishFailed ? { wishFailed } : {};
+    return finish(turn, { type: 'notTaken', reason, retake, ...failed }, reason);
   }
   emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'lost', reason, retake }, reason);

@@ -4,7 +4,7 @@
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
-import type { Tenure, TenureGranted } from '../protocol/tenure.js';
+import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
@@ -55,7 +55,7 @@ export interface Write {
 export interface Asked {
   readonly worker: number;
   readonly control: Ref<WorkerControl>;
-  readonly replyTo: ReplyTo<TenureGranted>;
+  readonly replyTo: ReplyTo<TenureAnswer>;
 }
 
 /** Kept until its worker has ended or the next one begins: the worker's last words still count. */

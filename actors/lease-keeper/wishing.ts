@@ -200,5 +200,5 @@ function withdrawn(turn: Turn): void {
   const { over, number } = turn.state.wishing!;
   const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');
-  notHeld(turn, reason, { askedInVain: inVain && number > 0 });
+  notHeld(turn, reason, { wishFailed: inVain && number > 0 });
 }

@@ -1,7 +1,7 @@
 // The messages about leases. To the coordinator they come from keepers, shard workers and the consumer; to a keeper from its
 // coordinator and its worker. A worker gets them from its keeper.
 import type { Ref, ReplyTo } from './actor.js';
-import type { Frontier, TenureGranted, WorkerEnd } from './tenure.js';
+import type { Frontier, TenureAnswer, WorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Position } from '../../src/core/position.js';
@@ -98,7 +98,7 @@ export type KeeperMessage =
       readonly type: 'beginTenure';
       readonly worker: number;
       readonly control: Ref<WorkerControl>;
-      readonly replyTo: ReplyTo<TenureGranted>;
+      readonly replyTo: ReplyTo<TenureAnswer>;
     }
   /** Everything up to here is settled; durable with the next renewal. A stale fence is counted and dropped. */
   | { readonly type: 'frontier'; readonly frontier: Frontier }
@@ -131,7 +131,7 @@ export type KeeperNews =
       readonly reason: string;
       readonly retake: boolean;
       /** Its holder was asked for the lease, and did not give it. */
-      readonly askedInVain?: boolean;
+      readonly wishFailed?: boolean;
     }
   /** A worker delivers under this fence. */
   | { readonly type: 'working'; readonly fence: number }

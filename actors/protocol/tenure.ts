@@ -64,7 +64,7 @@ export function stopTenure(tenure: Tenure, error: Error): void {
 }
 
 /** The answer to a keeper's `beginTenure`. */
-export type TenureGranted =
+export type TenureAnswer =
   | { readonly type: 'granted'; readonly tenure: Tenure }
   | { readonly type: 'refused'; readonly reason: string };
 

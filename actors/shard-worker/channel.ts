@@ -27,7 +27,7 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
  * Opens the questions that may be open: one notify while there is something to hand over, one collect while anything is
  * open.
  */
-export function converse(turn: Turn, tenure: Tenure): void {
+export function askStages(turn: Turn, tenure: Tenure): void {
   for (const [index, channel] of turn.state.channels.entries()) {
     notify(turn, tenure, channel, index);
     collect(turn, tenure, channel, index);
@@ -110,8 +110,8 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
  */
 export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;
-  const isQuieted = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
-  if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !isQuieted)) return;
+  const mustAwaitCalls = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
+  if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = paused || (ending !== undefined && isEmpty(state.intake));
   const isPressed = state.account?.pressed === true;

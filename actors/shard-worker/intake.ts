@@ -35,7 +35,7 @@ export function isEmpty(intake: Intake): boolean {
 }
 
 /** Takes in what was read. */
-export function takeIn(intake: Intake, records: readonly RawRecord[]): void {
+export function bufferRaw(intake: Intake, records: readonly RawRecord[]): void {
   for (const record of records) {
     intake.raw.push(record);
     intake.rawBytes += recordBytes(record);

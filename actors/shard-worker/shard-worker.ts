@@ -4,12 +4,12 @@
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';
-import { converse, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
+import { askStages, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './endings.js';
-import { admitAll, createIntake, isEmpty, takeIn } from './intake.js';
+import { admitAll, createIntake, isEmpty, bufferRaw } from './intake.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
-import type { Tenure, TenureGranted } from '../protocol/tenure.js';
+import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus } from './watchdog.js';
 import { noticed } from './notice.js';
 import { readFails, readSucceeds } from './reads.js';
@@ -170,7 +170,7 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function beginReading(turn: Turn, answer: TenureGranted): void {
+function beginReading(turn: Turn, answer: TenureAnswer): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
@@ -193,7 +193,7 @@ function fetched(turn: Turn, result: ReadResult): void {
   state.failing = undefined;
   if (result.type === 'records') {
     state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) takeIn(state.intake, result.records);
+    if (state.ending === undefined) bufferRaw(state.intake, result.records);
   } else if (state.ending === undefined) {
     const { children, vanished } = result;
     state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
@@ -233,7 +233,7 @@ function step(turn: Turn, tenure: Tenure): void {
     finish(turn, tenure, { type: 'stopShard', error: end.error });
     return;
   }
-  converse(turn, tenure);
+  askStages(turn, tenure);
   punctuate(turn, tenure);
   if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) read(turn);

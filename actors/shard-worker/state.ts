@@ -4,7 +4,7 @@ import type { Failing } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { KeeperMessage, WorkerControl, HeldLease } from '../protocol/leasing.js';
-import type { Tenure, TenureGranted, WorkerEnd } from '../protocol/tenure.js';
+import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Ledger } from '../../src/core/ledger.js';
@@ -51,7 +51,7 @@ export interface ShardWorkerOptions {
 
 export type ShardWorkerMessage =
   | WorkerControl
-  | { readonly type: 'tenure'; readonly answer: TenureGranted }
+  | { readonly type: 'tenure'; readonly answer: TenureAnswer }
   | { readonly type: 'read'; readonly result: ReadResult }
   | { readonly type: 'readFailed'; readonly error: unknown }
   | { readonly type: 'notice'; readonly notice: SourceNotice }

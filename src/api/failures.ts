@@ -4,7 +4,7 @@ import { isKinactError } from './errors.js';
 import type { ErrorCode, FailureKind, KinactError } from './errors.js';
 
 /** What is left of a source's history when the coordinator of its table restarts. Made once per consumer. */
-export interface SourceRecord {
+export interface SourceHistory {
   /** Its shards have been listed once: from then on almost everything that goes wrong passes. */
   worked: boolean;
   /** It has failed for good. */

@@ -14,7 +14,7 @@ export interface ListingPatience extends Patience {
 
 const listings = 5;
 /** The time between two listings of which the second confirms the first. */
-const apartMs = 3_000;
+const confirmAfterMs = 3_000;
 
 /** What it lacks of `known` shards and of parents, a second listing lacks as well. */
 export async function confirmedListing(
@@ -25,7 +25,7 @@ export async function confirmedListing(
 ): Promise<ShardListing> {
   let listing = await completeListing(source, patience, signal);
   for (let attempt = 1; unlisted(listing.shards, known).size > 0; attempt += 1) {
-    await pause(patience.timers, apartMs, signal, patience.name);
+    await pause(patience.timers, confirmAfterMs, signal, patience.name);
     const second = await completeListing(source, patience, signal);
     if (isSameListing(listing.shards, second.shards)) return second;
     if (attempt === listings) {

@@ -11,7 +11,7 @@ import type { Environment } from '../api/source.js';
 import { errorLine } from './command.js';
 
 /** As the coordinator has it. */
-const apartMs = 60_000;
+const believedAfterMs = 60_000;
 const requestTimeoutMs = 5_000;
 
 export interface EndedButOpen {
@@ -57,9 +57,9 @@ export async function endedButOpen(
     if (suspects.length > 0) {
       const what = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
       say(
-        `${what}, and the stream lists the shard as open; as one listing may be old, it is asked again in ${apartMs / 1_000} s`,
+        `${what}, and the stream lists the shard as open; as one listing may be old, it is asked again in ${believedAfterMs / 1_000} s`,
       );
-      await new Promise<void>((resolve) => void environment.timers.after(apartMs, resolve));
+      await new Promise<void>((resolve) => void environment.timers.after(believedAfterMs, resolve));
       await narrow();
     }
   } finally {

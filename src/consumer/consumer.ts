@@ -325,7 +325,7 @@ class TreeConsumer implements Consumer {
 
   /** The pipeline works as long as there is a source; after the last one it has something to drain. */
   #sourceFailed(error: Error): void {
-    if (this.#wiring?.records.every(({ failure }) => failure !== undefined) !== true) return;
+    if (this.#wiring?.histories.every(({ failure }) => failure !== undefined) !== true) return;
     void this.#end(error, this.#options.stopDeadlineMs);
   }
 

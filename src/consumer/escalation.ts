@@ -1,7 +1,7 @@
 // Why a consumer ends by itself. Its pipeline or coordinators failed more often than `restart` allows. One record
 // failed again and again. Or the application stopped the parent it lives under.
 import type { Ending } from '../../actors/protocol/actor.js';
-import { createPoisonWatch, noteFailure } from '../core/poison.js';
+import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 
@@ -22,7 +22,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
   };
   const poisoned = (error: Error): KinactError | undefined => {
     const failed = failedRecord(error);
-    const times = noteFailure(watch, failed === undefined ? undefined : identityOf(failed));
+    const times = noteFailedRecord(watch, failed === undefined ? undefined : identityOf(failed));
     return failed !== undefined && times > intensity ? poison(failed, times) : undefined;
   };
   return {

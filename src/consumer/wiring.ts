@@ -23,13 +23,13 @@ import type { SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases } from './left-leases.js';
 import type { LeftLeases } from './left-leases.js';
-import type { SourceRecord } from '../api/failures.js';
+import type { SourceHistory } from '../api/failures.js';
 import { silentMeter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, Environment } from '../api/source.js';
 import { throughTraffic } from './store-traffic.js';
 import type { TableTraffic } from './store-traffic.js';
-import type { KeeperArguments, TableRecord } from '../../actors/lease-coordinator/options.js';
+import type { KeeperArguments, TableHistory } from '../../actors/lease-coordinator/options.js';
 
 /** A source, opened. */
 interface Opened {
@@ -37,21 +37,21 @@ interface Opened {
   readonly tableName: string;
   readonly source: StreamSource;
   /** The state of the source, whichever coordinator looks after it. */
-  readonly record: SourceRecord;
+  readonly history: SourceHistory;
 }
 
 /** A lease table and the sources whose shards are in it. */
 interface Table {
   readonly store: LeaseStore;
   readonly traffic: TableTraffic;
-  readonly record: TableRecord;
+  readonly history: TableHistory;
   readonly sources: readonly Opened[];
 }
 
 export interface Wiring {
   readonly tables: readonly string[];
   /** The state of each source, in the order of the options. */
-  readonly records: readonly SourceRecord[];
+  readonly histories: readonly SourceHistory[];
   readonly parts: Pick<
     TreeParts,
     'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
@@ -103,7 +103,7 @@ export function openWiring(making: Making): Wiring {
   const sources = options.sources.map((placed): Opened => ({
     ...placed,
     source: placed.spec.open(environment),
-    record: { worked: false, failure: undefined },
+    history: { worked: false, failure: undefined },
   }));
   const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
@@ -117,7 +117,7 @@ export function openWiring(making: Making): Wiring {
   const workplace: Workplace = { sources: byName, budget, settled };
   return {
     tables: [...tables.keys()],
-    records: sources.map(({ record }) => record),
+    histories: sources.map(({ history }) => history),
     coordinators,
     left: kept.left,
     budget,
@@ -192,8 +192,8 @@ function openTables(
       const { failoverMs, billing, client } = leases;
       const store = spec.openLeases(environment, { tableName, failoverMs, billing, client });
       const queue = (): LeaseTraffic => createLeaseTraffic({ ...environment, failoverMs });
-      const record: TableRecord = { longestFailoverMs: 0, failoverTold: false };
-      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, record, sources: of }];
+      const history: TableHistory = { longestFailoverMs: 0, failoverTold: false };
+      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, history, sources: of }];
     }),
   );
 }
@@ -208,11 +208,11 @@ function coordinatorOf(
   return made.leaseCoordinator({
     store: throughTraffic(store, traffic),
     traffic: traffic.writes,
-    tableRecord: table.record,
-    sources: table.sources.map(({ spec, source, record }) => ({
+    tableHistory: table.history,
+    sources: table.sources.map(({ spec, source, history }) => ({
       source,
       initialPosition: spec.initialPosition,
-      record,
+      history,
     })),
     multiStream,
     isSuccessor,

@@ -75,9 +75,9 @@ export interface LeasePlanInput {
    * Leases that other workers have asked for, with the asking worker: they count as that worker's, and nobody else asks
    * for them. Default: none.
    */
-  readonly asked?: ReadonlyMap<string, string>;
-  /** Keys of leases that are not to be stolen now, because their holders were asked for them in vain. Default: none. */
-  readonly notAsked?: ReadonlySet<string>;
+  readonly askedBy?: ReadonlyMap<string, string>;
+  /** Keys of leases that this worker must not ask for now: it did, and did not get them. Default: none. */
+  readonly notToAskFor?: ReadonlySet<string>;
   /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
   /** Keys of parents that leases held here wait for. Default: none. */
@@ -94,15 +94,16 @@ export interface LeasePlanInput {
 }
 
 export interface LeasePlan {
-  /** Free or expired leases, and steals: each a conditional write that may fail. */
+  /** Free or expired leases: each a conditional write that may fail. */
   readonly take: readonly LeaseRow[];
-  readonly steal: readonly LeaseRow[];
+  /** Leases to steal, of workers that live: by asking those that know wishes, by a conditional write from the others. */
+  readonly fromPeers: readonly LeaseRow[];
   /** How many leases this worker should hold. */
   readonly target: number;
   /** Available leases left to others only because of `maxLeases`. */
   readonly overflow: number;
   /** Whether leases remain available that this plan leaves to others for a moment. */
-  readonly left: boolean;
+  readonly leavesSome: boolean;
   /** Whether a Java worker owns a row, so that its formula holds. */
   readonly foreign: boolean;
   /** Whether another worker owns a lease that is not expired. */
@@ -129,7 +130,7 @@ interface Stock {
   readonly rows: LeaseRow[];
   count: number;
   /** Leases that it has asked others for, and may not get. */
-  asked: number;
+  requested: number;
 }
 
 /** What both formulas start from. */
@@ -151,7 +152,7 @@ function survey(input: LeasePlanInput): Table {
   const available: ObservedLease[] = [];
   const owned = new Map<string, Stock>();
   const stockOf = (owner: string): Stock => {
-    const stock = owned.get(owner) ?? { rows: [], count: 0, asked: 0 };
+    const stock = owned.get(owner) ?? { rows: [], count: 0, requested: 0 };
     owned.set(owner, stock);
     return stock;
   };
@@ -163,9 +164,9 @@ function survey(input: LeasePlanInput): Table {
   for (const lease of input.leases) {
     const { row } = lease;
     if (hasEnded(row)) continue;
-    const asker = input.asked?.get(row.leaseKey);
+    const asker = input.askedBy?.get(row.leaseKey);
     if (asker !== undefined && !isAvailable(lease) && !input.reclaim.has(row.leaseKey)) {
-      stockOf(asker).asked += 1;
+      stockOf(asker).requested += 1;
       if (input.held.has(row.leaseKey)) given += 1;
     } else if (input.held.has(row.leaseKey)) mine++;
     else if (input.reclaim.has(row.leaseKey)) {
@@ -177,7 +178,7 @@ function survey(input: LeasePlanInput): Table {
     } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {
       const stock = stockOf(row.leaseOwner);
       stock.count += 1;
-      if (!input.avoid.has(row.leaseKey) && input.notAsked?.has(row.leaseKey) !== true) stock.rows.push(row);
+      if (!input.avoid.has(row.leaseKey) && input.notToAskFor?.has(row.leaseKey) !== true) stock.rows.push(row);
     }
   }
   return { input, available, owned, reclaimed, mine, given, unseen: unseen.size };
@@ -196,7 +197,7 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
   return {
     ...plan,
     take: [...take, ...parentsToo(table, mine + plan.take.length, take)],
-    left: table.available.length > plan.take.length,
+    leavesSome: table.available.length > plan.take.length,
     foreign,
     peers: table.owned.size > 0,
   };
@@ -213,7 +214,7 @@ function parentsToo({ input, available }: Table, mine: number, take: readonly Le
   return free.slice(0, Math.max(0, maxLeases - (mine - waiting)));
 }
 
-type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'overflow'>;
+type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
 
 /**
  * The KCL 2.x taker's formula (kcl.md 2.2). Rows at SHARD_END count. What stood still for three failovers is taken
@@ -237,12 +238,12 @@ function planLikeKcl(table: Table, mine: number): Choice {
   const overflow = Math.max(0, available.length - room);
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
   if (veryOld.length > 0)
-    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, overflow };
+    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
   const needed = target - (counts.get(input.workerId) ?? mine);
-  if (needed <= 0) return { take: [], steal: [], target, overflow };
+  if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
-    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, overflow };
-  return { take: [], steal: stealLikeKcl(table, counts, needed, target), target, overflow };
+    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };
+  return { take: [], fromPeers: stealLikeKcl(table, counts, needed, target), target, overflow };
 }
 
 function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed: number, target: number): LeaseRow[] {
@@ -277,32 +278,32 @@ function planEvenly(table: Table, mine: number): Choice {
     const share = Math.max(overdue.length, target - mine);
     return {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, share)),
-      steal: [],
+      fromPeers: [],
       target,
       overflow: Math.max(0, overdue.length - room),
     };
   }
-  return { take: [], steal: stealEvenly(table, mine, Math.floor(live / (owned.size + 1))), target, overflow: 0 };
+  return { take: [], fromPeers: stealEvenly(table, mine, Math.floor(live / (owned.size + 1))), target, overflow: 0 };
 }
 
 function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {
   const { input } = table;
   const stock = [...table.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
-  const steal: LeaseRow[] = [];
+  const chosen: LeaseRow[] = [];
   for (let count = mine; count < input.maxLeases - table.given; count++) {
     const candidates = stock.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
     const most = Math.max(...candidates.map((worker) => worker.count));
     const victims = candidates.filter((worker) => worker.count === most);
     if (victims.length === 0) break;
     if (count >= floor) {
-      const rivals = 1 + stock.filter((worker) => most >= worker.count + worker.asked + 2).length;
+      const rivals = 1 + stock.filter((worker) => most >= worker.count + worker.requested + 2).length;
       if (input.random() >= 1 / rivals) break;
     }
     const victim = victims[Math.floor(input.random() * victims.length)]!;
-    steal.push(victim.rows.pop()!);
+    chosen.push(victim.rows.pop()!);
     victim.count--;
   }
-  return steal;
+  return chosen;
 }
 
 function rowsOf(leases: readonly ObservedLease[]): LeaseRow[] {

@@ -18,7 +18,7 @@ export function createPoisonWatch(): PoisonWatch {
 }
 
 /** Notes why an incarnation failed (undefined: not at a record) and returns how many in a row failed at the same record. */
-export function noteFailure(watch: PoisonWatch, record: FailedRecord | undefined): number {
+export function noteFailedRecord(watch: PoisonWatch, record: FailedRecord | undefined): number {
   const { last } = watch;
   const same =
     record !== undefined &&

@@ -45,11 +45,16 @@ export type Absences = ReadonlyMap<string, number>;
 
 /**
  * Whether a listing that lacks the shard and was begun at `askedAt` is the second one: the first was answered at least
- * `apartMs` before.
+ * `shardGoneAfterMs` before.
  */
-export function isSecondAbsence(absences: Absences, shardId: string, askedAt: number, apartMs: number): boolean {
+export function isSecondAbsence(
+  absences: Absences,
+  shardId: string,
+  askedAt: number,
+  shardGoneAfterMs: number,
+): boolean {
   const first = absences.get(shardId);
-  return first !== undefined && askedAt - first >= apartMs;
+  return first !== undefined && askedAt - first >= shardGoneAfterMs;
 }
 
 /** The absences after a listing that names these shards: they are not absent. */

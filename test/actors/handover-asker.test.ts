@@ -105,6 +105,6 @@ describe('a worker that asks for a lease', () => {
     });
     await other.advance(4 * failoverMs);
     expect(other.store.calls.filter(({ operation }) => operation === 'wish')).to.deep.equal([]);
-    expect(other.newsOf('notTaken').map(({ askedInVain }) => askedInVain)).to.deep.equal([undefined]);
+    expect(other.newsOf('notTaken').map(({ wishFailed }) => wishFailed)).to.deep.equal([undefined]);
   });
 });

@@ -7,7 +7,7 @@ import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/me
 import { failoverText } from '../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { TableRecord } from '../../actors/lease-coordinator/options.js';
+import type { TableHistory } from '../../actors/lease-coordinator/options.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
@@ -82,9 +82,9 @@ describe('a lease whose holder has another failoverMs', () => {
   });
 
   it('has its row left to it by a coordinator that has just started too, by what an earlier one of the consumer saw', async () => {
-    const tableRecord: TableRecord = { longestFailoverMs: 20_000, failoverTold: true };
+    const tableHistory: TableHistory = { longestFailoverMs: 20_000, failoverTold: true };
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
-    const driver = driveCoordinator({ store, failoverMs: 3_000, tableRecord });
+    const driver = driveCoordinator({ store, failoverMs: 3_000, tableHistory });
     await driver.started();
     await driver.taken(zero);
     await driver.harness.advance(18_000);
@@ -94,9 +94,9 @@ describe('a lease whose holder has another failoverMs', () => {
   });
 
   it('has its row left to it by a successor of the coordinator that saw it, where the whole table is gone meanwhile', async () => {
-    const tableRecord: TableRecord = { longestFailoverMs: 0, failoverTold: false };
+    const tableHistory: TableHistory = { longestFailoverMs: 0, failoverTold: false };
     const store = memoryLeaseStore([peers(zero, 3_000), peers(one, 3_000)]);
-    const first = driveCoordinator({ store, failoverMs: 3_000, tableRecord });
+    const first = driveCoordinator({ store, failoverMs: 3_000, tableHistory });
     let second: CoordinatorDriver | undefined;
     await first.started();
     const { harness } = first;
@@ -106,7 +106,7 @@ describe('a lease whose holder has another failoverMs', () => {
       const told = warnings(first).length;
       while (hasNoted && warnings(first).length === told) await harness.advance(100);
       await harness.kill(hasNoted ? second!.coordinator : first.coordinator);
-      second = driveCoordinator({ harness, store, failoverMs: 3_000, tableRecord, isSuccessor: true });
+      second = driveCoordinator({ harness, store, failoverMs: 3_000, tableHistory, isSuccessor: true });
       await second.started();
       await harness.advance(1_500);
       expect([...store.rows.keys()]).to.deep.equal([]);
@@ -145,8 +145,8 @@ describe('a lease whose holder has another failoverMs', () => {
 describe('the warning that failover times differ', () => {
   it('names the worker, both values and what to do, once for the consumer and the table', async () => {
     const store = memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]);
-    const tableRecord: TableRecord = { longestFailoverMs: 0, failoverTold: false };
-    const driver = await holdingRest(store, { tableRecord });
+    const tableHistory: TableHistory = { longestFailoverMs: 0, failoverTold: false };
+    const driver = await holdingRest(store, { tableHistory });
     await driver.harness.advance(1_500);
     renew(store);
     await driver.harness.advance(1_500);
@@ -157,7 +157,7 @@ describe('the warning that failover times differ', () => {
     renew(store);
     await driver.harness.advance(1_500);
     expect(warnings(driver)).to.have.length(1);
-    const successor = await holdingRest(store, { tableRecord, isSuccessor: true });
+    const successor = await holdingRest(store, { tableHistory, isSuccessor: true });
     for (let beat = 0; beat < 3; beat += 1) {
       renew(store);
       await successor.harness.advance(1_500);

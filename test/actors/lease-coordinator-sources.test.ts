@@ -5,7 +5,7 @@ import type { CoordinatorDriver, StubKeeper } from '../support/coordinator-drive
 import { listedStream } from '../support/listed-stream.js';
 import type { ListedStream } from '../support/listed-stream.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { SourceRecord } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/failures.js';
 
 const gone = new KinactError('STREAM_NOT_FOUND', 'no such stream');
 const changed = new KinactError('STREAM_CHANGED', 'another stream');
@@ -158,12 +158,12 @@ describe('the sources of one table', () => {
   });
 
   it('that have worked once are waited for whatever is answered, also by the next coordinator', async () => {
-    const record: SourceRecord = { worked: true, failure: undefined };
+    const history: SourceHistory = { worked: true, failure: undefined };
     const stream = listedStream({ shards: 1 });
     const denied = new KinactError('ACCESS_DENIED', 'no');
     stream.faults.describe.push(denied);
     stream.faults.listShards.push(denied);
-    const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', record }] });
+    const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', history }] });
     driver.store.script('ensureTable', { type: 'failBefore', error: new KinactError('TABLE_NOT_KCL', 'no') });
     driver.store.script('scan', { type: 'failBefore', error: denied });
     await driver.harness.advance(20_000);
@@ -199,9 +199,9 @@ describe('the sources of one table', () => {
   });
 
   it('that have failed stay failed under the next coordinator', async () => {
-    const record: SourceRecord = { worked: true, failure: changed };
+    const history: SourceHistory = { worked: true, failure: changed };
     const stream = listedStream();
-    const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', record }] });
+    const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', history }] });
     expect(await driver.started()).to.deep.equal({ type: 'failed', error: changed });
     expect(stream.filters).to.deep.equal([]);
     expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);

@@ -94,7 +94,7 @@ describe('a keeper that asks for a lease', () => {
     await keeper.advance(1_000);
     expect(keeper.row).to.deep.equal(seen);
     expect(keeper.newsOf('notTaken')).to.have.length(1);
-    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ askedInVain: true, retake: false });
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ wishFailed: true, retake: false });
     expect(keeper.ended).to.equal(true);
   });
 
@@ -106,7 +106,7 @@ describe('a keeper that asks for a lease', () => {
       renew(store);
       await keeper.advance(1_000);
     }
-    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ askedInVain: true });
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ wishFailed: true });
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
   });
 
@@ -123,7 +123,7 @@ describe('a keeper that asks for a lease', () => {
       renew(store);
       await keeper.advance(1_000);
     }
-    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ askedInVain: true });
+    expect(keeper.newsOf('notTaken')[0]).to.deep.include({ wishFailed: true });
   });
 
   it('takes by force what has expired meanwhile', async () => {
@@ -153,7 +153,7 @@ describe('a keeper that asks for a lease', () => {
       const keeper = await asking(store);
       store.rows.set(shardId, row);
       await keeper.advance(1_000);
-      expect(keeper.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
+      expect(keeper.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
       expect(store.row(shardId), 'nothing is written').to.deep.equal(row);
     }
   });
@@ -175,7 +175,7 @@ describe('a keeper that asks for a lease', () => {
     const store = memoryLeaseStore([{ ...seen, kinactWish: other }]);
     const second = await asking(store);
     expect(second.newsOf('notTaken')[0]).to.deep.include({ reason: 'another worker has asked for it' });
-    expect(second.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
+    expect(second.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
     const heir = await asking(store, { stale: other });
     expect(heir.row.kinactWish).to.equal(`${writer} ${failoverMs} 1 ${theirs} ${me}`);
   });
@@ -209,7 +209,7 @@ describe('a keeper that asks for a lease', () => {
       await keeper.tell(stopping);
       expect(keeper.row).to.deep.equal(seen);
       expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'stopping' });
-      expect(keeper.newsOf('notTaken')[0]).to.not.have.property('askedInVain');
+      expect(keeper.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
     });
 
     it('gives back at once what was handed to it meanwhile', async () => {

@@ -6,7 +6,7 @@ import type {
   LeaseKeeperMessage,
   WorkerControl,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Frontier, Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Frontier, Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import { writerOf } from '../../src/core/lease-writer.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { reportHolds } from './laws.js';
@@ -131,7 +131,7 @@ function perform(
         else control(world, node, effect.to.id, effect.message as WorkerControl);
         break;
       case 'reply':
-        answered(world, node, effect.to.question, effect.answer as TenureGranted);
+        answered(world, node, effect.to.question, effect.answer as TenureAnswer);
         break;
       case 'run':
         request(scene, world, node, keeper, effect);
@@ -203,7 +203,7 @@ function heard(scene: Scene, world: World, node: Node, news: KeeperNews): void {
     case 'notTaken':
       node.lease = 'none';
       say(world, node.index, `does not get it: ${news.reason}`);
-      if (news.askedInVain !== true) return;
+      if (news.wishFailed !== true) return;
       node.avoid = world.row?.kinactWriter;
       node.avoidUntil = world.now + scene.failoverMs;
       return;
@@ -253,7 +253,7 @@ export function startWorker(world: World, node: Node): void {
   say(world, node.index, `worker ${number} asks to begin`);
 }
 
-function answered(world: World, node: Node, question: number, answer: TenureGranted): void {
+function answered(world: World, node: Node, question: number, answer: TenureAnswer): void {
   const { worker } = node;
   if (worker?.question !== question) return;
   if (answer.type === 'refused') {

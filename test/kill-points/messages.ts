@@ -4,7 +4,7 @@ import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinat
 import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
-import type { TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
 import { names } from '../../src/testing/nemesis/names.js';
@@ -17,7 +17,7 @@ type Remarks<Type extends string> = Partial<Record<Type, string | Readonly<Recor
 
 /** A message that stands for several things has one name for each: `read/records`. */
 const meanings = {
-  tenure: { granted: true, refused: true } satisfies Record<TenureGranted['type'], Reach>,
+  tenure: { granted: true, refused: true } satisfies Record<TenureAnswer['type'], Reach>,
   read: { records: true, shardEnd: true } satisfies Record<ReadResult['type'], Reach>,
   workerEnded: { shardEnd: true, drained: true, tenureDead: true, stopShard: true } satisfies Record<
     WorkerEnd['type'],

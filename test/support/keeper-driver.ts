@@ -12,7 +12,7 @@ import type {
   LeaseKeeperState,
   WorkerControl,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import { leaseRow, memoryLeaseStore } from './memory-lease-store.js';
@@ -37,14 +37,14 @@ export interface KeeperDriver {
   readonly counts: Map<string, number>;
   /** What each worker heard on its control reference. */
   readonly controls: Map<number, WorkerControl[]>;
-  readonly answers: Map<number, TenureGranted>;
+  readonly answers: Map<number, TenureAnswer>;
   /** Questions about the end of the shard that nobody has answered yet. */
   readonly questions: PrepareShardEnd[];
   readonly timers: Map<string, number>;
   readonly ended: boolean;
   readonly row: LeaseRow;
   tell(message: KeeperMessage | { readonly type: 'nonsense' }): Promise<void>;
-  begin(worker: number): Promise<TenureGranted | undefined>;
+  begin(worker: number): Promise<TenureAnswer | undefined>;
   /** Begins, and expects the grant. */
   work(worker: number): Promise<Tenure>;
   /** `records`: how many of this worker that is. Default: one more than before. */
@@ -158,7 +158,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
           });
           break;
         case 'reply':
-          driver.answers.set(effect.to.question, effect.answer as TenureGranted);
+          driver.answers.set(effect.to.question, effect.answer as TenureAnswer);
           break;
         case 'run':
           start(effect);
@@ -220,7 +220,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     events: [] as KinactEvent[],
     counts: new Map<string, number>(),
     controls: new Map<number, WorkerControl[]>(),
-    answers: new Map<number, TenureGranted>(),
+    answers: new Map<number, TenureAnswer>(),
     questions: [] as PrepareShardEnd[],
     timers: new Map<string, number>(),
     get ended() {
@@ -235,7 +235,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       return settle();
     },
     async begin(worker: number) {
-      const replyTo: ReplyTo<TenureGranted> = { asker: self, question: worker };
+      const replyTo: ReplyTo<TenureAnswer> = { asker: self, question: worker };
       await driver.tell({ type: 'beginTenure', worker, control: controlOf(worker), replyTo });
       return driver.answers.get(worker);
     },

@@ -14,7 +14,7 @@ import type {
   LeaseKeeperState,
   WorkerControl,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Tenure, TenureGranted, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { HeldLeases } from '../../actors/protocol/leasing.js';
 import type { LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
@@ -35,7 +35,7 @@ type PipelineMessage =
       readonly leaseKey: string;
       readonly worker: number;
       readonly keeper: Ref<KeeperMessage>;
-      readonly answer: TenureGranted;
+      readonly answer: TenureAnswer;
     }
   | { readonly type: 'unanswered'; readonly leaseKey: string }
   | { readonly type: 'endShard'; readonly leaseKey: string; readonly how: WorkerEnd };

@@ -75,9 +75,9 @@ describe('the age of a lease', () => {
 describe('a plan among kinact workers', () => {
   it('takes free and expired leases up to an even share', () => {
     const made = plan([...many(2, 'f'), ...many(2, 'x', 'dead', 10_001), ...many(4, 'b', 'b')]);
-    expect(made).to.include({ target: 4, foreign: false, peers: true, left: false });
+    expect(made).to.include({ target: 4, foreign: false, peers: true, leavesSome: false });
     expect(keys(made.take)).to.deep.equal(['f0', 'f1', 'x0', 'x1']);
-    expect(made.steal).to.deep.equal([]);
+    expect(made.fromPeers).to.deep.equal([]);
   });
 
   it('takes no lease that has not stood still for longer than failoverMs', () => {
@@ -100,7 +100,7 @@ describe('a plan among kinact workers', () => {
 
   it('leaves free leases beyond its share to others for a moment, then takes them', () => {
     const leases = [...many(3, 'm', 'me'), ...many(2, 'b', 'b'), lease('free')];
-    expect(plan(leases)).to.deep.include({ take: [], left: true });
+    expect(plan(leases)).to.deep.include({ take: [], leavesSome: true });
     const later = [...leases.slice(0, 5), lease('free', undefined, 500)];
     expect(keys(plan(later).take)).to.deep.equal(['free']);
     const expired = [...leases.slice(0, 5), lease('free', 'dead', 10_499)];
@@ -110,23 +110,23 @@ describe('a plan among kinact workers', () => {
 
   it('steals up to an even share in one round, from the worker that has most', () => {
     const made = plan([...many(9, 'a', 'a'), ...many(3, 'b', 'b')]);
-    expect(made.steal).to.have.length(4);
-    expect(made.steal.every((row) => row.leaseOwner === 'a')).to.equal(true);
+    expect(made.fromPeers).to.have.length(4);
+    expect(made.fromPeers.every((row) => row.leaseOwner === 'a')).to.equal(true);
   });
 
   it('steals only from a worker with at least two more, so that no steal is answered', () => {
-    expect(plan([...many(2, 'm', 'me'), ...many(3, 'b', 'b')]).steal).to.deep.equal([]);
-    expect(plan([...many(2, 'm', 'me'), ...many(4, 'b', 'b')]).steal).to.have.length(1);
+    expect(plan([...many(2, 'm', 'me'), ...many(3, 'b', 'b')]).fromPeers).to.deep.equal([]);
+    expect(plan([...many(2, 'm', 'me'), ...many(4, 'b', 'b')]).fromPeers).to.have.length(1);
   });
 
   it('steals nothing while a lease is available', () => {
-    expect(plan([lease('free'), ...many(9, 'b', 'b')]).steal).to.deep.equal([]);
+    expect(plan([lease('free'), ...many(9, 'b', 'b')]).fromPeers).to.deep.equal([]);
   });
 
   it('steals beyond an even share only with the odds that one of all who could will', () => {
     const leases = [...many(3, 'm', 'me'), ...many(3, 'b', 'b'), ...many(3, 'c', 'c'), ...many(5, 'd', 'd')];
-    expect(plan(leases, { random: () => 0.34 }).steal).to.deep.equal([]);
-    expect(plan(leases, { random: () => 0.33 }).steal).to.have.length(1);
+    expect(plan(leases, { random: () => 0.34 }).fromPeers).to.deep.equal([]);
+    expect(plan(leases, { random: () => 0.33 }).fromPeers).to.have.length(1);
   });
 
   it('counts no ended lease, takes none and steals none', () => {
@@ -137,32 +137,32 @@ describe('a plan among kinact workers', () => {
       ...many(2, 'm', 'me'),
       ...many(2, 'b', 'b'),
     ]);
-    expect(made).to.deep.include({ target: 2, take: [], steal: [] });
+    expect(made).to.deep.include({ target: 2, take: [], fromPeers: [] });
   });
 
   it('counts what it holds even where the scan does not show it yet', () => {
     const leases = [...many(2, 'f'), ...many(2, 'b', 'b')];
-    expect(plan(leases, { held: new Set(['f0', 'f1']) })).to.deep.include({ take: [], steal: [] });
+    expect(plan(leases, { held: new Set(['f0', 'f1']) })).to.deep.include({ take: [], fromPeers: [] });
   });
 
   it('counts what it holds and the scan lacks, for that need not be consistent: it steals nothing that would be stolen back', () => {
     const held = new Set(['new']);
     const leases = [...many(2, 'p', 'peer'), lease('gone', 'me', 0, { checkpoint: 'SHARD_END' }), lease('o', 'other')];
-    expect(plan(leases, { held }).steal).to.deep.equal([]);
-    expect(plan(leases, { held: new Set() }).steal).to.have.length(1);
-    expect(plan([...many(4, 'p', 'peer'), lease('o', 'other')], { held }).steal).to.have.length(1);
+    expect(plan(leases, { held }).fromPeers).to.deep.equal([]);
+    expect(plan(leases, { held: new Set() }).fromPeers).to.have.length(1);
+    expect(plan([...many(4, 'p', 'peer'), lease('o', 'other')], { held }).fromPeers).to.have.length(1);
   });
 
   it('never plans beyond maxLeases and says what is left undone for it', () => {
     const made = plan(many(9, 'f', undefined, 60_000), { maxLeases: 4 });
     expect(made.take).to.have.length(4);
     expect(made).to.include({ target: 4, overflow: 5 });
-    expect(plan(many(9, 'b', 'b'), { maxLeases: 2 }).steal).to.have.length(2);
+    expect(plan(many(9, 'b', 'b'), { maxLeases: 2 }).fromPeers).to.have.length(2);
   });
 
   it('avoids what it has to avoid', () => {
     expect(keys(plan(many(2, 'f'), { avoid: new Set(['f0']) }).take)).to.deep.equal(['f1']);
-    expect(keys(plan(many(4, 'b', 'b'), { avoid: new Set(['b0', 'b1', 'b2', 'b3']) }).steal)).to.deep.equal([]);
+    expect(keys(plan(many(4, 'b', 'b'), { avoid: new Set(['b0', 'b1', 'b2', 'b3']) }).fromPeers)).to.deep.equal([]);
     expect(
       keys(plan(many(1, 'm', 'me'), { held: new Set(), reclaim: new Set(['m0']), avoid: new Set(['m0']) }).take),
     ).to.deep.equal([]);
@@ -171,8 +171,8 @@ describe('a plan among kinact workers', () => {
   it('counts rows of this process that it leaves alone for a moment, until they expire', () => {
     const leases = (age: number) => [...many(3, 'm', 'me', age), ...many(4, 'a', 'a')];
     const more = { held: new Set(['m1', 'm2']), reclaim: new Set(['m0']), avoid: new Set(['m0']) };
-    expect(keys(plan(leases(0), more).steal)).to.deep.equal([]);
-    expect(plan(leases(failoverMs + 1), { ...more, random: () => 0 }).steal).to.have.length(1);
+    expect(keys(plan(leases(0), more).fromPeers)).to.deep.equal([]);
+    expect(plan(leases(failoverMs + 1), { ...more, random: () => 0 }).fromPeers).to.have.length(1);
   });
 
   it('takes back at once what carries its own id, share or not, up to maxLeases', () => {
@@ -183,7 +183,11 @@ describe('a plan among kinact workers', () => {
   });
 
   it('leaves alone what carries its own id and is another process that lives', () => {
-    expect(plan([lease('m', 'me', 5_000)], { held: new Set() })).to.deep.include({ take: [], steal: [], peers: false });
+    expect(plan([lease('m', 'me', 5_000)], { held: new Set() })).to.deep.include({
+      take: [],
+      fromPeers: [],
+      peers: false,
+    });
   });
 
   it('differs from worker to worker by the dice alone', () => {
@@ -262,25 +266,27 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
   it('steals one lease, from the most loaded, and only when none is available', () => {
     const leases = [...many(8, 'j', 'java'), ...many(2, 'k', 'java-2')];
     const made = plan(leases);
-    expect(made.steal).to.have.length(1);
-    expect(made.steal[0]!.leaseOwner).to.equal('java');
-    expect(plan([...leases, lease('free', undefined, 5_000)])).to.deep.include({ steal: [] });
+    expect(made.fromPeers).to.have.length(1);
+    expect(made.fromPeers[0]!.leaseOwner).to.equal('java');
+    expect(plan([...leases, lease('free', undefined, 5_000)])).to.deep.include({ fromPeers: [] });
   });
 
   it('steals from a worker at the target only when more than one is needed', () => {
     expect(
-      plan([...many(3, 'm', 'me'), ...many(4, 'j', 'java'), ...many(3, 'k', 'java-2')]).steal,
+      plan([...many(3, 'm', 'me'), ...many(4, 'j', 'java'), ...many(3, 'k', 'java-2')]).fromPeers,
       'one needed',
     ).to.deep.equal([]);
     expect(
-      plan([...many(2, 'm', 'me'), ...many(4, 'j', 'java'), ...many(4, 'k', 'java-2')]).steal,
+      plan([...many(2, 'm', 'me'), ...many(4, 'j', 'java'), ...many(4, 'k', 'java-2')]).fromPeers,
       'two needed',
     ).to.have.length(1);
-    expect(plan([...many(1, 'm', 'me'), ...many(1, 'j', 'java'), ...many(1, 'k', 'java-2')]).steal).to.deep.equal([]);
+    expect(plan([...many(1, 'm', 'me'), ...many(1, 'j', 'java'), ...many(1, 'k', 'java-2')]).fromPeers).to.deep.equal(
+      [],
+    );
   });
 
   it('steals no ended lease, for there is nothing to read', () => {
-    expect(plan(many(4, 'e', 'java', 0, ended)).steal).to.deep.equal([]);
+    expect(plan(many(4, 'e', 'java', 0, ended)).fromPeers).to.deep.equal([]);
   });
 
   it('stays within maxLeases', () => {
@@ -288,7 +294,7 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
       target: 2,
       overflow: 4,
     });
-    expect(plan([...many(2, 'm', 'me'), ...many(6, 'j', 'java')], { maxLeases: 2 }).steal).to.deep.equal([]);
+    expect(plan([...many(2, 'm', 'me'), ...many(6, 'j', 'java')], { maxLeases: 2 }).fromPeers).to.deep.equal([]);
   });
 
   it('ends when the last Java owner is expired or gone', () => {
@@ -305,15 +311,15 @@ describe('leases that are asked for', () => {
   it('count as whose wish it is: nobody asks for more than an even share', () => {
     const mine = many(8, 'a', 'me');
     const asked = new Map(mine.slice(0, 4).map(({ row }) => [row.leaseKey, 'you'] as const));
-    expect(plan(mine, { asked }).target).to.equal(4);
+    expect(plan(mine, { askedBy: asked }).target).to.equal(4);
     const theirs = many(8, 'a', 'other');
     expect(
       plan(theirs, {
-        asked: new Map([
+        askedBy: new Map([
           ['a0', 'you'],
           ['a1', 'you'],
         ]),
-      }).steal,
+      }).fromPeers,
       '2, 6 and 0',
     ).to.have.length(2);
   });
@@ -321,26 +327,28 @@ describe('leases that are asked for', () => {
   it('are asked for by nobody else, and those that were asked for in vain by nobody for now', () => {
     const rows = many(6, 'a', 'other');
     const asked = new Map([['a0', 'you']]);
-    const { steal } = plan(rows, { asked, notAsked: new Set(['a1', 'a2', 'a3']) });
-    expect(keys(steal)).to.deep.equal(['a4', 'a5']);
+    const { fromPeers } = plan(rows, { askedBy: asked, notToAskFor: new Set(['a1', 'a2', 'a3']) });
+    expect(keys(fromPeers)).to.deep.equal(['a4', 'a5']);
   });
 
   it('are not asked of one who only asks for them itself: its wish may come to nothing', () => {
     const rows = [...many(6, 'a', 'busy'), lease('b0', 'you')];
     const asked = new Map(['a0', 'a1', 'a2'].map((leaseKey) => [leaseKey, 'you'] as const));
-    const notAsked = new Set(['a3', 'a4', 'a5']);
-    expect(plan(rows, { asked, notAsked }).steal).to.deep.equal([]);
+    const notToAskFor = new Set(['a3', 'a4', 'a5']);
+    expect(plan(rows, { askedBy: asked, notToAskFor }).fromPeers).to.deep.equal([]);
   });
 
   it('are no way past maxLeases: what is about to go is held still', () => {
     const rows = [...many(3, 'a', 'me'), ...many(4, 'f')];
     const asked = new Map([['a0', 'you']]);
-    expect(plan(rows, { asked, maxLeases: 3 }).take).to.deep.equal([]);
+    expect(plan(rows, { askedBy: asked, maxLeases: 3 }).take).to.deep.equal([]);
   });
 
   it('are taken back where their keeper is gone, whichever worker asks for them', () => {
     const rows = many(2, 'a', 'me');
     const asked = new Map([['a0', 'you']]);
-    expect(keys(plan(rows, { asked, held: new Set(['a1']), reclaim: new Set(['a0']) }).take)).to.deep.equal(['a0']);
+    expect(keys(plan(rows, { askedBy: asked, held: new Set(['a1']), reclaim: new Set(['a0']) }).take)).to.deep.equal([
+      'a0',
+    ]);
   });
 });
