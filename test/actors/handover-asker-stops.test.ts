@@ -1,4 +1,5 @@
 // A keeper that has asked for a lease which then comes free (issue 8): it is taken at once, and a stop does not wait for it.
+// `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { asking, free, seen } from '../support/asking-keeper.js';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';

@@ -1,4 +1,5 @@
 // What a worker that asks for a lease leaves behind, and how long it waits, against issue 8.
+// `holder` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
@@ -10,7 +11,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 
 const holder = { id: 'holder', writer: `${writerNonce('holder', 'h1')}/3` };
 
-function theirs(holderMs = failoverMs): LeaseRow {
+function rowOfHolder(holderMs = failoverMs): LeaseRow {
   return leaseRow({
     leaseKey: shardId,
     leaseCounter: 40,
@@ -21,7 +22,7 @@ function theirs(holderMs = failoverMs): LeaseRow {
 }
 
 const asking = (setup: KeeperSetup & { readonly holderMs?: number } = {}): Promise<KeeperDriver> =>
-  driveKeeper({ handOverMs: failoverMs, seen: theirs(setup.holderMs), wish: { stale: undefined }, ...setup });
+  driveKeeper({ handOverMs: failoverMs, seen: rowOfHolder(setup.holderMs), wish: { stale: undefined }, ...setup });
 
 const change = (keeper: KeeperDriver, row: Partial<LeaseRow>): void =>
   void keeper.store.rows.set(shardId, { ...keeper.row, ...row });
@@ -92,7 +93,7 @@ describe('a worker that asks for a lease', () => {
     );
     const other = await driveKeeper({
       handOverMs: failoverMs,
-      seen: theirs(),
+      seen: rowOfHolder(),
       wish: { stale: undefined },
       traffic: {
         join: () => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),

@@ -1,5 +1,7 @@
 // What a holder makes of wishes, against the hand-over's promises (issue 8): a wish that nobody raises is none, what has been
 // drained is not delivered again, nothing is called handed over that was taken by force.
+// The keeper holds the lease; `other` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what it has
+// settled; `end` is its last word.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { wishText } from '../../src/core/lease-wish.js';
@@ -31,30 +33,30 @@ async function held(setup: KeeperSetup = {}): Promise<KeeperDriver> {
 describe('a holder that is asked for its lease', () => {
   it('believes a wish that nobody raises once, and not again and again', async () => {
     const keeper = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     // Its author dies at once. One call of the application takes longer than a failover time.
     leaveWish(keeper, 1);
     await keeper.advance(2.5 * failoverMs);
     expect(drains(keeper), 'told to pause').to.equal(1);
-    await keeper.frontier(shared, '7');
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.frontier(tenure, '7');
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs);
     expect(keeper.row.leaseOwner, 'after a wish of three failover times ago').to.equal('me');
   });
 
   it('keeps what it has drained when its wish is gone by the time it writes', async () => {
     const keeper = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     // Seen by a renewal, answered, and drained late: the wish is about to count as forgotten.
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(drains(keeper)).to.equal(1);
     const seenAt = keeper.state.yielding!.seenAt;
     await keeper.advance(seenAt + failoverMs - 100 - keeper.clock.now);
-    await keeper.frontier(shared, '7');
+    await keeper.frontier(tenure, '7');
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdBefore', until: new Promise<void>((resolve) => (answer = resolve)) });
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(keeper.status()).to.include({ writing: 'handOver' });
     // The table is slow for 200 ms; the one who asked thinks better of it, and the pipeline asks for a tenure.
     withdrawWish(keeper);
@@ -70,13 +72,13 @@ describe('a holder that is asked for its lease', () => {
 
   it('calls no stop drained whose lease was taken by force at an older checkpoint', async () => {
     const keeper = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(shared, '7');
+    await keeper.frontier(tenure, '7');
     // The hand-over is lost on its way, and so is what follows; the other has seen the lease stand still, and takes it.
     for (let lost = 0; lost < 40; lost++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs / 2);
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 30_000 });
     withdrawWish(keeper);
@@ -89,13 +91,13 @@ describe('a holder that is asked for its lease', () => {
 
   it('that does not hear of its hand-over for long finds it in the row all the same', async () => {
     const keeper = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(shared, '7');
+    await keeper.frontier(tenure, '7');
     keeper.store.script('update', { type: 'failAfter' });
     for (let lost = 0; lost < 12; lost++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(5 * failoverMs);
     expect(keeper.row).to.include({ leaseOwner: 'other', checkpoint: '7' });
     expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
@@ -104,27 +106,27 @@ describe('a holder that is asked for its lease', () => {
 
   it('makes no row again that it may have given away', async () => {
     const keeper = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(shared, '7');
+    await keeper.frontier(tenure, '7');
     // It lands, and its reply is lost. The new owner reads on; then somebody deletes the row, which that owner is to make again.
     keeper.store.script('update', {
       type: 'failAfter',
     });
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner).to.equal('other');
     keeper.store.takeAs(keeper.row.leaseKey, asker.workerId, asker.writer);
     keeper.store.rows.delete(keeper.state.lease.row.leaseKey);
     await keeper.advance(failoverMs / 3);
-    const tenure = await keeper.begin(2);
-    expect(tenure?.type, 'a tenure beside the new owner, from 7 on').to.not.equal('granted');
+    const answer = await keeper.begin(2);
+    expect(answer?.type, 'a tenure beside the new owner, from 7 on').to.not.equal('granted');
     expect(keeper.store.rows.size, 'rows made by who has handed over').to.equal(0);
   });
 
   it('does not ask a table a hundred times at once that refuses its hand-over', async () => {
     const keeper = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     const { store } = keeper;
@@ -136,7 +138,7 @@ describe('a holder that is asked for its lease', () => {
       refused += 1;
       return Promise.resolve({ type: 'refused', current: keeper.row });
     };
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(refused).to.be.at.most(2);
   });
 
@@ -148,12 +150,12 @@ describe('a holder that is asked for its lease', () => {
         return new Promise<void>(() => {});
       },
     });
-    const { shared } = keeper.state.tenure!;
-    await keeper.frontier(shared, '7');
+    const { shared: tenure } = keeper.state.tenure!;
+    await keeper.frontier(tenure, '7');
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(running, 'calls that run').to.equal(1);
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner, 'beside a call that runs').to.equal('me');
   });
 
@@ -174,13 +176,13 @@ describe('a holder that is asked for its lease', () => {
       standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     };
     const keeper = await held({ traffic });
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(shared, '7');
+    await keeper.frontier(tenure, '7');
     // From now on the renewals of others take every permit.
     open = false;
-    await keeper.end(shared, { type: 'drained', open: 0 });
+    await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);
     expect(keeper.state.standing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
     expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.standing.liveUntil });

@@ -1,5 +1,7 @@
 // `checkpointIntervalMs` and `checkpointRecords` add checkpoints between renewals, and each of them counts as a renewal.
 // The keeper is driven message by message in virtual time, over a table in memory.
+// The keeper holds the lease. `work` begins a shard worker in a tenure; `frontier` reports what it has settled; `down` is its
+// death without a last word.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';

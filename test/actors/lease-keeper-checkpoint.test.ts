@@ -1,5 +1,7 @@
 // A checkpoint in the row never goes back, and `onCheckpoint` hears of it only when it is durable.
 // Lost replies and vanished rows are scripted; the row that is left decides.
+// `me` holds the lease; in one test `you` takes it. `work` begins a shard worker in a tenure; `frontier` reports what it has
+// settled.
 import { expect } from 'chai';
 import { driveKeeper, me, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';

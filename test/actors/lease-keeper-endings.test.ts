@@ -1,5 +1,7 @@
 // How a keeper gives its lease up: it drains, then checkpoints and releases in one write. SHARD_END is written only after the coordinator
 // has agreed. A write of unknown outcome is repeated and recognised.
+// `me` holds the lease. `work` begins a shard worker in a tenure; `frontier` reports what it has settled; `end` is its last word,
+// `down` its death without one, `plan` the coordinator's answer to whether the shard may end.
 import { expect } from 'chai';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../src/api/errors.js';

@@ -1,4 +1,5 @@
 // A keeper whose lease another writer has taken stops its worker at once and writes nothing into that row.
+// `me` holds the lease until another takes it. `work` begins a shard worker in a tenure; `frontier` reports what it has settled.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, me, nonce, shardId } from '../support/keeper-driver.js';

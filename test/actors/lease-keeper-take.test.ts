@@ -1,5 +1,6 @@
 // A take is conditional on the counter that was seen. When its reply is lost or it is refused, the row as it stands says whether
 // the lease is ours.
+// `me` takes the lease, in some cases from `you`. `work` begins a shard worker and grants its tenure.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, nonce, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';

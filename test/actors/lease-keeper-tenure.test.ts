@@ -1,5 +1,7 @@
 // A worker delivers only in a tenure: one at a time, under a fence that rises.
 // Its deadline counts from the start of a renewal, and holds although the machine was suspended.
+// The keeper holds the lease. `begin` is a shard worker's request for a tenure, `work` the same where it is granted; `frontier`
+// reports what has been settled; `end` is its last word, `down` its death without one.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, marginMs, shardId } from '../support/keeper-driver.js';

@@ -1,5 +1,7 @@
 // A keeper sends no write before it has a permit of the table, and decides only then what to write.
 // The queue is a stub that gives permits when the test says so.
+// The keeper takes the lease, or holds it. `work` begins a shard worker in a tenure; `frontier` reports what it has settled;
+// `down` is its death without a last word.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
@@ -116,12 +118,12 @@ describe('a keeper whose table has a queue', () => {
 
   it('ends its tenure at the deadline, permit or not, and renews when the permit comes', async () => {
     const { keeper, queue } = await held();
-    const { shared } = keeper.state.tenure!;
+    const { shared: tenure } = keeper.state.tenure!;
     await keeper.advance(failoverMs);
-    expect(shared.dead).to.equal(true);
+    expect(tenure.dead).to.equal(true);
     await queue.next(keeper);
     expect(keeper.state.standing.liveUntil).to.be.greaterThan(keeper.clock.now);
-    expect(shared.dead).to.equal(true);
+    expect(tenure.dead).to.equal(true);
   });
 
   it('asks for a checkpoint that no renewal waits for as that, and says when it has become a renewal', async () => {

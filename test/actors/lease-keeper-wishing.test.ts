@@ -1,7 +1,8 @@
 // A keeper that wants a lease asks its living holder by a wish in the row. It then takes what was handed over, or withdraws the wish.
 // The test writes what the holder would write.
+// `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
-import { asking, free, seen, theirs } from '../support/asking-keeper.js';
+import { asking, free, seen, holderWriter } from '../support/asking-keeper.js';
 import { failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import { applyChange, memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
@@ -12,13 +13,13 @@ const looks = (store: MemoryLeaseStore): number => store.calls.filter(({ operati
 
 /** What its holder writes. */
 function handOver(store: MemoryLeaseStore): void {
-  const heir = { workerId: me, writer, failoverMs };
+  const asker = { workerId: me, writer, failoverMs };
   store.rows.set(
     shardId,
     applyChange(
       store.row(shardId),
-      { checkpoint: { checkpoint: '200', subSequenceNumber: 0 }, handOver: heir },
-      theirs,
+      { checkpoint: { checkpoint: '200', subSequenceNumber: 0 }, handOver: asker },
+      holderWriter,
     ),
   );
 }
@@ -37,13 +38,13 @@ describe('a keeper that asks for a lease', () => {
   it('leaves a wish that touches neither counter nor owner, and raises it three times in failoverMs', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
-    expect(keeper.row).to.deep.equal({ ...seen, kinactWish: `${writer} ${failoverMs} 1 ${theirs} ${me}` });
+    expect(keeper.row).to.deep.equal({ ...seen, kinactWish: `${writer} ${failoverMs} 1 ${holderWriter} ${me}` });
     expect(keeper.news).to.deep.equal([]);
     for (let at = 0; at < failoverMs; at += 1_000) {
       await keeper.advance(1_000);
       renew(store);
     }
-    expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 4 ${theirs} ${me}`);
+    expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 4 ${holderWriter} ${me}`);
     expect(keeper.row.leaseOwner).to.equal('you');
     expect(looks(store)).to.be.within(8, 9);
   });
@@ -171,13 +172,13 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('leaves a lease to another who has asked before, unless that one has not raised its wish for long', async () => {
-    const other = `z1/1 ${failoverMs} 3 ${theirs} them`;
+    const other = `z1/1 ${failoverMs} 3 ${holderWriter} them`;
     const store = memoryLeaseStore([{ ...seen, kinactWish: other }]);
     const second = await asking(store);
     expect(second.newsOf('notTaken')[0]).to.deep.include({ reason: 'another worker has asked for it' });
     expect(second.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
-    const heir = await asking(store, { stale: other });
-    expect(heir.row.kinactWish).to.equal(`${writer} ${failoverMs} 1 ${theirs} ${me}`);
+    const later = await asking(store, { stale: other });
+    expect(later.row.kinactWish).to.equal(`${writer} ${failoverMs} 1 ${holderWriter} ${me}`);
   });
 
   it('writes it again when a reply is lost, which its own wish does not refuse', async () => {
@@ -185,7 +186,7 @@ describe('a keeper that asks for a lease', () => {
     store.script('wish', { type: 'failAfter' });
     const keeper = await asking(store);
     await keeper.advance(2_000);
-    expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 2 ${theirs} ${me}`);
+    expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 2 ${holderWriter} ${me}`);
     expect(keeper.state.lease.unknown, 'it says nothing of the lease').to.deep.equal([]);
     expect(keeper.eventsOf('retrying')).to.have.length(1);
   });

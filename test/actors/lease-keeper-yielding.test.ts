@@ -1,17 +1,19 @@
 // A holder that is asked for its lease drains and hands it over in one write. It refuses when something stays open, or when a call
 // may still run.
+// `me` holds the lease, and is the keeper; `you` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what
+// it has settled; `end` is its last word.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
 import { applyChange } from '../support/memory-lease-store.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 
-const theirs = 'y1/3';
+const askerWriter = 'y1/3';
 const renewalMs = failoverMs / 3;
-const heirs = { leaseOwner: 'you', kinactWriter: theirs, kinactFailover: `7000 ${theirs}` };
+const rowAfterHandOver = { leaseOwner: 'you', kinactWriter: askerWriter, kinactFailover: `7000 ${askerWriter}` };
 
 function ask(keeper: KeeperDriver, number = 1, holder = writer): void {
-  keeper.store.rows.set(shardId, { ...keeper.row, kinactWish: `${theirs} 7000 ${number} ${holder} you` });
+  keeper.store.rows.set(shardId, { ...keeper.row, kinactWish: `${askerWriter} 7000 ${number} ${holder} you` });
 }
 
 function withdraw(keeper: KeeperDriver): void {
@@ -42,7 +44,7 @@ const drained = { type: 'drained', open: 0 } as const;
 describe('a keeper that is asked for its lease', () => {
   it('sees it with its next renewal, answers at once, and delivers on for a second', async () => {
     const [keeper, tenure] = await yielding();
-    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${theirs} 100000`, leaseOwner: me });
+    expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${askerWriter} 100000`, leaseOwner: me });
     await keeper.advance(999);
     expect(keeper.controls.get(1)).to.equal(undefined);
     expect(tenure.dead).to.equal(false);
@@ -58,7 +60,7 @@ describe('a keeper that is asked for its lease', () => {
     await keeper.end(tenure, drained);
     const at = { checkpoint: '200', subSequenceNumber: 0 };
     expect(keeper.row).to.deep.include({
-      ...heirs,
+      ...rowAfterHandOver,
       checkpoint: '200',
       leaseCounter: leaseCounter + 1,
       ownerSwitchesSinceCheckpoint: 1,
@@ -92,7 +94,7 @@ describe('a keeper that is asked for its lease', () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     ask(keeper, 2);
     await keeper.advance(2_000);
-    expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
+    expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
     expect(tenure.dead, 'what is under way is not cut off').to.equal(false);
     await keeper.end(tenure, drained);
     expect(keeper.row.leaseOwner).to.equal(me);
@@ -110,16 +112,16 @@ describe('a keeper that is asked for its lease', () => {
       ask(keeper, number++);
       await keeper.frontier(tenure, String(101 + at));
       await keeper.advance(1_000);
-      expect(keeper.row.kinactAnswer, `after ${at} ms`).to.equal(`yielding ${theirs} 20000`);
+      expect(keeper.row.kinactAnswer, `after ${at} ms`).to.equal(`yielding ${askerWriter} 20000`);
     }
     ask(keeper, number);
     await keeper.advance(1_500);
-    expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
+    expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
   });
 
   it('drains no longer than the other waits for it: ten minutes, however long handOverMs is', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 400_000 });
-    expect(keeper.row.kinactAnswer).to.equal(`yielding ${theirs} 600000`);
+    expect(keeper.row.kinactAnswer).to.equal(`yielding ${askerWriter} 600000`);
     const drainOn = async (from: number, until: number): Promise<void> => {
       for (let ms = from; ms < until; ms += 2_000) {
         ask(keeper, 2 + ms);
@@ -142,27 +144,27 @@ describe('a keeper that is asked for its lease', () => {
     await keeper.tell({ type: 'frontier', frontier: { worker, fence: fence - 1, position, records: 9 } });
     await keeper.tell({ type: 'frontier', frontier: { worker, fence, position, records: 1 } });
     await keeper.advance(100);
-    expect(keeper.row.kinactAnswer).to.equal(`refused ${theirs}`);
+    expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
   });
 
   it('refuses when its worker crashes, whose calls may still run', async () => {
     const [keeper] = await draining();
     await keeper.down(1);
-    expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${theirs}` });
+    expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
   it('refuses when a worker has ended with something open', async () => {
     const [keeper, tenure] = await draining();
     tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
     await keeper.end(tenure, { type: 'drained', open: 1 });
-    expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${theirs}` });
+    expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
   it('hands over at once what nobody reads here', async () => {
     const keeper = await driveKeeper({ waiting: true });
     ask(keeper);
     await keeper.advance(renewalMs);
-    expect(keeper.row).to.deep.include(heirs);
+    expect(keeper.row).to.deep.include(rowAfterHandOver);
     expect(keeper.news.at(-1)).to.deep.include({ type: 'handedOver', to: 'you' });
   });
 
@@ -215,9 +217,9 @@ describe('a keeper that is asked for its lease', () => {
   it('settles a lost reply by reading: also after the other has written, or has given the lease back', async () => {
     for (const then of [
       (): void => {},
-      (keeper: KeeperDriver): void => void keeper.store.takeAs(shardId, 'you', theirs),
+      (keeper: KeeperDriver): void => void keeper.store.takeAs(shardId, 'you', askerWriter),
       (keeper: KeeperDriver): void =>
-        void keeper.store.rows.set(shardId, applyChange(keeper.row, { leaseOwner: null }, theirs)),
+        void keeper.store.rows.set(shardId, applyChange(keeper.row, { leaseOwner: null }, askerWriter)),
     ]) {
       const [keeper, tenure] = await draining();
       await keeper.frontier(tenure, '200');
@@ -238,7 +240,7 @@ describe('a keeper that is asked for its lease', () => {
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.end(tenure, drained);
     await keeper.advance(2_000);
-    expect(keeper.row).to.deep.include(heirs);
+    expect(keeper.row).to.deep.include(rowAfterHandOver);
   });
 
   it('says that the lease is lost when a Java worker has taken it meanwhile', async () => {
@@ -266,7 +268,7 @@ describe('a keeper that is asked for its lease', () => {
       expect(keeper.row.leaseOwner).to.equal(me);
       await keeper.tell(stopping);
       await keeper.advance(1_000);
-      expect(keeper.row).to.deep.include({ ...heirs, checkpoint: '100' });
+      expect(keeper.row).to.deep.include({ ...rowAfterHandOver, checkpoint: '100' });
       expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
         released: true,
         recordsLeft: 0,

@@ -1,13 +1,15 @@
 // A renewal was under way when the shard had drained: `onCheckpoint` hears what it checkpointed when its reply comes, and the
 // hand-over was the next write, beside that call. The lease is handed over when the call has ended.
+// The keeper holds the lease; `you` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what it has
+// settled; `end` is its last word.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
 
-const theirs = 'y1/3';
+const askerWriter = 'y1/3';
 
 function ask(keeper: KeeperDriver, number: number): void {
-  keeper.store.rows.set(shardId, { ...keeper.row, kinactWish: `${theirs} 7000 ${number} ${writer} you` });
+  keeper.store.rows.set(shardId, { ...keeper.row, kinactWish: `${askerWriter} 7000 ${number} ${writer} you` });
 }
 
 describe('a hand-over whose last renewal is answered late', () => {

@@ -1,6 +1,8 @@
 // Symptom: `stop()` said `drained: true` and `recordsLeft: 0`, and the next owner was handed records again. Cause: a lease
 // without a worker at the release counted as one with nothing open, though its worker had ended with records open (a
 // suspended machine, a crash a moment ago). Simulation: seed 111 of 2026-11-22.
+// The keeper holds the lease. `work` begins a shard worker in a tenure; `frontier` reports what it has settled; `end` is its last
+// word.
 import { expect } from 'chai';
 import { driveKeeper } from '../support/keeper-driver.js';
 

@@ -1,5 +1,7 @@
 // Whatever happens between keeper, workers, table and other owners: I1, I2 and I20 of seeds.md hold at every single write.
 // Every change of the row is looked at as it happens, so that no law depends on when the test looks.
+// `me` holds the lease; `you` takes it. `begin` is a shard worker's request for a tenure; `frontier` reports what has been
+// settled; `end` is its last word, `down` its death without one, `plan` the coordinator's answer to whether the shard may end.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { comparePositions } from '../../src/core/sequence-number.js';

@@ -6,7 +6,7 @@ import { applyChange, leaseRow } from './memory-lease-store.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
 
 /** The writer of the holder. */
-export const theirs = 'y1/3';
+export const holderWriter = 'y1/3';
 
 /** The row when the keeper begins. */
 export const seen = leaseRow({
@@ -14,8 +14,8 @@ export const seen = leaseRow({
   leaseCounter: 4,
   leaseOwner: 'you',
   checkpoint: '100',
-  kinactWriter: theirs,
-  kinactFailover: `${failoverMs} ${theirs}`,
+  kinactWriter: holderWriter,
+  kinactFailover: `${failoverMs} ${holderWriter}`,
 });
 
 export const asking = (
@@ -25,5 +25,5 @@ export const asking = (
 
 /** The holder releases its lease. */
 export function free(store: MemoryLeaseStore): void {
-  store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, theirs));
+  store.rows.set(shardId, applyChange(store.row(shardId), { leaseOwner: null }, holderWriter));
 }
