@@ -4,7 +4,7 @@ import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
-import { dropTenure, mayHaveOpenRecords, leaseName, refuseAsked } from './tenures.js';
+import { dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -29,7 +29,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
     until: Math.min(before?.until ?? Infinity, until),
     recordsLeft: before?.recordsLeft ?? 0,
   };
-  refuseAsked(turn, `the lease is being released: ${reason}`);
+  refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
     state.release.recordsLeft = -1;
@@ -40,7 +40,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
 /** The keeper itself releases the lease, because this process makes no progress with the shard. */
 export function giveUp(turn: Turn, reason: string): void {
   const { state } = turn;
-  refuseAsked(turn, reason);
+  refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   const before = state.release;
   state.release = {
@@ -114,7 +114,7 @@ function notEnded({ options, state, now }: Turn): void {
 /** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
 export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  refuseAsked(turn, reason);
+  refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
   if (news.type !== 'notTaken') forgetHandedOut(state.open.handedOut, leaseName(turn.options));

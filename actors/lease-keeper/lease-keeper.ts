@@ -6,7 +6,7 @@ import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } fr
 import type { LeaseKeeperOptions } from './options.js';
 import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
-import { beginTenure, dropTenure, noteFrontier, noteReads, refuseAsked, revokeTenure } from './tenures.js';
+import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './tenures.js';
 import { count, effectName, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
@@ -48,7 +48,7 @@ export function leaseKeeper(
     },
     stopped(state) {
       const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
-      refuseAsked(turn, 'the keeper has stopped');
+      refuseTenureRequest(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
       quitTraffic(turn);
       return turn.effects;
@@ -174,7 +174,7 @@ function isOver({ phase }: LeaseKeeperState): boolean {
   return phase === 'over';
 }
 
-/** How many times `failoverMs` a take waits for its turn; by then the row may have changed completely. */
+/** How many times `failoverMs` a take waits for its permit; by then the row may have changed completely. */
 const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
@@ -225,7 +225,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       watchdog: { count: 0, at: undefined },
       falseEnds: { count: 0, at: undefined },
       readAt: now,
-      vainDrains: { count: 0, until: 0 },
+      failedDrains: { count: 0, until: 0 },
     },
   };
 }

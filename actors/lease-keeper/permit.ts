@@ -1,12 +1,12 @@
 // Permission to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, due
-// renewals first. A keeper decides what to write when its turn has come, not when it asks.
+// renewals first. A keeper decides what to write when it has a permit, not when it asks.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, Traffic } from './state.js';
 import type { Turn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 
-/** Asks for permission for the write that is due. True when it may begin now; if not, its turn comes as a message. */
+/** Asks for permission for the write that is due. True when it may begin now; if not, the permit comes as a message. */
 export function requestPermit(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
@@ -69,7 +69,7 @@ export function quitTraffic({ options, state }: Turn): void {
 }
 
 /**
- * A take that still waits for its turn by now is given up: the table carries no further lease. If an earlier attempt was
+ * A take that still waits for a permit by now is given up: the table carries no further lease. If an earlier attempt was
  * written after all, the next scan finds the row as this process's own. A take that was never sent is given up at a release,
  * too.
  */

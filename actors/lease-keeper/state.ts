@@ -241,7 +241,7 @@ export interface Setbacks {
   /** No worker begins before this, because of false ends. */
   readAt: number;
   /** Drains in a row that failed, and until when a hand-over is refused without another try. */
-  vainDrains: { readonly count: number; readonly until: number };
+  failedDrains: { readonly count: number; readonly until: number };
 }
 
 /** Times are monotonic, but for `serviceTimeMs` and `lastWall`. */

@@ -25,7 +25,7 @@ export function beginTenure(turn: Turn, { worker, control, replyTo }: Asked): vo
     effects.push(reply(replyTo, { type: 'refused', reason: refusal }));
     return;
   }
-  refuseAsked(turn, 'another worker asked after this one');
+  refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
   state.workers.asked = { worker, control, replyTo };
   state.workers.last = worker;
@@ -41,7 +41,7 @@ function refusalOf({ state, now }: Turn): string | undefined {
   return undefined;
 }
 
-export function refuseAsked(turn: Turn, reason: string): void {
+export function refuseTenureRequest(turn: Turn, reason: string): void {
   if (turn.state.workers.asked === undefined) return;
   turn.effects.push(reply(turn.state.workers.asked.replyTo, { type: 'refused', reason }));
   turn.state.workers.asked = undefined;
@@ -50,7 +50,7 @@ export function refuseAsked(turn: Turn, reason: string): void {
 export function grant(turn: Turn, asked: Asked): void {
   const { options, state, effects } = turn;
   const start = startOf(state.lease, options.initialPosition);
-  if (start === undefined) return refuseAsked(turn, 'the shard has ended');
+  if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
   const controller = new AbortController();
   const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const shared: Tenure = {

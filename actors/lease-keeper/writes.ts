@@ -10,7 +10,7 @@ import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
 import type { Turn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
-import { answerOf, answerWritten, leaseGiven, heirOf, settleByRow, wishSeen } from './yielding.js';
+import { answerOf, answerWritten, leaseGiven, heirOf, resolveRefusedWrite, wishSeen } from './yielding.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
@@ -262,7 +262,7 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
     state.taking.retakes += 1;
     return leaseState.adoptRow(state.lease, current);
   }
-  if (settleByRow(turn, write, current)) return;
+  if (resolveRefusedWrite(turn, write, current)) return;
   const refusal = classifyRefusal(options, state.lease.unknown, current);
   switch (refusal.type) {
     case 'spurious':

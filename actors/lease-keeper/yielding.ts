@@ -25,7 +25,7 @@ import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { hasHandedOut, mayHaveOpenRecords, refuseAsked } from './tenures.js';
+import { hasHandedOut, mayHaveOpenRecords, refuseTenureRequest } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { doubledMs } from '../../src/core/backoff.js';
@@ -49,7 +49,7 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
     state.yielding = undefined;
   } else if (before?.wish.writer !== wish.writer) {
     if (before !== undefined) callOff(turn, before, 'stale');
-    const phase = now < state.setbacks.vainDrains.until ? 'refusing' : 'asked';
+    const phase = now < state.setbacks.failedDrains.until ? 'refusing' : 'asked';
     state.yielding = { wish, seenAt: now, phase, drainAt: Infinity, until: Infinity, latest: Infinity };
   } else if (before.wish.number !== wish.number) {
     before.wish = wish;
@@ -94,7 +94,7 @@ export function proceedYielding(turn: Turn): void {
 function drain(turn: Turn, yielding: Yielding): void {
   const { options, state, now, effects } = turn;
   const { tenure } = state;
-  refuseAsked(turn, 'the lease is being handed over');
+  refuseTenureRequest(turn, 'the lease is being handed over');
   yielding.phase = 'draining';
   yielding.until = now + options.handOverMs;
   yielding.latest = now + longestDrainMs(options);
@@ -127,9 +127,9 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
   const { tenure } = state;
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain is read on, however many workers ask.
-    const { count } = state.setbacks.vainDrains;
+    const { count } = state.setbacks.failedDrains;
     const restMs = doubledMs({ baseMs: options.failoverMs, capMs: longestRestMs }, count);
-    state.setbacks.vainDrains = { count: count + 1, until: now + restMs };
+    state.setbacks.failedDrains = { count: count + 1, until: now + restMs };
   }
   if (yielding.phase === 'draining' && tenure?.revoked === false)
     effects.push(send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }));
@@ -186,7 +186,7 @@ export function leaseGiven(turn: Turn, to: string): void {
 const mostRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. True: nothing else is to be done about it. */
-export function settleByRow(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
+export function resolveRefusedWrite(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
   if (yielding === undefined) return false;

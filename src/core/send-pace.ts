@@ -52,7 +52,7 @@ const sliceMs = 100;
 const slicesMeasured = measuredMs / sliceMs;
 const lateMs = 10;
 /** Several refusals often come from one overflow. */
-const settleMs = 250;
+const overflowMs = 250;
 /** What one request adds to the average. */
 const placeWeight = 1 / 16;
 const spellMs = 15_000;
@@ -139,7 +139,7 @@ export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
 
 function throttled(pace: SendPace, sentAt: number, now: number): void {
   pace.throttledAt = now;
-  if (sentAt < pace.loweredAt + settleMs) return;
+  if (sentAt < pace.loweredAt + overflowMs) return;
   pace.loweredAt = now;
   const before = pace.perSecond;
   const least = before === Infinity ? firstPerSecond : Math.max(leastPerSecond, leastBackOff * before);

@@ -142,7 +142,7 @@ export interface Node {
   workers: number;
   incarnations: number;
   wishes: number;
-  /** The holder that it has asked in vain, and until when it is left alone. */
+  /** The holder that did not give it the lease, and until when it is left alone. */
   avoid: string | undefined;
   avoidUntil: number;
   coolUntil: number;
