@@ -7,7 +7,7 @@ import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, textOf } from '../support/consumer-harness.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -46,10 +46,10 @@ describe('a consumer', () => {
       const stream = fakeStream({ shards: 2, clock });
       const two = ['one', 'two'].map((application) => virtualConsumer(clock, { stream, application, parent }));
       put(stream, ...ids(0, 100));
-      for (const { consumer } of two) await settled(clock, consumer.start());
+      for (const { consumer } of two) await inVirtualTime(clock, consumer.start());
       await clock.advance(2_000);
       for (const each of two) expect(new Set(seen(each)).size).to.equal(100);
-      for (const { consumer } of two) expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+      for (const { consumer } of two) expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
       nact.stop(system);
     });
 
@@ -58,11 +58,11 @@ describe('a consumer', () => {
       const parent = nact.spawn(system, () => undefined, 'app') as object;
       const stream = fakeStream({ shards: 2, clock });
       const two = ['one', 'two'].map((application) => virtualConsumer(clock, { stream, application, parent }));
-      for (const { consumer } of two) await settled(clock, consumer.start());
+      for (const { consumer } of two) await inVirtualTime(clock, consumer.start());
       await clock.advance(2_000);
       nact.stop(system);
       for (const { consumer } of two) {
-        expect(await settled(clock, rejection(consumer.closed))).to.have.property('code', 'PARENT_STOPPED');
+        expect(await inVirtualTime(clock, rejection(consumer.closed))).to.have.property('code', 'PARENT_STOPPED');
         expect(consumer.status().tree).to.deep.equal([]);
         expect(consumer.live().ok).to.equal(false);
       }
@@ -82,7 +82,7 @@ describe('a consumer', () => {
       reducers: 3,
     });
     put(only.stream, ...ids(0, 20));
-    await settled(clock, only.consumer.start());
+    await inVirtualTime(clock, only.consumer.start());
     await clock.advance(30_000);
     const wedged = only.seen.find((item) => textOf(item) === '7');
     const [shard] = only.consumer.status().shards;
@@ -92,7 +92,7 @@ describe('a consumer', () => {
     expect(shard?.oldestOpen?.ageMs).to.be.within(28_000, 31_000);
     expect(shard?.openRecords).to.be.at.least(1);
     const stopping = only.consumer.stop({ deadlineMs: 1_000 });
-    const { leases, drained } = await settled(clock, stopping);
+    const { leases, drained } = await inVirtualTime(clock, stopping);
     expect(drained).to.equal(false);
     expect(leases[0]?.recordsLeft).to.be.at.least(1);
     expect(owners(only.stream)).to.deep.equal([undefined]);
@@ -115,7 +115,7 @@ describe('a consumer', () => {
         reducers: 2,
       });
       put(only.stream, ...ids(0, 10));
-      await settled(clock, only.consumer.start());
+      await inVirtualTime(clock, only.consumer.start());
       await clock.advance(5_000);
       expect(seen(only).toSorted()).to.deep.equal(ids(0, 10).toSorted());
 
@@ -135,7 +135,7 @@ describe('a consumer', () => {
       for (const id of ids(0, 10)) expect(happened.filter((what) => what === `begin ${id}`)).to.have.length(1);
       expect(only.heard('pipelineRestarted')).to.have.length(1);
       expect(owners(only.stream)).to.deep.equal(['virtual']);
-      expect((await settled(clock, only.consumer.stop())).drained).to.equal(true);
+      expect((await inVirtualTime(clock, only.consumer.stop())).drained).to.equal(true);
     });
 
     it('and is stopped while it restarts lets the old call end before it gives its leases back, and begins no new one', async () => {
@@ -150,7 +150,7 @@ describe('a consumer', () => {
         // The keys 10 and 11 fall to different ones.
         reducers: 2,
       });
-      await settled(clock, only.consumer.start());
+      await inVirtualTime(clock, only.consumer.start());
       put(only.stream, '10');
       await clock.advance(1_000);
       put(only.stream, '11');
@@ -162,7 +162,7 @@ describe('a consumer', () => {
       saving.open();
       await clock.advance(1_000);
       expect(owners(only.stream)).to.deep.equal([undefined]);
-      const { drained, leases } = await settled(clock, stopping);
+      const { drained, leases } = await inVirtualTime(clock, stopping);
       expect(drained).to.equal(false);
       expect(leases).to.have.length(1);
       expect(leases[0]).to.include({ released: true, recordsLeft: -1 });
@@ -179,7 +179,7 @@ describe('a consumer', () => {
         },
         reducers: 2,
       });
-      await settled(clock, only.consumer.start());
+      await inVirtualTime(clock, only.consumer.start());
       put(only.stream, '10');
       await clock.advance(1_000);
       put(only.stream, '11');
@@ -189,7 +189,7 @@ describe('a consumer', () => {
       expect(owners(only.stream)).to.deep.equal(['virtual']);
       await clock.advance(1_500);
       expect(owners(only.stream)).to.deep.equal([undefined]);
-      expect((await settled(clock, stopping)).drained).to.equal(false);
+      expect((await inVirtualTime(clock, stopping)).drained).to.equal(false);
       expect(only.heard('orphaned')).to.have.length(1);
     });
 
@@ -205,7 +205,7 @@ describe('a consumer', () => {
         key: ({ partitionKey }) => (partitionKey === 'bad' ? 'a' : 'b'),
         reducers: 8,
       });
-      await settled(clock, only.consumer.start());
+      await inVirtualTime(clock, only.consumer.start());
       put(only.stream, 'slow');
       await clock.advance(1_000);
       put(only.stream, 'bad');
@@ -217,7 +217,7 @@ describe('a consumer', () => {
       expect(only.consumer.status().orphans).to.have.length(1);
       expect(only.consumer.status().orphans[0]).to.include(orphaned?.actor);
       expect(seen(only).filter((id) => id === 'slow')).to.have.length(2);
-      await settled(clock, only.consumer.stop());
+      await inVirtualTime(clock, only.consumer.stop());
     });
 
     it('ends with POISON_RECORD after intensity + 1 failures of one record, naming it, and releases its leases', async () => {
@@ -228,8 +228,8 @@ describe('a consumer', () => {
         },
       });
       put(only.stream, 'fine', 'poison');
-      await settled(clock, only.consumer.start());
-      const error = await settled(clock, rejection(only.consumer.closed));
+      await inVirtualTime(clock, only.consumer.start());
+      const error = await inVirtualTime(clock, rejection(only.consumer.closed));
       expect(error.code).to.equal('POISON_RECORD');
       const [poison] = only.seen.filter((item) => textOf(item) === 'poison');
       expect(error.data).to.include({
@@ -255,8 +255,8 @@ describe('a consumer', () => {
         },
       });
       put(only.stream, 'poison');
-      await settled(clock, only.consumer.start());
-      const error = await settled(clock, rejection(only.consumer.closed), 120_000);
+      await inVirtualTime(clock, only.consumer.start());
+      const error = await inVirtualTime(clock, rejection(only.consumer.closed), 120_000);
       expect(error.code).to.equal('POISON_RECORD');
     });
 
@@ -272,8 +272,8 @@ describe('a consumer', () => {
         reducers: 1,
       });
       put(only.stream, ...ids(0, 10));
-      await settled(clock, only.consumer.start());
-      const error = await settled(clock, rejection(only.consumer.closed));
+      await inVirtualTime(clock, only.consumer.start());
+      const error = await inVirtualTime(clock, rejection(only.consumer.closed));
       expect(error.code).to.equal('RESTART_INTENSITY');
       expect(owners(only.stream)).to.deep.equal([undefined]);
     });
@@ -291,8 +291,8 @@ describe('a consumer', () => {
       const starting = rejection(only.consumer.start());
       await clock.advance(1_000);
       const stopping = only.consumer.stop();
-      expect(await settled(clock, starting)).to.have.property('code', 'STOPPED');
-      expect(await settled(clock, stopping)).to.deep.equal({ leases: [], drained: true });
+      expect(await inVirtualTime(clock, starting)).to.have.property('code', 'STOPPED');
+      expect(await inVirtualTime(clock, stopping)).to.deep.equal({ leases: [], drained: true });
       await only.consumer.closed;
       describing.open();
       await clock.advance(60_000);
@@ -302,17 +302,17 @@ describe('a consumer', () => {
 
     it('before its start: start rejects with STOPPED', async () => {
       const only = virtualConsumer(clock);
-      await settled(clock, only.consumer.stop());
+      await inVirtualTime(clock, only.consumer.stop());
       expect(await rejection(only.consumer.start())).to.have.property('code', 'STOPPED');
     });
 
     it('twice gives the same report, and closed resolves', async () => {
       const only = virtualConsumer(clock);
       put(only.stream, ...ids(0, 10));
-      await settled(clock, only.consumer.start());
+      await inVirtualTime(clock, only.consumer.start());
       await clock.advance(1_000);
       const [first, second] = [only.consumer.stop(), only.consumer.stop({ deadlineMs: 1 })];
-      expect(await settled(clock, second)).to.equal(await settled(clock, first));
+      expect(await inVirtualTime(clock, second)).to.equal(await inVirtualTime(clock, first));
       await only.consumer.closed;
       expect(only.consumer.ready().ok).to.equal(false);
       expect(only.consumer.live().ok).to.equal(true);
@@ -328,7 +328,7 @@ describe('a consumer', () => {
         await consumer.start();
         expect(owners(stream)).to.have.length(1);
       };
-      await settled(clock, using());
+      await inVirtualTime(clock, using());
       expect(owners(stream)).to.deep.equal([undefined]);
     });
   });

@@ -7,7 +7,7 @@ import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { textOf } from '../support/consumer-harness.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -43,16 +43,16 @@ describe('the care of the lease table', () => {
         blind ? Promise.reject(new Error('the service is away')) : stream.port.listShards(filter, signal),
       ),
     });
-    await settled(clock, only.consumer.start());
+    await inVirtualTime(clock, only.consumer.start());
     await clock.advance(5_000);
-    await settled(clock, only.consumer.stop());
+    await inVirtualTime(clock, only.consumer.stop());
     const next = virtualConsumer(clock, {
       stream: listing(stream, (filter, signal) =>
         blind ? Promise.reject(new Error('the service is away')) : stream.port.listShards(filter, signal),
       ),
       leases: { maxLeases: 1 },
     });
-    await settled(clock, next.consumer.start());
+    await inVirtualTime(clock, next.consumer.start());
     await clock.advance(5_000);
     blind = true;
     const [free] = [...table(stream).rows.values()].filter(({ leaseOwner }) => leaseOwner === undefined);
@@ -69,34 +69,34 @@ describe('the care of the lease table', () => {
     await clock.advance(130_000);
     expect(table(stream).rows.has(free?.leaseKey ?? '')).to.equal(true);
     const second = virtualConsumer(clock, { stream, workerId: 'second' });
-    await settled(clock, second.consumer.start());
+    await inVirtualTime(clock, second.consumer.start());
     await clock.advance(20_000);
     expect(seen(next, second).size).to.equal(100);
-    for (const { consumer } of [next, second]) await settled(clock, consumer.stop());
+    for (const { consumer } of [next, second]) await inVirtualTime(clock, consumer.stop());
   });
 
   it('a row without hash range is read, and gets its range from the audit', async () => {
     const stream = fakeStream({ shards: 1, clock });
     const before = virtualConsumer(clock, { stream });
-    await settled(clock, before.consumer.start());
+    await inVirtualTime(clock, before.consumer.start());
     await clock.advance(2_000);
-    await settled(clock, before.consumer.stop());
+    await inVirtualTime(clock, before.consumer.stop());
     const { startingHashKey, endingHashKey, ...bare } = table(stream).row(idOf(0));
     table(stream).rows.set(idOf(0), bare);
     put(stream, 10);
     const after = virtualConsumer(clock, { stream });
-    await settled(clock, after.consumer.start());
+    await inVirtualTime(clock, after.consumer.start());
     await clock.advance(2_000);
     expect(seen(after).size).to.equal(10);
     await clock.advance(125_000);
     expect(table(stream).row(idOf(0))).to.include({ startingHashKey, endingHashKey });
-    await settled(clock, after.consumer.stop());
+    await inVirtualTime(clock, after.consumer.stop());
   });
 
   it('rows of ended shards go once their children are under way; nothing is read twice for it', async () => {
     const stream = fakeStream({ shards: 1, clock });
     const only = virtualConsumer(clock, { stream });
-    await settled(clock, only.consumer.start());
+    await inVirtualTime(clock, only.consumer.start());
     put(stream, 20);
     await clock.advance(2_000);
     stream.split(idOf(0));
@@ -107,13 +107,13 @@ describe('the care of the lease table', () => {
     expect([...table(stream).rows.keys()].toSorted()).to.deep.equal([idOf(1), idOf(2)]);
     await clock.advance(600_000);
     expect([...table(stream).rows.keys()].toSorted(), 'and does not come back').to.deep.equal([idOf(1), idOf(2)]);
-    await settled(clock, only.consumer.stop());
+    await inVirtualTime(clock, only.consumer.stop());
     const next = virtualConsumer(clock, { stream });
-    await settled(clock, next.consumer.start());
+    await inVirtualTime(clock, next.consumer.start());
     await clock.advance(10_000);
     expect(next.seen).to.deep.equal([]);
     expect(only.seen).to.have.length(60);
-    await settled(clock, next.consumer.stop());
+    await inVirtualTime(clock, next.consumer.stop());
   });
 
   it('nothing is lost while workers come, go and die over reshardings, and keys keep their order', async () => {
@@ -154,7 +154,7 @@ describe('the care of the lease table', () => {
     }
     await clock.advance(60_000);
     expect(seen(...all).size).to.equal(count);
-    for (const { consumer } of all) await settled(clock, consumer.stop());
+    for (const { consumer } of all) await inVirtualTime(clock, consumer.stop());
     // An ended row keeps its owner until it is cleaned up.
     for (const row of table(stream).rows.values())
       if (row.checkpoint !== 'SHARD_END') expect(row.leaseOwner, row.leaseKey).to.equal(undefined);

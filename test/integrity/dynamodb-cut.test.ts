@@ -2,7 +2,7 @@
 // within its reach all the time.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, say, settled } from '../support/fleet-laws.js';
+import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 const failoverMs = 2_000;
@@ -15,14 +15,14 @@ describe('a worker whose connections to DynamoDB are cut', function () {
     const { fleet } = scene;
     const cutOff = await scene.startProxied('cut-off');
     const proxy = scene.proxyOf(cutOff);
-    await scene.settledWith('heir');
+    await scene.startDelivering('heir');
     const held = heldBy(await fleet.rows(), cutOff);
     const cut = proxy.set({ type: 'cut' });
     say('delivering elsewhere after the cut', await handOvers(fleet, cutOff, held, () => cut, failoverMs + 20_000));
     const healed = proxy.set({ type: 'pass' });
     expect(deliveredBetween(fleet, cutOff, cut, cut + failoverMs), 'its leases live on for a while').to.not.be.empty;
     expect(deliveredBetween(fleet, cutOff, cut + failoverMs, healed), 'after its leases').to.deep.equal([]);
-    await settled(fleet);
+    await ownersDeliver(fleet);
     await deliversFrom(fleet, cutOff, healed);
     await scene.expectNothingLost('dynamodb-cut');
     expect(cutOff.events('pipelineRestarted'), 'losing leases is no crash').to.deep.equal([]);

@@ -1,7 +1,7 @@
 // One of two workers reaches DynamoDB, but no answer ever comes back, and no connection says so.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, settled } from '../support/fleet-laws.js';
+import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 const failoverMs = 2_000;
@@ -14,7 +14,7 @@ describe('a worker whose connections to DynamoDB are half-open', function () {
     const { fleet } = scene;
     const deaf = await scene.startProxied('deaf');
     const proxy = scene.proxyOf(deaf);
-    await scene.settledWith('heir');
+    await scene.startDelivering('heir');
     const held = heldBy(await fleet.rows(), deaf);
     const renewed = await renewalsFrom(fleet, held);
     const opened = proxy.set({ type: 'halfOpen' });
@@ -26,7 +26,7 @@ describe('a worker whose connections to DynamoDB are half-open', function () {
     expect(deliveredBetween(fleet, deaf, opened, opened + failoverMs), 'its leases live on for a while').to.not.be
       .empty;
     expect(deliveredBetween(fleet, deaf, opened + failoverMs, healed), 'after its leases').to.deep.equal([]);
-    await settled(fleet);
+    await ownersDeliver(fleet);
     await deliversFrom(fleet, deaf, healed);
     await scene.expectNothingLost('dynamodb-half-open');
     expect(deaf.events('pipelineRestarted'), 'losing leases is no crash').to.deep.equal([]);

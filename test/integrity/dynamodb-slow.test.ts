@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, settled } from '../support/fleet-laws.js';
+import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 /** Renewals every second; a request that takes longer than a second is given up. */
@@ -16,7 +16,7 @@ describe('a worker to whom DynamoDB is slow', function () {
   it('keeps its leases while the answers come before the next renewal, and nothing is delivered twice', async () => {
     const { fleet } = scene;
     const slow = await scene.startProxied('slow');
-    await scene.settledWith('heir');
+    await scene.startDelivering('heir');
     const held = heldBy(await fleet.rows(), slow);
     const renewed = await renewalsFrom(fleet, held);
     const from = scene.proxyOf(slow).set({ type: 'slow', ms: 600 });
@@ -40,7 +40,7 @@ describe('a worker to whom DynamoDB is slow', function () {
     say('delivering elsewhere', await handOvers(fleet, slow, held, () => from, 2 * failoverMs + 20_000));
     const healed = proxy.set({ type: 'pass' });
     expect(deliveredBetween(fleet, slow, from + failoverMs, healed), 'after its leases').to.deep.equal([]);
-    await settled(fleet);
+    await ownersDeliver(fleet);
     await deliversFrom(fleet, slow, healed);
     await scene.expectNothingLost('dynamodb-slow');
   });

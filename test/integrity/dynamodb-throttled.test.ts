@@ -1,7 +1,7 @@
 // DynamoDB refuses calls as it does over its capacity: first a half of them, then every write.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { deliveredBetween, deliversFrom, renewalsFrom, settled } from '../support/fleet-laws.js';
+import { deliveredBetween, deliversFrom, renewalsFrom, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
@@ -40,7 +40,7 @@ describe('two workers whose lease table is throttled', function () {
   it('keep their leases when a half of renewals and scans is refused, and say why they repeat them', async () => {
     const { fleet } = scene;
     const workers = ['a', 'b'].map((name) => scene.start(name, {}, scripted.url));
-    await settled(fleet);
+    await ownersDeliver(fleet);
     const [before, since] = [losses(), performance.now()];
     const heal = throttle(['UpdateItem', 'Scan', 'GetItem'], 2);
     const renewed = await renewalsFrom(fleet);

@@ -1,7 +1,7 @@
 // Both processes of one hand-over fail in the middle of it: the one that holds the lease and the one that asks for it are killed, or
 // stopped by SIGSTOP and continued later. A third takes over.
 import { expect } from 'chai';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
 import type { HandOverCase } from '../support/hand-over-cases.js';
 import { isHandOver } from '../support/hand-over-scene.js';
@@ -65,10 +65,10 @@ const cases = moments.flatMap((moment) =>
         asker.kill(toAsker);
       });
       const third = await scene.startProxied('third');
-      await settled(fleet, [third]);
+      await ownersDeliver(fleet, [third]);
       const stopped = [...(toHolder === 'SIGSTOP' ? [holder] : []), ...(toAsker === 'SIGSTOP' ? [asker] : [])];
       const continued = stopped.map((worker) => [worker.name, worker.kill('SIGCONT')] as const);
-      await settled(fleet, [...stopped, third]);
+      await ownersDeliver(fleet, [...stopped, third]);
       const ending = await scene.end();
       expect(kindsOf(ending.changes, leaseKey).slice(0, moment.kinds.length)).to.deep.equal(moment.kinds);
       if (moment.name === 'given') expect(repeatsOf(ending, leaseKey), 'of what was handed over').to.deep.equal([]);

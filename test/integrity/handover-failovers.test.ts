@@ -2,7 +2,7 @@
 // of both has passed, whichever of them dies and whichever has the larger one, and one warning says that they differ.
 import { expect } from 'chai';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
 import type { HandOverCase } from '../support/hand-over-cases.js';
 import { isHandOver } from '../support/hand-over-scene.js';
@@ -45,7 +45,7 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
         const { fleet } = scene;
         const asker = await scene.asker();
         await scene.meet('handed over', isHandOver);
-        await settled(fleet, [holder, asker]);
+        await ownersDeliver(fleet, [holder, asker]);
         await eachTells(fleet, [holder, asker]);
         const { changes, replayed } = await scene.end();
         expectTold(fleet, [holder, asker]);
@@ -62,9 +62,9 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
         const { fleet } = scene;
         const asker = await scene.asker();
         const { leaseKey } = await scene.meetDraining(() => holder.kill('SIGKILL'));
-        await settled(fleet, [asker]);
+        await ownersDeliver(fleet, [asker]);
         const next = await scene.startProxied('next');
-        await settled(fleet, [asker, next]);
+        await ownersDeliver(fleet, [asker, next]);
         await eachTells(fleet, [asker, next]);
         const { changes } = await scene.end();
         expectTold(fleet, [asker, next]);
@@ -81,9 +81,9 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
         const { fleet } = scene;
         const asker = await scene.asker();
         const { leaseKey } = await scene.meet('handed over', isHandOver, () => asker.kill('SIGKILL'));
-        await settled(fleet, [holder]);
+        await ownersDeliver(fleet, [holder]);
         const next = await scene.startProxied('next');
-        await settled(fleet, [holder, next]);
+        await ownersDeliver(fleet, [holder, next]);
         await eachTells(fleet, [holder, next]);
         const { changes, replayed } = await scene.end();
         expectTold(fleet, [holder, next]);

@@ -2,7 +2,7 @@
 // DynamoDB, or told to end, at a moment that a witness of every write to the table gives. Where both fail: handover-both-fail.test.ts.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, say, settled } from '../support/fleet-laws.js';
+import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';
 import { againWithinMs, forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
 import type { HandOverCase } from '../support/hand-over-cases.js';
 import { failoverMs, isHandOver, isRefusal, isTake, isWish, isYielding, newOwner } from '../support/hand-over-scene.js';
@@ -27,7 +27,7 @@ const cases: readonly HandOverCase[] = [
       const killed = Date.now();
       await scene.meet('the holder takes it back', (write) => isTake(write) && write.leaseKey === leaseKey);
       say(`${name}: delivering again`, await handOvers(fleet, asker, [leaseKey], () => killed, againWithinMs));
-      await settled(fleet, [holder]);
+      await ownersDeliver(fleet, [holder]);
       const { changes, deliveries, replayed } = await scene.end();
       expect(await asker.exited).to.equal('SIGKILL');
       expect(deliveries.filter(({ worker }) => worker === asker.name)).to.deep.equal([]);
@@ -55,7 +55,7 @@ const cases: readonly HandOverCase[] = [
       const fences = new Set(fleet.deliveries().flatMap((each) => (each.shardId === leaseKey ? [each.fence] : [])));
       expect(scene.witness.writes.filter(isRefusal), 'nobody is there to be refused').to.deep.equal([]);
       const next = await scene.startProxied('next');
-      await settled(fleet, [holder, next]);
+      await ownersDeliver(fleet, [holder, next]);
       const { changes, lapses, replayed } = await scene.end();
       if (lapses.length === 0) expect(fences.size, 'it goes on under its own fence').to.equal(1);
       expect(changes.filter(({ to }) => to === asker.name)).to.deep.equal([]);
@@ -76,7 +76,7 @@ const cases: readonly HandOverCase[] = [
       const held = heldBy(await fleet.rows(), holder);
       expect(held).to.include(leaseKey);
       say('holder-killed: delivering elsewhere', await handOvers(fleet, holder, held, () => killed, againWithinMs));
-      await settled(fleet, [asker]);
+      await ownersDeliver(fleet, [asker]);
       const { changes } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
     },
@@ -88,7 +88,7 @@ const cases: readonly HandOverCase[] = [
     play: async (scene, holder) => {
       const asker = await scene.asker();
       const { leaseKey } = await scene.meet('handed over', isHandOver, () => holder.kill('SIGKILL'));
-      await settled(scene.fleet, [asker]);
+      await ownersDeliver(scene.fleet, [asker]);
       const { changes } = await scene.end();
       const ofIt = changes.filter((change) => change.leaseKey === leaseKey);
       expect(ofIt.slice(0, 2).map(({ kind, to }) => [kind, to])).to.deep.equal([
@@ -115,7 +115,7 @@ const cases: readonly HandOverCase[] = [
       const lost = (): boolean =>
         held.every((key) => holder.events('leaseLost').some(({ data }) => data.shardId === key));
       await fleet.until('it knows', lost);
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const { changes, deliveries } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
       expect(deliveredUnderOldFence(deliveries, holder.name, continued)).to.deep.equal([]);
@@ -150,7 +150,7 @@ const cases: readonly HandOverCase[] = [
       const held = heldBy(await fleet.rows(), holder);
       say('holder-cut: delivering elsewhere', await handOvers(fleet, holder, held, () => cut, againWithinMs));
       const healed = proxy.set({ type: 'pass' });
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       await deliversFrom(fleet, holder, healed);
       const { changes } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
@@ -167,7 +167,7 @@ const cases: readonly HandOverCase[] = [
       const { leaseKey } = await scene.meet('handed over', isHandOver, () => 'unheard');
       const isTold = (): boolean => holder.events('leaseHandedOver').some(({ data }) => data.leaseKey === leaseKey);
       await fleet.until('the holder knows', isTold);
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       expect((await scene.end()).replayed).to.equal(0);
     },
   },
@@ -183,7 +183,7 @@ const cases: readonly HandOverCase[] = [
       await handed;
       await scene.meet('taken back', (write) => isTake(write) && write.leaseKey === leaseKey);
       const healed = proxy.set({ type: 'pass' });
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       await deliversFrom(fleet, asker, healed);
       const { changes, replayed } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 3)).to.deep.equal(['take', 'handOver', 'take']);
@@ -204,7 +204,7 @@ const cases: readonly HandOverCase[] = [
       await drains;
       await scene.deliversWhatIsNew(holder, leaseKey);
       const healed = proxy.set({ type: 'pass' });
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       await deliversFrom(fleet, asker, healed);
       const { changes, replayed } = await scene.end();
       expect(forcedFrom(changes, holder)).to.deep.equal([]);
@@ -220,7 +220,7 @@ const cases: readonly HandOverCase[] = [
       await scene.meetDraining(() => holder.kill('SIGTERM'));
       expect(await holder.exited).to.equal(0);
       expect(holder.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
-      await settled(scene.fleet, [asker]);
+      await ownersDeliver(scene.fleet, [asker]);
       const { changes, replayed } = await scene.end();
       expect(forcedFrom(changes, holder)).to.deep.equal([]);
       expect(replayed).to.equal(0);
@@ -243,7 +243,7 @@ const cases: readonly HandOverCase[] = [
       expect(asker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
       expect((await fleet.rows()).get(leaseKey ?? '')).to.not.have.property('kinactWish');
       await scene.deliversWhatIsNew(holder, leaseKey);
-      await settled(fleet, [holder]);
+      await ownersDeliver(fleet, [holder]);
       const { changes, replayed } = await scene.end();
       expect(changes.filter(({ from, to }) => from !== undefined && to === asker.name)).to.deep.equal([]);
       expect(replayed).to.equal(0);
@@ -258,7 +258,7 @@ const cases: readonly HandOverCase[] = [
       const { leaseKey } = await scene.meet('handed over', isHandOver, () => asker.kill('SIGTERM'));
       expect(await asker.exited).to.equal(0);
       expect(asker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
-      await settled(scene.fleet, [holder]);
+      await ownersDeliver(scene.fleet, [holder]);
       const { changes, replayed } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 4)).to.deep.equal(['take', 'handOver', 'release', 'take']);
       expect(forcedFrom(changes, asker)).to.deep.equal([]);

@@ -3,7 +3,7 @@
 import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
 import type { HandOverCase } from '../support/hand-over-cases.js';
 import { failoverMs, isHandOver, isTake, isWish, newOwner } from '../support/hand-over-scene.js';
@@ -58,7 +58,7 @@ const cases: readonly HandOverCase[] = [
         askers.find(({ name }) => isGiven(name, write))!.kill('SIGKILL'),
       );
       const living = askers.filter(({ name }) => !isGiven(name, given));
-      await settled(fleet, [holder, ...living]);
+      await ownersDeliver(fleet, [holder, ...living]);
       const { changes, replayed } = await scene.end();
       expect(given.worker).to.equal(holder.name);
       expect(living).to.have.length(1);
@@ -77,7 +77,7 @@ const cases: readonly HandOverCase[] = [
       const { leaseKey = '' } = await scene.meetDraining();
       await split(fleet, leaseKey);
       for (const child of [2, 3]) await delivering(fleet, idOf(child));
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const { changes, replayed } = await scene.end();
       expect((await fleet.rows()).get(leaseKey)?.['checkpoint']?.S).to.equal('SHARD_END');
       expect(beforeParents(fleet, { [idOf(2)]: [leaseKey], [idOf(3)]: [leaseKey] })).to.deep.equal([]);
@@ -101,7 +101,7 @@ const cases: readonly HandOverCase[] = [
       await fleet.until('the holder knows', isLost);
       await scene.meet('taken from it', (write) => isTake(write) && write.leaseKey === leaseKey);
       expect(Date.now() - taken, 'it is silent, and expires').to.be.above(failoverMs);
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const { changes } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 3)).to.deep.equal(['take', 'take', 'take']);
       expect(changes.filter((change) => change.leaseKey === leaseKey)[1]).to.include({ from: holder.name, to: java });

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';
 import type { WorkerProcess } from '../support/fleet.js';
 import { heldBy } from '../support/fleet.js';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
 import type { HandOverCase } from '../support/hand-over-cases.js';
 import { failoverMs, isHandOver, isWish, isYielding, newOwner } from '../support/hand-over-scene.js';
@@ -65,7 +65,7 @@ const deletions: readonly HandOverCase[] = [
       await fleet.until('delivered under a new fence', () =>
         fleet.deliveries().some(({ shardId, fence }) => shardId === leaseKey && fence > deleted.counter),
       );
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
       expectMadeAgain(ending, leaseKey, deleted);
       expectNothingForced(ending, [holder, asker]);
@@ -101,7 +101,7 @@ const deletions: readonly HandOverCase[] = [
       if (waits) await back;
       asker.kill('SIGCONT');
       await back;
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
       // Nobody holds it at that moment. Every worker has seen it since its start, and the holder has left it.
       const checkpoint = waits ? deleted.checkpoint : BigInt(seen.get(leaseKey)?.['checkpoint']?.S ?? '');
@@ -146,7 +146,7 @@ const throttlings: readonly HandOverCase[] = [
       heal();
       for (const [what, is] of Object.entries({ isAnswer, isWish, isHandOver }))
         expect(refusedOf(scene, is), what).to.not.be.empty;
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
       expectNothingForced(ending, [holder, asker]);
       expect(ending.changes.some(({ kind, to }) => kind === 'handOver' && to === asker.name)).to.equal(true);
@@ -166,7 +166,7 @@ const throttlings: readonly HandOverCase[] = [
       const isOfIt: Is = (write) => write.leaseKey === leaseKey && newOwner(write) === asker.name;
       await fleet.until('refused three times', () => refusedOf(scene, isOfIt).length >= 3);
       heal();
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
       expectNothingForced(ending, [holder, asker]);
       expect(kindsOf(ending.changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'handOver']);
@@ -186,7 +186,7 @@ const throttlings: readonly HandOverCase[] = [
       await fleet.until('refused for so long', () => refusedOf(scene, isOver).length > 0);
       expect(witness.writes.filter((write) => write.accepted && write.sentAt > doneAt)).to.deep.equal([]);
       heal();
-      await settled(fleet, [holder, asker]);
+      await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
       // Taken by force, or handed over late, or kept and another given in its place.
       const isMove = ({ kind, to }: Ending['changes'][number]): boolean => kind !== 'release' && to === asker.name;
@@ -207,7 +207,7 @@ const streams: readonly HandOverCase[] = [
     play: async (scene, holder) => {
       const { fleet } = scene;
       const askers = await Promise.all(['asker', 'second'].map((name) => scene.startProxied(name)));
-      await settled(fleet, [holder, ...askers]);
+      await ownersDeliver(fleet, [holder, ...askers]);
       // Even for a moment is not at rest: a wish that is open then may still be answered, and moves one lease too many.
       await fleet.until('two each, and no wish is open', async () => {
         const rows = await fleet.rows();

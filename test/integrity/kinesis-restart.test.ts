@@ -28,7 +28,7 @@ describe('two workers whose Kinesis server restarts', function () {
 
   it('keep their leases meanwhile, restart nothing, and read on where they were', async () => {
     const { fleet } = scene;
-    const workers = await scene.settledWith('a', 'b');
+    const workers = await scene.startDelivering('a', 'b');
     // A writer of its own could not tell whether its last batch had been accepted.
     await scene.stopWriting();
     const before = fleet.deliveries().length;

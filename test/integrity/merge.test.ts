@@ -11,7 +11,7 @@ describe('a merge under load', function () {
 
   it('is followed: the child begins when both parents, in two processes, have ended; nothing is lost', async () => {
     const { fleet } = scene;
-    await scene.settledWith('a', 'b');
+    await scene.startDelivering('a', 'b');
     // 0 + 1 → 2
     await merge(fleet, idOf(0), idOf(1));
     await delivering(fleet, idOf(2));

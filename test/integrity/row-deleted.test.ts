@@ -2,7 +2,7 @@
 import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 /** Long enough for the holder to find out and to write, on a slow machine too. */
@@ -14,7 +14,7 @@ describe('a lease row that is deleted under its holder', function () {
 
   it('is created again at its last checkpoint: nothing before that is read again, fences rise, nothing is lost', async () => {
     const { fleet } = scene;
-    const [holder] = await scene.settledWith('holder', 'other');
+    const [holder] = await scene.startDelivering('holder', 'other');
     const [leaseKey] = heldBy(await fleet.rows(), holder) as [string];
     const row = async () => (await fleet.rows()).get(leaseKey);
     const taken = Number((await row())?.['leaseCounter']?.N);
@@ -33,7 +33,7 @@ describe('a lease row that is deleted under its holder', function () {
     const checkpoint = BigInt(deleted?.['checkpoint']?.S ?? '');
     const again = () => fleet.deliveries().filter(({ shardId, fence }) => shardId === leaseKey && fence > counter);
     await fleet.until('delivered under a new fence', () => again().length > 0);
-    await settled(fleet);
+    await ownersDeliver(fleet);
     const before = again().filter(({ sequenceNumber }) => BigInt(sequenceNumber) <= checkpoint);
     expect(before, 'before the last checkpoint').to.deep.equal([]);
     await scene.expectNothingLost('row-deleted');

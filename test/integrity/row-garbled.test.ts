@@ -4,7 +4,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 const failoverMs = 2_000;
@@ -33,7 +33,7 @@ describe('a lease row that is garbled under its holder', function () {
 
   it('is not read past its deadline, is named to the operator, stops no other shard, and is read on when it is mended', async () => {
     const { fleet } = scene;
-    const [holder] = await scene.settledWith('holder', 'other');
+    const [holder] = await scene.startDelivering('holder', 'other');
     const [leaseKey] = heldBy(await fleet.rows(), holder) as [string];
     const garbledAt = Date.now();
     const old = await set(leaseKey, 'leaseCounter', { S: 'many' });
@@ -48,7 +48,7 @@ describe('a lease row that is garbled under its holder', function () {
     expect(new Set(during.map(({ shardId }) => shardId)).size, 'the other shards').to.equal(3);
     expect(during.filter(({ shardId }) => shardId === leaseKey)).to.deep.equal([]);
     await set(leaseKey, 'leaseCounter', { N: String(Number(old['leaseCounter']?.N) + 1_000) });
-    await settled(fleet);
+    await ownersDeliver(fleet);
     await scene.expectNothingLost('row-garbled');
     const restarts = fleet.workers.flatMap((worker) => worker.events('pipelineRestarted'));
     expect(restarts).to.deep.equal([]);

@@ -1,7 +1,7 @@
 // Two shards are merged and the child is split at once, while records flow: the grandchildren wait for the whole family,
 // also where the child has hardly a record of its own.
 import { expect } from 'chai';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 import { beforeParents, delivering, idOf, merge, split } from '../support/resharding.js';
 
@@ -13,12 +13,12 @@ describe('a split of a merge under load', function () {
 
   it('is followed through both steps, keys in order over them, and nothing is lost', async () => {
     const { fleet } = scene;
-    await scene.settledWith('a', 'b');
+    await scene.startDelivering('a', 'b');
     // 0 + 1 → 2 → 3, 4
     await merge(fleet, idOf(0), idOf(1));
     await split(fleet, idOf(2));
     for (const grandchild of [3, 4]) await delivering(fleet, idOf(grandchild));
-    await settled(fleet);
+    await ownersDeliver(fleet);
     await scene.expectNothingLost('split-of-merge');
     const grandparents = [idOf(0), idOf(1), idOf(2)];
     const lineage = { [idOf(2)]: [idOf(0), idOf(1)], [idOf(3)]: grandparents, [idOf(4)]: grandparents };

@@ -1,6 +1,6 @@
 // A shard is split while records flow through two workers.
 import { expect } from 'chai';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 import { beforeParents, delivering, idOf, split } from '../support/resharding.js';
 
@@ -12,11 +12,11 @@ describe('a split under load', function () {
 
   it('is followed: no child before its parent has ended, keys in order over it, nothing lost', async () => {
     const { fleet } = scene;
-    await scene.settledWith('a', 'b');
+    await scene.startDelivering('a', 'b');
     // 0 → 2, 3
     await split(fleet, idOf(0));
     for (const child of [2, 3]) await delivering(fleet, idOf(child));
-    await settled(fleet);
+    await ownersDeliver(fleet);
     await scene.expectNothingLost('split');
     expect(beforeParents(fleet, { [idOf(2)]: [idOf(0)], [idOf(3)]: [idOf(0)] })).to.deep.equal([]);
   });

@@ -1,7 +1,7 @@
 // Somebody deletes the whole lease table under two workers, while records flow.
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { settled } from '../support/fleet-laws.js';
+import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 /** Long enough to make table and rows again on a slow machine: afterwards nobody knows where the shards stood. */
@@ -13,7 +13,7 @@ describe('a lease table that is deleted', function () {
 
   it('is made again, its rows where their holders have them: fences rise, and nothing is lost', async () => {
     const { fleet } = scene;
-    await scene.settledWith('a', 'b');
+    await scene.startDelivering('a', 'b');
     const numbered = async (): Promise<boolean> =>
       [...(await fleet.rows()).values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
     await fleet.until('a checkpoint of each shard', numbered);
@@ -22,7 +22,7 @@ describe('a lease table that is deleted', function () {
     const deletedAt = Date.now();
     await fleet.until('the table is there again', async () => (await fleet.rows().catch(() => undefined))?.size === 4);
     process.stdout.write(`        the table was there again after ${Date.now() - deletedAt} ms\n`);
-    await settled(fleet);
+    await ownersDeliver(fleet);
     const newer = (leaseKey: string): boolean =>
       fleet
         .deliveries()

@@ -5,7 +5,7 @@ import { actorsOf, crash } from '../../supervision/index.js';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
 import type { ManualClock } from '../../src/testing/index.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a lease whose holder died while a keeper that asked for it crashed', () => {
@@ -15,15 +15,15 @@ describe('a lease whose holder died while a keeper that asked for it crashed', (
 
   it('is taken when it has expired', async () => {
     const a = virtualConsumer(clock, { streamOptions: { shards: 3 }, workerId: 'a' });
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
-    await settled(clock, a.consumer.stop());
+    await inVirtualTime(clock, a.consumer.stop());
     const store = a.stream.leases.get('orders')!;
     const writer = writerOf(writerNonce('ghost', 'dead'), 1);
     for (const row of store.rows.values())
       store.put({ ...row, leaseOwner: 'ghost', kinactWriter: writer, kinactFailover: failoverText(10_000, writer) });
     const b = virtualConsumer(clock, { stream: a.stream, workerId: 'b' });
-    await settled(clock, b.consumer.start());
+    await inVirtualTime(clock, b.consumer.start());
     const began = clock.now();
     const isAsked = (): boolean => [...store.rows.values()].some(({ kinactWish }) => kinactWish !== undefined);
     await clock.advanceUntil(isAsked, 5_000);
@@ -34,7 +34,7 @@ describe('a lease whose holder died while a keeper that asked for it crashed', (
     const isTaken = (): boolean => [...store.rows.values()].every(({ leaseOwner }) => leaseOwner === 'b');
     await clock.advanceUntil(isTaken, 60_000);
     const tookMs = clock.now() - began;
-    await settled(clock, b.consumer.stop());
+    await inVirtualTime(clock, b.consumer.stop());
     expect(tookMs).to.be.below(20_000);
   });
 });

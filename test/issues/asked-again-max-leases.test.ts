@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a worker of which a keeper crashes while it asks for a lease', () => {
@@ -19,11 +19,11 @@ describe('a worker of which a keeper crashes while it asks for a lease', () => {
         reducers: 16,
         onItem: () => new Promise<void>((resolve) => void clock.after(7_000, resolve)),
       });
-      await settled(clock, a.consumer.start());
+      await inVirtualTime(clock, a.consumer.start());
       await clock.advance(3_000);
       const { rows } = a.stream.leases.get('orders')!;
       const b = virtualConsumer(clock, { stream: a.stream, workerId: 'b', leases: { maxLeases: 1 } });
-      await settled(clock, b.consumer.start());
+      await inVirtualTime(clock, b.consumer.start());
       await clock.advanceUntil(() => [...rows.values()].some(({ kinactWish }) => kinactWish !== undefined), 30_000);
       // So that no hand-over is done before the next scan.
       for (let index = 0; index < 12; index++) a.stream.put({ partitionKey: `key-${index}`, data: 'x' });
@@ -44,7 +44,7 @@ describe('a worker of which a keeper crashes while it asks for a lease', () => {
         await clock.advance(100);
         most = Math.max(most, held());
       }
-      await settled(clock, Promise.all([a.consumer.stop(), b.consumer.stop()]));
+      await inVirtualTime(clock, Promise.all([a.consumer.stop(), b.consumer.stop()]));
       expect(most).to.equal(1);
     });
 });

@@ -2,7 +2,7 @@
 // pause is over, beside four others.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a worker whose wishes were refused and could not be withdrawn', () => {
@@ -17,7 +17,7 @@ describe('a worker whose wishes were refused and could not be withdrawn', () => 
       reducers: 64,
       onItem: () => new Promise<void>((resolve) => void clock.after(25_000, resolve)),
     });
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
     const store = a.stream.leases.get('orders')!;
     for (let index = 0; index < 100; index++) a.stream.put({ partitionKey: `key-${index}`, data: 'x' });
@@ -26,7 +26,7 @@ describe('a worker whose wishes were refused and could not be withdrawn', () => 
     store.wish = (leaseKey, seen, wished, signal) =>
       wished.text === null ? Promise.reject(new Error('throttled')) : wish(leaseKey, seen, wished, signal);
     const b = virtualConsumer(clock, { stream: a.stream, workerId: 'b' });
-    await settled(clock, b.consumer.start());
+    await inVirtualTime(clock, b.consumer.start());
     let most = 0;
     for (let passed = 0; passed < 60_000; passed += 100) {
       await clock.advance(100);
@@ -34,7 +34,7 @@ describe('a worker whose wishes were refused and could not be withdrawn', () => 
       const { leases } = table!.state as { leases: { here?: { phase: string } }[] };
       most = Math.max(most, leases.filter(({ here }) => here?.phase === 'wishing').length);
     }
-    await settled(clock, Promise.all([a.consumer.stop(), b.consumer.stop()]), 120_000);
+    await inVirtualTime(clock, Promise.all([a.consumer.stop(), b.consumer.stop()]), 120_000);
     expect(most).to.equal(4);
   });
 });

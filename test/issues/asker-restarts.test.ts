@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a coordinator that crashes while it asks for leases', () => {
@@ -16,16 +16,16 @@ describe('a coordinator that crashes while it asks for leases', () => {
       const join = (workerId: string, stream?: ReturnType<typeof virtualConsumer>['stream']) =>
         virtualConsumer(clock, { ...(stream === undefined ? { streamOptions: { shards: 4 } } : { stream }), workerId });
       const a = join('a');
-      await settled(clock, a.consumer.start());
+      await inVirtualTime(clock, a.consumer.start());
       await clock.advance(3_000);
       const { rows } = a.stream.leases.get('orders')!;
       const b = join('b', a.stream);
-      await settled(clock, b.consumer.start());
+      await inVirtualTime(clock, b.consumer.start());
       await clock.advanceUntil(() => [...rows.values()].some(({ kinactWish }) => kinactWish !== undefined), 30_000);
       const [coordinator] = actorsOf(b.consumer.runtime).filter(({ path }) => path.includes('lease-coordinator'));
       crash(coordinator!, new Error('a test'));
       await clock.advance(stopAfterMs);
-      const report = await settled(clock, b.consumer.stop({ deadlineMs: 5_000 }));
+      const report = await inVirtualTime(clock, b.consumer.stop({ deadlineMs: 5_000 }));
       const left = [...rows.values()].filter(
         ({ leaseOwner, kinactWish }) => leaseOwner === 'b' || kinactWish !== undefined,
       );

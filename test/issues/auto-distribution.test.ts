@@ -8,7 +8,7 @@ import type { SourceSpec } from '../../src/api/source.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient, type ModelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const [shard0, shard1] = ['shardId-000000000000', 'shardId-000000000001'];
@@ -61,13 +61,13 @@ describe('a stream whose record distribution is AUTO', () => {
     for (const distribution of ['AUTO', 'USER_PARTITION_KEY'] as const) {
       using on = harness(distribution);
       const running = on.consumer('emit');
-      await settled(on.clock, running.consumer.start());
+      await inVirtualTime(on.clock, running.consumer.start());
       const auto = distribution === 'AUTO';
       const [snapshot] = running.consumer.status().sources;
       expect(snapshot?.placement).to.include({ distribution, perKeyOrder: !auto, outOfRange: 'emit' });
       const told = running.heard('recordDistribution');
       expect(told.map((each) => each.perKeyOrder)).to.deep.equal(auto ? [false] : []);
-      await settled(on.clock, running.consumer.stop());
+      await inVirtualTime(on.clock, running.consumer.stop());
     }
   });
 
@@ -75,7 +75,7 @@ describe('a stream whose record distribution is AUTO', () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
       using on = harness('AUTO');
       const refused = on.consumer(outOfRange);
-      const error: unknown = await settled(
+      const error: unknown = await inVirtualTime(
         on.clock,
         refused.consumer.start().then(
           () => undefined,
@@ -95,7 +95,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     using on = harness();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropRecord');
-    await settled(on.clock, running.consumer.start());
+    await inVirtualTime(on.clock, running.consumer.start());
     await on.clock.advance(30_000);
     on.putMixed('1');
     await on.clock.advance(3_000);
@@ -113,14 +113,14 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
       perKeyOrder: false,
       outOfRange: 'emit',
     });
-    await settled(on.clock, running.consumer.stop());
+    await inVirtualTime(on.clock, running.consumer.stop());
   });
 
   it('delivers what it cannot vouch for, where the stream does not say how it places records', async () => {
     using on = harness();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropAggregate');
-    await settled(on.clock, running.consumer.start());
+    await inVirtualTime(on.clock, running.consumer.start());
     // Once the shards are being read: a chain of iterators is begun only where the stream says who it is.
     await on.clock.advance(10_000);
     on.client.script = ({ operation }) =>
@@ -128,14 +128,14 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     on.putMixed('1');
     await on.clock.advance(3_000);
     expect(texts(running)).to.deep.equal([`${low}1`, `${high}1`]);
-    await settled(on.clock, running.consumer.stop());
+    await inVirtualTime(on.clock, running.consumer.stop());
   });
 
   it('loses none where it is switched back before anybody looks, or while nobody is there', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
       using on = harness();
       const running = on.consumer(outOfRange);
-      await settled(on.clock, running.consumer.start());
+      await inVirtualTime(on.clock, running.consumer.start());
       const told = running.heard('recordDistribution');
       expect(told.map((each) => [each.distribution, each.perKeyOrder, each.outOfRange])).to.deep.equal([
         ['USER_PARTITION_KEY', true, 'emit'],
@@ -146,24 +146,24 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
       on.distribute('USER_PARTITION_KEY');
       await on.clock.advance(3_000);
       expect(texts(running)).to.deep.equal([`${low}1`, `${high}1`]);
-      await settled(on.clock, running.consumer.stop());
+      await inVirtualTime(on.clock, running.consumer.stop());
       on.distribute('AUTO');
       on.putMixed('2');
       await on.clock.advance(10 * minuteMs);
       on.distribute('USER_PARTITION_KEY');
       await on.clock.advance(5 * minuteMs);
       const later = on.consumer(outOfRange);
-      await settled(on.clock, later.consumer.start());
+      await inVirtualTime(on.clock, later.consumer.start());
       await on.clock.advance(3_000);
       expect(texts(later)).to.deep.equal([`${low}2`, `${high}2`]);
-      await settled(on.clock, later.consumer.stop());
+      await inVirtualTime(on.clock, later.consumer.stop());
     }
   });
 
   it('keeps everything until what was placed then has left the stream, in other processes too; then it drops again', async () => {
     using on = harness();
     const first = on.consumer('dropRecord');
-    await settled(on.clock, first.consumer.start());
+    await inVirtualTime(on.clock, first.consumer.start());
     on.distribute('AUTO');
     await on.clock.advance(5 * minuteMs);
     const live = () => [...on.store.rows.values()].filter(({ checkpoint }) => checkpoint !== 'SHARD_END');
@@ -171,18 +171,18 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     expect(remembering()).to.equal(2);
     on.distribute('USER_PARTITION_KEY');
     on.setMode('PROVISIONED');
-    await settled(on.clock, first.consumer.stop());
+    await inVirtualTime(on.clock, first.consumer.stop());
     const second = on.consumer('dropRecord');
-    await settled(on.clock, second.consumer.start());
+    await inVirtualTime(on.clock, second.consumer.start());
     expect(second.heard('recordDistribution')[0]).to.include({ perKeyOrder: false, outOfRange: 'emit' });
     // Both shards are split: their rows, which remember, go.
     on.client.kinesis.split('orders', shard0);
     on.client.kinesis.split('orders', shard1);
     await on.clock.advance(20 * minuteMs);
     expect([live().length, remembering()]).to.deep.equal([4, 3]);
-    await settled(on.clock, second.consumer.stop());
+    await inVirtualTime(on.clock, second.consumer.stop());
     const third = on.consumer('dropRecord');
-    await settled(on.clock, third.consumer.start());
+    await inVirtualTime(on.clock, third.consumer.start());
     const child = 'shardId-000000000002';
     const mixed = (text: string): void => {
       const data = encodeAggregate([low, high].map((partitionKey) => ({ partitionKey, data: Buffer.from(text) })));
@@ -196,6 +196,6 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     mixed('2');
     await on.clock.advance(3_000);
     expect(texts(third)).to.deep.equal([`${low}1`, `${low}2`, `${high}1`]);
-    await settled(on.clock, third.consumer.stop());
+    await inVirtualTime(on.clock, third.consumer.stop());
   });
 });

@@ -7,7 +7,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { narrowStore } from '../support/narrow-store.js';
 import type { Narrow, NarrowStore } from '../support/narrow-store.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -31,7 +31,7 @@ describe('a lease table that carries few writes', () => {
     const table = narrowStore(memoryLeaseStore(rows), { kind, writesPerSecond, clock, requestTimeoutMs });
     const source = { ...stream.source, openLeases: () => table };
     const made = virtualConsumer(clock, { stream: { ...stream, source } });
-    await settled(clock, made.consumer.start());
+    await inVirtualTime(clock, made.consumer.start());
     return { ...made, table };
   }
 
@@ -41,7 +41,7 @@ describe('a lease table that carries few writes', () => {
     expect(heard('shardStarted').length).to.be.within(250, 280);
     expect(heard('leaseLost')).to.deep.equal([]);
     expect(table.timedOut()).to.equal(0);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   for (const kind of ['queues', 'refuses'] as const) {
@@ -55,7 +55,7 @@ describe('a lease table that carries few writes', () => {
       expect(heard('shardStarted')).to.have.length(shards);
       expect(read()).to.equal(shards);
       expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
 
     it(`of 50 a second, and ${kind}: nothing is lost, the rest stays without an owner, and an event says so`, async () => {
@@ -68,7 +68,7 @@ describe('a lease table that carries few writes', () => {
       expect(heard('leaseTableBusy')).to.have.length(1);
       expect(heard('leaseTableBusy')[0]!.leases).to.be.within(shards - 200, shards);
       expect(consumer.ready().reasons.join()).to.match(/carries no further lease: \d+ have no owner/);
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
   }
 });

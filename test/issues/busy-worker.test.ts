@@ -7,7 +7,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -28,7 +28,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
 
   async function run(stream: FakeStream, ms: number, options: Partial<ConsumerOptions>): Promise<VirtualConsumer> {
     const made = virtualConsumer(clock, { stream, ...options });
-    await settled(clock, made.consumer.start());
+    await inVirtualTime(clock, made.consumer.start());
     await clock.advance(ms);
     return made;
   }
@@ -54,7 +54,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
       },
     });
     undisturbed(made, 1_500);
-    await settled(clock, made.consumer.stop());
+    await inVirtualTime(clock, made.consumer.stop());
   });
 
   it('key takes 9 ms a record', async () => {
@@ -65,7 +65,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
       },
     });
     undisturbed(made, 1_500);
-    await settled(clock, made.consumer.stop());
+    await inVirtualTime(clock, made.consumer.stop());
   });
 
   it('extract takes 100 ms a record, on eight shards that share a stage', async () => {
@@ -76,7 +76,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
       },
     });
     undisturbed(made, 400, 8);
-    await settled(clock, made.consumer.stop());
+    await inVirtualTime(clock, made.consumer.stop());
   });
 
   it('opening a record takes 9 ms, as with large aggregates', async () => {
@@ -91,7 +91,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
     };
     const made = await run({ ...stream, source: { ...stream.source, open: () => slow } }, 30_000, {});
     undisturbed(made, 1_500);
-    await settled(clock, made.consumer.stop());
+    await inVirtualTime(clock, made.consumer.stop());
   });
 
   it('a synchronous flush takes a second, with a state per shard and twenty shards', async () => {
@@ -112,7 +112,7 @@ describe('a worker that is merely busy keeps its leases and gets on', () => {
     expect(flushed).to.have.length(200);
     expect(made.heard('leaseLost')).to.deep.equal([]);
     expect(made.heard('shardStarted')).to.have.length(20);
-    await settled(clock, made.consumer.stop());
+    await inVirtualTime(clock, made.consumer.stop());
   });
 });
 
@@ -131,7 +131,7 @@ describe('a shard whose tenures end again and again without progress', () => {
           return [{ key: 'k', value: record.data }];
         },
       });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       await clock.advanceUntil(() => heard('noProgress').length > 0, 120_000);
       expect(seen).to.deep.equal([]);
       expect(heard('noProgress')[0]).to.include({ shardId: 'shardId-000000000000', tenures: 3 });
@@ -142,7 +142,7 @@ describe('a shard whose tenures end again and again without progress', () => {
       expect(seen).to.have.length(2);
       expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
       expect(heard('noProgress')).to.have.length(1);
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     } finally {
       clock.uninstall();
     }

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { expectNothingLost, ManualClock, nemesis } from '../../src/testing/index.js';
 import type { FakeStream } from '../../src/testing/index.js';
 import { textOf } from '../support/consumer-harness.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a consumer whose lease coordinator has crashed too often', () => {
@@ -23,7 +23,7 @@ describe('a consumer whose lease coordinator has crashed too often', () => {
 
   const killed = async (everyMs: number) => {
     const one = virtualConsumer(clock, { streamOptions: { shards: 3 } });
-    await settled(clock, one.consumer.start());
+    await inVirtualTime(clock, one.consumer.start());
     await clock.advance(3_000);
     put(one.stream, ids(0, 30));
     await clock.advance(1_000);
@@ -33,7 +33,7 @@ describe('a consumer whose lease coordinator has crashed too often', () => {
       chaos.kill('lease-coordinator');
       await clock.advance(everyMs);
     }
-    expect(await settled(clock, closed)).to.include({ code: 'RESTART_INTENSITY' });
+    expect(await inVirtualTime(clock, closed)).to.include({ code: 'RESTART_INTENSITY' });
     return one;
   };
 
@@ -44,11 +44,11 @@ describe('a consumer whose lease coordinator has crashed too often', () => {
       expect(rowsOf(one.stream).map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined, undefined]);
       put(one.stream, ids(30, 30));
       const peer = virtualConsumer(clock, { stream: one.stream, workerId: 'peer' });
-      await settled(clock, peer.consumer.start());
+      await inVirtualTime(clock, peer.consumer.start());
       await clock.advance(3_000);
       expect(peer.seen.map(textOf)).to.have.members(ids(30, 30));
       expectNothingLost(ids(0, 60), [...one.seen, ...peer.seen].map(textOf));
-      await settled(clock, peer.consumer.stop());
+      await inVirtualTime(clock, peer.consumer.stop());
       expect(clock.pending()).to.equal(0);
     });
   }
@@ -60,14 +60,14 @@ describe('a stop beside a lease coordinator that answers nothing', () => {
     clock.install();
     try {
       const one = virtualConsumer(clock, { streamOptions: { shards: 3 } });
-      await settled(clock, one.consumer.start());
+      await inVirtualTime(clock, one.consumer.start());
       await clock.advance(3_000);
       const store = one.stream.leases.get('orders')!;
       const update = store.update.bind(store);
       store.update = (...given) => new Promise((resolve) => void clock.after(100, () => resolve(update(...given))));
       nemesis(one.consumer, { seed: 1 }).pause('lease-coordinator');
       const begun = clock.now();
-      const { leases, drained } = await settled(clock, one.consumer.stop({ deadlineMs: 2_000 }));
+      const { leases, drained } = await inVirtualTime(clock, one.consumer.stop({ deadlineMs: 2_000 }));
       expect(clock.now() - begun).to.be.below(4_000);
       expect(drained).to.equal(false);
       expect(leases.map(({ released }) => released)).to.deep.equal([true, true, true]);
@@ -87,7 +87,7 @@ describe('a lease that a dead coordinator left', () => {
     clock.install();
     try {
       const one = virtualConsumer(clock, { streamOptions: { shards: 3 } });
-      await settled(clock, one.consumer.start());
+      await inVirtualTime(clock, one.consumer.start());
       await clock.advance(3_000);
       const lost: unknown[] = [];
       one.consumer.on('leaseLost', (data) => lost.push(data));
@@ -96,13 +96,13 @@ describe('a lease that a dead coordinator left', () => {
       chaos.kill('lease-coordinator');
       chaos.hang('lease-coordinator');
       const peer = virtualConsumer(clock, { stream: one.stream, workerId: 'peer' });
-      await settled(clock, peer.consumer.start());
+      await inVirtualTime(clock, peer.consumer.start());
       await clock.advance(30_000);
-      const { drained } = await settled(clock, one.consumer.stop());
+      const { drained } = await inVirtualTime(clock, one.consumer.stop());
       expect(drained).to.equal(false);
       expect(rowsOf(one.stream)).to.deep.equal(['peer', 'peer', 'peer']);
       expect(lost).to.deep.equal([]);
-      await settled(clock, peer.consumer.stop());
+      await inVirtualTime(clock, peer.consumer.stop());
     } finally {
       clock.uninstall();
     }

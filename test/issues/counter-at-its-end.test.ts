@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -18,11 +18,11 @@ describe('a lease row whose counter cannot rise', () => {
     const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
       const source = kinesisStream({ streamName: 'orders', client });
       const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
-      await settled(clock, made.consumer.start());
+      await inVirtualTime(clock, made.consumer.start());
       return made;
     };
     const first = await start();
-    await settled(clock, first.consumer.stop());
+    await inVirtualTime(clock, first.consumer.stop());
     const row = tables.items('orders').get(full)!;
     tables.put('orders', { ...row, leaseCounter: { N: String(Number.MAX_SAFE_INTEGER) } });
     for (const shardId of [full, other]) client.kinesis.put('orders', { partitionKey: shardId, data: 'x', shardId });
@@ -37,6 +37,6 @@ describe('a lease row whose counter cannot rise', () => {
     tables.put('orders', row);
     await clock.advance(15_000);
     expect(seen.map(({ key }) => key)).to.deep.equal([other, full]);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

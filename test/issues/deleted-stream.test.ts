@@ -6,7 +6,7 @@ import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import type { ModelCall, ModelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -20,7 +20,7 @@ describe('a stream that is deleted under a running consumer', () => {
       openLeases: () => store,
     }));
     const made = virtualConsumer(clock, { source, leases: { multiStream: names.length > 1 } });
-    await settled(clock, made.consumer.start());
+    await inVirtualTime(clock, made.consumer.start());
     // So that the next shard sync is nearly a minute away.
     await clock.advance(6_000);
     return [client, made];
@@ -47,7 +47,7 @@ describe('a stream that is deleted under a running consumer', () => {
     await clock.advance(5_000);
     expect(seen).to.have.length(1);
     expect(heard('actorCrashed')).to.deep.equal([]);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('ends the consumer where it was the only one, its leases released', async () => {
@@ -58,7 +58,7 @@ describe('a stream that is deleted under a running consumer', () => {
       () => undefined,
       (error: unknown) => error,
     );
-    expect(await settled(clock, closed, 75_000)).to.have.property('code', 'STREAM_NOT_FOUND');
+    expect(await inVirtualTime(clock, closed, 75_000)).to.have.property('code', 'STREAM_NOT_FOUND');
     expect(heard('leaseReleased')).to.have.length(2);
   });
 
@@ -76,6 +76,6 @@ describe('a stream that is deleted under a running consumer', () => {
     }
     expect(heard('sourceFailed')).to.deep.equal([]);
     expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

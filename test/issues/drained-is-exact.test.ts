@@ -3,7 +3,7 @@
 // draining counted as one that has nothing under way.
 import { expect } from 'chai';
 import { ManualClock, nemesis } from '../../src/testing/index.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a stop', () => {
@@ -26,7 +26,7 @@ describe('a stop', () => {
         running -= 1;
       },
     });
-    await settled(clock, one.consumer.start());
+    await inVirtualTime(clock, one.consumer.start());
     await clock.advance(3_000);
     one.stream.put(...Array.from({ length: 10 }, (_, index) => ({ partitionKey: 'k', data: `${index}` })));
     await clock.advance(1_500);
@@ -42,7 +42,7 @@ describe('a stop', () => {
     await clock.advance(1_000);
     expect(running()).to.equal(1);
     expect(row().leaseOwner, 'beside a call that runs').not.to.equal(undefined);
-    const { drained, leases } = await settled(clock, stopping);
+    const { drained, leases } = await inVirtualTime(clock, stopping);
     expect(running()).to.equal(0);
     expect(row().leaseOwner).to.equal(undefined);
     expect(drained).to.equal(false);
@@ -57,7 +57,7 @@ describe('a stop', () => {
     nemesis(consumer, { seed: 1 }).kill('stage');
     await clock.advance(1_000);
     expect(row().leaseOwner, 'beside a call that runs').not.to.equal(undefined);
-    const { drained } = await settled(clock, stopping);
+    const { drained } = await inVirtualTime(clock, stopping);
     expect(clock.now() - begun).to.be.below(10_000);
     expect(running()).to.equal(0);
     expect(row().leaseOwner).to.equal(undefined);
@@ -68,7 +68,7 @@ describe('a stop', () => {
     const { consumer } = await working(2_000);
     nemesis(consumer, { seed: 1 }).kill('lease-keeper');
     await clock.advance(2_000);
-    const { drained, leases } = await settled(clock, consumer.stop({ deadlineMs: 1_500 }));
+    const { drained, leases } = await inVirtualTime(clock, consumer.stop({ deadlineMs: 1_500 }));
     expect(drained).to.equal(false);
     expect(leases.every(({ released, recordsLeft }) => released && recordsLeft === 0)).to.equal(false);
   });
@@ -80,13 +80,13 @@ describe('a stop', () => {
     await clock.advance(5_000);
     chaos.kill('stage');
     await clock.advance(5_000);
-    const { drained } = await settled(clock, consumer.stop());
+    const { drained } = await inVirtualTime(clock, consumer.stop());
     expect(drained).to.equal(true);
   });
 
   it('that leaves a call running is not drained', async () => {
     const { consumer, running } = await working(60_000);
-    const { drained } = await settled(clock, consumer.stop({ deadlineMs: 2_000 }));
+    const { drained } = await inVirtualTime(clock, consumer.stop({ deadlineMs: 2_000 }));
     expect(running()).to.equal(1);
     expect(drained).to.equal(false);
     await clock.advance(60_000);

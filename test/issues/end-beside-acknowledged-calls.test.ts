@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 
 describe('a shard that ends while a call for it runs, though the call has acknowledged its item', () => {
   let clock: ManualClock;
@@ -13,7 +13,7 @@ describe('a shard that ends while a call for it runs, though the call has acknow
   it('is written as ended when the call has, and not before', async () => {
     const calls = acknowledgedCalls(clock, 25_000);
     const a = calls.join('a');
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
     await calls.begin(a);
     for (const shardId of ['shardId-000000000000', 'shardId-000000000001']) a.stream.split(shardId);
@@ -21,13 +21,13 @@ describe('a shard that ends while a call for it runs, though the call has acknow
     await clock.advance(60_000);
     const rows = a.stream.leases.get('orders')!.rows;
     expect([...rows.values()].filter(({ checkpoint }) => checkpoint === 'SHARD_END')).to.have.length(2);
-    await settled(clock, a.consumer.stop());
+    await inVirtualTime(clock, a.consumer.stop());
   });
 
   it('is ended in spite of a call that never ends, and the watchdog says which one', async () => {
     const calls = acknowledgedCalls(clock, 10_000_000);
     const a = calls.join('a');
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
     await calls.begin(a);
     for (const shardId of ['shardId-000000000000', 'shardId-000000000001']) a.stream.split(shardId);
@@ -40,6 +40,6 @@ describe('a shard that ends while a call for it runs, though the call has acknow
     expect(error).to.include({ code: 'WATCHDOG' });
     expect(error?.message).to.match(/acknowledged/);
     expect(a.heard('orphaned').length).to.be.at.least(1);
-    await settled(clock, a.consumer.stop());
+    await inVirtualTime(clock, a.consumer.stop());
   });
 });

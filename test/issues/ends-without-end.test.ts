@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -56,7 +56,7 @@ describe('an open shard that one host alone cannot read', () => {
           workerId,
           runtime: { clock, timers: clock, random: seeded(seed) },
         });
-        await settled(clock, made.consumer.start());
+        await inVirtualTime(clock, made.consumer.start());
         return made;
       };
       const [one, other] = [await start('ill', 1), await start('healthy', 2)];
@@ -77,7 +77,7 @@ describe('an open shard that one host alone cannot read', () => {
       expect(one.heard('shardEnded')).to.deep.equal([]);
 
       isIll = false;
-      for (const each of [one, other]) await settled(clock, each.consumer.stop());
+      for (const each of [one, other]) await inVirtualTime(clock, each.consumer.stop());
     });
   }
 });

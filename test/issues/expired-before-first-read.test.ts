@@ -6,7 +6,7 @@ import type { SourceNotice } from '../../src/api/ports.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { shardId, trimHorizon, harness } from '../support/polling-harness.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -21,9 +21,9 @@ describe('records that came after LATEST and expired before anything of the shar
     const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
       const source = kinesisStream({ streamName: 'orders', client, initialPosition: 'LATEST' });
       const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
-      await settled(clock, made.consumer.start());
+      await inVirtualTime(clock, made.consumer.start());
       await clock.advance(3_000);
-      await settled(clock, made.consumer.stop());
+      await inVirtualTime(clock, made.consumer.stop());
       return made;
     };
     const first = await start();

@@ -9,7 +9,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 const lost = 'shardId-000000000001';
 
@@ -45,7 +45,7 @@ describe('a first shard sync at LATEST that broke off half-way', () => {
     const first = consumer(failing);
     const starting = first.start().catch(() => {});
     await clock.advance(1_000);
-    await settled(clock, first.stop());
+    await inVirtualTime(clock, first.stop());
     await starting;
     expect([...(stream.leases.get('orders')?.rows.keys() ?? [])]).to.deep.equal(['shardId-000000000000']);
 
@@ -58,9 +58,9 @@ describe('a first shard sync at LATEST that broke off half-way', () => {
     put.push(...stream.put(...records('after')));
 
     const second = consumer();
-    await settled(clock, second.start());
+    await inVirtualTime(clock, second.start());
     await clock.advance(30_000);
     expect(put.filter(({ sequenceNumber }) => !seen.has(sequenceNumber))).to.deep.equal([]);
-    await settled(clock, second.stop());
+    await inVirtualTime(clock, second.stop());
   });
 });

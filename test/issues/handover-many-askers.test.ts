@@ -2,7 +2,7 @@
 // leaves the lease alone for a growing time, and the shard is read on meanwhile.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a holder whose calls are too long to hand over', () => {
@@ -29,7 +29,7 @@ describe('a holder whose calls are too long to hand over', () => {
           },
         });
       const a = (first = join('a'));
-      await settled(clock, a.consumer.start());
+      await inVirtualTime(clock, a.consumer.start());
       await clock.advance(3_000);
       const keys = Array.from({ length: 24 }, (_, index) => `key-${index}`);
       const write = (): void => void a.stream.put(...keys.map((partitionKey) => ({ partitionKey, data: 'fast' })));
@@ -49,7 +49,7 @@ describe('a holder whose calls are too long to hand over', () => {
       }
       await run(1_000);
       for (const seconds of delivered.values()) seconds.clear();
-      for (let index = 0; index < askers; index++) await settled(clock, join(`b${index}`).consumer.start());
+      for (let index = 0; index < askers; index++) await inVirtualTime(clock, join(`b${index}`).consumer.start());
       const begun = clock.now();
       await run(100_000);
       const all = Math.floor((clock.now() - begun) / 1_000);

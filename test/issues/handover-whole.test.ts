@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { nemesis } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const failoverMs = 10_000;
@@ -31,7 +31,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
       });
     let first: ReturnType<typeof virtualConsumer> | undefined;
     const a = (first = join('a'));
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
     const store = a.stream.leases.get('orders')!;
     const keys = Array.from({ length: 24 }, (_, index) => `key-${index}`);
@@ -77,7 +77,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
       it.slow();
       await it.run(500);
       const begun = clock.now();
-      if (isAsked) await settled(clock, it.join('b').consumer.start());
+      if (isAsked) await inVirtualTime(clock, it.join('b').consumer.start());
       await it.run(45_000);
       // Asked, a second until it drains, `handOverMs`, and a new worker.
       expect(it.longestGap(begun)).to.be.at.most(1_000 + failoverMs + 5_000);
@@ -89,7 +89,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
       it.slow();
       await it.run(1_000);
       if (isAsked) {
-        await settled(clock, it.join('b').consumer.start());
+        await inVirtualTime(clock, it.join('b').consumer.start());
         await it.runUntilAsked();
         await it.run(500);
       }
@@ -107,10 +107,10 @@ describe('two consumers, one of which asks the other for a lease', () => {
     const b = it.join('b');
     it.slow();
     await it.run(1_000);
-    await settled(clock, b.consumer.start());
+    await inVirtualTime(clock, b.consumer.start());
     await it.runUntilAsked();
     for (let lost = 0; lost < 100; lost++) it.store.script('wish', { type: 'failBefore' });
-    const { drained, leases } = await settled(clock, b.consumer.stop({ deadlineMs: 3_000 }));
+    const { drained, leases } = await inVirtualTime(clock, b.consumer.stop({ deadlineMs: 3_000 }));
     expect([...it.store.rows.values()].map(({ leaseOwner }) => leaseOwner)).to.deep.equal(['a', 'a']);
     expect(leases).to.deep.equal([]);
     expect(drained).to.equal(true);
@@ -121,11 +121,11 @@ describe('two consumers, one of which asks the other for a lease', () => {
     const b = it.join('b');
     it.slow();
     await it.run(1_000);
-    await settled(clock, b.consumer.start());
+    await inVirtualTime(clock, b.consumer.start());
     await it.runUntilAsked();
     // It goes without withdrawing its wish, as one that is killed.
     for (let lost = 0; lost < 1_000; lost++) it.store.script('wish', { type: 'failBefore' });
-    await settled(clock, b.consumer.stop({ deadlineMs: 100 }));
+    await inVirtualTime(clock, b.consumer.stop({ deadlineMs: 100 }));
     const gone = clock.now();
     const owners: [number, string | undefined][] = [];
     for (let passed = 0; passed < 40_000; passed += 1_000) {
@@ -139,11 +139,11 @@ describe('two consumers, one of which asks the other for a lease', () => {
   it('no lease changes hands while a call for its shard runs, though the call has acknowledged its item', async () => {
     const calls = acknowledgedCalls(clock, 25_000);
     const a = calls.join('a');
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
     await calls.begin(a);
     const b = calls.join('b', a.stream);
-    await settled(clock, b.consumer.start());
+    await inVirtualTime(clock, b.consumer.start());
     expect(await calls.givenAwayBeside(a, 20_000)).to.deep.equal([]);
   });
 });

@@ -6,7 +6,7 @@ import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const zeros = '0'.repeat(100_000);
@@ -22,7 +22,7 @@ describe('a user record whose hash key is 100 kB long', () => {
         openLeases: () => memoryLeaseStore([], 'orders'),
       };
       const { consumer, heard, seen } = virtualConsumer(clock, { source, onFailure: 'skip' });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       const put = (...hashKeys: readonly string[]): void => {
         const records = hashKeys.map((_, at) => ({ pk: 0, ehk: at, data: `${at}` }));
         client.kinesis.put('orders', { partitionKey: 'k', data: envelope(message(['k'], records, hashKeys)) });
@@ -36,7 +36,7 @@ describe('a user record whose hash key is 100 kB long', () => {
       expect(heard('malformedAggregate')).to.have.length(1);
       const last = client.kinesis.stream('orders').shards.get('shardId-000000000000')?.records.at(-1);
       expect(heard('checkpoint').at(-1)?.sequenceNumber).to.equal(last?.sequenceNumber);
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
   }
 });

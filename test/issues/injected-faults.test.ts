@@ -6,7 +6,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const faults: Readonly<Record<FaultAction, readonly [string, number]>> = {
@@ -40,7 +40,7 @@ describe('the faults of AWS FIS', () => {
       const store = memoryLeaseStore([], 'orders');
       const source = { ...kinesisStream({ streamName: 'orders', client }), openLeases: () => store };
       const on = virtualConsumer(clock, { source });
-      await settled(clock, on.consumer.start());
+      await inVirtualTime(clock, on.consumer.start());
       let calls = 0;
       client.script = () => ((calls += 1) % 2 === 0 ? undefined : { error, status });
       const put: string[] = [];
@@ -57,7 +57,7 @@ describe('the faults of AWS FIS', () => {
       ).to.have.members(put);
       expect(on.heard('shardEnded'), error).to.deep.equal([]);
       expect(on.consumer.status().restarts, error).to.equal(0);
-      await settled(clock, on.consumer.stop());
+      await inVirtualTime(clock, on.consumer.stop());
     }
   });
 });

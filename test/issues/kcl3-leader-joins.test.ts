@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -26,13 +26,13 @@ describe('the leader of a KCL 3 fleet that joins a running kinact', () => {
         () => undefined,
         (error: unknown) => error,
       );
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       const last = client.kinesis.put('orders', { partitionKey: 'a', data: 'x' });
       await clock.advance(10_000);
       expect(seen).to.have.length(1);
       if (table !== 'orders') tables.createTable(table, key);
       tables.put(table, { [key]: { S: 'Leader' }, ...leader });
-      const error = (await settled(clock, closed, 75_000)) as Error;
+      const error = (await inVirtualTime(clock, closed, 75_000)) as Error;
       expect(error).to.have.property('code', 'KCL3_TABLE');
       expect(error.message).to.include('has an entityType other than LEASE').and.to.include('orders-CoordinatorState');
       expect(heard('actorCrashed')).to.deep.equal([]);

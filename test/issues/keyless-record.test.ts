@@ -9,7 +9,7 @@ import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-
 import { kinact } from '../support/command.js';
 import { shardId, stream, harness } from '../support/polling-harness.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 const data = Buffer.from('data');
 
@@ -49,12 +49,12 @@ describe('a record without partition key', () => {
     });
     const put = on.stream.put(...Array.from({ length: 64 }, () => ({ data: 'x' })));
     const [last] = on.stream.put({ partitionKey: 'k', data: 'y' });
-    await settled(clock, on.consumer.start());
+    await inVirtualTime(clock, on.consumer.start());
     await clock.advance(20_000);
     expect(on.seen.map(({ key }) => key)).to.have.members([...put.map(({ sequenceNumber }) => sequenceNumber), 'k']);
     expect(new Set(put.map((each) => each.shardId)).size).to.equal(2);
     expect(on.heard('checkpoint').map(({ sequenceNumber }) => sequenceNumber)).to.include(last?.sequenceNumber);
-    await settled(clock, on.consumer.stop());
+    await inVirtualTime(clock, on.consumer.stop());
     clock.uninstall();
   });
 

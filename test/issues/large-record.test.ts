@@ -11,7 +11,7 @@ import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-
 import { environment, kinact } from '../support/command.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { shardId, stream, harness } from '../support/polling-harness.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const MiB = 1024 * 1024;
@@ -43,7 +43,7 @@ describe('records of 10 MiB', () => {
     const numbers = ['a', 'b'].map(
       (partitionKey) => client.kinesis.put('orders', { partitionKey, data: new Uint8Array(largest) }).sequenceNumber,
     );
-    await settled(clock, on.consumer.start());
+    await inVirtualTime(clock, on.consumer.start());
     await clock.advance(15_000);
     expect(on.seen.map(({ value }) => value.length)).to.deep.equal([largest]);
     expect(on.consumer.status().shards[0]).to.include({ openRecords: 1, openBytes: 10 * MiB });
@@ -51,7 +51,7 @@ describe('records of 10 MiB', () => {
     await clock.advance(20_000);
     expect(on.seen.map(({ sequenceNumber }) => sequenceNumber)).to.deep.equal(numbers);
     expect(store.rows.get(shardId)?.checkpoint).to.equal(numbers.at(-1));
-    await settled(clock, on.consumer.stop());
+    await inVirtualTime(clock, on.consumer.stop());
   });
 
   it('fit into an aggregate by themselves, and aggregates of small ones stay within what every stream takes', () => {

@@ -9,7 +9,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 describe('two first starts at LATEST around a split', () => {
   let clock: ManualClock;
@@ -57,7 +57,7 @@ describe('two first starts at LATEST around a split', () => {
       const secondStarts = second.start();
       await clock.advance(200);
       const first = consumer('one');
-      await settled(clock, first.start());
+      await inVirtualTime(clock, first.start());
       await clock.advance(1_000);
       const records = (from: string): { partitionKey: string; data: string }[] =>
         Array.from({ length: 200 }, (_, index) => ({ partitionKey: `${from}${index}`, data: '' }));
@@ -65,15 +65,15 @@ describe('two first starts at LATEST around a split', () => {
       stream.split('shardId-000000000000');
       put.push(...stream.put(...records('after')));
       await clock.advance(20_000);
-      await settled(clock, secondStarts);
+      await inVirtualTime(clock, secondStarts);
       put.push(...stream.put(...records('late')));
       await clock.advance(120_000);
       const rows = [...(stream.leases.get('orders')?.rows.values() ?? [])].map(
         ({ leaseKey, checkpoint, kinactLatestAt }) => `${leaseKey} ${checkpoint.slice(-8)} ${kinactLatestAt}`,
       );
       const lost = put.filter(({ sequenceNumber }) => !seen.has(sequenceNumber));
-      await settled(clock, second.stop());
-      await settled(clock, first.stop());
+      await inVirtualTime(clock, second.stop());
+      await inVirtualTime(clock, first.stop());
       expect(lost.length, `of ${put.length} records are lost; rows: ${rows.join('; ')}`).to.equal(0);
     });
   }

@@ -2,7 +2,7 @@
 // the shard, and nobody said so. It cannot be healed without knowing where reading has come to; so it is said, with what to do.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const [ended, other] = ['shardId-000000000000', 'shardId-000000000001'];
@@ -12,8 +12,8 @@ describe('a row that says SHARD_END of a shard that is open', () => {
     using clock = virtualClock();
     const stream = fakeStream({ shards: 2, clock });
     const first = virtualConsumer(clock, { stream });
-    await settled(clock, first.consumer.start());
-    await settled(clock, first.consumer.stop());
+    await inVirtualTime(clock, first.consumer.start());
+    await inVirtualTime(clock, first.consumer.stop());
     const store = stream.leases.get('orders')!;
     store.put({ ...store.row(ended), checkpoint: 'SHARD_END' });
 
@@ -26,7 +26,7 @@ describe('a row that says SHARD_END of a shard that is open', () => {
       error: (_: object, message: string): void => void errors.push(message),
     };
     const { consumer, heard, seen } = virtualConsumer(clock, { stream, logger });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     stream.put({ partitionKey: 'x', data: 'x', explicitHashKey: '0' });
     await clock.advance(55_000);
     expect(heard('leaseContradiction')).to.deep.equal([]);
@@ -52,6 +52,6 @@ describe('a row that says SHARD_END of a shard that is open', () => {
     await clock.advance(90_000);
     expect(seen).to.have.length(1);
     expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

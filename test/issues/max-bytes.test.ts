@@ -12,7 +12,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import type { ModelClient } from '../support/model-kinesis-client.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 const recordBytes = 10_000;
 const shards = 20;
@@ -81,7 +81,7 @@ describe('maxBytes', () => {
         },
       }),
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     const most = await watch(consumer, 5_000);
     expect(most).to.be.at.most(maxBytes + oneEach);
     expect(most).to.be.greaterThan(maxBytes * 0.8);
@@ -89,7 +89,7 @@ describe('maxBytes', () => {
     expect(await watch(consumer, 15_000)).to.be.at.most(maxBytes + oneEach);
     expect(keys).to.deep.equal([]);
     expect(consumer.status().bytes).to.deep.equal({ max: maxBytes, held: 0, waiting: 0 });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('asks the largest holders to flush when it is full, where a batch would wait for more records than there is room for', async () => {
@@ -107,12 +107,12 @@ describe('maxBytes', () => {
       }),
       flushIntervalMs: 500_000,
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach);
     // All but what fits and thus waits for its interval.
     expect((60 * shards - flushed) * recordBytes).to.be.at.most(maxBytes + oneEach);
     expect(flushed).to.be.greaterThan(0);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('reads record by record where it is smaller than one, and so comes to the end', async () => {
@@ -121,11 +121,11 @@ describe('maxBytes', () => {
       maxBytes: 10,
       reducer: defineReducer({ init: () => 0, reduce: (n: number, { key }) => (keys.delete(key), n) }),
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     expect(await watch(consumer, 12_000)).to.be.at.most(oneEach);
     expect([...keys]).to.deep.equal([]);
     expect(client.of('GetRecords').every(({ input }) => input['Limit'] === 1)).to.equal(true);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('is not used up by a shard whose records nobody acknowledges: the others go on', async () => {
@@ -144,10 +144,10 @@ describe('maxBytes', () => {
         },
       }),
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach);
     expect(done.size).to.equal((keys.length * (shards - 1)) / shards);
-    await settled(clock, consumer.stop({ deadlineMs: 1_000 }));
+    await inVirtualTime(clock, consumer.stop({ deadlineMs: 1_000 }));
     expect(consumer.status().bytes.held).to.equal(0);
   });
 
@@ -168,7 +168,7 @@ describe('maxBytes', () => {
       }),
       onFailure: () => (calls < 1_500 ? 'crash' : 'skip'),
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     expect(await watch(consumer, 40_000)).to.be.at.most(maxBytes + oneEach);
     expect(consumer.status().restarts).to.be.at.least(3);
     expect(consumer.status().bytes).to.include({ held: 0, waiting: 0 });
@@ -176,7 +176,7 @@ describe('maxBytes', () => {
     put(10);
     await clock.advance(600);
     expect(consumer.status().bytes.held).to.be.greaterThan(0);
-    await settled(clock, consumer.stop({ deadlineMs: 100 }));
+    await inVirtualTime(clock, consumer.stop({ deadlineMs: 100 }));
     expect(consumer.status().bytes).to.include({ held: 0, waiting: 0 });
   });
 
@@ -196,9 +196,9 @@ describe('maxBytes', () => {
         },
       }),
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach + 2 * 10 * (recordBytes + 4));
     expect(seen).to.deep.equal({ orders: 30 * shards, other: 400 });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

@@ -6,7 +6,7 @@ import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -33,7 +33,7 @@ describe('the child of a merge whose other parent has no row', () => {
   const start = async (): Promise<VirtualConsumer> => {
     const source = { ...stream.source, openLeases: () => store };
     const made = virtualConsumer(clock, { stream: { ...stream, source }, leases: { failoverMs } });
-    await settled(clock, made.consumer.start());
+    await inVirtualTime(clock, made.consumer.start());
     return made;
   };
   const texts = ({ seen }: VirtualConsumer): string[] => seen.map(({ value }) => Buffer.from(value).toString());
@@ -51,7 +51,7 @@ describe('the child of a merge whose other parent has no row', () => {
     expect(heard('shardEnded').map(({ shardId, children }) => [shardId, children])).to.deep.equal([[left, [child]]]);
     expect(store.row(child).parentShardIds).to.have.members([left, right]);
     expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('waits for that parent where it is listed: its row is made, and it is read first', async () => {
@@ -60,6 +60,6 @@ describe('the child of a merge whose other parent has no row', () => {
     expect(texts(made).slice(0, 2)).to.have.members(['left', 'right']);
     expect(texts(made).slice(2)).to.deep.equal(['child']);
     expect(made.heard('shardEnded')).to.have.length(2);
-    await settled(clock, made.consumer.stop());
+    await inVirtualTime(clock, made.consumer.stop());
   });
 });

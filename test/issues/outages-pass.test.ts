@@ -7,7 +7,7 @@ import type { StreamSource } from '../../src/api/ports.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const denied = new KinactError('ACCESS_DENIED', 'kinesis:GetRecords is not allowed', {
@@ -48,7 +48,7 @@ describe('an outage', () => {
       }),
     };
     const { consumer, heard } = virtualConsumer(clock, { stream: { ...stream, source } });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     failing = true;
     stream.put({ partitionKey: 'k', data: 'x' });
     await clock.advance(29_000);
@@ -68,7 +68,7 @@ describe('an outage', () => {
     await clock.advance(2_000);
     expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
     expect(consumer.status().restarts).to.equal(0);
-    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+    expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
   });
 
   it('of everything, for minutes and with whatever error, ends nothing and restarts nothing', async () => {
@@ -89,7 +89,7 @@ describe('an outage', () => {
     const port = fail(stream.port, ['describe', 'listShards']);
     const source = { ...stream.source, open: () => port, openLeases: () => leases };
     const { consumer, seen, heard } = virtualConsumer(clock, { stream: { ...stream, source } });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     for (const code of [
       'ACCESS_DENIED',
       'CREDENTIALS_MISSING',
@@ -110,6 +110,6 @@ describe('an outage', () => {
     expect(seen.map(({ key }) => key)).to.include.members(['ACCESS_DENIED', 'AWS_ERROR']);
     expect(heard('actorCrashed')).to.deep.equal([]);
     expect(heard('pipelineRestarted')).to.deep.equal([]);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

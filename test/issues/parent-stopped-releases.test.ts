@@ -7,7 +7,7 @@ import { expectNothingLost, fakeStream, ManualClock, nemesis } from '../../src/t
 import type { FakeStream } from '../../src/testing/index.js';
 import { textOf } from '../support/consumer-harness.js';
 import { gate } from '../support/consumer-harness.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualOptions } from '../support/virtual-consumer.js';
 
@@ -36,7 +36,7 @@ describe('a consumer whose parent the application stops', () => {
     const it = virtualConsumer(clock, { stream, parent: system as object, ...options });
     const released: ConsumerEvents['leaseReleased'][] = [];
     it.consumer.on('leaseReleased', (data) => released.push(data));
-    await settled(clock, it.consumer.start());
+    await inVirtualTime(clock, it.consumer.start());
     await clock.advance(3_000);
     return { ...it, stream, released, stopSystem: () => nact.stop(system) };
   };
@@ -50,17 +50,17 @@ describe('a consumer whose parent the application stops', () => {
     expect(new Set(ownersOf(one.stream)).size).to.equal(1);
     one.stopSystem();
     const begun = clock.now();
-    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
     expect(clock.now() - begun).to.be.below(1_000);
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
     expect(rowsOf(one.stream).map(({ checkpoint }) => checkpoint)).to.have.members(lastOf(one.stream));
     expect(one.released.map(({ reason }) => reason)).to.deep.equal(Array(3).fill('the parent was stopped'));
     put(one.stream, ...ids(100, 50));
     const peer = virtualConsumer(clock, { stream: one.stream });
-    await settled(clock, peer.consumer.start());
+    await inVirtualTime(clock, peer.consumer.start());
     await clock.advance(3_000);
     expectNothingLost(ids(100, 50), peer.seen.map(textOf));
-    await settled(clock, peer.consumer.stop());
+    await inVirtualTime(clock, peer.consumer.stop());
   });
 
   it('a user call that is under way is waited for first, and is replayed where it was not acknowledged', async () => {
@@ -72,14 +72,14 @@ describe('a consumer whose parent the application stops', () => {
     await clock.advance(2_000);
     expect(ownersOf(one.stream).filter((owner) => owner !== undefined)).to.have.length(3);
     held.open();
-    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
     const peer = virtualConsumer(clock, { stream: one.stream });
-    await settled(clock, peer.consumer.start());
+    await inVirtualTime(clock, peer.consumer.start());
     await clock.advance(3_000);
     expectNothingLost(ids(0, 20), [...one.seen, ...peer.seen].map(textOf));
     expect(peer.seen.map(textOf)).to.include('7');
-    await settled(clock, peer.consumer.stop());
+    await inVirtualTime(clock, peer.consumer.stop());
   });
 
   it('a renewal under way, whose answer nobody will hear, does not keep a lease', async () => {
@@ -93,7 +93,7 @@ describe('a consumer whose parent the application stops', () => {
     await clock.advance(4_000);
     expect(chaos.log.filter(({ what }) => what === 'hang')).to.have.length(3);
     one.stopSystem();
-    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
   });
 
@@ -108,11 +108,11 @@ describe('a consumer whose parent the application stops', () => {
       consumer.on('leaseLost', () => told.push('lost'));
       const chaos = nemesis(consumer, { seed: 1 });
       for (const shardId of stream.shardIds()) chaos.hang(`lease-keeper/${shardId}`, 'take', { when });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       await clock.advance(1_000);
       expect(ownersOf(stream)).to.deep.equal(Array(3).fill(when === 'after' ? 'virtual' : undefined));
       nact.stop(system);
-      expect(await settled(clock, failed(consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+      expect(await inVirtualTime(clock, failed(consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
       expect(ownersOf(stream)).to.deep.equal([undefined, undefined, undefined]);
       expect(told).to.deep.equal(when === 'after' ? Array(3).fill('released') : []);
       expect(clock.pending()).to.equal(0);
@@ -124,15 +124,15 @@ describe('a consumer whose parent the application stops', () => {
     const stream = fakeStream({ clock });
     const one = virtualConsumer(clock, { stream, parent: system as object });
     nemesis(one.consumer, { seed: 1 }).hang('lease-keeper', 'take');
-    await settled(clock, one.consumer.start());
+    await inVirtualTime(clock, one.consumer.start());
     const twin = virtualConsumer(clock, { stream });
-    await settled(clock, twin.consumer.start());
+    await inVirtualTime(clock, twin.consumer.start());
     await clock.advance(2_000);
     expect(ownersOf(stream)).to.deep.equal(['virtual']);
     nact.stop(system);
-    await settled(clock, failed(one.consumer.closed));
+    await inVirtualTime(clock, failed(one.consumer.closed));
     expect(ownersOf(stream)).to.deep.equal(['virtual']);
-    await settled(clock, twin.consumer.stop());
+    await inVirtualTime(clock, twin.consumer.stop());
   });
 
   it('a table that does not answer who has taken a lease is asked no longer than the stop lasts', async () => {
@@ -140,13 +140,13 @@ describe('a consumer whose parent the application stops', () => {
     const stream = fakeStream({ clock });
     const one = virtualConsumer(clock, { stream, parent: system as object });
     nemesis(one.consumer, { seed: 1 }).hang('lease-keeper', 'take');
-    await settled(clock, one.consumer.start());
+    await inVirtualTime(clock, one.consumer.start());
     await clock.advance(1_000);
     const store = stream.leases.get('orders') as { get: unknown };
     store.get = (_key: string, signal: AbortSignal) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
     nact.stop(system);
-    expect(await settled(clock, failed(one.consumer.closed), 10_000)).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed), 10_000)).to.include({ code: 'PARENT_STOPPED' });
     expect(clock.pending()).to.equal(0);
   });
 
@@ -159,7 +159,7 @@ describe('a consumer whose parent the application stops', () => {
     await clock.advance(1_000);
     one.stopSystem();
     expect(calls).to.equal(0);
-    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
     expect(calls).to.equal(3);
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
     expect(rowsOf(one.stream).map(({ checkpoint }) => checkpoint)).to.have.members(lastOf(one.stream));
@@ -172,20 +172,20 @@ describe('a consumer whose parent the application stops', () => {
     await clock.advance(1_000);
     one.stopSystem();
     const peer = virtualConsumer(clock, { stream: one.stream });
-    await settled(clock, peer.consumer.start());
+    await inVirtualTime(clock, peer.consumer.start());
     await clock.advance(20_000);
     const owners = ownersOf(one.stream);
     held.open();
-    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
     expect(ownersOf(one.stream)).to.deep.equal(owners);
     expect(one.released).to.deep.equal([]);
-    await settled(clock, peer.consumer.stop());
+    await inVirtualTime(clock, peer.consumer.stop());
   });
 
   it('a stop that is asked for when the parent has gone already reports what was released', async () => {
     const one = await lives();
     one.stopSystem();
-    const { leases } = await settled(clock, one.consumer.stop());
+    const { leases } = await inVirtualTime(clock, one.consumer.stop());
     expect(leases.map(({ released }) => released)).to.deep.equal([true, true, true]);
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
   });
@@ -195,7 +195,7 @@ describe('a consumer whose parent the application stops', () => {
     const store = one.stream.leases.get('orders') as { update: unknown };
     store.update = () => Promise.reject(new Error('no table'));
     one.stopSystem();
-    expect(await settled(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
+    expect(await inVirtualTime(clock, failed(one.consumer.closed))).to.include({ code: 'PARENT_STOPPED' });
     expect(clock.pending()).to.equal(0);
   });
 });

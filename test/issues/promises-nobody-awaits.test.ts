@@ -9,7 +9,7 @@ import type { ConsumerOptions } from '../../src/index.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet, spawned } from '../supervision/support.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const rejects = async (): Promise<never> => {
@@ -98,12 +98,12 @@ describe('a promise of the application that nobody awaits ends no process', () =
   for (const [what, options] of Object.entries(cases)) {
     it(`from ${what}: the record has failed, and the policy is asked`, async () => {
       const { consumer, stream, heard } = virtualConsumer(clock, { ...options, onFailure: 'skip' });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       stream.put({ partitionKey: 'a', data: 'x' });
       await clock.advance(5_000);
       await handled();
       expect(heard('recordSkipped')).to.have.length(1);
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
   }
 
@@ -114,23 +114,23 @@ describe('a promise of the application that nobody awaits ends no process', () =
     });
     const extract: ConsumerOptions['extract'] = () => [{ key: 'a', value: rejects() }];
     const { consumer, stream, heard } = virtualConsumer(clock, { extract, reducer, onFailure: 'skip' });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     stream.put({ partitionKey: 'a', data: 'x' });
     await clock.advance(5_000);
     await handled();
     expect(heard('recordSkipped')).to.have.length(1);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('from init, which may make a state that is a promise: code that awaits it hears of it', async () => {
     const reducer = defineReducer({ init: rejects, reduce: async (state) => (await state, state) });
     const { consumer, stream, heard } = virtualConsumer(clock, { reducer, onFailure: 'skip' });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     await handled();
     stream.put({ partitionKey: 'a', data: 'x' });
     await clock.advance(5_000);
     await handled();
     expect(heard('recordSkipped')).to.have.length(1);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

@@ -5,7 +5,7 @@ import { createConsumer, defineReducer } from '../../src/index.js';
 import type { Consumer, OnFailure, RawReducer } from '../../src/index.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 import { drive, fakeStream, ManualClock } from '../../src/testing/index.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 /** Acknowledges the first so many of each batch, then throws. */
 const throwsAfter = (acknowledged: number): RawReducer<number, unknown> =>
@@ -83,7 +83,7 @@ describe('a consumer whose raw behaviour throws when it has acknowledged its ite
     consumer.on('warning', ({ message }) => messages.push(message));
     consumer.on('pipelineRestarted', () => (restarts += 1));
     consumer.closed.catch(() => {});
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     stream.put({ partitionKey: 'a', data: 'a' });
     await clock.advance(20_000);
     return { consumer, messages, restarts };
@@ -92,7 +92,7 @@ describe('a consumer whose raw behaviour throws when it has acknowledged its ite
   it('under crash: the pipeline restarts', async () => {
     const { consumer, restarts } = await run('crash');
     expect(restarts).to.equal(1);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('under skip: it is said and counted, and the consumer goes on', async () => {
@@ -100,6 +100,6 @@ describe('a consumer whose raw behaviour throws when it has acknowledged its ite
     expect(restarts).to.equal(0);
     expect(messages).to.deep.equal(['a reducer failed at items']);
     expect(consumer.status().counters).to.include({ failedCalls: 1 });
-    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+    expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
   });
 });

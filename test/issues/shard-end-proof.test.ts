@@ -5,7 +5,7 @@
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
@@ -145,7 +145,7 @@ describe('a shard that seems to end again and again', () => {
   it('is said to be unread within a minute, makes ready() false, and is read on when the service is itself again', async () => {
     const stream = fakeStream({ clock });
     const { consumer, heard, seen } = virtualConsumer(clock, { stream });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     stream.put({ partitionKey: 'a', data: 'a' });
     await clock.advance(5_000);
     expect(seen).to.have.length(1);
@@ -164,6 +164,6 @@ describe('a shard that seems to end again and again', () => {
     await clock.advance(30_000);
     expect(seen).to.have.length(2);
     expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
   });
 });

@@ -7,7 +7,7 @@ import { actorHarness } from '../support/actor-harness.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 type Harness = ReturnType<typeof actorHarness>;
@@ -130,7 +130,7 @@ describe('a consumer of 200 shards on a table that needs 50 ms for each write', 
         () => undefined,
         (error: unknown) => error,
       );
-      const error = await settled(clock, starting);
+      const error = await inVirtualTime(clock, starting);
       if (limit === Infinity) {
         expect(error).to.equal(undefined);
         for (const shardId of stream.shardIds()) stream.put({ partitionKey: shardId, data: 'x' });
@@ -140,7 +140,7 @@ describe('a consumer of 200 shards on a table that needs 50 ms for each write', 
         expect(error).to.have.property('code', 'START_TIMEOUT');
         expect(error).to.have.property('message').that.includes('40 of 200 rows of fake are made');
       }
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     }
   });
 });

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 
@@ -37,13 +37,13 @@ describe('a lease table that takes long to answer, but carries whatever is sent 
       };
       const source = { ...stream.source, openLeases: () => store };
       const { consumer, heard } = virtualConsumer(clock, { stream: { ...stream, source } });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       await clock.advance(20_000);
       ms = tookMs[1];
       await clock.advance(20_000);
       expect([heard('shardStarted').length, heard('leaseLost').length]).to.deep.equal([shards, 0]);
       expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
   }
 });

@@ -12,7 +12,7 @@ import {
   scriptedServer,
   startLocalServers,
 } from '../../src/testing/index.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 const reducer = defineReducer({ init: () => 0, reduce: (n: number) => n + 1 });
 const consumerOf = (options: Partial<ConsumerOptions> = {}): Consumer =>
@@ -131,7 +131,7 @@ describe('the small functions', () => {
     clock.install();
     const consumer = consumerOf({ runtime: { clock, timers: clock } });
     using chaos = nemesis(consumer, { seed: 1 });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     for (const [path, call] of [
       ['seed', () => nemesis(consumer, {} as never)],
       ['sed', () => nemesis(consumer, { seed: 1, sed: 2 } as never)],
@@ -167,7 +167,7 @@ describe('the small functions', () => {
     chaos.failNext('lease-keeper', 'renew#3');
     void chaos.kill('lease-coordinator', { effect: 'parents', when: 'before' });
     chaos.heal();
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
     clock.uninstall();
   });
 
@@ -175,10 +175,10 @@ describe('the small functions', () => {
     const clock = new ManualClock();
     clock.install();
     const consumer = consumerOf({ runtime: { clock, timers: clock } });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     expect(await refusal(() => consumer.stop({ deadlineMs: '5000' as never }))).to.include({ option: 'deadlineMs' });
     expect(consumer.status().state).to.equal('running');
-    expect((await settled(clock, consumer.stop({ deadlineMs: 5_000 }))).drained).to.equal(true);
+    expect((await inVirtualTime(clock, consumer.stop({ deadlineMs: 5_000 }))).drained).to.equal(true);
     expect(consumer.stop()).to.equal(consumer.stop());
     clock.uninstall();
   });
@@ -203,10 +203,10 @@ describe('the small functions', () => {
       onCheckpoint: rejects,
     });
     consumer.on('checkpoint', rejects);
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     stream.put({ partitionKey: 'a', data: 'x' });
     await clock.advance(30_000);
-    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+    expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
     const { counters } = consumer.status();
     for (const name of ['listenerFailures', 'loggerFailures', 'meterFailures', 'onCheckpointFailed']) {
       expect(counters[name], name).to.be.above(0);

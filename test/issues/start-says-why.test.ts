@@ -11,7 +11,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { crashActor } from '../../supervision/system.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 describe('a start that fails', () => {
   let clock: ManualClock;
@@ -42,9 +42,9 @@ describe('a start that fails', () => {
       }),
       runtime: { clock, timers: clock },
     });
-    const failure = await settled(clock, failureOf(consumer));
+    const failure = await inVirtualTime(clock, failureOf(consumer));
     expect(failure).to.include({ code: 'START_FAILED', cause: broken });
-    const end = await settled(
+    const end = await inVirtualTime(
       clock,
       consumer.closed.catch((error: unknown) => error),
     );
@@ -62,8 +62,8 @@ describe('a start that fails', () => {
     });
     const starting = consumer.start().catch((error: unknown) => error);
     const stopping = consumer.stop();
-    expect(await settled(clock, starting)).to.include({ code: 'STOPPED' });
-    await settled(clock, stopping);
+    expect(await inVirtualTime(clock, starting)).to.include({ code: 'STOPPED' });
+    await inVirtualTime(clock, stopping);
     await consumer.closed;
   });
 
@@ -79,7 +79,7 @@ describe('a start that fails', () => {
       reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
       runtime: { clock, timers: clock },
     });
-    const failure = await settled(clock, failureOf(consumer), 1_000);
+    const failure = await inVirtualTime(clock, failureOf(consumer), 1_000);
     expect(failure).to.include({ code: 'CREDENTIALS_MISSING' });
   });
 
@@ -112,8 +112,8 @@ describe('a start that fails', () => {
     await clock.advance(1_000);
     crashed = true;
     crashActor(coordinators[0] as Ref<never>, new Error('for the test'));
-    await settled(clock, starting);
+    await inVirtualTime(clock, starting);
     expect(consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+    expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
   });
 });

@@ -9,7 +9,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 const reducer = defineReducer({ init: () => 0, reduce: (count: number) => count + 1 });
 
@@ -41,13 +41,13 @@ describe('a consumer with a lease table for each of two sources', () => {
     const starting = consumer.start().then(() => (started = true));
     await clock.advance(4_000);
     expect(started).to.equal(false);
-    await settled(clock, starting);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, starting);
+    await inVirtualTime(clock, consumer.stop());
   });
 
   it('starts when the stream of the second does not exist, and says at once which is missing and why', async () => {
     const { consumer, missing } = withMissing();
-    await settled(clock, consumer.start(), 1_000);
+    await inVirtualTime(clock, consumer.start(), 1_000);
     expect(consumer.ready()).to.deep.equal({
       ok: false,
       reasons: ['the source clicks has failed for good: no such stream'],
@@ -56,19 +56,19 @@ describe('a consumer with a lease table for each of two sources', () => {
       { source: 'orders', table: 'orders-app', state: 'running' },
       { source: 'clicks', table: 'clicks-app', state: 'failed', error: missing },
     ]);
-    expect((await settled(clock, consumer.stop())).drained).to.equal(true);
+    expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
   });
 
   it('ends with the error of the last one when the first fails later', async () => {
     const { consumer, orders } = withMissing();
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     orders.put({ partitionKey: 'k', data: 'x' });
     const { describe } = orders.port;
     const another: typeof describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 2 });
     Object.assign(orders.port, { describe: another });
     const closed = consumer.closed.catch((error: unknown) => error);
     await clock.advance(70_000);
-    const end = await settled(clock, closed);
+    const end = await inVirtualTime(clock, closed);
     expect(end).to.have.property('code', 'STREAM_CHANGED');
     expect(consumer.status().restarts).to.equal(0);
     expect(consumer.live().ok).to.equal(false);

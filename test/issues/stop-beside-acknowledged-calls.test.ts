@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 
 describe('a holder that stops while a call for its shard runs, though the call has acknowledged its item', () => {
   let clock: ManualClock;
@@ -14,12 +14,12 @@ describe('a holder that stops while a call for its shard runs, though the call h
     it(`gives the lease to nobody beside it, ${isAsked ? 'asked for it' : 'asked by nobody'}`, async () => {
       const calls = acknowledgedCalls(clock, 12_000);
       const a = calls.join('a');
-      await settled(clock, a.consumer.start());
+      await inVirtualTime(clock, a.consumer.start());
       await clock.advance(3_000);
       const store = a.stream.leases.get('orders')!;
       const b = calls.join('b', a.stream);
       if (isAsked) {
-        await settled(clock, b.consumer.start());
+        await inVirtualTime(clock, b.consumer.start());
         for (let passed = 0; passed < 30_000; passed += 100) {
           if ([...store.rows.values()].some(({ kinactWish }) => kinactWish !== undefined)) break;
           await clock.advance(100);
@@ -30,7 +30,7 @@ describe('a holder that stops while a call for its shard runs, though the call h
       await calls.begin(a);
       const stopping = a.consumer.stop({ deadlineMs: 20_000 });
       const beside = await calls.givenAwayBeside(a, 15_000);
-      await settled(clock, stopping);
+      await inVirtualTime(clock, stopping);
       expect(beside).to.deep.equal([]);
     });
 });

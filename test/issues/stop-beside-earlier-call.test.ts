@@ -4,7 +4,7 @@
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a holder whose earlier tenure left a call behind that has acknowledged its item', () => {
@@ -16,7 +16,7 @@ describe('a holder whose earlier tenure left a call behind that has acknowledged
     it(`${how}, and gives the lease to nobody beside that call`, async () => {
       const calls = acknowledgedCalls(clock, 40_000);
       const a = calls.join('a');
-      await settled(clock, a.consumer.start());
+      await inVirtualTime(clock, a.consumer.start());
       await clock.advance(3_000);
       await calls.begin(a);
       await clock.advance(1_000);
@@ -29,11 +29,11 @@ describe('a holder whose earlier tenure left a call behind that has acknowledged
       ]);
       const b = calls.join('b', a.stream);
       const stopping = how === 'stops' ? a.consumer.stop({ deadlineMs: 50_000 }) : undefined;
-      if (how === 'hands over') await settled(clock, b.consumer.start());
+      if (how === 'hands over') await inVirtualTime(clock, b.consumer.start());
       const beside = await calls.givenAwayBeside(a, 20_000);
       await clock.advance(40_000);
-      await settled(clock, stopping ?? a.consumer.stop());
-      await settled(clock, b.consumer.stop());
+      await inVirtualTime(clock, stopping ?? a.consumer.stop());
+      await inVirtualTime(clock, b.consumer.stop());
       expect(beside).to.deep.equal([]);
     });
 });
@@ -46,7 +46,7 @@ describe('a holder that is suspended when a wish has come, before it has seen it
   it('does not take the shard without a worker for one without calls', async () => {
     const calls = acknowledgedCalls(clock, 40_000);
     const a = calls.join('a');
-    await settled(clock, a.consumer.start());
+    await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);
     await calls.begin(a);
     const b = calls.join('b', a.stream);
@@ -56,9 +56,9 @@ describe('a holder that is suspended when a wish has come, before it has seen it
     clock.jumpWall(8_000);
     const beside = await calls.givenAwayBeside(a, 20_000);
     await clock.advance(60_000);
-    await settled(clock, starting);
+    await inVirtualTime(clock, starting);
     const handed = a.heard('leaseHandedOver');
-    for (const { consumer } of [a, b]) await settled(clock, consumer.stop());
+    for (const { consumer } of [a, b]) await inVirtualTime(clock, consumer.stop());
     expect(beside).to.deep.equal([]);
     expect(handed, 'and gives it away later').to.have.length(1);
   });
@@ -78,7 +78,7 @@ describe('a holder whose earlier tenure left a call behind, told to stop before 
         running -= 1;
       },
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     await clock.advance(3_000);
     stream.put({ partitionKey: 'k', data: 'x' });
     await clock.advance(2_000);
@@ -92,7 +92,7 @@ describe('a holder whose earlier tenure left a call behind, told to stop before 
     const { leaseOwner } = [...stream.leases.get('orders')!.rows.values()][0]!;
     expect([running, leaseOwner]).to.deep.equal([1, 'virtual']);
     await clock.advance(30_000);
-    const { drained, leases } = await settled(clock, stopping);
+    const { drained, leases } = await inVirtualTime(clock, stopping);
     expect({ drained, running }).to.deep.equal({ drained: false, running: 0 });
     expect(leases).to.have.length(1);
   });

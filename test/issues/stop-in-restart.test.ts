@@ -6,7 +6,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { nemesis } from '../../src/testing/nemesis/nemesis.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a stop while a restart waits for a user call', () => {
@@ -34,13 +34,13 @@ describe('a stop while a restart waits for a user call', () => {
       }),
       runtime: { clock, timers: clock },
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     stream.put({ partitionKey: 'k', data: 'slow' });
     await clock.advance(2_000);
     stream.put({ partitionKey: 'k', data: 'bad' });
     await clock.advance(2_000);
     expect(consumer.status().restarts).to.equal(1);
-    const report = await settled(clock, consumer.stop());
+    const report = await inVirtualTime(clock, consumer.stop());
     expect(report.leases).to.have.length(1);
     expect(report.leases[0]).to.include({ recordsLeft: -1, released: true, checkpoint: 'TRIM_HORIZON' });
     expect(report.drained).to.equal(false);
@@ -57,7 +57,7 @@ describe('a stop while a restart waits for a user call', () => {
       onItem: () => new Promise<void>((resolve) => void clock.after(callMs, () => resolve())),
     });
     one.consumer.on('leaseReleased', () => (releasedAt = clock.now()));
-    await settled(clock, one.consumer.start());
+    await inVirtualTime(clock, one.consumer.start());
     await clock.advance(2_000);
     const store = stream.leases.get('orders')!;
     const update = store.update.bind(store);
@@ -67,7 +67,7 @@ describe('a stop while a restart waits for a user call', () => {
     expect(one.seen).to.have.length(1);
     const until = clock.now() + callMs - 1_000;
     nemesis(one.consumer, { seed: 1 }).kill(kind);
-    const { leases } = await settled(clock, one.consumer.stop());
+    const { leases } = await inVirtualTime(clock, one.consumer.stop());
     expect(one.seen).to.have.length(1);
     return { leases, lateMs: releasedAt - until, rows: [...store.rows.values()], consumer: one.consumer };
   };

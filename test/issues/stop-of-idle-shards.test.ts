@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { defineReducer } from '../../src/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a stop of a raw behaviour that has got no record', () => {
@@ -26,10 +26,10 @@ describe('a stop of a raw behaviour that has got no record', () => {
         },
       }),
     });
-    await settled(clock, consumer.start());
+    await inVirtualTime(clock, consumer.start());
     await clock.advance(5_000);
     const before = clock.now();
-    const report = await settled(clock, consumer.stop());
+    const report = await inVirtualTime(clock, consumer.stop());
     const tookMs = clock.now() - before;
     expect(report.drained).to.equal(true);
     expect(drains).to.equal(0);

@@ -7,7 +7,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { crashActor } from '../../supervision/system.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 describe('a stop while the coordinator is down', () => {
   it('does not claim that everything was drained', async () => {
@@ -31,12 +31,12 @@ describe('a stop while the coordinator is down', () => {
         }),
         runtime: { clock, timers: clock, intercept: { deliver } },
       });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       stream.put({ partitionKey: 'k', data: 'under way' });
       await clock.advance(2_000);
       crashActor(actors.get('lease-coordinator/orders') as Ref<never>, new Error('for the test'));
       await clock.advance(1_000);
-      const report = await settled(clock, consumer.stop());
+      const report = await inVirtualTime(clock, consumer.stop());
       expect(report.drained).to.equal(false);
       const [row] = [...(stream.leases.get('orders')?.rows.values() ?? [])];
       // Given back all the same, once the user call has had its time.

@@ -8,7 +8,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 describe('a stop while the lease table does not answer a take', () => {
   let clock: ManualClock;
@@ -40,9 +40,9 @@ describe('a stop while the lease table does not answer a take', () => {
           },
         },
       });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       while (!written) await clock.advance(100);
-      const report = await settled(clock, consumer.stop({ deadlineMs }));
+      const report = await inVirtualTime(clock, consumer.stop({ deadlineMs }));
       const rows = [...stream.leases.values()].flatMap((store) => [...store.rows.values()]);
       expect(rows.map(({ leaseOwner }) => leaseOwner)).to.deep.equal(['me']);
       expect(report.leases.map(({ released }) => released)).to.deep.equal([false]);

@@ -7,7 +7,7 @@ import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import type { ModelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -42,7 +42,7 @@ describe('a stream that is made again under a running consumer', () => {
       () => undefined,
       (error: unknown) => error,
     );
-    await settled(clock, running.consumer.start());
+    await inVirtualTime(clock, running.consumer.start());
     put('a', 'b');
     await clock.advance(10_000);
     expect(texts(running)).to.deep.equal(['a', 'b']);
@@ -54,7 +54,7 @@ describe('a stream that is made again under a running consumer', () => {
     await clock.advance(8_000);
     client.kinesis.stream('orders').status = 'ACTIVE';
     put('new a', 'new b');
-    expect(await settled(clock, closed)).to.have.property('code', 'STREAM_CHANGED');
+    expect(await inVirtualTime(clock, closed)).to.have.property('code', 'STREAM_CHANGED');
     expect(running.heard('shardEnded')).to.deep.equal([]);
     expect(checkpoints()).to.deep.equal(before);
     expect([...store.rows.values()].map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined]);
@@ -63,15 +63,15 @@ describe('a stream that is made again under a running consumer', () => {
     // What `kinact reset --to TRIM_HORIZON` comes to where nothing of the new stream has been read.
     store.rows.clear();
     const heir = consumer();
-    await settled(clock, heir.consumer.start());
+    await inVirtualTime(clock, heir.consumer.start());
     await clock.advance(5_000);
     expect(texts(heir)).to.deep.equal(['new a', 'new b']);
-    await settled(clock, heir.consumer.stop());
+    await inVirtualTime(clock, heir.consumer.stop());
   });
 
   it('is read on where it was only not to be had for a while: the same stream, its shards not found meanwhile', async () => {
     const running = consumer();
-    await settled(clock, running.consumer.start());
+    await inVirtualTime(clock, running.consumer.start());
     put('a', 'b');
     await clock.advance(10_000);
     client.kinesis.expireIterators();
@@ -84,7 +84,7 @@ describe('a stream that is made again under a running consumer', () => {
     expect(running.heard('shardEnded')).to.deep.equal([]);
     expect(running.heard('retrying')).to.not.have.length(0);
     expect(running.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
-    await settled(clock, running.consumer.stop());
+    await inVirtualTime(clock, running.consumer.stop());
   });
 
   it('fails alone in a table of several streams, where the rows of its former self have keys of their own', async () => {
@@ -97,18 +97,18 @@ describe('a stream that is made again under a running consumer', () => {
       return virtualConsumer(clock, { source, leases: { multiStream: true } });
     };
     const first = both();
-    await settled(clock, first.consumer.start());
+    await inVirtualTime(clock, first.consumer.start());
     put('a', 'b');
     await clock.advance(10_000);
     expect(texts(first)).to.deep.equal(['a', 'b']);
-    await settled(clock, first.consumer.stop());
+    await inVirtualTime(clock, first.consumer.stop());
     const keys = [...store.rows.keys()];
     client.kinesis.streams.delete('orders');
     client.kinesis.createStream('orders', 2);
     put('new a', 'new b');
     client.kinesis.put('kept', { partitionKey: 'k', data: 'kept' });
     const second = both();
-    await settled(clock, second.consumer.start());
+    await inVirtualTime(clock, second.consumer.start());
     await clock.advance(10_000);
     expect(texts(second)).to.deep.equal(['kept']);
     expect(second.heard('sourceFailed').map(({ source, error }) => [source, error.code])).to.deep.equal([
@@ -116,22 +116,22 @@ describe('a stream that is made again under a running consumer', () => {
     ]);
     expect(second.consumer.ready().reasons.join()).to.include('kinact reset --application orders --stream orders');
     expect([...store.rows.keys()]).to.deep.equal(keys);
-    await settled(clock, second.consumer.stop());
+    await inVirtualTime(clock, second.consumer.stop());
   });
 
   it('is known from the former one by a number alone, in rows that do not say which stream they are of', async () => {
     const first = consumer();
-    await settled(clock, first.consumer.start());
+    await inVirtualTime(clock, first.consumer.start());
     put('a', 'b');
     await clock.advance(10_000);
-    await settled(clock, first.consumer.stop());
+    await inVirtualTime(clock, first.consumer.stop());
     for (const [leaseKey, { kinactStream: _, ...row }] of store.rows) store.rows.set(leaseKey, row);
     const rows = structuredClone([...store.rows]);
     client.kinesis.streams.delete('orders');
     client.kinesis.createStream('orders', 2);
     put('new a', 'new b');
     const second = consumer();
-    const error: unknown = await settled(
+    const error: unknown = await inVirtualTime(
       clock,
       second.consumer.start().then(
         () => undefined,
@@ -145,22 +145,22 @@ describe('a stream that is made again under a running consumer', () => {
 
   it('has rows of a worker that knows no stamps stamped, ended ones too, their counters untouched', async () => {
     const first = consumer();
-    await settled(clock, first.consumer.start());
+    await inVirtualTime(clock, first.consumer.start());
     put('a', 'b');
     const [child] = client.kinesis.split('orders', shards[0]!);
     await clock.advance(30_000);
-    await settled(clock, first.consumer.stop());
+    await inVirtualTime(clock, first.consumer.stop());
     expect(store.row(shards[0]!).checkpoint).to.equal('SHARD_END');
     for (const [leaseKey, { kinactStream: _, ...row }] of store.rows) store.rows.set(leaseKey, row);
     store.rows.set(child, { ...store.row(child), leaseOwner: 'java', leaseCounter: 77 });
     const ended = store.row(shards[0]!);
     const second = consumer();
-    await settled(clock, second.consumer.start());
+    await inVirtualTime(clock, second.consumer.start());
     await clock.advance(3_000);
     const stamp = store.row(shards[1]!).kinactStream;
     expect(stamp).to.match(/^arn:aws:kinesis:.*:stream\/orders#\d+$/);
     expect(store.row(shards[0]!)).to.deep.equal({ ...ended, kinactStream: stamp });
     expect(store.row(child)).to.include({ leaseOwner: 'java', leaseCounter: 77, kinactStream: stamp });
-    await settled(clock, second.consumer.stop());
+    await inVirtualTime(clock, second.consumer.stop());
   });
 });

@@ -16,7 +16,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const start = pipelines();
@@ -91,10 +91,10 @@ describe('STREAM_CHANGED', () => {
       const open: StreamSource['open'] = (...args) => (given.push(args[3]), stream.port.open(...args));
       const source = { ...stream.source, application: 'shop', open: () => ({ ...stream.port, open }) };
       const { consumer } = virtualConsumer(clock, { stream: { ...stream, source } });
-      await settled(clock, consumer.start());
+      await inVirtualTime(clock, consumer.start());
       await clock.advance(5_000);
       expect(given[0]).to.include({ table: 'shop', multiStream: false });
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     } finally {
       clock.uninstall();
     }

@@ -7,7 +7,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { narrowStore } from '../support/narrow-store.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -38,12 +38,12 @@ describe('a lease table that refuses a few writes of hundreds', function () {
       const source = { ...stream.source, openLeases: () => table };
       return virtualConsumer(clock, { stream: { ...stream, source }, workerId });
     });
-    await settled(clock, Promise.all(workers.map(({ consumer }) => consumer.start())));
+    await inVirtualTime(clock, Promise.all(workers.map(({ consumer }) => consumer.start())));
     return { workers, heard: (name) => workers.reduce((sum, { heard }) => sum + heard(name).length, 0) };
   }
 
   const stopped = (workers: readonly VirtualConsumer[]): Promise<unknown> =>
-    settled(clock, Promise.all(workers.map(({ consumer }) => consumer.stop())));
+    inVirtualTime(clock, Promise.all(workers.map(({ consumer }) => consumer.stop())));
 
   const refusingStore = (inner: LeaseStore, refuses: () => boolean): LeaseStore => {
     const write = async <R>(act: () => Promise<R>): Promise<R> => {
@@ -120,7 +120,7 @@ describe('a lease table that refuses a few writes of hundreds', function () {
     const { heard, workers } = await fleet(['a'], (inner) => narrowStore(inner, narrow));
     await clock.advance(60_000);
     expect({ started: heard('shardStarted'), lost: heard('leaseLost') }).to.deep.equal({ started: shards, lost: 0 });
-    const report = await settled(clock, workers[0]!.consumer.stop());
+    const report = await inVirtualTime(clock, workers[0]!.consumer.stop());
     expect(report.leases).to.have.length(shards);
     expect(report.drained).to.equal(true);
   });

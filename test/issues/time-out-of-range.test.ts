@@ -6,7 +6,7 @@ import { checkpointText } from '../../src/cli/checkpoint-text.js';
 import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -23,11 +23,11 @@ describe('a lease row with a time that is none', () => {
       const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
         const source = kinesisStream({ streamName: 'orders', client, outOfRange: 'dropRecord' });
         const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
-        await settled(clock, made.consumer.start());
+        await inVirtualTime(clock, made.consumer.start());
         return made;
       };
       const first = await start();
-      await settled(clock, first.consumer.stop());
+      await inVirtualTime(clock, first.consumer.stop());
       const row = tables.items('orders').get(wrong)!;
       tables.put('orders', { ...row, checkpoint: { S: 'LATEST' }, [attribute]: { N: never } });
       for (const shardId of [wrong, other]) client.kinesis.put('orders', { partitionKey: shardId, data: 'x', shardId });
@@ -41,7 +41,7 @@ describe('a lease row with a time that is none', () => {
       tables.put('orders', row);
       await clock.advance(15_000);
       expect(seen.map(({ key }) => key)).to.deep.equal([other, wrong]);
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
   }
 

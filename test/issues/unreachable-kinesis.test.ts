@@ -6,7 +6,7 @@ import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
@@ -56,7 +56,7 @@ describe('a host that cannot reach Kinesis', () => {
         ({ leaseOwner, checkpoint }) => leaseOwner === workerId && checkpoint !== 'SHARD_END',
       ).length;
     const made: Host = Object.assign(consumer, { cutOff: false, held });
-    await settled(clock, consumer.consumer.start());
+    await inVirtualTime(clock, consumer.consumer.start());
     return made;
   }
   /** One record for each shard. */
@@ -107,7 +107,7 @@ describe('a host that cannot reach Kinesis', () => {
     expect(ill.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
     for (const each of [healthy, ill]) {
       expect(each.heard('actorCrashed')).to.deep.equal([]);
-      expect((await settled(clock, each.consumer.stop())).drained).to.equal(true);
+      expect((await inVirtualTime(clock, each.consumer.stop())).drained).to.equal(true);
     }
   });
 
@@ -126,6 +126,6 @@ describe('a host that cannot reach Kinesis', () => {
       expect(readBy(...hosts), `after ${minutes} minutes`).to.equal(puts);
       for (const each of hosts) expect(each.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
     }
-    for (const each of hosts) await settled(clock, each.consumer.stop());
+    for (const each of hosts) await inVirtualTime(clock, each.consumer.stop());
   });
 });

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
-import { settled, virtualClock } from '../support/virtual.js';
+import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { virtualTables } from '../support/virtual-tables.js';
 
@@ -22,11 +22,11 @@ describe('a lease that waits for itself', () => {
       const start = async (): Promise<ReturnType<typeof virtualConsumer>> => {
         const source = kinesisStream({ streamName: 'orders', client });
         const made = virtualConsumer(clock, { source, leases: { client: tables.client } });
-        await settled(clock, made.consumer.start());
+        await inVirtualTime(clock, made.consumer.start());
         return made;
       };
       const before = await start();
-      await settled(clock, before.consumer.stop());
+      await inVirtualTime(clock, before.consumer.stop());
       const row = tables.items('orders').get(first)!;
       const line = [first, ...others];
       for (const [index, leaseKey] of line.entries()) {
@@ -39,7 +39,7 @@ describe('a lease that waits for itself', () => {
       expect(heard('leaseUnread')[0]!.reason).to.match(/ancestor of itself.*kinact reset/);
       expect(consumer.ready().ok).to.equal(false);
       expect(consumer.ready().reasons.join()).to.include('ancestor of itself');
-      await settled(clock, consumer.stop());
+      await inVirtualTime(clock, consumer.stop());
     });
   }
 });

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { drawnServices } from '../support/drawn-services.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 
 const minuteMs = 60_000;
@@ -30,7 +30,7 @@ async function run(seed: number, reads: 'fast' | 'sdk', duringStart: boolean): P
   putSome();
   const starting = on.consumer.start();
   starting.catch(() => undefined);
-  if (!duringStart) await settled(clock, starting);
+  if (!duringStart) await inVirtualTime(clock, starting);
   services.drawing = all;
   for (let passed = 0; passed < 1.25 * minuteMs; passed += 5_000) {
     putSome();
@@ -38,7 +38,7 @@ async function run(seed: number, reads: 'fast' | 'sdk', duringStart: boolean): P
   }
   services.drawing = [];
   await clock.advance(1.5 * minuteMs);
-  await settled(clock, starting);
+  await inVirtualTime(clock, starting);
   putSome();
   await clock.advance(5_000);
   const about = `seed ${seed}, ${reads}${duringStart ? ', from the start on' : ''}`;
@@ -50,7 +50,7 @@ async function run(seed: number, reads: 'fast' | 'sdk', duringStart: boolean): P
   expect(on.heard('shardEnded'), about).to.deep.equal([]);
   expect(on.heard('closed'), about).to.deep.equal([]);
   expect(on.consumer.status().state, about).to.equal('running');
-  await settled(clock, on.consumer.stop());
+  await inVirtualTime(clock, on.consumer.stop());
   return services.drawn;
 }
 

@@ -11,7 +11,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createDice } from '../sim/dice.js';
 import { createMachine } from '../sim/machine.js';
 import type { Machine } from '../sim/machine.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 
 /** docs/guarantees.md: the highest fence per shard is kept, anything lower is refused. */
 function fencedSink(): { write(item: Item): boolean; readonly rows: Map<string, string>; readonly refused: string[] } {
@@ -80,7 +80,7 @@ describe('the fence of an item', () => {
     await clock.advance(5_000);
     expect(sink.refused, 'the one write that was under way').to.have.length(1);
     expect(begun, 'and nothing more was handed to the zombie').to.equal(1);
-    await settled(clock, Promise.all([first.stop(), second.stop()]));
+    await inVirtualTime(clock, Promise.all([first.stop(), second.stop()]));
     clock.uninstall();
   });
 });

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { textOf } from '../support/consumer-harness.js';
-import { settled } from '../support/virtual.js';
+import { inVirtualTime } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 
 const minutes = 10;
@@ -30,7 +30,7 @@ async function run(seed: number): Promise<{ trace: string[]; seen: number; put: 
     );
     let crashes = 1;
     let put = 0;
-    for (const { consumer } of members) await settled(clock, consumer.start());
+    for (const { consumer } of members) await inVirtualTime(clock, consumer.start());
     for (let minute = 0; minute < minutes; minute += 1) {
       for (let burst = 0; burst < 6; burst += 1) {
         stream.put(...Array.from({ length: 20 }, () => ({ partitionKey: `k${put % 50}`, data: `${put++}` })));
@@ -39,7 +39,7 @@ async function run(seed: number): Promise<{ trace: string[]; seen: number; put: 
       if (minute === 2) stream.split('shardId-000000000000');
       if (minute === 5) stream.merge('shardId-000000000002', 'shardId-000000000003');
     }
-    for (const { consumer } of members) await settled(clock, consumer.stop());
+    for (const { consumer } of members) await inVirtualTime(clock, consumer.stop());
     const seen = new Set(members.flatMap((member) => member.seen.map(textOf))).size;
     const events = members.flatMap(({ said }) => said.map(({ name }) => name));
     return { trace, seen, put, events };

@@ -85,7 +85,7 @@ export function deliveredBetween(fleet: Fleet, { name }: WorkerProcess, from: nu
 }
 
 /** Waits until leases are shared evenly, the workers that gave one up for that have noticed, and every one of them is delivered. */
-export async function settled(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
+export async function ownersDeliver(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
   // What is handed over drains first: as long as it moves, up to ten times `handOverMs`.
   await fleet.balanced(among, 60_000);
   await fleet.until('every lease delivered by its owner alone', async () => {

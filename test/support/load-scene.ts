@@ -1,6 +1,6 @@
 // The scene of an integrity test: a fleet of real processes that works while records flow, and what stands between a process and
 // DynamoDB. A test says what varies, does something to a worker or a server, and asks for the laws. Everything opened is closed.
-import { settled } from './fleet-laws.js';
+import { ownersDeliver } from './fleet-laws.js';
 import { faultyProxy } from './faulty-proxy.js';
 import type { FaultyProxy } from './faulty-proxy.js';
 import { startFleet } from './fleet.js';
@@ -89,11 +89,11 @@ export class LoadScene {
   }
 
   /** Starts workers, and waits until all that there are share the leases and deliver. */
-  async settledWith<Names extends readonly string[]>(
+  async startDelivering<Names extends readonly string[]>(
     ...names: Names
   ): Promise<{ readonly [Index in keyof Names]: WorkerProcess }> {
     const workers = names.map((name) => this.start(name));
-    await settled(this.fleet);
+    await ownersDeliver(this.fleet);
     return workers as { readonly [Index in keyof Names]: WorkerProcess };
   }
 

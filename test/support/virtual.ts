@@ -2,7 +2,7 @@
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 /** Settles a promise that only virtual time can settle, within `ms` of it. */
-export async function settled<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {
+export async function inVirtualTime<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {
   let done = false;
   const note = (): boolean => (done = true);
   void promise.then(note, note);

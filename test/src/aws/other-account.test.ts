@@ -4,7 +4,7 @@ import { kinesisStream } from '../../../src/aws/kinesis/kinesis-stream.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { drawnServices } from '../../support/drawn-services.js';
 import { modelClient } from '../../support/model-kinesis-client.js';
-import { settled } from '../../support/virtual.js';
+import { inVirtualTime } from '../../support/virtual.js';
 import { seeded, virtualConsumer } from '../../support/virtual-consumer.js';
 
 const accountId = '999988887777';
@@ -29,7 +29,7 @@ describe('a stream of another account', () => {
       leases: { client: dynamoDb },
     });
     client.kinesis.put('orders', { partitionKey: 'a', data: 'x' });
-    await settled(clock, on.consumer.start());
+    await inVirtualTime(clock, on.consumer.start());
     await clock.advance(70_000);
     expect(on.seen).to.have.length(1);
     const operations = ['DescribeStreamSummary', 'GetRecords', 'GetShardIterator', 'ListShards'];
@@ -44,6 +44,6 @@ describe('a stream of another account', () => {
     expect(rows.map((row) => row['kinactStream']?.S?.startsWith(`${streamArn}#`))).to.deep.equal([true, true, true]);
     const [first] = on.seen;
     expect(first?.token.idempotencyKey).to.include('orders');
-    await settled(clock, on.consumer.stop());
+    await inVirtualTime(clock, on.consumer.stop());
   });
 });

@@ -7,7 +7,7 @@ import type { ActorSnapshot } from '../../../src/api/status.js';
 import type { Engine } from '../../../supervision/cell.js';
 import type { Delivery } from '../../../supervision/seams.js';
 import { textOf } from '../../support/consumer-harness.js';
-import { settled } from '../../support/virtual.js';
+import { inVirtualTime } from '../../support/virtual.js';
 import { seeded, virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
 
 interface Scene extends VirtualConsumer {
@@ -55,7 +55,7 @@ async function scene(
     },
   };
   scenes.push(it);
-  await settled(clock, it.consumer.start());
+  await inVirtualTime(clock, it.consumer.start());
   await clock.advance(3_000);
   return it;
 }
@@ -63,7 +63,7 @@ async function scene(
 afterEach(async () => {
   for (const { chaos, clock, consumer } of scenes) {
     chaos[Symbol.dispose]();
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
     await clock.advance(60_000);
     clock.uninstall();
     expect(clock.pending()).to.equal(0);
@@ -186,7 +186,7 @@ describe('nemesis.kill', () => {
       await clock.advance(20_000);
     }
     expect(chaos.killRandom({ kinds: ['stage'] })).to.match(/^stage\/0#/);
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
     expect(codeOf(() => chaos.killRandom())).to.equal('ACTOR_STOPPED');
   });
 });
@@ -411,7 +411,7 @@ describe('nemesis.start', () => {
   const logOf = ({ chaos }: Scene): string => JSON.stringify(chaos.log);
   const finish = async (it: Scene): Promise<void> => {
     it.chaos[Symbol.dispose]();
-    await settled(it.clock, it.consumer.stop());
+    await inVirtualTime(it.clock, it.consumer.stop());
     await it.clock.advance(60_000);
     it.clock.uninstall();
     scenes = scenes.filter((each) => each !== it);
@@ -469,7 +469,7 @@ describe('nemesis.start', () => {
     const { chaos, clock, consumer } = await scene();
     chaos.start({ everyMs: 500 });
     chaos.pause('reducer', { ms: 1e6 });
-    await settled(clock, consumer.stop());
+    await inVirtualTime(clock, consumer.stop());
     expect(codeOf(() => chaos.start())).to.equal('STOPPED');
     await clock.advance(60_000);
     expect(clock.pending()).to.equal(0);
