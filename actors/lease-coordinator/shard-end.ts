@@ -4,7 +4,7 @@
 //   1. shard worker   `fetched`: reading found an end; `finish`, when all is settled: `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes it; `askShardEnd`: `prepareShardEnd`
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (shard-end-work.ts) lists the shards, describes the stream
-//   4. here           `gathered`, `judge`; `prepareShardEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
+//   4. here           `gathered`, `judgeShardEnd`; `prepareShardEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
 //   5. here           `shardEndPrepared`: `ready`, `open` (the shard is read on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
 import { reply, run } from '../protocol/actor.js';

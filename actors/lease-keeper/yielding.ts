@@ -13,7 +13,7 @@
 //     each but `ready` with a hand-over sent → stale      `callOff`: the wish is gone, or its author raises it no more
 //     each of them → refusing                             `callOff`, `drained`: see below
 //     refusing → refused                                  `answerWritten`
-//     ready → stale                                       `settleByRow`: the row shows that the wish was withdrawn
+//     ready → stale                                       `resolveRefusedWrite`: the row shows that the wish was withdrawn
 //     stale → asked                                       `wishSeen`: it was raised after all
 //
 // It refuses, and keeps the lease, when
