@@ -177,8 +177,8 @@ function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void
 export function stamped(turn: Turn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.stamping = false;
-  if (error !== undefined)
-    laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.syncDueAt });
+  if (error === undefined) worked(turn, 'stamping lease rows with their stream', stream);
+  else laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.syncDueAt });
 }
 
 /** Reports unusual results: rows that were re-created, positions that had to be guessed. */

@@ -37,17 +37,21 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
   }
 }
 
-/** The keeper itself releases the lease, because this process makes no progress with the shard. */
-export function giveUp(turn: Turn, reason: string): void {
+/**
+ * The keeper itself releases the lease, because this process makes no progress with the shard. Calls that a crash has left behind may
+ * take `forCallsMs` to end.
+ */
+export function giveUp(turn: Turn, reason: string, forCallsMs = 0): void {
   const { state } = turn;
+  const cutAt = turn.now + forCallsMs;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   const before = state.release;
   state.release = {
     reason: before?.reason ?? reason,
     coolDown: true,
-    cutAt: before?.cutAt ?? turn.now,
-    writeAt: before?.writeAt ?? turn.now,
+    cutAt: before?.cutAt ?? cutAt,
+    writeAt: before?.writeAt ?? cutAt,
     until: before?.until ?? Infinity,
     recordsLeft: -1,
   };
@@ -114,10 +118,11 @@ function notEnded({ options, state, now }: Turn): void {
 /** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
 export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
+  const callsEnded = state.tenure === undefined && state.open.endedQuiet;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
-  if (news.type !== 'notTaken') forgetHandedOut(state.open.handedOut, leaseName(turn.options));
+  if (news.type !== 'notTaken') forgetHandedOut(state.open.handedOut, leaseName(turn.options), callsEnded);
   state.standing.liveUntil = 0;
   quitTraffic(turn);
   state.writes.current = undefined;

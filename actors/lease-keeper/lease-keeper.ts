@@ -6,14 +6,22 @@ import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } fr
 import type { LeaseKeeperOptions } from './options.js';
 import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
-import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './tenures.js';
+import {
+  beginTenure,
+  dropTenure,
+  leaseName,
+  noteFrontier,
+  noteReads,
+  refuseTenureRequest,
+  revokeTenure,
+} from './tenures.js';
 import { count, effectName, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { drainsOn, proceedYielding } from './yielding.js';
 import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
-import { createHandedOut } from '../../src/core/handed-out.js';
+import { callsMayRunOf, createHandedOut } from '../../src/core/handed-out.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -179,7 +187,7 @@ const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
-  const { clock, seen, failoverMs } = options;
+  const { clock, seen, failoverMs, handedOut = createHandedOut() } = options;
   return {
     self,
     lease: leaseState.leaseStateOf(seen),
@@ -212,8 +220,9 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     workers: { asked: undefined, last: undefined, idleSince: now, waiting: options.waiting ?? false, pauses: 0 },
     tenure: undefined,
     open: {
-      handedOut: options.handedOut ?? createHandedOut(),
-      callsMayRun: false,
+      handedOut,
+      // A keeper of this lease before this one has crashed, or has lost it.
+      callsMayRun: callsMayRunOf(handedOut, leaseName(options)),
       endedQuiet: false,
       calls: 0,
       callsMade: 0,
@@ -245,7 +254,8 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     writes: { ...fresh.writes, begun },
     standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },
-    open: { ...fresh.open, handedOut, callsMade },
+    // The consumer has waited for the calls before it gives this keeper the lease.
+    open: { ...fresh.open, handedOut, callsMade, callsMayRun: false },
     // Without the coordinator no child rows can be made: only an end that is ready may be written.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };

@@ -90,6 +90,8 @@ export interface ShardEnd {
   readonly vanished: boolean;
   /** When the worker reported it, or when the keeper last had to wait for another shard's holder. */
   since: number;
+  /** How long SHARD_END waits for `onCheckpoint` calls that run. */
+  readonly callsUntil: number;
   asking: boolean;
   askAt: number;
   blocked: boolean;

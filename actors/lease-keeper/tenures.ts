@@ -7,7 +7,7 @@ import type { Asked, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
 import type { Turn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
-import { beganHandingOut, newestOf } from '../../src/core/handed-out.js';
+import { beganHandingOut, callsMayRunOf, newestOf } from '../../src/core/handed-out.js';
 import { advanceFrontier, nextCheckpoint, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -67,7 +67,7 @@ export function grant(turn: Turn, asked: Asked): void {
     deadline: state.standing.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
-    hasPredecessor: hasHandedOut(turn),
+    hasPredecessor: callsMayRun(turn),
     // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
     // them down.
     newestHandedOut: undefined,
@@ -118,9 +118,9 @@ export function dropTenure(turn: Turn, reason: string): void {
 export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' | 'leaseKey'>): string =>
   `${store.tableName} ${leaseKey}`;
 
-/** Whether this process has handed out anything under this lease, by whatever worker or keeper. */
-export function hasHandedOut({ options, state }: Turn): boolean {
-  return newestOf(state.open.handedOut, leaseName(options)) !== undefined;
+/** Whether a call for a record of this lease may run in this process, whatever worker, keeper or ownership it is of. */
+export function callsMayRun({ options, state }: Turn): boolean {
+  return callsMayRunOf(state.open.handedOut, leaseName(options));
 }
 
 /**

@@ -3,10 +3,11 @@
 import type { Ending } from '../protocol/actor.js';
 import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
-import { closeTenure, tenureOf } from './tenures.js';
+import { callsMayRun, closeTenure, leaseName, tenureOf } from './tenures.js';
 import { count } from './turn.js';
 import type { Turn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
+import { callsHaveEnded } from '../../src/core/handed-out.js';
 
 /** Watchdog endings at one frontier after which the lease is given up. */
 const maxWatchdogs = 2;
@@ -18,12 +19,13 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
-      state.open.endedQuiet = true;
+      endedQuiet(turn, true);
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
         vanished: how.vanished,
         since: turn.now,
+        callsUntil: turn.now + turn.options.stopDeadlineMs,
         asking: false,
         askAt: turn.now,
         blocked: false,
@@ -31,14 +33,21 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
       };
       return;
     case 'drained':
-      state.open.endedQuiet = how.open === 0;
+      endedQuiet(turn, how.open === 0);
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':
+      // It did not wait for them, and no later worker has asked for them yet.
+      state.open.callsMayRun = callsMayRun(turn);
       return;
     case 'stopShard':
       return giveUp(turn, `the failure policy stopped the shard: ${how.error.message}`);
   }
+}
+
+function endedQuiet({ options, state }: Turn, isQuiet: boolean): void {
+  state.open.endedQuiet = isQuiet;
+  if (isQuiet) callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
 export function workerDown(turn: Turn, worker: number, how: Ending): void {
@@ -57,7 +66,8 @@ export function workerDown(turn: Turn, worker: number, how: Ending): void {
     const { watchdog } = state.setbacks;
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
     watchdog.at = lease.frontier;
-    if (watchdog.count >= maxWatchdogs) giveUp(turn, 'the frontier stood still over two watchdog restarts');
+    if (watchdog.count >= maxWatchdogs)
+      giveUp(turn, 'the frontier stood still over two watchdog restarts', turn.options.stopDeadlineMs);
   }
 }
 

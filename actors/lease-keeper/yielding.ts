@@ -25,7 +25,7 @@ import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { hasHandedOut, mayHaveOpenRecords, refuseTenureRequest } from './tenures.js';
+import { callsMayRun, mayHaveOpenRecords, refuseTenureRequest } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { Turn } from './turn.js';
 import { doubledMs } from '../../src/core/backoff.js';
@@ -150,7 +150,7 @@ function isClean(turn: Turn): boolean {
 /** No worker reads the shard, and no call that one has left behind can run. */
 function isUnused(turn: Turn): boolean {
   const { open, tenure } = turn.state;
-  return tenure === undefined && (open.endedQuiet || !hasHandedOut(turn));
+  return tenure === undefined && (open.endedQuiet || !callsMayRun(turn));
 }
 
 /** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */

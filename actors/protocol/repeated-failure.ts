@@ -15,20 +15,21 @@ export interface Failing {
   readonly error: unknown;
 }
 
+/**
+ * Longer than any call and the wait after it. An operation without a failure for this long has nothing to report: maybe its
+ * success was not seen.
+ */
+const staleMs = 90_000;
+
 export function failedAgain(before: Failing | undefined, operation: string, error: unknown, now: number): Failing {
-  return { since: before?.since ?? now, last: now, attempts: (before?.attempts ?? 0) + 1, operation, error };
+  const known = before !== undefined && now - before.last <= staleMs ? before : undefined;
+  return { since: known?.since ?? now, last: now, attempts: (known?.attempts ?? 0) + 1, operation, error };
 }
 
 export function retryingEvent(failing: Failing, delayMs: number, about: Partial<ShardEvent>): KinactEvent {
   const { operation, error, attempts: attempt } = failing;
   return { name: 'retrying', data: { operation, kind: kindOf(error), attempt, error, delayMs, ...about } };
 }
-
-/**
- * Longer than any call and the wait after it. An operation without a failure for this long has nothing to report: maybe its
- * success was not seen.
- */
-const staleMs = 90_000;
 
 export function failingStatus(failing: readonly (Failing | undefined)[], now: number): readonly FailingSnapshot[] {
   return failing.flatMap((each) => {

@@ -18,7 +18,8 @@ type ReadTurn = Pick<Turn, 'state' | 'now' | 'effects'>;
 /** Throttling is an answer of the service: another worker would do no better. */
 export function readFails(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
-  if (notice.type !== 'retrying' || notice.delayMs === 0) return;
+  // Between reads the reader fetches ahead, and its successes are not heard of: two failures a minute apart are no minute of failures.
+  if (!state.reading || notice.type !== 'retrying' || notice.delayMs === 0) return;
   state.failingSince ??= now;
   const forMs = now - state.failingSince;
   if (forMs < failingMs || now < state.sayFailingAt) return;

@@ -264,6 +264,7 @@ function read({ state, effects }: Turn): void {
   const { reader } = state;
   if (reader === undefined || state.reading || state.paused || !isEmpty(state.intake) || !room(state.ledger)) return;
   state.reading = true;
+  state.failing = undefined;
   effects.push(
     run({
       name: 'read',

@@ -111,7 +111,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     settled: ledger.settled,
     duplicates: state.intake.duplicates,
     millisBehindLatest: state.millisBehindLatest,
-    failing: failingStatus([state.failing], now),
+    failing: failingStatus(state.reading ? [state.failing] : [], now),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),

@@ -89,6 +89,8 @@ export interface ShardEndWants {
   readonly askAt: number;
   readonly blocked: boolean;
   readonly childShardIds: readonly string[] | undefined;
+  /** How long the end waits for calls of `onCheckpoint`. */
+  readonly callsUntil: number;
 }
 
 export interface LeaseTimes {
@@ -114,7 +116,7 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'recreating':
       return 'create';
     case 'held':
-      if (wants.shardEnd?.childShardIds !== undefined) return 'shardEnd';
+      if (shardEndIsDue(wants, now)) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
       // Before a renewal, because it replaces one: it is the last write of this keeper. `calls` is checked again, because the
       // answer to an earlier write may have begun a call since.
@@ -135,6 +137,12 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
   if (wishing === undefined) return undefined;
   if (wishing.over !== undefined) return 'unwish';
   return now >= wishing.raiseAt ? 'wish' : undefined;
+}
+
+/** The end is proven. An `onCheckpoint` call belongs to the shard as well, and the children begin after it. */
+function shardEndIsDue({ shardEnd, open }: LeaseWants, now: number): boolean {
+  if (shardEnd?.childShardIds === undefined) return false;
+  return (open?.calls ?? 0) === 0 || now >= shardEnd.callsUntil;
 }
 
 /** Drained, and no SHARD_END is about to come, which would say more than the frontier. */
@@ -192,6 +200,7 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
     at = Math.min(at, ...times.filter((time) => time > now));
   }
   if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
+  if (shardEnd !== undefined && shardEnd.callsUntil > now) at = Math.min(at, shardEnd.callsUntil);
   return at;
 }
 

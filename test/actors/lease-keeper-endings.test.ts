@@ -441,6 +441,8 @@ describe('a keeper that gives its lease up by itself', () => {
       await keeper.down(1, { error });
       expect(keeper.newsOf('released'), 'the frontier moved between the two').to.deep.equal([]);
       await keeper.down(3, { error });
+      expect(keeper.newsOf('released'), 'its calls may run').to.deep.equal([]);
+      await keeper.tell({ type: 'callsEnded' });
       expect(keeper.newsOf('released')[0]).to.deep.include({
         coolDown: true,
         reason: 'the frontier stood still over two watchdog restarts',

@@ -15,7 +15,7 @@ describe('what a worker says of its reads', () => {
   const told = (): number[] =>
     effects.map((effect) => (effect as unknown as { message: { forMs: number } }).message.forMs);
   beforeEach(() => {
-    const more = { hasRead: false, failingSince: undefined, sayFailingAt: 0 };
+    const more = { reading: true, hasRead: false, failingSince: undefined, sayFailingAt: 0 };
     state = { keeper: { path: 'lease-keeper/s', id: 1 }, tenure: { worker: 3, fence: 9 }, ...more } as never;
     effects = [];
   });
@@ -35,6 +35,17 @@ describe('what a worker says of its reads', () => {
     readFails(turn(80_000), notice(500));
     readFails(turn(84_000), notice(500));
     expect(told()).to.deep.equal([0]);
+  });
+
+  it('is nothing about failures between reads, whose successes it does not hear of: a full worker’s reader fetches ahead', () => {
+    state.reading = false;
+    for (let now = 0; now <= 600_000; now += 61_000) readFails(turn(now), notice(500));
+    state.reading = true;
+    readFails(turn(610_000), notice(500));
+    readFails(turn(614_000), notice(500));
+    expect(told()).to.deep.equal([]);
+    readFails(turn(615_000), notice(500));
+    expect(told()).to.deep.equal([5_000]);
   });
 
   it('is nothing about throttling, which another worker would meet as well, nor about what is repeated at once', () => {

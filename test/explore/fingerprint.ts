@@ -195,7 +195,8 @@ class Walk {
       return;
     }
     if (value instanceof Map) {
-      for (const { newest, current } of value.values()) {
+      for (const { newest, current, callsMayRun } of value.values()) {
+        this.any('', callsMayRun);
         this.any('', newest);
         this.any('', current?.newestHandedOut);
       }

@@ -47,13 +47,17 @@ export const mutants: readonly Mutant[] = [
     // A worker whose tenure has died says its last word while its calls run on: that no worker is left proves nothing.
     name: 'forgets what a tenure that died has left open',
     make: bent((state) => {
-      if (state.tenure === undefined && state.release === undefined) state.open.handedOut.clear();
+      if (state.tenure !== undefined || state.release !== undefined) return;
+      state.open.handedOut.clear();
+      state.open.callsMayRun = false;
     }),
   },
   {
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
-      if (state.tenure === undefined) state.open.endedQuiet = true;
+      if (state.tenure !== undefined) return;
+      state.open.endedQuiet = true;
+      state.open.callsMayRun = false;
     }),
   },
   {

@@ -215,8 +215,8 @@ export function cloneNode(node: Node): Node {
     return copy;
   };
   const handedOut = createHandedOut();
-  for (const [lease, { newest, current }] of node.handedOut)
-    handedOut.set(lease, { newest, current: current === undefined ? undefined : copyOf(current) });
+  for (const [lease, { current, ...known }] of node.handedOut)
+    handedOut.set(lease, { ...known, current: current === undefined ? undefined : copyOf(current) });
   const { keeper, worker } = node;
   return {
     ...node,

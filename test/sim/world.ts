@@ -245,7 +245,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       violate: oracle.violate,
       troublesOf: (name) => earlyRenewals(world, name),
     }),
-    calls: createCalls({ clock, layout, oracle, troublesOf: troubles, isSlow: (name) => wayMs(name) > 0 }),
+    calls: createCalls({ layout, oracle }),
     provisional,
     events: [],
     throttled: 0,
@@ -320,10 +320,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const watch = {
     hurt: () => void (process.hurt += 1),
     hung: () => void (process.hasHung = true),
-    blocked: () => {
-      process.disturbed = true;
-      world.calls.blocked(name);
-    },
+    blocked: () => void (process.disturbed = true),
   };
   const answered = (bytes: number): void => {
     process.largestAnswerBytes = Math.max(process.largestAnswerBytes, bytes);

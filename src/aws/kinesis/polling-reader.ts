@@ -387,5 +387,6 @@ async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
     return recover(on, progress, doubt, 'DescribeStreamSummary');
   }
   progress.iterator = found.iterator;
-  progress.skipBefore = undefined;
+  // A chain that has to begin anew begins behind a skipped record, so what follows that one is still to be skipped.
+  progress.askAgain = false;
 }

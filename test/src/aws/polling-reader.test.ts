@@ -305,4 +305,30 @@ describe('iterators of the polling reader', () => {
     expect(on.keys).to.deep.equal(['new']);
     expect(types(on)).to.deep.equal(['AT_TIMESTAMP', 'TRIM_HORIZON', 'AT_TIMESTAMP']);
   });
+
+  it('still leave out what is older when that iterator expires before a record has come', async () => {
+    const on = harness(
+      (put, clock) => {
+        put(...Array.from({ length: 10 }, (_, index) => `old ${index}`));
+        return { type: 'atTimestamp', timestampMs: clock.wallNow() + 1_000 };
+      },
+      { options: { streamName: stream, maxRecords: 2 } },
+    );
+    await on.clock.advance(1_000);
+    let accident = true;
+    on.client.script = (call) => {
+      if (call.input['ShardIteratorType'] !== 'AT_TIMESTAMP' || !accident) return undefined;
+      accident = false;
+      return 'hang';
+    };
+    on.consume();
+    await on.clock.advance(10_000);
+    expect(types(on)).to.deep.equal(['AT_TIMESTAMP', 'TRIM_HORIZON', 'AT_TIMESTAMP']);
+    on.client.kinesis.expireIterators();
+    await on.clock.advance(5_000);
+    on.put('new');
+    await on.clock.advance(5_000);
+    expect(types(on)).to.include('AFTER_SEQUENCE_NUMBER');
+    expect(on.keys).to.deep.equal(['new']);
+  });
 });

@@ -20,7 +20,7 @@ const extraAt = (at: number) => ({ standing: { renewAt: 1_000, extraAt: at } });
 const asked = { workers: { ...held.workers, asked: {} } };
 const queued = { traffic: { queued: true, takeBy: Infinity } };
 const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
-const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined };
+const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined, callsUntil: 0 };
 
 describe('what a keeper does next', () => {
   it('is nothing while a write is under way, a back-off lasts, or all is over', () => {
@@ -45,6 +45,15 @@ describe('what a keeper does next', () => {
     expect(nextWrite({ ...extra, shardEnd: { ...shardEnd, childShardIds: [] } }, 500)).to.equal('shardEnd');
     expect(nextWrite({ ...extra, phase: 'recreating' }, 500)).to.equal('create');
     expect(nextWrite({ ...extra, ...writing(0) }, 500)).to.equal(undefined);
+  });
+
+  it('is no SHARD_END while an `onCheckpoint` call runs, for so long', () => {
+    const open = { callsMayRun: false, calls: 1 };
+    const ended = { ...held, open, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
+    expect(nextWrite(ended, 899)).to.equal(undefined);
+    expect(nextLook(ended, times, 899)).to.equal(900);
+    expect(nextWrite(ended, 900)).to.equal('shardEnd');
+    expect(nextWrite({ ...ended, open: { ...open, calls: 0 } }, 0)).to.equal('shardEnd');
   });
 
   it('is SHARD_END before a release, and a release before a renewal', () => {
