@@ -387,6 +387,6 @@ async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
     return recover(on, progress, doubt, 'DescribeStreamSummary');
   }
   progress.iterator = found.iterator;
-  // A chain that has to begin anew begins behind a skipped record, so what follows that one is still to be skipped.
+  // The next chain may begin behind a skipped record. What follows that one is skipped, too.
   progress.askAgain = false;
 }
