@@ -26,16 +26,16 @@ export function openReader({ options, state }: Turn, start: StartPosition, lease
   return source.countsBytes === true ? reader : counting(reader, account);
 }
 
-/** What the reader handed over is in the intake, or was given up. Noted before the next read begins. */
-export function received({ account, intake, ledger }: ShardWorkerState): void {
-  if (account !== undefined) holdOwn(account, intake.rawBytes + ledger.heldBytes, true);
+/** What the reader handed over is in admission, or was given up. Noted before the next read begins. */
+export function received({ account, admission, ledger }: ShardWorkerState): void {
+  if (account !== undefined) holdOwn(account, admission.rawBytes + ledger.heldBytes, true);
 }
 
 /** Reports what this worker holds now; once it has ended, nothing. */
-export function recount({ account, finished, intake, ledger }: ShardWorkerState): void {
+export function recount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
-  else holdOwn(account, intake.rawBytes + ledger.heldBytes, false);
+  else holdOwn(account, admission.rawBytes + ledger.heldBytes, false);
 }
 
 /**

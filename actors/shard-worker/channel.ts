@@ -3,7 +3,7 @@
 // answers, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
-import { isEmpty } from './intake.js';
+import { isEmpty } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -68,8 +68,8 @@ function failed(): ShardWorkerMessage {
 }
 
 /** Nothing more can be admitted: no room at all, or none for the record that is next. */
-export function isFull({ intake, ledger, sliceIsDue }: ShardWorkerState): boolean {
-  return (!isEmpty(intake) && !sliceIsDue) || !room(ledger);
+export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boolean {
+  return (!isEmpty(admission) && !sliceIsDue) || !room(ledger);
 }
 
 /** The channel whose stage has not answered the last punctuation. */
@@ -82,8 +82,8 @@ export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): C
  * `notified` and the settled count only rise. So the same sum means that nothing was handed over or settled since.
  */
 export function isQuiet(state: ShardWorkerState): boolean {
-  const { intake, ledger, notified, punctuated } = state;
-  if (ledger.openRecords > 0 || punctuating(state) !== undefined || intake.current !== undefined) return false;
+  const { admission, ledger, notified, punctuated } = state;
+  if (ledger.openRecords > 0 || punctuating(state) !== undefined || admission.current !== undefined) return false;
   return !mayHaveCalls(state) || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
 }
 
@@ -94,7 +94,7 @@ function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
 
 /** Everything is settled, and no call of the application concerns the shard any more. */
 export function isDrained({ options, state }: Turn): boolean {
-  if (state.ledger.openRecords > 0 || !isEmpty(state.intake)) return false;
+  if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
 
@@ -113,7 +113,7 @@ export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure
   const mustAwaitCalls = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
   if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
-  const closing = paused || (ending !== undefined && isEmpty(state.intake));
+  const closing = paused || (ending !== undefined && isEmpty(state.admission));
   const isPressed = state.account?.pressed === true;
   if (!closing && (!options.flushes || !(isFull(state) || isPressed))) return;
   const kind = closing ? 'drain' : 'flush';

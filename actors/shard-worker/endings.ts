@@ -2,7 +2,7 @@
 import { send } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
-import { abandon, isEmpty } from './intake.js';
+import { abandon, isEmpty } from './admission.js';
 import type { Turn } from './state.js';
 
 /** Messages of the keeper. Each is for one tenure. */
@@ -26,9 +26,9 @@ export function controlled(turn: Turn, message: WorkerControl): void {
 
 /** What was fetched but not admitted is given up: no stage has it, and it will be read again. */
 export function stopReading({ state, effects }: Turn, ending: WorkerEnd): void {
-  if (state.ending !== undefined && isEmpty(state.intake)) return;
+  if (state.ending !== undefined && isEmpty(state.admission)) return;
   state.ending = ending;
-  state.intake = abandon(state.intake, state.ledger);
+  state.admission = abandon(state.admission, state.ledger);
   // What it has fetched ahead counts in the byte budget until then.
   state.reader?.close();
   if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });

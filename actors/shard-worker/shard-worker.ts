@@ -7,7 +7,7 @@ import { openReader, received, recount } from './bytes.js';
 import { askStages, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './endings.js';
-import { admitAll, createIntake, isEmpty, bufferRaw } from './intake.js';
+import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus } from './watchdog.js';
@@ -63,7 +63,7 @@ function initial(
     reader: undefined,
     account: undefined,
     ledger: createLedger({ maxPending, maxPendingBytes }),
-    intake: createIntake(undefined),
+    admission: createAdmission(undefined),
     slices: 0,
     sliceIsDue: false,
     channels: createChannels(used),
@@ -112,7 +112,7 @@ function handle(turn: Turn, message: ShardWorkerMessage): void {
       channelOf(state, message.channel).collecting = false;
       return settleAll(turn, message.dispositions);
     case 'admit':
-      // No other message says that the rest of the intake may continue.
+      // No other message says that the rest may be admitted.
       if (state.sliceIsDue && message.slice === state.slices) state.sliceIsDue = false;
       else effects.push({ type: 'count', what: 'repeatedMessages' });
       return;
@@ -180,7 +180,7 @@ function beginReading(turn: Turn, answer: TenureAnswer): void {
   const { tenure } = answer;
   const { start, stream, table, shardId, source, fence } = tenure;
   state.tenure = tenure;
-  state.intake = createIntake(start.type === 'after' ? start.position : undefined);
+  state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
   state.advancedAt = turn.now;
   effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
@@ -193,7 +193,7 @@ function fetched(turn: Turn, result: ReadResult): void {
   state.failing = undefined;
   if (result.type === 'records') {
     state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) bufferRaw(state.intake, result.records);
+    if (state.ending === undefined) bufferRaw(state.admission, result.records);
   } else if (state.ending === undefined) {
     const { children, vanished } = result;
     state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
@@ -262,7 +262,7 @@ function report({ options, state, now, effects }: Turn, tenure: Tenure): void {
 
 function read({ state, effects }: Turn): void {
   const { reader } = state;
-  if (reader === undefined || state.reading || state.paused || !isEmpty(state.intake) || !room(state.ledger)) return;
+  if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !room(state.ledger)) return;
   state.reading = true;
   state.failing = undefined;
   effects.push(

@@ -76,7 +76,7 @@ export interface ShardWorkerState {
   /** Its share of the byte budget; set from the beginning of the tenure on. */
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
-  intake: Intake;
+  admission: Admission;
   /** Slices of admission asked for, and whether the last one is still to come. */
   slices: number;
   sliceIsDue: boolean;
@@ -133,7 +133,7 @@ export interface Current {
 }
 
 /** What was read and is not admitted yet. */
-export interface Intake {
+export interface Admission {
   readonly raw: Deque<RawRecord>;
   /**
    * Bytes of `raw`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the ledger,

@@ -109,7 +109,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     prefetchedBytes: state.account?.aheadBytes ?? 0,
     admitted: ledger.admitted,
     settled: ledger.settled,
-    duplicates: state.intake.duplicates,
+    duplicates: state.admission.duplicates,
     millisBehindLatest: state.millisBehindLatest,
     failing: failingStatus(state.reading ? [state.failing] : [], now),
     ...(oldest === undefined

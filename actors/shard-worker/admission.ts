@@ -2,7 +2,7 @@
 // out-of-range policy. Then it fills the ledger record by record while there is room.
 import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
-import type { Channel, Current, Intake, ShardWorkerState, Turn } from './state.js';
+import type { Channel, Current, Admission, ShardWorkerState, Turn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { admit, admitInside, expectItems, pin, room, settle, unpin } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
@@ -14,11 +14,11 @@ import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
 
 /** Why a worker must stop at a record, if the policy requires it. */
-export type IntakeEnd =
+export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
 
-export function createIntake(doneBefore: Position | undefined): Intake {
+export function createAdmission(doneBefore: Position | undefined): Admission {
   return {
     raw: createDeque<RawRecord>(),
     rawBytes: 0,
@@ -30,15 +30,15 @@ export function createIntake(doneBefore: Position | undefined): Intake {
   };
 }
 
-export function isEmpty(intake: Intake): boolean {
-  return intake.current === undefined && intake.raw.length === 0;
+export function isEmpty(admission: Admission): boolean {
+  return admission.current === undefined && admission.raw.length === 0;
 }
 
 /** Takes in what was read. */
-export function bufferRaw(intake: Intake, records: readonly RawRecord[]): void {
+export function bufferRaw(admission: Admission, records: readonly RawRecord[]): void {
   for (const record of records) {
-    intake.raw.push(record);
-    intake.rawBytes += recordBytes(record);
+    admission.raw.push(record);
+    admission.rawBytes += recordBytes(record);
   }
 }
 
@@ -53,10 +53,10 @@ const recordCostBytes = 256;
  * Admits what there is room for and hands it to the channels. `gaveWay`: its time was up, and the rest continues in a later
  * turn of the event loop.
  */
-export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | undefined {
+export function admitAll(turn: Turn, tenure: Tenure): AdmissionEnd | 'gaveWay' | undefined {
   const { options, state } = turn;
-  const { intake, ledger } = state;
-  if (isEmpty(intake)) return undefined;
+  const { admission, ledger } = state;
+  if (isEmpty(admission)) return undefined;
   // An aggregate that a pause finds half admitted is finished: no checkpoint may land inside of it.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
@@ -69,14 +69,14 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
     return slice.isOver();
   };
   for (;;) {
-    if (intake.current === undefined) {
+    if (admission.current === undefined) {
       if (onlyCurrent) return undefined;
-      const record = intake.raw.shift();
+      const record = admission.raw.shift();
       if (record === undefined) return undefined;
-      intake.current = beginRecord(intake, ledger, record, open(turn, tenure, record));
+      admission.current = beginRecord(admission, ledger, record, open(turn, tenure, record));
       if (spend(record.data.byteLength)) return 'gaveWay';
     }
-    const { current } = intake;
+    const { current } = admission;
     const { records } = current.unpacked;
     while (current.next < records.length) {
       const record = records[current.next] as UserRecord;
@@ -85,7 +85,7 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       const end = admitOne(turn, tenure, record, bytes);
       if (end !== undefined) return end;
       current.next += 1;
-      if (ledger.pinned === undefined) intake.rawBytes -= bytes;
+      if (ledger.pinned === undefined) admission.rawBytes -= bytes;
       if (spend(0)) return 'gaveWay';
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
@@ -94,16 +94,16 @@ export function admitAll(turn: Turn, tenure: Tenure): IntakeEnd | 'gaveWay' | un
       if (end !== undefined) return end;
     }
     unpin(ledger);
-    intake.current = undefined;
+    admission.current = undefined;
   }
 }
 
-function beginRecord(intake: Intake, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
+function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
   const { records } = unpacked;
   const isPlain = records.length === 1 && records[0]?.data === record.data;
   if (isPlain) return { record, unpacked, next: 0, filtered: 0 };
   const size = recordBytes(record);
-  intake.rawBytes -= size;
+  admission.rawBytes -= size;
   // User records of a deflated aggregate are views of the inflated buffer.
   const buffer = records.find(({ data }) => data.byteLength > 0)?.data.buffer;
   const held = buffer === undefined || buffer === record.data.buffer ? size : buffer.byteLength;
@@ -111,26 +111,26 @@ function beginRecord(intake: Intake, ledger: Ledger, record: RawRecord, unpacked
   return { record, unpacked, next: 0, filtered: 0 };
 }
 
-/** Gives up what is not admitted. Returns the intake of a worker that reads no more. */
-export function abandon({ current, duplicates }: Intake, ledger: Ledger): Intake {
+/** Gives up what is not admitted. Returns the admission state of a worker that reads no more. */
+export function abandon({ current, duplicates }: Admission, ledger: Ledger): Admission {
   // No checkpoint may land inside of it: the part that was handed out would come again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
-    return { ...createIntake(undefined), duplicates, current };
+    return { ...createAdmission(undefined), duplicates, current };
   unpin(ledger);
-  return { ...createIntake(undefined), duplicates };
+  return { ...createAdmission(undefined), duplicates };
 }
 
 /**
  * An aggregate without user records, or one that ends in user records which cannot be decoded, still has a place. The
  * frontier must pass it: behind those that were decoded.
  */
-function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Current): IntakeEnd | undefined {
-  const { intake, ledger } = turn.state;
+function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
+  const { admission, ledger } = turn.state;
   const { divisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
-  if (wasDoneBefore(intake, sequenceNumber, subSequenceNumber, divisible)) return undefined;
-  intake.doneBefore = undefined;
+  if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, divisible)) return undefined;
+  admission.doneBefore = undefined;
   if (undecoded !== undefined) {
     const end = undecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
@@ -142,12 +142,12 @@ function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Curren
 }
 
 function open({ options, state, effects }: Turn, tenure: Tenure, record: RawRecord): Unpacked {
-  const { intake } = state;
+  const { admission } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {
     effects.push({ type: 'count', what: 'malformedAggregates' });
-    if (!intake.toldMalformed) {
-      intake.toldMalformed = true;
+    if (!admission.toldMalformed) {
+      admission.toldMalformed = true;
       const data = { ...placeOf(tenure, record.sequenceNumber, 0), complaint: unpacked.complaint };
       effects.push({ type: 'emit', event: { name: 'malformedAggregate', data } });
     }
@@ -155,15 +155,15 @@ function open({ options, state, effects }: Turn, tenure: Tenure, record: RawReco
   return unpacked;
 }
 
-function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number): IntakeEnd | undefined {
+function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number): AdmissionEnd | undefined {
   const { state, now, effects } = turn;
-  const { intake, ledger } = state;
-  const current = intake.current as Current;
+  const { admission, ledger } = state;
+  const current = admission.current as Current;
   const { divisible, filtered, records, undecoded } = current.unpacked;
   const isFiltered = filtered?.[current.filtered] === current.next;
   if (isFiltered) current.filtered += 1;
-  if (wasDoneBefore(intake, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
-  intake.doneBefore = undefined;
+  if (wasDoneBefore(admission, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
+  admission.doneBefore = undefined;
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
@@ -175,8 +175,8 @@ function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number)
   if (isFiltered) {
     settle(ledger, ordinal, 0);
     effects.push({ type: 'count', what: 'outOfRangeRecords' });
-    if (!intake.toldOutOfRange) {
-      intake.toldOutOfRange = true;
+    if (!admission.toldOutOfRange) {
+      admission.toldOutOfRange = true;
       const data = placeOf(tenure, position.sequenceNumber, position.subSequenceNumber);
       effects.push({ type: 'emit', event: { name: 'outOfRange', data } });
     }
@@ -195,20 +195,20 @@ function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRe
 
 /** True for what the checkpoint covers that this tenure started from. An indivisible aggregate is covered as a whole (P6). */
 function wasDoneBefore(
-  intake: Intake,
+  admission: Admission,
   sequenceNumber: string,
   subSequenceNumber: number | undefined,
   divisible: boolean,
 ): boolean {
-  const done = intake.doneBefore;
+  const done = admission.doneBefore;
   if (done === undefined) return false;
   const order = compareSequenceNumbers(sequenceNumber, done.sequenceNumber);
   if (order < 0) return true;
   return order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber);
 }
 
-function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: Position): IntakeEnd | undefined {
-  state.intake.duplicates += 1;
+function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: Position): AdmissionEnd | undefined {
+  state.admission.duplicates += 1;
   effects.push({ type: 'count', what: 'duplicateRecords' });
   if (options.onDuplicate === 'skip') return undefined;
   const { shardId, source } = tenure;
@@ -218,7 +218,7 @@ function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: 
 }
 
 /** `position`: that of the part behind the user records that were decoded. */
-function undecodable(turn: Turn, tenure: Tenure, position: Position, reason: string): IntakeEnd | undefined {
+function undecodable(turn: Turn, tenure: Tenure, position: Position, reason: string): AdmissionEnd | undefined {
   const { options, effects } = turn;
   const { source, shardId } = tenure;
   const { sequenceNumber, subSequenceNumber: decoded } = position;
