@@ -38,5 +38,10 @@ export function honouredFailoverMs(row: LeaseRow, ownMs: number): number {
 
 /** Whether a lease counts as expired here, now that its row's counter has stood still for this long. */
 export function hasExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
-  return stillForMs > honouredFailoverMs(row, ownFailoverMs);
+  return isExpired(stillForMs, honouredFailoverMs(row, ownFailoverMs));
+}
+
+/** The same, where the failover time to honour is known already. */
+export function isExpired(stillForMs: number, honouredMs: number): boolean {
+  return stillForMs > honouredMs;
 }

@@ -2,7 +2,7 @@
 // stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row, both sides must share one
 // formula (`planLikeKcl`), or leases would go to and fro for ever. Otherwise kinact uses `planEvenly`. The coordinator
 // calls this after every scan.
-import { honouredFailoverMs } from './lease-failover.js';
+import { honouredFailoverMs, isExpired } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './lease-writer.js';
 import { hasEnded } from './shard-graph.js';
@@ -112,7 +112,7 @@ export interface LeasePlan {
 
 /** A lease is free when nobody owns it. It has expired as in `hasExpired`, whose time `observe` has worked out once. */
 export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
-  return row.leaseOwner === undefined || ageMs > failoverMs;
+  return row.leaseOwner === undefined || isExpired(ageMs, failoverMs);
 }
 
 /** Fisher–Yates, so that workers that look at the same table at once rarely reach for the same row. */
@@ -125,7 +125,7 @@ function shuffled<T>(list: readonly T[], random: () => number): T[] {
   return result;
 }
 
-interface Stock {
+interface PeerLeases {
   /** Those that may be stolen. */
   readonly rows: LeaseRow[];
   count: number;
@@ -139,49 +139,49 @@ interface Table {
   /** Not held, not ended, not to be avoided: what this worker may take if it is available. */
   readonly available: readonly ObservedLease[];
   /** Live leases of other workers that are not expired, by owner. */
-  readonly owned: ReadonlyMap<string, Stock>;
+  readonly owned: ReadonlyMap<string, PeerLeases>;
   readonly reclaimed: readonly LeaseRow[];
-  readonly mine: number;
-  /** Held here, and asked for by others: not among `mine`. */
-  readonly given: number;
-  /** Leases held here, among `mine`, whose rows the scan lacks. It need not be consistent, and they were made a moment ago. */
-  readonly unseen: number;
+  readonly ownCount: number;
+  /** Held here, and asked for by others: not among `ownCount`. */
+  readonly promisedToOthers: number;
+  /** Leases held here, among `ownCount`, whose rows the scan lacks. It need not be consistent, and they were made a moment ago. */
+  readonly heldButNotScanned: number;
 }
 
 function survey(input: LeasePlanInput): Table {
   const available: ObservedLease[] = [];
-  const owned = new Map<string, Stock>();
-  const stockOf = (owner: string): Stock => {
-    const stock = owned.get(owner) ?? { rows: [], count: 0, requested: 0 };
-    owned.set(owner, stock);
-    return stock;
+  const owned = new Map<string, PeerLeases>();
+  const leasesOf = (owner: string): PeerLeases => {
+    const peer = owned.get(owner) ?? { rows: [], count: 0, requested: 0 };
+    owned.set(owner, peer);
+    return peer;
   };
   const reclaimed: LeaseRow[] = [];
-  const unseen = new Set(input.held);
-  for (const { row } of input.leases) unseen.delete(row.leaseKey);
-  let mine = unseen.size;
-  let given = 0;
+  const notScanned = new Set(input.held);
+  for (const { row } of input.leases) notScanned.delete(row.leaseKey);
+  let ownCount = notScanned.size;
+  let promisedToOthers = 0;
   for (const lease of input.leases) {
     const { row } = lease;
     if (hasEnded(row)) continue;
     const asker = input.askedBy?.get(row.leaseKey);
     if (asker !== undefined && !isAvailable(lease) && !input.reclaim.has(row.leaseKey)) {
-      stockOf(asker).requested += 1;
-      if (input.held.has(row.leaseKey)) given += 1;
-    } else if (input.held.has(row.leaseKey)) mine++;
+      leasesOf(asker).requested += 1;
+      if (input.held.has(row.leaseKey)) promisedToOthers += 1;
+    } else if (input.held.has(row.leaseKey)) ownCount++;
     else if (input.reclaim.has(row.leaseKey)) {
       if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
       // It is left alone for a moment, because its keeper crashed. Peers count it as this worker's until it expires.
-      else if (!isAvailable(lease)) mine++;
+      else if (!isAvailable(lease)) ownCount++;
     } else if (isAvailable(lease)) {
       if (!input.avoid.has(row.leaseKey)) available.push(lease);
     } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {
-      const stock = stockOf(row.leaseOwner);
-      stock.count += 1;
-      if (!input.avoid.has(row.leaseKey) && input.notToAskFor?.has(row.leaseKey) !== true) stock.rows.push(row);
+      const peer = leasesOf(row.leaseOwner);
+      peer.count += 1;
+      if (!input.avoid.has(row.leaseKey) && input.notToAskFor?.has(row.leaseKey) !== true) peer.rows.push(row);
     }
   }
-  return { input, available, owned, reclaimed, mine, given, unseen: unseen.size };
+  return { input, available, owned, reclaimed, ownCount, promisedToOthers, heldButNotScanned: notScanned.size };
 }
 
 /** Plans one round. */
@@ -190,13 +190,13 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
   const foreign = input.leases.some(
     (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );
-  const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.given - table.mine));
-  const mine = table.mine + reclaim.length;
-  const plan = foreign ? planLikeKcl(table, mine) : planEvenly(table, mine);
+  const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.promisedToOthers - table.ownCount));
+  const ownCount = table.ownCount + reclaim.length;
+  const plan = foreign ? planLikeKcl(table, ownCount) : planEvenly(table, ownCount);
   const take = [...reclaim, ...plan.take];
   return {
     ...plan,
-    take: [...take, ...parentsToo(table, mine + plan.take.length, take)],
+    take: [...take, ...alsoTakeAwaitedParents(table, ownCount + plan.take.length, take)],
     leavesSome: table.available.length > plan.take.length,
     foreign,
     peers: table.owned.size > 0,
@@ -207,11 +207,11 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
  * A worker that may hold no more, and whose leases wait for parents that nobody reads, would wait for ever. So it takes
  * such parents all the same, but only so many that it reads no more than it may.
  */
-function parentsToo({ input, available }: Table, mine: number, take: readonly LeaseRow[]): LeaseRow[] {
+function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, take: readonly LeaseRow[]): LeaseRow[] {
   const { awaited, waiting = 0, maxLeases } = input;
-  if (awaited === undefined || mine < maxLeases) return [];
+  if (awaited === undefined || ownCount < maxLeases) return [];
   const free = rowsOf(available).filter((row) => awaited.has(row.leaseKey) && !take.includes(row));
-  return free.slice(0, Math.max(0, maxLeases - (mine - waiting)));
+  return free.slice(0, Math.max(0, maxLeases - (ownCount - waiting)));
 }
 
 type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
@@ -221,9 +221,9 @@ type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
  * whatever the target is, and nothing else in that round. One lease is stolen at a time. One difference from the KCL: a
  * row at SHARD_END, where nothing is left to read, is never taken, so it never fills a round.
  */
-function planLikeKcl(table: Table, mine: number): Choice {
+function planLikeKcl(table: Table, ownCount: number): Choice {
   const { input, available } = table;
-  const counts = new Map<string, number>([[input.workerId, mine]]);
+  const counts = new Map<string, number>([[input.workerId, ownCount]]);
   for (const lease of input.leases) {
     const { leaseKey, leaseOwner: owner } = lease.row;
     // Those of this worker are counted already, but for the ended ones, whose owner stays.
@@ -231,15 +231,15 @@ function planLikeKcl(table: Table, mine: number): Choice {
     if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
   }
-  const total = input.leases.length + table.unseen;
+  const total = input.leases.length + table.heldButNotScanned;
   const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
   const target = Math.min(share, input.maxLeases);
-  const room = Math.max(0, input.maxLeases - table.given - mine);
+  const room = Math.max(0, input.maxLeases - table.promisedToOthers - ownCount);
   const overflow = Math.max(0, available.length - room);
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
   if (veryOld.length > 0)
     return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
-  const needed = target - (counts.get(input.workerId) ?? mine);
+  const needed = target - (counts.get(input.workerId) ?? ownCount);
   if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
     return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };
@@ -264,18 +264,18 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
  * share steals with probability 1/`rivals`, so on average one rival steals per round. Otherwise all rivals would empty
  * the one that has too many.
  */
-function planEvenly(table: Table, mine: number): Choice {
+function planEvenly(table: Table, ownCount: number): Choice {
   const { input, available, owned } = table;
-  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + table.unseen;
+  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + table.heldButNotScanned;
   const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
-  const room = Math.max(0, input.maxLeases - table.given - mine);
+  const room = Math.max(0, input.maxLeases - table.promisedToOthers - ownCount);
   if (available.length > 0) {
     const order = shuffled(available, input.random);
     const freeMs = (lease: ObservedLease): number =>
       lease.row.leaseOwner === undefined ? lease.seenMs : lease.ageMs - lease.failoverMs;
     const overdue = order.filter((lease) => freeMs(lease) >= input.spareMs);
     const fresh = order.filter((lease) => freeMs(lease) < input.spareMs);
-    const share = Math.max(overdue.length, target - mine);
+    const share = Math.max(overdue.length, target - ownCount);
     return {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, share)),
       fromPeers: [],
@@ -283,20 +283,25 @@ function planEvenly(table: Table, mine: number): Choice {
       overflow: Math.max(0, overdue.length - room),
     };
   }
-  return { take: [], fromPeers: stealEvenly(table, mine, Math.floor(live / (owned.size + 1))), target, overflow: 0 };
+  return {
+    take: [],
+    fromPeers: stealEvenly(table, ownCount, Math.floor(live / (owned.size + 1))),
+    target,
+    overflow: 0,
+  };
 }
 
-function stealEvenly(table: Table, mine: number, floor: number): LeaseRow[] {
+function stealEvenly(table: Table, ownCount: number, floor: number): LeaseRow[] {
   const { input } = table;
-  const stock = [...table.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
+  const peers = [...table.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
   const chosen: LeaseRow[] = [];
-  for (let count = mine; count < input.maxLeases - table.given; count++) {
-    const candidates = stock.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
+  for (let count = ownCount; count < input.maxLeases - table.promisedToOthers; count++) {
+    const candidates = peers.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
     const most = Math.max(...candidates.map((worker) => worker.count));
     const victims = candidates.filter((worker) => worker.count === most);
     if (victims.length === 0) break;
     if (count >= floor) {
-      const rivals = 1 + stock.filter((worker) => most >= worker.count + worker.requested + 2).length;
+      const rivals = 1 + peers.filter((worker) => most >= worker.count + worker.requested + 2).length;
       if (input.random() >= 1 / rivals) break;
     }
     const victim = victims[Math.floor(input.random() * victims.length)]!;
