@@ -118,7 +118,7 @@ function notEnded({ options, state, now }: Turn): void {
 /** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
 export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && state.open.endedQuiet;
+  const callsEnded = state.tenure === undefined && state.open.noCallsLeftAtEnd;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';

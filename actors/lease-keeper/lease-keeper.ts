@@ -223,7 +223,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       handedOut,
       // A keeper of this lease before this one has crashed, or has lost it.
       callsMayRun: callsMayRunOf(handedOut, leaseName(options)),
-      endedQuiet: false,
+      noCallsLeftAtEnd: false,
       calls: 0,
       callsMade: 0,
     },

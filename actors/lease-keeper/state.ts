@@ -130,14 +130,14 @@ export interface Yielding {
    * In order: to be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused.
    * `stale`: not raised by its author for so long that nobody waits for it.
    */
-  phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
-  drainAt: number;
+  phase: 'asked' | 'answered' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
+  drainStartsAt: number;
   /**
    * What is not drained, or not handed over, by then is refused. It moves on as long as something is settled, but never past
-   * `latest`.
+   * `refuseAtLatest`.
    */
-  until: number;
-  latest: number;
+  refuseAt: number;
+  refuseAtLatest: number;
 }
 
 /** How the lease has come to this keeper, and how it comes back when its row has vanished. */
@@ -227,7 +227,7 @@ export interface Open {
   /** A worker has gone without a last word: user code that it caused to run may still run. */
   callsMayRun: boolean;
   /** Its last worker ended when all of its calls had. Otherwise only the next worker can ask for those. */
-  endedQuiet: boolean;
+  noCallsLeftAtEnd: boolean;
   /** `onCheckpoint` calls that have not settled. */
   calls: number;
   /** All of them so far. */

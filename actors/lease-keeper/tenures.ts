@@ -77,7 +77,7 @@ export function grant(turn: Turn, asked: Asked): void {
   beganHandingOut(state.open.handedOut, leaseName(options), shared);
   // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
   state.open.callsMayRun = false;
-  state.open.endedQuiet = false;
+  state.open.noCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: shared }));
   tell(turn, { type: 'working', fence: shared.fence });

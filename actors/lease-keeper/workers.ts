@@ -19,7 +19,7 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
-      endedQuiet(turn, true);
+      noteCallsAtEnd(turn, true);
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
@@ -33,7 +33,7 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
       };
       return;
     case 'drained':
-      endedQuiet(turn, how.open === 0);
+      noteCallsAtEnd(turn, how.open === 0);
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':
@@ -45,8 +45,8 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
   }
 }
 
-function endedQuiet({ options, state }: Turn, isQuiet: boolean): void {
-  state.open.endedQuiet = isQuiet;
+function noteCallsAtEnd({ options, state }: Turn, isQuiet: boolean): void {
+  state.open.noCallsLeftAtEnd = isQuiet;
   if (isQuiet) callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 

@@ -4,12 +4,12 @@
 //
 // The steps, and the phase after each (`Yielding.phase`):
 //   1. `wishSeen`         a write returned the row with a wish for this tenure                         asked
-//   2. `answerWritten`    `answerOf` was in a renewal                                                  yielding
-//   3. `drain`            a second later, or at once without a worker; `pause` goes to the worker      draining
+//   2. `answerWritten`    `answerOf` was in a renewal                                                  answered
+//   3. `startDraining`    a second later, or at once without a worker; `pause` goes to the worker      draining
 //   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
 //   5. `heirOf`           is in the hand-over, the next write; `leaseGiven` ends the keeper
 //
-//   asked → yielding → draining → ready → the lease is given
+//   asked → answered → draining → ready → the lease is given
 //     each but `ready` with a hand-over sent → stale      `callOff`: the wish is gone, or its author raises it no more
 //     each of them → refusing                             `callOff`, `drained`: see below
 //     refusing → refused                                  `answerWritten`
@@ -50,7 +50,14 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
   } else if (before?.wish.writer !== wish.writer) {
     if (before !== undefined) callOff(turn, before, 'stale');
     const phase = now < state.setbacks.failedDrains.until ? 'refusing' : 'asked';
-    state.yielding = { wish, seenAt: now, phase, drainAt: Infinity, until: Infinity, latest: Infinity };
+    state.yielding = {
+      wish,
+      seenAt: now,
+      phase,
+      drainStartsAt: Infinity,
+      refuseAt: Infinity,
+      refuseAtLatest: Infinity,
+    };
   } else if (before.wish.number !== wish.number) {
     before.wish = wish;
     before.seenAt = now;
@@ -71,8 +78,8 @@ export function answerWritten({ options, state, now }: Turn, { change }: Write):
   if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
   else if (yielding.phase !== 'asked') return;
   else if (change.answer === answerText('yielding', yielding.wish, longestDrainMs(options))) {
-    yielding.phase = 'yielding';
-    yielding.drainAt = now + noticeMs;
+    yielding.phase = 'answered';
+    yielding.drainStartsAt = now + noticeMs;
   }
 }
 
@@ -85,19 +92,19 @@ export function proceedYielding(turn: Turn): void {
   if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
   if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
   else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
-  else if ((phase === 'draining' || phase === 'ready') && now >= yielding.until) callOff(turn, yielding, 'refusing');
-  else if (phase === 'asked' && isUnused(turn)) drain(turn, yielding);
-  else if (phase === 'yielding' && now >= yielding.drainAt) drain(turn, yielding);
+  else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
+  else if (phase === 'asked' && nobodyReads(turn)) startDraining(turn, yielding);
+  else if (phase === 'answered' && now >= yielding.drainStartsAt) startDraining(turn, yielding);
   else if (phase === 'draining' && state.tenure === undefined) drained(turn, yielding);
 }
 
-function drain(turn: Turn, yielding: Yielding): void {
+function startDraining(turn: Turn, yielding: Yielding): void {
   const { options, state, now, effects } = turn;
   const { tenure } = state;
   refuseTenureRequest(turn, 'the lease is being handed over');
   yielding.phase = 'draining';
-  yielding.until = now + options.handOverMs;
-  yielding.latest = now + longestDrainMs(options);
+  yielding.refuseAt = now + options.handOverMs;
+  yielding.refuseAtLatest = now + longestDrainMs(options);
   if (tenure === undefined) return drained(turn, yielding);
   if (tenure.revoked) return;
   state.workers.pauses += 1;
@@ -117,7 +124,7 @@ function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
 /** Something of the shard has been settled. */
 export function drainsOn({ options, state, now }: Turn): void {
   const { yielding } = state;
-  if (yielding?.phase === 'draining') yielding.until = Math.min(now + options.handOverMs, yielding.latest);
+  if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
 }
 
 const longestRestMs = 600_000;
@@ -138,19 +145,19 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
 
 /** No worker is left. But a crashed one may have left calls behind, and records that will be delivered again. */
 function drained(turn: Turn, yielding: Yielding): void {
-  if (!isClean(turn)) yielding.phase = 'refusing';
+  if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
   else if (turn.state.open.calls === 0) yielding.phase = 'ready';
 }
 
-function isClean(turn: Turn): boolean {
-  return isUnused(turn) && !turn.state.open.callsMayRun && !mayHaveOpenRecords(turn);
+function nothingLeftBehind(turn: Turn): boolean {
+  return nobodyReads(turn) && !turn.state.open.callsMayRun && !mayHaveOpenRecords(turn);
 }
 
 /** No worker reads the shard, and no call that one has left behind can run. */
-function isUnused(turn: Turn): boolean {
+function nobodyReads(turn: Turn): boolean {
   const { open, tenure } = turn.state;
-  return tenure === undefined && (open.endedQuiet || !callsMayRun(turn));
+  return tenure === undefined && (open.noCallsLeftAtEnd || !callsMayRun(turn));
 }
 
 /** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */
@@ -166,7 +173,7 @@ function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yieldin
 export function heirOf(turn: Turn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
   if (yielding === undefined) return undefined;
-  if (release !== undefined && (yielding.phase !== 'ready' || !isClean(turn) || !isFresh(turn, yielding)))
+  if (release !== undefined && (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding)))
     return undefined;
   const { workerId, writer, failoverMs } = yielding.wish;
   return { workerId, writer, failoverMs };
@@ -209,7 +216,7 @@ export function resolveRefusedWrite(turn: Turn, write: Write, current: LeaseRow 
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  if (isBy(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
+  if (isWishOf(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
   // Withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
@@ -217,7 +224,7 @@ export function resolveRefusedWrite(turn: Turn, write: Write, current: LeaseRow 
   return true;
 }
 
-function isBy({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
+function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 

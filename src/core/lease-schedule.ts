@@ -77,9 +77,9 @@ export interface WishWants {
 }
 
 export interface YieldingWants {
-  readonly phase: 'asked' | 'yielding' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
-  readonly drainAt: number;
-  readonly until: number;
+  readonly phase: 'asked' | 'answered' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
+  readonly drainStartsAt: number;
+  readonly refuseAt: number;
 }
 
 export interface ShardEndWants {
@@ -207,7 +207,7 @@ export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): num
 /** The next moment that matters for wishes between workers. */
 function askedLook({ phase, wishing, yielding, writes, traffic, release }: LeaseWants, now: number): number {
   if (phase !== 'wishing' || wishing === undefined) {
-    const times = yielding === undefined ? [] : [yielding.drainAt, yielding.until];
+    const times = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
     return Math.min(...times.filter((time) => time > now), Infinity);
   }
   const { over, looking, lookAt, raiseAt, until } = wishing;

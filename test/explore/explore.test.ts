@@ -34,7 +34,7 @@ describe('every interleaving of the lease keepers', function () {
     expect(result.states).to.be.above(4_000);
   });
 
-  for (const from of ['yielding', 'draining', 'handedOver'] as const)
+  for (const from of ['answered', 'draining', 'handedOver'] as const)
     it(`of two faults from '${from}' on, as far as there is time`, () => {
       const given = scene(from, { from, faults: 2 });
       const result = explored(given, 5_000);
@@ -46,7 +46,7 @@ describe('every interleaving of the lease keepers', function () {
   const found: readonly (readonly [string, Scene, RegExp])[] = [
     [
       'hands over beside calls of a crashed worker',
-      scene('a crash', { from: 'yielding', faults: 1, records: 1, may: ['crashWorker'] }),
+      scene('a crash', { from: 'answered', faults: 1, records: 1, may: ['crashWorker'] }),
       /hands over (while record 1|at 0, and has delivered)/,
     ],
     [

@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
       if (state.tenure !== undefined) return;
-      state.open.endedQuiet = true;
+      state.open.noCallsLeftAtEnd = true;
       state.open.callsMayRun = false;
     }),
   },

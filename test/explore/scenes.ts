@@ -50,7 +50,7 @@ export const scenes: readonly Scene[] = [
   scene('one fault, three workers', { nodes: 3, records: 1, faults: 1 }),
   scene('calls that acknowledge early', { faults: 1, records: 1, may: ['stop', 'acksEarly', ...everyFault] }),
   scene('a Java worker', { faults: 1, may: ['stop', 'java'] }),
-  scene('two faults while one yields', { faults: 2, from: 'yielding' }),
+  scene('two faults while one yields', { faults: 2, from: 'answered' }),
   scene('two faults while one drains', { faults: 2, from: 'draining' }),
   scene('two faults at a hand-over', { faults: 2, from: 'handedOver' }),
   scene('two faults', { faults: 2, records: 1 }),

@@ -39,7 +39,7 @@ export interface Scene {
 }
 
 /** H holds the lease and has delivered nothing; or T has asked, and H yields; drains; has handed over, and knows nothing of it yet. */
-export type From = 'begun' | 'yielding' | 'draining' | 'handedOver';
+export type From = 'begun' | 'answered' | 'draining' | 'handedOver';
 
 export type May =
   | 'stop'

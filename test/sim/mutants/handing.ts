@@ -116,7 +116,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a holder answers, and never drains',
     make: nudged((state) => {
-      if (state.yielding?.phase === 'yielding') state.yielding.drainAt = Infinity;
+      if (state.yielding?.phase === 'answered') state.yielding.drainStartsAt = Infinity;
     }),
   },
   {
