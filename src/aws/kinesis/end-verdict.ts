@@ -43,20 +43,20 @@ export function noteAnswer(told: BacklogsTold, progress: Progress, output: Outpu
 }
 
 /**
- * `proof`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either. The last two
- * are counted, and become `proof` when they have been the same for long enough.
+ * `end`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either. The last two
+ * are counted, and become `end` when they have been the same for long enough.
  */
 export function weighEnd(
   told: BacklogsTold,
   progress: Progress,
   { MillisBehindLatest: behind }: Output,
   now: number,
-): 'proof' | 'more' | 'unclear' {
-  if (typeof behind === 'number' && behind <= 0) return 'proof';
+): 'end' | 'more' | 'unclear' {
+  if (typeof behind === 'number' && behind <= 0) return 'end';
   // A chain is begun when the shard is known to be closed: if it was up to date once, nothing can have come since.
-  if (progress.proving?.upToDate === true) return 'proof';
+  if (progress.proving?.upToDate === true) return 'end';
   const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};
   progress.unclear = { since, times: times + 1 };
-  return times + 1 >= patience[doubt].times && now - since >= patience[doubt].ms ? 'proof' : doubt;
+  return times + 1 >= patience[doubt].times && now - since >= patience[doubt].ms ? 'end' : doubt;
 }

@@ -304,7 +304,7 @@ async function chainEnded(
   const now = on.clock.now();
   const children = childrenOf(answer.output, on.shardId) ?? proving?.children;
   const weight = weighEnd(on.told, progress, answer.output, now);
-  if (proving?.records === false && now - proving.since <= proofMs && weight === 'proof') {
+  if (proving?.records === false && now - proving.since <= proofMs && weight === 'end') {
     // The record to resume behind was never met: what came behind it may have expired with it.
     if (progress.unseen) recordIsGone(progress);
     sayGap(on, progress, false);
