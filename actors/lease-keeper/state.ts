@@ -67,7 +67,7 @@ export interface OpenTenure {
   revoked: boolean;
   /** The frontier has moved under it. */
   advanced: boolean;
-  /** `Frontier.records` of its worker's last report. */
+  /** `FrontierReport.records` of its worker's last report. */
   records: number;
 }
 

@@ -1,7 +1,7 @@
 // Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
 // one that has ended is never revived (docs/design.md, section 5).
 import { reply, send, watch } from '../protocol/actor.js';
-import type { Tenure, Frontier } from '../protocol/tenure.js';
+import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Asked, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
@@ -153,7 +153,7 @@ export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTe
   return tenure?.shared.worker === worker && tenure.shared.fence === fence ? tenure : undefined;
 }
 
-export function noteFrontier(turn: Turn, { worker, fence, position, records }: Frontier): void {
+export function noteFrontier(turn: Turn, { worker, fence, position, records }: FrontierReport): void {
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
   const passed = records - tenure.records;

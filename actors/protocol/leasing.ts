@@ -1,7 +1,7 @@
 // The messages about leases. To the coordinator they come from keepers, shard workers and the consumer; to a keeper from its
 // coordinator and its worker. A worker gets them from its keeper.
 import type { Ref, ReplyTo } from './actor.js';
-import type { Frontier, TenureAnswer, WorkerEnd } from './tenure.js';
+import type { FrontierReport, TenureAnswer, WorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Position } from '../../src/core/position.js';
@@ -101,7 +101,7 @@ export type KeeperMessage =
       readonly replyTo: ReplyTo<TenureAnswer>;
     }
   /** Everything up to here is settled; durable with the next renewal. A stale fence is counted and dropped. */
-  | { readonly type: 'frontier'; readonly frontier: Frontier }
+  | { readonly type: 'frontier'; readonly frontier: FrontierReport }
   /** Reads have succeeded (`forMs` 0: for the first time, or again), or failed one after the other for `forMs`. */
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. The end of one that crashed or was stopped comes by death watch. */

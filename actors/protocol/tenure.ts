@@ -80,7 +80,7 @@ export type WorkerEnd =
   | { readonly type: 'stopShard'; readonly error: Error };
 
 /** What the keeper writes next: everything up to here is settled. */
-export interface Frontier {
+export interface FrontierReport {
   readonly worker: number;
   readonly fence: number;
   readonly position: Position;

@@ -6,7 +6,7 @@ import type {
   LeaseKeeperMessage,
   WorkerControl,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Frontier, Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { FrontierReport, Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import { writerOf } from '../../src/core/lease-writer.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { reportHolds } from './laws.js';
@@ -344,7 +344,7 @@ function report(node: Node): void {
   while (worker.settled.includes(upTo + 1)) upTo += 1;
   if (upTo === worker.reported) return;
   worker.reported = upTo;
-  const frontier: Frontier = {
+  const frontier: FrontierReport = {
     worker: worker.number,
     fence: worker.tenure!.fence,
     position: { sequenceNumber: sequenceNumberOf(upTo), subSequenceNumber: 0 },

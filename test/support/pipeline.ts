@@ -9,7 +9,7 @@ import type { ReducerMessage, ReducerOptions } from '../../actors/reducer/reduce
 import { reply } from '../../actors/protocol/actor.js';
 import type { Behaviour, Ref, Ending } from '../../actors/protocol/actor.js';
 import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Frontier, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { FrontierReport, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { StartPosition } from '../../src/core/position.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import type { StreamSource } from '../../src/api/ports.js';
@@ -22,7 +22,7 @@ import type { RuntimeOptions } from '../../supervision/index.js';
 /** What a stub keeper heard, and what a test may tell the worker through it. */
 export interface StubKeeper {
   readonly ref: Ref<KeeperMessage>;
-  readonly frontiers: Frontier[];
+  readonly frontiers: FrontierReport[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
   /** Everything it heard, in order. */
@@ -184,7 +184,7 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
 
 interface StubParts {
   readonly behaviour: Behaviour<null, KeeperMessage>;
-  readonly frontiers: Frontier[];
+  readonly frontiers: FrontierReport[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
   readonly workers: Ref<WorkerControl>[];
