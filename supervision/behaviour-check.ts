@@ -1,6 +1,6 @@
 // What the runtime requires of a behaviour and of what it returns. Applications write behaviours too, some in JavaScript: a
 // wrong one fails where it is wrong, with an error that says so. Called by `incarnation.ts`, `interpret.ts`, `effects.ts`
-// and `group.ts`.
+// and `operations.ts`.
 import type { Behaviour, Step } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { unawaited } from '../src/core/callback.js';

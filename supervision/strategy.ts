@@ -1,5 +1,5 @@
 // What a supervisor does when a child ends: OTP's rules (V1–V5). `exited` and `restartFailed` take a group and an event,
-// change the group, and return a decision; `group.ts` carries it out. Their cost depends on the children decided about, not
+// change the group, and return a decision; `operations.ts` carries it out. Their cost depends on the children decided about, not
 // on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque } from '../src/core/deque.js';
 import type { Deque } from '../src/core/deque.js';
@@ -85,14 +85,14 @@ function setAlive(group: Group, member: Member, alive: boolean): void {
 export function exited(group: Group, id: string, how: 'normal' | 'shutdown' | 'crash', now: number): Decision {
   const child = group.members.get(id);
   if (child === undefined) return { type: 'nothing' };
-  const restarts = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
-  return restarts ? restart(group, child, now) : leave(group, child);
+  const isRestarted = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
+  return isRestarted ? restartOrGiveUp(group, child, now) : leave(group, child);
 }
 
 /** A restart came to this child, which did not start. It is tried again, and counts again. */
 export function restartFailed(group: Group, id: string, now: number): Decision {
   const child = group.members.get(id);
-  return child === undefined ? { type: 'nothing' } : restart(group, child, now);
+  return child === undefined ? { type: 'nothing' } : restartOrGiveUp(group, child, now);
 }
 
 function leave(group: Group, child: Member): Decision {
@@ -113,7 +113,8 @@ function endsSupervisor(group: Group, child: Member): boolean {
   }
 }
 
-function restart(group: Group, child: Member, now: number): Decision {
+/** Counts the restart; one more than the intensity allows, and the supervisor gives up instead. */
+function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
   const { policy, restarts } = group;
   while ((restarts.peek() ?? now) < now - policy.periodMs) restarts.shift();
   restarts.push(now);
