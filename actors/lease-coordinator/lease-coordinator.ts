@@ -145,7 +145,7 @@ const handlers: Handlers = {
   subscribe: (turn, { subscriber }) => leases.subscribe(turn, subscriber),
   subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
   awaitStart: (turn, { replyTo }) => sources.awaitStart(turn, replyTo),
-  prepareShardEnd: (turn, message) => ends.shardEndAsked(turn, message),
+  askShardEnd: (turn, message) => ends.shardEndAsked(turn, message),
   releaseAll: (turn, { deadlineMs, replyTo }) => {
     sources.abandonStart(turn);
     releasing.releaseAll(turn, deadlineMs, replyTo);
@@ -184,7 +184,7 @@ const handlers: Handlers = {
   gatherDue: (turn, { stream }) => ends.gather(turn, turn.state.streams[stream]!),
   gathered: (turn, { stream, asked, evidence }) => ends.gathered(turn, stream, asked, evidence),
   ungathered: (turn, { stream, asked, error }) => ends.ungathered(turn, stream, asked, error),
-  shardEndPrepared: (turn, { asked, result }) => ends.shardEndPrepared(turn, asked, result),
+  shardEndJudged: (turn, { asked, result }) => ends.shardEndJudged(turn, asked, result),
   shardEndFailed: (turn, { asked, error }) => ends.shardEndFailed(turn, asked, error),
 };
 

@@ -6,7 +6,7 @@ import type { LeaseScan, StreamDescription } from '../../src/api/ports.js';
 
 import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './results.js';
 
-export type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
+export type AskShardEnd = Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>;
 
 /** Everything a coordinator receives: questions, its keepers' notices, results of its own work, its timers. */
 export type CoordinatorSelf =
@@ -41,17 +41,17 @@ export type CoordinatorSelf =
   | {
       readonly type: 'gathered';
       readonly stream: number;
-      readonly asked: readonly PrepareShardEnd[];
+      readonly asked: readonly AskShardEnd[];
       readonly evidence: Evidence;
     }
   | {
       readonly type: 'ungathered';
       readonly stream: number;
-      readonly asked: readonly PrepareShardEnd[];
+      readonly asked: readonly AskShardEnd[];
       readonly error: unknown;
     }
-  | { readonly type: 'shardEndPrepared'; readonly asked: PrepareShardEnd; readonly result: ShardEndResult }
-  | { readonly type: 'shardEndFailed'; readonly asked: PrepareShardEnd; readonly error: unknown }
+  | { readonly type: 'shardEndJudged'; readonly asked: AskShardEnd; readonly result: ShardEndResult }
+  | { readonly type: 'shardEndFailed'; readonly asked: AskShardEnd; readonly error: unknown }
   | {
       readonly type: 'keeperSpawned';
       readonly leaseKey: string;

@@ -66,6 +66,6 @@ export type ShardEndResult =
       readonly waits: boolean;
     }
   /** The listing shows the shard, open or (where the reader could not find it) closed. */
-  | { readonly type: 'open'; readonly reason: string; readonly certain: boolean }
+  | { readonly type: 'readOn'; readonly reason: string; readonly certain: boolean }
   /** Another stream has the name now. */
   | { readonly type: 'changed'; readonly rowStream: string; readonly liveStream: string };

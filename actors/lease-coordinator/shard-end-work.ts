@@ -52,7 +52,7 @@ interface RowWork {
 }
 
 /** Judges the evidence and makes the rows of the shard's children. */
-export async function prepareShardEnd(work: RowWork, end: ShardEnd, evidence: Evidence): Promise<ShardEndResult> {
+export async function judgeEnd(work: RowWork, end: ShardEnd, evidence: Evidence): Promise<ShardEndResult> {
   const { shards, description, askedAt } = evidence;
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING') return blocked(`the stream is ${status}`);
@@ -91,10 +91,10 @@ function blocked(
 function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
   switch (found.type) {
     case 'open':
-      return { type: 'open', reason: 'a listing shows the shard as open', certain: end.vanished };
+      return { type: 'readOn', reason: 'a listing shows the shard as open', certain: end.vanished };
     case 'closed':
       return end.vanished
-        ? { type: 'open', reason: 'a listing still names the shard, which reading did not find', certain: true }
+        ? { type: 'readOn', reason: 'a listing still names the shard, which reading did not find', certain: true }
         : undefined;
     case 'unclear':
       return blocked(`the shard is not listed, and the listing does not prove it gone: ${found.reason}`);

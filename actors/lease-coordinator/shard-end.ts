@@ -2,15 +2,15 @@
 // request at a time for all shards that end, judges it and answers. Keepers write nothing before the answer. The end of a
 // shard on its way through the code:
 //   1. shard worker   `fetched`: reading found an end; `finish`, when all is settled: `workerEnded` with `shardEnd`
-//   2. lease keeper   `workerEnded` notes it; `askShardEnd`: `prepareShardEnd`
+//   2. lease keeper   `workerEnded` notes it; `askShardEnd` sends the message of that name
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (shard-end-work.ts) lists the shards, describes the stream
-//   4. here           `gathered`, `judgeShardEnd`; `prepareShardEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
-//   5. here           `shardEndPrepared`: `ready`, `open` (the shard is read on) or `blocked` (the keeper asks again)
+//   4. here           `gathered`, `startJudging`; `judgeEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
+//   5. here           `shardEndJudged`: `ready`, `readOn` (the shard is read on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
 import { reply, run } from '../protocol/actor.js';
 import type { ShardEndPlan } from '../protocol/leasing.js';
-import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
-import { gatherEvidence, prepareShardEnd } from './shard-end-work.js';
+import type { CoordinatorSelf, AskShardEnd } from './messages.js';
+import { gatherEvidence, judgeEnd } from './shard-end-work.js';
 import type { Evidence, ShardEndResult } from './results.js';
 import { doubtStream } from './sources.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
@@ -30,7 +30,7 @@ const openPatience = 3;
 const retryMs = 500;
 const longestRetryMs = 10_000;
 
-export function shardEndAsked(turn: Turn, asked: PrepareShardEnd): void {
+export function shardEndAsked(turn: Turn, asked: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(asked.leaseKey);
   if (lease === undefined)
@@ -77,22 +77,22 @@ export function gather(turn: Turn, stream: Stream): void {
   );
 }
 
-export function gathered(turn: Turn, index: number, asked: readonly PrepareShardEnd[], evidence: Evidence): void {
+export function gathered(turn: Turn, index: number, asked: readonly AskShardEnd[], evidence: Evidence): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   stream.absences = afterListed(stream.absences, evidence.shards);
-  for (const each of asked) judgeShardEnd(turn, stream, each, evidence);
+  for (const each of asked) startJudging(turn, stream, each, evidence);
   gather(turn, stream);
 }
 
-export function ungathered(turn: Turn, index: number, asked: readonly PrepareShardEnd[], error: unknown): void {
+export function ungathered(turn: Turn, index: number, asked: readonly AskShardEnd[], error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   for (const each of asked) shardEndFailed(turn, each, error);
   gather(turn, stream);
 }
 
-function judgeShardEnd(turn: Turn, stream: Stream, asked: PrepareShardEnd, evidence: Evidence): void {
+function startJudging(turn: Turn, stream: Stream, asked: AskShardEnd, evidence: Evidence): void {
   const { settings, state, effects } = turn;
   const { leaseKey, children, vanished, position } = asked;
   const lease = state.leases.get(leaseKey);
@@ -126,8 +126,8 @@ function judgeShardEnd(turn: Turn, stream: Stream, asked: PrepareShardEnd, evide
     run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => prepareShardEnd({ store: settings.store, maker, signal }, end, evidence),
-      done: (result): CoordinatorSelf => ({ type: 'shardEndPrepared', asked, result }),
+      start: (signal) => judgeEnd({ store: settings.store, maker, signal }, end, evidence),
+      done: (result): CoordinatorSelf => ({ type: 'shardEndJudged', asked, result }),
       failed: (error): CoordinatorSelf => ({ type: 'shardEndFailed', asked, error }),
     }),
   );
@@ -135,7 +135,7 @@ function judgeShardEnd(turn: Turn, stream: Stream, asked: PrepareShardEnd, evide
 
 const ending = 'end of the shard';
 
-export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: ShardEndResult): void {
+export function shardEndJudged(turn: Turn, asked: AskShardEnd, result: ShardEndResult): void {
   const lease = turn.state.leases.get(asked.leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
@@ -144,7 +144,7 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
     case 'ready':
       sayReady(turn, lease, asked, result);
       return answer(turn, asked, { type: 'ready', childShardIds: result.childShardIds });
-    case 'open':
+    case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)
         return block(turn, lease, asked, { reason: result.reason });
       lease.falseEnd = true;
@@ -152,7 +152,7 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
       lease.openListings = 0;
       lease.endRefusals = 0;
       sayRetrying(turn, lease, new KinactError('AWS_ERROR', `${lease.shardId}: ${result.reason}`, { retryable: true }));
-      return answer(turn, asked, { type: 'open', reason: result.reason });
+      return answer(turn, asked, { type: 'readOn', reason: result.reason });
     case 'blocked':
       return stillBlocked(turn, lease, asked, result);
     case 'changed':
@@ -164,7 +164,7 @@ export function shardEndPrepared(turn: Turn, asked: PrepareShardEnd, result: Sha
 function sayReady(
   turn: Turn,
   { shardId, stream }: Lease,
-  { position }: PrepareShardEnd,
+  { position }: AskShardEnd,
   { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
 ): void {
   const about = { source: stream.options.source.name, shardId };
@@ -182,7 +182,7 @@ function sayReady(
 function stillBlocked(
   turn: Turn,
   lease: Lease,
-  asked: PrepareShardEnd,
+  asked: AskShardEnd,
   { reason, sync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
 ): void {
   const { settings, now } = turn;
@@ -206,7 +206,7 @@ function stillBlocked(
 function changed(
   turn: Turn,
   lease: Lease,
-  asked: PrepareShardEnd,
+  asked: AskShardEnd,
   { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
 ): void {
   const { stream, shardId } = lease;
@@ -228,7 +228,7 @@ function changed(
 function block(
   turn: Turn,
   lease: Lease,
-  asked: PrepareShardEnd,
+  asked: AskShardEnd,
   {
     reason,
     leastMs = 0,
@@ -248,7 +248,7 @@ function sayRetrying(turn: Turn, { shardId, stream }: Lease, error: Error, delay
   emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));
 }
 
-export function shardEndFailed(turn: Turn, asked: PrepareShardEnd, error: unknown): void {
+export function shardEndFailed(turn: Turn, asked: AskShardEnd, error: unknown): void {
   const { settings, state } = turn;
   const lease = state.leases.get(asked.leaseKey);
   const delayMs = retryMs + backoffMs(retryShape, 2, settings.random);
@@ -257,6 +257,6 @@ export function shardEndFailed(turn: Turn, asked: PrepareShardEnd, error: unknow
   answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
 }
 
-function answer(turn: Turn, { replyTo }: PrepareShardEnd, plan: ShardEndPlan): void {
+function answer(turn: Turn, { replyTo }: AskShardEnd, plan: ShardEndPlan): void {
   turn.effects.push(reply(replyTo, plan));
 }

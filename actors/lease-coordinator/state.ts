@@ -4,7 +4,7 @@ import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
-import type { CoordinatorSelf, PrepareShardEnd } from './messages.js';
+import type { CoordinatorSelf, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, Vanished } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
@@ -94,7 +94,7 @@ export interface Stream {
   cleaning: boolean;
   cleanUpDueAt: number;
   /** Questions about the end of a shard that wait for evidence. */
-  readonly ends: PrepareShardEnd[];
+  readonly ends: AskShardEnd[];
   gathering: boolean;
   gatherDueAt: number;
   /** Since when complete listings have lacked a shard that was asked about. */

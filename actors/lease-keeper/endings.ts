@@ -65,7 +65,7 @@ export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEn
     ask(
       options.coordinator,
       (replyTo: ReplyTo<ShardEndPlan>) => ({
-        type: 'prepareShardEnd' as const,
+        type: 'askShardEnd' as const,
         leaseKey: options.leaseKey,
         ...(children === undefined ? {} : { children }),
         vanished,
@@ -98,7 +98,7 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
       shardEnd.askAt = now + plan.retryMs;
       if (plan.waits === true) shardEnd.since = now;
       return;
-    case 'open':
+    case 'readOn':
       return notEnded(turn);
   }
 }

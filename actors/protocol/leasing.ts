@@ -18,7 +18,7 @@ export type ShardEndPlan =
    */
   | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number; readonly waits?: boolean }
   /** It has not ended: listings show the shard. It must be read on. */
-  | { readonly type: 'open'; readonly reason: string };
+  | { readonly type: 'readOn'; readonly reason: string };
 
 /** One line of the report that `consumer.stop()` returns. */
 export interface ReleasedLease {
@@ -53,7 +53,7 @@ export type CoordinatorMessage =
    * 2.7).
    */
   | {
-      readonly type: 'prepareShardEnd';
+      readonly type: 'askShardEnd';
       readonly leaseKey: string;
       readonly children?: readonly ChildShard[];
       /** The service does not know the shard: a listing must show that it is gone, rather than that it is closed. */
@@ -171,7 +171,7 @@ export interface KeeperNotice {
 }
 
 /** The part of a coordinator that a keeper needs. */
-export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>>;
+export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>>;
 
 /** One lease that this process holds, as the coordinator reports it to the pipeline. */
 export interface HeldLease {

@@ -213,7 +213,7 @@ describe('what comes late to a coordinator', () => {
     driver.store.script('get', { type: 'holdAfter', until: get.opened });
     driver.store.script('create', { type: 'failBefore' });
     const asked = await driver.harness.ask(driver.coordinator, (replyTo) => ({
-      type: 'prepareShardEnd' as const,
+      type: 'askShardEnd' as const,
       leaseKey: zero,
       vanished: false,
       children: [{ shardId: one, parentShards: [zero] }],
@@ -230,13 +230,13 @@ describe('what comes late to a coordinator', () => {
     const driver = await holdingAll();
     for (const result of [
       { type: 'blocked', reason: 'x', sync: true, absent: [], waits: false },
-      { type: 'open', reason: 'x', certain: true },
+      { type: 'readOn', reason: 'x', certain: true },
       { type: 'changed', rowStream: 'a', liveStream: 'b' },
       { type: 'ready', childShardIds: [], childless: true, gone: true, mayHaveLost: true },
     ] as const) {
       const asked = await driver.harness.ask<CoordinatorSelf, ShardEndPlan>(driver.coordinator, (replyTo) => ({
-        type: 'shardEndPrepared' as const,
-        asked: { type: 'prepareShardEnd' as const, leaseKey: 'gone', vanished: false, replyTo },
+        type: 'shardEndJudged' as const,
+        asked: { type: 'askShardEnd' as const, leaseKey: 'gone', vanished: false, replyTo },
         result,
       }));
       expect(asked.later()).to.include({ type: 'blocked' });
@@ -296,7 +296,7 @@ describe('what comes late to a coordinator', () => {
     await driver.end(zero, [left]);
     await driver.taken(left);
     const [grandchild] = stream.split(left);
-    await driver.prepareEnd(left);
+    await driver.askEnd(left);
     expect(driver.store.row(grandchild).kinactLatestAt).to.equal(77);
   });
 });

@@ -32,7 +32,7 @@ describe('the end of a shard', () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     const children = stream.split(zero);
-    const plan = await driver.prepareEnd(zero, { children: [child(one, zero), child(two, zero)] });
+    const plan = await driver.askEnd(zero, { children: [child(one, zero), child(two, zero)] });
     expect(plan).to.deep.equal({ type: 'ready', childShardIds: children });
     expect(driver.store.row(one)).to.deep.include({
       checkpoint: 'TRIM_HORIZON',
@@ -50,8 +50,8 @@ describe('the end of a shard', () => {
     const driver = await holdingAll({ stream });
     const children = [child(one, zero), child(two, zero)];
     for (let look = 0; look < 2; look += 1)
-      expect(await driver.prepareEnd(zero, { children }), 'the listing may lag').to.include({ type: 'blocked' });
-    expect(await driver.prepareEnd(zero, { children })).to.include({ type: 'open' });
+      expect(await driver.askEnd(zero, { children }), 'the listing may lag').to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, { children })).to.include({ type: 'readOn' });
     expect(driver.harness.eventsOf('retrying').at(-1)).to.deep.include({
       operation: 'end of the shard',
       shardId: zero,
@@ -63,7 +63,7 @@ describe('the end of a shard', () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     stream.split(zero);
-    const plan = await driver.prepareEnd(zero, { children: [child(three, zero)] });
+    const plan = await driver.askEnd(zero, { children: [child(three, zero)] });
     expect(plan).to.deep.equal({ type: 'ready', childShardIds: [three, one, two] });
     for (const shardId of [one, two, three]) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
   });
@@ -75,7 +75,7 @@ describe('the end of a shard', () => {
     stream.merge(zero, one);
     driver.store.rows.delete(one);
     const children = [child(two, zero, one)];
-    expect(await driver.prepareEnd(zero, { children })).to.deep.include({
+    expect(await driver.askEnd(zero, { children })).to.deep.include({
       type: 'blocked',
       reason: `shard ${one}, merged with ${zero} into ${two}, has no lease yet`,
     });
@@ -83,7 +83,7 @@ describe('the end of a shard', () => {
     // Its own keeper, which holds it, has failoverMs to make it again.
     await driver.harness.advance(12_000);
     expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
-    expect(await driver.prepareEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
+    expect(await driver.askEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
     expect(driver.store.row(two).parentShardIds).to.deep.equal([zero, one]);
   });
 
@@ -93,11 +93,11 @@ describe('the end of a shard', () => {
     stream.merge(zero, one);
     driver.store.rows.delete(one);
     forget(stream, one);
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked', retryMs: failoverMs });
+    expect(await driver.askEnd(zero)).to.include({ type: 'blocked', retryMs: failoverMs });
     await driver.harness.advance(failoverMs / 2);
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     await driver.harness.advance(failoverMs / 2);
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
+    expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
     expect(driver.store.row(two)).to.deep.include({ checkpoint: 'TRIM_HORIZON', parentShardIds: [zero, one] });
   });
 
@@ -107,7 +107,7 @@ describe('the end of a shard', () => {
     stream.merge(zero, one);
     driver.store.rows.delete(one);
     driver.store.script('get', { type: 'failBefore', error: new KinactError('MALFORMED_LEASE', 'garbage') }, one);
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
+    expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
   });
 
   it('does not believe that the row of a child exists before it has been read', async () => {
@@ -118,9 +118,9 @@ describe('the end of a shard', () => {
     driver.store.script('create', { type: 'meanwhile', act: () => driver.store.put({ leaseKey: one }) }, one);
     driver.store.script('get', { type: 'meanwhile', act: () => {} }, one);
     driver.store.script('get', { type: 'meanwhile', act: () => driver.store.rows.delete(one) }, one);
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     expect(driver.store.rows.has(one)).to.equal(false);
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: children });
+    expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: children });
     expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
@@ -129,7 +129,7 @@ describe('the end of a shard', () => {
     const driver = await holdingAll({ stream });
     const childShardIds = stream.split(zero);
     driver.store.put({ leaseKey: two, checkpoint: '4711', parentShardIds: [zero] });
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds });
+    expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds });
     expect(driver.store.row(two).checkpoint).to.equal('4711');
   });
 
@@ -138,8 +138,8 @@ describe('the end of a shard', () => {
     const driver = await holdingAll({ stream });
     const [ending, other] = stream.shards;
     stream.shards = [{ ...ending!, endingSequenceNumber: '5' }, other!];
-    for (let look = 0; look < 5; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
-    expect(await driver.prepareEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
+    for (let look = 0; look < 5; look++) expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [] });
     expect(warnings(driver)[0]).to.include('no child of it is listed');
   });
 
@@ -147,7 +147,7 @@ describe('the end of a shard', () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
-    for (let look = 0; look < 20; look++) expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    for (let look = 0; look < 20; look++) expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
   });
 
   it('is put off when the table fails, and said', async () => {
@@ -155,13 +155,13 @@ describe('the end of a shard', () => {
     const driver = await holdingAll({ stream });
     stream.split(zero);
     driver.store.script('create', { type: 'failBefore' });
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     expect(driver.harness.eventsOf('retrying')[0]).to.deep.include({
       operation: 'end of the shard',
       source: 'orders',
       shardId: zero,
     });
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
   });
 
   it('is put off when the stream cannot be asked, and said', async () => {
@@ -170,15 +170,15 @@ describe('the end of a shard', () => {
       const driver = await holdingAll({ stream });
       stream.split(zero);
       stream.faults[call].push(new Error('not now'));
-      expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+      expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
       expect(driver.harness.eventsOf('retrying')).to.have.length(1);
-      expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+      expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
     }
   });
 
   it('of a lease that is not held is not prepared', async () => {
     const driver = await holdingAll();
-    expect(await driver.prepareEnd('nobody', { children: [child(two, zero)] })).to.include({ type: 'blocked' });
+    expect(await driver.askEnd('nobody', { children: [child(two, zero)] })).to.include({ type: 'blocked' });
     expect(driver.store.rows.has(two)).to.equal(false);
   });
 
@@ -188,7 +188,7 @@ describe('the end of a shard', () => {
     stream.split(zero);
     const { describe } = stream;
     stream.describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 1_800_000_000 });
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     await driver.harness.advance(2_000);
     const said = driver.harness.eventsOf('sourceFailed').at(-1) as { error: KinactError };
     expect(said.error).to.have.property('code', 'STREAM_CHANGED');
@@ -202,7 +202,7 @@ describe('the end of a shard', () => {
       stream.split(zero);
       const { describe } = stream;
       stream.describe = async (signal) => ({ ...(await describe(signal)), status });
-      expect(await driver.prepareEnd(zero)).to.deep.include({ type: 'blocked', reason: `the stream is ${status}` });
+      expect(await driver.askEnd(zero)).to.deep.include({ type: 'blocked', reason: `the stream is ${status}` });
     }
   });
 
@@ -214,7 +214,7 @@ describe('the end of a shard', () => {
     const later = await Promise.all(
       [...driver.keepers].map(({ args: { leaseKey } }) =>
         driver.harness.ask(driver.coordinator, (replyTo) => ({
-          type: 'prepareShardEnd' as const,
+          type: 'askShardEnd' as const,
           leaseKey,
           vanished: false,
           replyTo,
@@ -241,20 +241,20 @@ describe('a shard that reading does not find', () => {
   it('is not ended while a listing names it, open or closed', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
-    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
+    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'readOn' });
     stream.split(zero);
-    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
+    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'readOn' });
     expect(driver.store.rows.has(two)).to.equal(false);
   });
 
   it('is gone by two complete listings, failoverMs apart: then its listed children get rows, and the loss is said', async () => {
     const { driver, children } = await forgotten();
-    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked', retryMs: failoverMs });
+    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'blocked', retryMs: failoverMs });
     await driver.harness.advance(failoverMs - 500);
-    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'blocked' });
     expect(driver.store.rows.has(children[0]!)).to.equal(false);
     await driver.harness.advance(500);
-    expect(await driver.prepareEnd(zero, vanished)).to.deep.equal({ type: 'ready', childShardIds: children });
+    expect(await driver.askEnd(zero, vanished)).to.deep.equal({ type: 'ready', childShardIds: children });
     for (const shardId of children) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
     expect(driver.harness.eventsOf('trimmed')).to.deep.equal([
       { source: 'orders', shardId: zero, sequenceNumber: '7', subSequenceNumber: 2, certain: false },
@@ -265,15 +265,15 @@ describe('a shard that reading does not find', () => {
   it('is not gone where a listing between the two names it', async () => {
     const { driver, stream } = await forgotten();
     const without = stream.shards;
-    await driver.prepareEnd(zero, vanished);
+    await driver.askEnd(zero, vanished);
     stream.shards = [
       { shardId: zero, startingSequenceNumber: '1', endingSequenceNumber: '2' },
       ...without.map((shard) => ({ ...shard })),
     ];
-    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'open' });
+    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'readOn' });
     stream.shards = without;
     await driver.harness.advance(failoverMs);
-    expect(await driver.prepareEnd(zero, vanished)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'blocked' });
   });
 
   it('is not gone by listings that are not complete', async () => {
@@ -289,7 +289,7 @@ describe('a shard that reading does not find', () => {
       const { driver, stream } = await forgotten();
       stream.shards = cut(stream.shards);
       for (let look = 0; look < 4; look += 1) {
-        expect(await driver.prepareEnd(zero, vanished), what).to.include({ type: 'blocked' });
+        expect(await driver.askEnd(zero, vanished), what).to.include({ type: 'blocked' });
         await driver.harness.advance(failoverMs);
       }
       expect(driver.harness.eventsOf('trimmed')).to.deep.equal([]);
@@ -306,7 +306,7 @@ describe('a shard that reading does not find', () => {
     await driver.started();
     await driver.taken(one);
     for (let look = 0; look < 3; look += 1) {
-      expect(await driver.prepareEnd(one, vanished)).to.include({ type: 'blocked' });
+      expect(await driver.askEnd(one, vanished)).to.include({ type: 'blocked' });
       await driver.harness.advance(failoverMs);
     }
   });
@@ -325,7 +325,7 @@ describe('a closed shard of which nothing was ever read', () => {
     const driver = driveCoordinator({ stream, store: memoryLeaseStore([row, leaseRow({ leaseKey: two })]) });
     await driver.started();
     await driver.taken(left);
-    expect(await driver.prepareEnd(left)).to.include({ type: 'ready' });
+    expect(await driver.askEnd(left)).to.include({ type: 'ready' });
     return driver.harness.eventsOf('trimmed');
   };
   const aWeekAgo = 1_700_000_000 - 7 * 86_400;

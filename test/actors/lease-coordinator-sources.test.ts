@@ -121,7 +121,7 @@ describe('the sources of one table', () => {
     const [keeper] = driver.keepers;
     await driver.harness.tell(driver.coordinator, { type: 'syncFailed', stream: 0, error: changed });
     expect(keeper!.told.map(({ type }) => type)).to.deep.equal(['release']);
-    expect(await driver.prepareEnd(keeper!.args.leaseKey)).to.deep.include({ type: 'blocked' });
+    expect(await driver.askEnd(keeper!.args.leaseKey)).to.deep.include({ type: 'blocked' });
   });
 
   it('give back a take whose keeper was born only after its source had failed', async () => {

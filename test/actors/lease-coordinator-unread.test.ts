@@ -76,8 +76,7 @@ describe('a lease that is held and read by nobody', () => {
     for (let beat = 0; beat < 60; beat += 1) {
       store.put({ ...store.row(one), leaseCounter: store.row(one).leaseCounter + 1 });
       // Asked more rarely than failoverMs, as its keeper does in the end.
-      if (beat % 5 === 0)
-        expect(await driver.prepareEnd(zero, { children })).to.include({ type: 'blocked', waits: true });
+      if (beat % 5 === 0) expect(await driver.askEnd(zero, { children })).to.include({ type: 'blocked', waits: true });
       await driver.harness.advance(3_000);
     }
     expect(driver.harness.eventsOf('leaseUnread')).to.deep.equal([]);
@@ -91,10 +90,10 @@ describe('a lease that is held and read by nobody', () => {
     await working(driver, zero);
     await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
     stream.faults.listShards.push(...Array.from({ length: 40 }, () => new Error('not now')));
-    await driver.prepareEnd(zero);
+    await driver.askEnd(zero);
     stream.shards = [];
     stream.faults.listShards.length = 0;
-    await driver.prepareEnd(zero);
+    await driver.askEnd(zero);
     await driver.harness.advance(16_000);
     expect(driver.harness.eventsOf('leaseUnread')[0]?.reason).to.include('the end of the shard is not proven');
   });

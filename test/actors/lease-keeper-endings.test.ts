@@ -230,7 +230,7 @@ describe('a keeper that releases its lease', () => {
   });
 });
 
-const open: ShardEndPlan = { type: 'open', reason: 'a listing shows the shard as open' };
+const readOn: ShardEndPlan = { type: 'readOn', reason: 'a listing shows the shard as open' };
 
 describe('a keeper whose shard has ended', () => {
   async function toTheEnd(how: object = {}): Promise<KeeperDriver> {
@@ -245,7 +245,7 @@ describe('a keeper whose shard has ended', () => {
     const children = [{ shardId: 'shardId-000000000001', parentShards: [shardId] }];
     const keeper = await toTheEnd({ children });
     expect(keeper.questions[0]).to.deep.include({
-      type: 'prepareShardEnd',
+      type: 'askShardEnd',
       leaseKey: shardId,
       children,
       vanished: false,
@@ -304,17 +304,17 @@ describe('a keeper whose shard has ended', () => {
 
   it('has the shard read on where a listing shows it, later each time that gets no further', async () => {
     const keeper = await toTheEnd();
-    await keeper.plan(open);
+    await keeper.plan(readOn);
     let tenure = await keeper.work(2);
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 0 } });
     await keeper.end(tenure, { type: 'shardEnd', vanished: false });
-    await keeper.plan(open);
+    await keeper.plan(readOn);
     expect(await keeper.begin(3)).to.have.property('type', 'refused');
     await keeper.advance(failoverMs);
     tenure = await keeper.work(4);
     await keeper.frontier(tenure, '101');
     await keeper.end(tenure, { type: 'shardEnd', vanished: false });
-    await keeper.plan(open);
+    await keeper.plan(readOn);
     await keeper.work(5);
     expect(keeper.newsOf('ended')).to.deep.equal([]);
   });

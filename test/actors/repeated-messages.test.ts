@@ -232,7 +232,7 @@ describe('a message that comes twice about a lease', () => {
     expect(keeper.row.checkpoint).to.equal('7');
   });
 
-  it('prepareShardEnd: asking twice does not count twice towards a shard without children', async () => {
+  it('askShardEnd: asking twice does not count twice towards a shard without children', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = driveCoordinator({ stream });
     await driver.started();
@@ -243,7 +243,7 @@ describe('a message that comes twice about a lease', () => {
     for (let asked = 0; asked < 5; asked += 1) {
       let question: unknown;
       const { later } = await driver.harness.ask<any, ShardEndPlan>(driver.coordinator, (replyTo) => {
-        question = { type: 'prepareShardEnd', leaseKey, vanished: false, replyTo };
+        question = { type: 'askShardEnd', leaseKey, vanished: false, replyTo };
         return question;
       });
       await driver.harness.tell(driver.coordinator, question as never);

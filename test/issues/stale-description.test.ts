@@ -68,10 +68,10 @@ describe('one stale description', function () {
 
   it('at the end of a shard blocks it once, and fails no source', async () => {
     const driver = await stale();
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     await driver.harness.advance(5_000);
     expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
-    expect(await driver.prepareEnd(zero)).to.include({ type: 'ready' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
   });
 
   it('at the shard sync that a doubt makes due fails no source either', async () => {

@@ -25,7 +25,7 @@ const meanings = {
   >,
   written: { written: true, refused: true } satisfies Record<WriteOutcome['type'], Reach>,
   wished: { written: true, refused: true } satisfies Record<WishOutcome['type'], Reach>,
-  shardEndPlanned: { ready: true, blocked: true, open: true } satisfies Record<ShardEndPlan['type'], Reach>,
+  shardEndPlanned: { ready: true, blocked: true, readOn: true } satisfies Record<ShardEndPlan['type'], Reach>,
   keeperNotice: {
     taken: true,
     notTaken: true,
@@ -41,10 +41,10 @@ const meanings = {
     handedOver: true,
     streamDoubted: true,
   } satisfies Record<KeeperNews['type'], Reach>,
-  shardEndPrepared: {
+  shardEndJudged: {
     ready: true,
     blocked: true,
-    open: true,
+    readOn: true,
     changed: 'the source of another stream fails before; the coordinator’s own tests reach it',
   } satisfies Record<ShardEndResult['type'], Reach>,
 };
@@ -66,7 +66,7 @@ const leaseKeeper: Remarks<LeaseKeeperMessage['type']> = {
 const leaseCoordinator: Remarks<CoordinatorSelf['type']> = {
   callsEnded: 'a pipeline ends for good in no scenario; test/issues/drained-is-exact.test.ts has it',
   keeperNotice: meanings.keeperNotice,
-  shardEndPrepared: meanings.shardEndPrepared,
+  shardEndJudged: meanings.shardEndJudged,
 };
 
 const neverSent =

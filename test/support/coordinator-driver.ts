@@ -42,9 +42,9 @@ export interface CoordinatorDriver {
   /** SHARD_END is durable. */
   end(leaseKey: string, childShardIds?: readonly string[]): Promise<void>;
   started(): Promise<CoordinatorStarted | undefined>;
-  prepareEnd(
+  askEnd(
     leaseKey: string,
-    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'prepareShardEnd' }>, 'children' | 'vanished' | 'position'>>,
+    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'askShardEnd' }>, 'children' | 'vanished' | 'position'>>,
   ): Promise<ShardEndPlan | undefined>;
   releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
   subscribe(): Promise<Ref<HeldLeases>>;
@@ -137,9 +137,9 @@ export function driveCoordinator({
           replyTo,
         }))
       ).answer,
-    async prepareEnd(leaseKey, end) {
+    async askEnd(leaseKey, end) {
       const asked = await harness.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
-        type: 'prepareShardEnd',
+        type: 'askShardEnd',
         leaseKey,
         vanished: false,
         ...end,

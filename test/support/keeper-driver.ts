@@ -25,7 +25,7 @@ export const writer = 'n1/7';
 export const failoverMs = 9_000;
 export const marginMs = 900;
 
-type PrepareShardEnd = Extract<CoordinatorMessage, { readonly type: 'prepareShardEnd' }>;
+type AskShardEnd = Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>;
 
 export interface KeeperDriver {
   readonly store: MemoryLeaseStore;
@@ -39,7 +39,7 @@ export interface KeeperDriver {
   readonly controls: Map<number, WorkerControl[]>;
   readonly answers: Map<number, TenureAnswer>;
   /** Questions about the end of the shard that nobody has answered yet. */
-  readonly questions: PrepareShardEnd[];
+  readonly questions: AskShardEnd[];
   readonly timers: Map<string, number>;
   readonly ended: boolean;
   readonly row: LeaseRow;
@@ -151,7 +151,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
           deliver(effect.to, effect.message);
           break;
         case 'ask':
-          driver.questions.push(effect.question({ asker: self, question: 0 }) as PrepareShardEnd);
+          driver.questions.push(effect.question({ asker: self, question: 0 }) as AskShardEnd);
           asked.push({
             answered: effect.answered as (answer: ShardEndPlan) => LeaseKeeperMessage,
             failed: effect.failed,
@@ -221,7 +221,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     counts: new Map<string, number>(),
     controls: new Map<number, WorkerControl[]>(),
     answers: new Map<number, TenureAnswer>(),
-    questions: [] as PrepareShardEnd[],
+    questions: [] as AskShardEnd[],
     timers: new Map<string, number>(),
     get ended() {
       return ended;

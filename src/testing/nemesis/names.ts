@@ -135,7 +135,7 @@ export const names: Readonly<Record<string, Known>> = {
   'lease-coordinator': known<CoordinatorSelf['type'], string>(
     {
       subscribe: true,
-      prepareShardEnd: true,
+      askShardEnd: true,
       releaseAll: true,
       callsEnded: true,
       awaitStart: true,
@@ -160,7 +160,7 @@ export const names: Readonly<Record<string, Known>> = {
       parentsUnread: true,
       childrenRead: true,
       childrenUnread: true,
-      shardEndPrepared: true,
+      shardEndJudged: true,
       shardEndFailed: true,
       gatherDue: true,
       gathered: true,

@@ -120,7 +120,7 @@ const spuriousCounts: Mutant['make'] = () =>
 const settledIsEnded: Mutant['make'] = () =>
   wrapped('leaseCoordinator', {
     before: (state, message) => {
-      if (message.type !== 'prepareShardEnd') return message;
+      if (message.type !== 'askShardEnd') return message;
       const parent = message['leaseKey'] as string;
       state.endedHere.add(parent);
       for (const lease of (state.leases as Map<string, { awaited: readonly string[] | undefined }>).values()) {
