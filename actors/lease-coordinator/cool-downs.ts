@@ -35,7 +35,7 @@ export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<L
 }
 
 /** Keys of leases whose holder must not be asked for them now. */
-export function notToAskFor({ state, now }: Turn): string[] {
+export function keysNotToAskFor({ state, now }: Turn): string[] {
   return [...state.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
 

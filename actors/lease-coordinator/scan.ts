@@ -2,7 +2,7 @@
 // overlap. Everything periodic (shard sync, audit, clean-up) follows a scan, so that it works with fresh rows.
 import { run } from '../protocol/actor.js';
 import { noteBusy } from './busy-table.js';
-import { cooling, notToAskFor } from './cool-downs.js';
+import { cooling, keysNotToAskFor } from './cool-downs.js';
 import { holdersTimeMs, noteFailovers } from './failovers.js';
 import { reconsiderWaiting, spawnKeeper } from './leases.js';
 import { forgetAbandoned } from './releasing.js';
@@ -176,10 +176,10 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
   for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
-  const declined = new Set(notToAskFor(turn));
+  const notToAskFor = new Set(keysNotToAskFor(turn));
   const leases = observe(rows, state.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
-  askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || declined.has(leaseKey));
+  askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
   // Rows of this process that lost their keeper; in the first round also those of an earlier process of the same name. After
   // that, such a row belongs to a living worker with the same id: it is taken when it expires, like any other.
   const mine = rows.filter(
@@ -192,7 +192,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
     held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
     avoid,
     askedBy: askedByOthers(turn),
-    notToAskFor: declined,
+    notToAskFor,
     reclaim: new Set(mine.map((row) => row.leaseKey)),
     ...waitingFor(turn),
     spareMs: spare * scanIntervalMs,
