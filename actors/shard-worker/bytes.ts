@@ -19,7 +19,7 @@ import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.
 export function openReader({ options, state }: Turn, start: StartPosition, lease: LeasedRead): ShardReader {
   const { source, tell } = options;
   const { self } = state;
-  const account = openAccount(options.budget ?? createByteBudget(Infinity), () => tell(self, { type: 'pressed' }));
+  const account = openAccount(options.budget ?? createByteBudget(Infinity), () => tell(self, { type: 'askedToFlush' }));
   state.account = account;
   const heard = (notice: SourceNotice): void => tell(self, { type: 'notice', notice });
   const reader = source.open(options.lease.shardId, start, heard, { ...lease, bytes: account });

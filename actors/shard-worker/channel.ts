@@ -114,8 +114,8 @@ export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure
   if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls)) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = paused || (ending !== undefined && isEmpty(state.admission));
-  const isPressed = state.account?.pressed === true;
-  if (!closing && (!options.flushes || !(isFull(state) || isPressed))) return;
+  const askedToFlush = state.account?.askedToFlush === true;
+  if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
   const kind = closing ? 'drain' : 'flush';
   // As in `isQuiet`: the sum changes with whatever is handed over or settled.
   const progress = state.notified + ledger.settled;

@@ -61,7 +61,7 @@ export type ShardWorkerMessage =
   /** To itself: the next slice of admission. */
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
-  | { readonly type: 'pressed' }
+  | { readonly type: 'askedToFlush' }
   /** Of the record, or of the last punctuation. */
   | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }

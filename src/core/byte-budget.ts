@@ -52,7 +52,7 @@ export interface ByteAccount {
   ownBytes: number;
   heldBytes: number;
   /** Others, or its own reader, wait for bytes: acknowledgements must not wait for a fuller batch. */
-  pressed: boolean;
+  askedToFlush: boolean;
   waiter: { readonly request: ByteRequest; readonly granted: (limit: number) => void } | undefined;
   closed: boolean;
 }
@@ -71,7 +71,7 @@ export function openAccount(budget: ByteBudget, askToFlush: () => void): ByteAcc
     handedBytes: 0,
     ownBytes: 0,
     heldBytes: 0,
-    pressed: false,
+    askedToFlush: false,
     waiter: undefined,
     closed: false,
   };
@@ -90,7 +90,7 @@ export function closeAccount(account: ByteAccount): void {
   account.closed = true;
   account.waiter = undefined;
   waiter?.granted(1);
-  account.pressed = false;
+  account.askedToFlush = false;
   budget.waiting.delete(account);
   budget.accounts.delete(account);
   budget.heldBytes -= account.heldBytes;
@@ -238,13 +238,13 @@ function askToFlush(budget: ByteBudget): void {
   for (const { ownBytes } of budget.accounts) largest = Math.max(largest, ownBytes);
   for (const account of budget.accounts) {
     const isLarge = account.ownBytes > 0 && account.ownBytes >= largest * LARGE;
-    if (account.pressed || !(isLarge || account.waiter !== undefined)) continue;
-    account.pressed = true;
+    if (account.askedToFlush || !(isLarge || account.waiter !== undefined)) continue;
+    account.askedToFlush = true;
     account.askToFlush();
   }
 }
 
 function relieve(budget: ByteBudget): void {
   if (budget.waiting.size > 0) return;
-  for (const account of budget.accounts) account.pressed = false;
+  for (const account of budget.accounts) account.askedToFlush = false;
 }

@@ -109,7 +109,7 @@ describe('a shard worker, message by message', () => {
   it('reads one at a time, and only while there is room', () => {
     const { grant, read, answer, tell, notified, status } = direct({ maxPending: 2 });
     grant();
-    expect(started(tell({ type: 'pressed' })), 'while it reads').to.deep.equal([]);
+    expect(started(tell({ type: 'askedToFlush' })), 'while it reads').to.deep.equal([]);
     expect(started(read(1))).to.deep.equal(['read']);
     expect(started(read(2)), 'full').to.deep.equal([]);
     expect(started(answer('collect', settled(0)))).to.deep.equal(['read']);
@@ -277,7 +277,7 @@ describe('a shard worker, message by message', () => {
     grant();
     expect(asks(read(1, 2))).to.deep.equal(['notify', 'collect', 'flush']);
     answer('punctuate', true);
-    expect(asks(tell({ type: 'pressed' }))).to.deep.equal([]);
+    expect(asks(tell({ type: 'askedToFlush' }))).to.deep.equal([]);
     answer('collect', settled(0));
     expect(asks(read(3)), 'full again').to.not.include('flush');
     expect(asks(answer('notify'))).to.deep.equal(['notify', 'flush']);

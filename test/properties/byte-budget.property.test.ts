@@ -109,7 +109,7 @@ function check({ budget, shards }: Harness): void {
   const owners = shards.filter(({ own }) => own > 0);
   const largest = Math.max(...owners.map(({ own }) => own));
   for (const { account, own, waits } of shards)
-    if (waits || (own > 0 && own === largest)) expect(account.pressed).to.equal(true);
+    if (waits || (own > 0 && own === largest)) expect(account.askedToFlush).to.equal(true);
 }
 
 const step = fc.tuple(
@@ -179,7 +179,7 @@ describe('The byte budget of a process', () => {
     }
     expect(greedy.own).to.be.at.most(maxBytes / 2 + shareOf(budget));
     expect(greedy.own).to.be.greaterThan(maxBytes / 2);
-    expect(greedy.account.pressed).to.equal(true);
+    expect(greedy.account.askedToFlush).to.equal(true);
     for (const other of others) {
       ask(other);
       expect(other.limit).to.equal(Math.floor(shareOf(budget) / 50));

@@ -83,7 +83,7 @@ export const names: Readonly<Record<string, Known>> = {
       notified: true,
       collected: true,
       punctuated: true,
-      pressed: true,
+      askedToFlush: true,
       admit: true,
       located: true,
       watchdog: true,

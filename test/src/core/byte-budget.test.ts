@@ -1,4 +1,4 @@
-// Bytes that an account gives back go to one that waits, and the largest holders are pressed only while somebody waits.
+// Bytes that an account gives back go to one that waits, and the largest holders are asked to flush only while somebody waits.
 import { expect } from 'chai';
 import { closeAccount, createByteBudget, holdOwn, openAccount, requestRecords } from '../../../src/core/byte-budget.js';
 import type { ByteAccount } from '../../../src/core/byte-budget.js';
@@ -8,13 +8,13 @@ const record = { recordBytes: 60, maxRecords: 1, answerBytes: 1_000 };
 /** Accounts of one budget of 100 bytes, each with what it holds. */
 function holders(...bytes: readonly number[]) {
   const budget = createByteBudget(100);
-  const pressed: number[] = [];
-  const accounts = bytes.map((_, index) => openAccount(budget, () => pressed.push(index)));
+  const asked: number[] = [];
+  const accounts = bytes.map((_, index) => openAccount(budget, () => asked.push(index)));
   accounts.forEach((account, index) => holdOwn(account, bytes[index]!, false));
   const granted: number[] = [];
   const ask = (index: number): (() => void) =>
     requestRecords(accounts[index] as ByteAccount, record, () => granted.push(index));
-  return { accounts: accounts as ByteAccount[], ask, budget, granted, pressed };
+  return { accounts: accounts as ByteAccount[], ask, budget, granted, asked };
 }
 
 describe('an account of the byte budget that waits', () => {
@@ -26,19 +26,19 @@ describe('an account of the byte budget that waits', () => {
     expect(granted).to.deep.equal([1]);
   });
 
-  it('is granted nothing once its request is withdrawn, and nobody is pressed for it any more', () => {
+  it('is granted nothing once its request is withdrawn, and nobody is asked to flush for it any more', () => {
     const { accounts, ask, budget, granted } = holders(100, 10);
     ask(1)();
-    expect([budget.waiting.size, accounts[0]!.pressed]).to.deep.equal([0, false]);
+    expect([budget.waiting.size, accounts[0]!.askedToFlush]).to.deep.equal([0, false]);
     holdOwn(accounts[0]!, 0, false);
     expect([granted, accounts[1]!.heldBytes]).to.deep.equal([[], 10]);
   });
 
-  it('has those pressed that have become the largest holders meanwhile', () => {
-    const { accounts, ask, granted, pressed } = holders(200, 60, 10);
+  it('has those asked to flush that have become the largest holders meanwhile', () => {
+    const { accounts, ask, granted, asked } = holders(200, 60, 10);
     ask(2);
-    expect(pressed).to.deep.equal([0, 2]);
+    expect(asked).to.deep.equal([0, 2]);
     holdOwn(accounts[0]!, 100, false);
-    expect([granted, pressed]).to.deep.equal([[], [0, 2, 1]]);
+    expect([granted, asked]).to.deep.equal([[], [0, 2, 1]]);
   });
 });
