@@ -35,7 +35,7 @@ export interface Ledger {
   /**
    * Calls of `settle` and `expectItems` that were ignored: repeats, and those that name an unknown record or item.
    */
-  strays: number;
+  ignoredCalls: number;
   /** The ordinal the frontier stands on; -1 as long as there is none. */
   frontierOrdinal: number;
   frontierPosition: Position | undefined;
@@ -101,7 +101,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     openRecords: 0,
     openBytes: 0,
     heldBytes: 0,
-    strays: 0,
+    ignoredCalls: 0,
     frontierOrdinal: -1,
     frontierPosition: undefined,
     newest: undefined,
@@ -187,7 +187,7 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
   const { ring } = ledger;
   if (!Number.isInteger(items) || items < 0) throw new RangeError(`record ${ordinal} cannot have ${items} items`);
   if (!isHeld(ledger, ordinal)) {
-    ledger.strays++;
+    ledger.ignoredCalls++;
     return;
   }
   const slot = ordinal & ring.mask;
@@ -210,7 +210,7 @@ export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;
   const slot = ordinal & ring.mask;
   if (!isHeld(ledger, ordinal) || !markItem(ring, ordinal, slot, item)) {
-    ledger.strays++;
+    ledger.ignoredCalls++;
     return false;
   }
   const itemsOpen = (ring.itemsOpen[slot] as number) - 1;
