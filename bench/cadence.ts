@@ -86,8 +86,8 @@ export async function measureCadence(setup: CadenceSetup): Promise<CadenceResult
 /** A worker as a machine of its own: killed, it says nothing more to anybody. */
 function begin(run: Run, workerId: string): Machine {
   const { clock, dice, setup, stream } = run;
-  const machine = createMachine(workerId, clock, dice.fork());
-  const wire = createWire(machine, clock, dice.fork());
+  const machine = createMachine(workerId, clock, dice.split());
+  const wire = createWire(machine, clock, dice.split());
   const { source } = stream;
   const consumer = consumerOf(
     {
@@ -103,7 +103,7 @@ function begin(run: Run, workerId: string): Machine {
         },
       }),
       leases: { failoverMs },
-      runtime: { clock: machine.clock, timers: machine.timers, random: dice.fork(), intercept: machine.intercept },
+      runtime: { clock: machine.clock, timers: machine.timers, random: dice.split(), intercept: machine.intercept },
       ...setup.options,
     },
     actors,

@@ -8,7 +8,7 @@ export interface Dice {
   chance(probability: number): boolean;
   pick<T>(from: readonly T[]): T;
   /** Independent dice: what one part throws does not change what another gets. */
-  fork(): Dice;
+  split(): Dice;
 }
 
 /** mulberry32. */
@@ -26,6 +26,6 @@ export function createDice(seed: number): Dice {
     between,
     chance: (probability) => next() < probability,
     pick: (from) => from[between(0, from.length - 1)] as never,
-    fork: () => createDice(between(0, 0xffff_ffff)),
+    split: () => createDice(between(0, 0xffff_ffff)),
   };
 }

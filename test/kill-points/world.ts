@@ -193,7 +193,7 @@ function runtimeOf(
   return {
     clock,
     timers: clock,
-    random: dice.fork(),
+    random: dice.split(),
     trace: (entry: TraceEntry) => {
       incarnations.traced(entry);
       note(lives, entry);

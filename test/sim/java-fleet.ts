@@ -28,7 +28,7 @@ export function drawJavaFleet(world: World, seed: number, isOneFailover: boolean
   let isOver = false;
   const come = (): void => {
     const name = `java-${workers.size}`;
-    const worker = startJavaWorker(world, name, dice.fork());
+    const worker = startJavaWorker(world, name, dice.split());
     workers.set(name, worker);
     cancel = clock.after(dice.between(20_000, 100_000), () => {
       const isKilled = dice.chance(0.5);

@@ -88,7 +88,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     }
     waiting.splice(0, next);
   };
-  const mail = createMail(world, dice.fork(), run);
+  const mail = createMail(world, dice.split(), run);
   return {
     name,
     clock: { now, wallNow: () => world.wallNow() + (worldNow() - world.now()) + wallOffset },

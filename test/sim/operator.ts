@@ -28,9 +28,9 @@ export function resetStream(world: World, stream: string, cutAfter = Infinity): 
 
 async function run(world: World, stream: string, isCut: () => boolean, cut: () => void): Promise<'done' | 'failed'> {
   const { clock, dice, layout, oracle, say } = world;
-  const machine = createMachine('operator', clock, dice.fork());
-  const wires = [createWire(machine, clock, dice.fork()), createWire(machine, clock, dice.fork())] as const;
-  const mine = dice.fork();
+  const machine = createMachine('operator', clock, dice.split());
+  const wires = [createWire(machine, clock, dice.split()), createWire(machine, clock, dice.split())] as const;
+  const mine = dice.split();
   const host = { clock: machine.clock, timers: machine.timers, random: { next: () => mine.next() } };
   const tableName = layout.tableOf(stream);
   const request = {
@@ -42,7 +42,7 @@ async function run(world: World, stream: string, isCut: () => boolean, cut: () =
     yes: true,
     patience: { ...host, retryForMs: 20_000, name: 'the stream' },
   } as const;
-  const client = dynamoDbClient(world, machine, wires[1], dice.fork(), ({ before, after }) => {
+  const client = dynamoDbClient(world, machine, wires[1], dice.split(), ({ before, after }) => {
     if (after !== undefined) oracle.reset(before, after);
     else if (before !== undefined) oracle.tampered(before.leaseKey);
     if (!isCut()) return;
@@ -50,7 +50,7 @@ async function run(world: World, stream: string, isCut: () => boolean, cut: () =
     machine.kill();
     cut();
   });
-  const caller = { name: machine.name, wire: wires[0], dice: dice.fork(), answered: () => {} };
+  const caller = { name: machine.name, wire: wires[0], dice: dice.split(), answered: () => {} };
   const place = {
     environment: host,
     table: openLeaseRewriting({ tableName, ...host, client }),

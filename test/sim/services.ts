@@ -44,7 +44,7 @@ export function sourcesOf(world: World, { name, wire, dice, answered: told }: Ca
         bytes: dice.pick([500, 8 * 1024 * 1024]),
       },
       outOfRange,
-      client: kinesisClient(world, { name, wire, dice: dice.fork(), answered: told }),
+      client: kinesisClient(world, { name, wire, dice: dice.split(), answered: told }),
       ...(layout.kind === 'several' ? { application: layout.tableOf(streamName) } : {}),
     }),
   );
@@ -55,7 +55,7 @@ export function kinesisClient(
   { name, wire, dice, answered: told }: Caller,
 ): { send(command: never): Promise<object> } {
   const { clock, serviceFaults } = world;
-  const repeated = repeating(world, dice.fork());
+  const repeated = repeating(world, dice.split());
   const handle = (operation: string, input: Command['input']): object => {
     // An iterator says which shard it is of to nobody but the service.
     const about = `${String(input['StreamName'] ?? input['StreamARN'] ?? '')} ${String(input['ShardId'] ?? input['ShardIterator'] ?? '')}`;

@@ -278,10 +278,10 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
 function startProcess(world: World, makeActors: MakeActors): Process {
   const { clock, dice, processes, oracle } = world;
   const name = `p${processes.length}`;
-  const mine = dice.fork();
+  const mine = dice.split();
   const failoverMs = world.failovers.draw(name);
-  const machine = createMachine(name, clock, mine.fork());
-  const wires = [createWire(machine, clock, mine.fork()), createWire(machine, clock, mine.fork())] as const;
+  const machine = createMachine(name, clock, mine.split());
+  const wires = [createWire(machine, clock, mine.split()), createWire(machine, clock, mine.split())] as const;
   for (const wire of wires) wire.weather = world.weather;
   const incarnations = createIncarnations(
     () => clock.now(),
@@ -328,7 +328,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const consumer = consumerOf(
     {
       application: 'leases',
-      source: sourcesOf(world, { name, wire: wires[0], dice: mine.fork(), answered }),
+      source: sourcesOf(world, { name, wire: wires[0], dice: mine.split(), answered }),
       reducers: mine.between(1, 4),
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),
@@ -344,7 +344,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         failoverMs,
         multiStream: world.layout.kind === 'multi',
         startDeadlineMs: 600_000,
-        client: dynamoDbClient(world, machine, wires[1], mine.fork(), (written) => {
+        client: dynamoDbClient(world, machine, wires[1], mine.split(), (written) => {
           oracle.wrote(written);
           world.calls.wrote(written);
           lags.wrote(written.leaseKey);

@@ -45,10 +45,10 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const seed = checkNemesis(consumer, options);
   const { runtime } = consumer;
   const dice = createDice(seed);
-  const mail = createMail(runtime, dice.fork());
+  const mail = createMail(runtime, dice.split());
   const { log, note, report } = createLog(seed, runtime);
   const timers = createTimers(runtime);
-  const chance = { runtime, dice: dice.fork(), later: timers.later };
+  const chance = { runtime, dice: dice.split(), later: timers.later };
   let disposed = false;
   let ended = false;
   let endRandomFaults = (): void => {};
