@@ -2,7 +2,7 @@
 // stays without an owner. That is reported once, and shown while it lasts. Meanwhile only a few takes wait, for any turn
 // that comes. Called by the scan.
 import { emit } from './state.js';
-import type { Turn } from './state.js';
+import type { CoordinatorTurn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Takes that wait while the table is busy. */
@@ -11,7 +11,7 @@ const fewTakes = 16;
 const patience = 2;
 
 /** `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. */
-export function noteBusy(turn: Turn, wanted: number, rows: readonly LeaseRow[]): number {
+export function noteBusy(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;
   const standing = settings.traffic?.standing();
   if (standing === undefined) return wanted;

@@ -1,7 +1,7 @@
 // Rows that say SHARD_END of a shard that listings show open: nobody would ever read it again. They are believed once two
 // listings, a minute apart, have shown it, because one listing may be older than the row. Called after every shard sync.
 import { emit, rowsOf, scanWithin } from './state.js';
-import type { Stream, Turn, Contradiction } from './state.js';
+import type { Stream, CoordinatorTurn, Contradiction } from './state.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { Shard } from '../../src/api/ports.js';
@@ -10,7 +10,7 @@ import { resetCommand } from '../../src/api/stream-changed.js';
 const believedAfterMs = 60_000;
 
 /** `shards` is a complete listing. */
-export function contradict(turn: Turn, stream: Stream, shards: readonly Shard[]): void {
+export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
   const { settings, state, now } = turn;
   const { rows } = rowsOf(state, stream);
   const found = new Map<string, Contradiction>();

@@ -4,10 +4,15 @@
 import { doubledMs } from '../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import type { CoolDown, Lease, Settings, CoordinatorState, Turn } from './state.js';
+import type { CoolDown, Lease, Settings, CoordinatorState, CoordinatorTurn } from './state.js';
 
 /** Leaves a shard alone from now on. If it was read for long enough in between, the count starts again at 1. */
-export function coolDown(turn: Turn, lease: Lease, baseMs: number, cause: CoolDown['cause'] = 'worker'): void {
+export function coolDown(
+  turn: CoordinatorTurn,
+  lease: Lease,
+  baseMs: number,
+  cause: CoolDown['cause'] = 'worker',
+): void {
   const { settings, state, now } = turn;
   const before = state.coolDowns.get(lease.leaseKey);
   const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
@@ -26,7 +31,7 @@ const retakeMemoryMs = 60_000;
  * A row that this process itself has written is to be read and taken again. The first time at once, then less and less
  * often: a table may refuse what it should not. Returns in how many milliseconds to look.
  */
-export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
+export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.retakes.get(leaseKey);
   const count = before === undefined || now - before.until > retakeMemoryMs ? 1 : before.count + 1;
   const ms = doubledMs({ baseMs: settings.scanIntervalMs / 4, capMs: settings.failoverMs }, count - 1);
@@ -35,12 +40,12 @@ export function retakeLater({ settings, state, now }: Turn, { leaseKey }: Pick<L
 }
 
 /** Keys of leases whose holder must not be asked for them now. */
-export function keysNotToAskFor({ state, now }: Turn): string[] {
+export function keysNotToAskFor({ state, now }: CoordinatorTurn): string[] {
   return [...state.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
 
 /** The holder of this lease has refused, or not answered. */
-export function noteFailedWish({ settings, state, now }: Turn, { leaseKey, row }: Lease): void {
+export function noteFailedWish({ settings, state, now }: CoordinatorTurn, { leaseKey, row }: Lease): void {
   const { kinactWriter: holder } = row;
   const before = state.failedWishes.get(leaseKey);
   const count = before?.holder === holder ? before!.count + 1 : 1;
@@ -68,7 +73,7 @@ interface Clocked {
 }
 
 /** Keys of the rows that must not be taken now. */
-export function cooling(turn: Turn): string[] {
+export function cooling(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   for (const [leaseKey, { until }] of state.retakes) if (now - until > retakeMemoryMs) state.retakes.delete(leaseKey);
   const retaken = [...state.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
@@ -79,7 +84,7 @@ export function cooling(turn: Turn): string[] {
 }
 
 /** Reads of this source work here again: leases that were given back for failing reads may be tried again. */
-export function readsAgain({ state }: Turn, isOfStream: (leaseKey: string) => boolean): void {
+export function readsAgain({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
   for (const [leaseKey, { cause }] of state.coolDowns)
     if (cause === 'reads' && isOfStream(leaseKey)) state.coolDowns.delete(leaseKey);
 }

@@ -1,13 +1,13 @@
 // What the rows say of the other workers' `failoverMs`. When a row vanishes, this worker waits for the longest of them: the
 // row's holder may create it again. A living worker whose `failoverMs` differs is reported once. Called with every scan.
 import { warn } from './state.js';
-import type { Turn } from './state.js';
+import type { CoordinatorTurn } from './state.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 
 /** `rows` is a new scan; the state still has the one before. */
-export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
+export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const { tableHistory: history, workerId } = settings;
   const ownMs = Math.ceil(settings.failoverMs);
@@ -29,13 +29,13 @@ export function noteFailovers(turn: Turn, rows: readonly LeaseRow[]): void {
 }
 
 /** Waits that have begun grow too when a longer time becomes known: every possible holder gets the longest. */
-function leaveMoreTime({ state }: Turn, moreMs: number): void {
+function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;
   for (const gone of state.vanished.values()) if (!gone.lost) gone.until += moreMs;
 }
 
 /** How long a possible holder of a row that is gone has to create it again, milliseconds. */
-export function holdersTimeMs({ settings }: Pick<Turn, 'settings'>): number {
+export function holdersTimeMs({ settings }: Pick<CoordinatorTurn, 'settings'>): number {
   return Math.max(settings.failoverMs, settings.tableHistory.longestFailoverMs);
 }

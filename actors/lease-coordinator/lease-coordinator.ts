@@ -12,7 +12,7 @@ import * as sources from './sources.js';
 import * as ends from './shard-end.js';
 import * as start from './start.js';
 import { newStream } from './streams.js';
-import type { CoordinatorState, Settings, Turn } from './state.js';
+import type { CoordinatorState, Settings, CoordinatorTurn } from './state.js';
 import { coordinatorStatus } from './status.js';
 import * as streams from './streams.js';
 import { writerNonce } from '../../src/core/lease-writer.js';
@@ -27,7 +27,12 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
   options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>,
 ): Behaviour<CoordinatorState, CoordinatorSelf, CoordinatorStatus> {
   const settings = settingsOf(options);
-  const turnOf = (state: CoordinatorState): Turn => ({ settings, state, now: settings.clock.now(), effects: [] });
+  const turnOf = (state: CoordinatorState): CoordinatorTurn => ({
+    settings,
+    state,
+    now: settings.clock.now(),
+    effects: [],
+  });
   return {
     kind: 'lease-coordinator',
     initial(self) {
@@ -135,7 +140,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
 
 type Handlers = {
   readonly [Type in CoordinatorSelf['type']]: (
-    turn: Turn,
+    turn: CoordinatorTurn,
     message: Extract<CoordinatorSelf, { readonly type: Type }>,
   ) => void;
 };
@@ -188,8 +193,8 @@ const handlers: Handlers = {
   shardEndFailed: (turn, { asked, error }) => ends.shardEndFailed(turn, asked, error),
 };
 
-function handle(turn: Turn, message: CoordinatorSelf): void {
+function handle(turn: CoordinatorTurn, message: CoordinatorSelf): void {
   // A message that is not ours is counted; its sender learns nothing, and nothing breaks.
   if (!Object.hasOwn(handlers, message.type)) return void turn.effects.push({ type: 'count', what: 'unknownMessage' });
-  (handlers[message.type] as (turn: Turn, message: CoordinatorSelf) => void)(turn, message);
+  (handlers[message.type] as (turn: CoordinatorTurn, message: CoordinatorSelf) => void)(turn, message);
 }

@@ -10,7 +10,7 @@ import { tenureAdvanced, tenureBegan, tenureEnded } from './standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack, takesPart } from './sources.js';
 import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
-import type { Lease, Turn } from './state.js';
+import type { Lease, CoordinatorTurn } from './state.js';
 import { readParents, readRows } from './table-work.js';
 import { beganIdle, beganReading, noteRead, readsFail, readsWork } from './unread.js';
 import { compareCheckpoints } from '../../src/core/checkpoint.js';
@@ -23,7 +23,7 @@ import { withoutAbsence } from '../../src/core/shard-proof.js';
 import { KinactError } from '../../src/api/errors.js';
 
 /** Spawns a keeper that tries to take this row, or with `wish` asks its holder for it. */
-export function spawnKeeper(turn: Turn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
+export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { settings, state } = turn;
   const place = placeOf(state, row.leaseKey);
   if (place === undefined || !takesPart(place.stream)) return;
@@ -94,12 +94,17 @@ function newLease(
   };
 }
 
-function leaseOf(turn: Turn, leaseKey: string, incarnation: number): Lease | undefined {
+function leaseOf(turn: CoordinatorTurn, leaseKey: string, incarnation: number): Lease | undefined {
   const lease = turn.state.leases.get(leaseKey);
   return lease?.incarnation === incarnation ? lease : undefined;
 }
 
-export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number, keeper: Ref<KeeperMessage>): void {
+export function keeperSpawned(
+  turn: CoordinatorTurn,
+  leaseKey: string,
+  incarnation: number,
+  keeper: Ref<KeeperMessage>,
+): void {
   const { state, effects, now } = turn;
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
@@ -112,7 +117,7 @@ export function keeperSpawned(turn: Turn, leaseKey: string, incarnation: number,
 }
 
 /** A keeper that died before its last word: the row is read and taken like any other, later each time. */
-export function keeperDown(turn: Turn, leaseKey: string, incarnation: number, how: Ending): void {
+export function keeperDown(turn: CoordinatorTurn, leaseKey: string, incarnation: number, how: Ending): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   turn.state.abandoned.set(leaseKey, lease);
@@ -121,7 +126,7 @@ export function keeperDown(turn: Turn, leaseKey: string, incarnation: number, ho
   scanWithin(turn, turn.settings.scanIntervalMs);
 }
 
-export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotice): void {
+export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: KeeperNotice): void {
   const { settings, state, effects, now } = turn;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined || (lease.keeper !== undefined && lease.keeper.id !== keeper.id)) {
@@ -182,14 +187,14 @@ export function keeperNotice(turn: Turn, { keeper, leaseKey, news }: KeeperNotic
 }
 
 /** The last scan may be old. Should the row be gone in the next, it is made where our keeper has left it. */
-function noteLeft({ settings }: Turn, leaseKey: string, at: Checkpoint): void {
+function noteLeft({ settings }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
   const { rows } = settings.tableHistory;
   const row = rows?.get(leaseKey);
   if (row === undefined || compareCheckpoints(at, durableCheckpoint(row)) <= 0) return;
   rows?.set(leaseKey, { ...row, checkpoint: at.checkpoint, checkpointSubSequenceNumber: at.subSequenceNumber });
 }
 
-function warnOfTwin(turn: Turn, lease: Lease, current: LeaseRow): void {
+function warnOfTwin(turn: CoordinatorTurn, lease: Lease, current: LeaseRow): void {
   const { workerId } = turn.settings;
   const message = `Another process uses the worker id ${workerId}: it has written to the lease ${lease.leaseKey} (kinactWriter ${current.kinactWriter ?? 'absent'}). Give every process a worker id of its own.`;
   warn(turn, message, {
@@ -199,7 +204,7 @@ function warnOfTwin(turn: Turn, lease: Lease, current: LeaseRow): void {
   });
 }
 
-function drop(turn: Turn, lease: Lease): void {
+function drop(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);
   lease.stream.absences = withoutAbsence(lease.stream.absences, lease.shardId);
@@ -208,7 +213,7 @@ function drop(turn: Turn, lease: Lease): void {
 }
 
 /** SHARD_END is durable: leases that waited for it may start, and the children are taken without waiting for a scan. */
-function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void {
+function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
   const { settings, state, effects } = turn;
   const { identifier } = lease.stream;
   state.endedHere.add(lease.leaseKey);
@@ -234,7 +239,7 @@ function ended(turn: Turn, lease: Lease, childShardIds: readonly string[]): void
   );
 }
 
-export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
+export function childrenRead(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   for (const row of rows) {
     const coolDown = state.coolDowns.get(row.leaseKey);
@@ -249,7 +254,7 @@ export function childrenRead(turn: Turn, rows: readonly LeaseRow[]): void {
  * otherwise consistent reads of the parents' rows do. Called when the lease is taken, and when something suggests that the
  * answer has changed.
  */
-export function checkParents(turn: Turn, lease: Lease): void {
+export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { settings, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
   const { identifier } = lease.stream;
@@ -271,7 +276,7 @@ export function checkParents(turn: Turn, lease: Lease): void {
 const parentReading = 'reading the parents of a lease';
 
 /** The next scan asks again. */
-export function parentsUnread(turn: Turn, leaseKey: string, incarnation: number, error: unknown): void {
+export function parentsUnread(turn: CoordinatorTurn, leaseKey: string, incarnation: number, error: unknown): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
@@ -279,7 +284,12 @@ export function parentsUnread(turn: Turn, leaseKey: string, incarnation: number,
   retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scanDueAt - turn.now), stream, shardId });
 }
 
-export function parentsRead(turn: Turn, leaseKey: string, incarnation: number, awaited: readonly string[]): void {
+export function parentsRead(
+  turn: CoordinatorTurn,
+  leaseKey: string,
+  incarnation: number,
+  awaited: readonly string[],
+): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
@@ -297,7 +307,7 @@ export function parentsRead(turn: Turn, leaseKey: string, incarnation: number, a
   );
 }
 
-function setAwaited(turn: Turn, lease: Lease, awaited: readonly string[]): void {
+function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly string[]): void {
   const wasStartable = lease.awaited?.length === 0;
   lease.awaited = awaited;
   if (wasStartable || awaited.length > 0) return;
@@ -307,7 +317,7 @@ function setAwaited(turn: Turn, lease: Lease, awaited: readonly string[]): void 
 }
 
 /** After a scan: reads the parents again where the scan suggests that they have ended, or nothing is known of them yet. */
-export function reconsiderWaiting(turn: Turn): void {
+export function reconsiderWaiting(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const lease of state.leases.values()) {
     if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
@@ -321,7 +331,7 @@ export function reconsiderWaiting(turn: Turn): void {
   }
 }
 
-export function subscribe(turn: Turn, subscriber: Ref<HeldLeases>): void {
+export function subscribe(turn: CoordinatorTurn, subscriber: Ref<HeldLeases>): void {
   const { state, effects } = turn;
   if (!state.subscribers.has(subscriber.id)) {
     // A pipeline begins when the calls of the one before it have settled, or are orphans.
@@ -333,7 +343,7 @@ export function subscribe(turn: Turn, subscriber: Ref<HeldLeases>): void {
 }
 
 /** At the end of a turn: informs every subscriber, if anything has changed. */
-export function publish(turn: Turn): void {
+export function publish(turn: CoordinatorTurn): void {
   const { state, effects } = turn;
   if (!state.changed) return;
   state.changed = false;
@@ -342,7 +352,7 @@ export function publish(turn: Turn): void {
   for (const subscriber of state.subscribers.values()) effects.push(send(subscriber, held));
 }
 
-function heldLeases({ settings, state }: Turn): HeldLeases {
+function heldLeases({ settings, state }: CoordinatorTurn): HeldLeases {
   const leases: HeldLease[] = [];
   for (const { phase, keeper, leaseKey, shardId, stream, awaited } of state.leases.values()) {
     if (phase === 'held' && keeper !== undefined)

@@ -2,7 +2,7 @@
 // outlives every worker, and reported. Its consequence for records out of range is decided by the source
 // (src/core/record-placement.ts).
 import { emit } from './state.js';
-import type { Stream, Turn } from './state.js';
+import type { Stream, CoordinatorTurn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { placementSlackMs } from '../../src/core/record-placement.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
@@ -53,7 +53,7 @@ export function placementSnapshot(known: PlacementState): PlacementSnapshot {
  * Reports how records are placed, when that has changed. At the start, placement by key is reported only if it is not relied
  * on.
  */
-export function tellPlacement(turn: Turn, stream: Stream, known: PlacementState | undefined): void {
+export function tellPlacement(turn: CoordinatorTurn, stream: Stream, known: PlacementState | undefined): void {
   if (known === undefined) return;
   const before = stream.placement;
   stream.placement = known;

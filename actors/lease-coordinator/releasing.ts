@@ -2,13 +2,13 @@
 import { reply, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
-import type { Lease, Releasing, Turn } from './state.js';
+import type { Lease, Releasing, CoordinatorTurn } from './state.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 
 /** From now on nothing is taken; every keeper drains, checkpoints and releases. */
 export function releaseAll(
-  turn: Turn,
+  turn: CoordinatorTurn,
   deadlineMs: number,
   replyTo: ReplyTo<readonly ReleasedLease[] | undefined>,
 ): void {
@@ -32,7 +32,7 @@ export function releaseAll(
   finishRelease(turn);
 }
 
-export function finishRelease(turn: Turn): void {
+export function finishRelease(turn: CoordinatorTurn): void {
   const { state, effects } = turn;
   if (state.releasing === undefined || state.releasing.answered || state.leases.size > 0) return;
   effects.push({ type: 'cancel', key: 'release' });
@@ -46,7 +46,7 @@ function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
 }
 
 /** At the deadline, a lease whose keeper has not sent its last word is reported as it was last known. */
-export function releaseOverdue(turn: Turn): void {
+export function releaseOverdue(turn: CoordinatorTurn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
   // A take that has not been answered yet may have been written.
@@ -54,7 +54,7 @@ export function releaseOverdue(turn: Turn): void {
   answerRelease(turn, releasing);
 }
 
-function answerRelease({ state, effects }: Turn, releasing: Releasing): void {
+function answerRelease({ state, effects }: CoordinatorTurn, releasing: Releasing): void {
   releasing.answered = true;
   for (const lease of state.abandoned.values()) releasing.report.push(unreleased(lease));
   for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, reportOf(releasing)));
@@ -65,7 +65,7 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
 }
 
 /** After a scan: a row that another worker has taken, or that is gone, is no longer this worker's to give back. */
-export function forgetAbandoned(turn: Turn): void {
+export function forgetAbandoned(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
     const row = state.rows.get(leaseKey);
@@ -75,14 +75,14 @@ export function forgetAbandoned(turn: Turn): void {
 }
 
 /** A keeper that has died asked for it a short time ago: its holder may still hand it over. */
-function mayComeStill({ settings, state, now }: Turn, leaseKey: string): boolean {
+function mayComeStill({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
   const asked = state.wishes.get(leaseKey);
   if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }
 
 /** Calls of a pipeline that is gone have settled, or are not waited for any longer. */
-export function callsEnded({ state, effects }: Turn): void {
+export function callsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(send(keeper, { type: 'callsEnded' }));
 }

@@ -10,7 +10,7 @@ import type { CoordinatorSelf } from './messages.js';
 import { hasFailed, failTable, takesPart } from './sources.js';
 import { isTableFailure, retryShape } from './start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from './state.js';
-import type { Turn } from './state.js';
+import type { CoordinatorTurn } from './state.js';
 import { onTrial, unreadable, watchUnread } from './unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wishes.js';
@@ -27,7 +27,7 @@ import type { LeaseScan } from '../../src/api/ports.js';
 
 const scanning = 'scan of the lease table';
 
-export function scan(turn: Turn): void {
+export function scan(turn: CoordinatorTurn): void {
   const { settings, state, effects } = turn;
   state.scanDueAt = Infinity;
   if (state.scanning || (state.phase !== 'syncing' && state.phase !== 'running')) return;
@@ -48,7 +48,7 @@ export function scan(turn: Turn): void {
 }
 
 /** A failed scan is repeated with back-off. Held leases continue, because their keepers do not need scans. */
-export function scanFailed(turn: Turn, error: unknown): void {
+export function scanFailed(turn: CoordinatorTurn, error: unknown): void {
   const { settings, state } = turn;
   state.scanning = false;
   state.lastError = error;
@@ -64,7 +64,7 @@ export function scanFailed(turn: Turn, error: unknown): void {
   scanWithin(turn, delayMs);
 }
 
-export function scanned(turn: Turn, result: LeaseScan): void {
+export function scanned(turn: CoordinatorTurn, result: LeaseScan): void {
   const { state, now } = turn;
   state.scanning = false;
   state.scanAttempt = 0;
@@ -114,14 +114,14 @@ export function scanned(turn: Turn, result: LeaseScan): void {
 }
 
 /** The table's next coordinator must not take a row that vanishes before its first scan for one that never existed. */
-function rememberRows({ settings, state }: Turn): void {
+function rememberRows({ settings, state }: CoordinatorTurn): void {
   const { tableHistory: history } = settings;
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
   const before = isToOpen ? [...(history.rows ?? [])] : [];
   history.rows = new Map([...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined), ...state.rows]);
 }
 
-function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
+function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
   const { settings, state } = turn;
   for (const { leaseKey, reason } of malformed) {
     if (state.malformed.get(leaseKey) !== reason)
@@ -139,7 +139,7 @@ function noteMalformed(turn: Turn, { malformed }: LeaseScan): void {
  * A row that existed and had not ended is gone: somebody deleted it. Its stream is synced soon rather than in a minute. But
  * a living holder first gets its time to create the row again, because only it knows the last checkpoint.
  */
-function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
+function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
   const known = settings.tableHistory.rows ?? state.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
@@ -171,7 +171,7 @@ function noteVanished(turn: Turn, { rows, malformed }: LeaseScan): void {
 /** For this fraction of a scan interval, an available lease is left to workers that have fewer. */
 const spare = 0.3;
 
-function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
+function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
@@ -217,7 +217,7 @@ function takeByPlan(turn: Turn, rows: readonly LeaseRow[]): void {
 }
 
 /** What leases of this worker wait for, and how many of them do. */
-function waitingFor({ state }: Turn): Pick<LeasePlanInput, 'awaited' | 'waiting'> {
+function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' | 'waiting'> {
   const awaited = new Set<string>();
   let waiting = 0;
   for (const lease of state.leases.values()) {
@@ -232,7 +232,7 @@ function waitingFor({ state }: Turn): Pick<LeasePlanInput, 'awaited' | 'waiting'
  * Often, while a lease may become free or a parent may end elsewhere. At once, when a counter that stands still is about to
  * make a lease available. Rarely, while every lease is our own or we may hold no more.
  */
-function untilNextScan(turn: Turn): number {
+function untilNextScan(turn: CoordinatorTurn): number {
   const { settings, state, now } = turn;
   const { plan } = state;
   const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
@@ -247,7 +247,7 @@ function untilNextScan(turn: Turn): number {
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
 }
 
-function untilNextExpiry({ settings, state }: Turn, now: number): number {
+function untilNextExpiry({ settings, state }: CoordinatorTurn, now: number): number {
   let soonest = Infinity;
   for (const [leaseKey, { since }] of state.observations) {
     const row = state.rows.get(leaseKey);

@@ -16,7 +16,7 @@ import { doubtStream } from './sources.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { retryShape } from './start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
-import type { Lease, Stream, Turn } from './state.js';
+import type { Lease, Stream, CoordinatorTurn } from './state.js';
 import { backoffMs, doubledMs } from '../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../src/core/shard-proof.js';
 import { earliestLatest } from '../../src/core/shard-sync.js';
@@ -30,7 +30,7 @@ const openPatience = 3;
 const retryMs = 500;
 const longestRetryMs = 10_000;
 
-export function shardEndAsked(turn: Turn, asked: AskShardEnd): void {
+export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(asked.leaseKey);
   if (lease === undefined)
@@ -54,7 +54,7 @@ export function shardEndAsked(turn: Turn, asked: AskShardEnd): void {
  * Asks the stream, unless that is under way. A question that comes meanwhile gets the next answer, because this one may be
  * older.
  */
-export function gather(turn: Turn, stream: Stream): void {
+export function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
   const { index, options } = stream;
   if (stream.gathering || stream.ends.length === 0) return;
@@ -77,7 +77,12 @@ export function gather(turn: Turn, stream: Stream): void {
   );
 }
 
-export function gathered(turn: Turn, index: number, asked: readonly AskShardEnd[], evidence: Evidence): void {
+export function gathered(
+  turn: CoordinatorTurn,
+  index: number,
+  asked: readonly AskShardEnd[],
+  evidence: Evidence,
+): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   stream.absences = afterListed(stream.absences, evidence.shards);
@@ -85,14 +90,14 @@ export function gathered(turn: Turn, index: number, asked: readonly AskShardEnd[
   gather(turn, stream);
 }
 
-export function ungathered(turn: Turn, index: number, asked: readonly AskShardEnd[], error: unknown): void {
+export function ungathered(turn: CoordinatorTurn, index: number, asked: readonly AskShardEnd[], error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   for (const each of asked) shardEndFailed(turn, each, error);
   gather(turn, stream);
 }
 
-function startJudging(turn: Turn, stream: Stream, asked: AskShardEnd, evidence: Evidence): void {
+function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd, evidence: Evidence): void {
   const { settings, state, effects } = turn;
   const { leaseKey, children, vanished, position } = asked;
   const lease = state.leases.get(leaseKey);
@@ -135,7 +140,7 @@ function startJudging(turn: Turn, stream: Stream, asked: AskShardEnd, evidence: 
 
 const ending = 'end of the shard';
 
-export function shardEndJudged(turn: Turn, asked: AskShardEnd, result: ShardEndResult): void {
+export function shardEndJudged(turn: CoordinatorTurn, asked: AskShardEnd, result: ShardEndResult): void {
   const lease = turn.state.leases.get(asked.leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
@@ -162,7 +167,7 @@ export function shardEndJudged(turn: Turn, asked: AskShardEnd, result: ShardEndR
 
 /** Reports what is unusual about the end of a shard. */
 function sayReady(
-  turn: Turn,
+  turn: CoordinatorTurn,
   { shardId, stream }: Lease,
   { position }: AskShardEnd,
   { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
@@ -180,7 +185,7 @@ function sayReady(
 }
 
 function stillBlocked(
-  turn: Turn,
+  turn: CoordinatorTurn,
   lease: Lease,
   asked: AskShardEnd,
   { reason, sync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
@@ -204,7 +209,7 @@ function stillBlocked(
  * children.
  */
 function changed(
-  turn: Turn,
+  turn: CoordinatorTurn,
   lease: Lease,
   asked: AskShardEnd,
   { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
@@ -226,7 +231,7 @@ function changed(
 
 /** Slower and slower, and not before `leastMs` have passed. */
 function block(
-  turn: Turn,
+  turn: CoordinatorTurn,
   lease: Lease,
   asked: AskShardEnd,
   {
@@ -243,12 +248,12 @@ function block(
 }
 
 /** Reported although no call has failed: the shard is read on. */
-function sayRetrying(turn: Turn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
+function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.options.source.name;
   emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));
 }
 
-export function shardEndFailed(turn: Turn, asked: AskShardEnd, error: unknown): void {
+export function shardEndFailed(turn: CoordinatorTurn, asked: AskShardEnd, error: unknown): void {
   const { settings, state } = turn;
   const lease = state.leases.get(asked.leaseKey);
   const delayMs = retryMs + backoffMs(retryShape, 2, settings.random);
@@ -257,6 +262,6 @@ export function shardEndFailed(turn: Turn, asked: AskShardEnd, error: unknown): 
   answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
 }
 
-function answer(turn: Turn, { replyTo }: AskShardEnd, plan: ShardEndPlan): void {
+function answer(turn: CoordinatorTurn, { replyTo }: AskShardEnd, plan: ShardEndPlan): void {
   turn.effects.push(reply(replyTo, plan));
 }

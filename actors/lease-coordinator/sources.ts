@@ -5,7 +5,7 @@ import type { ReplyTo } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { CoordinatorStarted } from '../protocol/leasing.js';
 import { emit, scanWithin } from './state.js';
-import type { Lease, Stream, Turn } from './state.js';
+import type { Lease, Stream, CoordinatorTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 import { endsSource, isHopeless, missesStream } from '../../src/api/failures.js';
 
@@ -22,7 +22,7 @@ export function hasFailed({ history }: Stream): boolean {
  * Ends one source for good: nothing of it is listed, synced or taken any more; what is held drains, checkpoints and is
  * released. The caller has decided that waiting is of no use. A second call changes nothing.
  */
-export function failSource(turn: Turn, stream: Stream, error: KinactError): void {
+export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactError): void {
   const { state } = turn;
   if (hasFailed(stream)) return;
   stream.history.failure = error;
@@ -43,7 +43,7 @@ const doubtMs = 500;
  * shard sync, due now, can fail the source: it asks twice and reads the rows consistently. That sync begins the 60 s in
  * which every look must find no stream. The actor in doubt reads and writes nothing meanwhile.
  */
-export function doubtStream(turn: Turn, stream: Stream): void {
+export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
   // Once a sync has not found it, the stream is looked for again and again anyway.
   if (hasFailed(stream) || stream.missing !== undefined) return;
   stream.syncDueAt = Math.min(stream.syncDueAt, turn.now);
@@ -58,7 +58,7 @@ const goneAfterTimes = 5;
  * Notes a failure of a describe or listing. True when it ends its source. A source that has worked ends only when its stream
  * is another one now, or is gone, which one answer does not prove.
  */
-export function noteSourceFailure(turn: Turn, stream: Stream, error: unknown): error is KinactError {
+export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
   if (!stream.history.worked) return isHopeless(error);
   if (!missesStream(error)) {
@@ -72,19 +72,19 @@ export function noteSourceFailure(turn: Turn, stream: Stream, error: unknown): e
 }
 
 /** Ends every source of this table. */
-export function failTable(turn: Turn, error: KinactError): void {
+export function failTable(turn: CoordinatorTurn, error: KinactError): void {
   for (const stream of turn.state.streams) failSource(turn, stream, error);
 }
 
 /** Has the lease of a source that has failed drained and released. */
-export function giveBack({ settings, effects }: Turn, { keeper }: Lease, error: KinactError): void {
+export function giveBack({ settings, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
   if (keeper === undefined) return;
   const reason = `its source has failed: ${error.code}`;
   effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
 }
 
 /** Answers `start()` once every source is read or has failed. */
-export function answerStart(turn: Turn): void {
+export function answerStart(turn: CoordinatorTurn): void {
   const { streams } = turn.state;
   const failure = streams[0]?.history.failure;
   if (failure !== undefined && streams.every(hasFailed)) return answerWaiters(turn, { type: 'failed', error: failure });
@@ -92,7 +92,7 @@ export function answerStart(turn: Turn): void {
 }
 
 /** The deadline: if some sources are read it has started; the others are tried further in either case. */
-export function startOverdue(turn: Turn): void {
+export function startOverdue(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   if (state.started !== undefined) return;
   if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
@@ -111,7 +111,7 @@ export function startOverdue(turn: Turn): void {
   answerWaiters(turn, { type: 'failed', error });
 }
 
-function overdue({ settings, state }: Turn): string {
+function overdue({ settings, state }: CoordinatorTurn): string {
   const { store, startDeadlineMs } = settings;
   const unfinished = state.streams.filter(({ progress }) => progress.made < progress.toMake);
   if (unfinished.length === 0)
@@ -123,12 +123,12 @@ function overdue({ settings, state }: Turn): string {
 }
 
 /** Stopped before it was done. */
-export function abandonStart(turn: Turn): void {
+export function abandonStart(turn: CoordinatorTurn): void {
   const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
   if (turn.state.started === undefined) answerWaiters(turn, { type: 'failed', error });
 }
 
-function answerWaiters({ state, effects }: Turn, outcome: CoordinatorStarted): void {
+function answerWaiters({ state, effects }: CoordinatorTurn, outcome: CoordinatorStarted): void {
   // A source that failed only for lack of time may have started since.
   if (state.started?.type === 'started') return;
   state.started = outcome;
@@ -136,7 +136,7 @@ function answerWaiters({ state, effects }: Turn, outcome: CoordinatorStarted): v
   for (const waiter of state.waiters.splice(0)) effects.push(reply(waiter, outcome));
 }
 
-export function awaitStart({ state, effects }: Turn, replyTo: ReplyTo<CoordinatorStarted>): void {
+export function awaitStart({ state, effects }: CoordinatorTurn, replyTo: ReplyTo<CoordinatorStarted>): void {
   if (state.started === undefined) state.waiters.push(replyTo);
   else effects.push(reply(replyTo, state.started));
 }

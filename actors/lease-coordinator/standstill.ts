@@ -2,14 +2,14 @@
 // reads the same records again. One such end is normal; several in a row are a fault that nothing else would notice.
 import type { KeeperNews } from '../protocol/leasing.js';
 import { emit } from './state.js';
-import type { Lease, Turn, Standstill } from './state.js';
+import type { Lease, CoordinatorTurn, Standstill } from './state.js';
 
 /** The number of ends in a row at which this is first reported; then at every doubling. */
 const firstTold = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
 
-export function tenureBegan(turn: Turn, lease: Lease, { fence }: NewsOf<'working'>): void {
+export function tenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'working'>): void {
   const { state, now } = turn;
   const known = state.standstills.get(lease.leaseKey);
   if (known === undefined) {
@@ -38,13 +38,17 @@ function isTold(tenures: number): boolean {
   return false;
 }
 
-export function tenureEnded({ state }: Turn, lease: Lease, { fence, reason, openRecords }: NewsOf<'idle'>): void {
+export function tenureEnded(
+  { state }: CoordinatorTurn,
+  lease: Lease,
+  { fence, reason, openRecords }: NewsOf<'idle'>,
+): void {
   const known = state.standstills.get(lease.leaseKey);
   if (known?.fence === fence && openRecords) known.ended = reason;
 }
 
 /** The frontier has moved under this tenure: however it ends, it was not in vain. */
-export function tenureAdvanced({ state, now }: Turn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
+export function tenureAdvanced({ state, now }: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
   const known = state.standstills.get(lease.leaseKey);
   if (known?.fence !== fence) return;
   known.tenures = 0;

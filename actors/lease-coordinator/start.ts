@@ -5,7 +5,7 @@ import { run } from '../protocol/actor.js';
 import type { CoordinatorSelf } from './messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
 import { retrying, scanWithin, worked } from './state.js';
-import type { Stream, Turn } from './state.js';
+import type { Stream, CoordinatorTurn } from './state.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { streamIdentifier } from '../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../src/core/stream-identity.js';
@@ -16,7 +16,7 @@ const opening = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
 /** Begins. Sources that failed under an earlier coordinator are not tried again. */
-export function open(turn: Turn): void {
+export function open(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const stream of state.streams) openStream(turn, stream);
   if (!state.streams.every(hasFailed)) return;
@@ -24,7 +24,7 @@ export function open(turn: Turn): void {
   answerStart(turn);
 }
 
-export function openStream({ state, effects }: Turn, stream: Stream): void {
+export function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   const { index, options } = stream;
   effects.push(
@@ -38,7 +38,7 @@ export function openStream({ state, effects }: Turn, stream: Stream): void {
   );
 }
 
-export function streamOpened(turn: Turn, index: number, description: StreamDescription): void {
+export function streamOpened(turn: CoordinatorTurn, index: number, description: StreamDescription): void {
   const { state } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream)) return;
@@ -55,14 +55,14 @@ export function streamOpened(turn: Turn, index: number, description: StreamDescr
  * Notes the identity of the stream. Called only before any of its leases is held: a single description may be older than the
  * stream.
  */
-export function identify({ settings }: Turn, stream: Stream, description: StreamDescription): void {
+export function identify({ settings }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
   stream.identity = identifier;
   stream.streamIdentity = streamIdentityOf(description);
   if (settings.multiStream) stream.identifier = identifier;
 }
 
-export function streamNotOpened(turn: Turn, index: number, error: unknown): void {
+export function streamNotOpened(turn: CoordinatorTurn, index: number, error: unknown): void {
   const { settings, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
@@ -78,7 +78,7 @@ export function streamNotOpened(turn: Turn, index: number, error: unknown): void
   });
 }
 
-export function openTable({ settings, state, effects }: Turn): void {
+export function openTable({ settings, state, effects }: CoordinatorTurn): void {
   if (state.phase !== 'opening' || state.openingTable) return;
   state.openingTable = true;
   effects.push(
@@ -92,7 +92,7 @@ export function openTable({ settings, state, effects }: Turn): void {
   );
 }
 
-export function tableOpened(turn: Turn): void {
+export function tableOpened(turn: CoordinatorTurn): void {
   const { state } = turn;
   worked(turn, opening);
   state.openingTable = false;
@@ -100,7 +100,7 @@ export function tableOpened(turn: Turn): void {
   if (state.phase === 'opening') state.phase = 'syncing';
 }
 
-export function tableNotOpened(turn: Turn, error: unknown): void {
+export function tableNotOpened(turn: CoordinatorTurn, error: unknown): void {
   const { settings, state, effects } = turn;
   state.openingTable = false;
   if (state.phase !== 'opening') return;
@@ -112,6 +112,6 @@ export function tableNotOpened(turn: Turn, error: unknown): void {
 }
 
 /** Whether nobody here can use the table: a KCL 3 table at any time, another mistake only before anything has worked. */
-export function isTableFailure({ state }: Turn, error: unknown): error is Parameters<typeof failTable>[1] {
+export function isTableFailure({ state }: CoordinatorTurn, error: unknown): error is Parameters<typeof failTable>[1] {
   return endsTable(error) || (isHopeless(error) && !state.streams.some(({ history }) => history.worked));
 }

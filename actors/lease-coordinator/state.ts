@@ -254,20 +254,20 @@ export interface CoordinatorState {
 }
 
 /** One call of `receive`. */
-export interface Turn {
+export interface CoordinatorTurn {
   readonly settings: Settings;
   readonly state: CoordinatorState;
   readonly now: number;
   readonly effects: Effect<CoordinatorSelf>[];
 }
 
-export function emit(turn: Turn, event: KinactEvent): void {
+export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
   turn.effects.push({ type: 'emit', event });
 }
 
 /** Reports that a call has failed and when it is repeated. `stream`: the one stream that it was for. */
 export function retrying(
-  turn: Turn,
+  turn: CoordinatorTurn,
   operation: string,
   failure: { readonly error: unknown; readonly delayMs: number; readonly stream?: Stream; readonly shardId?: string },
 ): void {
@@ -283,7 +283,7 @@ export function retrying(
   emit(turn, retryingEvent(failing, delayMs, about));
 }
 
-export function worked({ state }: Turn, operation: string, stream?: Stream): void {
+export function worked({ state }: CoordinatorTurn, operation: string, stream?: Stream): void {
   state.failing.delete(failingKey(operation, stream));
 }
 
@@ -297,7 +297,7 @@ export function failingStreamOf(key: string): string {
 }
 
 export function warn(
-  turn: Turn,
+  turn: CoordinatorTurn,
   message: string,
   about: { readonly error?: unknown; readonly source?: string; readonly shardId?: string } = {},
 ): void {
@@ -308,12 +308,12 @@ export function warn(
  * `kinactWriter` of the keeper with this number; 0 signs rows that are made outside any keeper. The coordinator's own number
  * distinguishes the keepers of a restarted coordinator from earlier ones.
  */
-export function signature({ settings, state }: Turn, incarnation: number): string {
+export function signature({ settings, state }: CoordinatorTurn, incarnation: number): string {
   return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
 }
 
 /** The service's time now, by the last scan and our own clock. */
-export function serviceNow(turn: Turn): number {
+export function serviceNow(turn: CoordinatorTurn): number {
   const { state, now } = turn;
   return state.serviceTimeMs + (now - state.serviceTimeAt);
 }
@@ -369,7 +369,7 @@ export function rowsOf(
 }
 
 /** Starts the next scan in `ms` unless one is due before. */
-export function scanWithin(turn: Turn, ms: number): void {
+export function scanWithin(turn: CoordinatorTurn, ms: number): void {
   const { state, now, effects } = turn;
   const scans = state.phase === 'syncing' || state.phase === 'running';
   if (!scans || state.scanning || now + ms >= state.scanDueAt) return;
@@ -378,6 +378,6 @@ export function scanWithin(turn: Turn, ms: number): void {
 }
 
 /** Varies a time by a share of it in either direction, so that workers do not act in step. */
-export function jittered(turn: Turn, ms: number): number {
+export function jittered(turn: CoordinatorTurn, ms: number): number {
   return ms * (0.9 + 0.2 * turn.settings.random.next());
 }

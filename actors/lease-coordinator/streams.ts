@@ -9,7 +9,7 @@ import { contradict } from './contradictions.js';
 import { holdersTimeMs } from './failovers.js';
 import { identify, retryShape } from './start.js';
 import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
-import type { CoordinatorState, Stream, Turn } from './state.js';
+import type { CoordinatorState, Stream, CoordinatorTurn } from './state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
 import type { CleanUpResult, Misidentified, SyncResult } from './results.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -33,7 +33,7 @@ const syncing = 'shard sync';
 const describing = 'back-filling hash ranges';
 const cleaning = 'clean-up of ended leases';
 
-export function syncWhereDue(turn: Turn): void {
+export function syncWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, effects, now } = turn;
   if (state.phase !== 'syncing' && state.phase !== 'running') return;
   for (const stream of state.streams) {
@@ -86,7 +86,7 @@ function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, 
   return lost;
 }
 
-export function synced(turn: Turn, index: number, result: SyncResult | Misidentified): void {
+export function synced(turn: CoordinatorTurn, index: number, result: SyncResult | Misidentified): void {
   const { settings, state, now } = turn;
   const stream = state.streams[index]!;
   stream.syncing = false;
@@ -146,7 +146,7 @@ export function synced(turn: Turn, index: number, result: SyncResult | Misidenti
  * As for a row that vanishes while this coordinator is looking (noteVanished): a holder has its `failoverMs` to create it
  * again.
  */
-function makeLater(turn: Turn, stream: Stream): void {
+function makeLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
   stream.makesRowsAt ??= now + holdersTimeMs(turn);
   const at = Math.max(now, stream.makesRowsAt);
@@ -155,7 +155,7 @@ function makeLater(turn: Turn, stream: Stream): void {
 }
 
 /** The rest, if there is one, is due soon: a row without a stamp may be taken for a later stream's. */
-function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void {
+function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { settings, effects, now } = turn;
   if (unstamped.length === 0 || stream.stamping) return;
   stream.stamping = true;
@@ -174,7 +174,7 @@ function stamp(turn: Turn, stream: Stream, unstamped: readonly LeaseRow[]): void
   );
 }
 
-export function stamped(turn: Turn, index: number, error: unknown): void {
+export function stamped(turn: CoordinatorTurn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.stamping = false;
   if (error === undefined) worked(turn, 'stamping lease rows with their stream', stream);
@@ -182,7 +182,7 @@ export function stamped(turn: Turn, index: number, error: unknown): void {
 }
 
 /** Reports unusual results: rows that were re-created, positions that had to be guessed. */
-function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult): void {
+function explain(turn: CoordinatorTurn, stream: Stream, { orphans, unanchored }: SyncResult): void {
   const source = stream.options.source.name;
   for (const shardId of orphans) {
     warn(
@@ -197,7 +197,7 @@ function explain(turn: Turn, stream: Stream, { orphans, unanchored }: SyncResult
   }
 }
 
-export function syncFailed(turn: Turn, index: number, error: unknown): void {
+export function syncFailed(turn: CoordinatorTurn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream)) return;
@@ -205,7 +205,7 @@ export function syncFailed(turn: Turn, index: number, error: unknown): void {
   syncAgain(turn, stream, error);
 }
 
-function syncAgain(turn: Turn, stream: Stream, error: unknown): void {
+function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void {
   const { settings, now } = turn;
   stream.error = error;
   const delayMs = Math.max(100, backoffMs(retryShape, stream.syncAttempt++, settings.random));
@@ -215,7 +215,7 @@ function syncAgain(turn: Turn, stream: Stream, error: unknown): void {
 }
 
 /** Looks for hash keys that no live row covers; the same hole seen three times means a shard without a lease. */
-export function auditWhereDue(turn: Turn): void {
+export function auditWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, now } = turn;
   for (const stream of state.streams) {
     if (!takesPart(stream) || stream.auditDueAt > now || stream.ranges.size === 0) continue;
@@ -240,7 +240,7 @@ export function auditWhereDue(turn: Turn): void {
   }
 }
 
-function judgeHoles(turn: Turn, stream: Stream, holes: readonly HashKeyRange[]): void {
+function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashKeyRange[]): void {
   const { settings, now } = turn;
   const seen = new Map<string, number>();
   for (const hole of holes) {
@@ -263,7 +263,7 @@ function judgeHoles(turn: Turn, stream: Stream, holes: readonly HashKeyRange[]):
   syncWhereDue(turn);
 }
 
-function describe(turn: Turn, stream: Stream, ranges: ReadonlyMap<string, HashKeyRange>): void {
+function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<string, HashKeyRange>): void {
   if (ranges.size === 0 || stream.describing) return;
   stream.describing = true;
   const { index } = stream;
@@ -278,7 +278,7 @@ function describe(turn: Turn, stream: Stream, ranges: ReadonlyMap<string, HashKe
   );
 }
 
-export function cleanUpWhereDue(turn: Turn): void {
+export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, effects, now } = turn;
   for (const stream of state.streams) {
     if (!takesPart(stream) || stream.cleaning || stream.cleanUpDueAt > now) continue;
@@ -300,14 +300,18 @@ export function cleanUpWhereDue(turn: Turn): void {
 }
 
 /** A failed back-fill or clean-up is repeated at its next regular time: nobody waits for it. */
-export function described(turn: Turn, index: number, error: unknown): void {
+export function described(turn: CoordinatorTurn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
   if (error === undefined) worked(turn, describing, stream);
   else laterAgain(turn, describing, { stream, error, at: stream.auditDueAt });
 }
 
-export function cleaned(turn: Turn, index: number, { removed: { length: removed }, isAnother }: CleanUpResult): void {
+export function cleaned(
+  turn: CoordinatorTurn,
+  index: number,
+  { removed: { length: removed }, isAnother }: CleanUpResult,
+): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   if (removed > 0) turn.effects.push({ type: 'count', what: 'leaseRowsRemoved', by: removed });
@@ -315,7 +319,7 @@ export function cleaned(turn: Turn, index: number, { removed: { length: removed 
   if (isAnother) doubtStream(turn, stream);
 }
 
-export function notCleaned(turn: Turn, index: number, error: unknown): void {
+export function notCleaned(turn: CoordinatorTurn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   laterAgain(turn, cleaning, { stream, error, at: stream.cleanUpDueAt });
@@ -323,7 +327,7 @@ export function notCleaned(turn: Turn, index: number, error: unknown): void {
 
 /** Reports that an operation has failed and when it is repeated. */
 function laterAgain(
-  turn: Turn,
+  turn: CoordinatorTurn,
   operation: string,
   { stream, error, at }: { readonly stream: Stream; readonly error: unknown; readonly at: number },
 ): void {

@@ -5,7 +5,7 @@
 import { send } from '../protocol/actor.js';
 import { coolDown, isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from './state.js';
-import type { CoordinatorState, Lease, Settings, Stream, Turn } from './state.js';
+import type { CoordinatorState, Lease, Settings, Stream, CoordinatorTurn } from './state.js';
 import { doubledMs } from '../../src/core/backoff.js';
 import { leaseKeyOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -14,7 +14,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 const failingMs = 60_000;
 
 /** From now on no worker reads the shard, though one may. */
-export function beganIdle({ now }: Turn, lease: Lease, reason: string): void {
+export function beganIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
   lease.idleSince ??= now;
   if (!lease.falseEnd) lease.idleReason = reason;
 }
@@ -75,7 +75,7 @@ function reasonOf(state: CoordinatorState, lease: Lease): string {
 }
 
 /** After a scan. */
-export function watchUnread(turn: Turn): void {
+export function watchUnread(turn: CoordinatorTurn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
     if (holdsOut(lease, turn.settings.failoverMs, now)) noteRead(lease);
@@ -107,7 +107,7 @@ export function unreadLeases(
 }
 
 /** A read has succeeded: whatever made this source unreadable here is over. */
-export function readsWork(turn: Turn, lease: Lease): void {
+export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
   // A shard whose reads never failed proves nothing for those that fail beside it.
@@ -123,7 +123,7 @@ export function readsWork(turn: Turn, lease: Lease): void {
  * Reads of a shard have failed for `forMs`. If a peer is alive, the lease is given back. If this worker reads nothing else
  * of the source, it leaves all of it alone: otherwise the next steal would bring another shard here.
  */
-export function readsFail(turn: Turn, lease: Lease, forMs: number): void {
+export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): void {
   const { settings, state, effects, now } = turn;
   const { keeper, stream } = lease;
   lease.readsWork = false;
@@ -140,7 +140,7 @@ export function readsFail(turn: Turn, lease: Lease, forMs: number): void {
 }
 
 /** Keys of rows to leave to others: those of sources that cannot be read here, unless nobody has taken them for long. */
-export function unreadable(turn: Turn): string[] {
+export function unreadable(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
   if (resting.length === 0) return [];
@@ -153,7 +153,7 @@ export function unreadable(turn: Turn): string[] {
  * The rows that may be taken now. Of a source that could not be read here, one row is tried, and no other until a read of it
  * has worked. Rows that nobody else has taken for long are not held back.
  */
-export function onTrial(turn: Turn, rows: readonly LeaseRow[]): LeaseRow[] {
+export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): LeaseRow[] {
   const { state } = turn;
   const tried = new Set<Stream>();
   for (const { stream } of state.leases.values()) tried.add(stream);

@@ -3,14 +3,14 @@
 // each scan.
 import { freeForMs } from './cool-downs.js';
 import { placeOf, warn } from './state.js';
-import type { Turn } from './state.js';
+import type { CoordinatorTurn } from './state.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** In addition to two failover times, after which any worker takes it that can. */
 const untakenMs = 60_000;
 
 /** `rows`: those of streams that are read here. Reports each once for as long as it stays so. */
-export function watchUntaken(turn: Turn, rows: readonly LeaseRow[]): void {
+export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const before = state.untaken;
   const untaken = new Set<string>();

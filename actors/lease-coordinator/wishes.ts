@@ -2,7 +2,7 @@
 // in the rows. Invariants: a lease whose living holder knows of wishes is never taken by force. Few wishes are open at a
 // time. A holder that did not give a lease is not asked for it again for a growing time.
 import { spawnKeeper } from './leases.js';
-import type { Turn } from './state.js';
+import type { CoordinatorTurn } from './state.js';
 import { knowsWishes, wishLastsMs, wishOf } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
@@ -11,7 +11,7 @@ import { isWriterOf } from '../../src/core/lease-writer.js';
 const mostWishes = 4;
 
 /** After every scan: notes since when each wish has had its text. */
-export function noteWishes({ state, now }: Turn, rows: readonly LeaseRow[]): void {
+export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const before = state.wishes;
   const standing = rows.flatMap((row) => {
     const wish = wishOf(row);
@@ -26,7 +26,7 @@ export function noteWishes({ state, now }: Turn, rows: readonly LeaseRow[]): voi
 }
 
 /** Which other worker has asked for each lease: the lease counts as that worker's. */
-export function askedByOthers({ settings, state, now }: Turn): Map<string, string> {
+export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<string, string> {
   const asked = new Map<string, string>();
   for (const [leaseKey, { wish, seenAt }] of state.wishes) {
     if (wish.workerId === settings.workerId || now - seenAt >= wishLastsMs(wish, settings.failoverMs)) continue;
@@ -39,7 +39,11 @@ export function askedByOthers({ settings, state, now }: Turn): Map<string, strin
  * Keepers of this process that died, perhaps with their coordinator, left wishes. Their holders would hand over to nobody,
  * so this process asks again. `rows`: those of holders that live.
  */
-export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (leaseKey: string) => boolean): void {
+export function askAgain(
+  turn: CoordinatorTurn,
+  rows: readonly LeaseRow[],
+  isLeftAlone: (leaseKey: string) => boolean,
+): void {
   const { settings, state } = turn;
   for (const row of rows) {
     if (openWishes(turn) >= mostWishes || state.leases.size >= settings.maxLeases) return;
@@ -49,12 +53,12 @@ export function askAgain(turn: Turn, rows: readonly LeaseRow[], isLeftAlone: (le
   }
 }
 
-function openWishes({ state }: Turn): number {
+function openWishes({ state }: CoordinatorTurn): number {
   return [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
 }
 
 /** Asks the holders of these leases for them, as many as may be asked; takes those of holders that cannot be asked. */
-export function askOrTake(turn: Turn, rows: readonly LeaseRow[]): void {
+export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   let open = openWishes(turn);
   for (const row of rows) {

@@ -2,12 +2,12 @@
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** Reports a checkpoint once the row is known to have it. SHARD_END covers the last frontier. */
-export function reportDurable(turn: Turn): void {
+export function reportDurable(turn: KeeperTurn): void {
   const { options, state, effects } = turn;
   const { row, frontier } = state.lease;
   const durable =

@@ -6,14 +6,14 @@ import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
 import { dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** The lease is to be released: drain first. */
-export function release(turn: Turn, reason: string, deadlineMs: number): void {
+export function release(turn: KeeperTurn, reason: string, deadlineMs: number): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
   // The end of the drain and the write share the time given, one after the other.
@@ -41,7 +41,7 @@ export function release(turn: Turn, reason: string, deadlineMs: number): void {
  * The keeper itself releases the lease, because this process makes no progress with the shard. Calls that a crash has left behind may
  * take `forCallsMs` to end.
  */
-export function giveUp(turn: Turn, reason: string, forCallsMs = 0): void {
+export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
   const { state } = turn;
   const cutAt = turn.now + forCallsMs;
   refuseTenureRequest(turn, reason);
@@ -57,7 +57,7 @@ export function giveUp(turn: Turn, reason: string, forCallsMs = 0): void {
   };
 }
 
-export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEnd): void {
+export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
   const { children, vanished } = shardEnd;
   const position = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
@@ -84,7 +84,7 @@ export function askShardEnd({ options, state, effects }: Turn, shardEnd: ShardEn
   );
 }
 
-export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPlan): void {
+export function shardEndPlanned(turn: KeeperTurn, shardEnd: ShardEnd, plan: ShardEndPlan): void {
   const { state, now } = turn;
   // The answer to a question about an end that was taken back since.
   if (state.shardEnd !== shardEnd) return;
@@ -104,7 +104,7 @@ export function shardEndPlanned(turn: Turn, shardEnd: ShardEnd, plan: ShardEndPl
 }
 
 /** Listings show the shard: the next worker reads on from the frontier, later each time until one moves it. */
-function notEnded({ options, state, now }: Turn): void {
+function notEnded({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
   const { falseEnds } = setbacks;
   falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
@@ -116,7 +116,7 @@ function notEnded({ options, state, now }: Turn): void {
 }
 
 /** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
-export function finish(turn: Turn, news: KeeperNews, reason: string): void {
+export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   const callsEnded = state.tenure === undefined && state.open.noCallsLeftAtEnd;
   refuseTenureRequest(turn, reason);
@@ -131,7 +131,7 @@ export function finish(turn: Turn, news: KeeperNews, reason: string): void {
   if (state.open.calls === 0) effects.push({ type: 'end' });
 }
 
-export function released(turn: Turn, written: boolean): void {
+export function released(turn: KeeperTurn, written: boolean): void {
   const { options, state } = turn;
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
   const recordsLeft = said.recordsLeft === 0 && mayHaveOpenRecords(turn) ? -1 : said.recordsLeft;
@@ -144,12 +144,12 @@ export function released(turn: Turn, written: boolean): void {
 }
 
 /** The time given for the release is over. */
-export function unreleased(turn: Turn): void {
+export function unreleased(turn: KeeperTurn): void {
   if (turn.state.taking.everHeld) return released(turn, false);
   return notHeld(turn, 'released before it was taken');
 }
 
-export function ended(turn: Turn): void {
+export function ended(turn: KeeperTurn): void {
   const { source, shardId } = turn.options;
   const childShardIds = turn.state.lease.row.childShardIds;
   emit(turn, { name: 'shardEnded', data: { source, shardId, children: childShardIds } });
@@ -158,7 +158,7 @@ export function ended(turn: Turn): void {
 
 /** `retake`: the row is this process's own. `wishFailed`: its holder was asked for it, and must not be asked again soon. */
 export function notHeld(
-  turn: Turn,
+  turn: KeeperTurn,
   reason: string,
   { retake = false, wishFailed = false }: { readonly retake?: boolean; readonly wishFailed?: boolean } = {},
 ): void {

@@ -16,7 +16,7 @@ import {
   revokeTenure,
 } from './tenures.js';
 import { count, effectName, tell } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { drainsOn, proceedYielding } from './yielding.js';
@@ -42,20 +42,20 @@ export function leaseKeeper(
       const { left } = options;
       const fresh = initialState(options, self, now);
       const state = left === undefined ? fresh : resumedState(fresh, left.state);
-      const turn: Turn = { options, state, now, effects: [] };
+      const turn: KeeperTurn = { options, state, now, effects: [] };
       if (left !== undefined) release(turn, left.reason, left.deadlineMs);
       proceed(turn);
       return [state, turn.effects];
     },
     receive(state, message) {
-      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      const turn: KeeperTurn = { options, state, now: options.clock.now(), effects: [] };
       endExpiredTenure(turn);
       handle(turn, message);
       proceed(turn);
       return [state, turn.effects];
     },
     stopped(state) {
-      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      const turn: KeeperTurn = { options, state, now: options.clock.now(), effects: [] };
       refuseTenureRequest(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
       quitTraffic(turn);
@@ -66,7 +66,7 @@ export function leaseKeeper(
 }
 
 /** Ends a tenure whose time is over: its deadline has passed, or the machine was suspended (docs/design.md, section 5). */
-function endExpiredTenure(turn: Turn): void {
+function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
   const wall = options.clock.wallNow();
   const suspendedMs = wall - state.clocks.lastWall - (now - state.clocks.lastNow);
@@ -85,7 +85,7 @@ function endExpiredTenure(turn: Turn): void {
   }
 }
 
-function handle(turn: Turn, message: LeaseKeeperMessage): void {
+function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
   const { state } = turn;
   switch (message.type) {
     case 'beginTenure':
@@ -140,7 +140,7 @@ function handle(turn: Turn, message: LeaseKeeperMessage): void {
 }
 
 /** Does whatever is due now, and sets the timer for what is due next. */
-function proceed(turn: Turn): void {
+function proceed(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { failoverMs, stopDeadlineMs } = options;
   const times = {

@@ -2,12 +2,12 @@
 // renewals first. A keeper decides what to write when it has a permit, not when it asks.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, Traffic } from './state.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 
 /** Asks for permission for the write that is due. True when it may begin now; if not, the permit comes as a message. */
-export function requestPermit(turn: Turn, kind: LeaseWriteKind | undefined): boolean {
+export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
   const { traffic } = state;
@@ -38,7 +38,11 @@ export function requestPermit(turn: Turn, kind: LeaseWriteKind | undefined): boo
   return false;
 }
 
-function keepUpToDate({ options, state, now }: Turn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
+function keepUpToDate(
+  { options, state, now }: KeeperTurn,
+  order: TrafficOrder,
+  kind: LeaseWriteKind | undefined,
+): void {
   const { failoverMs, marginMs } = options;
   // The take of a row that was created again cannot wait like another take: peers leave the row alone only for a while. A
   // hand-over is the renewal as well, once that is due.
@@ -49,7 +53,7 @@ function keepUpToDate({ options, state, now }: Turn, order: TrafficOrder, kind: 
   order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;
 }
 
-export function permitCame(turn: Turn, permit: TrafficPermit | undefined): void {
+export function permitCame(turn: KeeperTurn, permit: TrafficPermit | undefined): void {
   const { state } = turn;
   state.traffic.queued = false;
   state.traffic.permit = permit;
@@ -62,7 +66,7 @@ function givePermitBack(traffic: Traffic): void {
 }
 
 /** The keeper writes nothing any more. */
-export function quitTraffic({ options, state }: Turn): void {
+export function quitTraffic({ options, state }: KeeperTurn): void {
   givePermitBack(state.traffic);
   state.writes.current?.permit?.end('failed');
   if (state.traffic.order !== undefined) options.traffic?.leave(state.traffic.order);
@@ -73,7 +77,7 @@ export function quitTraffic({ options, state }: Turn): void {
  * written after all, the next scan finds the row as this process's own. A take that was never sent is given up at a release,
  * too.
  */
-export function takeIsInVain({ state, now }: Turn): boolean {
+export function takeIsInVain({ state, now }: KeeperTurn): boolean {
   if (state.phase !== 'taking' || state.writes.current !== undefined || !state.traffic.queued) return false;
   // Writes of a wish are not attempts at a take.
   const isUnsent = state.writes.begun === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);

@@ -5,7 +5,7 @@ import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Asked, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { beganHandingOut, callsMayRunOf, newestOf } from '../../src/core/handed-out.js';
 import { advanceFrontier, nextCheckpoint, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
@@ -15,7 +15,7 @@ import { comparePositions } from '../../src/core/sequence-number.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function beginTenure(turn: Turn, { worker, control, replyTo }: Asked): void {
+export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this is a repeated question, and would end the tenure
   // that it got.
@@ -32,7 +32,7 @@ export function beginTenure(turn: Turn, { worker, control, replyTo }: Asked): vo
   effects.push(watch(control, (how) => ({ type: 'workerDown', worker, how })));
 }
 
-function refusalOf({ state, now }: Turn): string | undefined {
+function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
@@ -41,13 +41,13 @@ function refusalOf({ state, now }: Turn): string | undefined {
   return undefined;
 }
 
-export function refuseTenureRequest(turn: Turn, reason: string): void {
+export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
   if (turn.state.workers.asked === undefined) return;
   turn.effects.push(reply(turn.state.workers.asked.replyTo, { type: 'refused', reason }));
   turn.state.workers.asked = undefined;
 }
 
-export function grant(turn: Turn, asked: Asked): void {
+export function grant(turn: KeeperTurn, asked: Asked): void {
   const { options, state, effects } = turn;
   const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
@@ -84,7 +84,7 @@ export function grant(turn: Turn, asked: Asked): void {
 }
 
 /** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
-export function wallDeadlineOf({ options, state, now }: Turn): number {
+export function wallDeadlineOf({ options, state, now }: KeeperTurn): number {
   return options.clock.wallNow() + (state.standing.liveUntil - now) + options.marginMs;
 }
 
@@ -94,7 +94,7 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
 }
 
 /** Ends the tenure for good and informs its worker, whose last frontier and end still count. */
-export function revokeTenure(turn: Turn, reason: string): void {
+export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
   kill(turn, tenure, reason);
@@ -102,14 +102,14 @@ export function revokeTenure(turn: Turn, reason: string): void {
 }
 
 /** The worker has ended. */
-export function closeTenure(turn: Turn, tenure: OpenTenure, reason: string): void {
+export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) kill(turn, tenure, reason);
   turn.state.tenure = undefined;
   turn.state.workers.idleSince = turn.now;
 }
 
 /** Every later message of the worker is stale. */
-export function dropTenure(turn: Turn, reason: string): void {
+export function dropTenure(turn: KeeperTurn, reason: string): void {
   revokeTenure(turn, reason);
   turn.state.tenure = undefined;
 }
@@ -119,7 +119,7 @@ export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' 
   `${store.tableName} ${leaseKey}`;
 
 /** Whether a call for a record of this lease may run in this process, whatever worker, keeper or ownership it is of. */
-export function callsMayRun({ options, state }: Turn): boolean {
+export function callsMayRun({ options, state }: KeeperTurn): boolean {
   return callsMayRunOf(state.open.handedOut, leaseName(options));
 }
 
@@ -127,14 +127,14 @@ export function callsMayRun({ options, state }: Turn): boolean {
  * Whether some record that this process has handed out under this lease may be open. A new worker reads all of them again.
  * Until it has, the shard is not drained, even if the worker reports so.
  */
-export function mayHaveOpenRecords({ options, state }: Turn): boolean {
+export function mayHaveOpenRecords({ options, state }: KeeperTurn): boolean {
   const newest = newestOf(state.open.handedOut, leaseName(options));
   if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
   const reached = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
   return reached === undefined || comparePositions(reached, newest) < 0;
 }
 
-function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
+function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;
   const { shared, controller } = tenure;
   tenure.revoked = true;
@@ -148,12 +148,12 @@ function kill(turn: Turn, tenure: OpenTenure, reason: string): void {
 }
 
 /** The tenure of this worker and fence, if it is still the open one. */
-export function tenureOf({ state }: Turn, worker: number, fence: number): OpenTenure | undefined {
+export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
   return tenure?.shared.worker === worker && tenure.shared.fence === fence ? tenure : undefined;
 }
 
-export function noteFrontier(turn: Turn, { worker, fence, position, records }: FrontierReport): void {
+export function noteFrontier(turn: KeeperTurn, { worker, fence, position, records }: FrontierReport): void {
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
   const passed = records - tenure.records;
@@ -166,7 +166,7 @@ export function noteFrontier(turn: Turn, { worker, fence, position, records }: F
 
 /** The worker's reads concern the coordinator. */
 export function noteReads(
-  turn: Turn,
+  turn: KeeperTurn,
   { worker, fence, forMs }: { worker: number; fence: number; forMs: number },
 ): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');

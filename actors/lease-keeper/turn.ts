@@ -9,7 +9,7 @@ import { backoffMs } from '../../src/core/backoff.js';
 import type { Backoff } from '../../src/core/backoff.js';
 import type { KinactEvent } from '../../src/api/events.js';
 
-export interface Turn {
+export interface KeeperTurn {
   readonly options: LeaseKeeperOptions;
   readonly state: LeaseKeeperState;
   /** Monotonic. */
@@ -18,21 +18,21 @@ export interface Turn {
 }
 
 /** Sends a notice to the coordinator. */
-export function tell({ options, state, effects }: Turn, news: KeeperNews): void {
+export function tell({ options, state, effects }: KeeperTurn, news: KeeperNews): void {
   effects.push(
     send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
   );
 }
 
-export function emit({ effects }: Turn, event: KinactEvent): void {
+export function emit({ effects }: KeeperTurn, event: KinactEvent): void {
   effects.push({ type: 'emit', event });
 }
 
-export function count({ effects }: Turn, what: string): void {
+export function count({ effects }: KeeperTurn, what: string): void {
   effects.push({ type: 'count', what });
 }
 
-export function warn(turn: Turn, message: string, error?: unknown): void {
+export function warn(turn: KeeperTurn, message: string, error?: unknown): void {
   const { source, shardId } = turn.options;
   emit(turn, { name: 'warning', data: { message, source, shardId, ...(error === undefined ? {} : { error }) } });
 }
@@ -43,7 +43,7 @@ export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
 }
 
 /** How long to wait after a failed attempt at the table: full jitter, up to a sixth of `failoverMs`. */
-export function retryDelayMs({ options, state }: Pick<Turn, 'options' | 'state'>): number {
+export function retryDelayMs({ options, state }: Pick<KeeperTurn, 'options' | 'state'>): number {
   return backoffMs(retryShapeOf(options), state.writes.failed, options.random);
 }
 

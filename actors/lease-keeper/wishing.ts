@@ -7,7 +7,7 @@ import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Release, Wishing, Write } from './state.js';
 import { leaseName } from './tenures.js';
 import { count, effectName } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { hasExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
@@ -41,7 +41,7 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
 }
 
 /** The request that leaves the wish, raises its number, or withdraws it. */
-export function wishEffect(turn: Turn, current: Write): void {
+export function wishEffect(turn: KeeperTurn, current: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
   const { holder, stale, number, lookAt } = state.wishing!;
@@ -61,7 +61,7 @@ export function wishEffect(turn: Turn, current: Write): void {
   );
 }
 
-export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
+export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): void {
   const { options, state } = turn;
   const wishing = state.wishing!;
   if (outcome.type === 'refused') return rowSeen(turn, outcome.current, current.kind);
@@ -75,14 +75,14 @@ export function wished(turn: Turn, current: Write, outcome: WishOutcome): void {
 }
 
 /** A wish that cannot be withdrawn is forgotten when nobody believes it any more. */
-function giveUpWish({ options, now }: Turn, wishing: Wishing, reason: string, inVain: boolean): void {
+function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
   // A stop that holds nothing does not wait for it: no living worker believes it for long.
   wishing.over ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
 }
 
 /** Does whatever is due of a wish by the clock. */
-export function proceedWishing(turn: Turn): void {
+export function proceedWishing(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { wishing, release } = state;
   if (wishing === undefined) return;
@@ -112,7 +112,7 @@ export function proceedWishing(turn: Turn): void {
   );
 }
 
-export function looked(turn: Turn, row: LeaseRow | undefined): void {
+export function looked(turn: KeeperTurn, row: LeaseRow | undefined): void {
   const { wishing, phase } = turn.state;
   if (wishing === undefined || phase !== 'wishing') return count(turn, 'lateLook');
   wishing.looking = false;
@@ -120,7 +120,7 @@ export function looked(turn: Turn, row: LeaseRow | undefined): void {
 }
 
 /** The wish is still raised; nothing depends on one look. */
-export function lookFailed(turn: Turn): void {
+export function lookFailed(turn: KeeperTurn): void {
   const { state, now } = turn;
   count(turn, 'failedLooks');
   if (state.wishing === undefined) return;
@@ -129,7 +129,7 @@ export function lookFailed(turn: Turn): void {
 }
 
 /** `refused`: the write that the row has refused. */
-function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] | undefined): void {
+function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['kind'] | undefined): void {
   const { options, state, now } = turn;
   const { workerId, processNonce, writer, failoverMs } = options;
   const wishing = state.wishing!;
@@ -160,7 +160,7 @@ function rowSeen(turn: Turn, row: LeaseRow | undefined, refused: Write['kind'] |
 }
 
 /** The row names this keeper. A stop that has come meanwhile gives it back at once. */
-function leaseReceived(turn: Turn, row: LeaseRow): void {
+function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state } = turn;
   const { release } = state;
   forgetHandedOut(state.open.handedOut, leaseName(options));
@@ -169,7 +169,7 @@ function leaseReceived(turn: Turn, row: LeaseRow): void {
   if (release !== undefined) toBeReleased(turn, release);
 }
 
-function toBeReleased({ state, now }: Turn, release: Release): void {
+function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
   state.phase = 'held';
   state.taking.everHeld = true;
   release.recordsLeft = 0;
@@ -177,7 +177,7 @@ function toBeReleased({ state, now }: Turn, release: Release): void {
 }
 
 /** A write of the wish that is under way is void: the row refuses it now. */
-function dropWish({ state, effects }: Turn): void {
+function dropWish({ state, effects }: KeeperTurn): void {
   if (state.writes.current === undefined) return;
   effects.push({ type: 'abort', name: effectName(state.writes.current), reason: new Error('the lease has come') });
   state.writes.current.permit?.end('unused');
@@ -185,7 +185,7 @@ function dropWish({ state, effects }: Turn): void {
 }
 
 /** The lease has no living holder any more, or it is ours: the take that follows is a conditional write like any other. */
-function toBeTaken(turn: Turn, row: LeaseRow): void {
+function toBeTaken(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);
   adoptRow(state.lease, row);
@@ -196,7 +196,7 @@ function toBeTaken(turn: Turn, row: LeaseRow): void {
   state.writes.retryAt = now;
 }
 
-function withdrawn(turn: Turn): void {
+function withdrawn(turn: KeeperTurn): void {
   const { over, number } = turn.state.wishing!;
   const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');

@@ -5,14 +5,14 @@ import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
 import { callsMayRun, closeTenure, leaseName, tenureOf } from './tenures.js';
 import { count } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
 import { callsHaveEnded } from '../../src/core/handed-out.js';
 
 /** Watchdog endings at one frontier after which the lease is given up. */
 const maxWatchdogs = 2;
 
-export function workerEnded(turn: Turn, worker: number, fence: number, how: WorkerEnd): void {
+export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how: WorkerEnd): void {
   const { state } = turn;
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
@@ -45,12 +45,12 @@ export function workerEnded(turn: Turn, worker: number, fence: number, how: Work
   }
 }
 
-function noteCallsAtEnd({ options, state }: Turn, isQuiet: boolean): void {
+function noteCallsAtEnd({ options, state }: KeeperTurn, isQuiet: boolean): void {
   state.open.noCallsLeftAtEnd = isQuiet;
   if (isQuiet) callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
-export function workerDown(turn: Turn, worker: number, how: Ending): void {
+export function workerDown(turn: KeeperTurn, worker: number, how: Ending): void {
   const { state } = turn;
   if (state.workers.asked?.worker === worker) {
     state.workers.asked = undefined;

@@ -8,7 +8,7 @@ import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, leaseGiven, heirOf, resolveRefusedWrite, wishSeen } from './yielding.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
@@ -29,7 +29,7 @@ import type { WriteOutcome } from '../../src/api/ports.js';
 /** Attempts at a take that meet rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
 
-export function beginWrite(turn: Turn, kind: Write['kind']): void {
+export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
   const { leaseKey, store, workerId, writer } = options;
   const carries = carriesCheckpoint(turn, kind);
@@ -68,17 +68,17 @@ export function beginWrite(turn: Turn, kind: Write['kind']): void {
 }
 
 /** The service's time now, from its value when the keeper began and our own clock. */
-function serviceNow({ state, now }: Turn): number {
+function serviceNow({ state, now }: KeeperTurn): number {
   return state.clocks.serviceTimeMs + (now - state.clocks.bornAt);
 }
 
-function carriesCheckpoint({ options, state, now }: Turn, kind: Write['kind']): boolean {
+function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kind']): boolean {
   const standing = { checkpointAt: state.standing.checkpointAt, behind: state.lease.behind };
   return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
 /** When a checkpoint is due by itself. A keeper that only finishes the work of an earlier one writes none. */
-export function nextExtraAt({ options, state }: Turn): number {
+export function nextExtraAt({ options, state }: KeeperTurn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
   return extraCheckpointAt(cadenceOf(options), {
     checkpointAt: state.standing.checkpointAt,
@@ -91,7 +91,7 @@ function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
   return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: failoverMs / 3 };
 }
 
-function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange {
+function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowChange {
   const { options, state } = turn;
   const { lease } = state;
   switch (kind) {
@@ -121,7 +121,7 @@ function changeOf(turn: Turn, kind: Write['kind'], carries: boolean): RowChange 
 
 /** The table has answered. An answer to a write that was given up already is only counted: its outcome stays unknown. */
 export function answered(
-  turn: Turn,
+  turn: KeeperTurn,
   message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
 ): void {
   const { state } = turn;
@@ -146,7 +146,7 @@ export function answered(
 }
 
 /** The outcome is unknown: the request may have been lost, or only its reply. */
-export function writeFailed(turn: Turn, current: Write, error: unknown): void {
+export function writeFailed(turn: KeeperTurn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
   state.writes.current = undefined;
@@ -172,13 +172,13 @@ function concernsOwner({ kind }: Write): boolean {
  * The owner of a row that refused a write and cannot be read, if that is another worker. Then the lease is not ours even
  * after the row is mended.
  */
-function otherOwner({ options, state }: Turn, error: unknown): string | undefined {
+function otherOwner({ options, state }: KeeperTurn, error: unknown): string | undefined {
   if (!state.taking.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
   const { leaseOwner } = error.data;
   return leaseOwner === options.workerId ? undefined : leaseOwner;
 }
 
-function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { readonly type: 'written' }>): void {
+function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome, { readonly type: 'written' }>): void {
   const { options, state } = turn;
   const { counter, wish } = outcome;
   const before = state.lease.row;
@@ -200,7 +200,7 @@ function written(turn: Turn, current: Write, outcome: Extract<WriteOutcome, { re
 }
 
 /** The lease is ours as of `startedAt`: peers saw the counter change no earlier than that. */
-function confirm(turn: Turn, startedAt: number): void {
+function confirm(turn: KeeperTurn, startedAt: number): void {
   const { options, state } = turn;
   state.standing.renewAt = startedAt + options.failoverMs / 3;
   if (startedAt < state.standing.trustedSince) return;
@@ -212,7 +212,7 @@ function confirm(turn: Turn, startedAt: number): void {
   }
 }
 
-function taken(turn: Turn, before: LeaseRow): void {
+function taken(turn: KeeperTurn, before: LeaseRow): void {
   const { options, state } = turn;
   const { leaseKey, shardId, source, workerId } = options;
   const { row } = state.lease;
@@ -242,14 +242,14 @@ function taken(turn: Turn, before: LeaseRow): void {
 }
 
 /** A vanished row that an earlier attempt, whose reply was lost, has created again: to be taken as it is. */
-function isMadeByUs({ options, state }: Turn, row: LeaseRow | undefined): row is LeaseRow {
+function isMadeByUs({ options, state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
   return (
     state.phase === 'taking' && state.taking.everHeld && leaseOwner === undefined && kinactWriter === options.writer
   );
 }
 
-function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void {
+function refused(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
   // SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read.
   if (
@@ -288,7 +288,7 @@ function refused(turn: Turn, write: Write, current: LeaseRow | undefined): void 
 }
 
 /** No other worker can have processed and cleaned up the shard while the lease was live. */
-function recreate(turn: Turn): void {
+function recreate(turn: KeeperTurn): void {
   const { options, state, now } = turn;
   revokeTenure(turn, 'the row has vanished');
   state.phase = 'recreating';
@@ -302,7 +302,7 @@ function recreate(turn: Turn): void {
 }
 
 /** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */
-function recovered(turn: Turn, row: LeaseRow): void {
+function recovered(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   const before = state.lease.row;
   leaseState.adoptRow(state.lease, row);
@@ -314,7 +314,7 @@ function recovered(turn: Turn, row: LeaseRow): void {
   if (state.phase === 'taking') taken(turn, before);
 }
 
-function workerIdInUse(turn: Turn, current: LeaseRow): void {
+function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
   const { leaseKey, shardId, source, workerId } = turn.options;
   const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
   if (turn.state.taking.everHeld) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
@@ -322,7 +322,7 @@ function workerIdInUse(turn: Turn, current: LeaseRow): void {
 }
 
 /** An `onCheckpoint` has settled. A throw of it is only counted and reported. */
-export function called(turn: Turn, failure: { readonly error: unknown } | undefined): void {
+export function called(turn: KeeperTurn, failure: { readonly error: unknown } | undefined): void {
   const { state, effects } = turn;
   state.open.calls -= 1;
   if (failure !== undefined) {

@@ -27,7 +27,7 @@ import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
 import { callsMayRun, mayHaveOpenRecords, refuseTenureRequest } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
-import type { Turn } from './turn.js';
+import type { KeeperTurn } from './turn.js';
 import { doubledMs } from '../../src/core/backoff.js';
 import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { LONGEST_FAILOVER_MS } from '../../src/core/lease-failover.js';
@@ -40,7 +40,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 const noticeMs = 1_000;
 
 /** Reads the wish that a write found in the row. A wish addressed to another tenure counts as none. */
-export function wishSeen(turn: Turn, text: string | undefined): void {
+export function wishSeen(turn: KeeperTurn, text: string | undefined): void {
   const { options, state, now } = turn;
   const wish = readWish(text);
   const before = state.yielding;
@@ -66,13 +66,13 @@ export function wishSeen(turn: Turn, text: string | undefined): void {
 }
 
 /** The answer that the next write of kind `renew` or `answer` carries, if any. */
-export function answerOf({ options, state }: Turn): RowChange {
+export function answerOf({ options, state }: KeeperTurn): RowChange {
   const { yielding } = state;
   if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
 }
 
-export function answerWritten({ options, state, now }: Turn, { change }: Write): void {
+export function answerWritten({ options, state, now }: KeeperTurn, { change }: Write): void {
   const { yielding } = state;
   if (yielding === undefined || change.answer === undefined) return;
   if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
@@ -84,7 +84,7 @@ export function answerWritten({ options, state, now }: Turn, { change }: Write):
 }
 
 /** Does whatever is due of a hand-over by the clock. */
-export function proceedYielding(turn: Turn): void {
+export function proceedYielding(turn: KeeperTurn): void {
   const { state, now } = turn;
   const { yielding } = state;
   if (yielding === undefined || state.phase !== 'held' || state.release !== undefined) return;
@@ -98,7 +98,7 @@ export function proceedYielding(turn: Turn): void {
   else if (phase === 'draining' && state.tenure === undefined) drained(turn, yielding);
 }
 
-function startDraining(turn: Turn, yielding: Yielding): void {
+function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   const { options, state, now, effects } = turn;
   const { tenure } = state;
   refuseTenureRequest(turn, 'the lease is being handed over');
@@ -122,7 +122,7 @@ function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
 }
 
 /** Something of the shard has been settled. */
-export function drainsOn({ options, state, now }: Turn): void {
+export function drainsOn({ options, state, now }: KeeperTurn): void {
   const { yielding } = state;
   if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
 }
@@ -130,7 +130,7 @@ export function drainsOn({ options, state, now }: Turn): void {
 const longestRestMs = 600_000;
 
 /** Its worker, if it has not ended, continues where it is: no hand-over has been sent. */
-function callOff({ options, state, now, effects }: Turn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { tenure } = state;
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain is read on, however many workers ask.
@@ -144,24 +144,24 @@ function callOff({ options, state, now, effects }: Turn, yielding: Yielding, pha
 }
 
 /** No worker is left. But a crashed one may have left calls behind, and records that will be delivered again. */
-function drained(turn: Turn, yielding: Yielding): void {
+function drained(turn: KeeperTurn, yielding: Yielding): void {
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
   else if (turn.state.open.calls === 0) yielding.phase = 'ready';
 }
 
-function nothingLeftBehind(turn: Turn): boolean {
+function nothingLeftBehind(turn: KeeperTurn): boolean {
   return nobodyReads(turn) && !turn.state.open.callsMayRun && !mayHaveOpenRecords(turn);
 }
 
 /** No worker reads the shard, and no call that one has left behind can run. */
-function nobodyReads(turn: Turn): boolean {
+function nobodyReads(turn: KeeperTurn): boolean {
   const { open, tenure } = turn.state;
   return tenure === undefined && (open.noCallsLeftAtEnd || !callsMayRun(turn));
 }
 
 /** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */
-function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yielding): boolean {
+function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
   if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
@@ -170,7 +170,7 @@ function isFresh({ options, state, now }: Turn, { wish, seenAt, phase }: Yieldin
  * The worker that a lease goes to directly; undefined when any may take it. A worker that a stop has cut off may have left a
  * call behind that has settled its records already. Only after a pause is it certain that no call runs.
  */
-export function heirOf(turn: Turn): RowChange['handOver'] {
+export function heirOf(turn: KeeperTurn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
   if (yielding === undefined) return undefined;
   if (release !== undefined && (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding)))
@@ -180,7 +180,7 @@ export function heirOf(turn: Turn): RowChange['handOver'] {
 }
 
 /** The lease is another worker's, with everything that was handed out here settled. */
-export function leaseGiven(turn: Turn, to: string): void {
+export function leaseGiven(turn: KeeperTurn, to: string): void {
   const { options, state } = turn;
   if (state.release !== undefined) return released(turn, true);
   const { leaseKey, shardId, source } = options;
@@ -193,7 +193,7 @@ export function leaseGiven(turn: Turn, to: string): void {
 const mostRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. True: nothing else is to be done about it. */
-export function resolveRefusedWrite(turn: Turn, write: Write, current: LeaseRow | undefined): boolean {
+export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
   if (yielding === undefined) return false;
@@ -228,7 +228,7 @@ function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function tryAgain(turn: Turn): true {
+function tryAgain(turn: KeeperTurn): true {
   const { state, now } = turn;
   state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.writes.failed += 1;
@@ -239,7 +239,7 @@ function tryAgain(turn: Turn): true {
  * The reply of the hand-over was lost; the new owner may have written since, or even given the lease back. A row behind what
  * was settled here was taken by force instead.
  */
-function isTheirs({ state }: Turn, { wish }: Yielding, current: LeaseRow): boolean {
+function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;
   const { frontier } = state.lease;
   return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointAt(frontier)) >= 0;

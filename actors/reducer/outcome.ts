@@ -6,11 +6,11 @@ import { freshState } from './fold.js';
 import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
-import type { ReducerState, Turn } from './state.js';
+import type { ReducerState, ReducerTurn } from './state.js';
 import { reportDead, returnCredit, settleItem } from './returns.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 
-export function afterFold(turn: Turn, job: FoldJob): void {
+export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   const { state } = turn;
   const left = job.items.slice(job.next);
   if (left.length > 0) state.carry = [...left, ...state.carry];
@@ -29,7 +29,7 @@ export function afterFold(turn: Turn, job: FoldJob): void {
  * Credit and acknowledgement of what has been folded so far. Also called while the job is under way: a call that takes long
  * must not delay the dispositions of the items before it.
  */
-export function noteDone(turn: Turn, job: FoldJob): void {
+export function noteDone(turn: ReducerTurn, job: FoldJob): void {
   const { options, state, now, effects } = turn;
   const { definition } = options;
   const done = job.done.slice(job.noted);
@@ -52,7 +52,7 @@ export function noteDone(turn: Turn, job: FoldJob): void {
 }
 
 /** An effect that took place after its lease was lost is not acknowledged: the new owner does it as well. */
-function acknowledge({ state, effects }: Turn, items: readonly DeliveredItem[]): void {
+function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
   let afterLoss = 0;
   for (const item of items) {
     if (item.tenure.dead) {
@@ -70,7 +70,7 @@ function drop(state: ReducerState, item: DeliveredItem): void {
   reportDead(state.returns, item);
 }
 
-function itemFailed(turn: Turn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
+function itemFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
   const { options, state, effects } = turn;
   state.manual.delete(item);
   if (endIfLate(item.tenure, options.clock)) {
@@ -95,7 +95,7 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
 }
 
 /** Settled without having been processed, because the application said so: counted and reported, never silent. */
-function skip({ state, effects }: Turn, items: readonly DeliveredItem[], cause: unknown): void {
+function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
   if (items.length === 0) return;
   effects.push({ type: 'count', what: 'skippedItems', by: items.length });
   for (const item of items) {
@@ -107,7 +107,7 @@ function skip({ state, effects }: Turn, items: readonly DeliveredItem[], cause: 
 }
 
 /** Notes what has been flushed since the last time. */
-export function afterFlush(turn: Turn, job: FlushJob): void {
+export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   const { options, state } = turn;
   const groups = job.groups.slice(job.noted, job.next);
   job.noted = job.next;
@@ -124,7 +124,7 @@ export function afterFlush(turn: Turn, job: FlushJob): void {
 }
 
 /** After a failed flush the state is worthless: it may be half saved. Under every policy it starts again from `init`. */
-function flushFailed(turn: Turn, group: FlushGroup): void {
+function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   const { options, state, effects } = turn;
   const oldest = group.items[0] as DeliveredItem;
   const { policy, error } = judgeFailure(
@@ -141,7 +141,7 @@ function flushFailed(turn: Turn, group: FlushGroup): void {
   else for (const item of group.items) stopShard(state, item, error);
 }
 
-export function afterBehaviour(turn: Turn, job: RawJob): void {
+export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   const { options, state, effects } = turn;
   const dropped = new Set(job.dropped);
   for (const item of job.items) {
@@ -176,14 +176,14 @@ export function afterBehaviour(turn: Turn, job: RawJob): void {
 }
 
 /** A failed call with nothing in it to skip is reported too. */
-function callFailed({ effects }: Turn, job: RawJob, error: Error): void {
+function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
   effects.push({ type: 'count', what: 'failedCalls' });
   const message = `a reducer failed at ${job.message.type}`;
   effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
 }
 
 /** What application code has said through `ctx` since the last time. */
-export function afterCalls(turn: Turn): void {
+export function afterCalls(turn: ReducerTurn): void {
   const { state, effects } = turn;
   const { acknowledged, failed } = state.controller.take();
   let strays = 0;

@@ -12,7 +12,7 @@ import { createContextController } from './context.js';
 import { answerLocate, reducerStatus } from './status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
-import type { Mark, ReducerMessage, ReducerOptions, ReducerState, Turn } from './state.js';
+import type { Mark, ReducerMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { asError } from '../../src/core/thrown.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
@@ -29,7 +29,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     kind: 'reducer',
     initial: (self) => initial(options, self),
     receive: (state, message) => {
-      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(turn, message);
       // After a failure nothing new may start: the restart waits for every call that has.
       if (!hasFailed(turn)) advance(turn);
@@ -69,13 +69,13 @@ function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<Reduc
   return [state, options.stages.map((to) => send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
 
-function hasFailed({ effects }: Turn): boolean {
+function hasFailed({ effects }: ReducerTurn): boolean {
   return effects.some(({ type }) => type === 'fail');
 }
 
 type MessageOf<T extends ReducerMessage['type']> = ReducerMessage & { readonly type: T };
 
-function handle(turn: Turn, message: ReducerMessage): void {
+function handle(turn: ReducerTurn, message: ReducerMessage): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, message)) return;
   switch (message.type) {
@@ -116,7 +116,7 @@ function handle(turn: Turn, message: ReducerMessage): void {
  * False for a repeated message: items would be folded twice, a punctuation answered twice, a loss reported twice to a raw
  * behaviour.
  */
-function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolean {
+function acceptNumber({ state, effects }: ReducerTurn, message: ReducerMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
   if (message.number <= (state.received.get(message.stage) ?? 0)) {
     effects.push({ type: 'count', what: 'repeatedMessages' });
@@ -126,7 +126,7 @@ function acceptNumber({ state, effects }: Turn, message: ReducerMessage): boolea
   return true;
 }
 
-function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
+function heartbeat(turn: ReducerTurn, message: MessageOf<'heartbeat'>): void {
   const { options, state } = turn;
   if (state.job?.type === 'fold') noteDone(turn, state.job.job);
   // Only a raw behaviour wants heartbeats: a defined reducer flushes by its own timer, idle or not.
@@ -136,7 +136,7 @@ function heartbeat(turn: Turn, message: MessageOf<'heartbeat'>): void {
 }
 
 /** Queued items of the ended tenure are dropped before the raw behaviour learns of it; what was folded stays folded. */
-function revoked({ state }: Turn, message: MessageOf<'revoked'>): void {
+function revoked({ state }: ReducerTurn, message: MessageOf<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
   for (const item of state.carry) if (isLost(item)) returnCredit(state.returns, item);
@@ -150,7 +150,7 @@ function revoked({ state }: Turn, message: MessageOf<'revoked'>): void {
 }
 
 /** Starts the next call, if none is under way: this is the one place where user code is started from. */
-function advance(turn: Turn): void {
+function advance(turn: ReducerTurn): void {
   const { options, state } = turn;
   while (state.job === undefined) {
     const flushes = options.definition.flush !== undefined && state.unflushed > 0;
@@ -171,7 +171,7 @@ function advance(turn: Turn): void {
   }
 }
 
-function startMark(turn: Turn, mark: Mark): void {
+function startMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
   if (options.definition.behaviour === undefined) {
@@ -185,7 +185,7 @@ function startMark(turn: Turn, mark: Mark): void {
   startRaw(turn, createRawJob([], message, now), mark);
 }
 
-function finishMark({ options, state, effects }: Turn, mark: Mark): void {
+function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
     // The dispositions of the flush must leave before the answer that promises them.
     sendReturns(state.returns, options.index, effects);
@@ -205,7 +205,7 @@ function finishMark({ options, state, effects }: Turn, mark: Mark): void {
   }
 }
 
-function startItems(turn: Turn): void {
+function startItems(turn: ReducerTurn): void {
   const { options, state, now, effects } = turn;
   const { definition, clock } = options;
   const items = nextItems(options, state);
@@ -254,7 +254,7 @@ function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
   return slot;
 }
 
-function startFlush(turn: Turn): void {
+function startFlush(turn: ReducerTurn): void {
   const { state } = turn;
   const job = createFlushJob(state.slots.values(), turn.now);
   state.unflushed = 0;
@@ -262,7 +262,7 @@ function startFlush(turn: Turn): void {
   runFlush(turn, job);
 }
 
-function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
+function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void {
   const { definition, clock, shardName } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
   effects.push(
@@ -277,7 +277,7 @@ function runFlush({ options, state, effects }: Turn, job: FlushJob): void {
 }
 
 /** With a state per shard there may be many calls, and together they must not starve the lease keepers. */
-function flushed(turn: Turn, job: FlushJob): void {
+function flushed(turn: ReducerTurn, job: FlushJob): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
   if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
@@ -302,7 +302,7 @@ function fencesOf(
   return fences;
 }
 
-function startRaw({ options, state, effects }: Turn, job: RawJob, mark: Mark | undefined): void {
+function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: Mark | undefined): void {
   const definition = options.definition as RawReducer<unknown, unknown>;
   state.job = { type: 'raw', job, mark };
   effects.push(
@@ -321,7 +321,7 @@ function startRaw({ options, state, effects }: Turn, job: RawJob, mark: Mark | u
   );
 }
 
-function behaved(turn: Turn, job: RawJob): void {
+function behaved(turn: ReducerTurn, job: RawJob): void {
   const { state } = turn;
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;

@@ -66,7 +66,7 @@ export interface ReducerState {
 }
 
 /** One call of `receive`: its inputs and its effects. */
-export interface Turn {
+export interface ReducerTurn {
   readonly options: ReducerOptions;
   readonly state: ReducerState;
   /**

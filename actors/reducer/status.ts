@@ -4,12 +4,12 @@ import { reply, send } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox } from '../protocol/pipeline.js';
-import type { Mark, ReducerState, Turn } from './state.js';
+import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
 type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 
 /** Answers where the record is, or passes the question on to the next reducer; the last one answers for all. */
-export function answerLocate({ state, now, effects }: Turn, question: Locate): void {
+export function answerLocate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
     ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
     : 'punctuation' in question

@@ -32,7 +32,7 @@ export interface ShardWorkerSupervisorState {
 }
 
 /** One call of `receive`. No clock: nothing here depends on the time. */
-interface Turn {
+interface SupervisorTurn {
   readonly options: ShardWorkerSupervisorOptions;
   readonly state: ShardWorkerSupervisorState;
   readonly effects: Effect<ShardWorkerSupervisorMessage>[];
@@ -48,7 +48,7 @@ export function shardWorkerSupervisor(
       options.coordinators.map((to) => send(to, { type: 'subscribe', subscriber: self })),
     ],
     receive: (state, message) => {
-      const turn: Turn = { options, state, effects: [] };
+      const turn: SupervisorTurn = { options, state, effects: [] };
       handle(turn, message);
       return [state, turn.effects];
     },
@@ -58,7 +58,7 @@ export function shardWorkerSupervisor(
 
 type MessageOf<T extends ShardWorkerSupervisorMessage['type']> = ShardWorkerSupervisorMessage & { readonly type: T };
 
-function handle(turn: Turn, message: ShardWorkerSupervisorMessage): void {
+function handle(turn: SupervisorTurn, message: ShardWorkerSupervisorMessage): void {
   switch (message.type) {
     case 'held':
       return held(turn, message);
@@ -74,7 +74,7 @@ function handle(turn: Turn, message: ShardWorkerSupervisorMessage): void {
   }
 }
 
-function held(turn: Turn, message: HeldLeases): void {
+function held(turn: SupervisorTurn, message: HeldLeases): void {
   const { tables } = turn.state;
   const known = tables.get(message.table);
   if (known !== undefined && known.version >= message.version) return;
@@ -82,7 +82,7 @@ function held(turn: Turn, message: HeldLeases): void {
   for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
 }
 
-function again(turn: Turn, { name }: MessageOf<'again'>): void {
+function again(turn: SupervisorTurn, { name }: MessageOf<'again'>): void {
   const { slots } = turn.state;
   // A lease that was taken again in the meantime has its worker already.
   if (slots.get(name)?.resting !== true) return;
@@ -95,7 +95,7 @@ function nameOf(table: string, lease: HeldLease): string {
   return `${table}/${lease.leaseKey}`;
 }
 
-function startFor({ options, state, effects }: Turn, name: string, lease: HeldLease): void {
+function startFor({ options, state, effects }: SupervisorTurn, name: string, lease: HeldLease): void {
   const slot = state.slots.get(name);
   // A worker of an earlier keeper is ending; its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
@@ -108,7 +108,7 @@ function startFor({ options, state, effects }: Turn, name: string, lease: HeldLe
   );
 }
 
-function ended(turn: Turn, { name, how }: MessageOf<'ended'>): void {
+function ended(turn: SupervisorTurn, { name, how }: MessageOf<'ended'>): void {
   const { options, state, effects } = turn;
   const slot = state.slots.get(name);
   if (slot === undefined) return;
@@ -125,7 +125,7 @@ function ended(turn: Turn, { name, how }: MessageOf<'ended'>): void {
   startIfHeld(turn, name);
 }
 
-function startIfHeld(turn: Turn, name: string): void {
+function startIfHeld(turn: SupervisorTurn, name: string): void {
   for (const { table, leases } of turn.state.tables.values()) {
     for (const lease of leases) {
       if (nameOf(table, lease) === name) startFor(turn, name, lease);

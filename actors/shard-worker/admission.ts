@@ -2,7 +2,7 @@
 // out-of-range policy. Then it fills the ledger record by record while there is room.
 import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
-import type { Channel, Current, Admission, ShardWorkerState, Turn } from './state.js';
+import type { Channel, Current, Admission, ShardWorkerState, WorkerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { admit, admitInside, expectItems, pin, room, settle, unpin } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
@@ -53,7 +53,7 @@ const recordCostBytes = 256;
  * Admits what there is room for and hands it to the channels. `gaveWay`: its time was up, and the rest continues in a later
  * turn of the event loop.
  */
-export function admitAll(turn: Turn, tenure: Tenure): AdmissionEnd | 'gaveWay' | undefined {
+export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gaveWay' | undefined {
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
@@ -124,7 +124,7 @@ export function abandon({ current, duplicates }: Admission, ledger: Ledger): Adm
  * An aggregate without user records, or one that ends in user records which cannot be decoded, still has a place. The
  * frontier must pass it: behind those that were decoded.
  */
-function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
+function closeAggregate(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;
   const { divisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
@@ -141,7 +141,7 @@ function closeAggregate(turn: Turn, tenure: Tenure, { record, unpacked }: Curren
   return undefined;
 }
 
-function open({ options, state, effects }: Turn, tenure: Tenure, record: RawRecord): Unpacked {
+function open({ options, state, effects }: WorkerTurn, tenure: Tenure, record: RawRecord): Unpacked {
   const { admission } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {
@@ -155,7 +155,7 @@ function open({ options, state, effects }: Turn, tenure: Tenure, record: RawReco
   return unpacked;
 }
 
-function admitOne(turn: Turn, tenure: Tenure, record: UserRecord, bytes: number): AdmissionEnd | undefined {
+function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: number): AdmissionEnd | undefined {
   const { state, now, effects } = turn;
   const { admission, ledger } = state;
   const current = admission.current as Current;
@@ -207,7 +207,11 @@ function wasDoneBefore(
   return order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber);
 }
 
-function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: Position): AdmissionEnd | undefined {
+function duplicate(
+  { options, state, effects }: WorkerTurn,
+  tenure: Tenure,
+  position: Position,
+): AdmissionEnd | undefined {
   state.admission.duplicates += 1;
   effects.push({ type: 'count', what: 'duplicateRecords' });
   if (options.onDuplicate === 'skip') return undefined;
@@ -218,7 +222,7 @@ function duplicate({ options, state, effects }: Turn, tenure: Tenure, position: 
 }
 
 /** `position`: that of the part behind the user records that were decoded. */
-function undecodable(turn: Turn, tenure: Tenure, position: Position, reason: string): AdmissionEnd | undefined {
+function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reason: string): AdmissionEnd | undefined {
   const { options, effects } = turn;
   const { source, shardId } = tenure;
   const { sequenceNumber, subSequenceNumber: decoded } = position;

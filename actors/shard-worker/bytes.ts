@@ -1,6 +1,6 @@
 // A shard worker's part in the byte budget of the process. It opens an account for its tenure and updates it after every
 // message. A reader that counts nothing itself asks the account before each read. The account is closed with the tenure.
-import type { ShardWorkerState, Turn } from './state.js';
+import type { ShardWorkerState, WorkerTurn } from './state.js';
 import {
   answered,
   closeAccount,
@@ -16,7 +16,7 @@ import type { StartPosition } from '../../src/core/position.js';
 import { bytesOf } from '../../src/core/record-bytes.js';
 import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';
 
-export function openReader({ options, state }: Turn, start: StartPosition, lease: LeasedRead): ShardReader {
+export function openReader({ options, state }: WorkerTurn, start: StartPosition, lease: LeasedRead): ShardReader {
   const { source, tell } = options;
   const { self } = state;
   const account = openAccount(options.budget ?? createByteBudget(Infinity), () => tell(self, { type: 'askedToFlush' }));

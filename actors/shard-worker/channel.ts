@@ -4,7 +4,7 @@
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './admission.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { room } from '../../src/core/ledger.js';
@@ -27,14 +27,14 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
  * Opens the questions that may be open: one notify while there is something to hand over, one collect while anything is
  * open.
  */
-export function askStages(turn: Turn, tenure: Tenure): void {
+export function askStages(turn: WorkerTurn, tenure: Tenure): void {
   for (const [index, channel] of turn.state.channels.entries()) {
     notify(turn, tenure, channel, index);
     collect(turn, tenure, channel, index);
   }
 }
 
-function notify({ state, effects }: Turn, tenure: Tenure, channel: Channel, index: number): void {
+function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.notifying || channel.records.length === 0) return;
   const { ordinals, records } = channel;
   channel.ordinals = [];
@@ -51,7 +51,7 @@ function notify({ state, effects }: Turn, tenure: Tenure, channel: Channel, inde
   );
 }
 
-function collect({ state, effects }: Turn, tenure: Tenure, channel: Channel, index: number): void {
+function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
@@ -93,7 +93,7 @@ function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
 }
 
 /** Everything is settled, and no call of the application concerns the shard any more. */
-export function isDrained({ options, state }: Turn): boolean {
+export function isDrained({ options, state }: WorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
@@ -108,7 +108,7 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
  * come. Otherwise acknowledgements that wait for a fuller batch would wait for ever. Asks again only when something has
  * changed since.
  */
-export function punctuate({ options, state, now, effects }: Turn, tenure: Tenure): void {
+export function punctuate({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;
   const mustAwaitCalls = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
   if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls)) return;

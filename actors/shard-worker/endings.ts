@@ -3,10 +3,10 @@ import { send } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './admission.js';
-import type { Turn } from './state.js';
+import type { WorkerTurn } from './state.js';
 
 /** Messages of the keeper. Each is for one tenure. */
-export function controlled(turn: Turn, message: WorkerControl): void {
+export function controlled(turn: WorkerTurn, message: WorkerControl): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) return void effects.push({ type: 'count', what: 'staleControls' });
   switch (message.type) {
@@ -25,7 +25,7 @@ export function controlled(turn: Turn, message: WorkerControl): void {
 }
 
 /** What was fetched but not admitted is given up: no stage has it, and it will be read again. */
-export function stopReading({ state, effects }: Turn, ending: WorkerEnd): void {
+export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
   state.ending = ending;
   state.admission = abandon(state.admission, state.ledger);
@@ -34,7 +34,7 @@ export function stopReading({ state, effects }: Turn, ending: WorkerEnd): void {
   if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
 }
 
-export function revoke(turn: Turn): void {
+export function revoke(turn: WorkerTurn): void {
   const { ending, ledger } = turn.state;
   const tenure = turn.state.tenure as Tenure;
   const how: WorkerEnd =
@@ -46,7 +46,7 @@ export function revoke(turn: Turn): void {
   finish(turn, tenure, how);
 }
 
-export function finish({ state, effects }: Turn, tenure: Tenure, how: WorkerEnd): void {
+export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: WorkerEnd): void {
   // Before anything else: no reducer may be handed an item of a worker that is gone.
   tenure.dead = true;
   state.finished = true;

@@ -1,6 +1,6 @@
 // A reader's notices to people, as events and counters of the worker that reads.
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import type { Turn } from './state.js';
+import type { WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
@@ -9,7 +9,7 @@ const throttled = new KinactError('AWS_ERROR', 'the service throttles', {
   data: { kind: 'throttled' },
 });
 
-export function noticed({ options, state, now, effects }: Turn, notice: SourceNotice): void {
+export function noticed({ options, state, now, effects }: WorkerTurn, notice: SourceNotice): void {
   const { source, shardId } = options.lease;
   switch (notice.type) {
     case 'throttled':

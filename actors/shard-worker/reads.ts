@@ -1,7 +1,7 @@
 // Whether reads of the shard succeed, as the worker reports it to its keeper. It reports the first success, the first one
 // after failures, and failures one after the other. The coordinator decides what they mean.
 import { send } from '../protocol/actor.js';
-import type { Turn } from './state.js';
+import type { WorkerTurn } from './state.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
 /**
@@ -13,7 +13,7 @@ const againMs = 10_000;
 /** This report must not come late: the shard may be given back. */
 const longMs = 60_000;
 
-type ReadTurn = Pick<Turn, 'state' | 'now' | 'effects'>;
+type ReadTurn = Pick<WorkerTurn, 'state' | 'now' | 'effects'>;
 
 /** Throttling is an answer of the service: another worker would do no better. */
 export function readFails(turn: ReadTurn, notice: SourceNotice): void {

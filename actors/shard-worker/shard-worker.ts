@@ -8,7 +8,7 @@ import { askStages, createChannels, isDrained, isFull, isQuiet, punctuate, punct
 import type { Dispositions } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './endings.js';
 import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, Turn } from './state.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus } from './watchdog.js';
 import { noticed } from './notice.js';
@@ -32,7 +32,7 @@ export function shardWorker(
     initial: (self) => initial(options, self),
     receive: (state, message) => {
       if (state.finished) return [state, []];
-      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(turn, message);
       if (state.tenure !== undefined && !state.finished) step(turn, state.tenure);
       recount(state);
@@ -94,7 +94,7 @@ function initial(
 
 type MessageOf<T extends ShardWorkerMessage['type']> = ShardWorkerMessage & { readonly type: T };
 
-function handle(turn: Turn, message: ShardWorkerMessage): void {
+function handle(turn: WorkerTurn, message: ShardWorkerMessage): void {
   const { state, effects } = turn;
   switch (message.type) {
     case 'tenure':
@@ -139,7 +139,7 @@ function handle(turn: Turn, message: ShardWorkerMessage): void {
   }
 }
 
-function heard(turn: Turn, notice: SourceNotice): void {
+function heard(turn: WorkerTurn, notice: SourceNotice): void {
   noticed(turn, notice);
   readFails(turn, notice);
   if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(turn);
@@ -149,7 +149,7 @@ function isDoubt(error: unknown): boolean {
   return endsSource(error) || missesStream(error);
 }
 
-function readFailed(turn: Turn, error: unknown): void {
+function readFailed(turn: WorkerTurn, error: unknown): void {
   const { state, effects } = turn;
   received(state);
   // A read that was given up on purpose is no failure.
@@ -162,7 +162,7 @@ function readFailed(turn: Turn, error: unknown): void {
 }
 
 /** Its coordinator finds out whether the stream is another one, or gone. */
-function doubtStream({ state, effects }: Turn): void {
+function doubtStream({ state, effects }: WorkerTurn): void {
   effects.push(send(state.keeper, { type: 'streamDoubted' }));
 }
 
@@ -170,7 +170,7 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function beginReading(turn: Turn, answer: TenureAnswer): void {
+function beginReading(turn: WorkerTurn, answer: TenureAnswer): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
@@ -187,7 +187,7 @@ function beginReading(turn: Turn, answer: TenureAnswer): void {
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
 }
 
-function fetched(turn: Turn, result: ReadResult): void {
+function fetched(turn: WorkerTurn, result: ReadResult): void {
   const { state } = turn;
   state.reading = false;
   state.failing = undefined;
@@ -202,7 +202,7 @@ function fetched(turn: Turn, result: ReadResult): void {
   received(state);
 }
 
-function settleAll({ state, now }: Turn, dispositions: Dispositions): void {
+function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void {
   const { ledger } = state;
   const { itemCounts, ordinals, items } = dispositions;
   const before = ledger.settled;
@@ -214,7 +214,7 @@ function settleAll({ state, now }: Turn, dispositions: Dispositions): void {
 }
 
 /** Everything that may be due after any message; each part checks for itself whether it is. */
-function step(turn: Turn, tenure: Tenure): void {
+function step(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (tenure.dead) {
     // What is settled stays settled, and need not be replayed.
@@ -241,14 +241,14 @@ function step(turn: Turn, tenure: Tenure): void {
 }
 
 /** However much there is to admit, the lease keepers of this process get their turns in between. */
-function askForSlice({ state, effects }: Turn): void {
+function askForSlice({ state, effects }: WorkerTurn): void {
   state.sliceIsDue = true;
   state.slices += 1;
   effects.push(send(state.self, { type: 'admit', slice: state.slices }));
 }
 
 /** Reports the frontier to the keeper: checkpoints are made of nothing else. */
-function report({ options, state, now, effects }: Turn, tenure: Tenure): void {
+function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
   state.reportedOrdinal = ledger.frontierOrdinal;
@@ -260,7 +260,7 @@ function report({ options, state, now, effects }: Turn, tenure: Tenure): void {
   effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
 }
 
-function read({ state, effects }: Turn): void {
+function read({ state, effects }: WorkerTurn): void {
   const { reader } = state;
   if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !room(state.ledger)) return;
   state.reading = true;
@@ -276,7 +276,7 @@ function read({ state, effects }: Turn): void {
   );
 }
 
-function watch({ options, state, now, effects }: Turn): void {
+function watch({ options, state, now, effects }: WorkerTurn): void {
   const again = (ms: number): void => {
     effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
   };
@@ -305,7 +305,7 @@ function watch({ options, state, now, effects }: Turn): void {
   again(Math.max(1, options.watchdogMs / 10));
 }
 
-function judgeStall(turn: Turn, { ordinal, whereabouts: found }: MessageOf<'located'>): void {
+function judgeStall(turn: WorkerTurn, { ordinal, whereabouts: found }: MessageOf<'located'>): void {
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);

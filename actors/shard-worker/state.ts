@@ -149,7 +149,7 @@ export interface Admission {
 }
 
 /** One call of `receive`: its inputs and its effects. */
-export interface Turn {
+export interface WorkerTurn {
   readonly options: ShardWorkerOptions;
   readonly state: ShardWorkerState;
   /** Monotonic, when the call began. */

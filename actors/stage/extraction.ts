@@ -6,7 +6,7 @@ import { isThenable, unawaited } from '../../src/core/callback.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, Turn, Waiting, WorkerEntry } from './state.js';
+import type { Batch, StageTurn, Waiting, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice } from '../../src/core/time-slice.js';
@@ -16,7 +16,7 @@ import type { Extracted, FailedItem, RecordContext } from '../../src/api/reducer
 
 /** One worker's batch in one turn. */
 interface Extraction {
-  readonly turn: Turn;
+  readonly turn: StageTurn;
   readonly entry: WorkerEntry;
   readonly batch: Batch;
   readonly context: RecordContext;
@@ -43,7 +43,7 @@ export function unextracted(
 }
 
 /** One slice of work. False when the stage crashes and nothing after the failed record may be routed. */
-export function extractForAWhile(turn: Turn): boolean {
+export function extractForAWhile(turn: StageTurn): boolean {
   const { options, state } = turn;
   const slice = startSlice(options.clock);
   const { extracting, workers } = state;
@@ -61,7 +61,7 @@ export function extractForAWhile(turn: Turn): boolean {
   return true;
 }
 
-function extractBatch(turn: Turn, entry: WorkerEntry, slice: TimeSlice): boolean {
+function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): boolean {
   const { options } = turn;
   const { tenure, notify } = entry;
   const batch = (notify as NonNullable<typeof notify>).batch;

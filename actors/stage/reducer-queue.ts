@@ -5,7 +5,7 @@ import { send } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, Sought } from '../protocol/pipeline.js';
-import type { ReducerQueue, Queued, Turn, Waiting } from './state.js';
+import type { ReducerQueue, Queued, StageTurn, Waiting } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -24,7 +24,7 @@ export function enqueue(queue: ReducerQueue, queued: Queued): void {
 }
 
 /** Sends what the credit allows: runs of items as one batch each, punctuation in between. */
-export function dispatch(turn: Turn, queue: ReducerQueue): void {
+export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
   if (queue.ref === undefined) return;
   const stage = turn.state.self;
   let items: DeliveredItem[] = [];
@@ -46,7 +46,7 @@ export function dispatch(turn: Turn, queue: ReducerQueue): void {
 }
 
 function sendItems(
-  { state, effects }: Turn,
+  { state, effects }: StageTurn,
   queue: ReducerQueue,
   to: Ref<ReducerInbox>,
   items: DeliveredItem[],

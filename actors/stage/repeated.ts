@@ -2,12 +2,12 @@
 // repeated one is dropped and counted.
 import type { Effect, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { ReducerQueue, Turn, WorkerEntry } from './state.js';
+import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';
 
 export const repeated: Effect<StageMessage> = { type: 'count', what: 'repeatedMessages' };
 
 /** False for a repeated message: credit would be given back twice, or a punctuation counted as answered by two reducers. */
-export function acceptNumber({ effects }: Turn, queue: ReducerQueue, number: number): boolean {
+export function acceptNumber({ effects }: StageTurn, queue: ReducerQueue, number: number): boolean {
   if (number <= queue.received) {
     effects.push(repeated);
     return false;
@@ -20,7 +20,7 @@ export function acceptNumber({ effects }: Turn, queue: ReducerQueue, number: num
  * False for a repeated message: records would be routed twice, or an answer given to a question that is closed, and its
  * content lost.
  */
-export function acceptQuestion({ effects }: Turn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
+export function acceptQuestion({ effects }: StageTurn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
   if (question <= entry.asked) {
     effects.push(repeated);
     return false;

@@ -10,7 +10,7 @@ import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
 import { createReducerQueue, discard, dispatch, enqueue, queueOf, oldestQueued, positionOf } from './reducer-queue.js';
 import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
-import type { StageOptions, StageState, Turn, WorkerEntry, StageStatus } from './state.js';
+import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export type { StageMessage } from '../protocol/pipeline.js';
@@ -21,7 +21,7 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
     kind: 'stage',
     initial: (self) => [initialState(options, self), [beat(options)]],
     receive: (state, message) => {
-      const turn: Turn = { options, state, now: options.clock.now(), effects: [] };
+      const turn: StageTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(turn, message);
       return [state, turn.effects];
     },
@@ -55,7 +55,7 @@ function beat(options: StageOptions): Effect<StageMessage> {
   return { type: 'after', key: 'beat', ms: options.flushIntervalMs, message: { type: 'beat' } };
 }
 
-function handle(turn: Turn, message: StageMessage): void {
+function handle(turn: StageTurn, message: StageMessage): void {
   const { options, state, effects } = turn;
   switch (message.type) {
     case 'join':
@@ -90,7 +90,7 @@ function handle(turn: Turn, message: StageMessage): void {
 
 type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type: T };
 
-function join(turn: Turn, message: MessageOf<'join'>): void {
+function join(turn: StageTurn, message: MessageOf<'join'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   // Its credit would count twice.
@@ -102,7 +102,7 @@ function join(turn: Turn, message: MessageOf<'join'>): void {
   answerAll(turn);
 }
 
-function entryOf({ state, now, effects }: Turn, tenure: Tenure, worker: Ref<never>): WorkerEntry {
+function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref<never>): WorkerEntry {
   let entry = state.workers.get(tenure.worker);
   if (entry === undefined) {
     entry = {
@@ -123,7 +123,7 @@ function entryOf({ state, now, effects }: Turn, tenure: Tenure, worker: Ref<neve
   return entry;
 }
 
-function notify(turn: Turn, message: MessageOf<'notify'>): void {
+function notify(turn: StageTurn, message: MessageOf<'notify'>): void {
   const { tenure, worker, ordinals, records, replyTo } = message;
   const entry = entryOf(turn, tenure, worker);
   if (!acceptQuestion(turn, entry, replyTo)) return;
@@ -134,14 +134,14 @@ function notify(turn: Turn, message: MessageOf<'notify'>): void {
 }
 
 /** Each slice is a message to itself, so that lease keepers run in between. */
-function askForSlice({ state, effects }: Turn): void {
+function askForSlice({ state, effects }: StageTurn): void {
   if (state.sliceIsDue) return;
   state.sliceIsDue = true;
   state.slices += 1;
   effects.push(send(state.self, { type: 'extract', slice: state.slices }));
 }
 
-function extract(turn: Turn, message: MessageOf<'extract'>): void {
+function extract(turn: StageTurn, message: MessageOf<'extract'>): void {
   const { state, effects } = turn;
   if (!state.sliceIsDue || message.slice !== state.slices) return void effects.push(repeated);
   state.sliceIsDue = false;
@@ -151,7 +151,7 @@ function extract(turn: Turn, message: MessageOf<'extract'>): void {
   answerAll(turn);
 }
 
-function collect(turn: Turn, message: MessageOf<'collect'>): void {
+function collect(turn: StageTurn, message: MessageOf<'collect'>): void {
   const entry = turn.state.workers.get(message.worker);
   // A collect never comes before the notify that made the entry, so this worker has retired and reads no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
@@ -159,7 +159,7 @@ function collect(turn: Turn, message: MessageOf<'collect'>): void {
   answer(turn, entry);
 }
 
-function disposed(turn: Turn, message: MessageOf<'disposed'>): void {
+function disposed(turn: StageTurn, message: MessageOf<'disposed'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   if (!acceptNumber(turn, queue, message.number)) return;
@@ -184,12 +184,12 @@ function append(to: number[], from: readonly number[]): void {
   for (const value of from) to.push(value);
 }
 
-function answerAll(turn: Turn): void {
+function answerAll(turn: StageTurn): void {
   for (const entry of turn.state.workers.values()) answer(turn, entry);
 }
 
 /** Dispositions leave with the first reply that may go; a notify that may be answered goes before a collect. */
-function answer({ options, effects }: Turn, entry: WorkerEntry): void {
+function answer({ options, effects }: StageTurn, entry: WorkerEntry): void {
   const open = entry.notify;
   const inDemand = open?.batch.waiting === 0 || entry.waiting * 2 <= options.maxPending;
   if (open !== undefined && isExtracted(open.batch) && inDemand) {
@@ -209,7 +209,7 @@ function takeOutbox(entry: WorkerEntry): Dispositions {
   return outbox;
 }
 
-function punctuate(turn: Turn, message: MessageOf<'punctuate'>): void {
+function punctuate(turn: StageTurn, message: MessageOf<'punctuate'>): void {
   const { state } = turn;
   const entry = state.workers.get(message.worker);
   if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
@@ -223,7 +223,7 @@ function punctuate(turn: Turn, message: MessageOf<'punctuate'>): void {
   for (const queue of state.queues) dispatch(turn, queue);
 }
 
-function punctuated(turn: Turn, { reducer, number, id }: MessageOf<'punctuated'>): void {
+function punctuated(turn: StageTurn, { reducer, number, id }: MessageOf<'punctuated'>): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
   const open = state.punctuations.get(id);
@@ -234,7 +234,7 @@ function punctuated(turn: Turn, { reducer, number, id }: MessageOf<'punctuated'>
   effects.push(reply(open.replyTo, true));
 }
 
-function locate({ state, now, effects }: Turn, { worker, ordinal, replyTo }: MessageOf<'locate'>): void {
+function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: MessageOf<'locate'>): void {
   const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
   if (sought === undefined)
     return void effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
@@ -264,7 +264,7 @@ function punctuationOf({ punctuations, self }: StageState, worker: number): Soug
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
-function retire(turn: Turn, worker: number): void {
+function retire(turn: StageTurn, worker: number): void {
   const { state, effects } = turn;
   const entry = state.workers.get(worker);
   if (entry === undefined) return;

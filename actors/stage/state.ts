@@ -93,7 +93,7 @@ export interface StageState {
 }
 
 /** One call of `receive`: its inputs and its effects. */
-export interface Turn {
+export interface StageTurn {
   readonly options: StageOptions;
   readonly state: StageState;
   /** Monotonic, when the call began; extraction takes long enough to read the clock itself. */
