@@ -1,20 +1,21 @@
 // One per lease table: finds shards, plans and takes leases, decides which may start, cleans up. Between scans it only
-// reacts; only its keeper writes to a held lease. This file dispatches each message to its part; the other files of this
-// folder are the parts.
+// reacts; only its keeper writes to a held lease. This file dispatches each message to its part: `sources/` (they start, and
+// fail), `streams/` (rows for shards), `scan/` (which leases to take), `leases.ts` (those that are held), `unread/` (what is
+// left alone, and what stands still), `shard-end/` (what may be written as ended), `releasing.ts` (the stop).
 import { spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import * as leases from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { LeaseCoordinatorOptions } from './options.js';
 import * as releasing from './releasing.js';
-import { scan, scanFailed, scanned } from './scan.js';
-import * as sources from './sources.js';
-import * as ends from './shard-end.js';
-import * as start from './start.js';
-import { newStream } from './streams.js';
+import { scan, scanFailed, scanned } from './scan/scan.js';
+import * as sources from './sources/sources.js';
+import * as ends from './shard-end/shard-end.js';
+import * as start from './sources/start.js';
+import { newStream } from './streams/streams.js';
 import type { CoordinatorState, Settings, CoordinatorTurn } from './state.js';
 import { coordinatorStatus } from './status.js';
-import * as streams from './streams.js';
+import * as streams from './streams/streams.js';
 import { writerNonce } from '../../src/core/lease-writer.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { CoordinatorStatus } from './status.js';

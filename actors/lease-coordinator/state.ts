@@ -20,8 +20,8 @@ import type { ShardRow } from '../../src/core/stream-verdict.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 
-import type { RowProgress } from './row-making.js';
-import type { StreamRows } from './stream-check.js';
+import type { RowProgress } from './streams/row-making.js';
+import type { StreamRows } from './streams/stream-check.js';
 
 /** The options with their defaults filled in. */
 export interface Settings {

@@ -1,10 +1,10 @@
 // What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is being waited for.
 import { isKinactError } from '../../src/api/errors.js';
-import { placementSnapshot } from './record-placement.js';
-import { contradictionsOf } from './contradictions.js';
-import { unreadLeases } from './unread.js';
-import { standingStill } from './standstill.js';
-import { hasFailed } from './sources.js';
+import { placementSnapshot } from './streams/record-placement.js';
+import { contradictionsOf } from './streams/contradictions.js';
+import { unreadLeases } from './unread/unread.js';
+import { standingStill } from './unread/standstill.js';
+import { hasFailed } from './sources/sources.js';
 import { failingStreamOf } from './state.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';

@@ -1,10 +1,10 @@
 // Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: at least
 // one worker tries again a shard that was given back because its reads failed. A worker does so when a read of that source
 // works there again. It also does so when the shard has had no owner, or a dead one, for twice `failoverMs`.
-import { doubledMs } from '../../src/core/backoff.js';
-import { honouredFailoverMs } from '../../src/core/lease-failover.js';
-import { hasEnded } from '../../src/core/shard-graph.js';
-import type { CoolDown, Lease, Settings, CoordinatorState, CoordinatorTurn } from './state.js';
+import { doubledMs } from '../../../src/core/backoff.js';
+import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
+import { hasEnded } from '../../../src/core/shard-graph.js';
+import type { CoolDown, Lease, Settings, CoordinatorState, CoordinatorTurn } from '../state.js';
 
 /** Leaves a shard alone from now on. If it was read for long enough in between, the count starts again at 1. */
 export function coolDown(

@@ -1,11 +1,11 @@
 // Rows that say SHARD_END of a shard that listings show open: nobody would ever read it again. They are believed once two
 // listings, a minute apart, have shown it, because one listing may be older than the row. Called after every shard sync.
-import { emit, rowsOf, scanWithin } from './state.js';
-import type { Stream, CoordinatorTurn, Contradiction } from './state.js';
-import { leaseKeyOf } from '../../src/core/lease-key.js';
-import { hasEnded } from '../../src/core/shard-graph.js';
-import type { Shard } from '../../src/api/ports.js';
-import { resetCommand } from '../../src/api/stream-changed.js';
+import { emit, rowsOf, scanWithin } from '../state.js';
+import type { Stream, CoordinatorTurn, Contradiction } from '../state.js';
+import { leaseKeyOf } from '../../../src/core/lease-key.js';
+import { hasEnded } from '../../../src/core/shard-graph.js';
+import type { Shard } from '../../../src/api/ports.js';
+import { resetCommand } from '../../../src/api/stream-changed.js';
 
 const believedAfterMs = 60_000;
 

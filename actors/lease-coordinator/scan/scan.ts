@@ -1,29 +1,29 @@
 // The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
 // overlap. Everything periodic (shard sync, audit, clean-up) follows a scan, so that it works with fresh rows.
-import { run } from '../protocol/actor.js';
+import { run } from '../../protocol/actor.js';
 import { noteBusy } from './busy-table.js';
-import { cooling, keysNotToAskFor } from './cool-downs.js';
-import { holdersTimeMs, noteFailovers } from './failovers.js';
-import { reconsiderWaiting, spawnKeeper } from './leases.js';
-import { forgetAbandoned } from './releasing.js';
-import type { CoordinatorSelf } from './messages.js';
-import { hasFailed, failTable, takesPart } from './sources.js';
-import { isTableFailure, retryShape } from './start.js';
-import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from './state.js';
-import type { CoordinatorTurn } from './state.js';
-import { onTrial, unreadable, watchUnread } from './unread.js';
+import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
+import { holdersTimeMs, noteFailovers } from '../failovers.js';
+import { reconsiderWaiting, spawnKeeper } from '../leases.js';
+import { forgetAbandoned } from '../releasing.js';
+import type { CoordinatorSelf } from '../messages.js';
+import { hasFailed, failTable, takesPart } from '../sources/sources.js';
+import { isTableFailure, retryShape } from '../sources/start.js';
+import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../state.js';
+import type { CoordinatorTurn } from '../state.js';
+import { onTrial, unreadable, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wishes.js';
-import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from './streams.js';
-import { backoffMs } from '../../src/core/backoff.js';
-import { honouredFailoverMs } from '../../src/core/lease-failover.js';
-import { leaseKeyOf } from '../../src/core/lease-key.js';
-import { isAvailable, observe, planLeases, updateObservations } from '../../src/core/lease-plan.js';
-import type { LeasePlanInput } from '../../src/core/lease-plan.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import { isWriterOf } from '../../src/core/lease-writer.js';
-import { isKinactError } from '../../src/api/errors.js';
-import type { LeaseScan } from '../../src/api/ports.js';
+import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
+import { backoffMs } from '../../../src/core/backoff.js';
+import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
+import { leaseKeyOf } from '../../../src/core/lease-key.js';
+import { isAvailable, observe, planLeases, updateObservations } from '../../../src/core/lease-plan.js';
+import type { LeasePlanInput } from '../../../src/core/lease-plan.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { isWriterOf } from '../../../src/core/lease-writer.js';
+import { isKinactError } from '../../../src/api/errors.js';
+import type { LeaseScan } from '../../../src/api/ports.js';
 
 const scanning = 'scan of the lease table';
 

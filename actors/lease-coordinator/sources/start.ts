@@ -1,16 +1,16 @@
 // How a coordinator starts: it asks for the identity of every stream on its own. With the first answer the table is opened
 // and read. A failure that may pass is retried without end, because a source that comes late joins the others.
 // `start()` waits only for a while.
-import { run } from '../protocol/actor.js';
-import type { CoordinatorSelf } from './messages.js';
+import { run } from '../../protocol/actor.js';
+import type { CoordinatorSelf } from '../messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
-import { retrying, scanWithin, worked } from './state.js';
-import type { Stream, CoordinatorTurn } from './state.js';
-import { backoffMs } from '../../src/core/backoff.js';
-import { streamIdentifier } from '../../src/core/lease-key.js';
-import { streamIdentityOf } from '../../src/core/stream-identity.js';
-import { endsTable, isHopeless } from '../../src/api/failures.js';
-import type { StreamDescription } from '../../src/api/ports.js';
+import { retrying, scanWithin, worked } from '../state.js';
+import type { Stream, CoordinatorTurn } from '../state.js';
+import { backoffMs } from '../../../src/core/backoff.js';
+import { streamIdentifier } from '../../../src/core/lease-key.js';
+import { streamIdentityOf } from '../../../src/core/stream-identity.js';
+import { endsTable, isHopeless } from '../../../src/api/failures.js';
+import type { StreamDescription } from '../../../src/api/ports.js';
 
 const opening = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };

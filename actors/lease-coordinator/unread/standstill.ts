@@ -1,8 +1,8 @@
 // Shards that stand still although they are read. Tenure after tenure ends before a record of it was dealt with, and each
 // reads the same records again. One such end is normal; several in a row are a fault that nothing else would notice.
-import type { KeeperNews } from '../protocol/leasing.js';
-import { emit } from './state.js';
-import type { Lease, CoordinatorTurn, Standstill } from './state.js';
+import type { KeeperNews } from '../../protocol/leasing.js';
+import { emit } from '../state.js';
+import type { Lease, CoordinatorTurn, Standstill } from '../state.js';
 
 /** The number of ends in a row at which this is first reported; then at every doubling. */
 const firstTold = 3;

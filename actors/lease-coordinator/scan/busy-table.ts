@@ -1,9 +1,9 @@
 // A lease table that is too slow for another lease: takes wait behind renewals for their permits, and what this worker would take
 // stays without an owner. That is reported once, and shown while it lasts. Meanwhile only a few takes wait, for any turn
 // that comes. Called by the scan.
-import { emit } from './state.js';
-import type { CoordinatorTurn } from './state.js';
-import type { LeaseRow } from '../../src/core/lease.js';
+import { emit } from '../state.js';
+import type { CoordinatorTurn } from '../state.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** Takes that wait while the table is busy. */
 const fewTakes = 16;

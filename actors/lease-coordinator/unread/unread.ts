@@ -2,13 +2,13 @@
 // the held leases again, and a keeper without a worker gives up. The second are given back while a healthy worker can take
 // them. Then their source is left alone for a growing time, and tried with one shard. Called by the coordinator on notices
 // of keepers and around scans.
-import { send } from '../protocol/actor.js';
+import { send } from '../../protocol/actor.js';
 import { coolDown, isLeft, readsAgain } from './cool-downs.js';
-import { emit, placeOf } from './state.js';
-import type { CoordinatorState, Lease, Settings, Stream, CoordinatorTurn } from './state.js';
-import { doubledMs } from '../../src/core/backoff.js';
-import { leaseKeyOf } from '../../src/core/lease-key.js';
-import type { LeaseRow } from '../../src/core/lease.js';
+import { emit, placeOf } from '../state.js';
+import type { CoordinatorState, Lease, Settings, Stream, CoordinatorTurn } from '../state.js';
+import { doubledMs } from '../../../src/core/backoff.js';
+import { leaseKeyOf } from '../../../src/core/lease-key.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** Reads that have failed for this long count as failing for good. */
 const failingMs = 60_000;

@@ -1,14 +1,14 @@
 // How each stream places its records (RecordDistributionStrategy): asked at every shard sync, kept in lease rows so that it
 // outlives every worker, and reported. Its consequence for records out of range is decided by the source
 // (src/core/record-placement.ts).
-import { emit } from './state.js';
-import type { Stream, CoordinatorTurn } from './state.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import { placementSlackMs } from '../../src/core/record-placement.js';
-import type { PlacementState } from '../../src/core/record-placement.js';
-import { hasEnded } from '../../src/core/shard-graph.js';
-import type { LeaseStore, StreamSource } from '../../src/api/ports.js';
-import type { PlacementSnapshot } from '../../src/api/status.js';
+import { emit } from '../state.js';
+import type { Stream, CoordinatorTurn } from '../state.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { placementSlackMs } from '../../../src/core/record-placement.js';
+import type { PlacementState } from '../../../src/core/record-placement.js';
+import { hasEnded } from '../../../src/core/shard-graph.js';
+import type { LeaseStore, StreamSource } from '../../../src/api/ports.js';
+import type { PlacementSnapshot } from '../../../src/api/status.js';
 
 /** This many rows keep it. More than one, because a row goes when its shard has ended. */
 const remembering = 3;

@@ -7,21 +7,21 @@
 //   4. here           `gathered`, `startJudging`; `judgeEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
 //   5. here           `shardEndJudged`: `ready`, `readOn` (the shard is read on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
-import { reply, run } from '../protocol/actor.js';
-import type { ShardEndPlan } from '../protocol/leasing.js';
-import type { CoordinatorSelf, AskShardEnd } from './messages.js';
+import { reply, run } from '../../protocol/actor.js';
+import type { ShardEndPlan } from '../../protocol/leasing.js';
+import type { CoordinatorSelf, AskShardEnd } from '../messages.js';
 import { gatherEvidence, judgeEnd } from './shard-end-work.js';
-import type { Evidence, ShardEndResult } from './results.js';
-import { doubtStream } from './sources.js';
-import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import { retryShape } from './start.js';
-import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from './state.js';
-import type { Lease, Stream, CoordinatorTurn } from './state.js';
-import { backoffMs, doubledMs } from '../../src/core/backoff.js';
-import { afterAbsent, afterListed, ancestorsIn } from '../../src/core/shard-proof.js';
-import { earliestLatest } from '../../src/core/shard-sync.js';
-import { KinactError } from '../../src/api/errors.js';
-import { streamChanged } from '../../src/api/stream-changed.js';
+import type { Evidence, ShardEndResult } from '../results.js';
+import { doubtStream } from '../sources/sources.js';
+import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
+import { retryShape } from '../sources/start.js';
+import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from '../state.js';
+import type { Lease, Stream, CoordinatorTurn } from '../state.js';
+import { backoffMs, doubledMs } from '../../../src/core/backoff.js';
+import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
+import { earliestLatest } from '../../../src/core/shard-sync.js';
+import { KinactError } from '../../../src/api/errors.js';
+import { streamChanged } from '../../../src/api/stream-changed.js';
 
 /** Listings, about half a second apart, before a closed shard without listed children is believed to have none. */
 const childlessPatience = 5;

@@ -2,13 +2,13 @@
 // scan and a description may be older than what they are compared with, and a failed source stays failed. So evidence
 // against the stream is read once more, consistently, before it is believed.
 
-import type { LeaseRow } from '../../src/core/lease.js';
-import { incompleteness } from '../../src/core/shard-listing.js';
-import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import { judgeStream } from '../../src/core/stream-verdict.js';
-import type { ShardRow, StreamVerdict } from '../../src/core/stream-verdict.js';
-import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../src/api/ports.js';
-import { streamChanged } from '../../src/api/stream-changed.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { incompleteness } from '../../../src/core/shard-listing.js';
+import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
+import { judgeStream } from '../../../src/core/stream-verdict.js';
+import type { ShardRow, StreamVerdict } from '../../../src/core/stream-verdict.js';
+import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../../src/api/ports.js';
+import { streamChanged } from '../../../src/api/stream-changed.js';
 
 /** What the rows of one stream are in the last scan. */
 export interface StreamRows {

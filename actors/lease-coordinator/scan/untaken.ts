@@ -1,10 +1,10 @@
 // Leases without a living owner that no worker takes, this one included. Each worker has its reasons to leave a lease alone
 // for a while. A shard that stands still for such reasons is reported, whatever they are. Called by the coordinator after
 // each scan.
-import { freeForMs } from './cool-downs.js';
-import { placeOf, warn } from './state.js';
-import type { CoordinatorTurn } from './state.js';
-import type { LeaseRow } from '../../src/core/lease.js';
+import { freeForMs } from '../unread/cool-downs.js';
+import { placeOf, warn } from '../state.js';
+import type { CoordinatorTurn } from '../state.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** In addition to two failover times, after which any worker takes it that can. */
 const untakenMs = 60_000;

@@ -1,13 +1,13 @@
 // The state of each source of the table: it is starting, takes part, or has failed for good. A source that fails gives its
 // leases back and is left alone, while the others go on. The answer to `start()` follows from that.
-import { reply, send } from '../protocol/actor.js';
-import type { ReplyTo } from '../protocol/actor.js';
-import type { CoordinatorSelf } from './messages.js';
-import type { CoordinatorStarted } from '../protocol/leasing.js';
-import { emit, scanWithin } from './state.js';
-import type { Lease, Stream, CoordinatorTurn } from './state.js';
-import { KinactError } from '../../src/api/errors.js';
-import { endsSource, isHopeless, missesStream } from '../../src/api/failures.js';
+import { reply, send } from '../../protocol/actor.js';
+import type { ReplyTo } from '../../protocol/actor.js';
+import type { CoordinatorSelf } from '../messages.js';
+import type { CoordinatorStarted } from '../../protocol/leasing.js';
+import { emit, scanWithin } from '../state.js';
+import type { Lease, Stream, CoordinatorTurn } from '../state.js';
+import { KinactError } from '../../../src/api/errors.js';
+import { endsSource, isHopeless, missesStream } from '../../../src/api/failures.js';
 
 /** Whether its shards are listed and its leases may be taken. */
 export function takesPart({ syncedOnce, history }: Stream): boolean {

@@ -1,9 +1,9 @@
 // Makes the rows that a stream lacks: several at once, generation by generation, and reports its progress. Invariant: a row
 // is begun only when the rows of all its parents exist. Called by the shard sync. Rejects with the first failure, after
 // every write that was under way has settled.
-import { generationsOf } from '../../src/core/row-generations.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import type { LeaseStore } from '../../src/api/ports.js';
+import { generationsOf } from '../../../src/core/row-generations.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { LeaseStore } from '../../../src/api/ports.js';
 
 /** How many rows of a stream's first sync are made. The running sync writes it, the start reads it. */
 export interface RowProgress {

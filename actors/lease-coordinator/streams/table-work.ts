@@ -1,24 +1,24 @@
 // The coordinator's work on table and streams. Each function is one effect, a short sequence of calls whose result comes
 // back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
 // coordinator repeats.
-import type { CoordinatorSource } from './options.js';
+import type { CoordinatorSource } from '../options.js';
 import { checkRows, isIdentified } from './stream-check.js';
 import { notePlacement } from './record-placement.js';
 import { makeRows } from './row-making.js';
 import type { RowProgress } from './row-making.js';
-import { leaseKeyOf, shardIdOf } from '../../src/core/lease-key.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import { awaitedParents, removable } from '../../src/core/shard-graph.js';
-import type { FirstCheckpoint } from '../../src/core/shard-graph.js';
-import { earliestLatest, isFirstSync, planSync } from '../../src/core/shard-sync.js';
-import { isSameListing, unlisted } from '../../src/core/shard-listing.js';
-import type { RowMaker, SyncPlan } from '../../src/core/shard-sync.js';
-import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import { isKinactError } from '../../src/api/errors.js';
-import type { HashKeyRange, LeaseStore, Shard, ShardFilter } from '../../src/api/ports.js';
-import type { InitialPosition } from '../../src/core/position.js';
+import { leaseKeyOf, shardIdOf } from '../../../src/core/lease-key.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { awaitedParents, removable } from '../../../src/core/shard-graph.js';
+import type { FirstCheckpoint } from '../../../src/core/shard-graph.js';
+import { earliestLatest, isFirstSync, planSync } from '../../../src/core/shard-sync.js';
+import { isSameListing, unlisted } from '../../../src/core/shard-listing.js';
+import type { RowMaker, SyncPlan } from '../../../src/core/shard-sync.js';
+import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
+import { isKinactError } from '../../../src/api/errors.js';
+import type { HashKeyRange, LeaseStore, Shard, ShardFilter } from '../../../src/api/ports.js';
+import type { InitialPosition } from '../../../src/core/position.js';
 import type { StreamRows } from './stream-check.js';
-import type { SyncResult, Misidentified, CleanUpResult } from './results.js';
+import type { SyncResult, Misidentified, CleanUpResult } from '../results.js';
 
 export function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
   return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';

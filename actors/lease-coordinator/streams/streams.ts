@@ -1,26 +1,26 @@
 // The periodic work of the coordinator for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys
 // (2.10), clean-up (2.9). The end of a shard is in shard-end.ts.
-import { run } from '../protocol/actor.js';
-import type { CoordinatorSelf } from './messages.js';
-import type { CoordinatorSource } from './options.js';
-import { doubtStream, failSource, hasFailed, noteSourceFailure, answerStart, takesPart } from './sources.js';
+import { run } from '../../protocol/actor.js';
+import type { CoordinatorSelf } from '../messages.js';
+import type { CoordinatorSource } from '../options.js';
+import { doubtStream, failSource, hasFailed, noteSourceFailure, answerStart, takesPart } from '../sources/sources.js';
 import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
-import { holdersTimeMs } from './failovers.js';
-import { identify, retryShape } from './start.js';
-import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from './state.js';
-import type { CoordinatorState, Stream, CoordinatorTurn } from './state.js';
+import { holdersTimeMs } from '../failovers.js';
+import { identify, retryShape } from '../sources/start.js';
+import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from '../state.js';
+import type { CoordinatorState, Stream, CoordinatorTurn } from '../state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
-import type { CleanUpResult, Misidentified, SyncResult } from './results.js';
-import { backoffMs } from '../../src/core/backoff.js';
-import { shardIdOf } from '../../src/core/lease-key.js';
-import { holesIn } from '../../src/core/hash-range.js';
-import { hasEnded } from '../../src/core/shard-graph.js';
-import { isFirstSync } from '../../src/core/shard-sync.js';
-import { afterListed } from '../../src/core/shard-proof.js';
-import { visible } from '../../src/core/visible.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import type { HashKeyRange } from '../../src/api/ports.js';
+import type { CleanUpResult, Misidentified, SyncResult } from '../results.js';
+import { backoffMs } from '../../../src/core/backoff.js';
+import { shardIdOf } from '../../../src/core/lease-key.js';
+import { holesIn } from '../../../src/core/hash-range.js';
+import { hasEnded } from '../../../src/core/shard-graph.js';
+import { isFirstSync } from '../../../src/core/shard-sync.js';
+import { afterListed } from '../../../src/core/shard-proof.js';
+import { visible } from '../../../src/core/visible.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { HashKeyRange } from '../../../src/api/ports.js';
 
 /** Audits that must see the same hole before it is believed. */
 const confirmations = 3;

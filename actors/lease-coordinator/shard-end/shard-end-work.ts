@@ -2,20 +2,20 @@
 // the same time; then the rows of the children (docs/kcl-compatibility.md, 2.7). Invariant: `ready` only for a shard that a
 // listing shows closed, or that two complete listings lack. The stream must be the one that the row belongs to, and every
 // child must have a row.
-import type { CoordinatorSource } from './options.js';
-import { readRow } from './table-work.js';
-import { leaseKeyOf } from '../../src/core/lease-key.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import { childLeases, childrenIn } from '../../src/core/shard-graph.js';
-import type { ListedChild } from '../../src/core/shard-graph.js';
-import { incompleteness } from '../../src/core/shard-listing.js';
-import { isSecondAbsence, mayHaveExpired, shardIn } from '../../src/core/shard-proof.js';
-import type { Absences, ShardInListing } from '../../src/core/shard-proof.js';
-import { childRow } from '../../src/core/shard-sync.js';
-import type { RowMaker } from '../../src/core/shard-sync.js';
-import { isSameStream, streamIdentityOf } from '../../src/core/stream-identity.js';
-import type { ChildShard, LeaseStore, Shard } from '../../src/api/ports.js';
-import type { Evidence, ShardEndResult } from './results.js';
+import type { CoordinatorSource } from '../options.js';
+import { readRow } from '../streams/table-work.js';
+import { leaseKeyOf } from '../../../src/core/lease-key.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { childLeases, childrenIn } from '../../../src/core/shard-graph.js';
+import type { ListedChild } from '../../../src/core/shard-graph.js';
+import { incompleteness } from '../../../src/core/shard-listing.js';
+import { isSecondAbsence, mayHaveExpired, shardIn } from '../../../src/core/shard-proof.js';
+import type { Absences, ShardInListing } from '../../../src/core/shard-proof.js';
+import { childRow } from '../../../src/core/shard-sync.js';
+import type { RowMaker } from '../../../src/core/shard-sync.js';
+import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
+import type { ChildShard, LeaseStore, Shard } from '../../../src/api/ports.js';
+import type { Evidence, ShardEndResult } from '../results.js';
 
 export async function gatherEvidence(
   { source }: CoordinatorSource,
