@@ -139,6 +139,8 @@ function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { shared, controller } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
+  // Until its worker says that they have ended, or the next worker has asked for them.
+  turn.state.open.callsMayRun ||= callsMayRun(turn);
   shared.dead = true;
   shared.deadline = 0;
   const message = `The tenure of ${shardId} has ended: ${reason}.`;

@@ -3,7 +3,7 @@
 import type { Ending } from '../protocol/actor.js';
 import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
-import { callsMayRun, closeTenure, leaseName, tenureOf } from './tenures.js';
+import { closeTenure, leaseName, tenureOf } from './tenures.js';
 import { count } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
@@ -37,8 +37,6 @@ export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':
-      // It did not wait for them, and no later worker has asked for them yet.
-      state.open.callsMayRun = callsMayRun(turn);
       return;
     case 'stopShard':
       return giveUp(turn, `the failure policy stopped the shard: ${how.error.message}`);
@@ -47,7 +45,9 @@ export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how
 
 function noteCallsAtEnd({ options, state }: KeeperTurn, isQuiet: boolean): void {
   state.open.noCallsLeftAtEnd = isQuiet;
-  if (isQuiet) callsHaveEnded(state.open.handedOut, leaseName(options));
+  if (!isQuiet) return;
+  state.open.callsMayRun = false;
+  callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
 export function workerDown(turn: KeeperTurn, worker: number, how: Ending): void {

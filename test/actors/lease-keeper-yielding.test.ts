@@ -300,6 +300,8 @@ describe('a keeper that is asked for its lease', () => {
       tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
       await open.tell(stopping);
       await open.end(tenure, { type: 'drained', open: 1 });
+      expect(open.row.leaseOwner, 'a call may run').to.equal(me);
+      await open.advance(stopping.deadlineMs);
       expect(open.row).to.not.have.property('leaseOwner');
     });
   });

@@ -5,7 +5,7 @@
 // word.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
-import { driveKeeper, me } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me } from '../support/keeper-driver.js';
 
 describe('a lease that is released without a worker', () => {
   it('does not say that nothing is open when its last worker died with its tenure', async () => {
@@ -72,6 +72,21 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
     expect(keeper.newsOf('released')).to.deep.equal([]);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(1_000);
+    expect(keeper.newsOf('released')).to.have.length(1);
+  });
+
+  it('is kept as long when its row was deleted and made again, for the tenure ended with the row (seed 770267)', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+    keeper.store.rows.delete(keeper.row.leaseKey);
+    await keeper.advance(failoverMs / 3);
+    expect(tenure.dead).to.equal(true);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    await keeper.advance(10_000);
+    expect(keeper.newsOf('released')).to.deep.equal([]);
+    await keeper.advance(7_000);
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 

@@ -246,7 +246,7 @@ function early({ dice, slow, lingers, note, fail, finish, pause, compute, call }
       finish([item]);
       ctx.ack(item.token);
       const lasts = lingers();
-      if (!lasts && !(slow && dice.chance(0.05))) return count + 1;
+      if (!lasts && !(slow && dice.chance(0.02))) return count + 1;
       return call([item], async () => {
         await pause(lasts ? lingerMs(dice) : dice.between(1, 3_000));
         return count + 1;
