@@ -4,20 +4,22 @@
 //
 // The steps, and the phase after each (`Yielding.phase`):
 //   1. `wishSeen`         a write returned the row with a wish for this tenure                         asked
-//   2. `answerWritten`    `answerOf` was in a renewal                                                  answered
+//   2. `answerWritten`    a renewal has carried the answer (`answerOf`)                                answered
 //   3. `startDraining`    a second later, or at once without a worker; `pause` goes to the worker      draining
 //   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
-//   5. `heirOf`           is in the hand-over, the next write; `leaseGiven` ends the keeper
+//   5. `heirOf`           the next write, the hand-over, names the heir; `leaseGiven` ends the keeper
 //
 //   asked → answered → draining → ready → the lease is given
-//     each but `ready` with a hand-over sent → stale      `callOff`: the wish is gone, or its author raises it no more
-//     each of them → refusing                             `callOff`, `drained`: see below
-//     refusing → refused                                  `answerWritten`
-//     ready → stale                                       `resolveRefusedWrite`: the row shows that the wish was withdrawn
-//     stale → asked                                       `wishSeen`: it was raised after all
+//     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more
+//     any phase → asked, refusing             `wishSeen`: the row shows the wish of another worker
+//     asked, answered, draining → stale       `proceedYielding`: the author raises the wish no more
+//     ready → stale                           the same, but never once the hand-over has been sent
+//     asked, answered, draining, ready → refusing    `proceedYielding`, `drained`: for the reasons below
+//     refusing → refused                      `answerWritten`
+//     stale → asked                           `wishSeen`: the author has raised the wish after all
 //
-// It refuses, and keeps the lease, when
-// - an earlier drain was in vain a moment ago (`wishSeen`);
+// A keeper refuses, and keeps the lease, when
+// - the rest after a failed drain lasts (`wishSeen`);
 // - the shard is about to end, or the drain takes too long (`proceedYielding`);
 // - the worker has gone and left a call or an open record behind (`drained`).
 import { send } from '../protocol/actor.js';
@@ -83,7 +85,7 @@ export function answerWritten({ options, state, now }: KeeperTurn, { change }: W
   }
 }
 
-/** Does whatever is due of a hand-over by the clock. */
+/** Takes the step of the hand-over that is due by now, if any. */
 export function proceedYielding(turn: KeeperTurn): void {
   const { state, now } = turn;
   const { yielding } = state;
@@ -111,17 +113,15 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   effects.push(send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }));
 }
 
-/**
- * Without this, a shard with a long queue could never be handed over: it may drain as long as something of it is settled.
- */
+/** However much a drain settles, it ends after this many times `handOverMs`. */
 const mostDrains = 10;
 
-/** The worker that asks waits no longer than this. */
+/** The longest drain. The answer tells it to the asking worker, which gives up some time after it. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
   return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
 }
 
-/** Something of the shard has been settled. */
+/** Gives a drain more time, because it has settled something. Otherwise a shard with a long queue could never be handed over. */
 export function drainsOn({ options, state, now }: KeeperTurn): void {
   const { yielding } = state;
   if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
@@ -129,7 +129,7 @@ export function drainsOn({ options, state, now }: KeeperTurn): void {
 
 const longestRestMs = 600_000;
 
-/** Its worker, if it has not ended, continues where it is: no hand-over has been sent. */
+/** Ends the hand-over before its write has been sent. The worker, if it has not ended, reads on where it paused. */
 function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { tenure } = state;
   if (yielding.phase === 'draining' && phase === 'refusing') {
@@ -143,7 +143,7 @@ function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yieldin
   yielding.phase = phase;
 }
 
-/** No worker is left. But a crashed one may have left calls behind, and records that will be delivered again. */
+/** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
 function drained(turn: KeeperTurn, yielding: Yielding): void {
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
@@ -154,21 +154,21 @@ function nothingLeftBehind(turn: KeeperTurn): boolean {
   return nobodyReads(turn) && !turn.state.open.callsMayRun && !mayHaveOpenRecords(turn);
 }
 
-/** No worker reads the shard, and no call that one has left behind can run. */
+/** Whether no worker reads the shard, and no call that a worker has left behind can run. */
 function nobodyReads(turn: KeeperTurn): boolean {
   const { open, tenure } = turn.state;
   return tenure === undefined && (open.noCallsLeftAtEnd || !callsMayRun(turn));
 }
 
-/** Whether the author of the wish seems to live. A lease that may have been handed over already does not depend on that. */
+/** Whether the author of the wish seems to live. Once the lease may have been handed over, that question is closed. */
 function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
   if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
 /**
- * The worker that a lease goes to directly; undefined when any may take it. A worker that a stop has cut off may have left a
- * call behind that has settled its records already. Only after a pause is it certain that no call runs.
+ * The worker that the next write names as the owner; undefined when any worker may take the lease. A worker that a stop has
+ * cut off may have left behind a call whose records are settled already. Only after a pause is it certain that no call runs.
  */
 export function heirOf(turn: KeeperTurn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
@@ -179,7 +179,7 @@ export function heirOf(turn: KeeperTurn): RowChange['handOver'] {
   return { workerId, writer, failoverMs };
 }
 
-/** The lease is another worker's, with everything that was handed out here settled. */
+/** Ends the keeper: the lease belongs to another worker, and everything that was handed out here is settled. */
 export function leaseGiven(turn: KeeperTurn, to: string): void {
   const { options, state } = turn;
   if (state.release !== undefined) return released(turn, true);
@@ -189,10 +189,10 @@ export function leaseGiven(turn: KeeperTurn, to: string): void {
   finish(turn, { type: 'handedOver', to, at }, `handed over to ${to}`);
 }
 
-/** After so many refused hand-over writes while the wish still stands, the lease itself is suspect. */
+/** If this many writes of a hand-over are refused although the wish still stands, the lease itself is suspect. */
 const mostRefusedWrites = 3;
 
-/** Handles a refused write as far as it concerns a hand-over. True: nothing else is to be done about it. */
+/** Handles a refused write as far as it concerns a hand-over. Returns true when nothing else is to be done about the write. */
 export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
@@ -200,8 +200,8 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: Lea
   const { workerId } = yielding.wish;
   const maybeGiven = lease.unknown.some(({ owner }) => owner === workerId);
   if (current === undefined) {
-    // The new owner, if there is one, creates the row again.
-    if (maybeGiven) notHeld(turn, 'the row is gone, and was about to be another’s');
+    // If the hand-over took effect, the new owner creates the row again.
+    if (maybeGiven) notHeld(turn, 'the row is gone, and the lease may have been handed over');
     return maybeGiven;
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {
@@ -216,8 +216,8 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: Lea
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
+  // The wish was withdrawn, or another worker has asked since.
   if (isWishOf(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
-  // Withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
   state.writes.retryAt = now;
@@ -236,8 +236,8 @@ function tryAgain(turn: KeeperTurn): true {
 }
 
 /**
- * The reply of the hand-over was lost; the new owner may have written since, or even given the lease back. A row behind what
- * was settled here was taken by force instead.
+ * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back.
+ * If the row is behind what was settled here, the lease was taken by force instead.
  */
 function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;

@@ -1,9 +1,9 @@
-// What an error means for the source or the table it came from: which errors waiting cannot repair. Called by lease
-// coordinators and shard workers.
+// Decides what an error means for the source or the table that it came from: whether waiting can repair it. Lease
+// coordinators and shard workers ask.
 import { isKinactError } from './errors.js';
 import type { ErrorCode, FailureKind, KinactError } from './errors.js';
 
-/** What is left of a source's history when the coordinator of its table restarts. Made once per consumer. */
+/** What a source has been through. It is made once per consumer, and outlives the coordinator of the table. */
 export interface SourceHistory {
   /** Its shards have been listed once: from then on almost everything that goes wrong passes. */
   worked: boolean;
@@ -16,7 +16,7 @@ export function kindOf(error: unknown): FailureKind {
   return (isKinactError(error) ? error.data.kind : undefined) ?? 'other';
 }
 
-/** Wrong settings or rights: waiting cannot repair them, as long as nothing has worked yet. */
+/** Errors of wrong settings or rights. Until a source has worked once, waiting does not repair them. */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OPTION',
   'STREAM_NOT_FOUND',
@@ -26,8 +26,8 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Whether a source or table that has never worked has failed with this. Waiting does not repair missing credentials:
- * somebody must configure them.
+ * Whether this error is final for a source or table that has never worked. Waiting does not repair missing credentials,
+ * unless the SDK can renew them (`retryable`): somebody must configure them.
  */
 export function isHopeless(error: unknown): error is KinactError {
   if (!isKinactError(error)) return false;
@@ -35,7 +35,7 @@ export function isHopeless(error: unknown): error is KinactError {
   return hopeless.has(error.code) || endsSource(error) || endsTable(error);
 }
 
-/** Whether a source has failed with this, however long it has worked. */
+/** Whether this error is final for a source, however long that has worked. */
 export function endsSource(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'STREAM_CHANGED';
 }
@@ -47,7 +47,7 @@ export function missesStream(error: unknown): error is KinactError {
   return operation === undefined || operation.startsWith('kinesis:DescribeStream');
 }
 
-/** Whether every source of a table has failed with this, however long they have worked. */
+/** Whether this error is final for every source of a table, however long they have worked. */
 export function endsTable(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'KCL3_TABLE';
 }

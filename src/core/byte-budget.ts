@@ -1,21 +1,21 @@
-// How many bytes of records a process may hold at once, and who may have the next ones. One budget per consumer. A
-// shard worker opens an account for its tenure, and its reader asks by that account before every fetch.
+// How many bytes of records a process may hold at once, and who may have the next ones. There is one budget per consumer. A
+// shard worker opens an account for its tenure, and its reader charges each fetch to that account.
 //
 // The rule: half of the bytes are shares, an equal part for every account, lent to nobody. The other half is a pool,
 // for accounts that hold more than their share. It follows that:
-// - Nobody can take another's share.
-// - An account within its share waits only if new accounts opened while the pool was lent out. It waits until those bytes
-//   return.
-// - An account that holds nothing is always granted a record. So nobody waits for ever, and shards cannot block one
+// - No account can take another's share.
+// - An account below its share waits only when new accounts shrank the shares while the pool was lent out. It waits until
+//   the borrowed bytes return.
+// - An account that holds nothing is always granted a record. So no account waits for ever, and shards cannot block one
 //   another.
-// - Of the accounts that wait, the one that holds least is first.
+// - Of the accounts that wait, the one that holds least comes first.
 //
 // The process holds less than `maxBytes` plus one record per account, as long as no answer is larger than what was
 // reserved for it.
 
-/** Half is shared out, half is lent. */
+/** The part of the budget that is shared out; the rest is lent. */
 const SHARED = 1 / 2;
-/** An account that holds at least this part of what the largest one has is asked to give back. */
+/** An account that holds at least this part of what the largest account holds is asked to give back. */
 const LARGE = 1 / 2;
 
 export interface ByteBudget {
@@ -30,28 +30,28 @@ export interface ByteBudget {
 
 /** What a reader is about to ask its service for. */
 export interface ByteRequest {
-  /** Bytes of a record, by what was read last; undefined while nothing was. */
+  /** Bytes of a record, judged by what was read last; undefined until something has been read. */
   readonly recordBytes: number | undefined;
   readonly maxRecords: number;
-  /** The largest answer there is. */
+  /** Bytes of the largest answer that the service may give. */
   readonly answerBytes: number;
 }
 
-/** What one shard holds. Read it; the functions of this file change it. */
+/** What one shard holds. Anyone may read it; only the functions of this file change it. */
 export interface ByteAccount {
   readonly budget: ByteBudget;
   /** Called when others wait for what this account holds. */
   readonly askToFlush: () => void;
-  /** Asked for and not answered yet, as it is expected. */
+  /** Bytes expected of the request that is not answered yet. */
   reservedBytes: number;
-  /** Fetched, and not read by the worker. */
+  /** Bytes that the reader has fetched and the worker has not asked for yet. */
   aheadBytes: number;
-  /** On its way from the reader to the worker. */
+  /** Bytes on their way from the reader to the worker. */
   handedBytes: number;
-  /** With the worker: admitted, or waiting for that. */
+  /** Bytes that the worker has: admitted, or waiting to be. */
   ownBytes: number;
   heldBytes: number;
-  /** Others, or its own reader, wait for bytes: acknowledgements must not wait for a fuller batch. */
+  /** Other accounts, or the reader of this one, wait for bytes: acknowledgements must not wait for a fuller batch. */
   askedToFlush: boolean;
   waiter: { readonly request: ByteRequest; readonly granted: (limit: number) => void } | undefined;
   closed: boolean;
@@ -61,7 +61,7 @@ export function createByteBudget(maxBytes: number): ByteBudget {
   return { maxBytes, accounts: new Set(), waiting: new Set(), heldBytes: 0, borrowedBytes: 0 };
 }
 
-/** Opens an account, which makes the shares of the others smaller. */
+/** Opens an account, which shrinks the shares of the others. */
 export function openAccount(budget: ByteBudget, askToFlush: () => void): ByteAccount {
   const account: ByteAccount = {
     budget,
@@ -81,8 +81,8 @@ export function openAccount(budget: ByteBudget, askToFlush: () => void): ByteAcc
 }
 
 /**
- * Gives everything back; afterwards nothing changes the account any more. Idempotent. A request that waits is granted:
- * the code that made it then finds its reader closed.
+ * Gives everything back; afterwards nothing changes the account any more. A second call has no effect. A request that waits
+ * is granted: the code that made it then finds its reader closed.
  */
 export function closeAccount(account: ByteAccount): void {
   const { budget, waiter } = account;
@@ -138,28 +138,28 @@ export function requestRecords(
   };
 }
 
-/** The reader keeps this of an answer until the worker asks for it. */
+/** Notes the bytes of an answer that the reader keeps until the worker asks for them. */
 export function keepAhead(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes += bytes;
   change(account, bytes);
 }
 
-/** The request is answered, and what is kept of the answer has been noted; or it failed. */
+/** Gives the reservation back: the request has failed, or `keepAhead` has noted its answer. */
 export function answered(account: ByteAccount): void {
   const { reservedBytes } = account;
   account.reservedBytes = 0;
   change(account, -reservedBytes);
 }
 
-/** The worker has asked, and gets this from what was fetched ahead. */
+/** Notes the bytes that the worker has asked for and gets from what was fetched ahead. */
 export function passToWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
   account.handedBytes += bytes;
 }
 
-/** The reader holds nothing and asks for nothing any more. */
+/** Gives back what the reader holds and has asked for: it needs nothing any more. */
 export function dropAhead(account: ByteAccount): void {
   if (account.closed) return;
   const bytes = account.aheadBytes + account.reservedBytes;
@@ -168,7 +168,7 @@ export function dropAhead(account: ByteAccount): void {
   change(account, -bytes);
 }
 
-/** What the worker holds now. `received`: nothing is on its way to it. */
+/** Notes the bytes that the worker holds now. `received`: nothing is on its way to it any more. */
 export function holdOwn(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
   const before = account.ownBytes + (received ? account.handedBytes : 0);
@@ -177,7 +177,7 @@ export function holdOwn(account: ByteAccount, bytes: number, received: boolean):
   change(account, bytes - before);
 }
 
-/** 0: not now. */
+/** How many records the account may ask for now; 0 when it must wait. */
 function limitFor(account: ByteAccount, { recordBytes, maxRecords, answerBytes }: ByteRequest): number {
   const free = allowance(account);
   if (free >= answerBytes) return maxRecords;
@@ -186,7 +186,7 @@ function limitFor(account: ByteAccount, { recordBytes, maxRecords, answerBytes }
 }
 
 function reserve(account: ByteAccount, { recordBytes, answerBytes }: ByteRequest, limit: number): void {
-  // Record size unknown: reserve a full answer, or nothing when asking for one record.
+  // Without a known record size, reserve a full answer, or nothing when asking for one record.
   const expected = recordBytes === undefined ? (limit === 1 ? 0 : answerBytes) : limit * recordBytes;
   account.reservedBytes = Math.min(answerBytes, expected);
   change(account, account.reservedBytes);
@@ -210,8 +210,8 @@ function recount(budget: ByteBudget): void {
 }
 
 /**
- * Grants what fits, to the account that holds least first. If some still wait, the largest holders are asked to give
- * back.
+ * Grants what fits, first to the account that holds least. If some accounts still wait, the largest holders are asked to
+ * give back.
  */
 function wake(budget: ByteBudget): void {
   while (budget.waiting.size > 0) {

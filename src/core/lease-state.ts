@@ -1,5 +1,7 @@
-// What a keeper knows of the row it holds, and what its next write changes. Invariants: the next checkpoint is
-// never lower than the row's (I2) and never past the frontier (I1); only the row's own checkpoint is durable.
+// What a keeper knows of the row it holds, and what its next write changes. Invariants: the next checkpoint is never lower
+// than the row's (I2) and never past the frontier (I1); only the row's own checkpoint is durable. The chain: the ledger of
+// the shard worker moves the frontier, `noteFrontier` (tenures.ts) keeps it here, and writes.ts puts `nextCheckpoint` into
+// the next renewal. Releases and hand-overs carry it too.
 import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
@@ -10,14 +12,14 @@ import type { InitialPosition, Position, StartPosition } from './position.js';
 export interface LeaseState {
   /** The row as last written or read; its counter is the condition of the next write. */
   row: LeaseRow;
-  /** Everything up to here is settled: the furthest that any worker under this keeper has reported. */
+  /** Everything up to this position is settled: the furthest frontier that any worker under this keeper has reported. */
   frontier: Position | undefined;
   /**
-   * Records that the frontier has passed since the row's checkpoint. After a write whose reply was lost: too many,
-   * never too few.
+   * How many records the frontier has passed since the row's checkpoint. After a write whose reply was lost the number may
+   * be too high, never too low.
    */
   behind: number;
-  /** Attempts at the next counter whose outcome nobody knows. Empty again as soon as one outcome is known. */
+  /** Attempts at the next counter whose outcome nobody knows. The list is emptied as soon as one outcome is known. */
   unknown: UnknownWrite[];
 }
 
@@ -42,8 +44,8 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
 }
 
 /**
- * Moves the frontier forward over this many records; false when the position is not ahead of it, and nothing has
- * changed.
+ * Moves the frontier forward over this many records. Returns false, and changes nothing, when the position is not ahead of
+ * the frontier.
  */
 export function advanceFrontier(lease: LeaseState, position: Position, records: number): boolean {
   if (lease.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(lease.frontier)) <= 0) {
@@ -61,7 +63,7 @@ export function nextCheckpoint(lease: LeaseState): Checkpoint | undefined {
   return compareCheckpoints(checkpoint, durableCheckpoint(lease.row)) > 0 ? checkpoint : undefined;
 }
 
-/** kcl.md 1.3 `take`, how long others are to wait for a renewal, and the stamp that makes a foreign row's LATEST a point in time. */
+/** The change of a take: new owner, its failover time and, for a row at LATEST without a stamp, the time. */
 export function takeChange(
   row: LeaseRow,
   taker: { readonly workerId: string; readonly failoverMs: number },
@@ -80,19 +82,19 @@ export function renewChange(checkpoint: Checkpoint | undefined): RowChange {
   return checkpoint === undefined ? {} : { checkpoint };
 }
 
-/** Checkpoints and releases in one write. */
+/** The change of a release: the next checkpoint, if any, and no owner, in one write. */
 export function releaseChange(lease: LeaseState): RowChange {
   return { ...renewChange(nextCheckpoint(lease)), leaseOwner: null };
 }
 
-/** As a release. Afterwards the row looks as if `heir` had taken it: it has changed hands once since its checkpoint. */
+/** The change of a hand-over. It leaves the row as if `heir` had taken it: the row has changed hands once since its checkpoint. */
 export function handOverChange(lease: LeaseState, heir: NonNullable<RowChange['handOver']>): RowChange {
   return { ...renewChange(nextCheckpoint(lease)), handOver: heir, countOwnerSwitch: true };
 }
 
 /**
- * The owner stays, as the KCL leaves it: the KCL's workers would take an ended row without an owner and count it in
- * their share.
+ * The change that ends a shard. The owner stays in the row, as the KCL leaves it: the KCL's workers would take an ended row
+ * without an owner and count it in their share.
  */
 export function shardEndChange(childShardIds: readonly string[]): RowChange {
   return {
@@ -101,7 +103,7 @@ export function shardEndChange(childShardIds: readonly string[]): RowChange {
   };
 }
 
-/** The write took effect. */
+/** Applies a write that took effect. */
 export function applyWritten(lease: LeaseState, change: RowChange, counter: number, writer: string): void {
   const row = { ...lease.row, leaseCounter: counter, kinactWriter: writer } as {
     -readonly [K in keyof LeaseRow]: LeaseRow[K];
@@ -126,7 +128,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   lease.unknown = [];
 }
 
-/** The write may have taken effect. Attempts that would leave the same row behind count once. */
+/** Notes a write that may have taken effect. Attempts that would leave the same row behind count once. */
 export function applyUnknown(lease: LeaseState, change: RowChange): void {
   const to = change.handOver?.workerId ?? change.leaseOwner;
   const owner = to === undefined ? lease.row.leaseOwner : (to ?? undefined);
@@ -134,7 +136,7 @@ export function applyUnknown(lease: LeaseState, change: RowChange): void {
   if (!lease.unknown.some((write) => write.owner === owner)) lease.unknown.push({ counter, owner });
 }
 
-/** Takes the row's counter and checkpoint; keeps the frontier, which is sent again if it is ahead. */
+/** Takes over a row that was read. The frontier stays, and is written again if it is ahead of the row's checkpoint. */
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
   lease.unknown = [];
@@ -142,11 +144,11 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
 }
 
 /**
- * The row of a vanished lease, made again: without an owner, at the frontier. The last durable checkpoint may be behind
- * what the row had, because a write whose reply was lost may have taken effect. The counter begins at the service's
- * time, as in every row that we make. So no write still under way can expect it. No fence falls either, even if the row
- * has been made, taken and deleted once more since. What this process does not read (a prepared checkpoint, foreign
- * attributes) is gone.
+ * The row of a vanished lease, made again without an owner and at the frontier. The last durable checkpoint would not do: a
+ * write whose reply was lost may have taken effect. The counter begins at the service's time, as in every row that kinact
+ * makes. So no write that is still under way can expect that counter. No fence decreases either, even if the row has been
+ * made, taken and deleted once more since. What this process does not read (a prepared checkpoint, foreign attributes) is
+ * lost.
  */
 export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;

@@ -1,8 +1,8 @@
 // What one incarnation of a shard worker has admitted, and what of it is settled. It answers the question that decides
 // whether records are lost: how far may the checkpoint go? Invariant: the frontier never passes a record of which any
-// item is open, and never rests where a checkpoint may not land. There is one ledger per fence: a late settle of an old
-// incarnation cannot touch the new ledger. The shard worker calls it for every record: O(1) each, amortised, without
-// allocation.
+// item is open, and never stops inside an indivisible aggregate. There is one ledger per fence: a late settle of an old
+// incarnation cannot touch the new ledger. The shard worker calls the ledger for every record; a call is O(1), amortised,
+// and allocates nothing.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -125,9 +125,9 @@ export function room(ledger: Ledger, bytes = 1): boolean {
 }
 
 /**
- * Admits a record and returns its ordinal, dense from 0. Returns -1 for a duplicate (W11), a record whose position is
- * not greater than that of the last one admitted; it notes nothing of it. Throws RangeError when there is no room for a
- * byte more.
+ * Admits a record and returns its ordinal, dense from 0. Returns -1, and notes nothing, for a duplicate (W11): a record
+ * whose position is not greater than that of the last one admitted. Throws RangeError when the ledger is full; `bytes` itself
+ * is not checked.
  */
 export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
@@ -165,14 +165,14 @@ export function pin(ledger: Ledger, bytes: number): void {
   ledger.pinned = { bytes, holders: 1 };
 }
 
-/** Nothing more of the buffer is to be admitted. Without effect where there is none. */
+/** Ends what `pin` began: nothing more of the buffer is to be admitted. Has no effect where no buffer is noted. */
 export function unpin(ledger: Ledger): void {
   const held = ledger.pinned;
   ledger.pinned = undefined;
   if (held !== undefined) letGo(ledger, held);
 }
 
-/** One holder of the buffer needs it no more. */
+/** Takes note that one holder needs the buffer no more. */
 function letGo(ledger: Ledger, held: Pin): void {
   held.holders--;
   if (held.holders === 0) ledger.heldBytes -= held.bytes;
@@ -203,8 +203,9 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
 }
 
 /**
- * Item `item` of the record has been dealt with. In any order, any number of times: true the first time, afterwards
- * false. The record is complete when each of its items has been settled (I10), never by how often something was (W8).
+ * Marks item `item` of the record as dealt with. Items settle in any order and any number of times; the call returns true
+ * the first time, false afterwards. A record is complete when each of its items has been settled (I10); the number of calls
+ * proves nothing (W8).
  */
 export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;
@@ -265,7 +266,7 @@ function markItem(ring: Ring, ordinal: number, slot: number, item: number): bool
   return true;
 }
 
-/** The record's last item is settled: it is open no more, and the frontier moves when it was the oldest. */
+/** Closes a record whose last item is settled. If the record was the oldest open one, the frontier moves. */
 function complete(ledger: Ledger, ordinal: number, slot: number): void {
   const { ring } = ledger;
   ledger.settled++;
@@ -280,9 +281,9 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
 }
 
 /**
- * Forgets the settled records at the head, and so moves the frontier. From here it goes on as a message: `report` of the
- * shard worker sends it, `noteFrontier` of the keeper keeps it, and `nextCheckpoint` puts it into the next write. Each
- * record is passed once in its life.
+ * Forgets the settled records at the head, and so moves the frontier. From here the frontier goes on as a message: `report`
+ * of the shard worker sends it, `noteFrontier` of the keeper keeps it, and `nextCheckpoint` puts it into the next write. The
+ * loop visits each record once.
  */
 function advance(ledger: Ledger): void {
   const { ring, admitted } = ledger;

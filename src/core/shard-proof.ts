@@ -1,6 +1,6 @@
-// What listings prove about the end of a shard. Invariant: only a listing is proof. A missing shard counts as gone only by
-// two complete listings, at least `failoverMs` apart, of a stream that can be read. Called by the coordinator before any
-// SHARD_END.
+// Judges what listings prove about the end of a shard. Invariants: no SHARD_END is written without a listing that proves it.
+// A shard that is missing counts as gone only after two complete listings, at least `failoverMs` apart, of a stream that can
+// be read. The coordinator calls this before every SHARD_END.
 import type { LeaseRow } from './lease.js';
 import { parentsOf } from './shard-graph.js';
 import type { ListedShard } from './shard-graph.js';
@@ -10,7 +10,7 @@ export type ShardInListing =
   | { readonly type: 'open' }
   | { readonly type: 'closed'; readonly shard: ListedShard }
   | { readonly type: 'absent' }
-  /** Not named, and the listing does not prove that it is gone. */
+  /** The listing does not name the shard, and does not prove either that the shard is gone. */
   | { readonly type: 'unclear'; readonly reason: string };
 
 /**
@@ -71,7 +71,7 @@ export function afterAbsent(absences: Absences, absent: readonly string[], answe
   return next;
 }
 
-/** The absences without that of one shard: nobody asks about it any more, and a later absence is another matter. */
+/** The absences without that of one shard. Nobody asks about the shard any more, and a later absence starts a new count. */
 export function withoutAbsence(absences: Absences, shardId: string): Absences {
   if (!absences.has(shardId)) return absences;
   const next = new Map(absences);
@@ -83,9 +83,9 @@ export function withoutAbsence(absences: Absences, shardId: string): Absences {
 export const shortestRetentionMs = 24 * 3_600_000;
 
 /**
- * Whether records of a closed shard of which nothing was ever read may have expired. Not where the shard is younger than
- * the retention: then a parent of it is still listed, or the whole stream is that young. `createdMs` is 0 where the service
- * does not say when the stream was made.
+ * Whether records may have expired of a closed shard that was never read. They cannot have if the shard is younger than the
+ * retention: then a parent of the shard is still listed, or the whole stream is that young. `createdMs` is 0 where the
+ * service does not say when the stream was made.
  */
 export function mayHaveExpired(
   shards: readonly ListedShard[],

@@ -1,12 +1,12 @@
-// What an answer of GetRecords without NextShardIterator proves about a shard's end. If its MillisBehindLatest says that
-// there is more, it proves nothing. But kinesalite's MillisBehindLatest is the time since the shard was closed, never a
-// backlog. Called by polling-reader.ts.
+// A GetRecords answer without NextShardIterator may mean the end of a shard; polling-reader.ts asks here whether it does. If
+// its MillisBehindLatest reports a backlog, the end is doubted, and accepted only after many repeats. kinesalite never
+// reports a backlog: there MillisBehindLatest is the time since the shard was closed.
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Progress } from './reading-progress.js';
 
-/** What the service of a source has used MillisBehindLatest for, so far. One for all readers of the source. */
+/** What the service of a source has used MillisBehindLatest for, so far. All readers of the source share it. */
 export interface BacklogsTold {
-  /** It was above 0 in an answer with another iterator: it means a backlog. */
+  /** MillisBehindLatest was above 0 in an answer that named another iterator, so it means a backlog. */
   backlogs: boolean;
 }
 
@@ -15,7 +15,7 @@ export interface BacklogsTold {
  */
 const patience = {
   unclear: { times: 4, ms: 5_000 },
-  // Nobody has seen AWS say this at a true end. If it did, the shard's children must not wait for ever.
+  // Nobody has seen AWS report a backlog at a true end. If it ever did, the shard's children must not wait for ever.
   more: { times: 60, ms: 900_000 },
 } as const;
 
@@ -33,7 +33,7 @@ export function goesOn<Answer extends Output>(
   return typeof next === 'string' && next !== '';
 }
 
-/** Notes what every answer says of itself. */
+/** Notes what an answer tells about backlogs and about the chain of iterators that it belongs to. */
 export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
   const { MillisBehindLatest: behind } = output;
   const isOn = goesOn(output);
@@ -43,17 +43,17 @@ export function noteAnswer(told: BacklogsTold, progress: Progress, output: Outpu
 }
 
 /**
- * `end`: it calls itself the end. `more`: it says that records are left. `unclear`: it may be either. The last two
- * are counted, and become `end` when they have been the same for long enough.
+ * `end`: the reader has come to the end. `more`: the answer says that records are left. `unclear`: it may mean either. The
+ * last two verdicts are counted, and become `end` after enough repeats over enough time.
  */
 export function weighEnd(
   told: BacklogsTold,
   progress: Progress,
   { MillisBehindLatest: behind }: Output,
   now: number,
+  // This chain was begun when the shard was known to be closed: if it was up to date once, nothing can have come since.
 ): 'end' | 'more' | 'unclear' {
   if (typeof behind === 'number' && behind <= 0) return 'end';
-  // A chain is begun when the shard is known to be closed: if it was up to date once, nothing can have come since.
   if (progress.proving?.upToDate === true) return 'end';
   const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};
