@@ -20,7 +20,7 @@ export type AutoShutdown = 'never' | 'any-significant' | 'all-significant';
 
 export interface Policy {
   readonly strategy: Strategy;
-  /** The supervisor tolerates so many restarts within `periodMs`; one more, and it gives up. */
+  /** At most this many restarts within `periodMs`; the next one makes the supervisor give up. */
   readonly intensity: number;
   readonly periodMs: number;
   readonly autoShutdown: AutoShutdown;

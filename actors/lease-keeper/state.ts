@@ -1,6 +1,6 @@
-// The state of a lease keeper, types only: what is wanted of it (`workers.asked`, `yielding`, `release`, `shardEnd`), what it
-// knows (`lease`, `standing`, `clocks`), and what it is doing (`writes`). The files of this folder change it, each its part,
-// within a turn. One sub-object holds what is changed together.
+// The state of a lease keeper; this file has only types. The state says what others want of the keeper (`workers.asked`,
+// `yielding`, `release`, `shardEnd`), what the keeper knows (`lease`, `standing`, `clocks`), and what it is doing (`writes`).
+// Each file of this folder changes its own part, within a turn. Members that change together share a sub-object.
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
@@ -18,12 +18,12 @@ import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.
 /** A keeper's messages to itself: results of its effects, and its one timer. */
 type Internal =
   | { readonly type: 'wake' }
-  /** Its turn at the table; undefined when none comes after all. */
+  /** The keeper may write to the table now; `permit` is undefined when it has to do without one after all. */
   | { readonly type: 'permitCame'; readonly permit: TrafficPermit | undefined }
   | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
   | { readonly type: 'created'; readonly id: number }
   | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
-  /** Of the row that it has asked for. */
+  /** The row of the lease that the keeper has asked for, as a look found it. */
   | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
   | { readonly type: 'lookFailed' }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
@@ -38,14 +38,14 @@ export interface Write {
   readonly id: number;
   readonly kind: LeaseWriteKind;
   /**
-   * Monotonic: taken when its turn had come and before the request leaves, so that a deadline counted from it is never too
-   * late.
+   * Monotonic. The clock is read after the permit has come and before the request leaves. So a deadline counted from this
+   * time is never too late.
    */
   readonly startedAt: number;
   readonly change: RowChange;
   /** How many records this write brings under the durable checkpoint. */
   readonly covers: number;
-  /** Of a create: the row. */
+  /** The row that a write of kind `create` makes; undefined for other kinds. */
   readonly made: LeaseRow | undefined;
   /** The worker whose question this renewal answers. */
   readonly forWorker: number | undefined;
@@ -58,28 +58,28 @@ export interface Asked {
   readonly replyTo: ReplyTo<TenureAnswer>;
 }
 
-/** Kept until its worker has ended or the next one begins: the worker's last words still count. */
+/** The tenure that is open. It stays until its worker has ended or the next worker begins: last words still count. */
 export interface OpenTenure {
   readonly shared: Tenure;
   readonly controller: AbortController;
   readonly control: Ref<WorkerControl>;
   /** The tenure is over, and the worker has been informed. */
   revoked: boolean;
-  /** The frontier has moved under it. */
+  /** The frontier has moved under this tenure. */
   advanced: boolean;
   /** `FrontierReport.records` of its worker's last report. */
   records: number;
 }
 
-/** The lease is to be given up: once the worker has drained, at `cutAt` at the latest. */
+/** An order to give the lease up once the worker has drained, at `cutAt` at the latest. */
 export interface Release {
   readonly reason: string;
   readonly coolDown: boolean;
-  /** Monotonic; Infinity where nobody waits for it. */
+  /** Monotonic; Infinity where nobody waits for the release. */
   readonly cutAt: number;
   /** When to write without waiting longer for a worker that was cut off. */
   readonly writeAt: number;
-  /** When to stop trying to write it. */
+  /** When to stop trying to write the release. */
   readonly until: number;
   recordsLeft: number;
 }
@@ -88,7 +88,7 @@ export interface ShardEnd {
   readonly children: readonly ChildShard[] | undefined;
   /** The service does not know the shard, which does not mean that it is closed. */
   readonly vanished: boolean;
-  /** When the worker reported it, or when the keeper last had to wait for another shard's holder. */
+  /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
   since: number;
   /** How long SHARD_END waits for `onCheckpoint` calls that run. */
   readonly callsUntil: number;
@@ -99,10 +99,10 @@ export interface ShardEnd {
   childShardIds: readonly string[] | undefined;
 }
 
-/** The lease belongs to another worker, who is asked for it. Times are monotonic. */
+/** How the keeper asks another worker for that worker's lease. Times are monotonic. */
 export interface Wishing {
   readonly holder: { readonly owner: string; readonly writer: string };
-  /** A wish of another worker that has not been raised for long. */
+  /** A third worker's wish in the row that has not been raised for long, and may be replaced. */
   readonly stale: string | undefined;
   /** The number of the last wish that was sent; 0 when none was. */
   number: number;
@@ -112,42 +112,54 @@ export interface Wishing {
   looking: boolean;
   looks: number;
   isYielding: boolean;
-  /** When it is withdrawn if the lease has not come. */
+  /** When the wish is withdrawn if the lease has not come. */
   until: number;
-  /** The row's counter, and since when it has been that: a holder that has died hands nothing over. */
+  /** The row's counter, and since when it has stood still: a holder that has died hands nothing over. */
   counter: number;
   counterAt: number;
-  /** It is to be withdrawn, and is forgotten at `until` in any case. `inVain`: its holder must not be asked again soon. */
+  /** Why the wish is to be withdrawn; at `until` it is forgotten in any case. `inVain`: the holder must not be asked again soon. */
   over: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
 
-/** Another worker has asked for the lease. */
+type YieldingPhase =
+  /** The wish is to be answered with `yielding`. */
+  | 'asked'
+  /** The answer is in the row, and the worker delivers until `drainStartsAt`. */
+  | 'answered'
+  /** The worker has been asked to pause, and the shard drains. */
+  | 'draining'
+  /** The shard is drained, and the next write hands the lease over. */
+  | 'ready'
+  /** The wish is to be answered with `refused`. */
+  | 'refusing'
+  /** The refusal is in the row. */
+  | 'refused'
+  /** The author has not raised the wish for so long that nobody seems to wait for the lease. */
+  | 'stale';
+
+/** Another worker's wish for the lease, and how far the keeper has come with it (yielding.ts). Times are monotonic. */
 export interface Yielding {
   wish: Wish;
-  /** When its number was seen to change. */
+  /** When the number of the wish was last seen to change. */
   seenAt: number;
-  /**
-   * In order: to be answered; answered, and delivering on; draining; drained, to be handed over; to be refused; refused.
-   * `stale`: not raised by its author for so long that nobody waits for it.
-   */
-  phase: 'asked' | 'answered' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
+  phase: YieldingPhase;
   drainStartsAt: number;
   /**
-   * What is not drained, or not handed over, by then is refused. It moves on as long as something is settled, but never past
-   * `refuseAtLatest`.
+   * If the shard is not drained, or the lease not handed over, by this time, the keeper refuses. The time moves on as long as
+   * something is settled, but never past `refuseAtLatest`.
    */
   refuseAt: number;
   refuseAtLatest: number;
 }
 
-/** How the lease has come to this keeper, and how it comes back when its row has vanished. */
+/** How the lease has come to this keeper, and how the lease comes back when its row has vanished. */
 export interface Taking {
   everHeld: boolean;
   /** How often the take met a row that an earlier keeper of this process wrote. */
   retakes: number;
   /** How often in a row the lease row was found gone, although it had just been made. */
   recreations: number;
-  /** The worker that has handed it over. */
+  /** The worker that has handed the lease over. */
   handedFrom: string | undefined;
 }
 
@@ -155,48 +167,48 @@ export interface Taking {
 export interface Writes {
   /** The one under way. */
   current: Write | undefined;
-  /** How many have begun, which is the id of the newest. */
+  /** How many writes have begun, which is the id of the newest. */
   begun: number;
   /** Failed attempts in a row. */
   failed: number;
-  /** The same attempts, as they are reported. */
+  /** The same failed attempts, as events and `status()` report them. */
   failing: Failing | undefined;
   /** When the next attempt may start. */
   retryAt: number;
 }
 
-/** Its place in the table's queue, and the turn that it waits for or has. */
+/** The keeper's place in the table's queue, and the permit that it waits for or has. */
 export interface Traffic {
   /** Undefined where the table has no queue. */
   readonly order: TrafficOrder | undefined;
-  /** It waits for its turn. */
+  /** The keeper waits for a permit. */
   queued: boolean;
-  /** The turn that has come. */
+  /** The permit that has come and is not used yet. */
   permit: TrafficPermit | undefined;
-  /** How often it has waited. */
+  /** How often the keeper has waited. */
   queues: number;
-  /** When to stop waiting for the turn of the first take; Infinity once that is written. */
+  /** When to stop waiting for the permit of the first take; Infinity once that take is written. */
   takeBy: number;
 }
 
 /** How the lease stands by its last writes, and when the next ones are due. */
 export interface Standing {
-  /** No peer can hold the lease before this, as far as the last renewal shows. */
+  /** No peer can hold the lease before this time, as far as the last renewal shows. */
   liveUntil: number;
-  /** Writes begun before this prove nothing: the machine was suspended since. */
+  /** Writes begun before this time prove nothing: the machine has been suspended since. */
   trustedSince: number;
   renewAt: number;
   /** The last checkpoint known to be durable. */
   reported: Checkpoint;
-  /** When the last answered write that carried one began. */
+  /** When the last answered write that carried a checkpoint began. */
   checkpointAt: number;
-  /** When one is due that does not wait for a renewal; Infinity when there is none. */
+  /** When a checkpoint is due that does not wait for a renewal; Infinity when none is. */
   extraAt: number;
 }
 
 /** What the clocks have shown, and when the next look is due. */
 export interface Clocks {
-  /** The service's time when the keeper began, and when that was by our own clock. */
+  /** The service's time when the keeper began, and the monotonic time of that moment. */
   readonly serviceTimeMs: number;
   readonly bornAt: number;
   /** Both clocks at the last message: where they part, the machine was suspended. */
@@ -206,41 +218,41 @@ export interface Clocks {
   wakeAt: number;
 }
 
-/** The workers, one after the other, and the time without one. `LeaseKeeperState.tenure` is what one of them has got. */
+/** The shard's workers, one after the other, and the time without one. The worker that delivers has `LeaseKeeperState.tenure`. */
 export interface Workers {
-  /** The one that waits for its tenure. */
+  /** The worker that waits for its tenure. */
   asked: Asked | undefined;
-  /** The newest that has asked. */
+  /** The number of the newest worker that has asked. */
   last: number | undefined;
-  /** Since when there is none. */
+  /** Since when the shard has had no worker. */
   idleSince: number;
-  /** The shard must not be started yet, so that having none means nothing. */
+  /** No worker may start the shard yet, so its absence means nothing. */
   waiting: boolean;
-  /** How often one was asked to pause. */
+  /** How often a worker was asked to pause. */
   pauses: number;
 }
 
-/** What the application may still have open of this shard. The lease is handed over only when it has nothing. */
+/** What the application may still have open of this shard. The lease is handed over only when nothing is open. */
 export interface Open {
-  /** Some of its records may be open until the frontier reaches the newest of this lease. */
+  /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   /** A worker has gone without a last word: user code that it caused to run may still run. */
   callsMayRun: boolean;
-  /** Its last worker ended when all of its calls had. Otherwise only the next worker can ask for those. */
+  /** The last worker ended after all of its calls had ended. Otherwise only the next worker can find out whether they have. */
   noCallsLeftAtEnd: boolean;
   /** `onCheckpoint` calls that have not settled. */
   calls: number;
-  /** All of them so far. */
+  /** All `onCheckpoint` calls so far. */
   callsMade: number;
 }
 
-/** What has gone wrong several times in a row, and what waits for that reason. */
+/** What has gone wrong several times in a row, and what has to wait because of that. */
 export interface Setbacks {
   /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
   readonly watchdog: { count: number; at: Position | undefined };
   /** False ends of the shard in a row while the frontier stood at `at`. */
   readonly falseEnds: { count: number; at: Position | undefined };
-  /** No worker begins before this, because of false ends. */
+  /** No worker begins before this time, because of false ends. */
   readAt: number;
   /** Drains in a row that failed, and until when a hand-over is refused without another try. */
   failedDrains: { readonly count: number; readonly until: number };

@@ -1,5 +1,5 @@
-// Tenures: a worker's question for one, its grant, its one end, and the frontiers reported under it. Only one is ever open;
-// one that has ended is never revived (docs/design.md, section 5).
+// Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
+// tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5).
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -17,8 +17,8 @@ import type { HashKeyRange } from '../../src/api/ports.js';
 
 export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
-  // Each worker asks once, and later workers have higher numbers. So this is a repeated question, and would end the tenure
-  // that it got.
+  // Each worker asks once, and later workers have higher numbers. So this question is a repeated one; answering it would end
+  // the tenure that it got the first time.
   if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
@@ -68,14 +68,14 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),
-    // Present from the start: reducers look into this object before every call, and an object whose shape changes would slow
-    // them down.
+    // The member is present from the start: reducers look into this object before every call, and a shape that changes
+    // would slow them down.
     newestHandedOut: undefined,
     signal: controller.signal,
   };
   state.workers.asked = undefined;
   beganHandingOut(state.open.handedOut, leaseName(options), shared);
-  // Its pipeline began when the calls of the one before had ended, even if the message about that has not come yet.
+  // The worker's pipeline began when the calls of the pipeline before had ended, even if no message has said so yet.
   state.open.callsMayRun = false;
   state.open.noCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
@@ -101,20 +101,20 @@ export function revokeTenure(turn: KeeperTurn, reason: string): void {
   turn.effects.push(send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
-/** The worker has ended. */
+/** Closes the tenure of a worker that has ended. */
 export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) kill(turn, tenure, reason);
   turn.state.tenure = undefined;
   turn.state.workers.idleSince = turn.now;
 }
 
-/** Every later message of the worker is stale. */
+/** Ends the tenure without waiting for its worker: every later message of that worker is stale. */
 export function dropTenure(turn: KeeperTurn, reason: string): void {
   revokeTenure(turn, reason);
   turn.state.tenure = undefined;
 }
 
-/** Tables of several streams may have keys in common. */
+/** The name of a lease in this process. It names the table too, because different tables may have keys in common. */
 export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' | 'leaseKey'>): string =>
   `${store.tableName} ${leaseKey}`;
 
@@ -124,7 +124,7 @@ export function callsMayRun({ options, state }: KeeperTurn): boolean {
 }
 
 /**
- * Whether some record that this process has handed out under this lease may be open. A new worker reads all of them again.
+ * Whether a record that this process has handed out under this lease may be open. A new worker reads all such records again.
  * Until it has, the shard is not drained, even if the worker reports so.
  */
 export function mayHaveOpenRecords({ options, state }: KeeperTurn): boolean {
@@ -143,7 +143,7 @@ function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   turn.state.open.callsMayRun ||= callsMayRun(turn);
   shared.dead = true;
   shared.deadline = 0;
-  const message = `The tenure of ${shardId} has ended: ${reason}.`;
+  const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
   const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
   tell(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
@@ -166,7 +166,7 @@ export function noteFrontier(turn: KeeperTurn, { worker, fence, position, record
   tell(turn, { type: 'advanced', fence });
 }
 
-/** The worker's reads concern the coordinator. */
+/** Tells the coordinator how the worker's reads fare. */
 export function noteReads(
   turn: KeeperTurn,
   { worker, fence, forMs }: { worker: number; fence: number; forMs: number },

@@ -9,14 +9,14 @@
 //   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
 //   5. `heirOf`           the next write, the hand-over, names the heir; `leaseGiven` ends the keeper
 //
-//   asked → answered → draining → ready → the lease is given
-//     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more
-//     any phase → asked, refusing             `wishSeen`: the row shows the wish of another worker
-//     asked, answered, draining → stale       `proceedYielding`: the author raises the wish no more
-//     ready → stale                           the same, but never once the hand-over has been sent
-//     asked, answered, draining, ready → refusing    `proceedYielding`, `drained`: for the reasons below
-//     refusing → refused                      `answerWritten`
-//     stale → asked                           `wishSeen`: the author has raised the wish after all
+//   asked → yielding → draining → ready → the lease is given
+//     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more;
+//     any phase → asked, refusing             `wishSeen`: the row shows the wish of another worker;
+//     asked, yielding, draining → stale       `proceedYielding`: the author raises the wish no more;
+//     ready → stale                           the same, but never once the hand-over has been sent;
+//     all of these four → refusing            `proceedYielding`, `drained`: the reasons are below;
+//     refusing → refused                      `answerWritten`;
+//     stale → asked                           `wishSeen`: the author has raised the wish after all.
 //
 // A keeper refuses, and keeps the lease, when
 // - the rest after a failed drain lasts (`wishSeen`);

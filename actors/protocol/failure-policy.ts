@@ -1,4 +1,4 @@
-// What a failed record costs: the application's policy, applied the same way wherever user code throws.
+// What happens when user code fails on a record: the application's policy decides, in the same way wherever the code throws.
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';

@@ -1,5 +1,5 @@
-// The messages about leases. To the coordinator they come from keepers, shard workers and the consumer; to a keeper from its
-// coordinator and its worker. A worker gets them from its keeper.
+// The messages about leases. A coordinator gets them from keepers, the pipeline and the consumer. A keeper gets them from its
+// coordinator and its worker, and a worker gets them from its keeper.
 import type { Ref, ReplyTo } from './actor.js';
 import type { FrontierReport, TenureAnswer, WorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
@@ -13,11 +13,11 @@ export type ShardEndPlan =
   /** Every child row exists: SHARD_END may be written, with these children in the same write. */
   | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
   /**
-   * Not yet (a merge partner's row is missing, children unknown): ask again after `retryMs`. `waits`: another shard's holder
-   * has to make something first, and no other holder of this one could do better.
+   * SHARD_END may not be written yet (a merge partner's row is missing, or children are unknown): ask again after `retryMs`.
+   * `waits`: the holder of another shard has to make a row first, and no other holder of this shard could do better.
    */
   | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number; readonly waits?: boolean }
-  /** It has not ended: listings show the shard. It must be read on. */
+  /** The shard has not ended, because listings show it. It must be read on. */
   | { readonly type: 'readOn'; readonly reason: string };
 
 /** One line of the report that `consumer.stop()` returns. */
@@ -34,9 +34,9 @@ export interface ReleasedLease {
   readonly recordsLeft: number;
   /** The last checkpoint known to be in the row: a sequence number, or a word such as TRIM_HORIZON. */
   readonly checkpoint: string;
-  /** Of the checkpoint, inside an aggregate; 0 outside of one. */
+  /** The checkpoint's place inside an aggregate; 0 outside of one. */
   readonly subSequenceNumber: number;
-  /** False when the releasing write failed: peers must wait for expiry. */
+  /** False when the releasing write failed, so that peers must wait for the lease to expire. */
   readonly released: boolean;
 }
 
@@ -63,8 +63,8 @@ export type CoordinatorMessage =
       readonly replyTo: ReplyTo<ShardEndPlan>;
     }
   /**
-   * Take nothing from now on. Release every lease when its shard is drained, or at `deadlineMs` at its frontier. The answer
-   * is undefined if the coordinator does not know what its predecessor left behind.
+   * Take no lease from now on. Release every lease when its shard is drained, or at its frontier once `deadlineMs` have
+   * passed. The answer is undefined if the coordinator does not know what its predecessor left behind.
    */
   | {
       readonly type: 'releaseAll';
@@ -113,17 +113,17 @@ export type KeeperMessage =
   | { readonly type: 'streamDoubted' }
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  /** From the coordinator: for now no worker may start this shard (parents, a restart under way), or one may again. */
+  /** From the coordinator. `true`: no worker may start the shard now (parents, a restart). `false`: a worker may start it again. */
   | { readonly type: 'waiting'; readonly waiting: boolean }
   /** From the coordinator: the user calls of a crashed pipeline have settled, or will be waited for no longer. */
   | { readonly type: 'callsEnded' };
 
 /**
- * The state of the lease. After every kind but `taken`, `working`, `advanced`, `readsWork`, `readsFail`, `streamDoubted` and
- * `idle` the keeper ends.
+ * What a keeper says of its lease. It ends after every kind but `taken`, `working`, `advanced`, `readsWork`, `readsFail`,
+ * `streamDoubted` and `idle`.
  */
 export type KeeperNews =
-  /** The take is written; `row` is the row as this keeper knows it now. */
+  /** The take has been written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
   /** The take failed. `retake`: the row is this process's own (an earlier keeper wrote it): read it and take it again. */
   | {
@@ -151,13 +151,13 @@ export type KeeperNews =
    * released.
    */
   | { readonly type: 'streamDoubted' }
-  /** The row is another's. `retake` as in `notTaken`. */
+  /** The row belongs to another worker. `retake` means what it means in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly retake: boolean }
   /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
-  /** Given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: the write never succeeded. */
+  /** The lease was given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: no write succeeded. */
   | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
-  /** Its keeper has given it to the worker that had asked for it, with nothing open. `at`: the checkpoint that the row has now. */
+  /** The lease was given, with nothing open, to the worker that had asked for it. `at`: the checkpoint that the row has now. */
   | { readonly type: 'handedOver'; readonly to: string; readonly at: Checkpoint }
   /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */
   | { readonly type: 'ended'; readonly childShardIds: readonly string[] };

@@ -1,6 +1,6 @@
 // The messages between a shard worker and its stages. Notify and collect are two independent questions, with at most one of
-// each open per stage; a punctuation asks for a flush. None has a deadline: demand may take hours, the death of the stage
-// answers, and the watchdog judges stalls.
+// each open per stage; a punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death
+// of the stage ends the question, and the watchdog judges stalls.
 import { ask } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './admission.js';
@@ -62,12 +62,12 @@ function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channe
   );
 }
 
-/** The supervisor is about to stop this worker as well: it only notes the death. */
+/** Notes the death of the stage, and no more: the supervisor is about to stop this worker as well. */
 function failed(): ShardWorkerMessage {
   return { type: 'askFailed' };
 }
 
-/** Nothing more can be admitted: no room at all, or none for the record that is next. */
+/** Whether nothing more can be admitted: the ledger has no room at all, or none for the next record. */
 export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boolean {
   return (!isEmpty(admission) && !sliceIsDue) || !room(ledger);
 }
@@ -78,7 +78,7 @@ export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): C
 }
 
 /**
- * Nothing is open, and since the last record was settled every reducer has finished the call that it was running.
+ * Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled.
  * `notified` and the settled count only rise. So the same sum means that nothing was handed over or settled since.
  */
 export function isQuiet(state: ShardWorkerState): boolean {
@@ -87,26 +87,26 @@ export function isQuiet(state: ShardWorkerState): boolean {
   return !mayHaveCalls(state) || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
 }
 
-/** No reducer has anything to say of a shard of which this process has handed out nothing. */
+/** Whether a reducer may hold a call. If nothing was handed out, no reducer can hold a call. */
 function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
   return notified > 0 || tenure?.hasPredecessor === true;
 }
 
-/** Everything is settled, and no call of the application concerns the shard any more. */
+/** Whether everything is settled and no call of the application concerns the shard any more. */
 export function isDrained({ options, state }: WorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
 
-/** A call may still run without an open record here: it acknowledged early, or its record has not been read again. */
+/** Whether a call may run that has no open record here: it acknowledged early, or its record has not been read again. */
 function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWorkerState): boolean {
   return acksEarly || tenure?.hasPredecessor === true;
 }
 
 /**
- * Asks the reducers to flush when nothing more can be admitted, others wait for the bytes it holds, or nothing more will
- * come. Otherwise acknowledgements that wait for a fuller batch would wait for ever. Asks again only when something has
- * changed since.
+ * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will
+ * come. Otherwise acknowledgements that wait for a fuller batch would wait for ever. The worker asks again only when
+ * something has changed since.
  */
 export function punctuate({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;

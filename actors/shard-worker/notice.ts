@@ -4,7 +4,7 @@ import type { WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
-const throttled = new KinactError('AWS_ERROR', 'the service throttles', {
+const throttled = new KinactError('AWS_ERROR', 'The service throttles.', {
   retryable: true,
   data: { kind: 'throttled' },
 });

@@ -95,8 +95,8 @@ export interface ShardWorkerState {
   /** The number of the last pause. */
   pauses: number;
   /**
-   * The last punctuation and when it was sent, with the records notified and settled by then: the same again makes sense when
-   * one has grown.
+   * The last punctuation and when it was sent, with the sum of the records notified and settled by then. Send another only
+   * when one of them has grown.
    */
   punctuated: { readonly kind: 'flush' | 'drain' | undefined; readonly progress: number; readonly at: number };
   notified: number;

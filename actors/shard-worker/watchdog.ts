@@ -1,5 +1,5 @@
-// When a shard counts as stalled, and how its worker looks from outside. Pure: the worker asks where its oldest open record
-// is and passes the answer in.
+// Decides when a shard counts as stalled, and shows the worker's status. The functions are pure: the worker asks where its
+// oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuating } from './channel.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
@@ -24,7 +24,7 @@ export interface Stall {
   readonly tenure: Tenure;
 }
 
-/** What people read of where a record is. */
+/** The places of a record in words for people. */
 const inWords: Readonly<Record<Whereabouts['state'], string>> = {
   queued: 'queued',
   running: 'in a call',
@@ -32,7 +32,7 @@ const inWords: Readonly<Record<Whereabouts['state'], string>> = {
   unknown: 'not found',
 };
 
-/** Since when the worker waits for the application alone; undefined when it does not, or not without another limit. */
+/** Since when the worker waits for the application alone; undefined when it does not wait, or another limit applies. */
 export function stillSince(state: ShardWorkerState): number | undefined {
   const { advancedAt, ending, ledger, punctuated } = state;
   const oldest = oldestOpen(ledger);
@@ -42,9 +42,8 @@ export function stillSince(state: ShardWorkerState): number | undefined {
 }
 
 /**
- * The error to fail with, or undefined when an actor is only slow (I24). Two things must both last `watchdogMs`. The
- * frontier stands still. And the holder of the oldest record runs it, leaves it unacknowledged or settles nothing, or no
- * actor has it.
+ * The error to fail with, or undefined when an actor is only slow (I24). Both must last `watchdogMs`: the frontier has not
+ * moved, and the oldest record is running, unacknowledged, behind a reducer that settles nothing, or lost.
  */
 export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;
@@ -52,20 +51,20 @@ export function stalled(stall: Stall): KinactError | undefined {
   const { holder, state, forMs } = whereabouts;
   const about = { stream: tenure.source, shardId: tenure.shardId, actor: holder, ageMs: Math.round(stall.stillForMs) };
   if (oldest === undefined) {
-    const text = `${tenure.shardId} has ended and all of it is acknowledged, but for ${Math.round(forMs)} ms ${holder} has not come to the end of a call`;
+    const text = `Shard ${tenure.shardId} has ended and is acknowledged, but a call in ${holder} has been running for ${Math.round(forMs)} ms.`;
     return new KinactError('WATCHDOG', text, { data: about });
   }
   const { sequenceNumber, subSequenceNumber } = oldest.position;
   const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
-    ? `${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms; ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
-    : `the checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${inWords[state]} at ${holder}, for ${Math.round(forMs)} ms`;
+    ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
+    : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${inWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
     data: { ...about, sequenceNumber, subSequenceNumber },
   });
 }
 
-/** What `status()` shows of a shard worker. */
+/** A shard worker as `status()` shows it. */
 export interface WorkerStatus {
   readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
   readonly source: string;
@@ -74,7 +73,7 @@ export interface WorkerStatus {
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
-  /** Its part of the byte budget of the process, and how much of that was fetched ahead. */
+  /** The bytes of the process's budget that the worker holds, and how many of them were fetched ahead. */
   readonly heldBytes: number;
   readonly prefetchedBytes: number;
   readonly admitted: number;

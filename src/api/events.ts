@@ -85,8 +85,8 @@ export interface ConsumerEvents {
   /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
   /**
-   * Records of a shard are handed out again and again: this many tenures in a row ended before one of them was dealt
-   * with. It fires at three, then at each doubling. `reason` says how the last one ended.
+   * Records of a shard are handed out again and again. This many times in a row (`tenures`), the shard's worker lost the right
+   * to deliver before one record was dealt with. It fires at three, then at each doubling. `reason` says how the last one ended.
    */
   noProgress: ShardEvent & {
     readonly leaseKey: string;

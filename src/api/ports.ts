@@ -237,7 +237,7 @@ export interface LeaseScan {
 
 /** What an update of a held row changes. The counter is always raised by one; absent members stay as they are. */
 export interface LeaseChange {
-  /** Set with the checkpoint, `ownerSwitchesSinceCheckpoint` becomes 0 and pending checkpoints are removed (kcl.md 1.3). */
+  /** Set with the checkpoint, `ownerSwitchesSinceCheckpoint` becomes 0 and pending checkpoints are removed (KCL clause 1.3). */
   readonly checkpoint?: { readonly checkpoint: string; readonly subSequenceNumber: number };
   /** `null` releases the lease: leaseOwner is removed. A string takes it. Absent: the owner stays. */
   readonly leaseOwner?: string | null;
@@ -324,7 +324,7 @@ export interface LeaseStore {
     wish: { readonly author: string; readonly text: string | null },
     signal: AbortSignal,
   ): Promise<WishOutcome>;
-  /** kcl.md 1.3 meta-info: children or hash range of an existing row, without touching the counter. False when it is gone. */
+  /** KCL clause 1.3 meta-info: children or hash range of an existing row, without touching the counter. False when it is gone. */
   describeLease(
     leaseKey: string,
     meta: {

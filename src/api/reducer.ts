@@ -1,5 +1,6 @@
 // What an application writes: reducers, and what they receive. Types, and `defineReducer`, which only checks and
 // freezes.
+import { unknownName } from '../core/nearest-name.js';
 import { KinactError } from './errors.js';
 import type { UserRecord } from './ports.js';
 
@@ -288,7 +289,7 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = (definition as unknown as Record<string, unknown>)[name];
-    if (expected === undefined) refuse(`reducer.${name}`, `one of ${Object.keys(kinds).join(', ')}`, got);
+    if (expected === undefined) refuseName(`reducer.${name}`, unknownName('member', name, Object.keys(kinds)));
     else if (!expected.includes(typeof got) || got === null) refuse(`reducer.${name}`, expected.join(' or '), got);
   }
   if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
@@ -309,7 +310,7 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
 function checkBatch(batch: Batch): void {
   for (const name of Object.keys(batch))
     if (name !== 'size' && name !== 'intervalMs')
-      refuse(`reducer.batch.${name}`, 'size or intervalMs', (batch as Readonly<Record<string, unknown>>)[name]);
+      refuseName(`reducer.batch.${name}`, unknownName('member', name, ['size', 'intervalMs']));
   if (batch.size !== undefined && !(Number.isSafeInteger(batch.size) && batch.size >= 1))
     refuse('reducer.batch.size', 'an integer >= 1', batch.size);
   if (batch.intervalMs !== undefined && !(Number.isFinite(batch.intervalMs) && batch.intervalMs >= 1)) {
@@ -322,6 +323,10 @@ function oneOf(option: string, got: unknown, allowed: readonly string[]): void {
     refuse(option, allowed.map((value) => `'${value}'`).join(' or '), got);
 }
 
+function refuseName(option: string, complaint: string): never {
+  throw new KinactError('INVALID_OPTION', `${option}: ${complaint}`, { data: { option } });
+}
+
 function refuse(option: string, expected: string, got: unknown): never {
   const shown =
     typeof got === 'string'
@@ -330,6 +335,8 @@ function refuse(option: string, expected: string, got: unknown): never {
         ? got === null
           ? 'null'
           : 'an object'
-        : `${got as string | number}`;
+        : typeof got === 'function'
+          ? 'a function'
+          : `${got as string | number}`;
   throw new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${shown}`, { data: { option } });
 }

@@ -36,7 +36,7 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   INVALID_BEHAVIOUR: 'Correct the behaviour: the message says what it returned.',
   START_FAILED: '`cause` is what the child threw.',
   PARENT_STOPPED:
-    'Call `consumer.stop()` before you stop the parent: it drains. Otherwise leases are released at their frontiers, and records under way are replayed.',
+    'Call `consumer.stop()` before you stop the parent: it drains. Otherwise each lease is released at its last settled record, and records under way are replayed.',
   REFUSED: 'Remove what the message names, and run the command again.',
   STOPPED: 'Nothing: it was asked for.',
   AWS_ERROR:

@@ -1,5 +1,5 @@
 // `createConsumer`: starts the tree, hands out events and status, and ends it in order. Leases are drained and released
-// first, then the actors stop. `consumer/escalation.ts` decides when it ends by itself.
+// first, then the actors stop. It ends by itself after the last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -39,19 +39,20 @@ export interface StopReport {
 /** A consumer, running or not yet. Made by `createConsumer`. */
 export interface Consumer extends AsyncDisposable {
   /**
-   * Creates the lease table where it is missing, finds the shards, and begins to take leases. Resolves when it has, for every
-   * source that can be read. With several sources, it resolves when at least one can be read: `ready()` then says which is
-   * missing and why. What waiting can repair is still tried in the background. Calling it again returns the same promise.
+   * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is
+   * done for every source that can be read. With several sources, one that can be read is enough: `ready()` then says which
+   * sources are missing and why, and they are tried again in the background. A second call returns the same promise.
    *
-   * @throws KinactError where no source can be read. At once for what waiting cannot repair (STREAM_NOT_FOUND,
-   * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, TABLE_NOT_KCL, KCL3_TABLE). START_TIMEOUT, with
-   * the last error as its cause, after `leases.startDeadlineMs`. STOPPED when `stop` was called.
+   * @throws KinactError if no source can be read. The promise rejects at once for what waiting cannot repair
+   * (STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL,
+   * KCL3_TABLE). It rejects with START_TIMEOUT, whose cause is the last error, after `leases.startDeadlineMs`, and with
+   * STOPPED when `stop` was called.
    */
   start(): Promise<void>;
   /**
-   * Takes no more leases, drains every shard and releases its lease with its last checkpoint in one write. What is not
-   * drained by `deadlineMs` (default 20,000) is released at its frontier. Calling it again returns the same promise.
-   * Always resolves, except for an invalid deadline:
+   * Takes no more leases, drains every shard, and releases its lease and writes its last checkpoint in one write. A shard that
+   * is not drained within `deadlineMs` (default 20,000) is released at its last settled record. A second call returns the same
+   * promise. The promise always resolves, except for an invalid deadline:
    *
    * @throws KinactError INVALID_OPTION; the consumer runs on.
    *
@@ -62,7 +63,7 @@ export interface Consumer extends AsyncDisposable {
    * ```
    */
   stop(options?: StopOptions): Promise<StopReport>;
-  /** A snapshot of the tree, the shards and who holds their oldest open record. Costs a walk over the actors. */
+  /** A snapshot of the tree, the shards and the holders of their oldest open records. A call walks over all actors. */
   status(): ConsumerStatus;
   /**
    * Whether this process takes part. It does when it has started, every source is read, every lease table was scanned within
@@ -223,9 +224,9 @@ class TreeConsumer implements Consumer {
     this.#state = 'running';
   }
 
-  /** If it ended by itself, or was stopped, while it started, the asked actor knows only that it ended. */
+  /** The error of a start that failed. If the consumer ended by itself, or was stopped, the asked actor knows only that it ended. */
   #startFailure(error?: Error): Error {
-    const stopped = new KinactError('STOPPED', 'the consumer was stopped while it started');
+    const stopped = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
     return this.#failure ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
   }
 
@@ -246,7 +247,7 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineEnded(ending: Ending): void {
-    // Leases that are being released wait for its calls.
+    // Leases that are being released wait for the calls of this pipeline.
     for (const coordinator of this.#wiring?.coordinators.values() ?? [])
       sendFromOutside(coordinator, { type: 'callsEnded' });
     this.#escalation.pipelineEnded(ending);
@@ -323,16 +324,15 @@ class TreeConsumer implements Consumer {
     return report;
   }
 
-  /** The pipeline works as long as there is a source; after the last one it has something to drain. */
+  /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
   #sourceFailed(error: Error): void {
     if (this.#wiring?.histories.every(({ failure }) => failure !== undefined) !== true) return;
     void this.#end(error, this.#options.stopDeadlineMs);
   }
 
-  /** The consumer ends by itself: what is held is released, so that other workers need not wait for expiry. */
+  /** Ends the consumer by itself. The leases are released, so that other workers need not wait for them to expire. */
   #end(error: Error, deadlineMs: number): Promise<void> {
-    // A start that failed waits for an end that is under way: when the caller learns of the failure, nothing runs any
-    // more.
+    // A start that failed waits for an end that is under way. So nothing runs any more when the caller learns of the failure.
     this.#ending ??= this.#endNow(error, deadlineMs);
     return this.#ending;
   }

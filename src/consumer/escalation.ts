@@ -1,12 +1,13 @@
-// Why a consumer ends by itself. Its pipeline or coordinators failed more often than `restart` allows. One record
-// failed again and again. Or the application stopped the parent it lives under.
+// Decides when failures end a consumer. Its pipeline or coordinators failed more often than `restart` allows. One record
+// failed again and again. Or the application stopped the parent that the consumer lives under. The failure of the last
+// source ends it too, but does not pass here: consumer.ts sees that event itself.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 
 export interface Escalation {
-  /** Notes a failure of the pipeline; the error to end with when the same record has now failed too often. */
+  /** Notes a failure of the pipeline. Returns the error to end with if the same record has now failed too often. */
   poisoned(error: Error): KinactError | undefined;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
@@ -28,7 +29,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
   return {
     poisoned,
     pipelineEnded: ({ reason: how, error }) => {
-      // Stopped with the tree, or for a restart of the coordinators: decided elsewhere.
+      // A stop with the tree, or for a restart of the coordinators, is decided elsewhere.
       if (how !== 'crash' || error === undefined) return;
       const isOverIntensity = isKinactError(error) && error.code === 'RESTART_INTENSITY';
       const last = isOverIntensity && error.cause instanceof Error ? poisoned(error.cause) : undefined;
@@ -40,7 +41,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
   };
 }
 
-/** The error of a user function, wherever supervisors have wrapped it. */
+/** Finds the error of a user function, however often supervisors have wrapped it. */
 function failedRecord(error: Error): KinactError | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (isKinactError(at) && (at.code === 'PROCESSING_FAILED' || at.code === 'UNDECODABLE_RECORD')) return at;
@@ -63,6 +64,6 @@ const longestKeyShown = 256;
 function poison(failed: KinactError, times: number): KinactError {
   const { shardId, sequenceNumber, key } = failed.data;
   const at = key === undefined ? '' : `, key '${excerpt(key, longestKeyShown)}'`;
-  const text = `record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, over restarts of the pipeline, and will fail wherever it is read next. Choose an onFailure policy or repair what fails.`;
+  const text = `Record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, over restarts of the pipeline, and will fail wherever it is read next. Choose an onFailure policy or repair what fails.`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }

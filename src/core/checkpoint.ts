@@ -1,4 +1,4 @@
-// The order of checkpoints as the KCL has it (kcl.md 1.1): AT_TIMESTAMP < TRIM_HORIZON < LATEST < any number, then its
+// The order of checkpoints as the KCL has it (KCL clause 1.1): AT_TIMESTAMP < TRIM_HORIZON < LATEST < any number, then its
 // sub-sequence < SHARD_END. A checkpoint is never written lower than the row's; lease keepers compare by these
 // functions.
 import type { CheckpointText, Position, Sentinel } from './position.js';

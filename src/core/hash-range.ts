@@ -1,4 +1,4 @@
-// Which hash keys a set of ranges leaves uncovered (kcl.md 2.10). Arithmetic is in bigint: this runs every few minutes,
+// Which hash keys a set of ranges leaves uncovered (KCL clause 2.10). Arithmetic is in bigint: this runs every few minutes,
 // never per record. The shard sync asks whether a listing is complete, the audit whether every key is leased.
 import { HASH_KEY_DIGITS, readDecimal } from './decimal.js';
 

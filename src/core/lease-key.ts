@@ -1,4 +1,4 @@
-// How rows of the lease table are keyed (kcl.md 1.2). A table of one stream has bare shard ids. A table of several has
+// How rows of the lease table are keyed (KCL clause 1.2). A table of one stream has bare shard ids. A table of several has
 // `<account>:<stream>:<creation epoch>:<shard>`. Parents and children stay bare shard ids.
 
 /** What a multi-stream row calls its stream: stable while the stream lives, different for its re-created namesake. */

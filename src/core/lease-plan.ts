@@ -1,34 +1,35 @@
-// Which leases a worker takes and which it steals, from one scan. Ages are local: how long the counter has been seen to
-// stand still (kcl.md 2.2), never a clock of another machine. While a Java worker owns a row, both sides must share one
-// formula (`planLikeKcl`), or leases would go to and fro for ever. Otherwise kinact uses `planEvenly`. The coordinator
-// calls this after every scan.
+// Decides from one scan which leases a worker takes and which it steals. Ages are local: how long this worker has seen a
+// counter stand still (KCL clause 2.2), never the clock of another machine. While a Java worker owns a row, both sides must
+// share one formula (`planLikeKcl`), or leases would go to and fro for ever. Otherwise kinact uses `planEvenly`. The
+// coordinator calls `planLeases` after every scan.
 import { honouredFailoverMs, isExpired } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './lease-writer.js';
 import { hasEnded } from './shard-graph.js';
 
-/** A row's counter as last seen, and when it was first seen to be that (monotonic milliseconds). */
+/** A row's counter as last seen. Times are monotonic milliseconds. */
 export interface Observation {
   readonly counter: number;
+  /** When the row was first seen with this counter. */
   readonly seenAt: number;
-  /** `seenAt`. Minus infinity for a row that had no owner when it was first seen, so that it counts as expired. */
+  /** Age counts from here: normally `seenAt`; minus infinity if the row was first seen without an owner. */
   readonly since: number;
 }
 
 /** A row with how long its counter has stood still. */
 export interface ObservedLease {
   readonly row: LeaseRow;
-  /** The KCL's reckoning: infinite for a row that had no owner when it was seen for the first time. */
+  /** The age as the KCL counts it: infinite if the row was first seen without an owner. */
   readonly ageMs: number;
-  /** Since this worker first saw this counter. */
+  /** How long ago this worker first saw this counter. */
   readonly seenMs: number;
-  /** Its counter must have stood still for longer than this before it counts as expired: the larger of ours and its owner's. */
+  /** The lease has expired when its age exceeds this: the larger of this worker's failover time and the owner's. */
   readonly failoverMs: number;
 }
 
 /**
- * Brings the observations up to date with a scan. A row seen for the first time counts from now if it has an owner, which
- * may be alive. Without an owner it counts as infinitely old. Rows that are gone are forgotten.
+ * Brings the observations up to date with a scan. The age of a row seen for the first time counts from now if the row has
+ * an owner, who may be alive. A new row without an owner counts as infinitely old. Rows that are gone are forgotten.
  */
 export function updateObservations(
   previous: ReadonlyMap<string, Observation>,
@@ -49,7 +50,7 @@ export function updateObservations(
   return next;
 }
 
-/** The rows of a scan with their ages, by observations that are up to date with it. `failoverMs` is this worker's own. */
+/** Gives the rows of a scan their ages, from observations that are up to date with the scan. `failoverMs` is this worker's own. */
 export function observe(
   rows: readonly LeaseRow[],
   observations: ReadonlyMap<string, Observation>,
@@ -72,17 +73,17 @@ export interface LeasePlanInput {
   /** Keys this process must leave alone for now. */
   readonly avoid: ReadonlySet<string>;
   /**
-   * Leases that other workers have asked for, with the asking worker: they count as that worker's, and nobody else asks
-   * for them. Default: none.
+   * Keys of leases that other workers have asked for, with the asking worker. Such a lease counts as that worker's, and
+   * nobody else asks for it. Default: none.
    */
   readonly askedBy?: ReadonlyMap<string, string>;
-  /** Keys of leases that this worker must not ask for now: it did, and did not get them. Default: none. */
+  /** Keys of leases that this worker has asked for in vain, and must not ask for again now. Default: none. */
   readonly notToAskFor?: ReadonlySet<string>;
-  /** Keys of rows that carry this worker's id, are held by none of its keepers, and may be taken back at once. */
+  /** Keys of rows that carry this worker's id, that none of its keepers holds, and that may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
   /** Keys of parents that leases held here wait for. Default: none. */
   readonly awaited?: ReadonlySet<string>;
-  /** How many of the leases held here wait for parents, and read nothing. Default: none. */
+  /** How many of the leases held here wait for parents, so that nothing of their shards is read. Default: none. */
   readonly waiting?: number;
   /**
    * An available lease is left to workers below their target for this long; then the first worker that sees it takes
@@ -94,23 +95,23 @@ export interface LeasePlanInput {
 }
 
 export interface LeasePlan {
-  /** Free or expired leases: each a conditional write that may fail. */
+  /** Free or expired leases to take; each take is a conditional write that may fail. */
   readonly take: readonly LeaseRow[];
-  /** Leases to steal, of workers that live: by asking those that know wishes, by a conditional write from the others. */
+  /** Leases to steal from living workers: by a wish where the worker knows wishes, otherwise by a conditional write. */
   readonly fromPeers: readonly LeaseRow[];
   /** How many leases this worker should hold. */
   readonly target: number;
-  /** Available leases left to others only because of `maxLeases`. */
+  /** How many available leases are left to others only because of `maxLeases`. */
   readonly overflow: number;
-  /** Whether leases remain available that this plan leaves to others for a moment. */
+  /** Whether this plan leaves available leases to others for a moment. */
   readonly leavesSome: boolean;
-  /** Whether a Java worker owns a row, so that its formula holds. */
+  /** Whether a Java worker owns a row, so that the KCL's formula applies. */
   readonly foreign: boolean;
   /** Whether another worker owns a lease that is not expired. */
   readonly peers: boolean;
 }
 
-/** A lease is free when nobody owns it. It has expired as in `hasExpired`, whose time `observe` has worked out once. */
+/** Whether a lease is free or has expired. Same rule as `hasExpired`; `observe` has already picked the failover time. */
 export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
   return row.leaseOwner === undefined || isExpired(ageMs, failoverMs);
 }
@@ -125,26 +126,27 @@ function shuffled<T>(list: readonly T[], random: () => number): T[] {
   return result;
 }
 
+/** The leases of another worker. */
 interface PeerLeases {
-  /** Those that may be stolen. */
+  /** The leases that may be stolen. */
   readonly rows: LeaseRow[];
   count: number;
-  /** Leases that it has asked others for, and may not get. */
+  /** How many leases the worker has asked others for, and may not get. */
   requested: number;
 }
 
-/** What both formulas start from. */
+/** The state of the table as both formulas see it. */
 interface Table {
   readonly input: LeasePlanInput;
-  /** Not held, not ended, not to be avoided: what this worker may take if it is available. */
+  /** Available leases that this worker may take: not held here, not ended, not to be avoided. */
   readonly available: readonly ObservedLease[];
-  /** Live leases of other workers that are not expired, by owner. */
+  /** Leases of other workers that have neither ended nor expired, by owner. */
   readonly owned: ReadonlyMap<string, PeerLeases>;
   readonly reclaimed: readonly LeaseRow[];
   readonly ownCount: number;
-  /** Held here, and asked for by others: not among `ownCount`. */
+  /** How many leases are held here but asked for by others; `ownCount` leaves them out. */
   readonly promisedToOthers: number;
-  /** Leases held here, among `ownCount`, whose rows the scan lacks. It need not be consistent, and they were made a moment ago. */
+  /** How many leases held here, among `ownCount`, the scan lacks. The scan may miss rows created just before it. */
   readonly heldButNotScanned: number;
 }
 
@@ -171,7 +173,7 @@ function survey(input: LeasePlanInput): Table {
     } else if (input.held.has(row.leaseKey)) ownCount++;
     else if (input.reclaim.has(row.leaseKey)) {
       if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
-      // It is left alone for a moment, because its keeper crashed. Peers count it as this worker's until it expires.
+      // The lease is left alone for a moment, because its keeper crashed. Peers count it as this worker's until it expires.
       else if (!isAvailable(lease)) ownCount++;
     } else if (isAvailable(lease)) {
       if (!input.avoid.has(row.leaseKey)) available.push(lease);
@@ -204,8 +206,8 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
 }
 
 /**
- * A worker that may hold no more, and whose leases wait for parents that nobody reads, would wait for ever. So it takes
- * such parents all the same, but only so many that it reads no more than it may.
+ * A full worker whose leases wait for unread parents would wait forever, so it may take those parents. It takes only so many
+ * that it never reads more than `maxLeases` shards.
  */
 function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, take: readonly LeaseRow[]): LeaseRow[] {
   const { awaited, waiting = 0, maxLeases } = input;
@@ -217,16 +219,16 @@ function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, t
 type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
 
 /**
- * The KCL 2.x taker's formula (kcl.md 2.2). Rows at SHARD_END count. What stood still for three failovers is taken
- * whatever the target is, and nothing else in that round. One lease is stolen at a time. One difference from the KCL: a
- * row at SHARD_END, where nothing is left to read, is never taken, so it never fills a round.
+ * The KCL 2.x taker's formula (KCL clause 2.2). Rows at SHARD_END count as leases. If any lease has stood still for three
+ * failover times, the round takes all such leases, whatever the target is, and nothing else. One lease is stolen at a time.
+ * Unlike the KCL, kinact never takes a row at SHARD_END, where nothing is left to read, so such a row never fills a round.
  */
 function planLikeKcl(table: Table, ownCount: number): Choice {
   const { input, available } = table;
   const counts = new Map<string, number>([[input.workerId, ownCount]]);
   for (const lease of input.leases) {
     const { leaseKey, leaseOwner: owner } = lease.row;
-    // Those of this worker are counted already, but for the ended ones, whose owner stays.
+    // `mine` counts this worker's own leases, but not the ended ones, whose owner stays.
     const isCounted = input.held.has(leaseKey) || (input.reclaim.has(leaseKey) && !hasEnded(lease.row));
     if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
@@ -258,11 +260,12 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
 }
 
 /**
- * Among kinact's workers only live leases count. Free ones are taken up to an even share, and after `spareMs` by
- * anybody. When none is available, leases are stolen, each from the worker that then has most. That worker must have at
- * least two more than this one, counting the steals so far, so that it never steals back. A worker that already has its
- * share steals with probability 1/`rivals`, so on average one rival steals per round. Otherwise all rivals would empty
- * the one that has too many.
+ * kinact's own formula, where ended leases do not count. A worker takes available leases up to the even share, rounded up:
+ * with the share rounded down, some leases would have no taker. After `spareMs` any worker takes them. When none is available,
+ * leases are stolen, each from the worker that then has most. That worker must have at least two more than this one, counting
+ * the steals so far, so that it never steals back. A worker that holds at least the even share, rounded down, steals with
+ * probability 1/`rivals`, because not every rival can have one more. On average one rival steals per round; otherwise all of
+ * them would empty the worker that has too many.
  */
 function planEvenly(table: Table, ownCount: number): Choice {
   const { input, available, owned } = table;

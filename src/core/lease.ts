@@ -1,4 +1,4 @@
-// A lease row as kinact reads and writes it (kcl.md 1.1). `checkpoint.ts` has the order of checkpoints.
+// A lease row as kinact reads and writes it (KCL clause 1.1). `checkpoint.ts` has the order of checkpoints.
 import type { CheckpointText } from './position.js';
 
 /** One row of the lease table. Members that are absent in the table are absent here; lists are empty when absent there. */
@@ -17,7 +17,7 @@ export interface LeaseRow {
   /** KCL 3 only: a graceful handoff is pending and this worker still processes. */
   readonly checkpointOwner?: string;
   readonly entityType?: string;
-  /** Multi-stream rows only (kcl.md 1.2). */
+  /** Multi-stream rows only (KCL clause 1.2). */
   readonly streamName?: string;
   readonly shardId?: string;
   /** Ours: epoch milliseconds that LATEST was resolved to when the row was created. */

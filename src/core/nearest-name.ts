@@ -1,12 +1,18 @@
-// The name that somebody meant: what an unknown option is compared with.
+// Tells people which name they may have meant when they misspelt an option or a member.
 
-/** The one of `names` that is nearest to `given`, undefined where none is near: letters changed, swapped or left out, up to a third. */
+/** The complaint about an unknown name. It names the nearest known name; if none is near, it lists all of them. */
+export function unknownName(what: 'option' | 'member', given: string, names: readonly string[]): string {
+  const nearest = nearestName(given, names);
+  return `no such ${what}; ${nearest === undefined ? `known: ${names.join(', ')}` : `did you mean ${nearest}?`}`;
+}
+
+/** The name that is nearest to `given`: at most a third of the letters differ. Undefined when no name is that near. */
 export function nearestName(given: string, names: readonly string[]): string | undefined {
   const most = Math.max(1, Math.floor(given.length / 3));
   let nearest: string | undefined;
   let least = most + 1;
   for (const name of names) {
-    // Without a look at the letters: it cannot be nearer.
+    // The lengths alone show that this name cannot be nearer.
     if (Math.abs(name.length - given.length) >= least) continue;
     const steps = distance(given.toLowerCase(), name.toLowerCase());
     if (steps < least) [nearest, least] = [name, steps];

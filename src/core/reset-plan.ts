@@ -1,10 +1,10 @@
-// What `kinact reset` does to each row of a stream: the one place where a checkpoint falls. Pure; the command prints
-// the plan, and with --yes writes it in this order. Invariants:
-// - Rows of other streams are not in it.
-// - Parents come before children, and removals last.
-// - Behind all of them come the rows that show another stream. So a run that breaks off leaves rows that no start takes
-//   for a finished reset.
-// - An unended row stays if its shard may hold records and is merely not listed: the worker that takes it finds out.
+// Plans what `kinact reset` does to each row of a stream: the one place where a checkpoint may move back. The command prints
+// the plan, and with --yes writes the rows in the order of the plan. Invariants:
+// - The plan has no rows of other streams.
+// - Parents come before children, and removals come last.
+// - Rows that show another stream come after all the others. So a run that breaks off leaves rows that no start takes for a
+//   finished reset.
+// - An unended row stays if its shard may hold records and is merely not listed: the worker that takes the row finds out.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
 import { isForeign } from './lease-writer.js';

@@ -1,6 +1,6 @@
 // Chooses the reducer of a key, and the stage of a shard that sticks to one. For a given number of stages and reducers, the
 // choice is the same in every process and version, so these rules must never change. They keep the order of a key within a
-// shard: one stage takes the shard, one queue leads from that stage to the reducer of the key, and a reducer handles one call
+// shard: one stage takes the shard, and one queue leads from that stage to the reducer of the key. A reducer handles one call
 // at a time. With `spread: 'round-robin'` a shard sticks to no stage; shard-worker.ts and intake.ts choose one per record.
 import { murmur3 } from './murmur3.js';
 

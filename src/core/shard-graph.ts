@@ -1,4 +1,4 @@
-// The lineage of shards and what it says about leases: which to create (kcl.md 2.6, 2.7), which may start (2.8), which
+// The lineage of shards and what it says about leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), which
 // may go (2.9). Works on what ListShards and the lease table said. Called by coordinators, keepers and `kinact reset`.
 import { holesIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
@@ -195,7 +195,7 @@ export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => Le
   });
 }
 
-/** Whether a lease may start by the rows given (kcl.md 2.8). */
+/** Whether a lease may start by the rows given (KCL clause 2.8). */
 export function mayStart(row: LeaseRow, parentRow: (shardId: string) => LeaseRow | undefined): boolean {
   return !hasEnded(row) && awaitedParents(row, parentRow).length === 0;
 }
@@ -217,7 +217,7 @@ export type ChildLeases =
   | { readonly type: 'blocked'; readonly reason: string; readonly missing: readonly string[] };
 
 /**
- * Which child leases the end of `shardId` has to create (kcl.md 2.7). A merge child is created only when the rows of
+ * Which child leases the end of `shardId` has to create (KCL clause 2.7). A merge child is created only when the rows of
  * both parents are there, or neither is. With one missing, nobody would hold the child back until that parent is read.
  * A parent that is gone is read by nobody, and holds nothing back.
  */
@@ -244,7 +244,7 @@ export function childLeases(
 }
 
 /**
- * Which rows may be deleted (kcl.md 2.9), keyed by shard id on both sides. Only ended ones may go, of two kinds. The
+ * Which rows may be deleted (KCL clause 2.9), keyed by shard id on both sides. Only ended ones may go, of two kinds. The
  * first: all children have rows that have left their initial position, and the rows of the own parents are gone. The
  * second: the service has forgotten the shard. Such a row stays while a listed child still lacks its row, because the
  * child's lineage would be lost.

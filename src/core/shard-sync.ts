@@ -214,7 +214,7 @@ function missingRow(
   return newLeaseRow(maker, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
 }
 
-/** The row of a child at the end of its parent (kcl.md 2.7): from its first record on. */
+/** The row of a child at the end of its parent (KCL clause 2.7): from its first record on. */
 export function childRow(maker: RowMaker, child: ListedChild, latestAt: number | undefined): LeaseRow {
   return newLeaseRow(maker, {
     shardId: child.shardId,

@@ -79,7 +79,12 @@ const checkpointInterval = bounded(
 );
 
 const restartTable = {
-  intensity: defaulting(integer(0), 2, 'Restarts allowed within `periodMs`; one more ends the consumer.', '5'),
+  intensity: defaulting(
+    integer(0),
+    2,
+    'At most this many restarts within `periodMs`; the next one ends the consumer.',
+    '5',
+  ),
   periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which restarts are counted.', '60_000'),
 };
 
@@ -115,64 +120,78 @@ export const consumerTable = {
       example: '({ partitionKey, sequenceNumber }) => partitionKey?.slice(0, 8) ?? sequenceNumber',
     },
   ),
-  reducers: optional(integer(1), 'How many reducers; the hash of an item’s key picks one.', {
-    shown: 'available parallelism',
-    fallback: availableParallelism,
-    example: '16',
-  }),
-  stages: defaulting(integer(1), 1, 'How many stages share the work between shards and reducers.', '2'),
+  reducers: optional(
+    integer(1),
+    'How many reducers run; the hash of an item’s key picks one. Raise it if your calls spend most of their time waiting for other services.',
+    {
+      shown: 'available parallelism',
+      fallback: availableParallelism,
+      example: '16',
+    },
+  ),
+  stages: defaulting(
+    integer(1),
+    1,
+    'How many stages extract and route items between shards and reducers. One is enough for most applications: all stages share one thread.',
+    '2',
+  ),
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
     'by-shard',
-    'How records reach the stages. `round-robin` scatters a shard’s records over them: the order of a key is not kept.',
+    'How records reach the stages. `round-robin` scatters a shard’s records over all of them, so the order of a key is not kept.',
     "'round-robin'",
   ),
-  maxPending: defaulting(integer(1), 1_024, 'Records of one shard in flight: admitted, and not settled yet.', '4_096'),
+  maxPending: defaulting(
+    integer(1),
+    1_024,
+    'How many records of one shard may be in flight: admitted, and not settled yet. Raise it if your reducer acknowledges late, as with large batches; lower it so that fewer records are replayed after a crash.',
+    '4_096',
+  ),
   maxPendingBytes: defaulting(
     integer(1),
     32 * 1024 * 1024,
-    'Bytes of one shard in flight. A record larger than that is admitted alone.',
+    'How many bytes of one shard may be in flight. A record larger than that is admitted alone. Raise it together with `maxPending` if your records are large.',
     '64 * 1024 * 1024',
   ),
   maxBytes: defaulting(
     integer(1),
     256 * 1024 * 1024,
-    'Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together. Half is shared out evenly, half goes to the shards that need it; see memory.md.',
+    'How many bytes of records this process may hold at once, fetched ahead and in flight, for all shards and sources together. Half is shared out evenly, half goes to the shards that need it; see memory.md. Fit it to the memory of the process.',
     '512 * 1024 * 1024',
   ),
   checkpointIntervalMs: defaulting(
     checkpointInterval,
     0,
-    'Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the time between two renewals (`failoverMs` / 3): as often as that, each a write of its own while the shard moves; see checkpoints.md. As much or more: renewals in between go without.',
+    'The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra write. If it is shorter than the time between two renewals (`failoverMs` / 3), checkpoints are extra writes while the shard moves; see checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.',
     '1_000',
   ),
   checkpointRecords: defaulting(
     integer(0),
     0,
-    'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says; each is a write of its own. 0: off.',
+    'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says. Each such checkpoint is an extra write. 0: off. Set it to bound how many settled records come again after a crash.',
     '10_000',
   ),
   flushIntervalMs: defaulting(
     milliseconds(1),
     1_000,
-    'Cadence of the heartbeat and of partial flushes to *all* reducers; the default of `batch.intervalMs`.',
+    'The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it to have records of a quiet stream checkpointed sooner; raise it for fewer and larger flushes.',
     '250',
   ),
   watchdogMs: defaulting(
     milliseconds(1),
     600_000,
-    'How long a shard may stand still because of one record, or its end wait for a call. Then the pipeline is restarted, and the error names the holder.',
+    'How long a shard may stand still because of one record, or its end may wait for a call. After that the pipeline restarts, and the error names the holder. Keep it well above the longest call that you expect.',
     '120_000',
   ),
   onDuplicate: defaulting(
     oneOf('skip', 'exit'),
     'skip',
-    'What happens when the service delivers a record twice: it is left out and counted, or the pipeline restarts.',
+    'What happens when the service delivers a record twice. `skip`: the record is left out and counted. `exit`: the pipeline restarts.',
     "'exit'",
   ),
   onFailure: optional(
     onFailure,
-    'What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.',
+    'What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.',
     {
       shown: "`'crash'`",
       fallback: (): OnFailure => 'crash',
@@ -181,25 +200,25 @@ export const consumerTable = {
   ),
   onCheckpoint: optional(
     callback<(at: CheckpointNotice) => unknown>('(at: CheckpointNotice) => unknown'),
-    'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after the checkpoint has become durable. What it throws is counted and reported.',
+    'The function is called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. What it throws is counted and reported.',
     { example: '({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber)' },
   ),
   restart: group(
     restartTable,
-    'How often the pipeline may restart; and, counted apart, the lease coordinators, which take it along.',
+    'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators, which restart the pipeline too, are counted apart.',
     { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
   stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.', '10_000'),
   workerId: optional(
     text('name of 1 to 256 characters', /^.{1,256}$/s),
-    'Names this process in the lease table. Must be unique per process.',
+    'The name of this process in the lease table. It must be unique per process.',
     {
       shown: 'host, process id and a UUID',
       fallback: () => `${hostname()}:${process.pid}:${randomUUID()}`,
       example: "process.env['POD_NAME']",
     },
   ),
-  leases: group(leaseTable, 'The lease table and how this worker takes part.', {
+  leases: group(leaseTable, 'The lease table, and how this worker takes part in it.', {
     name: 'LeaseOptions',
     example: '{ failoverMs: 30_000, maxLeases: 8 }',
   }),
@@ -220,16 +239,20 @@ export const consumerTable = {
   credit: defaulting(
     integer(1),
     1_024,
-    'Items a stage may have under way to one reducer that have not been folded yet. Any value works; a smaller one means smaller batches.',
+    'How many items a stage may have sent to one reducer that has not folded them yet. Any value works, and there is seldom a reason to change it; a smaller one means smaller batches.',
     '256',
   ),
-  runtime: group(runtimeTable, 'What the tree runs on: time, chance, and the seams that tests and tools hook into.', {
-    name: 'RuntimeSeams',
-    example: '{ clock, timers: clock }',
-  }),
+  runtime: group(
+    runtimeTable,
+    'What the tree of actors runs on: time, chance, and the seams that tests and tools hook into.',
+    {
+      name: 'RuntimeSeams',
+      example: '{ clock, timers: clock }',
+    },
+  ),
   parent: optional(
     shaped<NactParent>('a reference of nact', ['path', 'system'], 'NactParent', false),
-    'An actor or system of nact under which the tree is spawned.',
+    'An actor or system of nact that the tree of actors is spawned under.',
     { shown: 'a system of its own', example: 'start()' },
   ),
 };

@@ -37,17 +37,17 @@ export const leaseTable = {
   failoverMs: defaulting(
     milliseconds(100, LONGEST_FAILOVER_MS),
     10_000,
-    'How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of holder and taker counts, and a `warning` says so.',
+    'How long a lease may go without a renewal before others may take it. A lease is renewed three times in this time. A shorter time means quicker take-over, but more writes, and a pause of the process loses leases sooner. Give every worker of an application the same value. Where values differ, as in a deploy that changes them, the larger of holder’s and taker’s counts, and a `warning` says so.',
     '30_000',
   ),
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
-    'A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later.',
+    'A shard drains when another worker asks for its lease. The lease stays here if nothing of the shard settles for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your calls or batches take longer.',
     { shown: '`failoverMs`', example: '20_000' },
   ),
   maxLeases: optional(
     integer(1),
-    'Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such parents in their place.',
+    'At most this many leases are taken by this worker. While some of them wait for parent shards that nobody reads, it takes such parents in their place. Set it to bound the load of one process; the rest stays unread if all workers together take too few.',
     { shown: 'no limit', fallback: () => Number.POSITIVE_INFINITY, example: '8' },
   ),
   billing: optional(billing, 'How a table that has to be created is billed.', {

@@ -2,7 +2,7 @@
 // can differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
 // docs/options.md and the declarations in folders named generated come from the same rows.
 import { KinactError } from '../api/errors.js';
-import { nearestName } from '../core/nearest-name.js';
+import { unknownName } from '../core/nearest-name.js';
 
 declare const given: unique symbol;
 
@@ -217,8 +217,7 @@ export function group<Table extends Rows>(
 export function resolveTable<Table extends Rows>(rows: Table, value: unknown, path: string): Resolved<Table> {
   const given = membersOf(value, path);
   for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(rows, name))
-      refuse(under(path, name), unknownName('option', name, Object.keys(rows)), given[name]);
+    if (!Object.hasOwn(rows, name)) refuseName(under(path, name), unknownName('option', name, Object.keys(rows)));
   }
   const resolved: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
@@ -231,10 +230,8 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
   return Object.freeze(resolved) as Resolved<Table>;
 }
 
-/** The name that was meant, where one is near, is worth more than all of them. */
-function unknownName(what: 'option' | 'member', name: string, names: readonly string[]): string {
-  const nearest = nearestName(name, names);
-  return `no such ${what} (${nearest === undefined ? `known: ${names.join(', ')}` : `did you mean ${nearest}?`})`;
+function refuseName(option: string, complaint: string): never {
+  throw new KinactError('INVALID_OPTION', `${option}: ${complaint}`, { data: { option } });
 }
 
 function under(path: string, name: string): string {
@@ -271,13 +268,7 @@ export function checkMembers(
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     refuse(path || 'options', 'an object', value);
   for (const name of Object.keys(value)) {
-    if (!Object.hasOwn(kinds, name)) {
-      refuse(
-        under(path, name),
-        unknownName('member', name, Object.keys(kinds)),
-        (value as Readonly<Record<string, unknown>>)[name],
-      );
-    }
+    if (!Object.hasOwn(kinds, name)) refuseName(under(path, name), unknownName('member', name, Object.keys(kinds)));
   }
   for (const [name, each] of Object.entries(kinds)) {
     const given = (value as Readonly<Record<string, unknown>>)[name];

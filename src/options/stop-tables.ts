@@ -5,7 +5,7 @@ import { defaulting, kind, milliseconds, optional } from './option-table.js';
 const deadlineMs = defaulting(
   milliseconds(0),
   20_000,
-  'How long draining may take; what is not drained by then is released at its frontier.',
+  'How long draining may take. A shard that is not drained by then is released at its last settled record.',
   '50_000',
 );
 

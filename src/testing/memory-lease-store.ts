@@ -1,4 +1,4 @@
-// A LeaseStore in memory with the rules of ports.ts and kcl.md 1.3, and faults that a test scripts call by call. It is
+// A LeaseStore in memory with the rules of ports.ts and KCL clause 1.3, and faults that a test scripts call by call. It is
 // the lease table of every fake stream, and serves the tests of keeper and coordinator. Tests in test/integration
 // compare it with the real table.
 import { failoverText } from '../core/lease-failover.js';
@@ -82,7 +82,7 @@ export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string })
   };
 }
 
-/** What an update makes of a row: kcl.md 1.3 with the additions that ports.ts names. */
+/** What an update makes of a row: KCL clause 1.3 with the additions that ports.ts names. */
 export function applyChange(row: LeaseRow, change: LeaseChange, writer: string): LeaseRow {
   const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = {
     ...row,

@@ -25,7 +25,7 @@ import { environment, kinact } from '../support/command.js';
 
 type Item = Record<string, AttributeValue>;
 
-/** As a KCL 3.5 leaves them (kcl.md 1.5, 1.6, 1.8). */
+/** As a KCL 3.5 leaves them (KCL clauses 1.5, 1.6, 1.8). */
 const lease: Item = {
   leaseKey: { S: 'shardId-000000000000' },
   leaseCounter: { N: '41' },

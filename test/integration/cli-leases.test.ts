@@ -25,7 +25,7 @@ import { LocalStream } from '../support/local-stream.js';
 
 type Item = Record<string, AttributeValue>;
 
-/** Rows as a Java KCL 2.x worker writes them (kcl.md 1.8). */
+/** Rows as a Java KCL 2.x worker writes them (KCL clause 1.8). */
 const free: Item = {
   leaseKey: { S: 'shardId-000000000001' },
   leaseCounter: { N: '0' },

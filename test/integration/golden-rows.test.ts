@@ -1,4 +1,4 @@
-// Rows as Java workers write them (kcl.md 1.8), taken over and left behind: the checkpoint counts, foreign attributes and rows of
+// Rows as Java workers write them (KCL clause 1.8), taken over and left behind: the checkpoint counts, foreign attributes and rows of
 // other entities stand, and what a fresh table gets from us has the shape that the KCL gives it.
 import { CreateTableCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';

@@ -174,7 +174,7 @@ function check(data: Buffer): Outcome {
 }
 
 describe('aggregate fuzz', () => {
-  it(`${INPUTS} inputs all come out as kcl.md 3.3 has it, in bounded time (seed ${SEED})`, function () {
+  it(`${INPUTS} inputs all come out as KCL clause 3.3 has it, in bounded time (seed ${SEED})`, function () {
     this.timeout(300_000);
     const outcomes: Record<Outcome, number> = { raw: 0, invalid: 0, whole: 0, filtered: 0, undecoded: 0 };
     for (let i = 0; i < INPUTS; i++) {

@@ -33,7 +33,7 @@ describe('docs/options.md', () => {
     } catch (error) {
       refusal = (error as Error).message;
     }
-    const [, taken = ''] = /expected one of ([\w, ]+), got/.exec(refusal) ?? [];
+    const [, taken = ''] = /known: ([\w, ]+)$/.exec(refusal) ?? [];
     expect(new Set(named(reducer))).to.deep.equal(new Set([...taken.split(', '), 'size', 'intervalMs']));
   });
 });

@@ -1,4 +1,4 @@
-// A scripted Java worker of the KCL 2.x beside kinact's, to the letter of kcl.md 1.3 and 2.2 to 2.8: it scans, takes what is free or
+// A scripted Java worker of the KCL 2.x beside kinact's, to the letter of KCL clauses 1.3 and 2.2 to 2.8: it scans, takes what is free or
 // has expired, steals by force, renews, reads from the checkpoint on, ends shards, and is gone from one moment to the next, its name
 // still in its rows. It knows no attribute of kinact's and leaves each where it is. Nothing harms its own calls: what befalls a
 // worker is drawn for kinact's.

@@ -428,7 +428,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   };
   // A process that is stopped while it starts fails with just that, and with no other failure.
   const notStarted = (error: unknown): void => {
-    if (!process.stopped || !/ stopped while it started/.test(String(error))) failed(error);
+    if (!process.stopped || !/ stopped while it was starting/.test(String(error))) failed(error);
   };
   consumer.start().then(() => (process.started = true), notStarted);
   consumer.closed.catch(failed);

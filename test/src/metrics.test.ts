@@ -4,7 +4,7 @@ import { guardMeter, instruments, silentMeter } from '../../src/api/metrics.js';
 import type { Meter } from '../../src/api/metrics.js';
 
 describe('the metrics', () => {
-  it("keep the KCL's names, so that its dashboards survive (kcl.md 5)", () => {
+  it("keep the KCL's names, so that its dashboards survive (KCL clause 5)", () => {
     expect(instruments).to.include.all.keys(
       'RecordsProcessed',
       'MillisBehindLatest',

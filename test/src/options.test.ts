@@ -170,11 +170,9 @@ describe('the options of createConsumer', () => {
 
   it('refuse unknown names, also those every object has', () => {
     expect(refusal({ ...least, maxpending: 5 }).message).to.equal(
-      'maxpending: expected no such option (did you mean maxPending?), got 5',
+      'maxpending: no such option; did you mean maxPending?',
     );
-    expect(refusal({ ...least, colour: 5 }).message).to.match(
-      /^colour: expected no such option \(known: application, /,
-    );
+    expect(refusal({ ...least, colour: 5 }).message).to.match(/^colour: no such option; known: application, /);
     expect(refusal({ ...least, leases: { table: 'x' } }).data.option).to.equal('leases.table');
     expect(refusal({ ...least, constructor: 1 }).data.option).to.equal('constructor');
     expect(refusal({ source: least.source, reducer }).message).to.equal(

@@ -50,10 +50,9 @@ describe('defineReducer', () => {
     ['reducer.batch', { init, reduce, batch: null }, 'object or undefined'],
     ['reducer.batch.size', { init, reduce, batch: { size: 0 } }, 'an integer >= 1'],
     ['reducer.batch.intervalMs', { init, reduce, batch: { intervalMs: Number.NaN } }, 'a number of milliseconds >= 1'],
-    ['reducer.batch.bytes', { init, reduce, batch: { bytes: 1 } }, 'size or intervalMs'],
     ['reducer.acknowledge', { init, reduce, acknowledge: 'later' }, "'auto' or 'manual'"],
     ['reducer.stateBy', { init, reduce, stateBy: 'key' }, "'reducer' or 'shard'"],
-    ['reducer.fold', { init, reduce, fold: 1 }, 'one of init, reduce'],
+    ['reducer.batch', { init, reduce, batch: () => 0 }, 'object or undefined, got a function'],
     ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'absent beside behaviour'],
     ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'absent beside behaviour'],
     ['reducer.acknowledge', { init, behaviour: reduce, acknowledge: 'auto' }, 'absent beside behaviour'],
@@ -66,4 +65,15 @@ describe('defineReducer', () => {
       expect(refusal(definition)).to.match(/, got .+$/);
     });
   }
+
+  it('refuses an unknown member, names the one that was meant, and shows no source code', () => {
+    const flsh = async (): Promise<void> => {};
+    expect(refusal({ init, reduce, flsh })).to.equal(
+      'INVALID_OPTION reducer.flsh: no such member; did you mean flush?',
+    );
+    expect(refusal({ init, reduce, fold: 1 })).to.match(/ reducer\.fold: no such member; known: init, reduce, /);
+    expect(refusal({ init, reduce, batch: { bytes: 1 } })).to.equal(
+      'INVALID_OPTION reducer.batch.bytes: no such member; known: size, intervalMs',
+    );
+  });
 });

@@ -1,4 +1,4 @@
-// The rules of kcl.md 3.3 once more, as plainly as can be: everything a BigInt or a copy, the message parsed into a list of
+// The rules of KCL clause 3.3 once more, as plainly as can be: everything a BigInt or a copy, the message parsed into a list of
 // fields before anyone looks at it. The fuzz test compares the decoder with this one; they share no code.
 import { createHash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';

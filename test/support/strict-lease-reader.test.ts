@@ -26,7 +26,7 @@ function judge(change: Record<string, AttributeValue | undefined>, reading: Stri
 }
 
 describe('the strict reader', () => {
-  it('finds no fault with the rows of kcl.md 1.8', () => {
+  it('finds no fault with the rows of KCL clause 1.8', () => {
     expect(judge({})).to.deep.equal([]);
     expect(
       judge({ entityType: { S: 'LEASE' }, leaseOwner: { S: 'worker-a' }, throughputKBps: { N: '12.500000' } }),

@@ -1,4 +1,4 @@
-// A second opinion on what kinact leaves in a lease table: a reader written from kcl.md 1.1 alone, sharing no code with
+// A second opinion on what kinact leaves in a lease table: a reader written from KCL clause 1.1 alone, sharing no code with
 // the library, that finds fault with whatever the KCL's own reader might stumble over. Run it after integration tests.
 import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
@@ -81,7 +81,8 @@ export async function readStrictly(
 ): Promise<TableSnapshot> {
   const rows = await snapshotTable(client, tableName);
   const violations = violationsOf(rows, reading);
-  if (violations.length > 0) throw new Error(`table ${tableName} violates kcl.md 1.1:\n  ${violations.join('\n  ')}`);
+  if (violations.length > 0)
+    throw new Error(`table ${tableName} violates KCL clause 1.1:\n  ${violations.join('\n  ')}`);
   return rows;
 }
 

@@ -1,13 +1,13 @@
-// Leases that change hands between living workers: which holders this one asks, how often, and which wishes of others stand
-// in the rows. Invariants: a lease whose living holder knows of wishes is never taken by force. Few wishes are open at a
-// time. A holder that did not give a lease is not asked for it again for a growing time.
+// Leases that change hands between living workers: which holders this worker asks, how often, and which wishes of others
+// stand in the rows. Invariants: a lease whose living holder knows of wishes is never taken by force. Few wishes are open at
+// a time. A holder that did not give a lease is left alone, as far as that lease goes, for a growing time.
 import { spawnKeeper } from '../leases.js';
 import type { CoordinatorTurn } from '../state.js';
 import { knowsWishes, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { isWriterOf } from '../../../src/core/lease-writer.js';
 
-/** Wishes of one worker that are open at a time. */
+/** At most this many wishes of one worker are open at a time. */
 const mostWishes = 4;
 
 /** After every scan: notes since when each wish has had its text. */

@@ -1,7 +1,7 @@
-// What the end of a shard needs of stream and table. First evidence, gathered once for all shards of a stream that end at
-// the same time; then the rows of the children (docs/kcl-compatibility.md, 2.7). Invariant: `ready` only for a shard that a
-// listing shows closed, or that two complete listings lack. The stream must be the one that the row belongs to, and every
-// child must have a row.
+// Checks the evidence that a shard has ended, then creates its children's rows (docs/kcl-compatibility.md, 2.7). The evidence
+// is gathered once for all shards of a stream that end at the same time. Invariant: the result is `ready` only for a shard
+// that a listing shows closed, or that two complete listings lack. The stream must be the one that the row belongs to, and
+// every child must have a row.
 import type { CoordinatorSource } from '../options.js';
 import { readRow } from '../streams/table-work.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -29,9 +29,9 @@ export async function gatherEvidence(
 export interface ShardEnd {
   readonly shardId: string;
   readonly row: LeaseRow;
-  /** As far as lease rows name them. */
+  /** The shard's ancestors, as far as lease rows name them. */
   readonly ancestors: readonly string[];
-  /** Undefined when the service named none. */
+  /** The children that reading the shard named; undefined when the service named none. */
   readonly children: readonly ChildShard[] | undefined;
   readonly vanished: boolean;
   /** No record of the shard was ever handed out. */
@@ -40,11 +40,11 @@ export interface ShardEnd {
   /** Whether a closed shard without listed children is accepted as one that has none. */
   readonly acceptChildless: boolean;
   readonly absences: Absences;
-  /** The time between two listings that prove a shard gone. */
+  /** The least time between two listings that prove a shard gone: this worker's `failoverMs`. */
   readonly shardGoneAfterMs: number;
 }
 
-/** What rows are read and made with. */
+/** The means to read and make rows. */
 interface RowWork {
   readonly store: LeaseStore;
   readonly maker: RowMaker;
@@ -112,7 +112,7 @@ function childrenOf(end: ShardEnd, shards: readonly Shard[]): readonly ListedChi
   return [...children.values()];
 }
 
-/** Undefined when every child has a row now. */
+/** Makes the rows of the children that lack one. Returns undefined when every child has a row, and otherwise the obstacle. */
 async function makeChildren(
   { store, maker, signal }: RowWork,
   end: ShardEnd,
@@ -125,7 +125,7 @@ async function makeChildren(
   )) {
     if ((await readRow(store, leaseKeyOf(maker.identifier, shardId), signal)) !== undefined) present.add(shardId);
   }
-  // A merge partner that has no row and is not listed any more is gone, once two listings show it.
+  // A merge partner that has no row is gone once two listings lack it.
   const isAbsent = (shardId: string): boolean => shardIn(shards, shardId).type === 'absent';
   const isGone = (shardId: string): boolean =>
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.shardGoneAfterMs);

@@ -1,6 +1,6 @@
-// What the coordinator does when a keeper asks whether it may write SHARD_END. It gathers evidence of the stream, one
-// request at a time for all shards that end, judges it and answers. Keepers write nothing before the answer. The end of a
-// shard on its way through the code:
+// What the coordinator does when a keeper asks whether it may write SHARD_END. It gathers evidence from the stream, one
+// request at a time for all shards that end, judges the evidence and answers. Keepers write nothing before the answer. The
+// end of a shard takes these steps through the code:
 //   1. shard worker   `fetched`: reading found an end; `finish`, when all is settled: `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes it; `askShardEnd` sends the message of that name
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (shard-end-work.ts) lists the shards, describes the stream
@@ -23,9 +23,9 @@ import { earliestLatest } from '../../../src/core/shard-sync.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
 
-/** Listings, about half a second apart, before a closed shard without listed children is believed to have none. */
+/** After this many listings, about half a second apart, a closed shard without listed children is believed to have none. */
 const childlessPatience = 5;
-/** Listings that may lag behind the end of a shard before it is believed to be open. */
+/** After this many listings that show a shard open, it is believed to be: fewer may lag behind its end. */
 const openPatience = 3;
 const retryMs = 500;
 const longestRetryMs = 10_000;
@@ -51,8 +51,8 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
 }
 
 /**
- * Asks the stream, unless that is under way. A question that comes meanwhile gets the next answer, because this one may be
- * older.
+ * Asks the stream for evidence, unless a request is under way. A question that comes meanwhile waits for the next request,
+ * because the answer to this one may be older than the question.
  */
 export function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
@@ -205,8 +205,8 @@ function stillBlocked(
 }
 
 /**
- * Another stream seems to have the name: nothing is written, and the shard sync decides. It says nothing of the shard's
- * children.
+ * Another stream seems to have the name, and its shards say nothing of this shard's children. So nothing is written, and the
+ * shard sync decides what becomes of the source.
  */
 function changed(
   turn: CoordinatorTurn,
@@ -218,7 +218,7 @@ function changed(
   const { name, region } = stream.options.source;
   const { store, multiStream } = turn.settings;
   const { tableName: table } = store;
-  const evidence = `the lease of ${shardId} is of that one`;
+  const evidence = `the lease of ${shardId} belongs to the earlier stream`;
   const error = streamChanged(
     { stream: name, region, table, multiStream, rowStream, liveStream, evidence },
     { shardId },
@@ -229,7 +229,7 @@ function changed(
   answer(turn, asked, { type: 'blocked', reason: error.message, retryMs });
 }
 
-/** Slower and slower, and not before `leastMs` have passed. */
+/** Has the keeper ask again: later each time, and not before `leastMs` have passed. */
 function block(
   turn: CoordinatorTurn,
   lease: Lease,
@@ -247,7 +247,7 @@ function block(
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
 
-/** Reported although no call has failed: the shard is read on. */
+/** Reports a `retrying` although no call has failed: the shard is read on. */
 function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.options.source.name;
   emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));

@@ -1,6 +1,6 @@
-// Shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: at least
-// one worker tries again a shard that was given back because its reads failed. A worker does so when a read of that source
-// works there again. It also does so when the shard has had no owner, or a dead one, for twice `failoverMs`.
+// Keeps the shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: a
+// shard that was given back because its reads failed is tried again by at least one worker. A worker tries it when one of its
+// own reads of that source works again. It also does so when the shard has had no living owner for twice `failoverMs`.
 import { doubledMs } from '../../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
@@ -24,12 +24,12 @@ export function coolDown(
   });
 }
 
-/** Retakes less than this apart count as consecutive. */
+/** Retakes closer together than this count as consecutive. */
 const retakeMemoryMs = 60_000;
 
 /**
- * A row that this process itself has written is to be read and taken again. The first time at once, then less and less
- * often: a table may refuse what it should not. Returns in how many milliseconds to look.
+ * Notes that a row which this process itself has written is to be read and taken again. That happens soon the first time,
+ * then less and less often, because a table may keep refusing a correct write. Returns in how many milliseconds to look.
  */
 export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.retakes.get(leaseKey);
@@ -44,7 +44,7 @@ export function keysNotToAskFor({ state, now }: CoordinatorTurn): string[] {
   return [...state.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
 
-/** The holder of this lease has refused, or not answered. */
+/** Notes that the holder of this lease has refused the wish, or has not answered. */
 export function noteFailedWish({ settings, state, now }: CoordinatorTurn, { leaseKey, row }: Lease): void {
   const { kinactWriter: holder } = row;
   const before = state.failedWishes.get(leaseKey);
@@ -53,7 +53,7 @@ export function noteFailedWish({ settings, state, now }: CoordinatorTurn, { leas
   state.failedWishes.set(leaseKey, { holder, count, until: now + ms });
 }
 
-/** Whether a row has had no owner, or none that lives, for so long that no other worker seems to want it. */
+/** Whether a row has had no living owner for so long that no other worker seems to want the lease. */
 export function isLeft(turn: Clocked, leaseKey: string): boolean {
   return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
 }

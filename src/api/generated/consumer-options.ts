@@ -65,7 +65,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly key?: ((record: UserRecord) => string) | undefined;
   /**
-   * How many reducers; the hash of an item’s key picks one. Takes: integer >= 1.
+   * How many reducers run; the hash of an item’s key picks one. Raise it if your calls spend most of their time waiting
+   * for other services. Takes: integer >= 1.
    *
    * @default available parallelism
    * @example
@@ -75,7 +76,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducers?: number | undefined;
   /**
-   * How many stages share the work between shards and reducers. Takes: integer >= 1.
+   * How many stages extract and route items between shards and reducers. One is enough for most applications: all
+   * stages share one thread. Takes: integer >= 1.
    *
    * @default 1
    * @example
@@ -85,7 +87,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly stages?: number | undefined;
   /**
-   * How records reach the stages. `round-robin` scatters a shard’s records over them: the order of a key is not kept.
+   * How records reach the stages. `round-robin` scatters a shard’s records over all of them, so the order of a key is
+   * not kept.
    *
    * @default 'by-shard'
    * @example
@@ -95,7 +98,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly spread?: 'by-shard' | 'round-robin' | undefined;
   /**
-   * Records of one shard in flight: admitted, and not settled yet. Takes: integer >= 1.
+   * How many records of one shard may be in flight: admitted, and not settled yet. Raise it if your reducer
+   * acknowledges late, as with large batches; lower it so that fewer records are replayed after a crash. Takes: integer
+   * >= 1.
    *
    * @default 1_024
    * @example
@@ -105,7 +110,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxPending?: number | undefined;
   /**
-   * Bytes of one shard in flight. A record larger than that is admitted alone. Takes: integer >= 1.
+   * How many bytes of one shard may be in flight. A record larger than that is admitted alone. Raise it together with
+   * `maxPending` if your records are large. Takes: integer >= 1.
    *
    * @default 33_554_432
    * @example
@@ -115,8 +121,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxPendingBytes?: number | undefined;
   /**
-   * Bytes of records that this process holds at once, fetched ahead and in flight, of all shards and sources together.
-   * Half is shared out evenly, half goes to the shards that need it; see docs/memory.md. Takes: integer >= 1.
+   * How many bytes of records this process may hold at once, fetched ahead and in flight, for all shards and sources
+   * together. Half is shared out evenly, half goes to the shards that need it; see docs/memory.md. Fit it to the memory
+   * of the process. Takes: integer >= 1.
    *
    * @default 268_435_456
    * @example
@@ -126,9 +133,10 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxBytes?: number | undefined;
   /**
-   * Time between two checkpoints of a shard. 0: one with every lease renewal, which costs no extra write. Less than the
-   * time between two renewals (`failoverMs` / 3): as often as that, each a write of its own while the shard moves; see
-   * docs/checkpoints.md. As much or more: renewals in between go without. Takes: 0, or milliseconds, 200 to 2147483647.
+   * The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra
+   * write. If it is shorter than the time between two renewals (`failoverMs` / 3), checkpoints are extra writes while
+   * the shard moves; see docs/checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.
+   * Takes: 0, or milliseconds, 200 to 2147483647.
    *
    * @default 0
    * @example
@@ -139,7 +147,8 @@ export interface ConsumerOptions<Value = any> {
   readonly checkpointIntervalMs?: number | undefined;
   /**
    * A checkpoint is written when the last one leaves this many settled records uncovered, whatever
-   * `checkpointIntervalMs` says; each is a write of its own. 0: off. Takes: integer >= 0.
+   * `checkpointIntervalMs` says. Each such checkpoint is an extra write. 0: off. Set it to bound how many settled
+   * records come again after a crash. Takes: integer >= 0.
    *
    * @default 0
    * @example
@@ -149,8 +158,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly checkpointRecords?: number | undefined;
   /**
-   * Cadence of the heartbeat and of partial flushes to *all* reducers; the default of `batch.intervalMs`. Takes:
-   * milliseconds, 1 to 2147483647.
+   * The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it
+   * to have records of a quiet stream checkpointed sooner; raise it for fewer and larger flushes. Takes: milliseconds,
+   * 1 to 2147483647.
    *
    * @default 1_000
    * @example
@@ -160,8 +170,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly flushIntervalMs?: number | undefined;
   /**
-   * How long a shard may stand still because of one record, or its end wait for a call. Then the pipeline is restarted,
-   * and the error names the holder. Takes: milliseconds, 1 to 2147483647.
+   * How long a shard may stand still because of one record, or its end may wait for a call. After that the pipeline
+   * restarts, and the error names the holder. Keep it well above the longest call that you expect. Takes: milliseconds,
+   * 1 to 2147483647.
    *
    * @default 600_000
    * @example
@@ -171,7 +182,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly watchdogMs?: number | undefined;
   /**
-   * What happens when the service delivers a record twice: it is left out and counted, or the pipeline restarts.
+   * What happens when the service delivers a record twice. `skip`: the record is left out and counted. `exit`: the
+   * pipeline restarts.
    *
    * @default 'skip'
    * @example
@@ -181,8 +193,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onDuplicate?: 'skip' | 'exit' | undefined;
   /**
-   * What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and
-   * counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
+   * What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing;
+   * `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
    *
    * @default 'crash'
    * @example
@@ -192,8 +204,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onFailure?: OnFailure | undefined;
   /**
-   * Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after the checkpoint has become durable. What
-   * it throws is counted and reported.
+   * The function is called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become
+   * durable. What it throws is counted and reported.
    *
    * @default undefined
    * @example
@@ -203,7 +215,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
   /**
-   * How often the pipeline may restart; and, counted apart, the lease coordinators, which take it along.
+   * How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators, which restart the
+   * pipeline too, are counted apart.
    *
    * @default {}
    * @example
@@ -214,7 +227,7 @@ export interface ConsumerOptions<Value = any> {
   readonly restart?:
     | {
         /**
-         * Restarts allowed within `periodMs`; one more ends the consumer. Takes: integer >= 0.
+         * At most this many restarts within `periodMs`; the next one ends the consumer. Takes: integer >= 0.
          *
          * @default 2
          * @example
@@ -246,7 +259,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly stopDeadlineMs?: number | undefined;
   /**
-   * Names this process in the lease table. Must be unique per process. Takes: name of 1 to 256 characters.
+   * The name of this process in the lease table. It must be unique per process. Takes: name of 1 to 256 characters.
    *
    * @default host, process id and a UUID
    * @example
@@ -256,7 +269,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly workerId?: string | undefined;
   /**
-   * The lease table and how this worker takes part.
+   * The lease table, and how this worker takes part in it.
    *
    * @default {}
    * @example
@@ -287,8 +300,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly meter?: Meter | undefined;
   /**
-   * Items a stage may have under way to one reducer that have not been folded yet. Any value works; a smaller one means
-   * smaller batches. Takes: integer >= 1.
+   * How many items a stage may have sent to one reducer that has not folded them yet. Any value works, and there is
+   * seldom a reason to change it; a smaller one means smaller batches. Takes: integer >= 1.
    *
    * @default 1_024
    * @example
@@ -298,7 +311,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly credit?: number | undefined;
   /**
-   * What the tree runs on: time, chance, and the seams that tests and tools hook into.
+   * What the tree of actors runs on: time, chance, and the seams that tests and tools hook into.
    *
    * @default {}
    * @example
@@ -308,7 +321,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly runtime?: RuntimeSeams | undefined;
   /**
-   * An actor or system of nact under which the tree is spawned.
+   * An actor or system of nact that the tree of actors is spawned under.
    *
    * @default a system of its own
    * @example

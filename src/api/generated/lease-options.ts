@@ -1,7 +1,7 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { DynamoDbClientLike } from '../option-values.js';
 
-/** The lease table and how this worker takes part. */
+/** The lease table, and how this worker takes part in it. */
 export interface LeaseOptions {
   /**
    * Name of the lease table. Takes: table name of 3 to 255 letters, digits, `_`, `-` and `.`.
@@ -14,9 +14,10 @@ export interface LeaseOptions {
    */
   readonly tableName?: string | undefined;
   /**
-   * How long a lease may go without a renewal before others may take it. Renewals go out three times as often. Give
-   * every worker of an application the same value. Where they differ, as in a deploy that changes it, the larger of
-   * holder and taker counts, and a `warning` says so. Takes: milliseconds, 100 to 600000.
+   * How long a lease may go without a renewal before others may take it. A lease is renewed three times in this time. A
+   * shorter time means quicker take-over, but more writes, and a pause of the process loses leases sooner. Give every
+   * worker of an application the same value. Where values differ, as in a deploy that changes them, the larger of
+   * holder’s and taker’s counts, and a `warning` says so. Takes: milliseconds, 100 to 600000.
    *
    * @default 10_000
    * @example
@@ -26,9 +27,9 @@ export interface LeaseOptions {
    */
   readonly failoverMs?: number | undefined;
   /**
-   * A shard drains when another worker asks for its lease. It stays here if nothing of it has been settled for this
-   * long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Takes: milliseconds,
-   * 1 to 600000.
+   * A shard drains when another worker asks for its lease. The lease stays here if nothing of the shard settles for
+   * this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your
+   * calls or batches take longer. Takes: milliseconds, 1 to 600000.
    *
    * @default the value of failoverMs
    * @example
@@ -38,8 +39,9 @@ export interface LeaseOptions {
    */
   readonly handOverMs?: number | undefined;
   /**
-   * Leases this worker takes at most. While some of them wait for parent shards that nobody reads, it takes such
-   * parents in their place. Takes: integer >= 1.
+   * At most this many leases are taken by this worker. While some of them wait for parent shards that nobody reads, it
+   * takes such parents in their place. Set it to bound the load of one process; the rest stays unread if all workers
+   * together take too few. Takes: integer >= 1.
    *
    * @default no limit
    * @example

@@ -1,7 +1,7 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { Clock, Random, Timers } from '../ports.js';
 
-/** What the tree runs on: time, chance, and the seams that tests and tools hook into. */
+/** What the tree of actors runs on: time, chance, and the seams that tests and tools hook into. */
 export interface RuntimeSeams {
   /**
    * What time it is, and how much has passed.

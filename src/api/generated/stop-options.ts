@@ -3,8 +3,8 @@
 /** What `consumer.stop` takes. */
 export interface StopOptions {
   /**
-   * How long draining may take; what is not drained by then is released at its frontier. Takes: milliseconds, 0 to
-   * 2147483647.
+   * How long draining may take. A shard that is not drained by then is released at its last settled record. Takes:
+   * milliseconds, 0 to 2147483647.
    *
    * @default 20_000
    * @example

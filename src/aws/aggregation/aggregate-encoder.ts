@@ -1,4 +1,4 @@
-// Writes aggregated records in the KPL's format (kcl.md 3.3), for users and for our producers: the command `put`, demo,
+// Writes aggregated records in the KPL's format (KCL clause 3.3), for users and for our producers: the command `put`, demo,
 // bench. Sizes are computed to the byte before anything is written, so no record ever exceeds the limit.
 import { hash } from 'node:crypto';
 import protobuf from 'protobufjs/minimal.js';

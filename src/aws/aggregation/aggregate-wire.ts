@@ -1,4 +1,4 @@
-// The bytes of an aggregated record (kcl.md 3.3): envelope and protobuf message, read the way the KCL's Java reads
+// The bytes of an aggregated record (KCL clause 3.3): envelope and protobuf message, read the way the KCL's Java reads
 // them. `openAggregate` is total: it returns for any bytes. Nothing is copied but the keys; data stay spans of the
 // message. Used by the other files of this folder alone.
 import { hash } from 'node:crypto';

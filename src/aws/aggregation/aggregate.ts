@@ -1,4 +1,4 @@
-// Unpacks aggregated records by the KCL's rules (kcl.md 3.3), and the two formats of erlmld (P5, P6). `unpackRecord` is
+// Unpacks aggregated records by the KCL's rules (KCL clause 3.3), and the two formats of erlmld (P5, P6). `unpackRecord` is
 // the hot path of every source that can carry aggregates: synchronous and total. It loses no record: what is not an
 // aggregate comes out as it went in, and what cannot be decoded is reported as such.
 import { types } from 'node:util';

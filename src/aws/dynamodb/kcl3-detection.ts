@@ -1,4 +1,4 @@
-// Finds out whether a KCL 3 fleet governs a lease table (kcl.md 1.9). There a leader assigns the leases, and a worker
+// Finds out whether a KCL 3 fleet governs a lease table (KCL clause 1.9). There a leader assigns the leases, and a worker
 // that steals would fight it. Such a table is refused, with the action to take, until that protocol is built.
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
@@ -21,7 +21,7 @@ const migrationKey = 'Migration3.0';
 
 /**
  * Why this item of the lease table shows a KCL 3 fleet; undefined when it does not. The entity type shows `Leader` and
- * `Migration3.0` here, because every row of another kind in a lease table carries one (kcl.md 1.1).
+ * `Migration3.0` here, because every row of another kind in a lease table carries one (KCL clause 1.1).
  */
 export function kcl3Evidence(item: Item): string | undefined {
   switch (textOf(item, 'entityType')) {

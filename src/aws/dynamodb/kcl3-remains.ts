@@ -63,7 +63,7 @@ export interface Kcl3RemainsOptions {
   readonly repeating?: Repeating | undefined;
 }
 
-/** The side tables with their keys (kcl.md 1.5, 1.6), the one that shows a leader last. */
+/** The side tables with their keys (KCL clauses 1.5, 1.6), the one that shows a leader last. */
 const sideTables = [
   { suffix: '-WorkerMetricStats', keyName: 'wid' },
   { suffix: '-CoordinatorState', keyName: 'key' },

@@ -1,4 +1,4 @@
-// A lease row between DynamoDB's attribute values and LeaseRow (kcl.md 1.1). Reading is total: for any item the answer
+// A lease row between DynamoDB's attribute values and LeaseRow (KCL clause 1.1). Reading is total: for any item the answer
 // is a lease, another entity's row, or a reason why it cannot be read. Writing is exact: KCL types, absent instead of
 // empty or NULL. A row that could not be read back is refused.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
@@ -14,7 +14,7 @@ export type Item = Record<string, AttributeValue>;
 /** What an item of the lease table turned out to be. */
 export type ReadRow =
   | { readonly type: 'lease'; readonly row: LeaseRow }
-  /** A row of another kind (kcl.md 1.5), which lease readers ignore. */
+  /** A row of another kind (KCL clause 1.5), which lease readers ignore. */
   | { readonly type: 'foreign'; readonly entityType: string; readonly key: string }
   | { readonly type: 'malformed'; readonly malformed: MalformedRow };
 
@@ -152,7 +152,7 @@ function counterOf(item: Item): number {
 
 /**
  * A range that no shard can have (one end missing, not decimal, start ≥ end) reads as none. It is back-filled from
- * ListShards like a missing one (kcl.md 2.10), and DynamoDB Streams rows carry a dummy anyway.
+ * ListShards like a missing one (KCL clause 2.10), and DynamoDB Streams rows carry a dummy anyway.
  */
 function rangeOf(item: Item): Partial<HashKeyRange> {
   const startingHashKey = textOf(item, 'startingHashKey');

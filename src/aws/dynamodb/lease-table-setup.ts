@@ -140,7 +140,7 @@ function keyComplaint(table: TableDescription): string | undefined {
   );
 }
 
-/** Tables of other consumers, by their keys (kcl.md 1.5 to 1.7). */
+/** Tables of other consumers, by their keys (KCL clauses 1.5 to 1.7). */
 function ownerByKey(hash: string | undefined, range: string | undefined): string | undefined {
   if (hash === 'ShardID' && range === undefined)
     return 'a vmware-go-kcl table, which has checkpoints but no KCL leases';

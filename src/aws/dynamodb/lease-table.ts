@@ -1,4 +1,4 @@
-// The LeaseStore port on DynamoDB, to the letter of kcl.md 1.1 to 1.5. One attempt per call, every write conditional,
+// The LeaseStore port on DynamoDB, to the letter of KCL clauses 1.1 to 1.5. One attempt per call, every write conditional,
 // existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, which retry and
 // decide.
 import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';

@@ -1,4 +1,4 @@
-// The update expressions of kcl.md 1.3: which attributes a change of a lease row sets, removes and adds, and under
+// The update expressions of KCL clause 1.3: which attributes a change of a lease row sets, removes and adds, and under
 // which condition. Only the named attributes are touched, so everything else in a row survives.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { failoverText } from '../../core/lease-failover.js';

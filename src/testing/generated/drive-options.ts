@@ -4,8 +4,8 @@ import type { OnFailure } from '../../api/reducer.js';
 /** What `drive` takes beside a reducer. */
 export interface DriveOptions {
   /**
-   * What a failed record or batch costs: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and
-   * counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
+   * What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing;
+   * `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
    *
    * @default 'crash'
    * @example
@@ -15,8 +15,9 @@ export interface DriveOptions {
    */
   readonly onFailure?: OnFailure | undefined;
   /**
-   * Cadence of the heartbeat and of partial flushes to *all* reducers; the default of `batch.intervalMs`. Takes:
-   * milliseconds, 1 to 2147483647.
+   * The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it
+   * to have records of a quiet stream checkpointed sooner; raise it for fewer and larger flushes. Takes: milliseconds,
+   * 1 to 2147483647.
    *
    * @default 1_000
    * @example

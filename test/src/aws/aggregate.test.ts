@@ -131,7 +131,7 @@ describe('aggregate: what comes out of a well-formed aggregate', () => {
   });
 });
 
-describe('aggregate: what is delivered raw (kcl.md 3.3, in order)', () => {
+describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
   it('data shorter than four bytes, or with another magic number, without a complaint', () => {
     expectRaw(bytes(), undefined);
     expectRaw(bytes(0xf3, 0x89, 0x9a), undefined);

@@ -38,7 +38,7 @@ const { entityType: _absent, ...freshRow2x } = freshRow;
 const children = ['shardId-000000000002', 'shardId-000000000003'];
 const multi = '123456789012:orders:1700000000';
 
-/** kcl.md 1.8: the item, the row it is, and whether kinact writes exactly that item for that row. */
+/** KCL clause 1.8: the item, the row it is, and whether kinact writes exactly that item for that row. */
 const golden: readonly (readonly [string, Item, LeaseRow, boolean])[] = [
   ['a fresh lease of KCL 3.5', fresh, freshRow, true],
   ['a fresh lease of KCL 2.x', fresh2x, freshRow2x, true],

@@ -1,4 +1,4 @@
-// Each kind of write is one condition and one change, spelled out as kcl.md 1.3 has it, and no write breaks what a reader accepts.
+// Each kind of write is one condition and one change, spelled out as KCL clause 1.3 has it, and no write breaks what a reader accepts.
 import { expect } from 'chai';
 import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/dynamodb/lease-update.js';
 import type { UpdateParts } from '../../../src/aws/dynamodb/lease-update.js';
@@ -6,7 +6,7 @@ import { leaseRow } from '../../support/memory-lease-store.js';
 
 const heir = { workerId: 'you', writer: 'q/9', failoverMs: 7_000 };
 
-/** The expression with its placeholders filled in, so that a law reads as kcl.md 1.3 writes it. */
+/** The expression with its placeholders filled in, so that a law reads as KCL clause 1.3 writes it. */
 function spelled(parts: UpdateParts): { when: string; change: string } {
   const fill = (expression: string): string =>
     expression

@@ -13,7 +13,7 @@ import type { Checkpoint } from '../../../src/core/checkpoint.js';
 
 const at = (checkpoint: string, subSequenceNumber = 0): Checkpoint => ({ checkpoint, subSequenceNumber });
 
-// From the lowest to the highest, no two equal (kcl.md 1.1).
+// From the lowest to the highest, no two equal (KCL clause 1.1).
 const ladder: readonly Checkpoint[] = [
   at('AT_TIMESTAMP'),
   at('TRIM_HORIZON'),

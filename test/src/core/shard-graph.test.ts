@@ -37,7 +37,7 @@ function shard(
   };
 }
 
-/** kcl.md 2.6: generations {0…5} → {6=0+1, 7=2+3, 4, 5} → open {8=6+7, 4, 9<5, 10<5}. */
+/** KCL clause 2.6: generations {0…5} → {6=0+1, 7=2+3, 4, 5} → open {8=6+7, 4, 9<5, 10<5}. */
 const example: readonly ListedShard[] = [
   shard('0', [], true),
   shard('1', [], true),
