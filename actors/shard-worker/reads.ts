@@ -1,7 +1,8 @@
-// Whether reads of the shard succeed, as the worker reports it to its keeper. It reports the first success, the first one
-// after failures, and failures one after the other. The coordinator decides what they mean.
+// How the worker reports to its keeper whether reads of the shard succeed. It reports the first success, the first success
+// after failures, and failures that last. The coordinator decides what these reports mean.
 import { send } from '../protocol/actor.js';
-import type { WorkerTurn } from './state.js';
+import type { ShardWorkerState, WorkerTurn } from './state.js';
+import type { Tenure } from '../protocol/tenure.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
 /**
@@ -10,12 +11,16 @@ import type { SourceNotice } from '../../src/api/ports.js';
  */
 const failingMs = 5_000;
 const againMs = 10_000;
-/** This report must not come late: the shard may be given back. */
+/** The report after this long must not come late, because the shard may then be given back. */
 const longMs = 60_000;
 
-type ReadTurn = Pick<WorkerTurn, 'state' | 'now' | 'effects'>;
+type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'sayFailingAt'> & {
+  readonly tenure: Pick<Tenure, 'worker' | 'fence'> | undefined;
+};
 
-/** Throttling is an answer of the service: another worker would do no better. */
+type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: Reads };
+
+/** Notes a failed read. Throttling is no failure: it is an answer of the service, and another worker would do no better. */
 export function readFails(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
   // Between reads the reader fetches ahead, and its successes are not heard of: two failures a minute apart are no minute of failures.

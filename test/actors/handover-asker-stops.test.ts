@@ -1,4 +1,4 @@
-// A keeper that has asked for a lease which then comes free (issue 8): it is taken at once, and a stop does not wait for it.
+// A keeper has asked for a lease, which then becomes free (issue 8). It takes the lease at once, and a stop does not wait for that.
 // `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { asking, free, seen } from '../support/asking-keeper.js';
@@ -6,8 +6,8 @@ import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/l
 import { failoverMs } from '../support/keeper-driver.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
-describe('a keeper whose holder has released what it asks for', () => {
-  it('takes it at once, though a raise of its wish hangs', async () => {
+describe('a keeper that has asked for a lease which its holder has released', () => {
+  it('takes the lease at once, even if the write that raises its wish hangs', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     expect(keeper.row.kinactWish).to.not.equal(undefined);
@@ -19,7 +19,7 @@ describe('a keeper whose holder has released what it asks for', () => {
     expect(keeper.row.leaseOwner, 'a look and a second later').to.equal('me');
   });
 
-  it('does not wait at its stop for a permit of the table, to take what it would only give back', async () => {
+  it('does not wait for a permit when it is stopped, because it would only give the lease back', async () => {
     let open = true;
     const permit: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
@@ -42,7 +42,7 @@ describe('a keeper whose holder has released what it asks for', () => {
     expect(keeper.ended, 'five seconds after the stop').to.equal(true);
   });
 
-  it('does not take at its stop what nobody has given it', async () => {
+  it('does not take the lease when it is stopped, because nobody has handed it over', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     free(store);

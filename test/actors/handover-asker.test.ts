@@ -1,4 +1,4 @@
-// What a worker that asks for a lease leaves behind, and how long it waits, against issue 8.
+// What a worker leaves behind in the row when it asks for a lease, and how long it waits for the holder (issue 8).
 // `holder` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
@@ -43,7 +43,7 @@ describe('a worker that asks for a lease', () => {
     expect(keeper.row.kinactWish).to.equal(undefined);
   });
 
-  it('waits for a holder that renews more rarely than it would itself', async () => {
+  it('waits longer for a holder whose failover time is longer than its own', async () => {
     const holderMs = 10 * failoverMs;
     const keeper = await asking({ holderMs });
     // A holder renews after a third of its failover time, and hears of the wish then.
@@ -52,7 +52,7 @@ describe('a worker that asks for a lease', () => {
     expect(keeper.row.kinactWish).to.match(/^n1\/7 /);
   });
 
-  it('waits for as long as the holder may drain, which need not be its own handOverMs', async () => {
+  it('waits for as long as the holder may drain, whatever its own handOverMs is', async () => {
     const keeper = await asking();
     await keeper.advance(1_000);
     const kinactAnswer = answerText('yielding', { writer }, 60_000);
@@ -65,7 +65,7 @@ describe('a worker that asks for a lease', () => {
     expect(keeper.newsOf('notTaken').map(({ reason }) => reason)).to.deep.equal([]);
   });
 
-  it('takes what it was given at once, though its last wish hangs', async () => {
+  it('takes the lease that it was given at once, even if its last wish hangs', async () => {
     const keeper = await asking();
     await keeper.advance(1_000);
     change(keeper, { kinactAnswer: answerText('yielding', { writer }), leaseCounter: keeper.row.leaseCounter + 1 });
@@ -86,7 +86,7 @@ describe('a worker that asks for a lease', () => {
     expect(keeper.row.leaseCounter, 'a second after it was handed over').to.equal(counter + 1);
   });
 
-  it('does not leave a holder alone that it could not ask', async () => {
+  it('does not count a wish that never reached the row as one that failed', async () => {
     const keeper = await asking();
     expect(keeper.row.kinactWish).to.equal(
       wishText({ writer, failoverMs, number: 1, holder: holder.writer, workerId: 'me' }),

@@ -1,5 +1,5 @@
-// What a holder makes of wishes, against the hand-over's promises (issue 8): a wish that nobody raises is none, what has been
-// drained is not delivered again, nothing is called handed over that was taken by force.
+// How a holder treats wishes, against the promises of the hand-over (issue 8). A wish that nobody raises does not count, drained
+// records are not delivered again, and a lease that was taken by force is not called handed over.
 // The keeper holds the lease; `other` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what it has
 // settled; `end` is its last word.
 import { expect } from 'chai';
@@ -31,7 +31,7 @@ async function held(setup: KeeperSetup = {}): Promise<KeeperDriver> {
 }
 
 describe('a holder that is asked for its lease', () => {
-  it('believes a wish that nobody raises once, and not again and again', async () => {
+  it('drains only once for a wish that nobody raises', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     // Its author dies at once. One call of the application takes longer than a failover time.
@@ -44,7 +44,7 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.row.leaseOwner, 'after a wish of three failover times ago').to.equal('me');
   });
 
-  it('keeps what it has drained when its wish is gone by the time it writes', async () => {
+  it('keeps the lease of a drained shard when the wish is gone by the time of the hand-over', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
@@ -70,7 +70,7 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.row.checkpoint, 'everything up to 7 is settled').to.equal('7');
   });
 
-  it('calls no stop drained whose lease was taken by force at an older checkpoint', async () => {
+  it('does not report its stop as drained when the lease was taken by force at an older checkpoint', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
@@ -89,7 +89,7 @@ describe('a holder that is asked for its lease', () => {
     expect(drained, 'released, nothing left').to.deep.equal([]);
   });
 
-  it('that does not hear of its hand-over for long finds it in the row all the same', async () => {
+  it('finds its hand-over in the row when the reply was lost', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
@@ -104,13 +104,14 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.eventsOf('leaseHandedOver')).to.have.length(1);
   });
 
-  it('makes no row again that it may have given away', async () => {
+  it('does not create a vanished row again when it may have handed the lease over', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     await keeper.frontier(tenure, '7');
-    // It lands, and its reply is lost. The new owner reads on; then somebody deletes the row, which that owner is to make again.
+    // The hand-over lands, and its reply is lost. The new owner reads on. Then somebody deletes the row, and the new owner is to
+    // make it again.
     keeper.store.script('update', {
       type: 'failAfter',
     });
@@ -124,7 +125,7 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.store.rows.size, 'rows made by who has handed over').to.equal(0);
   });
 
-  it('does not ask a table a hundred times at once that refuses its hand-over', async () => {
+  it('does not repeat its hand-over a hundred times at once when the table keeps refusing it', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
@@ -132,7 +133,7 @@ describe('a holder that is asked for its lease', () => {
     const { store } = keeper;
     const update = store.update.bind(store);
     let refused = 0;
-    // As tables do that refuse what they should not (seed 400260).
+    // The table refuses a correct write, as some tables do (seed 400260).
     store.update = (...args) => {
       if (args[1].change.handOver === undefined || refused >= 100) return update(...args);
       refused += 1;
@@ -142,7 +143,7 @@ describe('a holder that is asked for its lease', () => {
     expect(refused).to.be.at.most(2);
   });
 
-  it('hands nothing over while an onCheckpoint for the shard runs', async () => {
+  it('does not hand the lease over while an onCheckpoint call for the shard runs', async () => {
     let running = 0;
     const keeper = await held({
       onCheckpoint: () => {
@@ -159,7 +160,7 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.row.leaseOwner, 'beside a call that runs').to.equal('me');
   });
 
-  it('that has drained asks the table with the deadline of its lease: by force it is taken at an old checkpoint', async () => {
+  it('queues its hand-over with the deadline of the lease, because a lease taken by force has an old checkpoint', async () => {
     const orders: TrafficOrder[] = [];
     let open = true;
     const permit: TrafficPermit = { end: () => {} };

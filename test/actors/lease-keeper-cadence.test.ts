@@ -20,7 +20,7 @@ async function working(setup: Parameters<typeof driveKeeper>[0]) {
 }
 
 describe('a keeper that is asked for more checkpoints than renewals', () => {
-  it('writes one as often as checkpointIntervalMs says while the frontier moves', async () => {
+  it('writes a checkpoint every checkpointIntervalMs while the frontier moves', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200 });
     for (let at = 0; at < 1_000; at += 100) {
       await keeper.frontier(tenure, String(100 + at));
@@ -29,7 +29,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['200', '400', '600', '800', '1000']);
   });
 
-  it('writes nothing more for a shard that stands still, and the first record after that at once', async () => {
+  it('writes no extra checkpoint for a shard that stands still, and checkpoints the first record after that at once', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200, checkpointRecords: 1 });
     await keeper.advance(2_999);
     expect(writes()).to.deep.equal([]);
@@ -39,7 +39,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['100']);
   });
 
-  it('counts it as a renewal: the deadline moves, and the next renewal is a third of failoverMs away', async () => {
+  it('counts an extra checkpoint as a renewal: the deadline moves, and the next renewal is a third of failoverMs away', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200 });
     await keeper.advance(2_000);
     await keeper.frontier(tenure, '100');
@@ -50,7 +50,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['100', undefined]);
   });
 
-  it('writes one when checkpointRecords are settled that the durable one does not cover', async () => {
+  it('writes a checkpoint when checkpointRecords records are settled that the durable checkpoint does not cover', async () => {
     const { keeper, tenure, writes } = await working({ checkpointRecords: 100 });
     await keeper.frontier(tenure, '1000', 0, 99);
     expect(writes()).to.deep.equal([]);
@@ -62,7 +62,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['1001', '1101']);
   });
 
-  it('counts over workers: a restart begins again with its own records, and forgets none of the one before', async () => {
+  it('counts records over several workers: a new worker counts its own from 0, and none of the old one is forgotten', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 60_000, checkpointRecords: 100 });
     await keeper.frontier(tenure, '1000', 0, 60);
     await keeper.down(1);
@@ -74,7 +74,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal([undefined, '1040']);
   });
 
-  it('has one write under way at a time: what is settled meanwhile is counted, and goes with the next one', async () => {
+  it('has one write under way at a time: records settled meanwhile are counted, and go with the next write', async () => {
     const { keeper, tenure, writes } = await working({ checkpointRecords: 10 });
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -89,7 +89,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.have.length(2);
   });
 
-  it('lets no renewal wait for the back-off of one that was refused', async () => {
+  it('does not let a renewal wait for the back-off of an extra checkpoint that was refused', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200 });
     await keeper.advance(2_995);
     keeper.store.script('update', { type: 'failBefore', error: throttled });
@@ -99,7 +99,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes(), 'the renewal, when it is due').to.deep.equal(['100', '100']);
   });
 
-  it('settles one whose reply was lost by reading, as any renewal, and holds the lease', async () => {
+  it('reads the row when the reply to an extra checkpoint is lost, as it does after any renewal, and holds the lease', async () => {
     const { keeper, tenure } = await working({ checkpointRecords: 10 });
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.frontier(tenure, '10', 0, 10);

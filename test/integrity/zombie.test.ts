@@ -1,4 +1,5 @@
-// SIGSTOP for longer than the failover time, a takeover, then SIGCONT: a process that believes it still holds its leases.
+// A process is stopped with SIGSTOP for longer than the failover time, and loses its leases to another. After SIGCONT it still
+// believes that it holds them, and must do no harm.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { deliversAllOf, handOvers, say } from '../support/fleet-laws.js';
@@ -16,7 +17,7 @@ describe('a worker stopped by SIGSTOP past the failover time, and continued', fu
     witnessed: true,
   });
 
-  it('delivers nothing of what it lost, has no checkpoint accepted, and nothing is lost', async () => {
+  it('delivers no record of a shard that it lost, has no checkpoint accepted, and loses nothing', async () => {
     const { fleet } = scene;
     const [zombie, heir] = [scene.start('zombie'), scene.start('heir')];
     await fleet.balanced([zombie, heir]);

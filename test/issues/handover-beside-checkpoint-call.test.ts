@@ -1,5 +1,5 @@
-// A renewal was under way when the shard had drained: `onCheckpoint` hears what it checkpointed when its reply comes, and the
-// hand-over was the next write, beside that call. The lease is handed over when the call has ended.
+// A renewal was under way when the shard had drained. `onCheckpoint` was called when the reply to the renewal came, and the next
+// write, the hand-over, ran beside that call. Now the lease is handed over only when the call has ended.
 // The keeper holds the lease; `you` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what it has
 // settled; `end` is its last word.
 import { expect } from 'chai';
@@ -46,7 +46,7 @@ describe('a hand-over whose last renewal is answered late', () => {
 });
 
 describe('a stop while onCheckpoint runs', () => {
-  it('keeps the lease until the call has ended, and gives it back then', async () => {
+  it('keeps the lease until the call has ended, and then releases it', async () => {
     let endCall = (): void => undefined;
     const onCheckpoint = (): Promise<void> => new Promise((resolve) => (endCall = resolve));
     const keeper = await driveKeeper({ onCheckpoint });

@@ -11,7 +11,7 @@ describe('a holder whose calls are too long to hand over', () => {
   afterEach(() => clock.uninstall());
 
   for (const askers of [0, 1, 4])
-    it(`goes on reading most of the time, asked by ${askers}`, async () => {
+    it(`reads on most of the time while ${askers} workers ask for the lease`, async () => {
       const shards = 5;
       const delivered = new Map<string, Set<number>>();
       let first: ReturnType<typeof virtualConsumer> | undefined;

@@ -102,7 +102,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
       expect(Math.max(...times), times.join(' ')).to.be.at.most(5_000);
     });
 
-  it('a stop of one that holds nothing is drained, whatever becomes of its wish', async () => {
+  it('the stop of a consumer that holds no lease counts as drained, whatever becomes of its wish', async () => {
     const it = await scene(45_000);
     const b = it.join('b');
     it.slow();
@@ -116,7 +116,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
     expect(drained).to.equal(true);
   });
 
-  it('nothing is handed over to one that has been gone for longer than failoverMs', async () => {
+  it('no lease is handed over to a consumer that has been gone for longer than failoverMs', async () => {
     const it = await scene(15_000);
     const b = it.join('b');
     it.slow();

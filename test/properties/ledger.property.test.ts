@@ -21,7 +21,7 @@ interface Case {
 const cases: readonly Case[] = [
   {
     law: laws.frontierPassesNothingOpen,
-    says: 'I1: the frontier never passes an open record nor rests where no checkpoint may land',
+    says: 'I1: the frontier never passes an open record and never stops inside an indivisible aggregate',
     brokenBy: [
       broken.frontierByCompletionOrder,
       broken.completesByOverlap,
@@ -86,7 +86,7 @@ describe('the ledger, against a naive model', () => {
   }
 });
 
-describe('each property is seen red on a ledger with a known bug', () => {
+describe('each law fails on a ledger with a known bug', () => {
   for (const { law, says, brokenBy } of cases) {
     for (const make of brokenBy) {
       it(`${says.slice(0, says.indexOf(':'))} catches ${make.name}`, async () => {

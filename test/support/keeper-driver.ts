@@ -1,5 +1,7 @@
-// Drives a lease keeper's `receive` as the plain function it is (H4): effects are carried out against a store in memory and
-// a clock that only the test moves. One message at a time, in order; every effect's result comes back as a message.
+// Drives one lease keeper, `me`, message by message (H4): `receive` is called as a plain function, and its effects are carried
+// out against a table in memory (`store`) and a clock that only the test moves (`advance`, `suspend`). The test plays the others:
+// - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports what is settled, `end` and `down` are its two endings;
+// - the coordinator: `tell` sends its orders, `news` has what it heard, `plan` answers a question about the end of the shard.
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
@@ -45,12 +47,12 @@ export interface KeeperDriver {
   readonly row: LeaseRow;
   tell(message: KeeperMessage | { readonly type: 'nonsense' }): Promise<void>;
   begin(worker: number): Promise<TenureAnswer | undefined>;
-  /** Begins, and expects the grant. */
+  /** Asks for a tenure as this worker, and expects to get it. */
   work(worker: number): Promise<Tenure>;
-  /** `records`: how many of this worker that is. Default: one more than before. */
+  /** Reports a frontier. `records`: how many records of this worker that covers. Default: one more than before. */
   frontier(tenure: Tenure, sequenceNumber: string, subSequenceNumber?: number, records?: number): Promise<void>;
   end(tenure: Tenure, how: WorkerEnd): Promise<void>;
-  /** The worker's actor is gone: what its death watch says. */
+  /** The worker's actor is gone without a last word, and the death watch tells the keeper. */
   down(worker: number, how?: Partial<Ending>): Promise<void>;
   plan(plan: ShardEndPlan): Promise<void>;
   /** The coordinator fails to answer the oldest question. */
@@ -108,7 +110,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     seen,
     store,
   });
-  /** Records of each worker. */
+  /** How many records each worker has reported as settled. */
   const settled = new Map<number, number>();
   let ended = false;
   const [state, first] = behaviour.initial(self);

@@ -1,5 +1,8 @@
-// The scene of an integrity test: a fleet of real processes that works while records flow, and what stands between a process and
-// DynamoDB. A test says what varies, does something to a worker or a server, and asks for the laws. Everything opened is closed.
+// The scene of an integrity test: real worker processes (`fleet`) share the leases of a stream while a producer writes to it
+// (`load`). `start` and `startDelivering` start workers. A worker of `startProxied` reaches DynamoDB by a proxy that can fail
+// (`proxyOf`). With `witnessed`, a witness between the workers and DynamoDB notes every write to the lease table (`witness`).
+// A test does something to a worker or a server; `expectNothingLost` then stops writing, waits for all records, and judges. The
+// scene closes whatever it has opened.
 import { ownersDeliver } from './fleet-laws.js';
 import { faultyProxy } from './faulty-proxy.js';
 import type { FaultyProxy } from './faulty-proxy.js';
@@ -11,9 +14,9 @@ import { expectNothingLost } from './replays.js';
 import type { WorkerConfig } from './worker-process.js';
 
 export interface LoadSceneOptions extends Omit<FleetOptions, 'endpoints'> {
-  /** Records that are written every `everyMs`, 100 by default. Absent: none until the test writes some. */
+  /** `count` records are written every `everyMs`, 100 by default. Absent: none until the test writes some. */
   readonly load?: { readonly count: number; readonly everyMs?: number };
-  /** What every worker is started with. */
+  /** The configuration that all workers share. */
   readonly worker?: Partial<WorkerConfig>;
   /** Every worker reaches DynamoDB by a witness of its writes. */
   readonly witnessed?: true;
@@ -42,7 +45,7 @@ export class LoadScene {
     return this;
   }
 
-  /** To where the witness passes on what it sees. */
+  /** The endpoint to which the witness passes requests on. */
   protected behindWitness(): string | Promise<string> {
     return this.fleet.endpoints.dynamodb;
   }
@@ -55,7 +58,7 @@ export class LoadScene {
     return opened(this.#witness);
   }
 
-  /** Of a worker that was started by `startProxied`. */
+  /** The proxy of a worker that was started by `startProxied`. */
   proxyOf({ name }: WorkerProcess): FaultyProxy {
     return opened(this.#proxies.get(name));
   }

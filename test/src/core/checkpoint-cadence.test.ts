@@ -7,24 +7,24 @@ const cadence = (intervalMs: number, records = 0): CheckpointCadence => ({ inter
 const since = (checkpointAt: number, behind = 1) => ({ checkpointAt, behind });
 
 describe('the cadence of checkpoints', () => {
-  it('asks for no write of its own by default, and every renewal takes one along', () => {
+  it('asks for no extra write by default, and every renewal takes a checkpoint along', () => {
     expect(extraCheckpointAt(cadence(0), since(1_000, 10_000))).to.equal(Infinity);
     expect(takesAlong(cadence(0), since(1_000), 1_001)).to.equal(true);
   });
 
-  it('asks for one as often as an interval below that of renewals says, and every renewal still takes one along', () => {
+  it('asks for an extra write at each interval that is shorter than a renewal, and renewals still take checkpoints along', () => {
     expect(extraCheckpointAt(cadence(200), since(1_000))).to.equal(1_200);
     expect(extraCheckpointAt(cadence(2_999), since(1_000))).to.equal(3_999);
     expect(takesAlong(cadence(2_999), since(1_000), 1_001)).to.equal(true);
   });
 
-  it('lets renewals go without while an interval that is no shorter lasts', () => {
+  it('lets renewals go without a checkpoint until an interval that is as long as a renewal, or longer, is over', () => {
     expect(extraCheckpointAt(cadence(3_000), since(1_000))).to.equal(Infinity);
     expect(takesAlong(cadence(3_000), since(1_000), 3_999)).to.equal(false);
     expect(takesAlong(cadence(3_000), since(1_000), 4_000)).to.equal(true);
   });
 
-  it('asks for one at once when enough records are behind, whatever the interval', () => {
+  it('asks for an extra write at once when enough settled records have no checkpoint, whatever the interval is', () => {
     for (const intervalMs of [0, 200, 60_000]) {
       expect(extraCheckpointAt(cadence(intervalMs, 50), since(1_000, 50))).to.equal(-Infinity);
       expect(takesAlong(cadence(intervalMs, 50), since(1_000, 50), 1_001)).to.equal(true);
@@ -33,7 +33,7 @@ describe('the cadence of checkpoints', () => {
     expect(takesAlong(cadence(60_000, 50), since(1_000, 49), 1_001)).to.equal(false);
   });
 
-  it('asks for none where the row is at the frontier', () => {
+  it('asks for no extra write while the row is at the frontier', () => {
     expect(extraCheckpointAt(cadence(200, 1), since(1_000, 0))).to.equal(Infinity);
   });
 });
