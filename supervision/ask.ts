@@ -79,14 +79,14 @@ export function openQuestions(): number {
 
 /** `because`: the error of its own crash, or of the actor above that stopped it. */
 export function actorStopped(ref: Ref<never>, because?: Error): KinactError {
-  return new KinactError('ACTOR_STOPPED', `${ref.path} has stopped, or never existed`, {
+  return new KinactError('ACTOR_STOPPED', `Actor ${ref.path} has stopped, or never existed.`, {
     data: { actor: ref.path },
     ...(because === undefined ? {} : { cause: because }),
   });
 }
 
 function askTimeout(ref: Ref<never>, deadlineMs: number): KinactError {
-  return new KinactError('ASK_TIMEOUT', `${ref.path} did not answer within ${deadlineMs} ms`, {
+  return new KinactError('ASK_TIMEOUT', `Actor ${ref.path} did not answer within ${deadlineMs} ms.`, {
     retryable: true,
     data: { actor: ref.path },
   });

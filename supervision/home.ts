@@ -65,7 +65,7 @@ export function releaseHolder(engine: Engine): void {
 }
 
 function parentStopped(cause?: unknown): KinactError {
-  return new KinactError('PARENT_STOPPED', 'the nact parent or system was stopped by the application', {
+  return new KinactError('PARENT_STOPPED', 'The application has stopped the nact parent or system.', {
     ...(cause === undefined ? {} : { cause }),
   });
 }

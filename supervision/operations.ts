@@ -306,7 +306,7 @@ function takeDown(state: State, ref: Ref<never>): void {
 }
 
 export function endingError(how: Ending): Error {
-  return how.error ?? new KinactError('ACTOR_STOPPED', `the child ended: ${how.reason}`);
+  return how.error ?? new KinactError('ACTOR_STOPPED', `The child has ended: ${how.reason}.`);
 }
 
 function startError(state: State, id: string, cause: Error): KinactError {

@@ -74,7 +74,7 @@ function startOrThrow<M>(birth: Omit<Birth, 'hooks'>): Ref<M> {
   const cell = start({ ...birth, hooks: undefined });
   if (cell.announced) return cell.ref as Ref<M>;
   const cause = cell.departure?.error;
-  throw new KinactError('START_FAILED', `${cell.ref.path} did not start`, {
+  throw new KinactError('START_FAILED', `Actor ${cell.ref.path} did not start.`, {
     data: { actor: cell.ref.path },
     ...(cause === undefined ? {} : { cause }),
   });

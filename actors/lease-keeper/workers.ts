@@ -39,7 +39,7 @@ export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how
     case 'tenureDead':
       return;
     case 'stopShard':
-      return giveUp(turn, `the failure policy stopped the shard: ${how.error.message}`);
+      return giveUp(turn, `the failure policy stopped the shard: ${how.error.message.replace(/\.$/, '')}`);
   }
 }
 

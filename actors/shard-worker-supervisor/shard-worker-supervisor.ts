@@ -115,7 +115,7 @@ function ended(turn: SupervisorTurn, { name, how }: MessageOf<'ended'>): void {
   if (how.reason === 'crash') {
     effects.push({
       type: 'fail',
-      error: how.error ?? new KinactError('BROKEN_INVARIANT', `${name} crashed without an error`),
+      error: how.error ?? new KinactError('BROKEN_INVARIANT', `Shard worker ${name} crashed without an error.`),
     });
     return;
   }

@@ -217,7 +217,7 @@ function duplicate(
   if (options.onDuplicate === 'skip') return undefined;
   const { shardId, source } = tenure;
   const data = { stream: source, shardId, ...position };
-  const text = `record ${position.sequenceNumber} of ${shardId} came twice`;
+  const text = `The service delivered record ${position.sequenceNumber} of ${shardId} twice.`;
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
 }
 
@@ -228,7 +228,7 @@ function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reaso
   const { sequenceNumber, subSequenceNumber: decoded } = position;
   const cause = new KinactError(
     'UNDECODABLE_RECORD',
-    `the user records after the first ${decoded} cannot be decoded: ${reason}`,
+    `The user records after the first ${decoded} cannot be decoded: ${reason}.`,
   );
   const { policy, error } = judgeFailure(options.onFailure, cause, {
     source,

@@ -11,7 +11,7 @@ import { room } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
-  if (stages.length === 0) throw new KinactError('BROKEN_INVARIANT', 'a shard worker needs at least one stage');
+  if (stages.length === 0) throw new KinactError('BROKEN_INVARIANT', 'A shard worker needs at least one stage.');
   return stages.map((stage) => ({
     stage,
     ordinals: [],

@@ -15,7 +15,7 @@ export function createReducerQueue(now: number): ReducerQueue {
 
 export function queueOf(queues: readonly ReducerQueue[], reducer: number): ReducerQueue {
   const queue = queues[reducer];
-  if (queue === undefined) throw new KinactError('BROKEN_INVARIANT', `no reducer ${reducer}`);
+  if (queue === undefined) throw new KinactError('BROKEN_INVARIANT', `There is no reducer ${reducer}.`);
   return queue;
 }
 

@@ -90,7 +90,7 @@ async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSi
   const description = await source.describe(signal);
   // A stream that is being deleted is listed with the shards it had.
   if (description.status === 'DELETING')
-    throw new KinactError('STREAM_NOT_FOUND', `stream ${streamArn} is being deleted`);
+    throw new KinactError('STREAM_NOT_FOUND', `Stream ${streamArn} is being deleted.`);
   const identity = streamIdentityOf(description);
   const own = suspects.filter(({ kinactStream = '' }) => isSameStream(kinactStream, identity));
   if (own.length === 0) return [];

@@ -191,7 +191,7 @@ class TreeConsumer implements Consumer {
 
   start(): Promise<void> {
     if (this.#state !== 'new' && this.#starting === undefined) {
-      return Promise.reject(new KinactError('STOPPED', 'the consumer was stopped before it was started'));
+      return Promise.reject(new KinactError('STOPPED', 'The consumer was stopped before it was started.'));
     }
     this.#starting ??= this.#start();
     return this.#starting;

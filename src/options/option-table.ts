@@ -246,10 +246,14 @@ export function membersOf(value: unknown, path: string): Readonly<Record<string,
     // No prototype: `toString` is an unknown option and `constructor` is not given.
     return Object.assign(Object.create(null) as Record<string, unknown>, value);
   } catch (cause) {
-    throw new KinactError('INVALID_OPTION', `${path || 'options'}: its members could not be read`, {
-      cause,
-      data: { option: path || 'options' },
-    });
+    throw new KinactError(
+      'INVALID_OPTION',
+      `${path || 'options'}: expected readable members, got an error when they were read`,
+      {
+        cause,
+        data: { option: path || 'options' },
+      },
+    );
   }
 }
 

@@ -294,10 +294,10 @@ describe('kinact leases', () => {
       ['missing', 'go-table'].map((application) => kinact(['leases', '--application', application], env)),
     );
     expect(missing).to.include({ code: 1, stdout: '' });
-    expect(missing!.stderr).to.match(/^TABLE_NOT_FOUND: table 'missing' does not exist[^\n]*check[^\n]*\n$/);
+    expect(missing!.stderr).to.match(/^TABLE_NOT_FOUND: Table 'missing' does not exist[^\n]*Check[^\n]*\n$/);
     expect(foreign).to.include({ code: 1, stdout: '' });
     expect(foreign!.stderr).to.match(
-      /^TABLE_NOT_KCL: table 'go-table' is not a KCL lease table[^\n]*Choose another[^\n]*\n$/,
+      /^TABLE_NOT_KCL: Table 'go-table' is not a KCL lease table[^\n]*Choose another[^\n]*\n$/,
     );
   });
 

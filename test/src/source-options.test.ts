@@ -51,7 +51,6 @@ describe('the options of kinesisStream', () => {
       streamName: ['', 'a b', 'x'.repeat(129), 5],
       streamArn: ['orders', 'arn:aws:dynamodb:eu-west-1:123456789012:table/x/stream/y'],
       region: ['Frankfurt', ''],
-      retrieval: ['push'],
       initialPosition: ['latest', new Date(Number.NaN), 5, '2020-01-01'],
       outOfRange: ['drop'],
       maxRecords: [0, 10_001, 1.5],
@@ -59,7 +58,6 @@ describe('the options of kinesisStream', () => {
       idleMs: [-1, '1000'],
       application: ['a', 'no spaces'],
       client: [{}, null],
-      nonsense: [1],
     };
     for (const [name, values] of Object.entries(wrong)) {
       for (const value of values) {
@@ -68,6 +66,13 @@ describe('the options of kinesisStream', () => {
       }
     }
     expect(Object.keys(wrong)).to.include.members(Object.keys(kinesisStreamTable).filter((name) => name !== 'opaque'));
+  });
+
+  it('refuse a name that is no option', () => {
+    for (const name of ['retrieval', 'nonsense'])
+      expect(refusal({ streamName: 'orders', [name]: 'push' })).to.include(
+        `kinesisStream.${name}: no such option; known: `,
+      );
   });
 
   it('keep a Date apart from the one that was given', () => {

@@ -43,11 +43,11 @@ export function kcl3Evidence(item: Item): string | undefined {
 export function kcl3Refusal(tableName: string, evidence: string): KinactError {
   return new KinactError(
     'KCL3_TABLE',
-    `table '${tableName}' is governed by KCL 3: ${evidence}. kinact speaks the KCL 2.x protocol only. Use another ` +
+    `Table '${tableName}' is governed by KCL 3: ${evidence}. kinact speaks the KCL 2.x protocol only. Use another ` +
       `application name; or roll the fleet back to the 2.x protocol with the KCL's migration tool; or, when no KCL 3 ` +
       `worker runs any more, run: kinact adopt --application ${tableName}. By hand that is: delete from the table every row that has an entityType other than LEASE (a row without ` +
       `entityType is a lease: keep it) and every checkpointOwner attribute, and delete the tables ` +
-      `'${tableName}-CoordinatorState' and '${tableName}-WorkerMetricStats' if they are there`,
+      `'${tableName}-CoordinatorState' and '${tableName}-WorkerMetricStats' if they are there.`,
     { data: { table: tableName, evidence } },
   );
 }

@@ -89,7 +89,7 @@ export function writeLeaseRow(row: LeaseRow): Item {
   if (back.type === 'malformed') {
     throw new KinactError(
       'BROKEN_INVARIANT',
-      `a lease row that cannot be read was to be written: ${back.malformed.reason}`,
+      `A lease row that cannot be read was to be written: ${back.malformed.reason}.`,
       {
         data: { leaseKey: row.leaseKey },
       },

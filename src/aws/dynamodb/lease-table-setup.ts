@@ -42,12 +42,12 @@ export async function ensureLeaseTable(
     } else {
       const complaint = keyComplaint(table);
       if (complaint !== undefined) {
-        throw new KinactError('TABLE_NOT_KCL', `table '${tableName}' ${complaint}`, { data: { table: tableName } });
+        throw new KinactError('TABLE_NOT_KCL', `Table '${tableName}' ${complaint}.`, { data: { table: tableName } });
       }
       // UPDATING (a capacity or index change) serves reads and writes.
       if (table.TableStatus === 'ACTIVE' || table.TableStatus === 'UPDATING') return { created };
       if (table.TableStatus !== 'CREATING' && table.TableStatus !== 'DELETING') {
-        throw new KinactError('AWS_ERROR', `table '${tableName}' is ${String(table.TableStatus)} and cannot be used`, {
+        throw new KinactError('AWS_ERROR', `Table '${tableName}' is ${String(table.TableStatus)} and cannot be used.`, {
           data: { table: tableName, operation: 'dynamodb:DescribeTable' },
         });
       }
@@ -65,11 +65,11 @@ export async function checkLeaseTable(caller: DynamoDbCaller, tableName: string,
   const table = await describe(caller, tableName, signal);
   const data = { data: { table: tableName } };
   if (table === undefined) {
-    const message = `table '${tableName}' does not exist in this region and account; check application name, region and credentials`;
+    const message = `Table '${tableName}' does not exist in this region and account. Check application name, region and credentials.`;
     throw new KinactError('TABLE_NOT_FOUND', message, data);
   }
   const complaint = keyComplaint(table);
-  if (complaint !== undefined) throw new KinactError('TABLE_NOT_KCL', `table '${tableName}' ${complaint}`, data);
+  if (complaint !== undefined) throw new KinactError('TABLE_NOT_KCL', `Table '${tableName}' ${complaint}.`, data);
 }
 
 async function describe(

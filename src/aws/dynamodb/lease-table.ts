@@ -278,7 +278,7 @@ function rowOf(context: Context, leaseKey: string, item: Item): LeaseRow {
     read.type === 'malformed' ? read.malformed : { reason: `it is a row of type ${read.entityType}` };
   throw new KinactError(
     'MALFORMED_LEASE',
-    `lease '${leaseKey}' in table '${context.tableName}' cannot be read: ${reason}`,
+    `Lease '${leaseKey}' in table '${context.tableName}' cannot be read: ${reason}.`,
     {
       data: { table: context.tableName, leaseKey, ...(leaseOwner === undefined ? {} : { leaseOwner }) },
     },

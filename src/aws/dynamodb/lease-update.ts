@@ -229,5 +229,5 @@ function count(value: number): AttributeValue {
 }
 
 function broken(message: string): KinactError {
-  return new KinactError('BROKEN_INVARIANT', `lease row: ${message}`);
+  return new KinactError('BROKEN_INVARIANT', `A wrong lease row was to be written: ${message}.`);
 }

@@ -162,6 +162,6 @@ export async function checkRegion(
   const ask = async (): Promise<unknown> => (configured as () => unknown)();
   const region = typeof configured === 'function' ? (await oneAttempt({}, limits, ask)).output : configured;
   if (typeof region !== 'string' || region === arnRegion) return;
-  const message = `'${stream}' is in ${arnRegion}, but the client is configured for ${region}: set region to ${arnRegion}`;
+  const message = `Stream '${stream}' is in ${arnRegion}, but the client is configured for ${region}. Set region to ${arnRegion}.`;
   throw new KinactError('WRONG_REGION', message, { data: { stream } });
 }

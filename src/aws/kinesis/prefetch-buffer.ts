@@ -85,7 +85,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     },
     read(signal) {
       if (reader !== undefined) {
-        return Promise.reject(new KinactError('BROKEN_INVARIANT', 'a shard was read twice at the same time'));
+        return Promise.reject(new KinactError('BROKEN_INVARIANT', 'A shard was read twice at the same time.'));
       }
       const result = wait<ReadResult>(signal, (waiter) => (reader = waiter));
       serve();
@@ -129,5 +129,5 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
 
 /** How a cancelled read or wait ends. */
 export function stopped(): KinactError {
-  return new KinactError('STOPPED', 'the shard reader was stopped');
+  return new KinactError('STOPPED', 'The shard reader was stopped.');
 }

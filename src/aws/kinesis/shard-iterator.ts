@@ -103,7 +103,7 @@ async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<F
     const description = await search.describe(search.signal);
     const { status, streamName } = description;
     if (status === 'ACTIVE' || status === 'UPDATING') return { type: 'missing', failure, description };
-    const error = new KinactError('AWS_ERROR', `stream '${streamName}' is ${status}: its shards cannot be read yet`, {
+    const error = new KinactError('AWS_ERROR', `Stream '${streamName}' is ${status}: its shards cannot be read yet.`, {
       retryable: true,
       data: { stream: streamName, shardId: search.shardId },
     });

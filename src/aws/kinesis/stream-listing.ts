@@ -40,7 +40,7 @@ export async function describeStream(
   const { StreamARN: arn, RecordDistributionStrategy: strategy, RetentionPeriodHours: retentionHours } = summary;
   const { MaxRecordSizeInKiB: maxRecordKiB } = summary;
   if (summary.StreamStatus === 'DELETING') {
-    throw new KinactError('STREAM_NOT_FOUND', `stream '${names.StreamName}' is being deleted`, {
+    throw new KinactError('STREAM_NOT_FOUND', `Stream '${names.StreamName}' is being deleted.`, {
       data: { stream: names.StreamName, operation: 'kinesis:DescribeStreamSummary' },
     });
   }
