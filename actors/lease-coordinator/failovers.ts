@@ -1,12 +1,12 @@
-// What the rows say of the other workers' `failoverMs`. When a row vanishes, this worker waits for the longest of them: the
-// row's holder may create it again. A living worker whose `failoverMs` differs is reported once. Called with every scan.
+// Keeps what rows say of the other workers' `failoverMs`. When a row vanishes, this worker waits for the longest of these times,
+// because the row's holder may create it again. It reports a living worker whose `failoverMs` differs, once. Every scan calls it.
 import { warn } from './state.js';
 import type { CoordinatorTurn } from './state.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 
-/** `rows` is a new scan; the state still has the one before. */
+/** Reads the failover times in `rows`, a new scan; the state still has the rows of the scan before. */
 export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const { tableHistory: history, workerId } = settings;
@@ -17,7 +17,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
     if (ms === undefined) continue;
     history.longestFailoverMs = Math.max(history.longestFailoverMs, ms);
     if (history.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
-    // Only a counter that rises shows that its owner lives. What a dead one has left is about to be taken, and says nothing.
+    // Only a counter that rises shows that its owner lives. The row of a dead owner is about to be taken, and says nothing.
     if (row.leaseCounter <= (state.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
     history.failoverTold = true;
     warn(
@@ -28,7 +28,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
   leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);
 }
 
-/** Waits that have begun grow too when a longer time becomes known: every possible holder gets the longest. */
+/** Extends waits that have begun when a longer failover time becomes known: every possible holder gets the longest time. */
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;

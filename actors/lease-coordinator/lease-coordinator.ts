@@ -1,7 +1,6 @@
-// One per lease table: finds shards, plans and takes leases, decides which may start, cleans up. Between scans it only
-// reacts; only its keeper writes to a held lease. This file dispatches each message to its part: `sources/` (they start, and
-// fail), `streams/` (rows for shards), `scan/` (which leases to take), `leases.ts` (those that are held), `unread/` (what is
-// left alone, and what stands still), `shard-end/` (what may be written as ended), `releasing.ts` (the stop).
+// The actor of one lease table: it finds shards, plans and takes leases, decides which shards may start, and cleans up. Between
+// scans it only reacts to messages. Invariant: only the keeper of a held lease writes to its row. This file dispatches each
+// message to its part; the other files of this folder are the parts.
 import { spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import * as leases from './leases.js';
@@ -195,7 +194,7 @@ const handlers: Handlers = {
 };
 
 function handle(turn: CoordinatorTurn, message: CoordinatorSelf): void {
-  // A message that is not ours is counted; its sender learns nothing, and nothing breaks.
+  // An unknown message is only counted, so that nothing breaks.
   if (!Object.hasOwn(handlers, message.type)) return void turn.effects.push({ type: 'count', what: 'unknownMessage' });
   (handlers[message.type] as (turn: CoordinatorTurn, message: CoordinatorSelf) => void)(turn, message);
 }

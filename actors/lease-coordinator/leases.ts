@@ -1,5 +1,5 @@
-// The leases that this process holds or is taking: their keepers, which of them may start, what subscribers get, how they
-// are given up. A lease is in `state.leases` exactly as long as it has a keeper that has not sent its last word.
+// The leases that this process holds or is taking: it spawns their keepers, decides which shards may start, informs subscribers,
+// and gives leases up. Invariant: a lease is in `state.leases` exactly as long as it has a keeper that has not sent its last word.
 import { run, send, watch } from '../protocol/actor.js';
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
@@ -29,7 +29,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   if (place === undefined || !takesPart(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
-  // A row of another stream: the sync that is due now reports that.
+  // The row belongs to another stream: the sync that is now due reports that.
   if (!isOwn(stream, row)) return;
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.options;
@@ -116,7 +116,7 @@ export function keeperSpawned(
   else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
 }
 
-/** A keeper that died before its last word: the row is read and taken like any other, later each time. */
+/** Handles the death of a keeper before its last word: its row is read and taken like any other, after a growing wait. */
 export function keeperDown(turn: CoordinatorTurn, leaseKey: string, incarnation: number, how: Ending): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
@@ -186,7 +186,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
   }
 }
 
-/** The last scan may be old. Should the row be gone in the next, it is made where our keeper has left it. */
+/** Notes where a keeper has left its row. If the next scan lacks the row, it is made again there; the last scan may be old. */
 function noteLeft({ settings }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
   const { rows } = settings.tableHistory;
   const row = rows?.get(leaseKey);
@@ -212,7 +212,7 @@ function drop(turn: CoordinatorTurn, lease: Lease): void {
   finishRelease(turn);
 }
 
-/** SHARD_END is durable: leases that waited for it may start, and the children are taken without waiting for a scan. */
+/** Handles a durable SHARD_END: leases that waited for it may start, and children are taken without waiting for a scan. */
 function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
   const { settings, state, effects } = turn;
   const { identifier } = lease.stream;
@@ -250,9 +250,9 @@ export function childrenRead(turn: CoordinatorTurn, rows: readonly LeaseRow[]): 
 }
 
 /**
- * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). What this process did itself answers at once;
- * otherwise consistent reads of the parents' rows do. Called when the lease is taken, and when something suggests that the
- * answer has changed.
+ * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). If this process has ended the parents itself, the
+ * answer is known at once; otherwise consistent reads of the parents' rows give it. Called when the lease is taken, and when
+ * something suggests that the answer has changed.
  */
 export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { settings, state, effects } = turn;
@@ -275,7 +275,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
 
 const parentReading = 'reading the parents of a lease';
 
-/** The next scan asks again. */
+/** Handles a failed read of parents' rows; the next scan asks again. */
 export function parentsUnread(turn: CoordinatorTurn, leaseKey: string, incarnation: number, error: unknown): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
@@ -316,7 +316,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   if (lease.keeper !== undefined) turn.effects.push(send(lease.keeper, { type: 'waiting', waiting: false }));
 }
 
-/** After a scan: reads the parents again where the scan suggests that they have ended, or nothing is known of them yet. */
+/** Reads parents' rows after a scan, where the scan suggests that the parents have ended or nothing is known of them yet. */
 export function reconsiderWaiting(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const lease of state.leases.values()) {
@@ -334,7 +334,7 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
 export function subscribe(turn: CoordinatorTurn, subscriber: Ref<HeldLeases>): void {
   const { state, effects } = turn;
   if (!state.subscribers.has(subscriber.id)) {
-    // A pipeline begins when the calls of the one before it have settled, or are orphans.
+    // A pipeline begins only when the calls of the pipeline before it have settled, or are orphans.
     callsEnded(turn);
     state.subscribers.set(subscriber.id, subscriber);
     effects.push(watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));

@@ -1,4 +1,4 @@
-// The messages of a lease coordinator, those to itself included.
+// The messages that a lease coordinator gets, its messages to itself included.
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { CoordinatorMessage, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -8,7 +8,7 @@ import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult
 
 export type AskShardEnd = Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>;
 
-/** Everything a coordinator receives: questions, its keepers' notices, results of its own work, its timers. */
+/** All messages that a coordinator gets: questions, its keepers' notices, results of its own work, its timers. */
 export type CoordinatorSelf =
   | CoordinatorMessage
   | KeeperNotice

@@ -11,36 +11,36 @@ import type { Clock, LeaseStore, Random, StreamSource } from '../../src/api/port
 export interface CoordinatorSource {
   readonly source: StreamSource;
   readonly initialPosition: InitialPosition;
-  /** Lives as long as the consumer. Default: a new one. */
+  /** What the source has been through; it lives as long as the consumer. Default: a new history. */
   readonly history?: SourceHistory;
 }
 
 /** A row that somebody has deleted. */
 export interface Vanished {
-  /** As it was when it could last be read; undefined when it never could. */
+  /** The row as it could last be read; undefined when it never could. */
   readonly row: LeaseRow | undefined;
-  /** Monotonic: a living holder has created it again by then. */
+  /** Monotonic: by this time a living holder has created the row again. */
   until: number;
-  /** That time is over and no holder has created it: the next shard sync does. */
+  /** That time is over and no holder has created the row: the next shard sync creates it. */
   lost: boolean;
 }
 
-/** What is known of a table, across all its coordinators. Made once per consumer and table. */
+/** What is known of a table, over all its coordinators. It is made once per consumer and table. */
 export interface TableHistory {
-  /** The longest `failoverMs` that a row has shown, milliseconds; 0 while none has. */
+  /** The longest `failoverMs` that a row has shown, milliseconds; 0 until a row has shown one. */
   longestFailoverMs: number;
   /** The warning that another worker's `failoverMs` differs has been given. */
   failoverTold: boolean;
   /**
-   * Rows of the last scan, and rows seen earlier of streams that are not open yet. What was given up here since then has the
-   * checkpoint that it was left at. Default: none.
+   * The rows of the last scan, and rows seen earlier of streams that are not open yet. The row of a lease that was given up here
+   * since then has the checkpoint at which it was left. Default: none.
    */
   rows?: Map<string, LeaseRow>;
   /** `CoordinatorState.vanished`, which outlives the coordinator that filled it. Default: none. */
   vanished?: Map<string, Vanished>;
 }
 
-/** What the coordinator knows of a keeper that it spawns; the consumer adds the rest of LeaseKeeperOptions. */
+/** The options that the coordinator gives a keeper when it spawns it; the consumer adds the rest of LeaseKeeperOptions. */
 export type KeeperArguments = Pick<
   LeaseKeeperOptions,
   | 'leaseKey'
@@ -66,38 +66,38 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly store: LeaseStore;
   /** The queue of its keepers' writes. Default: none. */
   readonly traffic?: LeaseTraffic;
-  /** One, or several when `multiStream`. */
+  /** One source, or several if `multiStream` is true. */
   readonly sources: readonly CoordinatorSource[];
-  /** Lease keys name their stream (docs/kcl-compatibility.md, 1.2). Default false. */
+  /** Whether lease keys name their stream (docs/kcl-compatibility.md, 1.2). Default false. */
   readonly multiStream?: boolean;
   readonly workerId: string;
-  /** Unique per process, without `/`. */
+  /** A text that is unique per process and has no `/` in it. */
   readonly processNonce: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
-  /** Lives as long as the consumer. Default: a new one. */
+  /** What is known of the table; it lives as long as the consumer. Default: a new history. */
   readonly tableHistory?: TableHistory;
-  /** Default: no limit. */
+  /** At most this many leases are taken. Default: no limit. */
   readonly maxLeases?: number;
   readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;
-  /** An earlier coordinator of this process may have held leases. Default false. */
+  /** Whether an earlier coordinator of this process may have held leases. Default false. */
   readonly isSuccessor?: boolean;
   /** How long the leases of a source that has failed may take to drain. Default 30,000. */
   readonly stopDeadlineMs?: number;
-  /** How long `awaitStart` waits for sources that do not start; they are tried further. Default 60,000. */
+  /** How long `awaitStart` waits for sources that do not start; the coordinator tries them further. Default 60,000. */
   readonly startDeadlineMs?: number;
-  /** Between two scans while a lease may become free at any moment. Default 1,000. */
+  /** The time between two scans while a lease may become free at any moment. Default 1,000. */
   readonly scanIntervalMs?: number;
-  /** Between two scans while nothing in the table can concern this worker. Default 5,000. */
+  /** The time between two scans while nothing in the table can concern this worker. Default 5,000. */
   readonly idleScanIntervalMs?: number;
-  /** Between two listings of a stream's shards. Default 60,000. */
+  /** The time between two listings of a stream's shards. Default 60,000. */
   readonly shardSyncIntervalMs?: number;
-  /** Between two looks for hash keys without a lease. Default 120,000. */
+  /** The time between two looks for hash keys without a lease. Default 120,000. */
   readonly auditIntervalMs?: number;
-  /** Between two removals of rows of ended shards. Default 60,000. */
+  /** The time between two removals of rows of ended shards. Default 60,000. */
   readonly cleanUpIntervalMs?: number;
-  /** How long a shard is left alone after its lease was first given up for a failure; doubles each time. Default 10,000. */
+  /** How long a shard is left alone after its lease was first given up for a failure; the time doubles. Default 10,000. */
   readonly coolDownMs?: number;
   /** The longest cool-down. Default 600,000. */
   readonly coolDownCapMs?: number;

@@ -1,4 +1,5 @@
-// How a coordinator gives back everything that its keepers hold: at a stop, and at its deadline, with the report of both.
+// How a coordinator gives back every lease that its keepers hold when it is stopped, and reports what has become of each by the
+// deadline.
 import { reply, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
@@ -6,7 +7,7 @@ import type { Lease, Releasing, CoordinatorTurn } from './state.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/lease-writer.js';
 
-/** From now on nothing is taken; every keeper drains, checkpoints and releases. */
+/** Begins to release: from now on no lease is taken, and every keeper drains, checkpoints and releases. */
 export function releaseAll(
   turn: CoordinatorTurn,
   deadlineMs: number,
@@ -45,7 +46,7 @@ function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
   return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
 }
 
-/** At the deadline, a lease whose keeper has not sent its last word is reported as it was last known. */
+/** Reports, at the deadline, every lease whose keeper has not sent its last word, as it was last known. */
 export function releaseOverdue(turn: CoordinatorTurn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
@@ -64,7 +65,7 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
   return blind ? undefined : report;
 }
 
-/** After a scan: a row that another worker has taken, or that is gone, is no longer this worker's to give back. */
+/** Forgets, after a scan, leases that another worker has taken or whose rows are gone: this worker cannot give them back. */
 export function forgetAbandoned(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
@@ -74,14 +75,14 @@ export function forgetAbandoned(turn: CoordinatorTurn): void {
   }
 }
 
-/** A keeper that has died asked for it a short time ago: its holder may still hand it over. */
+/** Whether a keeper that has died asked for the lease a short time ago, so that the holder may still hand it over. */
 function mayComeStill({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
   const asked = state.wishes.get(leaseKey);
   if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }
 
-/** Calls of a pipeline that is gone have settled, or are not waited for any longer. */
+/** Tells the keepers that the calls of a pipeline that is gone have settled, or are not waited for any longer. */
 export function callsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(send(keeper, { type: 'callsEnded' }));

@@ -5,10 +5,10 @@ import type { PlacementState } from '../../src/core/record-placement.js';
 
 export interface SyncResult {
   readonly shards: readonly Shard[];
-  /** False when only some of the shards were asked for. */
+  /** False when the listing was asked for only some of the shards. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
-  /** There are rows to make, and it is too early for that: see Making. */
+  /** Whether there are rows to make but it is too early to make them: see Making. */
   readonly postponed: boolean;
   /** Keys of the lost rows that were looked for: they exist now, or cannot be made as they were. */
   readonly lookedFor: readonly string[];
@@ -23,7 +23,7 @@ export interface SyncResult {
   readonly placement: PlacementState | undefined;
 }
 
-/** The first description was older than this one, which another has confirmed. Nothing was done. */
+/** The first description was older than this one, which a second request has confirmed. Nothing was done. */
 export interface Misidentified {
   readonly another: StreamDescription;
 }
@@ -34,13 +34,13 @@ export interface CleanUpResult {
   readonly isAnother: boolean;
 }
 
-/** What the service reported of a stream. */
+/** What the service reported about a stream when a shard ended. */
 export interface Evidence {
   readonly shards: readonly Shard[];
   readonly serviceTimeMs: number;
-  /** Asked for after the listing, and still the same: the listing was of this stream. */
+  /** The description was asked for after the listing. If it shows the same stream, so did the listing. */
   readonly description: StreamDescription;
-  /** When it was asked for, monotonic. */
+  /** When the evidence was asked for, monotonic. */
   readonly askedAt: number;
 }
 
@@ -55,8 +55,8 @@ export type ShardEndResult =
       readonly mayHaveLost: boolean;
     }
   /**
-   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing lacks. `waits`: another shard's holder
-   * has to make what is missing, however long that takes.
+   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing lacks. `waits`: the holder of another shard
+   * has to make the missing row, however long that takes.
    */
   | {
       readonly type: 'blocked';

@@ -1,5 +1,5 @@
-// The state of a lease coordinator, and its turn: one call of `receive`. Types, and the few functions that every part of the
-// coordinator needs.
+// The state of a lease coordinator, and its turn: one call of `receive`. This file has the types, and the few functions that
+// every part of the coordinator needs.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { Failing } from '../protocol/repeated-failure.js';
@@ -31,7 +31,7 @@ export interface Settings {
   readonly multiStream: boolean;
   readonly isSuccessor: boolean;
   readonly workerId: string;
-  /** What each `kinactWriter` of this process starts with. */
+  /** The text that each `kinactWriter` of this process starts with. */
   readonly nonce: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -56,29 +56,29 @@ export interface Stream {
   readonly index: number;
   readonly options: CoordinatorSource;
   readonly history: SourceHistory;
-  /** It has shown its identity: before that, no row is known to be its own. */
+  /** The stream has shown its identity. Before that, no row is known to be its own. */
   opened: boolean;
   openAttempt: number;
-  /** Why it is not read yet. */
+  /** Why the stream is not read yet. */
   error: unknown;
   /** Since when (monotonic), and how often in a row, the service has said that there is no such stream. */
   missing: { readonly since: number; readonly times: number } | undefined;
-  /** In row keys; undefined in a single-stream table. */
+  /** How row keys name the stream; undefined in a single-stream table. */
   identifier: string | undefined;
-  /** In idempotency keys. */
+  /** How idempotency keys name the stream. */
   identity: string;
-  /** What its rows carry as `kinactStream`. */
+  /** The `kinactStream` of its rows. */
   streamIdentity: string;
-  /** As the last shard sync found it. */
+  /** How the stream places its records, as the last shard sync found it. */
   placement: PlacementState | undefined;
-  /** From the last complete listing, by shard id. */
+  /** Hash ranges from the last complete listing, by shard id. */
   ranges: ReadonlyMap<string, HashKeyRange>;
-  /** Of the rows that its sync makes. */
+  /** The progress of the rows that its sync makes. */
   readonly progress: RowProgress;
   syncedOnce: boolean;
   /**
-   * Monotonic. Until then, the holders of rows that were missing when this coordinator first looked may be about to create
-   * them. Undefined until it has looked.
+   * Monotonic. Until this time, the holders of rows that were missing when this coordinator first looked may be about to create
+   * these rows. Undefined until the coordinator has looked.
    */
   makesRowsAt: number | undefined;
   /** The last sync has left some rows for their holders to create. */
@@ -87,7 +87,7 @@ export interface Stream {
   syncDueAt: number;
   syncAttempt: number;
   auditDueAt: number;
-  /** Holes of the last audit with the number of audits that saw them. */
+  /** The holes of the last audit, each with the number of audits in a row that saw it. */
   holes: ReadonlyMap<string, number>;
   describing: boolean;
   stamping: boolean;
@@ -101,7 +101,7 @@ export interface Stream {
   absences: Absences;
   /** Ended rows of shards that the last listings showed open. */
   contradictions: ReadonlyMap<string, Contradiction>;
-  /** How often in a row its reads failed here until leases were given back; nothing of it is taken before `readAgainAt`. */
+  /** How often in a row leases were given back because reads failed. No lease of the stream is taken before `readAgainAt`. */
   readFailures: number;
   readAgainAt: number;
 }
@@ -113,32 +113,32 @@ export interface Lease {
   readonly stream: Stream;
   readonly incarnation: number;
   keeper: Ref<KeeperMessage> | undefined;
-  /** As far as this coordinator knows it. */
+  /** The row as far as this coordinator knows it. */
   row: LeaseRow;
-  /** `wishing`: its holder is asked for it. */
+  /** `wishing`: the keeper asks the holder for the lease. */
   phase: 'wishing' | 'taking' | 'held';
-  /** Parents that have not ended; undefined while that is not known. Empty: it may start. */
+  /** Parents that have not ended; undefined while that is not known. If the list is empty, the shard may start. */
   awaited: readonly string[] | undefined;
   readingParents: boolean;
   fence: number | undefined;
   /** Monotonic; when a worker last began to deliver. */
   workingSince: number | undefined;
-  /** How often its end of shard was asked about and not granted yet; and how often the listing then showed the shard open. */
+  /** How often the keeper has asked for SHARD_END without getting it, and how often a listing then showed the shard open. */
   endRefusals: number;
   openListings: number;
-  /** Since when (monotonic) nobody reads it although somebody may, why, and whether that was reported. */
+  /** Since when (monotonic) no worker reads the shard although one may, and why; `unreadTold`: that was reported. */
   idleSince: number | undefined;
   idleReason: string;
-  /** Its end waits for a row that another shard's holder has to make. */
+  /** The end of the shard waits for a row that the holder of another shard has to make. */
   endWaits: boolean;
-  /** The last end of the shard that a worker reached was a false one. */
+  /** The last end that a worker of the shard reached was a false one. */
   falseEnd: boolean;
   unreadTold: boolean;
-  /** Its last read succeeded. */
+  /** The last read of the shard succeeded. */
   readsWork: boolean;
-  /** It is being given back because its reads fail. */
+  /** The lease is being given back because reads of the shard fail. */
   givenBack: boolean;
-  /** The last question of its keeper about the end of the shard: a repeated one is dropped. */
+  /** The number of the keeper's last question about the end of the shard: a repeated question is dropped. */
   lastEndQuestion: number;
 }
 
@@ -149,13 +149,13 @@ export interface Contradiction {
 
 /** What is known of the tenures of one lease, over all its keepers in this process. */
 export interface Standstill {
-  /** Of the last tenure that began. */
+  /** The fence of the last tenure that began. */
   fence: number;
-  /** Tenures in a row that handed records over and ended without moving the frontier, the last one included. */
+  /** How many tenures in a row handed records over and ended without moving the frontier, the last tenure included. */
   tenures: number;
-  /** When the first of them began, monotonic milliseconds. */
+  /** When the first of these tenures began, monotonic milliseconds. */
   since: number;
-  /** How the last of them ended; undefined while it has not. */
+  /** How the last of these tenures ended; undefined while it has not. */
   ended: string | undefined;
   reason: string;
 }
@@ -164,7 +164,7 @@ export interface Standstill {
 export interface CoolDown {
   readonly until: number;
   readonly count: number;
-  /** `reads`: only its reads failed. `worker`: the pipeline, or a keeper, broke. */
+  /** `reads`: only reads of the shard failed. `worker`: the pipeline or a keeper crashed, or gave the shard up. */
   readonly cause: 'worker' | 'reads';
 }
 
@@ -204,17 +204,17 @@ export interface CoordinatorState {
   version: number;
   /** The held leases have changed since subscribers were informed. */
   changed: boolean;
-  /** What is being repeated, by operation and stream. */
+  /** The calls that fail and are being repeated, by operation and stream. */
   readonly failing: Map<string, Failing>;
   scanning: boolean;
   scanAttempt: number;
-  /** Monotonic: when the last scan was sent, when the one that showed `rows` was sent, and when that one was answered. */
+  /** Monotonic: when the last scan was sent, when the scan that showed `rows` was sent, and when the latter was answered. */
   scanSentAt: number;
   rowsSeenAt: number;
   scannedAt: number | undefined;
   /** When the pending scan timer fires. */
   scanDueAt: number;
-  /** The service's time at the last scan, and when that was (monotonic). */
+  /** The service's time at the last scan, and the monotonic time of that moment. */
   serviceTimeMs: number;
   serviceTimeAt: number;
   /** Every readable row of the last scan. */
@@ -229,26 +229,26 @@ export interface CoordinatorState {
   entityType: string | undefined;
   observations: ReadonlyMap<string, Observation>;
   readonly leases: Map<string, Lease>;
-  /** Their keepers died without a last word, and nobody has taken them since: the rows may still be this worker's. */
+  /** Leases whose keepers died without a last word and that nobody has taken since: the rows may still be this worker's. */
   readonly abandoned: Map<string, Lease>;
   readonly coolDowns: Map<string, CoolDown>;
-  /** Wishes that stand in the rows, by lease; and this worker's wishes that were refused or not answered, by lease. */
+  /** Both by lease: wishes that stand in the rows, and this worker's wishes that were refused or not answered. */
   wishes: ReadonlyMap<string, StandingWish>;
   readonly failedWishes: Map<string, FailedWish>;
-  /** Rows of this process that it takes again: how often in a row, and when at the earliest. */
+  /** Rows of this process that it takes again: how often in a row, and the earliest time of the next take. */
   readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
   /** The record of each lease's tenures in this process, by lease. */
   readonly standstills: Map<string, Standstill>;
   /** Keys of shards whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;
   incarnations: number;
-  /** Numbers effects whose names must differ. */
+  /** The number of the last effect whose name must be unique. */
   works: number;
   plan: LeasePlan | undefined;
   overflowing: boolean;
-  /** Leases without a taker that have been reported. */
+  /** Leases that no worker takes and that have been reported. */
   untaken: ReadonlySet<string>;
-  /** The table carries no further lease: rows without an owner, and the writes it carried in the last second. */
+  /** Set while the table carries no further lease: how many leases have no owner, and its writes in the last second. */
   busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
   releasing: Releasing | undefined;
 }
@@ -265,7 +265,7 @@ export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
   turn.effects.push({ type: 'emit', event });
 }
 
-/** Reports that a call has failed and when it is repeated. `stream`: the one stream that it was for. */
+/** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call was for, if it was one. */
 export function retrying(
   turn: CoordinatorTurn,
   operation: string,
@@ -312,7 +312,7 @@ export function signature({ settings, state }: CoordinatorTurn, incarnation: num
   return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
 }
 
-/** The service's time now, by the last scan and our own clock. */
+/** The service's time now: its time at the last scan, plus the time that has passed on the local clock. */
 export function serviceNow(turn: CoordinatorTurn): number {
   const { state, now } = turn;
   return state.serviceTimeMs + (now - state.serviceTimeAt);
@@ -339,7 +339,7 @@ export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): b
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The rows of one stream in the last scan. `more`: rows to add as if the scan had them; those without a known row count as
+ * The rows of one stream in the last scan. `more`: rows to add as if the scan had them; a key without a known row counts as
  * unreadable.
  */
 export function rowsOf(
@@ -368,7 +368,7 @@ export function rowsOf(
   return { rows, malformed, identifier, otherEpochs, streamIdentity, entityType: state.entityType };
 }
 
-/** Starts the next scan in `ms` unless one is due before. */
+/** Starts the next scan in `ms`, unless a scan is due before. */
 export function scanWithin(turn: CoordinatorTurn, ms: number): void {
   const { state, now, effects } = turn;
   const scans = state.phase === 'syncing' || state.phase === 'running';

@@ -1,4 +1,4 @@
-// What `status()` and `kinact leases` show of a coordinator: the table as last scanned, and what is being waited for.
+// Shows a coordinator to `status()` and `kinact leases`: the table as last scanned, and what the coordinator waits for.
 import { isKinactError } from '../../src/api/errors.js';
 import { placementSnapshot } from './streams/record-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
@@ -31,7 +31,7 @@ export interface LeaseStatus {
     readonly awaits: readonly string[] | undefined;
   };
   readonly coolDownMs?: number;
-  /** Another worker has asked the owner for the lease; or this one has asked in vain, and does not ask again for some time. */
+  /** Another worker has asked the owner for the lease, or this worker has asked, was refused, and waits before it asks again. */
   readonly askedBy?: string;
   readonly notAskedMs?: number;
 }
@@ -84,7 +84,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
   };
 }
 
-/** Calls that are repeated: none of a source that has failed, and none of the table once all sources have failed. */
+/** The calls that are being repeated. A source that has failed has none, and once all sources have failed the table has none. */
 function repeated({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
   if (phase === 'failed') return [];
   const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
@@ -94,7 +94,7 @@ function repeated({ failing, streams, phase }: CoordinatorState): readonly Faili
 function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): LeaseStatus {
   const lease = state.leases.get(leaseKey);
   const scanned = state.rows.get(leaseKey);
-  // Both may be behind the table; the one with the higher counter is less so.
+  // Both rows may be behind the table; the row with the higher counter is less so.
   const row =
     scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
       ? scanned
@@ -141,7 +141,7 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
   return { ...named, state: 'starting', error: isKinactError(error) ? error : legible(error) };
 }
 
-/** With a message that `JSON.stringify` shows. */
+/** Makes an error whose message `JSON.stringify` shows. */
 function legible(cause: unknown): Error {
   const value = messageOf(cause);
   return Object.defineProperty(new Error(value, { cause }), 'message', { value, enumerable: true });

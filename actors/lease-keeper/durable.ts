@@ -1,4 +1,4 @@
-// The news of a checkpoint, once the row has it: an event, and the application's `onCheckpoint`.
+// Reports a checkpoint once the row has it: as an event, and to the application's `onCheckpoint`.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';

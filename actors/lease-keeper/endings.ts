@@ -1,4 +1,4 @@
-// How a lease ends: released at its frontier, ended with its shard, given up, lost, or never taken.
+// How a lease ends: it is released at its frontier, ended with its shard, given up, lost, or never taken.
 import { ask, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
@@ -12,11 +12,11 @@ import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** The lease is to be released: drain first. */
+/** Begins to release the lease: the worker drains first. */
 export function release(turn: KeeperTurn, reason: string, deadlineMs: number): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
-  // The end of the drain and the write share the time given, one after the other.
+  // The drain and the write that follows it share the time given.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs / 2;
   const until = now + Math.max(deadlineMs, options.marginMs);
@@ -37,10 +37,7 @@ export function release(turn: KeeperTurn, reason: string, deadlineMs: number): v
   }
 }
 
-/**
- * The keeper itself releases the lease, because this process makes no progress with the shard. Calls that a crash has left behind may
- * take `forCallsMs` to end.
- */
+/** Releases the lease on the keeper's own account, because this process makes no progress with the shard. */
 export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
   const { state } = turn;
   const cutAt = turn.now + forCallsMs;
@@ -86,7 +83,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
 
 export function shardEndPlanned(turn: KeeperTurn, shardEnd: ShardEnd, plan: ShardEndPlan): void {
   const { state, now } = turn;
-  // The answer to a question about an end that was taken back since.
+  // The answer belongs to a question about an end that has been taken back since.
   if (state.shardEnd !== shardEnd) return;
   shardEnd.asking = false;
   switch (plan.type) {
@@ -103,7 +100,7 @@ export function shardEndPlanned(turn: KeeperTurn, shardEnd: ShardEnd, plan: Shar
   }
 }
 
-/** Listings show the shard: the next worker reads on from the frontier, later each time until one moves it. */
+/** Takes a false end back. The next worker reads on from the frontier, after a wait that grows until one moves the frontier. */
 function notEnded({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
   const { falseEnds } = setbacks;
@@ -115,7 +112,7 @@ function notEnded({ options, state, now }: KeeperTurn): void {
   setbacks.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** The last action of a keeper with its lease. It ends when the last `onCheckpoint` has settled. */
+/** Sends the keeper's last word about its lease. The keeper itself ends when the last `onCheckpoint` call has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   const callsEnded = state.tenure === undefined && state.open.noCallsLeftAtEnd;
@@ -143,7 +140,7 @@ export function released(turn: KeeperTurn, written: boolean): void {
   finish(turn, { type: 'released', lease, reason, coolDown }, reason);
 }
 
-/** The time given for the release is over. */
+/** Ends the keeper when the time given for the release is over. */
 export function unreleased(turn: KeeperTurn): void {
   if (turn.state.taking.everHeld) return released(turn, false);
   return notHeld(turn, 'released before it was taken');
@@ -156,7 +153,10 @@ export function ended(turn: KeeperTurn): void {
   finish(turn, { type: 'ended', childShardIds }, 'the shard has ended');
 }
 
-/** `retake`: the row is this process's own. `wishFailed`: its holder was asked for it, and must not be asked again soon. */
+/**
+ * Ends the keeper because it does not hold the lease. `retake`: the row is this process's own. `wishFailed`: the holder was
+ * asked for the lease, and must not be asked again soon.
+ */
 export function notHeld(
   turn: KeeperTurn,
   reason: string,

@@ -1,6 +1,7 @@
-// One per lease that this process holds or tries to take. It makes every write to its row, one at a time, and keeps its
-// frontier and the tenures under which workers deliver. A message only notes what is wanted or known. `proceed` then
-// compares that with the clock and starts the one next write. Spawned by the lease coordinator; temporary, never restarted.
+// The actor of one lease that this process holds or tries to take. It makes every write to the lease's row, one at a time,
+// and keeps the frontier and the tenures under which workers deliver. A message only notes what is wanted or known. `proceed`
+// then compares that with the clock and starts the one next write. The lease coordinator spawns keepers; they are temporary,
+// so they are never restarted.
 import type { Behaviour, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -78,7 +79,7 @@ function endExpiredTenure(turn: KeeperTurn): void {
     state.standing.renewAt = now;
     revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
   } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.shared.deadline) {
-    // `dead` alone revokes nothing: the actor that set it has informed the worker, whose last words are on their way here.
+    // A tenure that is only `dead` is not revoked: the actor that found it so has told the worker, whose last words are coming.
     const blockedMs = Math.round(now - state.clocks.wakeAt);
     const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
     revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
@@ -93,7 +94,7 @@ function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
     case 'frontier': {
       const before = state.lease.frontier;
       noteFrontier(turn, message.frontier);
-      // A late message of an earlier worker moves nothing.
+      // A late message of an earlier worker does not move the frontier.
       if (state.lease.frontier !== before) drainsOn(turn);
       return;
     }
@@ -139,7 +140,7 @@ function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
   }
 }
 
-/** Does whatever is due now, and sets the timer for what is due next. */
+/** Takes every step that is due now, and sets the timer for the next one. */
 function proceed(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { failoverMs, stopDeadlineMs } = options;
@@ -177,7 +178,7 @@ function proceed(turn: KeeperTurn): void {
     effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
 }
 
-/** A due step of a wish may end the keeper. */
+/** Whether a step has just ended the keeper; the steps of a wish may. */
 function isOver({ phase }: LeaseKeeperState): boolean {
   return phase === 'over';
 }
@@ -239,7 +240,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
   };
 }
 
-/** The earlier keeper's knowledge and promises. Its last write may or may not have taken effect. */
+/** The state of a keeper that continues for an earlier one, whose last write may or may not have taken effect. */
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
   const { lease, shardEnd } = left;
   const { current, begun } = left.writes;
@@ -254,9 +255,8 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     writes: { ...fresh.writes, begun },
     standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },
-    // The consumer has waited for the calls before it gives this keeper the lease.
     open: { ...fresh.open, handedOut, callsMade, callsMayRun: false },
-    // Without the coordinator no child rows can be made: only an end that is ready may be written.
+    // Without a coordinator nobody can make rows for children. So SHARD_END may be written only if it was allowed before.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };
 }

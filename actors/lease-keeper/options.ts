@@ -13,19 +13,19 @@ export interface LeaseKeeperOptions {
   readonly shardId: string;
   /** The source's `name`. */
   readonly source: string;
-  /** `Tenure.identity`. */
+  /** The value of `Tenure.identity`. */
   readonly identity: string;
-  /** The identity of the stream as the coordinator knows it, for a row that does not say. */
+  /** The identity of the stream as the coordinator knows it, for a row that does not name its stream. */
   readonly stream?: string;
   /** The row as the coordinator read it; the take is conditional on its counter. */
   readonly seen: LeaseRow;
   /**
-   * The row's owner is to be asked for the lease. `stale`: a wish in the row that its author does not raise any more.
-   * Default: it is taken.
+   * Present when the keeper is to ask the row's owner for the lease. `stale`: a wish in the row that its author does not raise
+   * any more. Default: the keeper takes the lease without asking.
    */
   readonly wish?: { readonly stale: string | undefined };
   readonly workerId: string;
-  /** Unique per process. */
+  /** A text that is unique per process. */
   readonly processNonce: string;
   /** `kinactWriter` of every write of this keeper: `processNonce` + `/` + a number never used before in the process. */
   readonly writer: string;
@@ -33,15 +33,12 @@ export interface LeaseKeeperOptions {
   readonly hashKeyRange?: HashKeyRange;
   /** The service's time when the keeper begins, epoch milliseconds. Default: the local wall clock. */
   readonly serviceTimeMs?: number;
-  /**
-   * True when the shard must not be started yet: then the keeper does not give the lease up for lack of a worker. Default
-   * false.
-   */
+  /** True when no worker may start the shard yet: the keeper then keeps the lease although it has no worker. Default false. */
   readonly waiting?: boolean;
   readonly store: LeaseStore;
-  /** The queue of the table: each write waits for a turn in it. Default: none, every write begins at once. */
+  /** The queue of the table, in which each write waits for a permit. Default: none, so that every write begins at once. */
   readonly traffic?: LeaseTraffic;
-  /** What this process has handed out, of any lease: it outlives the keeper. Default: one of its own. */
+  /** The newest record of each lease that this process has handed out; it outlives the keeper. Default: a new, empty one. */
   readonly handedOut?: HandedOut;
   readonly clock: Clock;
   readonly random: Random;
@@ -50,15 +47,15 @@ export interface LeaseKeeperOptions {
   readonly handOverMs: number;
   /** Delivery stops this long before the lease can expire at a peer. */
   readonly marginMs: number;
-  /** `CheckpointCadence.intervalMs` and `.records`. */
+  /** The next two options are `CheckpointCadence.intervalMs` and `.records`. */
   readonly checkpointIntervalMs: number;
   readonly checkpointRecords: number;
   readonly stopDeadlineMs: number;
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;
   /**
-   * The state of an earlier keeper of this lease, with the same options, when it was stopped. This one continues from there,
-   * and only releases the lease. No worker delivers under it any more.
+   * The state of an earlier keeper of this lease, with the same options, when it was stopped. The new keeper continues from
+   * there and only releases the lease. No worker delivers under it.
    */
   readonly left?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
 }

@@ -1,12 +1,12 @@
-// Permission to write: the queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other send, due
-// renewals first. A keeper decides what to write when it has a permit, not when it asks.
+// How a keeper gets permission to write. The queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other
+// send, due renewals first. A keeper decides what to write when it has a permit, not when it asks for one.
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, Traffic } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 
-/** Asks for permission for the write that is due. True when it may begin now; if not, the permit comes as a message. */
+/** Asks for a permit for the write that is due. Returns true when the write may begin now; if not, the permit is a message. */
 export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
@@ -44,8 +44,8 @@ function keepUpToDate(
   kind: LeaseWriteKind | undefined,
 ): void {
   const { failoverMs, marginMs } = options;
-  // The take of a row that was created again cannot wait like another take: peers leave the row alone only for a while. A
-  // hand-over is the renewal as well, once that is due.
+  // The take of a row that was created again cannot wait as long as other takes: peers leave the row alone only for a while. A
+  // hand-over counts as a renewal once one is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.standing.renewAt);
   order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.taking.everHeld ? 'owed' : 'take';
   order.deadline = isRenewal ? state.standing.liveUntil : Infinity;
@@ -65,7 +65,7 @@ function givePermitBack(traffic: Traffic): void {
   traffic.permit = undefined;
 }
 
-/** The keeper writes nothing any more. */
+/** Leaves the queue: the keeper writes nothing any more. */
 export function quitTraffic({ options, state }: KeeperTurn): void {
   givePermitBack(state.traffic);
   state.writes.current?.permit?.end('failed');
@@ -73,13 +73,13 @@ export function quitTraffic({ options, state }: KeeperTurn): void {
 }
 
 /**
- * A take that still waits for a permit by now is given up: the table carries no further lease. If an earlier attempt was
- * written after all, the next scan finds the row as this process's own. A take that was never sent is given up at a release,
- * too.
+ * Whether the keeper gives up a take that has waited too long for a permit: the table carries no further lease. If an earlier
+ * attempt was written after all, the next scan finds the row as this process's own. A release also gives up a take that was
+ * never sent.
  */
 export function takeIsInVain({ state, now }: KeeperTurn): boolean {
   if (state.phase !== 'taking' || state.writes.current !== undefined || !state.traffic.queued) return false;
-  // Writes of a wish are not attempts at a take.
+  // A write of a wish is no attempt at a take.
   const isUnsent = state.writes.begun === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);
   const isOurs = state.taking.handedFrom !== undefined;
   return now >= state.traffic.takeBy || (state.release !== undefined && isUnsent && !isOurs);

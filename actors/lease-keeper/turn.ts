@@ -1,4 +1,4 @@
-// A turn: one call of `receive`, with its inputs and its effects. Every part of the keeper takes a turn and adds to its
+// A turn is one call of `receive`, with its inputs and its effects. Every part of the keeper takes a turn and adds to its
 // effects.
 import { send } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';

@@ -1,6 +1,6 @@
-// How a keeper asks another worker for a lease. It leaves a wish in the row, raises its number as long as it wants the
-// lease, and looks at the row now and then. It withdraws the wish if the lease does not come. A lease that was handed to it
-// is taken like any other.
+// How a keeper asks another worker for a lease. It leaves a wish in the row and looks at the row now and then. As long as it
+// wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. If the lease is handed
+// over, the keeper takes it like any other.
 import { run } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -17,7 +17,7 @@ import { isWriterOf } from '../../src/core/lease-writer.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { WishOutcome } from '../../src/api/ports.js';
 
-/** Between two looks at the row, before and after its holder has said that it yields. */
+/** The times between two looks at the row, before and after its holder has said that it yields. */
 const lookMs = 1_000;
 const soonMs = 100;
 
@@ -77,16 +77,16 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
 /** A wish that cannot be withdrawn is forgotten when nobody believes it any more. */
 function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
-  // A stop that holds nothing does not wait for it: no living worker believes it for long.
+  // The stop of a keeper that holds nothing does not wait for the withdrawal: no living worker believes the wish for long.
   wishing.over ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
 }
 
-/** Does whatever is due of a wish by the clock. */
+/** Takes the step of the wish that is due by now, if any. */
 export function proceedWishing(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { wishing, release } = state;
   if (wishing === undefined) return;
-  // It was handed over, and a stop has come before the take.
+  // The lease was handed over, and a stop has come before the take.
   const isUntaken =
     state.phase === 'taking' && state.taking.handedFrom !== undefined && state.lease.unknown.length === 0;
   if (release !== undefined && isUntaken && state.writes.current === undefined) return toBeReleased(turn, release);
@@ -119,7 +119,7 @@ export function looked(turn: KeeperTurn, row: LeaseRow | undefined): void {
   rowSeen(turn, row, undefined);
 }
 
-/** The wish is still raised; nothing depends on one look. */
+/** Counts a failed look. The keeper still raises its wish and looks again, because nothing depends on one look. */
 export function lookFailed(turn: KeeperTurn): void {
   const { state, now } = turn;
   count(turn, 'failedLooks');
@@ -128,7 +128,7 @@ export function lookFailed(turn: KeeperTurn): void {
   state.wishing.lookAt = Math.max(state.wishing.lookAt, now + lookMs);
 }
 
-/** `refused`: the write that the row has refused. */
+/** Judges a row that the keeper has seen. `refused`: the write that the row has refused. */
 function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['kind'] | undefined): void {
   const { options, state, now } = turn;
   const { workerId, processNonce, writer, failoverMs } = options;
@@ -155,11 +155,11 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
   wishing.isYielding = true;
   wishing.lookAt = now + soonMs;
-  // The holder says so if the hand-over fails.
+  // If the hand-over fails, the holder says so in the row.
   wishing.until = now + said.handOverMs + 2 * honouredFailoverMs(row, failoverMs);
 }
 
-/** The row names this keeper. A stop that has come meanwhile gives it back at once. */
+/** Goes on to take a lease whose row names this keeper. If a stop has come meanwhile, the lease is given back at once. */
 function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state } = turn;
   const { release } = state;
@@ -176,7 +176,7 @@ function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
   state.standing.renewAt = now;
 }
 
-/** A write of the wish that is under way is void: the row refuses it now. */
+/** Forgets a write of the wish that is under way: the row refuses it now. */
 function dropWish({ state, effects }: KeeperTurn): void {
   if (state.writes.current === undefined) return;
   effects.push({ type: 'abort', name: effectName(state.writes.current), reason: new Error('the lease has come') });
@@ -184,7 +184,7 @@ function dropWish({ state, effects }: KeeperTurn): void {
   state.writes.current = undefined;
 }
 
-/** The lease has no living holder any more, or it is ours: the take that follows is a conditional write like any other. */
+/** Goes on to take a lease that has no living holder, or is this worker's. The take is a conditional write like any other. */
 function toBeTaken(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);

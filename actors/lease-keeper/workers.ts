@@ -9,7 +9,7 @@ import type { KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
 import { callsHaveEnded } from '../../src/core/handed-out.js';
 
-/** Watchdog endings at one frontier after which the lease is given up. */
+/** The lease is given up after the watchdog has ended this many workers at one frontier. */
 const maxWatchdogs = 2;
 
 export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how: WorkerEnd): void {
@@ -71,7 +71,7 @@ export function workerDown(turn: KeeperTurn, worker: number, how: Ending): void 
   }
 }
 
-/** Both codes mean that the frontier has not moved for `watchdogMs`. */
+/** Whether a worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */
 function standstill(error: Error | undefined): boolean {
   return isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
 }

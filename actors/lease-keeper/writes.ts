@@ -1,5 +1,5 @@
-// The writes of a keeper: how each begins, and what each of its outcomes means. At most one is under way. An outcome that is
-// unknown is remembered until a later write shows it.
+// The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way,
+// and an outcome that is unknown is remembered until a later write shows it.
 import { run } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';
@@ -26,7 +26,7 @@ import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { WriteOutcome } from '../../src/api/ports.js';
 
-/** Attempts at a take that meet rows which this process itself wrote, in an earlier attempt or by an earlier keeper. */
+/** How many attempts at a take may meet rows that this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
 
 export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
@@ -67,7 +67,7 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   );
 }
 
-/** The service's time now, from its value when the keeper began and our own clock. */
+/** The service's time now: its value when the keeper began, plus the time that has passed on the local clock. */
 function serviceNow({ state, now }: KeeperTurn): number {
   return state.clocks.serviceTimeMs + (now - state.clocks.bornAt);
 }
@@ -77,7 +77,7 @@ function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kin
   return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
 }
 
-/** When a checkpoint is due by itself. A keeper that only finishes the work of an earlier one writes none. */
+/** When an extra checkpoint is due. A keeper that only finishes the work of an earlier keeper writes none. */
 export function nextExtraAt({ options, state }: KeeperTurn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
   return extraCheckpointAt(cadenceOf(options), {
@@ -119,7 +119,7 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowC
   }
 }
 
-/** The table has answered. An answer to a write that was given up already is only counted: its outcome stays unknown. */
+/** Handles an answer of the table. If its write was given up before, the answer is only counted: the outcome stays unknown. */
 export function answered(
   turn: KeeperTurn,
   message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
@@ -131,21 +131,21 @@ export function answered(
   current.permit?.end('answered');
   state.writes.current = undefined;
   if (message.type === 'wished') return wished(turn, current, message.outcome);
-  // A refusal is an answer, but no success. It may refuse the repetition of a write that took effect although it seemed to
-  // fail.
+  // A refusal is an answer, but no success. The table may refuse the repetition of a write that took effect although it seemed
+  // to fail.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.writes.failed = 0;
     state.writes.failing = undefined;
   }
   if (message.type === 'created') {
-    // Whichever worker made it: the take that follows finds out.
+    // The take that follows finds out which worker has made the row.
     leaseState.adoptRow(state.lease, current.made ?? state.lease.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
   else refused(turn, current, message.outcome.current);
 }
 
-/** The outcome is unknown: the request may have been lost, or only its reply. */
+/** Handles a write whose outcome is unknown: the request may have been lost, or only its reply. */
 export function writeFailed(turn: KeeperTurn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
@@ -155,7 +155,7 @@ export function writeFailed(turn: KeeperTurn, current: Write, error: unknown): v
   if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
   const delayMs = retryDelayMs(turn);
   state.writes.failed += 1;
-  // No lease depends on a checkpoint, so it does not delay a renewal either.
+  // No lease depends on an extra checkpoint, so its failure does not delay a renewal.
   state.writes.retryAt =
     current.kind === 'checkpoint' ? Math.min(now + delayMs, state.standing.renewAt) : now + delayMs;
   if (current.kind === 'renew') state.standing.renewAt = now;
@@ -169,8 +169,8 @@ function concernsOwner({ kind }: Write): boolean {
 }
 
 /**
- * The owner of a row that refused a write and cannot be read, if that is another worker. Then the lease is not ours even
- * after the row is mended.
+ * The owner of a row that refused a write and cannot be read, if the owner is another worker. Then this worker does not hold
+ * the lease even after the row is mended.
  */
 function otherOwner({ options, state }: KeeperTurn, error: unknown): string | undefined {
   if (!state.taking.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
@@ -199,7 +199,7 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
     grant(turn, asked);
 }
 
-/** The lease is ours as of `startedAt`: peers saw the counter change no earlier than that. */
+/** Extends the lease from `startedAt`: peers cannot have seen the counter change before that. */
 function confirm(turn: KeeperTurn, startedAt: number): void {
   const { options, state } = turn;
   state.standing.renewAt = startedAt + options.failoverMs / 3;
@@ -220,7 +220,7 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
   state.taking.recreations = 0;
   if (state.taking.everHeld) return;
   state.taking.everHeld = true;
-  // In between it belonged to another worker, or to none.
+  // In between, the lease belonged to another worker or to none.
   if (
     state.taking.handedFrom !== undefined ||
     before.leaseOwner !== workerId ||
@@ -241,7 +241,7 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
   tell(turn, { type: 'taken', row });
 }
 
-/** A vanished row that an earlier attempt, whose reply was lost, has created again: to be taken as it is. */
+/** Whether an earlier attempt whose reply was lost has created the vanished row again. The keeper takes such a row as it is. */
 function isMadeByUs({ options, state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
   return (
@@ -287,21 +287,21 @@ function refused(turn: KeeperTurn, write: Write, current: LeaseRow | undefined):
   }
 }
 
-/** No other worker can have processed and cleaned up the shard while the lease was live. */
+/** Creates the row again. While the lease was live, no other worker can have processed and cleaned up the shard. */
 function recreate(turn: KeeperTurn): void {
   const { options, state, now } = turn;
   revokeTenure(turn, 'the row has vanished');
   state.phase = 'recreating';
   if (state.taking.recreations === 0)
     warn(turn, 'The lease row was deleted; it is created again at the last settled record.');
-  // A table that says that the row is there, and then that it is not, is not asked without end.
+  // A table may say that the row is there, and then that it is not. It is asked less and less often.
   else
     state.writes.retryAt =
       now + Math.max(1, backoffMs(retryShapeOf(options), state.taking.recreations, options.random));
   state.taking.recreations += 1;
 }
 
-/** Only the counter is recovered: the row says what is durable, and no deadline moves before the next renewal. */
+/** Goes on from a row whose write seemed to fail. The row says what is durable; no deadline moves before the next renewal. */
 function recovered(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   const before = state.lease.row;
@@ -321,7 +321,7 @@ function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
   finish(turn, { type: 'workerIdInUse', current }, reason);
 }
 
-/** An `onCheckpoint` has settled. A throw of it is only counted and reported. */
+/** Notes that an `onCheckpoint` call has settled. An error that it throws is only counted and reported. */
 export function called(turn: KeeperTurn, failure: { readonly error: unknown } | undefined): void {
   const { state, effects } = turn;
   state.open.calls -= 1;

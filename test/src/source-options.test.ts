@@ -54,7 +54,7 @@ describe('the options of kinesisStream', () => {
       initialPosition: ['latest', new Date(Number.NaN), 5, '2020-01-01'],
       outOfRange: ['drop'],
       maxRecords: [0, 10_001, 1.5],
-      prefetch: [1, null, { bytes: 0 }, { batches: '8 MiB' }, { pages: 1 }],
+      prefetch: [1, null, { bytes: 0 }, { batches: '8 MiB' }],
       idleMs: [-1, '1000'],
       application: ['a', 'no spaces'],
       client: [{}, null],
@@ -73,6 +73,8 @@ describe('the options of kinesisStream', () => {
       expect(refusal({ streamName: 'orders', [name]: 'push' })).to.include(
         `kinesisStream.${name}: no such option; known: `,
       );
+    const pages = refusal({ streamName: 'orders', prefetch: { pages: 1 } });
+    expect(pages).to.include('kinesisStream.prefetch.pages: no such option; known: batches, ');
   });
 
   it('keep a Date apart from the one that was given', () => {

@@ -1,11 +1,11 @@
-// A lease table that is too slow for another lease: takes wait behind renewals for their permits, and what this worker would take
-// stays without an owner. That is reported once, and shown while it lasts. Meanwhile only a few takes wait, for any turn
-// that comes. Called by the scan.
+// Notices when a lease table is too slow for another lease: takes wait behind renewals for their permits, and the leases that
+// this worker would take stay without an owner. It reports that once, and shows it while it lasts. Meanwhile only a few takes
+// wait for a permit. The scan calls it.
 import { emit } from '../state.js';
 import type { CoordinatorTurn } from '../state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
-/** Takes that wait while the table is busy. */
+/** This many takes may wait while the table is busy. */
 const fewTakes = 16;
 /** A table counts as busy when a take has waited this many times `failoverMs`. */
 const patience = 2;

@@ -1,5 +1,5 @@
-// The coordinator's pulse: scan the table, see who is alive, take what is free, decide when to look again. Scans never
-// overlap. Everything periodic (shard sync, audit, clean-up) follows a scan, so that it works with fresh rows.
+// The coordinator's pulse: it scans the table, sees which workers live, takes free leases, and decides when to look again. Scans
+// never overlap. All periodic work (shard sync, audit, clean-up) follows a scan, so that it has fresh rows.
 import { run } from '../../protocol/actor.js';
 import { noteBusy } from './busy-table.js';
 import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
@@ -47,7 +47,7 @@ export function scan(turn: CoordinatorTurn): void {
   );
 }
 
-/** A failed scan is repeated with back-off. Held leases continue, because their keepers do not need scans. */
+/** Repeats a failed scan after a back-off. Held leases continue, because their keepers do not need scans. */
 export function scanFailed(turn: CoordinatorTurn, error: unknown): void {
   const { settings, state } = turn;
   state.scanning = false;
@@ -86,7 +86,7 @@ export function scanned(turn: CoordinatorTurn, result: LeaseScan): void {
     return stream !== undefined && !hasFailed(stream);
   });
   state.observations = updateObservations(state.observations, ours, now);
-  // Deleted, or reset. If the scan is older than SHARD_END, a consistent read shows it.
+  // The row was deleted or reset. If the scan is older than SHARD_END instead, a consistent read shows it.
   for (const leaseKey of state.endedHere)
     if (state.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys()) if (!state.rows.has(leaseKey)) state.standstills.delete(leaseKey);
@@ -136,8 +136,8 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
 }
 
 /**
- * A row that existed and had not ended is gone: somebody deleted it. Its stream is synced soon rather than in a minute. But
- * a living holder first gets its time to create the row again, because only it knows the last checkpoint.
+ * Notes that a row is gone which had not ended: somebody deleted it. Its stream is synced soon rather than in a minute. But a
+ * living holder first gets its time to create the row again, because only the holder knows the last checkpoint.
  */
 function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
@@ -157,7 +157,7 @@ function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): vo
     if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
-    // This includes rows that were free or expired: somebody may have taken them since the last scan.
+    // Rows that were free or expired vanish in the same way: somebody may have taken them since the last scan.
     if (state.vanished.has(leaseKey)) continue;
     state.vanished.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
@@ -180,8 +180,8 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const leases = observe(rows, state.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
   askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
-  // Rows of this process that lost their keeper; in the first round also those of an earlier process of the same name. After
-  // that, such a row belongs to a living worker with the same id: it is taken when it expires, like any other.
+  // Rows of this process whose keeper is gone may be taken back. In the first round so may rows of an earlier process of the same
+  // name. Later such a row belongs to a living worker with the same id, and is taken when it expires, like any other.
   const mine = rows.filter(
     (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
@@ -216,7 +216,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   state.overflowing = plan.overflow > 0;
 }
 
-/** What leases of this worker wait for, and how many of them do. */
+/** Which parents the leases of this worker wait for, and how many of its leases wait. */
 function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' | 'waiting'> {
   const awaited = new Set<string>();
   let waiting = 0;
@@ -229,8 +229,9 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
 }
 
 /**
- * Often, while a lease may become free or a parent may end elsewhere. At once, when a counter that stands still is about to
- * make a lease available. Rarely, while every lease is our own or we may hold no more.
+ * How soon to scan again. Scans are frequent while a lease may become free or a parent may end elsewhere. They are rare while
+ * every lease is this worker's own, or it may hold no more. A scan is due as soon as a counter that stands still makes a lease
+ * available.
  */
 function untilNextScan(turn: CoordinatorTurn): number {
   const { settings, state, now } = turn;

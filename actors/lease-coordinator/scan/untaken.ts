@@ -1,15 +1,15 @@
-// Leases without a living owner that no worker takes, this one included. Each worker has its reasons to leave a lease alone
-// for a while. A shard that stands still for such reasons is reported, whatever they are. Called by the coordinator after
-// each scan.
+// Reports leases without a living owner that no worker takes, this worker included. Each worker has its reasons to leave a lease
+// alone for a while. But people must hear of a shard that stands still, whatever the reasons are. The coordinator calls this
+// after each scan.
 import { freeForMs } from '../unread/cool-downs.js';
 import { placeOf, warn } from '../state.js';
 import type { CoordinatorTurn } from '../state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
-/** In addition to two failover times, after which any worker takes it that can. */
+/** How long a lease may stay untaken after two failover times, when any worker takes it that can. */
 const untakenMs = 60_000;
 
-/** `rows`: those of streams that are read here. Reports each once for as long as it stays so. */
+/** Reports each untaken lease once, for as long as it stays untaken. `rows`: the rows of streams that are read here. */
 export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const before = state.untaken;

@@ -10,7 +10,7 @@ import { isWriterOf } from '../../../src/core/lease-writer.js';
 /** At most this many wishes of one worker are open at a time. */
 const mostWishes = 4;
 
-/** After every scan: notes since when each wish has had its text. */
+/** Notes, after every scan, since when each wish has had its text. */
 export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const before = state.wishes;
   const standing = rows.flatMap((row) => {
@@ -36,8 +36,8 @@ export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<st
 }
 
 /**
- * Keepers of this process that died, perhaps with their coordinator, left wishes. Their holders would hand over to nobody,
- * so this process asks again. `rows`: those of holders that live.
+ * Goes on with the wishes of keepers of this process that died, perhaps with their coordinator. Otherwise the holders would hand
+ * over to nobody. `rows`: the rows whose holders live.
  */
 export function askAgain(
   turn: CoordinatorTurn,
@@ -57,7 +57,7 @@ function openWishes({ state }: CoordinatorTurn): number {
   return [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
 }
 
-/** Asks the holders of these leases for them, as many as may be asked; takes those of holders that cannot be asked. */
+/** Asks the holders for these leases, as many as may be asked for, and takes the leases whose holders cannot be asked. */
 export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   let open = openWishes(turn);

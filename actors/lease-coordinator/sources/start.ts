@@ -1,6 +1,6 @@
-// How a coordinator starts: it asks for the identity of every stream on its own. With the first answer the table is opened
-// and read. A failure that may pass is retried without end, because a source that comes late joins the others.
-// `start()` waits only for a while.
+// How a coordinator starts. It asks for the identity of each stream separately, and opens and reads the table with the first
+// answer. A failure that may pass is retried without end, because a source that comes late joins the others. `start()` waits
+// only for a while.
 import { run } from '../../protocol/actor.js';
 import type { CoordinatorSelf } from '../messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
@@ -15,7 +15,7 @@ import type { StreamDescription } from '../../../src/api/ports.js';
 const opening = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
-/** Begins. Sources that failed under an earlier coordinator are not tried again. */
+/** Begins the start. Sources that failed under an earlier coordinator are not tried again. */
 export function open(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const stream of state.streams) openStream(turn, stream);
@@ -52,8 +52,8 @@ export function streamOpened(turn: CoordinatorTurn, index: number, description: 
 }
 
 /**
- * Notes the identity of the stream. Called only before any of its leases is held: a single description may be older than the
- * stream.
+ * Notes the identity of the stream. It is called only before a lease of the stream is held, because a single description may
+ * be older than the stream.
  */
 export function identify({ settings }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
@@ -111,7 +111,7 @@ export function tableNotOpened(turn: CoordinatorTurn, error: unknown): void {
   effects.push({ type: 'after', key: 'openTable', ms: delayMs, message: { type: 'openTableAgain' } });
 }
 
-/** Whether nobody here can use the table: a KCL 3 table at any time, another mistake only before anything has worked. */
+/** Whether the table is of no use here: a KCL 3 table at any time, another wrong table only before anything has worked. */
 export function isTableFailure({ state }: CoordinatorTurn, error: unknown): error is Parameters<typeof failTable>[1] {
   return endsTable(error) || (isHopeless(error) && !state.streams.some(({ history }) => history.worked));
 }

@@ -1,5 +1,5 @@
-// Rows that say SHARD_END of a shard that listings show open: nobody would ever read it again. They are believed once two
-// listings, a minute apart, have shown it, because one listing may be older than the row. Called after every shard sync.
+// Finds rows that say SHARD_END of a shard that listings show open: nobody would ever read such a shard again. Two listings, a
+// minute apart, must show it before it is reported, because one listing may be older than the row. Every shard sync calls this.
 import { emit, rowsOf, scanWithin } from '../state.js';
 import type { Stream, CoordinatorTurn, Contradiction } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -9,7 +9,7 @@ import { resetCommand } from '../../../src/api/stream-changed.js';
 
 const believedAfterMs = 60_000;
 
-/** `shards` is a complete listing. */
+/** Compares the rows of a stream with `shards`, a complete listing. */
 export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
   const { settings, state, now } = turn;
   const { rows } = rowsOf(state, stream);
@@ -28,7 +28,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
     known.told = true;
     const { name: source, region } = stream.options.source;
     const { tableName: table } = settings.store;
-    // No other command lowers a checkpoint, and people have to find out how far the shard was read.
+    // Only `kinact reset` moves a checkpoint back, and people have to find out how far the shard was read.
     const command = resetCommand({ stream: source, region, table, liveStream: stream.streamIdentity, shardId });
     const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints what it would do, with --yes it does it.`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });

@@ -1,5 +1,5 @@
-// How each stream places its records (RecordDistributionStrategy): asked at every shard sync, kept in lease rows so that it
-// outlives every worker, and reported. Its consequence for records out of range is decided by the source
+// How each stream places its records (RecordDistributionStrategy). Every shard sync asks the stream, keeps the answer in lease
+// rows so that it outlives every worker, and reports it. The source decides what follows for records out of range
 // (src/core/record-placement.ts).
 import { emit } from '../state.js';
 import type { Stream, CoordinatorTurn } from '../state.js';
@@ -10,7 +10,7 @@ import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { LeaseStore, StreamSource } from '../../../src/api/ports.js';
 import type { PlacementSnapshot } from '../../../src/api/status.js';
 
-/** This many rows keep it. More than one, because a row goes when its shard has ended. */
+/** This many rows keep the answer. One is not enough, because a row is removed some time after its shard has ended. */
 const remembering = 3;
 /** A row is updated when it is behind by this much, well within the slack. */
 const staleMs = placementSlackMs - 5 * 60_000;
@@ -42,7 +42,7 @@ function keepsKeyOrder({ autoSeenAt }: PlacementState): boolean {
   return autoSeenAt === undefined;
 }
 
-/** As an event and `status()` show it. */
+/** The placement as an event and `status()` show it. */
 export function placementSnapshot(known: PlacementState): PlacementSnapshot {
   const { distribution, outOfRange, keepsAllUntil } = known;
   const until = keepsAllUntil === undefined ? {} : { keepsAllUntil: new Date(keepsAllUntil).toISOString() };
@@ -50,8 +50,8 @@ export function placementSnapshot(known: PlacementState): PlacementSnapshot {
 }
 
 /**
- * Reports how records are placed, when that has changed. At the start, placement by key is reported only if it is not relied
- * on.
+ * Reports how records are placed, when that has changed. At the start it reports placement by key only if the source does not
+ * rely on it.
  */
 export function tellPlacement(turn: CoordinatorTurn, stream: Stream, known: PlacementState | undefined): void {
   if (known === undefined) return;

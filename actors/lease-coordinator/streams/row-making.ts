@@ -1,15 +1,15 @@
-// Makes the rows that a stream lacks: several at once, generation by generation, and reports its progress. Invariant: a row
-// is begun only when the rows of all its parents exist. Called by the shard sync. Rejects with the first failure, after
-// every write that was under way has settled.
+// Makes the rows that a stream lacks, several at once, generation by generation, and reports the progress. Invariant: a row is
+// begun only when the rows of all its parents exist. The shard sync calls it. It rejects with the first failure, after every
+// write that was under way has settled.
 import { generationsOf } from '../../../src/core/row-generations.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore } from '../../../src/api/ports.js';
 
-/** How many rows of a stream's first sync are made. The running sync writes it, the start reads it. */
+/** How many rows a stream's first sync has made. The sync writes the numbers, and the start reads them. */
 export interface RowProgress {
   made: number;
   toMake: number;
-  /** Monotonic: when the last one was made. */
+  /** Monotonic: when the last row was made. */
   at: number | undefined;
 }
 
@@ -19,10 +19,10 @@ interface Noting {
   readonly noted: () => void;
 }
 
-/** Writes under way at once: more would wait in the table's own queue, and count against their time limit there. */
+/** This many writes are under way at once: more would wait in the table's own queue, where their time limit already runs. */
 const width = 10;
 
-/** Returns those of `rows` that did not exist yet. */
+/** Makes the rows, and returns those that did not exist yet. */
 export async function makeRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],

@@ -1,6 +1,6 @@
-// Whether the rows of a table belong to the stream that is read: checked at every shard sync, before anything is written. A
-// scan and a description may be older than what they are compared with, and a failed source stays failed. So evidence
-// against the stream is read once more, consistently, before it is believed.
+// Checks whether the rows of a table belong to the stream that is read, at every shard sync, before anything is written. A scan
+// and a description may be older than what they are compared with, and a failed source stays failed. So evidence against the
+// stream is read once more, consistently, before it counts.
 
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
@@ -10,20 +10,20 @@ import type { ShardRow, StreamVerdict } from '../../../src/core/stream-verdict.j
 import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../../src/api/ports.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
 
-/** What the rows of one stream are in the last scan. */
+/** The rows of one stream as the last scan showed them. */
 export interface StreamRows {
-  /** By shard id. */
+  /** The stream's rows by shard id. */
   readonly rows: ReadonlyMap<string, LeaseRow>;
   readonly malformed: ReadonlySet<string>;
   readonly identifier: string | undefined;
-  /** Multi-stream tables: rows of the same account and name under another epoch. */
+  /** In a multi-stream table, the rows of the same account and name under another epoch. */
   readonly otherEpochs: readonly ShardRow[];
-  /** What the rows of this stream carry as `kinactStream`. */
+  /** The `kinactStream` of this stream's rows. */
   readonly streamIdentity: string;
   readonly entityType: string | undefined;
 }
 
-/** Rows that are read again at most: one that is confirmed is enough. */
+/** At most this many rows are read again: one confirmed row is enough. */
 const rereads = 10;
 
 interface Check {
@@ -35,8 +35,8 @@ interface Check {
 }
 
 /**
- * Whether the stream is the one that this coordinator took it for. Rejects with STREAM_CHANGED if it is not and `begun` is
- * true: something of it may have been read.
+ * Whether the stream is the one that this coordinator took it for. If it is not and `begun` is true, records of it may have
+ * been read: then the promise rejects with STREAM_CHANGED.
  */
 export async function isIdentified(
   { store, source, stream, description, signal }: Check,
@@ -60,8 +60,8 @@ export async function isIdentified(
 }
 
 /**
- * The rows to stamp. Rejects with STREAM_CHANGED if some belong to another stream. `listed`: undefined for a filtered
- * listing.
+ * The rows to stamp. The promise rejects with STREAM_CHANGED if some rows belong to another stream. `listed`: undefined for a
+ * filtered listing.
  */
 export async function checkRows(check: Check, listed: readonly Shard[] | undefined): Promise<readonly LeaseRow[]> {
   const { store, source, stream, description, signal } = check;

@@ -1,5 +1,5 @@
-// The periodic work of the coordinator for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys
-// (2.10), clean-up (2.9). The end of a shard is in shard-end.ts.
+// The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
+// and clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../../protocol/actor.js';
 import type { CoordinatorSelf } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
@@ -22,9 +22,9 @@ import { visible } from '../../../src/core/visible.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { HashKeyRange } from '../../../src/api/ports.js';
 
-/** Audits that must see the same hole before it is believed. */
+/** This many audits in a row must see the same hole before it is reported. */
 const confirmations = 3;
-/** Rows that one sync stamps at most: the table's writes are for renewals first. */
+/** One sync stamps at most this many rows: the table's writes are for renewals first. */
 const stampsPerSync = 100;
 /** How soon the table is scanned for a sync that was asked for while another was under way. */
 const againMs = 500;
@@ -39,13 +39,13 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   for (const stream of state.streams) {
     if (!stream.opened || hasFailed(stream) || stream.syncing || stream.syncDueAt > now) continue;
     stream.syncing = true;
-    // A request for a sync from now on needs another one: this one may have looked before.
+    // A request that comes from now on needs another sync: this one may have looked at the stream before the request.
     stream.syncDueAt = Infinity;
     const { index, options } = stream;
-    // A row that its holder is about to create again at its checkpoint is not missing: one of ours would begin long before.
+    // A row that its holder is about to create again is not missing: a new row would begin long before the holder's checkpoint.
     const rows = rowsOf(state, stream, awaitedRows(state));
     const lost = lostRows(state, stream);
-    // No worker has begun before. Rows that this coordinator makes and does not finish, it may continue at once.
+    // Before the first sync no worker has begun. If this coordinator has made only some rows, it may continue at once.
     if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.makesRowsAt ??= now;
     const { progress } = stream;
     const making = {
@@ -92,8 +92,8 @@ export function synced(turn: CoordinatorTurn, index: number, result: SyncResult 
   stream.syncing = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
   if ('another' in result) {
-    // The wrong identity decided which rows were its own: they are looked at again, and compared with the stream that is
-    // read now.
+    // The wrong identity decided which rows were the stream's own. The next sync compares the rows with the stream that is read
+    // now.
     identify(turn, stream, result.another);
     stream.makesRowsAt = undefined;
     stream.syncDueAt = now;
@@ -118,7 +118,7 @@ export function synced(turn: CoordinatorTurn, index: number, result: SyncResult 
   if (result.postponed) makeLater(turn, stream);
   else {
     stream.makesRowsAt ??= now;
-    // A row that is back and has vanished again since is left to its holder, as before.
+    // A row that came back and has vanished again since is left to its holder, as before.
     for (const leaseKey of result.lookedFor)
       if (state.vanished.get(leaseKey)?.lost === true) state.vanished.delete(leaseKey);
   }
@@ -143,8 +143,8 @@ export function synced(turn: CoordinatorTurn, index: number, result: SyncResult 
 }
 
 /**
- * As for a row that vanishes while this coordinator is looking (noteVanished): a holder has its `failoverMs` to create it
- * again.
+ * Makes missing rows later, as for a row that vanishes while this coordinator runs (noteVanished): a holder has its
+ * `failoverMs` to create the row again.
  */
 function makeLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
@@ -154,7 +154,7 @@ function makeLater(turn: CoordinatorTurn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** The rest, if there is one, is due soon: a row without a stamp may be taken for a later stream's. */
+/** Stamps rows with their stream. The rows that are left are due soon: without a stamp they may pass for a later stream's. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { settings, effects, now } = turn;
   if (unstamped.length === 0 || stream.stamping) return;
@@ -214,7 +214,7 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
   scanWithin(turn, delayMs);
 }
 
-/** Looks for hash keys that no live row covers; the same hole seen three times means a shard without a lease. */
+/** Looks for hash keys that no row of an unended shard covers. The same hole seen three times means a shard without a lease. */
 export function auditWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, now } = turn;
   for (const stream of state.streams) {
@@ -299,7 +299,7 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   }
 }
 
-/** A failed back-fill or clean-up is repeated at its next regular time: nobody waits for it. */
+/** Reports a failed back-fill or clean-up. It is repeated at its next regular time, because nobody waits for it. */
 export function described(turn: CoordinatorTurn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
@@ -334,7 +334,7 @@ function laterAgain(
   retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
 }
 
-/** A stream of which nothing is known yet. */
+/** The state of a stream that the coordinator has not looked at yet. */
 export function newStream(options: CoordinatorSource, index: number): Stream {
   return {
     index,

@@ -1,6 +1,6 @@
-// The coordinator's work on table and streams. Each function is one effect, a short sequence of calls whose result comes
-// back as one message. Every write is conditional, so any number of workers may do the same at once. They may reject: the
-// coordinator repeats.
+// The coordinator's work on table and streams. Each function is one effect: a short sequence of calls whose result comes back as
+// one message. Every write is conditional, so any number of workers may do the same at once. If an effect rejects, the
+// coordinator repeats it.
 import type { CoordinatorSource } from '../options.js';
 import { checkRows, isIdentified } from './stream-check.js';
 import { notePlacement } from './record-placement.js';
@@ -30,18 +30,18 @@ function filterFor(initial: InitialPosition): ShardFilter {
   return { type: 'atTimestamp', timestampMs: initial.getTime() };
 }
 
-/** What a sync needs to make rows. */
+/** How a sync is to make rows. */
 export interface Making {
   readonly stream: StreamRows;
   readonly writer: string;
   readonly progress: RowProgress;
   /** Monotonic. */
   readonly now: () => number;
-  /** An earlier sync has succeeded, so leases may be held. */
+  /** Whether an earlier sync has succeeded, so that leases may be held. */
   readonly begun: boolean;
   /**
-   * In a stream that has rows, missing ones are not made yet. Somebody deleted them, maybe a moment ago, and a living holder
-   * creates its row again at its checkpoint.
+   * Whether missing rows of a stream that has others are not to be made yet. Somebody may have deleted them a moment ago, and a
+   * living holder creates its row again at its checkpoint.
    */
   readonly waits: boolean;
   /** Monotonic: when the scan that showed the rows was sent. */
@@ -74,7 +74,7 @@ export async function syncShards(
   if (first && compares) listing = await source.listShards(filter, signal);
   const { shards, serviceTimeMs } = listing;
   const seenAgoMs = Math.ceil(now() - seenAt);
-  // Before anything can be read under it: it decides which records may be dropped.
+  // The source must know this before anything is read: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
   const initial = firstCheckpoint(initialPosition);
@@ -130,7 +130,7 @@ export async function stampRows(
   for (const { leaseKey } of rows) await store.describeLease(leaseKey, { kinactStream }, signal);
 }
 
-/** A row by a consistent read; `malformed` when it exists and cannot be read. */
+/** Reads a row consistently; the result is `malformed` when the row exists and cannot be read. */
 export async function readRow(
   store: LeaseStore,
   leaseKey: string,
@@ -145,7 +145,7 @@ export async function readRow(
 }
 
 /**
- * The parents that a lease still waits for, by consistent reads. A parent whose row cannot be read is not known to have
+ * The parents that a lease still waits for, by consistent reads. A parent whose row cannot be read counts as one that has not
  * ended.
  */
 export async function readParents(
@@ -199,7 +199,7 @@ export async function cleanUp(
   return { removed, isAnother: false };
 }
 
-/** A child that a Java worker made does not say when LATEST was. Its parent's row did, and is about to go. */
+/** Gives a child that a Java worker made the time of LATEST. Only the parent's row has that time, and it is about to go. */
 async function handDownLatest(
   store: LeaseStore,
   stream: StreamRows,

@@ -1,10 +1,10 @@
-// Shards that stand still although they are read. Tenure after tenure ends before a record of it was dealt with, and each
-// reads the same records again. One such end is normal; several in a row are a fault that nothing else would notice.
+// Notices shards that stand still although they are read. One tenure after the other ends before one of its records was dealt
+// with, and each reads the same records again. One such end is normal; several in a row are a fault that nothing else notices.
 import type { KeeperNews } from '../../protocol/leasing.js';
 import { emit } from '../state.js';
 import type { Lease, CoordinatorTurn, Standstill } from '../state.js';
 
-/** The number of ends in a row at which this is first reported; then at every doubling. */
+/** A standstill is first reported after this many such ends in a row, then at every doubling. */
 const firstTold = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
@@ -47,7 +47,7 @@ export function tenureEnded(
   if (known?.fence === fence && openRecords) known.ended = reason;
 }
 
-/** The frontier has moved under this tenure: however it ends, it was not in vain. */
+/** Notes that the frontier has moved under this tenure: it has made progress, however it ends. */
 export function tenureAdvanced({ state, now }: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
   const known = state.standstills.get(lease.leaseKey);
   if (known?.fence !== fence) return;

@@ -1,7 +1,7 @@
-// Leases that are held here and not read, and leases whose reads fail. The first are reported and healed: the pipeline gets
-// the held leases again, and a keeper without a worker gives up. The second are given back while a healthy worker can take
-// them. Then their source is left alone for a growing time, and tried with one shard. Called by the coordinator on notices
-// of keepers and around scans.
+// Handles leases that are held here but not read, and leases whose reads fail. An unread lease is reported and healed: the
+// pipeline gets the held leases again, and a keeper without a worker gives up. A lease whose reads fail is given back while a
+// healthy worker can take it. Then its source is left alone for a growing time, and tried with one shard. The coordinator calls
+// this on notices of keepers and around scans.
 import { send } from '../../protocol/actor.js';
 import { coolDown, isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from '../state.js';
@@ -13,18 +13,18 @@ import type { LeaseRow } from '../../../src/core/lease.js';
 /** Reads that have failed for this long count as failing for good. */
 const failingMs = 60_000;
 
-/** From now on no worker reads the shard, though one may. */
+/** Notes that from now on no worker reads the shard, although one may. */
 export function beganIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
   lease.idleSince ??= now;
   if (!lease.falseEnd) lease.idleReason = reason;
 }
 
-/** A worker has begun. After a false end that is not enough: this one may end like the one before. */
+/** Notes that a worker has begun. After a false end that proves nothing: the new worker may end like the one before. */
 export function beganReading(lease: Lease): void {
   if (!lease.falseEnd) noteRead(lease);
 }
 
-/** Records were dealt with, or the worker has lasted long enough. */
+/** Notes that the shard is read: records were dealt with, or the worker has lasted long enough. */
 export function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.endWaits = false;
@@ -37,8 +37,8 @@ function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, n
 }
 
 /**
- * Reasons enough not to be read: a parent that has not ended, an end that waits for a merge partner, a stop, a failed
- * source.
+ * Whether there is a good reason not to read the shard: a parent that has not ended, an end that waits for a merge partner, a
+ * stop, or a failed source.
  */
 function unreadMs(
   { settings, state }: { settings: Settings; state: CoordinatorState },
@@ -59,11 +59,11 @@ function unreadMs(
   return ms > settings.failoverMs ? ms : 0;
 }
 
-/** No shard is its own ancestor, whatever its row and those of its ancestors say: such a parent never ends. */
+/** Whether rows make a shard its own ancestor, which cannot be true: a shard would wait for such a parent for ever. */
 function waitsForItself({ rows }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
   if (awaited === undefined || awaited.length === 0) return false;
   const ancestors = new Set(row.parentShardIds);
-  // A set hands out what is added to it on the way.
+  // Iterating a Set also visits members added during the loop.
   for (const each of ancestors)
     for (const parent of rows.get(leaseKeyOf(stream.identifier, each))?.parentShardIds ?? []) ancestors.add(parent);
   return ancestors.has(shardId);
@@ -74,16 +74,16 @@ function reasonOf(state: CoordinatorState, lease: Lease): string {
   return `its row and those of its parents name it as an ancestor of itself: correct parentShardId, or have \`kinact reset\` do it`;
 }
 
-/** After a scan. */
+/** Reports and heals unread leases, after a scan. */
 export function watchUnread(turn: CoordinatorTurn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
     if (holdsOut(lease, turn.settings.failoverMs, now)) noteRead(lease);
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
-    // The starter of workers may have missed a message: it gets the held leases again.
+    // The supervisor of shard workers may have missed a message, so it gets the held leases again.
     state.changed = true;
-    // Readers that come and go because the shard seems to end fail for a few seconds each, and together for all that time.
+    // Readers that come and go because the shard seems to end last a few seconds each; together they fail for all that time.
     if (lease.falseEnd) readsFail(turn, lease, ms);
     if (lease.unreadTold) continue;
     lease.unreadTold = true;
@@ -94,7 +94,7 @@ export function watchUnread(turn: CoordinatorTurn): void {
   }
 }
 
-/** For `status()` and `ready()`. */
+/** The unread leases, for `status()` and `ready()`. */
 export function unreadLeases(
   settings: Settings,
   state: CoordinatorState,
@@ -106,11 +106,11 @@ export function unreadLeases(
   });
 }
 
-/** A read has succeeded: whatever made this source unreadable here is over. */
+/** Notes that a read has succeeded: the trouble that made this source unreadable here is over. */
 export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
-  // A shard whose reads never failed proves nothing for those that fail beside it.
+  // A shard whose reads never failed proves nothing for the shards beside it whose reads fail.
   if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
   lease.readsWork = true;
   if (stream.readFailures === 0) return;
@@ -120,8 +120,8 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
 }
 
 /**
- * Reads of a shard have failed for `forMs`. If a peer is alive, the lease is given back. If this worker reads nothing else
- * of the source, it leaves all of it alone: otherwise the next steal would bring another shard here.
+ * Handles reads of a shard that have failed for `forMs`. If a peer is alive, the lease is given back. If this worker reads no
+ * other shard of the source, it leaves the whole source alone: otherwise the next steal would bring another shard here.
  */
 export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): void {
   const { settings, state, effects, now } = turn;
@@ -150,8 +150,8 @@ export function unreadable(turn: CoordinatorTurn): string[] {
 }
 
 /**
- * The rows that may be taken now. Of a source that could not be read here, one row is tried, and no other until a read of it
- * has worked. Rows that nobody else has taken for long are not held back.
+ * The rows that may be taken now. If a source could not be read here, one row of it is tried, and no other until a read of the
+ * source has worked. Rows that nobody else has taken for long are not held back.
  */
 export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): LeaseRow[] {
   const { state } = turn;
