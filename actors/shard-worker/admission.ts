@@ -1,5 +1,5 @@
-// From raw records to admitted ones. It unpacks, leaves out what an earlier run has done, drops duplicates and applies the
-// out-of-range policy. Then it fills the ledger record by record while there is room.
+// Turns raw records into admitted ones. It unpacks them, leaves out the records that an earlier run has settled, drops duplicates
+// and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Admission, ShardWorkerState, WorkerTurn } from './state.js';
@@ -34,7 +34,7 @@ export function isEmpty(admission: Admission): boolean {
   return admission.current === undefined && admission.raw.length === 0;
 }
 
-/** Takes in what was read. */
+/** Takes in the records that were read. */
 export function bufferRaw(admission: Admission, records: readonly RawRecord[]): void {
   for (const record of records) {
     admission.raw.push(record);
@@ -43,25 +43,25 @@ export function bufferRaw(admission: Admission, records: readonly RawRecord[]): 
 }
 
 /**
- * The clock is read after about this many bytes; a record counts for more bytes than it has. That is a few milliseconds'
- * work at most.
+ * The clock is read after about this many bytes, which are a few milliseconds' work at most. A record counts for more bytes than
+ * it has.
  */
 const lookBytes = 16_384;
 const recordCostBytes = 256;
 
 /**
- * Admits what there is room for and hands it to the channels. `gaveWay`: its time was up, and the rest continues in a later
- * turn of the event loop.
+ * Admits the records that there is room for, and hands them to the channels. `gaveWay`: the time was up, and the rest follows in
+ * a later turn of the event loop.
  */
 export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gaveWay' | undefined {
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
-  // An aggregate that a pause finds half admitted is finished: no checkpoint may land inside of it.
+  // A pause finishes an aggregate that is half admitted: no checkpoint may land inside of it.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
   let unlooked = 0;
-  /** Notes what has been worked on. True when the time is up. */
+  /** Notes how much has been worked on. Returns true when the time is up. */
   const spend = (bytes: number): boolean => {
     unlooked += bytes + recordCostBytes;
     if (unlooked < lookBytes) return false;
@@ -111,9 +111,9 @@ function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, un
   return { record, unpacked, next: 0, filtered: 0 };
 }
 
-/** Gives up what is not admitted. Returns the admission state of a worker that reads no more. */
+/** Gives up the records that are not admitted. Returns the intake of a worker that reads no more. */
 export function abandon({ current, duplicates }: Admission, ledger: Ledger): Admission {
-  // No checkpoint may land inside of it: the part that was handed out would come again.
+  // No checkpoint may land inside of the aggregate, so the part that was handed out would come again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
     return { ...createAdmission(undefined), duplicates, current };
   unpin(ledger);
@@ -121,8 +121,8 @@ export function abandon({ current, duplicates }: Admission, ledger: Ledger): Adm
 }
 
 /**
- * An aggregate without user records, or one that ends in user records which cannot be decoded, still has a place. The
- * frontier must pass it: behind those that were decoded.
+ * Admits the end of an aggregate that has no user records, or whose last ones cannot be decoded. The frontier must pass it, so it
+ * has a place behind the user records that were decoded.
  */
 function closeAggregate(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;
@@ -186,14 +186,14 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   return undefined;
 }
 
-/** Ordinals spread the records of one shard evenly. */
+/** Hands a record to a channel. Where there are several, ordinals spread the records of a shard evenly. */
 function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRecord): void {
   const channel = channels[ordinal % channels.length] as Channel;
   channel.ordinals.push(ordinal);
   channel.records.push(record);
 }
 
-/** True for what the checkpoint covers that this tenure started from. An indivisible aggregate is covered as a whole (P6). */
+/** Whether the checkpoint that this tenure started from covers the record. It covers an indivisible aggregate as a whole (P6). */
 function wasDoneBefore(
   admission: Admission,
   sequenceNumber: string,
@@ -221,7 +221,7 @@ function duplicate(
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
 }
 
-/** `position`: that of the part behind the user records that were decoded. */
+/** Applies the failure policy to an aggregate. `position`: its part behind the user records that were decoded. */
 function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reason: string): AdmissionEnd | undefined {
   const { options, effects } = turn;
   const { source, shardId } = tenure;

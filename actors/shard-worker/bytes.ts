@@ -26,12 +26,12 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
   return source.countsBytes === true ? reader : counting(reader, account);
 }
 
-/** What the reader handed over is in admission, or was given up. Noted before the next read begins. */
+/** Notes, before the next read begins, that the records which the reader handed over are in the intake or were given up. */
 export function received({ account, admission, ledger }: ShardWorkerState): void {
   if (account !== undefined) holdOwn(account, admission.rawBytes + ledger.heldBytes, true);
 }
 
-/** Reports what this worker holds now; once it has ended, nothing. */
+/** Reports how many bytes this worker holds now; once it has ended, none. */
 export function recount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
@@ -39,8 +39,8 @@ export function recount({ account, finished, admission, ledger }: ShardWorkerSta
 }
 
 /**
- * Waits until there is room for an answer as large as the last one. Nothing is kept reserved for it, because a source may
- * wait any length of time for something to read. So each such shard may be one answer above the bound.
+ * Waits until there is room for an answer as large as the last one. No bytes stay reserved for the answer, because a source may
+ * wait for records for any length of time. So each such shard may be one answer above the bound.
  */
 function counting(reader: ShardReader, account: ByteAccount): ShardReader {
   let answerBytes = 1;

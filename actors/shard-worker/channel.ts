@@ -24,8 +24,8 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
 }
 
 /**
- * Opens the questions that may be open: one notify while there is something to hand over, one collect while anything is
- * open.
+ * Asks each stage the questions that may be open: one notify while there are records to hand over, one collect while a record
+ * is open.
  */
 export function askStages(turn: WorkerTurn, tenure: Tenure): void {
   for (const [index, channel] of turn.state.channels.entries()) {

@@ -1,11 +1,12 @@
-// How a shard worker ends: at its keeper's command, with its tenure, or by itself. A pause is no end: it can be taken back.
+// How a shard worker ends: at its keeper's command, with its tenure, or by itself. A pause does not end it, and can be taken
+// back.
 import { send } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './admission.js';
 import type { WorkerTurn } from './state.js';
 
-/** Messages of the keeper. Each is for one tenure. */
+/** Handles a message of the keeper. Each message is for one tenure. */
 export function controlled(turn: WorkerTurn, message: WorkerControl): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) return void effects.push({ type: 'count', what: 'staleControls' });
@@ -24,12 +25,12 @@ export function controlled(turn: WorkerTurn, message: WorkerControl): void {
   }
 }
 
-/** What was fetched but not admitted is given up: no stage has it, and it will be read again. */
+/** Stops reading. Records that are fetched but not admitted are given up: no stage has them, and they will be read again. */
 export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
   state.ending = ending;
   state.admission = abandon(state.admission, state.ledger);
-  // What it has fetched ahead counts in the byte budget until then.
+  // The bytes that the reader has fetched ahead count in the byte budget until it is closed.
   state.reader?.close();
   if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
 }
@@ -47,7 +48,7 @@ export function revoke(turn: WorkerTurn): void {
 }
 
 export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: WorkerEnd): void {
-  // Before anything else: no reducer may be handed an item of a worker that is gone.
+  // The tenure ends before anything else: no reducer may be handed an item of a worker that is gone.
   tenure.dead = true;
   state.finished = true;
   state.reader?.close();

@@ -1,4 +1,4 @@
-// A reader's notices to people, as events and counters of the worker that reads.
+// Turns a reader's notices to people into events and counters of the worker that reads.
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';

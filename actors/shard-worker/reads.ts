@@ -6,8 +6,8 @@ import type { Tenure } from '../protocol/tenure.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
 /**
- * Failures are reported when they have lasted this long, and again at this interval. It is short, because another shard of
- * this source may be given back after a minute of failures. By then it must be known that this one is not read either.
+ * Failures are reported when they have lasted this long, and again at the interval below. Both are short, because another shard
+ * of this source may be given back after a minute of failures. By then the coordinator must know that this shard fails, too.
  */
 const failingMs = 5_000;
 const againMs = 10_000;

@@ -1,9 +1,9 @@
-// A shard worker's reports to the meter's tally: after every message, what the ledger has settled since the one before. So
-// nothing is left to report when the worker ends, however it does.
+// Reports to the meter's tally, after every message, how many records the ledger has settled since the message before. So
+// nothing is left to report when the worker ends, however it ends.
 import type { WorkerTurn } from './state.js';
 import { addSettled } from '../../src/core/settled-tally.js';
 
-/** At the end of a step. */
+/** Reports at the end of a turn. */
 export function countSettled({ options: { settled }, state }: WorkerTurn): void {
   if (settled === undefined) return;
   addSettled(settled, state.ledger.settled - state.tallied);

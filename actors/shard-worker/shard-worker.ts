@@ -1,6 +1,6 @@
-// Reads one shard under one tenure. It fetches while the ledger has room, admits, notifies a stage, settles what comes back
-// and reports the frontier to the keeper. It ends normally with its shard, its lease or its tenure; any other end is a crash
-// of the whole pipeline.
+// The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
+// stage. It settles what comes back, and reports the frontier to the keeper. It ends normally with its shard, its lease or its
+// tenure; any other end is a crash of the whole pipeline.
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { openReader, received, recount } from './bytes.js';
@@ -152,7 +152,7 @@ function isDoubt(error: unknown): boolean {
 function readFailed(turn: WorkerTurn, error: unknown): void {
   const { state, effects } = turn;
   received(state);
-  // A read that was given up on purpose is no failure.
+  // A read that the worker gave up on purpose is no failure.
   if (state.ending !== undefined) {
     state.reading = false;
     return;
@@ -161,7 +161,7 @@ function readFailed(turn: WorkerTurn, error: unknown): void {
   effects.push({ type: 'fail', error: asError(error) });
 }
 
-/** Its coordinator finds out whether the stream is another one, or gone. */
+/** Tells the keeper that the stream is in doubt. The coordinator finds out whether it is another stream, or gone. */
 function doubtStream({ state, effects }: WorkerTurn): void {
   effects.push(send(state.keeper, { type: 'streamDoubted' }));
 }
@@ -213,11 +213,11 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
   if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
 }
 
-/** Everything that may be due after any message; each part checks for itself whether it is. */
+/** Takes every step that may be due after a message; each part checks for itself whether it is due. */
 function step(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (tenure.dead) {
-    // What is settled stays settled, and need not be replayed.
+    // Records that are settled stay settled, and need not be replayed.
     report(turn, tenure);
     revoke(turn);
     return;
@@ -240,14 +240,14 @@ function step(turn: WorkerTurn, tenure: Tenure): void {
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
 }
 
-/** However much there is to admit, the lease keepers of this process get their turns in between. */
+/** Continues admission in a later turn: however much there is to admit, the lease keepers must get their turns in between. */
 function askForSlice({ state, effects }: WorkerTurn): void {
   state.sliceIsDue = true;
   state.slices += 1;
   effects.push(send(state.self, { type: 'admit', slice: state.slices }));
 }
 
-/** Reports the frontier to the keeper: checkpoints are made of nothing else. */
+/** Reports the frontier to the keeper, which makes checkpoints of nothing else. */
 function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
@@ -310,7 +310,7 @@ function judgeStall(turn: WorkerTurn, { ordinal, whereabouts: found }: MessageOf
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
   const since = stillSince(state);
-  // The answer is about a record that has been settled meanwhile.
+  // The answer concerns a record that has been settled meanwhile.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
   if (found.state !== 'unknown') state.astray = undefined;
   else if (state.astray === undefined || state.astray.ordinal !== ordinal) state.astray = { ordinal, since: now };

@@ -28,19 +28,19 @@ export interface ShardWorkerOptions {
   readonly onDuplicate: 'skip' | 'exit';
   readonly onFailure: OnFailure;
   readonly lease: HeldLease;
-  /** Unique in the process. */
+  /** The worker's number, unique in the process. */
   readonly worker: number;
   readonly source: StreamSource;
   readonly stages: readonly Ref<StageMessage>[];
   readonly spread: 'by-shard' | 'round-robin';
   readonly maxPending: number;
   readonly maxPendingBytes: number;
-  /** Shared with all shard workers of the process. Default: one without a bound. */
+  /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
-  /** Where what it settles is counted for the meter. Absent where there is none. */
+  /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly settled?: TallyEntry;
   readonly watchdogMs: number;
-  /** Whether acknowledgements may wait for a flush: then a full ledger asks for one. */
+  /** Whether acknowledgements may wait for a flush, so that a full ledger must ask for one. */
   readonly flushes: boolean;
   /** Whether the application may acknowledge an item before its call has ended. */
   readonly acksEarly: boolean;
@@ -58,11 +58,11 @@ export type ShardWorkerMessage =
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'punctuated'; readonly channel: number }
-  /** To itself: the next slice of admission. */
+  /** The worker's message to itself: admit the next slice. */
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
   | { readonly type: 'askedToFlush' }
-  /** Of the record, or of the last punctuation. */
+  /** Where the record of this ordinal is; undefined: where the punctuation is that a stage has not answered. */
   | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** A stage has died: the supervisor is about to stop this worker as well. */
@@ -73,22 +73,22 @@ export interface ShardWorkerState {
   readonly keeper: Ref<KeeperMessage>;
   tenure: Tenure | undefined;
   reader: ShardReader | undefined;
-  /** Its share of the byte budget; set from the beginning of the tenure on. */
+  /** The worker's account in the byte budget; set from the beginning of the tenure on. */
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
   admission: Admission;
-  /** Slices of admission asked for, and whether the last one is still to come. */
+  /** How many slices of admission were asked for, and whether the last one is still to come. */
   slices: number;
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
   /** Calls of the reader that fail one after the other. */
   failing: Failing | undefined;
-  /** Something was read under this tenure; since when (monotonic) reads fail, and when that is to be reported next. */
+  /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
   hasRead: boolean;
   failingSince: number | undefined;
   sayFailingAt: number;
-  /** Why nothing more is fetched; the worker ends once everything admitted is settled. */
+  /** Why the worker fetches nothing more; it ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
   paused: boolean;
@@ -103,10 +103,10 @@ export interface ShardWorkerState {
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
-  /** The part of what the ledger has settled that the meter's tally knows. */
+  /** How many of the settled records the meter's tally has counted. */
   tallied: number;
   millisBehindLatest: number | undefined;
-  /** What the watchdog's last question was about, if no actor had it, and since when. */
+  /** The record that no actor had when the watchdog last asked for it, and since when none has had it. */
   astray: { readonly ordinal: number | undefined; readonly since: number } | undefined;
   finished: boolean;
 }
@@ -118,7 +118,7 @@ export interface Channel {
   records: UserRecord[];
   notifying: boolean;
   collecting: boolean;
-  /** The stage knows this worker: before that, it could not answer a collect. */
+  /** The stage knows this worker. Before that, the stage could not answer a collect. */
   known: boolean;
   /** A punctuation is not answered yet. */
   punctuating: boolean;
@@ -132,12 +132,12 @@ export interface Current {
   filtered: number;
 }
 
-/** What was read and is not admitted yet. */
+/** The records that were read and are not admitted yet. */
 export interface Admission {
   readonly raw: Deque<RawRecord>;
   /**
-   * Bytes of `raw`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the ledger,
-   * by its buffer, which is pinned there.
+   * Bytes of `raw`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the ledger: its
+   * buffer is pinned there.
    */
   rawBytes: number;
   current: Current | undefined;
@@ -152,7 +152,7 @@ export interface Admission {
 export interface WorkerTurn {
   readonly options: ShardWorkerOptions;
   readonly state: ShardWorkerState;
-  /** Monotonic, when the call began. */
+  /** Monotonic: when the call began. */
   readonly now: number;
   readonly effects: Effect<ShardWorkerMessage>[];
 }

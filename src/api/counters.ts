@@ -1,8 +1,7 @@
-// The counters of `status().counters`, each with what it counts. They are also the label `what` of the instrument
-// `Incidents`. docs/status.md is made of this table; a test compares it with the names that actors and runtime count
-// under.
+// The counters of `status().counters`, each with an explanation. They are also the values of the label `what` of the instrument
+// `Incidents`. docs/status.md is made of this table; a test compares it with the names under which actors and runtime count.
 
-/** What people look for: each has a cause in the application or its data. */
+/** Counters that people look for: each has a cause in the application or its data. */
 const yours = {
   skippedItems:
     'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
@@ -25,7 +24,7 @@ const yours = {
   orphanEnded: 'Those of them that have ended since.',
 } as const;
 
-/** What happens in a healthy consumer too, at every restart, loss of a lease and stop. */
+/** Counters that rise in a healthy consumer too, at every restart, loss of a lease and stop. */
 const ordinary = {
   expiredIterators: 'Shard iterators that had expired, each replaced behind the last record.',
   leaseRowsRemoved: 'Lease rows of shards that are gone, removed by this worker.',
@@ -47,12 +46,12 @@ const ordinary = {
   staleKeeperNotice: 'News of a lease from a keeper that no longer keeps it.',
 } as const;
 
-/** What should stay absent: please report it. */
+/** Counters that should stay absent: please report them. */
 const unexpected = {
   unknownMessage: 'Messages that an actor does not know.',
   stopHookFailed: 'Last words of an actor that threw.',
   effectAfterStop: 'Effects that an actor asked for after its end, of a kind that is then not carried out.',
 } as const;
 
-/** By what a number above 0 means. */
+/** The counters, grouped by what a number above 0 means. */
 export const counterGroups = Object.freeze({ yours, ordinary, unexpected });

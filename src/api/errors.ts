@@ -1,8 +1,8 @@
-// Every error that leaves kinact. Codes are a closed set: documented here, matched on by users, never reused for
-// another meaning. `retryable` says whether the same call may succeed later without anyone changing anything.
+// Every error that leaves kinact. Codes are a closed set: they are documented here, users match on them, and no code is ever
+// reused for another meaning. `retryable` says whether the same call may succeed later without anyone changing anything.
 import { visible } from '../core/visible.js';
 
-/** Each code with what it means and what to do; docs/errors.md is generated from this table. */
+/** Each code with its meaning; docs/errors.md is generated from this table and from remedies.ts. */
 export const errorCodes = {
   INVALID_OPTION: 'An option is missing, unknown or out of bounds; the message names path, expected and got.',
   STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
@@ -43,7 +43,7 @@ export const errorCodes = {
   BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
 } as const;
 
-/** What went wrong; docs/errors.md has a line for each code, and what to do. */
+/** The code of an error. docs/errors.md has a line for each code, with what to do. */
 export type ErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('kinact.error');
@@ -66,7 +66,7 @@ export type FailureKind =
   | 'serverError'
   | 'other';
 
-/** Data that belongs to an error: whatever of these is known. */
+/** The data of an error. Members that are not known, or do not apply, are absent. */
 export interface ErrorData {
   /** Path of the option that was refused, such as `leases.failoverMs`. */
   readonly option?: string;
@@ -93,22 +93,22 @@ export interface ErrorData {
   readonly actor?: string;
   /** The failed call, such as `kinesis:GetRecords`. */
   readonly operation?: string;
-  /** KCL3_TABLE: what shows that a KCL 3 fleet governs the table. */
+  /** KCL3_TABLE: the evidence that a KCL 3 fleet governs the table. */
   readonly evidence?: string;
-  /** For a failed call of a service. */
+  /** What went wrong, for a failed call of a service. */
   readonly kind?: FailureKind;
-  /** For how long it had stood still, milliseconds. */
+  /** For how long the shard's checkpoint had stood still, milliseconds. */
   readonly ageMs?: number;
-  /** A write failed here but may have been carried out: its reply was lost, or never waited for. */
+  /** True for a write that failed here but may have been carried out: its reply was lost, or nobody waited for it. */
   readonly outcomeUnknown?: boolean;
-  /** Names of user effects still running. */
+  /** Names of user effects that still run. */
   readonly orphans?: readonly string[];
 }
 
 /**
- * The one error class. Test for it with `isKinactError`, which also recognises errors of another copy of the package.
- * Control and bidirectional characters in `message` are escaped, because it may hold text from outside; `data` has
- * texts as they are.
+ * The class of all errors that kinact makes. Test for it with `isKinactError`, which also recognises errors of another copy of
+ * the package. Control and bidirectional characters in `message` are escaped, because it may hold text from outside; `data`
+ * has texts as they are.
  */
 export class KinactError extends Error {
   override readonly name = 'KinactError';
@@ -129,7 +129,7 @@ export class KinactError extends Error {
     this.data = options.data ?? {};
   }
 
-  /** What `JSON.stringify` shows: an Error alone would leave out its message. Of `cause` the text. */
+  /** The members that `JSON.stringify` shows. A plain Error would leave out its message; `cause` is shown as text. */
   toJSON(): object {
     const { name, code, message, retryable, data, cause } = this;
     const why =

@@ -1,20 +1,20 @@
-// The events of a consumer: a closed map from event name to payload, each documented with when it fires. Emission is
-// free when nobody listens; a listener that throws is counted and reported, nothing more.
+// The events of a consumer: a closed map from event name to payload, which says of each when it fires. Emission costs nothing
+// when nobody listens. A listener that throws is counted and reported, and has no other effect.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
 
-/** Common to all events of one shard. */
+/** The members that all events about one shard have. */
 export interface ShardEvent {
   readonly source: string;
   readonly shardId: string;
 }
 
-/** The events of a consumer, by name, with what listeners get. docs/events.md has the level and the remedy of each. */
+/** The events of a consumer: name and payload. docs/events.md has the level and the remedy of each. */
 export interface ConsumerEvents {
-  /** A lease was taken; `from` is the owner it was taken from, absent when it was free. */
+  /** A lease was taken. `from` is the former owner, absent when the lease was free. */
   leaseTaken: ShardEvent & { readonly leaseKey: string; readonly counter: number; readonly from?: string };
-  /** A held lease is another worker's now, or its row is gone. */
+  /** This worker has lost a lease: another worker has it now, or its row is gone. */
   leaseLost: ShardEvent & { readonly leaseKey: string; readonly reason: string };
   /** A lease was given up by one write that also checkpointed. */
   leaseReleased: ShardEvent & { readonly leaseKey: string; readonly reason: string };
@@ -29,15 +29,15 @@ export interface ConsumerEvents {
   shardEnded: ShardEvent & { readonly children: readonly string[] };
   /** A checkpoint is durable. */
   checkpoint: ShardEvent & Position;
-  /** Records of a shard were skipped, by policy or because they could not be decoded. */
+  /** Records of a shard failed and were skipped, because `onFailure` decided so. */
   recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
-  /** User records outside their shard's hash range were dropped (once each time a worker starts on the shard); the counter has the rest. */
+  /** User records outside their shard's hash range were dropped. It fires once per start of a worker; the counter has all. */
   outOfRange: ShardEvent & Position;
-  /** An aggregate was malformed and the named rule applied (once each time a worker starts on the shard); the counter has the rest. */
+  /** An aggregate was malformed; `complaint` names the rule applied. It fires once per start of a worker; the counter has all. */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /**
    * Records may have expired before they were read. The record at this position, the last one handed out, has expired.
-   * Without a position nothing of the shard was handed out. `certain` is false where nobody can know whether later
+   * If there is no position, no record of the shard was handed out. `certain` is false where nobody can know whether later
    * records expired.
    */
   trimmed: ShardEvent & {
@@ -59,9 +59,9 @@ export interface ConsumerEvents {
     readonly shardId?: string;
   };
   /**
-   * How a stream places its records (`RecordDistributionStrategy`). It fires at every change. It fires at the start if
-   * records of one key may be in several shards, or if the configured `outOfRange` is not carried out. `outOfRange` is
-   * what is done from now on, `keepsAllUntil` until when at least.
+   * Says how a stream places its records (`RecordDistributionStrategy`). It fires at every change. It also fires at the start
+   * if records of one key may be in several shards, or if the configured `outOfRange` does not apply. `outOfRange` is the
+   * policy from now on. Until `keepsAllUntil`, at least, no record is dropped for its hash key.
    */
   recordDistribution: {
     readonly source: string;
@@ -70,19 +70,19 @@ export interface ConsumerEvents {
     readonly outOfRange: OutOfRangePolicy;
     readonly keepsAllUntil?: string;
   };
-  /** A row of the lease table cannot be read; its shard is left alone. Once per row and reason. */
+  /** A row of the lease table cannot be read; its shard is left alone. It fires once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
   /**
-   * This process holds the lease of a shard, but has not read it for longer than `failoverMs`. Neither a parent nor a
-   * stop is the reason. `ready()` is false. Workers are started again; where that does not help, the lease is given up.
+   * This process holds the lease of a shard, but has not read the shard for longer than `failoverMs`. Neither a parent nor a stop
+   * is the reason. `ready()` is false meanwhile. Workers are started again; if that does not help, the lease is given up.
    */
   leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
   /**
-   * A row says SHARD_END of a shard that two listings, a minute apart, show open: no worker will read it. `ready()` is
+   * A row says SHARD_END although two listings, a minute apart, show its shard open: no worker will read the shard. `ready()` is
    * false while this lasts. `remedy` says what to do.
    */
   leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string; readonly remedy: string };
-  /** A shard was found to have no lease that covers it, three times in a row; a full sync follows. */
+  /** Hash keys were found, three times in a row, that no lease covers. A full shard sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
   /**
    * Records of a shard are handed out again and again. This many times in a row (`tenures`), the shard's worker lost the right
@@ -100,22 +100,22 @@ export interface ConsumerEvents {
    */
   sourceFailed: { readonly source: string; readonly error: KinactError };
   /**
-   * The lease table carries no further lease: takes wait for their turn behind renewals, and this many leases have no
-   * owner. Nothing but time is lost. It fires again when the state has passed and returned.
+   * The lease table is too slow for another lease: takes wait behind renewals, and `leases` leases have no owner. Only time is
+   * lost. It fires again when the table has recovered and is too slow once more.
    */
   leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
   /** Something is wrong that people should look at; processing goes on. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
   /**
-   * The pipeline restarts, because part of it crashed, or a lease coordinator, which takes it along. `incarnation` is 2
-   * after the first restart.
+   * The pipeline restarts, because a part of it crashed, or because a lease coordinator did, which restarts the pipeline too.
+   * `incarnation` is 2 after the first restart.
    */
   pipelineRestarted: { readonly incarnation: number; readonly error: Error };
-  /** User effects did not settle by the stop deadline: they may still act. */
+  /** User effects have not settled by the stop deadline, and may still act. */
   orphaned: { readonly actor: string; readonly effects: readonly string[] };
   /** An actor crashed. */
   actorCrashed: { readonly actor: string; readonly error: Error };
-  /** The consumer ended; with the error where escalation ended it. */
+  /** The consumer has ended. `error` is present if it ended by itself. */
   closed: { readonly error?: KinactError | Error };
 }
 

@@ -1,5 +1,5 @@
-// What kinact needs of a logger, by shape: `pino()`, `console` and any wrapper of the same shape will do. Silent unless
-// one is given. A logger that throws, or rejects, is counted and never harms the work that it was to report.
+// The shape of a logger: `pino()`, `console` and any wrapper of the same shape will do. kinact logs nothing unless it is given
+// one. A logger that throws, or rejects, is counted and never harms the work that it was to report.
 import { tell } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 
@@ -15,12 +15,12 @@ export type LogLevel = keyof Logger;
 
 const nothing = (): void => {};
 
-/** Says nothing: the default. */
+/** The default logger, which logs nothing. */
 export const silentLogger: Logger = Object.freeze({ debug: nothing, info: nothing, warn: nothing, error: nothing });
 
 /**
- * A logger that cannot throw; every line of it carries `fields`, and no text in it is raw. `failed` hears of what the
- * wrapped one throws; it must not log.
+ * Wraps a logger so that it cannot throw, each line has `fields`, and no text is raw. `failed` gets the errors that the wrapped
+ * logger throws; it must not log.
  */
 export function guardLogger(logger: Logger, fields: object, failed: (error: unknown) => void): Logger {
   if (logger === silentLogger) return silentLogger;

@@ -1,11 +1,12 @@
-// What kinact measures, as one table, and the port that receives it. Names are the KCL's where the KCL measures the
-// same, so that dashboards survive the move. Silent unless a meter is given; a meter that throws harms nothing.
+// The table of all instruments, and the port that receives their values. An instrument has the KCL's name where the KCL measures
+// the same, so that dashboards survive the move. kinact measures nothing unless a meter is given; a meter that throws harms
+// nothing.
 import { tell } from '../core/callback.js';
 
-/** Label values by label name. Which labels an instrument has is in the table. */
+/** Label values by label name. The table says which labels an instrument has. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** The port: two calls, a few lines in front of any metrics library. All values are finite numbers. */
+/** Receives measurements. Its two functions take a few lines in front of any metrics library. All values are finite numbers. */
 export interface Meter {
   /** Adds to a counter. `by` is never negative. */
   count(name: CounterName, by: number, labels: Labels): void;
@@ -88,10 +89,10 @@ export type InstrumentName = keyof Instruments;
 
 const nothing = (): void => {};
 
-/** Measures nothing: the default. */
+/** The default meter, which does nothing. */
 export const silentMeter: Meter = Object.freeze({ count: nothing, gauge: nothing });
 
-/** A meter that can neither throw nor reject. `failed` hears of what the wrapped one throws; it must not measure. */
+/** Wraps a meter so that it can neither throw nor reject. `failed` gets the errors of the wrapped meter; it must not measure. */
 export function guardMeter(meter: Meter, failed: (error: unknown) => void): Meter {
   if (meter === silentMeter) return silentMeter;
   return {

@@ -1,5 +1,5 @@
-// What options are made of, typed by hand: clients by their shape, a reference of nact, what a callback gets. The options
-// themselves are in generated/.
+// The types of option values that are written by hand: clients by their shape, a reference of nact, the argument of a callback.
+// The options themselves are in generated/.
 import type { Position } from '../core/position.js';
 import type { ShardEvent } from './events.js';
 
@@ -22,5 +22,5 @@ export interface KinesisClientLike {
   send(command: never, options?: never): Promise<unknown>;
 }
 
-/** What `onCheckpoint` gets. */
+/** The argument of `onCheckpoint`. */
 export type CheckpointNotice = ShardEvent & Position;

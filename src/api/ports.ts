@@ -1,5 +1,5 @@
-// What kinact asks of the environment. Everything that performs I/O, tells the time or rolls dice stands behind one of these
-// interfaces. `consumer/wiring.ts` (or a test) passes them in, so that `src/core` and `actors` stay deterministic.
+// The interfaces between kinact and its environment. All code that performs I/O, tells the time or makes random numbers stands
+// behind one of them. `consumer/wiring.ts` (or a test) passes them in, so that `src/core` and `actors` stay deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
 import type { LeaseRow } from '../core/lease.js';
@@ -10,15 +10,15 @@ export interface Clock {
   /** Monotonic milliseconds; the origin means nothing. Expiry, deadlines and back-off are measured with it. */
   now(): number;
   /**
-   * Milliseconds since the epoch: for what people read, for AT_TIMESTAMP, and to end a tenure after the machine was
-   * suspended, where the monotonic clock stood still.
+   * Milliseconds since the epoch. They serve for texts that people read, for AT_TIMESTAMP, and to notice that the machine was
+   * suspended, while the monotonic clock stood still.
    */
   wallNow(): number;
 }
 
 /** One-shot timers. */
 export interface Timers {
-  /** Calls back once, not before `ms` milliseconds have passed. Returns the cancellation, harmless when too late. */
+  /** Calls back once, not before `ms` milliseconds have passed. Returns a function that cancels, and is harmless when too late. */
   after(ms: number, callback: () => void): () => void;
 }
 
@@ -59,7 +59,7 @@ export interface RawRecord {
   /** Absent where the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
   readonly partitionKey?: string;
   readonly data: Uint8Array;
-  /** Epoch milliseconds, when the service said so. */
+  /** When the record arrived, epoch milliseconds; absent where the service does not say. */
   readonly arrivedAt?: number;
 }
 
@@ -74,33 +74,33 @@ export interface UserRecord {
   /** The producer's hash key, decimal, if it gave one. */
   readonly explicitHashKey?: string;
   /**
-   * The bytes, not copied. Those of an aggregated record are a view of the whole aggregate, which stays in memory as
-   * long as any view of it does. A record of less than 4 KiB shares a buffer of 8 KiB with its neighbours. To keep
-   * bytes beyond the call, keep `data.slice()`, not `data`. Where it may be a `Buffer`, whose own `slice` copies
-   * nothing, use `Uint8Array.prototype.slice.call(data)`.
+   * The bytes, which are not copied. The bytes of an aggregated record are a view of the whole aggregate, which stays in memory
+   * as long as any view of it does. A record of less than 4 KiB shares a buffer of 8 KiB with its neighbours. To keep bytes
+   * beyond the call, keep `data.slice()`, not `data`. If `data` may be a `Buffer`, whose own `slice` copies nothing, use
+   * `Uint8Array.prototype.slice.call(data)`.
    */
   readonly data: Uint8Array;
-  /** When Kinesis took it, milliseconds since the epoch, where the service says so. */
+  /** When Kinesis took the record, milliseconds since the epoch; absent where the service does not say. */
   readonly arrivedAt?: number;
 }
 
-/** What one raw record turned into. */
+/** The user records of one raw record. */
 export interface Unpacked {
-  /** In order; index i of an aggregate has subSequenceNumber i, filtered or not. */
+  /** The user records in order; index i of an aggregate has subSequenceNumber i, filtered or not. */
   readonly records: readonly UserRecord[];
   /**
    * Indices into `records` that the out-of-range policy filters: they are admitted, and settled as filtered at once.
    */
   readonly filtered?: readonly number[];
   /**
-   * May a checkpoint land inside this aggregate? False for erlmld's formats (P5, P6), where it may land only at the
+   * Whether a checkpoint may land inside this aggregate. False for erlmld's formats (P5, P6), where it may land only at the
    * end.
    */
   readonly divisible: boolean;
-  /** What was wrong with it, for the counter and the one warning. The text names the rule that was applied. */
+  /** What was wrong with the record, for the counter and the one warning. The text names the rule that was applied. */
   readonly complaint?: string;
   /**
-   * Set when some user records could not be decoded (bad index): `records` has the ones decoded, this is the failure.
+   * The failure, if some user records could not be decoded (bad index); `records` has those that could.
    */
   readonly undecoded?: { readonly reason: string };
 }
@@ -109,13 +109,13 @@ export interface Unpacked {
 export type ReadResult =
   | {
       readonly type: 'records';
-      /** May be empty: an empty read of an idle shard is reported too (X3 makes idle progress possible). */
+      /** The records; none after an empty read of an idle shard, which is reported too (X3 makes idle progress possible). */
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent when the service did not say. */
       readonly millisBehindLatest?: number;
     }
   /**
-   * Everything was read, as far as reading can tell: a second chain of iterators behind the last record has ended too.
+   * Everything has been read, as far as reading can tell: a second chain of iterators behind the last record has ended, too.
    * Only a listing can say whether the shard is closed.
    */
   | {
@@ -124,11 +124,11 @@ export type ReadResult =
        * Absent when the service named none: the coordinator then finds them by ListShards. Empty when there are none.
        */
       readonly children?: readonly ChildShard[];
-      /** The service has not known the shard for a while (ResourceNotFound). A listing has to prove it. */
+      /** The service has not known the shard for a while (ResourceNotFound). A listing has to prove that it is gone. */
       readonly vanished?: boolean;
     };
 
-/** What a reader gets to know about the lease it reads under. */
+/** The facts about a lease that the reader of its shard gets. */
 export interface LeasedRead {
   /** The identity of the stream the lease row belongs to (stream-identity.ts): no other stream is read. */
   readonly stream: string | undefined;
@@ -139,14 +139,14 @@ export interface LeasedRead {
   readonly bytes?: ByteAccount;
 }
 
-/** Reads one shard from one position to its end, throttled, retried and prefetched within bounds by itself. */
+/** Reads one shard from one position to its end. It throttles, retries and prefetches by itself, within bounds. */
 export interface ShardReader {
   /**
    * The next batch, as soon as there is one. Under a lease it rejects only on abort, because any failure of a service
    * may pass. Without a lease it also rejects on what retrying cannot repair (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
-  /** Ends every request and timer of this reader. Idempotent. */
+  /** Ends every request and timer of this reader. A second call has no effect. */
   close(): void;
 }
 
@@ -167,7 +167,7 @@ export type SourceNotice =
 /** What the service says a stream is doing; `UNKNOWN` for a word that kinact does not know. */
 export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING' | 'UNKNOWN';
 
-/** What a stream says of itself. */
+/** A stream as its service describes it. */
 export interface StreamDescription {
   readonly streamName: string;
   readonly streamArn: string;
@@ -176,15 +176,15 @@ export interface StreamDescription {
   readonly creationEpochSeconds: number;
   /** Only an ACTIVE or UPDATING stream can be read, and only its listings prove anything. */
   readonly status: StreamStatus;
-  /** How it places records; absent where the service has no choice. */
+  /** How the stream places records; absent where the service has no choice. */
   readonly distribution?: RecordDistribution;
-  /** That may change, and change back, at any moment, because the stream is in the on-demand mode. */
+  /** Whether that may change, and change back, at any moment, because the stream is in the on-demand mode. */
   readonly switchable?: boolean;
-  /** The largest record it takes, data and partition key together, where the service says it. */
+  /** The largest record that the stream takes, data and partition key together; absent where the service does not say. */
   readonly maxRecordBytes?: number;
-  /** How long records stay, where the service says it. */
+  /** How long records stay; absent where the service does not say. */
   readonly retentionHours?: number;
-  /** The service's time when it said all this, epoch milliseconds. */
+  /** The service's time when it gave this description, epoch milliseconds. */
   readonly describedAtMs?: number;
 }
 
@@ -209,10 +209,10 @@ export interface StreamSource {
   readonly region?: string | undefined;
   describe(signal: AbortSignal): Promise<StreamDescription>;
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
-  /** Its readers ask the account of their lease before each fetch. For others the worker asks before each read. */
+  /** Whether its readers charge each fetch to the account of their lease. Otherwise the worker asks before each read. */
   readonly countsBytes?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
-  /** Synchronous and total: whatever the bytes, it returns. `range` is the shard's, when known. */
+  /** Unpacks a raw record. It is synchronous and returns whatever the bytes are. `range` is the shard's, when known. */
   unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;
   /** What is known of how the stream places its records. Absent where a source drops nothing for its hash key. */
   readonly placement?: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
@@ -224,7 +224,7 @@ export interface StreamSource {
 export interface MalformedRow {
   readonly leaseKey: string;
   readonly reason: string;
-  /** Who owns it, where at least that can be read. */
+  /** The worker that owns the lease, where at least that can be read. */
   readonly leaseOwner?: string;
 }
 
@@ -235,7 +235,7 @@ export interface LeaseScan {
   readonly serviceTimeMs: number;
 }
 
-/** What an update of a held row changes. The counter is always raised by one; absent members stay as they are. */
+/** The changes of an update to a held row. The counter always rises by one; absent members stay as they are. */
 export interface LeaseChange {
   /** Set with the checkpoint, `ownerSwitchesSinceCheckpoint` becomes 0 and pending checkpoints are removed (KCL clause 1.3). */
   readonly checkpoint?: { readonly checkpoint: string; readonly subSequenceNumber: number };
@@ -247,7 +247,7 @@ export interface LeaseChange {
    * Gives the lease to the author of the wish that stands in the row, and to no other, as if that worker had taken it.
    */
   readonly handOver?: LeaseHeir;
-  /** The answer to the wish that stands in the row; goes into kinactAnswer. */
+  /** The answer to the wish that stands in the row; it goes into kinactAnswer. */
   readonly answer?: string;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
   readonly countOwnerSwitch?: boolean;
@@ -256,16 +256,16 @@ export interface LeaseChange {
   readonly childShardIds?: readonly string[];
 }
 
-/** The one write to an existing row. */
+/** An update of an existing row. */
 export interface LeaseUpdate {
-  /** Its condition: `leaseCounter` is `counter`, and where `owner` is given `leaseOwner` is that. */
+  /** The condition of the write: `leaseCounter` is `counter` and, if `owner` is given, `leaseOwner` is `owner`. */
   readonly expected: { readonly counter: number; readonly owner?: string };
   readonly change: LeaseChange;
-  /** Goes into kinactWriter. */
+  /** The text that goes into kinactWriter. */
   readonly writer: string;
 }
 
-/** Who gets a lease that is handed over: its `workerId`, `kinactWriter` and `failoverMs`. */
+/** The worker that gets a lease which is handed over: its `workerId`, `kinactWriter` and `failoverMs`. */
 export interface LeaseHeir {
   readonly workerId: string;
   readonly writer: string;
@@ -282,7 +282,7 @@ export type WriteOutcome =
   /** The condition failed. `current` is the row as it stood (a consistent view); undefined when the row is gone. */
   | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
 
-/** What a row must be like for a wish to be left in it. */
+/** The conditions under which a wish may be left in a row. */
 export interface WishCondition {
   readonly owner: string;
   readonly writer: string;
@@ -297,16 +297,16 @@ export type WishOutcome =
   | { readonly type: 'written' }
   | { readonly type: 'refused'; readonly current: LeaseRow | undefined };
 
-/** The lease table. One attempt per call: the caller retries, because it must know which outcomes are unknown. */
+/** The lease table. Each call is one attempt: the caller retries, because it must know which outcomes are unknown. */
 export interface LeaseStore {
   readonly tableName: string;
   /** Creates the table where it is missing and waits until it is ACTIVE. Rejects with TABLE_NOT_KCL, KCL3_TABLE, … */
   ensureTable(signal: AbortSignal): Promise<{ readonly created: boolean }>;
-  /** Every row, all pages, eventually consistent. Rejects with KCL3_TABLE when a leader or migration state shows. */
+  /** Reads every row, all pages, eventually consistent. Rejects with KCL3_TABLE when a leader or migration state shows. */
   scan(signal: AbortSignal): Promise<LeaseScan>;
-  /** One row by a consistent read; undefined when there is none; a malformed one rejects with MALFORMED_LEASE. */
+  /** Reads one row consistently; undefined when there is none. Rejects with MALFORMED_LEASE when the row cannot be read. */
   get(leaseKey: string, signal: AbortSignal): Promise<LeaseRow | undefined>;
-  /** Conditional on absence. */
+  /** Creates a row, on condition that it is absent. */
   create(row: LeaseRow, signal: AbortSignal): Promise<'created' | 'exists'>;
   update(leaseKey: string, update: LeaseUpdate, signal: AbortSignal): Promise<WriteOutcome>;
   /**
@@ -324,7 +324,7 @@ export interface LeaseStore {
     wish: { readonly author: string; readonly text: string | null },
     signal: AbortSignal,
   ): Promise<WishOutcome>;
-  /** KCL clause 1.3 meta-info: children or hash range of an existing row, without touching the counter. False when it is gone. */
+  /** Writes meta-information of an existing row (KCL clause 1.3) without touching the counter. False when the row is gone. */
   describeLease(
     leaseKey: string,
     meta: {

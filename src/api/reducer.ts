@@ -1,5 +1,5 @@
-// What an application writes: reducers, and what they receive. Types, and `defineReducer`, which only checks and
-// freezes.
+// Reducers, which applications write: the types of reducers and of what they receive, and `defineReducer`, which only checks
+// and freezes a definition.
 import { unknownName } from '../core/nearest-name.js';
 import { KinactError } from './errors.js';
 import type { UserRecord } from './ports.js';
@@ -7,42 +7,41 @@ import type { UserRecord } from './ports.js';
 /** Names one delivered item, for `ctx.ack` and `ctx.fail`. */
 export interface Token {
   /**
-   * Stream (with its creation time), shard, sequence number, sub-sequence number and item index. The same for every
-   * delivery of the same item, whatever is redelivered, resharded or restarted, on any machine. Meant for idempotent
-   * writes.
+   * A key for idempotent writes: stream (with its creation time), shard, sequence number, sub-sequence number and item index. It
+   * is the same for every delivery of the same item on any machine, whatever is resharded or restarted.
    */
   readonly idempotencyKey: string;
 }
 
 /**
- * One item, as a reducer gets it: what `extract` made of a record, or the record itself. Most members are computed when
+ * One item as a reducer gets it: an item that `extract` made of a record, or the record itself. Most members are computed when
  * they are read, so a copy by spreading (`{ ...item }`) lacks them.
  */
 export interface Item<Value = Uint8Array> {
-  /** Picks the reducer; items of one key and shard arrive in the order of the shard. */
+  /** The key, which picks the reducer. Items of one key and shard arrive in the order of the shard. */
   readonly key: string;
   /**
-   * What `extract` made, else the record's `data`. Bytes are not copied: those of an aggregated record are a view of
-   * the whole aggregate. Keep a copy beyond the call, or all of it stays in memory.
+   * The value that `extract` made, or else the record's `data`. Bytes are not copied: the bytes of an aggregated record are a
+   * view of the whole aggregate. To keep them beyond the call, copy them, or the whole aggregate stays in memory.
    */
   readonly value: Value;
-  /** Names the item for {@link ReducerContext.ack}, and has the key of idempotent writes. */
+  /** The token that names the item for {@link ReducerContext.ack}, and has the key for idempotent writes. */
   readonly token: Token;
   /** The source's name. */
   readonly source: string;
   readonly shardId: string;
-  /** Of the record that the item was made of. */
+  /** The sequence number of the record that the item was made of. */
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
-  /** 1 for the first delivery in this incarnation. */
+  /** How often the item has been delivered in this incarnation: 1 for the first time. */
   readonly attempt: number;
   /**
-   * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest
-   * it has seen can refuse late writes of an earlier owner. It is the lease counter when the shard worker started.
+   * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest token
+   * it has seen can refuse late writes of an earlier owner. The token is the lease counter at the start of the shard worker.
    */
   readonly fence: number;
-  /** What the source was configured with. */
+  /** The `opaque` option of the source. */
   readonly opaque: unknown;
   /**
    * Aborts, with LEASE_LOST as its reason, when the right to deliver this item ends. That is when the lease went to
@@ -51,11 +50,11 @@ export interface Item<Value = Uint8Array> {
   readonly signal: AbortSignal;
 }
 
-/** What `extract` returns. */
+/** An item as `extract` returns it. */
 export interface Extracted<Value = unknown> {
-  /** Picks the reducer, and is `item.key` there. */
+  /** The key, which picks the reducer and is `item.key` there. */
   readonly key: string;
-  /** `item.value` at the reducer. */
+  /** The value, which is `item.value` at the reducer. */
   readonly value: Value;
 }
 
@@ -64,65 +63,64 @@ export interface RecordContext {
   /** The source's name. */
   readonly source: string;
   readonly shardId: string;
-  /** What the source was configured with. */
+  /** The `opaque` option of the source. */
   readonly opaque: unknown;
 }
 
-/** Makes the items of a record: none, one or many. Synchronous; what it throws goes to `onFailure`. */
+/** Makes the items of a record: none, one or many. It must be synchronous; what it throws goes to `onFailure`. */
 export type Extract<Value = unknown> = (record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>;
 
-/** Given to every call of a reducer. */
+/** The context that every call of a reducer gets. */
 export interface ReducerContext {
   /** This reducer's number, from 0. */
   readonly reducer: number;
   /**
-   * Aborts on stop, restart and the stop deadline. It does not abort when one of many leases is lost (`item.signal`
-   * does).
+   * Aborts on stop, restart and the stop deadline. It does not abort when one of many leases is lost: `item.signal` does.
    */
   readonly signal: AbortSignal;
   /**
-   * Acknowledges an item, for reducers with `acknowledge: 'manual'` and raw behaviours. Idempotent; may be called at any time,
-   * also after the call has returned.
+   * Acknowledges an item, for reducers with `acknowledge: 'manual'` and for raw behaviours. You may call it at any time, also
+   * after the reducer's call has returned; a second call for the same item has no effect.
    */
   ack(token: Token): void;
   /** Reports an item as failed: `onFailure` decides. */
   fail(token: Token, error: unknown): void;
 }
 
-/** Given to `flush`. */
+/** The context that `flush` gets. */
 export interface FlushContext extends ReducerContext {
-  /** Shard id to fence, of everything the flushed state embodies since the last flush. */
+  /** Fences by shard id, of all shards whose items were folded since the last flush. */
   readonly fences: ReadonlyMap<string, number>;
 }
 
-/** What a raw behaviour receives. Nothing arrives while a promise it returned is pending. */
+/** The messages that a raw behaviour receives. None arrives while a promise that it returned is pending. */
 export type ReducerMessage<Value = Uint8Array> =
   | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
-  /** Each stage sends one per `flushIntervalMs`, idle or not. */
+  /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
   /** A full shard waits for acknowledgements: acknowledge what you can. */
   | { readonly type: 'flush' }
   /**
-   * The lease ended: nothing more of this source, shard and fence arrives, and acknowledgements for it are ignored. Compare all
-   * three with the members of your items: shards of two streams may have the same id, and even the same fence.
+   * The lease has ended. No more items of this source, shard and fence arrive, and acknowledgements for them are ignored. Compare
+   * all three with the members of your items: shards of two streams may have the same id, and even the same fence.
    */
   | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
   /**
-   * As `flush`, at the end of a shard, before a stop, and before a lease is handed over. In the last case the shard may
-   * stay here after all. The message comes again after what was acknowledged since. The shard is given away only when
+   * The same request as `flush`, at the end of a shard, before a stop, and before a lease is handed over. In the last case the
+   * shard may stay here after all. The message comes again if items were acknowledged since. The shard is given away only when
    * your call has returned.
    */
   | { readonly type: 'drain' };
 
-/** When a flush happens: whichever comes first. */
+/** When a flush happens: at the size or after the time, whichever comes first. */
 export interface Batch {
   /**
-   * Items folded since the last flush.
+   * How many items are folded between two flushes.
    * @default 500
    */
   readonly size?: number | undefined;
   /**
-   * Milliseconds since the first item after the last flush.
+   * How many milliseconds after the first item since the last flush the next one happens.
    * @default `flushIntervalMs` of the consumer
    */
   readonly intervalMs?: number | undefined;
@@ -133,22 +131,23 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
   /** Makes a fresh state: at start, after every restart, and after a flush that failed and was skipped. */
   readonly init: () => State;
   /**
-   * Returns the new state, or throws before it has changed the old one. May be async. Calls never overlap within one
-   * reducer. `this` is not set.
+   * Folds an item into the state: returns the new state, or throws before it has changed the old one. It may be async. Calls never
+   * overlap within one reducer. `this` is not set.
    */
   readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
-  /** Makes the state durable. What it returns replaces the state; `undefined` keeps it. */
+  /** Makes the state durable. The result replaces the state, unless it is `undefined`. */
   readonly flush?: ((state: State, context: FlushContext) => unknown) | undefined;
   /** When a flush happens. Without `flush`, `size` bounds how many items are folded in one go. */
   readonly batch?: Batch | undefined;
   /**
-   * `auto` (default): an item is acknowledged when its `reduce` has returned, or, with `flush`, when the flush after it
-   * has. `manual`: when the application calls `ctx.ack` or `ctx.fail`.
+   * When an item is acknowledged. `auto` (default): when its `reduce` has returned or, with `flush`, when the flush after it has
+   * returned. `manual`: when the application calls `ctx.ack` or `ctx.fail`.
    * @default 'auto'
    */
   readonly acknowledge?: 'auto' | 'manual' | undefined;
   /**
-   * `reducer` (default): one state per reducer. `shard`: one per reducer and shard, dropped when the shard leaves.
+   * How many states there are. `reducer` (default): one per reducer. `shard`: one per reducer and shard, which is dropped when
+   * the shard leaves.
    * @default 'reducer'
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
@@ -160,8 +159,8 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
   /** Makes a fresh state: at start and after every restart. */
   readonly init: () => State;
   /**
-   * Gets each message and returns the new state. May be async: it receives nothing more until its promise has settled.
-   * It acknowledges through `context.ack`.
+   * Handles a message and returns the new state. It may be async: no other message arrives until its promise has settled. It
+   * acknowledges items through `context.ack`.
    */
   readonly behaviour: (
     state: State,
@@ -175,11 +174,11 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
   readonly stateBy?: undefined;
 }
 
-/** What `defineReducer` returns: a reducer of either kind. */
+/** A reducer of either kind, as `defineReducer` returns it. */
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
 export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
 
-/** What `onFailure` gets to know about the failure. */
+/** The facts about a failure that `onFailure` gets. */
 export interface FailedItem {
   /** The source's name. */
   readonly source: string;
@@ -188,18 +187,18 @@ export interface FailedItem {
   readonly subSequenceNumber?: number | undefined;
   /** Absent when no key was known yet (`extract`, `key`, decoding). */
   readonly key?: string | undefined;
-  /** What `extract` made; absent where there is no item yet. */
+  /** The value that `extract` made; absent where there is no item yet. */
   readonly value?: unknown;
   /**
-   * Where it failed.
+   * Where the failure happened.
    * - `decode`: some user records of an aggregate cannot be decoded.
-   * - `key`, `extract`: that function threw, or returned what it must not.
+   * - `key`, `extract`: that function threw, or returned a value that it must not return.
    * - `reduce`: `reduce` threw, or a raw behaviour at items.
    * - `flush`: `flush` threw, or a raw behaviour at another message.
    * - `ack`: the application called `ctx.fail`.
    */
   readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
-  /** More than 1 when a flush failed: the number of items it would have acknowledged; the rest names the oldest. */
+  /** The number of items. After a failed flush it counts the items to be acknowledged; the other members name the oldest. */
   readonly items: number;
 }
 
@@ -208,7 +207,7 @@ export interface FailedItem {
  * counted and reported as `recordSkipped`. `stopShard`: its shard is released for a growing time.
  */
 export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
-/** A policy, or a function that picks one for each failure. What it throws, or another answer, means `crash`. */
+/** A policy, or a function that picks one for each failure. If the function throws or returns something else, that means `crash`. */
 export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
 
 const kinds: Readonly<Record<string, readonly string[]>> = {
@@ -222,8 +221,8 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Declares a reducer that is an actor behaviour of its own: it receives messages, and settles items by `ctx.ack`. Checked
- * here, so that a mistake shows where it was made.
+ * Declares a reducer that is an actor behaviour of its own: it receives messages, and settles items by `ctx.ack`. The definition
+ * is checked here, so that a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
  * @see {@link ReducerMessage} for the messages.
  *
@@ -244,7 +243,7 @@ export function defineReducer<State, Value = Uint8Array>(
   definition: RawReducer<State, Value>,
 ): RawReducer<State, Value>;
 /**
- * Declares a reducer. Checked here, so that a mistake shows where it was made.
+ * Declares a reducer. The definition is checked here, so that a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
  * @see {@link FoldingReducer} for the members, {@link OnFailure} for what a throw does.
  *

@@ -1,5 +1,5 @@
-// What to do about each error code, in Markdown with links between pages of docs. docs/errors.md is made of it, and
-// `runUntilSignal` prints it for an error that nobody catches.
+// Says what to do about each error code, in Markdown with links between pages of docs. docs/errors.md is made of this table, and
+// `runUntilSignal` prints the remedy of an error that nobody catches.
 import type { ErrorCode } from './errors.js';
 
 export const remedies: Readonly<Record<ErrorCode, string>> = {

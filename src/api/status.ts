@@ -1,5 +1,4 @@
-// What `consumer.status()` returns, and two readings of its tree: all actors, and the shards. Pure: a snapshot in,
-// plain objects out.
+// The result of `consumer.status()`, and two pure functions that read its tree: one lists all actors, the other the shards.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { Position } from '../core/position.js';
@@ -11,9 +10,9 @@ export interface ActorSnapshot {
   /** `shard-worker`, `reducer`, … */
   readonly kind: string;
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
-  /** What the actor says of itself; its members depend on its kind. */
+  /** The actor's own status; its members depend on its kind. */
   readonly state: object | undefined;
-  /** Messages that wait. */
+  /** How many messages wait. */
   readonly queued: number;
   /** Work under way, with its age. */
   readonly effects: readonly { readonly name: string; readonly kind: 'io' | 'user'; readonly ageMs: number }[];
@@ -22,13 +21,13 @@ export interface ActorSnapshot {
 
 /** The oldest record of a shard that has not been dealt with, and who has it. */
 export interface OldestOpen extends Position {
-  /** Since it was admitted. */
+  /** How long ago the record was admitted. */
   readonly ageMs: number;
   /** Path of the actor that holds it. */
   readonly holder: string;
   /** `running`: in a call of user code; `folded`: done but not acknowledged; `queued`: waiting; `unknown`: on its way. */
   readonly doing: 'queued' | 'running' | 'folded' | 'unknown';
-  /** How long it has been doing that. */
+  /** How long the record has been in that state. */
   readonly forMs: number;
 }
 
@@ -40,11 +39,11 @@ export interface ShardSnapshot {
   readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
   readonly openRecords: number;
   readonly openBytes: number;
-  /** What it holds of `maxBytes`: fetched, asked for, and open; an aggregate as a whole until its last record is done. */
+  /** How much of `maxBytes` the shard holds: bytes fetched, asked for, and open. An aggregate counts until its last record is done. */
   readonly heldBytes: number;
-  /** How much of it was fetched ahead of the work. */
+  /** How many of these bytes were fetched ahead of the work. */
   readonly prefetchedBytes: number;
-  /** Milliseconds behind the tip, as the service last said; null when it has not. */
+  /** Milliseconds behind the tip, as the service last said; null if it has not said so. */
   readonly millisBehindLatest: number | null;
   readonly oldestOpen: OldestOpen | null;
 }
@@ -52,9 +51,9 @@ export interface ShardSnapshot {
 /** How a stream places its records (`RecordDistributionStrategy`), and the consequences. */
 export interface PlacementSnapshot {
   readonly distribution: RecordDistribution;
-  /** False under AUTO, and for the stream's retention after it: records of one key may be in several shards. */
+  /** False under AUTO, and for the stream's retention after that: records of one key may then be in several shards. */
   readonly perKeyOrder: boolean;
-  /** What is done now with user records out of their shard's hash range: `emit` on streams in the on-demand mode. */
+  /** The policy now for user records outside their shard's hash range: `emit` on streams in the on-demand mode. */
   readonly outOfRange: OutOfRangePolicy;
   /** ISO time until which nothing is dropped for its hash key; absent where AUTO has not been seen. */
   readonly keepsAllUntil?: string;
@@ -64,45 +63,45 @@ export interface PlacementSnapshot {
 export interface FailingSnapshot {
   readonly operation: string;
   readonly kind: FailureKind;
-  /** How many have failed in a row, and for how long. */
+  /** How many calls have failed in a row, and for how long. */
   readonly attempts: number;
   readonly forMs: number;
-  /** What the last one failed with. */
+  /** The error of the last call. */
   readonly error: string;
 }
 
 /** One source of the consumer. */
 export interface SourceSnapshot {
   readonly source: string;
-  /** The lease table it is in. */
+  /** The lease table that has its leases. */
   readonly table: string;
-  /** `starting`: not read yet, and tried again. `failed`: read no more, for good. */
+  /** `starting`: the source is not read yet, and is tried again. `failed`: it is read no more. */
   readonly state: 'starting' | 'running' | 'failed';
-  /** Why it is not running: the failure, or the last error of what is tried. */
+  /** Why the source is not running: its failure, or the last error of the calls that are tried again. */
   readonly error?: Error;
-  /** How its records are placed, once that is known. */
+  /** How the stream places its records, once that is known. */
   readonly placement?: PlacementSnapshot;
 }
 
-/** What `consumer.status()` returns; docs/status.md explains it member by member. */
+/** The result of `consumer.status()`; docs/status.md explains it member by member. */
 export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   readonly workerId: string;
-  /** Of the pipeline, since the start; a lease coordinator that crashes takes it along. */
+  /** How often the pipeline has restarted since the start; the crash of a lease coordinator restarts it, too. */
   readonly restarts: number;
   readonly shards: readonly ShardSnapshot[];
-  /** Every source, with the reason where one is not read. */
+  /** Every source; if a source is not read, with the reason. */
   readonly sources: readonly SourceSnapshot[];
-  /** Bytes of records that this process holds, of `maxBytes`; and how many shards wait for some before they read on. */
+  /** How many bytes of records this process holds, of `maxBytes`, and how many shards wait for bytes before they read on. */
   readonly bytes: { readonly max: number; readonly held: number; readonly waiting: number };
-  /** Per lease table what its coordinator says: leases, owners, what is waited for. */
+  /** The status of each lease table's coordinator: leases, owners, and what it waits for. */
   readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
   /** User effects that outlived a stop deadline and may still act. */
   readonly orphans: readonly string[];
   /**
-   * What deserves a number but no alarm, since the start: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`,
-   * `deadLetter` (messages to actors that had stopped), … Absent: never raised. docs/status.md says what each name
-   * counts, and which are ordinary.
+   * Counts since the start of what deserves a number but no alarm: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`,
+   * `deadLetter` (messages to actors that had stopped), … A counter that is absent has never risen. docs/status.md says what each
+   * name counts, and which counters are ordinary.
    */
   readonly counters: Readonly<Record<string, number>>;
   readonly tree: readonly ActorSnapshot[];

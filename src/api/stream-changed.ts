@@ -1,6 +1,5 @@
-// The error of a stream that is not the one its lease rows were made for, and the command that sets where reading
-// begins instead. Start, shard sync, readers and keepers all report it in the same words, with both streams and the way
-// out.
+// Makes the error that the lease rows belong to another stream than the one that is read, and the command that sets where
+// reading begins. Start, shard sync, readers and keepers all report it in the same words, with both streams and the way out.
 import { arnOf, readableIdentity } from '../core/stream-identity.js';
 import { KinactError } from './errors.js';
 
@@ -20,11 +19,11 @@ export interface StreamDifference {
   readonly rowStream: string | undefined;
   /** Identity of the stream that the service has under this name now. */
   readonly liveStream: string;
-  /** What shows it, as a sentence without a full stop: "row shardId-… stands at 49…, before the first record of its shard". */
+  /** The evidence, as a sentence without a full stop: "row shardId-… stands at 49…, before the first record of its shard". */
   readonly evidence: string;
 }
 
-/** STREAM_CHANGED, never retryable: no row was changed, nothing more is read. */
+/** Makes STREAM_CHANGED, which is never retryable: no row was changed, and nothing more is read. */
 export function streamChanged(difference: StreamDifference, about: { readonly shardId?: string } = {}): KinactError {
   const { stream, table, rowStream, liveStream, evidence } = difference;
   const rows = table === undefined ? 'The lease rows' : `The rows of lease table '${table}'`;
@@ -68,7 +67,7 @@ export interface ResetTarget {
   readonly shardId?: string;
 }
 
-/** `kinact reset` as it works when it is pasted: a stream that its name alone would not find is given by its ARN. */
+/** The `kinact reset` command, ready to be pasted. A stream that its name alone would not find is given by its ARN. */
 export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
   const of = region === undefined ? stream : arnOf(liveStream);
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;

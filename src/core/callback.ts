@@ -1,9 +1,9 @@
-// Calls into what the application passes in to be informed: listeners, loggers, meters, `onCheckpoint`, traces. What
-// goes wrong in them must harm nothing. A promise that nobody waits for must not end the process.
+// Calls the functions that an application passes in to be informed: listeners, loggers, meters, `onCheckpoint`, traces. A
+// failure in such a function must harm nothing, and a promise that nobody waits for must not end the process.
 
 /**
- * Calls `callback`. `failed` hears, at most once, of what it throws or, when it returns a promise, of what that rejects
- * with. `failed` must not throw.
+ * Calls `callback`. `failed` gets, at most once, the error that the callback throws or that its promise rejects with. `failed`
+ * must not throw.
  */
 export function tell(callback: () => unknown, failed: (error: unknown) => void): void {
   try {
@@ -15,21 +15,21 @@ export function tell(callback: () => unknown, failed: (error: unknown) => void):
 }
 
 /**
- * What a synchronous function of the application has returned. If that is a promise, nobody awaits it: what it rejects
- * with is dropped here, and must not end the process. Only of promises: another thenable may begin its work when it is
- * asked for the result.
+ * Passes on what a synchronous function of the application has returned. If that is a promise, nobody awaits it, so its
+ * rejection is dropped here and cannot end the process. Other thenables are left alone: they may begin their work only when
+ * somebody asks for the result.
  */
 export function unawaited<Returned>(returned: Returned): Returned {
   if (isPromise(returned)) returned.then(undefined, () => {});
   return returned;
 }
 
-/** By its name: test runners with a realm per file have several classes of this name. */
+/** Whether the value is a promise, judged by the name of its class: test runners with a realm per file have several classes. */
 function isPromise(value: unknown): value is Promise<unknown> {
   return Object.prototype.toString.call(value) === '[object Promise]' && isThenable(value);
 }
 
-/** Whether `await` would wait for it. Throws what the getter of its `then` throws. */
+/** Whether `await` would wait for the value. Throws the error that the getter of `then` throws. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
   return typeof (value as { readonly then?: unknown }).then === 'function';

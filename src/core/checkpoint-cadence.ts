@@ -1,18 +1,18 @@
-// When a checkpoint is written: with which renewals it goes, and when it is worth a write of its own. Invariant: no new
-// frontier, no checkpoint. Pure; called by lease keepers.
+// Decides when a checkpoint is written: which renewals take one along, and when one is worth an extra write. Invariant: without
+// a new frontier no checkpoint is written. The functions are pure; lease keepers call them.
 export interface CheckpointCadence {
   /**
-   * 0: with every renewal. Below `renewalMs`: with every renewal, and also by itself this often. Otherwise at least
-   * this much time lies between two checkpoints, and renewals in between go without one.
+   * 0: every renewal takes a checkpoint along. Below `renewalMs`: so does every renewal, and extra writes keep this interval.
+   * Otherwise at least this much time lies between two checkpoints, and the renewals in between take none along.
    */
   readonly intervalMs: number;
   /** A checkpoint that would cover this many records is worth a write. 0: off. */
   readonly records: number;
-  /** Between two renewals for the sake of the lease. */
+  /** The time between two renewals that the lease needs. */
   readonly renewalMs: number;
 }
 
-/** Where a lease stands. Times are monotonic milliseconds. */
+/** How far the checkpoints of a lease have come. Times are monotonic milliseconds. */
 export interface CheckpointStanding {
   /** When the last write that was answered with a checkpoint began. */
   readonly checkpointAt: number;
@@ -26,7 +26,7 @@ export function takesAlong(cadence: CheckpointCadence, standing: CheckpointStand
   return intervalMs < renewalMs || now >= standing.checkpointAt + intervalMs || isEnough(cadence, standing);
 }
 
-/** When a checkpoint that no renewal waits for is due: in the past if it is due already, Infinity if there is none. */
+/** When an extra checkpoint is due: a time in the past if it is due already, Infinity if none is. */
 export function extraCheckpointAt(cadence: CheckpointCadence, standing: CheckpointStanding): number {
   const { intervalMs, renewalMs } = cadence;
   if (standing.behind === 0) return Infinity;

@@ -1,6 +1,6 @@
 // The order of checkpoints as the KCL has it (KCL clause 1.1): AT_TIMESTAMP < TRIM_HORIZON < LATEST < any number, then its
-// sub-sequence < SHARD_END. A checkpoint is never written lower than the row's; lease keepers compare by these
-// functions.
+// sub-sequence < SHARD_END. Lease keepers compare checkpoints by these functions, and never write one that is lower than the
+// row's.
 import type { CheckpointText, Position, Sentinel } from './position.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { excerpt } from './visible.js';
@@ -31,8 +31,8 @@ export function isCheckpointText(text: string): boolean {
 }
 
 /**
- * Negative, zero or positive as `left` is before, at or after `right`. The sub-sequence of a sentinel means nothing.
- * Throws RangeError on a text that is no checkpoint: garbage must not have an order.
+ * Compares two checkpoints: the result is negative, zero or positive as `left` is before, at or after `right`. The sub-sequence
+ * of a sentinel is ignored. Throws RangeError on a text that is no checkpoint, because garbage must not have an order.
  */
 export function compareCheckpoints(left: Checkpoint, right: Checkpoint): number {
   const leftRank = rankOf(left.checkpoint);

@@ -1,6 +1,6 @@
-// Whole numbers as decimal text from outside: sequence numbers, hash keys, counters. Invariant: the text is passed over
-// once, whatever it holds. A BigInt is made of a bounded number of digits only, because making one takes more than
-// linear time. No other file calls BigInt on text from outside.
+// Reads whole numbers in decimal text from outside: sequence numbers, hash keys, counters. Invariant: the text is read once,
+// whatever it holds. A BigInt is made of a bounded number of digits only, because making one takes more than linear time. No
+// other file calls BigInt on text from outside.
 
 const ZERO = 48;
 const NINE = 57;
@@ -17,14 +17,14 @@ export function isDecimal(text: string): boolean {
   return text.length > 0;
 }
 
-/** What stands behind the zeros that a decimal begins with; empty for zero. */
+/** The decimal without its leading zeros; empty for zero. */
 export function withoutLeadingZeros(decimal: string): string {
   let start = 0;
   while (start < decimal.length && decimal.charCodeAt(start) === ZERO) start++;
   return start === 0 ? decimal : decimal.slice(start);
 }
 
-/** The number that the text is; undefined where it is none, or has more than `maxDigits` digits behind leading zeros. */
+/** The number in the text; undefined if it is no number, or has more than `maxDigits` digits behind leading zeros. */
 export function readDecimal(text: string, maxDigits: number): bigint | undefined {
   if (!isDecimal(text)) return undefined;
   const digits = withoutLeadingZeros(text);

@@ -1,5 +1,6 @@
-// A queue in a ring: what an array's `shift` does in O(n), this does in O(1). For the queues between stages, reducers
-// and workers, which may hold thousands of items. A slot that is left is cleared, so that it keeps nothing alive.
+// A queue in a ring: it removes the oldest item in O(1), where an array's `shift` takes O(n). The queues between stages,
+// reducers and workers use it, because they may hold thousands of items. An empty slot is cleared, so that it keeps nothing
+// alive.
 
 /** First in, first out; amortised O(1) at both ends and by index. */
 export interface Deque<T> {

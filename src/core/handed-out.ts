@@ -1,15 +1,15 @@
-// The newest record of each lease that this process has handed out during its unbroken ownership, over all its workers
-// and keepers. A lease is drained if it is released no lower than that. One per process; it outlives the tenures that
-// write into it.
+// Keeps the newest record of each lease that this process has handed out during its unbroken ownership, over all its workers
+// and keepers. A lease counts as drained only if it is released no lower than that record. There is one map per process; it
+// outlives the tenures that write into it.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
-/** What a tenure has handed to a stage. Its worker writes it, at any time. */
+/** The newest record that a tenure has handed to a stage. The worker of the tenure writes it at any time. */
 export interface HandingOut {
   readonly newestHandedOut?: Position | undefined;
 }
 
-/** Of one lease. */
+/** What is known of one lease: the newest record of its earlier tenures, and the tenure that hands out records now. */
 interface Known {
   readonly newest: Position | undefined;
   readonly current: HandingOut | undefined;
@@ -19,18 +19,18 @@ interface Known {
 
 export type HandedOut = Map<string, Known>;
 
-/** An empty one. */
+/** Makes an empty map. */
 export function createHandedOut(): HandedOut {
   return new Map();
 }
 
-/** From now on this tenure hands out the records of the lease; what earlier tenures handed out is kept. */
+/** Notes that from now on this tenure hands out the lease's records. The newest record of earlier tenures stays known. */
 export function beganHandingOut(handedOut: HandedOut, lease: string, tenure: HandingOut): void {
   const callsMayRun = handedOut.get(lease)?.callsMayRun === true;
   handedOut.set(lease, { newest: newestOf(handedOut, lease), current: tenure, callsMayRun });
 }
 
-/** The newest record of the lease that may be open here; undefined: none was handed out. */
+/** The newest record of the lease that may be open here; undefined when none was handed out. */
 export function newestOf(handedOut: HandedOut, lease: string): Position | undefined {
   const known = handedOut.get(lease);
   const [before, now] = [known?.newest, known?.current?.newestHandedOut];
@@ -38,7 +38,10 @@ export function newestOf(handedOut: HandedOut, lease: string): Position | undefi
   return comparePositions(before, now) < 0 ? now : before;
 }
 
-/** Whether a call of the application may run for a record of this lease, of this ownership or of an earlier one. */
+/**
+ * Forgets the lease, because it belongs, or belonged in between, to another worker or to nobody. Records that are still open
+ * were not handed out during the ownership that begins now.
+ */
 export function callsMayRunOf(handedOut: HandedOut, lease: string): boolean {
   return newestOf(handedOut, lease) !== undefined || handedOut.get(lease)?.callsMayRun === true;
 }

@@ -1,5 +1,5 @@
-// Which hash keys a set of ranges leaves uncovered (KCL clause 2.10). Arithmetic is in bigint: this runs every few minutes,
-// never per record. The shard sync asks whether a listing is complete, the audit whether every key is leased.
+// Finds the hash keys that a set of ranges leaves uncovered (KCL clause 2.10). The shard sync asks whether a listing is
+// complete, and the audit asks whether every key is leased. Numbers are bigints: this runs every few minutes, never per record.
 import { HASH_KEY_DIGITS, readDecimal } from './decimal.js';
 
 /** An inclusive range of hash keys in decimal. */

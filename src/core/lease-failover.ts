@@ -1,7 +1,7 @@
-// After how long without a renewal another worker's lease counts as expired. Workers of one application may differ in
-// it while a deploy changes it. So every take writes the holder's value into the row, and everyone honours the larger
-// of that and its own. Otherwise a worker with a short failover time would keep taking leases from live holders that
-// renew more slowly. Used by coordinators, keepers and commands.
+// Decides after how long without a renewal another worker's lease counts as expired. Workers of one application may differ in
+// this time while a deploy changes it. So every take writes the holder's time into the row, and each worker honours the larger
+// of that time and its own. Otherwise a worker with a short failover time would keep taking leases from live holders that renew
+// more slowly. Coordinators, keepers and commands use this.
 import { isDecimal } from './decimal.js';
 import { isForeign } from './lease-writer.js';
 import type { LeaseRow } from './lease.js';
@@ -11,15 +11,15 @@ import type { LeaseRow } from './lease.js';
  */
 export const LONGEST_FAILOVER_MS = 600_000;
 
-/** What `kinactFailover` of a row is after a take: the holder's milliseconds, and the `kinactWriter` that they belong to. */
+/** The `kinactFailover` of a row after a take: the holder's milliseconds, and the `kinactWriter` that they belong to. */
 export function failoverText(failoverMs: number, writer: string): string {
   return `${Math.ceil(failoverMs)} ${writer}`;
 }
 
 /**
- * The failover time of a row's owner, milliseconds; undefined where the row does not say it. A value that an earlier
- * owner left is not believed. An older kinact, which does not know the attribute, writes a different `kinactWriter`, so the
- * value no longer matches. A Java worker's take leaves both attributes standing, under an owner that is not their writer.
+ * The failover time of a row's owner, milliseconds; undefined if the row does not say it. A value that an earlier owner left
+ * does not count. An older kinact, which does not know the attribute, writes a different `kinactWriter`, so the value no longer
+ * matches. A Java worker's take leaves both attributes in place, under an owner that did not write them.
  */
 export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | 'kinactFailover'>): number | undefined {
   const { leaseOwner, kinactWriter, kinactFailover } = row;

@@ -1,7 +1,7 @@
-// How rows of the lease table are keyed (KCL clause 1.2). A table of one stream has bare shard ids. A table of several has
-// `<account>:<stream>:<creation epoch>:<shard>`. Parents and children stay bare shard ids.
+// The keys of lease rows (KCL clause 1.2). In a table of one stream a key is a bare shard id. In a table of several streams it
+// is `<account>:<stream>:<creation epoch>:<shard>`. Parents and children are bare shard ids in both.
 
-/** What a multi-stream row calls its stream: stable while the stream lives, different for its re-created namesake. */
+/** The name of a stream in multi-stream keys: stable while the stream lives, different for its re-created namesake. */
 export function streamIdentifier(stream: {
   readonly accountId: string;
   readonly streamName: string;
@@ -16,8 +16,8 @@ export function leaseKeyOf(identifier: string | undefined, shardId: string): str
 }
 
 /**
- * The shard id of a row that belongs to `identifier`, undefined for a row of another stream. In a single-stream table
- * (`identifier` undefined) every key without a colon is ours.
+ * The shard id of a row that belongs to `identifier`; undefined for a row of another stream. In a single-stream table
+ * (`identifier` undefined) every key without a colon belongs to the stream.
  */
 export function shardIdOf(identifier: string | undefined, leaseKey: string): string | undefined {
   if (identifier === undefined) return leaseKey.includes(':') ? undefined : leaseKey;
@@ -25,9 +25,8 @@ export function shardIdOf(identifier: string | undefined, leaseKey: string): str
 }
 
 /**
- * The shard id of a multi-stream row that names the account and stream of `identifier` under another epoch. A stream
- * that was deleted since has left it behind, or a worker with a configured epoch has made it. Undefined for every other
- * row.
+ * The shard id of a multi-stream row that names the account and stream of `identifier` under another epoch. A stream that was
+ * deleted since has left the row behind, or a worker with a configured epoch has made it. Undefined for every other row.
  */
 export function otherEpochShardId(identifier: string, leaseKey: string): string | undefined {
   const upToEpoch = identifier.slice(0, identifier.lastIndexOf(':') + 1);

@@ -1,6 +1,6 @@
-// What a lease keeper does next, and when it must look again: a pure function of what is wanted and of the clock.
-// Invariants: one write at a time. While a worker may settle records, only renewals are sent; answers and checkpoints count
-// as such. SHARD_END before a release, a release before renewals, a renewal before a checkpoint that no renewal waits for.
+// Decides which write a lease keeper sends next, and when it must look again: pure functions of what is wanted and of the clock.
+// Invariants: one write at a time. While a worker may settle records, the keeper sends only renewals (answers and checkpoints
+// count as such). SHARD_END goes before a release, a release before a renewal, and a renewal before an extra checkpoint.
 export type LeaseWriteKind =
   | 'wish'
   | 'unwish'
@@ -13,7 +13,7 @@ export type LeaseWriteKind =
   | 'release'
   | 'shardEnd';
 
-/** Times are monotonic milliseconds. A keeper's state fits this by shape. */
+/** The part of a keeper's state that decides. Times are monotonic milliseconds. */
 export interface LeaseWants {
   readonly phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
   readonly writes: WriteWants;
@@ -26,44 +26,44 @@ export interface LeaseWants {
   readonly open?: OpenWants;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
-  /** Members of the phase `wishing`. */
+  /** The wish, in the phase `wishing`. */
   readonly wishing?: WishWants | undefined;
-  /** Another worker has asked for the lease. Default: nobody has. */
+  /** The wish of another worker for this lease. Default: nobody has asked. */
   readonly yielding?: YieldingWants | undefined;
 }
 
 export interface WriteWants {
-  /** The one under way. */
+  /** The write under way. */
   readonly current: { readonly startedAt: number } | undefined;
-  /** No write before this: back-off. */
+  /** No write begins before this time, because of a back-off. */
   readonly retryAt: number;
 }
 
 export interface TrafficWants {
-  /** It waits for its turn at the table: nothing is due before that comes. */
+  /** The keeper waits for a permit: nothing is due before it comes. */
   readonly queued: boolean;
-  /** When to stop waiting for the turn of a first take. */
+  /** When to stop waiting for the permit of a first take. */
   readonly takeBy: number;
 }
 
 export interface StandingWants {
   readonly renewAt: number;
-  /** When a checkpoint is due by itself, see `checkpoint-cadence.ts`; Infinity when none is. */
+  /** When an extra checkpoint is due (see `checkpoint-cadence.ts`); Infinity when none is. */
   readonly extraAt: number;
 }
 
 export interface WorkerWants {
-  /** One waits for a renewal that will be its fence. */
+  /** A worker that waits for a renewal, whose counter will be its fence. */
   readonly asked: unknown;
   readonly idleSince: number;
-  /** Nobody may start the shard for now, so that having no worker means nothing. */
+  /** No worker may start the shard now, so its absence means nothing. */
   readonly waiting: boolean;
 }
 
 export interface OpenWants {
   /** Calls of user code for this shard may run, although it has no worker. */
   readonly callsMayRun: boolean;
-  /** Calls of `onCheckpoint` that run. */
+  /** How many calls of `onCheckpoint` run. */
   readonly calls: number;
 }
 
@@ -72,7 +72,7 @@ export interface WishWants {
   readonly lookAt: number;
   readonly looking: boolean;
   readonly until: number;
-  /** It is to be withdrawn, and to be forgotten by then. */
+  /** The wish is to be withdrawn, and forgotten by `until`. */
   readonly over: { readonly until: number } | undefined;
 }
 
@@ -83,7 +83,7 @@ export interface YieldingWants {
 }
 
 export interface ShardEndWants {
-  /** When the worker said so, or when it last heard that it must wait for another worker. */
+  /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
   readonly since: number;
   readonly asking: boolean;
   readonly askAt: number;
@@ -118,8 +118,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (shardEndIsDue(wants, now)) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
-      // Before a renewal, because it replaces one: it is the last write of this keeper. `calls` is checked again, because the
-      // answer to an earlier write may have begun a call since.
+      // A hand-over goes before a renewal, because it replaces one: it is the last write of this keeper. `calls` is checked again,
+      // because the answer to an earlier write may have begun a call since.
       if (wants.yielding?.phase === 'ready' && wants.release === undefined && (wants.open?.calls ?? 0) === 0)
         return 'handOver';
       if (wants.workers.asked !== undefined || now >= wants.standing.renewAt) return 'renew';
@@ -139,7 +139,7 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
   return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
-/** The end is proven. An `onCheckpoint` call belongs to the shard as well, and the children begin after it. */
+/** Whether the release is due: the shard is drained and no SHARD_END, which would say more, is about to come; or time is up. */
 function shardEndIsDue({ shardEnd, open }: LeaseWants, now: number): boolean {
   if (shardEnd?.childShardIds === undefined) return false;
   return (open?.calls ?? 0) === 0 || now >= shardEnd.callsUntil;
@@ -155,7 +155,7 @@ function releaseIsDue(wants: LeaseWants, now: number): boolean {
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= release.cutAt;
 }
 
-/** When the write under way has gone unanswered too long. */
+/** Whether the write under way has gone unanswered for too long. */
 export function writeIsOverdue(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
   const { current } = wants.writes;
   return current !== undefined && now >= current.startedAt + times.writeTimeoutMs;
@@ -219,7 +219,7 @@ function askedLook({ phase, wishing, yielding, writes, traffic, release }: Lease
   return Math.min(...times.filter((time) => time > now), Infinity);
 }
 
-/** Until when it makes no difference what it waits for in the queue: a checkpoint there becomes a renewal in time. */
+/** Until when a write that waits in the queue needs no look: an extra checkpoint then becomes a renewal. */
 function queuedUntil({ phase, standing, traffic }: LeaseWants, now: number): number {
   if (phase === 'taking') return traffic?.takeBy ?? Infinity;
   return standing.renewAt > now ? standing.renewAt : Infinity;

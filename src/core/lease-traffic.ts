@@ -1,18 +1,19 @@
-// The queue of all that this process writes to one lease table: bounded, and in order of what a delay would cost. A
-// late renewal costs a lease, a late take costs nothing yet. Requests wait here, never at the table. A writer that has a
-// permit sends at once, so deadlines and time limits count from there. One per table and process.
-// Keepers and the coordinator ask for a permit before each write; keepers decide what to write when they have it.
+// The queue of all writes of this process to one lease table: bounded, and in order of what a delay would cost. A late renewal
+// costs a lease; a late take costs nothing yet. Requests wait here, never at the table. A writer that has a permit sends at once,
+// so deadlines and time limits count from there. There is one queue per table and process. Keepers and the coordinator ask for a
+// permit before each write; keepers decide what to write when they have it.
 import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
- * `renew` first, the earliest deadline before the others; then `owed`, `take`, `checkpoint`. `owed` is a hand-over, a
- * release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal that the lease does not need yet. No
- * `checkpoint` is sent until the table has refused nothing for `calmMs`, nor once half of the places are taken.
+ * The kinds of writes, in order of rank. `renew` comes first, the earliest deadline before the others; `owed`, `take` and
+ * `checkpoint` follow. `owed` is a hand-over, a release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal
+ * that the lease does not need yet. It is sent only if the table has refused nothing for `calmMs` and less than half of the
+ * places are taken.
  */
 export type TrafficKind = 'renew' | 'owed' | 'take' | 'checkpoint';
 
-/** One writer's place: the writer keeps it up to date, and the queue reads it whenever it chooses. */
+/** One writer's place in the queue. The writer keeps it up to date, and the queue reads it whenever it grants a permit. */
 export interface TrafficOrder {
   kind: TrafficKind;
   /** Monotonic milliseconds: when the lease is lost without this write. */
@@ -23,27 +24,27 @@ export interface TrafficOrder {
 
 /** A permit: permission to send one request, now. */
 export interface TrafficPermit {
-  /** The request has ended, or will not be sent. Idempotent. */
+  /** Gives the permit back: the request has ended, or will not be sent. A second call has no effect. */
   end(outcome: SendOutcome): void;
 }
 
 export interface TrafficStanding {
   readonly takesWaiting: number;
-  /** How long the oldest of them has waited. */
+  /** How long the oldest waiting take has waited. */
   readonly oldestTakeMs: number;
-  /** Requests that were answered in the last second. */
+  /** How many requests were answered in the last second. */
   readonly perSecond: number;
 }
 
 export interface LeaseTraffic {
-  /** A new order, known to the queue until it leaves. */
+  /** Makes an order, which the queue knows until `leave`. */
   join(): TrafficOrder;
   leave(order: TrafficOrder): void;
-  /** The rank of an order that waits has changed. */
+  /** Tells the queue that the rank of a waiting order has changed. */
   moved(order: TrafficOrder): void;
-  /** A permit at once, if one is free and no order that waits goes first. */
+  /** Returns a permit at once, if one is free and no waiting order goes first. */
   enter(order: TrafficOrder): TrafficPermit | undefined;
-  /** A permit, when it comes. Rejects if `signal` aborts first. */
+  /** Resolves with a permit when it comes. Rejects if `signal` aborts first. */
   wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit>;
   standing(): TrafficStanding;
 }
@@ -65,24 +66,24 @@ interface Permit extends TrafficPermit {
   readonly sentAt: number;
 }
 
-/** More than what is owed, so that what has fallen behind catches up. */
+/** The owed rate is raised by this factor, so that writes which have fallen behind catch up. */
 const owedSlack = 1.2;
-/** For how long the count of what is owed is used. Orders change by the hundred, and each permit asks for it. */
+/** For how long the count of owed writes is used. Orders change by the hundred, and each permit asks for the count. */
 const countedMs = 100;
 
-/** How often it is checked, while requests are under way, whether this process is too busy to hear their answers. */
+/** How often the queue checks, while requests are under way, whether this process is too busy to notice their answers. */
 const probeMs = 50;
 
 interface Queue {
   readonly options: TrafficOptions;
   readonly pace: SendPace;
   readonly orders: Set<TrafficOrder>;
-  /** In the order in which they came. */
+  /** Waiting orders, in the order in which they came. */
   readonly waiting: Set<Waiting>;
-  /** In the order in which they were sent. */
+  /** Permits in use, in the order in which their requests were sent. */
   readonly underWay: Set<Permit>;
   cancelTimer: (() => void) | undefined;
-  /** Time in all for which timers of this process were late while requests were under way. */
+  /** For how long in all timers of this process were late while requests were under way. */
   stalledMs: number;
   cancelProbe: (() => void) | undefined;
   owed: { readonly perSecond: number; readonly at: number };
@@ -113,7 +114,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     },
     leave(order) {
       queue.orders.delete(order);
-      // Its permit would be heard of by nobody: one that has come already, and one that would come before its signal aborts.
+      // Nobody would use a permit of this order, neither one that it has already nor one that would still come.
       for (const waiting of queue.waiting) if (waiting.order === order) queue.waiting.delete(waiting);
       for (const permit of queue.underWay) if (permit.order === order) queue.underWay.delete(permit);
       stopProbe(queue);
@@ -155,7 +156,7 @@ function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<T
   });
 }
 
-/** Grants what may be granted, and arranges the next look. */
+/** Grants every permit that may be granted, and sets a timer for the next look. */
 function serve(queue: Queue): void {
   const now = queue.options.clock.now();
   dropLost(queue, now);
@@ -178,7 +179,7 @@ function nextSlot(queue: Queue, now: number): number {
   const owed = owedTo(queue, first.order, now);
   if (underWay.size >= roomIn(pace, owed)) return Infinity;
   const at = Math.max(nextAt(pace, owed), first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
-  // An order that waits although there is room waits for an answer, which will be heard; a look now and then costs
+  // An order that waits although there is room waits for an answer, which the queue will notice. A look now and then costs
   // nothing.
   return at > now ? at : now + options.failoverMs / 10;
 }
@@ -194,15 +195,15 @@ function firstOf({ waiting }: Queue): Waiting | undefined {
   return best;
 }
 
-/** Equal ones go in the order in which they came. */
+/** Whether `one` must go before `other`. Orders of equal rank go in the order in which they came. */
 function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
   if (one.kind !== other.kind) return ranks[one.kind] < ranks[other.kind];
   return one.deadline < other.deadline;
 }
 
 /**
- * A table on which renewals are late carries no further lease, and nothing that no lease needs. A renewal so late that
- * its lease is lost says something about its row, not about the table, and holds up nobody.
+ * Whether the order may have a permit now. While renewals are late, the table carries no further lease, and no write that no
+ * lease needs. A renewal so late that its lease is lost says something about its row, not about the table, and holds up nobody.
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
@@ -216,9 +217,9 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
 }
 
 /**
- * The rate at which everything held can be renewed, or released, in time. Refusals lower it no further: leases that
- * wait for the table to recover are lost as surely as leases that it refuses. Takes, and checkpoints that can wait,
- * have no claim to it.
+ * The rate at which all held leases can be renewed, or released, in time. Refusals do not lower the pace below this rate: leases
+ * that wait for the table to recover are lost as surely as leases that it refuses. Takes, and checkpoints that can wait, have no
+ * claim to the rate.
  */
 function owedTo(queue: Queue, order: TrafficOrder, now: number): number {
   if (!isOwed(order)) return 0;
@@ -255,7 +256,7 @@ function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPer
   return permit;
 }
 
-/** A busy worker hears late: if that made the table count as slow, its renewals would go out even later. */
+/** Notes how late timers are. A busy process notices answers late; if the table counted as slow, renewals would be even later. */
 function probe(queue: Queue): void {
   if (queue.cancelProbe !== undefined || queue.underWay.size === 0) return;
   const { clock, timers } = queue.options;
@@ -269,14 +270,14 @@ function probe(queue: Queue): void {
   });
 }
 
-/** With nothing under way there is nothing to hear late, and no timer outlives the last request. */
+/** Stops the check when no request is under way: there is no answer to notice late, and no timer outlives the last request. */
 function stopProbe(queue: Queue): void {
   if (queue.underWay.size > 0) return;
   queue.cancelProbe?.();
   queue.cancelProbe = undefined;
 }
 
-/** A permit that nobody ends (its keeper died before it heard of it) must not take up room for ever. */
+/** Drops permits that nobody ends, because their keepers died first: they must not take up room for ever. */
 function dropLost(queue: Queue, now: number): void {
   for (const permit of queue.underWay) {
     if (now < permit.sentAt + queue.options.failoverMs) return;
