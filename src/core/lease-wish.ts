@@ -1,19 +1,19 @@
-// How a worker asks another one for a lease: a wish in the lease's row, and the holder's answer beside it. Both are
-// texts of ours that touch neither counter nor owner, so they do not concern a Java worker. A wish is addressed to one
-// ownership of the row, by the `kinactWriter` that it was seen with: any change of that makes it void. Keepers write
-// both; coordinators read them, too.
+// How a worker asks another worker for a lease: by a wish in the lease's row, with the holder's answer beside it. Both are
+// attributes of kinact's that touch neither counter nor owner, so they do not concern a Java worker. A wish names the
+// `kinactWriter` that the row had when it was written: any change of `kinactWriter` makes it void. Keepers write both texts;
+// coordinators read them, too.
 import { isDecimal } from './decimal.js';
 import { failoverOf, LONGEST_FAILOVER_MS } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 
 export interface Wish {
-  /** `kinactWriter` of the keeper that asks, and what its take will say of it. */
+  /** The `kinactWriter` of the keeper that asks; its take will carry the same values. */
   readonly writer: string;
   readonly workerId: string;
   readonly failoverMs: number;
-  /** Raised as long as the worker that asks lives. */
+  /** A number that rises as long as the worker that asks lives. */
   readonly number: number;
-  /** `kinactWriter` of the keeper that is asked. */
+  /** The `kinactWriter` of the keeper that is asked. */
   readonly holder: string;
 }
 
@@ -22,23 +22,23 @@ export type WishAnswer = 'yielding' | 'refused';
 
 export interface Answer {
   readonly answer: WishAnswer;
-  /** For how long it may drain before it refuses after all. */
+  /** For how long the holder may drain before it refuses after all. */
   readonly handOverMs: number;
 }
 
-/** `kinactWish`: a worker id may hold anything, so it comes last. */
+/** The text of `kinactWish`. The worker id comes last, because it may hold any characters. */
 export function wishText({ writer, failoverMs, number, holder, workerId }: Wish): string {
   return `${writer} ${Math.ceil(failoverMs)} ${number} ${holder} ${workerId}`;
 }
 
-/** What each wish of one keeper begins with. */
+/** The text that each wish of one keeper begins with. */
 export function wishPrefix(writer: string): string {
   return `${writer} `;
 }
 
 const shape = /^(\S+) (\d{1,6}) (\d{1,15}) (\S+) (.+)$/s;
 
-/** Never throws; undefined if the text is not a wish. */
+/** Reads a wish; undefined if the text is none. It never throws. */
 export function readWish(text: string | undefined): Wish | undefined {
   const match = text === undefined ? null : shape.exec(text);
   if (match === null) return undefined;
@@ -69,7 +69,7 @@ export function knowsWishes(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;
 }
 
-/** `kinactAnswer`. One that yields says for how many milliseconds it may drain at most. */
+/** The text of `kinactAnswer`. A holder that yields says for how many milliseconds it may drain at most. */
 export function answerText(answer: WishAnswer, wish: Pick<Wish, 'writer'>, handOverMs?: number): string {
   return `${answer} ${wish.writer}${handOverMs === undefined ? '' : ` ${Math.ceil(handOverMs)}`}`;
 }
@@ -82,7 +82,7 @@ export function answerTo(writer: string, { kinactAnswer }: LeaseRow): Answer | u
   return answer === 'yielding' ? { answer, handOverMs: Math.min(Number(ms), LONGEST_FAILOVER_MS) } : undefined;
 }
 
-/** For how long a wish whose number does not change is believed: both sides look three times in that time. */
+/** For how long a wish counts although its number does not change: both sides look three times in that time. */
 export function wishLastsMs(wish: Pick<Wish, 'failoverMs'>, ownFailoverMs: number): number {
   return Math.max(wish.failoverMs, ownFailoverMs);
 }

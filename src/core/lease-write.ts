@@ -1,8 +1,8 @@
-// What a refused conditional write means (docs/design.md, section 5). Decided from nothing but the row as it stood at
-// the refusal, and what this process may have written without hearing the answer. Called by the lease keeper.
+// Decides what a refused conditional write means (docs/design.md, section 5). It looks only at the row as it stood at the
+// refusal, and at writes of this process whose answers were lost. The lease keeper calls it.
 import type { LeaseRow } from './lease.js';
 
-/** Who writes: `writer` is `processNonce` + `/` + the keeper's incarnation. */
+/** The author of a write: `writer` is `processNonce` + `/` + the keeper's incarnation. */
 export interface WriterIdentity {
   readonly workerId: string;
   readonly processNonce: string;
@@ -11,9 +11,9 @@ export interface WriterIdentity {
 
 /** A write of this keeper that may or may not have taken effect. */
 export interface UnknownWrite {
-  /** The counter it leaves behind if it took effect. */
+  /** The counter of the row if the write took effect. */
   readonly counter: number;
-  /** The owner it leaves behind if it took effect; undefined: none. */
+  /** The owner of the row if the write took effect; undefined if the row then has none. */
   readonly owner: string | undefined;
 }
 
@@ -23,9 +23,9 @@ export type Refusal =
   /** A KCL 3 leader has assigned the lease to `to` while this worker processes. */
   | { readonly type: 'handedOver'; readonly row: LeaseRow; readonly to: string | undefined }
   | { readonly type: 'lost'; readonly row: LeaseRow; readonly reason: string }
-  /** Owned by this worker id, and written by this process: not by the write at hand. To be read and taken again. */
+  /** The row has this worker id and was written by this process, but not by the write at hand: read and take it again. */
   | { readonly type: 'own'; readonly row: LeaseRow; readonly reason: string }
-  /** Owned by this worker id, written by another process. */
+  /** The row has this worker id, but another process wrote it. */
   | { readonly type: 'workerIdInUse'; readonly row: LeaseRow }
   | { readonly type: 'gone' };
 
@@ -46,8 +46,8 @@ export function classifyRefusal(
 }
 
 /**
- * A Java worker's take leaves `kinactWriter` standing, so the owner must match too. Attempts at a renewal and at a
- * release of the same counter may both be open: the owner tells which of them it was.
+ * Whether a write of unknown outcome left the row like this. A Java worker's take leaves `kinactWriter` in place, so the owner
+ * must match, too. Attempts at a renewal and at a release of the same counter may both be open: the owner tells which it was.
  */
 function leftBy(write: UnknownWrite, current: LeaseRow): boolean {
   return write.counter === current.leaseCounter && write.owner === current.leaseOwner;

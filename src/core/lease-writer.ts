@@ -1,6 +1,6 @@
-// How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves our attribute standing, so its
-// mere presence proves nothing. Therefore the text begins with a digest of the worker id that wrote it. If the row's
-// owner does not match that digest, a worker that does not know the attribute has taken the row.
+// How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves the attribute in place, so its mere presence
+// proves nothing. Therefore the text begins with a digest of the id of the worker that wrote it. If the row's owner does not
+// match that digest, a worker that does not know the attribute has taken the row.
 
 /** FNV-1a, 32 bits: enough to tell the handful of workers of one table apart. */
 function digest(workerId: string): string {
@@ -9,22 +9,22 @@ function digest(workerId: string): string {
   return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
-/** What every `kinactWriter` of a process starts with: the digest of its worker id, and what is unique to the process. */
+/** The start of every `kinactWriter` of a process: the digest of its worker id, and a text that is unique to the process. */
 export function writerNonce(workerId: string, processNonce: string): string {
   return `${digest(workerId)}.${processNonce}`;
 }
 
-/** `kinactWriter` of one keeper. `incarnation` is never used twice in a process. */
+/** The `kinactWriter` of one keeper. `incarnation` is never used twice in a process. */
 export function writerOf(nonce: string, incarnation: number | string): string {
   return `${nonce}/${incarnation}`;
 }
 
-/** Whether a write with this nonce left this `kinactWriter`. */
+/** Whether the process with this nonce wrote this `kinactWriter`. */
 export function isWriterOf(nonce: string, writer: string | undefined): boolean {
   return writer !== undefined && writer.startsWith(`${nonce}/`);
 }
 
-/** True for an owner that is not kinact's: a Java worker, whose own arithmetic the plan has to follow. */
+/** Whether the owner is a Java worker, whose formula the plan must follow. */
 export function isForeign(row: { readonly leaseOwner?: string; readonly kinactWriter?: string }): boolean {
   if (row.leaseOwner === undefined) return false;
   return row.kinactWriter === undefined || !row.kinactWriter.startsWith(`${digest(row.leaseOwner)}.`);

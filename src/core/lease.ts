@@ -5,7 +5,7 @@ import type { CheckpointText } from './position.js';
 export interface LeaseRow {
   readonly leaseKey: string;
   readonly leaseOwner?: string;
-  /** Rises with every write that concerns the owner; the condition of every write to a held row; the fence. */
+  /** The counter: it rises with every write that concerns the owner, and every write to a held row depends on it. */
   readonly leaseCounter: number;
   readonly ownerSwitchesSinceCheckpoint: number;
   readonly checkpoint: CheckpointText;
@@ -20,23 +20,23 @@ export interface LeaseRow {
   /** Multi-stream rows only (KCL clause 1.2). */
   readonly streamName?: string;
   readonly shardId?: string;
-  /** Ours: epoch milliseconds that LATEST was resolved to when the row was created. */
+  /** kinact's own: the time, epoch milliseconds, that LATEST stood for when the row was created. */
   readonly kinactLatestAt?: number;
-  /** Ours: epoch milliseconds when the stream's `RecordDistributionStrategy` was last seen to be AUTO. In a few rows only. */
+  /** kinact's own, in a few rows: when, epoch milliseconds, the `RecordDistributionStrategy` was last seen to be AUTO. */
   readonly kinactAutoAt?: number;
-  /** Ours: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
+  /** kinact's own: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
   readonly kinactWriter?: string;
   /**
-   * Ours: the owner's `failoverMs` and the `kinactWriter` that it belongs to (lease-failover.ts). Present from a take
-   * of ours to the release.
+   * kinact's own: the owner's `failoverMs` and the `kinactWriter` that it belongs to (lease-failover.ts). Present from a take of
+   * kinact to the release.
    */
   readonly kinactFailover?: string;
   /**
-   * Ours: another worker's wish for this lease, and the holder's answer (lease-wish.ts). They go with the tenure that
-   * they are about.
+   * kinact's own: another worker's wish for this lease, and the holder's answer (lease-wish.ts). Both are void once the lease has
+   * another holder.
    */
   readonly kinactWish?: string;
   readonly kinactAnswer?: string;
-  /** Ours: the stream this row was made for, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */
+  /** kinact's own: the stream of this row, as `streamIdentityOf` writes it. Absent until a shard sync has stamped the row. */
   readonly kinactStream?: string;
 }

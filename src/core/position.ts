@@ -1,5 +1,5 @@
-// Where a shard stands: the vocabulary of checkpoints. A sequence number is a decimal string of up to 56 digits (in
-// tests, of any length); `sequence-number.ts` has the order.
+// The types of positions and checkpoints. A sequence number is a decimal string of up to 56 digits (in tests, of any length);
+// `sequence-number.ts` has the order.
 
 /** A place in a shard: a record, and inside an aggregated record the user record. A plain record has sub-sequence 0. */
 export interface Position {
@@ -10,7 +10,7 @@ export interface Position {
 /** The words that may stand where a sequence number does (the KCL's SentinelCheckpoint). */
 export type Sentinel = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP' | 'SHARD_END';
 
-/** What a lease row's `checkpoint` attribute holds: a decimal sequence number or a sentinel. */
+/** The value of a lease row's `checkpoint` attribute: a decimal sequence number or a sentinel. */
 export type CheckpointText = string;
 
 /** Where a consumer begins on a shard that has no checkpoint yet. */

@@ -1,11 +1,11 @@
-// What a record counts for wherever bytes are bounded: in a reader, in a shard worker, in the budget of the process.
+// How many bytes a record counts for wherever bytes are bounded: in a reader, in a shard worker, in the budget of the process.
 
-/** Its data, and its key, which may be longer. */
+/** The bytes of a record: its data and its key, which may be longer than the data. */
 export function recordBytes(record: { readonly data: Uint8Array; readonly partitionKey?: string | undefined }): number {
   return record.data.byteLength + (record.partitionKey?.length ?? 0);
 }
 
-/** Of several records. */
+/** The bytes of several records. */
 export function bytesOf(
   records: readonly { readonly data: Uint8Array; readonly partitionKey?: string | undefined }[],
 ): number {

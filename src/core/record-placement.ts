@@ -1,8 +1,8 @@
-// What is known about how a stream chooses its records' shards, and what may therefore be dropped for its hash key.
-// Invariant: a record that the service may have placed without regard to its key is never dropped for it. So everything
-// is handed on while the stream is in the on-demand mode, where RecordDistributionStrategy can be AUTO for an unseen
-// moment. The same holds for the stream's retention after that mode, or AUTO, was last seen. A source keeps this, its
-// `unpack` asks it, and the coordinator shows it. Times are the service's, epoch milliseconds.
+// Keeps what is known about how a stream chooses its records' shards, and decides which records may be dropped for their hash
+// keys. Invariant: a record that the service may have placed without regard to its key is never dropped for it. So no record is
+// dropped while the stream is in the on-demand mode, where RecordDistributionStrategy can be AUTO for an unseen moment. The same
+// holds for the stream's retention after that mode, or AUTO, was last seen. A source keeps this state, its `unpack` asks it, and
+// the coordinator shows it. Times are the service's, epoch milliseconds.
 
 /**
  * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
@@ -13,16 +13,16 @@ export type RecordDistribution = 'USER_PARTITION_KEY' | 'AUTO';
 /** What is done with user records whose hash key lies outside the shard they came from. */
 export type OutOfRangePolicy = 'emit' | 'dropRecord' | 'dropAggregate';
 
-/** AUTO may have lasted until the next look, and lease rows are brought up to date only so often. */
+/** Added to the retention: AUTO may have lasted until the next look, and lease rows are not brought up to date at once. */
 export const placementSlackMs = 15 * 60_000;
 /** The longest retention there is, for a service that does not say. */
 const longestRetentionMs = 8_760 * 3_600_000;
 
-/** What is known now. */
+/** How the stream places records, as far as it is known now. */
 export interface PlacementState {
   /** What is done with user records outside their shard's hash range where nothing speaks against it. */
   readonly configured: OutOfRangePolicy;
-  /** As the stream was last described; a stream that does not say places by key. */
+  /** The strategy in the last description; a stream that does not say places by key. */
   readonly distribution: RecordDistribution;
   /** What is done now with user records outside their shard's hash range. */
   readonly outOfRange: OutOfRangePolicy;
@@ -33,25 +33,25 @@ export interface PlacementState {
 }
 
 export interface Placement {
-  /** The stream was described at `atMs`. */
+  /** Notes a description of the stream, which was made at `atMs`. */
   described(description: {
     readonly distribution: RecordDistribution;
-    /** It may be switched to AUTO and back at any moment. Default: under AUTO. */
+    /** Whether the stream may be switched to AUTO and back at any moment. Default: true under AUTO. */
     readonly switchable?: boolean | undefined;
     readonly retentionHours?: number | undefined;
     readonly atMs: number;
   }): void;
-  /** AUTO was seen then. */
+  /** Notes that AUTO was seen at this time. */
   seenAuto(atMs: number): void;
   /**
-   * When the stream was last seen to place records by key, with no way to switch to AUTO. Undefined before that, and
-   * after it was seen otherwise.
+   * When the stream was last seen to place records by key, with no way to switch to AUTO. Undefined if the last description
+   * said something else, or if there is none.
    */
   keyedAt(): number | undefined;
   state(nowMs: number): PlacementState;
 }
 
-/** `configured` is the source's option. */
+/** Makes the state of a stream that nothing is known of yet. `configured` is the source's option. */
 export function createPlacement(configured: OutOfRangePolicy): Placement {
   let distribution: RecordDistribution = 'USER_PARTITION_KEY';
   let retentionMs = longestRetentionMs;

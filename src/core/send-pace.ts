@@ -1,21 +1,22 @@
-// How many requests may be under way to a table, and how fast they may follow one another. It is found out from the
-// answers, because no number fits both an on-demand table and one that carries a hundred writes a second. Latency shows
-// a table that queues, refusals one that refuses. Pure: time is passed in. Used by `lease-traffic.ts`.
+// Decides how many requests may be under way to a table, and how fast they may follow one another. It learns both from the
+// answers, because no number fits both an on-demand table and a table that carries a hundred writes a second. Slow answers show a
+// table that queues, and refusals show one that is at its limit. The functions are pure: time is passed in. `lease-traffic.ts`
+// uses them.
 
 /** How a request ended. `unused`: it was never sent. */
 export type SendOutcome = 'answered' | 'throttled' | 'failed' | 'unused';
 
 export interface SendPace {
-  /** Requests that may be under way at once. */
+  /** How many requests may be under way at once. */
   window: number;
-  /** Requests a second; Infinity until the first refusal. */
+  /** How many requests may be sent in a second; Infinity until the first refusal. */
   perSecond: number;
   /** Monotonic milliseconds: the slot of the last request. The next one follows it at the rate that holds for that one. */
   slotAt: number;
-  /** Requests sent before this say nothing new: the pace was lowered since. */
+  /** Requests sent before this time say nothing new, because the pace has been lowered since. */
   loweredAt: number;
   throttledAt: number;
-  /** What was answered in the last `rememberedMs`, by slices of time. */
+  /** How many requests were answered in the last `rememberedMs`, by slices of time. */
   readonly answers: { readonly slice: number; count: number }[];
   readonly rememberedMs: number;
   readonly startedAt: number;
@@ -29,9 +30,9 @@ export interface SendPace {
 
 const firstWindow = 32;
 const leastWindow = 2;
-/** Below the 50 sockets of the SDK's agent, in which requests would queue unseen and time out. */
+/** The widest window: below the 50 sockets of the SDK's agent, where more requests would queue unseen and time out. */
 const mostWindow = 48;
-/** So that a table that has refused everything for long is still asked. */
+/** The lowest rate, so that a table that has refused everything for long is still asked. */
 const leastPerSecond = 10;
 const mostPerSecond = 5_000;
 const windowBackOff = 0.7;

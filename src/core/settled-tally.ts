@@ -1,27 +1,27 @@
-// How many user records the shard workers of a process have settled since the meter last looked. It outlives the
-// workers, so that what one settles right before its end counts, too. One addition per message of a worker; a look
-// empties it.
+// Counts the user records that the shard workers of a process have settled since the meter last looked. The tally outlives the
+// workers, so that records settled right before a worker's end count, too. A message of a worker costs one addition; a look
+// empties the tally.
 
-/** What is settled and not reported yet. It holds nothing of a worker that has settled nothing since. */
+/** The records that are settled and not reported yet. A worker that has settled none since the last look has no entry. */
 export interface SettledTally {
   untold: TallyEntry[];
 }
 
-/** One worker's part in it. */
+/** One worker's part in the tally. */
 export interface TallyEntry {
   readonly tally: SettledTally;
   readonly source: string;
   readonly shardId: string;
-  /** User records. */
+  /** How many user records were settled. */
   records: number;
 }
 
-/** One that is empty. */
+/** Makes an empty tally. */
 export function createSettledTally(): SettledTally {
   return { untold: [] };
 }
 
-/** For one worker of this shard: several may follow one another. */
+/** Makes the entry of one worker of this shard; several workers may follow one another. */
 export function openEntry(tally: SettledTally, source: string, shardId: string): TallyEntry {
   return { tally, source, shardId, records: 0 };
 }
@@ -33,7 +33,7 @@ export function addSettled(entry: TallyEntry, records: number): void {
   entry.records += records;
 }
 
-/** What was settled since the last time this was called; a shard comes once for each of its workers. */
+/** Empties the tally, and returns what was settled since the last call. A shard comes once for each of its workers. */
 export function takeSettled(tally: SettledTally): readonly Pick<TallyEntry, 'source' | 'shardId' | 'records'>[] {
   const { untold } = tally;
   tally.untold = [];

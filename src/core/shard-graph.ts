@@ -1,10 +1,10 @@
-// The lineage of shards and what it says about leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), which
-// may go (2.9). Works on what ListShards and the lease table said. Called by coordinators, keepers and `kinact reset`.
+// The lineage of shards and what follows from it for leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), and
+// which may be removed (2.9). The functions work on listings and lease rows; coordinators, keepers and `kinact reset` call them.
 import { holesIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 
-/** A shard as a listing shows it. A closed one has an `endingSequenceNumber`. */
+/** A shard as a listing shows it. A closed shard has an `endingSequenceNumber`. */
 export interface ListedShard {
   readonly shardId: string;
   readonly parentShardId?: string;
@@ -29,8 +29,8 @@ export interface MissingLease {
   readonly shard: ListedShard;
   readonly checkpoint: FirstCheckpoint;
   /**
-   * `initial`: no ancestor is known, the configured position holds. `lineage`: an ancestor of shards that are leased.
-   * `orphan`: every parent has ended and nobody made this lease, so no worker will: somebody deleted the row.
+   * Why the lease is missing. `initial`: no ancestor is known, and the configured position holds. `lineage`: the shard is an
+   * ancestor of leased shards. `orphan`: every parent has ended and no worker will make this lease: somebody deleted the row.
    */
   readonly because: 'initial' | 'lineage' | 'orphan';
 }
@@ -54,7 +54,7 @@ export function isOpen(shard: ListedShard): boolean {
   return shard.endingSequenceNumber === undefined;
 }
 
-/** Creation order: by starting sequence number, then by shard id. Older shards first, so that a half-done sync is a prefix. */
+/** Orders shards by starting sequence number, then by shard id. Older shards come first, so that a half-done sync is a prefix. */
 function byStart(a: MissingLease, b: MissingLease): number {
   const order = compareSequenceNumbers(a.shard.startingSequenceNumber, b.shard.startingSequenceNumber);
   return order !== 0 ? order : a.shard.shardId < b.shard.shardId ? -1 : 1;

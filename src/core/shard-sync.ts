@@ -1,5 +1,5 @@
-// Turns a listing and the rows of the table into the rows to create. The rules are the KCL's (shard-graph.ts), and ours
-// for LATEST (docs/design.md, section 5). A row says when LATEST was, so that nothing falls between two starts.
+// Decides from a listing and the rows of the table which rows to create. The rules are the KCL's (shard-graph.ts), and kinact's
+// own for LATEST (docs/design.md, section 5): a row says when LATEST was, so that no record falls between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import { childrenIn, firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
@@ -10,9 +10,9 @@ import type { HashRangeText } from './hash-range.js';
 /** LATEST is resolved this long before the service's time, so that clock skew between its hosts hides no record. */
 export const latestMarginMs = 2_000;
 
-/** What all rows of one stream have in common when they are made. */
+/** The values that all rows of one stream share when they are made. */
 export interface RowMaker {
-  /** Undefined in a single-stream table. */
+  /** How row keys name the stream; undefined in a single-stream table. */
   readonly identifier: string | undefined;
   /** Written only where the table shows it already. */
   readonly entityType: string | undefined;
@@ -86,7 +86,7 @@ export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: Read
   return rows.size === 0 && malformed.size === 0;
 }
 
-/** The rows a stream lacks. */
+/** Plans the rows that a stream lacks. */
 export function planSync(input: SyncInput): SyncPlan {
   const { shards, rows, malformed, lost = none, initial, maker } = input;
   if (isFirstSync(rows, malformed) && lost.size === 0) {
@@ -130,7 +130,7 @@ function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): M
   const listed = new Set(shards.map(({ shardId }) => shardId));
   const hasRow = (shardId: string): boolean => rows.has(shardId) || malformed.has(shardId);
   const isLeasedBelow = (shardId: string): boolean => {
-    // A set takes what is added to it while it is walked: each descendant once, however often lines have parted and met.
+    // Iterating a Set also visits members added during the loop: each descendant once, however often lines have parted and met.
     const below = new Set([shardId]);
     for (const each of below) for (const child of childrenIn(shards, each)) below.add(child.shardId);
     below.delete(shardId);

@@ -1,9 +1,9 @@
-// What a signal means after the ones before it. One request to stop often comes as several signals. `timeout`, npm and
-// process managers send one to a process and one to its group; a terminal sends Ctrl-C to the whole group. Used by
-// `runUntilSignal` and the command line.
+// Decides what a signal means after the signals before it. One request to stop often comes as several signals: `timeout`, npm and
+// process managers send one to a process and one to its group, and a terminal sends Ctrl-C to the whole group. `runUntilSignal`
+// and the command line use it.
 
 /**
- * `stop`: the first. `repeated`: the same request once more, nothing to do. `atOnce`: the sender will not wait any longer.
+ * `stop`: the first signal. `repeated`: the same request once more. `atOnce`: the sender will not wait any longer.
  */
 export type StopSignal = 'stop' | 'repeated' | 'atOnce';
 

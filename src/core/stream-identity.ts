@@ -1,6 +1,6 @@
-// Which stream a lease row belongs to: its ARN and creation time. The ARN alone would not do: a stream that is deleted
-// and created again keeps it. Rows carry both as `kinactStream`; they are compared before a shard is read, restarted or
-// ended.
+// The identity of the stream that a lease row belongs to: its ARN and creation time. The ARN alone would not do, because a stream
+// that is deleted and created again keeps it. Rows carry both as `kinactStream`, which is compared before a shard is read,
+// restarted or ended.
 
 /** What identifies a stream. `creationEpochSeconds` is 0 where the service has no creation time. */
 export interface IdentifiedStream {

@@ -1,6 +1,6 @@
-// Whether lease rows belong to the stream that is about to be read, by what they carry and by a complete listing of its
-// shards. Invariant: a row that belongs to another stream is never stamped and never believed. Called at every shard
-// sync before anything is created, and by `kinact reset`.
+// Decides whether lease rows belong to the stream that is about to be read, from the rows and a complete listing of its shards.
+// Invariant: a row that belongs to another stream is never stamped, and its checkpoint never counts. Every shard sync calls it
+// before it creates a row; `kinact reset` calls it, too.
 import type { LeaseRow } from './lease.js';
 import { hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
@@ -13,7 +13,7 @@ export interface ShardRow {
 }
 
 export interface VerdictInput {
-  /** Of the stream that has the name now (stream-identity.ts). */
+  /** The identity of the stream that has the name now (stream-identity.ts). */
   readonly identity: string;
   readonly shards: readonly ListedShard[];
   /**
@@ -21,7 +21,7 @@ export interface VerdictInput {
    * them.
    */
   readonly complete: boolean;
-  /** What the table holds under the keys of this stream, ended ones too. */
+  /** The rows under the keys of this stream, ended rows included. */
   readonly rows: Iterable<ShardRow>;
   /** Multi-stream tables: rows of the same account and name under other epochs. */
   readonly otherEpochs: readonly ShardRow[];
@@ -34,9 +34,9 @@ export type StreamVerdict =
       readonly type: 'changed';
       /** The stream that the rows name; undefined where none does. */
       readonly rowStream: string | undefined;
-      /** What shows it, in words that may follow "because". */
+      /** The evidence, in words that may follow "because". */
       readonly evidence: string;
-      /** Of all rows that differ. */
+      /** The keys of all rows that differ. */
       readonly leaseKeys: readonly string[];
     };
 

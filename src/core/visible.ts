@@ -16,12 +16,12 @@ export function visible(text: string): string {
   return text.replaceAll(unseen, escaped);
 }
 
-/** Of text that may be long: its beginning, escaped. */
+/** The beginning of a text that may be long, escaped. */
 export function excerpt(text: string, maxCharacters: number): string {
   return visible(text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`);
 }
 
-/** Of text that may have several: its lines as one, escaped. */
+/** The lines of a text as one line, escaped. */
 export function oneLine(text: string): string {
   const lines = text.split(/[\n\r\u2028\u2029]/).map((line) => line.trim());
   return visible(lines.filter((line) => line !== '').join(' '));
