@@ -1,5 +1,5 @@
-// How reducers, stages and shard workers report records that have been dealt with. Always in batches, as parallel arrays,
-// because there is one entry per item.
+// How reducers, stages and shard workers report items that have been dealt with. Reports are batches of parallel arrays, because
+// there is one entry per item.
 
 /** The dispositions of the items of one worker: `ordinals[i]` with `items[i]`. */
 export interface WorkerDispositions {
@@ -10,7 +10,7 @@ export interface WorkerDispositions {
   dead?: boolean;
 }
 
-/** What a stage returns to a worker with the first reply that leaves. */
+/** The dispositions that a stage returns to a worker with the first reply that leaves. */
 export interface Dispositions {
   /** Pairs: ordinal, number of items. They come before the first settled item of their record. */
   readonly itemCounts: number[];
@@ -41,8 +41,8 @@ export interface Whereabouts {
 }
 
 /**
- * From a reducer to a stage: this many items were folded (or dropped), and these items are settled. The numbers of one
- * reducer rise.
+ * A reducer's report to a stage: how many items were folded (or dropped), and which items are settled. The numbers of one
+ * reducer's reports rise.
  */
 export interface Disposed {
   readonly type: 'disposed';

@@ -8,11 +8,11 @@ const policies: readonly unknown[] = ['crash', 'skip', 'stopShard'];
 
 export interface Verdict {
   readonly policy: FailurePolicy;
-  /** What the policy acts with: the application's error, wrapped so that it names the record. */
+  /** The application's error, wrapped so that it names the record. */
   readonly error: KinactError;
 }
 
-/** A policy function that throws, or returns an unknown policy, means `crash`: nothing is ever advanced by mistake. */
+/** Asks the policy. A policy function that throws, or returns an unknown policy, means `crash`: no record is skipped by mistake. */
 export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
   let policy: unknown = onFailure;
   let reason = cause;

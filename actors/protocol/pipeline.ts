@@ -8,7 +8,7 @@ import type { UserRecord } from '../../src/api/ports.js';
 export type StageMessage =
   /** A reducer has started and grants its first credit. */
   | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerInbox>; readonly credit: number }
-  /** Records, in order. Answered when there was demand for all of them, or few enough of the worker's records wait. */
+  /** Hands over records, in order. The answer comes when there was demand for all, or few enough of the worker's records wait. */
   | {
       readonly type: 'notify';
       readonly tenure: Tenure;
@@ -17,11 +17,11 @@ export type StageMessage =
       readonly records: readonly UserRecord[];
       readonly replyTo: ReplyTo<Dispositions>;
     }
-  /** From a stage to itself: the next slice of extraction. */
+  /** A stage's message to itself: extract the next slice. */
   | { readonly type: 'extract'; readonly slice: number }
-  /** The heartbeat of a worker with open records: answered as soon as there is a disposition. */
+  /** The heartbeat of a worker with open records. The answer comes as soon as there is a disposition. */
   | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
-  /** Punctuation behind this worker's data, answered once every reducer has answered it. */
+  /** Puts punctuation behind this worker's data. The answer comes once every reducer has answered the punctuation. */
   | {
       readonly type: 'punctuate';
       readonly worker: number;
@@ -29,7 +29,7 @@ export type StageMessage =
       readonly replyTo: ReplyTo<true>;
     }
   /**
-   * Asks where this record, or else the worker's last punctuation is. Answered by the stage or by the reducer that holds it.
+   * Asks where this record is, or without an ordinal the worker's last punctuation. The stage or the reducer that has it answers.
    */
   | {
       readonly type: 'locate';
@@ -62,7 +62,7 @@ export type ReducerInbox =
       readonly id: number;
       readonly kind: 'flush' | 'drain';
     }
-  /** Not numbered: a repeated one is only one more tick. */
+  /** Heartbeats have no number: a repeated one is only one more tick. */
   | { readonly type: 'heartbeat' }
   | {
       readonly type: 'revoked';
@@ -73,12 +73,12 @@ export type ReducerInbox =
       readonly shardId: string;
       readonly fence: number;
     }
-  /** Not numbered: a question that is answered twice is closed by the first answer. */
+  /** These questions have no number: the first answer closes a question, so a second answer has no effect. */
   | (Sought & {
       readonly type: 'locate';
       readonly replyTo: ReplyTo<Whereabouts>;
       readonly next: readonly Ref<ReducerInbox>[];
-      /** It waits at the stage for this reducer. */
+      /** The record waits at the stage for this reducer. */
       readonly queued: boolean;
     });
 

@@ -1,15 +1,15 @@
-// Calls of one kind that fail one after the other: what `retrying` reports of each, and what `ready()` reports when they go
-// on for long. Kept by the actor that repeats the call, and cleared by the first success.
+// Keeps count of calls of one kind that fail one after the other. `retrying` reports each failure, and `ready()` reports those
+// that go on for long. The actor that repeats the call keeps the count, and its first success clears it.
 import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
 import { kindOf } from '../../src/api/failures.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import { messageOf } from '../../src/core/thrown.js';
 
 export interface Failing {
-  /** Monotonic: when the first of them failed, and the last. */
+  /** Monotonic: when the first of these calls failed, and when the last did. */
   readonly since: number;
   readonly last: number;
-  /** How many have failed. */
+  /** How many calls have failed. */
   readonly attempts: number;
   readonly operation: string;
   readonly error: unknown;

@@ -5,18 +5,18 @@ import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
 export interface Tenure {
-  /** Addresses the worker inside the process: unique over all streams, shards and restarts. */
+  /** The worker's address inside the process: a number that is unique over all streams, shards and restarts. */
   readonly worker: number;
   readonly leaseKey: string;
   readonly shardId: string;
   /** The source's `name`. */
   readonly source: string;
-  /** Prefix of idempotency keys: the stream with its creation time, and the shard. */
+  /** The prefix of idempotency keys: the stream with its creation time, and the shard. */
   readonly identity: string;
-  /** The lease counter that the renewal before this start returned. Rises over owners and over restarts. */
+  /** The lease counter that the renewal before this start returned. It rises over owners and over restarts. */
   readonly fence: number;
   readonly start: StartPosition;
-  /** The identity of the stream that the lease belongs to: no other is read. */
+  /** The identity of the stream that the lease belongs to: no other stream is read. */
   readonly stream?: string | undefined;
   /** The lease table. */
   readonly table?: string;
@@ -34,21 +34,21 @@ export interface Tenure {
   /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
   dead: boolean;
   /**
-   * Earlier workers of this process have handed out records of the lease under the same ownership: a call for one of them may
-   * still run. Default false.
+   * Whether earlier workers of this process have handed out records of the lease under the same ownership. A call for such a
+   * record may still run. Default false.
    */
   readonly hasPredecessor?: boolean;
-  /** The newest record that the worker has handed to a stage: if it ends without a last word, this is still known. */
+  /** The newest record that the worker has handed to a stage. It stays known if the worker ends without a last word. */
   newestHandedOut?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */
   stopError?: Error;
-  /** Aborts when the tenure ends: `item.signal`. */
+  /** The signal that aborts when the tenure ends; it is `item.signal`. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Ends a tenure whose deadline has passed, for good. True when it has ended, now or before: then nothing more of it may be
- * handed to user code. `now` is for callers that have just read the clock.
+ * Ends a tenure whose deadline has passed, for good. Returns true when the tenure has ended, now or before: then user code may
+ * get no more items of it. `now` is for callers that have just read the clock.
  */
 export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
   if (tenure.dead) return true;
@@ -57,7 +57,7 @@ export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): bool
   return true;
 }
 
-/** The failure policy stops a shard: nothing more of this tenure is delivered, and the failed record stays open. */
+/** Ends a tenure because the failure policy stops its shard: no more items are delivered, and the failed record stays open. */
 export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.stopError ??= error;
   tenure.dead = true;
@@ -79,11 +79,11 @@ export type WorkerEnd =
   /** The failure policy stopped this shard. */
   | { readonly type: 'stopShard'; readonly error: Error };
 
-/** What the keeper writes next: everything up to here is settled. */
+/** A worker's report that everything up to this position is settled. It is the keeper's next checkpoint. */
 export interface FrontierReport {
   readonly worker: number;
   readonly fence: number;
   readonly position: Position;
-  /** How many records of this worker that is, from its first one on. */
+  /** How many records of this worker that covers, from its first record on. */
   readonly records: number;
 }

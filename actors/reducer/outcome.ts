@@ -63,7 +63,7 @@ function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredI
   if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
 }
 
-/** Its tenure had ended before the call: it was never handed out, and the new owner will do it. */
+/** Drops an item whose tenure had ended before the call: user code never got it, and the new owner will process it. */
 function drop(state: ReducerState, item: DeliveredItem): void {
   state.manual.delete(item);
   returnCredit(state.returns, item);
@@ -94,7 +94,7 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
   reportDead(state.returns, item);
 }
 
-/** Settled without having been processed, because the application said so: counted and reported, never silent. */
+/** Settles items that were not processed, because the application said so. They are counted and reported, never silent. */
 function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
   if (items.length === 0) return;
   effects.push({ type: 'count', what: 'skippedItems', by: items.length });
@@ -182,7 +182,7 @@ function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
   effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
 }
 
-/** What application code has said through `ctx` since the last time. */
+/** Handles the calls of `ctx` that application code has made since the last time. */
 export function afterCalls(turn: ReducerTurn): void {
   const { state, effects } = turn;
   const { acknowledged, failed } = state.controller.take();

@@ -1,5 +1,5 @@
-// A reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
-// through `ctx`. The deadline of its items is still checked for it.
+// Runs a reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
+// through `ctx`. The deadline of its items is still checked here.
 import { endIfLate } from '../protocol/tenure.js';
 import type { StateSlot } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';

@@ -1,4 +1,4 @@
-// The actor that runs the application's work. Calls into one reducer never overlap. While a call is under way its items
+// The actor that runs the application's code. Calls into one reducer never overlap. While a call is under way, further items
 // wait, but questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it
 // began.
 import { run, send } from '../protocol/actor.js';
@@ -149,7 +149,7 @@ function revoked({ state }: ReducerTurn, message: MessageOf<'revoked'>): void {
   state.queue.push(message);
 }
 
-/** Starts the next call, if none is under way: this is the one place where user code is started from. */
+/** Starts the next call, if none is under way. User code is started from nowhere else. */
 function advance(turn: ReducerTurn): void {
   const { options, state } = turn;
   while (state.job === undefined) {

@@ -1,5 +1,5 @@
-// What a reducer gives back: credit for items folded or dropped, and the items that are settled, grouped by stage and
-// worker. Filled while one message is handled and sent at its end: one message per stage, never one per item.
+// Gathers what a reducer gives back: credit for items folded or dropped, and the items that are settled, by stage and worker. It
+// gathers while the reducer handles one message, and then sends one message per stage, never one per item.
 import { send } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
@@ -63,7 +63,7 @@ export function nextNumber(returns: Returns, stage: Ref<Disposed>): number {
   return number;
 }
 
-/** Sends what has gathered. True when something was settled. */
+/** Sends all that was gathered. Returns true when an item was settled. */
 export function sendReturns<Self>(returns: Returns, reducer: number, effects: Effect<Self>[]): boolean {
   let settled = false;
   for (const [stage, to] of returns.open) {

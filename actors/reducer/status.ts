@@ -1,5 +1,5 @@
-// Where an item is inside a reducer, for the watchdog and for people. It walks the whole queue, so it runs only when
-// something stands still or `status()` is called.
+// Finds out where an item is inside a reducer, for the watchdog and for people. It walks the whole queue, so it runs only when a
+// shard stands still or `status()` is called.
 import { reply, send } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -96,9 +96,9 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   }
 }
 
-/** What `status()` shows of a reducer. `current` names the call under way and the record it is about. */
+/** A reducer as `status()` shows it. `current` names the call under way and the record that the call is about. */
 export interface ReducerStatus {
-  /** Per worker the oldest record it has here. */
+  /** The oldest record that each worker has here. */
   readonly holding: readonly Held[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;

@@ -1,6 +1,6 @@
-// Runs one shard worker per lease that is held and may start, and none for any other. It pulls. At its start it subscribes
-// to every coordinator and gets all held leases with a version number, so no start message can be missed. A worker that ends
-// normally leaves. One that crashes also crashes this actor, and with it the whole pipeline.
+// The actor that runs one shard worker per lease that is held and may start, and none for any other lease. At its start it
+// subscribes to every coordinator and gets all held leases with a version number, so no start message can be missed. A worker
+// that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
 import { send, spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
 import type { CoordinatorMessage, HeldLease, HeldLeases } from '../protocol/leasing.js';
@@ -22,7 +22,7 @@ export type ShardWorkerSupervisorMessage =
 interface Slot {
   /** The keeper whose lease this worker reads under. */
   readonly lease: HeldLease;
-  /** It has ended and may get a successor at the next `again`. */
+  /** The worker has ended, and may get a successor at the next `again`. */
   resting: boolean;
 }
 
@@ -90,7 +90,7 @@ function again(turn: SupervisorTurn, { name }: MessageOf<'again'>): void {
   startIfHeld(turn, name);
 }
 
-/** Two streams, and two tables, may have a shard of the same name. */
+/** The name of a lease in this actor. It has the table and the lease key, because two streams or tables may share shard ids. */
 function nameOf(table: string, lease: HeldLease): string {
   return `${table}/${lease.leaseKey}`;
 }

@@ -1,6 +1,6 @@
-// From records to items: calls the application's `extract` and `key`, record by record, and queues what they return for the
-// reducers. It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a
-// worker stays: its next batch comes only when this one has been extracted completely.
+// Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the reducers.
+// It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a worker stays:
+// its next batch comes only when this one has been extracted completely.
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
@@ -42,7 +42,7 @@ export function unextracted(
   return [{ worker: tenure.worker, ordinal, state: 'queued', forMs: now - extractedAt }];
 }
 
-/** One slice of work. False when the stage crashes and nothing after the failed record may be routed. */
+/** Does one slice of work. Returns false when the stage crashes, so that no record after the failed one may be routed. */
 export function extractForAWhile(turn: StageTurn): boolean {
   const { options, state } = turn;
   const slice = startSlice(options.clock);
@@ -166,7 +166,7 @@ function textKey(key: unknown): string {
   throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
 }
 
-/** False when the stage crashes and nothing after this record may be routed. */
+/** Returns false when the stage crashes, so that no record after this one may be routed. */
 function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
   const { options, effects } = turn;
   const { source, shardId } = entry.tenure;

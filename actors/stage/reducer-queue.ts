@@ -23,7 +23,7 @@ export function enqueue(queue: ReducerQueue, queued: Queued): void {
   queue.entries.push(queued);
 }
 
-/** Sends what the credit allows: runs of items as one batch each, punctuation in between. */
+/** Sends as many items as the credit allows: each run of items as one batch, with punctuation in between. */
 export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
   if (queue.ref === undefined) return;
   const stage = turn.state.self;
@@ -86,7 +86,7 @@ export function positionOf(queue: ReducerQueue, sought: Sought): number | undefi
   return undefined;
 }
 
-/** Per worker the oldest record that waits here, for `status()`. */
+/** The oldest record of each worker that waits here, for `status()`. */
 export function oldestQueued(
   queue: ReducerQueue,
   now: number,

@@ -1,5 +1,5 @@
-// Which messages a stage has had before: reducers number theirs, and the questions of a worker have rising numbers. A
-// repeated one is dropped and counted.
+// Recognises messages that a stage has had before: reducers number their messages, and the questions of a worker have rising
+// numbers. A repeated message is dropped and counted.
 import type { Effect, ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';

@@ -1,6 +1,6 @@
-// Takes batches from shard workers and makes items of their records. Routes each item by its key to a reducer, within that
-// reducer's credit, and routes the dispositions back. It must never lose the order of a key within a shard, or hold a
-// disposition back because a queue is full. Nor may one slow reducer stop another.
+// The actor that takes batches from shard workers and makes items of their records. It routes each item by its key to a reducer,
+// within that reducer's credit, and routes the dispositions back. Invariants: it never loses the order of a key within a shard,
+// and never holds a disposition back because a queue is full. One slow reducer does not stop another.
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
@@ -217,7 +217,7 @@ function punctuate(turn: StageTurn, message: MessageOf<'punctuate'>): void {
   state.nextPunctuation += 1;
   state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.queues.length });
   const punctuation = { punctuation: id, kind: message.kind };
-  // It refers to everything handed over before it, some of which is not an item yet.
+  // The punctuation refers to all records handed over before it, some of which are not items yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
   else for (const queue of state.queues) enqueue(queue, punctuation);
   for (const queue of state.queues) dispatch(turn, queue);
@@ -258,7 +258,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   else effects.push(send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
 }
 
-/** The last one of this worker that some reducer has not answered. */
+/** The last punctuation of this worker that some reducer has not answered. */
 function punctuationOf({ punctuations, self }: StageState, worker: number): Sought | undefined {
   const [last] = [...punctuations].filter(([, open]) => open.worker === worker).slice(-1);
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };

@@ -19,10 +19,10 @@ export interface StageOptions {
   readonly flushIntervalMs: number;
 }
 
-/** What a stage knows of one worker. */
+/** The stage's knowledge of one worker. */
 export interface WorkerEntry {
   readonly tenure: Tenure;
-  /** Records with at least one item in a queue. */
+  /** How many records have at least one item in a queue. */
   waiting: number;
   outbox: Dispositions;
   notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
@@ -31,7 +31,7 @@ export interface WorkerEntry {
   /** When its last record was extracted, or the entry was made; monotonic milliseconds. */
   extractedAt: number;
   collect: ReplyTo<Dispositions> | undefined;
-  /** The last question received from it: a repeated one is dropped. */
+  /** The number of the worker's last question: a repeated question is dropped. */
   asked: number;
 }
 
@@ -39,9 +39,9 @@ export interface WorkerEntry {
 export interface Batch {
   readonly ordinals: readonly number[];
   readonly records: readonly UserRecord[];
-  /** The first one that has not been extracted. */
+  /** The index of the first record that has not been extracted. */
   next: number;
-  /** Those with an item in a queue. */
+  /** How many of the records have an item in a queue. */
   waiting: number;
 }
 
@@ -65,7 +65,7 @@ export interface ReducerQueue {
   credit: number;
   /** Number of the last message sent to this reducer of the kind that it must not take twice. */
   sent: number;
-  /** Number of the last message received from it: a repeated one is dropped. */
+  /** The number of the last message from this reducer: a repeated message is dropped. */
   received: number;
   readonly entries: Deque<Queued>;
   /** When this reducer last settled anything, monotonic milliseconds. */
@@ -101,11 +101,11 @@ export interface StageTurn {
   readonly effects: Effect<StageMessage>[];
 }
 
-/** What `status()` shows of a stage. */
+/** A stage as `status()` shows it. */
 export interface StageStatus {
-  /** Shard workers that it knows. */
+  /** How many shard workers the stage knows. */
   readonly workers: number;
-  /** Per worker the oldest record that it has here. */
+  /** The oldest record that each worker has here. */
   readonly holding: readonly Held[];
   readonly queues: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
 }
