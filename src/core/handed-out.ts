@@ -38,23 +38,20 @@ export function newestOf(handedOut: HandedOut, lease: string): Position | undefi
   return comparePositions(before, now) < 0 ? now : before;
 }
 
-/**
- * Forgets the lease, because it belongs, or belonged in between, to another worker or to nobody. Records that are still open
- * were not handed out during the ownership that begins now.
- */
+/** Whether a call of the application may run for a record of this lease, of this ownership or of an earlier one. */
 export function callsMayRunOf(handedOut: HandedOut, lease: string): boolean {
   return newestOf(handedOut, lease) !== undefined || handedOut.get(lease)?.callsMayRun === true;
 }
 
-/** Every call of an earlier ownership has ended. */
+/** Notes that every call of an earlier ownership has ended. */
 export function callsHaveEnded(handedOut: HandedOut, lease: string): void {
   const known = handedOut.get(lease);
   if (known?.callsMayRun === true) handedOut.set(lease, { ...known, callsMayRun: false });
 }
 
 /**
- * The lease belongs, or belonged meanwhile, to another worker or to nobody: what is open of it is not of this ownership. Its calls may
- * run on all the same, unless they are known to have ended.
+ * Forgets the lease, because it belongs, or belonged in between, to another worker or to nobody. Records that are still open were not
+ * handed out during the ownership that begins now. Their calls may still run, unless they are known to have ended.
  */
 export function forgetHandedOut(handedOut: HandedOut, lease: string, callsEnded = false): void {
   const mayRun = !callsEnded && callsMayRunOf(handedOut, lease);

@@ -139,13 +139,13 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
   return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
-/** Whether the release is due: the shard is drained and no SHARD_END, which would say more, is about to come; or time is up. */
+/** Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, for the children begin after it. */
 function shardEndIsDue({ shardEnd, open }: LeaseWants, now: number): boolean {
   if (shardEnd?.childShardIds === undefined) return false;
   return (open?.calls ?? 0) === 0 || now >= shardEnd.callsUntil;
 }
 
-/** Drained, and no SHARD_END is about to come, which would say more than the frontier. */
+/** Whether the release is due: the shard is drained and no SHARD_END, which would say more, is about to come; or time is up. */
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
   const { open, release } = wants;
   if (release === undefined) return false;

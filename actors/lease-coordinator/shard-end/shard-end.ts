@@ -156,7 +156,11 @@ export function shardEndJudged(turn: CoordinatorTurn, asked: AskShardEnd, result
       lease.idleReason = `reading seems to end again and again: ${result.reason}`;
       lease.openListings = 0;
       lease.endRefusals = 0;
-      sayRetrying(turn, lease, new KinactError('AWS_ERROR', `${lease.shardId}: ${result.reason}`, { retryable: true }));
+      sayRetrying(
+        turn,
+        lease,
+        new KinactError('AWS_ERROR', `Shard ${lease.shardId} has not ended: ${result.reason}.`, { retryable: true }),
+      );
       return answer(turn, asked, { type: 'readOn', reason: result.reason });
     case 'blocked':
       return stillBlocked(turn, lease, asked, result);
