@@ -11,7 +11,7 @@ export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
 
 /**
  * Whether a child that ended is started again: always, after a crash, never. As in OTP, a supervisor that gave up
- * (RESTART_INTENSITY) has shut down, which is no crash for `transient`.
+ * (RESTART_INTENSITY) counts as shut down, not as crashed. So a `transient` one is not started again.
  */
 export type Restart = 'permanent' | 'transient' | 'temporary';
 

@@ -20,7 +20,7 @@ import { count, effectName, tell } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
-import { drainsOn, proceedYielding } from './yielding.js';
+import { extendDrain, proceedYielding } from './yielding.js';
 import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
 import { callsMayRunOf, createHandedOut } from '../../src/core/handed-out.js';
 import * as leaseState from '../../src/core/lease-state.js';
@@ -95,7 +95,7 @@ function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
       const before = state.lease.frontier;
       noteFrontier(turn, message.frontier);
       // A late message of an earlier worker does not move the frontier.
-      if (state.lease.frontier !== before) drainsOn(turn);
+      if (state.lease.frontier !== before) extendDrain(turn);
       return;
     }
     case 'reads':

@@ -9,17 +9,17 @@
 //   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
 //   5. `heirOf`           the next write, the hand-over, names the heir; `leaseGiven` ends the keeper
 //
-//   asked → yielding → draining → ready → the lease is given
+//   asked → answered → draining → ready → the lease is given (asked → draining where no worker reads)
 //     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more;
 //     any phase → asked, refusing             `wishSeen`: the row shows the wish of another worker;
-//     asked, yielding, draining → stale       `proceedYielding`: the author raises the wish no more;
+//     asked, answered, draining → stale       `proceedYielding`: the author raises the wish no more;
 //     ready → stale                           the same, but never once the hand-over has been sent;
 //     all of these four → refusing            `proceedYielding`, `drained`: the reasons are below;
 //     refusing → refused                      `answerWritten`;
 //     stale → asked                           `wishSeen`: the author has raised the wish after all.
 //
 // A keeper refuses, and keeps the lease, when
-// - the rest after a failed drain lasts (`wishSeen`);
+// - a drain has failed, and the rest after it is not over (`wishSeen`);
 // - the shard is about to end, or the drain takes too long (`proceedYielding`);
 // - the worker has gone and left a call or an open record behind (`drained`).
 import { send } from '../protocol/actor.js';
@@ -122,7 +122,7 @@ function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
 }
 
 /** Gives a drain more time, because it has settled something. Otherwise a shard with a long queue could never be handed over. */
-export function drainsOn({ options, state, now }: KeeperTurn): void {
+export function extendDrain({ options, state, now }: KeeperTurn): void {
   const { yielding } = state;
   if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
 }

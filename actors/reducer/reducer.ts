@@ -289,7 +289,7 @@ function flushed(turn: ReducerTurn, job: FlushJob): void {
   effects.push({ type: 'cancel', key: 'flush' });
 }
 
-/** Per shard the highest fence of what the state embodies: after a restart within one process both may be in it. */
+/** The highest fence per shard: after a restart, the state may hold items of the old and of the new tenure. */
 function fencesOf(
   shardName: ReducerOptions['shardName'],
   items: readonly DeliveredItem[],

@@ -111,7 +111,7 @@ function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, un
   return { record, unpacked, next: 0, filtered: 0 };
 }
 
-/** Gives up the records that are not admitted. Returns the intake of a worker that reads no more. */
+/** Gives up the records that are not admitted. Returns the admission of a worker that reads no more. */
 export function abandon({ current, duplicates }: Admission, ledger: Ledger): Admission {
   // No checkpoint may land inside of the aggregate, so the part that was handed out would come again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)

@@ -26,7 +26,7 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
   return source.countsBytes === true ? reader : counting(reader, account);
 }
 
-/** Notes, before the next read begins, that the records which the reader handed over are in the intake or were given up. */
+/** To be called before the next read: every record that the reader has handed over is admitted, buffered or given up. */
 export function received({ account, admission, ledger }: ShardWorkerState): void {
   if (account !== undefined) holdOwn(account, admission.rawBytes + ledger.heldBytes, true);
 }

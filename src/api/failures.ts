@@ -1,4 +1,4 @@
-// Decides what an error means for the source or the table that it came from: whether waiting can repair it. Lease
+// Decides whether an error is final for the source or the table that it came from, or may pass by waiting. Lease
 // coordinators and shard workers ask.
 import { isKinactError } from './errors.js';
 import type { ErrorCode, FailureKind, KinactError } from './errors.js';

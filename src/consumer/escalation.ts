@@ -1,6 +1,6 @@
-// Decides when failures end a consumer. Its pipeline or coordinators failed more often than `restart` allows. One record
-// failed again and again. Or the application stopped the parent that the consumer lives under. The failure of the last
-// source ends it too, but does not pass here: consumer.ts sees that event itself.
+// Decides when failures end a consumer: when its pipeline or coordinators fail more often than `restart` allows, when one
+// record keeps failing, or when the application stops the parent that the consumer lives under. The failure of the last
+// source also ends the consumer; consumer.ts handles that.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';

@@ -80,13 +80,13 @@ export interface Actors {
 
 export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkerSupervisor, shardWorker };
 
-/** How soon a lease gets another worker when its worker ended normally while the lease was still held. */
+/** The delay before a held lease gets a new worker after its old one ended normally. */
 const againMs = 1_000;
 
 let lastWorker = 0;
 
 /** What all actors of one consumer are made with. */
-interface Making {
+interface WiringInput {
   readonly made: Actors;
   readonly options: ResolvedOptions;
   readonly environment: Environment;
@@ -94,12 +94,12 @@ interface Making {
 }
 
 /** What its shard workers have in common. */
-interface Workplace extends Pick<Wiring, 'budget' | 'settled'> {
+interface WorkerContext extends Pick<Wiring, 'budget' | 'settled'> {
   readonly sources: ReadonlyMap<string, Opened>;
 }
 
-export function openWiring(making: Making): Wiring {
-  const { made, options, environment } = making;
+export function openWiring(input: WiringInput): Wiring {
+  const { made, options, environment } = input;
   const sources = options.sources.map((placed): Opened => ({
     ...placed,
     source: placed.spec.open(environment),
@@ -114,7 +114,7 @@ export function openWiring(making: Making): Wiring {
     sources.length > 1 ? `${source}/${shardId}` : shardId;
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
-  const workplace: Workplace = { sources: byName, budget, settled };
+  const workerContext: WorkerContext = { sources: byName, budget, settled };
   return {
     tables: [...tables.keys()],
     histories: sources.map(({ history }) => history),
@@ -127,7 +127,7 @@ export function openWiring(making: Making): Wiring {
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const behaviour = coordinatorOf(making, {
+        const behaviour = coordinatorOf(input, {
           ...(tables.get(table) as Table),
           isSuccessor: coordinators.has(table),
           ...kept,
@@ -152,7 +152,7 @@ export function openWiring(making: Making): Wiring {
         made.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
           againMs,
-          makeWorker: (lease) => workerOf(making, workplace, stages, lease),
+          makeWorker: (lease) => workerOf(input, workerContext, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
     close: (failed) => closeAll(sources, tables, failed),
@@ -199,7 +199,7 @@ function openTables(
 }
 
 function coordinatorOf(
-  { made, options, environment: { clock, random }, processNonce }: Making,
+  { made, options, environment: { clock, random }, processNonce }: WiringInput,
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
@@ -247,8 +247,8 @@ function coordinatorOf(
 }
 
 function workerOf(
-  { made, options, environment: { clock } }: Making,
-  { sources, budget, settled }: Workplace,
+  { made, options, environment: { clock } }: WiringInput,
+  { sources, budget, settled }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {

@@ -1,7 +1,7 @@
 // How long to wait before the next attempt: exponential, capped, with full jitter. Without jitter, workers that failed
 // together would come back together. The shapes, with their caps, are where the calls are made:
 //   lease-coordinator/sources/start.ts        5 s: scans, listings, opening a source
-//   lease-coordinator/shard-end/shard-end.ts  0.5 s to 2.5 s, not growing: evidence of a shard's end that could not be gathered
+//   lease-coordinator/shard-end/shard-end.ts  0.5 s to 2.5 s, constant: retries after evidence of a shard's end could not be gathered
 //   lease-keeper/turn.ts                      failoverMs / 6: writes to a row
 //   lease-keeper/endings.ts                   failoverMs: reading on after a false end of shard
 //   src/aws/kinesis/                          20 s: reads; 3 s: a shard not found; 5 s: puts of the producer

@@ -4,7 +4,7 @@
 // The rule: half of the bytes are shares, an equal part for every account, lent to nobody. The other half is a pool,
 // for accounts that hold more than their share. It follows that:
 // - No account can take another's share.
-// - An account below its share waits only when new accounts shrank the shares while the pool was lent out. It waits until
+// - An account below its share waits in one case: new accounts shrank the shares while the pool was lent out. It waits until
 //   the borrowed bytes return.
 // - An account that holds nothing is always granted a record. So no account waits for ever, and shards cannot block one
 //   another.

@@ -228,7 +228,7 @@ function planLikeKcl(table: Table, ownCount: number): Choice {
   const counts = new Map<string, number>([[input.workerId, ownCount]]);
   for (const lease of input.leases) {
     const { leaseKey, leaseOwner: owner } = lease.row;
-    // `mine` counts this worker's own leases, but not the ended ones, whose owner stays.
+    // `ownCount` has this worker's own leases, but not the ended ones, whose owner stays.
     const isCounted = input.held.has(leaseKey) || (input.reclaim.has(leaseKey) && !hasEnded(lease.row));
     if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
@@ -262,8 +262,8 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
 /**
  * kinact's own formula, where ended leases do not count. A worker takes available leases up to the even share, rounded up:
  * with the share rounded down, some leases would have no taker. After `spareMs` any worker takes them. When none is available,
- * leases are stolen, each from the worker that then has most. That worker must have at least two more than this one, counting
- * the steals so far, so that it never steals back. A worker that holds at least the even share, rounded down, steals with
+ * leases are stolen, each from the worker that has most at that point. That worker must have at least two more than this one,
+ * earlier steals counted, so that it never steals back. A worker that holds at least the even share, rounded down, steals with
  * probability 1/`rivals`, because not every rival can have one more. On average one rival steals per round; otherwise all of
  * them would empty the worker that has too many.
  */

@@ -125,7 +125,7 @@ export function room(ledger: Ledger, bytes = 1): boolean {
 }
 
 /**
- * Admits a record and returns its ordinal, dense from 0. Returns -1, and notes nothing, for a duplicate (W11): a record
+ * Admits a record and returns its ordinal, dense from 0. Returns -1, and notes nothing, for a duplicate: a record
  * whose position is not greater than that of the last one admitted. Throws RangeError when the ledger is full; `bytes` itself
  * is not checked.
  */
@@ -152,7 +152,7 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   return ordinal;
 }
 
-/** Admits a record after which no checkpoint may land: of an erlmld aggregate, any but the last (P6). */
+/** Admits a record of an indivisible (erlmld) aggregate that is not its last: no checkpoint may stop there. */
 export function admitInside(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   const ordinal = admit(ledger, position, bytes, nowMs);
   if (ordinal !== -1) ledger.ring.checkpointable[ordinal & ledger.ring.mask] = 0;
@@ -179,7 +179,7 @@ function letGo(ledger: Ledger, held: Pin): void {
 }
 
 /**
- * The record became `items` items, numbered from 0; none at all settles it at once (W12). Without this call a record has one
+ * The record became `items` items, numbered from 0; none at all settles it at once. Without this call a record has one
  * item, number 0. Saying the same again changes nothing. Throws RangeError when some of the record is settled, or when
  * another number was said before: otherwise some items would never be counted.
  */
@@ -204,8 +204,8 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
 
 /**
  * Marks item `item` of the record as dealt with. Items settle in any order and any number of times; the call returns true
- * the first time, false afterwards. A record is complete when each of its items has been settled (I10); the number of calls
- * proves nothing (W8).
+ * the first time, false afterwards. A record is complete when each of its items has been settled; the number of calls
+ * proves nothing, because a call may be repeated.
  */
 export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;

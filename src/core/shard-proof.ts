@@ -14,8 +14,8 @@ export type ShardInListing =
   | { readonly type: 'unclear'; readonly reason: string };
 
 /**
- * What a listing says of one shard. `ancestors` are those that lease rows name: a listing that shows one of them open is from
- * before the shard began.
+ * What a listing says of one shard. `ancestors` are those that lease rows name: a listing that shows one of them open is older
+ * than the shard.
  */
 export function shardIn(
   shards: readonly ListedShard[],

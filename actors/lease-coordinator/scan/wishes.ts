@@ -36,8 +36,8 @@ export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<st
 }
 
 /**
- * Goes on with the wishes of keepers of this process that died, perhaps with their coordinator. Otherwise the holders would hand
- * over to nobody. `rows`: the rows whose holders live.
+ * Resumes the wishes of keepers of this process that died, perhaps with their coordinator. Otherwise the holders would hand over
+ * to nobody. `rows`: the rows whose holders live.
  */
 export function askAgain(
   turn: CoordinatorTurn,

@@ -40,8 +40,8 @@ const doubtMs = 500;
 
 /**
  * A reader or keeper has seen a description of another stream under this name, or none. One answer may be old. Only the
- * shard sync, due now, can fail the source: it asks twice and reads the rows consistently. That sync begins the 60 s in
- * which every look must find no stream. The actor in doubt reads and writes nothing meanwhile.
+ * shard sync, due now, can fail the source: it asks twice and reads the rows consistently. From
+ * that sync on, every look must miss the stream for 60 s before it counts as gone. The actor in doubt reads and writes nothing meanwhile.
  */
 export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
   // Once a sync has not found it, the stream is looked for again and again anyway.

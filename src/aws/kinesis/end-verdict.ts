@@ -51,9 +51,9 @@ export function weighEnd(
   progress: Progress,
   { MillisBehindLatest: behind }: Output,
   now: number,
-  // This chain was begun when the shard was known to be closed: if it was up to date once, nothing can have come since.
 ): 'end' | 'more' | 'unclear' {
   if (typeof behind === 'number' && behind <= 0) return 'end';
+  // This chain was begun when the shard was known to be closed: if it was up to date once, nothing can have come since.
   if (progress.proving?.upToDate === true) return 'end';
   const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};
