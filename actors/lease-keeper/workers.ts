@@ -33,7 +33,7 @@ export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how
       };
       return;
     case 'drained':
-      noteCallsAtEnd(turn, how.open === 0);
+      noteCallsAtEnd(turn, how.open === 0 && how.isCut !== true);
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':

@@ -21,8 +21,11 @@ export interface Failing {
  */
 const staleMs = 90_000;
 
+/** Longer than the time between two calls of any kind: after this long the next failure is a new story. */
+const forgottenMs = 600_000;
+
 export function failedAgain(before: Failing | undefined, operation: string, error: unknown, now: number): Failing {
-  const known = before !== undefined && now - before.last <= staleMs ? before : undefined;
+  const known = before !== undefined && now - before.last <= forgottenMs ? before : undefined;
   return { since: known?.since ?? now, last: now, attempts: (known?.attempts ?? 0) + 1, operation, error };
 }
 

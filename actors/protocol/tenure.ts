@@ -72,8 +72,8 @@ export type TenureAnswer =
 export type WorkerEnd =
   /** Every record that was read is settled, and there are no more as far as reading can show. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly vanished: boolean }
-  /** Asked to drain, and drained: `open` records were left behind when a deadline cut it short. */
-  | { readonly type: 'drained'; readonly open: number }
+  /** Asked to drain, and drained. Where it was cut short, `open` records were left behind, and calls may still run. */
+  | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
   /** The tenure died (lost lease, deadline passed, suspended machine). */
   | { readonly type: 'tenureDead' }
   /** The failure policy stopped this shard. */

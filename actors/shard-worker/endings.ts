@@ -42,7 +42,7 @@ export function revoke(turn: WorkerTurn): void {
     tenure.stopError !== undefined
       ? { type: 'stopShard', error: tenure.stopError }
       : ending?.type === 'drained'
-        ? { type: 'drained', open: ledger.openRecords }
+        ? { type: 'drained', open: ledger.openRecords, isCut: true }
         : { type: 'tenureDead' };
   finish(turn, tenure, how);
 }

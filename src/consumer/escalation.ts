@@ -1,6 +1,6 @@
-// Decides when failures end a consumer: when its pipeline or coordinators fail more often than `restart` allows, when one
-// record keeps failing, or when the application stops the parent that the consumer lives under. The failure of the last
-// source also ends the consumer; consumer.ts handles that.
+// Decides when failures end a consumer: its pipeline or coordinators fail more often than `restart` allows, or one record
+// keeps failing. It also ends when the application stops the parent that it lives under. The failure of the last source
+// ends it as well; consumer.ts handles that.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';

@@ -19,4 +19,9 @@ describe('an operation that fails again and again', () => {
     expect(failingStatus([failing], 86_401_000)[0]).to.include({ forMs: 1_000, attempts: 1 });
     expect(failingStatus([failing], 86_500_000)).to.deep.equal([]);
   });
+
+  it('goes on failing where it is tried every two minutes, as an audit is', () => {
+    const failing = fails(fails(undefined, 0), 120_000);
+    expect(failing).to.include({ since: 0, attempts: 2 });
+  });
 });

@@ -387,7 +387,7 @@ describe('a shard worker ends', () => {
     await pipeline.clock.advance(100);
     keeper.control({ type: 'revoked', reason: 'deadline' });
     await pipeline.clock.advance(1);
-    expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 7 }]);
+    expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 7, isCut: true }]);
   });
 
   it('as its shard even when asked to drain, if nothing of the shard is left unread', async () => {

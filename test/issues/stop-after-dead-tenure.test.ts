@@ -90,6 +90,19 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
+  it('is kept as long when its worker was cut off with everything settled: a call may have acknowledged early', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '50');
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+    await keeper.end(tenure, { type: 'drained', open: 0, isCut: true });
+    await keeper.advance(19_000);
+    expect(keeper.newsOf('released')).to.deep.equal([]);
+    await keeper.advance(1_000);
+    expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true, recordsLeft: 0 });
+  });
+
   it('is given back when every call of the pipeline has ended, and at once when nothing was handed out', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
