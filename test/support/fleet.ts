@@ -150,7 +150,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     rows: () => snapshotTable(dynamodb, application),
     deliveries: () => sinks.flatMap(readSink).toSorted((a, b) => a.at - b.at),
     until,
-    balanced: async (among, deadlineMs = 30_000) => {
+    // On a busy machine a holder lapses and refuses now and then, and who asks leaves a lease alone for longer each time.
+    balanced: async (among, deadlineMs = 60_000) => {
       const from = Date.now();
       const names = among.map(({ name }) => name).toSorted();
       const started = (): boolean => among.every(({ reports }) => reports.some(({ type }) => type === 'started'));
