@@ -4,6 +4,7 @@ import type { ActorSnapshot } from '../../src/api/status.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { watchdogMs } from './cluster.js';
+import { createCalls } from './calls.js';
 import { createDice } from './dice.js';
 import { createLayout } from './layout.js';
 import { createOracle } from './oracle.js';
@@ -141,6 +142,7 @@ describe('who is ready on a stream that was made again, as the simulation judges
         kinesis,
         layout,
         oracle,
+        calls: createCalls({ layout, oracle }),
         processes: [{ machine, consumer, wires: [], ended: undefined, stopped: false }],
         leases: {
           rows: () => new Map([[rowsAreOld ? old : layout.nameOf(stream, shardId), {}]]),
