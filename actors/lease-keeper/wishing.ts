@@ -173,6 +173,8 @@ function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
   state.phase = 'held';
   state.taking.everHeld = true;
   release.recordsLeft = 0;
+  // Nothing of it was handed out in this ownership, and calls of an earlier one hold nothing: the lease was another's since.
+  state.open.callsMayRun = false;
   state.standing.renewAt = now;
 }
 

@@ -2,8 +2,9 @@
 // The test writes what the holder would write.
 // `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
+import { beganHandingOut, createHandedOut } from '../../src/core/handed-out.js';
 import { asking, free, seen, holderWriter } from '../support/asking-keeper.js';
-import { failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import { applyChange, memoryLeaseStore } from '../support/memory-lease-store.js';
 import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
 
@@ -225,6 +226,20 @@ describe('a keeper that asks for a lease', () => {
         recordsLeft: 0,
         checkpoint: '200',
       });
+    });
+
+    it('gives it back as soon, though calls of a time when this process held the lease before may run', async () => {
+      const store = memoryLeaseStore([seen]);
+      const handedOut = createHandedOut();
+      beganHandingOut(handedOut, `${store.tableName} ${shardId}`, {
+        newestHandedOut: { sequenceNumber: '7', subSequenceNumber: 0 },
+      });
+      const keeper = await driveKeeper({ seen, store, handedOut, wish: { stale: undefined } });
+      expect(keeper.state.open.callsMayRun).to.equal(true);
+      handOver(store);
+      await keeper.tell(stopping);
+      expect(keeper.row).to.not.have.property('leaseOwner');
+      expect(keeper.newsOf('released')).to.have.length(1);
     });
 
     it('forgets what it cannot withdraw by the deadline', async () => {
