@@ -24,7 +24,7 @@ import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/api/errors.js';
-import type { WriteOutcome } from '../../src/api/ports.js';
+import type { RowCondition, WriteOutcome } from '../../src/api/ports.js';
 
 /** How many attempts at a take may meet rows that this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
@@ -45,7 +45,11 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
   const { row } = state.lease;
   const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
-  const owner = isLast ? { owner: workerId } : {};
+  const expected: RowCondition = {
+    counter: row.leaseCounter,
+    ...(row.kinactWriter === undefined ? {} : { writer: row.kinactWriter }),
+    ...(isLast ? { owner: workerId } : {}),
+  };
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
     made !== undefined
@@ -59,8 +63,7 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
       : run({
           name: effectName(current),
           kind: 'io',
-          start: (signal) =>
-            store.update(leaseKey, { expected: { counter: row.leaseCounter, ...owner }, change, writer }, signal),
+          start: (signal) => store.update(leaseKey, { expected, change, writer }, signal),
           done: (outcome): LeaseKeeperMessage => ({ type: 'written', id, outcome }),
           failed,
         }),

@@ -256,10 +256,23 @@ export interface LeaseChange {
   readonly childShardIds?: readonly string[];
 }
 
+/** The condition of an update: each given member is what the row says. */
+export interface RowCondition {
+  /** `leaseCounter`. */
+  readonly counter: number;
+  /** `leaseOwner`. */
+  readonly owner?: string;
+  /**
+   * `kinactWriter`, where the row has one. A row that a Java worker makes again begins at counter 0, so its counter may
+   * come to be that of the row before it. The author of the last write tells the two apart.
+   */
+  readonly writer?: string;
+}
+
 /** An update of an existing row. */
 export interface LeaseUpdate {
-  /** The condition of the write: `leaseCounter` is `counter` and, if `owner` is given, `leaseOwner` is `owner`. */
-  readonly expected: { readonly counter: number; readonly owner?: string };
+  /** The row must be as the caller knows it. */
+  readonly expected: RowCondition;
   readonly change: LeaseChange;
   /** The text that goes into kinactWriter. */
   readonly writer: string;

@@ -4,7 +4,15 @@
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { wishPrefix } from '../core/lease-wish.js';
-import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, WishOutcome, WriteOutcome } from '../api/ports.js';
+import type {
+  LeaseChange,
+  LeaseScan,
+  LeaseStore,
+  MalformedRow,
+  RowCondition,
+  WishOutcome,
+  WriteOutcome,
+} from '../api/ports.js';
 
 export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'describeLease' | 'delete';
 
@@ -22,7 +30,7 @@ export type StoreFault =
 export interface StoreCall {
   readonly operation: StoreOperation;
   readonly leaseKey?: string;
-  readonly expected?: { readonly counter: number; readonly owner?: string };
+  readonly expected?: RowCondition;
   readonly change?: LeaseChange;
   readonly writer?: string;
   readonly row?: LeaseRow;
@@ -248,6 +256,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
           row === undefined ||
           row.leaseCounter !== expected.counter ||
           (expected.owner !== undefined && row.leaseOwner !== expected.owner) ||
+          (expected.writer !== undefined && row.kinactWriter !== expected.writer) ||
           (change.handOver !== undefined && !isBy(change.handOver.writer, row.kinactWish))
         ) {
           return { type: 'refused', current: row };

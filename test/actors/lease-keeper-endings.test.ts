@@ -5,7 +5,7 @@
 import { expect } from 'chai';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../src/api/errors.js';
-import { driveKeeper, failoverMs, me, shardId } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
 
 const ready = { type: 'ready', childShardIds: ['shardId-000000000001', 'shardId-000000000002'] } as const;
@@ -26,7 +26,7 @@ describe('a keeper that releases its lease', () => {
     await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(updates(keeper).slice(before)).to.have.length(1);
     expect(updates(keeper).at(-1)).to.deep.include({
-      expected: { counter: 6, owner: me },
+      expected: { counter: 6, owner: me, writer },
       change: { checkpoint: { checkpoint: '100', subSequenceNumber: 4 }, leaseOwner: null },
     });
     expect(keeper.row).to.not.have.property('leaseOwner');
@@ -259,7 +259,7 @@ describe('a keeper whose shard has ended', () => {
       childShardIds: ready.childShardIds,
     });
     expect(keeper.row.leaseOwner, 'as the KCL leaves it').to.equal(me);
-    expect(updates(keeper).at(-1)?.expected).to.deep.equal({ counter: 6, owner: me });
+    expect(updates(keeper).at(-1)?.expected).to.deep.equal({ counter: 6, owner: me, writer });
     expect(keeper.newsOf('ended')).to.deep.equal([{ type: 'ended', childShardIds: ready.childShardIds }]);
     expect(keeper.eventsOf('shardEnded')).to.deep.equal([{ source: 'orders', shardId, children: ready.childShardIds }]);
     expect(keeper.eventsOf('checkpoint'), 'the last frontier became durable with it').to.have.length(1);

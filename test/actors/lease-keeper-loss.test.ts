@@ -70,6 +70,15 @@ describe('a keeper that loses its lease', () => {
     expect(keeper.newsOf('lost')[0]?.reason).to.equal('handed over to nobody by a KCL 3 leader');
   });
 
+  it('ends, though the row has been made again and its counter has come to be the same', async () => {
+    for (const signed of [{ kinactWriter: 'n2/1' }, {}]) {
+      const keeper = await meets(({ store, row: { leaseCounter } }) =>
+        store.put({ leaseKey: shardId, leaseOwner: 'you', leaseCounter, ...signed }),
+      );
+      expect(keeper.newsOf('lost')[0]).to.deep.include({ reason: 'taken by you' });
+    }
+  });
+
   it('to another process of the same worker id gives up with WORKER_ID_IN_USE', async () => {
     const keeper = await meets(({ store }) => store.takeAs(shardId, me, 'n2/1'));
     expect(keeper.newsOf('workerIdInUse')).to.deep.equal([{ type: 'workerIdInUse', current: keeper.row }]);

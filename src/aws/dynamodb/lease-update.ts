@@ -5,7 +5,7 @@ import { failoverText } from '../../core/lease-failover.js';
 import type { LeaseRow } from '../../core/lease.js';
 import { wishPrefix } from '../../core/lease-wish.js';
 import { KinactError } from '../../api/errors.js';
-import type { HashKeyRange, LeaseChange, WishCondition } from '../../api/ports.js';
+import type { HashKeyRange, LeaseChange, RowCondition, WishCondition } from '../../api/ports.js';
 import { isCheckpoint, textSet } from './lease-row.js';
 
 /** The four parts of an UpdateItem request that come out of a change. */
@@ -51,15 +51,12 @@ export function wishUpdate(
   return parts.finish();
 }
 
-/** The one write to a held row: condition on the counter and, where given, the owner; the counter rises by one. */
-export function leaseUpdate(
-  expected: { readonly counter: number; readonly owner?: string },
-  change: LeaseChange,
-  writer: string,
-): UpdateParts {
+/** The one write to a held row: condition on the counter and, where given, owner and last author; the counter rises by one. */
+export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer: string): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(expected.counter));
   if (expected.owner !== undefined) parts.when('leaseOwner', text(expected.owner));
+  if (expected.writer !== undefined) parts.when('kinactWriter', text(expected.writer));
   if (change.handOver !== undefined) parts.whenBegins('kinactWish', wishPrefix(change.handOver.writer));
   parts.set('leaseCounter', count(expected.counter + 1));
   parts.set('kinactWriter', text(change.handOver?.writer ?? writer));

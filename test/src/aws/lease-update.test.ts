@@ -33,6 +33,12 @@ describe('an update of a lease row', () => {
         'REMOVE pendingCheckpoint, pendingCheckpointSubSequenceNumber, pendingCheckpointState',
     ],
     [
+      'a write to a row that a kinact worker has signed needs that author',
+      leaseUpdate({ counter: 7, writer: 'p/1' }, {}, 'p/2'),
+      'leaseCounter = "7" AND kinactWriter = "p/1"',
+      'SET leaseCounter = "8", kinactWriter = "p/2"',
+    ],
+    [
       'a release removes the owner, and what it said of itself, on condition that it still is the owner',
       leaseUpdate({ counter: 7, owner: 'me' }, { leaseOwner: null }, 'p/1'),
       'leaseCounter = "7" AND leaseOwner = "me"',
