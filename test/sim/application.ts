@@ -153,7 +153,7 @@ function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute, call 
       compute();
       fail([item]);
       const lasts = lingers();
-      if (lasts || (slow && dice.chance(0.02))) {
+      if (lasts || (slow && dice.chance(0.05))) {
         const ms = lasts ? lingerMs(dice) : dice.between(1, dice.chance(0.1) ? 15_000 : 3_000);
         return call([item], async () => {
           await pause(ms);
