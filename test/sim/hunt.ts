@@ -18,7 +18,7 @@ export interface Catch {
 }
 
 /** Seeds a mutant gets before it counts as one that survives; one that is known to be masked gets fewer by itself. */
-const most = 48;
+const most = 96;
 const mostMasked = 8;
 
 /** `only`: those whose name has this in it. */

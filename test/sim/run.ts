@@ -1,6 +1,7 @@
 // One seed, from start to verdict: a workload, a schedule of faults, calm, and then everything must have been done.
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
+import { dieEarly } from './early-death.js';
 import { hang, poison, strike } from './faults.js';
 import { meddle } from './meddling.js';
 import { sample } from './samples.js';
@@ -70,7 +71,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   clock.install();
   try {
     const endMeddling = meddle(world, seed);
-    await live(world, size, tally);
+    await live(world, seed, size, tally);
     endMeddling();
     await settle(world, size.records);
   } finally {
@@ -93,7 +94,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
 }
 
 /** Faults, with records arriving all the time. */
-async function live(world: World, size: Size, tally: { faults: number; hits: number }): Promise<void> {
+async function live(world: World, seed: number, size: Size, tally: { faults: number; hits: number }): Promise<void> {
   const { clock, dice, oracle, initialPosition } = world;
   putRecords(world, Math.ceil(size.records / 10));
   if (initialPosition instanceof Date) {
@@ -110,6 +111,7 @@ async function live(world: World, size: Size, tally: { faults: number; hits: num
     oracle.excuseAll();
   }
   for (let more = 0; more < 2; more += 1) world.start();
+  dieEarly(world, seed);
   for (let at = 0; at < firstFaultMs; at += firstStepMs) {
     putRecords(world, Math.ceil(size.records / 100));
     await clock.advance(firstStepMs);

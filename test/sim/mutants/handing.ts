@@ -82,11 +82,11 @@ const robbedUnheard: Mutant['make'] = () => {
       goesOn = type === 'refused' && isJava(current?.leaseOwner ?? '');
       return goesOn ? { type: 'writeFailed', id: message['id'], error: new Error('no answer') } : message;
     },
-    after: ({ pauses, tenure, yielding }, _message, effects) => {
+    after: ({ workers, tenure, yielding }, _message, effects) => {
       if (!goesOn) return effects;
       goesOn = false;
       yielding.phase = 'stale';
-      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: pauses })];
+      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses })];
     },
   });
 };
