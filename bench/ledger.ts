@@ -1,6 +1,6 @@
 // What a record costs in the ledger alone: admitted, settled, and the frontier read once per 1,000. Positions are made
 // beforehand, as the reader makes them anyway. `node .build/bench/ledger.js [records]` prints nanoseconds per record.
-import { admit, createLedger, expectItems, frontier, room, settle } from '../src/core/ledger.js';
+import { admit, createLedger, expectItems, frontier, hasRoom, settle } from '../src/core/ledger.js';
 import type { Position } from '../src/core/position.js';
 
 const records = Number(process.argv[2] ?? 5_000_000);
@@ -43,7 +43,7 @@ function lap({ window, random, items }: Case): void {
   const ledger = createLedger({ maxPending: windowSize, maxPendingBytes: 2 ** 40 });
   for (let from = 0; from < distinct; from += window) {
     for (let index = from; index < from + window; index++) {
-      if (!room(ledger, 100)) throw new Error('no room');
+      if (!hasRoom(ledger, 100)) throw new Error('no room');
       const ordinal = admit(ledger, positions[index] as Position, 100, index);
       if (items > 1) expectItems(ledger, ordinal, items);
     }

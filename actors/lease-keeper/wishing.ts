@@ -9,7 +9,7 @@ import { leaseName } from './tenures.js';
 import { count, effectName } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import { hasExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { isRowExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -148,7 +148,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   }
   if (refused === 'unwish') return withdrawn(turn);
   if (isOver) return;
-  if (hasExpired(row, now - wishing.counterAt, failoverMs)) return toBeTaken(turn, row);
+  if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return toBeTaken(turn, row);
   if (refused === 'wish') return notHeld(turn, 'another worker has asked for it');
   const said = answerTo(writer, row);
   if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);

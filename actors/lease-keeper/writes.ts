@@ -10,7 +10,7 @@ import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
-import { answerOf, answerWritten, leaseGiven, heirOf, resolveRefusedWrite, wishSeen } from './yielding.js';
+import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './yielding.js';
 import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
@@ -110,8 +110,8 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowC
       return leaseState.renewChange(carries ? leaseState.nextCheckpoint(lease) : undefined);
     case 'handOver':
     case 'release': {
-      const heir = heirOf(turn);
-      return heir === undefined ? leaseState.releaseChange(lease) : leaseState.handOverChange(lease, heir);
+      const newOwner = newOwnerOf(turn);
+      return newOwner === undefined ? leaseState.releaseChange(lease) : leaseState.handOverChange(lease, newOwner);
     }
     case 'shardEnd':
       return leaseState.shardEndChange(state.shardEnd?.childShardIds ?? []);

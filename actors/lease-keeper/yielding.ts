@@ -7,7 +7,7 @@
 //   2. `answerWritten`    a renewal has carried the answer (`answerOf`)                                answered
 //   3. `startDraining`    a second later, or at once without a worker; `pause` goes to the worker      draining
 //   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
-//   5. `heirOf`           the next write, the hand-over, names the heir; `leaseGiven` ends the keeper
+//   5. `newOwnerOf`       the next write, the hand-over, names the new owner; `leaseGiven` ends the keeper
 //
 //   asked → answered → draining → ready → the lease is given (asked → draining where no worker reads)
 //     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more;
@@ -170,7 +170,7 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Y
  * The worker that the next write names as the owner; undefined when any worker may take the lease. A worker that a stop has
  * cut off may have left behind a call whose records are settled already. Only after a pause is it certain that no call runs.
  */
-export function heirOf(turn: KeeperTurn): RowChange['handOver'] {
+export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
   if (yielding === undefined) return undefined;
   if (release !== undefined && (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding)))

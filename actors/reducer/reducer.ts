@@ -12,19 +12,19 @@ import { createContextController } from './context.js';
 import { answerLocate, reducerStatus } from './status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
-import type { Mark, ReducerMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
+import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { asError } from '../../src/core/thrown.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 import type { ReducerStatus } from './status.js';
 
 export type { ReducerInbox } from '../protocol/pipeline.js';
-export type { ReducerMessage, ReducerOptions, ReducerState } from './state.js';
+export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
 
 /** The name of the one slot of a reducer whose state is not by shard: no worker has this number. */
 const whole = -1;
 
-export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerMessage, ReducerStatus> {
+export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
   return {
     kind: 'reducer',
     initial: (self) => initial(options, self),
@@ -44,7 +44,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
   };
 }
 
-function initial(options: ReducerOptions, self: Ref<ReducerMessage>): Step<ReducerState, ReducerMessage> {
+function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<ReducerState, ReducerActorMessage> {
   const now = options.clock.now();
   const state: ReducerState = {
     self,
@@ -73,9 +73,9 @@ function hasFailed({ effects }: ReducerTurn): boolean {
   return effects.some(({ type }) => type === 'fail');
 }
 
-type MessageOf<T extends ReducerMessage['type']> = ReducerMessage & { readonly type: T };
+type MessageOf<T extends ReducerActorMessage['type']> = ReducerActorMessage & { readonly type: T };
 
-function handle(turn: ReducerTurn, message: ReducerMessage): void {
+function handle(turn: ReducerTurn, message: ReducerActorMessage): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, message)) return;
   switch (message.type) {
@@ -116,7 +116,7 @@ function handle(turn: ReducerTurn, message: ReducerMessage): void {
  * False for a repeated message: items would be folded twice, a punctuation answered twice, a loss reported twice to a raw
  * behaviour.
  */
-function acceptNumber({ state, effects }: ReducerTurn, message: ReducerMessage): boolean {
+function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
   if (message.number <= (state.received.get(message.stage) ?? 0)) {
     effects.push({ type: 'count', what: 'repeatedMessages' });
@@ -224,8 +224,8 @@ function startItems(turn: ReducerTurn): void {
       name: 'reduce',
       kind: 'user',
       start: () => fold(job, reduce, state.controller.context, clock),
-      done: (done: FoldJob): ReducerMessage => ({ type: 'folded', job: done }),
-      failed: (error): ReducerMessage => ({ type: 'broken', error }),
+      done: (done: FoldJob): ReducerActorMessage => ({ type: 'folded', job: done }),
+      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
 }
@@ -270,8 +270,8 @@ function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void
       name: 'flush',
       kind: 'user',
       start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
-      done: (done: FlushJob): ReducerMessage => ({ type: 'flushed', job: done }),
-      failed: (error): ReducerMessage => ({ type: 'broken', error }),
+      done: (done: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: done }),
+      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
 }
@@ -315,8 +315,8 @@ function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: M
           context: state.controller.context,
           clock: options.clock,
         }),
-      done: (done: RawJob): ReducerMessage => ({ type: 'behaved', job: done }),
-      failed: (error): ReducerMessage => ({ type: 'broken', error }),
+      done: (done: RawJob): ReducerActorMessage => ({ type: 'behaved', job: done }),
+      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
 }

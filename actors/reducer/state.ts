@@ -21,12 +21,12 @@ export interface ReducerOptions {
   readonly onFailure: OnFailure;
   readonly clock: Clock;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
-  readonly tell: (to: Ref<ReducerMessage>, message: ReducerMessage) => void;
+  readonly tell: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
   /** The key of `ctx.fences`: the shard id, made unique where the consumer has several sources. */
   readonly shardName: (source: string, shardId: string) => string;
 }
 
-export type ReducerMessage =
+export type ReducerActorMessage =
   | ReducerInbox
   | { readonly type: 'folded'; readonly job: FoldJob }
   | { readonly type: 'flushed'; readonly job: FlushJob }
@@ -44,7 +44,7 @@ export type ReducerJob =
   | { readonly type: 'raw'; readonly job: RawJob; readonly mark: Mark | undefined };
 
 export interface ReducerState {
-  readonly self: Ref<ReducerMessage>;
+  readonly self: Ref<ReducerActorMessage>;
   readonly queue: Deque<DeliveredItem | Mark>;
   /** Left over from a job that ended early; goes before the queue. */
   carry: readonly DeliveredItem[];
@@ -74,5 +74,5 @@ export interface ReducerTurn {
    * possible.
    */
   readonly now: number;
-  readonly effects: Effect<ReducerMessage>[];
+  readonly effects: Effect<ReducerActorMessage>[];
 }

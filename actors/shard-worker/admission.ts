@@ -4,7 +4,7 @@ import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Admission, ShardWorkerState, WorkerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import { admit, admitInside, expectItems, pin, room, settle, unpin } from '../../src/core/ledger.js';
+import { admit, admitInside, expectItems, pin, hasRoom, settle, unpin } from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
@@ -81,7 +81,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gave
     while (current.next < records.length) {
       const record = records[current.next] as UserRecord;
       const bytes = recordBytes(record);
-      if (!room(ledger, bytes)) return undefined;
+      if (!hasRoom(ledger, bytes)) return undefined;
       const end = admitOne(turn, tenure, record, bytes);
       if (end !== undefined) return end;
       current.next += 1;
@@ -89,7 +89,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gave
       if (spend(0)) return 'gaveWay';
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
-      if (!room(ledger)) return undefined;
+      if (!hasRoom(ledger)) return undefined;
       const end = closeAggregate(turn, tenure, current);
       if (end !== undefined) return end;
     }

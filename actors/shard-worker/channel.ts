@@ -7,7 +7,7 @@ import { isEmpty } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { room } from '../../src/core/ledger.js';
+import { hasRoom } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
@@ -69,7 +69,7 @@ function failed(): ShardWorkerMessage {
 
 /** Whether nothing more can be admitted: the ledger has no room at all, or none for the next record. */
 export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boolean {
-  return (!isEmpty(admission) && !sliceIsDue) || !room(ledger);
+  return (!isEmpty(admission) && !sliceIsDue) || !hasRoom(ledger);
 }
 
 /** The channel whose stage has not answered the last punctuation. */

@@ -15,8 +15,8 @@ import { noticed } from './notice.js';
 import { readFails, readSucceeds } from './reads.js';
 import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { createLedger, expectItems, frontier, oldestOpen, room, settle } from '../../src/core/ledger.js';
-import { endsSource, missesStream } from '../../src/api/failures.js';
+import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
+import { endsSource, isStreamNotFound } from '../../src/api/failures.js';
 import { stageOf } from '../../src/core/routing.js';
 import { asError } from '../../src/core/thrown.js';
 import type { ReadResult, SourceNotice } from '../../src/api/ports.js';
@@ -146,7 +146,7 @@ function heard(turn: WorkerTurn, notice: SourceNotice): void {
 }
 
 function isDoubt(error: unknown): boolean {
-  return endsSource(error) || missesStream(error);
+  return endsSource(error) || isStreamNotFound(error);
 }
 
 function readFailed(turn: WorkerTurn, error: unknown): void {
@@ -262,7 +262,8 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
 
 function read({ state, effects }: WorkerTurn): void {
   const { reader } = state;
-  if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !room(state.ledger)) return;
+  if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !hasRoom(state.ledger))
+    return;
   state.reading = true;
   state.failing = undefined;
   effects.push(

@@ -41,7 +41,7 @@ export function endsSource(error: unknown): error is KinactError {
 }
 
 /** Whether the service found no such stream. A shard that is not found says nothing about its stream. */
-export function missesStream(error: unknown): error is KinactError {
+export function isStreamNotFound(error: unknown): error is KinactError {
   if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND') return false;
   const { operation } = error.data;
   return operation === undefined || operation.startsWith('kinesis:DescribeStream');

@@ -246,7 +246,7 @@ export interface LeaseChange {
   /**
    * Gives the lease to the author of the wish that stands in the row, and to no other, as if that worker had taken it.
    */
-  readonly handOver?: LeaseHeir;
+  readonly handOver?: NewOwner;
   /** The answer to the wish that stands in the row; it goes into kinactAnswer. */
   readonly answer?: string;
   /** Adds one to `ownerSwitchesSinceCheckpoint` (a take from another owner). */
@@ -279,7 +279,7 @@ export interface LeaseUpdate {
 }
 
 /** The worker that gets a lease which is handed over: its `workerId`, `kinactWriter` and `failoverMs`. */
-export interface LeaseHeir {
+export interface NewOwner {
   readonly workerId: string;
   readonly writer: string;
   readonly failoverMs: number;

@@ -37,7 +37,7 @@ export function honouredFailoverMs(row: LeaseRow, ownMs: number): number {
 }
 
 /** Whether a lease counts as expired here, now that its row's counter has stood still for this long. */
-export function hasExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
+export function isRowExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
   return isExpired(stillForMs, honouredFailoverMs(row, ownFailoverMs));
 }
 

@@ -111,7 +111,7 @@ export interface LeasePlan {
   readonly peers: boolean;
 }
 
-/** Whether a lease is free or has expired. Same rule as `hasExpired`; `observe` has already picked the failover time. */
+/** Whether a lease is free or has expired. Same rule as `isRowExpired`; `observe` has already picked the failover time. */
 export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
   return row.leaseOwner === undefined || isExpired(ageMs, failoverMs);
 }
@@ -150,7 +150,7 @@ interface Table {
   readonly heldButNotScanned: number;
 }
 
-function survey(input: LeasePlanInput): Table {
+function classify(input: LeasePlanInput): Table {
   const available: ObservedLease[] = [];
   const owned = new Map<string, PeerLeases>();
   const leasesOf = (owner: string): PeerLeases => {
@@ -188,7 +188,7 @@ function survey(input: LeasePlanInput): Table {
 
 /** Plans one round. */
 export function planLeases(input: LeasePlanInput): LeasePlan {
-  const table = survey(input);
+  const table = classify(input);
   const foreign = input.leases.some(
     (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );

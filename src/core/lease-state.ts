@@ -87,9 +87,9 @@ export function releaseChange(lease: LeaseState): RowChange {
   return { ...renewChange(nextCheckpoint(lease)), leaseOwner: null };
 }
 
-/** The change of a hand-over. It leaves the row as if `heir` had taken it: the row has changed hands once since its checkpoint. */
-export function handOverChange(lease: LeaseState, heir: NonNullable<RowChange['handOver']>): RowChange {
-  return { ...renewChange(nextCheckpoint(lease)), handOver: heir, countOwnerSwitch: true };
+/** The change of a hand-over. It leaves the row as if `newOwner` had taken it: the row has changed hands once since its checkpoint. */
+export function handOverChange(lease: LeaseState, newOwner: NonNullable<RowChange['handOver']>): RowChange {
+  return { ...renewChange(nextCheckpoint(lease)), handOver: newOwner, countOwnerSwitch: true };
 }
 
 /**

@@ -115,7 +115,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
  * Whether one more record, of `bytes` bytes, may be admitted. Without `bytes`: whether to fetch more. When
  * nothing is open there is always room, so that a record above the byte bound still passes, alone.
  */
-export function room(ledger: Ledger, bytes = 1): boolean {
+export function hasRoom(ledger: Ledger, bytes = 1): boolean {
   return (
     ledger.openRecords === 0 ||
     (ledger.openRecords < ledger.maxPending &&
@@ -131,7 +131,7 @@ export function room(ledger: Ledger, bytes = 1): boolean {
  */
 export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
-  if (!room(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
+  if (!hasRoom(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
   if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
   const { pinned, ring } = ledger;
   const ordinal = ledger.admitted++;

@@ -17,7 +17,7 @@ export type ShardInListing =
  * What a listing says of one shard. `ancestors` are those that lease rows name: a listing that shows one of them open is older
  * than the shard.
  */
-export function shardIn(
+export function findInListing(
   shards: readonly ListedShard[],
   shardId: string,
   ancestors: readonly string[] = [],

@@ -1,7 +1,7 @@
 // A reducer on the bench: the reducer actor of the consumer itself, without a runtime, streams or leases. Items go in,
 // acknowledgements and state come out, and time moves only when the test says so. This file carries out its effects.
 import { reducer } from '../../actors/reducer/reducer.js';
-import type { ReducerMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
+import type { ReducerActorMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -103,7 +103,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
   const clock = new ManualClock();
   const bench = createBench(definition, onFailure, clock, flushIntervalMs);
   const { stage, state } = bench;
-  const deliver = (message: ReducerMessage): void => bench.deliver(message);
+  const deliver = (message: ReducerActorMessage): void => bench.deliver(message);
   const rest = (): Promise<void> => bench.rest();
   const leases = new Map<string, Lease>();
   let [ordinal, number, fence, beatAt] = [0, 0, 0, flushIntervalMs];
@@ -195,7 +195,7 @@ interface Bench {
   readonly skipped: DrivenItem[];
   readonly counts: Record<string, number>;
   readonly events: KinactEvent[];
-  deliver(message: ReducerMessage): void;
+  deliver(message: ReducerActorMessage): void;
   /** Resolves when no call is under way and no message waits. */
   rest(): Promise<void>;
   stop(): void;
@@ -210,8 +210,8 @@ function createBench(
   flushIntervalMs: number,
 ): Bench {
   const stage = ref<StageMessage>('stage/driven');
-  const self = ref<ReducerMessage>('reducer/driven');
-  const mail: ReducerMessage[] = [];
+  const self = ref<ReducerActorMessage>('reducer/driven');
+  const mail: ReducerActorMessage[] = [];
   const running = new Set<Promise<void>>();
   const timers = new Map<string, () => void>();
   const [counts, events, given]: [Record<string, number>, KinactEvent[], Bench['given']] = [{}, [], new Map()];
@@ -230,7 +230,7 @@ function createBench(
     if (message.type !== 'disposed') return;
     for (const { ordinals } of message.dispositions) for (const ordinal of ordinals) settled(ordinal);
   };
-  const begin = (effect: Extract<Effect<ReducerMessage>, { type: 'run' }>): void => {
+  const begin = (effect: Extract<Effect<ReducerActorMessage>, { type: 'run' }>): void => {
     const call = (async () => effect.start(new AbortController().signal))();
     const over = call.then(
       (result) => deliver(effect.done(result as never)),
@@ -239,7 +239,7 @@ function createBench(
     running.add(over);
     void over.then(() => running.delete(over));
   };
-  const perform = (effect: Effect<ReducerMessage>): void => {
+  const perform = (effect: Effect<ReducerActorMessage>): void => {
     if (effect.type === 'send') sent(effect.message as StageMessage);
     else if (effect.type === 'run') begin(effect);
     else if (effect.type === 'count') counts[effect.what] = (counts[effect.what] ?? 0) + (effect.by ?? 1);
@@ -256,7 +256,7 @@ function createBench(
       if (effect.event.name === 'recordSkipped') justSkipped.add(effect.event.data.sequenceNumber);
     }
   };
-  function deliver(message: ReducerMessage): void {
+  function deliver(message: ReducerActorMessage): void {
     mail.push(message);
     if (handling) return;
     handling = true;
@@ -267,7 +267,7 @@ function createBench(
     handling = false;
   }
   const batch = definition.batch ?? {};
-  const behaviour: Behaviour<ReducerState, ReducerMessage> = reducer({
+  const behaviour: Behaviour<ReducerState, ReducerActorMessage> = reducer({
     index: 0,
     definition,
     stages: [stage],
@@ -276,7 +276,7 @@ function createBench(
     batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
     onFailure,
     clock,
-    tell: (_: unknown, message: ReducerMessage) => queueMicrotask(() => deliver(message)),
+    tell: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
     shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);
   const [state] = behaviour.initial(self);

@@ -7,22 +7,22 @@ import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { ReducerInbox, StageMessage } from '../../actors/protocol/pipeline.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { reducer } from '../../actors/reducer/reducer.js';
-import type { ReducerMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
+import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
 import type { FoldingReducer, Item, ReducerContext } from '../../src/api/reducer.js';
 import { address, answers, counted, emitted, finish, handClock, ofType } from '../support/direct.js';
 import { recordOf, ref, sent, started, stepped, tenureOf } from '../support/direct.js';
 
-type Effects = readonly Effect<ReducerMessage>[];
+type Effects = readonly Effect<ReducerActorMessage>[];
 type State = readonly number[];
 type Calls = FoldingReducer<State, number>;
 
 /** A reducer whose state is the list of what it has folded, and what stages say to it. */
 function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions> = {}) {
   const clock = handClock();
-  const self = ref<ReducerMessage>('reducer/0#1');
+  const self = ref<ReducerActorMessage>('reducer/0#1');
   const stages = [ref<StageMessage>('stage/0#2'), ref<StageMessage>('stage/1#3')] as const;
   const [stage] = stages;
-  const told: ReducerMessage[] = [];
+  const told: ReducerActorMessage[] = [];
   const fold: Calls = { init: () => [], reduce: (state, { value }) => [...state, value], ...definition };
   const behaviour = reducer({
     ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
@@ -210,7 +210,7 @@ describe('a reducer, message by message', () => {
       acknowledge: 'manual',
       reduce: (state, item, context) => (handed.push({ item, context }), state),
     });
-    const called: ReducerMessage = { type: 'called' };
+    const called: ReducerActorMessage = { type: 'called' };
     expect(returned(await end(items([0, 1])), stage)).to.deep.equal([{ credit: 2, dispositions: [] }]);
     expect(status().unacknowledged).to.equal(2);
     const { context, item } = handed[1]!;

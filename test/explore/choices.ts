@@ -1,6 +1,6 @@
 // What may happen next in a world, and what it does. Time passes only when nothing is left that takes no time: a message, a request,
 // a timer that is due. What takes longer than that is a fault, and costs one.
-import { hasExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { isRowExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
 import { knowsWishes } from '../../src/core/lease-wish.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import {
@@ -130,7 +130,7 @@ export function mayTake(scene: Scene, world: World, { name, coolUntil }: Node): 
 }
 
 function isExpired(scene: Scene, { row, now, changedAt }: World): boolean {
-  return row !== undefined && hasExpired(row, now - changedAt, scene.failoverMs);
+  return row !== undefined && isRowExpired(row, now - changedAt, scene.failoverMs);
 }
 
 function faultsOf(scene: Scene, world: World, choices: Choice[]): void {

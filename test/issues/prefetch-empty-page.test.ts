@@ -14,7 +14,7 @@ describe('An empty page that is merged into an unread empty one', () => {
     for (let page = 0; page < 3; page += 1) buffer.push([], 60, 0);
     expect(await buffer.read(never)).to.deep.equal({ type: 'records', records: [], millisBehindLatest: 0 });
     let hasRoom = false;
-    void buffer.room(never).then(() => (hasRoom = true));
+    void buffer.whenRoom(never).then(() => (hasRoom = true));
     await Promise.resolve();
     expect(hasRoom).to.equal(true);
   });

@@ -181,7 +181,7 @@ function admitNext(harness: Harness, each: Command & { readonly type: 'admit' })
   const sequence = harness.tip + BigInt(naive.records.length === 0 ? Math.max(each.step, 1) : each.step);
   const sub = each.step === 0 ? harness.tipSub + each.subStep : each.subStep;
   const position = { sequenceNumber: sequence.toString(), subSequenceNumber: sub };
-  const asked = strict ? api.room(ledger, each.bytes) : api.room(ledger);
+  const asked = strict ? api.hasRoom(ledger, each.bytes) : api.hasRoom(ledger);
   if (!asked) {
     harness.answers = { real: false, naive: naiveRoom(naive, strict ? each.bytes : 1) };
     return;

@@ -5,7 +5,7 @@ import type { ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
 import { reducer } from '../../actors/reducer/reducer.js';
-import type { ReducerMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
+import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
 import { reply } from '../../actors/protocol/actor.js';
 import type { Behaviour, Ref, Ending } from '../../actors/protocol/actor.js';
 import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper/lease-keeper.js';
@@ -51,7 +51,7 @@ export interface Pipeline {
   readonly clock: ManualClock;
   readonly events: KinactEvent[];
   readonly stages: readonly Ref<StageMessage>[];
-  readonly reducers: readonly Ref<ReducerMessage>[];
+  readonly reducers: readonly Ref<ReducerActorMessage>[];
   /** Starts a worker under a fresh tenure of a stub keeper. */
   read(
     source: StreamSource,

@@ -9,7 +9,7 @@ import type { LeaseRow } from '../../../src/core/lease.js';
 import { childLeases, childrenIn } from '../../../src/core/shard-graph.js';
 import type { ListedChild } from '../../../src/core/shard-graph.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
-import { isSecondAbsence, mayHaveExpired, shardIn } from '../../../src/core/shard-proof.js';
+import { isSecondAbsence, mayHaveExpired, findInListing } from '../../../src/core/shard-proof.js';
 import type { Absences, ShardInListing } from '../../../src/core/shard-proof.js';
 import { childRow } from '../../../src/core/shard-sync.js';
 import type { RowMaker } from '../../../src/core/shard-sync.js';
@@ -59,7 +59,7 @@ export async function judgeEnd(work: RowWork, end: ShardEnd, evidence: Evidence)
   const rowStream = end.row.kinactStream ?? work.maker.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
-  const found = shardIn(shards, end.shardId, end.ancestors);
+  const found = findInListing(shards, end.shardId, end.ancestors);
   const obstacle = obstacleOf(end, found, askedAt);
   if (obstacle !== undefined) return obstacle;
   const children = childrenOf(end, shards);
@@ -126,7 +126,7 @@ async function makeChildren(
     if ((await readRow(store, leaseKeyOf(maker.identifier, shardId), signal)) !== undefined) present.add(shardId);
   }
   // A merge partner that has no row is gone once two listings lack it.
-  const isAbsent = (shardId: string): boolean => shardIn(shards, shardId).type === 'absent';
+  const isAbsent = (shardId: string): boolean => findInListing(shards, shardId).type === 'absent';
   const isGone = (shardId: string): boolean =>
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.shardGoneAfterMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);

@@ -7,7 +7,7 @@ import type { CoordinatorStarted } from '../../protocol/leasing.js';
 import { emit, scanWithin } from '../state.js';
 import type { Lease, Stream, CoordinatorTurn } from '../state.js';
 import { KinactError } from '../../../src/api/errors.js';
-import { endsSource, isHopeless, missesStream } from '../../../src/api/failures.js';
+import { endsSource, isHopeless, isStreamNotFound } from '../../../src/api/failures.js';
 
 /** Whether its shards are listed and its leases may be taken. */
 export function takesPart({ syncedOnce, history }: Stream): boolean {
@@ -61,7 +61,7 @@ const goneAfterTimes = 5;
 export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
   if (!stream.history.worked) return isHopeless(error);
-  if (!missesStream(error)) {
+  if (!isStreamNotFound(error)) {
     stream.missing = undefined;
     return false;
   }

@@ -79,9 +79,9 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
     parts.set('leaseOwner', text(change.leaseOwner));
     parts.remove('checkpointOwner');
   } else if (change.handOver !== undefined) {
-    const { workerId, writer: heir, failoverMs } = change.handOver;
+    const { workerId, writer: newWriter, failoverMs } = change.handOver;
     parts.set('leaseOwner', text(workerId));
-    parts.set('kinactFailover', text(failoverText(failoverMs, heir)));
+    parts.set('kinactFailover', text(failoverText(failoverMs, newWriter)));
     parts.remove('checkpointOwner');
   }
   if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));

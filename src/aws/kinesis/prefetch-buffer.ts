@@ -14,7 +14,7 @@ export interface PrefetchBounds {
 
 export interface PrefetchBuffer {
   /** Resolves when fetching may go on; rejects when `signal` aborts. */
-  room(signal: AbortSignal): Promise<void>;
+  whenRoom(signal: AbortSignal): Promise<void>;
   push(records: readonly RawRecord[], bytes: number, millisBehindLatest: number | undefined): void;
   /** After everything pushed, this is what every further read gets. The first call counts. */
   finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
@@ -64,7 +64,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
   }
 
   return {
-    room: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
+    whenRoom: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
     push(fetched, size, millisBehindLatest) {
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
       const result = { type: 'records' as const, records: fetched, ...lag };

@@ -111,7 +111,11 @@ function noteGap(progress: Progress, position: Position): void {
 }
 
 /** Notes the records of an answer; returns those to hand on. */
-export function takeIn(progress: Progress, records: readonly RawRecord[], moreBehind: boolean): readonly RawRecord[] {
+export function bufferRaw(
+  progress: Progress,
+  records: readonly RawRecord[],
+  moreBehind: boolean,
+): readonly RawRecord[] {
   const last = records.at(-1);
   if (last === undefined) return records;
   const { position } = progress;

@@ -4,7 +4,7 @@
 import type { CoordinatorSelf } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';
-import type { ReducerMessage } from '../../../actors/reducer/reducer.js';
+import type { ReducerActorMessage } from '../../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
 import type { ShardWorkerSupervisorMessage } from '../../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { StageMessage } from '../../../actors/stage/stage.js';
@@ -54,7 +54,7 @@ export const names: Readonly<Record<string, Known>> = {
     },
     {},
   ),
-  reducer: known<ReducerMessage['type'], ToBehaviour['type'] | 'reduce'>(
+  reducer: known<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce'>(
     {
       items: true,
       punctuation: true,

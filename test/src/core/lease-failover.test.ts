@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import {
   failoverOf,
   failoverText,
-  hasExpired,
+  isRowExpired,
   honouredFailoverMs,
   LONGEST_FAILOVER_MS,
 } from '../../../src/core/lease-failover.js';
@@ -67,8 +67,8 @@ describe("the failover time of a row's owner", () => {
   });
 
   it('is over when the counter has stood still for longer than the larger one', () => {
-    expect(hasExpired(row(), 20_000, 3_000)).to.equal(false);
-    expect(hasExpired(row(), 20_001, 3_000)).to.equal(true);
-    expect(hasExpired(row(), 20_001, 30_000)).to.equal(false);
+    expect(isRowExpired(row(), 20_000, 3_000)).to.equal(false);
+    expect(isRowExpired(row(), 20_001, 3_000)).to.equal(true);
+    expect(isRowExpired(row(), 20_001, 30_000)).to.equal(false);
   });
 });

@@ -9,7 +9,7 @@ import {
   frontier,
   oldestOpen,
   recordAt,
-  room,
+  hasRoom,
   settle,
 } from '../../../src/core/ledger.js';
 import type { Ledger } from '../../../src/core/ledger.js';
@@ -68,30 +68,30 @@ describe('admission', () => {
 describe('room', () => {
   it('is bounded in records', () => {
     const ledger = ledgerOf(3, { ...wide, maxPending: 3 });
-    expect(room(ledger)).to.equal(false);
+    expect(hasRoom(ledger)).to.equal(false);
     settle(ledger, 1, 0);
-    expect(room(ledger)).to.equal(true);
+    expect(hasRoom(ledger)).to.equal(true);
   });
 
   it('is bounded in bytes, and asked with a size says whether that much still fits', () => {
     const ledger = ledgerOf(2, { maxPending: 10, maxPendingBytes: 30 });
-    expect(room(ledger)).to.equal(true);
-    expect(room(ledger, 10)).to.equal(true);
-    expect(room(ledger, 11)).to.equal(false);
+    expect(hasRoom(ledger)).to.equal(true);
+    expect(hasRoom(ledger, 10)).to.equal(true);
+    expect(hasRoom(ledger, 11)).to.equal(false);
     admit(ledger, at(3), 10, 0);
-    expect(room(ledger)).to.equal(false);
-    expect(room(ledger, 0), 'a record without bytes').to.equal(true);
+    expect(hasRoom(ledger)).to.equal(false);
+    expect(hasRoom(ledger, 0), 'a record without bytes').to.equal(true);
     expect(admit(ledger, at(4), 0, 0)).to.equal(3);
   });
 
   it('lets a record above the byte bound pass alone, and nothing beside it', () => {
     const ledger = createLedger({ maxPending: 10, maxPendingBytes: 30 });
-    expect(room(ledger, 5_000)).to.equal(true);
+    expect(hasRoom(ledger, 5_000)).to.equal(true);
     admit(ledger, at(1), 5_000, 0);
-    expect(room(ledger)).to.equal(false);
+    expect(hasRoom(ledger)).to.equal(false);
     settle(ledger, 0, 0);
     admit(ledger, at(2), 1, 0);
-    expect(room(ledger, 5_000)).to.equal(false);
+    expect(hasRoom(ledger, 5_000)).to.equal(false);
   });
 
   it('is bounded in the span from the oldest open record, however few are open', () => {
@@ -101,9 +101,9 @@ describe('room', () => {
       if (number > 1) settle(ledger, number - 1, 0);
     }
     expect(ledger.openRecords).to.equal(1);
-    expect(room(ledger)).to.equal(false);
+    expect(hasRoom(ledger)).to.equal(false);
     settle(ledger, 0, 0);
-    expect(room(ledger)).to.equal(true);
+    expect(hasRoom(ledger)).to.equal(true);
   });
 
   it('has a span of 64 times maxPending unless told otherwise', () => {
@@ -113,7 +113,7 @@ describe('room', () => {
   it('never runs out inside a long indivisible aggregate whose records settle', () => {
     const ledger = createLedger({ maxPending: 1, maxPendingBytes: 100, maxSpan: 2 });
     for (let sub = 0; sub < 50; sub++) {
-      expect(room(ledger), `user record ${sub}`).to.equal(true);
+      expect(hasRoom(ledger), `user record ${sub}`).to.equal(true);
       settle(ledger, (sub === 49 ? admit : admitInside)(ledger, at(1, sub), 1, 0), 0);
     }
     expect(frontier(ledger)).to.deep.equal(at(1, 49));

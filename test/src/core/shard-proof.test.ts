@@ -7,7 +7,7 @@ import {
   ancestorsIn,
   isSecondAbsence,
   mayHaveExpired,
-  shardIn,
+  findInListing,
 } from '../../../src/core/shard-proof.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 
@@ -25,14 +25,15 @@ const closed = shard('closed', 0n, top, { endingSequenceNumber: '9' });
 
 describe('what a listing says of a shard', () => {
   it('is open, closed or absent', () => {
-    expect(shardIn([low, high], 'low').type).to.equal('open');
-    expect(shardIn([low, high, closed], 'closed')).to.deep.equal({ type: 'closed', shard: closed });
-    expect(shardIn([low, high], 'gone').type).to.equal('absent');
+    expect(findInListing([low, high], 'low').type).to.equal('open');
+    expect(findInListing([low, high, closed], 'closed')).to.deep.equal({ type: 'closed', shard: closed });
+    expect(findInListing([low, high], 'gone').type).to.equal('absent');
   });
 
   it('is unclear where the listing lacks hash keys, or a parent is listed as open', () => {
-    for (const partial of [[], [low], [high], [closed]]) expect(shardIn(partial, 'gone').type).to.equal('unclear');
-    expect(shardIn([low, high], 'gone', ['low']).type).to.equal('unclear');
+    for (const partial of [[], [low], [high], [closed]])
+      expect(findInListing(partial, 'gone').type).to.equal('unclear');
+    expect(findInListing([low, high], 'gone', ['low']).type).to.equal('unclear');
   });
 
   it('is unclear where a listing from before two reshards shows its grandparent open', () => {
@@ -43,7 +44,7 @@ describe('what a listing says of a shard', () => {
     ]);
     const ancestors = ancestorsIn(rows, rows.get('2')!);
     expect(ancestors).to.deep.equal(['1', '0']);
-    expect(shardIn([all], '2', ancestors).type).to.equal('unclear');
+    expect(findInListing([all], '2', ancestors).type).to.equal('unclear');
   });
 
   it('is never absent by a listing with any open shard of a complete one taken away', () => {
@@ -52,11 +53,11 @@ describe('what a listing says of a shard', () => {
       const shards = Array.from({ length: count }, (_, index) =>
         shard(`s${index}`, BigInt(index) * width, index === count - 1 ? top : BigInt(index + 1) * width - 1n),
       );
-      expect(shardIn(shards, 'gone').type).to.equal('absent');
+      expect(findInListing(shards, 'gone').type).to.equal('absent');
       for (const left of shards) {
         const partial = shards.filter((each) => each !== left);
-        expect(shardIn(partial, 'gone').type, `${count} without ${left.shardId}`).to.equal('unclear');
-        expect(shardIn(partial, left.shardId).type).to.equal('unclear');
+        expect(findInListing(partial, 'gone').type, `${count} without ${left.shardId}`).to.equal('unclear');
+        expect(findInListing(partial, left.shardId).type).to.equal('unclear');
       }
     }
   });
