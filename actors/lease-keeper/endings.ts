@@ -4,7 +4,7 @@ import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
-import { dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
+import { awaitsCalls, dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
 import { emit, tell, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -29,7 +29,7 @@ export function release(turn: KeeperTurn, reason: string, deadlineMs: number): v
     until: Math.min(before?.until ?? Infinity, until),
     recordsLeft: before?.recordsLeft ?? 0,
   };
-  refuseTenureRequest(turn, `the lease is being released: ${reason}`);
+  if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
     state.release.recordsLeft = -1;

@@ -3,7 +3,7 @@
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Asked, OpenTenure } from './state.js';
+import type { Asked, LeaseKeeperState, OpenTenure } from './state.js';
 import { count, tell } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
@@ -34,11 +34,20 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Aske
 
 function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
-  if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
+  if (state.release !== undefined && !awaitsCalls(state, now))
+    return `the lease is being released: ${state.release.reason}`;
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
   if (now < state.setbacks.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
+}
+
+/**
+ * Whether a release waits for calls that earlier workers may have left behind. One more worker may begin then. It reads
+ * nothing; it asks the reducers, and ends when those calls have ended.
+ */
+export function awaitsCalls({ open, release, tenure }: LeaseKeeperState, now: number): boolean {
+  return release !== undefined && tenure === undefined && open.callsMayRun && now < release.cutAt;
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
@@ -80,6 +89,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
   state.open.noCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: shared }));
+  if (state.release !== undefined) effects.push(send(asked.control, { type: 'drain', fence: shared.fence }));
   tell(turn, { type: 'working', fence: shared.fence });
 }
 

@@ -39,7 +39,11 @@ export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how
     case 'tenureDead':
       return;
     case 'stopShard':
-      return giveUp(turn, `the failure policy stopped the shard: ${how.error.message.replace(/\.$/, '')}`);
+      return giveUp(
+        turn,
+        `the failure policy stopped the shard: ${how.error.message.replace(/\.$/, '')}`,
+        turn.options.stopDeadlineMs,
+      );
   }
 }
 

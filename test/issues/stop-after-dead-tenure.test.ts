@@ -118,6 +118,63 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
   });
 });
 
+// One more worker may begin then. It hands out nothing, and ends when those calls have ended. Without it a stop took its whole deadline.
+describe('a lease that waits for calls of a dead tenure while it is released', () => {
+  const released = async (first: 'release' | 'beginTenure') => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '50');
+    await keeper.end(tenure, { type: 'tenureDead' });
+    const release = () => keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
+    if (first === 'release') await release();
+    const asked = keeper.work(2);
+    if (first === 'beginTenure') await release();
+    return { keeper, last: await asked };
+  };
+
+  for (const first of ['release', 'beginTenure'] as const)
+    it(`lets one more worker ask for them (first: ${first})`, async () => {
+      const { keeper, last } = await released(first);
+      expect(last).to.include({ hasPredecessor: true });
+      expect(keeper.controls.get(2)?.map(({ type }) => type)).to.deep.equal(['drain']);
+      expect(keeper.newsOf('released')).to.deep.equal([]);
+      await keeper.end(last, { type: 'drained', open: 0 });
+      expect(keeper.newsOf('released')[0]?.lease).to.include({ checkpoint: '50', released: true, recordsLeft: 0 });
+    });
+
+  it('cuts that worker off when the time is up', async () => {
+    const { keeper, last } = await released('release');
+    await keeper.advance(20_000);
+    expect(last.dead).to.equal(true);
+    expect(keeper.newsOf('released')).to.have.length(1);
+  });
+});
+
+// A failure that stops a shard gave its lease back beside other calls of that shard.
+describe('a lease whose shard a failure has stopped', () => {
+  it('waits for the other calls of the shard, and then for the cool-down', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
+    await keeper.end(tenure, { type: 'stopShard', error: new Error('no') });
+    expect(keeper.newsOf('released')).to.deep.equal([]);
+    await keeper.end(await keeper.work(2), { type: 'drained', open: 0 });
+    expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
+  });
+
+  it('waits for them no longer than a stop of actors does', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
+    await keeper.end(tenure, { type: 'stopShard', error: new Error('no') });
+    await keeper.advance(29_999);
+    expect(keeper.row.leaseOwner).to.equal(me);
+    await keeper.advance(1);
+    expect(keeper.newsOf('released')).to.have.length(1);
+  });
+});
+
 // The same where the keeper gives the lease up by itself. Two pipelines in a row were ended by the watchdog, and the lease was released
 // at once, beside the calls of the second.
 describe('a lease that is given up after the second watchdog', () => {

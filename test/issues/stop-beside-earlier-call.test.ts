@@ -97,3 +97,49 @@ describe('a holder whose earlier tenure left a call behind, told to stop before 
     expect(leases).to.have.length(1);
   });
 });
+
+// The same, where that call is short. Symptom: the stop waited for its whole deadline, though the call had long ended. Cause: no worker
+// began while the lease was being released, so nobody asked for the call.
+describe('a stop that comes between two tenures', () => {
+  let clock: ManualClock;
+  beforeEach(() => (clock = virtualClock()));
+  afterEach(() => clock.uninstall());
+
+  it('ends when the calls of the first have ended: a worker that reads nothing asks for them', async () => {
+    const { consumer, stream } = virtualConsumer(clock, {
+      onItem: () => new Promise<void>((resolve) => void clock.after(3_000, resolve)),
+    });
+    await inVirtualTime(clock, consumer.start());
+    await clock.advance(3_000);
+    for (const data of ['1', '2', '3']) stream.put({ partitionKey: 'k', data });
+    await clock.advance(2_000);
+    clock.jumpWall(8_000);
+    await clock.advance(500);
+    const begunAt = clock.now();
+    const { drained, leases } = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(clock.now() - begunAt).to.be.below(10_000);
+    expect(leases[0]).to.include({ released: true });
+    expect(drained, 'what the first tenure left open comes again').to.equal(false);
+  });
+
+  it('ends as soon where a failure stops the shard while it drains', async () => {
+    let begun = 0;
+    const { consumer, stream } = virtualConsumer(clock, {
+      onFailure: 'stopShard',
+      onItem: async () => {
+        begun += 1;
+        await new Promise<void>((resolve) => void clock.after(begun * 2_000, resolve));
+        throw new Error('no');
+      },
+    });
+    await inVirtualTime(clock, consumer.start());
+    await clock.advance(3_000);
+    for (const partitionKey of ['a', 'b', 'c', 'd', 'e']) stream.put({ partitionKey, data: 'x' });
+    await clock.advance(1_500);
+    expect(begun, 'a call in each reducer').to.equal(2);
+    const begunAt = clock.now();
+    const { leases } = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(clock.now() - begunAt).to.be.below(10_000);
+    expect(leases[0]).to.include({ released: true });
+  });
+});

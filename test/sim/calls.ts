@@ -1,12 +1,23 @@
 // I48: a call of the application keeps its shard. While one runs with records of a shard, its process neither hands the lease over nor
-// says SHARD_END; a stop gives the lease back only after the call, or when its time is up. An item may be done long before its call
-// is: an application may acknowledge early. A call may outlive its tenure, which a crash or a machine that stood still has ended.
+// says SHARD_END; a stop gives the lease back only after the call, or when its time is up, and so does a failure that stops the shard. An
+// item may be done long before its call is: an application may acknowledge early. A call may outlive its tenure, which a crash or a machine
+// that stood still has ended.
+import { stopDeadlineMs } from './cluster.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { Oracle, Written } from './oracle.js';
 
 export interface CallsOptions {
   readonly layout: { nameOf(stream: string, shardId: string, sequenceNumber: string): string };
   readonly oracle: Pick<Oracle, 'violate'>;
+  readonly now: () => number;
+}
+
+/** A lease that is given up waits this long for calls: less than production does, for a message may be on its way. */
+const patienceMs = 0.8 * stopDeadlineMs;
+
+interface Call {
+  readonly leases: ReadonlySet<string>;
+  readonly since: number;
 }
 
 export interface Calls {
@@ -15,21 +26,31 @@ export interface Calls {
   /** It has given up an actor whose call does not end, and said so: what runs now is nobody's any more. */
   orphaned(process: string): void;
   wrote(written: Written): void;
+  /** One of its leases is to be released by then, drained or not. */
+  draining(process: string, until: number): void;
   /** This process is asked to stop: until then it waits for what runs. */
   stopping(process: string, until: number): void;
   /** It says whether all was drained. */
   stopped(process: string, drained: boolean): void;
 }
 
-export function createCalls({ layout, oracle }: CallsOptions): Calls {
-  /** By process: the leases of each call that runs. */
-  const running = new Map<string, Set<ReadonlySet<string>>>();
+export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
+  /** By process: the calls that run. */
+  const running = new Map<string, Set<Call>>();
+  const drainsUntil = new Map<string, number>();
   const stopsAt = new Map<string, number>();
-  const runsOf = (process: string): readonly string[] => [...(running.get(process) ?? [])].flatMap((each) => [...each]);
+  const runsOf = (process: string): readonly string[] =>
+    [...(running.get(process) ?? [])].flatMap(({ leases }) => [...leases]);
+  const isNew = (process: string, leaseKey: string): boolean =>
+    [...(running.get(process) ?? [])].some(({ leases, since }) => leases.has(leaseKey) && now() < since + patienceMs);
+
+  /** What it gives back now was not to be released by a time, drained or not. */
+  const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + stopDeadlineMs;
 
   return {
     begins: (process, items) => {
-      const call = new Set(items.map((item) => layout.nameOf(item.source, item.shardId, item.sequenceNumber)));
+      const leases = new Set(items.map((item) => layout.nameOf(item.source, item.shardId, item.sequenceNumber)));
+      const call = { leases, since: now() };
       const calls = running.get(process) ?? new Set();
       running.set(process, calls.add(call));
       return () => void calls.delete(call);
@@ -45,7 +66,10 @@ export function createCalls({ layout, oracle }: CallsOptions): Calls {
       else if (heir !== undefined && heir !== process) oracle.violate('I48', `${said} hands it over to ${heir}`);
       else if (heir === undefined && sentAt < (stopsAt.get(process) ?? -Infinity))
         oracle.violate('I48', `${said} stops and gives it back`);
+      else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isNew(process, leaseKey))
+        oracle.violate('I48', `${said} gives it up`);
     },
+    draining: (process, until) => void drainsUntil.set(process, Math.max(until, drainsUntil.get(process) ?? 0)),
     stopping: (process, until) => void stopsAt.set(process, until),
     stopped: (process, drained) => {
       const left = runsOf(process);

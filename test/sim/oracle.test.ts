@@ -142,7 +142,7 @@ describe('who is ready on a stream that was made again, as the simulation judges
         kinesis,
         layout,
         oracle,
-        calls: createCalls({ layout, oracle }),
+        calls: createCalls({ layout, oracle, now: () => clock.now() }),
         processes: [{ machine, consumer, wires: [], ended: undefined, stopped: false }],
         leases: {
           rows: () => new Map([[rowsAreOld ? old : layout.nameOf(stream, shardId), {}]]),

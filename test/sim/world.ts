@@ -245,7 +245,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       violate: oracle.violate,
       troublesOf: (name) => earlyRenewals(world, name),
     }),
-    calls: createCalls({ layout, oracle }),
+    calls: createCalls({ layout, oracle, now: () => clock.now() }),
     provisional,
     events: [],
     throttled: 0,
@@ -363,6 +363,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               | Notify
               | FrontierReport
               | { readonly type: 'beginTenure' | 'retire' }
+              | { readonly type: 'release'; readonly deadlineMs: number }
               | undefined;
             if (message?.type === 'notify') {
               incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
@@ -370,6 +371,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               lags.notified(message);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
+            else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
             else if (message?.type === 'frontier') {
               tenures.reported(message);
               lags.reported(message);

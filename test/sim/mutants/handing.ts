@@ -91,6 +91,9 @@ const robbedUnheard: Mutant['make'] = () => {
   });
 };
 
+/** States of keepers whose shard a failure has stopped. */
+const stoppedByFailure = new WeakSet<object>();
+
 const byForce: Mutant['make'] = () => given('leaseKeeper', ({ wish: _, ...options }) => options);
 
 export const handingMutants: readonly Mutant[] = [
@@ -122,6 +125,13 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a shard that is given away does not wait for calls that have acknowledged early',
     make: () => given('shardWorker', (options) => ({ ...options, acksEarly: false })),
+  },
+  {
+    name: 'a failure that stops a shard does not wait for other calls of the shard',
+    make: nudged((state, message) => {
+      if (message.type === 'workerEnded' && message['how'].type === 'stopShard') stoppedByFailure.add(state);
+      if (stoppedByFailure.has(state)) state.open.callsMayRun = false;
+    }),
   },
   {
     name: 'a stop does not wait for the calls of a pipeline that has crashed',
