@@ -34,9 +34,9 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Aske
 
 function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (state.phase === 'over') return 'the lease is not held any more';
-  if (state.release !== undefined && !awaitsCalls(state, now))
-    return `the lease is being released: ${state.release.reason}`;
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  if (awaitsCalls(state, now)) return undefined;
+  if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
   if (now < state.setbacks.readAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
@@ -46,8 +46,10 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
  * Whether a release waits for calls that earlier workers may have left behind. One more worker may begin then. It reads
  * nothing; it asks the reducers, and ends when those calls have ended.
  */
-export function awaitsCalls({ open, release, tenure }: LeaseKeeperState, now: number): boolean {
-  return release !== undefined && tenure === undefined && open.callsMayRun && now < release.cutAt;
+export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKeeperState, now: number): boolean {
+  if (release === undefined || phase === 'over' || now >= release.cutAt) return false;
+  // A hand-over may be under way where nothing was open any more.
+  return tenure === undefined && open.callsMayRun && yielding?.phase !== 'ready';
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
@@ -77,6 +79,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),
+    onlyAsks: state.release !== undefined,
     // The member is present from the start: reducers look into this object before every call, and a shape that changes
     // would slow them down.
     newestHandedOut: undefined,
@@ -89,8 +92,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
   state.open.noCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: shared }));
-  if (state.release !== undefined) effects.push(send(asked.control, { type: 'drain', fence: shared.fence }));
-  tell(turn, { type: 'working', fence: shared.fence });
+  if (shared.onlyAsks !== true) tell(turn, { type: 'working', fence: shared.fence });
 }
 
 /** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
@@ -155,6 +157,7 @@ function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   shared.deadline = 0;
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
+  if (shared.onlyAsks === true) return;
   const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
   tell(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
 }

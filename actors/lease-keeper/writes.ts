@@ -6,7 +6,7 @@ import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
-import { grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
+import { awaitsCalls, grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
@@ -47,8 +47,8 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
   const expected: RowCondition = {
     counter: row.leaseCounter,
-    ...(row.kinactWriter === undefined ? {} : { writer: row.kinactWriter }),
-    ...(isLast ? { owner: workerId } : {}),
+    writer: row.kinactWriter ?? null,
+    ...(kind === 'take' ? { owner: row.leaseOwner ?? null } : isLast ? { owner: workerId } : {}),
   };
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
@@ -198,8 +198,8 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
   wishSeen(turn, wish);
   const { asked } = state.workers;
   // Only a renewal that began after the question, and after the last suspension, gives a fence and time to use it.
-  if (asked !== undefined && asked.worker === current.forWorker && turn.now < state.standing.liveUntil)
-    grant(turn, asked);
+  const isInTime = turn.now < state.standing.liveUntil && (state.release === undefined || awaitsCalls(state, turn.now));
+  if (asked !== undefined && asked.worker === current.forWorker && isInTime) grant(turn, asked);
 }
 
 /** Extends the lease from `startedAt`: peers cannot have seen the counter change before that. */
@@ -252,6 +252,17 @@ function isMadeByUs({ options, state }: KeeperTurn, row: LeaseRow | undefined): 
   );
 }
 
+/** Whether somebody has removed `kinactWriter` from the row, and touched neither owner nor counter: the next write signs it again. */
+function isStripped({ options, state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
+  const { row: known } = state.lease;
+  return (
+    row?.leaseOwner === options.workerId &&
+    row.leaseCounter === known.leaseCounter &&
+    row.kinactWriter === undefined &&
+    known.kinactWriter !== undefined
+  );
+}
+
 function refused(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): void {
   const { options, state, now } = turn;
   // SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read.
@@ -266,6 +277,11 @@ function refused(turn: KeeperTurn, write: Write, current: LeaseRow | undefined):
     return leaseState.adoptRow(state.lease, current);
   }
   if (resolveRefusedWrite(turn, write, current)) return;
+  if (isStripped(turn, current)) {
+    leaseState.adoptRow(state.lease, current);
+    state.writes.retryAt = now;
+    return;
+  }
   const refusal = classifyRefusal(options, state.lease.unknown, current);
   switch (refusal.type) {
     case 'spurious':

@@ -38,6 +38,11 @@ export interface Tenure {
    * record may still run. Default false.
    */
   readonly hasPredecessor?: boolean;
+  /**
+   * The lease is being released, and waits for calls of earlier workers. This worker reads nothing; it ends when they have
+   * ended. Default false.
+   */
+  readonly onlyAsks?: boolean;
   /** The newest record that the worker has handed to a stage. It stays known if the worker ends without a last word. */
   newestHandedOut?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */

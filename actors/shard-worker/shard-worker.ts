@@ -181,9 +181,12 @@ function beginReading(turn: WorkerTurn, answer: TenureAnswer): void {
   const { start, stream, table, shardId, source, fence } = tenure;
   state.tenure = tenure;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
-  state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
   state.advancedAt = turn.now;
-  effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
+  if (tenure.onlyAsks === true) state.ending = { type: 'drained', open: 0 };
+  else {
+    state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
+    effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
+  }
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
 }
 

@@ -256,17 +256,17 @@ export interface LeaseChange {
   readonly childShardIds?: readonly string[];
 }
 
-/** The condition of an update: each given member is what the row says. */
+/** The condition of an update: each given member is what the row says. `null`: the row has no such attribute. */
 export interface RowCondition {
   /** `leaseCounter`. */
   readonly counter: number;
   /** `leaseOwner`. */
-  readonly owner?: string;
+  readonly owner?: string | null;
   /**
-   * `kinactWriter`, where the row has one. A row that a Java worker makes again begins at counter 0, so its counter may
-   * come to be that of the row before it. The author of the last write tells the two apart.
+   * `kinactWriter`. A row that a Java worker makes again begins at counter 0, so its counter may come to be that of the
+   * row before it. The author of the last write tells the two apart.
    */
-  readonly writer?: string;
+  readonly writer?: string | null;
 }
 
 /** An update of an existing row. */

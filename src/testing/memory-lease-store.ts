@@ -124,6 +124,10 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
   return next;
 }
 
+function isAsExpected(value: string | undefined, expected: string | null | undefined): boolean {
+  return expected === undefined || (value ?? null) === expected;
+}
+
 function isBy(author: string, wish: string | undefined): boolean {
   return wish?.startsWith(wishPrefix(author)) === true;
 }
@@ -255,8 +259,8 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         if (
           row === undefined ||
           row.leaseCounter !== expected.counter ||
-          (expected.owner !== undefined && row.leaseOwner !== expected.owner) ||
-          (expected.writer !== undefined && row.kinactWriter !== expected.writer) ||
+          !isAsExpected(row.leaseOwner, expected.owner) ||
+          !isAsExpected(row.kinactWriter, expected.writer) ||
           (change.handOver !== undefined && !isBy(change.handOver.writer, row.kinactWish))
         ) {
           return { type: 'refused', current: row };

@@ -79,6 +79,17 @@ describe('a keeper that loses its lease', () => {
     }
   });
 
+  it('goes on where somebody has removed kinactWriter and nothing else, and signs the row again', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    const { kinactWriter, ...stripped } = keeper.row;
+    keeper.store.rows.set(shardId, stripped);
+    await keeper.advance(4_000);
+    expect(keeper.row).to.include({ leaseOwner: me, kinactWriter });
+    expect(keeper.row.leaseCounter).to.be.above(stripped.leaseCounter);
+    expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
+  });
+
   it('to another process of the same worker id gives up with WORKER_ID_IN_USE', async () => {
     const keeper = await meets(({ store }) => store.takeAs(shardId, me, 'n2/1'));
     expect(keeper.newsOf('workerIdInUse')).to.deep.equal([{ type: 'workerIdInUse', current: keeper.row }]);

@@ -12,7 +12,7 @@ describe('a keeper that takes a lease', () => {
     const keeper = await driveKeeper();
     expect(keeper.store.calls[0]).to.deep.include({
       operation: 'update',
-      expected: { counter: 4 },
+      expected: { counter: 4, owner: null, writer: null },
       change: { leaseOwner: me, failoverMs },
       writer,
     });
@@ -49,6 +49,20 @@ describe('a keeper that takes a lease', () => {
   it('stamps with the local clock less two seconds when the service time is not known', async () => {
     const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }) });
     expect(keeper.row.kinactLatestAt).to.equal(keeper.clock.wall - 2_000);
+  });
+
+  it('does not take what another holds of a row that was made again, and whose counter has come to be the same', async () => {
+    for (const before of [{}, { leaseOwner: 'java' }]) {
+      const seen = leaseRow({ leaseKey: shardId, leaseCounter: 4, ...before });
+      for (const signed of [{ kinactWriter: 'n2/1' }, {}]) {
+        const store = memoryLeaseStore([seen]);
+        const held = leaseRow({ leaseKey: shardId, leaseCounter: 4, leaseOwner: 'you', ...signed });
+        store.script('update', { type: 'meanwhile', act: () => void store.rows.set(shardId, held) });
+        const keeper = await driveKeeper({ store, seen });
+        expect(keeper.news).to.deep.equal([{ type: 'notTaken', reason: 'taken by you', retake: false }]);
+        expect(keeper.row).to.deep.equal(held);
+      }
+    }
   });
 
   it('ends with the row it met when somebody was faster', async () => {

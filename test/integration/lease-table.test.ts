@@ -274,8 +274,14 @@ describe('the lease table on dynalite', () => {
       type: 'refused',
       current,
     });
-    const asked = { expected: { counter: 100, writer: 'p1/1' }, change: {}, writer: 'p1/1' };
-    expect(await table.update('s', asked, signal)).to.deep.equal({ type: 'refused', current });
+    for (const expected of [
+      { counter: 100, writer: 'p1/1' },
+      { counter: 100, owner: null },
+    ])
+      expect(await table.update('s', { expected, change: {}, writer: 'p1/1' }, signal)).to.deep.equal({
+        type: 'refused',
+        current,
+      });
     expect(await table.get('s', signal)).to.deep.equal(current);
     expect(await table.update('gone', { expected: { counter: 1 }, change: {}, writer: 'p1/1' }, signal)).to.deep.equal({
       type: 'refused',

@@ -5,7 +5,7 @@
 // word.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
-import { driveKeeper, failoverMs, me } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, writer } from '../support/keeper-driver.js';
 
 describe('a lease that is released without a worker', () => {
   it('does not say that nothing is open when its last worker died with its tenure', async () => {
@@ -136,12 +136,29 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
   for (const first of ['release', 'beginTenure'] as const)
     it(`lets one more worker ask for them (first: ${first})`, async () => {
       const { keeper, last } = await released(first);
-      expect(last).to.include({ hasPredecessor: true });
-      expect(keeper.controls.get(2)?.map(({ type }) => type)).to.deep.equal(['drain']);
+      expect(last).to.include({ hasPredecessor: true, onlyAsks: true });
       expect(keeper.newsOf('released')).to.deep.equal([]);
       await keeper.end(last, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released')[0]?.lease).to.include({ checkpoint: '50', released: true, recordsLeft: 0 });
+      expect(keeper.newsOf('working'), 'the shard is not read by that worker').to.have.length(1);
+      expect(keeper.newsOf('idle')).to.have.length(1);
     });
+
+  it('lets no worker begin whose renewal comes back when the time is up', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
+    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
+    let answer = (): void => {};
+    keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
+    await keeper.begin(2);
+    await keeper.advance(1_600);
+    answer();
+    await keeper.settle();
+    expect(keeper.newsOf('released')).to.have.length(1);
+    expect(keeper.answers.get(2)?.type).to.equal('refused');
+  });
 
   it('cuts that worker off when the time is up', async () => {
     const { keeper, last } = await released('release');
@@ -189,5 +206,37 @@ describe('a lease that is given up after the second watchdog', () => {
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(1);
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
+  });
+});
+
+// A hand-over that drains when the release begins is over, but its phase stayed: no worker was let in to ask for the calls.
+describe('a lease that is released while it drains for a hand-over', () => {
+  const draining = async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    tenure.newestHandedOut = { sequenceNumber: '100', subSequenceNumber: 0 };
+    await keeper.frontier(tenure, '100');
+    keeper.store.put({ ...keeper.row, kinactWish: `y1/3 7000 1 ${writer} you` });
+    await keeper.advance(failoverMs / 3);
+    await keeper.advance(1_000);
+    expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['pause']);
+    return { keeper, tenure };
+  };
+
+  it('lets one more worker ask for calls, where a failure has stopped the shard', async () => {
+    const { keeper, tenure } = await draining();
+    await keeper.end(tenure, { type: 'stopShard', error: new Error('no') });
+    await keeper.end(await keeper.work(2), { type: 'drained', open: 0 });
+    expect(keeper.newsOf('released')).to.have.length(1);
+  });
+
+  it('does so where the tenure has died in a stop', async () => {
+    const { keeper, tenure } = await draining();
+    await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 50_000 });
+    keeper.suspend(20_000);
+    await keeper.advance(100);
+    await keeper.end(tenure, { type: 'drained', open: 0, isCut: true });
+    await keeper.end(await keeper.work(2), { type: 'drained', open: 0 });
+    expect(keeper.newsOf('released')).to.have.length(1);
   });
 });

@@ -55,8 +55,13 @@ export function wishUpdate(
 export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer: string): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(expected.counter));
-  if (expected.owner !== undefined) parts.when('leaseOwner', text(expected.owner));
-  if (expected.writer !== undefined) parts.when('kinactWriter', text(expected.writer));
+  for (const [name, value] of [
+    ['leaseOwner', expected.owner],
+    ['kinactWriter', expected.writer],
+  ] as const) {
+    if (value === null) parts.whenAbsent(name);
+    else if (value !== undefined) parts.when(name, text(value));
+  }
   if (change.handOver !== undefined) parts.whenBegins('kinactWish', wishPrefix(change.handOver.writer));
   parts.set('leaseCounter', count(expected.counter + 1));
   parts.set('kinactWriter', text(change.handOver?.writer ?? writer));
@@ -149,6 +154,7 @@ export function metaUpdate(meta: {
 interface Clauses {
   when(name: string, value: AttributeValue): void;
   whenPresent(name: string): void;
+  whenAbsent(name: string): void;
   whenNot(name: string, value: AttributeValue): void;
   /** The attribute is there and begins with this. */
   whenBegins(name: string, prefix: string): void;
@@ -183,6 +189,7 @@ function clauses(): Clauses {
   return {
     when: (name, value) => void conditions.push(`${nameOf(name)} = ${valueOf(value)}`),
     whenNot: (name, value) => void conditions.push(`${nameOf(name)} <> ${valueOf(value)}`),
+    whenAbsent: (name) => void conditions.push(`attribute_not_exists(${nameOf(name)})`),
     whenPresent: (name) => void conditions.push(`attribute_exists(${nameOf(name)})`),
     whenBegins: (name, prefix) => void conditions.push(`begins_with(${nameOf(name)}, ${valueOf(text(prefix))})`),
     whenNoneBut: (name, prefix, exactly) => {

@@ -39,6 +39,12 @@ describe('an update of a lease row', () => {
       'SET leaseCounter = "8", kinactWriter = "p/2"',
     ],
     [
+      'a write to a row without author and owner needs it to have neither',
+      leaseUpdate({ counter: 7, owner: null, writer: null }, {}, 'p/2'),
+      'leaseCounter = "7" AND attribute_not_exists(leaseOwner) AND attribute_not_exists(kinactWriter)',
+      'SET leaseCounter = "8", kinactWriter = "p/2"',
+    ],
+    [
       'a release removes the owner, and what it said of itself, on condition that it still is the owner',
       leaseUpdate({ counter: 7, owner: 'me' }, { leaseOwner: null }, 'p/1'),
       'leaseCounter = "7" AND leaseOwner = "me"',
