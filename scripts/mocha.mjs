@@ -11,10 +11,10 @@ export const totals = { passed: 0, failed: 0, skipped: 0, failures };
 const files = [];
 
 /**
- * Runs mocha with `tests` as its arguments; `env`: more environment; `capture`: what it prints is shown when it ends. A run
- * without any test is no failure.
+ * Runs mocha with `tests` as its arguments; `env`: more environment; `capture`: what it prints is shown when it ends; `yields`:
+ * others beside it go first. A run without any test is no failure.
  */
-export async function mocha(tests, { env = {}, capture = false, limitMs = 1_500_000 } = {}) {
+export async function mocha(tests, { env = {}, capture = false, yields = false, limitMs = 2_400_000 } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'kinact-mocha-'));
   const summary = join(directory, 'summary.json');
   try {
@@ -22,6 +22,7 @@ export async function mocha(tests, { env = {}, capture = false, limitMs = 1_500_
     const { code, printed } = await run(bin('mocha'), args, {
       env: { ...env, KINACT_TEST_SUMMARY: summary },
       capture,
+      yields,
       limitMs,
     });
     if (capture) say(printed);
@@ -39,10 +40,10 @@ export async function mocha(tests, { env = {}, capture = false, limitMs = 1_500_
   }
 }
 
-/** Runs each of `groups` ({ name, tests }) in a mocha process of its own, all at once. The first shows what it prints at once. */
+/** Runs each of `groups` ({ name, tests, yields }) in a mocha process of its own, all at once. The first shows what it prints at once. */
 export async function mochaSideBySide(groups, options = {}) {
   const ends = await Promise.allSettled(
-    groups.map(({ tests }, place) => mocha(tests, { ...options, capture: place > 0 })),
+    groups.map(({ tests, yields }, place) => mocha(tests, { ...options, yields, capture: place > 0 })),
   );
   const broken = ends.flatMap(({ reason }, place) => (reason === undefined ? [] : [{ reason, group: groups[place] }]));
   const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));

@@ -2,6 +2,7 @@
 // With --json stdout is exactly one JSON object, so whatever a program prints goes to stderr then.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { performance } from 'node:perf_hooks';
@@ -22,12 +23,21 @@ export const say = (line) => (json ? process.stderr : process.stdout).write(`${l
 /**
  * Runs a program to its end. Resolves to its exit code, and what it printed when `capture` is set. With `ownOutput` stdout
  * is the program's own, `--json` or not. With `passInterrupt` a Ctrl-C is the program's to answer, the first time. A program
- * still running after `limitMs` is killed with everything it started, and counts as failed.
+ * still running after `limitMs` is killed with everything it started, and counts as failed. With `yields` it has a lower
+ * priority than what runs beside it.
  */
 export function run(
   command,
   args = [],
-  { capture = false, ownOutput = false, env = {}, limitMs = 600_000, cwd = root, passInterrupt = false } = {},
+  {
+    capture = false,
+    ownOutput = false,
+    env = {},
+    limitMs = 600_000,
+    cwd = root,
+    passInterrupt = false,
+    yields = false,
+  } = {},
 ) {
   return new Promise((resolve, reject) => {
     const output = capture ? 'pipe' : json && !ownOutput ? 2 : 'inherit';
@@ -37,6 +47,8 @@ export function run(
       stdio: ['ignore', output, capture ? 'pipe' : 'inherit'],
       detached: true,
     });
+    // What only computes leaves the processors to what others wait for.
+    if (yields && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
     const stop = () => {
       try {
         process.kill(-child.pid, 'SIGKILL');
