@@ -82,6 +82,8 @@ export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, s
 
 /** The delay before a held lease gets a new worker after its old one ended normally. */
 const againMs = 1_000;
+/** What waits behind a backlog may settle nothing for some seconds: a short `failoverMs` must not call that a standstill. */
+const leastHandOverMs = 10_000;
 
 let lastWorker = 0;
 
@@ -203,7 +205,13 @@ function coordinatorOf(
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
-  const { failoverMs, handOverMs = failoverMs, maxLeases, startDeadlineMs, multiStream } = leases;
+  const {
+    failoverMs,
+    handOverMs = Math.max(failoverMs, leastHandOverMs),
+    maxLeases,
+    startDeadlineMs,
+    multiStream,
+  } = leases;
   const { store, traffic, isSuccessor } = table;
   return made.leaseCoordinator({
     store: throughTraffic(store, traffic),

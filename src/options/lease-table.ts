@@ -43,7 +43,7 @@ export const leaseTable = {
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
     'A shard drains when another worker asks for its lease. The lease stays here if nothing of the shard settles for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your calls or batches take longer.',
-    { shown: '`failoverMs`', example: '20_000' },
+    { shown: '`failoverMs`, but at least 10,000', example: '20_000' },
   ),
   maxLeases: optional(
     integer(1),

@@ -31,7 +31,7 @@ export interface LeaseOptions {
    * this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your
    * calls or batches take longer. Takes: milliseconds, 1 to 600000.
    *
-   * @default the value of failoverMs
+   * @default `failoverMs`, but at least 10,000
    * @example
    * ```ts
    * leases: { handOverMs: 20_000 }
