@@ -50,8 +50,11 @@ export interface Ending {
 /** The holder delivers on for a second after its answer, and then drains. */
 const noticeMs = 1_000;
 const slowItemMs = 50;
-/** Both shards by turns, or else nothing of one would be settled for so long that its hand-over is refused. */
-const backlog = { puts: 6, count: 40, everyMs: 200 };
+/**
+ * Both shards by turns, or else nothing of one would be settled for so long that its hand-over is refused. So much a put that a
+ * worker has not done it before the next, even where puts are slow.
+ */
+const backlog = { puts: 6, count: 80, everyMs: 200 };
 const patienceMs = 45_000;
 
 const holderName = 'holder';
