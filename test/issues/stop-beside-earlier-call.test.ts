@@ -106,7 +106,7 @@ describe('a stop that comes between two tenures', () => {
   afterEach(() => clock.uninstall());
 
   it('ends when the calls of the first have ended: a worker that reads nothing asks for them', async () => {
-    const { consumer, stream } = virtualConsumer(clock, {
+    const { consumer, heard, stream } = virtualConsumer(clock, {
       onItem: () => new Promise<void>((resolve) => void clock.after(3_000, resolve)),
     });
     await inVirtualTime(clock, consumer.start());
@@ -120,6 +120,7 @@ describe('a stop that comes between two tenures', () => {
     expect(clock.now() - begunAt).to.be.below(10_000);
     expect(leases[0]).to.include({ released: true });
     expect(drained, 'what the first tenure left open comes again').to.equal(false);
+    expect(heard('shardStarted'), 'the worker that only asks reads nothing').to.have.length(1);
   });
 
   it('ends as soon where a failure stops the shard while it drains', async () => {

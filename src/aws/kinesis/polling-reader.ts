@@ -25,7 +25,7 @@ import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-b
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
 import { goesOn, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
 import { failing, recover, retryDelayMs, sleep } from './reading-failure.js';
-import { mayHaveBegunLate, progressFrom, recordIsGone, bufferRaw, type Progress } from './reading-progress.js';
+import { mayHaveBegunLate, progressFrom, recordIsGone, noteRecords, type Progress } from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
 import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
@@ -276,7 +276,7 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   progress.missingSince = undefined;
   if (progress.proving !== undefined && records.length > 0) progress.proving.records = true;
   const knewMore = progress.moreKnown;
-  const fresh = bufferRaw(progress, records, (output.MillisBehindLatest ?? 0) > 0);
+  const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   sayGap(on, progress, knewMore && records.length === 0 && !behind);
   // A page that is skipped whole on the way to the start is no news, except at the tip. An empty one that ends the chain is no
   // success: it is weighed as an end, or has failed.

@@ -111,7 +111,7 @@ function noteGap(progress: Progress, position: Position): void {
 }
 
 /** Notes the records of an answer; returns those to hand on. */
-export function bufferRaw(
+export function noteRecords(
   progress: Progress,
   records: readonly RawRecord[],
   moreBehind: boolean,
