@@ -64,6 +64,7 @@ const cases = moments.flatMap((moment) =>
         holder.kill(toHolder);
         asker.kill(toAsker);
       });
+      scene.hurry();
       const third = await scene.startProxied('third');
       await ownersDeliver(fleet, [third]);
       const stopped = [...(toHolder === 'SIGSTOP' ? [holder] : []), ...(toAsker === 'SIGSTOP' ? [asker] : [])];

@@ -44,7 +44,10 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
       play: async (scene, holder) => {
         const { fleet } = scene;
         const asker = await scene.asker();
-        await scene.meet('handed over', isHandOver);
+        const handedOver = scene.meet('handed over', isHandOver);
+        await scene.meetDraining();
+        scene.hurry();
+        await handedOver;
         await ownersDeliver(fleet, [holder, asker]);
         await eachTells(fleet, [holder, asker]);
         const { changes, replayed } = await scene.end();

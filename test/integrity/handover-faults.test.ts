@@ -48,9 +48,10 @@ const cases: readonly HandOverCase[] = [
       const { fleet } = scene;
       const asker = await scene.asker();
       const drains = scene.meetDraining();
-      const { leaseKey = '' } = await scene.meet('the moment', is, () => asker.kill('SIGKILL'));
+      const met = await scene.meet('the moment', is, () => asker.kill('SIGKILL'));
+      const { leaseKey = '' } = met;
       await drains;
-      // Not while it drains, which it does for longer than it believes the wish.
+      await scene.outliveWish(met, holder);
       await scene.deliversWhatIsNew(holder, leaseKey);
       const fences = new Set(fleet.deliveries().flatMap((each) => (each.shardId === leaseKey ? [each.fence] : [])));
       expect(scene.witness.writes.filter(isRefusal), 'nobody is there to be refused').to.deep.equal([]);
@@ -107,6 +108,7 @@ const cases: readonly HandOverCase[] = [
       const { fleet, witness } = scene;
       const asker = await scene.asker();
       const { leaseKey = '' } = await scene.meetDraining(() => holder.kill('SIGSTOP'));
+      scene.hurry();
       const stopped = Date.now();
       const held = heldBy(await fleet.rows(), holder);
       say('holder-stopped: delivering elsewhere', await handOvers(fleet, holder, held, () => stopped, againWithinMs));
@@ -146,6 +148,7 @@ const cases: readonly HandOverCase[] = [
       const asker = await scene.asker();
       const proxy = scene.proxyOf(holder);
       const { leaseKey = '' } = await scene.meetDraining(() => proxy.set({ type: 'cut' }));
+      scene.hurry();
       const cut = Date.now();
       const held = heldBy(await fleet.rows(), holder);
       say('holder-cut: delivering elsewhere', await handOvers(fleet, holder, held, () => cut, againWithinMs));
@@ -200,8 +203,10 @@ const cases: readonly HandOverCase[] = [
       const asker = await scene.asker();
       const proxy = scene.proxyOf(asker);
       const drains = scene.meetDraining();
-      const { leaseKey } = await scene.meet('answered', isYielding, () => proxy.set({ type: 'cut' }));
+      const met = await scene.meet('answered', isYielding, () => proxy.set({ type: 'cut' }));
+      const { leaseKey } = met;
       await drains;
+      await scene.outliveWish(met, holder);
       await scene.deliversWhatIsNew(holder, leaseKey);
       const healed = proxy.set({ type: 'pass' });
       await ownersDeliver(fleet, [holder, asker]);
@@ -218,6 +223,7 @@ const cases: readonly HandOverCase[] = [
     play: async (scene, holder) => {
       const asker = await scene.asker();
       await scene.meetDraining(() => holder.kill('SIGTERM'));
+      scene.hurry();
       expect(await holder.exited).to.equal(0);
       expect(holder.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
       await ownersDeliver(scene.fleet, [asker]);
@@ -242,6 +248,7 @@ const cases: readonly HandOverCase[] = [
       expect(await asker.exited).to.equal(0);
       expect(asker.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });
       expect((await fleet.rows()).get(leaseKey ?? '')).to.not.have.property('kinactWish');
+      scene.hurry();
       await scene.deliversWhatIsNew(holder, leaseKey);
       await ownersDeliver(fleet, [holder]);
       const { changes, replayed } = await scene.end();

@@ -48,15 +48,17 @@ const cases: readonly HandOverCase[] = [
     drainsSlowly: true,
     play: async (scene, holder) => {
       const { fleet } = scene;
-      const askers = await Promise.all(['asker', 'second'].map((name) => scene.startProxied(name)));
+      const askers = await scene.askers('asker', 'second');
       const wishes = askers.map(({ name }) =>
         scene.meet(`${name} asks`, (write) => isWish(write) && write.worker === name),
       );
-      await Promise.all(wishes);
       const isGiven = (name: string, write: WitnessedWrite): boolean => name === newOwner(write);
-      const given = await scene.meet('handed over', isHandOver, (write) =>
+      const handedOver = scene.meet('handed over', isHandOver, (write) =>
         askers.find(({ name }) => isGiven(name, write))!.kill('SIGKILL'),
       );
+      await Promise.all(wishes);
+      scene.hurry();
+      const given = await handedOver;
       const living = askers.filter(({ name }) => !isGiven(name, given));
       await ownersDeliver(fleet, [holder, ...living]);
       const { changes, replayed } = await scene.end();
@@ -76,6 +78,7 @@ const cases: readonly HandOverCase[] = [
       const asker = await scene.asker();
       const { leaseKey = '' } = await scene.meetDraining();
       await split(fleet, leaseKey);
+      scene.hurry();
       for (const child of [2, 3]) await delivering(fleet, idOf(child));
       await ownersDeliver(fleet, [holder, asker]);
       const { changes, replayed } = await scene.end();
@@ -99,6 +102,7 @@ const cases: readonly HandOverCase[] = [
       const taken = Date.now();
       const isLost = (): boolean => holder.events('leaseLost').some(({ data }) => data.leaseKey === leaseKey);
       await fleet.until('the holder knows', isLost);
+      scene.hurry();
       await scene.meet('taken from it', (write) => isTake(write) && write.leaseKey === leaseKey);
       expect(Date.now() - taken, 'it is silent, and expires').to.be.above(failoverMs);
       await ownersDeliver(fleet, [holder, asker]);

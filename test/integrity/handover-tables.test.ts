@@ -62,6 +62,7 @@ const deletions: readonly HandOverCase[] = [
         (write) => (deletion = deleteRow(scene, write.leaseKey ?? '')),
       );
       const deleted = (await deletion)!;
+      scene.hurry();
       await fleet.until('delivered under a new fence', () =>
         fleet.deliveries().some(({ shardId, fence }) => shardId === leaseKey && fence > deleted.counter),
       );
@@ -141,8 +142,12 @@ const throttlings: readonly HandOverCase[] = [
       const { fleet } = scene;
       const asker = await scene.asker();
       let heal = (): void => {};
+      const handedOver = scene.meet('handed over', isHandOver);
+      const drains = scene.meetDraining();
       await scene.meet('it asks', isWish, () => (heal = scene.throttle(mostCalls())));
-      await scene.meet('handed over', isHandOver);
+      await drains;
+      scene.hurry();
+      await handedOver;
       heal();
       for (const [what, is] of Object.entries({ isAnswer, isWish, isHandOver }))
         expect(refusedOf(scene, is), what).to.not.be.empty;
@@ -206,7 +211,9 @@ const streams: readonly HandOverCase[] = [
     drainsSlowly: true,
     play: async (scene, holder) => {
       const { fleet } = scene;
-      const askers = await Promise.all(['asker', 'second'].map((name) => scene.startProxied(name)));
+      const askers = await scene.askers('asker', 'second');
+      await scene.meetDraining();
+      scene.hurry();
       await ownersDeliver(fleet, [holder, ...askers]);
       // Even for a moment is not at rest: a wish that is open then may still be answered, and moves one lease too many.
       await fleet.until('two each, and no wish is open', async () => {

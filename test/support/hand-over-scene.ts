@@ -1,6 +1,8 @@
 // One worker that holds every lease of a stream, and one that asks it for some: real processes, with a witness of every write between
 // them and the table, so that something can be done to either of them at a moment of the hand-over; and the laws of what comes of it.
-import { setTimeout as delay } from 'node:timers/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
@@ -31,7 +33,7 @@ export interface SceneOptions {
   readonly stranger?: string;
   /** A server between the witness and the table refuses what the test says. */
   readonly throttled?: boolean;
-  /** What the holder has been handed out when it is asked takes it some seconds: it drains longer than a wish is believed. */
+  /** From the start of the one who asks until `hurry`, the holder has more than it can do: it drains for as long as the test wants. */
   readonly drainsSlowly?: boolean;
 }
 
@@ -49,12 +51,8 @@ export interface Ending {
 
 /** The holder delivers on for a second after its answer, and then drains. */
 const noticeMs = 1_000;
-const slowItemMs = 50;
-/**
- * Both shards by turns, or else nothing of one would be settled for so long that its hand-over is refused. So much a put that a
- * worker has not done it before the next, even where puts are slow.
- */
-const backlog = { puts: 6, count: 80, everyMs: 200 };
+/** More than half a minute's work for a slow holder with its two reducers, and some of every shard. */
+const backlog = 160;
 const patienceMs = 45_000;
 
 const holderName = 'holder';
@@ -75,7 +73,8 @@ export const isTake: Is = (write) => write.accepted && newOwner(write) === write
 export class Scene extends LoadScene {
   readonly #options: SceneOptions;
   #throttle: ScriptedServer | undefined;
-  #backlog: Promise<void> = Promise.resolve();
+  /** While this file exists, the holder is slow. */
+  #slowWhile: string | undefined;
 
   constructor(options: SceneOptions) {
     const { name, endpoints, shards = 2, moreStreams = [] } = options;
@@ -126,27 +125,43 @@ export class Scene extends LoadScene {
   /** A worker that holds everything, and has a checkpoint of each shard. */
   async holder(): Promise<WorkerProcess> {
     const { drainsSlowly = false, shards = 2, moreStreams = [] } = this.#options;
-    const holder = await this.startProxied(holderName, drainsSlowly ? { itemMs: slowItemMs } : {});
+    const holder = await this.startProxied(holderName, drainsSlowly ? { slowWhile: this.#makeSlowFile() } : {});
     await this.fleet.balanced([holder]);
     await this.fleet.put(24);
     const isNumbered = (rows: TableSnapshot): boolean =>
       rows.size === shards * (1 + moreStreams.length) &&
       [...rows.values()].every((row) => /^\d+$/.test(row['checkpoint']?.S ?? ''));
     await this.fleet.until('a checkpoint of each shard', async () => isNumbered(await this.fleet.rows()));
-    if (drainsSlowly) void this.witness.meet(isWish, () => (this.#backlog = this.#writeBacklog()));
     return holder;
   }
 
-  async #writeBacklog(): Promise<void> {
-    for (let left = backlog.puts; left > 0; left -= 1) {
-      await this.fleet.put(backlog.count);
-      await delay(backlog.everyMs);
-    }
+  #makeSlowFile(): string {
+    const directory = mkdtempSync(join(tmpdir(), 'kinact-scene-'));
+    this.closes(() => rmSync(directory, { recursive: true, force: true }));
+    this.#slowWhile = join(directory, 'slow');
+    return this.#slowWhile;
   }
 
-  /** The worker that joins, and asks for its part. */
+  /** Workers that join, and ask for their part. */
+  async askers<Names extends readonly string[]>(
+    ...names: Names
+  ): Promise<{ readonly [Index in keyof Names]: WorkerProcess }> {
+    if (this.#slowWhile !== undefined) {
+      writeFileSync(this.#slowWhile, '');
+      await this.fleet.put(backlog);
+    }
+    const workers = await Promise.all(names.map((name) => this.startProxied(name)));
+    return workers as { readonly [Index in keyof Names]: WorkerProcess };
+  }
+
   async asker(): Promise<WorkerProcess> {
-    return await this.startProxied(askerName);
+    const [asker] = await this.askers(askerName);
+    return asker;
+  }
+
+  /** The holder gets done what it has been handed out: its drain may end. */
+  hurry(): void {
+    if (this.#slowWhile !== undefined) rmSync(this.#slowWhile, { force: true });
   }
 
   /** The next write that `is` is true of, and what is to happen before its worker hears of it. */
@@ -172,6 +187,13 @@ export class Scene extends LoadScene {
     return await this.meet('a renewal while it drains', hasNoticed, act);
   }
 
+  /** Lets the holder hurry when it believes no more in a wish that nobody has renewed since then. */
+  async outliveWish({ leaseKey, doneAt }: WitnessedWrite, holder: WorkerProcess): Promise<void> {
+    const isStale: Is = (write) =>
+      write.leaseKey === leaseKey && write.worker === holder.name && write.sentAt > doneAt + 1.5 * failoverMs;
+    await this.meet('a renewal after the wish', isStale, () => this.hurry());
+  }
+
   /** Waits until a worker delivers something of this shard that was not written yet when this was called. */
   async deliversWhatIsNew(worker: WorkerProcess, shardId: string | undefined): Promise<void> {
     const before = new Set(this.fleet.written);
@@ -187,7 +209,8 @@ export class Scene extends LoadScene {
   async end(): Promise<Ending> {
     const { fleet, witness } = this;
     const { name, stranger } = this.#options;
-    await Promise.all([this.stopWriting(), this.#backlog]);
+    this.hurry();
+    await this.stopWriting();
     await this.expectNothingLost(name, patienceMs);
     const names = new Set(fleet.workers.map((worker) => worker.name));
     const { complaints, changes, lapses } = judgeWrites(witness.writes, (id) =>
@@ -210,11 +233,6 @@ export class Scene extends LoadScene {
       expect(deliveredTooLate(own, witness.writes, this.#failoverOf(each)), 'late').to.deep.equal([]);
     }
     return { changes, lapses, deliveries, replayed: repeats.filter(({ reason }) => reason !== 'lapse').length };
-  }
-
-  override async close(): Promise<void> {
-    await Promise.all([this.stopWriting(), this.#backlog]);
-    await super.close();
   }
 }
 

@@ -25,13 +25,15 @@ export interface WorkerConfig {
   readonly itemMs?: number;
   /** The record with this id never gets through its reducer, nor into the sink. */
   readonly holdId?: string;
+  /** As long as this file exists, every record takes `slowMs`. */
+  readonly slowWhile?: string;
   /** Never acknowledges anything: draining runs into its deadline. */
   readonly wedged?: boolean;
   /** After SIGUSR2 the next item blocks the event loop until this file exists, for 30 s at most. */
   readonly blockUntil?: string | undefined;
   /** The reducer throws at this record, the first time it comes. */
   readonly throwOnceId?: string;
-  /** This record takes `slowMs` where others take `itemMs`, the first time it comes. */
+  /** This record takes `slowMs`, 500 by default, where others take `itemMs`, the first time it comes. */
   readonly slowId?: string;
   readonly slowMs?: number;
   /** Where the application's logger writes; default: it is silent. */
@@ -138,7 +140,7 @@ function delivered(config: WorkerConfig, item: Item, began: number): void {
 }
 
 /** What the configuration asks every item to go through before it is delivered. */
-function mischiefOf({ holdId, throwOnceId, slowId, slowMs = 0, itemMs = 0, blockUntil }: WorkerConfig) {
+function mischiefOf({ holdId, throwOnceId, slowId, slowWhile, slowMs = 500, itemMs = 0, blockUntil }: WorkerConfig) {
   let blocks = false;
   if (blockUntil !== undefined) process.on('SIGUSR2', () => (blocks = true));
   const met = new Set<string>();
@@ -153,6 +155,7 @@ function mischiefOf({ holdId, throwOnceId, slowId, slowMs = 0, itemMs = 0, block
     if (first(id, throwOnceId)) throw new Error(`${id}, for the test`);
     const ms = first(id, slowId) ? slowMs : itemMs;
     if (ms > 0) await delay(ms);
+    for (let left = slowMs; left > 0 && slowWhile !== undefined && existsSync(slowWhile); left -= 20) await delay(20);
     if (!blocks || blockUntil === undefined) return;
     blocks = false;
     // Like a busy loop, but it leaves the machine to the others.
