@@ -233,15 +233,17 @@ export function createOracle(options: OracleOptions): Oracle {
 
   /** I30: as long as somebody holds a lease whose row was deleted, it is made again where it was, by the holder. */
   const madeAgain = (process: string, row: LeaseRow): void => {
-    // A process that starts knows of no row: a parent that it has read again may end before its child's row is back (seed 77).
-    if (deleted.size > 0 && options.isStarting?.(process) === true) begunAgain.add(row.leaseKey);
+    // A process that starts knows of no row: what it has read again may end before the row of a child, or of a child's child, is back
+    // (seeds 77 and 808304).
+    const isStarting = options.isStarting?.(process) === true;
+    const comesAfter = parentsOf(row.leaseKey).some((parent) => begunAgain.has(parent));
+    if (comesAfter || (deleted.size > 0 && isStarting)) begunAgain.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
     // A Java worker makes nothing again, and no row as it was.
     if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
-    if (parentsOf(row.leaseKey).some((parent) => begunAgain.has(parent))) return;
-    const holder = before?.leaseOwner;
-    if (before === undefined || options.isStarting?.(process) === true) return;
+    if (comesAfter || isStarting || before === undefined) return;
+    const holder = before.leaseOwner;
     const holdsStill = (name: string | undefined): boolean => now() < (heldUntil.get(`${name}/${row.leaseKey}`) ?? 0);
     if (!holdsStill(holder)) return;
     // It has been taken from somebody who cannot have heard of that, and takes itself for the holder.

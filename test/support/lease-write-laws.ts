@@ -23,7 +23,10 @@ export interface OwnerChange {
 export interface WriteVerdict {
   readonly complaints: readonly string[];
   readonly changes: readonly OwnerChange[];
-  /** Writes by an owner that had heard of no other for so long that its right to deliver had ended: no change of the owner. */
+  /**
+   * Writes by an owner whose right to deliver had ended, or may have: it had heard of no other for so long, or, for all that the
+   * witness can tell, had not yet heard of the one before. No change of the owner.
+   */
   readonly lapses: readonly OwnerChange[];
 }
 
@@ -32,7 +35,7 @@ interface Standing {
   /** When its counter was last moved, and when its wish last changed. */
   movedAt: number;
   wishedAt: number;
-  /** When its mover sent the last write that it has heard of; and the one before that. */
+  /** When its mover sent the last write that it has heard of; and its own one before that, if any. */
   heardOfAt: number;
   heardOfBeforeAt: number;
   /** It was deleted and made again, and nobody has taken it since. */
@@ -104,7 +107,7 @@ export function judgeWrites(
         row: after,
         movedAt: moved ? doneAt : before.movedAt,
         heardOfAt: moved ? write.sentAt : before.heardOfAt,
-        heardOfBeforeAt: moved ? before.heardOfAt : before.heardOfBeforeAt,
+        heardOfBeforeAt: moved ? (before.mover === worker ? before.heardOfAt : write.sentAt) : before.heardOfBeforeAt,
         wishedAt: wished ? doneAt : before.wishedAt,
         remade: before.remade && change === undefined,
         mover: moved ? worker : before.mover,
@@ -166,10 +169,15 @@ function judgeOwner(step: Step): OwnerChange | undefined {
   const [from, to] = [was, is].map((id) => (id === undefined ? undefined : (nameOf(id) ?? `a stranger, ${id}`)));
   if (was === is) {
     if (from !== worker) complain(`the owner is ${from}`);
-    const silentMs = write.doneAt - before.heardOfAt;
     // A tenth of it is its margin, and the witness has heard of the last write later than its author sent it.
-    if (silentMs < 0.8 * failoverOf(before.row)) return undefined;
-    return { kind: 'lapse', leaseKey, from, to, row: after, doneAt, silentMs, remade: false };
+    const leastMs = 0.8 * failoverOf(before.row);
+    const lapse = { kind: 'lapse', leaseKey, from, to, remade: false } as const;
+    const silentMs = doneAt - before.heardOfAt;
+    if (silentMs >= leastMs) return { ...lapse, row: after, doneAt, silentMs };
+    // A process that gets no turn hears of an answer late. When it did, nobody else knows but that it was before this write.
+    const unheardMs = write.sentAt - before.heardOfBeforeAt;
+    if (unheardMs >= leastMs) return { ...lapse, row: before.row, doneAt: before.movedAt, silentMs: unheardMs };
+    return undefined;
   }
   for (const name of ['kinactWish', 'kinactAnswer'])
     if (after[name] !== undefined) complain(`${name} outlives the tenure that it is about`);
